@@ -1,0 +1,42 @@
+//! Fixed places in a task's and in the kernel's virtual address space.
+//!
+//! Every task is linked at the same address and finds everything else through its plan page, so
+//! that a task's program does not depend on the system it is put in.
+
+/// Bytes in a page of every table in the system.
+pub const PAGE: u64 = 4096;
+/// Bytes mapped by one level-2 block.
+pub const BLOCK: u64 = 2 << 20;
+
+/// Where a task's program is linked (`userlib/task.ld` repeats it; a test compares).
+/// Below 4 GiB so that `defmt` symbols, at address 0, stay within reach of ADRP.
+pub const TASK_IMAGE_BASE: u64 = 0x0040_0000;
+/// Where a task finds its plan, read-only.
+pub const TASK_PLAN_BASE: u64 = 0x0800_0000;
+/// First address above a task's stack; what lies below the stack is unmapped.
+pub const TASK_STACK_TOP: u64 = 0x1000_0000;
+/// Where a task's own log ring is.
+pub const TASK_LOG_RING: u64 = 0x1800_0000;
+/// Pools, device registers and other tasks' log rings are placed from here upwards, an unmapped
+/// page between any two.
+pub const TASK_MAPPINGS: u64 = 0x2000_0000;
+/// Bits of a task's virtual address (`TCR_EL1.T0SZ` = 64 - 39): tables start at level 1.
+pub const TASK_VA_BITS: u32 = 39;
+
+/// Bits of a kernel virtual address (`TCR_EL1.T1SZ` = 64 - 39).
+pub const KERNEL_VA_BITS: u32 = 39;
+/// The kernel's window: physical address `p` of RAM is at `KERNEL_WINDOW + p`. Nothing executable
+/// is mapped writable in it.
+pub const KERNEL_WINDOW: u64 = 0xffff_ff80_0000_0000;
+/// Where the kernel is linked.
+pub const KERNEL_IMAGE_BASE: u64 = 0xffff_ffc0_0000_0000;
+/// Where the kernel finds its plan, read-only.
+pub const KERNEL_PLAN_BASE: u64 = 0xffff_ffd0_0000_0000;
+/// First address above the kernel's only stack.
+pub const KERNEL_STACK_TOP: u64 = 0xffff_ffd8_0000_0000;
+/// Device registers of the kernel: console, interrupt distributor, redistributors.
+pub const KERNEL_CONSOLE: u64 = 0xffff_ffe0_0000_0000;
+/// The GIC's distributor, 64 KiB.
+pub const KERNEL_GICD: u64 = 0xffff_ffe0_1000_0000;
+/// The GIC's redistributor frames of the boot core, 128 KiB.
+pub const KERNEL_GICR: u64 = 0xffff_ffe0_2000_0000;

@@ -1,0 +1,35 @@
+//! What kernel, tasks and build tool must agree on: identifiers, the registers of a system call,
+//! message descriptors, faults, rights, and the fixed places in an address space.
+//!
+//! Nothing here has behaviour beyond packing and unpacking of fields, so that every side of an
+//! interface, and every host test, can depend on it.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod code;
+pub mod fault;
+pub mod layout;
+pub mod log;
+pub mod message;
+pub mod notification;
+pub mod privileged;
+pub mod rights;
+pub mod syscall;
+pub mod task_id;
+
+pub use code::Code;
+pub use fault::{Fault, FaultKind};
+pub use message::{Delivery, Lease, LeaseAttributes, ReplyDescriptor, SendDescriptor};
+pub use rights::Rights;
+pub use syscall::Syscall;
+pub use task_id::TaskId;
+
+/// Most tasks a system can have; a set of tasks is one 64-bit word.
+pub const TASKS_MAX: usize = 64;
+/// Payload bytes that travel in registers `x0..=x7` and touch no memory.
+pub const REGISTER_BYTES: usize = 64;
+/// Longest message or reply, bytes; what exceeds [`REGISTER_BYTES`] is copied by the kernel.
+pub const MESSAGE_MAX: usize = 4096;
+/// Most leases one send can carry.
+pub const LEASES_MAX: usize = 2;

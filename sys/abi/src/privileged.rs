@@ -1,0 +1,63 @@
+//! Privileged calls: `SVC` with `Syscall::Privileged`, the number in `x8`.
+
+/// Which privileged call. Arguments are in `x9..=x13`; `x0` of the result is a
+/// [`Code`](crate::Code), further results follow from `x1`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum Privileged {
+    /// `SUPERVISE`. In: index. Out: `x1` current id, `x2` [`TaskState`] number, `x3..=x7` the words
+    /// of the [`Fault`](crate::Fault) of its last death.
+    Status = 0,
+    /// `SUPERVISE`. In: index. Starts a stopped task from its entry; `REFUSED` while it is held or
+    /// not stopped.
+    Restart = 1,
+    /// `SUPERVISE`. In: index, 1 if it will not come back (its callers get `HELD`). Kills the task
+    /// with `FaultKind::Stopped` if it is alive. A supervisor cannot stop itself.
+    Stop = 2,
+    /// `SUPERVISE`. In: index, address in that (dead) task, local address, bytes up to 4096. Copies
+    /// the task's memory, for a panic message.
+    ReadMemory = 3,
+    /// `CONSOLE`. In: address, bytes up to 4096. Writes to the polled console.
+    Console = 4,
+    /// `EXIT`. In: verdict, 0 for pass. Ends the run; does not return.
+    Exit = 5,
+    /// `TEST`. In: index, n >= 1. The task is faulted (`Injected`) at the entry of its n-th system
+    /// call from now; 0 disarms.
+    ArmFault = 6,
+    /// `TEST`. In: index, first register. Out: `x1..=x7` seven registers of a dead task from that
+    /// number (0..=30 general, 31 sp, 32 pc, 33 pstate; beyond reads 0).
+    Registers = 7,
+    /// `DMA_AUTHORITY`. In: task id, device index. `DEAD` if the id is stale; idempotent.
+    Hold = 8,
+    /// `DMA_AUTHORITY`. In: task index, device index. Lifting a dead task's last hold or pin lets
+    /// the supervisor know; `REFUSED` if there is no such hold.
+    Lift = 9,
+    /// `DMA_AUTHORITY`. In: `x9` driver id, `x10` lender id, `x11` lease index | device index << 32,
+    /// `x12` offset, `x13` bytes: whole aligned pages of one region. The driver must wait for the
+    /// caller's reply, the lender for the driver's. Out: `x1` pin slot, `x2` physical address,
+    /// `x3` lease attributes.
+    Pin = 10,
+    /// `DMA_AUTHORITY`. In: pin slot.
+    Unpin = 11,
+    /// `DMA_AUTHORITY`. In: cursor (0 first). Out: `x1` next cursor or 0 at the end, `x2` kind (0
+    /// none, 1 hold, 2 pin), `x3` id of the task held (its current life; of the lender for a pin),
+    /// `x4` device index | pin slot << 32, `x5` 1 if the life that was held is over, `x6` physical
+    /// address, `x7` bytes.
+    Enumerate = 12,
+}
+
+/// What `Status` tells of a task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum TaskState {
+    /// Runnable or running.
+    Ready = 0,
+    /// Waiting for a receiver, a reply, or a message.
+    Blocked = 1,
+    /// Dead, waiting for the supervisor (or first for its holds to be lifted).
+    Dead = 2,
+    /// Dead and held: memory of its may still be reached by a device.
+    DeadHeld = 3,
+    /// Stopped for good.
+    Stopped = 4,
+}

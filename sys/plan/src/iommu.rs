@@ -1,0 +1,177 @@
+//! What the IOMMU server reads: SMMUs, their tables, streams, domains, pools.
+//!
+//! All offsets are into the SMMU's table memory (`MappingKind::SmmuTables`), which the build step has
+//! filled: the stream table with every stream aborting, context descriptors, page tables.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{Name, Record};
+
+/// One SMMU.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct SmmuEntry {
+    /// Its name in the platform.
+    pub name: Name,
+    /// Virtual address of its registers (128 KiB).
+    pub registers_va: u64,
+    /// Virtual address of its table memory.
+    pub tables_va: u64,
+    /// Physical address of the same.
+    pub tables_pa: u64,
+    /// Bytes of it.
+    pub tables_len: u64,
+    /// Offset of the level-1 stream table (naturally aligned).
+    pub stream_l1: u64,
+    /// StreamID bits covered (`STRTAB_BASE_CFG.LOG2SIZE`).
+    pub stream_log2: u32,
+    /// Level-2 split: 8.
+    pub stream_split: u32,
+    /// Offset of the command queue.
+    pub command_queue: u64,
+    /// Offset of the event queue.
+    pub event_queue: u64,
+    /// log2 of commands.
+    pub command_log2: u32,
+    /// log2 of events.
+    pub event_log2: u32,
+    /// Notification bit of the event queue's interrupt.
+    pub event_interrupt: u32,
+    /// Notification bit of the global error interrupt.
+    pub error_interrupt: u32,
+    /// 1 if table walks are coherent with the caches by the platform file.
+    pub coherent: u32,
+    /// Physical address bits of the platform, for CD.IPS.
+    pub address_bits: u32,
+}
+
+impl Record for SmmuEntry {
+    const KIND: u32 = 0x400;
+}
+
+/// Type of a domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum DomainKind {
+    /// Every stream of it aborts; nobody can claim.
+    Blocked = 0,
+    /// Translated by the server's maps.
+    Dma = 1,
+    /// 1:1 over the owners' pools, filled in at build time.
+    Identity = 2,
+}
+
+/// When an unmapped page is given back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Invalidation {
+    /// Unmap returns after the invalidation completed.
+    Strict = 0,
+    /// Given back after a later flush, bounded in size and time.
+    Lazy = 1,
+    /// The owner's pool is mapped once, at build time.
+    Persistent = 2,
+}
+
+/// One domain: one set of tables, one ASID, for all streams of one alias set.
+///
+/// Page part: `pages` leaf entries, contiguous, at `leaf`; entry i translates
+/// `iova_base + i * 4096`. Block part: `blocks` level-2 entries at `block_entries`; entry i
+/// translates `block_base + i * 2 MiB`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct DomainEntry {
+    /// A [`DomainKind`].
+    pub kind: u32,
+    /// Index of the SMMU.
+    pub smmu: u32,
+    /// ASID, unique on that SMMU, from 1.
+    pub asid: u32,
+    /// An [`Invalidation`].
+    pub invalidation: u32,
+    /// Offset of its context descriptor (64 bytes, V=1).
+    pub context: u64,
+    /// Offset of the root table (level 1).
+    pub root: u64,
+    /// Offset of the first leaf entry of the page part.
+    pub leaf: u64,
+    /// IOVA of the page part, a multiple of 2 MiB.
+    pub iova_base: u64,
+    /// Pages in the page part, a multiple of 512.
+    pub pages: u64,
+    /// Offset of the first level-2 entry of the block part.
+    pub block_entries: u64,
+    /// IOVA of the block part.
+    pub block_base: u64,
+    /// Blocks in it.
+    pub blocks: u64,
+}
+
+impl Record for DomainEntry {
+    const KIND: u32 = 0x401;
+}
+
+/// One StreamID of one device. Streams of a device are contiguous in the table.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct StreamEntry {
+    /// StreamID.
+    pub stream_id: u32,
+    /// Index of the SMMU.
+    pub smmu: u32,
+    /// Offset of its stream table entry.
+    pub entry: u64,
+}
+
+impl Record for StreamEntry {
+    const KIND: u32 = 0x402;
+}
+
+/// One device that can be claimed or at least fault. Its position is the device's number in every
+/// protocol, the same as in the PCI task's table of functions.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct DeviceEntry {
+    /// Its name in `app.toml`.
+    pub name: Name,
+    /// Index of its domain, shared by its alias set; [`crate::NONE`] for a bridge.
+    pub domain: u32,
+    /// Index of the task that may claim it, or [`crate::NONE`].
+    pub owner: u32,
+    /// First of its records in the table of [`StreamEntry`].
+    pub streams: u32,
+    /// How many.
+    pub stream_count: u32,
+    /// Index of its isolation group.
+    pub group: u32,
+    /// Index of its reset unit.
+    pub reset_unit: u32,
+    /// Most holds and pins it may use at once.
+    pub pins: u32,
+    /// 1 if a function of the PCI task's table; 0 for a platform device.
+    pub pci: u32,
+    /// Bit i: task i may read its `status` without owning it.
+    pub auditors: u64,
+}
+
+impl Record for DeviceEntry {
+    const KIND: u32 = 0x403;
+}
+
+/// A pool of a task.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct PoolEntry {
+    /// Index of the task that has it.
+    pub task: u32,
+    /// Its number in that task, from 0.
+    pub pool: u32,
+    /// Physical address, page-aligned; 2 MiB-aligned if the pool is as large.
+    pub pa: u64,
+    /// Bytes, whole pages.
+    pub len: u64,
+}
+
+impl Record for PoolEntry {
+    const KIND: u32 = 0x404;
+}

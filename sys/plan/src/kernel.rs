@@ -1,0 +1,150 @@
+//! What the kernel reads.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{Name, Record};
+
+/// The system as a whole; one record.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct KernelEntry {
+    /// Index of the supervisor: always 0, the highest priority.
+    pub supervisor: u32,
+    /// Index of the task with `dma-authority`, or [`crate::NONE`].
+    pub authority: u32,
+    /// [`KernelFlags`] bits.
+    pub flags: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+    /// Start of RAM (physical), all of which the window covers.
+    pub ram_base: u64,
+    /// Bytes of RAM.
+    pub ram_len: u64,
+}
+
+impl Record for KernelEntry {
+    const KIND: u32 = 0x100;
+}
+
+bitflags::bitflags! {
+    /// Properties of the image.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct KernelFlags: u32 {
+        /// Tasks may read the performance counters (images that count instructions).
+        const USER_COUNTERS = 1 << 0;
+        /// The image may be ended by semihosting; without it `Exit` powers the machine off.
+        const SEMIHOSTING = 1 << 1;
+    }
+}
+
+/// One task. The table is ordered by priority, equal ones in the order of their names.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct TaskEntry {
+    /// Its name in `app.toml`.
+    pub name: Name,
+    /// First instruction, virtual.
+    pub entry: u64,
+    /// Initial stack pointer, virtual.
+    pub stack_top: u64,
+    /// Lowest mapped address of the stack; a fault just below it is an overflow.
+    pub stack_base: u64,
+    /// `TTBR0_EL1`: the root table's physical address, the ASID in bits 63:48.
+    pub ttbr0: u64,
+    /// Bit i: may send to task i (always of higher priority).
+    pub send_to: u64,
+    /// Bit i: task i gets `PEER_UP` when this task is started again.
+    pub dependants: u64,
+    /// Longest run without blocking, nanoseconds of processor time; 0 for no limit.
+    pub max_run: u64,
+    /// [`abi::Rights`] bits.
+    pub rights: u32,
+    /// 0 is the highest.
+    pub priority: u32,
+    /// First of its records in the table of [`RegionEntry`].
+    pub regions: u32,
+    /// How many.
+    pub region_count: u32,
+    /// First of its records in the table of [`PostEntry`].
+    pub posts: u32,
+    /// How many.
+    pub post_count: u32,
+    /// 1 if it is started at boot; 0 if it waits for the supervisor.
+    pub start: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+}
+
+impl Record for TaskEntry {
+    const KIND: u32 = 0x101;
+}
+
+bitflags::bitflags! {
+    /// What a region is, and what its task may do there.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct RegionAttributes: u32 {
+        /// Readable by the task.
+        const READ = 1 << 0;
+        /// Writable by the task.
+        const WRITE = 1 << 1;
+        /// Executable by the task (never with `WRITE`).
+        const EXECUTE = 1 << 2;
+        /// Device registers: never a message buffer or a lease.
+        const DEVICE = 1 << 3;
+        /// A pool that devices may reach: leases of it can be pinned; contents may change at any time.
+        const DMA = 1 << 4;
+    }
+}
+
+/// A run of one task's memory, contiguous in both address spaces. Regions of a task are ordered by
+/// `va` and do not overlap.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct RegionEntry {
+    /// Virtual address in the task, page-aligned.
+    pub va: u64,
+    /// Physical address, page-aligned.
+    pub pa: u64,
+    /// Bytes, whole pages.
+    pub len: u64,
+    /// [`RegionAttributes`] bits.
+    pub attributes: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+}
+
+impl Record for RegionEntry {
+    const KIND: u32 = 0x102;
+}
+
+/// The right to post.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct PostEntry {
+    /// Index of the task that may be posted.
+    pub to: u32,
+    /// Which bits, within [`abi::notification::POSTABLE`].
+    pub bits: u32,
+}
+
+impl Record for PostEntry {
+    const KIND: u32 = 0x103;
+}
+
+/// Route of one interrupt.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct InterruptEntry {
+    /// GIC INTID of a shared peripheral interrupt, 32..=1019.
+    pub intid: u32,
+    /// Index of the task that it notifies.
+    pub task: u32,
+    /// One bit within [`abi::notification::INTERRUPTS`].
+    pub bit: u32,
+    /// 1 if edge-triggered, 0 if level-sensitive.
+    pub edge: u32,
+}
+
+impl Record for InterruptEntry {
+    const KIND: u32 = 0x104;
+}

@@ -1,0 +1,27 @@
+//! The planned system as data.
+//!
+//! The build tool writes one [`Blob`] for the kernel and one for each task; a blob is a set of tables
+//! of fixed-size records, read in place. Nothing in it is decided at run time: what is not in a
+//! task's blob, the task cannot name.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "build")]
+extern crate alloc;
+
+mod blob;
+#[cfg(feature = "build")]
+mod builder;
+pub mod iommu;
+pub mod kernel;
+mod name;
+pub mod pci;
+pub mod task;
+
+pub use blob::{Blob, BlobError, Record};
+#[cfg(feature = "build")]
+pub use builder::Builder;
+pub use name::{Name, Text};
+
+/// Where an optional index is absent.
+pub const NONE: u32 = u32::MAX;

@@ -1,0 +1,121 @@
+//! What the PCI task reads: the fabric as planned.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{Name, Record};
+
+/// One host bridge (one segment).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct HostBridgeEntry {
+    /// Virtual address of its configuration space in the PCI task (1 MiB a bus).
+    pub ecam_va: u64,
+    /// First bus.
+    pub bus_first: u32,
+    /// Last bus that the plan assigns or the hardware can have.
+    pub bus_last: u32,
+    /// 1: a difference between plan and machine refuses the whole boot; 0: it blocks the group.
+    pub refuse_on_mismatch: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+}
+
+impl Record for HostBridgeEntry {
+    const KIND: u32 = 0x300;
+}
+
+bitflags::bitflags! {
+    /// Properties of a function.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct FunctionFlags: u32 {
+        /// A bridge of any kind: has bus numbers and windows.
+        const BRIDGE = 1 << 0;
+        /// Part of the root complex that is always there (the host bridge function itself).
+        const HOST_BRIDGE = 1 << 1;
+        /// The slot has more than one function.
+        const MULTIFUNCTION = 1 << 2;
+        /// ACS control is to be `acs` exactly; checked at boot.
+        const SET_ACS = 1 << 3;
+        /// May be absent (hotplug slot): not a mismatch.
+        const OPTIONAL = 1 << 4;
+    }
+}
+
+/// How a device is made quiet so that no earlier DMA of it can land.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Quiesce {
+    /// It cannot be: memory it could reach stays held until power-off.
+    None = 0,
+    /// Function-level reset, then wait 100 ms or until it answers.
+    FunctionReset = 1,
+    /// Secondary bus reset of the bridge above it.
+    BusReset = 2,
+    /// Bus mastering off, then poll a BAR register until `value & mask == expect`.
+    Poll = 3,
+    /// Write a BAR register, then poll it.
+    WriteThenPoll = 4,
+    /// Bus mastering off, then wait `wait` nanoseconds.
+    Wait = 5,
+}
+
+/// One function of the fabric, bridges included. The position in the table is the device's number in
+/// every protocol; parents come before children.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct FunctionEntry {
+    /// Its name in `app.toml` (bridges: of their section).
+    pub name: Name,
+    /// Its isolation group's name.
+    pub group: Name,
+    /// Requester id: bus << 8 | device << 3 | function.
+    pub rid: u16,
+    /// Vendor id that must be found.
+    pub vendor_id: u16,
+    /// Device id that must be found.
+    pub device_id: u16,
+    /// ACS control bits to set and check.
+    pub acs: u16,
+    /// [`FunctionFlags`] bits.
+    pub flags: u32,
+    /// Index of the bridge above, or [`crate::NONE`] on a root bus.
+    pub parent: u32,
+    /// Index of the task that drives it, or [`crate::NONE`].
+    pub owner: u32,
+    /// Index of its isolation group: equal for members.
+    pub group_index: u32,
+    /// A [`Quiesce`].
+    pub quiesce: u32,
+    /// BAR of the polled register.
+    pub quiesce_bar: u32,
+    /// Offset of the polled (and written) register; width 32 bits.
+    pub quiesce_offset: u32,
+    /// Bits compared.
+    pub quiesce_mask: u32,
+    /// Their value when quiet.
+    pub quiesce_expect: u32,
+    /// What is written first.
+    pub quiesce_write: u32,
+    /// Deadline, or the time to wait, nanoseconds.
+    pub quiesce_wait: u64,
+    /// Virtual address of that BAR in the PCI task, 0 if the recipe needs none.
+    pub quiesce_va: u64,
+    /// Bridges: primary, secondary, subordinate bus number, 0.
+    pub buses: [u8; 4],
+    /// Reserved, 0.
+    pub reserved: u32,
+    /// Bridges: 32-bit memory window, base and limit inclusive; base > limit: closed.
+    pub memory_window: [u64; 2],
+    /// Bridges: prefetchable window.
+    pub prefetch_window: [u64; 2],
+    /// Planned address of BAR 0 to 5; a 64-bit BAR uses the lower index.
+    pub bar_address: [u64; 6],
+    /// Size of each, bytes, 0: none.
+    pub bar_len: [u64; 6],
+    /// Bits 3:0 of each as the device must show them: bit 0 I/O, bit 2 64-bit, bit 3 prefetchable.
+    pub bar_kind: [u32; 6],
+}
+
+impl Record for FunctionEntry {
+    const KIND: u32 = 0x301;
+}

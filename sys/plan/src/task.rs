@@ -1,0 +1,175 @@
+//! What every task reads: itself, its peers, its memory, its devices.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{Name, Record, Text};
+
+/// The task itself; one record.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct SelfEntry {
+    /// Its name in `app.toml`.
+    pub name: Name,
+    /// Its index in the kernel's table.
+    pub index: u32,
+    /// Index of the supervisor (0).
+    pub supervisor: u32,
+    /// Index of the log task, or [`crate::NONE`].
+    pub log_task: u32,
+    /// Bytes of the log ring's data (a power of two), at `layout::TASK_LOG_RING` + header.
+    pub log_capacity: u32,
+}
+
+impl Record for SelfEntry {
+    const KIND: u32 = 0x200;
+}
+
+/// A task that this one may name: to send, to post, or because it is sent to by it.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct PeerEntry {
+    /// The peer's name in `app.toml`.
+    pub name: Name,
+    /// Its index.
+    pub index: u32,
+    /// 1 if this task may send to it.
+    pub may_send: u32,
+}
+
+impl Record for PeerEntry {
+    const KIND: u32 = 0x201;
+}
+
+/// A notification bit with a name: of this task itself, or of a peer it may post.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct NotificationEntry {
+    /// The bit's name (an interrupt is called after its device, with `-irq` appended).
+    pub name: Name,
+    /// Index of the task that has the bit: own for a bit to wait for, a peer's for one to post.
+    pub task: u32,
+    /// The bit, as a mask.
+    pub bit: u32,
+}
+
+impl Record for NotificationEntry {
+    const KIND: u32 = 0x202;
+}
+
+/// What a mapping is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum MappingKind {
+    /// Registers of a platform device (`owns`), Device-nGnRE.
+    Registers = 0,
+    /// The task's own DMA pool; pools are numbered from 0 in the order of this table.
+    Pool = 1,
+    /// Another task's log ring, read-only (for the log task); the name is that task's.
+    LogRing = 2,
+    /// The SMMU's tables and queues (for the owner of the SMMU).
+    SmmuTables = 3,
+    /// PCI configuration space (for the owner of the host bridge), Device-nGnRnE.
+    PciConfiguration = 4,
+    /// Plain memory shared with nobody, `persistent` across restarts.
+    Persistent = 5,
+}
+
+/// Memory of the task beyond its program, stack, plan and log ring.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct MappingEntry {
+    /// What `app.toml` or the platform calls it; pools are called `pool` unless named.
+    pub name: Name,
+    /// Virtual address.
+    pub va: u64,
+    /// Bytes.
+    pub len: u64,
+    /// A [`MappingKind`].
+    pub kind: u32,
+    /// For a log ring: the index of the task that writes it.
+    pub task: u32,
+}
+
+impl Record for MappingEntry {
+    const KIND: u32 = 0x203;
+}
+
+/// A device that this task drives.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct DeviceEntry {
+    /// Its name in `app.toml`.
+    pub name: Name,
+    /// Its number in every protocol: index in the plan's list of devices.
+    pub device: u32,
+    /// Notification bit of its interrupt, 0 if it has none.
+    pub interrupt: u32,
+    /// PCI vendor id, or 0 for a platform device.
+    pub vendor_id: u16,
+    /// PCI device id.
+    pub device_id: u16,
+    /// Reserved, 0.
+    pub reserved: u32,
+    /// BARs 0 to 5, mapped in this task: virtual address, 0 where there is none.
+    pub bar_va: [u64; 6],
+    /// Their sizes, bytes.
+    pub bar_len: [u64; 6],
+}
+
+impl Record for DeviceEntry {
+    const KIND: u32 = 0x204;
+}
+
+/// A parameter from `[tasks.NAME.parameters]`, addresses of the plan already resolved.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct ParameterEntry {
+    /// Its name.
+    pub name: Name,
+    /// Its value.
+    pub value: u64,
+}
+
+impl Record for ParameterEntry {
+    const KIND: u32 = 0x205;
+}
+
+/// For the supervisor: what to do when a task dies. One for each task, by index.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct RestartEntry {
+    /// The task's name.
+    pub name: Name,
+    /// Delay before the restart, nanoseconds.
+    pub after: u64,
+    /// Restarts allowed in `period`; 0: never restart, `u32::MAX` without limit.
+    pub limit: u32,
+    /// 1 if the run's verdict waits for a report from this task.
+    pub reports: u32,
+    /// Nanoseconds over which `limit` counts.
+    pub period: u64,
+}
+
+impl Record for RestartEntry {
+    const KIND: u32 = 0x206;
+}
+
+/// For the log: one line that says why a device is in its group and has its domain.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct ReasonEntry {
+    /// The device's index.
+    pub device: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+    /// The device's name.
+    pub name: Name,
+    /// Its isolation group.
+    pub group: Name,
+    /// Its domain and why, for a person.
+    pub reason: Text<96>,
+}
+
+impl Record for ReasonEntry {
+    const KIND: u32 = 0x207;
+}

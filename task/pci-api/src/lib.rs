@@ -1,1 +1,45 @@
-//! Placeholder.
+//! The protocol of the PCI task: operations, messages as words, error codes, and client stubs.
+//!
+//! Every message and reply fits into registers (64 bytes), no call carries a lease, and no call
+//! waits: a reset is a start, a posted notification and a question for the result. A device is named
+//! by its number in the plan's table of functions.
+//!
+//! | operation | may be called by | answer |
+//! |---|---|---|
+//! | [`ConfigRead`] | the device's owner | the value |
+//! | [`ConfigWrite`] | the device's owner, registers of the allow-list | nothing |
+//! | [`Describe`] | every task that may call the server | [`Description`] |
+//! | [`GetBootStatus`] | the task with `dma-authority` | [`BootStatus`] |
+//! | [`BusMaster`] | the task with `dma-authority` | nothing |
+//! | [`QuiesceStart`] | the task with `dma-authority` | nothing; later a post |
+//! | [`QuiesceResult`] | the task with `dma-authority` | [`QuiesceState`] |
+//!
+//! The server knows the authority as the task that the plan lets it post [`QUIESCED`] to.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod client;
+mod description;
+mod error;
+mod message;
+#[cfg(test)]
+mod tests;
+
+pub use description::{
+    BootStatus, Description, DeviceState, Mismatch, QuiesceFailure, QuiesceState,
+};
+pub use error::Error;
+pub use message::{
+    BusMaster, ConfigRead, ConfigValue, ConfigWrite, Describe, Done, GetBootStatus, Operation,
+    QuiesceResult, QuiesceStart, Request, Width, Wire,
+};
+
+/// Eight payload words of a message or reply.
+pub type Payload = [u64; 8];
+
+/// Name of the notification that the server posts to the authority when a quiesce ended, either way.
+/// One bit for all devices: the authority asks for the result of each that it waits for.
+pub const QUIESCED: &str = "pci-quiesced";

@@ -1,1 +1,46 @@
-//! Placeholder.
+//! What every task stands on.
+//!
+//! On the target this is entry code, system calls and access to the task's own memory; on the host only
+//! the types and traits exist in earnest, so that the hardware-independent core of a task can be tested
+//! there (a system call on the host panics).
+//!
+//! `unsafe` lives in `entry`, `stubs`, `mapped` (registers, pools, the plan page) and `log`; a task
+//! built on this crate forbids it.
+#![no_std]
+
+pub mod config;
+#[cfg(target_os = "none")]
+mod entry;
+pub mod interrupt;
+pub mod ipc;
+#[cfg_attr(not(target_os = "none"), path = "log_host.rs")]
+mod log;
+mod mapped;
+pub mod memory;
+pub mod privileged;
+pub mod registers;
+pub mod server;
+mod stubs;
+pub mod time;
+
+pub use abi;
+pub use defmt;
+pub use plan;
+
+/// Makes the crate's `fn main() -> !` the task's program: `userlib::task!(main);`.
+///
+/// On the host that function is an ordinary `main`, so that a task's crate builds there too.
+#[macro_export]
+macro_rules! task {
+    ($main:path) => {
+        #[cfg(target_os = "none")]
+        const _: () = {
+            // The entry code calls this symbol.
+            #[unsafe(no_mangle)]
+            extern "C" fn portcullis_task_main() -> ! {
+                let main: fn() -> ! = $main;
+                main()
+            }
+        };
+    };
+}

@@ -1,0 +1,356 @@
+//! Messages, replies, leases, notifications.
+
+use core::marker::PhantomData;
+
+use abi::{
+    Code, LEASES_MAX, Lease, LeaseAttributes, MESSAGE_MAX, ReplyDescriptor, SendDescriptor,
+    Syscall, TaskId,
+};
+
+use crate::stubs::{self, Carried, Returned};
+
+/// What travels in registers: up to 64 bytes.
+pub type Payload = [u64; 8];
+
+/// A message as received.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// Who sent it and waits for the reply.
+    pub sender: TaskId,
+    /// What is asked.
+    pub operation: u16,
+    /// Its true length, bytes; it may exceed the buffer it was received into.
+    pub len: usize,
+    /// Bytes the sender can take in the reply.
+    pub reply_capacity: usize,
+    /// The payload if it is not longer than 64 bytes; otherwise undefined.
+    pub payload: Payload,
+    /// Length and access of what was lent.
+    pub leases: [Lease; LEASES_MAX],
+    /// How many leases there are.
+    pub lease_count: usize,
+}
+
+/// What a receive returns.
+#[derive(Clone, Copy, Debug)]
+pub enum Received {
+    /// Bits of the mask that were set; they are cleared.
+    Notification(u32),
+    /// A message.
+    Message(Message),
+    /// The only sender waited for is dead.
+    Dead,
+}
+
+/// What a call returns.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// The server's code, or one of the kernel's.
+    pub code: Code,
+    /// The reply if it is not longer than 64 bytes.
+    pub payload: Payload,
+    /// The reply's length, bytes.
+    pub len: usize,
+}
+
+/// Memory lent to the server until it replies.
+#[derive(Clone, Copy)]
+pub struct LeaseBuffer<'a> {
+    address: u64,
+    lease: Lease,
+    lent: PhantomData<&'a mut [u8]>,
+}
+
+/// The lease of a slice longer than 4 GiB is cut there; no region is as long.
+fn lease_len(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+impl<'a> LeaseBuffer<'a> {
+    /// Lends for reading.
+    pub fn read(slice: &'a [u8]) -> Self {
+        Self {
+            address: slice.as_ptr() as u64,
+            lease: Lease::new(lease_len(slice.len()), LeaseAttributes::READ),
+            lent: PhantomData,
+        }
+    }
+    /// Lends for writing.
+    pub fn write(slice: &'a mut [u8]) -> Self {
+        Self {
+            address: slice.as_mut_ptr() as u64,
+            lease: Lease::new(lease_len(slice.len()), LeaseAttributes::WRITE),
+            lent: PhantomData,
+        }
+    }
+    /// Lends for both.
+    pub fn read_write(slice: &'a mut [u8]) -> Self {
+        Self {
+            address: slice.as_mut_ptr() as u64,
+            lease: Lease::new(lease_len(slice.len()), LeaseAttributes::all()),
+            lent: PhantomData,
+        }
+    }
+    /// Lends memory by address: a pool, or a deliberately wrong lease of a test. The kernel checks it
+    /// against the task's regions, so a wrong address is a fault and never somebody else's memory.
+    pub fn raw(address: u64, lease: Lease) -> Self {
+        Self {
+            address,
+            lease,
+            lent: PhantomData,
+        }
+    }
+}
+
+fn leased(leases: &[LeaseBuffer<'_>]) -> (u8, [u64; 4]) {
+    match leases {
+        [] => (0, [0; 4]),
+        [a] => (1, [a.address, a.lease.0, 0, 0]),
+        [a, b, ..] => (2, [a.address, a.lease.0, b.address, b.lease.0]),
+    }
+}
+
+fn answer(returned: &Returned) -> Answer {
+    Answer {
+        code: Code(returned.x8 as u32),
+        payload: returned.payload,
+        len: (returned.x9 & 0xffff) as usize,
+    }
+}
+
+/// Calls with up to 64 bytes each way and waits for the reply.
+#[inline(always)]
+pub fn call(
+    target: TaskId,
+    operation: u16,
+    payload: &Payload,
+    len: usize,
+    reply_capacity: usize,
+    leases: &[LeaseBuffer<'_>],
+) -> Answer {
+    let (count, l) = leased(leases);
+    let descriptor = SendDescriptor::new(
+        operation,
+        len.min(64) as u16,
+        reply_capacity.min(64) as u16,
+        count,
+    );
+    answer(&stubs::carry::<{ Syscall::Send as u16 }>(&Carried {
+        payload: *payload,
+        arguments: [target.0, descriptor.0, 0, 0, l[0], l[1], l[2], l[3]],
+    }))
+}
+
+/// Calls with up to 4096 bytes each way. A reply of at most 64 bytes is in the answer's payload, a
+/// longer one in `reply`.
+pub fn call_long(
+    target: TaskId,
+    operation: u16,
+    message: &[u8],
+    reply: &mut [u8],
+    leases: &[LeaseBuffer<'_>],
+) -> Answer {
+    let (count, l) = leased(leases);
+    let descriptor = SendDescriptor::new(
+        operation,
+        message.len().min(MESSAGE_MAX) as u16,
+        reply.len().min(MESSAGE_MAX) as u16,
+        count,
+    );
+    answer(&stubs::carry::<{ Syscall::Send as u16 }>(&Carried {
+        payload: payload_of(message),
+        arguments: [
+            target.0,
+            descriptor.0,
+            message.as_ptr() as u64,
+            reply.as_mut_ptr() as u64,
+            l[0],
+            l[1],
+            l[2],
+            l[3],
+        ],
+    }))
+}
+
+/// A send with every argument as given, valid or not: for tests of the kernel, which checks all of it.
+pub fn call_raw(arguments: [u64; 8], payload: &Payload) -> Answer {
+    answer(&stubs::carry::<{ Syscall::Send as u16 }>(&Carried {
+        payload: *payload,
+        arguments,
+    }))
+}
+
+/// First 64 bytes of `bytes` as register payload.
+pub fn payload_of(bytes: &[u8]) -> Payload {
+    let mut payload = [0; 8];
+    for (word, chunk) in payload.iter_mut().zip(bytes.chunks(8)) {
+        let mut eight = [0; 8];
+        for (to, from) in eight.iter_mut().zip(chunk) {
+            *to = *from;
+        }
+        *word = u64::from_le_bytes(eight);
+    }
+    payload
+}
+
+#[inline(always)]
+fn received(returned: &Returned) -> Received {
+    if returned.x8 == TaskId::KERNEL.0 {
+        if returned.x10 == u64::from(Code::DEAD.0) {
+            return Received::Dead;
+        }
+        return Received::Notification(returned.x9 as u32);
+    }
+    let delivery = SendDescriptor(returned.x9);
+    Received::Message(Message {
+        sender: TaskId(returned.x8),
+        operation: delivery.operation(),
+        len: delivery.len(),
+        reply_capacity: delivery.reply_capacity(),
+        payload: returned.payload,
+        leases: [Lease(returned.x12), Lease(returned.x13)],
+        lease_count: delivery.leases(),
+    })
+}
+
+/// Receives from anybody, or a notification in `mask`.
+#[inline(always)]
+pub fn receive(mask: u32) -> Received {
+    receive_raw(mask, TaskId::ANY, 0, 0)
+}
+
+/// Receives only from `sender`, or a notification in `mask`.
+pub fn receive_from(sender: TaskId, mask: u32) -> Received {
+    receive_raw(mask, sender, 0, 0)
+}
+
+/// Receives with a buffer for messages of over 64 bytes.
+#[inline(always)]
+pub fn receive_into(mask: u32, buffer: &mut [u8]) -> Received {
+    receive_raw(
+        mask,
+        TaskId::ANY,
+        buffer.as_mut_ptr() as u64,
+        buffer.len() as u64,
+    )
+}
+
+/// A receive with every argument as given; see [`call_raw`].
+#[inline(always)]
+pub fn receive_raw(mask: u32, sender: TaskId, buffer: u64, capacity: u64) -> Received {
+    received(&stubs::carry::<{ Syscall::Receive as u16 }>(&Carried {
+        payload: [0; 8],
+        arguments: [u64::from(mask), sender.0, buffer, capacity, 0, 0, 0, 0],
+    }))
+}
+
+/// Replies with up to 64 bytes. `len` must not exceed what the caller can take; `code` is at most
+/// [`Code::SERVER_LAST`]. Does nothing if the caller no longer waits.
+#[inline(always)]
+pub fn reply(to: TaskId, code: u32, payload: &Payload, len: usize) {
+    reply_raw(
+        [
+            to.0,
+            ReplyDescriptor::new(code, len.min(64) as u16).0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ],
+        payload,
+    );
+}
+
+/// Replies with up to 4096 bytes.
+pub fn reply_long(to: TaskId, code: u32, bytes: &[u8]) {
+    let descriptor = ReplyDescriptor::new(code, bytes.len().min(MESSAGE_MAX) as u16);
+    reply_raw(
+        [to.0, descriptor.0, bytes.as_ptr() as u64, 0, 0, 0, 0, 0],
+        &payload_of(bytes),
+    );
+}
+
+/// A reply with every argument as given; see [`call_raw`].
+#[inline(always)]
+pub fn reply_raw(arguments: [u64; 8], payload: &Payload) {
+    stubs::carry::<{ Syscall::Reply as u16 }>(&Carried {
+        payload: *payload,
+        arguments,
+    });
+}
+
+/// Replies with up to 64 bytes and receives, in one entry.
+#[inline(always)]
+pub fn reply_receive(
+    to: TaskId,
+    code: u32,
+    payload: &Payload,
+    len: usize,
+    mask: u32,
+    buffer: &mut [u8],
+) -> Received {
+    received(&stubs::carry::<{ Syscall::ReplyReceive as u16 }>(
+        &Carried {
+            payload: *payload,
+            arguments: [
+                to.0,
+                ReplyDescriptor::new(code, len.min(64) as u16).0,
+                0,
+                u64::from(mask),
+                TaskId::ANY.0,
+                buffer.as_mut_ptr() as u64,
+                buffer.len() as u64,
+                0,
+            ],
+        },
+    ))
+}
+
+/// This task's id.
+#[inline(always)]
+pub fn who_am_i() -> TaskId {
+    TaskId(stubs::plain::<{ Syscall::WhoAmI as u16 }>([0; 6])[0])
+}
+
+/// Sets notification bits of `to`; needs the plan's grant.
+#[inline(always)]
+pub fn post(to: TaskId, bits: u32) -> Code {
+    let result = stubs::plain::<{ Syscall::Post as u16 }>([to.0, u64::from(bits), 0, 0, 0, 0]);
+    Code(result[0] as u32)
+}
+
+/// Current id of the task with `index`, and `OK`, `DOWN` or `HELD`.
+pub fn refresh(index: usize) -> (TaskId, Code) {
+    let result = stubs::plain::<{ Syscall::Refresh as u16 }>([index as u64, 0, 0, 0, 0, 0]);
+    (TaskId(result[0]), Code(result[1] as u32))
+}
+
+/// Copies from a lease of `lender`, which waits for this task's reply.
+pub fn borrow_read(lender: TaskId, lease: usize, offset: usize, to: &mut [u8]) -> Code {
+    borrow_read_raw(lender, lease, offset, to.as_mut_ptr() as u64, to.len())
+}
+
+/// Copies into a lease of `lender`.
+pub fn borrow_write(lender: TaskId, lease: usize, offset: usize, from: &[u8]) -> Code {
+    borrow_write_raw(lender, lease, offset, from.as_ptr() as u64, from.len())
+}
+
+/// [`borrow_read`] to an address of this task, for pools; the kernel checks it.
+pub fn borrow_read_raw(lender: TaskId, lease: usize, offset: usize, to: u64, len: usize) -> Code {
+    let arguments = [lender.0, lease as u64, offset as u64, to, len as u64, 0];
+    Code(stubs::plain::<{ Syscall::BorrowRead as u16 }>(arguments)[0] as u32)
+}
+
+/// [`borrow_write`] from an address of this task, for pools; the kernel checks it.
+pub fn borrow_write_raw(
+    lender: TaskId,
+    lease: usize,
+    offset: usize,
+    from: u64,
+    len: usize,
+) -> Code {
+    let arguments = [lender.0, lease as u64, offset as u64, from, len as u64, 0];
+    Code(stubs::plain::<{ Syscall::BorrowWrite as u16 }>(arguments)[0] as u32)
+}

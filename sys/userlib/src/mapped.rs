@@ -1,0 +1,244 @@
+//! The task's own mappings as safe objects: registers, pools, the plan page.
+//!
+//! Every object here is made from a record of the plan page, so that the address is mapped, with these
+//! attributes, for the task's whole life.
+
+use plan::task::MappingEntry;
+
+use crate::memory::Memory;
+use crate::registers::Registers;
+
+/// A run of this task's address space that is reached by volatile access only.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    va: u64,
+    len: usize,
+}
+
+impl Run {
+    /// Address of a `T` at `offset`, if it lies inside and is aligned.
+    #[inline(always)]
+    fn at<T>(&self, offset: usize) -> Option<*mut T> {
+        let end = offset.checked_add(size_of::<T>())?;
+        let address = self.va + offset as u64;
+        (end <= self.len && address.is_multiple_of(align_of::<T>() as u64))
+            .then_some(address as *mut T)
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(&self, offset: usize, outside: T) -> T {
+        match self.at::<T>(offset) {
+            // SAFETY: `at` keeps the access inside a mapping of the plan and aligned; no reference to this
+            // memory exists anywhere.
+            Some(pointer) => unsafe { pointer.read_volatile() },
+            None => outside,
+        }
+    }
+
+    #[inline(always)]
+    fn write<T: Copy>(&self, offset: usize, value: T) {
+        if let Some(pointer) = self.at::<T>(offset) {
+            // SAFETY: as for `read`; a mapping made into registers or a pool is writable.
+            unsafe { pointer.write_volatile(value) };
+        }
+    }
+}
+
+/// Registers of a device, mapped into this task.
+#[derive(Clone, Copy, Debug)]
+pub struct MappedRegisters(Run);
+
+impl MappedRegisters {
+    /// The registers of a mapping of kind `Registers`, `PciConfiguration` or `SmmuTables`.
+    pub fn of(mapping: &'static MappingEntry) -> Self {
+        Self(Run {
+            va: mapping.va,
+            len: mapping.len as usize,
+        })
+    }
+
+    /// BAR `number` of a device that this task drives; `None` where it has none.
+    pub fn bar(device: &'static plan::task::DeviceEntry, number: usize) -> Option<Self> {
+        let va = *device.bar_va.get(number)?;
+        let len = *device.bar_len.get(number)?;
+        (va != 0).then_some(Self(Run {
+            va,
+            len: len as usize,
+        }))
+    }
+
+    /// The registers named by address in a server's own plan record (`plan::pci`, `plan::iommu`), which
+    /// only that server reads.
+    pub fn planned(va: u64, len: u64) -> Self {
+        Self(Run {
+            va,
+            len: len as usize,
+        })
+    }
+
+    /// A part of the block; empty where it exceeds it.
+    pub fn part(&self, offset: usize, len: usize) -> Self {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.0.len);
+        Self(Run {
+            va: self.0.va + offset as u64,
+            len: if inside { len } else { 0 },
+        })
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Whether the block is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.len == 0
+    }
+}
+
+/// Both traits are the same accesses with another answer for what lies outside.
+macro_rules! accessors {
+    ($trait:ident for $type:ty, outside $outside:expr, $($extra:item)*) => {
+        impl $trait for $type {
+            #[inline(always)]
+            fn read8(&self, offset: usize) -> u8 {
+                self.0.read(offset, $outside as u8)
+            }
+            #[inline(always)]
+            fn read16(&self, offset: usize) -> u16 {
+                self.0.read(offset, $outside as u16)
+            }
+            #[inline(always)]
+            fn read32(&self, offset: usize) -> u32 {
+                self.0.read(offset, $outside as u32)
+            }
+            #[inline(always)]
+            fn read64(&self, offset: usize) -> u64 {
+                self.0.read(offset, $outside)
+            }
+            #[inline(always)]
+            fn write8(&self, offset: usize, value: u8) {
+                self.0.write(offset, value);
+            }
+            #[inline(always)]
+            fn write16(&self, offset: usize, value: u16) {
+                self.0.write(offset, value);
+            }
+            #[inline(always)]
+            fn write32(&self, offset: usize, value: u32) {
+                self.0.write(offset, value);
+            }
+            #[inline(always)]
+            fn write64(&self, offset: usize, value: u64) {
+                self.0.write(offset, value);
+            }
+            $($extra)*
+        }
+    };
+}
+
+accessors!(Registers for MappedRegisters, outside u64::MAX,);
+
+/// A pool of this task, or a part of one.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolMemory(Run);
+
+impl PoolMemory {
+    /// The pool of a mapping.
+    pub fn of(mapping: &'static MappingEntry) -> Self {
+        Self(Run {
+            va: mapping.va,
+            len: mapping.len as usize,
+        })
+    }
+
+    /// A part of it; empty where it exceeds the whole.
+    pub fn part(&self, offset: usize, len: usize) -> Self {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.0.len);
+        Self(Run {
+            va: self.0.va + offset as u64,
+            len: if inside { len } else { 0 },
+        })
+    }
+
+    /// Address of `offset` in this task, for a lease or a borrow of pool memory.
+    pub fn address(&self, offset: usize) -> u64 {
+        self.0.va + offset as u64
+    }
+
+    /// Cleans and invalidates the lines of a range, for a device that does not see the caches: before it
+    /// reads what the task wrote, and before the task reads what it wrote. Costs an instruction a line;
+    /// not needed where the plan calls the device coherent.
+    pub fn hand_over(&self, offset: usize, len: usize) {
+        clean_invalidate(self.0, offset, len);
+    }
+}
+
+accessors!(Memory for PoolMemory, outside 0u64,
+    fn len(&self) -> usize {
+        self.0.len
+    }
+);
+
+/// Makes all earlier writes visible to devices before any later register write.
+#[inline(always)]
+pub fn publish() {
+    barrier();
+}
+
+/// Keeps later reads of device-written memory behind the register or index read that announced it.
+#[inline(always)]
+pub fn acquire() {
+    barrier();
+}
+
+#[cfg(target_os = "none")]
+#[inline(always)]
+fn barrier() {
+    // SAFETY: a barrier has no effect but order. Full system: devices are outside the inner domain.
+    unsafe { core::arch::asm!("dsb sy", options(nostack, preserves_flags)) };
+}
+
+#[cfg(not(target_os = "none"))]
+fn barrier() {
+    core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
+}
+
+#[cfg(target_os = "none")]
+fn clean_invalidate(run: Run, offset: usize, len: usize) {
+    /// Smallest line of any implementation; a larger one is only cleaned more than once.
+    const LINE: u64 = 16;
+    let Some(end) = offset.checked_add(len) else {
+        return;
+    };
+    if end > run.len {
+        return;
+    }
+    let mut at = (run.va + offset as u64) / LINE * LINE;
+    while at < run.va + end as u64 {
+        // SAFETY: the line lies in a pool of this task; clean and invalidate to the point of coherency
+        // loses no data.
+        unsafe { core::arch::asm!("dc civac, {}", in(reg) at, options(nostack, preserves_flags)) };
+        at += LINE;
+    }
+    barrier();
+}
+
+#[cfg(not(target_os = "none"))]
+fn clean_invalidate(_: Run, _: usize, _: usize) {}
+
+/// The plan page, read-only and never changed while the system runs.
+#[cfg(target_os = "none")]
+pub(crate) fn plan_page() -> &'static [u8] {
+    const BASE: *const u8 = abi::layout::TASK_PLAN_BASE as *const u8;
+    // SAFETY: at least one page is mapped read-only at this address in every task, for ever.
+    let first = unsafe { core::slice::from_raw_parts(BASE, abi::layout::PAGE as usize) };
+    let len = plan::Blob::claimed_len(first).unwrap_or(0) as usize;
+    // SAFETY: the build step maps the whole blob whose length it wrote there.
+    unsafe { core::slice::from_raw_parts(BASE, len) }
+}
+
+#[cfg(not(target_os = "none"))]
+pub(crate) fn plan_page() -> &'static [u8] {
+    &[]
+}

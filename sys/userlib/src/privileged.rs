@@ -1,0 +1,177 @@
+//! Privileged calls. Each needs its right in the plan; without it the caller is faulted.
+
+use abi::privileged::Privileged;
+use abi::{Code, Syscall, TaskId};
+
+use crate::stubs;
+
+fn privileged(call: Privileged, a: [u64; 5]) -> (Code, [u64; 7]) {
+    let r =
+        stubs::plain::<{ Syscall::Privileged as u16 }>([call as u64, a[0], a[1], a[2], a[3], a[4]]);
+    (
+        Code(r[0] as u32),
+        [r[1], r[2], r[3], r[4], r[5], r[6], r[7]],
+    )
+}
+
+/// What [`status`] tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Status {
+    /// Current id.
+    pub id: TaskId,
+    /// A number of [`abi::privileged::TaskState`].
+    pub state: u64,
+    /// The words of its last [`abi::Fault`].
+    pub fault: [u64; 5],
+}
+
+/// `SUPERVISE`: state and last fault of a task.
+pub fn status(index: usize) -> Option<Status> {
+    let (code, r) = privileged(Privileged::Status, [index as u64, 0, 0, 0, 0]);
+    (code == Code::OK).then_some(Status {
+        id: TaskId(r[0]),
+        state: r[1],
+        fault: [r[2], r[3], r[4], r[5], r[6]],
+    })
+}
+
+/// `SUPERVISE`: starts a dead task again.
+pub fn restart(index: usize) -> Code {
+    privileged(Privileged::Restart, [index as u64, 0, 0, 0, 0]).0
+}
+
+/// `SUPERVISE`: kills a task; for good if `forever`.
+pub fn stop(index: usize, forever: bool) -> Code {
+    privileged(
+        Privileged::Stop,
+        [index as u64, u64::from(forever), 0, 0, 0],
+    )
+    .0
+}
+
+/// `SUPERVISE`: copies a dead task's memory.
+pub fn read_memory(index: usize, address: u64, to: &mut [u8]) -> Code {
+    let to_address = to.as_mut_ptr() as u64;
+    privileged(
+        Privileged::ReadMemory,
+        [index as u64, address, to_address, to.len() as u64, 0],
+    )
+    .0
+}
+
+/// `CONSOLE`: writes to the polled console.
+pub fn console(text: &str) -> Code {
+    privileged(
+        Privileged::Console,
+        [text.as_ptr() as u64, text.len() as u64, 0, 0, 0],
+    )
+    .0
+}
+
+/// `EXIT`: ends the run; 0 is pass.
+pub fn exit(verdict: u8) -> ! {
+    loop {
+        privileged(Privileged::Exit, [u64::from(verdict), 0, 0, 0, 0]);
+    }
+}
+
+/// `TEST`: the task is faulted at the entry of its `n`-th system call from now; 0 disarms.
+pub fn arm_fault(index: usize, n: u64) -> Code {
+    privileged(Privileged::ArmFault, [index as u64, n, 0, 0, 0]).0
+}
+
+/// `TEST`: seven registers of a dead task from `first`.
+pub fn registers(index: usize, first: u64) -> Option<[u64; 7]> {
+    let (code, r) = privileged(Privileged::Registers, [index as u64, first, 0, 0, 0]);
+    (code == Code::OK).then_some(r)
+}
+
+/// `DMA_AUTHORITY`: holds a task for a device.
+pub fn hold(task: TaskId, device: u32) -> Code {
+    privileged(Privileged::Hold, [task.0, u64::from(device), 0, 0, 0]).0
+}
+
+/// `DMA_AUTHORITY`: lifts a hold.
+pub fn lift(index: usize, device: u32) -> Code {
+    privileged(Privileged::Lift, [index as u64, u64::from(device), 0, 0, 0]).0
+}
+
+/// A pinned lease.
+#[derive(Clone, Copy, Debug)]
+pub struct Pinned {
+    /// Names the pin.
+    pub slot: u32,
+    /// Physical address of its first byte.
+    pub pa: u64,
+    /// [`abi::LeaseAttributes`] bits of the lease.
+    pub attributes: u32,
+}
+
+/// `DMA_AUTHORITY`: pins whole pages of a lease that `lender` gave `driver`, while the lender waits for
+/// the driver and the driver for this task.
+pub fn pin(
+    driver: TaskId,
+    lender: TaskId,
+    lease: u32,
+    device: u32,
+    offset: u64,
+    len: u64,
+) -> Result<Pinned, Code> {
+    let which = u64::from(lease) | u64::from(device) << 32;
+    let (code, r) = privileged(Privileged::Pin, [driver.0, lender.0, which, offset, len]);
+    if code != Code::OK {
+        return Err(code);
+    }
+    Ok(Pinned {
+        slot: r[0] as u32,
+        pa: r[1],
+        attributes: r[2] as u32,
+    })
+}
+
+/// `DMA_AUTHORITY`: lifts a pin.
+pub fn unpin(slot: u32) -> Code {
+    privileged(Privileged::Unpin, [u64::from(slot), 0, 0, 0, 0]).0
+}
+
+/// One hold or pin, from [`enumerate`].
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    /// Where to go on; 0 at the end.
+    pub next: u64,
+    /// 0 none, 1 hold, 2 pin.
+    pub kind: u64,
+    /// Current id of the task held.
+    pub task: TaskId,
+    /// The device it is held for.
+    pub device: u32,
+    /// The pin's slot.
+    pub slot: u32,
+    /// Whether the life that was held is over.
+    pub dead: bool,
+    /// A pin's physical address.
+    pub pa: u64,
+    /// A pin's bytes.
+    pub len: u64,
+}
+
+/// `DMA_AUTHORITY`: holds and pins, one a call; start with cursor 0.
+pub fn enumerate(cursor: u64) -> Held {
+    let (_, r) = privileged(Privileged::Enumerate, [cursor, 0, 0, 0, 0]);
+    Held {
+        next: r[0],
+        kind: r[1],
+        task: TaskId(r[2]),
+        device: r[3] as u32,
+        slot: (r[3] >> 32) as u32,
+        dead: r[4] == 1,
+        pa: r[5],
+        len: r[6],
+    }
+}
+
+/// A privileged call with any number and arguments, for tests of the kernel.
+pub fn raw(number: u64, arguments: [u64; 5]) -> [u64; 8] {
+    let a = arguments;
+    stubs::plain::<{ Syscall::Privileged as u16 }>([number, a[0], a[1], a[2], a[3], a[4]])
+}

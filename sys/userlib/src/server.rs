@@ -1,0 +1,123 @@
+//! The client's view of a server: an id that is refreshed when the server died.
+
+use core::cell::Cell;
+
+use abi::{Code, TaskId};
+
+use crate::config;
+use crate::ipc::{self, Answer, LeaseBuffer, Payload};
+
+/// Why a call brought no successful reply. The death of a server is part of every signature.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallError {
+    /// The server died before it replied; what it did of the call is unknown. The id is refreshed.
+    Dead,
+    /// The server is down and will be started again.
+    Down,
+    /// The server will not come back.
+    Held,
+    /// The server's own error code.
+    Code(u32),
+}
+
+/// A server that the plan lets this task call.
+#[derive(Debug)]
+pub struct Server {
+    index: usize,
+    id: Cell<TaskId>,
+}
+
+impl Server {
+    /// The peer of that name, if the plan lets this task send to it.
+    pub fn named(name: &str) -> Option<Self> {
+        let peer = config::peer(name)?;
+        (peer.may_send == 1).then(|| Self::at(peer.index as usize))
+    }
+
+    /// The task at an index of the kernel's table.
+    pub fn at(index: usize) -> Self {
+        Self {
+            index,
+            id: Cell::new(ipc::refresh(index).0),
+        }
+    }
+
+    /// The id last known.
+    pub fn id(&self) -> TaskId {
+        self.id.get()
+    }
+
+    /// Learns the current id.
+    pub fn refresh(&self) -> TaskId {
+        let (id, _) = ipc::refresh(self.index);
+        self.id.set(id);
+        id
+    }
+
+    /// Calls with up to 64 bytes each way.
+    #[inline(always)]
+    pub fn call(
+        &self,
+        operation: u16,
+        payload: &Payload,
+        len: usize,
+        reply_capacity: usize,
+        leases: &[LeaseBuffer<'_>],
+    ) -> Result<Answer, CallError> {
+        self.checked(ipc::call(
+            self.id.get(),
+            operation,
+            payload,
+            len,
+            reply_capacity,
+            leases,
+        ))
+    }
+
+    /// Calls with up to 4096 bytes each way.
+    pub fn call_long(
+        &self,
+        operation: u16,
+        message: &[u8],
+        reply: &mut [u8],
+        leases: &[LeaseBuffer<'_>],
+    ) -> Result<Answer, CallError> {
+        self.checked(ipc::call_long(
+            self.id.get(),
+            operation,
+            message,
+            reply,
+            leases,
+        ))
+    }
+
+    /// Posts bits to it.
+    pub fn post(&self, bits: u32) -> Result<(), CallError> {
+        match ipc::post(self.id.get(), bits) {
+            Code::OK => Ok(()),
+            code => Err(self.error(code)),
+        }
+    }
+
+    #[inline(always)]
+    fn checked(&self, answer: Answer) -> Result<Answer, CallError> {
+        if answer.code == Code::OK {
+            Ok(answer)
+        } else {
+            Err(self.error(answer.code))
+        }
+    }
+
+    #[cold]
+    fn error(&self, code: Code) -> CallError {
+        match code {
+            Code::DEAD => {
+                self.refresh();
+                CallError::Dead
+            }
+            Code::DOWN => CallError::Down,
+            Code::HELD => CallError::Held,
+            Code(code) => CallError::Code(code),
+        }
+    }
+}

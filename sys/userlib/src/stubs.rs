@@ -1,0 +1,175 @@
+//! The `SVC` instructions. Register use is documented at [`abi::Syscall`].
+
+/// Registers `x0..=x15` of a call that carries payload.
+#[cfg_attr(
+    not(target_os = "none"),
+    expect(dead_code, reason = "only the target makes the call")
+)]
+pub(crate) struct Carried {
+    pub payload: [u64; 8],
+    pub arguments: [u64; 8],
+}
+
+/// Results of the same call: `x0..=x7`, and those of `x8..=x13` that any call returns.
+pub(crate) struct Returned {
+    pub payload: [u64; 8],
+    pub x8: u64,
+    pub x9: u64,
+    pub x10: u64,
+    pub x12: u64,
+    pub x13: u64,
+}
+
+#[cfg(target_os = "none")]
+mod target {
+    use super::{Carried, Returned};
+    use abi::Syscall;
+    use core::arch::asm;
+
+    /// A send, receive, reply or reply-and-receive.
+    ///
+    /// The kernel clobbers everything but payload, `sp` and `pc`. `x19` and `x29` cannot be named as
+    /// operands, so they are saved here; the compiler saves of the rest what it needs.
+    #[inline(always)]
+    pub(crate) fn carry<const CALL: u16>(with: &Carried) -> Returned {
+        let p = &with.payload;
+        let a = &with.arguments;
+        let (r0, r1, r2, r3, r4, r5, r6, r7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (x8, x9, x10, x12, x13): (u64, u64, u64, u64, u64);
+        // SAFETY: the call is one of those that pass payload through; all registers that it clobbers
+        // are declared or saved. Memory that the kernel writes for it (reply buffer, receive buffer,
+        // write leases) is described by arguments made from exclusive borrows that outlive the call,
+        // and the block is a compiler barrier for memory.
+        unsafe {
+            asm!(
+                "stp x19, x29, [sp, #-16]!",
+                "svc #{call}",
+                "ldp x19, x29, [sp], #16",
+                call = const CALL,
+                inlateout("x0") p[0] => r0,
+                inlateout("x1") p[1] => r1,
+                inlateout("x2") p[2] => r2,
+                inlateout("x3") p[3] => r3,
+                inlateout("x4") p[4] => r4,
+                inlateout("x5") p[5] => r5,
+                inlateout("x6") p[6] => r6,
+                inlateout("x7") p[7] => r7,
+                inlateout("x8") a[0] => x8,
+                inlateout("x9") a[1] => x9,
+                inlateout("x10") a[2] => x10,
+                inlateout("x11") a[3] => _,
+                inlateout("x12") a[4] => x12,
+                inlateout("x13") a[5] => x13,
+                inlateout("x14") a[6] => _,
+                inlateout("x15") a[7] => _,
+                out("x16") _, out("x17") _, out("x18") _, out("x20") _, out("x21") _,
+                out("x22") _, out("x23") _, out("x24") _, out("x25") _, out("x26") _,
+                out("x27") _, out("x28") _, out("x30") _,
+            );
+        }
+        Returned {
+            payload: [r0, r1, r2, r3, r4, r5, r6, r7],
+            x8,
+            x9,
+            x10,
+            x12,
+            x13,
+        }
+    }
+
+    /// Any other call: arguments from `x8`, results in `x0..=x7`.
+    #[inline(always)]
+    pub(crate) fn plain<const CALL: u16>(a: [u64; 6]) -> [u64; 8] {
+        let (r0, r1, r2, r3, r4, r5, r6, r7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        // SAFETY: the call clobbers at most x0..=x17; memory that it writes (a borrow's destination) is
+        // described by an exclusive borrow that outlives it.
+        unsafe {
+            asm!(
+                "svc #{call}",
+                call = const CALL,
+                lateout("x0") r0, lateout("x1") r1, lateout("x2") r2, lateout("x3") r3,
+                lateout("x4") r4, lateout("x5") r5, lateout("x6") r6, lateout("x7") r7,
+                inlateout("x8") a[0] => _,
+                inlateout("x9") a[1] => _,
+                inlateout("x10") a[2] => _,
+                inlateout("x11") a[3] => _,
+                inlateout("x12") a[4] => _,
+                inlateout("x13") a[5] => _,
+                out("x14") _, out("x15") _, out("x16") _, out("x17") _,
+            );
+        }
+        [r0, r1, r2, r3, r4, r5, r6, r7]
+    }
+
+    /// Dies with `text` as last words.
+    pub(crate) fn panic(text: &[u8]) -> ! {
+        // SAFETY: the call does not return; the kernel only records where the text is.
+        unsafe {
+            asm!(
+                "svc #{call}",
+                "brk #1",
+                call = const Syscall::Panic as u16,
+                in("x8") text.as_ptr(),
+                in("x9") text.len(),
+                options(noreturn)
+            )
+        }
+    }
+
+    /// `CNTVCT_EL0`, not hoisted above earlier instructions.
+    #[inline(always)]
+    pub(crate) fn counter() -> u64 {
+        let value: u64;
+        // SAFETY: reading the virtual counter is permitted at EL0 and has no effect on memory.
+        unsafe {
+            asm!("isb", "mrs {}, cntvct_el0", out(reg) value, options(nostack, preserves_flags))
+        };
+        value
+    }
+
+    /// `PMEVCNTR0_EL0`, which the kernel sets up to count INST_RETIRED.
+    #[inline(always)]
+    pub(crate) fn instructions() -> u32 {
+        let value: u64;
+        // SAFETY: reading a counter has no effect on memory; where it is not permitted it faults the task.
+        // The block is volatile and orders with memory accesses, so that measured code stays inside.
+        unsafe { asm!("mrs {}, pmevcntr0_el0", out(reg) value, options(nostack, preserves_flags)) };
+        value as u32
+    }
+
+    /// `CNTFRQ_EL0`, ticks a second.
+    #[inline(always)]
+    pub(crate) fn frequency() -> u64 {
+        let value: u64;
+        // SAFETY: as above; the frequency is constant.
+        unsafe {
+            asm!("mrs {}, cntfrq_el0", out(reg) value, options(nostack, preserves_flags, nomem, pure))
+        };
+        value
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+mod target {
+    use super::{Carried, Returned};
+
+    const NOT_A_TASK: &str = "system calls exist only in a task";
+
+    pub(crate) fn carry<const CALL: u16>(_: &Carried) -> Returned {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(crate) fn plain<const CALL: u16>(_: [u64; 6]) -> [u64; 8] {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(crate) fn counter() -> u64 {
+        0
+    }
+    pub(crate) fn instructions() -> u32 {
+        0
+    }
+    pub(crate) fn frequency() -> u64 {
+        1_000_000_000
+    }
+}
+
+pub(crate) use target::*;

@@ -1,0 +1,46 @@
+//! Descriptors give back what was packed, and nothing overlaps.
+
+use abi::{Lease, LeaseAttributes, ReplyDescriptor, SendDescriptor, TaskId};
+
+#[test]
+fn send_descriptor() {
+    let d = SendDescriptor::new(0xabcd, 4096, 64, 2);
+    assert_eq!(
+        (d.operation(), d.len(), d.reply_capacity(), d.leases()),
+        (0xabcd, 4096, 64, 2)
+    );
+    assert_eq!(d.0 & SendDescriptor::RESERVED, 0);
+    assert_eq!(SendDescriptor::new(u16::MAX, 0, 0, 0).len(), 0);
+}
+
+#[test]
+fn reply_descriptor() {
+    let d = ReplyDescriptor::new(0xdead_beef, 4096);
+    assert_eq!((d.code(), d.len()), (0xdead_beef, 4096));
+    assert_eq!(d.0 & ReplyDescriptor::RESERVED, 0);
+}
+
+#[test]
+fn lease() {
+    let lease = Lease::new(u32::MAX, LeaseAttributes::WRITE);
+    assert_eq!(
+        (lease.len(), lease.attributes()),
+        (0xffff_ffff, LeaseAttributes::WRITE)
+    );
+    assert_eq!(lease.0 & Lease::RESERVED, 0);
+}
+
+#[test]
+fn task_id() {
+    let id = TaskId::new(63, (1 << 56) - 1);
+    assert_eq!((id.index(), id.generation()), (63, (1 << 56) - 1));
+    assert_eq!(TaskId::new(7, 0).0, 7);
+}
+
+#[test]
+fn notification_bits_do_not_overlap() {
+    use abi::notification::*;
+    let all = [POSTABLE, INTERRUPTS, PEER_UP, HELD_DEATH, FAULT, TIMER];
+    assert_eq!(all.iter().fold(0u32, |sum, bits| sum | bits), u32::MAX);
+    assert_eq!(all.iter().map(|bits| bits.count_ones()).sum::<u32>(), 32);
+}

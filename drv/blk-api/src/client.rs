@@ -38,7 +38,9 @@ impl From<CallError> for Failure {
             CallError::Dead => Self::Dead,
             CallError::Down => Self::Down,
             CallError::Held => Self::Gone,
-            CallError::Code(code) => Self::Refused(Error::from_code(code).unwrap_or(Error::Malformed)),
+            CallError::Code(code) => {
+                Self::Refused(Error::from_code(code).unwrap_or(Error::Malformed))
+            }
         }
     }
 }
@@ -69,29 +71,39 @@ impl Disk {
     pub fn geometry(&self) -> Result<Geometry, Failure> {
         let none: Payload = [0; 8];
         let answer =
-            self.driver.call(Operation::Geometry as u16, &none, 0, Geometry::BYTES, &[])?;
+            self.driver
+                .call(Operation::Geometry as u16, &none, 0, Geometry::BYTES, &[])?;
         Ok(Geometry::decode(&answer.payload))
     }
 
     /// Submits a read or write; `buffer` is page-aligned, see the crate's documentation.
     pub fn submit(&self, request: &Submit, buffer: LeaseBuffer<'_>) -> Result<(), Failure> {
         let operation = Operation::Submit as u16;
-        self.driver.call(operation, &request.encode(), Submit::BYTES, 0, &[buffer])?;
+        self.driver
+            .call(operation, &request.encode(), Submit::BYTES, 0, &[buffer])?;
         Ok(())
     }
 
     /// Submits a flush.
     pub fn flush(&self, tag: u32) -> Result<(), Failure> {
-        let request = Submit { kind: Kind::Flush, tag, sector: 0, count: 0 };
+        let request = Submit {
+            kind: Kind::Flush,
+            tag,
+            sector: 0,
+            count: 0,
+        };
         let operation = Operation::Submit as u16;
-        self.driver.call(operation, &request.encode(), Submit::BYTES, 0, &[])?;
+        self.driver
+            .call(operation, &request.encode(), Submit::BYTES, 0, &[])?;
         Ok(())
     }
 
     /// Takes up to seven completions; none if none are ready.
     pub fn collect(&self) -> Result<impl Iterator<Item = Completion>, Failure> {
         let none: Payload = [0; 8];
-        let answer = self.driver.call(Operation::Collect as u16, &none, 0, 64, &[])?;
+        let answer = self
+            .driver
+            .call(Operation::Collect as u16, &none, 0, 64, &[])?;
         Ok(decode_collected(&answer.payload))
     }
 }

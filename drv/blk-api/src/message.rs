@@ -152,7 +152,9 @@ pub fn encode_collected(completions: impl Iterator<Item = Completion>) -> (Paylo
 /// The completions of a reply of `collect`, at most [`COLLECT_MAX`] whatever the driver wrote.
 pub fn decode_collected(payload: &Payload) -> impl Iterator<Item = Completion> {
     let [count, words @ ..] = *payload;
-    let count = usize::try_from(count).unwrap_or(COLLECT_MAX).min(COLLECT_MAX);
+    let count = usize::try_from(count)
+        .unwrap_or(COLLECT_MAX)
+        .min(COLLECT_MAX);
     words.into_iter().take(count).map(Completion::decode)
 }
 
@@ -191,9 +193,18 @@ mod tests {
 
     #[test]
     fn malformed_submits_are_refused() {
-        assert_eq!(Submit::decode(&[3, 0, 1, 0, 0, 0, 0, 0], 24), Err(Error::Malformed));
-        assert_eq!(Submit::decode(&[0, 0, 1 << 32, 0, 0, 0, 0, 0], 24), Err(Error::Malformed));
-        assert_eq!(Submit::decode(&[0, 0, 1, 0, 0, 0, 0, 0], 16), Err(Error::Malformed));
+        assert_eq!(
+            Submit::decode(&[3, 0, 1, 0, 0, 0, 0, 0], 24),
+            Err(Error::Malformed)
+        );
+        assert_eq!(
+            Submit::decode(&[0, 0, 1 << 32, 0, 0, 0, 0, 0], 24),
+            Err(Error::Malformed)
+        );
+        assert_eq!(
+            Submit::decode(&[0, 0, 1, 0, 0, 0, 0, 0], 16),
+            Err(Error::Malformed)
+        );
     }
 
     #[test]

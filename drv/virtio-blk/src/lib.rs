@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The hardware-independent core of the virtio block driver (virtio 1.2, OASIS committee specification 01).
+//!
+//! The device is not trusted: it may write anything, at any time, into what it can reach. So descriptors
+//! and request headers are mapped for it read-only, and of what it can write (the used ring, the status
+//! bytes, its registers) every value is read once and checked against what this driver itself knows
+//! to be in flight.
+//!
+//! * [`capability`]: where its registers are, from configuration space;
+//! * [`transport`]: bring-up over the modern PCI transport;
+//! * [`layout`]: the driver's DMA memory;
+//! * [`queue`]: the split virtqueue;
+//! * [`request`]: requests in flight;
+//! * [`clients`]: who gets which completion.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod capability;
+pub mod clients;
+pub mod layout;
+pub mod queue;
+pub mod request;
+#[cfg(test)]
+mod testing;
+pub mod transport;

@@ -1,0 +1,542 @@
+//! Bring-up over the modern PCI transport (virtio 3.1, 4.1.4, 4.1.5), and the registers used while running.
+
+use bitflags::bitflags;
+use blk_api::{DEPTH, Geometry, SECTOR};
+use userlib::registers::Registers;
+
+use crate::layout::QUEUE_MAX;
+
+bitflags! {
+    /// Feature bits that this driver knows (virtio 5.2.3 and 6).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Features: u64 {
+        /// The device limits the size of one segment.
+        const SIZE_MAX = 1 << 1;
+        /// The disk cannot be written.
+        const READ_ONLY = 1 << 5;
+        /// There is a volatile cache, and the flush request.
+        const FLUSH = 1 << 9;
+        /// Virtio 1.0 or later.
+        const VERSION_1 = 1 << 32;
+        /// The device's addresses go through the IOMMU.
+        const ACCESS_PLATFORM = 1 << 33;
+    }
+}
+
+bitflags! {
+    /// Device status (virtio 2.1).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Status: u8 {
+        /// The driver noticed the device.
+        const ACKNOWLEDGE = 1;
+        /// The driver knows how to drive it.
+        const DRIVER = 2;
+        /// The driver is set up; the device may use its queues.
+        const DRIVER_OK = 4;
+        /// Feature negotiation is complete.
+        const FEATURES_OK = 8;
+        /// The device met an error that only a reset cures.
+        const NEEDS_RESET = 64;
+        /// The driver gave up.
+        const FAILED = 128;
+    }
+}
+
+bitflags! {
+    /// Interrupt status (virtio 4.1.4.5); reading it lowers the interrupt line.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Isr: u8 {
+        /// A queue has used buffers.
+        const QUEUE = 1;
+        /// Configuration or status changed.
+        const CONFIGURATION = 2;
+    }
+}
+
+// Common configuration (virtio 4.1.4.3).
+const DEVICE_FEATURE_SELECT: usize = 0x00;
+const DEVICE_FEATURE: usize = 0x04;
+const DRIVER_FEATURE_SELECT: usize = 0x08;
+const DRIVER_FEATURE: usize = 0x0c;
+const CONFIG_MSIX_VECTOR: usize = 0x10;
+const DEVICE_STATUS: usize = 0x14;
+const CONFIG_GENERATION: usize = 0x15;
+const QUEUE_SELECT: usize = 0x16;
+const QUEUE_SIZE: usize = 0x18;
+const QUEUE_MSIX_VECTOR: usize = 0x1a;
+const QUEUE_ENABLE: usize = 0x1c;
+const QUEUE_NOTIFY_OFF: usize = 0x1e;
+const QUEUE_DESCRIPTORS: usize = 0x20;
+const QUEUE_DRIVER: usize = 0x28;
+const QUEUE_DEVICE: usize = 0x30;
+const NO_VECTOR: u16 = 0xffff;
+
+// Device configuration of a block device (virtio 5.2.4).
+const CAPACITY: usize = 0x00;
+const SIZE_MAX: usize = 0x08;
+
+/// Longest transfer this driver offers, bytes: a bound on the pages that one request pins.
+pub const TRANSFER_MAX: u32 = 256 << 10;
+/// Rereads of a configuration that keeps changing before the device is given up.
+const CONFIGURATION_TRIES: u32 = 16;
+
+/// Why the device cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StartError {
+    /// It did not finish its reset in time.
+    Reset,
+    /// It does not speak virtio 1.
+    NotModern,
+    /// Its addresses would not go through the IOMMU (VIRTIO_F_ACCESS_PLATFORM is not offered): it
+    /// would reach all memory.
+    BypassesIommu,
+    /// It refused the features.
+    Features,
+    /// Its configuration never stands still, or makes no sense.
+    Configuration,
+    /// It has no queue of a usable size.
+    Queue,
+}
+
+impl StartError {
+    /// For a log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reset => "reset did not finish",
+            Self::NotModern => "not a virtio 1 device",
+            Self::BypassesIommu => "bypasses the IOMMU: ACCESS_PLATFORM not offered",
+            Self::Features => "features refused",
+            Self::Configuration => "unusable configuration",
+            Self::Queue => "no usable queue",
+        }
+    }
+}
+
+/// Addresses of the queue's parts, as the device sees them (IOVAs).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueueAddresses {
+    /// Descriptor table.
+    pub descriptors: u64,
+    /// Available ring.
+    pub available: u64,
+    /// Used ring.
+    pub used: u64,
+}
+
+/// The device's registers, one block a structure.
+#[derive(Debug)]
+pub struct Transport<R> {
+    /// Common configuration.
+    pub common: R,
+    /// Notifications.
+    pub notify: R,
+    /// Bytes between two queues' notification addresses.
+    pub notify_multiplier: u32,
+    /// Interrupt status.
+    pub isr: R,
+    /// Device configuration.
+    pub device: R,
+}
+
+/// What the negotiation brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Negotiated {
+    /// For clients.
+    pub geometry: Geometry,
+    /// Entries of the queue.
+    pub queue_size: u16,
+    /// Offset of the queue's notification register.
+    pub notify_offset: usize,
+}
+
+impl<R: Registers> Transport<R> {
+    /// Resets the device, agrees on features and reads its configuration; the queue is selected but
+    /// not enabled. `expired` says when the deadline of the reset has passed.
+    pub fn negotiate(&self, mut expired: impl FnMut() -> bool) -> Result<Negotiated, StartError> {
+        self.common.write8(DEVICE_STATUS, 0);
+        while self.common.read8(DEVICE_STATUS) != 0 {
+            if expired() {
+                return Err(StartError::Reset);
+            }
+        }
+        let mut status = Status::ACKNOWLEDGE | Status::DRIVER;
+        self.common.write8(DEVICE_STATUS, status.bits());
+
+        let features = self.agree()?;
+        status |= Status::FEATURES_OK;
+        self.common.write8(DEVICE_STATUS, status.bits());
+        if self.common.read8(DEVICE_STATUS) != status.bits() {
+            return Err(StartError::Features);
+        }
+        let geometry = self.geometry(features)?;
+
+        self.common.write16(CONFIG_MSIX_VECTOR, NO_VECTOR);
+        self.common.write16(QUEUE_SELECT, 0);
+        let offered = self.common.read16(QUEUE_SIZE);
+        if !offered.is_power_of_two() {
+            return Err(StartError::Queue);
+        }
+        let queue_size = offered.min(QUEUE_MAX);
+        self.common.write16(QUEUE_SIZE, queue_size);
+        self.common.write16(QUEUE_MSIX_VECTOR, NO_VECTOR);
+        let index = u64::from(self.common.read16(QUEUE_NOTIFY_OFF));
+        let notify_offset = usize::try_from(index * u64::from(self.notify_multiplier));
+        let notify_offset = notify_offset.ok().filter(|offset| offset.is_multiple_of(2));
+        Ok(Negotiated {
+            geometry,
+            queue_size,
+            notify_offset: notify_offset.ok_or(StartError::Queue)?,
+        })
+    }
+
+    fn agree(&self) -> Result<Features, StartError> {
+        let mut offered = 0;
+        for half in 0..2 {
+            self.common.write32(DEVICE_FEATURE_SELECT, half);
+            offered |= u64::from(self.common.read32(DEVICE_FEATURE)) << (32 * half);
+        }
+        let accepted = Features::from_bits_truncate(offered);
+        if !accepted.contains(Features::VERSION_1) {
+            return Err(StartError::NotModern);
+        }
+        if !accepted.contains(Features::ACCESS_PLATFORM) {
+            return Err(StartError::BypassesIommu);
+        }
+        for half in 0..2 {
+            self.common.write32(DRIVER_FEATURE_SELECT, half);
+            self.common
+                .write32(DRIVER_FEATURE, (accepted.bits() >> (32 * half)) as u32);
+        }
+        Ok(accepted)
+    }
+
+    /// Fields of several words are consistent only if the generation did not change around them
+    /// (virtio 2.5.2).
+    fn geometry(&self, features: Features) -> Result<Geometry, StartError> {
+        for _ in 0..CONFIGURATION_TRIES {
+            let before = self.common.read8(CONFIG_GENERATION);
+            let low = self.device.read32(CAPACITY);
+            let high = self.device.read32(CAPACITY + 4);
+            let limit = if features.contains(Features::SIZE_MAX) {
+                self.device.read32(SIZE_MAX)
+            } else {
+                u32::MAX
+            };
+            if self.common.read8(CONFIG_GENERATION) != before {
+                continue;
+            }
+            let sectors = u64::from(low) | u64::from(high) << 32;
+            let transfer_max = limit.min(TRANSFER_MAX) / SECTOR as u32 * SECTOR as u32;
+            if transfer_max == 0 || sectors.checked_mul(SECTOR).is_none() {
+                return Err(StartError::Configuration);
+            }
+            return Ok(Geometry {
+                sectors,
+                sector_bytes: SECTOR as u32,
+                transfer_max,
+                depth: DEPTH as u32,
+                read_only: features.contains(Features::READ_ONLY),
+                flush: features.contains(Features::FLUSH),
+            });
+        }
+        Err(StartError::Configuration)
+    }
+
+    /// Enables the queue, whose memory is prepared, and sets the device running.
+    pub fn run(&self, queue: &QueueAddresses) {
+        for (register, address) in [
+            (QUEUE_DESCRIPTORS, queue.descriptors),
+            (QUEUE_DRIVER, queue.available),
+            (QUEUE_DEVICE, queue.used),
+        ] {
+            self.common.write32(register, address as u32);
+            self.common.write32(register + 4, (address >> 32) as u32);
+        }
+        self.common.write16(QUEUE_ENABLE, 1);
+        let running =
+            Status::ACKNOWLEDGE | Status::DRIVER | Status::FEATURES_OK | Status::DRIVER_OK;
+        self.common.write8(DEVICE_STATUS, running.bits());
+    }
+
+    /// Tells the device that the driver gave up.
+    pub fn fail(&self) {
+        self.common.write8(DEVICE_STATUS, Status::FAILED.bits());
+    }
+
+    /// Tells the device that queue 0 has new buffers.
+    #[inline]
+    pub fn notify(&self, negotiated: &Negotiated) {
+        self.notify.write16(negotiated.notify_offset, 0);
+    }
+
+    /// Reads and so acknowledges the interrupt.
+    #[inline]
+    pub fn acknowledge(&self) -> Isr {
+        Isr::from_bits_truncate(self.isr.read8(0))
+    }
+
+    /// Whether the device asks for a reset.
+    pub fn needs_reset(&self) -> bool {
+        Status::from_bits_truncate(self.common.read8(DEVICE_STATUS)).contains(Status::NEEDS_RESET)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::cell::Cell;
+    use std::rc::Rc;
+
+    /// A device that behaves, except where a test tells it not to.
+    #[derive(Default)]
+    struct Model {
+        offered: Cell<u64>,
+        accepted: Cell<u64>,
+        select: Cell<u32>,
+        status: Cell<u8>,
+        resets_after: Cell<u32>,
+        refuse_features: Cell<bool>,
+        queue_size: Cell<u16>,
+        generation: Cell<u8>,
+        restless: Cell<bool>,
+        capacity: Cell<u64>,
+        notify_off: Cell<u16>,
+        queue: Cell<[u32; 6]>,
+        enabled: Cell<bool>,
+    }
+
+    #[derive(Clone)]
+    struct Common(Rc<Model>);
+
+    impl Registers for Common {
+        fn read8(&self, offset: usize) -> u8 {
+            let model = &self.0;
+            match offset {
+                DEVICE_STATUS if model.resets_after.get() > 0 => {
+                    model.resets_after.set(model.resets_after.get() - 1);
+                    0xff
+                }
+                DEVICE_STATUS => model.status.get(),
+                CONFIG_GENERATION => {
+                    if model.restless.get() {
+                        model.generation.set(model.generation.get().wrapping_add(1));
+                    }
+                    model.generation.get()
+                }
+                _ => panic!("read8 at {offset:#x}"),
+            }
+        }
+        fn read16(&self, offset: usize) -> u16 {
+            match offset {
+                QUEUE_SIZE => self.0.queue_size.get(),
+                QUEUE_NOTIFY_OFF => self.0.notify_off.get(),
+                _ => panic!("read16 at {offset:#x}"),
+            }
+        }
+        fn read32(&self, offset: usize) -> u32 {
+            assert_eq!(offset, DEVICE_FEATURE);
+            (self.0.offered.get() >> (32 * self.0.select.get())) as u32
+        }
+        fn read64(&self, offset: usize) -> u64 {
+            panic!("read64 at {offset:#x}")
+        }
+        fn write8(&self, offset: usize, value: u8) {
+            assert_eq!(offset, DEVICE_STATUS);
+            let refused = self.0.refuse_features.get();
+            let mask = if refused {
+                !Status::FEATURES_OK.bits()
+            } else {
+                0xff
+            };
+            self.0.status.set(value & mask);
+        }
+        fn write16(&self, offset: usize, value: u16) {
+            match offset {
+                QUEUE_SIZE => self.0.queue_size.set(value),
+                QUEUE_ENABLE => self.0.enabled.set(value == 1),
+                QUEUE_SELECT => assert_eq!(value, 0),
+                CONFIG_MSIX_VECTOR | QUEUE_MSIX_VECTOR => assert_eq!(value, NO_VECTOR),
+                _ => panic!("write16 at {offset:#x}"),
+            }
+        }
+        fn write32(&self, offset: usize, value: u32) {
+            let model = &self.0;
+            match offset {
+                DEVICE_FEATURE_SELECT | DRIVER_FEATURE_SELECT => model.select.set(value),
+                DRIVER_FEATURE => {
+                    let shift = 32 * model.select.get();
+                    model
+                        .accepted
+                        .set(model.accepted.get() | u64::from(value) << shift);
+                }
+                QUEUE_DESCRIPTORS..=0x34 => {
+                    let mut queue = model.queue.get();
+                    queue[(offset - QUEUE_DESCRIPTORS) / 4] = value;
+                    model.queue.set(queue);
+                }
+                _ => panic!("write32 at {offset:#x}"),
+            }
+        }
+        fn write64(&self, offset: usize, _: u64) {
+            panic!("write64 at {offset:#x}")
+        }
+    }
+
+    /// Device configuration; shares the type so that one transport can hold both.
+    enum Block {
+        Common(Common),
+        Device(Rc<Model>),
+    }
+
+    impl Registers for Block {
+        fn read8(&self, offset: usize) -> u8 {
+            match self {
+                Self::Common(common) => common.read8(offset),
+                Self::Device(_) => panic!("read8 at {offset:#x}"),
+            }
+        }
+        fn read16(&self, offset: usize) -> u16 {
+            match self {
+                Self::Common(common) => common.read16(offset),
+                Self::Device(_) => panic!("read16 at {offset:#x}"),
+            }
+        }
+        fn read32(&self, offset: usize) -> u32 {
+            match self {
+                Self::Common(common) => common.read32(offset),
+                Self::Device(model) => match offset {
+                    CAPACITY => model.capacity.get() as u32,
+                    4 => (model.capacity.get() >> 32) as u32,
+                    SIZE_MAX => 65536 + 100,
+                    _ => panic!("read32 at {offset:#x}"),
+                },
+            }
+        }
+        fn read64(&self, offset: usize) -> u64 {
+            panic!("read64 at {offset:#x}")
+        }
+        fn write8(&self, offset: usize, value: u8) {
+            if let Self::Common(common) = self {
+                common.write8(offset, value);
+            }
+        }
+        fn write16(&self, offset: usize, value: u16) {
+            if let Self::Common(common) = self {
+                common.write16(offset, value);
+            }
+        }
+        fn write32(&self, offset: usize, value: u32) {
+            if let Self::Common(common) = self {
+                common.write32(offset, value);
+            }
+        }
+        fn write64(&self, offset: usize, value: u64) {
+            if let Self::Common(common) = self {
+                common.write64(offset, value);
+            }
+        }
+    }
+
+    const GOOD: u64 = 1 << 33 | 1 << 32 | 1 << 9 | 1 << 28 | 1 << 29;
+
+    fn device() -> (Transport<Block>, Rc<Model>) {
+        let model = Rc::new(Model::default());
+        model.offered.set(GOOD);
+        model.queue_size.set(256);
+        model.capacity.set(32768);
+        model.notify_off.set(1);
+        let common = || Block::Common(Common(model.clone()));
+        let transport = Transport {
+            common: common(),
+            notify: common(),
+            notify_multiplier: 4,
+            isr: common(),
+            device: Block::Device(model.clone()),
+        };
+        (transport, model)
+    }
+
+    #[test]
+    fn a_good_device_comes_up() {
+        let (transport, model) = device();
+        model.resets_after.set(3);
+        let negotiated = transport.negotiate(|| false).expect("negotiated");
+        assert_eq!(negotiated.queue_size, 256);
+        assert_eq!(negotiated.notify_offset, 4);
+        assert_eq!(negotiated.geometry.sectors, 32768);
+        assert_eq!(negotiated.geometry.transfer_max, TRANSFER_MAX);
+        assert!(negotiated.geometry.flush && !negotiated.geometry.read_only);
+        // Ring features that this driver does not implement must not be accepted.
+        assert_eq!(model.accepted.get(), 1 << 33 | 1 << 32 | 1 << 9);
+        assert!(!model.enabled.get());
+        transport.run(&QueueAddresses {
+            descriptors: 0x1_0000_1000,
+            available: 0x1_0000_2000,
+            used: 0x2_0000_3000,
+        });
+        assert_eq!(model.queue.get(), [0x1000, 1, 0x2000, 1, 0x3000, 2]);
+        assert!(model.enabled.get());
+        assert_eq!(model.status.get(), 0xf);
+    }
+
+    #[test]
+    fn a_bypassing_device_is_refused() {
+        let (transport, model) = device();
+        model.offered.set(GOOD & !(1 << 33));
+        assert_eq!(
+            transport.negotiate(|| false),
+            Err(StartError::BypassesIommu)
+        );
+        model.offered.set(GOOD & !(1 << 32));
+        assert_eq!(transport.negotiate(|| false), Err(StartError::NotModern));
+        assert_eq!(model.accepted.get(), 0);
+    }
+
+    #[test]
+    fn a_stubborn_device_is_given_up() {
+        let (transport, model) = device();
+        model.resets_after.set(u32::MAX);
+        let mut polls = 0;
+        let expired = || {
+            polls += 1;
+            polls > 10
+        };
+        assert_eq!(transport.negotiate(expired), Err(StartError::Reset));
+
+        let (transport, model) = device();
+        model.refuse_features.set(true);
+        assert_eq!(transport.negotiate(|| false), Err(StartError::Features));
+
+        let (transport, model) = device();
+        model.restless.set(true);
+        assert_eq!(
+            transport.negotiate(|| false),
+            Err(StartError::Configuration)
+        );
+
+        let (transport, model) = device();
+        model.capacity.set(u64::MAX);
+        assert_eq!(
+            transport.negotiate(|| false),
+            Err(StartError::Configuration)
+        );
+
+        for size in [0, 3, 0xffff] {
+            let (transport, model) = device();
+            model.queue_size.set(size);
+            assert_eq!(transport.negotiate(|| false), Err(StartError::Queue));
+        }
+    }
+
+    #[test]
+    fn limits_of_the_device_are_kept() {
+        let (transport, model) = device();
+        model.offered.set(GOOD | 1 << 1 | 1 << 5);
+        model.queue_size.set(1024);
+        let negotiated = transport.negotiate(|| false).expect("negotiated");
+        assert_eq!(negotiated.queue_size, QUEUE_MAX);
+        assert_eq!(model.queue_size.get(), QUEUE_MAX);
+        assert_eq!(negotiated.geometry.transfer_max, 65536);
+        assert!(negotiated.geometry.read_only);
+    }
+}

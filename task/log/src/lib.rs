@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The log task's core: rings in, frames out.
+//!
+//! The rings are written by untrusted tasks at any time. Whose ring a record came from says who speaks;
+//! nothing that a record contains can change that, because the frame around it is made here.
+//!
+//! * [`ring`]: reads one ring;
+//! * [`merge`]: which ring is next;
+//! * [`frame`]: what goes to the console (format at [`abi::log`]);
+//! * [`uart`]: the console's PL011.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod frame;
+pub mod merge;
+pub mod ring;
+pub mod uart;

@@ -1,0 +1,74 @@
+//! Frames on the console.
+
+use abi::log::{FRAME_DELIMITER, FRAME_LOST, FRAME_RECORD, RECORD_MAX};
+use heapless::Vec;
+
+/// Kind, task, record.
+const CONTENT_MAX: usize = 2 + RECORD_MAX;
+/// Encoded content between two delimiters; COBS adds a byte, and one more for every 254.
+pub const FRAME_MAX: usize = 2 + cobs::max_encoding_length(CONTENT_MAX);
+
+/// A frame, ready for the console.
+pub type Frame = Vec<u8, FRAME_MAX>;
+
+/// A record of a task.
+pub fn record(task: u8, record: &[u8]) -> Frame {
+    frame(&[FRAME_RECORD, task], record)
+}
+
+/// Bytes that a task's ring lost.
+pub fn lost(task: u8, bytes: u64) -> Frame {
+    frame(&[FRAME_LOST, task], &bytes.to_le_bytes())
+}
+
+/// Content beyond [`CONTENT_MAX`] is cut; no ring gives a record that is longer.
+fn frame(head: &[u8], body: &[u8]) -> Frame {
+    let mut content = [0; CONTENT_MAX];
+    let mut len = 0;
+    for (to, from) in content.iter_mut().zip(head.iter().chain(body)) {
+        *to = *from;
+        len += 1;
+    }
+    let mut encoded = [0; FRAME_MAX - 2];
+    let encoded_len = cobs::encode(content.get(..len).unwrap_or(&[]), &mut encoded);
+    let delimiter = core::iter::once(FRAME_DELIMITER);
+    let encoded = encoded.into_iter().take(encoded_len);
+    delimiter.clone().chain(encoded).chain(delimiter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decoded(frame: &Frame) -> std::vec::Vec<u8> {
+        let inner = &frame[1..frame.len() - 1];
+        assert_eq!((frame[0], frame[frame.len() - 1]), (0, 0));
+        assert!(inner.iter().all(|&byte| byte != FRAME_DELIMITER));
+        let mut content = std::vec![0; FRAME_MAX];
+        let len = cobs::decode(inner, &mut content)
+            .expect("decodable")
+            .frame_size();
+        content.truncate(len);
+        content
+    }
+
+    #[test]
+    fn loss_is_a_frame_of_its_own() {
+        let frame = lost(3, 0x1_0000);
+        assert_eq!(decoded(&frame), [FRAME_LOST, 3, 0, 0, 1, 0, 0, 0, 0, 0]);
+    }
+
+    proptest! {
+        /// No content of a record can end its frame early and speak for another task.
+        #[test]
+        fn a_record_stays_inside_its_frame(
+            task in any::<u8>(),
+            bytes in proptest::collection::vec(any::<u8>(), 0..=RECORD_MAX),
+        ) {
+            let content = decoded(&record(task, &bytes));
+            prop_assert_eq!(&content[..2], &[FRAME_RECORD, task]);
+            prop_assert_eq!(&content[2..], &bytes[..]);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Whether and when a dead task is started again. Times are ticks of one counter.
+
+use heapless::Deque;
+
+/// Longest history kept; a limit above it is applied as this one.
+const HISTORY: usize = 16;
+
+/// What the plan says of one task, with times in ticks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rule {
+    /// Delay before a restart.
+    pub after: u64,
+    /// Restarts allowed in `period`; 0 never, `u32::MAX` without limit.
+    pub limit: u32,
+    /// Over which `limit` counts.
+    pub period: u64,
+}
+
+/// What to do about a death.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// Start it again at this time.
+    RestartAt(u64),
+    /// It died too often, or is not to be restarted: stop it for good.
+    GiveUp,
+}
+
+/// One task's restarts.
+#[derive(Debug)]
+pub struct Policy {
+    rule: Rule,
+    restarts: Deque<u64, HISTORY>,
+    due: Option<u64>,
+}
+
+impl Policy {
+    /// A task that has not died yet.
+    pub const fn new(rule: Rule) -> Self {
+        Self {
+            rule,
+            restarts: Deque::new(),
+            due: None,
+        }
+    }
+
+    /// The task died and nothing holds it any more.
+    pub fn died(&mut self, now: u64) -> Decision {
+        if self.rule.limit == u32::MAX {
+            return self.schedule(now);
+        }
+        let period = self.rule.period;
+        while self
+            .restarts
+            .front()
+            .is_some_and(|&at| now.saturating_sub(at) > period)
+        {
+            self.restarts.pop_front();
+        }
+        let limit = HISTORY.min(self.rule.limit as usize);
+        if self.restarts.len() >= limit || self.restarts.push_back(now).is_err() {
+            return Decision::GiveUp;
+        }
+        self.schedule(now)
+    }
+
+    fn schedule(&mut self, now: u64) -> Decision {
+        let at = now.saturating_add(self.rule.after);
+        self.due = Some(at);
+        Decision::RestartAt(at)
+    }
+
+    /// When the task is due to be started, if it is.
+    pub fn due(&self) -> Option<u64> {
+        self.due
+    }
+
+    /// Whether it is due at `now`; then it no longer is.
+    pub fn take_due(&mut self, now: u64) -> bool {
+        let due = self.due.is_some_and(|at| at <= now);
+        if due {
+            self.due = None;
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: Rule = Rule {
+        after: 10,
+        limit: 3,
+        period: 100,
+    };
+
+    #[test]
+    fn a_restart_is_due_after_its_delay() {
+        let mut policy = Policy::new(RULE);
+        assert_eq!(policy.died(5), Decision::RestartAt(15));
+        assert_eq!(policy.due(), Some(15));
+        assert!(!policy.take_due(14));
+        assert!(policy.take_due(15));
+        assert!(!policy.take_due(16));
+        assert_eq!(policy.due(), None);
+    }
+
+    #[test]
+    fn the_limit_counts_over_the_period() {
+        let mut policy = Policy::new(RULE);
+        for now in [0, 40, 80] {
+            assert_eq!(policy.died(now), Decision::RestartAt(now + 10));
+        }
+        assert_eq!(policy.died(100), Decision::GiveUp);
+        // The first is forgotten 101 after it happened.
+        assert_eq!(policy.died(101), Decision::RestartAt(111));
+        assert_eq!(policy.died(120), Decision::GiveUp);
+    }
+
+    #[test]
+    fn never_and_always() {
+        let mut never = Policy::new(Rule { limit: 0, ..RULE });
+        assert_eq!(never.died(0), Decision::GiveUp);
+        let mut always = Policy::new(Rule {
+            limit: u32::MAX,
+            ..RULE
+        });
+        for now in 0..1000 {
+            assert_eq!(always.died(now), Decision::RestartAt(now + 10));
+        }
+        let mut many = Policy::new(Rule {
+            limit: 1000,
+            ..RULE
+        });
+        assert!((0..17).any(|_| many.died(0) == Decision::GiveUp));
+    }
+
+    #[test]
+    fn times_do_not_overflow() {
+        let mut policy = Policy::new(Rule {
+            after: u64::MAX,
+            ..RULE
+        });
+        assert_eq!(policy.died(7), Decision::RestartAt(u64::MAX));
+    }
+}

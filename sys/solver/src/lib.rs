@@ -1,1 +1,28 @@
-//! Placeholder.
+//! The relations between devices, and the domain of each, computed from a description of the machine.
+//!
+//! [`solve`] takes a [`Machine`](model::Machine) and returns a [`Solution`](solution::Solution). It reads
+//! nothing else and keeps no state: the same machine gives the same solution, in whatever order its
+//! parts were declared. Mistakes are never an early return: all of them are in
+//! [`Solution::diagnostics`](solution::Solution::diagnostics), each with its parties, the chain of edges
+//! between them and remedies that were tried by solving again.
+#![forbid(unsafe_code)]
+
+mod alias;
+mod allocate;
+mod diagnostic;
+mod disjoint;
+mod domain;
+mod isolation;
+pub mod model;
+mod ownership;
+pub mod quirk;
+mod relation;
+mod reset;
+pub mod solution;
+mod solve;
+mod topology;
+
+pub use diagnostic::{Code, Diagnostic, Party, Severity};
+pub use model::Machine;
+pub use solution::Solution;
+pub use solve::{Options, solve};

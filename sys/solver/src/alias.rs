@@ -1,0 +1,176 @@
+//! Requester ids, StreamIDs, and who shares them.
+
+use std::collections::HashMap;
+
+use crate::model::{FunctionKind, Machine, Place, SmmuId};
+use crate::quirk;
+use crate::relation::Edges;
+use crate::solution::{EdgeKind, Requester, Stream};
+use crate::topology::Topology;
+
+/// The ids of one node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ids {
+    /// Requester ids, its own first.
+    pub aliases: Vec<Requester>,
+    /// Their StreamIDs.
+    pub streams: Vec<Stream>,
+    /// Bridges that issue its requests under an id of theirs, nearest first.
+    pub taken_by: Vec<usize>,
+}
+
+/// The ids of all nodes.
+pub(crate) fn ids(machine: &Machine, topology: &Topology) -> Vec<Ids> {
+    let mut ids: Vec<Ids> = (0..machine.nodes.len())
+        .map(|node| walk(machine, topology, node))
+        .collect();
+    for (node, ids) in ids.iter_mut().enumerate() {
+        ids.streams = match &machine.nodes[node].place {
+            Place::Platform { streams } => streams
+                .iter()
+                .map(|(smmu, id)| Stream {
+                    smmu: *smmu,
+                    id: *id,
+                })
+                .collect(),
+            _ => ids
+                .aliases
+                .iter()
+                .filter_map(|r| stream_of(machine, topology, node, *r))
+                .collect(),
+        };
+        dedup(&mut ids.streams);
+    }
+    ids
+}
+
+/// The ids that requests of `node` may carry. PCIe ports pass an id on; a bridge to a conventional bus
+/// replaces it, since such a bus has no requester ids (PCI Express to PCI/PCI-X Bridge Specification,
+/// section 2.3).
+fn walk(machine: &Machine, topology: &Topology, node: usize) -> Ids {
+    let placed = &topology.placed[node];
+    let Some(own) = placed.requester else {
+        return Ids::default();
+    };
+    let mut aliases = vec![own];
+    for devfn in quirk::dma_aliases(&machine.nodes[node].function.identity, own.devfn()) {
+        aliases.push(Requester {
+            id: own.id & 0xff00 | u16::from(devfn),
+            ..own
+        });
+    }
+    let mut taken_by = Vec::new();
+    let mut at = placed.parent;
+    while let Some(bridge) = at {
+        let above = &topology.placed[bridge];
+        let function = &machine.nodes[bridge].function;
+        let secondary = above.buses.map(|b| Requester {
+            id: u16::from(b.secondary) << 8,
+            ..own
+        });
+        let taken = match function.kind {
+            FunctionKind::PcieToPci => secondary,
+            FunctionKind::PciToPcie => above.requester,
+            FunctionKind::ConventionalBridge if quirk::uses_secondary(&function.identity) => {
+                secondary
+            }
+            FunctionKind::ConventionalBridge => above.requester,
+            _ => None,
+        };
+        if let Some(id) = taken {
+            aliases.push(id);
+            taken_by.push(bridge);
+        }
+        at = above.parent;
+    }
+    dedup(&mut aliases);
+    Ids {
+        aliases,
+        streams: Vec::new(),
+        taken_by,
+    }
+}
+
+/// The StreamID of a requester id, by the mapping of the root bus that `node` is below.
+fn stream_of(
+    machine: &Machine,
+    topology: &Topology,
+    node: usize,
+    requester: Requester,
+) -> Option<Stream> {
+    let root = &machine.roots[topology.placed[node].root?.index()];
+    let mask = if root.stream_mask == 0 {
+        u16::MAX
+    } else {
+        root.stream_mask
+    };
+    let id = u32::from(requester.id & mask);
+    let row = root.streams.iter().find(|row| {
+        let first = u32::from(row.requester);
+        id >= first && id - first < row.len
+    })?;
+    let stream = row.stream.checked_add(id - u32::from(row.requester))?;
+    Some(Stream {
+        smmu: row.smmu,
+        id: stream,
+    })
+}
+
+fn dedup<T: PartialEq + Copy>(list: &mut Vec<T>) {
+    // Lists are as long as the chain of bridges above a device.
+    let mut kept: Vec<T> = Vec::with_capacity(list.len());
+    for item in list.drain(..) {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    *list = kept;
+}
+
+/// What two nodes may have in common.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Stream(SmmuId, u32),
+    /// An id that no stream mapping covers still belongs to all who use it.
+    Requester(Requester),
+}
+
+/// An alias edge from every user of an id to the first user of it.
+pub(crate) fn edges(machine: &Machine, topology: &Topology, ids: &[Ids], edges: &mut Edges) {
+    let mut first: HashMap<Key, usize> = HashMap::new();
+    for &node in &topology.order {
+        let mut keys: Vec<(Key, String)> = Vec::new();
+        if topology.placed[node].requester.is_some() {
+            for requester in &ids[node].aliases {
+                match stream_of(machine, topology, node, *requester) {
+                    Some(s) => keys.push((
+                        Key::Stream(s.smmu, s.id),
+                        format!("both issue requests as {requester}, StreamID {:#x}", s.id),
+                    )),
+                    None => keys.push((
+                        Key::Requester(*requester),
+                        format!("both issue requests as {requester}"),
+                    )),
+                }
+            }
+        } else {
+            for s in &ids[node].streams {
+                let text = format!("both use StreamID {:#x}", s.id);
+                keys.push((Key::Stream(s.smmu, s.id), text));
+            }
+        }
+        for (key, because) in keys {
+            let other = *first.entry(key).or_insert(node);
+            if other == node || one_slot(topology, node, other) {
+                continue;
+            }
+            edges.add(EdgeKind::Alias, other, node, because);
+        }
+    }
+}
+
+/// True for two devices that may appear in one hotplug slot: never both are there.
+pub(crate) fn one_slot(topology: &Topology, a: usize, b: usize) -> bool {
+    let (a, b) = (&topology.placed[a], &topology.placed[b]);
+    a.alternative && b.alternative && a.requester == b.requester
+}

@@ -1,0 +1,191 @@
+//! Diagnostics as data: the caller knows files and lines, the solver knows parties and reasons.
+
+use crate::model::Source;
+use crate::solution::Edge;
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// The system cannot be built.
+    Error,
+    /// It can, but somebody should read this.
+    Warning,
+}
+
+macro_rules! codes {
+    ($($number:literal $name:ident $severity:ident $title:literal, $long:literal;)*) => {
+        /// Kind of a diagnostic. Its number is stable: scripts and documents may refer to it.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u16)]
+        pub enum Code {
+            $(#[doc = $title] $name = $number,)*
+        }
+
+        impl Code {
+            /// All codes, by number.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// Its number.
+            pub fn number(self) -> u16 {
+                self as u16
+            }
+
+            /// How bad it is.
+            pub fn severity(self) -> Severity {
+                match self {
+                    $(Code::$name => Severity::$severity,)*
+                }
+            }
+
+            /// One line that says what is wrong in general.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Code::$name => $title,)*
+                }
+            }
+
+            /// The long text.
+            pub fn explain(self) -> &'static str {
+                match self {
+                    $(Code::$name => $long,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    300 DuplicateName Error "two parts of the machine have one name",
+        "Groups, diagnostics and tasks refer to devices, owners and root buses by name. Rename one of them.";
+    301 BrokenTree Error "a function is not connected to a root bus",
+        "Following what is above a function must end at a root bus. The bridge named does not exist, is no bridge, or is below itself.";
+    302 SlotTaken Error "two functions claim one slot",
+        "A device and function number on one bus belong to one function. Only below a hotplug port may several devices name the same slot, as alternatives.";
+    303 SlotRange Error "a device or function number is out of range",
+        "Device numbers are 0 to 31 and function numbers 0 to 7.";
+    304 BusNumbers Error "bus numbers do not fit",
+        "Bus numbers below a root bus must lie between its own and its last, a pinned number must not be used twice, and the buses below a bridge must lie in its range.";
+    305 WrongPlace Error "a function cannot be where it is said to be",
+        "Root ports and root complex endpoints sit on a root bus; a downstream port sits below an upstream port; a virtual function belongs to an endpoint.";
+    306 NoStream Error "an owned device has no StreamID",
+        "No row of its root bus's stream mapping covers its requester id, so its requests would not be translated. A device that bypasses the SMMU cannot be contained.";
+    307 StreamRange Error "a StreamID does not fit its SMMU",
+        "The StreamID has more bits than the SMMU takes (IDR1.SIDSIZE), or names an SMMU that does not exist.";
+    310 AliasDemands Error "two demands in one alias set",
+        "The SMMU cannot tell the members of an alias set apart, so all have one domain. Two different demands cannot both hold, and no waiver or trust changes that.";
+    311 GroupDemands Error "two demands in one isolation group",
+        "The members of the group can reach each other without the SMMU, so a translated device can reach an identity-mapped one and through it all that one may reach. Different demands stand only if the owners trust each other.";
+    312 UntrustedIdentity Error "a device behind an external port demands identity",
+        "What is plugged into an external port is not trusted; its domain is always `dma`.";
+    313 DirectBlocked Error "a device with direct regions is to be blocked",
+        "Firmware or hardware needs the direct regions mapped at any time, so the stream cannot abort. Drop the demand or the regions.";
+    314 BridgeDemand Error "a bridge has an owner or a demand",
+        "Bridges belong to the PCI task; their own streams stay blocked.";
+    315 EmptyReason Error "a waiver or a bypass without a reason",
+        "The reason is repeated in every report; somebody has to be able to judge it later.";
+    320 GroupTrust Error "owners share an isolation group without trust",
+        "Devices of the two owners can reach each other without the SMMU. Both owners must declare trust in the other, or the pair is waived with a written reason, or the devices are put apart.";
+    321 AliasTrust Error "owners share an alias set without trust",
+        "The devices share a StreamID and with it one domain: what one owner maps, the other's device can reach. No waiver covers this; the owners must trust each other, or the devices get one owner.";
+    322 Containment Error "owners that cannot be contained apart",
+        "A reset of one device takes the other along, or they share a domain that has to be emptied. Their owners must be declared to stop and restart together.";
+    323 Unowned Error "a device neither owned nor blocked",
+        "Every device has an owner or is blocked on purpose, so that a forgotten one is noticed.";
+    324 UnusedWaiver Warning "a waiver that nothing needs",
+        "The two owners share no group, or trust each other. A waiver that is not needed hides the next mistake.";
+    325 NeverQuiet Warning "an owned device cannot be made quiet",
+        "Memory it could reach stays held until power-off once its owner died, since a write of it may still land.";
+    330 GroupSplit Error "a named group is several groups",
+        "A named group asserts that its members are in one isolation group. They are not.";
+    331 GroupPolicies Error "one group has two policies",
+        "Two named groups turned out to be one, and their default domains differ.";
+    332 TwoNames Warning "one group has two names",
+        "Two named groups turned out to be one; reports use the first.";
+    333 UnownedBlocked Warning "devices without an owner are blocked",
+        "They stay blocked until somebody owns them.";
+    334 MixedNeutral Warning "a neutral device in a group with two demands",
+        "There is no one demand that it could take, so the policy decided.";
+    335 DirectException Warning "a stream with direct regions is open from the start",
+        "It is an exception to the guarantee that no device reaches memory before its first claim.";
+    336 RootComplexRouting Warning "root ports with and without ACS side by side",
+        "The root complex may route requests from below a port without ACS to devices below its neighbours, and ACS of the neighbour does not stop what comes from above. State in the platform file whether it does.";
+    340 NoWindow Error "no room for an IOVA window",
+        "No range of the requested size is free of PCI apertures, the doorbell and direct regions within the address bits of the device.";
+    341 WindowTooLarge Error "an IOVA window is larger than one level-2 table",
+        "Page and block part of a domain share one level-2 table, which covers 1 GiB.";
+    342 NoAsid Error "more domains than ASIDs",
+        "Each domain has an ASID of its own on each SMMU it uses.";
+    343 Doorbell Error "direct regions overlap what is never translated",
+        "A direct region must not lie in a PCI aperture: a bridge would route the request to a peer before the SMMU sees it.";
+}
+
+impl core::fmt::Display for Code {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "P{:04}", self.number())
+    }
+}
+
+impl Code {
+    /// The code written `text` (`P0310`).
+    pub fn parse(text: &str) -> Option<Self> {
+        let number: u16 = text.strip_prefix(['P', 'p'])?.parse().ok()?;
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.number() == number)
+    }
+}
+
+/// Something a diagnostic is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Party {
+    /// What it is and what it does here, e.g. "`disk0` demands `identity`".
+    pub text: String,
+    /// Where it was declared.
+    pub source: Source,
+}
+
+/// A change that makes the diagnostic go away, verified by solving the changed machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Remedy {
+    /// What to do, an imperative sentence.
+    pub text: String,
+}
+
+/// One mistake or warning.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnostic {
+    /// Its kind.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, one sentence that names the parties.
+    pub message: String,
+    /// The parties; the first is where it is best shown.
+    pub parties: Vec<Party>,
+    /// The edges that connect the parties, in order from the first to the second.
+    pub chain: Vec<Edge>,
+    /// What would solve it.
+    pub remedies: Vec<Remedy>,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(code: Code, message: String) -> Self {
+        Self {
+            code,
+            severity: code.severity(),
+            message,
+            parties: Vec::new(),
+            chain: Vec::new(),
+            remedies: Vec::new(),
+        }
+    }
+
+    pub(crate) fn party(mut self, text: impl Into<String>, source: Source) -> Self {
+        self.parties.push(Party {
+            text: text.into(),
+            source,
+        });
+        self
+    }
+}

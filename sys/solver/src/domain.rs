@@ -1,0 +1,459 @@
+//! The domain type of each unit: an alias set in `strict` mode, a group in `linux` mode.
+//!
+//! All members are known before anything is decided, so no member is first.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{DomainType, FunctionKind, Machine, NodeId};
+use crate::ownership::Pairs;
+use crate::relation::Chains;
+use crate::solution::{EdgeKind, Mode};
+use crate::topology::Topology;
+
+/// What one device asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Demand {
+    node: usize,
+    domain_type: DomainType,
+    /// The external port that forces it, if it did not ask itself.
+    forced_by: Option<usize>,
+}
+
+/// What was decided for one unit.
+#[derive(Clone, Debug)]
+pub(crate) struct Decision {
+    pub domain_type: DomainType,
+    pub because: String,
+}
+
+/// The inputs of the decision.
+pub(crate) struct Domains<'a> {
+    pub machine: &'a Machine,
+    pub topology: &'a Topology,
+    pub chains: &'a Chains<'a>,
+    pub pairs: &'a Pairs<'a>,
+    pub mode: Mode,
+    /// Members of each unit.
+    pub units: &'a [Vec<usize>],
+    /// Number of each node's unit.
+    pub unit_of: &'a [usize],
+    /// Members of each group.
+    pub groups: &'a [Vec<usize>],
+    /// Number of each node's group.
+    pub group_of: &'a [usize],
+}
+
+impl Domains<'_> {
+    /// Decides all units, by number.
+    pub fn decide(&self, found: &mut Vec<Diagnostic>) -> Vec<Decision> {
+        let policies = self.policies(found);
+        let mut decided: Vec<Option<Decision>> = vec![None; self.units.len()];
+        for (unit, members) in self.units.iter().enumerate() {
+            decided[unit] = self.by_demand(members, found);
+        }
+        for (group, members) in self.groups.iter().enumerate() {
+            let demands = self.demands(members);
+            if self.mode == Mode::Strict {
+                self.check_group(&demands, found);
+            }
+            let mut units: Vec<usize> = members.iter().map(|n| self.unit_of[*n]).collect();
+            units.sort_unstable();
+            units.dedup();
+            for unit in units {
+                if decided[unit].is_none() {
+                    decided[unit] = Some(self.neutral(unit, &demands, policies.get(&group), found));
+                }
+            }
+        }
+        let blocked = || Decision {
+            domain_type: DomainType::Blocked,
+            because: "nothing is known of it".into(),
+        };
+        decided
+            .into_iter()
+            .map(|d| d.unwrap_or_else(blocked))
+            .collect()
+    }
+
+    fn name(&self, node: usize) -> &str {
+        &self.machine.nodes[node].name
+    }
+
+    /// The demands of `members`, in their order. A device that is blocked because nobody drives it asks
+    /// nothing of its neighbours.
+    fn demands(&self, members: &[usize]) -> Vec<Demand> {
+        let mut demands = Vec::new();
+        for &node in members {
+            let entry = &self.machine.nodes[node];
+            if entry.function.kind.is_bridge() {
+                continue;
+            }
+            let external = self.topology.placed[node].external;
+            match (entry.demand, external) {
+                (Some(domain_type), _) => demands.push(Demand {
+                    node,
+                    domain_type,
+                    forced_by: None,
+                }),
+                (None, Some(port)) if entry.owner.is_some() => {
+                    demands.push(Demand {
+                        node,
+                        domain_type: DomainType::Dma,
+                        forced_by: Some(port),
+                    });
+                }
+                _ => {}
+            }
+        }
+        demands
+    }
+
+    fn party(&self, diagnostic: Diagnostic, demand: Demand) -> Diagnostic {
+        let entry = &self.machine.nodes[demand.node];
+        diagnostic.party(self.demand_text(demand), entry.source)
+    }
+
+    fn demand_text(&self, demand: Demand) -> String {
+        let kind = demand.domain_type.text();
+        match demand.forced_by {
+            Some(port) => {
+                format!(
+                    "`{}` must be `{kind}`, as it is behind the external port `{}`",
+                    self.name(demand.node),
+                    self.name(port)
+                )
+            }
+            None => format!("`{}` demands `{kind}`", self.name(demand.node)),
+        }
+    }
+
+    /// Decides a unit from what its own members say; `None` if it is neutral and owned.
+    fn by_demand(&self, members: &[usize], found: &mut Vec<Diagnostic>) -> Option<Decision> {
+        let demands = self.demands(members);
+        let direct = members
+            .iter()
+            .copied()
+            .find(|n| !self.machine.nodes[*n].direct.is_empty());
+        for demand in &demands {
+            let entry = &self.machine.nodes[demand.node];
+            if let Some(port) = self.topology.placed[demand.node].external
+                && demand.domain_type == DomainType::Identity
+            {
+                let above = &self.machine.nodes[port];
+                found.push(
+                    Diagnostic::new(
+                        Code::UntrustedIdentity,
+                        format!(
+                            "`{}` demands `identity` behind the external port `{}`",
+                            entry.name, above.name
+                        ),
+                    )
+                    .party(format!("`{}` demands `identity`", entry.name), entry.source)
+                    .party(format!("`{}` is external", above.name), above.source),
+                );
+            }
+        }
+        let first = demands.first().copied();
+        if let Some(first) = first
+            && let Some(other) = demands
+                .iter()
+                .copied()
+                .find(|d| d.domain_type != first.domain_type)
+        {
+            let (code, what) = match self.mode {
+                Mode::Strict => (Code::AliasDemands, "share a StreamID"),
+                Mode::Linux => (
+                    Code::GroupDemands,
+                    "share a group, which in `linux` mode has one domain",
+                ),
+            };
+            let mut diagnostic = Diagnostic::new(
+                code,
+                format!(
+                    "`{}` and `{}` {what}, but one is to be `{}` and the other `{}`",
+                    self.name(first.node),
+                    self.name(other.node),
+                    first.domain_type.text(),
+                    other.domain_type.text()
+                ),
+            );
+            diagnostic = self.party(self.party(diagnostic, first), other);
+            let kinds: &[EdgeKind] = match self.mode {
+                Mode::Strict => &[EdgeKind::Alias],
+                Mode::Linux => &[EdgeKind::Alias, EdgeKind::Isolation],
+            };
+            diagnostic.chain =
+                self.chains
+                    .find(NodeId::new(first.node), NodeId::new(other.node), kinds);
+            found.push(diagnostic);
+            return Some(Decision {
+                domain_type: DomainType::Blocked,
+                because: "its members demand different types".into(),
+            });
+        }
+        if let Some(demand) = first {
+            if demand.domain_type == DomainType::Blocked
+                && let Some(direct) = direct
+            {
+                let entry = &self.machine.nodes[direct];
+                let region = &entry.direct[0];
+                let diagnostic = Diagnostic::new(
+                    Code::DirectBlocked,
+                    format!(
+                        "`{}` is to be `blocked`, but `{}` has the direct region `{}`",
+                        self.name(demand.node),
+                        entry.name,
+                        region.name
+                    ),
+                );
+                found.push(
+                    self.party(diagnostic, demand)
+                        .party(format!("direct region `{}`", region.name), region.source),
+                );
+            }
+            return Some(Decision {
+                domain_type: demand.domain_type,
+                because: self.demand_text(demand),
+            });
+        }
+        if members
+            .iter()
+            .any(|n| self.machine.nodes[*n].owner.is_some())
+        {
+            return None;
+        }
+        if let Some(direct) = direct {
+            return Some(Decision {
+                domain_type: DomainType::Dma,
+                because: format!(
+                    "nobody owns it, but `{}` needs its direct regions",
+                    self.name(direct)
+                ),
+            });
+        }
+        let bridges = members.iter().all(|n| {
+            let kind = self.machine.nodes[*n].function.kind;
+            kind.is_bridge() || kind == FunctionKind::HostBridge
+        });
+        let because = if bridges {
+            "a bridge: its own stream stays blocked"
+        } else {
+            "nobody owns it"
+        };
+        Some(Decision {
+            domain_type: DomainType::Blocked,
+            because: because.into(),
+        })
+    }
+
+    /// Demands that shape a group: those of devices that somebody drives.
+    fn owned<'d>(&self, demands: &'d [Demand]) -> impl Iterator<Item = &'d Demand> {
+        demands
+            .iter()
+            .filter(|d| self.machine.nodes[d.node].owner.is_some())
+    }
+
+    /// Different demands in one group stand if their owners trust each other.
+    fn check_group(&self, demands: &[Demand], found: &mut Vec<Diagnostic>) {
+        // One representative for each owner and type, so that large groups stay cheap.
+        let mut seen: BTreeMap<(DomainType, usize), Demand> = BTreeMap::new();
+        for demand in self.owned(demands) {
+            if let Some(owner) = self.machine.nodes[demand.node].owner {
+                seen.entry((demand.domain_type, owner.index()))
+                    .or_insert(*demand);
+            }
+        }
+        let list: Vec<_> = seen.into_iter().collect();
+        for (index, ((kind, owner), first)) in list.iter().enumerate() {
+            for ((other_kind, other_owner), second) in &list[index + 1..] {
+                if kind == other_kind
+                    || self.unit_of[first.node] == self.unit_of[second.node]
+                    || self.pairs.trusting(*owner, *other_owner)
+                    || crate::alias::one_slot(self.topology, first.node, second.node)
+                {
+                    continue;
+                }
+                let (first, second) =
+                    if first.node_order(self.topology) <= second.node_order(self.topology) {
+                        (*first, *second)
+                    } else {
+                        (*second, *first)
+                    };
+                let mut diagnostic = Diagnostic::new(
+                    Code::GroupDemands,
+                    format!(
+                        "`{}` is to be `{}` and `{}` `{}`, they can reach each other, and their owners do not trust each other",
+                        self.name(first.node),
+                        first.domain_type.text(),
+                        self.name(second.node),
+                        second.domain_type.text()
+                    ),
+                );
+                diagnostic = self.party(self.party(diagnostic, first), second);
+                diagnostic.chain = self.chains.find(
+                    NodeId::new(first.node),
+                    NodeId::new(second.node),
+                    &[EdgeKind::Alias, EdgeKind::Isolation],
+                );
+                found.push(diagnostic);
+            }
+        }
+    }
+
+    /// Decides a unit that somebody owns and that demands nothing.
+    fn neutral(
+        &self,
+        unit: usize,
+        demands: &[Demand],
+        policy: Option<&(usize, DomainType)>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Decision {
+        let mut owned = self.owned(demands);
+        let first = owned.next().copied();
+        let other =
+            first.and_then(|first| owned.find(|d| d.domain_type != first.domain_type).copied());
+        if let (Some(demand), None) = (first, other) {
+            return Decision {
+                domain_type: demand.domain_type,
+                because: format!(
+                    "neutral, and {}, the one demand in its group",
+                    self.demand_text(demand)
+                ),
+            };
+        }
+        let (mut domain_type, mut because, source) = match policy {
+            Some((index, domain_type)) => {
+                let group = &self.machine.groups[*index];
+                (
+                    *domain_type,
+                    format!("neutral, by the policy of group `{}`", group.name),
+                    group.source,
+                )
+            }
+            None => {
+                let policy = &self.machine.policy;
+                (
+                    policy.default_domain,
+                    "neutral, by the global policy".into(),
+                    policy.source,
+                )
+            }
+        };
+        let members = &self.units[unit];
+        if let (Some(first), Some(other)) = (first, other) {
+            let node = members
+                .iter()
+                .copied()
+                .find(|n| self.machine.nodes[*n].owner.is_some())
+                .unwrap_or(first.node);
+            let entry = &self.machine.nodes[node];
+            let diagnostic = Diagnostic::new(
+                Code::MixedNeutral,
+                format!(
+                    "neutral `{}` shares a group with demands of `{}` and `{}`; the policy makes it `{}`",
+                    entry.name,
+                    first.domain_type.text(),
+                    other.domain_type.text(),
+                    domain_type.text()
+                ),
+            )
+            .party(format!("`{}` demands nothing", entry.name), entry.source);
+            found.push(
+                self.party(self.party(diagnostic, first), other)
+                    .party("the policy", source),
+            );
+        }
+        let direct = members
+            .iter()
+            .any(|n| !self.machine.nodes[*n].direct.is_empty());
+        if domain_type == DomainType::Blocked && direct {
+            domain_type = DomainType::Dma;
+            because.push_str(", but never `blocked`, as it has direct regions");
+        }
+        Decision {
+            domain_type,
+            because,
+        }
+    }
+
+    /// The policy of each group, and what is wrong with the named groups.
+    fn policies(&self, found: &mut Vec<Diagnostic>) -> BTreeMap<usize, (usize, DomainType)> {
+        let mut named: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut policies: BTreeMap<usize, (usize, DomainType)> = BTreeMap::new();
+        let mut order: Vec<usize> = (0..self.machine.groups.len()).collect();
+        order.sort_by(|a, b| {
+            self.machine.groups[*a]
+                .name
+                .cmp(&self.machine.groups[*b].name)
+        });
+        for index in order {
+            let policy = &self.machine.groups[index];
+            let mut members = policy
+                .members
+                .iter()
+                .filter(|m| m.index() < self.group_of.len());
+            let Some(first) = members.next() else {
+                continue;
+            };
+            let group = self.group_of[first.index()];
+            if let Some(stray) = members.find(|m| self.group_of[m.index()] != group) {
+                let (a, b) = (
+                    &self.machine.nodes[first.index()],
+                    &self.machine.nodes[stray.index()],
+                );
+                found.push(
+                    Diagnostic::new(
+                        Code::GroupSplit,
+                        format!(
+                            "group `{}` names `{}` and `{}`, which nothing joins",
+                            policy.name, a.name, b.name
+                        ),
+                    )
+                    .party(format!("group `{}`", policy.name), policy.source)
+                    .party(format!("`{}`", a.name), a.source)
+                    .party(format!("`{}`", b.name), b.source),
+                );
+            }
+            if let Some(other) = named.get(&group) {
+                let other = &self.machine.groups[*other];
+                let differ = matches!((other.default_domain, policy.default_domain), (Some(a), Some(b)) if a != b);
+                let code = if differ {
+                    Code::GroupPolicies
+                } else {
+                    Code::TwoNames
+                };
+                let mut diagnostic = Diagnostic::new(
+                    code,
+                    format!("`{}` and `{}` name the same group", other.name, policy.name),
+                )
+                .party(format!("group `{}`", policy.name), policy.source)
+                .party(format!("group `{}`", other.name), other.source);
+                if let (Some(a), Some(b)) = (other.members.first(), policy.members.first()) {
+                    diagnostic.chain =
+                        self.chains
+                            .find(*a, *b, &[EdgeKind::Alias, EdgeKind::Isolation]);
+                }
+                found.push(diagnostic);
+            } else {
+                named.insert(group, index);
+            }
+            if let Some(domain_type) = policy.default_domain {
+                policies.entry(group).or_insert((index, domain_type));
+            }
+        }
+        policies
+    }
+}
+
+impl Demand {
+    fn node_order(&self, topology: &Topology) -> (bool, u16, u16, usize) {
+        let requester = topology.placed[self.node].requester;
+        (
+            requester.is_none(),
+            requester.map_or(0, |r| r.segment),
+            requester.map_or(0, |r| r.id),
+            if requester.is_none() { self.node } else { 0 },
+        )
+    }
+}

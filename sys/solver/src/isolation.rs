@@ -1,0 +1,331 @@
+//! Who can reach whom without the SMMU.
+//!
+//! The rules of `linux` mode are those by which Linux looks for an existing group, read as a relation;
+//! `strict` mode has the same rules over a narrower notion of what is isolated, and some more. So its
+//! edges always join at least what `linux` joins.
+
+use std::collections::BTreeMap;
+
+use crate::alias::Ids;
+use crate::model::{Acs, FunctionKind, Machine};
+use crate::quirk;
+use crate::relation::Edges;
+use crate::solution::{EdgeKind, Mode};
+use crate::topology::Topology;
+
+/// Why a function does not keep requests apart; `None` if it does.
+pub(crate) type Fault = Option<&'static str>;
+
+/// The isolation of all functions, computed once.
+pub(crate) struct Isolation<'a> {
+    machine: &'a Machine,
+    topology: &'a Topology,
+    mode: Mode,
+    /// Members of each slot, by first member: physical functions of one bus and device number.
+    slots: Vec<Vec<usize>>,
+    /// What each function fails to do.
+    fault: Vec<Fault>,
+    /// The nearest bridge, itself included, at or above which requests are not kept apart.
+    open_above: Vec<Option<usize>>,
+}
+
+const NO_ACS: &str = "has no ACS";
+const ACS_OFF: &str = "has ACS that is not enabled";
+const ACS_PARTIAL: &str = "lacks an ACS bit that isolation needs";
+
+impl<'a> Isolation<'a> {
+    pub fn new(machine: &'a Machine, topology: &'a Topology, mode: Mode) -> Self {
+        let (slots, shared) = slots(machine, topology);
+        let fault: Vec<Fault> = (0..machine.nodes.len())
+            .map(|node| fault(machine, topology, mode, node, shared[node]))
+            .collect();
+        let mut open_above = vec![None; machine.nodes.len()];
+        for &node in &topology.order {
+            open_above[node] = if fault[node].is_some() {
+                Some(node)
+            } else {
+                topology.placed[node]
+                    .parent
+                    .and_then(|parent| open_above[parent])
+            };
+        }
+        Self {
+            machine,
+            topology,
+            mode,
+            slots,
+            fault,
+            open_above,
+        }
+    }
+
+    /// Adds all isolation edges.
+    pub fn edges(&self, ids: &[Ids], edges: &mut Edges) {
+        for &node in &self.topology.order {
+            self.below_bridge(node, &ids[node], edges);
+        }
+        for slot in &self.slots {
+            self.slot(slot, edges);
+        }
+        if self.mode == Mode::Strict {
+            self.switches(edges);
+            self.root_ports(edges);
+            self.virtual_functions(edges);
+        }
+    }
+
+    fn name(&self, node: usize) -> &str {
+        &self.machine.nodes[node].name
+    }
+
+    fn kind(&self, node: usize) -> FunctionKind {
+        self.machine.nodes[node].function.kind
+    }
+
+    /// Joins a function with a bridge that takes over its requests, and with the bridge above it if a
+    /// request can turn back anywhere from there to the root.
+    fn below_bridge(&self, node: usize, ids: &Ids, edges: &mut Edges) {
+        let parent = self.topology.placed[node].parent;
+        for &bridge in &ids.taken_by {
+            if Some(bridge) != parent {
+                let because = format!(
+                    "`{}` issues its requests under another id",
+                    self.name(bridge)
+                );
+                edges.add(EdgeKind::Isolation, bridge, node, because);
+            }
+        }
+        let Some(parent) = parent else { return };
+        let Some(open) = self.open_above[parent] else {
+            return;
+        };
+        let because = if ids.taken_by.contains(&parent) {
+            format!(
+                "on the conventional bus below `{}`, where nothing redirects requests",
+                self.name(parent)
+            )
+        } else if open == parent {
+            format!(
+                "below `{}`, which {}",
+                self.name(open),
+                self.fault[open].unwrap_or(NO_ACS)
+            )
+        } else {
+            format!(
+                "below `{}`, and `{}` above that {}",
+                self.name(parent),
+                self.name(open),
+                self.fault[open].unwrap_or(NO_ACS)
+            )
+        };
+        edges.add(EdgeKind::Isolation, parent, node, because);
+    }
+
+    /// Joins the functions of a slot that do not keep requests to each other apart. In strict mode one of
+    /// them is enough: it can reach all.
+    fn slot(&self, slot: &[usize], edges: &mut Edges) {
+        let Some(&open) = slot.iter().find(|n| self.fault[**n].is_some()) else {
+            return;
+        };
+        for &node in slot {
+            if node != open && (self.mode == Mode::Strict || self.fault[node].is_some()) {
+                let because = format!(
+                    "functions of one slot, and `{}` {}",
+                    self.name(open),
+                    self.fault[open].unwrap_or(NO_ACS)
+                );
+                edges.add(EdgeKind::Isolation, open, node, because);
+            }
+        }
+    }
+
+    /// A switch routes between its downstream ports, so one port that does not redirect opens all that
+    /// is below the switch.
+    fn switches(&self, edges: &mut Edges) {
+        let mut pulled: Vec<Option<(usize, usize)>> = vec![None; self.machine.nodes.len()];
+        for &node in &self.topology.order {
+            if let Some(parent) = self.topology.placed[node].parent
+                && let Some((switch, port)) = pulled[parent]
+            {
+                pulled[node] = pulled[parent];
+                let because = format!(
+                    "below the switch `{}`, whose port `{}` {}",
+                    self.name(switch),
+                    self.name(port),
+                    self.fault[port].unwrap_or(NO_ACS)
+                );
+                edges.add(EdgeKind::Isolation, parent, node, because);
+            }
+            if self.kind(node) == FunctionKind::UpstreamPort && pulled[node].is_none() {
+                let open = self.topology.children[node].iter().find(|port| {
+                    self.kind(**port) == FunctionKind::DownstreamPort
+                        && self.fault[**port].is_some()
+                });
+                pulled[node] = open.map(|port| (node, *port));
+            }
+        }
+    }
+
+    /// The root complex may route between root ports that do not redirect.
+    fn root_ports(&self, edges: &mut Edges) {
+        let mut first: BTreeMap<usize, usize> = BTreeMap::new();
+        for &node in &self.topology.order {
+            if self.kind(node) != FunctionKind::RootPort || self.fault[node].is_none() {
+                continue;
+            }
+            let Some(complex) = self.complex(node) else {
+                continue;
+            };
+            if self.machine.roots[complex].never_routes_peers {
+                continue;
+            }
+            let other = *first.entry(complex).or_insert(node);
+            let because = format!(
+                "root ports of one root complex, which may route between them: `{}` {} and `{}` {}",
+                self.name(other),
+                self.fault[other].unwrap_or(NO_ACS),
+                self.name(node),
+                self.fault[node].unwrap_or(NO_ACS),
+            );
+            edges.add(EdgeKind::Isolation, other, node, because);
+        }
+    }
+
+    /// A device with virtual functions has several functions, whatever its header says.
+    fn virtual_functions(&self, edges: &mut Edges) {
+        for &node in &self.topology.order {
+            let Some(physical) = self.topology.placed[node].physical else {
+                continue;
+            };
+            let acs = self.machine.nodes[node]
+                .function
+                .acs
+                .or(self.machine.nodes[physical].function.acs);
+            let fault = acs_fault(acs).map(|fault| (node, fault));
+            let physical_fault =
+                acs_fault(self.machine.nodes[physical].function.acs).map(|fault| (physical, fault));
+            if let Some((open, fault)) = physical_fault.or(fault) {
+                let because = format!(
+                    "a virtual function of `{}`, and `{}` {fault}",
+                    self.name(physical),
+                    self.name(open)
+                );
+                edges.add(EdgeKind::Isolation, physical, node, because);
+            }
+        }
+    }
+
+    /// The root bus that stands for the root complex of `node`.
+    fn complex(&self, node: usize) -> Option<usize> {
+        let root = self.topology.placed[node].root?.index();
+        let above = self.machine.roots[root].expander_of.map(|r| r.index());
+        Some(
+            above
+                .filter(|r| *r < self.machine.roots.len())
+                .unwrap_or(root),
+        )
+    }
+
+    /// Root complexes with root ports both with and without isolation: one of each, in strict mode.
+    pub fn mixed_root_ports(&self) -> Vec<(usize, usize)> {
+        let mut kinds: BTreeMap<usize, (Option<usize>, Option<usize>)> = BTreeMap::new();
+        for &node in &self.topology.order {
+            if self.kind(node) != FunctionKind::RootPort {
+                continue;
+            }
+            let Some(complex) = self.complex(node) else {
+                continue;
+            };
+            let entry = kinds.entry(complex).or_default();
+            if self.fault[node].is_some() {
+                entry.0.get_or_insert(node);
+            } else {
+                entry.1.get_or_insert(node);
+            }
+        }
+        kinds
+            .into_iter()
+            .filter(|(complex, _)| {
+                self.mode == Mode::Strict && !self.machine.roots[*complex].never_routes_peers
+            })
+            .filter_map(|(_, (open, closed))| Some((open?, closed?)))
+            .collect()
+    }
+}
+
+/// Slots with several functions, and for each node whether its slot is one (the header bit of any
+/// function says so, too).
+fn slots(machine: &Machine, topology: &Topology) -> (Vec<Vec<usize>>, Vec<bool>) {
+    let mut by_slot: BTreeMap<(u16, u16), Vec<usize>> = BTreeMap::new();
+    for &node in &topology.order {
+        let placed = &topology.placed[node];
+        if let Some(requester) = placed.requester
+            && placed.physical.is_none()
+        {
+            by_slot
+                .entry((requester.segment, requester.id >> 3))
+                .or_default()
+                .push(node);
+        }
+    }
+    let mut shared = vec![false; machine.nodes.len()];
+    let mut slots = Vec::new();
+    for (_, mut slot) in by_slot {
+        let mut numbers: Vec<_> = slot.iter().map(|n| topology.placed[*n].requester).collect();
+        numbers.dedup();
+        let several = numbers.len() > 1
+            || slot
+                .iter()
+                .any(|n| machine.nodes[*n].function.multifunction);
+        for &node in &slot {
+            shared[node] = several;
+        }
+        if numbers.len() > 1 {
+            slots.push(core::mem::take(&mut slot));
+        }
+    }
+    (slots, shared)
+}
+
+fn fault(machine: &Machine, topology: &Topology, mode: Mode, node: usize, shared: bool) -> Fault {
+    topology.placed[node].requester?;
+    let function = &machine.nodes[node].function;
+    if mode == Mode::Linux && quirk::declares_isolation(&function.identity, function.kind).is_some()
+    {
+        return None;
+    }
+    match function.kind {
+        FunctionKind::Conventional
+        | FunctionKind::ConventionalBridge
+        | FunctionKind::HostBridge => Some("is a conventional function, which cannot have ACS"),
+        FunctionKind::PcieToPci | FunctionKind::PciToPcie => {
+            Some("is a bridge to a bus without ACS")
+        }
+        FunctionKind::EventCollector => Some("is an event collector"),
+        FunctionKind::RootPort => acs_fault(function.acs),
+        FunctionKind::DownstreamPort => match (mode, function.acs) {
+            // A downstream port has to implement all of them (PCIe base specification, ACS Capability
+            // Register); one that does not is not what it says.
+            (Mode::Strict, Some(acs)) if acs.implemented & Acs::WANTED != Acs::WANTED => {
+                Some(ACS_PARTIAL)
+            }
+            _ => acs_fault(function.acs),
+        },
+        FunctionKind::Endpoint | FunctionKind::UpstreamPort | FunctionKind::RootComplexEndpoint => {
+            if shared && topology.placed[node].physical.is_none() {
+                acs_fault(function.acs)
+            } else {
+                None
+            }
+        }
+    }
+}
+
+/// Wanted bits that are implemented must be enabled.
+fn acs_fault(acs: Option<Acs>) -> Fault {
+    match acs {
+        None => Some(NO_ACS),
+        Some(acs) if acs.implemented & Acs::WANTED & !acs.enabled != 0 => Some(ACS_OFF),
+        Some(_) => None,
+    }
+}

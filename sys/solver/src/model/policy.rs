@@ -1,0 +1,121 @@
+//! Owners, what they say of each other, and what holds by default.
+
+use super::{NodeId, OwnerId, Source};
+
+/// Type of a domain.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum DomainType {
+    /// Translated by what its owners map.
+    Dma,
+    /// 1:1, over the pools of its owners only.
+    Identity,
+    /// Every request aborts.
+    Blocked,
+}
+
+impl DomainType {
+    /// As written in `app.toml`.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Dma => "dma",
+            Self::Identity => "identity",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// A task that owns devices.
+#[derive(Clone, Debug, Default)]
+pub struct Owner {
+    /// Its name, unique.
+    pub name: String,
+    /// Where it was declared.
+    pub source: Source,
+}
+
+/// `from` trusts `to`: it accepts that devices of `to` reach its own. A pair needs both directions.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust {
+    /// Who trusts.
+    pub from: OwnerId,
+    /// Whom.
+    pub to: OwnerId,
+    /// Where it was declared.
+    pub source: Source,
+}
+
+/// Two owners share an isolation group although they do not trust each other.
+#[derive(Clone, Debug)]
+pub struct Waiver {
+    /// The pair, in either order.
+    pub pair: (OwnerId, OwnerId),
+    /// Why that is accepted; must not be empty, and every report repeats it.
+    pub reason: String,
+    /// Where it was declared.
+    pub source: Source,
+}
+
+/// Owners that stop and restart together.
+#[derive(Clone, Debug)]
+pub struct Containment {
+    /// Its name.
+    pub name: String,
+    /// Its members.
+    pub owners: Vec<OwnerId>,
+    /// Where it was declared.
+    pub source: Source,
+}
+
+/// A name and a policy for the isolation group that `members` are in. It asserts that they are in one
+/// group; it joins nothing.
+#[derive(Clone, Debug)]
+pub struct GroupPolicy {
+    /// Its name.
+    pub name: String,
+    /// Devices that are in it; one is enough.
+    pub members: Vec<NodeId>,
+    /// Domain type of its neutral members.
+    pub default_domain: Option<DomainType>,
+    /// Where it was declared.
+    pub source: Source,
+}
+
+/// What to do with a device that has no owner and does not demand `blocked`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Unowned {
+    /// It is a mistake.
+    #[default]
+    Refuse,
+    /// Block it, with one warning for all.
+    Block,
+}
+
+/// What holds where nothing else is said.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Domain type of groups in which nobody demands anything.
+    pub default_domain: DomainType,
+    /// Where that was declared.
+    pub source: Source,
+    /// Devices without an owner.
+    pub unowned: Unowned,
+    /// Page part of a window whose device names no size, bytes.
+    pub window: u64,
+    /// Where windows start by default.
+    pub window_base: u64,
+    /// Bits of an IOVA.
+    pub iova_bits: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            default_domain: DomainType::Dma,
+            source: Source::default(),
+            unowned: Unowned::Refuse,
+            window: 2 << 20,
+            window_base: 1 << 32,
+            iova_bits: 39,
+        }
+    }
+}

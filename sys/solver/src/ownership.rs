@@ -1,0 +1,349 @@
+//! Owners: who may share what with whom.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::alias::one_slot;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{DomainType, FunctionKind, Machine, NodeId, Quiesce, Unowned};
+use crate::relation::Chains;
+use crate::solution::{EdgeKind, UsedWaiver};
+use crate::topology::Topology;
+
+/// What owners say of each other, ready to be asked.
+pub(crate) struct Pairs<'a> {
+    machine: &'a Machine,
+    trust: HashSet<(usize, usize)>,
+    waived: HashMap<(usize, usize), usize>,
+    contained: Vec<Vec<usize>>,
+}
+
+impl<'a> Pairs<'a> {
+    pub fn new(machine: &'a Machine) -> Self {
+        let trust = machine
+            .trust
+            .iter()
+            .map(|t| (t.from.index(), t.to.index()))
+            .collect();
+        let mut waived = HashMap::new();
+        for (index, waiver) in machine.waivers.iter().enumerate() {
+            waived
+                .entry(ordered(waiver.pair.0.index(), waiver.pair.1.index()))
+                .or_insert(index);
+        }
+        let mut contained = vec![Vec::new(); machine.owners.len()];
+        for (index, unit) in machine.containment.iter().enumerate() {
+            for owner in &unit.owners {
+                if let Some(list) = contained.get_mut(owner.index()) {
+                    list.push(index);
+                }
+            }
+        }
+        Self {
+            machine,
+            trust,
+            waived,
+            contained,
+        }
+    }
+
+    /// True if both trust each other, or are one.
+    pub fn trusting(&self, a: usize, b: usize) -> bool {
+        a == b || self.trust.contains(&(a, b)) && self.trust.contains(&(b, a))
+    }
+
+    fn waiver(&self, a: usize, b: usize) -> Option<usize> {
+        self.waived.get(&ordered(a, b)).copied()
+    }
+
+    /// True if they are declared to stop and restart together.
+    fn contained(&self, a: usize, b: usize) -> bool {
+        a == b
+            || self.contained[a]
+                .iter()
+                .any(|unit| self.contained[b].contains(unit))
+    }
+
+    fn owner_name(&self, owner: usize) -> &str {
+        &self.machine.owners[owner].name
+    }
+}
+
+fn ordered(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
+}
+
+/// The sets to check.
+pub(crate) struct Ownership<'a> {
+    pub machine: &'a Machine,
+    pub topology: &'a Topology,
+    pub chains: &'a Chains<'a>,
+    pub pairs: &'a Pairs<'a>,
+    pub alias_sets: &'a [Vec<usize>],
+    pub groups: &'a [Vec<usize>],
+    /// Closure of alias sets and reset units.
+    pub containment: &'a [Vec<usize>],
+}
+
+impl Ownership<'_> {
+    /// Checks every set; the waivers that were needed.
+    pub fn check(&self, found: &mut Vec<Diagnostic>) -> Vec<UsedWaiver> {
+        self.bridges(found);
+        self.reasons(found);
+        self.unowned(found);
+        for set in self.alias_sets {
+            self.alias_set(set, found);
+        }
+        let mut used = Vec::new();
+        for (group, set) in self.groups.iter().enumerate() {
+            self.group(group, set, &mut used, found);
+        }
+        for set in self.containment {
+            self.containment_unit(set, found);
+        }
+        let needed: BTreeSet<usize> = used.iter().map(|u: &UsedWaiver| u.waiver).collect();
+        for (index, waiver) in self.machine.waivers.iter().enumerate() {
+            if !needed.contains(&index) {
+                found.push(
+                    Diagnostic::new(
+                        Code::UnusedWaiver,
+                        format!(
+                            "nothing needs the waiver of `{}` and `{}`",
+                            self.owner_text(waiver.pair.0.index()),
+                            self.owner_text(waiver.pair.1.index())
+                        ),
+                    )
+                    .party("the waiver", waiver.source),
+                );
+            }
+        }
+        used
+    }
+
+    fn owner_text(&self, owner: usize) -> &str {
+        self.machine
+            .owners
+            .get(owner)
+            .map_or("?", |o| o.name.as_str())
+    }
+
+    fn owner(&self, node: usize) -> Option<usize> {
+        let owner = self.machine.nodes[node].owner?.index();
+        (owner < self.machine.owners.len()).then_some(owner)
+    }
+
+    /// Pairs of different owners in `set`, each with a device of both; by name of the owners.
+    fn pairs_in(&self, set: &[usize]) -> Vec<(usize, usize, usize, usize)> {
+        let mut devices: BTreeMap<&str, (usize, Vec<usize>)> = BTreeMap::new();
+        for &node in set {
+            if let Some(owner) = self.owner(node) {
+                let list = &mut devices
+                    .entry(self.pairs.owner_name(owner))
+                    .or_insert((owner, Vec::new()))
+                    .1;
+                // Two are enough to tell whether they are alternatives of one slot.
+                if list.len() < 2 {
+                    list.push(node);
+                }
+            }
+        }
+        let owners: Vec<_> = devices.into_values().collect();
+        let mut pairs = Vec::new();
+        for (index, (owner, nodes)) in owners.iter().enumerate() {
+            for (other, others) in &owners[index + 1..] {
+                let together = nodes
+                    .iter()
+                    .flat_map(|a| others.iter().map(move |b| (*a, *b)))
+                    .find(|(a, b)| !one_slot(self.topology, *a, *b));
+                if let Some((a, b)) = together {
+                    pairs.push((*owner, *other, a, b));
+                }
+            }
+        }
+        pairs
+    }
+
+    fn shared(
+        &self,
+        code: Code,
+        message: String,
+        pair: (usize, usize, usize, usize),
+        kinds: &[EdgeKind],
+    ) -> Diagnostic {
+        let (owner, other, a, b) = pair;
+        let (first, second) = (&self.machine.nodes[a], &self.machine.nodes[b]);
+        let mut diagnostic = Diagnostic::new(code, message)
+            .party(
+                format!("`{}` is owned by `{}`", first.name, self.owner_text(owner)),
+                first.source,
+            )
+            .party(
+                format!("`{}` is owned by `{}`", second.name, self.owner_text(other)),
+                second.source,
+            );
+        diagnostic.chain = self.chains.find(NodeId::new(a), NodeId::new(b), kinds);
+        diagnostic
+    }
+
+    fn alias_set(&self, set: &[usize], found: &mut Vec<Diagnostic>) {
+        for pair in self.pairs_in(set) {
+            if !self.pairs.trusting(pair.0, pair.1) {
+                let message = format!(
+                    "`{}` and `{}` own devices that share a StreamID, without trust in each other",
+                    self.owner_text(pair.0),
+                    self.owner_text(pair.1)
+                );
+                found.push(self.shared(Code::AliasTrust, message, pair, &[EdgeKind::Alias]));
+            }
+        }
+    }
+
+    fn group(
+        &self,
+        group: usize,
+        set: &[usize],
+        used: &mut Vec<UsedWaiver>,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        for pair in self.pairs_in(set) {
+            if self.pairs.trusting(pair.0, pair.1) {
+                continue;
+            }
+            if let Some(waiver) = self.pairs.waiver(pair.0, pair.1) {
+                used.push(UsedWaiver { waiver, group });
+                continue;
+            }
+            let message = format!(
+                "`{}` and `{}` own devices that can reach each other, without trust in each other",
+                self.owner_text(pair.0),
+                self.owner_text(pair.1)
+            );
+            found.push(self.shared(
+                Code::GroupTrust,
+                message,
+                pair,
+                &[EdgeKind::Alias, EdgeKind::Isolation],
+            ));
+        }
+    }
+
+    fn containment_unit(&self, set: &[usize], found: &mut Vec<Diagnostic>) {
+        for pair in self.pairs_in(set) {
+            if !self.pairs.contained(pair.0, pair.1) {
+                let message = format!(
+                    "`{}` and `{}` own devices that cannot be contained apart, but are not declared to restart together",
+                    self.owner_text(pair.0),
+                    self.owner_text(pair.1)
+                );
+                found.push(self.shared(
+                    Code::Containment,
+                    message,
+                    pair,
+                    &[EdgeKind::Alias, EdgeKind::Reset],
+                ));
+            }
+        }
+    }
+
+    fn bridges(&self, found: &mut Vec<Diagnostic>) {
+        for &node in &self.topology.order {
+            let entry = &self.machine.nodes[node];
+            let on_pci = self.topology.placed[node].requester.is_some();
+            if on_pci
+                && entry.function.kind.is_bridge()
+                && (entry.owner.is_some() || entry.demand.is_some())
+            {
+                found.push(
+                    Diagnostic::new(
+                        Code::BridgeDemand,
+                        format!(
+                            "`{}` is a {} and has an owner or a demand",
+                            entry.name,
+                            entry.function.kind.text()
+                        ),
+                    )
+                    .party(format!("`{}`", entry.name), entry.source),
+                );
+            }
+        }
+    }
+
+    fn reasons(&self, found: &mut Vec<Diagnostic>) {
+        for waiver in &self.machine.waivers {
+            if waiver.reason.trim().is_empty() {
+                found.push(
+                    Diagnostic::new(
+                        Code::EmptyReason,
+                        format!(
+                            "the waiver of `{}` and `{}` gives no reason",
+                            self.owner_text(waiver.pair.0.index()),
+                            self.owner_text(waiver.pair.1.index())
+                        ),
+                    )
+                    .party("the waiver", waiver.source),
+                );
+            }
+        }
+    }
+
+    fn unowned(&self, found: &mut Vec<Diagnostic>) {
+        let mut list = Vec::new();
+        for &node in &self.topology.order {
+            let entry = &self.machine.nodes[node];
+            let kind = entry.function.kind;
+            let platform = self.topology.placed[node].requester.is_none();
+            let passive = kind.is_bridge()
+                || matches!(
+                    kind,
+                    FunctionKind::HostBridge | FunctionKind::EventCollector
+                );
+            if entry.owner.is_some() {
+                if entry.quiesce == Quiesce::Never {
+                    found.push(
+                        Diagnostic::new(
+                            Code::NeverQuiet,
+                            format!("`{}` cannot be made quiet", entry.name),
+                        )
+                        .party(format!("`{}`", entry.name), entry.source),
+                    );
+                }
+            } else if (platform || !passive) && entry.demand != Some(DomainType::Blocked) {
+                list.push(node);
+            }
+        }
+        match self.machine.policy.unowned {
+            Unowned::Refuse => {
+                for node in list {
+                    let entry = &self.machine.nodes[node];
+                    found.push(
+                        Diagnostic::new(
+                            Code::Unowned,
+                            format!("`{}` is neither owned nor blocked", entry.name),
+                        )
+                        .party(format!("`{}`", entry.name), entry.source),
+                    );
+                }
+            }
+            Unowned::Block if !list.is_empty() => {
+                let names: Vec<_> = list
+                    .iter()
+                    .map(|n| format!("`{}`", self.machine.nodes[*n].name))
+                    .collect();
+                let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+                let more = if names.len() > 8 {
+                    format!(" and {} more", names.len() - 8)
+                } else {
+                    String::new()
+                };
+                let first = &self.machine.nodes[list[0]];
+                found.push(
+                    Diagnostic::new(
+                        Code::UnownedBlocked,
+                        format!("nobody owns {shown}{more}; blocked"),
+                    )
+                    .party(format!("`{}`", first.name), first.source),
+                );
+            }
+            Unowned::Block => {}
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! What the solver answers.
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::model::{DomainType, NodeId, OwnerId, SmmuId};
+
+/// How much the hardware is believed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// What is not known to keep devices apart does not. The group is the unit of trust, the alias set
+    /// that of a domain.
+    #[default]
+    Strict,
+    /// Linux's partition, its quirks and leniencies included. The group is also the unit of a domain.
+    Linux,
+}
+
+/// A requester id with its segment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Requester {
+    /// PCI segment.
+    pub segment: u16,
+    /// bus << 8 | device << 3 | function.
+    pub id: u16,
+}
+
+impl Requester {
+    /// Its bus.
+    pub fn bus(self) -> u8 {
+        self.id.to_be_bytes()[0]
+    }
+
+    /// Device and function, `device << 3 | function`.
+    pub fn devfn(self) -> u8 {
+        self.id.to_be_bytes()[1]
+    }
+}
+
+impl core::fmt::Display for Requester {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let devfn = self.devfn();
+        write!(
+            f,
+            "{:04x}:{:02x}:{:02x}.{}",
+            self.segment,
+            self.bus(),
+            devfn >> 3,
+            devfn & 7
+        )
+    }
+}
+
+/// One StreamID.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Stream {
+    /// The SMMU.
+    pub smmu: SmmuId,
+    /// The StreamID.
+    pub id: u32,
+}
+
+/// Bus numbers of a bridge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BridgeBuses {
+    /// The bus it is on.
+    pub primary: u8,
+    /// The bus below it.
+    pub secondary: u8,
+    /// The last bus below it.
+    pub subordinate: u8,
+}
+
+/// What was found out about one node; the same position as in [`crate::Machine::nodes`].
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Its requester id; `None` for a platform device.
+    pub requester: Option<Requester>,
+    /// All ids its requests may carry, its own first, then in the order of the walk to the root.
+    pub aliases: Vec<Requester>,
+    /// The StreamIDs of those, in the same order, without repetition.
+    pub streams: Vec<Stream>,
+    /// Its bus numbers, if it is a bridge.
+    pub buses: Option<BridgeBuses>,
+    /// Position in [`Solution::alias_sets`].
+    pub alias_set: usize,
+    /// Position in [`Solution::groups`].
+    pub group: usize,
+    /// Position in [`Solution::reset_units`].
+    pub reset_unit: usize,
+    /// Its domain type.
+    pub domain_type: DomainType,
+    /// Why it has that type, a sentence.
+    pub domain_because: String,
+    /// Position in [`Solution::domains`]; `None`: its streams stay blocked for good.
+    pub domain: Option<usize>,
+}
+
+/// Devices that the SMMU cannot tell apart: the unit of a domain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AliasSet {
+    /// Its members, in topological order.
+    pub devices: Vec<NodeId>,
+    /// Its domain type.
+    pub domain_type: DomainType,
+}
+
+/// Devices that can reach each other without the SMMU: the unit of trust.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Group {
+    /// Its declared name, else that of its first member with an owner, else of its first member.
+    pub name: String,
+    /// Its members, in topological order, bridges included.
+    pub devices: Vec<NodeId>,
+    /// Owners of its members, by name.
+    pub owners: Vec<OwnerId>,
+}
+
+/// Devices that cannot be reset apart: with the alias sets, the unit of containment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResetUnit {
+    /// Its members, in topological order.
+    pub devices: Vec<NodeId>,
+}
+
+/// What an edge says of its two ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum EdgeKind {
+    /// They share a StreamID.
+    Alias,
+    /// One can reach the other without the SMMU.
+    Isolation,
+    /// A reset of one takes the other along.
+    Reset,
+}
+
+impl EdgeKind {
+    /// As written in reports.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Alias => "alias",
+            Self::Isolation => "isolation",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// Why two devices belong together. Edges span their sets; they do not list all pairs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Edge {
+    /// What it says.
+    pub kind: EdgeKind,
+    /// One end.
+    pub from: NodeId,
+    /// The other.
+    pub to: NodeId,
+    /// The reason, a clause.
+    pub because: String,
+}
+
+/// One domain: one set of tables.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Domain {
+    /// `Dma` or `Identity`.
+    pub domain_type: DomainType,
+    /// The devices in it: an alias set in `strict` mode, a group in `linux` mode; bridges only if they
+    /// share a StreamID with a device.
+    pub devices: Vec<NodeId>,
+    /// The owners that map into it, by name.
+    pub owners: Vec<OwnerId>,
+    /// One context for each SMMU its streams go to.
+    pub contexts: Vec<Context>,
+    /// Its IOVA window; `None` for an identity domain, and where none could be placed.
+    pub window: Option<PlacedWindow>,
+}
+
+/// A domain on one SMMU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Context {
+    /// The SMMU.
+    pub smmu: SmmuId,
+    /// Its ASID there, from 1.
+    pub asid: u16,
+}
+
+/// Where a domain's IOVAs are. Page and block part lie in one GiB (one level-2 table).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlacedWindow {
+    /// First IOVA of the page part, a multiple of 2 MiB.
+    pub page_base: u64,
+    /// Bytes of it, a multiple of 2 MiB.
+    pub page_bytes: u64,
+    /// First IOVA of the block part.
+    pub block_base: u64,
+    /// Bytes of it, a multiple of 2 MiB.
+    pub block_bytes: u64,
+}
+
+/// A waiver that was needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UsedWaiver {
+    /// Position in [`crate::Machine::waivers`].
+    pub waiver: usize,
+    /// The group it was needed in, position in [`Solution::groups`].
+    pub group: usize,
+}
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    /// The mode it was solved in.
+    pub mode: Mode,
+    /// All nodes in topological order: parents before children, root buses by segment and number, slots by
+    /// number, platform devices last by name. Independent of the order of declaration.
+    pub order: Vec<NodeId>,
+    /// What was found out about each node, by its [`NodeId`].
+    pub devices: Vec<Device>,
+    /// Alias sets, by first member in topological order.
+    pub alias_sets: Vec<AliasSet>,
+    /// Isolation groups, likewise.
+    pub groups: Vec<Group>,
+    /// Reset units, likewise.
+    pub reset_units: Vec<ResetUnit>,
+    /// All edges, in topological order.
+    pub edges: Vec<Edge>,
+    /// Domains, by first member.
+    pub domains: Vec<Domain>,
+    /// Waivers that were needed.
+    pub waivers: Vec<UsedWaiver>,
+    /// Devices with direct regions: exceptions to the guarantee that nothing reaches memory before its claim.
+    pub exceptions: Vec<NodeId>,
+    /// Errors and warnings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Solution {
+    /// True if nothing stands in the way of building it.
+    pub fn accepted(&self) -> bool {
+        self.diagnostics
+            .iter()
+            .all(|d| d.severity != Severity::Error)
+    }
+
+    /// The errors.
+    pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+    }
+
+    /// What was found out about `node`.
+    ///
+    /// # Panics
+    /// If `node` is not one of the machine that was solved.
+    pub fn device(&self, node: NodeId) -> &Device {
+        &self.devices[node.index()]
+    }
+
+    /// Domain type of a group: `None` if its members differ (`mixed`). Bridges without an owner do not
+    /// count unless there is nothing else.
+    pub fn group_domain(&self, group: usize) -> Option<DomainType> {
+        let group = self.groups.get(group)?;
+        let claimed = |node: &&NodeId| self.device(**node).domain.is_some();
+        let mut types: Vec<_> = group
+            .devices
+            .iter()
+            .filter(claimed)
+            .map(|n| self.device(*n).domain_type)
+            .collect();
+        if types.is_empty() {
+            types = group
+                .devices
+                .iter()
+                .map(|n| self.device(*n).domain_type)
+                .collect();
+        }
+        types.dedup();
+        match types.as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+}

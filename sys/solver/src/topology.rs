@@ -1,0 +1,528 @@
+//! The fabric as a tree: order, bus numbers, requester ids.
+//!
+//! Everything after this step works on positions in topological order and never on positions of
+//! declaration, which is what makes the solution independent of the latter.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{FunctionKind, Machine, NodeId, Place, RootId, Upstream};
+use crate::solution::{BridgeBuses, Requester};
+
+/// One node, placed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Placed {
+    /// Bridge whose secondary bus it is on; for a virtual function that of its physical one.
+    pub parent: Option<usize>,
+    /// Its root bus; `None` for platform devices and for what is not connected.
+    pub root: Option<RootId>,
+    pub requester: Option<Requester>,
+    pub buses: Option<BridgeBuses>,
+    /// Another device may sit in its slot instead of it.
+    pub alternative: bool,
+    /// On a bus below a port that leaves the machine.
+    pub external: Option<usize>,
+    /// Physical function of a virtual one.
+    pub physical: Option<usize>,
+}
+
+/// The fabric.
+pub(crate) struct Topology {
+    /// All nodes; parents first.
+    pub order: Vec<usize>,
+    pub placed: Vec<Placed>,
+    /// Functions below each bridge, virtual ones included, in slot order.
+    pub children: Vec<Vec<usize>>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A key that sorts functions of one bus; the name tells alternatives apart.
+type SlotKey<'a> = (u16, &'a str);
+
+impl Topology {
+    pub fn new(machine: &Machine) -> Self {
+        Builder {
+            machine,
+            placed: vec![Placed::default(); machine.nodes.len()],
+            children: vec![Vec::new(); machine.nodes.len()],
+            virtuals: vec![Vec::new(); machine.nodes.len()],
+            order: Vec::with_capacity(machine.nodes.len()),
+            seen: vec![false; machine.nodes.len()],
+            pinned: machine
+                .nodes
+                .iter()
+                .filter_map(|n| n.function.buses.secondary)
+                .collect(),
+            used: HashSet::new(),
+            diagnostics: Vec::new(),
+        }
+        .build()
+    }
+}
+
+struct Builder<'a> {
+    machine: &'a Machine,
+    placed: Vec<Placed>,
+    children: Vec<Vec<usize>>,
+    virtuals: Vec<Vec<usize>>,
+    order: Vec<usize>,
+    seen: Vec<bool>,
+    /// Secondary bus numbers that some bridge pins, of whatever segment.
+    pinned: HashSet<u8>,
+    /// Bus numbers given out.
+    used: HashSet<(u16, u8)>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Builder<'_> {
+    fn build(mut self) -> Topology {
+        self.check_names();
+        let mut roots: Vec<usize> = (0..self.machine.roots.len()).collect();
+        roots.sort_by(|a, b| {
+            let (a, b) = (&self.machine.roots[*a], &self.machine.roots[*b]);
+            (a.segment, a.bus, &a.name).cmp(&(b.segment, b.bus, &b.name))
+        });
+        let on_root = self.collect_children();
+        for root in &roots {
+            let root = &self.machine.roots[*root];
+            if !self.used.insert((root.segment, root.bus)) {
+                self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::BusNumbers,
+                        format!(
+                            "bus {:02x} of segment {} has two root buses",
+                            root.bus, root.segment
+                        ),
+                    )
+                    .party(format!("`{}`", root.name), root.source),
+                );
+            }
+        }
+        for root in roots {
+            let slots = on_root.get(&root).cloned().unwrap_or_default();
+            self.place_root(root, &slots);
+        }
+        self.place_platform();
+        self.report_unconnected();
+        Topology {
+            order: self.order,
+            placed: self.placed,
+            children: self.children,
+            diagnostics: self.diagnostics,
+        }
+    }
+
+    fn check_names(&mut self) {
+        let mut names: BTreeMap<&str, (String, crate::model::Source)> = BTreeMap::new();
+        let nodes = self
+            .machine
+            .nodes
+            .iter()
+            .map(|n| ("device", n.name.as_str(), n.source));
+        let roots = self
+            .machine
+            .roots
+            .iter()
+            .map(|r| ("root bus", r.name.as_str(), r.source));
+        let mut found = Vec::new();
+        for (what, name, source) in roots.chain(nodes) {
+            let text = format!("{what} `{name}`");
+            if let Some((other, other_source)) = names.get(name) {
+                found.push(
+                    Diagnostic::new(
+                        Code::DuplicateName,
+                        format!("the name `{name}` is used twice"),
+                    )
+                    .party(text, source)
+                    .party(other.clone(), *other_source),
+                );
+            } else {
+                names.insert(name, (text, source));
+            }
+        }
+        self.diagnostics.append(&mut found);
+    }
+
+    fn key(&self, node: usize) -> SlotKey<'_> {
+        let entry = &self.machine.nodes[node];
+        let slot = match entry.place {
+            Place::Slot {
+                device, function, ..
+            } => u16::from(device) << 8 | u16::from(function),
+            Place::Virtual { offset, .. } => offset,
+            Place::Platform { .. } => 0,
+        };
+        (slot, &entry.name)
+    }
+
+    /// Files every function below its bridge, its root bus or its physical function.
+    fn collect_children(&mut self) -> HashMap<usize, Vec<usize>> {
+        let mut on_root: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (index, node) in self.machine.nodes.iter().enumerate() {
+            match node.place {
+                Place::Slot {
+                    upstream: Upstream::Root(root),
+                    ..
+                } => {
+                    on_root.entry(root.index()).or_default().push(index);
+                }
+                Place::Slot {
+                    upstream: Upstream::Bridge(bridge),
+                    ..
+                } => match self.machine.nodes.get(bridge.index()) {
+                    Some(above) if above.function.kind.is_bridge() => {
+                        self.children[bridge.index()].push(index);
+                    }
+                    _ => {}
+                },
+                Place::Virtual { physical, .. } => {
+                    if let Some(list) = self.virtuals.get_mut(physical.index()) {
+                        list.push(index);
+                    }
+                }
+                Place::Platform { .. } => {}
+            }
+        }
+        let mut children = core::mem::take(&mut self.children);
+        for list in children.iter_mut().chain(on_root.values_mut()) {
+            list.sort_by(|a, b| self.key(*a).cmp(&self.key(*b)));
+        }
+        self.children = children;
+        let mut virtuals = core::mem::take(&mut self.virtuals);
+        for list in &mut virtuals {
+            list.sort_by(|a, b| self.key(*a).cmp(&self.key(*b)));
+        }
+        self.virtuals = virtuals;
+        on_root
+    }
+
+    /// Places what is on a root bus and, depth first, all below it. Bus numbers are given in that order,
+    /// as firmware does, so that they can be predicted by hand.
+    fn place_root(&mut self, root: usize, slots: &[usize]) {
+        let entry = &self.machine.roots[root];
+        let mut stack = vec![Frame {
+            bridge: None,
+            bus: entry.bus,
+            at: 0,
+            next: u16::from(entry.bus) + 1,
+            last: entry.bus_last.max(entry.bus),
+        }];
+        self.check_slots(slots);
+        while let Some(mut frame) = stack.pop() {
+            let list = frame
+                .bridge
+                .map_or(slots, |b: usize| self.children[b].as_slice());
+            let Some(&node) = list.get(frame.at) else {
+                if let Some(bridge) = frame.bridge {
+                    let next = self.close(bridge, &frame);
+                    if let Some(outer) = stack.last_mut() {
+                        outer.next = outer.next.max(next);
+                    }
+                }
+                continue;
+            };
+            frame.at += 1;
+            self.place(node, root, &mut frame);
+            let below = if self.machine.nodes[node].function.kind.is_bridge() {
+                self.open(node, &frame)
+            } else {
+                None
+            };
+            stack.push(frame);
+            if let Some(below) = below {
+                let list = self.children[node].clone();
+                self.check_slots(&list);
+                stack.push(below);
+            }
+        }
+    }
+
+    fn place(&mut self, node: usize, root: usize, frame: &mut Frame) {
+        let machine = self.machine;
+        let bridge = frame.bridge;
+        let entry = &machine.nodes[node];
+        let Place::Slot {
+            device, function, ..
+        } = entry.place
+        else {
+            return;
+        };
+        let segment = machine.roots[root].segment;
+        if device > 31 || function > 7 {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::SlotRange,
+                    format!(
+                        "`{}` has device number {device} and function number {function}",
+                        entry.name
+                    ),
+                )
+                .party(format!("`{}`", entry.name), entry.source),
+            );
+        }
+        self.check_place(node, bridge);
+        let id = u16::from_be_bytes([frame.bus, (device & 31) << 3 | (function & 7)]);
+        let external = bridge.and_then(|b| {
+            if machine.nodes[b].external {
+                Some(b)
+            } else {
+                self.placed[b].external
+            }
+        });
+        self.placed[node] = Placed {
+            parent: bridge,
+            root: Some(RootId::new(root)),
+            requester: Some(Requester { segment, id }),
+            external,
+            alternative: self.placed[node].alternative,
+            ..Placed::default()
+        };
+        self.seen[node] = true;
+        self.order.push(node);
+        for index in 0..self.virtuals[node].len() {
+            let child = self.virtuals[node][index];
+            let Place::Virtual { offset, .. } = machine.nodes[child].place else {
+                continue;
+            };
+            let id = id.wrapping_add(offset);
+            // Virtual functions may use bus numbers after that of their physical one; no bridge may get those.
+            frame.next = frame.next.max(u16::from(id.to_be_bytes()[0]) + 1);
+            self.placed[child] = Placed {
+                parent: bridge,
+                root: Some(RootId::new(root)),
+                requester: Some(Requester { segment, id }),
+                external,
+                physical: Some(node),
+                ..Placed::default()
+            };
+            self.seen[child] = true;
+            self.order.push(child);
+        }
+    }
+
+    /// Gives a bridge its secondary bus number; the frame for what is below it.
+    fn open(&mut self, node: usize, frame: &Frame) -> Option<Frame> {
+        let entry = &self.machine.nodes[node];
+        let segment = self.placed[node].requester.map_or(0, |r| r.segment);
+        let pinned = entry.function.buses.secondary;
+        let wanted = pinned.map_or_else(
+            || {
+                let mut bus = frame.next;
+                while u8::try_from(bus).is_ok_and(|bus| self.pinned.contains(&bus)) {
+                    bus += 1;
+                }
+                bus
+            },
+            u16::from,
+        );
+        let free = u8::try_from(wanted).ok().filter(|bus| {
+            *bus > frame.bus && *bus <= frame.last && self.used.insert((segment, *bus))
+        });
+        let Some(secondary) = free else {
+            let mut diagnostic = Diagnostic::new(
+                Code::BusNumbers,
+                match pinned {
+                    // Firmware that found nothing to configure leaves 0; what is below cannot be addressed.
+                    Some(0) => format!("`{}` has no secondary bus number", entry.name),
+                    Some(bus) => format!(
+                        "`{}` cannot have secondary bus {bus:02x}: it is taken, or outside {:02x} to {:02x}",
+                        entry.name,
+                        u16::from(frame.bus) + 1,
+                        frame.last
+                    ),
+                    None => format!("no bus number is left for `{}`: the last is {:02x}", entry.name, frame.last),
+                },
+            )
+            .party(format!("`{}`", entry.name), entry.source);
+            if let Some(above) = frame.bridge {
+                let above = &self.machine.nodes[above];
+                diagnostic =
+                    diagnostic.party(format!("`{}` is above it", above.name), above.source);
+            }
+            self.diagnostics.push(diagnostic);
+            return None;
+        };
+        let subordinate = entry.function.buses.subordinate;
+        self.placed[node].buses = Some(BridgeBuses {
+            primary: frame.bus,
+            secondary,
+            subordinate: secondary,
+        });
+        Some(Frame {
+            bridge: Some(node),
+            bus: secondary,
+            at: 0,
+            next: u16::from(secondary) + 1,
+            last: subordinate.unwrap_or(frame.last).min(frame.last),
+        })
+    }
+
+    /// Gives a bridge its subordinate bus number once all below it have theirs; the next free number.
+    fn close(&mut self, node: usize, frame: &Frame) -> u16 {
+        let entry = &self.machine.nodes[node];
+        let used = frame.next - 1;
+        let spare = used + u16::from(entry.function.buses.spare);
+        let wanted = entry.function.buses.subordinate.map_or(spare, u16::from);
+        if wanted < spare || wanted > u16::from(frame.last) {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::BusNumbers,
+                    format!(
+                        "`{}` needs bus numbers up to {spare:02x}, but they end at {:02x}",
+                        entry.name,
+                        frame.last.min(wanted.min(255) as u8)
+                    ),
+                )
+                .party(format!("`{}`", entry.name), entry.source),
+            );
+        }
+        let subordinate = wanted.max(used).min(255);
+        if let Some(buses) = &mut self.placed[node].buses {
+            buses.subordinate = subordinate as u8;
+        }
+        subordinate + 1
+    }
+
+    fn check_slots(&mut self, list: &[usize]) {
+        for pair in list.windows(2) {
+            let (a, b) = (pair[0], pair[1]);
+            if self.key(a).0 != self.key(b).0 {
+                continue;
+            }
+            let (first, second) = (&self.machine.nodes[a], &self.machine.nodes[b]);
+            let hotplug = match second.place {
+                Place::Slot {
+                    upstream: Upstream::Bridge(above),
+                    ..
+                } => self
+                    .machine
+                    .nodes
+                    .get(above.index())
+                    .is_some_and(|n| n.hotplug),
+                _ => false,
+            };
+            if hotplug {
+                self.placed[a].alternative = true;
+                self.placed[b].alternative = true;
+            } else {
+                self.diagnostics.push(
+                    Diagnostic::new(
+                        Code::SlotTaken,
+                        format!("`{}` and `{}` are in one slot", first.name, second.name),
+                    )
+                    .party(format!("`{}`", second.name), second.source)
+                    .party(format!("`{}`", first.name), first.source),
+                );
+            }
+        }
+    }
+
+    /// Refuses what no machine can have, since grouping would give it an answer that means nothing.
+    fn check_place(&mut self, node: usize, bridge: Option<usize>) {
+        let entry = &self.machine.nodes[node];
+        let above = bridge.map(|b| self.machine.nodes[b].function.kind);
+        let fault = match (entry.function.kind, above) {
+            (
+                FunctionKind::RootPort
+                | FunctionKind::RootComplexEndpoint
+                | FunctionKind::EventCollector,
+                Some(_),
+            ) => Some("belongs on a root bus"),
+            (FunctionKind::DownstreamPort, above) if above != Some(FunctionKind::UpstreamPort) => {
+                Some("belongs below a switch upstream port")
+            }
+            (
+                FunctionKind::UpstreamPort,
+                Some(FunctionKind::RootPort | FunctionKind::DownstreamPort),
+            ) => None,
+            (FunctionKind::UpstreamPort, Some(FunctionKind::PciToPcie)) => None,
+            (FunctionKind::UpstreamPort, _) => {
+                Some("belongs below a root port or a switch downstream port")
+            }
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            let mut diagnostic = Diagnostic::new(
+                Code::WrongPlace,
+                format!(
+                    "`{}` is a {} and {fault}",
+                    entry.name,
+                    entry.function.kind.text()
+                ),
+            )
+            .party(format!("`{}`", entry.name), entry.source);
+            if let Some(bridge) = bridge {
+                let above = &self.machine.nodes[bridge];
+                diagnostic = diagnostic.party(
+                    format!(
+                        "`{}`, a {}, is above it",
+                        above.name,
+                        above.function.kind.text()
+                    ),
+                    above.source,
+                );
+            }
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    fn place_platform(&mut self) {
+        let mut list: Vec<usize> = (0..self.machine.nodes.len())
+            .filter(|n| matches!(self.machine.nodes[*n].place, Place::Platform { .. }))
+            .collect();
+        list.sort_by(|a, b| {
+            self.machine.nodes[*a]
+                .name
+                .cmp(&self.machine.nodes[*b].name)
+        });
+        for node in list {
+            self.seen[node] = true;
+            self.order.push(node);
+        }
+    }
+
+    fn report_unconnected(&mut self) {
+        let mut left: Vec<usize> = (0..self.seen.len()).filter(|n| !self.seen[*n]).collect();
+        left.sort_by(|a, b| {
+            self.machine.nodes[*a]
+                .name
+                .cmp(&self.machine.nodes[*b].name)
+        });
+        for node in left {
+            let entry = &self.machine.nodes[node];
+            let mut diagnostic = Diagnostic::new(
+                Code::BrokenTree,
+                format!("`{}` is not connected to a root bus", entry.name),
+            )
+            .party(format!("`{}`", entry.name), entry.source);
+            let above: Option<NodeId> = match entry.place {
+                Place::Slot {
+                    upstream: Upstream::Bridge(bridge),
+                    ..
+                } => Some(bridge),
+                Place::Virtual { physical, .. } => Some(physical),
+                _ => None,
+            };
+            if let Some(above) = above.and_then(|a| self.machine.nodes.get(a.index())) {
+                diagnostic = diagnostic.party(
+                    format!("`{}` is said to be above it", above.name),
+                    above.source,
+                );
+            }
+            self.diagnostics.push(diagnostic);
+            self.order.push(node);
+        }
+    }
+}
+
+/// A bus whose functions are being placed.
+struct Frame {
+    bridge: Option<usize>,
+    bus: u8,
+    /// The next of its functions.
+    at: usize,
+    /// The next bus number to give to a bridge on it.
+    next: u16,
+    /// The last one that may be given.
+    last: u8,
+}

@@ -1,0 +1,128 @@
+//! What the server tells of faults.
+
+use crate::{Payload, words};
+
+/// Answer of `next_fault`: accesses of the same kind and direction to one page, in close succession.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FaultRecord {
+    /// Event number of the SMMU (IHI 0070 §7.3): 0x10 nothing mapped, 0x13 not for this access.
+    pub event: u8,
+    /// The device read; else it wrote.
+    pub read: bool,
+    /// The IOVA of the first access.
+    pub iova: u64,
+    /// Accesses recorded, at least 1.
+    pub count: u64,
+    /// Records lost before this one, because the claimant did not fetch them in time or the
+    /// hardware's queue overflowed.
+    pub lost: u64,
+}
+
+impl FaultRecord {
+    /// Bytes of the reply.
+    pub const LEN: usize = 32;
+
+    /// The reply to `next_fault`; `None` is an answer too.
+    pub fn to_words(record: Option<Self>) -> Payload {
+        record.map_or([0; 8], |fault| {
+            words([
+                1 | u64::from(fault.event) << 8 | u64::from(fault.read) << 16,
+                fault.iova,
+                fault.count,
+                fault.lost,
+            ])
+        })
+    }
+    /// Reads it back; the outer `None` is nonsense.
+    pub fn from_words(payload: &Payload) -> Option<Option<Self>> {
+        let &[head, iova, count, lost, ..] = payload;
+        if head == 0 {
+            return Some(None);
+        }
+        (head & !0x1_ff01 == 0 && head & 1 == 1).then_some(Some(Self {
+            event: (head >> 8) as u8,
+            read: head >> 16 & 1 == 1,
+            iova,
+            count,
+            lost,
+        }))
+    }
+}
+
+/// State of a device, in [`Status`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct StatusFlags(pub u8);
+
+impl StatusFlags {
+    /// Somebody has claimed it.
+    pub const CLAIMED: u8 = 1 << 0;
+    /// Its stream translates.
+    pub const OPEN: u8 = 1 << 1;
+    /// Its stream was blocked after a storm of faults.
+    pub const STORM: u8 = 1 << 2;
+    /// It is being made quiet.
+    pub const QUIESCING: u8 = 1 << 3;
+    /// It could not be made quiet; what it could reach stays held.
+    pub const STUCK: u8 = 1 << 4;
+    /// It differs from the plan, or the plan blocks it.
+    pub const BLOCKED: u8 = 1 << 5;
+
+    /// Whether a flag is set.
+    pub const fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+}
+
+/// Answer of `status`. Counts are since the server's start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Status {
+    /// [`StatusFlags`].
+    pub flags: StatusFlags,
+    /// Event number of the last fault, 0 if there was none.
+    pub last_event: u8,
+    /// Whether its access was a read.
+    pub last_read: bool,
+    /// Its IOVA.
+    pub last_iova: u64,
+    /// Blocked accesses that the SMMU recorded.
+    pub faults: u64,
+    /// Records of this SMMU that were lost in hardware; each may have been of any device.
+    pub lost: u64,
+    /// Pages mapped for the device; a block counts 512.
+    pub mapped_pages: u64,
+    /// Claims so far.
+    pub claims: u64,
+}
+
+impl Status {
+    /// Bytes of the reply.
+    pub const LEN: usize = 48;
+
+    /// The reply's words.
+    pub fn to_words(self) -> Payload {
+        words([
+            u64::from(self.flags.0)
+                | u64::from(self.last_event) << 8
+                | u64::from(self.last_read) << 16,
+            self.last_iova,
+            self.faults,
+            self.lost,
+            self.mapped_pages,
+            self.claims,
+        ])
+    }
+    /// Reads them back.
+    pub fn from_words(payload: &Payload) -> Option<Self> {
+        let &[head, last_iova, faults, lost, mapped_pages, claims, ..] = payload;
+        (head >> 17 == 0).then_some(Self {
+            flags: StatusFlags(head as u8),
+            last_event: (head >> 8) as u8,
+            last_read: head >> 16 & 1 == 1,
+            last_iova,
+            faults,
+            lost,
+            mapped_pages,
+            claims,
+        })
+    }
+}

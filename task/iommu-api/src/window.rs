@@ -1,0 +1,97 @@
+//! Claims and the addresses they give access to.
+
+use crate::{PAGE, Payload, words};
+
+/// Names one claim: the device's number in bits 15:0, the claim's generation above, never 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct Handle(pub u64);
+
+impl Handle {
+    /// `device` is below 2^16, `generation` below 2^48.
+    pub const fn new(device: u16, generation: u64) -> Self {
+        Self(device as u64 | generation << 16)
+    }
+    /// The device's number.
+    #[inline(always)]
+    pub const fn device(self) -> usize {
+        (self.0 & 0xffff) as usize
+    }
+    /// Which claim of it.
+    pub const fn generation(self) -> u64 {
+        self.0 >> 16
+    }
+}
+
+/// The IOVAs of a domain: a part for pages and a part for blocks of 2 MiB.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Window {
+    /// First IOVA of the page part.
+    pub iova_base: u64,
+    /// Pages in it.
+    pub pages: u64,
+    /// First IOVA of the block part.
+    pub block_base: u64,
+    /// Blocks of 2 MiB in it.
+    pub blocks: u64,
+}
+
+impl Window {
+    /// Bytes of the reply.
+    pub const LEN: usize = 32;
+
+    /// The reply's words.
+    pub fn to_words(self) -> Payload {
+        words([self.iova_base, self.pages, self.block_base, self.blocks])
+    }
+    /// Reads them back; `None` if a part would exceed 64 bits.
+    pub fn from_words(payload: &Payload) -> Option<Self> {
+        let &[iova_base, pages, block_base, blocks, ..] = payload;
+        iova_base.checked_add(pages.checked_mul(PAGE)?)?;
+        block_base.checked_add(blocks.checked_mul(512 * PAGE)?)?;
+        Some(Self {
+            iova_base,
+            pages,
+            block_base,
+            blocks,
+        })
+    }
+}
+
+/// Answer of `claim`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Claim {
+    /// For all further requests.
+    pub handle: Handle,
+    /// The number after which requests go on: 0 for a new claim.
+    pub sequence: u64,
+    /// Where to map.
+    pub window: Window,
+}
+
+impl Claim {
+    /// Bytes of the reply.
+    pub const LEN: usize = 48;
+
+    /// The reply's words.
+    pub fn to_words(self) -> Payload {
+        let w = self.window;
+        words([
+            self.handle.0,
+            self.sequence,
+            w.iova_base,
+            w.pages,
+            w.block_base,
+            w.blocks,
+        ])
+    }
+    /// Reads them back.
+    pub fn from_words(payload: &Payload) -> Option<Self> {
+        let &[handle, sequence, base, pages, block_base, blocks, ..] = payload;
+        Some(Self {
+            handle: Handle(handle),
+            sequence,
+            window: Window::from_words(&words([base, pages, block_base, blocks]))?,
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! What the core needs from below: one SMMU, and the system around it.
+//!
+//! The task implements both over its mappings and system calls; tests over fakes; the adversarial
+//! model implements [`Hardware`] and misbehaves as far as the architecture lets it.
+
+use abi::{Code, TaskId};
+use pci_api::client::CallError;
+use pci_api::{BootStatus, Description, QuiesceState};
+
+use crate::log::Line;
+
+/// One SMMU: its registers and its table memory.
+///
+/// Accesses take `&mut self` so that a model may do anything at any of them. Offsets are in bytes
+/// and naturally aligned; table memory outside its length loads 0 and stores nothing, registers outside
+/// the frame read all ones.
+pub trait Hardware {
+    /// Reads a 32-bit register (`smmu::registers`).
+    fn read32(&mut self, register: usize) -> u32;
+    /// Writes a 32-bit register. Not ordered against table memory; see [`Self::publish`].
+    fn write32(&mut self, register: usize, value: u32);
+    /// Reads a 64-bit register.
+    fn read64(&mut self, register: usize) -> u64;
+    /// Writes a 64-bit register.
+    fn write64(&mut self, register: usize, value: u64);
+
+    /// Loads a 64-bit word of table memory: stream tables, descriptors, page tables, queues.
+    fn load(&mut self, offset: u64) -> u64;
+    /// Stores a 64-bit word of table memory in one access. The SMMU may see it at once, or not before
+    /// the next [`Self::publish`], and in any order relative to other stores.
+    fn store(&mut self, offset: u64, value: u64);
+    /// Replaces `count` consecutive words from `offset` by `change` of each, in ascending order.
+    #[inline(always)]
+    fn update(&mut self, offset: u64, count: u64, mut change: impl FnMut(u64) -> u64) {
+        for word in 0..count {
+            let at = offset + word * 8;
+            let old = self.load(at);
+            self.store(at, change(old));
+        }
+    }
+    /// Stores `count` zero words from `offset`.
+    #[inline(always)]
+    fn clear(&mut self, offset: u64, count: u64) {
+        for word in 0..count {
+            self.store(offset + word * 8, 0);
+        }
+    }
+
+    /// All earlier stores are visible to the SMMU before anything later of this task is (DSB).
+    fn publish(&mut self);
+    /// Later loads see at least what the SMMU wrote before it wrote the register that was read last.
+    fn acquire(&mut self);
+
+    /// Now, in ticks.
+    fn now(&mut self) -> u64;
+    /// Nanoseconds as ticks.
+    fn ticks(&self, nanoseconds: u64) -> u64;
+}
+
+/// A pinned lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pinned {
+    /// Names the pin in [`System::unpin`].
+    pub slot: u32,
+    /// Physical address of its first byte, page-aligned.
+    pub pa: u64,
+    /// Whether the lease lets the borrower write.
+    pub writable: bool,
+    /// Whether the lease lets the borrower read.
+    pub readable: bool,
+}
+
+/// A hold or a pin that the kernel knows of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// Where to go on; 0 at the end.
+    pub next: u64,
+    /// 0 none, 1 hold, 2 pin.
+    pub kind: u64,
+    /// Current id of the task that is held.
+    pub task: TaskId,
+    /// The device it is held for.
+    pub device: u32,
+    /// The pin's slot.
+    pub slot: u32,
+    /// Whether the life that was held is over.
+    pub dead: bool,
+}
+
+/// The kernel, the PCI task, the log.
+pub trait System {
+    /// Holds the task for a device; idempotent.
+    fn hold(&mut self, task: TaskId, device: u32) -> Code;
+    /// Lifts a hold.
+    fn lift(&mut self, index: usize, device: u32) -> Code;
+    /// Pins `len` bytes of the lease that `lender` gave `driver`.
+    fn pin(
+        &mut self,
+        driver: TaskId,
+        lender: TaskId,
+        lease: u32,
+        device: u32,
+        offset: u64,
+        len: u64,
+    ) -> Result<Pinned, Code>;
+    /// Lifts a pin.
+    fn unpin(&mut self, slot: u32) -> Code;
+    /// The hold or pin at a cursor; 0 is the first.
+    fn enumerate(&mut self, cursor: u64) -> Held;
+
+    /// Outcome of the PCI enumeration.
+    fn pci_status(&mut self) -> Result<BootStatus, CallError>;
+    /// What was found of a PCI function.
+    fn pci_describe(&mut self, device: u32) -> Result<Description, CallError>;
+    /// Turns bus mastering on or off.
+    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError>;
+    /// Begins to make a device quiet; [`pci_api::QUIESCED`] is posted at the end.
+    fn quiesce_start(&mut self, device: u32) -> Result<(), CallError>;
+    /// How it went.
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError>;
+
+    /// Replies to a call that was left open.
+    fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize);
+    /// Posts `iommu-fault` to a task, if the plan lets it be posted.
+    fn post_fault(&mut self, index: usize);
+    /// One line for people.
+    fn log(&mut self, line: Line<'_>);
+}

@@ -1,0 +1,136 @@
+//! What the server tells people: one line a fact. The task prints them; tests read them.
+
+use abi::TaskId;
+use smmu::{EventKind, Features};
+
+use crate::boot::Refusal;
+
+/// A line of the log.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Line<'a> {
+    /// An SMMU was set up; every stream aborts.
+    Smmu {
+        /// Its name in the platform.
+        name: &'a str,
+        /// What it can do.
+        features: &'a Features,
+        /// Whether `GBPA.ABORT` closed it before.
+        reset_bypass_closed: bool,
+        /// Whether tables of an earlier life were adopted.
+        adopted: bool,
+    },
+    /// An SMMU is not used, and why; its devices stay off.
+    SmmuRefused {
+        /// Its name in the platform.
+        name: &'a str,
+        /// Why.
+        why: Refusal,
+    },
+    /// A device that may be claimed or stays blocked.
+    Device {
+        /// Its name.
+        name: &'a str,
+        /// Its number.
+        device: usize,
+        /// Its first StreamID.
+        stream: u32,
+        /// Index of its owner, or [`plan::NONE`].
+        owner: u32,
+        /// Whether it can be claimed.
+        usable: bool,
+    },
+    /// A device was claimed.
+    Claimed {
+        /// Its name.
+        name: &'a str,
+        /// By whom.
+        owner: TaskId,
+    },
+    /// A device was given back.
+    Released {
+        /// Its name.
+        name: &'a str,
+        /// By whom.
+        owner: TaskId,
+    },
+    /// The owner died; the device is cut off and is being made quiet.
+    Contained {
+        /// Its name.
+        name: &'a str,
+        /// Index of the owner.
+        owner: usize,
+        /// Pages that were mapped.
+        mapped: u64,
+    },
+    /// After that: nothing is mapped, nothing held.
+    Lifted {
+        /// Its name.
+        name: &'a str,
+    },
+    /// A device could not be made quiet: what it could reach stays held.
+    Stuck {
+        /// Its name.
+        name: &'a str,
+    },
+    /// Accesses that the SMMU refused.
+    Fault {
+        /// Name of the device, empty if the stream is of none.
+        name: &'a str,
+        /// The stream.
+        stream: u32,
+        /// What happened.
+        kind: EventKind,
+        /// Event number.
+        number: u8,
+        /// The device read.
+        read: bool,
+        /// First IOVA.
+        iova: u64,
+        /// Last IOVA.
+        last: u64,
+        /// How many.
+        count: u64,
+        /// Index of the claimant, or [`plan::NONE`].
+        owner: u32,
+    },
+    /// Faults that were not listed one by one.
+    FaultsOmitted {
+        /// How many.
+        count: u64,
+    },
+    /// Records lost in hardware.
+    EventsLost {
+        /// Name of the SMMU.
+        name: &'a str,
+        /// The queue's accesses aborted, or it overflowed where that is reported so.
+        aborted: bool,
+    },
+    /// A device faulted too often; its stream is blocked.
+    Storm {
+        /// Its name.
+        name: &'a str,
+        /// Faults counted.
+        faults: u64,
+    },
+    /// The SMMU reported a global error.
+    GlobalError {
+        /// Name of the SMMU.
+        name: &'a str,
+        /// The active bits of `GERROR`.
+        bits: u32,
+    },
+    /// The SMMU refused a command; it was replaced by a CMD_SYNC.
+    CommandError {
+        /// Name of the SMMU.
+        name: &'a str,
+        /// `CMDQ_CONS.ERR`.
+        code: u32,
+        /// Word 0 of the command.
+        command: u64,
+    },
+    /// The SMMU did not complete commands in time; nothing can be proved about it any more.
+    CommandTimeout {
+        /// Name of the SMMU.
+        name: &'a str,
+    },
+}

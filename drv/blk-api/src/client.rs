@@ -99,7 +99,7 @@ impl Disk {
     }
 
     /// Takes up to seven completions; none if none are ready.
-    pub fn collect(&self) -> Result<impl Iterator<Item = Completion>, Failure> {
+    pub fn collect(&self) -> Result<impl Iterator<Item = Completion> + use<>, Failure> {
         let none: Payload = [0; 8];
         let answer = self
             .driver

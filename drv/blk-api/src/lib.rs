@@ -8,8 +8,12 @@
 //! The buffer is lease 0 of `submit`: it starts at a page boundary and is at least as long as the
 //! data, rounded up to whole pages. The device reads and writes it in place, so from `submit` until the
 //! completion was collected the client must neither use it nor lend it again; what it holds of the last
-//! page beyond the data may be overwritten. An unaligned buffer is refused, not copied: it would need
+//! page beyond the data may be overwritten. A write's buffer is lent for reading, a read's for both: the
+//! SMMU's stage 1 cannot let a device write what it may not read. An unaligned buffer is refused, not copied: it would need
 //! its lease a second time at `collect`, and no client has reason to be unaligned.
+//!
+//! The driver posts [`DONE`] when the first completion arrives after the client had collected all, so a
+//! client collects until a reply is not full.
 #![no_std]
 #![forbid(unsafe_code)]
 

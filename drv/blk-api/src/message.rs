@@ -48,7 +48,7 @@ impl Geometry {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Kind {
-    /// From the disk into the buffer, which is lent for writing.
+    /// From the disk into the buffer, which is lent for reading and writing.
     Read = 0,
     /// From the buffer, which is lent for reading, to the disk.
     Write = 1,
@@ -150,7 +150,7 @@ pub fn encode_collected(completions: impl Iterator<Item = Completion>) -> (Paylo
 }
 
 /// The completions of a reply of `collect`, at most [`COLLECT_MAX`] whatever the driver wrote.
-pub fn decode_collected(payload: &Payload) -> impl Iterator<Item = Completion> {
+pub fn decode_collected(payload: &Payload) -> impl Iterator<Item = Completion> + use<> {
     let [count, words @ ..] = *payload;
     let count = usize::try_from(count)
         .unwrap_or(COLLECT_MAX)

@@ -44,8 +44,9 @@ pub fn admit(submit: &Submit, geometry: &Geometry, lease: Option<Lease>) -> Resu
     if bytes > u64::from(geometry.transfer_max) {
         return Err(Error::TooLarge);
     }
+    // The device that fills the buffer can also read it: stage 1 has no write-only mapping.
     let access = if submit.kind == Kind::Read {
-        LeaseAttributes::WRITE
+        LeaseAttributes::all()
     } else {
         LeaseAttributes::READ
     };

@@ -1,0 +1,23 @@
+//! The virtio block driver: one disk, served to clients by IPC (protocol: `blk-api`).
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+#![forbid(unsafe_code)]
+
+mod service;
+mod start;
+
+use userlib::server::Server;
+
+userlib::task!(main);
+
+/// A driver that cannot start, or whose device or IOMMU server failed, dies with the reason: what it had
+/// mapped is then cut off by the IOMMU server, and the supervisor starts it again by policy.
+fn main() -> ! {
+    let Some(iommu) = Server::named("iommu") else {
+        panic!("the plan has no iommu for this driver");
+    };
+    match start::start(&iommu) {
+        Ok(service) => service.run(),
+        Err(reason) => panic!("{}", reason),
+    }
+}

@@ -1,0 +1,247 @@
+//! Serves clients: requests in, completions out.
+
+use abi::{TASKS_MAX, TaskId};
+use blk_api::{Error, Geometry, Kind, Operation, Payload, Submit, encode_collected};
+use heapless::Vec;
+use iommu_api::client::{Device, Failure, IovaList};
+use iommu_api::{Extent, MapFlags, PAGE};
+use userlib::ipc::{self, Message, Received};
+use userlib::memory::PoolMemory;
+use userlib::plan::task::NotificationEntry;
+use userlib::registers::MappedRegisters;
+use userlib::{config, interrupt};
+use virtio_blk::clients::Clients;
+use virtio_blk::layout::SLOTS_MAX;
+use virtio_blk::request::{Finished, Request, Requests, admit, pages};
+use virtio_blk::transport::{Isr, Negotiated, Transport};
+
+/// The driver at work.
+pub struct Service<'s> {
+    interrupt: u32,
+    claim: Device<'s>,
+    transport: Transport<MappedRegisters>,
+    negotiated: Negotiated,
+    requests: Requests<PoolMemory>,
+    clients: Clients,
+    /// The bit to post to each task, by index; 0 for those that are no clients.
+    done_bits: [u32; TASKS_MAX],
+    unmaps: IovaList,
+}
+
+/// Code, payload and length of a reply.
+type Reply = (u32, Payload, usize);
+
+impl<'s> Service<'s> {
+    /// Everything is running.
+    pub fn new(
+        interrupt: u32,
+        claim: Device<'s>,
+        transport: Transport<MappedRegisters>,
+        negotiated: Negotiated,
+        requests: Requests<PoolMemory>,
+    ) -> Self {
+        let mut done_bits = [0; TASKS_MAX];
+        for entry in config::table::<NotificationEntry>() {
+            if let Some(bit) = done_bits.get_mut(entry.task as usize)
+                && entry.name.as_str() == blk_api::DONE
+            {
+                *bit = entry.bit;
+            }
+        }
+        Self {
+            interrupt,
+            claim,
+            transport,
+            negotiated,
+            requests,
+            clients: Clients::new(),
+            done_bits,
+            unmaps: IovaList::new(),
+        }
+    }
+
+    /// Serves for ever.
+    pub fn run(mut self) -> ! {
+        interrupt::unmask(self.interrupt);
+        let mask = self.interrupt;
+        let mut received = ipc::receive(mask);
+        loop {
+            received = match received {
+                Received::Message(message) => {
+                    let (code, payload, len) = self.serve(&message);
+                    ipc::reply_receive(message.sender, code, &payload, len, mask, &mut [])
+                }
+                Received::Notification(_) => {
+                    self.device_interrupt();
+                    ipc::receive(mask)
+                }
+                Received::Dead => ipc::receive(mask),
+            };
+        }
+    }
+
+    fn serve(&mut self, message: &Message) -> Reply {
+        let result = match Operation::from_number(message.operation) {
+            Some(Operation::Submit) => self.submit(message).map(|()| ([0; 8], 0)),
+            Some(Operation::Collect) => self.collect(message),
+            Some(Operation::Geometry) => geometry(&self.negotiated.geometry, message),
+            None => Err(Error::Malformed),
+        };
+        match result {
+            Ok((payload, len)) => (0, payload, len),
+            Err(error) => (error as u32, [0; 8], 0),
+        }
+    }
+
+    fn submit(&mut self, message: &Message) -> Result<(), Error> {
+        let submit = Submit::decode(&message.payload, message.len)?;
+        let [lease, _] = message.leases;
+        let lease = (message.lease_count > 0).then_some(lease);
+        let bytes = admit(&submit, &self.negotiated.geometry, lease)?;
+        self.clients.admit(message.sender)?;
+        if !self.requests.has_room() {
+            return Err(Error::Busy);
+        }
+        let iova = match submit.kind {
+            Kind::Flush => 0,
+            Kind::Read => self.map(message.sender, bytes, MapFlags::READ_WRITE)?,
+            Kind::Write => self.map(message.sender, bytes, MapFlags::READ)?,
+        };
+        let notify = self.requests.start(Request {
+            client: message.sender,
+            tag: submit.tag,
+            kind: submit.kind,
+            sector: submit.sector,
+            bytes,
+            iova,
+        })?;
+        self.clients.started(message.sender);
+        if notify {
+            self.transport.notify(&self.negotiated);
+        }
+        Ok(())
+    }
+
+    /// Maps the client's buffer for the device, where it is. The kernel keeps it in place until it is
+    /// unmapped, even if the client dies.
+    fn map(&mut self, client: TaskId, bytes: u32, flags: MapFlags) -> Result<u64, Error> {
+        let extent = Extent {
+            first: 0,
+            pages: page_count(bytes),
+        };
+        self.claim
+            .map_lease(client, 0, extent, flags)
+            .map_err(|error| match error {
+                Failure::Refused(
+                    iommu_api::Error::NoLease
+                    | iommu_api::Error::BadPermissions
+                    | iommu_api::Error::BadMemory,
+                ) => Error::BadLease,
+                Failure::Refused(
+                    iommu_api::Error::NoSpace
+                    | iommu_api::Error::PinsExhausted
+                    | iommu_api::Error::Busy,
+                ) => Error::Busy,
+                error => lost("map", error),
+            })
+    }
+
+    fn collect(&mut self, message: &Message) -> Result<(Payload, usize), Error> {
+        // Checked before anything is taken: what a client cannot receive it would lose.
+        if message.len != 0 || message.reply_capacity < 64 {
+            return Err(Error::Malformed);
+        }
+        Ok(encode_collected(self.clients.collect(message.sender)))
+    }
+
+    /// Takes what the device is done with, unmaps it all at once, then tells the clients: when a client
+    /// hears of its completion, the device has lost the buffer.
+    fn device_interrupt(&mut self) {
+        let isr = self.transport.acknowledge();
+        if isr.contains(Isr::CONFIGURATION) && self.transport.needs_reset() {
+            panic!("the device asks for a reset");
+        }
+        let mut batch: Vec<Finished, SLOTS_MAX> = Vec::new();
+        while !batch.is_full() {
+            match self.requests.finished() {
+                Ok(Some(finished)) => {
+                    // Cannot fail: the batch is not full.
+                    let _ = batch.push(finished);
+                }
+                Ok(None) => break,
+                Err(fault) => {
+                    self.transport.fail();
+                    panic!("the device broke the protocol: {}", fault.name());
+                }
+            }
+        }
+        self.unmap(&batch);
+        for finished in &batch {
+            let client = finished.request.client;
+            if self.clients.finished(client, finished.completion) {
+                self.tell(client);
+            }
+        }
+        interrupt::unmask(self.interrupt);
+    }
+
+    fn unmap(&mut self, batch: &[Finished]) {
+        let result = match batch {
+            [] => Ok(()),
+            [Finished { request, .. }] if request.kind != Kind::Flush => self
+                .claim
+                .unmap(request.iova, u64::from(page_count(request.bytes))),
+            _ => self.unmap_all(batch),
+        };
+        if let Err(error) = result {
+            lost("unmap", error)
+        }
+    }
+
+    fn unmap_all(&mut self, batch: &[Finished]) -> Result<(), Failure> {
+        self.unmaps.clear();
+        let mut any = false;
+        for Finished { request, .. } in batch {
+            if request.kind != Kind::Flush {
+                let first = (request.iova / PAGE) as u32;
+                any |= self.unmaps.push(Extent {
+                    first,
+                    pages: page_count(request.bytes),
+                });
+            }
+        }
+        if any {
+            self.claim.unmap_list(&mut self.unmaps)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn tell(&mut self, client: TaskId) {
+        let bit = self.done_bits.get(client.index()).copied().unwrap_or(0);
+        if bit != 0 && ipc::post(client, bit) != abi::Code::OK {
+            self.clients.forget(client);
+        }
+    }
+}
+
+/// Pages of a buffer for so many bytes.
+fn page_count(bytes: u32) -> u32 {
+    (pages(u64::from(bytes)) / PAGE) as u32
+}
+
+fn geometry(geometry: &Geometry, message: &Message) -> Result<(Payload, usize), Error> {
+    if message.len != 0 || message.reply_capacity < Geometry::BYTES {
+        return Err(Error::Malformed);
+    }
+    Ok((geometry.encode(), Geometry::BYTES))
+}
+
+/// The IOMMU server refuses what it must grant, or is gone: which requests the device can still reach is
+/// not known any more. The driver's death makes the server cut the device off and reset it.
+fn lost(what: &str, error: Failure) -> ! {
+    match error {
+        Failure::Refused(error) => panic!("iommu refuses {what}: {}", error.name()),
+        _ => panic!("iommu gives no answer to {what}"),
+    }
+}

@@ -1,0 +1,183 @@
+//! From the claim to a running device.
+
+use core::fmt;
+
+use iommu_api::client::{Device, Failure};
+use iommu_api::{Extent, MapFlags, PAGE};
+use pci_api::Width;
+use userlib::abi::Code;
+use userlib::config;
+use userlib::memory::{Memory, PoolMemory};
+use userlib::plan::task::{DeviceEntry, MappingKind};
+use userlib::registers::MappedRegisters;
+use userlib::server::{CallError, Server};
+use userlib::time;
+use virtio_blk::capability::{self, ConfigurationSpace, Missing, Place};
+use virtio_blk::layout;
+use virtio_blk::queue::SplitQueue;
+use virtio_blk::request::{LINKS, Requests};
+use virtio_blk::transport::{QueueAddresses, StartError, Transport};
+
+use crate::service::Service;
+
+/// Nanoseconds that a device's reset may take. QEMU drains the host's I/O in it; a disk that takes
+/// longer is broken.
+const RESET_DEADLINE: u64 = 5_000_000_000;
+/// The driver's own pool.
+const POOL: u16 = 0;
+
+/// Why there is no disk to serve.
+pub enum NoDisk {
+    /// The plan lacks something that this driver needs.
+    Plan(&'static str),
+    /// The IOMMU server does not give the device or a mapping.
+    Iommu(&'static str, Failure),
+    /// The device has no usable virtio structures.
+    Structures(Missing),
+    /// The device does not come up.
+    Device(StartError),
+}
+
+impl fmt::Display for NoDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plan(what) => write!(f, "the plan has no {what}"),
+            Self::Iommu(what, Failure::Refused(error)) => {
+                write!(f, "iommu refuses {what}: {}", error.name())
+            }
+            Self::Iommu(what, _) => write!(f, "iommu gives no answer to {what}"),
+            Self::Structures(Missing(what)) => write!(f, "device without {what}"),
+            Self::Device(error) => f.write_str(error.name()),
+        }
+    }
+}
+
+/// Calls to the PCI task.
+struct Pci(Server);
+
+impl pci_api::client::Transport for Pci {
+    fn call(
+        &mut self,
+        operation: u16,
+        payload: &pci_api::Payload,
+        len: usize,
+        reply_capacity: usize,
+    ) -> (Code, pci_api::Payload, usize) {
+        match self.0.call(operation, payload, len, reply_capacity, &[]) {
+            Ok(answer) => (Code::OK, answer.payload, answer.len),
+            Err(error) => {
+                let code = match error {
+                    CallError::Dead => Code::DEAD,
+                    CallError::Down => Code::DOWN,
+                    CallError::Held => Code::HELD,
+                    CallError::Code(code) => Code(code),
+                };
+                (code, [0; 8], 0)
+            }
+        }
+    }
+}
+
+/// The device's own configuration space, through the PCI task.
+struct Space {
+    pci: pci_api::client::Client<Pci>,
+    device: u32,
+}
+
+impl ConfigurationSpace for Space {
+    fn read32(&mut self, offset: u16) -> u32 {
+        // All ones is what a bus without the device would answer.
+        self.pci
+            .config_read(self.device, offset, Width::Word)
+            .unwrap_or(u32::MAX)
+    }
+}
+
+fn registers(device: &'static DeviceEntry, place: &Place) -> Result<MappedRegisters, NoDisk> {
+    let bar = MappedRegisters::bar(device, place.bar).ok_or(NoDisk::Plan("BAR of the device"))?;
+    Ok(bar.part(place.offset, place.len))
+}
+
+/// Claims the disk, maps the driver's own memory for it, and sets it running.
+pub fn start(iommu: &Server) -> Result<Service<'_>, NoDisk> {
+    let device = config::devices()
+        .first()
+        .ok_or(NoDisk::Plan("device to drive"))?;
+    let pool = config::mappings(MappingKind::Pool)
+        .next()
+        .ok_or(NoDisk::Plan("DMA pool"))?;
+    let pool = PoolMemory::of(pool);
+    if pool.len() < layout::POOL_LEN {
+        return Err(NoDisk::Plan("DMA pool of 12 KiB"));
+    }
+    let pci = Server::named("pci").ok_or(NoDisk::Plan("pci for this driver"))?;
+
+    let mut claim =
+        Device::claim(iommu, device.device).map_err(|error| NoDisk::Iommu("the claim", error))?;
+    let mut space = Space {
+        pci: pci_api::client::Client(Pci(pci)),
+        device: device.device,
+    };
+    let structures = capability::find(&mut space, &device.bar_len).map_err(NoDisk::Structures)?;
+    let transport = Transport {
+        common: registers(device, &structures.common)?,
+        notify: registers(device, &structures.notify)?,
+        notify_multiplier: structures.notify_multiplier,
+        isr: registers(device, &structures.isr)?,
+        device: registers(device, &structures.device)?,
+    };
+
+    // The device starts only after its deadline-bound reset, so both maps are in place before it looks.
+    let mut map = |offset: usize, len: usize, flags| {
+        let extent = Extent {
+            first: (offset as u64 / PAGE) as u32,
+            pages: (len as u64 / PAGE) as u32,
+        };
+        claim
+            .map(POOL, extent, flags)
+            .map_err(|error| NoDisk::Iommu("its queue", error))
+    };
+    let readable = map(layout::READABLE, layout::READABLE_LEN, MapFlags::READ)?;
+    let writable = map(layout::WRITABLE, layout::WRITABLE_LEN, MapFlags::READ_WRITE)?;
+
+    let deadline = time::now().after(RESET_DEADLINE);
+    let negotiated = transport
+        .negotiate(|| time::now() > deadline)
+        .map_err(|error| {
+            transport.fail();
+            NoDisk::Device(error)
+        })?;
+    let queue = SplitQueue::new(pool, negotiated.queue_size, LINKS)
+        .ok_or(NoDisk::Device(StartError::Queue))?;
+    let requests = Requests::new(queue, readable, writable);
+    transport.run(&QueueAddresses {
+        descriptors: readable + (layout::DESCRIPTORS - layout::READABLE) as u64,
+        available: readable + (layout::AVAILABLE - layout::READABLE) as u64,
+        used: writable + (layout::USED - layout::WRITABLE) as u64,
+    });
+
+    let geometry = negotiated.geometry;
+    defmt::info!(
+        "{=str}: {=u64} KiB{=str}, queue of {=u16}, {=str}",
+        device.name.as_str(),
+        geometry.sectors / 2,
+        if geometry.read_only {
+            ", read-only"
+        } else {
+            ""
+        },
+        negotiated.queue_size,
+        if geometry.flush {
+            "volatile cache"
+        } else {
+            "write-through"
+        },
+    );
+    Ok(Service::new(
+        device.interrupt,
+        claim,
+        transport,
+        negotiated,
+        requests,
+    ))
+}

@@ -3,8 +3,8 @@
 use core::marker::PhantomData;
 
 use abi::{
-    Code, LEASES_MAX, Lease, LeaseAttributes, MESSAGE_MAX, ReplyDescriptor, SendDescriptor,
-    Syscall, TaskId,
+    Code, LEASES_MAX, Lease, LeaseAttributes, MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor,
+    SendDescriptor, Syscall, TaskId,
 };
 
 use crate::stubs::{self, Carried, Returned};
@@ -298,6 +298,38 @@ pub fn reply_receive(
                 to.0,
                 ReplyDescriptor::new(code, len.min(64) as u16).0,
                 0,
+                u64::from(mask),
+                TaskId::ANY.0,
+                buffer.as_mut_ptr() as u64,
+                buffer.len() as u64,
+                0,
+            ],
+        },
+    ))
+}
+
+/// Replies with the first `len` bytes of `buffer`, up to 4096, and receives into the same buffer, in one
+/// entry: the kernel has copied the reply before it receives.
+pub fn reply_receive_in_place(
+    to: TaskId,
+    code: u32,
+    len: usize,
+    mask: u32,
+    buffer: &mut [u8],
+) -> Received {
+    let len = len.min(buffer.len()).min(MESSAGE_MAX);
+    let payload = if len <= REGISTER_BYTES {
+        payload_of(&buffer[..len])
+    } else {
+        [0; 8]
+    };
+    received(&stubs::carry::<{ Syscall::ReplyReceive as u16 }>(
+        &Carried {
+            payload,
+            arguments: [
+                to.0,
+                ReplyDescriptor::new(code, len as u16).0,
+                buffer.as_mut_ptr() as u64,
                 u64::from(mask),
                 TaskId::ANY.0,
                 buffer.as_mut_ptr() as u64,

@@ -1,0 +1,77 @@
+//! Rows of the IOMMU server, asked for by a driver: strict invalidation, both messages of each pair
+//! included.
+
+use iommu_api::client::{Device, IovaList, PoolList};
+use iommu_api::{BLOCK_PAGES, Extent, MapFlags};
+use userlib::config;
+use userlib::server::Server;
+
+use crate::row::{instructions, median, report};
+
+/// Number of the pool that is mapped by pages, and of the one that is mapped as one block.
+const PAGES: u16 = 0;
+const BLOCK: u16 = 1;
+
+/// Runs all of them; false if one failed.
+pub fn run() -> bool {
+    let server = Server::named("iommu");
+    let number = config::device("edu1").map(|device| device.device);
+    let (Some(server), Some(number)) = (server, number) else {
+        return report("claim-release", None);
+    };
+    let mut complete = report(
+        "claim-release",
+        median(|| claim_and_release(&server, number)),
+    );
+    let Ok(mut device) = Device::claim(&server, number) else {
+        return report("map-unmap-4k", None);
+    };
+    complete &= report(
+        "map-unmap-4k",
+        median(|| run_of(&mut device, PAGES, 1, MapFlags::READ_WRITE)),
+    );
+    complete &= report("map-unmap-16x4k", median(|| list(&mut device, 16)));
+    complete &= report("map-unmap-256x4k", median(|| list(&mut device, 256)));
+    let blocks = MapFlags::READ_WRITE.with(MapFlags::BLOCKS);
+    complete
+        & report(
+            "map-unmap-2m",
+            median(|| run_of(&mut device, BLOCK, BLOCK_PAGES as u32, blocks)),
+        )
+}
+
+/// The device is quiet already, so that its reset is not part of the figure.
+fn claim_and_release(server: &Server, number: u32) -> Option<u32> {
+    let (taken, result) = instructions(|| Device::claim(server, number).and_then(Device::release));
+    result.ok().map(|()| taken)
+}
+
+fn run_of(device: &mut Device<'_>, pool: u16, pages: u32, flags: MapFlags) -> Option<u32> {
+    let (taken, result) = instructions(|| {
+        let iova = device.map(pool, Extent { first: 0, pages }, flags)?;
+        device.unmap(iova, u64::from(pages))
+    });
+    result.ok().map(|()| taken)
+}
+
+/// Scattered pages (every other one, backwards) to contiguous IOVAs, one message each way. Making the
+/// list is part of the figure.
+fn list(device: &mut Device<'_>, pages: u32) -> Option<u32> {
+    let mut extents = PoolList::new();
+    let mut unmapped = IovaList::new();
+    let (taken, result) = instructions(|| {
+        for page in (0..pages).rev() {
+            extents.push(Extent {
+                first: page * 2,
+                pages: 1,
+            });
+        }
+        let iova = device.map_list(PAGES, &mut extents, MapFlags::READ_WRITE)?;
+        unmapped.push(Extent {
+            first: (iova / 4096) as u32,
+            pages,
+        });
+        device.unmap_list(&mut unmapped)
+    });
+    result.ok().map(|()| taken)
+}

@@ -1,0 +1,39 @@
+//! One figure: how it is measured and how it is reported.
+
+use userlib::time;
+
+/// Runs `operation` and returns what it took, without the cost of reading the counter.
+#[inline(always)]
+pub fn instructions<T>(operation: impl FnOnce() -> T) -> (u32, T) {
+    let nothing = {
+        let start = time::instructions();
+        time::instructions().wrapping_sub(start)
+    };
+    let start = time::instructions();
+    let result = operation();
+    let end = time::instructions();
+    (end.wrapping_sub(start).saturating_sub(nothing), result)
+}
+
+/// Samples of one row. The first is a warm-up: it may find a stale id or an unpredicted path.
+const SAMPLES: usize = 5;
+
+/// Median of some repetitions; each sample is `None` if the operation failed.
+pub fn median(mut sample: impl FnMut() -> Option<u32>) -> Option<u32> {
+    let mut samples = [0; SAMPLES];
+    sample()?;
+    for slot in &mut samples {
+        *slot = sample()?;
+    }
+    samples.sort_unstable();
+    samples.get(SAMPLES / 2).copied()
+}
+
+/// Reports one row, in the form that `cargo xtask bench` reads. False if there is no figure.
+pub fn report(name: &'static str, figure: Option<u32>) -> bool {
+    match figure {
+        Some(figure) => defmt::info!("row {=str} {=u32}", name, figure),
+        None => defmt::error!("row {=str} failed", name),
+    }
+    figure.is_some()
+}

@@ -1,0 +1,64 @@
+//! The higher-priority side of the IPC, notification and interrupt rows.
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+#![forbid(unsafe_code)]
+
+use abi::{MESSAGE_MAX, REGISTER_BYTES};
+use bench_protocol::echo;
+use userlib::ipc::{self, Message, Payload, Received};
+use userlib::registers::{MappedRegisters, Registers};
+use userlib::{config, interrupt, time};
+
+userlib::task!(main);
+
+/// `edu`'s interrupt status and acknowledge registers.
+const STATUS: usize = 0x24;
+const ACKNOWLEDGE: usize = 0x64;
+
+fn main() -> ! {
+    let go = config::notification("go").unwrap_or(0);
+    let device = config::device("edu0");
+    let registers = device.and_then(|device| MappedRegisters::bar(device, 0));
+    let line = device.map_or(0, |device| device.interrupt);
+    interrupt::unmask(line);
+
+    let mask = go | line;
+    let mut buffer = [0; MESSAGE_MAX];
+    let mut woken_at = 0;
+    let mut received = ipc::receive_into(mask, &mut buffer);
+    loop {
+        received = match received {
+            Received::Message(message) => answer(&message, woken_at, mask, &mut buffer),
+            Received::Notification(bits) => {
+                woken_at = time::instructions();
+                if let Some(registers) = registers.filter(|_| bits & line != 0) {
+                    registers.write32(ACKNOWLEDGE, registers.read32(STATUS));
+                    interrupt::unmask(line);
+                }
+                ipc::receive_into(mask, &mut buffer)
+            }
+            Received::Dead => ipc::receive_into(mask, &mut buffer),
+        };
+    }
+}
+
+/// Inlined, so that what is measured is a server's ordinary loop.
+#[inline(always)]
+fn answer(message: &Message, woken_at: u32, mask: u32, buffer: &mut [u8; MESSAGE_MAX]) -> Received {
+    if message.operation == echo::WOKEN_AT {
+        let payload: Payload = [u64::from(woken_at), 0, 0, 0, 0, 0, 0, 0];
+        return ipc::reply_receive(message.sender, 0, &payload, 8, mask, buffer);
+    }
+    if message.len <= REGISTER_BYTES {
+        return ipc::reply_receive(
+            message.sender,
+            0,
+            &message.payload,
+            message.len,
+            mask,
+            buffer,
+        );
+    }
+    // What was received is the reply: the kernel copies it back out before it receives again.
+    ipc::reply_receive_in_place(message.sender, 0, message.len, mask, buffer)
+}

@@ -1,1 +1,47 @@
-//! Placeholder.
+//! The kernel's portable core: tasks, scheduling, IPC, life and death, holds and pins.
+//!
+//! Every system call is a function of the kernel and its caller that returns either which task runs
+//! next ([`NextTask`](schedule::NextTask)) or the fault that the caller dies of. What a call reports
+//! to tasks it writes into their saved registers. The core reaches memory, time and interrupts only
+//! through [`Arch`], so that all of it runs under `cargo test`.
+//!
+//! Nothing here allocates, recurses or loops over more than the plan's tables, and no value from a
+//! task reaches an operation that can panic.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod arch;
+mod boot;
+mod borrow;
+mod claim;
+mod death;
+mod hold;
+mod interrupt;
+mod kernel;
+mod life;
+pub mod offsets;
+mod pin;
+mod post;
+mod privileged;
+mod receive;
+mod reply;
+mod run_limit;
+pub mod schedule;
+mod send;
+mod supervise;
+mod tables;
+mod task;
+mod task_set;
+mod test_support;
+#[cfg(test)]
+mod tests;
+mod timer;
+
+pub use arch::Arch;
+pub use kernel::Kernel;
+pub use tables::{PlanError, Tables};
+pub use task::{Frame, State, Task};
+pub use task_set::{TaskIndex, TaskSet};

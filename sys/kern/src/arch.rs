@@ -1,0 +1,33 @@
+//! What the core needs of a machine.
+
+/// The machine under the core. Addresses are physical; the core passes only ranges that lie in one
+/// region of the plan, checked when the plan was read.
+pub trait Arch {
+    /// Copies `len` bytes. The memory may be reached by devices at the same time: every byte is read
+    /// once, and the ranges may be the same or overlap (then the result is unspecified bytes of the
+    /// source).
+    fn copy(&mut self, to: u64, from: u64, len: u64);
+
+    /// Lets an interrupt through (`true`) or holds it back in the interrupt controller.
+    fn set_interrupt(&mut self, intid: u32, enabled: bool);
+
+    /// Chooses how an interrupt is triggered and routes it to this core; called once, at boot, while
+    /// it is held back.
+    fn route_interrupt(&mut self, intid: u32, edge: bool);
+
+    /// Ticks of the clock that tasks read as `CNTVCT_EL0`.
+    fn now(&self) -> u64;
+
+    /// Asks for a timer interrupt once `now()` reaches `deadline`; `u64::MAX` for none. Replaces the
+    /// deadline asked for before; the interrupt comes at once if it has passed.
+    fn set_timer(&mut self, deadline: u64);
+
+    /// Writes bytes to the polled console.
+    fn console(&mut self, from: u64, len: u64);
+
+    /// Ends the run with a verdict, 0 for pass. On a machine it does not come back.
+    fn exit(&mut self, verdict: u64);
+
+    /// The system cannot go on; says why and stops. On a machine it does not come back.
+    fn fatal(&mut self, why: &'static str);
+}

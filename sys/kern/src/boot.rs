@@ -1,0 +1,100 @@
+//! Filling the kernel's state from the checked plan.
+
+use plan::kernel::{InterruptEntry, TaskEntry};
+
+use crate::arch::Arch;
+use crate::interrupt::FIRST_BIT;
+use crate::kernel::Kernel;
+use crate::tables::{PlanError, Tables, low_bits};
+use crate::task::{State, Task};
+use crate::task_set::{TaskIndex, TaskSet};
+
+const NANOSECONDS: u64 = 1_000_000_000;
+
+impl<'p, A: Arch> Kernel<'p, A> {
+    /// Sets up every task, routes the interrupts, and starts what starts at boot.
+    pub(crate) fn fill(&mut self, tables: &Tables<'p>, frequency: u64) -> Result<(), PlanError> {
+        self.task_count = tables.tasks.len();
+        self.authority = TaskIndex::new(tables.system.authority as usize);
+        self.tables = Some(*tables);
+        for (number, entry) in tables.tasks.iter().enumerate() {
+            let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
+            *self.task_mut(index) = describe(tables, index, entry, frequency);
+        }
+        for (number, interrupt) in tables.interrupts.iter().enumerate() {
+            self.route(interrupt).ok_or(PlanError::Interrupt(number))?;
+        }
+        for (number, entry) in tables.tasks.iter().enumerate() {
+            if entry.start != 0 {
+                let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
+                self.start(index);
+                // Nobody is told that a peer is up again at the first start.
+            }
+        }
+        for index in self.everybody() {
+            self.task_mut(index).notifications = 0;
+        }
+        Ok(())
+    }
+
+    fn route(&mut self, interrupt: &InterruptEntry) -> Option<()> {
+        let index = TaskIndex::new(interrupt.task as usize)?;
+        let bit = interrupt.bit.trailing_zeros();
+        let own = bit.checked_sub(FIRST_BIT)? as usize;
+        let place = self.task_mut(index).interrupts.get_mut(own)?;
+        // Two lines on one bit could not be unmasked apart.
+        if *place != 0 {
+            return None;
+        }
+        *place = u16::try_from(interrupt.intid).ok()?;
+        if !self.routes.add(interrupt.intid, index, bit) {
+            return None;
+        }
+        self.arch
+            .route_interrupt(interrupt.intid, interrupt.edge == 1);
+        Some(())
+    }
+}
+
+fn describe<'p>(
+    tables: &Tables<'p>,
+    index: TaskIndex,
+    entry: &TaskEntry,
+    frequency: u64,
+) -> Task<'p> {
+    let with = |matches: fn(u32, u32) -> bool| {
+        let bits = tables
+            .tasks
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (number, other)| {
+                if matches(other.priority, entry.priority) {
+                    bits | low_bits(number.saturating_add(1)) & !low_bits(number)
+                } else {
+                    bits
+                }
+            });
+        TaskSet(bits)
+    };
+    let mut task = Task::VACANT;
+    task.id = abi::TaskId::new(index.number() as u8, 0);
+    task.state = State::Down;
+    task.partner = abi::TaskId::KERNEL;
+    task.send_to = TaskSet(entry.send_to);
+    task.above = with(|other, own| other < own);
+    task.equals = with(|other, own| other == own);
+    task.at_least = with(|other, own| other <= own);
+    task.run_limit = ticks(entry.max_run, frequency);
+    task.ttbr0 = entry.ttbr0;
+    task.regions = tables.regions_of(entry);
+    task.posts = tables.posts_of(entry);
+    task.rights = entry.rights;
+    task.arm(0);
+    task
+}
+
+/// Nanoseconds in ticks, rounded up so that a limit never becomes none.
+fn ticks(nanoseconds: u64, frequency: u64) -> u64 {
+    let product = u128::from(nanoseconds) * u128::from(frequency);
+    u64::try_from(product.div_ceil(u128::from(NANOSECONDS))).unwrap_or(u64::MAX)
+}

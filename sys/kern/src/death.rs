@@ -1,0 +1,115 @@
+//! Death: everything that waits for the dead learns it at once.
+
+use abi::{Code, Fault, FaultKind, TaskId, notification};
+
+use crate::arch::Arch;
+use crate::kernel::{Kernel, Outcome};
+use crate::schedule::NextTask;
+use crate::task::{Frame, State};
+use crate::task_set::{TaskIndex, TaskSet};
+
+impl<A: Arch> Kernel<'_, A> {
+    /// Ends the current life of a task. The generation advances now, not at the restart, so that no
+    /// id of this life is good for anything from here on. Registers stay for the examiner.
+    ///
+    /// The supervisor cannot be helped by anybody: its death ends the run.
+    pub(crate) fn die(&mut self, index: TaskIndex, fault: Fault) {
+        let over = self.end_life(index, fault);
+        if index == TaskIndex::SUPERVISOR {
+            self.arch.fatal("the supervisor died");
+        }
+        self.release_peers(index, over);
+        self.report_death(index, fault.kind);
+    }
+
+    fn end_life(&mut self, index: TaskIndex, fault: Fault) -> TaskId {
+        let task = self.task_mut(index);
+        let over = task.id;
+        let queued_at = (task.state == State::Sending).then_some(task.partner);
+        task.id = TaskId(over.0.wrapping_add(1 << 8));
+        task.state = State::Down;
+        task.fault = fault;
+        task.notifications = 0;
+        task.lease_count = 0;
+        task.arm(0);
+        self.ready.remove(index);
+        self.timers.remove(index);
+        self.silence(index);
+        if let Some(server) = queued_at {
+            self.task_mut(TaskIndex::of(server)).senders.remove(index);
+        }
+        over
+    }
+
+    /// Everybody who waits for the life that is over gets `DEAD`.
+    fn release_peers(&mut self, index: TaskIndex, over: TaskId) {
+        self.task_mut(index).senders = TaskSet::EMPTY;
+        for peer in self.everybody() {
+            let task = self.task(peer);
+            if task.partner != over {
+                continue;
+            }
+            match task.state {
+                State::Sending | State::AwaitingReply => {
+                    self.finish_call(peer, Code::DEAD);
+                    self.make_ready(peer);
+                }
+                State::ReceivingFrom => {
+                    self.deliver_notification(peer, 0, Code::DEAD);
+                    self.make_ready(peer);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A held task's death is the authority's business first: a device may still reach its memory.
+    /// What the supervisor stopped itself, and may restart at once, is no news to it.
+    fn report_death(&mut self, index: TaskIndex, kind: FaultKind) {
+        if self.task(index).holds != 0 {
+            if let Some(authority) = self.authority {
+                self.notify(authority, u64::from(notification::HELD_DEATH));
+            }
+        } else if kind != FaultKind::Stopped {
+            self.report_to_supervisor();
+        }
+    }
+
+    /// A dead task can be restarted from now on.
+    pub(crate) fn report_to_supervisor(&mut self) {
+        self.notify(TaskIndex::SUPERVISOR, u64::from(notification::FAULT));
+    }
+
+    /// `Panic`: `x8` and `x9` say where the text is; nobody reads it before the supervisor asks.
+    pub(crate) fn panic(&mut self, caller: TaskIndex) -> Outcome {
+        let frame = &self.task(caller).frame;
+        let fault = Fault {
+            kind: FaultKind::Panic,
+            syscall: abi::Syscall::Panic as u16,
+            address: frame.x[8],
+            pc: frame.pc,
+            sp: frame.sp,
+            detail: frame.x[9],
+        };
+        self.die(caller, fault);
+        Ok(NextTask::Best)
+    }
+
+    /// All tasks of the plan.
+    pub(crate) fn everybody(&self) -> TaskSet {
+        match 1u64.checked_shl(self.task_count as u32) {
+            Some(beyond) => TaskSet(beyond.wrapping_sub(1)),
+            None => TaskSet(u64::MAX),
+        }
+    }
+
+    /// Registers of a new life.
+    pub(crate) fn fresh_frame(&self, index: TaskIndex) -> Frame {
+        let mut frame = Frame::CLEAR;
+        if let Some(entry) = self.entry(index) {
+            frame.pc = entry.entry;
+            frame.sp = entry.stack_top;
+        }
+        frame
+    }
+}

@@ -1,0 +1,129 @@
+//! Holds: memory of a task may be reached by a device, so the task must not come back before the
+//! authority has made the device quiet.
+
+use abi::{Code, FaultKind, TaskId};
+
+use crate::arch::Arch;
+use crate::kernel::{Kernel, Outcome, violation};
+use crate::schedule::NextTask;
+use crate::task_set::TaskIndex;
+
+/// Most holds at a time: claimed devices in the system.
+pub(crate) const HOLDS_MAX: usize = 128;
+
+/// A hold of a task for one device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hold {
+    pub task: TaskIndex,
+    pub device: u32,
+}
+
+/// All holds. Free slots are none; a search looks at used slots only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holds {
+    used: u128,
+    slots: [(u8, u32); HOLDS_MAX],
+}
+
+impl Holds {
+    pub const NONE: Self = Self {
+        used: 0,
+        slots: [(0, 0); HOLDS_MAX],
+    };
+
+    /// The first used slot from `from` up.
+    pub fn next(&self, from: usize) -> Option<(usize, Hold)> {
+        let rest = self.used.checked_shr(u32::try_from(from).ok()?)?;
+        if rest == 0 {
+            return None;
+        }
+        let slot = from.checked_add(rest.trailing_zeros() as usize)?;
+        let (task, device) = *self.slots.get(slot)?;
+        let task = TaskIndex::new(usize::from(task))?;
+        Some((slot, Hold { task, device }))
+    }
+
+    fn find(&self, task: TaskIndex, device: u32) -> Option<usize> {
+        let mut from = 0;
+        while let Some((slot, hold)) = self.next(from) {
+            if hold.task == task && hold.device == device {
+                return Some(slot);
+            }
+            from = slot.saturating_add(1);
+        }
+        None
+    }
+
+    fn add(&mut self, task: TaskIndex, device: u32) -> bool {
+        let slot = (!self.used).trailing_zeros() as usize;
+        let Some(place) = self.slots.get_mut(slot) else {
+            return false;
+        };
+        *place = (task.number() as u8, device);
+        self.used |= 1u128.checked_shl(slot as u32).unwrap_or(0);
+        true
+    }
+
+    fn remove(&mut self, slot: usize) {
+        self.used &= !1u128.checked_shl(slot as u32).unwrap_or(0);
+    }
+}
+
+impl<A: Arch> Kernel<'_, A> {
+    /// `Hold`: `x9` task id, `x10` device index.
+    pub(crate) fn hold(&mut self, caller: TaskIndex) -> Outcome {
+        let x = &self.task(caller).frame.x;
+        let (id, device) = (TaskId(x[9]), device_argument(x[10])?);
+        let task = self.id_argument(id)?;
+        let code = match self.not_up(id, task) {
+            Some(code) => code,
+            None if self.holds.find(task, device).is_some() => Code::OK,
+            None if self.holds.add(task, device) => {
+                self.add_hold(task);
+                Code::OK
+            }
+            None => Code::EXHAUSTED,
+        };
+        self.task_mut(caller).frame.set_result(u64::from(code.0));
+        Ok(NextTask::Same)
+    }
+
+    /// `Lift`: `x9` task index, `x10` device index.
+    pub(crate) fn lift(&mut self, caller: TaskIndex) -> Outcome {
+        let x = &self.task(caller).frame.x;
+        let device = device_argument(x[10])?;
+        let task = self.index_argument(x[9])?;
+        let found = self.holds.find(task, device);
+        let code = match found {
+            None => Code::REFUSED,
+            Some(_) => Code::OK,
+        };
+        self.task_mut(caller).frame.set_result(u64::from(code.0));
+        let Some(slot) = found else {
+            return Ok(NextTask::Same);
+        };
+        self.holds.remove(slot);
+        Ok(self.drop_hold(task, caller))
+    }
+
+    pub(crate) fn add_hold(&mut self, held: TaskIndex) {
+        let task = self.task_mut(held);
+        task.holds = task.holds.saturating_add(1);
+    }
+
+    /// One hold or pin less. The last one of a dead task lets the supervisor have it.
+    pub(crate) fn drop_hold(&mut self, held: TaskIndex, caller: TaskIndex) -> NextTask {
+        let task = self.task_mut(held);
+        task.holds = task.holds.saturating_sub(1);
+        if task.holds == 0 && !task.is_up() {
+            self.report_to_supervisor();
+            return self.preempt_for_ready(caller);
+        }
+        NextTask::Same
+    }
+}
+
+/// A device index as an argument.
+pub(crate) fn device_argument(value: u64) -> Result<u32, crate::kernel::Violation> {
+    u32::try_from(value).map_err(|_| violation(FaultKind::SyscallUsage, value))
+}

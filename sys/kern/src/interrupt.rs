@@ -1,0 +1,155 @@
+//! Interrupts: delivered as notification bits, held back from then on until the task unmasks them.
+
+use abi::{Fault, FaultKind, notification};
+
+use crate::arch::Arch;
+use crate::kernel::{Kernel, Outcome, violation};
+use crate::schedule::NextTask;
+use crate::task_set::TaskIndex;
+
+/// Number of INTIDs that can be routed: SPIs end at 1019.
+const INTIDS: usize = 1020;
+/// First bit of the notification word that interrupts use.
+pub(crate) const FIRST_BIT: u32 = notification::INTERRUPTS.trailing_zeros();
+
+/// Who gets an interrupt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    /// Index of the task plus 1; 0 for nobody.
+    task_plus_one: u8,
+    /// Number of its notification bit.
+    bit: u8,
+    /// Whether the task lets it through.
+    pub unmasked: bool,
+}
+
+/// Routes by INTID, so that an interrupt finds its task without a search.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Routes([Route; INTIDS]);
+
+impl Routes {
+    pub const NONE: Self = Self(
+        [Route {
+            task_plus_one: 0,
+            bit: 0,
+            unmasked: false,
+        }; INTIDS],
+    );
+
+    /// Routes an interrupt; `false` if the INTID is out of range or has a route.
+    pub fn add(&mut self, intid: u32, task: TaskIndex, bit: u32) -> bool {
+        match self.0.get_mut(intid as usize) {
+            Some(route) if route.task_plus_one == 0 => {
+                route.task_plus_one = task.number() as u8 + 1;
+                route.bit = bit as u8;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn find(&mut self, intid: u32) -> Option<(TaskIndex, &mut Route)> {
+        let route = self.0.get_mut(intid as usize)?;
+        let task = TaskIndex::new(usize::from(route.task_plus_one).checked_sub(1)?)?;
+        Some((task, route))
+    }
+}
+
+impl<A: Arch> Kernel<'_, A> {
+    /// A shared interrupt arrived. `running` is `None` if all tasks wait. Returns who runs next.
+    pub fn interrupt(&mut self, running: Option<TaskIndex>, intid: u32) -> Option<TaskIndex> {
+        let Some((task, route)) = self.routes.find(intid) else {
+            // Never enabled; hold it back so that it cannot storm.
+            self.arch.set_interrupt(intid, false);
+            return self.after_interrupt(running);
+        };
+        route.unmasked = false;
+        let bit = 1u64 << (route.bit & 31);
+        self.arch.set_interrupt(intid, false);
+        self.notify(task, bit);
+        self.after_interrupt(running)
+    }
+
+    /// The timer interrupt arrived.
+    pub fn timer_interrupt(&mut self, running: Option<TaskIndex>) -> Option<TaskIndex> {
+        self.timer_expired();
+        if let Some(index) = running {
+            if self.overran(index) {
+                let frame = &self.task(index).frame;
+                let fault = Fault {
+                    kind: FaultKind::MaxRun,
+                    syscall: 0xffff,
+                    address: 0,
+                    pc: frame.pc,
+                    sp: frame.sp,
+                    detail: 0,
+                };
+                self.die(index, fault);
+                return self.settle(index, NextTask::Best);
+            }
+        }
+        let next = self.after_interrupt(running);
+        if let (Some(index), true) = (next, next == running) {
+            // The timer no longer covers what is left of its run.
+            self.suspend_account(index);
+            self.resume_account(index);
+        }
+        next
+    }
+
+    fn after_interrupt(&mut self, running: Option<TaskIndex>) -> Option<TaskIndex> {
+        match running {
+            // Only strictly higher priorities preempt.
+            Some(index) if self.ready.and(self.task(index).above).is_empty() => Some(index),
+            Some(index) => self.settle(index, NextTask::Best),
+            None => self.choose(),
+        }
+    }
+
+    /// `Interrupt`: `x8` bits, `x9` 1 to let their interrupts through, 0 to hold them back.
+    pub(crate) fn control_interrupts(&mut self, caller: TaskIndex) -> Outcome {
+        let task = self.task(caller);
+        let (bits, enable, interrupts) = (task.frame.x[8], task.frame.x[9], task.interrupts);
+        if enable > 1 {
+            return Err(violation(FaultKind::SyscallUsage, enable));
+        }
+        if bits & !own_bits(&interrupts) != 0 {
+            return Err(violation(FaultKind::NoRight, bits));
+        }
+        let enable = enable == 1;
+        let mut unmasked = 0;
+        for (bit, intid) in numbered(&interrupts).filter(|(bit, _)| bits & bit != 0) {
+            if let Some((_, route)) = self.routes.find(intid) {
+                route.unmasked = enable;
+                self.arch.set_interrupt(intid, enable);
+            }
+            unmasked |= if enable { bit } else { 0 };
+        }
+        self.task_mut(caller).frame.set_result(unmasked);
+        Ok(NextTask::Same)
+    }
+
+    /// Holds back all interrupts of a task.
+    pub(crate) fn silence(&mut self, index: TaskIndex) {
+        let interrupts = self.task(index).interrupts;
+        for (_, intid) in numbered(&interrupts) {
+            if let Some((_, route)) = self.routes.find(intid) {
+                route.unmasked = false;
+            }
+            self.arch.set_interrupt(intid, false);
+        }
+    }
+}
+
+/// The notification bit and INTID of each interrupt of a task.
+fn numbered(interrupts: &[u16; 12]) -> impl Iterator<Item = (u64, u32)> + '_ {
+    interrupts
+        .iter()
+        .zip(FIRST_BIT..)
+        .filter(|(intid, _)| **intid != 0)
+        .map(|(intid, bit)| (1u64 << (bit & 31), u32::from(*intid)))
+}
+
+fn own_bits(interrupts: &[u16; 12]) -> u64 {
+    numbered(interrupts).fold(0, |bits, (bit, _)| bits | bit)
+}

@@ -1,0 +1,214 @@
+//! The kernel's state, and the doors through which the machine enters it.
+
+use abi::{Fault, FaultKind, Syscall, TASKS_MAX, TaskId};
+use plan::Blob;
+
+use crate::arch::Arch;
+use crate::hold::Holds;
+use crate::interrupt::Routes;
+use crate::pin::Pins;
+use crate::schedule::NextTask;
+use crate::tables::{PlanError, Tables};
+use crate::task::Task;
+use crate::task_set::{TaskIndex, TaskSet};
+
+/// A system call's outcome: who runs next, or what the caller dies of.
+pub(crate) type Outcome = Result<NextTask, Violation>;
+
+/// Misuse of a system call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Violation {
+    pub kind: FaultKind,
+    /// The offending argument.
+    pub argument: u64,
+}
+
+/// Shorthand for the error of an [`Outcome`].
+pub(crate) const fn violation(kind: FaultKind, argument: u64) -> Violation {
+    Violation { kind, argument }
+}
+
+/// The whole kernel. `'p` is the plan's lifetime.
+#[repr(C)]
+pub struct Kernel<'p, A> {
+    pub(crate) tasks: [Task<'p>; TASKS_MAX],
+    /// Runnable tasks, without the running one.
+    pub(crate) ready: TaskSet,
+    /// Last ticket given out.
+    pub(crate) tickets: u64,
+    /// Tasks with a timer set.
+    pub(crate) timers: TaskSet,
+    /// What the hardware timer is set to; never later than a task's timer or the running task's
+    /// limit.
+    pub(crate) timer_at: u64,
+    /// When the running task was dispatched, if it is limited.
+    pub(crate) running_since: u64,
+    pub(crate) task_count: usize,
+    /// The task with `dma-authority`.
+    pub(crate) authority: Option<TaskIndex>,
+    pub(crate) routes: Routes,
+    pub(crate) holds: Holds,
+    pub(crate) pins: Pins,
+    pub(crate) tables: Option<Tables<'p>>,
+    pub(crate) arch: A,
+}
+
+impl<'p, A> Kernel<'p, A> {
+    /// A kernel without tasks.
+    pub const fn new(arch: A) -> Self {
+        Self {
+            tasks: [Task::VACANT; TASKS_MAX],
+            ready: TaskSet::EMPTY,
+            tickets: 0,
+            timers: TaskSet::EMPTY,
+            timer_at: 0,
+            running_since: 0,
+            task_count: 0,
+            authority: None,
+            routes: Routes::NONE,
+            holds: Holds::NONE,
+            pins: Pins::NONE,
+            tables: None,
+            arch,
+        }
+    }
+
+    /// A task of the table.
+    #[inline(always)]
+    pub fn task(&self, index: TaskIndex) -> &Task<'p> {
+        &self.tasks[index.number()]
+    }
+    /// The same, to change it.
+    #[inline(always)]
+    pub fn task_mut(&mut self, index: TaskIndex) -> &mut Task<'p> {
+        &mut self.tasks[index.number()]
+    }
+    /// The machine below.
+    pub fn arch(&self) -> &A {
+        &self.arch
+    }
+    /// The machine below.
+    pub fn arch_mut(&mut self) -> &mut A {
+        &mut self.arch
+    }
+
+    /// An argument that must be a task's index.
+    pub(crate) fn index_argument(&self, value: u64) -> Result<TaskIndex, Violation> {
+        usize::try_from(value)
+            .ok()
+            .filter(|index| *index < self.task_count)
+            .and_then(TaskIndex::new)
+            .ok_or(violation(FaultKind::SyscallUsage, value))
+    }
+
+    /// The index in an id argument; what it names may be long dead.
+    pub(crate) fn id_argument(&self, id: TaskId) -> Result<TaskIndex, Violation> {
+        self.index_argument(id.index() as u64)
+            .map_err(|_| violation(FaultKind::SyscallUsage, id.0))
+    }
+}
+
+impl<'p, A: Arch> Kernel<'p, A> {
+    /// Reads and checks the plan, routes the interrupts, and makes the tasks that start at boot
+    /// ready. `frequency` is that of [`Arch::now`], hertz. Returns the first task to run, if any is
+    /// started at boot.
+    pub fn boot(&mut self, blob: Blob<'p>, frequency: u64) -> Result<Option<TaskIndex>, PlanError> {
+        let tables = Tables::read(blob)?;
+        self.timer_at = u64::MAX;
+        self.arch.set_timer(u64::MAX);
+        self.fill(&tables, frequency)?;
+        self.tables = Some(tables);
+        Ok(self.choose())
+    }
+
+    /// A task executed `SVC`. Its registers are in its frame.
+    pub fn system_call(&mut self, caller: TaskIndex, number: u16) -> Option<TaskIndex> {
+        let outcome = match self.count_down(caller) {
+            Ok(()) => self.perform(caller, number),
+            Err(injected) => Err(injected),
+        };
+        let next = outcome.unwrap_or_else(|violation| {
+            let frame = &self.task(caller).frame;
+            let fault = Fault {
+                kind: violation.kind,
+                syscall: number,
+                address: violation.argument,
+                pc: frame.pc,
+                sp: frame.sp,
+                detail: 0,
+            };
+            self.die(caller, fault);
+            NextTask::Best
+        });
+        self.settle(caller, next)
+    }
+
+    fn perform(&mut self, caller: TaskIndex, number: u16) -> Outcome {
+        const WHO_AM_I: u16 = Syscall::WhoAmI as u16;
+        const SEND: u16 = Syscall::Send as u16;
+        const RECEIVE: u16 = Syscall::Receive as u16;
+        const REPLY: u16 = Syscall::Reply as u16;
+        const REPLY_RECEIVE: u16 = Syscall::ReplyReceive as u16;
+        const POST: u16 = Syscall::Post as u16;
+        const BORROW_READ: u16 = Syscall::BorrowRead as u16;
+        const BORROW_WRITE: u16 = Syscall::BorrowWrite as u16;
+        const TIMER: u16 = Syscall::Timer as u16;
+        const INTERRUPT: u16 = Syscall::Interrupt as u16;
+        const REFRESH: u16 = Syscall::Refresh as u16;
+        const PANIC: u16 = Syscall::Panic as u16;
+        const PRIVILEGED: u16 = Syscall::Privileged as u16;
+        match number {
+            WHO_AM_I => self.who_am_i(caller),
+            SEND => self.send(caller),
+            RECEIVE => self.receive(caller),
+            REPLY => self.reply(caller),
+            REPLY_RECEIVE => self.reply_receive(caller),
+            POST => self.post(caller),
+            BORROW_READ => self.borrow_read(caller),
+            BORROW_WRITE => self.borrow_write(caller),
+            TIMER => self.set_task_timer(caller),
+            INTERRUPT => self.control_interrupts(caller),
+            REFRESH => self.refresh(caller),
+            PANIC => self.panic(caller),
+            PRIVILEGED => self.privileged(caller),
+            _ => Err(violation(FaultKind::UndefinedSyscall, u64::from(number))),
+        }
+    }
+
+    fn who_am_i(&mut self, caller: TaskIndex) -> Outcome {
+        let task = self.task_mut(caller);
+        task.frame.set_result(task.id.0);
+        Ok(NextTask::Same)
+    }
+
+    /// A task faulted. `address` and `detail` as in [`Fault`].
+    pub fn exception(
+        &mut self,
+        caller: TaskIndex,
+        kind: FaultKind,
+        address: u64,
+        detail: u64,
+    ) -> Option<TaskIndex> {
+        let stack = self.stack_base(caller);
+        let frame = &self.task(caller).frame;
+        // The page below the stack is unmapped; what lies in it is called by its name.
+        let kind = if kind == FaultKind::MemoryAccess
+            && address < stack
+            && stack.wrapping_sub(address) <= abi::layout::PAGE
+        {
+            FaultKind::StackOverflow
+        } else {
+            kind
+        };
+        let fault = Fault {
+            kind,
+            syscall: 0xffff,
+            address,
+            pc: frame.pc,
+            sp: frame.sp,
+            detail,
+        };
+        self.die(caller, fault);
+        self.settle(caller, NextTask::Best)
+    }
+}

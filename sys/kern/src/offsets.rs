@@ -1,0 +1,67 @@
+//! Where the machine's entry code and fast path find what they need, in bytes.
+//!
+//! The fast path does in a few instructions what `send` and `reply_receive` of the core do in their
+//! most frequent case, and leaves everything else to them; a field it reads or writes is in this
+//! list.
+
+use core::mem::{offset_of, size_of};
+
+use abi::TASKS_MAX;
+
+use crate::kernel::Kernel;
+use crate::task::{Frame, Task};
+
+/// log2 of a task's size.
+pub const TASK_SHIFT: usize = 10;
+const _: () = assert!(size_of::<Task>() == 1 << TASK_SHIFT);
+
+/// `x0`; the other registers follow.
+pub const FRAME_X: usize = offset_of!(Task, frame) + offset_of!(Frame, x);
+/// Stack pointer; the program counter follows.
+pub const FRAME_SP: usize = offset_of!(Task, frame) + offset_of!(Frame, sp);
+/// Program counter.
+pub const FRAME_PC: usize = offset_of!(Task, frame) + offset_of!(Frame, pc);
+/// Processor state.
+pub const FRAME_PSTATE: usize = offset_of!(Task, frame) + offset_of!(Frame, pstate);
+/// Id; state and partner follow.
+pub const ID: usize = offset_of!(Task, id);
+/// State.
+pub const STATE: usize = offset_of!(Task, state);
+/// Partner.
+pub const PARTNER: usize = offset_of!(Task, partner);
+/// Reply limit; the lease count follows.
+pub const REPLY_LIMIT: usize = offset_of!(Task, reply_limit);
+/// Pending notifications; the queued senders follow.
+pub const NOTIFICATIONS: usize = offset_of!(Task, notifications);
+/// Mask of the receive.
+pub const MASK: usize = offset_of!(Task, mask);
+/// Validated receive buffer; its capacity follows.
+pub const RECEIVE_ADDRESS: usize = offset_of!(Task, receive_address);
+/// Rights to send.
+pub const FAST_SEND_TO: usize = offset_of!(Task, fast_send_to);
+/// Run limit; the translation root follows.
+pub const RUN_LIMIT: usize = offset_of!(Task, run_limit);
+/// Translation root.
+pub const TTBR0: usize = offset_of!(Task, ttbr0);
+/// Tasks of at least this priority; the lengths for the slow path follow.
+pub const AT_LEAST: usize = offset_of!(Task, at_least);
+/// Lengths left to the core.
+pub const SLOW_LENGTHS: usize = offset_of!(Task, slow_lengths);
+/// Added to a send's descriptor before the lengths for the slow path are tested: 63 in the length and
+/// in the capacity.
+pub const FAST_LENGTH_ADD: u64 = 63 << 16 | 63 << 32;
+/// 16 zero bytes.
+pub const ZEROS: usize = offset_of!(Task, zeros);
+
+/// The task table is at the start of the kernel; this is the word of the ready tasks, from the end
+/// of the table.
+pub const READY_BEHIND_TASKS: usize = offset_of!(Kernel<()>, ready) - (TASKS_MAX << TASK_SHIFT);
+const _: () = assert!(offset_of!(Kernel<()>, tasks) == 0);
+const _: () = assert!(READY_BEHIND_TASKS == 0);
+const _: () = assert!(offset_of!(Task, state) == ID + 8 && offset_of!(Task, partner) == ID + 16);
+const _: () = assert!(offset_of!(Task, lease_count) == REPLY_LIMIT + 8);
+const _: () = assert!(offset_of!(Task, senders) == NOTIFICATIONS + 8);
+const _: () = assert!(offset_of!(Task, receive_capacity) == RECEIVE_ADDRESS + 8);
+const _: () = assert!(TTBR0 == RUN_LIMIT + 8 && SLOW_LENGTHS == AT_LEAST + 8);
+// Reach of a load pair's offset.
+const _: () = assert!(ZEROS <= 504);

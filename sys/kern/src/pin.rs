@@ -1,0 +1,219 @@
+//! Pins: whole pages of a lease that a device may reach. The lender is held until they are lifted.
+
+use abi::layout::PAGE;
+use abi::{Code, FaultKind, Lease, LeaseAttributes, TaskId};
+use plan::kernel::RegionAttributes;
+
+use crate::arch::Arch;
+use crate::borrow::within;
+use crate::hold::{HOLDS_MAX, device_argument};
+use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::schedule::NextTask;
+use crate::task::State;
+use crate::task_set::TaskIndex;
+
+/// Most pins at a time.
+pub(crate) const PINS_MAX: usize = 256;
+const WORDS: usize = PINS_MAX / 64;
+
+/// A pinned range.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pin {
+    pub lender: u8,
+    pub device: u32,
+    pub physical: u64,
+    pub len: u64,
+}
+
+/// All pins; a bit of `used` for each slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pins {
+    used: [u64; WORDS],
+    slots: [Pin; PINS_MAX],
+}
+
+impl Pins {
+    pub const NONE: Self = Self {
+        used: [0; WORDS],
+        slots: [Pin {
+            lender: 0,
+            device: 0,
+            physical: 0,
+            len: 0,
+        }; PINS_MAX],
+    };
+
+    /// The first used slot from `from` up.
+    fn next(&self, from: usize) -> Option<(usize, Pin)> {
+        for (number, used) in self.used.iter().enumerate() {
+            let base = number * 64;
+            let skip = from.saturating_sub(base);
+            let rest = if skip < 64 { used >> skip << skip } else { 0 };
+            if rest != 0 {
+                let slot = base + rest.trailing_zeros() as usize;
+                return Some((slot, *self.slots.get(slot)?));
+            }
+        }
+        None
+    }
+
+    fn add(&mut self, pin: Pin) -> Option<usize> {
+        for (number, used) in self.used.iter_mut().enumerate() {
+            let bit = (!*used).trailing_zeros();
+            if bit < 64 {
+                let slot = number * 64 + bit as usize;
+                *self.slots.get_mut(slot)? = pin;
+                *used |= 1 << bit;
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    fn remove(&mut self, slot: usize) -> Option<Pin> {
+        let word = self.used.get_mut(slot / 64)?;
+        let bit = 1u64 << (slot % 64);
+        if *word & bit == 0 {
+            return None;
+        }
+        *word &= !bit;
+        self.slots.get(slot).copied()
+    }
+}
+
+impl<A: Arch> Kernel<'_, A> {
+    /// `Pin`: arguments as in [`abi::privileged::Privileged::Pin`].
+    ///
+    /// The chain is what makes it legitimate: the lender lent to the driver and waits for it, the
+    /// driver asked the caller and waits for that. Neither can have been replaced meanwhile, since
+    /// ids name lives.
+    pub(crate) fn pin(&mut self, caller: TaskIndex) -> Outcome {
+        let x = self.task(caller).frame.x;
+        let device = device_argument(x[11] >> 32)?;
+        let lease = x[11] & u64::from(u32::MAX);
+        let result = self.try_pin(
+            caller,
+            [TaskId(x[9]), TaskId(x[10])],
+            lease,
+            device,
+            x[12],
+            x[13],
+        )?;
+        let x = &mut self.task_mut(caller).frame.x;
+        match result {
+            Err(code) => x[0] = u64::from(code.0),
+            Ok((slot, physical, attributes)) => {
+                x[0] = u64::from(Code::OK.0);
+                x[1] = slot as u64;
+                x[2] = physical;
+                x[3] = u64::from(attributes.bits());
+            }
+        }
+        Ok(NextTask::Same)
+    }
+
+    fn try_pin(
+        &mut self,
+        caller: TaskIndex,
+        [driver_id, lender_id]: [TaskId; 2],
+        number: u64,
+        device: u32,
+        offset: u64,
+        len: u64,
+    ) -> Result<Result<(usize, u64, LeaseAttributes), Code>, Violation> {
+        let driver_index = self.id_argument(driver_id)?;
+        let driver = self.task(driver_index);
+        if driver.id != driver_id {
+            return Ok(Err(Code::DEAD));
+        }
+        if driver.state != State::AwaitingReply || driver.partner != self.task(caller).id {
+            return Ok(Err(Code::NO_LEASE));
+        }
+        let lease = match self.lease_of(driver_index, lender_id, number)? {
+            Ok(lease) => lease,
+            Err(code) => return Ok(Err(code)),
+        };
+        let lender = TaskIndex::of(lender_id);
+        let granted = Lease(lease.descriptor).attributes();
+        let Some(physical) = within(&lease, LeaseAttributes::empty(), offset, len) else {
+            return Ok(Err(Code::LEASE_BOUNDS));
+        };
+        // Pages are the unit of a device's reach: a part of one would open the rest of it.
+        let pool = RegionAttributes::from_bits_truncate(lease.region as u32)
+            .contains(RegionAttributes::DMA);
+        if !pool || len == 0 || physical % PAGE != 0 || len % PAGE != 0 {
+            return Ok(Err(Code::LEASE_BOUNDS));
+        }
+        let pin = Pin {
+            lender: lender.number() as u8,
+            device,
+            physical,
+            len,
+        };
+        Ok(match self.pins.add(pin) {
+            None => Err(Code::EXHAUSTED),
+            Some(slot) => {
+                self.add_hold(lender);
+                Ok((slot, physical, granted))
+            }
+        })
+    }
+
+    /// `Unpin`: `x9` slot.
+    pub(crate) fn unpin(&mut self, caller: TaskIndex) -> Outcome {
+        let argument = self.task(caller).frame.x[9];
+        let slot = usize::try_from(argument)
+            .ok()
+            .filter(|slot| *slot < PINS_MAX)
+            .ok_or(violation(FaultKind::SyscallUsage, argument))?;
+        let removed = self.pins.remove(slot);
+        let code = match removed {
+            Some(_) => Code::OK,
+            None => Code::REFUSED,
+        };
+        self.task_mut(caller).frame.set_result(u64::from(code.0));
+        match removed.and_then(|pin| TaskIndex::new(usize::from(pin.lender))) {
+            Some(lender) => Ok(self.drop_hold(lender, caller)),
+            None => Ok(NextTask::Same),
+        }
+    }
+
+    /// `Enumerate`: `x9` cursor. Holds come first, then pins; a cursor is a slot number, so that what
+    /// changes between two calls is seen or not, and never twice.
+    pub(crate) fn enumerate(&mut self, caller: TaskIndex) -> Outcome {
+        let cursor = usize::try_from(self.task(caller).frame.x[9]).unwrap_or(usize::MAX);
+        let hold = self.holds.next(cursor);
+        let mut result = [0u64; 7];
+        if let Some((slot, hold)) = hold {
+            let held = self.task(hold.task);
+            result = [
+                slot as u64 + 1,
+                1,
+                held.id.0,
+                u64::from(hold.device),
+                u64::from(!held.is_up()),
+                0,
+                0,
+            ];
+        } else if let Some((slot, pin)) = self.pins.next(cursor.saturating_sub(HOLDS_MAX)) {
+            if let Some(lender) = TaskIndex::new(usize::from(pin.lender)) {
+                let held = self.task(lender);
+                result = [
+                    (HOLDS_MAX + slot) as u64 + 1,
+                    2,
+                    held.id.0,
+                    u64::from(pin.device) | (slot as u64) << 32,
+                    u64::from(!held.is_up()),
+                    pin.physical,
+                    pin.len,
+                ];
+            }
+        }
+        let x = &mut self.task_mut(caller).frame.x;
+        x[0] = u64::from(Code::OK.0);
+        for (register, word) in x.iter_mut().skip(1).zip(result) {
+            *register = word;
+        }
+        Ok(NextTask::Same)
+    }
+}

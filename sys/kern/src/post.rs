@@ -1,0 +1,57 @@
+//! Notifications: posted by tasks as far as the plan grants, and by the kernel.
+
+use abi::{Code, FaultKind, TaskId};
+
+use crate::arch::Arch;
+use crate::kernel::{Kernel, Outcome, violation};
+use crate::schedule::NextTask;
+use crate::task::State;
+use crate::task_set::TaskIndex;
+
+impl<A: Arch> Kernel<'_, A> {
+    /// `Post`: `x8` target, `x9` bits. The right is checked before the target's state, so that a task
+    /// learns nothing about tasks it may not post.
+    pub(crate) fn post(&mut self, caller: TaskIndex) -> Outcome {
+        let task = self.task(caller);
+        let (target_id, bits) = (TaskId(task.frame.x[8]), task.frame.x[9]);
+        let target = self.id_argument(target_id)?;
+        let granted = task
+            .posts
+            .unwrap_or(&[])
+            .iter()
+            .filter(|post| post.to as usize == target.number())
+            .fold(0, |bits, post| bits | u64::from(post.bits));
+        if bits & !granted != 0 {
+            return Err(violation(FaultKind::NoRight, bits));
+        }
+        let code = self.not_up(target_id, target).unwrap_or(Code::OK);
+        self.task_mut(caller).frame.set_result(u64::from(code.0));
+        if code == Code::OK && self.notify(target, bits) {
+            return Ok(self.preempt_for(target, caller));
+        }
+        Ok(NextTask::Same)
+    }
+
+    /// Sets bits of a task. A task that is down does not get them. Returns whether that made the
+    /// task ready.
+    pub(crate) fn notify(&mut self, target: TaskIndex, bits: u64) -> bool {
+        let task = self.task_mut(target);
+        match task.state {
+            State::Down => return false,
+            State::Receiving | State::ReceivingFrom => {}
+            _ => {
+                task.notifications |= bits;
+                return false;
+            }
+        }
+        task.notifications |= bits;
+        let pending = task.notifications & task.mask;
+        if pending == 0 {
+            return false;
+        }
+        task.notifications &= !pending;
+        self.deliver_notification(target, pending, Code::OK);
+        self.make_ready(target);
+        true
+    }
+}

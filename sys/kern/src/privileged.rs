@@ -1,0 +1,80 @@
+//! Privileged calls: each names the right it needs; the caller is faulted without it.
+
+use abi::privileged::Privileged;
+use abi::{FaultKind, Rights};
+
+use crate::arch::Arch;
+use crate::kernel::{Kernel, Outcome, violation};
+use crate::task_set::TaskIndex;
+
+const ALL: [Privileged; 13] = [
+    Privileged::Status,
+    Privileged::Restart,
+    Privileged::Stop,
+    Privileged::ReadMemory,
+    Privileged::Console,
+    Privileged::Exit,
+    Privileged::ArmFault,
+    Privileged::Registers,
+    Privileged::Hold,
+    Privileged::Lift,
+    Privileged::Pin,
+    Privileged::Unpin,
+    Privileged::Enumerate,
+];
+
+/// The right that a call needs.
+const fn needed(call: Privileged) -> Rights {
+    match call {
+        Privileged::Status | Privileged::Restart | Privileged::Stop | Privileged::ReadMemory => {
+            Rights::SUPERVISE
+        }
+        Privileged::Console => Rights::CONSOLE,
+        Privileged::Exit => Rights::EXIT,
+        Privileged::ArmFault | Privileged::Registers => Rights::TEST,
+        Privileged::Hold
+        | Privileged::Lift
+        | Privileged::Pin
+        | Privileged::Unpin
+        | Privileged::Enumerate => Rights::DMA_AUTHORITY,
+    }
+}
+
+impl<A: Arch> Kernel<'_, A> {
+    /// `Privileged`: `x8` which.
+    pub(crate) fn privileged(&mut self, caller: TaskIndex) -> Outcome {
+        let task = self.task(caller);
+        let number = task.frame.x[8];
+        let call = usize::try_from(number)
+            .ok()
+            .and_then(|number| ALL.get(number))
+            .copied()
+            .ok_or(violation(FaultKind::SyscallUsage, number))?;
+        if !Rights::from_bits_truncate(task.rights).contains(needed(call)) {
+            return Err(violation(FaultKind::NoRight, number));
+        }
+        match call {
+            Privileged::Status => self.status(caller),
+            Privileged::Restart => self.restart(caller),
+            Privileged::Stop => self.stop(caller),
+            Privileged::ReadMemory => self.read_memory(caller),
+            Privileged::Console => self.write_console(caller),
+            Privileged::Exit => self.end_run(caller),
+            Privileged::ArmFault => self.arm_fault(caller),
+            Privileged::Registers => self.read_registers(caller),
+            Privileged::Hold => self.hold(caller),
+            Privileged::Lift => self.lift(caller),
+            Privileged::Pin => self.pin(caller),
+            Privileged::Unpin => self.unpin(caller),
+            Privileged::Enumerate => self.enumerate(caller),
+        }
+    }
+}
+
+const _: () = {
+    let mut number = 0;
+    while number < ALL.len() {
+        assert!(ALL[number] as usize == number);
+        number += 1;
+    }
+};

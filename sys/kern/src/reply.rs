@@ -1,0 +1,99 @@
+//! Replying, alone and together with the next receive.
+
+use abi::{Code, FaultKind, MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, TaskId};
+use plan::kernel::RegionAttributes;
+
+use crate::arch::Arch;
+use crate::claim::Claim;
+use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::receive::ReceiveArguments;
+use crate::schedule::NextTask;
+use crate::task::State;
+use crate::task_set::TaskIndex;
+
+impl<A: Arch> Kernel<'_, A> {
+    /// `Reply`: `x8` caller, `x9` descriptor, `x10` address of a long reply.
+    pub(crate) fn reply(&mut self, server: TaskIndex) -> Outcome {
+        let caller = self.answer(server)?;
+        Ok(match caller {
+            Some(caller) => self.preempt_for(caller, server),
+            None => NextTask::Same,
+        })
+    }
+
+    /// `ReplyReceive`: as `Reply`, then `x11` mask, `x12` filter, `x13` buffer, `x14` capacity.
+    ///
+    /// The receive's arguments are checked first: a server that dies of them has not replied, so its
+    /// caller gets `DEAD` and not an answer that looks complete.
+    pub(crate) fn reply_receive(&mut self, server: TaskIndex) -> Outcome {
+        let x = &self.task(server).frame.x;
+        let arguments = ReceiveArguments {
+            mask: x[11],
+            filter: TaskId(x[12]),
+            address: x[13],
+            capacity: x[14],
+        };
+        self.check_receive(server, arguments)?;
+        let caller = self.answer(server)?;
+        match self.wait_for_message(server, arguments) {
+            // The server has its next message already.
+            NextTask::Same => Ok(match caller {
+                Some(caller) => self.preempt_for(caller, server),
+                None => NextTask::Same,
+            }),
+            other => Ok(other),
+        }
+    }
+
+    /// Gives the reply to its caller and makes that ready. `None` if nobody waits for it.
+    fn answer(&mut self, server: TaskIndex) -> Result<Option<TaskIndex>, Violation> {
+        let task = self.task(server);
+        let x = &task.frame.x;
+        let caller_id = TaskId(x[8]);
+        let descriptor = ReplyDescriptor(x[9]);
+        let len = descriptor.len();
+        if descriptor.0 & ReplyDescriptor::RESERVED != 0
+            || len > MESSAGE_MAX
+            || descriptor.code() > Code::SERVER_LAST
+        {
+            return Err(violation(FaultKind::SyscallUsage, descriptor.0));
+        }
+        let mut source = 0;
+        if len > REGISTER_BYTES {
+            source = Claim::new(x[10], len as u64)
+                .check(task.regions(), RegionAttributes::READ)
+                .ok_or(violation(FaultKind::BadSlice, x[10]))?
+                .physical;
+        }
+        let payload: [u64; 8] = core::array::from_fn(|i| x[i]);
+        let server_id = task.id;
+        let caller = self.id_argument(caller_id)?;
+
+        let waiting = self.task_mut(caller);
+        if waiting.id != caller_id
+            || waiting.state != State::AwaitingReply
+            || waiting.partner != server_id
+        {
+            return Ok(None);
+        }
+        let limit = if len > REGISTER_BYTES {
+            waiting.reply_capacity
+        } else {
+            waiting.reply_limit
+        };
+        if len as u64 > limit {
+            return Err(violation(FaultKind::ReplyTooLong, descriptor.0));
+        }
+        for (register, word) in waiting.frame.x.iter_mut().zip(payload) {
+            *register = word;
+        }
+        waiting.frame.x[8] = u64::from(descriptor.code());
+        waiting.frame.x[9] = len as u64;
+        let destination = waiting.reply_physical;
+        if len > REGISTER_BYTES {
+            self.arch.copy(destination, source, len as u64);
+        }
+        self.make_ready(caller);
+        Ok(Some(caller))
+    }
+}

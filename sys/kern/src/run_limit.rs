@@ -1,0 +1,54 @@
+//! `max-run`: how long a task may run without blocking.
+//!
+//! Processor time is counted for limited tasks only, and read only when one is dispatched or
+//! preempted. The hardware timer is never set later than the running task's limit; it may be set
+//! earlier (for a task that blocked meanwhile), then the interrupt finds nothing to do. A limited
+//! server that is called again and again so costs no timer write a call.
+//!
+//! A receive ends a run even if it returns at once: otherwise clients that keep a server's queue full
+//! could have the server killed.
+
+use crate::arch::Arch;
+use crate::kernel::Kernel;
+use crate::task_set::TaskIndex;
+
+impl<A: Arch> Kernel<'_, A> {
+    /// The task goes on the processor.
+    pub(crate) fn resume_account(&mut self, index: TaskIndex) {
+        let task = self.task(index);
+        let limit = task.run_limit;
+        if limit == 0 {
+            return;
+        }
+        let left = limit.saturating_sub(task.used);
+        self.running_since = self.arch.now();
+        self.advance_timer(self.running_since.saturating_add(left));
+    }
+
+    /// The task goes off the processor though it could run on.
+    pub(crate) fn suspend_account(&mut self, index: TaskIndex) {
+        if self.task(index).run_limit != 0 {
+            let ran = self.ran();
+            let task = self.task_mut(index);
+            task.used = task.used.saturating_add(ran);
+        }
+    }
+
+    /// The running task passed a point at which it could have blocked.
+    pub(crate) fn restart_account(&mut self, index: TaskIndex) {
+        if self.task(index).run_limit != 0 {
+            self.task_mut(index).used = 0;
+            self.resume_account(index);
+        }
+    }
+
+    /// Whether the running task exceeded its limit.
+    pub(crate) fn overran(&self, index: TaskIndex) -> bool {
+        let task = self.task(index);
+        task.run_limit != 0 && task.used.saturating_add(self.ran()) >= task.run_limit
+    }
+
+    fn ran(&self) -> u64 {
+        self.arch.now().saturating_sub(self.running_since)
+    }
+}

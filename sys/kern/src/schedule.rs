@@ -1,0 +1,91 @@
+//! Which task runs: strict priorities, first come first served among equals, no time slices.
+//!
+//! `ready` holds the runnable tasks other than the running one. A direct switch (a call to a waiting
+//! server, a reply to its caller) therefore does not touch it.
+
+use crate::arch::Arch;
+use crate::kernel::Kernel;
+use crate::task::State;
+use crate::task_set::{TaskIndex, TaskSet};
+
+/// What a system call says about the processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum NextTask {
+    /// The caller goes on.
+    Same,
+    /// This task, which is known to be the best choice.
+    Direct(TaskIndex),
+    /// Whoever is best: the caller, if it can run, competes.
+    Best,
+}
+
+impl<A: Arch> Kernel<'_, A> {
+    /// Makes a task runnable that was not. Its run accounting starts afresh.
+    pub(crate) fn make_ready(&mut self, index: TaskIndex) {
+        let ticket = self.take_ticket();
+        let task = self.task_mut(index);
+        task.state = State::Runnable;
+        task.ticket = ticket;
+        task.used = 0;
+        self.ready.insert(index);
+    }
+
+    /// `Best` if `index`, which just became ready, comes before the running task.
+    pub(crate) fn preempt_for(&self, index: TaskIndex, running: TaskIndex) -> NextTask {
+        if self.task(running).above.contains(index) {
+            NextTask::Best
+        } else {
+            NextTask::Same
+        }
+    }
+
+    /// A number larger than all before; 64 bits do not wrap.
+    pub(crate) fn take_ticket(&mut self) -> u64 {
+        self.tickets = self.tickets.wrapping_add(1);
+        self.tickets
+    }
+
+    /// Of a set, the task with the highest priority, and among equals the one that came first.
+    pub(crate) fn foremost(&self, set: TaskSet) -> Option<TaskIndex> {
+        let first = set.first()?;
+        let class = set.and(self.task(first).equals);
+        if class == first.set() {
+            return Some(first);
+        }
+        class.min_by_key(|index| self.task(*index).ticket)
+    }
+
+    /// Carries out what a call decided: returns the task to run, or `None` if all wait.
+    pub(crate) fn settle(&mut self, running: TaskIndex, next: NextTask) -> Option<TaskIndex> {
+        if next == NextTask::Same {
+            return Some(running);
+        }
+        let preempted = self.task(running).state == State::Runnable;
+        if preempted {
+            // Its ticket is older than those of the equals that became ready meanwhile, so it goes on
+            // before them.
+            self.ready.insert(running);
+        }
+        let chosen = match next {
+            NextTask::Direct(index) => index,
+            _ => self.foremost(self.ready)?,
+        };
+        self.ready.remove(chosen);
+        if chosen != running {
+            if preempted {
+                self.suspend_account(running);
+            }
+            self.resume_account(chosen);
+        }
+        Some(chosen)
+    }
+
+    /// The task to run when none was running.
+    pub(crate) fn choose(&mut self) -> Option<TaskIndex> {
+        let chosen = self.foremost(self.ready)?;
+        self.ready.remove(chosen);
+        self.resume_account(chosen);
+        Some(chosen)
+    }
+}

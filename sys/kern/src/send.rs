@@ -1,0 +1,165 @@
+//! Sending: a message goes to a waiting receiver at once, or its sender is queued.
+
+use abi::{
+    Code, FaultKind, LEASES_MAX, Lease, MESSAGE_MAX, REGISTER_BYTES, SendDescriptor, TaskId,
+};
+use plan::kernel::RegionAttributes;
+
+use crate::arch::Arch;
+use crate::claim::Claim;
+use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::schedule::NextTask;
+use crate::task::{HeldLease, State};
+use crate::task_set::TaskIndex;
+
+impl<A: Arch> Kernel<'_, A> {
+    /// `Send`: `x8` target, `x9` descriptor, further registers as in [`abi::Syscall::Send`].
+    ///
+    /// All that the caller claims is checked before anything happens, so that later steps (delivery,
+    /// the reply, a borrow) cannot fail because of it.
+    pub(crate) fn send(&mut self, caller: TaskIndex) -> Outcome {
+        let x = &self.task(caller).frame.x;
+        let target_id = TaskId(x[8]);
+        let descriptor = SendDescriptor(x[9]);
+        if descriptor.0 & SendDescriptor::RESERVED != 0
+            || descriptor.len() > MESSAGE_MAX
+            || descriptor.reply_capacity() > MESSAGE_MAX
+            || descriptor.leases() > LEASES_MAX
+        {
+            return Err(violation(FaultKind::SyscallUsage, descriptor.0));
+        }
+        let target = self.id_argument(target_id)?;
+        if !self.task(caller).send_to.contains(target) {
+            return Err(violation(FaultKind::NoRight, target_id.0));
+        }
+        self.check_slices(caller, descriptor)?;
+        if let Some(code) = self.not_up(target_id, target) {
+            self.finish_call(caller, code);
+            return Ok(NextTask::Same);
+        }
+
+        let sender = self.task_mut(caller);
+        sender.partner = target_id;
+        let sender_id = sender.id;
+        let receiver = self.task(target);
+        let waits = match receiver.state {
+            State::Receiving => true,
+            State::ReceivingFrom => receiver.partner == sender_id,
+            _ => false,
+        };
+        if waits {
+            self.deliver(caller, target);
+            // It has a higher priority than the caller, and so than all that are ready.
+            self.task_mut(target).state = State::Runnable;
+            self.task_mut(target).used = 0;
+            Ok(NextTask::Direct(target))
+        } else {
+            let ticket = self.take_ticket();
+            let sender = self.task_mut(caller);
+            sender.state = State::Sending;
+            sender.ticket = ticket;
+            self.task_mut(target).senders.insert(caller);
+            Ok(NextTask::Best)
+        }
+    }
+
+    /// Checks message, reply buffer and leases, and keeps where they are.
+    fn check_slices(
+        &mut self,
+        caller: TaskIndex,
+        descriptor: SendDescriptor,
+    ) -> Result<(), Violation> {
+        let task = self.task_mut(caller);
+        let x = task.frame.x;
+        let bad = |address| violation(FaultKind::BadSlice, address);
+        let capacity = descriptor.reply_capacity();
+        task.descriptor = descriptor.0;
+        task.reply_capacity = capacity as u64;
+        task.reply_limit = capacity.min(REGISTER_BYTES) as u64;
+        task.lease_count = descriptor.leases() as u64;
+        if descriptor.len() > REGISTER_BYTES {
+            let message = Claim::new(x[10], descriptor.len() as u64);
+            let checked = message.check(task.regions(), RegionAttributes::READ);
+            task.message_physical = checked.ok_or(bad(x[10]))?.physical;
+        }
+        if capacity > REGISTER_BYTES {
+            let reply = Claim::new(x[11], capacity as u64);
+            let checked = reply.check(task.regions(), RegionAttributes::WRITE);
+            task.reply_physical = checked.ok_or(bad(x[11]))?.physical;
+        }
+        let given = [(x[12], x[13]), (x[14], x[15])];
+        for number in 0..descriptor.leases() {
+            let (Some((address, lease)), regions) = (given.get(number), task.regions()) else {
+                break;
+            };
+            let held = check_lease(*address, Lease(*lease), regions)?;
+            if let Some(place) = task.leases.get_mut(number) {
+                *place = held;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the message of `sender` to `receiver`, whose receive it matches, and leaves the sender
+    /// waiting for the reply. The receiver's state is the caller's business.
+    pub(crate) fn deliver(&mut self, sender: TaskIndex, receiver: TaskIndex) {
+        let server = self.task(receiver).id;
+        let from = self.task_mut(sender);
+        from.state = State::AwaitingReply;
+        from.partner = server;
+        let payload: [u64; 8] = core::array::from_fn(|i| from.frame.x[i]);
+        let descriptor = SendDescriptor(from.descriptor);
+        let count = from.lease_count;
+        let leases = from.leases;
+        let (id, source) = (from.id, from.message_physical);
+
+        let to = self.task_mut(receiver);
+        let x = &mut to.frame.x;
+        for (register, word) in x.iter_mut().zip(payload) {
+            *register = word;
+        }
+        x[8] = id.0;
+        x[9] = descriptor.0;
+        x[10] = 0;
+        x[12] = if count > 0 { leases[0].descriptor } else { 0 };
+        x[13] = if count > 1 { leases[1].descriptor } else { 0 };
+        let len = (descriptor.len() as u64).min(to.receive_capacity);
+        if descriptor.len() > REGISTER_BYTES && len > 0 {
+            let destination = to.receive_physical;
+            self.arch.copy(destination, source, len);
+        }
+    }
+
+    /// Ends a call of `sender` with a code of the kernel's and no reply.
+    pub(crate) fn finish_call(&mut self, sender: TaskIndex, code: Code) {
+        let x = &mut self.task_mut(sender).frame.x;
+        x[8] = u64::from(code.0);
+        x[9] = 0;
+    }
+}
+
+fn check_lease(
+    address: u64,
+    lease: Lease,
+    regions: &[plan::kernel::RegionEntry],
+) -> Result<HeldLease, Violation> {
+    if lease.0 & Lease::RESERVED != 0 {
+        return Err(violation(FaultKind::SyscallUsage, lease.0));
+    }
+    // The bits of a lease's attributes and of a region's are the same two.
+    let access = RegionAttributes::from_bits_truncate(lease.attributes().bits());
+    let checked = Claim::new(address, lease.len())
+        .check(regions, access)
+        .ok_or(violation(FaultKind::BadSlice, address))?;
+    Ok(HeldLease {
+        address,
+        physical: checked.physical,
+        descriptor: lease.0,
+        region: u64::from(checked.attributes.bits()),
+    })
+}
+
+const _: () = assert!(
+    abi::LeaseAttributes::READ.bits() == RegionAttributes::READ.bits()
+        && abi::LeaseAttributes::WRITE.bits() == RegionAttributes::WRITE.bits()
+);

@@ -1,0 +1,223 @@
+//! The plan as the kernel reads it: checked once, at boot, so that nothing later has to doubt it.
+//!
+//! The build tool makes these tables right; the checks are for an image put together from parts that
+//! do not belong together, which must not run.
+
+use abi::{Rights, TASKS_MAX, layout, notification};
+use plan::kernel::{
+    InterruptEntry, KernelEntry, KernelFlags, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
+};
+use plan::{Blob, BlobError, NONE};
+
+/// Why the plan cannot be run. The number is the index of the record concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PlanError {
+    /// The tables cannot be read.
+    Blob(BlobError),
+    /// Supervisor, authority, flags or RAM.
+    System,
+    /// No task, or more than [`TASKS_MAX`].
+    TaskCount,
+    /// Order, entry, stack, rights, or peers of a task.
+    Task(usize),
+    /// Place, order or attributes of a region.
+    Region(usize),
+    /// Target or bits of a right to post.
+    Post(usize),
+    /// Number, task or bit of an interrupt.
+    Interrupt(usize),
+}
+
+impl PlanError {
+    /// For the console.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Blob(_) => "the kernel's plan cannot be read",
+            Self::System => "the plan's system record is wrong",
+            Self::TaskCount => "the plan has no task, or more than 64",
+            Self::Task(_) => "a task record of the plan is wrong",
+            Self::Region(_) => "a region record of the plan is wrong",
+            Self::Post(_) => "a post record of the plan is wrong",
+            Self::Interrupt(_) => "an interrupt record of the plan is wrong",
+        }
+    }
+
+    /// Index of the record, for the console.
+    pub const fn record(self) -> usize {
+        match self {
+            Self::Blob(_) | Self::System | Self::TaskCount => 0,
+            Self::Task(index)
+            | Self::Region(index)
+            | Self::Post(index)
+            | Self::Interrupt(index) => index,
+        }
+    }
+}
+
+impl From<BlobError> for PlanError {
+    fn from(error: BlobError) -> Self {
+        Self::Blob(error)
+    }
+}
+
+/// The checked tables.
+#[derive(Clone, Copy)]
+pub struct Tables<'p> {
+    /// The system.
+    pub system: &'p KernelEntry,
+    /// Tasks by priority.
+    pub tasks: &'p [TaskEntry],
+    regions: &'p [RegionEntry],
+    posts: &'p [PostEntry],
+    /// Interrupt routes.
+    pub interrupts: &'p [InterruptEntry],
+}
+
+impl<'p> Tables<'p> {
+    /// Reads and checks the kernel's plan.
+    pub fn read(blob: Blob<'p>) -> Result<Self, PlanError> {
+        let tables = Self {
+            system: blob.one::<KernelEntry>()?,
+            tasks: blob.table()?,
+            regions: blob.table()?,
+            posts: blob.table()?,
+            interrupts: blob.table()?,
+        };
+        tables.check_system()?;
+        for (index, task) in tables.tasks.iter().enumerate() {
+            tables
+                .check_task(index, task)
+                .ok_or(PlanError::Task(index))?;
+            tables.check_regions(task)?;
+            tables.check_posts(task)?;
+        }
+        for (index, interrupt) in tables.interrupts.iter().enumerate() {
+            tables
+                .check_interrupt(interrupt)
+                .ok_or(PlanError::Interrupt(index))?;
+        }
+        Ok(tables)
+    }
+
+    /// Memory of a task, ordered by address.
+    pub fn regions_of(&self, task: &TaskEntry) -> Option<&'p [RegionEntry]> {
+        run(self.regions, task.regions, task.region_count)
+    }
+
+    /// Rights of a task to post.
+    pub fn posts_of(&self, task: &TaskEntry) -> Option<&'p [PostEntry]> {
+        run(self.posts, task.posts, task.post_count)
+    }
+
+    fn check_system(&self) -> Result<(), PlanError> {
+        if self.tasks.is_empty() || self.tasks.len() > TASKS_MAX {
+            return Err(PlanError::TaskCount);
+        }
+        let system = self.system;
+        let good = system.supervisor == 0
+            && (system.authority == NONE || (system.authority as usize) < self.tasks.len())
+            && KernelFlags::from_bits(system.flags).is_some()
+            && system.ram_base.checked_add(system.ram_len).is_some();
+        good.then_some(()).ok_or(PlanError::System)
+    }
+
+    fn check_task(&self, index: usize, task: &TaskEntry) -> Option<()> {
+        // Priorities are in order, and the supervisor shares its with nobody.
+        let above = index
+            .checked_sub(1)
+            .and_then(|before| self.tasks.get(before));
+        let ordered = above.is_none_or(|before| {
+            before.priority < task.priority || (index > 1 && before.priority == task.priority)
+        });
+        let uphill = self
+            .tasks
+            .iter()
+            .take_while(|other| other.priority < task.priority)
+            .count();
+        let everybody = low_bits(self.tasks.len());
+        let rights = Rights::from_bits(task.rights)?;
+        let regions = self.regions_of(task)?;
+        let executable = regions.iter().any(|region| {
+            region.attributes & RegionAttributes::EXECUTE.bits() != 0
+                && region.va <= task.entry
+                && task.entry - region.va < region.len
+        });
+        let writable = RegionAttributes::READ.union(RegionAttributes::WRITE).bits();
+        let stack = regions.iter().any(|region| {
+            region.attributes & writable == writable
+                && region.va <= task.stack_base
+                && task.stack_base < task.stack_top
+                && task.stack_top - region.va <= region.len
+        });
+        let authority = self.system.authority as usize == index;
+        let good = ordered
+            && task.send_to & !low_bits(uphill) == 0
+            && task.dependants & !everybody == 0
+            && rights.contains(Rights::DMA_AUTHORITY) == authority
+            && task.entry % 4 == 0
+            && task.stack_top % 16 == 0
+            && executable
+            && stack
+            && task.ttbr0 & 0xfff == 0;
+        good.then_some(())
+    }
+
+    fn check_regions(&self, task: &TaskEntry) -> Result<(), PlanError> {
+        let mut free = 0;
+        let regions = self.regions_of(task).unwrap_or(&[]);
+        for (number, region) in regions.iter().enumerate() {
+            let error = PlanError::Region((task.regions as usize).saturating_add(number));
+            free = self.check_region(region, free).ok_or(error)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the first address behind the region.
+    fn check_region(&self, region: &RegionEntry, free: u64) -> Option<u64> {
+        let attributes = RegionAttributes::from_bits(region.attributes)?;
+        let end = region.va.checked_add(region.len)?;
+        let physical_end = region.pa.checked_add(region.len)?;
+        let ram_end = self.system.ram_base.checked_add(self.system.ram_len)?;
+        let in_ram = region.pa >= self.system.ram_base && physical_end <= ram_end;
+        let good = region.len != 0
+            && (region.va | region.pa | region.len) % layout::PAGE == 0
+            && region.va >= free
+            && end <= 1 << layout::TASK_VA_BITS
+            && in_ram != attributes.contains(RegionAttributes::DEVICE)
+            && !attributes.contains(RegionAttributes::WRITE.union(RegionAttributes::EXECUTE));
+        good.then_some(end)
+    }
+
+    fn check_posts(&self, task: &TaskEntry) -> Result<(), PlanError> {
+        let error = |number: usize| PlanError::Post((task.posts as usize).saturating_add(number));
+        let posts = self.posts_of(task).ok_or(error(0))?;
+        for (number, post) in posts.iter().enumerate() {
+            if post.to as usize >= self.tasks.len() || post.bits & !notification::POSTABLE != 0 {
+                return Err(error(number));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_interrupt(&self, interrupt: &InterruptEntry) -> Option<()> {
+        let good = (32..=1019).contains(&interrupt.intid)
+            && (interrupt.task as usize) < self.tasks.len()
+            && interrupt.bit.is_power_of_two()
+            && interrupt.bit & notification::INTERRUPTS != 0
+            && interrupt.edge <= 1;
+        good.then_some(())
+    }
+}
+
+/// `count` records from `first`.
+fn run<T>(table: &[T], first: u32, count: u32) -> Option<&[T]> {
+    table.get(first as usize..)?.get(..count as usize)
+}
+
+/// The lowest `count` bits.
+pub(crate) fn low_bits(count: usize) -> u64 {
+    u32::try_from(count)
+        .ok()
+        .and_then(|count| 1u64.checked_shl(count))
+        .map_or(u64::MAX, |beyond| beyond.wrapping_sub(1))
+}

@@ -1,0 +1,242 @@
+//! One task as the kernel keeps it.
+
+use abi::{Fault, FaultKind, LEASES_MAX, TaskId};
+use plan::kernel::{PostEntry, RegionEntry};
+
+use crate::task_set::TaskSet;
+
+/// Saved registers. The entry code of the machine stores and loads them at these places.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Frame {
+    /// `x0` to `x30`.
+    pub x: [u64; 31],
+    /// `SP_EL0`.
+    pub sp: u64,
+    /// Next instruction.
+    pub pc: u64,
+    /// `SPSR_EL1`; 0 is EL0 with interrupts enabled.
+    pub pstate: u64,
+}
+
+impl Frame {
+    /// All registers zero.
+    pub const CLEAR: Self = Self {
+        x: [0; 31],
+        sp: 0,
+        pc: 0,
+        pstate: 0,
+    };
+
+    /// Result registers of a call without payload.
+    #[inline(always)]
+    pub(crate) fn set_result(&mut self, value: u64) {
+        self.x[0] = value;
+    }
+}
+
+/// What a task is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum State {
+    /// Running, or ready to.
+    Runnable = 0,
+    /// In a receive that accepts any sender.
+    Receiving = 1,
+    /// In a receive that accepts only `partner`.
+    ReceivingFrom = 2,
+    /// Queued at `partner`, which has not received the message yet.
+    Sending = 3,
+    /// `partner` has the message and has not replied.
+    AwaitingReply = 4,
+    /// Down: never started, or dead.
+    Down = 5,
+}
+
+/// A lease of the message that a task waits for the reply to, validated when it was sent.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct HeldLease {
+    pub address: u64,
+    pub physical: u64,
+    /// The [`abi::Lease`] as the sender gave it.
+    pub descriptor: u64,
+    /// [`plan::kernel::RegionAttributes`] bits of the region it lies in.
+    pub region: u64,
+}
+
+impl HeldLease {
+    pub const NONE: Self = Self {
+        address: 0,
+        physical: 0,
+        descriptor: 0,
+        region: 0,
+    };
+}
+
+/// One task. The fields down to `zeros` are read and written by the machine's fast path as well,
+/// which finds them through [`crate::offsets`].
+///
+/// A power of two in size, so that the fast path finds a task by a shift.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(1024))]
+pub struct Task<'p> {
+    pub(crate) frame: Frame,
+    /// Name of the current life, or of the next one if the task is down.
+    pub(crate) id: TaskId,
+    pub(crate) state: State,
+    /// The peer that `state` speaks of; stale in the other states.
+    pub(crate) partner: TaskId,
+    /// While a reply is awaited: bytes that fit in registers and that the sender can take.
+    pub(crate) reply_limit: u64,
+    pub(crate) lease_count: u64,
+    /// Pending bits; the upper half stays 0.
+    pub(crate) notifications: u64,
+    /// Tasks queued to send to this one.
+    pub(crate) senders: TaskSet,
+    /// Bits that end the receive this task is in.
+    pub(crate) mask: u64,
+    /// The last receive buffer that was found valid: regions never change, so a server that
+    /// receives into one buffer has it checked once.
+    pub(crate) receive_address: u64,
+    pub(crate) receive_capacity: u64,
+    /// Rights to send as the fast path sees them: none while a fault is armed.
+    pub(crate) fast_send_to: TaskSet,
+    /// `max-run` in ticks, 0 without limit.
+    pub(crate) run_limit: u64,
+    pub(crate) ttbr0: u64,
+    /// Tasks of higher or equal priority, this one included.
+    pub(crate) at_least: TaskSet,
+    /// Message and reply lengths that the fast path leaves to the core: all while a fault is armed.
+    pub(crate) slow_lengths: u64,
+    /// Always 0: what the fast path clears registers from.
+    pub(crate) zeros: [u64; 2],
+
+    pub(crate) receive_physical: u64,
+    /// Source of a queued message longer than the registers hold.
+    pub(crate) message_physical: u64,
+    /// Descriptor of the message that is queued or awaits its reply.
+    pub(crate) descriptor: u64,
+    pub(crate) reply_capacity: u64,
+    pub(crate) reply_physical: u64,
+    pub(crate) leases: [HeldLease; LEASES_MAX],
+    pub(crate) send_to: TaskSet,
+    /// Tasks of strictly higher priority.
+    pub(crate) above: TaskSet,
+    /// Tasks of the same priority, this one included.
+    pub(crate) equals: TaskSet,
+    /// When it became ready or was queued as a sender: first come, first served among equals.
+    pub(crate) ticket: u64,
+    /// Ticks it ran since it last blocked, up to its last dispatch.
+    pub(crate) used: u64,
+    pub(crate) deadline: u64,
+    /// System calls until an injected fault, 0 if none is armed.
+    pub(crate) armed: u64,
+    /// Holds on it, and pins of its leases.
+    pub(crate) holds: u32,
+    /// Stopped for good.
+    pub(crate) retired: bool,
+    pub(crate) fault: Fault,
+    /// INTID of each bit from the first of [`abi::notification::INTERRUPTS`], 0 where there is none.
+    pub(crate) interrupts: [u16; 12],
+    pub(crate) regions: Option<&'p [RegionEntry]>,
+    pub(crate) posts: Option<&'p [PostEntry]>,
+    pub(crate) rights: u32,
+}
+
+/// Bits of a [`abi::SendDescriptor`] that the fast path refuses once
+/// [`FAST_LENGTH_ADD`](crate::offsets::FAST_LENGTH_ADD) was added: a length or capacity beyond the
+/// registers carries into bit 7 of its field; leases and reserved bits are in it as they are.
+pub(crate) const SLOW_LENGTHS: u64 = 0xffff_ff80_ff80_0000;
+
+impl Task<'_> {
+    /// A place in the table without a task in it; all bytes zero but for `state`.
+    pub(crate) const VACANT: Self = Self {
+        frame: Frame::CLEAR,
+        id: TaskId(0),
+        state: State::Runnable,
+        partner: TaskId(0),
+        reply_limit: 0,
+        lease_count: 0,
+        notifications: 0,
+        senders: TaskSet::EMPTY,
+        mask: 0,
+        receive_address: 0,
+        receive_capacity: 0,
+        fast_send_to: TaskSet::EMPTY,
+        run_limit: 0,
+        ttbr0: 0,
+        at_least: TaskSet::EMPTY,
+        slow_lengths: 0,
+        zeros: [0; 2],
+        receive_physical: 0,
+        message_physical: 0,
+        descriptor: 0,
+        reply_capacity: 0,
+        reply_physical: 0,
+        leases: [HeldLease::NONE; LEASES_MAX],
+        send_to: TaskSet::EMPTY,
+        above: TaskSet::EMPTY,
+        equals: TaskSet::EMPTY,
+        ticket: 0,
+        used: 0,
+        deadline: 0,
+        armed: 0,
+        holds: 0,
+        retired: false,
+        fault: Fault {
+            kind: FaultKind::None,
+            syscall: 0,
+            address: 0,
+            pc: 0,
+            sp: 0,
+            detail: 0,
+        },
+        interrupts: [0; 12],
+        regions: None,
+        posts: None,
+        rights: 0,
+    };
+
+    /// Saved registers, for the machine's layer and for tests.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+    /// The same, to play the task in a test.
+    pub fn frame_mut(&mut self) -> &mut Frame {
+        &mut self.frame
+    }
+    /// Current id.
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        self.state
+    }
+    /// Value for `TTBR0_EL1` while it runs.
+    pub fn ttbr0(&self) -> u64 {
+        self.ttbr0
+    }
+    #[inline(always)]
+    pub(crate) fn regions(&self) -> &[RegionEntry] {
+        self.regions.unwrap_or(&[])
+    }
+    #[inline(always)]
+    pub(crate) fn is_up(&self) -> bool {
+        !matches!(self.state, State::Down)
+    }
+
+    /// Arms (n > 0) or disarms an injected fault. While one is armed every call must pass the core,
+    /// which counts, so what the fast path looks at is set to refuse.
+    pub(crate) fn arm(&mut self, calls: u64) {
+        self.armed = calls;
+        if calls == 0 {
+            self.fast_send_to = self.send_to;
+            self.slow_lengths = SLOW_LENGTHS;
+        } else {
+            self.fast_send_to = TaskSet::EMPTY;
+            self.slow_lengths = u64::MAX;
+        }
+    }
+}

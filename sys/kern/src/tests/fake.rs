@@ -1,0 +1,80 @@
+//! A machine made of host memory.
+
+use std::collections::BTreeMap;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+
+use crate::Arch;
+
+pub const RAM_BASE: u64 = 0x4000_0000;
+pub const RAM_LEN: u64 = 0x40_0000;
+
+pub struct Fake {
+    pub ram: Vec<u8>,
+    pub now: u64,
+    pub timer: u64,
+    pub timer_writes: usize,
+    pub unmasked: BTreeMap<u32, bool>,
+    pub edge: BTreeMap<u32, bool>,
+    pub console: String,
+    pub verdict: Option<u64>,
+    pub fatal: Option<&'static str>,
+}
+
+impl Fake {
+    pub fn new() -> Self {
+        Self {
+            ram: vec![0; RAM_LEN as usize],
+            now: 1000,
+            timer: 0,
+            timer_writes: 0,
+            unmasked: BTreeMap::new(),
+            edge: BTreeMap::new(),
+            console: String::new(),
+            verdict: None,
+            fatal: None,
+        }
+    }
+
+    fn range(physical: u64, len: u64) -> core::ops::Range<usize> {
+        let from = (physical - RAM_BASE) as usize;
+        from..from + len as usize
+    }
+
+    pub fn bytes(&mut self, physical: u64, len: u64) -> &mut [u8] {
+        &mut self.ram[Self::range(physical, len)]
+    }
+}
+
+impl Arch for Fake {
+    fn copy(&mut self, to: u64, from: u64, len: u64) {
+        if len != 0 {
+            let source = self.ram[Self::range(from, len)].to_vec();
+            self.bytes(to, len).copy_from_slice(&source);
+        }
+    }
+    fn set_interrupt(&mut self, intid: u32, enabled: bool) {
+        self.unmasked.insert(intid, enabled);
+    }
+    fn route_interrupt(&mut self, intid: u32, edge: bool) {
+        self.edge.insert(intid, edge);
+    }
+    fn now(&self) -> u64 {
+        self.now
+    }
+    fn set_timer(&mut self, deadline: u64) {
+        self.timer = deadline;
+        self.timer_writes += 1;
+    }
+    fn console(&mut self, from: u64, len: u64) {
+        let text = String::from_utf8_lossy(self.bytes(from, len)).into_owned();
+        self.console.push_str(&text);
+    }
+    fn exit(&mut self, verdict: u64) {
+        self.verdict = Some(verdict);
+    }
+    fn fatal(&mut self, why: &'static str) {
+        self.fatal = Some(why);
+    }
+}

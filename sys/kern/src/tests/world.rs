@@ -1,0 +1,336 @@
+//! The system that the tests play, and how they play it.
+
+use std::boxed::Box;
+use std::vec;
+use std::vec::Vec;
+
+use abi::privileged::Privileged;
+use abi::{Code, FaultKind, Rights, SendDescriptor, Syscall, TaskId};
+use plan::kernel::{
+    InterruptEntry, KernelEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
+};
+use plan::{Blob, Builder, Name};
+
+use super::fake::{Fake, RAM_BASE, RAM_LEN};
+use crate::schedule::NextTask;
+use crate::{Frame, Kernel, PlanError, State, TaskIndex};
+
+pub const SUPERVISOR: usize = 0;
+pub const AUTHORITY: usize = 1;
+pub const SERVER: usize = 2;
+pub const DRIVER: usize = 3;
+/// LEFT and RIGHT have the same priority.
+pub const LEFT: usize = 4;
+pub const RIGHT: usize = 5;
+/// The only task with `max-run`.
+pub const LOW: usize = 6;
+const PRIORITIES: [u32; 7] = [0, 1, 2, 3, 4, 4, 5];
+pub const COUNT: usize = PRIORITIES.len();
+
+pub const CODE: u64 = 0x40_0000;
+pub const STACK: u64 = 0x0fff_0000;
+pub const STACK_TOP: u64 = 0x1000_0000;
+pub const POOL: u64 = 0x2000_0000;
+pub const POOL_LEN: u64 = 0x4000;
+pub const DEVICE: u64 = 0x3000_0000;
+/// Ticks of LOW's `max-run`; the fake clock runs at 1 GHz.
+pub const LIMIT: u64 = 500;
+pub const DRIVER_INTID: u32 = 40;
+pub const DRIVER_BIT: u32 = 1 << 16;
+pub const SERVER_INTID: u32 = 41;
+pub const SERVER_BIT: u32 = 1 << 17;
+/// Bit that a parked task waits for.
+pub const WAKE: u32 = 1 << 7;
+
+/// Tables that a test may spoil before the kernel reads them.
+pub struct Tables {
+    pub system: Vec<KernelEntry>,
+    pub tasks: Vec<TaskEntry>,
+    pub regions: Vec<RegionEntry>,
+    pub posts: Vec<PostEntry>,
+    pub interrupts: Vec<InterruptEntry>,
+}
+
+/// Physical address of a task's memory.
+pub fn physical(task: usize, address: u64) -> u64 {
+    let base = RAM_BASE + task as u64 * 0x4_0000;
+    match address {
+        CODE..0x40_1000 => base + address - CODE,
+        STACK..STACK_TOP => base + 0x1_0000 + address - STACK,
+        _ => base + 0x2_0000 + address - POOL,
+    }
+}
+
+impl Tables {
+    pub fn new() -> Self {
+        let region = |va, pa, len, attributes: RegionAttributes| RegionEntry {
+            va,
+            pa,
+            len,
+            attributes: attributes.bits(),
+            reserved: 0,
+        };
+        let (read, write) = (RegionAttributes::READ, RegionAttributes::WRITE);
+        let mut tables = Self {
+            system: vec![KernelEntry {
+                supervisor: 0,
+                authority: AUTHORITY as u32,
+                flags: 0,
+                reserved: 0,
+                ram_base: RAM_BASE,
+                ram_len: RAM_LEN,
+            }],
+            tasks: vec![],
+            regions: vec![],
+            posts: vec![],
+            interrupts: vec![],
+        };
+        for (index, priority) in PRIORITIES.into_iter().enumerate() {
+            let above = PRIORITIES.iter().filter(|other| **other < priority).count();
+            let rights = match index {
+                SUPERVISOR => Rights::SUPERVISE | Rights::CONSOLE | Rights::EXIT | Rights::TEST,
+                AUTHORITY => Rights::DMA_AUTHORITY,
+                _ => Rights::empty(),
+            };
+            tables.tasks.push(TaskEntry {
+                name: Name::new("task"),
+                entry: CODE,
+                stack_top: STACK_TOP,
+                stack_base: STACK,
+                ttbr0: (index as u64 + 1) << 48 | RAM_BASE,
+                send_to: (1 << above) - 1,
+                dependants: if index == SERVER { 1 << DRIVER } else { 0 },
+                max_run: if index == LOW { LIMIT } else { 0 },
+                rights: rights.bits(),
+                priority,
+                regions: tables.regions.len() as u32,
+                region_count: 4,
+                posts: tables.posts.len() as u32,
+                post_count: COUNT as u32,
+                start: 1,
+                reserved: 0,
+            });
+            let code = physical(index, CODE);
+            let code_attributes = read | RegionAttributes::EXECUTE;
+            let pool_attributes = read | write | RegionAttributes::DMA;
+            let device_attributes = read | write | RegionAttributes::DEVICE;
+            tables.regions.extend([
+                region(CODE, code, 0x1000, code_attributes),
+                region(STACK, physical(index, STACK), 0x1_0000, read | write),
+                region(POOL, physical(index, POOL), POOL_LEN, pool_attributes),
+                region(DEVICE, 0x900_0000, 0x1000, device_attributes),
+            ]);
+            tables
+                .posts
+                .extend((0..COUNT as u32).map(|to| PostEntry { to, bits: 0xff }));
+        }
+        tables.interrupts.extend([
+            InterruptEntry {
+                intid: DRIVER_INTID,
+                task: DRIVER as u32,
+                bit: DRIVER_BIT,
+                edge: 0,
+            },
+            InterruptEntry {
+                intid: SERVER_INTID,
+                task: SERVER as u32,
+                bit: SERVER_BIT,
+                edge: 1,
+            },
+        ]);
+        tables
+    }
+
+    pub fn boot(&self) -> Result<World, PlanError> {
+        let bytes = Builder::new()
+            .push(&self.system)
+            .push(&self.tasks)
+            .push(&self.regions)
+            .push(&self.posts)
+            .push(&self.interrupts)
+            .finish();
+        // 8-byte aligned, for as long as the test process runs.
+        let words: Vec<u64> = bytes
+            .chunks_exact(8)
+            .map(|chunk| u64::from_ne_bytes(chunk.try_into().unwrap()))
+            .collect();
+        let words: &'static [u64] = words.leak();
+        let bytes = zerocopy::IntoBytes::as_bytes(words);
+        let mut kernel = Box::new(Kernel::new(Fake::new()));
+        let running = kernel.boot(Blob::new(bytes).unwrap(), 1_000_000_000)?;
+        Ok(World { kernel, running })
+    }
+}
+
+pub struct World {
+    pub kernel: Box<Kernel<'static, Fake>>,
+    pub running: Option<TaskIndex>,
+}
+
+pub fn index(task: usize) -> TaskIndex {
+    TaskIndex::new(task).unwrap()
+}
+
+/// A payload that can be told from others.
+pub fn pattern(seed: u64) -> [u64; 8] {
+    core::array::from_fn(|i| seed << 8 | i as u64)
+}
+
+impl World {
+    /// The standard system, all tasks started and the supervisor running.
+    pub fn new() -> Self {
+        Tables::new().boot().unwrap()
+    }
+
+    /// All tasks from `first` up have run; those above it wait in an open receive without bits.
+    pub fn waiting_down_to(first: usize) -> Self {
+        let mut world = Self::new();
+        for task in 0..first {
+            world.receive(task, 0, TaskId::ANY, 0, 0);
+        }
+        assert_eq!(world.runs(), first);
+        world
+    }
+
+    pub fn id(&self, task: usize) -> TaskId {
+        self.kernel.task(index(task)).id()
+    }
+    pub fn state(&self, task: usize) -> State {
+        self.kernel.task(index(task)).state()
+    }
+    pub fn frame(&self, task: usize) -> &Frame {
+        self.kernel.task(index(task)).frame()
+    }
+    pub fn x(&self, task: usize, register: usize) -> u64 {
+        self.frame(task).x[register]
+    }
+    pub fn payload(&self, task: usize) -> [u64; 8] {
+        core::array::from_fn(|i| self.x(task, i))
+    }
+    /// Which task runs.
+    pub fn runs(&self) -> usize {
+        self.running.expect("all tasks wait").number()
+    }
+    pub fn fault(&self, task: usize) -> FaultKind {
+        self.kernel.task(index(task)).fault.kind
+    }
+    pub fn code(&self, task: usize) -> Code {
+        Code(self.x(task, 8) as u32)
+    }
+    /// Bytes of a task's memory.
+    pub fn memory(&mut self, task: usize, address: u64, len: u64) -> &mut [u8] {
+        self.kernel.arch_mut().bytes(physical(task, address), len)
+    }
+
+    /// `task`, which must be running, makes a call with these values from `x8` up.
+    pub fn call(&mut self, task: usize, number: u16, arguments: &[u64]) {
+        assert_eq!(self.runs(), task, "another task runs");
+        let frame = self.kernel.task_mut(index(task)).frame_mut();
+        for (register, value) in frame.x[8..16].iter_mut().zip(arguments) {
+            *register = *value;
+        }
+        self.running = self.kernel.system_call(index(task), number);
+    }
+    pub fn set_payload(&mut self, task: usize, payload: [u64; 8]) {
+        self.kernel.task_mut(index(task)).frame_mut().x[..8].copy_from_slice(&payload);
+    }
+
+    pub fn send(&mut self, from: usize, to: TaskId, descriptor: SendDescriptor) {
+        self.call(
+            from,
+            Syscall::Send as u16,
+            &[to.0, descriptor.0, 0, 0, 0, 0, 0, 0],
+        );
+    }
+    /// A message of 64 bytes, a reply of up to 64.
+    pub fn send_pattern(&mut self, from: usize, to: usize, seed: u64) {
+        self.set_payload(from, pattern(seed));
+        self.send(
+            from,
+            self.id(to),
+            SendDescriptor::new(seed as u16, 64, 64, 0),
+        );
+    }
+    pub fn receive(&mut self, task: usize, mask: u32, filter: TaskId, address: u64, capacity: u64) {
+        let arguments = [u64::from(mask), filter.0, address, capacity];
+        self.call(task, Syscall::Receive as u16, &arguments);
+    }
+    pub fn reply(&mut self, task: usize, to: TaskId, descriptor: u64, address: u64) {
+        self.call(task, Syscall::Reply as u16, &[to.0, descriptor, address]);
+    }
+    /// Sender reported by the last receive.
+    pub fn sender(&self, task: usize) -> TaskId {
+        TaskId(self.x(task, 8))
+    }
+    pub fn post(&mut self, task: usize, to: usize, bits: u64) {
+        self.call(task, Syscall::Post as u16, &[self.id(to).0, bits]);
+    }
+    pub fn privileged(&mut self, task: usize, call: Privileged, arguments: &[u64]) -> Code {
+        let mut all = vec![call as u64];
+        all.extend(arguments);
+        self.call(task, Syscall::Privileged as u16, &all);
+        Code(self.x(task, 0) as u32)
+    }
+    /// The running task dies of an undefined instruction.
+    pub fn crash(&mut self, task: usize) {
+        assert_eq!(self.runs(), task);
+        let kind = FaultKind::IllegalInstruction;
+        self.running = self.kernel.exception(index(task), kind, 0, 0);
+    }
+    /// The running task waits for [`WAKE`].
+    pub fn park(&mut self) {
+        let task = self.runs();
+        self.receive(task, WAKE, TaskId::ANY, 0, 0);
+    }
+    /// Parks whoever runs until `task` does; wakes it if it is parked itself.
+    pub fn only(&mut self, task: usize) {
+        while let Some(running) = self.running {
+            if running == index(task) {
+                return;
+            }
+            self.park();
+        }
+        assert!(
+            self.kernel.notify(index(task), u64::from(WAKE)),
+            "not parked"
+        );
+        self.resume();
+    }
+    /// SERVER, which runs, calls AUTHORITY, which keeps it waiting.
+    pub fn run_server_aside(&mut self) {
+        self.send(SERVER, self.id(AUTHORITY), SendDescriptor::new(0, 0, 0, 0));
+        self.park();
+    }
+    /// AUTHORITY lets SERVER go on.
+    pub fn wake_server(&mut self) {
+        self.kernel.notify(index(AUTHORITY), u64::from(WAKE));
+        self.resume();
+        self.reply(AUTHORITY, self.id(SERVER), 0, 0);
+        self.receive(AUTHORITY, 0, TaskId::ANY, 0, 0);
+        assert_eq!(self.runs(), SERVER);
+    }
+    /// A task dies, whatever it is doing.
+    pub fn kill(&mut self, task: usize) {
+        let fault = abi::Fault {
+            kind: FaultKind::IllegalInstruction,
+            syscall: 0xffff,
+            address: 0,
+            pc: 0,
+            sp: 0,
+            detail: 0,
+        };
+        self.kernel.die(index(task), fault);
+        self.resume();
+    }
+    /// A dead task will not come back.
+    pub fn retire(&mut self, task: usize) {
+        self.kernel.task_mut(index(task)).retired = true;
+    }
+    /// The best task runs.
+    pub fn resume(&mut self) {
+        self.running = match self.running {
+            Some(running) => self.kernel.settle(running, NextTask::Best),
+            None => self.kernel.choose(),
+        };
+    }
+}

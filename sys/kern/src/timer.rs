@@ -1,0 +1,55 @@
+//! One timer a task, without a periodic tick.
+
+use abi::notification;
+
+use crate::arch::Arch;
+use crate::kernel::{Kernel, Outcome};
+use crate::schedule::NextTask;
+use crate::task_set::TaskIndex;
+
+impl<A: Arch> Kernel<'_, A> {
+    /// `Timer`: `x8` deadline. One that has passed already notifies at once.
+    pub(crate) fn set_task_timer(&mut self, caller: TaskIndex) -> Outcome {
+        let deadline = self.task(caller).frame.x[8];
+        self.timers.remove(caller);
+        self.task_mut(caller).frame.set_result(0);
+        if deadline == u64::MAX {
+            return Ok(NextTask::Same);
+        }
+        if deadline <= self.arch.now() {
+            // The caller runs, so this cannot make anybody ready.
+            self.notify(caller, u64::from(notification::TIMER));
+            return Ok(NextTask::Same);
+        }
+        self.task_mut(caller).deadline = deadline;
+        self.timers.insert(caller);
+        self.advance_timer(deadline);
+        Ok(NextTask::Same)
+    }
+
+    /// Sets the hardware timer if it would come too late for `deadline`.
+    pub(crate) fn advance_timer(&mut self, deadline: u64) {
+        if deadline < self.timer_at {
+            self.timer_at = deadline;
+            self.arch.set_timer(deadline);
+        }
+    }
+
+    /// The hardware timer fired: notifies whoever is due and sets it for the next deadline. The
+    /// timer may have been set for something that is over; then only the latter happens.
+    pub(crate) fn timer_expired(&mut self) {
+        let now = self.arch.now();
+        let mut earliest = u64::MAX;
+        for index in self.timers {
+            let deadline = self.task(index).deadline;
+            if deadline <= now {
+                self.timers.remove(index);
+                self.notify(index, u64::from(notification::TIMER));
+            } else {
+                earliest = earliest.min(deadline);
+            }
+        }
+        self.timer_at = earliest;
+        self.arch.set_timer(earliest);
+    }
+}

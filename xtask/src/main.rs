@@ -1,1 +1,18 @@
-fn main() {}
+//! The project's tool: builds a system from its `app.toml`, runs and tests it.
+#![forbid(unsafe_code)]
+
+mod command;
+mod compile;
+mod failure;
+mod pack;
+mod place;
+mod planning;
+mod project;
+mod read;
+mod report;
+mod setup;
+mod tables;
+
+fn main() -> std::process::ExitCode {
+    command::main().into()
+}

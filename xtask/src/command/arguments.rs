@@ -1,0 +1,31 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Builds, runs and tests a Portcullis system. APP is an app.toml; by default the one at the root.
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Build a system into target/dist/<name>/
+    Dist { app: Option<PathBuf> },
+    /// Show groups, domains and the maximal reach of each device
+    Plan {
+        app: Option<PathBuf>,
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}

@@ -1,0 +1,12 @@
+//! `dist`.
+
+use std::path::Path;
+
+use crate::failure::Outcome;
+use crate::project::Project;
+
+pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
+    let built = project.build(app)?;
+    println!("{}", built.dist.folder.display());
+    Ok(0)
+}

@@ -1,0 +1,31 @@
+//! The commands.
+
+mod arguments;
+mod dist;
+mod plan;
+
+use clap::Parser;
+
+use crate::failure::{Failure, Outcome};
+use arguments::{Arguments, Command};
+
+/// Runs what the command line asks for: the exit code.
+pub fn main() -> u8 {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(Failure::Shown) => 1,
+        Err(Failure::Message(message)) => {
+            eprintln!("error: {message}");
+            1
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Outcome<u8> {
+    let project = crate::project::Project::find()?;
+    match arguments.command {
+        Command::Dist { app } => dist::run(&project, app.as_deref()),
+        Command::Plan { app, format } => plan::run(&project, app.as_deref(), format),
+    }
+}

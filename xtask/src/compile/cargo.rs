@@ -1,0 +1,176 @@
+//! Running cargo.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{TARGET, artifacts};
+use crate::failure::{Failure, Outcome};
+
+/// Where programs are built.
+#[derive(Clone, Debug)]
+pub struct Workshop {
+    /// The repository.
+    pub root: PathBuf,
+    /// Cargo's target directory.
+    pub target: PathBuf,
+}
+
+/// A task's package.
+#[derive(Clone, Debug)]
+pub struct Package {
+    pub name: String,
+    /// Folder of the workspace it belongs to.
+    pub workspace: PathBuf,
+}
+
+impl Workshop {
+    /// The package in `folder` and its workspace.
+    pub fn package(&self, folder: &Path) -> Outcome<Package> {
+        let manifest = folder.join("Cargo.toml");
+        let text = std::fs::read_to_string(&manifest)
+            .map_err(Failure::when(format!("cannot read {}", manifest.display())))?;
+        let document = toml_edit::Document::parse(text).map_err(Failure::when(format!(
+            "{} is not a manifest",
+            manifest.display()
+        )))?;
+        let name = document
+            .get("package")
+            .and_then(|package| package.get("name"))
+            .and_then(|name| name.as_str())
+            .ok_or_else(|| Failure::new(format!("{} has no package name", manifest.display())))?
+            .to_owned();
+        let folder = folder
+            .canonicalize()
+            .map_err(Failure::when(format!("cannot find {}", folder.display())))?;
+        let root = self
+            .root
+            .canonicalize()
+            .map_err(Failure::when("cannot find the repository"))?;
+        let workspace = if folder.starts_with(&root) {
+            root
+        } else {
+            workspace_of(&folder)?
+        };
+        Ok(Package { name, workspace })
+    }
+
+    /// Builds the kernel: its program.
+    pub fn build_kernel(&self) -> Outcome<PathBuf> {
+        let mut cargo = self.cargo(&self.root, "sys/kern/kernel.ld");
+        cargo.args(["--package", "kern"]);
+        let programs = artifacts::run(cargo)?;
+        programs
+            .get("kern")
+            .cloned()
+            .ok_or_else(|| Failure::new("cargo built no kernel"))
+    }
+
+    /// Builds task packages of one workspace: the program of each by its index.
+    pub fn build_tasks(
+        &self,
+        workspace: &Path,
+        packages: &[(usize, Package)],
+    ) -> Outcome<BTreeMap<usize, PathBuf>> {
+        let mut cargo = self.cargo(workspace, "task.ld");
+        for (_, package) in packages {
+            cargo.args(["--package", &package.name]);
+        }
+        if workspace != self.root {
+            cargo.args(self.profile()?);
+        }
+        let programs = artifacts::run(cargo)?;
+        Ok(packages
+            .iter()
+            .filter_map(|(index, package)| Some((*index, programs.get(&package.name)?.clone())))
+            .collect())
+    }
+
+    /// `cargo build` for the target. Paths that would differ from one checkout to the next are mapped to
+    /// fixed ones, so that the same source gives the same bytes anywhere.
+    fn cargo(&self, workspace: &Path, script: &str) -> Command {
+        let home = std::env::var_os("CARGO_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+            .unwrap_or_default();
+        let mut flags = vec![format!("-Clink-arg=-T{script}")];
+        // The last that matches counts: the target directory may lie in the repository.
+        for (from, to) in [
+            (home.as_path(), "/cargo"),
+            (self.root.as_path(), "/portcullis"),
+            (
+                workspace,
+                if workspace == self.root {
+                    "/portcullis"
+                } else {
+                    "/app"
+                },
+            ),
+            (self.target.as_path(), "/target"),
+        ] {
+            flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+        }
+        let flags: Vec<toml_edit::Value> = flags.into_iter().map(Into::into).collect();
+        let flags: toml_edit::Array = flags.into_iter().collect();
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command
+            .current_dir(workspace)
+            .args(["build", "--release", "--bins", "--target", TARGET])
+            .arg("--target-dir")
+            .arg(&self.target)
+            .arg("--config")
+            .arg(format!("target.{TARGET}.rustflags={flags}"))
+            // The log's level is decided when the macros expand; the default hides all but errors.
+            .env("DEFMT_LOG", "trace")
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The repository's release profile, for workspaces elsewhere.
+    fn profile(&self) -> Outcome<Vec<String>> {
+        let manifest = self.root.join("Cargo.toml");
+        let text = std::fs::read_to_string(&manifest)
+            .map_err(Failure::when(format!("cannot read {}", manifest.display())))?;
+        let document = toml_edit::Document::parse(text).map_err(Failure::when(format!(
+            "{} is not a manifest",
+            manifest.display()
+        )))?;
+        let profile = document
+            .get("profile")
+            .and_then(|profile| profile.get("release"))
+            .and_then(|release| release.as_table_like());
+        Ok(profile
+            .into_iter()
+            .flat_map(|profile| profile.iter())
+            .flat_map(|(key, value)| {
+                let value = value.to_string();
+                [
+                    "--config".to_owned(),
+                    format!("profile.release.{key}={}", value.trim()),
+                ]
+            })
+            .collect())
+    }
+}
+
+fn workspace_of(folder: &Path) -> Outcome<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .current_dir(folder)
+        .args(["locate-project", "--workspace", "--message-format", "plain"])
+        .output()
+        .map_err(Failure::when("cannot run cargo"))?;
+    if !output.status.success() {
+        return Err(Failure::new(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        ));
+    }
+    let manifest = String::from_utf8_lossy(&output.stdout);
+    Path::new(manifest.trim())
+        .parent()
+        .map(Path::to_path_buf)
+        .ok_or_else(|| Failure::new(format!("no workspace around {}", folder.display())))
+}

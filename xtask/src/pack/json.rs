@@ -1,0 +1,141 @@
+//! `plan.json`: the plan for other tools.
+
+use serde_json::{Value, json as object};
+
+use crate::place::Layout;
+use crate::planning::{FunctionKind, Plan};
+
+/// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
+pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
+    let value = object!({
+        "name": plan.app.name,
+        "platform": plan.app.platform.name,
+        "tasks": tasks(plan, layout),
+        "functions": functions(plan),
+        "domains": domains(plan),
+        "interrupts": interrupts(plan),
+        "memory": layout.map(memory),
+    });
+    let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn hex(value: u64) -> Value {
+    Value::String(format!("{value:#x}"))
+}
+
+fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
+    let names = |list: &[crate::report::Spanned<String>]| -> Vec<String> {
+        list.iter().map(|name| name.value.clone()).collect()
+    };
+    plan.app
+        .tasks
+        .iter()
+        .enumerate()
+        .map(|(index, task)| {
+            let place = layout.and_then(|layout| layout.tasks.get(index));
+            object!({
+                "index": index,
+                "name": task.name.value,
+                "priority": task.priority.value,
+                "calls": names(&task.calls),
+                "owns": names(&task.owns),
+                "drives": names(&task.drives),
+                "audits": names(&task.audits),
+                "posts": names(&task.posts),
+                "rights": plan.rights(index).iter_names().map(|name| name.0).collect::<Vec<_>>(),
+                "stack": task.stack,
+                "max-run-ns": task.max_run,
+                "pools": task.pools.iter().enumerate().map(|(pool, (name, len))| object!({
+                    "name": name.value,
+                    "bytes": len,
+                    "address": place.and_then(|place| place.pools.get(pool)).map(|e| hex(e.pa)),
+                })).collect::<Vec<_>>(),
+            })
+        })
+        .collect()
+}
+
+fn functions(plan: &Plan) -> Vec<Value> {
+    plan.fabric
+        .functions
+        .iter()
+        .zip(&plan.domains.devices)
+        .enumerate()
+        .map(|(number, (function, device))| {
+            let bars: Vec<Value> = function
+                .bars
+                .iter()
+                .map(|(index, placed)| {
+                    object!({
+                        "bar": index,
+                        "address": hex(placed.address),
+                        "bytes": placed.bar.len,
+                    })
+                })
+                .collect();
+            object!({
+                "number": number,
+                "name": function.name,
+                "kind": match function.kind {
+                    FunctionKind::HostBridge => "host-bridge",
+                    FunctionKind::Bridge(_) => "bridge",
+                    FunctionKind::Device(_) => "device",
+                },
+                "id": format!("{:04x}:{:04x}", function.id.0, function.id.1),
+                "address": function.address(),
+                "buses-below": function.buses_below.map(|(first, last)| [first, last]),
+                "bars": bars,
+                "streams": device.streams,
+                "domain": device.domain,
+                "group": plan.domains.groups.get(device.group),
+                "reset-unit": device.reset_unit,
+                "reason": device.reason,
+                "owner": plan.app.driver(&function.name)
+                    .and_then(|task| plan.app.tasks.get(task))
+                    .map(|task| task.name.value.clone()),
+            })
+        })
+        .collect()
+}
+
+fn domains(plan: &Plan) -> Vec<Value> {
+    plan.domains
+        .domains
+        .iter()
+        .map(|domain| {
+            object!({
+                "kind": domain.kind.name(),
+                "asid": domain.asid,
+                "iova": hex(domain.iova_base),
+                "page-bytes": domain.page_bytes,
+                "block-iova": hex(domain.block_base),
+                "block-bytes": domain.block_bytes,
+            })
+        })
+        .collect()
+}
+
+fn interrupts(plan: &Plan) -> Vec<Value> {
+    plan.interrupts
+        .iter()
+        .map(|route| {
+            object!({
+                "intid": route.intid,
+                "edge": route.edge,
+                "task": plan.app.tasks.get(route.task).map(|task| task.name.value.clone()),
+                "notification": route.name,
+                "bit": hex(u64::from(route.bit)),
+            })
+        })
+        .collect()
+}
+
+fn memory(layout: &Layout) -> Value {
+    object!({
+        "image": hex(layout.image_base),
+        "file-end": hex(layout.file_end),
+        "end": hex(layout.memory_end),
+    })
+}

@@ -1,0 +1,59 @@
+//! Step 6: `target/dist/<name>/`.
+
+mod header;
+mod image;
+mod json;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use crate::compile::Programs;
+use crate::failure::{Failure, Outcome};
+use crate::planning::Plan;
+use crate::tables::Tables;
+
+pub use json::json;
+pub use text::text;
+
+/// Files of a finished system.
+#[derive(Clone, Debug)]
+pub struct Dist {
+    pub folder: PathBuf,
+    pub image: PathBuf,
+}
+
+/// Name of a task's ELF file in a dist folder; the kernel's is `kernel.elf`.
+pub fn elf_name(task: &str) -> String {
+    format!("{task}.elf")
+}
+
+/// Writes everything.
+pub fn pack(
+    target: &Path,
+    plan: &Plan,
+    programs: &Programs,
+    tables: &Tables,
+    qemu: &[String],
+) -> Outcome<Dist> {
+    let folder = target.join("dist").join(&plan.app.name);
+    std::fs::create_dir_all(&folder)
+        .map_err(Failure::when(format!("cannot make {}", folder.display())))?;
+    let image = image::build(plan, tables)?;
+    let write = |name: &str, bytes: &[u8]| {
+        let file = folder.join(name);
+        std::fs::write(&file, bytes)
+            .map_err(Failure::when(format!("cannot write {}", file.display())))
+    };
+    write("image", &image)?;
+    write("kernel.elf", &programs.kernel.elf)?;
+    for (task, program) in plan.app.tasks.iter().zip(&programs.tasks) {
+        write(&elf_name(&task.name.value), &program.elf)?;
+    }
+    write("plan.json", json(plan, Some(&tables.layout)).as_bytes())?;
+    write("plan.txt", text(plan, Some(&tables.layout)).as_bytes())?;
+    write("qemu", format!("{}\n", qemu.join(" \\\n  ")).as_bytes())?;
+    Ok(Dist {
+        image: folder.join("image"),
+        folder,
+    })
+}

@@ -1,0 +1,83 @@
+//! Device memory that tasks see.
+
+use abi::layout::PAGE;
+
+use super::Extent;
+use super::mappings::MappingKind;
+use crate::planning::{FunctionKind, Plan};
+use crate::read::{PlatformDeviceKind, Quiesce, Task};
+
+/// Bytes of configuration space of one bus (PCI Express Base Specification, 7.2.2).
+const BUS_CONFIGURATION: u64 = 1 << 20;
+
+/// Registers of platform devices, configuration space, the SMMU's tables.
+pub fn platform(
+    plan: &Plan,
+    task: &Task,
+    smmu: Extent,
+    add: &mut impl FnMut(&str, Extent, MappingKind),
+) {
+    for own in &task.owns {
+        let Some(device) = plan.app.platform.device(&own.value) else {
+            continue;
+        };
+        let registers = Extent {
+            pa: device.base,
+            len: device.len.next_multiple_of(PAGE),
+        };
+        match device.kind {
+            PlatformDeviceKind::Registers => add(&device.name, registers, MappingKind::Registers),
+            PlatformDeviceKind::SmmuV3 => {
+                add(&device.name, registers, MappingKind::Registers);
+                if smmu.len > 0 {
+                    add("smmu-tables", smmu, MappingKind::SmmuTables);
+                }
+            }
+            PlatformDeviceKind::PciHost => {
+                let buses = u64::from(plan.fabric.bus_last) + 1;
+                let len = (buses * BUS_CONFIGURATION).min(registers.len);
+                add(
+                    &device.name,
+                    Extent { len, ..registers },
+                    MappingKind::PciConfiguration,
+                );
+            }
+        }
+    }
+}
+
+/// BARs of the devices that a task drives; for the PCI task those that its recipes poll.
+pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingKind)) {
+    let host = plan
+        .app
+        .platform
+        .device_of_kind(PlatformDeviceKind::PciHost);
+    let is_pci = host.is_some_and(|host| plan.app.owner(&host.name) == Some(task));
+    for (number, function) in plan.fabric.functions.iter().enumerate() {
+        let FunctionKind::Device(device) = function.kind else {
+            continue;
+        };
+        let extent = |bar: usize| {
+            function.bars.get(&bar).map(|placed| Extent {
+                pa: placed.address,
+                len: placed.bar.len.next_multiple_of(PAGE),
+            })
+        };
+        if plan.app.driver(&function.name) == Some(task) {
+            for &bar in function.bars.keys() {
+                if let Some(extent) = extent(bar) {
+                    let name = format!("{}-bar{bar}", function.name);
+                    add(&name, extent, MappingKind::Bar(number, bar));
+                }
+            }
+        }
+        let recipe = plan.app.devices.get(device).map(|device| device.quiesce);
+        if is_pci
+            && let Some(Quiesce::Poll { bar, .. }) = recipe
+            && let Some(extent) = usize::try_from(bar).ok().and_then(extent)
+        {
+            let name = format!("{}-quiesce", function.name);
+            add(&name, extent, MappingKind::QuiesceBar(number));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Interrupt routes: INTIDs to notification bits.
+
+use std::collections::BTreeMap;
+
+use super::fabric::{Fabric, FunctionKind};
+use crate::read::App;
+use crate::report::{Mistake, Report};
+
+/// First notification bit that an interrupt can have.
+const FIRST_BIT: u32 = abi::notification::INTERRUPTS.trailing_zeros();
+/// One above the last.
+const END_BIT: u32 = 32 - abi::notification::INTERRUPTS.leading_zeros();
+
+/// One interrupt of one task.
+#[derive(Clone, Debug)]
+pub struct InterruptRoute {
+    pub intid: u32,
+    pub edge: bool,
+    /// Index of the task.
+    pub task: usize,
+    /// As a mask.
+    pub bit: u32,
+    /// Its notification's name.
+    pub name: String,
+    /// The device and, of a platform device with several, the interrupt.
+    pub device: String,
+    pub interrupt: String,
+}
+
+/// Gives every interrupt of a task a bit.
+pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> {
+    let mut routes = Vec::new();
+    for (index, task) in app.tasks.iter().enumerate() {
+        let mut next = FIRST_BIT;
+        let mut add = |intid, edge, device: &str, interrupt: &str| {
+            let name = if interrupt.is_empty() || interrupt == device {
+                format!("{device}-irq")
+            } else {
+                format!("{device}-{interrupt}-irq")
+            };
+            if next < END_BIT {
+                routes.push(InterruptRoute {
+                    intid,
+                    edge,
+                    task: index,
+                    bit: 1 << next,
+                    name,
+                    device: device.to_owned(),
+                    interrupt: interrupt.to_owned(),
+                });
+            } else {
+                report
+                    .error(
+                        Mistake::TooMany,
+                        format!("`{}` has too many interrupts", task.name.value),
+                    )
+                    .at(&task.name.span, format!("at most {}", END_BIT - FIRST_BIT));
+            }
+            next += 1;
+        };
+        for own in &task.owns {
+            for device in app.platform.device(&own.value) {
+                for interrupt in &device.interrupts {
+                    add(
+                        interrupt.intid,
+                        interrupt.edge,
+                        &device.name,
+                        &interrupt.name,
+                    );
+                }
+            }
+        }
+        for drive in &task.drives {
+            let device = app.devices.iter().position(|d| d.name.value == drive.value);
+            let intid = device.and_then(|device| line(app, fabric, device));
+            if let Some(intid) = intid {
+                add(intid, false, &drive.value, "");
+            }
+        }
+    }
+    shared(report, app, fabric, &routes);
+    routes
+}
+
+/// INTID of a device's pin, swizzled through the bridges above it.
+fn line(app: &App, fabric: &Fabric, device: usize) -> Option<u32> {
+    let pin = app.devices.get(device)?.pin.checked_sub(1)?;
+    let mut pin = u32::from(pin);
+    let mut function = fabric.functions.get(fabric.device(device)?)?;
+    while let Some(parent) = function.parent {
+        pin = (pin + u32::from(function.slot.0)) % 4;
+        function = fabric.functions.get(parent)?;
+    }
+    Some(app.platform.pci.intx + (u32::from(function.slot.0) + pin) % 4)
+}
+
+/// A line of two tasks would let either hold off the other.
+fn shared(report: &Report, app: &App, fabric: &Fabric, routes: &[InterruptRoute]) {
+    let mut lines: BTreeMap<u32, &InterruptRoute> = BTreeMap::new();
+    for route in routes {
+        let Some(other) = lines.insert(route.intid, route) else {
+            continue;
+        };
+        if other.task == route.task {
+            // One bit for both would do, but the driver could not tell which device it masks.
+            continue;
+        }
+        let find = |route: &InterruptRoute| {
+            let device = app
+                .devices
+                .iter()
+                .position(|d| d.name.value == route.device)?;
+            let slot = fabric.root_slot(fabric.device(device)?)?;
+            Some((app.devices.get(device)?, slot))
+        };
+        let (Some((device, slot)), Some((first, first_slot))) = (find(route), find(other)) else {
+            continue;
+        };
+        let draft = report
+            .error(
+                Mistake::SharedInterrupt,
+                format!(
+                    "`{}` and `{}` share INTID {}, but have two owners",
+                    first.name.value, device.name.value, route.intid
+                ),
+            )
+            .at(
+                &device.name.span,
+                format!("below slot {slot} of the root bus"),
+            )
+            .with(
+                &first.name.span,
+                format!("below slot {first_slot} of the root bus"),
+            );
+        match free_slot(app, fabric, routes, slot) {
+            Some(free) => drop(draft.remedy(format!(
+                "move `{}` from slot {slot} to slot {free}, whose line is free",
+                device.name.value
+            ))),
+            None => drop(draft.remedy(
+                "all four lines are in use: let one task drive both devices, or declare \
+                 `interrupt = \"none\"` for one that is polled",
+            )),
+        }
+    }
+}
+
+/// A free slot of the root bus whose line nobody uses, if the device moves there from `slot`.
+fn free_slot(app: &App, fabric: &Fabric, routes: &[InterruptRoute], slot: u8) -> Option<u8> {
+    let [first, last] = app.platform.pci.root_slots;
+    let line_of = |slot: u8| app.platform.pci.intx + u32::from(slot) % 4;
+    let taken = |slot: u8| {
+        fabric.functions.iter().any(|function| {
+            function.parent.is_none()
+                && function.kind != FunctionKind::HostBridge
+                && function.slot.0 == slot
+        })
+    };
+    let pin = routes
+        .iter()
+        .find(|route| fabric_slot(app, fabric, route) == Some(slot))
+        .map_or(0, |route| (route.intid + 4 - line_of(slot) % 4) % 4);
+    let line = |candidate: u8| app.platform.pci.intx + (u32::from(candidate) + pin) % 4;
+    (first..=last)
+        .filter(|&candidate| !taken(candidate))
+        .find(|&candidate| routes.iter().all(|route| route.intid != line(candidate)))
+}
+
+fn fabric_slot(app: &App, fabric: &Fabric, route: &InterruptRoute) -> Option<u8> {
+    let device = app
+        .devices
+        .iter()
+        .position(|d| d.name.value == route.device)?;
+    fabric.root_slot(fabric.device(device)?)
+}

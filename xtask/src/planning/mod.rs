@@ -1,0 +1,101 @@
+//! Step 2: the plan. Everything is decided here that does not depend on the programs: the fabric,
+//! interrupts, notification bits, rights, domains.
+
+mod domains;
+mod fabric;
+mod interrupts;
+mod notifications;
+
+pub use domains::{DevicePlan, DomainPlan, Domains};
+pub use fabric::{Fabric, Function, FunctionKind, PlacedBar, WINDOW_CLOSED};
+pub use interrupts::InterruptRoute;
+pub use notifications::{NotificationBit, Notifications};
+
+use abi::Rights;
+
+use crate::read::{App, TaskRight};
+use crate::report::{Report, Reported};
+
+/// The planned system, before programs and addresses.
+pub struct Plan {
+    pub app: App,
+    pub fabric: Fabric,
+    pub interrupts: Vec<InterruptRoute>,
+    pub notifications: Notifications,
+    pub domains: Domains,
+}
+
+impl Plan {
+    /// Plans the system; contradictions are reported.
+    pub fn new(report: &Report, app: App) -> Result<Self, Reported> {
+        let fabric = fabric::plan(report, &app)?;
+        let interrupts = interrupts::plan(report, &app, &fabric);
+        let notifications = notifications::plan(&app);
+        let domains = domains::plan(report, &app, &fabric);
+        report.check()?;
+        Ok(Self {
+            app,
+            fabric,
+            interrupts,
+            notifications,
+            domains: domains.ok_or(Reported)?,
+        })
+    }
+
+    /// Privileged calls of a task.
+    pub fn rights(&self, task: usize) -> Rights {
+        let Some(task) = self.app.tasks.get(task) else {
+            return Rights::empty();
+        };
+        let declared = task.rights.iter().map(|right| match right.value {
+            TaskRight::Supervise => Rights::SUPERVISE,
+            TaskRight::Console => Rights::CONSOLE,
+            TaskRight::Exit => Rights::EXIT,
+            TaskRight::Test => Rights::TEST,
+        });
+        let authority = task.authority.iter().map(|_| Rights::DMA_AUTHORITY);
+        declared.chain(authority).collect()
+    }
+
+    /// Bit i: this task may send to task i.
+    pub fn send_to(&self, task: usize) -> u64 {
+        self.set_of(task, |task| &task.calls)
+    }
+
+    /// Bit i: task i asked to be told when this one is up again.
+    pub fn dependants(&self, task: usize) -> u64 {
+        let Some(name) = self.app.tasks.get(task).map(|task| &task.name.value) else {
+            return 0;
+        };
+        self.app
+            .tasks
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| other.depends_on.iter().any(|peer| peer.value == *name))
+            .fold(0, |set, (index, _)| set | 1 << index)
+    }
+
+    fn set_of(
+        &self,
+        task: usize,
+        names: impl Fn(&crate::read::Task) -> &Vec<crate::report::Spanned<String>>,
+    ) -> u64 {
+        self.app
+            .tasks
+            .get(task)
+            .into_iter()
+            .flat_map(|task| names(task))
+            .filter_map(|name| self.app.task(&name.value))
+            .fold(0, |set, (index, _)| set | 1 << index)
+    }
+
+    /// Bit i: task i audits the device.
+    pub fn auditors(&self, device: &str) -> u64 {
+        self.app
+            .tasks
+            .iter()
+            .enumerate()
+            .filter(|(_, task)| task.audits.iter().any(|name| name.value == device))
+            .fold(0, |set, (index, _)| set | 1 << index)
+    }
+}

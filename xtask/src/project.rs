@@ -1,0 +1,87 @@
+//! The repository, and the steps from an `app.toml` to a system.
+
+use std::path::{Path, PathBuf};
+
+use crate::compile::{self, Programs, Workshop};
+use crate::failure::{Failure, Outcome};
+use crate::pack::{self, Dist};
+use crate::planning::Plan;
+use crate::read::{self, Paths};
+use crate::report::{Report, Reported};
+use crate::setup;
+use crate::tables::{self, Tables};
+
+/// Where everything is.
+pub struct Project {
+    pub paths: Paths,
+    /// Cargo's target directory.
+    pub target: PathBuf,
+}
+
+/// A system that was built.
+pub struct Built {
+    pub plan: Plan,
+    pub programs: Programs,
+    pub tables: Tables,
+    pub dist: Dist,
+}
+
+impl Project {
+    pub fn find() -> Outcome<Self> {
+        let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = xtask
+            .join("..")
+            .canonicalize()
+            .map_err(Failure::when("cannot find the repository"))?;
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        std::fs::create_dir_all(&target)
+            .and_then(|()| target.canonicalize())
+            .map(|target| Self {
+                paths: Paths { root },
+                target,
+            })
+            .map_err(Failure::when("cannot make the target directory"))
+    }
+
+    /// Steps 1 and 2.
+    pub fn plan(&self, app: Option<&Path>) -> Outcome<Plan> {
+        let report = Report::default();
+        shown(&report, self.plan_with(&report, app))
+    }
+
+    fn plan_with(&self, report: &Report, app: Option<&Path>) -> Result<Plan, Reported> {
+        let file = app.map_or_else(|| self.paths.root.join("app.toml"), Path::to_path_buf);
+        let app = read::load(report, &self.paths, &file)?;
+        Plan::new(report, app)
+    }
+
+    /// All steps.
+    pub fn build(&self, app: Option<&Path>) -> Outcome<Built> {
+        let plan = self.plan(app)?;
+        setup::target()?;
+        let workshop = Workshop {
+            root: self.paths.root.clone(),
+            target: self.target.clone(),
+        };
+        let programs = compile::compile(&workshop, &plan.app)?;
+        let report = Report::default();
+        let tables = shown(&report, tables::build(&report, &plan, &programs))?;
+        let dist = pack::pack(&self.target, &plan, &programs, &tables, &[])?;
+        Ok(Built {
+            plan,
+            programs,
+            tables,
+            dist,
+        })
+    }
+}
+
+/// Shows the report of a step that failed.
+fn shown<T>(report: &Report, result: Result<T, Reported>) -> Outcome<T> {
+    if result.is_err() {
+        report.show();
+    }
+    Ok(result?)
+}

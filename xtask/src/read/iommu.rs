@@ -1,0 +1,77 @@
+//! `[iommu]`: policy for all groups.
+
+use super::fields::Fields;
+use super::pci::{DOMAINS, Domain};
+use crate::report::Spanned;
+
+/// Policy where devices demand nothing.
+#[derive(Clone, Debug)]
+pub struct IommuPolicy {
+    pub default_domain: Domain,
+    pub mode: SolverMode,
+    pub on_mismatch: MismatchPolicy,
+    /// Groups whose members' owners need not trust each other: members and the reason.
+    pub waivers: Vec<Waiver>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SolverMode {
+    Strict,
+    Linux,
+}
+
+/// What a difference between plan and machine does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MismatchPolicy {
+    /// Refuses the whole boot.
+    Refuse,
+    /// Blocks the group.
+    Block,
+}
+
+/// Two devices whose owners need not trust each other although they share a group.
+#[derive(Clone, Debug)]
+pub struct Waiver {
+    pub devices: Vec<Spanned<String>>,
+    pub reason: Spanned<String>,
+}
+
+impl Default for IommuPolicy {
+    fn default() -> Self {
+        Self {
+            default_domain: Domain::Dma,
+            mode: SolverMode::Strict,
+            on_mismatch: MismatchPolicy::Refuse,
+            waivers: Vec::new(),
+        }
+    }
+}
+
+/// Reads the table.
+pub fn read(fields: Fields<'_>) -> IommuPolicy {
+    let mut policy = IommuPolicy::default();
+    if let Some(domain) = fields.choice("default-domain", &DOMAINS) {
+        policy.default_domain = domain.value;
+    }
+    let modes = [("strict", SolverMode::Strict), ("linux", SolverMode::Linux)];
+    if let Some(mode) = fields.choice("mode", &modes) {
+        policy.mode = mode.value;
+    }
+    let reactions = [
+        ("refuse", MismatchPolicy::Refuse),
+        ("block", MismatchPolicy::Block),
+    ];
+    if let Some(reaction) = fields.choice("on-mismatch", &reactions) {
+        policy.on_mismatch = reaction.value;
+    }
+    for (_, waiver) in fields.tables("waivers") {
+        let devices = waiver.strings("devices");
+        let reason = waiver.required("reason", Fields::string);
+        waiver.finish();
+        if let Some(reason) = reason {
+            policy.waivers.push(Waiver { devices, reason });
+        }
+    }
+    fields.finish();
+    policy
+}

@@ -1,0 +1,181 @@
+//! The table of known PCI functions (`sys/platform/devices.toml`), and quiesce recipes.
+
+use std::collections::BTreeMap;
+
+use super::fields::Fields;
+use super::{Paths, Source, units};
+use crate::report::{Mistake, Report, Reported, Span};
+
+/// A function by vendor and device id.
+#[derive(Clone, Debug)]
+pub struct KnownDevice {
+    pub name: String,
+    pub bridge: bool,
+    /// Has an access control services capability.
+    pub acs: bool,
+    pub bars: BTreeMap<usize, Bar>,
+    pub quiesce: Option<Quiesce>,
+    /// QEMU's model and the properties it always needs.
+    pub qemu: Option<String>,
+}
+
+/// A memory base address register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bar {
+    /// Bytes, a power of two.
+    pub len: u64,
+    /// 64 bits wide; takes the next index too.
+    pub wide: bool,
+    pub prefetch: bool,
+}
+
+/// How a device is made quiet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quiesce {
+    None,
+    FunctionReset,
+    BusReset,
+    /// Bus mastering off, perhaps a write, then poll until `value & mask == expect`.
+    Poll {
+        bar: u32,
+        offset: u32,
+        mask: u32,
+        expect: u32,
+        write: Option<u32>,
+        /// Nanoseconds.
+        deadline: u64,
+    },
+    /// Bus mastering off, then this many nanoseconds.
+    Wait(u64),
+}
+
+/// Known functions by id.
+pub type KnownDevices = BTreeMap<(u16, u16), KnownDevice>;
+
+/// Reads the table.
+pub fn load(report: &Report, paths: &Paths) -> Result<KnownDevices, Reported> {
+    let source = Source::read(report, &paths.platforms().join("devices.toml"))?;
+    let mut known = KnownDevices::new();
+    for (key, item) in source.document.as_table() {
+        let span = Span {
+            file: source.file,
+            range: item.span().unwrap_or(0..0),
+        };
+        let (Some(id), Some(table)) = (units::device_id(key), item.as_table_like()) else {
+            report
+                .error(Mistake::BadValue, format!("`{key}` is not a device id"))
+                .at(&span, "expected a table called vendor:device");
+            continue;
+        };
+        if let Some(device) = read(Fields::new(report, key, table, span)) {
+            known.insert(id, device);
+        }
+    }
+    report.check()?;
+    Ok(known)
+}
+
+fn read(fields: Fields<'_>) -> Option<KnownDevice> {
+    let name = fields.required("name", Fields::string);
+    let bridge = fields.boolean("bridge").is_some_and(|value| value.value);
+    let acs = fields.boolean("acs").is_some_and(|value| value.value);
+    let bars = read_bars(&fields);
+    let quiesce = read_quiesce(&fields);
+    let qemu = fields.string("qemu").map(|qemu| qemu.value);
+    fields.finish();
+    Some(KnownDevice {
+        name: name?.value,
+        bridge,
+        acs,
+        bars,
+        quiesce,
+        qemu,
+    })
+}
+
+/// The `bars` table: `bars.0 = { size = "4 KiB" }`.
+pub fn read_bars(fields: &Fields<'_>) -> BTreeMap<usize, Bar> {
+    let mut bars = BTreeMap::new();
+    for (name, bar) in fields.tables("bars") {
+        let size = bar.required("size", Fields::size);
+        let wide = bar.boolean("wide").is_some_and(|value| value.value);
+        let prefetch = bar.boolean("prefetch").is_some_and(|value| value.value);
+        bar.finish();
+        let Some(size) = size else { continue };
+        let index = name.value.parse().ok().filter(|&index: &usize| index < 6);
+        match index {
+            Some(index) if size.value.is_power_of_two() && size.value >= 16 => {
+                let len = size.value;
+                bars.insert(
+                    index,
+                    Bar {
+                        len,
+                        wide,
+                        prefetch,
+                    },
+                );
+            }
+            Some(_) => {
+                fields
+                    .report()
+                    .error(Mistake::BadValue, "the size of a BAR is a power of two")
+                    .at(&size.span, "not a power of two of at least 16 bytes");
+            }
+            None => {
+                fields
+                    .report()
+                    .error(Mistake::BadValue, format!("there is no BAR {}", name.value))
+                    .at(&name.span, "expected 0 to 5");
+            }
+        }
+    }
+    bars
+}
+
+/// The `quiesce` key: `"flr"`, `"bus"`, `"none"`, `{ wait = … }` or `{ poll = …, deadline = … }`.
+pub fn read_quiesce(fields: &Fields<'_>) -> Option<Quiesce> {
+    if fields.is_string("quiesce") {
+        return fields
+            .choice(
+                "quiesce",
+                &[
+                    ("flr", Quiesce::FunctionReset),
+                    ("bus", Quiesce::BusReset),
+                    ("none", Quiesce::None),
+                ],
+            )
+            .map(|choice| choice.value);
+    }
+    let recipe = fields.table("quiesce")?;
+    let wait = recipe.duration("wait");
+    let poll = recipe.table("poll");
+    let deadline = recipe.duration("deadline");
+    let result = match (wait, poll) {
+        (Some(wait), None) => Some(Quiesce::Wait(wait.value)),
+        (None, Some(poll)) => {
+            let bar = poll.required("bar", Fields::word);
+            let offset = poll.required("offset", Fields::word);
+            let mask = poll.required("mask", Fields::word);
+            let expect = poll.required("expect", Fields::word);
+            let write = poll.word("write").map(|write| write.value);
+            poll.finish();
+            Some(Quiesce::Poll {
+                bar: bar?.value,
+                offset: offset?.value,
+                mask: mask?.value,
+                expect: expect?.value,
+                write,
+                deadline: deadline.map_or(1_000_000_000, |deadline| deadline.value),
+            })
+        }
+        _ => {
+            fields
+                .report()
+                .error(Mistake::BadValue, "a recipe is either `wait` or `poll`")
+                .at(recipe.span(), "expected exactly one of them");
+            None
+        }
+    };
+    recipe.finish();
+    result
+}

@@ -1,0 +1,76 @@
+//! Step 1: `app.toml`, its platform and the known devices, as checked values with their places.
+
+mod app;
+mod check;
+mod fields;
+mod iommu;
+mod known;
+mod pci;
+mod platform;
+mod task;
+pub mod units;
+
+use std::path::{Path, PathBuf};
+
+pub use app::{App, Drive, load};
+pub use fields::nearest;
+pub use iommu::{IommuPolicy, MismatchPolicy, SolverMode};
+pub use known::{Bar, KnownDevice, Quiesce};
+pub use pci::{Bridge, Device, Domain, Invalidation};
+pub use platform::{Interrupt, Platform, PlatformDevice, PlatformDeviceKind};
+pub use task::{Parameter, Restart, Task, TaskRight};
+
+use crate::report::{Mistake, Report, Reported, Span};
+
+/// Text of a file as one of the report's files.
+struct Source {
+    file: usize,
+    document: toml_edit::Document<String>,
+}
+
+impl Source {
+    fn read(report: &Report, path: &Path) -> Result<Self, Reported> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                report.error(
+                    Mistake::Unreadable,
+                    format!("cannot read {}: {error}", path.display()),
+                );
+                return Err(Reported);
+            }
+        };
+        let file = report.add_file(path, &text);
+        match toml_edit::Document::parse(text) {
+            Ok(document) => Ok(Self { file, document }),
+            Err(error) => {
+                let range = error.span().unwrap_or(0..0);
+                report
+                    .error(Mistake::Syntax, "this is not TOML")
+                    .at(&Span { file, range }, error.message());
+                Err(Reported)
+            }
+        }
+    }
+
+    fn fields<'a>(&'a self, report: &'a Report) -> fields::Fields<'a> {
+        let span = Span {
+            file: self.file,
+            range: 0..0,
+        };
+        fields::Fields::new(report, "", self.document.as_table(), span)
+    }
+}
+
+/// Where the parts of the project are.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The repository's root.
+    pub root: PathBuf,
+}
+
+impl Paths {
+    pub fn platforms(&self) -> PathBuf {
+        self.root.join("sys/platform")
+    }
+}

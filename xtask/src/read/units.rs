@@ -1,0 +1,105 @@
+//! Sizes and times as a person writes them.
+
+/// Bytes: a number and `B`, `KiB`, `MiB` or `GiB`.
+pub fn size(text: &str) -> Option<u64> {
+    let (number, unit) = split(text)?;
+    let scale = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(scale)
+}
+
+/// Nanoseconds: a number and `ns`, `us`, `ms`, `s` or `minute`.
+pub fn duration(text: &str) -> Option<u64> {
+    let (number, unit) = split(text)?;
+    number.checked_mul(time_unit(unit)?)
+}
+
+/// `5 per minute`: how many, and nanoseconds.
+pub fn rate(text: &str) -> Option<(u32, u64)> {
+    let (number, rest) = split(text)?;
+    let unit = rest.strip_prefix("per")?.trim();
+    Some((u32::try_from(number).ok()?, time_unit(unit)?))
+}
+
+/// `1af4:1042`: vendor and device.
+pub fn device_id(text: &str) -> Option<(u16, u16)> {
+    let (vendor, device) = text.split_once(':')?;
+    if vendor.len() != 4 || device.len() != 4 {
+        return None;
+    }
+    Some((
+        u16::from_str_radix(vendor, 16).ok()?,
+        u16::from_str_radix(device, 16).ok()?,
+    ))
+}
+
+/// `3` or `3.1`: device and function number on a bus.
+pub fn slot(text: &str) -> Option<(u8, u8)> {
+    let (device, function) = text.split_once('.').unwrap_or((text, "0"));
+    let device: u8 = device.parse().ok().filter(|&device| device < 32)?;
+    let function: u8 = function.parse().ok().filter(|&function| function < 8)?;
+    Some((device, function))
+}
+
+fn time_unit(unit: &str) -> Option<u64> {
+    Some(match unit {
+        "ns" => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" | "second" => 1_000_000_000,
+        "minute" => 60_000_000_000,
+        "hour" => 3_600_000_000_000,
+        _ => return None,
+    })
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let number = text.get(..end)?.parse().ok()?;
+    Some((number, text.get(end..)?.trim()))
+}
+
+/// Bytes for a person.
+pub fn show_size(bytes: u64) -> String {
+    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes >= 1 << shift && bytes.trailing_zeros() >= shift {
+            return format!("{} {unit}", bytes >> shift);
+        }
+    }
+    format!("{bytes} B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("64 KiB"), Some(65536));
+        assert_eq!(size("1GiB"), Some(1 << 30));
+        assert_eq!(size("64"), None);
+        assert_eq!(size("99999999999 GiB"), None);
+        assert_eq!(show_size(65536), "64 KiB");
+        assert_eq!(show_size(1000), "1000 B");
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("20 ms"), Some(20_000_000));
+        assert_eq!(rate("5 per minute"), Some((5, 60_000_000_000)));
+        assert_eq!(rate("5"), None);
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(device_id("1af4:1042"), Some((0x1af4, 0x1042)));
+        assert_eq!(device_id("1af4"), None);
+        assert_eq!(slot("3.1"), Some((3, 1)));
+        assert_eq!(slot("32"), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! Diagnostics: collected while a file is read, shown all at once.
+
+use std::cell::RefCell;
+use std::io::IsTerminal;
+use std::ops::Range;
+use std::path::Path;
+
+use codespan_reporting::diagnostic::{Diagnostic, Label, LabelStyle};
+use codespan_reporting::files::SimpleFiles;
+use codespan_reporting::term;
+
+/// A place in one of the files of a [`Report`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub file: usize,
+    pub range: Range<usize>,
+}
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub struct Spanned<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    pub fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// Stable number of each kind of mistake; `docs/reference` explains them. A number is never used
+/// for anything else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u16)]
+pub enum Mistake {
+    Unreadable = 1,
+    Syntax = 2,
+    UnknownKey = 3,
+    WrongType = 4,
+    MissingKey = 5,
+    BadValue = 6,
+    BadName = 7,
+    UnknownTask = 10,
+    UnknownDevice = 11,
+    UnknownPlatformDevice = 12,
+    UnknownBridge = 13,
+    UnknownNotification = 14,
+    UnknownDeviceModel = 15,
+    NotUphill = 20,
+    Supervisor = 21,
+    TooMany = 22,
+    TwoOwners = 23,
+    NoOwner = 24,
+    TwoAuthorities = 25,
+    NoAuthority = 26,
+    NoCrate = 27,
+    SlotTaken = 30,
+    SharedInterrupt = 31,
+    NoRoom = 32,
+    BadSlot = 33,
+    Loop = 34,
+    Domain = 40,
+    Group = 41,
+    ResetUnit = 42,
+    NoQuiesce = 43,
+    Window = 44,
+    Bypass = 45,
+    Overlap = 50,
+    MemoryFull = 51,
+    Parameter = 52,
+    Program = 53,
+}
+
+impl Mistake {
+    fn code(self) -> String {
+        format!("P{:04}", self as u16)
+    }
+}
+
+/// Marks that errors were reported; whoever has one stops, the report tells why.
+#[derive(Clone, Copy, Debug)]
+pub struct Reported;
+
+/// All files read and everything found wrong with them.
+#[derive(Default)]
+pub struct Report {
+    files: RefCell<SimpleFiles<String, String>>,
+    found: RefCell<Vec<Diagnostic<usize>>>,
+}
+
+/// One mistake on its way into the report.
+pub struct Draft<'a> {
+    report: &'a Report,
+    diagnostic: Diagnostic<usize>,
+}
+
+impl Report {
+    pub fn add_file(&self, path: &Path, text: &str) -> usize {
+        self.files
+            .borrow_mut()
+            .add(path.display().to_string(), text.to_owned())
+    }
+
+    /// Starts an error; it is recorded when the draft is dropped.
+    pub fn error(&self, mistake: Mistake, message: impl Into<String>) -> Draft<'_> {
+        Draft {
+            report: self,
+            diagnostic: Diagnostic::error()
+                .with_code(mistake.code())
+                .with_message(message.into()),
+        }
+    }
+
+    pub fn failed(&self) -> bool {
+        !self.found.borrow().is_empty()
+    }
+
+    /// `Err` if anything was reported up to now.
+    pub fn check(&self) -> Result<(), Reported> {
+        if self.failed() { Err(Reported) } else { Ok(()) }
+    }
+
+    /// The diagnostics as plain text, in the order of the files and places.
+    pub fn text(&self) -> String {
+        let files = self.files.borrow();
+        let config = term::Config::default();
+        self.sorted()
+            .iter()
+            .filter_map(|found| term::emit_into_string(&config, &*files, found).ok())
+            .collect()
+    }
+
+    /// Shows the diagnostics on standard error, in colour on a terminal.
+    pub fn show(&self) {
+        if !std::io::stderr().is_terminal() {
+            eprint!("{}", self.text());
+            return;
+        }
+        let files = self.files.borrow();
+        let config = term::Config::default();
+        let styles = term::Styles::default();
+        let mut stream =
+            term::termcolor::StandardStream::stderr(term::termcolor::ColorChoice::Auto);
+        for found in self.sorted() {
+            let mut writer = term::StylesWriter::new(&mut stream, &styles);
+            // A terminal that went away is no reason to fail differently.
+            let _ = term::emit_to_write_style(&mut writer, &config, &*files, &found);
+        }
+    }
+
+    fn sorted(&self) -> Vec<Diagnostic<usize>> {
+        let mut found = self.found.borrow().clone();
+        found.sort_by_key(|diagnostic| {
+            diagnostic
+                .labels
+                .iter()
+                .find(|label| label.style == LabelStyle::Primary)
+                .map(|label| (label.file_id, label.range.start))
+        });
+        found
+    }
+}
+
+impl Draft<'_> {
+    /// The place that has to change.
+    pub fn at(mut self, span: &Span, message: impl Into<String>) -> Self {
+        self.diagnostic
+            .labels
+            .push(Label::primary(span.file, span.range.clone()).with_message(message.into()));
+        self
+    }
+
+    /// The other party.
+    pub fn with(mut self, span: &Span, message: impl Into<String>) -> Self {
+        self.diagnostic
+            .labels
+            .push(Label::secondary(span.file, span.range.clone()).with_message(message.into()));
+        self
+    }
+
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.diagnostic.notes.push(note.into());
+        self
+    }
+
+    /// What to do about it.
+    pub fn remedy(self, remedy: impl AsRef<str>) -> Self {
+        self.note(format!("remedy: {}", remedy.as_ref()))
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        let empty = Diagnostic::error();
+        let diagnostic = std::mem::replace(&mut self.diagnostic, empty);
+        self.report.found.borrow_mut().push(diagnostic);
+    }
+}

@@ -1,0 +1,66 @@
+//! Step 5: tables. The plans that kernel and tasks read, page tables, and the SMMU's tables.
+
+mod blobs;
+mod kernel_plan;
+mod pages;
+mod server_plan;
+mod task_plan;
+
+use abi::layout::PAGE;
+
+pub use pages::{Roots, console};
+
+use crate::compile::Programs;
+use crate::place::{self, Layout, Sizes};
+use crate::planning::Plan;
+use crate::report::{Mistake, Report, Reported};
+
+/// Everything that the image holds beside programs.
+pub struct Tables {
+    pub layout: Layout,
+    pub roots: Roots,
+    /// The kernel's plan, then each task's.
+    pub plans: Vec<Vec<u8>>,
+    /// Page tables, from `layout.page_tables.pa` up.
+    pub pages: Vec<u64>,
+    /// The SMMU's table memory.
+    pub smmu: Vec<u8>,
+}
+
+/// Rounds until sizes and addresses agree; they change little after the second.
+const ROUNDS: usize = 8;
+
+/// Places everything and builds the tables, again and again until nothing moves: tables have sizes that
+/// depend on addresses, and take room themselves.
+pub fn build(report: &Report, plan: &Plan, programs: &Programs) -> Result<Tables, Reported> {
+    let mut sizes = Sizes::default();
+    for _ in 0..ROUNDS {
+        let layout = place::place(report, plan, programs, &sizes)?;
+        let (roots, pages) = pages::build(report, plan, &layout)?;
+        let plans = blobs::all(plan, &layout, &roots);
+        let smmu = Vec::new();
+        let found = Sizes {
+            plans: plans
+                .iter()
+                .map(|plan| (plan.len() as u64).next_multiple_of(PAGE))
+                .collect(),
+            page_tables: (pages.len() as u64 * 8).next_multiple_of(PAGE),
+            smmu: smmu.len() as u64,
+        };
+        if found == sizes {
+            return Ok(Tables {
+                layout,
+                roots,
+                plans,
+                pages,
+                smmu,
+            });
+        }
+        sizes = found;
+    }
+    report.error(
+        Mistake::Program,
+        "sizes and addresses of the tables do not settle",
+    );
+    Err(Reported)
+}

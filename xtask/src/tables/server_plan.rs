@@ -1,0 +1,153 @@
+//! What the PCI task and the IOMMU server read beyond what every task does.
+
+use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe};
+use plan::{Builder, NONE, Name};
+
+use crate::place::{Layout, MappingKind};
+use crate::planning::{Function, FunctionKind, Plan};
+use crate::read::{MismatchPolicy, Quiesce};
+
+/// ACS control bits that isolate what is below a port: source validation, request and completion
+/// redirect, upstream forwarding (PCI Express Base Specification, 7.7.11.3).
+pub const ACS_ISOLATING: u16 = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4;
+
+/// Adds the PCI task's tables.
+pub fn pci(plan: &Plan, layout: &Layout, task: usize, builder: &mut Builder) {
+    let mappings = layout.tasks.get(task).map(|task| task.mappings.as_slice());
+    let mappings = mappings.unwrap_or_default();
+    let va = |kind| {
+        mappings
+            .iter()
+            .find(|mapping| mapping.kind == kind)
+            .map_or(0, |mapping| mapping.va)
+    };
+    let host = HostBridgeEntry {
+        ecam_va: va(MappingKind::PciConfiguration),
+        bus_first: 0,
+        bus_last: u32::from(plan.fabric.bus_last),
+        refuse_on_mismatch: u32::from(plan.app.iommu.on_mismatch == MismatchPolicy::Refuse),
+        reserved: 0,
+    };
+    let functions: Vec<FunctionEntry> = plan
+        .fabric
+        .functions
+        .iter()
+        .enumerate()
+        .map(|(number, function)| {
+            entry(plan, number, function, va(MappingKind::QuiesceBar(number)))
+        })
+        .collect();
+    builder.push(&[host]).push(&functions);
+}
+
+fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> FunctionEntry {
+    let device = plan.domains.devices.get(number);
+    let group = device.map_or(0, |device| device.group);
+    let group_name = plan.domains.groups.get(group).map_or("", String::as_str);
+    let mut entry = FunctionEntry {
+        name: Name::new(&function.name),
+        group: Name::new(group_name),
+        rid: function.rid(),
+        vendor_id: function.id.0,
+        device_id: function.id.1,
+        acs: 0,
+        flags: 0,
+        parent: function.parent.map_or(NONE, |parent| parent as u32),
+        owner: plan
+            .app
+            .driver(&function.name)
+            .map_or(NONE, |task| task as u32),
+        group_index: group as u32,
+        quiesce: Recipe::None as u32,
+        quiesce_bar: 0,
+        quiesce_offset: 0,
+        quiesce_mask: 0,
+        quiesce_expect: 0,
+        quiesce_write: 0,
+        quiesce_wait: 0,
+        quiesce_va,
+        buses: [0; 4],
+        reserved: 0,
+        memory_window: function.memory_window,
+        prefetch_window: function.prefetch_window,
+        bar_address: [0; 6],
+        bar_len: [0; 6],
+        bar_kind: [0; 6],
+    };
+    let mut flags = FunctionFlags::empty();
+    flags.set(FunctionFlags::MULTIFUNCTION, function.multifunction);
+    match function.kind {
+        FunctionKind::HostBridge => flags |= FunctionFlags::HOST_BRIDGE,
+        FunctionKind::Bridge(bridge) => {
+            flags |= FunctionFlags::BRIDGE;
+            let bridge = plan.app.bridges.get(bridge);
+            if bridge.is_some_and(|bridge| bridge.known.acs) {
+                flags |= FunctionFlags::SET_ACS;
+            }
+            if bridge.is_some_and(|bridge| bridge.acs) {
+                entry.acs = ACS_ISOLATING;
+            }
+            let (secondary, subordinate) = function.buses_below.unwrap_or((0, 0));
+            entry.buses = [function.bus, secondary, subordinate, 0];
+        }
+        FunctionKind::Device(device) => {
+            if let Some(device) = plan.app.devices.get(device) {
+                recipe(&mut entry, device.quiesce);
+            }
+        }
+    }
+    entry.flags = flags.bits();
+    bars(&mut entry, function);
+    entry
+}
+
+fn recipe(entry: &mut FunctionEntry, quiesce: Quiesce) {
+    entry.quiesce = match quiesce {
+        Quiesce::None => Recipe::None,
+        Quiesce::FunctionReset => Recipe::FunctionReset,
+        Quiesce::BusReset => Recipe::BusReset,
+        Quiesce::Poll { write: None, .. } => Recipe::Poll,
+        Quiesce::Poll { write: Some(_), .. } => Recipe::WriteThenPoll,
+        Quiesce::Wait(_) => Recipe::Wait,
+    } as u32;
+    match quiesce {
+        Quiesce::Poll {
+            bar,
+            offset,
+            mask,
+            expect,
+            write,
+            deadline,
+        } => {
+            entry.quiesce_bar = bar;
+            entry.quiesce_offset = offset;
+            entry.quiesce_mask = mask;
+            entry.quiesce_expect = expect;
+            entry.quiesce_write = write.unwrap_or(0);
+            entry.quiesce_wait = deadline;
+        }
+        Quiesce::Wait(time) => entry.quiesce_wait = time,
+        Quiesce::None | Quiesce::FunctionReset | Quiesce::BusReset => {}
+    }
+}
+
+/// Low bits of a memory BAR (PCI Local Bus Specification 3.0, 6.2.5.1).
+const BAR_64_BIT: u32 = 1 << 2;
+const BAR_PREFETCHABLE: u32 = 1 << 3;
+
+fn bars(entry: &mut FunctionEntry, function: &Function) {
+    let places = entry.bar_address.iter_mut().zip(&mut entry.bar_len);
+    for (index, ((address, len), kind)) in places.zip(&mut entry.bar_kind).enumerate() {
+        if let Some(placed) = function.bars.get(&index) {
+            *address = placed.address;
+            *len = placed.bar.len;
+            let wide = if placed.bar.wide { BAR_64_BIT } else { 0 };
+            let prefetch = if placed.bar.prefetch {
+                BAR_PREFETCHABLE
+            } else {
+                0
+            };
+            *kind = wide | prefetch;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Who died, why, and when to start it again.
+
+use abi::fault::FaultKind;
+use abi::privileged::TaskState;
+use abi::{Code, TASKS_MAX, TaskId};
+use heapless::Vec;
+use supervisor::policy::{Decision, Policy, Rule};
+use supervisor::verdict::Verdict;
+use userlib::plan::task::RestartEntry;
+use userlib::privileged::{self, Status};
+use userlib::time::{self, Ticks};
+
+/// Longest part of a panic's text that is logged, bytes.
+const TEXT_MAX: usize = 200;
+
+/// What is known of one task.
+struct Watched {
+    policy: Policy,
+    /// The life whose death was logged last; ids advance at death.
+    logged: TaskId,
+    /// The life whose death was decided upon last.
+    decided: TaskId,
+}
+
+/// All tasks, by index; the supervisor's own entry is never looked at.
+pub struct Deaths {
+    tasks: &'static [RestartEntry],
+    watched: Vec<Watched, TASKS_MAX>,
+}
+
+const fn never() -> TaskId {
+    TaskId::KERNEL
+}
+
+impl Deaths {
+    /// Nobody has died yet.
+    pub fn new(tasks: &'static [RestartEntry]) -> Self {
+        let watched = tasks.iter().take(TASKS_MAX).map(|entry| Watched {
+            policy: Policy::new(Rule {
+                after: time::ticks(entry.after),
+                limit: entry.limit,
+                period: time::ticks(entry.period),
+            }),
+            logged: never(),
+            decided: never(),
+        });
+        Self {
+            tasks,
+            watched: watched.collect(),
+        }
+    }
+
+    /// Looks at every task, after a fault was posted. A task that is still held is only logged: the
+    /// kernel posts again when its last hold is lifted.
+    pub fn look(&mut self, verdict: &mut Verdict) {
+        let now = time::now().0;
+        for (index, (watched, entry)) in self.watched.iter_mut().zip(self.tasks).enumerate().skip(1)
+        {
+            let Some(status) = privileged::status(index) else {
+                continue;
+            };
+            let dead = status.state == TaskState::Dead as u64;
+            if !dead && status.state != TaskState::DeadHeld as u64 {
+                continue;
+            }
+            let name = entry.name.as_str();
+            if watched.logged != status.id {
+                watched.logged = status.id;
+                log_death(name, index, &status);
+            }
+            if dead && watched.decided != status.id {
+                watched.decided = status.id;
+                match watched.policy.died(now) {
+                    Decision::RestartAt(_) => {}
+                    Decision::GiveUp => give_up(name, index, verdict),
+                }
+            }
+        }
+    }
+
+    /// Starts what is due.
+    pub fn restart_due(&mut self, verdict: &mut Verdict) {
+        let now = time::now().0;
+        for (index, (watched, entry)) in self.watched.iter_mut().zip(self.tasks).enumerate() {
+            if !watched.policy.take_due(now) {
+                continue;
+            }
+            let name = entry.name.as_str();
+            match privileged::restart(index) {
+                Code::OK => defmt::info!("{=str}: started again", name),
+                _ => {
+                    defmt::error!("{=str}: the kernel refuses to start it", name);
+                    give_up(name, index, verdict);
+                }
+            }
+        }
+    }
+
+    /// Sets the timer to the next restart, or stops it.
+    pub fn set_timer(&self) {
+        let next = self
+            .watched
+            .iter()
+            .filter_map(|watched| watched.policy.due())
+            .min();
+        time::set_timer(next.map(Ticks));
+    }
+}
+
+fn give_up(name: &str, index: usize, verdict: &mut Verdict) {
+    privileged::stop(index, true);
+    if verdict.gone(index) {
+        defmt::error!("{=str} FAIL: will not come back", name);
+    } else {
+        defmt::warn!("{=str}: will not come back", name);
+    }
+}
+
+/// For a person; the numbers are [`FaultKind`]'s.
+fn kind_name(kind: u16) -> &'static str {
+    const NAMES: [(FaultKind, &str); 15] = [
+        (FaultKind::MemoryAccess, "memory access"),
+        (FaultKind::StackOverflow, "stack overflow"),
+        (FaultKind::InstructionFetch, "instruction fetch"),
+        (FaultKind::Alignment, "alignment"),
+        (FaultKind::IllegalInstruction, "illegal instruction"),
+        (FaultKind::BusError, "bus error"),
+        (FaultKind::UndefinedSyscall, "undefined system call"),
+        (FaultKind::SyscallUsage, "malformed system call"),
+        (FaultKind::BadSlice, "bad slice or lease"),
+        (FaultKind::NoRight, "no right"),
+        (FaultKind::ReplyTooLong, "reply too long"),
+        (FaultKind::Panic, "panic"),
+        (FaultKind::MaxRun, "ran too long"),
+        (FaultKind::Stopped, "stopped"),
+        (FaultKind::Injected, "injected"),
+    ];
+    let found = NAMES.iter().find(|(fault, _)| *fault as u16 == kind);
+    found.map_or("unknown fault", |(_, name)| name)
+}
+
+fn log_death(name: &str, index: usize, status: &Status) {
+    let [what, address, pc, _, detail] = status.fault;
+    if what as u16 == FaultKind::Panic as u16 {
+        let mut text = [0; TEXT_MAX];
+        let text = panic_text(index, address, detail, &mut text);
+        defmt::error!("{=str} died: {=str}", name, text);
+        return;
+    }
+    defmt::error!(
+        "{=str} died: {=str}, address {=u64:#x}, pc {=u64:#x}, syscall {=u16:#x}",
+        name,
+        kind_name(what as u16),
+        address,
+        pc,
+        (what >> 16) as u16,
+    );
+}
+
+/// The dead task's own words: up to the first byte that is not UTF-8.
+fn panic_text(index: usize, address: u64, len: u64, text: &mut [u8; TEXT_MAX]) -> &str {
+    let len = usize::try_from(len).unwrap_or(TEXT_MAX).min(TEXT_MAX);
+    let Some(text) = text.get_mut(..len) else {
+        return "";
+    };
+    if privileged::read_memory(index, address, text) != Code::OK {
+        return "panic without a readable message";
+    }
+    match core::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => text
+            .get(..error.valid_up_to())
+            .and_then(|valid| core::str::from_utf8(valid).ok())
+            .unwrap_or(""),
+    }
+}

@@ -1,0 +1,68 @@
+//! The supervisor: notes every death, starts tasks again by policy, and ends the run with the verdict.
+//!
+//! It never polls and calls nobody: it waits for faults, its timer, and reports. Plan: a `RestartEntry` for
+//! each task by index; the notification `drain` of the log task and its own `drained`.
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+#![forbid(unsafe_code)]
+
+mod deaths;
+mod end;
+
+use abi::notification;
+use deaths::Deaths;
+use supervisor::report::{self, Outcome};
+use supervisor::verdict::Verdict;
+use userlib::config;
+use userlib::ipc::{self, Message, Received};
+use userlib::plan::task::RestartEntry;
+
+userlib::task!(main);
+
+/// Replies and records a report.
+fn hear(verdict: &mut Verdict, tasks: &[RestartEntry], message: &Message) {
+    let report = match message.operation {
+        report::REPORT => report::decode(&message.payload, message.len),
+        _ => None,
+    };
+    let Some((outcome, detail)) = report else {
+        ipc::reply(message.sender, report::MALFORMED, &[0; 8], 0);
+        return;
+    };
+    let task = message.sender.index();
+    let name = tasks.get(task).map_or("", |task| task.name.as_str());
+    if verdict.report(task, outcome) {
+        match outcome {
+            Outcome::Pass => defmt::info!("{=str} pass: {=str}", name, detail.as_str()),
+            Outcome::Fail => defmt::error!("{=str} FAIL: {=str}", name, detail.as_str()),
+        }
+    }
+    ipc::reply(message.sender, 0, &[0; 8], 0);
+}
+
+fn main() -> ! {
+    let tasks = config::table::<RestartEntry>();
+    let mut verdict = Verdict::new();
+    for (task, entry) in tasks.iter().enumerate() {
+        if entry.reports == 1 {
+            verdict.await_report(task);
+        }
+    }
+    let mut deaths = Deaths::new(tasks);
+    loop {
+        deaths.set_timer();
+        match ipc::receive(notification::FAULT | notification::TIMER) {
+            Received::Message(message) => hear(&mut verdict, tasks, &message),
+            Received::Notification(bits) => {
+                if bits & notification::FAULT != 0 {
+                    deaths.look(&mut verdict);
+                }
+                deaths.restart_due(&mut verdict);
+            }
+            Received::Dead => {}
+        }
+        if let Some(outcome) = verdict.outcome() {
+            end::end(outcome, &verdict, tasks);
+        }
+    }
+}

@@ -9,6 +9,9 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod channel;
+pub mod pattern;
+
 use userlib::registers::Registers;
 
 const IDENTIFICATION: usize = 0x00;

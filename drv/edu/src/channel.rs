@@ -1,0 +1,76 @@
+//! The device with its interrupt: transfers one at a time.
+
+use userlib::ipc::{self, Received};
+use userlib::plan::task::DeviceEntry;
+use userlib::registers::MappedRegisters;
+use userlib::{interrupt, time};
+
+use crate::{DEADLINE, Edu, Error, Transfer};
+
+/// Code of the reply to any message: this task serves nobody.
+const NOT_A_SERVER: u32 = 1;
+
+/// Why a transfer did not end well, as far as the device tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// It could not be started.
+    Start(Error),
+    /// It did not end within [`DEADLINE`].
+    Timeout,
+}
+
+/// A device that this task drives.
+#[derive(Debug)]
+pub struct Channel {
+    edu: Edu<MappedRegisters>,
+    interrupt: u32,
+}
+
+impl Channel {
+    /// The device in BAR 0; `None` in the error if the plan maps no such BAR.
+    pub fn new(device: &'static DeviceEntry) -> Result<Self, Option<Error>> {
+        let registers = MappedRegisters::bar(device, 0).ok_or(None)?;
+        let edu = Edu::new(registers).map_err(Some)?;
+        Ok(Self {
+            edu,
+            interrupt: device.interrupt,
+        })
+    }
+
+    /// The device.
+    pub fn edu(&self) -> &Edu<MappedRegisters> {
+        &self.edu
+    }
+
+    /// Starts a transfer and waits for its interrupt.
+    pub fn run(&self, transfer: &Transfer) -> Result<(), Failure> {
+        // Nothing of an earlier life of this driver may be taken for the end of this transfer.
+        self.edu.acknowledge();
+        interrupt::unmask(self.interrupt);
+        self.edu.start(transfer).map_err(Failure::Start)?;
+        time::set_timer(Some(time::now().after(DEADLINE)));
+        let result = self.wait();
+        time::set_timer(None);
+        result
+    }
+
+    fn wait(&self) -> Result<(), Failure> {
+        loop {
+            match ipc::receive(self.interrupt | abi::notification::TIMER) {
+                Received::Notification(bits) if bits & self.interrupt != 0 => {
+                    let finished = self.edu.acknowledge();
+                    interrupt::unmask(self.interrupt);
+                    if finished && !self.edu.busy() {
+                        return Ok(());
+                    }
+                }
+                // A timer that was set for an earlier transfer cannot come here: it was stopped.
+                Received::Notification(_) => return Err(Failure::Timeout),
+                Received::Message(message) => {
+                    ipc::reply(message.sender, NOT_A_SERVER, &[0; 8], 0);
+                }
+                Received::Dead => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The edu driver: moves data memory -> device -> memory through mapped IOVAs and compares.
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+#![forbid(unsafe_code)]
+
+use edu::channel::Channel;
+use edu::{Direction, TRANSFER_MAX, Transfer, pattern};
+use iommu_api::client::{Device, Failure};
+use iommu_api::{Extent, MapFlags};
+use supervisor::report::{self, Outcome};
+use userlib::memory::{Memory, PoolMemory, acquire, publish};
+use userlib::plan::task::MappingKind;
+use userlib::server::Server;
+use userlib::{config, ipc};
+
+userlib::task!(main);
+
+/// Bytes of each round trip.
+const LENGTHS: [usize; 3] = [64, 1000, TRANSFER_MAX];
+/// Where the data comes from and where it comes back to: a page each of the pool.
+const SOURCE: usize = 0;
+const DESTINATION: usize = 4096;
+
+/// A short description of what the IOMMU server answered.
+fn why(error: Failure) -> &'static str {
+    match error {
+        Failure::Refused(error) => error.name(),
+        _ => "no answer",
+    }
+}
+
+/// Everything the task is there for; the bytes moved, or what went wrong.
+fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
+    let device = config::devices().first().ok_or("no device in the plan")?;
+    let pool = config::mappings(MappingKind::Pool)
+        .next()
+        .ok_or("no pool in the plan")?;
+    let pool = PoolMemory::of(pool);
+    if pool.len() < DESTINATION + 4096 {
+        return Err("the pool is smaller than two pages");
+    }
+    let mut claim = Device::claim(iommu, device.device).map_err(why)?;
+    let channel = Channel::new(device).map_err(|_| "not an edu that answers")?;
+    let (major, minor) = channel.edu().version();
+    defmt::info!(
+        "{=str}: edu {=u8}.{=u8} claimed",
+        device.name.as_str(),
+        major,
+        minor
+    );
+
+    let source = claim
+        .map(0, Extent { first: 0, pages: 1 }, MapFlags::READ)
+        .map_err(why)?;
+    let destination = claim
+        .map(0, Extent { first: 1, pages: 1 }, MapFlags::READ_WRITE)
+        .map_err(why)?;
+    let mut moved = 0;
+    for (seed, len) in (1..).zip(LENGTHS) {
+        pattern::write(&pool, SOURCE, len, seed);
+        pool.fill(DESTINATION, 4096, 0);
+        publish();
+        for (direction, iova) in [
+            (Direction::FromMemory, source),
+            (Direction::ToMemory, destination),
+        ] {
+            let transfer = Transfer {
+                direction,
+                iova,
+                offset: 0,
+                len,
+            };
+            channel
+                .run(&transfer)
+                .map_err(|_| "a transfer did not end")?;
+        }
+        acquire();
+        if pattern::differences(&pool, DESTINATION, len, seed) != 0 {
+            return Err("what came back differs from what went out");
+        }
+        if pool.read8(DESTINATION + len) != 0 {
+            return Err("more came back than went out");
+        }
+        moved += len;
+    }
+    claim.unmap(source, 1).map_err(why)?;
+    claim.unmap(destination, 1).map_err(why)?;
+    claim.release().map_err(why)?;
+    Ok(moved)
+}
+
+fn main() -> ! {
+    let Some(iommu) = Server::named("iommu") else {
+        panic!("the plan has no iommu for this driver");
+    };
+    let sent = match round_trips(&iommu) {
+        Ok(bytes) => {
+            defmt::info!("{=usize} bytes memory -> device -> memory, equal", bytes);
+            report::send(Outcome::Pass, "memory -> device -> memory, equal")
+        }
+        Err(reason) => report::send(Outcome::Fail, reason),
+    };
+    if sent.is_err() {
+        panic!("the supervisor does not take the report");
+    }
+    loop {
+        // Done; there is nothing to wait for.
+        let _ = ipc::receive(0);
+    }
+}

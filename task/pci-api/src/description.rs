@@ -37,8 +37,8 @@ pub enum Mismatch {
     BridgeRegisters = 8,
     /// ACS control cannot be set as planned.
     Acs = 9,
-    /// Bus mastering cannot be turned off.
-    BusMasterStuck = 10,
+    /// The command register does not keep what is written: bus mastering, or decoding.
+    Command = 10,
     /// The list of capabilities is circular or leaves its space.
     Capabilities = 11,
     /// A function where the plan has none; blocks the bridge above it and that bridge's group.
@@ -58,7 +58,7 @@ impl Mismatch {
         Self::BarAddress,
         Self::BridgeRegisters,
         Self::Acs,
-        Self::BusMasterStuck,
+        Self::Command,
         Self::Capabilities,
         Self::Undeclared,
         Self::Group,
@@ -82,7 +82,7 @@ impl Mismatch {
             Self::BarAddress => "BAR does not keep its address",
             Self::BridgeRegisters => "bridge does not keep its numbers",
             Self::Acs => "ACS cannot be set as planned",
-            Self::BusMasterStuck => "bus mastering cannot be turned off",
+            Self::Command => "command register does not keep its value",
             Self::Capabilities => "broken list of capabilities",
             Self::Undeclared => "undeclared function",
             Self::Group => "another of its group differs",

@@ -1,0 +1,120 @@
+//! Base address registers: what they are, and setting them.
+
+use plan::pci::FunctionEntry;
+
+use crate::config::{ConfigSpace, Function};
+use crate::registers::{BAR, BRIDGE_ROM, ENDPOINT_ROM};
+
+/// Bit 0 of a BAR: I/O space.
+const IO: u32 = 1 << 0;
+/// Bits 2:1 of a memory BAR are 2: 64 bits, in this register and the next.
+const WIDE: u32 = 1 << 2;
+/// Bits of a memory BAR that are no address.
+const MEMORY_FLAGS: u32 = 0xf;
+/// Bits of an I/O BAR that are no address.
+const IO_FLAGS: u32 = 0x3;
+
+/// What a function's BARs turned out to be; the upper half of a 64-bit BAR counts as none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Probed {
+    /// Bytes, 0: none.
+    pub len: [u64; 6],
+    /// Bits 3:0 as the device shows them (of an I/O BAR bit 0 alone).
+    pub kind: [u32; 6],
+}
+
+/// BARs that a header of this layout has.
+pub(crate) const fn count(bridge: bool) -> usize {
+    if bridge { 2 } else { 6 }
+}
+
+const fn offset(index: usize) -> u16 {
+    BAR + 4 * index as u16
+}
+
+/// Finds kind and size of every BAR by writing ones. Decoding must be off: with it on, the device would
+/// answer wherever the ones point. The BARs are left 0.
+pub(crate) fn probe<C: ConfigSpace>(function: &Function<'_, C>, bridge: bool) -> Probed {
+    let mut probed = Probed::default();
+    let count = count(bridge);
+    let mut index = 0;
+    while index < count {
+        let low = ones(function, index);
+        let wide = low & IO == 0 && low & WIDE != 0 && index + 1 < count;
+        let high = if wide { ones(function, index + 1) } else { 0 };
+        let (len, kind) = decode(low, wide.then_some(high));
+        if let (Some(to_len), Some(to_kind)) =
+            (probed.len.get_mut(index), probed.kind.get_mut(index))
+        {
+            *to_len = len;
+            *to_kind = kind;
+        }
+        index += if wide { 2 } else { 1 };
+    }
+    probed
+}
+
+fn ones<C: ConfigSpace>(function: &Function<'_, C>, index: usize) -> u32 {
+    function.write32(offset(index), u32::MAX);
+    let value = function.read32(offset(index));
+    function.write32(offset(index), 0);
+    value
+}
+
+/// Size and kind from what ones read back as.
+fn decode(low: u32, high: Option<u32>) -> (u64, u32) {
+    if low == 0 && high.unwrap_or(0) == 0 {
+        return (0, 0);
+    }
+    if low & IO != 0 {
+        // The upper half of an I/O BAR may be fixed to 0.
+        let mask = low & !IO_FLAGS | if low >> 16 == 0 { 0xffff_0000 } else { 0 };
+        return (u64::from(mask.wrapping_neg()), IO);
+    }
+    let kind = low & MEMORY_FLAGS;
+    let mask = u64::from(low & !MEMORY_FLAGS);
+    let len = match high {
+        Some(high) => (mask | u64::from(high) << 32).wrapping_neg(),
+        None => u64::from((mask as u32).wrapping_neg()),
+    };
+    (len, kind)
+}
+
+/// Writes the planned addresses and reads them back; false if one is not kept. I/O BARs and the
+/// expansion ROM stay 0: I/O decoding is never turned on, and a ROM has its own enable bit.
+pub(crate) fn program<C: ConfigSpace>(
+    function: &Function<'_, C>,
+    entry: &FunctionEntry,
+    bridge: bool,
+) -> bool {
+    function.write32(if bridge { BRIDGE_ROM } else { ENDPOINT_ROM }, 0);
+    let planned = entry
+        .bar_len
+        .iter()
+        .zip(&entry.bar_kind)
+        .zip(&entry.bar_address);
+    let mut kept = true;
+    for (index, ((len, kind), address)) in planned.enumerate().take(count(bridge)) {
+        if *len == 0 || kind & IO != 0 {
+            continue;
+        }
+        function.write32(offset(index), *address as u32);
+        kept &= function.read32(offset(index)) & !MEMORY_FLAGS == *address as u32;
+        if kind & WIDE != 0 {
+            function.write32(offset(index + 1), (*address >> 32) as u32);
+            kept &= function.read32(offset(index + 1)) == (*address >> 32) as u32;
+        } else {
+            kept &= *address >> 32 == 0;
+        }
+    }
+    kept
+}
+
+/// Whether the plan has a memory BAR to decode.
+pub(crate) fn decodes(entry: &FunctionEntry) -> bool {
+    entry
+        .bar_len
+        .iter()
+        .zip(&entry.bar_kind)
+        .any(|(len, kind)| *len != 0 && kind & IO == 0)
+}

@@ -1,0 +1,110 @@
+//! Where a function differs from its entry in the plan.
+
+use pci_api::Mismatch;
+use plan::pci::{FunctionEntry, FunctionFlags};
+
+use crate::address::Address;
+use crate::bar;
+use crate::config::{ConfigSpace, Function};
+use crate::fabric::has;
+use crate::registers::{
+    HEADER_LAYOUT, HEADER_MULTIFUNCTION, LAYOUT_BRIDGE, LAYOUT_ENDPOINT, VENDOR_ABSENT,
+};
+
+/// One difference, without the place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Finding {
+    pub mismatch: Mismatch,
+    pub bar: Option<usize>,
+    pub planned: u64,
+    pub found: u64,
+}
+
+impl Finding {
+    /// A difference that is no number.
+    pub(crate) const fn plain(mismatch: Mismatch) -> Self {
+        Self::number(mismatch, 0, 0)
+    }
+    const fn number(mismatch: Mismatch, planned: u64, found: u64) -> Self {
+        Self {
+            mismatch,
+            bar: None,
+            planned,
+            found,
+        }
+    }
+}
+
+/// Vendor id in bits 31:16, device id below, as reports show them.
+pub(crate) fn identity_number((vendor_id, device_id): (u16, u16)) -> u64 {
+    u64::from(vendor_id) << 16 | u64::from(device_id)
+}
+
+fn planned_identity(entry: &FunctionEntry) -> u64 {
+    identity_number((entry.vendor_id, entry.device_id))
+}
+
+pub(crate) fn missing(entry: &FunctionEntry) -> Finding {
+    let nobody = identity_number((VENDOR_ABSENT, VENDOR_ABSENT));
+    Finding::number(Mismatch::Missing, planned_identity(entry), nobody)
+}
+
+pub(crate) fn identity(entry: &FunctionEntry, found: (u16, u16)) -> Option<Finding> {
+    let (planned, found) = (planned_identity(entry), identity_number(found));
+    (planned != found).then_some(Finding::number(Mismatch::Identity, planned, found))
+}
+
+/// Bit 7 of the header type counts in function 0 only.
+pub(crate) fn multifunction(entry: &FunctionEntry, header: u8) -> Option<Finding> {
+    let planned = has(entry, FunctionFlags::MULTIFUNCTION);
+    let found = header & HEADER_MULTIFUNCTION != 0;
+    (Address(entry.rid).function() == 0 && planned != found).then_some(Finding::number(
+        Mismatch::Multifunction,
+        u64::from(planned),
+        u64::from(found),
+    ))
+}
+
+pub(crate) fn layout(entry: &FunctionEntry, header: u8) -> Option<Finding> {
+    let planned = if has(entry, FunctionFlags::BRIDGE) {
+        LAYOUT_BRIDGE
+    } else {
+        LAYOUT_ENDPOINT
+    };
+    let found = header & HEADER_LAYOUT;
+    (planned != found).then_some(Finding::number(
+        Mismatch::HeaderType,
+        u64::from(planned),
+        u64::from(found),
+    ))
+}
+
+/// Probes the BARs and tells every difference. The host bridge's own function is left alone: what looks
+/// like its BARs may be the system's view of memory.
+pub(crate) fn bars<C: ConfigSpace>(
+    entry: &FunctionEntry,
+    function: &Function<'_, C>,
+    mut tell: impl FnMut(Finding),
+) {
+    if has(entry, FunctionFlags::HOST_BRIDGE) {
+        return;
+    }
+    let probed = bar::probe(function, has(entry, FunctionFlags::BRIDGE));
+    let lens = entry.bar_len.iter().zip(&probed.len);
+    let kinds = entry.bar_kind.iter().zip(&probed.kind);
+    for (index, ((len, found_len), (kind, found_kind))) in lens.zip(kinds).enumerate() {
+        let mut differs = |mismatch, planned, found| {
+            tell(Finding {
+                mismatch,
+                bar: Some(index),
+                planned,
+                found,
+            });
+        };
+        if len != found_len {
+            differs(Mismatch::BarSize, *len, *found_len);
+        } else if *len != 0 && kind != found_kind {
+            differs(Mismatch::BarKind, u64::from(*kind), u64::from(*found_kind));
+        }
+    }
+}

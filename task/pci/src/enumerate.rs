@@ -1,0 +1,211 @@
+//! At boot: silence, then from the root down find, compare, set.
+
+use pci_api::Mismatch;
+use plan::pci::{FunctionEntry, FunctionFlags};
+
+use crate::address::Address;
+use crate::config::{ConfigSpace, Function};
+use crate::fabric::{Fabric, has};
+use crate::registers::{COMMAND, COMMAND_MASTER, HEADER_LAYOUT, HEADER_TYPE, LAYOUT_BRIDGE};
+use crate::report::{Difference, Found, Observer};
+use crate::{bridge, compare, program, silence};
+
+impl Fabric<'_> {
+    /// Brings the machine into the planned state. Afterwards every function that is as planned decodes its
+    /// BARs, nothing else decodes anything, and no bus mastering is on anywhere.
+    pub fn enumerate<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O) {
+        silence::silence(space, self.host);
+        self.survey(space, observer, self.host.bus_first as u8);
+        for index in 0..self.plan.len() {
+            self.meet(space, observer, index);
+        }
+        self.spread();
+        for index in 0..self.plan.len() {
+            if self.is_ready(index) && !self.write_command(space, index) {
+                self.differs(observer, index, &compare::Finding::plain(Mismatch::Command));
+                self.spread();
+            }
+        }
+        self.quiet_blocked(space);
+    }
+
+    /// Turns off everything on a bus that has just become visible, and finds what is not declared.
+    fn survey<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O, bus: u8) {
+        for devfn in 0..=255 {
+            let address = Address::on_bus(bus, devfn);
+            let function = Function::new(space, address);
+            let Some(identity) = function.identity() else {
+                continue;
+            };
+            let planned = self.planned_at(address);
+            let off = self.turn_off(&function, planned);
+            match planned {
+                Some(index) if !off => {
+                    self.differs(observer, index, &compare::Finding::plain(Mismatch::Command));
+                }
+                Some(_) => {}
+                None => self.undeclared(observer, address, identity),
+            }
+        }
+    }
+
+    fn undeclared<O: Observer>(
+        &mut self,
+        observer: &mut O,
+        address: Address,
+        identity: (u16, u16),
+    ) {
+        self.undeclared += 1;
+        self.mismatches += 1;
+        self.block_around(address);
+        observer.differs(&Difference {
+            address,
+            entry: None,
+            mismatch: Mismatch::Undeclared,
+            bar: None,
+            planned: 0,
+            found: compare::identity_number(identity),
+        });
+    }
+
+    /// Command register 0 (the host bridge's own function keeps what it decodes), and a bridge forwards
+    /// nothing: what is behind an undeclared one is never made visible. False if bus mastering stays on.
+    fn turn_off<C: ConfigSpace>(&self, function: &Function<'_, C>, planned: Option<usize>) -> bool {
+        let is_host = planned
+            .and_then(|index| self.plan.get(index))
+            .is_some_and(|entry| has(entry, FunctionFlags::HOST_BRIDGE));
+        let keep = if is_host {
+            function.read16(COMMAND) & !COMMAND_MASTER
+        } else {
+            0
+        };
+        function.write16(COMMAND, keep);
+        if function.read8(HEADER_TYPE) & HEADER_LAYOUT == LAYOUT_BRIDGE {
+            bridge::close(function);
+        }
+        function.read16(COMMAND) & COMMAND_MASTER == 0
+    }
+
+    pub(crate) fn differs<O: Observer>(
+        &mut self,
+        observer: &mut O,
+        index: usize,
+        finding: &compare::Finding,
+    ) {
+        let Some(entry) = self.plan.get(index) else {
+            return;
+        };
+        self.mismatches += 1;
+        self.block(index, finding.mismatch);
+        observer.differs(&Difference {
+            address: Self::address(entry),
+            entry: Some(entry),
+            mismatch: finding.mismatch,
+            bar: finding.bar,
+            planned: finding.planned,
+            found: finding.found,
+        });
+    }
+
+    /// Looks for one planned function, unless what is above it rules that out.
+    fn meet<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O, index: usize) {
+        let Some(entry) = self.plan.get(index) else {
+            return;
+        };
+        if let Some(parent) = self.parent(index).and_then(|at| self.states.get(at)) {
+            if parent.absent {
+                self.mark_absent(index);
+                return;
+            }
+            if !parent.visible {
+                self.block(index, Mismatch::Group);
+                return;
+            }
+        }
+        let function = Function::new(space, Self::address(entry));
+        match function.identity() {
+            Some(identity) => self.check(space, observer, index, entry, identity),
+            None if has(entry, FunctionFlags::OPTIONAL) => self.mark_absent(index),
+            None => self.differs(observer, index, &compare::missing(entry)),
+        }
+    }
+
+    /// Compares a function that answers with the plan and sets it; a bridge's bus becomes visible by that.
+    /// A function of another identity or layout is not touched further: its registers mean something else.
+    fn check<C: ConfigSpace, O: Observer>(
+        &mut self,
+        space: &C,
+        observer: &mut O,
+        index: usize,
+        entry: &FunctionEntry,
+        identity: (u16, u16),
+    ) {
+        let function = Function::new(space, Self::address(entry));
+        if let Some(state) = self.states.get_mut(index) {
+            (state.vendor_id, state.device_id) = identity;
+        }
+        if let Some(finding) = compare::identity(entry, identity) {
+            self.differs(observer, index, &finding);
+            return;
+        }
+        let (vendor_id, device_id) = identity;
+        observer.found(&Found {
+            entry,
+            vendor_id,
+            device_id,
+        });
+        let header = function.read8(HEADER_TYPE);
+        if let Some(finding) = compare::multifunction(entry, header) {
+            self.differs(observer, index, &finding);
+        }
+        if let Some(finding) = compare::layout(entry, header) {
+            self.differs(observer, index, &finding);
+            return;
+        }
+        compare::bars(entry, &function, |finding| {
+            self.differs(observer, index, &finding);
+        });
+        match crate::capability::express(&function) {
+            Ok(found) => {
+                if let Some(state) = self.states.get_mut(index) {
+                    state.express = found.unwrap_or(0);
+                }
+            }
+            Err(_) => {
+                self.differs(
+                    observer,
+                    index,
+                    &compare::Finding::plain(Mismatch::Capabilities),
+                );
+            }
+        }
+        let programmed = program::function(&function, entry);
+        if let Err(mismatch) = programmed {
+            self.differs(observer, index, &compare::Finding::plain(mismatch));
+        }
+        // Also behind a bridge that is blocked everything has to be turned off.
+        if has(entry, FunctionFlags::BRIDGE) && programmed != Err(Mismatch::BridgeRegisters) {
+            if let Some(state) = self.states.get_mut(index) {
+                state.visible = true;
+            }
+            let [_, secondary, ..] = entry.buses;
+            self.survey(space, observer, secondary);
+        }
+    }
+
+    fn mark_absent(&mut self, index: usize) {
+        if let Some(state) = self.states.get_mut(index) {
+            state.absent = true;
+        }
+    }
+
+    /// Command register 0 for what is blocked: a difference met late may have blocked a function that
+    /// was decoding already.
+    fn quiet_blocked<C: ConfigSpace>(&self, space: &C) {
+        for (entry, state) in self.plan.iter().zip(&self.states) {
+            if state.reason.is_some() && !has(entry, FunctionFlags::HOST_BRIDGE) {
+                Function::new(space, Self::address(entry)).write16(COMMAND, 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The fabric: the plan, and what this task knows beyond it.
+
+use heapless::Vec;
+use pci_api::{BootStatus, Mismatch};
+use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
+
+use crate::address::Address;
+use crate::quiesce::Progress;
+
+/// Most functions a plan may have.
+pub const FUNCTIONS_MAX: usize = 128;
+
+/// The plan has more than [`FUNCTIONS_MAX`] functions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooLarge;
+
+/// What is known of one planned function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State {
+    /// Not there, as the plan allows.
+    pub absent: bool,
+    /// Why it stays off.
+    pub reason: Option<Mismatch>,
+    /// Vendor and device id as found; 0xffff where nothing answered.
+    pub vendor_id: u16,
+    pub device_id: u16,
+    /// A bridge whose bus numbers are set, so that what is below it can be seen.
+    pub visible: bool,
+    /// Offset of its PCI Express capability, 0: none.
+    pub express: u16,
+    /// The authority wants it to issue requests.
+    pub master: bool,
+    /// Its owner does not want its INTx.
+    pub intx_off: bool,
+    /// A reset of a bridge above it is under way.
+    pub covered: bool,
+    /// How its last quiesce goes or went.
+    pub progress: Progress,
+}
+
+impl State {
+    const UNKNOWN: Self = Self {
+        absent: false,
+        reason: None,
+        vendor_id: u16::MAX,
+        device_id: u16::MAX,
+        visible: false,
+        express: 0,
+        master: false,
+        intx_off: false,
+        covered: false,
+        progress: Progress::Never,
+    };
+}
+
+/// One segment of PCI Express.
+pub struct Fabric<'p> {
+    pub(crate) host: &'p HostBridgeEntry,
+    pub(crate) plan: &'p [FunctionEntry],
+    pub(crate) states: Vec<State, FUNCTIONS_MAX>,
+    pub(crate) mismatches: u32,
+    pub(crate) undeclared: u32,
+}
+
+impl<'p> Fabric<'p> {
+    /// A fabric of which nothing is known yet.
+    pub fn new(host: &'p HostBridgeEntry, plan: &'p [FunctionEntry]) -> Result<Self, TooLarge> {
+        let mut states = Vec::new();
+        states
+            .resize(plan.len(), State::UNKNOWN)
+            .map_err(|_| TooLarge)?;
+        Ok(Self {
+            host,
+            plan,
+            states,
+            mismatches: 0,
+            undeclared: 0,
+        })
+    }
+
+    pub(crate) fn address(entry: &FunctionEntry) -> Address {
+        Address(entry.rid)
+    }
+
+    /// Index of the planned function at an address.
+    pub(crate) fn planned_at(&self, address: Address) -> Option<usize> {
+        self.plan.iter().position(|entry| entry.rid == address.0)
+    }
+
+    /// Index of the bridge above a function. Parents come first in the table, which bounds every walk upwards.
+    pub(crate) fn parent(&self, index: usize) -> Option<usize> {
+        let parent = self.plan.get(index)?.parent as usize;
+        (parent < index).then_some(parent)
+    }
+
+    /// Whether `bridge` is above `index`.
+    pub(crate) fn is_below(&self, index: usize, bridge: usize) -> bool {
+        let mut at = index;
+        while let Some(parent) = self.parent(at) {
+            if parent == bridge {
+                return true;
+            }
+            at = parent;
+        }
+        false
+    }
+
+    /// Whether a function may be started.
+    pub(crate) fn is_ready(&self, index: usize) -> bool {
+        self.states
+            .get(index)
+            .is_some_and(|state| state.reason.is_none() && !state.absent)
+    }
+
+    /// Whether the policy is to start nothing because of a difference.
+    pub fn is_refused(&self) -> bool {
+        self.host.refuse_on_mismatch != 0 && self.mismatches != 0
+    }
+
+    /// Outcome of the enumeration.
+    pub fn boot_status(&self) -> BootStatus {
+        let ready = (0..self.plan.len()).filter(|i| self.is_ready(*i)).count();
+        BootStatus {
+            ready: ready as u32,
+            mismatches: self.mismatches,
+            undeclared: self.undeclared,
+            refused: self.is_refused(),
+        }
+    }
+}
+
+pub(crate) fn has(entry: &FunctionEntry, flag: FunctionFlags) -> bool {
+    FunctionFlags::from_bits_truncate(entry.flags).contains(flag)
+}
+
+/// The recipe of a function; an unknown number is none.
+pub(crate) fn recipe(entry: &FunctionEntry) -> Quiesce {
+    [
+        Quiesce::FunctionReset,
+        Quiesce::BusReset,
+        Quiesce::Poll,
+        Quiesce::WriteThenPoll,
+        Quiesce::Wait,
+    ]
+    .into_iter()
+    .find(|quiesce| *quiesce as u32 == entry.quiesce)
+    .unwrap_or(Quiesce::None)
+}

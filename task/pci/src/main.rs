@@ -1,0 +1,94 @@
+//! The PCI task: maps configuration space and the BARs of quiesce recipes, enumerates, and serves.
+#![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", no_main)]
+#![forbid(unsafe_code)]
+
+mod hardware;
+mod log;
+
+use hardware::Hardware;
+use pci::{Answer, Fabric, Request, Server};
+use plan::pci::{FunctionEntry, HostBridgeEntry};
+use plan::task::NotificationEntry;
+use userlib::abi::{TaskId, notification};
+use userlib::ipc::{self, Message, Received};
+use userlib::{config, time};
+
+userlib::task!(main);
+
+fn main() -> ! {
+    let blob = config::blob();
+    let (Ok(host), Ok(functions)) = (blob.one::<HostBridgeEntry>(), blob.table::<FunctionEntry>())
+    else {
+        panic!("the plan has no host bridge");
+    };
+    let Ok(mut fabric) = Fabric::new(host, functions) else {
+        panic!("the plan has more functions than this task can hold");
+    };
+    let hardware = Hardware::new(host);
+    fabric.enumerate(&hardware, &mut log::Log);
+    log::summary(&fabric.boot_status(), functions.len());
+    serve(Server::new(
+        fabric,
+        hardware,
+        authority().map(|(index, _)| index),
+    ))
+}
+
+/// The task with `dma-authority`, and the bit that tells it of the end of a quiesce: the plan lets this task
+/// post that bit to it alone.
+fn authority() -> Option<(usize, u32)> {
+    config::table::<NotificationEntry>()
+        .iter()
+        .find(|entry| entry.name.as_str() == pci_api::QUIESCED && entry.task != config::own().index)
+        .map(|entry| (entry.task as usize, entry.bit))
+}
+
+fn serve(mut server: Server<'static, Hardware>) -> ! {
+    let authority = authority();
+    let mut reply: Option<(TaskId, Answer)> = None;
+    loop {
+        let received = match reply.take() {
+            Some((to, answer)) => ipc::reply_receive(
+                to,
+                answer.code,
+                &answer.payload,
+                answer.len,
+                notification::TIMER,
+                &mut [],
+            ),
+            None => ipc::receive(notification::TIMER),
+        };
+        if let Received::Message(message) = received {
+            reply = Some((message.sender, answer(&mut server, &message)));
+        }
+        let wake = server.step(time::now().nanoseconds());
+        if wake.ended
+            && let Some((index, bit)) = authority
+        {
+            // Refreshed each time: if it died meanwhile, its successor wants to know.
+            let (id, _) = ipc::refresh(index);
+            ipc::post(id, bit);
+        }
+        time::set_timer(
+            wake.at
+                .map(|at| time::Ticks(time::ticks(at).saturating_add(1))),
+        );
+    }
+}
+
+fn answer(server: &mut Server<'static, Hardware>, message: &Message) -> Answer {
+    let request = Request {
+        sender: message.sender.index(),
+        operation: message.operation,
+        payload: &message.payload,
+        len: message.len,
+        reply_capacity: message.reply_capacity,
+        leases: message.lease_count,
+    };
+    let answer = server.handle(&request, time::now().nanoseconds());
+    if let Some(error) = pci_api::Error::from_code(answer.code) {
+        log::refused(&request, error);
+    }
+    answer
+}

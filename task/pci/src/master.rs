@@ -1,0 +1,50 @@
+//! Bus mastering: a function's own, and that of the bridges which forward for it.
+
+use crate::config::ConfigSpace;
+use crate::fabric::Fabric;
+
+impl Fabric<'_> {
+    /// Whether bus mastering of `index` has to be on: for itself, or for something below it.
+    pub(crate) fn forwards(&self, index: usize) -> bool {
+        self.states
+            .iter()
+            .enumerate()
+            .any(|(at, state)| state.master && (at == index || self.is_below(at, index)))
+    }
+
+    /// Whether a function other than `except` below `bridge` has bus mastering on.
+    pub(crate) fn active_below(&self, bridge: usize, except: usize) -> bool {
+        self.states
+            .iter()
+            .enumerate()
+            .any(|(at, state)| state.master && at != except && self.is_below(at, bridge))
+    }
+
+    /// Turns bus mastering of a function on (bridges from the root down, so that no request is
+    /// issued which a bridge would refuse) or off (the function first).
+    pub(crate) fn set_master<C: ConfigSpace>(&mut self, space: &C, index: usize, on: bool) -> bool {
+        let Some(state) = self.states.get_mut(index) else {
+            return false;
+        };
+        state.master = on;
+        if on {
+            let mut kept = true;
+            for at in 0..=index {
+                if at == index || self.is_below(index, at) {
+                    kept &= self.write_command(space, at);
+                }
+            }
+            kept
+        } else {
+            let kept = self.write_command(space, index);
+            let mut at = index;
+            while let Some(parent) = self.parent(at) {
+                if !self.forwards(parent) {
+                    self.write_command(space, parent);
+                }
+                at = parent;
+            }
+            kept
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Resets, and bringing back what they took: bus numbers, windows, BARs, ACS, the command register.
+
+use pci_api::QuiesceFailure;
+use plan::pci::Quiesce;
+
+use crate::config::{ConfigSpace, Function};
+use crate::fabric::{Fabric, recipe};
+use crate::program;
+use crate::quiesce::Progress;
+use crate::registers::{BRIDGE_CONTROL, BRIDGE_RESET};
+
+/// What became of bringing a function back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Restored {
+    /// It is as planned, bus mastering off.
+    Yes,
+    /// It does not answer yet.
+    NotYet,
+    /// It is not usable.
+    Failed(QuiesceFailure),
+}
+
+impl Fabric<'_> {
+    /// Puts everything below the bridge above `index` into reset.
+    pub(crate) fn hold_reset<C: ConfigSpace>(&mut self, space: &C, index: usize) {
+        self.set_bridge_reset(space, index, BRIDGE_RESET);
+        self.cover(index, true);
+    }
+
+    /// Takes it out of reset.
+    pub(crate) fn release_reset<C: ConfigSpace>(&mut self, space: &C, index: usize) {
+        self.set_bridge_reset(space, index, 0);
+    }
+
+    /// The read behind the write makes sure that it has arrived before time is counted.
+    fn set_bridge_reset<C: ConfigSpace>(&self, space: &C, index: usize, value: u16) {
+        if let Some(entry) = self.parent(index).and_then(|bridge| self.plan.get(bridge)) {
+            let bridge = Function::new(space, Self::address(entry));
+            bridge.write16(BRIDGE_CONTROL, value);
+            bridge.read16(BRIDGE_CONTROL);
+        }
+    }
+
+    /// Marks all functions that a bus reset for `index` takes.
+    fn cover(&mut self, index: usize, covered: bool) {
+        let bridge = self.parent(index);
+        for at in 0..self.states.len() {
+            let below = bridge.is_some_and(|bridge| self.is_below(at, bridge));
+            if let (true, Some(state)) = (below, self.states.get_mut(at)) {
+                state.covered = covered;
+            }
+        }
+    }
+
+    /// After the reset of `index`'s recipe: brings back all that it took, as far as it answers; on the
+    /// `last` attempt what does not answer has failed.
+    pub(crate) fn restore_after<C: ConfigSpace>(
+        &mut self,
+        space: &C,
+        index: usize,
+        last: bool,
+    ) -> Restored {
+        let is_bus_reset = self
+            .plan
+            .get(index)
+            .is_some_and(|entry| recipe(entry) == Quiesce::BusReset);
+        match self.parent(index) {
+            Some(bridge) if is_bus_reset => self.restore_below(space, bridge, index, last),
+            _ => timely(self.restore(space, index), last),
+        }
+    }
+
+    /// Brings back everything below `bridge`, inner bridges before what is behind them. The neighbours of
+    /// `index` were reset with it, so they are quiet, or have failed, as well.
+    fn restore_below<C: ConfigSpace>(
+        &mut self,
+        space: &C,
+        bridge: usize,
+        index: usize,
+        last: bool,
+    ) -> Restored {
+        let taken = |fabric: &Self, at| fabric.is_ready(at) && fabric.is_below(at, bridge);
+        let mut own = Restored::Failed(QuiesceFailure::NotRestored);
+        for at in 0..self.states.len() {
+            if !taken(self, at) {
+                continue;
+            }
+            let restored = timely(self.restore(space, at), last);
+            if restored == Restored::NotYet {
+                return Restored::NotYet;
+            }
+            if at == index {
+                own = restored;
+            } else if let Some(state) = self.states.get_mut(at) {
+                state.progress = match restored {
+                    Restored::Failed(failure) => Progress::Failed(failure),
+                    _ => Progress::Quiet,
+                };
+            }
+        }
+        self.cover(index, false);
+        own
+    }
+
+    /// Brings back one function.
+    fn restore<C: ConfigSpace>(&mut self, space: &C, index: usize) -> Restored {
+        let Some(entry) = self.plan.get(index) else {
+            return Restored::Failed(QuiesceFailure::NotRestored);
+        };
+        let function = Function::new(space, Self::address(entry));
+        match function.identity() {
+            None => Restored::NotYet,
+            Some(found) if found != (entry.vendor_id, entry.device_id) => {
+                Restored::Failed(QuiesceFailure::Identity)
+            }
+            Some(_) => {
+                if let Some(state) = self.states.get_mut(index) {
+                    state.intx_off = false;
+                }
+                let programmed = program::function(&function, entry).is_ok();
+                if programmed && self.write_command(space, index) {
+                    Restored::Yes
+                } else {
+                    Restored::Failed(QuiesceFailure::NotRestored)
+                }
+            }
+        }
+    }
+}
+
+fn timely(restored: Restored, last: bool) -> Restored {
+    match restored {
+        Restored::NotYet if last => Restored::Failed(QuiesceFailure::Deadline),
+        other => other,
+    }
+}

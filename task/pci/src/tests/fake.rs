@@ -1,0 +1,369 @@
+//! A fabric in memory: bridges route by their bus numbers, registers have write masks, resets lose what real
+//! ones lose.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+use pci_api::Width;
+
+use crate::address::Address;
+use crate::config::{BarRegisters, ConfigSpace};
+use crate::registers::*;
+
+/// One function.
+#[derive(Clone)]
+pub struct Node {
+    pub parent: Option<usize>,
+    pub devfn: u8,
+    pub bytes: Vec<u8>,
+    /// Bits that software can change.
+    pub writable: Vec<u8>,
+    /// Bits that are cleared by writing 1.
+    pub clears: Vec<u8>,
+    /// What a reset goes back to.
+    pristine: Vec<u8>,
+    /// Not there.
+    pub gone: bool,
+    /// Answers from this time on.
+    pub dead_until: u64,
+    /// Nanoseconds that it is dead after a reset.
+    pub reset_time: u64,
+    /// Vendor id shown after the next reset, if another.
+    pub vendor_after_reset: Option<u16>,
+    /// Stops keeping writes to its BARs after a reset.
+    pub forgets_after_reset: bool,
+    /// Offset of the PCI Express capability, 0: none.
+    pub express: u16,
+    /// Resets seen.
+    pub resets: u32,
+    last_capability: u16,
+    last_extended: u16,
+}
+
+impl Node {
+    pub fn endpoint(parent: Option<usize>, devfn: u8, vendor: u16, device: u16) -> Self {
+        let mut node = Self {
+            parent,
+            devfn,
+            bytes: std::vec![0; 4096],
+            writable: std::vec![0; 4096],
+            clears: std::vec![0; 4096],
+            pristine: Vec::new(),
+            gone: false,
+            dead_until: 0,
+            reset_time: 0,
+            vendor_after_reset: None,
+            forgets_after_reset: false,
+            express: 0,
+            resets: 0,
+            last_capability: CAPABILITIES,
+            last_extended: 0,
+        };
+        node.put16(VENDOR_ID, vendor);
+        node.put16(DEVICE_ID, device);
+        node.allow(COMMAND, 2, 0x0547);
+        node.clears[usize::from(STATUS) + 1] = 0xf9;
+        node.allow(CACHE_LINE, 1, 0xff);
+        node.allow(INTERRUPT_LINE, 1, 0xff);
+        node
+    }
+
+    pub fn bridge(parent: Option<usize>, devfn: u8, vendor: u16, device: u16) -> Self {
+        let mut node = Self::endpoint(parent, devfn, vendor, device);
+        node.bytes[usize::from(HEADER_TYPE)] = LAYOUT_BRIDGE;
+        node.allow(BUS_NUMBERS, 4, 0x00ff_ffff);
+        node.allow(IO_WINDOW, 2, 0xf0f0);
+        node.allow(MEMORY_WINDOW, 4, 0xfff0_fff0);
+        node.allow(PREFETCH_WINDOW, 4, 0xfff0_fff0);
+        node.put32(PREFETCH_WINDOW, 0x0001_0001);
+        node.allow(PREFETCH_BASE_UPPER, 4, u32::MAX);
+        node.allow(PREFETCH_LIMIT_UPPER, 4, u32::MAX);
+        node.allow(IO_UPPER, 4, u32::MAX);
+        node.allow(BRIDGE_CONTROL, 2, 0x0fff);
+        node
+    }
+
+    pub fn multifunction(mut self) -> Self {
+        self.bytes[usize::from(HEADER_TYPE)] |= HEADER_MULTIFUNCTION;
+        self
+    }
+
+    pub fn bar(mut self, index: u16, len: u64, kind: u32) -> Self {
+        let mask = !(len - 1);
+        self.put32(BAR + 4 * index, kind);
+        self.allow(BAR + 4 * index, 4, mask as u32 & !0xf);
+        if kind & 4 != 0 {
+            self.allow(BAR + 4 * index + 4, 4, (mask >> 32) as u32);
+        }
+        self
+    }
+
+    pub fn capability(mut self, at: u16, id: u8) -> Self {
+        let status = self.get16(STATUS) | STATUS_CAPABILITIES;
+        self.put16(STATUS, status);
+        let link = self.last_capability + u16::from(self.last_capability != CAPABILITIES);
+        self.bytes[usize::from(link)] = at as u8;
+        self.bytes[usize::from(at)] = id;
+        self.last_capability = at;
+        self
+    }
+
+    pub fn express(mut self, at: u16, resets: bool) -> Self {
+        self = self.capability(at, CAPABILITY_EXPRESS);
+        self.put32(at + EXPRESS_DEVICE, if resets { EXPRESS_RESETS } else { 0 });
+        self.allow(at + EXPRESS_CONTROL, 2, 0x7fff);
+        self.clears[usize::from(at + EXPRESS_STATUS)] = EXPRESS_ERRORS as u8;
+        self.express = at;
+        self
+    }
+
+    pub fn extended(mut self, at: u16, id: u16, control: u16, mask: u16) -> Self {
+        self.put32(at, u32::from(id) | 1 << 16);
+        if self.last_extended != 0 {
+            let header = self.get32(self.last_extended) | u32::from(at) << 20;
+            self.put32(self.last_extended, header);
+        }
+        self.allow(at + control, 2, u32::from(mask));
+        self.last_extended = at;
+        self
+    }
+
+    pub fn allow(&mut self, offset: u16, bytes: usize, mask: u32) {
+        let at = usize::from(offset);
+        self.writable[at..at + bytes].copy_from_slice(&mask.to_le_bytes()[..bytes]);
+    }
+    pub fn get16(&self, offset: u16) -> u16 {
+        let at = usize::from(offset);
+        u16::from_le_bytes([self.bytes[at], self.bytes[at + 1]])
+    }
+    pub fn get32(&self, offset: u16) -> u32 {
+        u32::from(self.get16(offset)) | u32::from(self.get16(offset + 2)) << 16
+    }
+    pub fn put16(&mut self, offset: u16, value: u16) {
+        let at = usize::from(offset);
+        self.bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    }
+    pub fn put32(&mut self, offset: u16, value: u32) {
+        let at = usize::from(offset);
+        self.bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    pub fn is_bridge(&self) -> bool {
+        self.bytes[usize::from(HEADER_TYPE)] & HEADER_LAYOUT == LAYOUT_BRIDGE
+    }
+    pub fn command(&self) -> u16 {
+        self.get16(COMMAND)
+    }
+
+    fn reset(&mut self, now: u64) {
+        self.bytes.clone_from(&self.pristine);
+        if let Some(vendor) = self.vendor_after_reset {
+            self.put16(VENDOR_ID, vendor);
+        }
+        if self.forgets_after_reset {
+            self.allow(BAR, 4, 0);
+            self.allow(BAR + 4, 4, 0);
+            self.allow(BUS_NUMBERS, 4, 0);
+        }
+        self.dead_until = now + self.reset_time;
+        self.resets += 1;
+    }
+}
+
+/// One write, for tests of order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Write {
+    pub node: usize,
+    pub offset: u16,
+    pub value: u32,
+    /// Some function had bus mastering on just before it.
+    pub master_on: bool,
+}
+
+/// The fabric.
+pub struct Fake {
+    pub nodes: RefCell<Vec<Node>>,
+    pub now: Cell<u64>,
+    pub writes: RefCell<Vec<Write>>,
+    /// BAR registers by address; a read of one that is not there gives all ones.
+    pub registers: RefCell<BTreeMap<u64, u32>>,
+}
+
+impl Fake {
+    pub fn new(mut nodes: Vec<Node>) -> Self {
+        for node in &mut nodes {
+            node.pristine = node.bytes.clone();
+        }
+        Self {
+            nodes: RefCell::new(nodes),
+            now: Cell::new(0),
+            writes: RefCell::default(),
+            registers: RefCell::default(),
+        }
+    }
+
+    pub fn change(&self, index: usize, change: impl FnOnce(&mut Node)) {
+        change(&mut self.nodes.borrow_mut()[index]);
+    }
+
+    pub fn node(&self, index: usize) -> Node {
+        self.nodes.borrow()[index].clone()
+    }
+
+    pub fn masters(&self) -> Vec<usize> {
+        let nodes = self.nodes.borrow();
+        let on = |node: &Node| node.command() & COMMAND_MASTER != 0;
+        (0..nodes.len()).filter(|i| on(&nodes[*i])).collect()
+    }
+
+    fn on_bus(&self, parent: Option<usize>, devfn: u8) -> Option<usize> {
+        let nodes = self.nodes.borrow();
+        // An express port forwards to slot 0 only.
+        if parent.is_some_and(|parent| nodes[parent].express != 0) && devfn >= 8 {
+            return None;
+        }
+        nodes.iter().position(|node| {
+            node.parent == parent
+                && node.devfn == devfn
+                && !node.gone
+                && node.dead_until <= self.now.get()
+        })
+    }
+
+    fn route(&self, address: Address) -> Option<usize> {
+        let mut above = None;
+        if address.bus() != 0 {
+            loop {
+                let nodes = self.nodes.borrow();
+                let (bridge, secondary) = nodes.iter().enumerate().find_map(|(index, node)| {
+                    let [_, secondary, subordinate, _] = node.get32(BUS_NUMBERS).to_le_bytes();
+                    let takes = node.is_bridge()
+                        && node.parent == above
+                        && !node.gone
+                        && node.dead_until <= self.now.get()
+                        && node.get16(BRIDGE_CONTROL) & BRIDGE_RESET == 0
+                        && secondary != 0
+                        && (secondary..=subordinate).contains(&address.bus());
+                    takes.then_some((index, secondary))
+                })?;
+                above = Some(bridge);
+                if secondary == address.bus() {
+                    break;
+                }
+            }
+        }
+        self.on_bus(above, address.0 as u8)
+    }
+
+    fn is_below(&self, index: usize, bridge: usize) -> bool {
+        let nodes = self.nodes.borrow();
+        let mut at = nodes[index].parent;
+        while let Some(parent) = at {
+            if parent == bridge {
+                return true;
+            }
+            at = nodes[parent].parent;
+        }
+        false
+    }
+
+    fn effects(&self, index: usize, offset: u16, value: u32) {
+        let now = self.now.get();
+        let node = self.node(index);
+        if node.is_bridge() && offset == BRIDGE_CONTROL && value as u16 & BRIDGE_RESET != 0 {
+            let count = self.nodes.borrow().len();
+            for below in 0..count {
+                if self.is_below(below, index) {
+                    self.change(below, |node| node.reset(now));
+                }
+            }
+        }
+        let resets = node.express != 0
+            && offset == node.express + EXPRESS_CONTROL
+            && value as u16 & EXPRESS_RESET != 0
+            && node.get32(node.express + EXPRESS_DEVICE) & EXPRESS_RESETS != 0;
+        if resets {
+            self.change(index, |node| node.reset(now));
+        }
+    }
+}
+
+impl ConfigSpace for Fake {
+    fn read(&self, function: Address, offset: u16, width: Width) -> u32 {
+        assert_eq!(offset % width as u16, 0);
+        let Some(index) = self.route(function) else {
+            return width.mask();
+        };
+        let node = &self.nodes.borrow()[index];
+        (0..width as u16).rev().fold(0, |value, byte| {
+            value << 8 | u32::from(node.bytes[usize::from(offset + byte)])
+        })
+    }
+
+    fn write(&self, function: Address, offset: u16, width: Width, value: u32) {
+        assert_eq!(offset % width as u16, 0);
+        let Some(index) = self.route(function) else {
+            return;
+        };
+        self.writes.borrow_mut().push(Write {
+            node: index,
+            offset,
+            value,
+            master_on: !self.masters().is_empty(),
+        });
+        self.change(index, |node| {
+            let bars = if node.is_bridge() {
+                0x10..0x18
+            } else {
+                0x10..0x28
+            };
+            assert!(
+                !bars.contains(&offset) || node.command() & COMMAND_MEMORY == 0,
+                "a BAR is written while it is decoded"
+            );
+            for byte in 0..width as usize {
+                let at = usize::from(offset) + byte;
+                let new = (value >> (8 * byte)) as u8;
+                let writable = node.writable[at];
+                node.bytes[at] = node.bytes[at] & !writable | new & writable;
+                node.bytes[at] &= !(new & node.clears[at]);
+            }
+        });
+        self.effects(index, offset, value);
+    }
+}
+
+impl BarRegisters for Fake {
+    fn read32(&self, va: u64, len: u64, offset: u32) -> u32 {
+        assert!(u64::from(offset) + 4 <= len);
+        let registers = self.registers.borrow();
+        registers
+            .get(&(va + u64::from(offset)))
+            .copied()
+            .unwrap_or(u32::MAX)
+    }
+    fn write32(&self, va: u64, len: u64, offset: u32, value: u32) {
+        assert!(u64::from(offset) + 4 <= len);
+        self.registers
+            .borrow_mut()
+            .insert(va + u64::from(offset), value);
+    }
+}
+
+impl<T: ConfigSpace> ConfigSpace for &T {
+    fn read(&self, function: Address, offset: u16, width: Width) -> u32 {
+        (*self).read(function, offset, width)
+    }
+    fn write(&self, function: Address, offset: u16, width: Width, value: u32) {
+        (*self).write(function, offset, width, value);
+    }
+}
+
+impl<T: BarRegisters> BarRegisters for &T {
+    fn read32(&self, va: u64, len: u64, offset: u32) -> u32 {
+        (*self).read32(va, len, offset)
+    }
+    fn write32(&self, va: u64, len: u64, offset: u32, value: u32) {
+        (*self).write32(va, len, offset, value);
+    }
+}

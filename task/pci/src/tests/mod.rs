@@ -1,0 +1,11 @@
+//! The core against a fake fabric.
+
+mod allow;
+mod enumerate;
+mod fake;
+mod hostile;
+mod mismatch;
+mod quiesce;
+mod scene;
+mod server;
+mod undeclared;

@@ -78,10 +78,8 @@ impl Project {
     }
 }
 
-/// Shows the report of a step that failed.
+/// Shows the report of a step, warnings of a successful one included.
 fn shown<T>(report: &Report, result: Result<T, Reported>) -> Outcome<T> {
-    if result.is_err() {
-        report.show();
-    }
+    report.show();
     Ok(result?)
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::ops::Range;
 use std::path::Path;
 
-use codespan_reporting::diagnostic::{Diagnostic, Label, LabelStyle};
+use codespan_reporting::diagnostic::{Diagnostic, Label, LabelStyle, Severity};
 use codespan_reporting::files::SimpleFiles;
 use codespan_reporting::term;
 
@@ -112,8 +112,25 @@ impl Report {
         }
     }
 
+    /// An error with a code that somebody else numbers.
+    pub fn error_with_code(&self, code: String, message: &str) -> Draft<'_> {
+        Draft {
+            report: self,
+            diagnostic: Diagnostic::error().with_code(code).with_message(message),
+        }
+    }
+
+    /// Something that does not stop anything.
+    pub fn warning_with_code(&self, code: String, message: &str) -> Draft<'_> {
+        Draft {
+            report: self,
+            diagnostic: Diagnostic::warning().with_code(code).with_message(message),
+        }
+    }
+
     pub fn failed(&self) -> bool {
-        !self.found.borrow().is_empty()
+        let found = self.found.borrow();
+        found.iter().any(|found| found.severity == Severity::Error)
     }
 
     /// `Err` if anything was reported up to now.

@@ -11,8 +11,8 @@ mod mappings;
 mod program;
 mod task;
 
-pub use mappings::{Mapping, MappingKind};
-pub use task::{Place, Rights, TaskLayout};
+pub use mappings::MappingKind;
+pub use task::{Place, TaskLayout};
 
 use abi::layout::{KERNEL_IMAGE_BASE, PAGE};
 

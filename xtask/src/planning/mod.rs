@@ -3,13 +3,14 @@
 
 mod domains;
 mod fabric;
+mod findings;
 mod interrupts;
 mod notifications;
 
-pub use domains::{DevicePlan, DomainPlan, Domains};
-pub use fabric::{Fabric, Function, FunctionKind, PlacedBar, WINDOW_CLOSED};
+pub use domains::{DomainPlan, Domains};
+pub use fabric::{Fabric, Function, FunctionKind};
 pub use interrupts::InterruptRoute;
-pub use notifications::{NotificationBit, Notifications};
+pub use notifications::Notifications;
 
 use abi::Rights;
 

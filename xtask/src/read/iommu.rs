@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::pci::{DOMAINS, Domain};
-use crate::report::Spanned;
+use crate::report::{Mistake, Spanned};
 
 /// Policy where devices demand nothing.
 #[derive(Clone, Debug)]
@@ -10,8 +10,8 @@ pub struct IommuPolicy {
     pub default_domain: Domain,
     pub mode: SolverMode,
     pub on_mismatch: MismatchPolicy,
-    /// Groups whose members' owners need not trust each other: members and the reason.
     pub waivers: Vec<Waiver>,
+    pub containment: Vec<ContainmentUnit>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,11 +29,18 @@ pub enum MismatchPolicy {
     Block,
 }
 
-/// Two devices whose owners need not trust each other although they share a group.
+/// Two tasks that need not trust each other although their devices share a group.
 #[derive(Clone, Debug)]
 pub struct Waiver {
-    pub devices: Vec<Spanned<String>>,
+    pub tasks: Vec<Spanned<String>>,
     pub reason: Spanned<String>,
+}
+
+/// Tasks that stop and restart together.
+#[derive(Clone, Debug)]
+pub struct ContainmentUnit {
+    pub name: Spanned<String>,
+    pub tasks: Vec<Spanned<String>>,
 }
 
 impl Default for IommuPolicy {
@@ -43,6 +50,7 @@ impl Default for IommuPolicy {
             mode: SolverMode::Strict,
             on_mismatch: MismatchPolicy::Refuse,
             waivers: Vec::new(),
+            containment: Vec::new(),
         }
     }
 }
@@ -65,12 +73,23 @@ pub fn read(fields: Fields<'_>) -> IommuPolicy {
         policy.on_mismatch = reaction.value;
     }
     for (_, waiver) in fields.tables("waivers") {
-        let devices = waiver.strings("devices");
+        let tasks = waiver.strings("tasks");
+        if tasks.len() != 2 {
+            fields
+                .report()
+                .error(Mistake::BadValue, "a waiver is for two tasks")
+                .at(waiver.span(), "expected `tasks = [\"one\", \"other\"]`");
+        }
         let reason = waiver.required("reason", Fields::string);
         waiver.finish();
         if let Some(reason) = reason {
-            policy.waivers.push(Waiver { devices, reason });
+            policy.waivers.push(Waiver { tasks, reason });
         }
+    }
+    for (name, unit) in fields.tables("containment") {
+        let tasks = unit.strings("tasks");
+        unit.finish();
+        policy.containment.push(ContainmentUnit { name, tasks });
     }
     fields.finish();
     policy

@@ -11,6 +11,7 @@ use crate::report::{Mistake, Report, Reported, Span};
 pub struct KnownDevice {
     pub name: String,
     pub bridge: bool,
+    pub form: FunctionForm,
     /// Has an access control services capability.
     pub acs: bool,
     pub bars: BTreeMap<usize, Bar>,
@@ -18,6 +19,19 @@ pub struct KnownDevice {
     /// QEMU's model and the properties it always needs.
     pub qemu: Option<String>,
 }
+
+/// Whether a function has a PCI Express capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FunctionForm {
+    Express,
+    Conventional,
+}
+
+/// Words for [`FunctionForm`].
+pub const FORMS: [(&str, FunctionForm); 2] = [
+    ("express", FunctionForm::Express),
+    ("conventional", FunctionForm::Conventional),
+];
 
 /// A memory base address register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +93,7 @@ fn read(fields: Fields<'_>) -> Option<KnownDevice> {
     let name = fields.required("name", Fields::string);
     let bridge = fields.boolean("bridge").is_some_and(|value| value.value);
     let acs = fields.boolean("acs").is_some_and(|value| value.value);
+    let form = fields.choice("form", &FORMS);
     let bars = read_bars(&fields);
     let quiesce = read_quiesce(&fields);
     let qemu = fields.string("qemu").map(|qemu| qemu.value);
@@ -86,6 +101,7 @@ fn read(fields: Fields<'_>) -> Option<KnownDevice> {
     Some(KnownDevice {
         name: name?.value,
         bridge,
+        form: form.map_or(FunctionForm::Express, |form| form.value),
         acs,
         bars,
         quiesce,

@@ -12,13 +12,12 @@ pub mod units;
 
 use std::path::{Path, PathBuf};
 
-pub use app::{App, Drive, load};
-pub use fields::nearest;
-pub use iommu::{IommuPolicy, MismatchPolicy, SolverMode};
-pub use known::{Bar, KnownDevice, Quiesce};
-pub use pci::{Bridge, Device, Domain, Invalidation};
-pub use platform::{Interrupt, Platform, PlatformDevice, PlatformDeviceKind};
-pub use task::{Parameter, Restart, Task, TaskRight};
+pub use app::{App, load};
+pub use iommu::{MismatchPolicy, SolverMode};
+pub use known::{Bar, FunctionForm, Quiesce};
+pub use pci::Domain;
+pub use platform::PlatformDeviceKind;
+pub use task::{Parameter, Task, TaskRight};
 
 use crate::report::{Mistake, Report, Reported, Span};
 

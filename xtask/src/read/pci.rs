@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fields::{Fields, nearest};
-use super::known::{self, Bar, KnownDevice, KnownDevices, Quiesce};
+use super::known::{self, Bar, FORMS, FunctionForm, KnownDevice, KnownDevices, Quiesce};
 use super::units;
 use crate::report::{Mistake, Spanned};
 
@@ -50,6 +50,8 @@ pub struct Device {
     /// Bytes of the window's block part, a multiple of 2 MiB.
     pub block_window: u64,
     pub invalidation: Invalidation,
+    /// Whether it has a PCI Express capability.
+    pub form: FunctionForm,
     /// Pin of its INTx, 1 to 4; 0 for none.
     pub pin: u8,
     pub quiesce: Quiesce,
@@ -168,6 +170,7 @@ pub fn read_device(
     let quiesce = known::read_quiesce(&fields);
     let mut bars = known::read_bars(&fields);
     let qemu = fields.string("qemu");
+    let form = fields.choice("form", &FORMS).map(|form| form.value);
     let report = fields.report();
     fields.finish();
     if window.value.saturating_add(block_window) > WINDOW_MAX {
@@ -239,6 +242,9 @@ pub fn read_device(
         block_window,
         invalidation: invalidation.map_or(Invalidation::Strict, |choice| choice.value),
         pin: pin.map_or(1, |pin| pin.value),
+        form: form
+            .or_else(|| model.map(|model| model.form))
+            .unwrap_or(FunctionForm::Express),
         quiesce,
         bars,
         qemu: merge_qemu(base, qemu.map(|qemu| qemu.value)),

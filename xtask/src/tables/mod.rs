@@ -1,9 +1,11 @@
 //! Step 5: tables. The plans that kernel and tasks read, page tables, and the SMMU's tables.
 
 mod blobs;
+mod iommu_plan;
 mod kernel_plan;
 mod pages;
-mod server_plan;
+mod pci_plan;
+mod smmu;
 mod task_plan;
 
 use abi::layout::PAGE;
@@ -37,15 +39,15 @@ pub fn build(report: &Report, plan: &Plan, programs: &Programs) -> Result<Tables
     for _ in 0..ROUNDS {
         let layout = place::place(report, plan, programs, &sizes)?;
         let (roots, pages) = pages::build(report, plan, &layout)?;
-        let plans = blobs::all(plan, &layout, &roots);
-        let smmu = Vec::new();
+        let smmu = smmu::build(report, plan, &layout)?;
+        let plans = blobs::all(plan, &layout, &roots, &smmu);
         let found = Sizes {
             plans: plans
                 .iter()
                 .map(|plan| (plan.len() as u64).next_multiple_of(PAGE))
                 .collect(),
             page_tables: (pages.len() as u64 * 8).next_multiple_of(PAGE),
-            smmu: smmu.len() as u64,
+            smmu: (smmu.bytes.len() as u64).next_multiple_of(PAGE),
         };
         if found == sizes {
             return Ok(Tables {
@@ -53,7 +55,7 @@ pub fn build(report: &Report, plan: &Plan, programs: &Programs) -> Result<Tables
                 roots,
                 plans,
                 pages,
-                smmu,
+                smmu: smmu.bytes,
             });
         }
         sizes = found;

@@ -7,13 +7,20 @@ use plan::task::{
 use plan::{Builder, NONE, Name, Text};
 
 use super::pages::Roots;
-use super::server_plan;
+use super::smmu::SmmuTables;
+use super::{iommu_plan, pci_plan};
 use crate::place::{Layout, MappingKind};
 use crate::planning::{FunctionKind, Plan};
 use crate::read::{Parameter, PlatformDeviceKind, Task};
 
 /// Builds the plan of one task.
-pub fn build(plan: &Plan, layout: &Layout, roots: &Roots, task: usize) -> Vec<u8> {
+pub fn build(
+    plan: &Plan,
+    layout: &Layout,
+    roots: &Roots,
+    smmu: &SmmuTables,
+    task: usize,
+) -> Vec<u8> {
     let app = &plan.app;
     let Some(declared) = app.tasks.get(task) else {
         return Vec::new();
@@ -48,7 +55,10 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots, task: usize) -> Vec<u8
         builder.push(&reasons(plan));
     }
     if is_pci {
-        server_plan::pci(plan, layout, task, &mut builder);
+        pci_plan::add(plan, layout, task, &mut builder);
+    }
+    if is_smmu {
+        iommu_plan::add(plan, layout, smmu, task, &mut builder);
     }
     builder.finish()
 }

@@ -1,4 +1,4 @@
-//! What the PCI task and the IOMMU server read beyond what every task does.
+//! What the PCI task reads beyond what every task does.
 
 use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe};
 use plan::{Builder, NONE, Name};
@@ -12,7 +12,7 @@ use crate::read::{MismatchPolicy, Quiesce};
 pub const ACS_ISOLATING: u16 = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4;
 
 /// Adds the PCI task's tables.
-pub fn pci(plan: &Plan, layout: &Layout, task: usize, builder: &mut Builder) {
+pub fn add(plan: &Plan, layout: &Layout, task: usize, builder: &mut Builder) {
     let mappings = layout.tasks.get(task).map(|task| task.mappings.as_slice());
     let mappings = mappings.unwrap_or_default();
     let va = |kind| {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::{FunctionKind, Machine, Place, SmmuId};
-use crate::quirk;
+use crate::quirk::{self, Effect};
 use crate::relation::Edges;
 use crate::solution::{EdgeKind, Requester, Stream};
 use crate::topology::Topology;
@@ -53,7 +53,8 @@ fn walk(machine: &Machine, topology: &Topology, node: usize) -> Ids {
         return Ids::default();
     };
     let mut aliases = vec![own];
-    for devfn in quirk::dma_aliases(&machine.nodes[node].function.identity, own.devfn()) {
+    let function = &machine.nodes[node].function;
+    for devfn in quirk::dma_aliases(function.identity, function.kind, own.devfn()) {
         aliases.push(Requester {
             id: own.id & 0xff00 | u16::from(devfn),
             ..own
@@ -64,21 +65,28 @@ fn walk(machine: &Machine, topology: &Topology, node: usize) -> Ids {
     while let Some(bridge) = at {
         let above = &topology.placed[bridge];
         let function = &machine.nodes[bridge].function;
+        let quirk = |effect| quirk::has(function.identity, function.kind, effect);
+        if quirk(Effect::TranslatesHere) {
+            break;
+        }
         let secondary = above.buses.map(|b| Requester {
             id: u16::from(b.secondary) << 8,
             ..own
         });
         let taken = match function.kind {
-            FunctionKind::PcieToPci => secondary,
-            FunctionKind::PciToPcie => above.requester,
-            FunctionKind::ConventionalBridge if quirk::uses_secondary(&function.identity) => {
-                secondary
+            FunctionKind::PcieToPci => [secondary, None],
+            FunctionKind::PciToPcie => [above.requester, None],
+            // Emulations of such a bridge use its own id all the same, so both are expected.
+            FunctionKind::ConventionalBridge
+                if quirk(Effect::UsesSecondary) && below_link(machine, topology, bridge) =>
+            {
+                [secondary, above.requester]
             }
-            FunctionKind::ConventionalBridge => above.requester,
-            _ => None,
+            FunctionKind::ConventionalBridge => [above.requester, None],
+            _ => [None, None],
         };
-        if let Some(id) = taken {
-            aliases.push(id);
+        if taken[0].is_some() {
+            aliases.extend(taken.into_iter().flatten());
             taken_by.push(bridge);
         }
         at = above.parent;
@@ -89,6 +97,18 @@ fn walk(machine: &Machine, topology: &Topology, node: usize) -> Ids {
         streams: Vec::new(),
         taken_by,
     }
+}
+
+/// True if the bus above `bridge` is a PCIe link.
+fn below_link(machine: &Machine, topology: &Topology, bridge: usize) -> bool {
+    topology.placed[bridge].parent.is_some_and(|above| {
+        let kind = machine.nodes[above].function.kind;
+        kind.is_bridge()
+            && !matches!(
+                kind,
+                FunctionKind::PcieToPci | FunctionKind::ConventionalBridge
+            )
+    })
 }
 
 /// The StreamID of a requester id, by the mapping of the root bus that `node` is below.

@@ -290,7 +290,7 @@ fn slots(machine: &Machine, topology: &Topology) -> (Vec<Vec<usize>>, Vec<bool>)
 fn fault(machine: &Machine, topology: &Topology, mode: Mode, node: usize, shared: bool) -> Fault {
     topology.placed[node].requester?;
     let function = &machine.nodes[node].function;
-    if mode == Mode::Linux && quirk::declares_isolation(&function.identity, function.kind).is_some()
+    if mode == Mode::Linux && quirk::declares_isolation(function.identity, function.kind).is_some()
     {
         return None;
     }

@@ -1,0 +1,83 @@
+//! What can be wrong with a dump.
+
+/// One thing that is wrong with a dump.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Error {
+    /// Line in the text, from 1; 0 if no line is to blame.
+    pub line: usize,
+    /// What it is.
+    pub kind: ErrorKind,
+    /// What is wrong, one sentence.
+    pub message: String,
+    /// How to get a dump without it.
+    pub help: &'static str,
+}
+
+/// Kind of an [`Error`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorKind {
+    /// No function at all: not the output of `lspci`.
+    Empty,
+    /// A line that is neither a function, nor a hexadecimal line, nor an indented text.
+    Line,
+    /// A hexadecimal line is damaged: other digits, a gap, the wrong offset.
+    Hex,
+    /// A function's configuration space ends in the middle of a line, or at a size no function has.
+    Truncated,
+    /// 64 bytes only: run by a user who may not read more.
+    NotRoot,
+    /// 256 bytes only where the capabilities beyond are needed: `-xxx` instead of `-xxxx`.
+    NotExtended,
+    /// No hexadecimal lines at all.
+    NoDump,
+    /// The configuration space reads as ones: the function is powered down or gone.
+    Asleep,
+    /// The contents contradict themselves.
+    Contradiction,
+    /// A function is listed twice.
+    Duplicate,
+    /// A bus has functions, but no bridge leads to it.
+    MissingBridge,
+}
+
+const AGAIN: &str = "run `sudo lspci -Dnxxxx` on the machine again and keep all of its output";
+
+impl Error {
+    pub(crate) fn new(line: usize, kind: ErrorKind, message: String) -> Self {
+        let help = match kind {
+            ErrorKind::NotRoot => "run `lspci -Dnxxxx` as root: others see the first 64 bytes only",
+            ErrorKind::NotExtended => {
+                "use `-xxxx` (four x): ACS is a capability beyond the first 256 bytes"
+            }
+            ErrorKind::NoDump => "add `-xxxx`, so that the configuration space is printed",
+            ErrorKind::Asleep => {
+                "wake the function (`echo on > /sys/bus/pci/devices/ADDRESS/power/control`) and dump again"
+            }
+            ErrorKind::Empty
+            | ErrorKind::Line
+            | ErrorKind::Hex
+            | ErrorKind::Truncated
+            | ErrorKind::Contradiction
+            | ErrorKind::Duplicate
+            | ErrorKind::MissingBridge => AGAIN,
+        };
+        Self {
+            line,
+            kind,
+            message,
+            help,
+        }
+    }
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        if self.line == 0 {
+            write!(f, "{} ({})", self.message, self.help)
+        } else {
+            write!(f, "line {}: {} ({})", self.line, self.message, self.help)
+        }
+    }
+}
+
+impl core::error::Error for Error {}

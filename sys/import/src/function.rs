@@ -1,0 +1,368 @@
+//! One function: what its configuration space says.
+
+use solver::model::{Acs, FunctionKind};
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind};
+use crate::text::Block;
+
+/// Address of a function.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Address {
+    /// PCI segment (domain).
+    pub segment: u16,
+    /// Bus number.
+    pub bus: u8,
+    /// Device number, 0 to 31.
+    pub device: u8,
+    /// Function number, 0 to 7.
+    pub function: u8,
+}
+
+impl Address {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (slot, function) = text.split_once('.')?;
+        let mut parts = slot.rsplit(':');
+        let (device, bus, segment) = (parts.next()?, parts.next()?, parts.next());
+        if parts.next().is_some() || device.len() != 2 || bus.len() != 2 || function.len() != 1 {
+            return None;
+        }
+        let hex = |text: &str| u16::from_str_radix(text, 16).ok();
+        let address = Self {
+            segment: segment.map_or(Some(0), hex)?,
+            bus: u8::try_from(hex(bus)?).ok()?,
+            device: u8::try_from(hex(device)?).ok()?,
+            function: u8::try_from(hex(function)?).ok()?,
+        };
+        (address.device < 32 && address.function < 8).then_some(address)
+    }
+
+    /// Its requester id: bus << 8 | device << 3 | function.
+    pub fn requester(self) -> u16 {
+        u16::from_be_bytes([self.bus, self.device << 3 | self.function])
+    }
+}
+
+impl core::fmt::Display for Address {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            f,
+            "{:04x}:{:02x}:{:02x}.{}",
+            self.segment, self.bus, self.device, self.function
+        )
+    }
+}
+
+/// Kind of a BAR.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BarKind {
+    /// I/O ports.
+    Io,
+    /// Memory below 4 GiB.
+    Memory32,
+    /// Memory anywhere; occupies the next BAR too.
+    Memory64,
+}
+
+/// One BAR that is in use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bar {
+    /// Its number, 0 to 5.
+    pub index: u8,
+    /// Its kind.
+    pub kind: BarKind,
+    /// Prefetchable.
+    pub prefetchable: bool,
+    /// Its address as dumped; 0: not assigned.
+    pub address: u64,
+    /// Bytes, where the text or the Resizable BAR capability tells.
+    pub size: Option<u64>,
+}
+
+/// A memory window of a bridge, both ends inclusive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WindowRange {
+    /// First address.
+    pub base: u64,
+    /// Last address.
+    pub limit: u64,
+}
+
+/// SR-IOV as enabled when the dump was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VirtualFunctions {
+    /// How many.
+    pub count: u16,
+    /// Requester id of the first, less that of the physical function.
+    pub offset: u16,
+    /// Distance between two.
+    pub stride: u16,
+    /// Their device id.
+    pub device: u16,
+}
+
+/// One function.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Function {
+    /// Line of its header in the text, from 1.
+    pub line: usize,
+    /// Its address.
+    pub address: Address,
+    /// Vendor id.
+    pub vendor: u16,
+    /// Device id.
+    pub device: u16,
+    /// Class code, 24 bits.
+    pub class: u32,
+    /// Its kind.
+    pub kind: FunctionKind,
+    /// Header type bit 7.
+    pub multifunction: bool,
+    /// Its ACS capability.
+    pub acs: Option<Acs>,
+    /// Primary, secondary and subordinate bus, of a bridge.
+    pub buses: Option<[u8; 3]>,
+    /// Its memory window, of a bridge, if open.
+    pub memory_window: Option<WindowRange>,
+    /// Its prefetchable window, of a bridge, if open.
+    pub prefetch_window: Option<WindowRange>,
+    /// Its BARs.
+    pub bars: Vec<Bar>,
+    /// It has function-level reset.
+    pub function_reset: bool,
+    /// Interrupt pin, 1 to 4 for A to D; 0: none.
+    pub pin: u8,
+    /// It has MSI.
+    pub msi: bool,
+    /// MSI-X vectors; 0: none.
+    pub msix: u16,
+    /// A root port or downstream port with a hot-plug capable slot.
+    pub hotplug: bool,
+    /// Its virtual functions.
+    pub virtual_functions: Option<VirtualFunctions>,
+    /// Address of its physical function, if it is a virtual one.
+    pub physical: Option<Address>,
+    /// The configuration space, for who wants more.
+    pub config: Config,
+}
+
+const PCI_EXPRESS: u8 = 0x10;
+const MSI: u8 = 0x05;
+const MSI_X: u8 = 0x11;
+const ADVANCED_FEATURES: u8 = 0x13;
+const EXTENDED_ACS: u16 = 0x0d;
+const EXTENDED_SRIOV: u16 = 0x10;
+const EXTENDED_RESIZABLE: u16 = 0x15;
+const CLASS_HOST_BRIDGE: u32 = 0x0600;
+
+/// Reads one function.
+pub(crate) fn read(block: &Block) -> Result<Function, Vec<Error>> {
+    let config = Config::new(block.bytes.clone());
+    let contradiction = |message: String| {
+        vec![Error::new(
+            block.line,
+            ErrorKind::Contradiction,
+            format!("{}: {message}", block.address),
+        )]
+    };
+    let vendor = config.word(0);
+    if config.bytes().iter().take(64).all(|byte| *byte == 0xff) {
+        return Err(vec![Error::new(
+            block.line,
+            ErrorKind::Asleep,
+            format!("the configuration space of {} reads as ones", block.address),
+        )]);
+    }
+    // A virtual function's own registers read as ones; the header line knows what it is.
+    let seen = (vendor, config.word(2));
+    let (vendor, device) = match block.identity {
+        Some(ids) if vendor == u16::MAX || ids == seen => ids,
+        Some(ids) => {
+            return Err(contradiction(format!(
+                "the line says {:04x}:{:04x}, the configuration space {:04x}:{:04x}",
+                ids.0, ids.1, seen.0, seen.1
+            )));
+        }
+        None if vendor == u16::MAX => {
+            return Err(contradiction(
+                "its ids are neither in its line nor in its configuration space".into(),
+            ));
+        }
+        None => seen,
+    };
+    let header = config.byte(0x0e) & 0x7f;
+    let class = config.double(0x08) >> 8;
+    let express = config.capability(PCI_EXPRESS).map_err(contradiction)?;
+    let kind = kind(&config, header, class, express).map_err(contradiction)?;
+    let bridge = kind.is_bridge();
+    let capability = |id| config.capability(id).map_err(contradiction);
+    let extended = |id| config.extended_capability(id).map_err(contradiction);
+    let acs = match express {
+        Some(_) => extended(EXTENDED_ACS)?,
+        None => None,
+    };
+    let advanced = capability(ADVANCED_FEATURES)?;
+    let msix = capability(MSI_X)?;
+    let sriov = extended(EXTENDED_SRIOV)?;
+    let resizable = extended(EXTENDED_RESIZABLE)?;
+    Ok(Function {
+        line: block.line,
+        address: block.address,
+        vendor,
+        device,
+        class,
+        kind,
+        multifunction: config.byte(0x0e) & 0x80 != 0,
+        acs: acs.map(|at| Acs {
+            implemented: config.word(at + 4),
+            enabled: config.word(at + 6),
+        }),
+        buses: bridge.then(|| [config.byte(0x18), config.byte(0x19), config.byte(0x1a)]),
+        memory_window: if bridge { memory_window(&config) } else { None },
+        prefetch_window: if bridge {
+            prefetch_window(&config)
+        } else {
+            None
+        },
+        bars: bars(&config, header, &block.sizes, resizable),
+        function_reset: express.is_some_and(|at| config.double(at + 4) & 1 << 28 != 0)
+            || advanced.is_some_and(|at| config.byte(at + 3) & 1 << 1 != 0),
+        pin: config.byte(0x3d).min(4),
+        msi: capability(MSI)?.is_some(),
+        msix: msix.map_or(0, |at| (config.word(at + 2) & 0x7ff) + 1),
+        hotplug: express.is_some_and(|at| hotplug(&config, at, kind)),
+        virtual_functions: sriov.and_then(|at| virtual_functions(&config, at)),
+        physical: None,
+        config,
+    })
+}
+
+/// PCI Express Capabilities Register, bits 7:4, or the header type where there is no such capability.
+fn kind(
+    config: &Config,
+    header: u8,
+    class: u32,
+    express: Option<usize>,
+) -> Result<FunctionKind, String> {
+    if header > 2 {
+        return Err(format!("header type {header:#x} does not exist"));
+    }
+    let Some(at) = express else {
+        return Ok(match header {
+            1 | 2 => FunctionKind::ConventionalBridge,
+            _ if class >> 8 == CLASS_HOST_BRIDGE => FunctionKind::HostBridge,
+            _ => FunctionKind::Conventional,
+        });
+    };
+    let port = config.word(at + 2) >> 4 & 0xf;
+    let kind = match port {
+        0 | 1 => FunctionKind::Endpoint,
+        4 => FunctionKind::RootPort,
+        5 => FunctionKind::UpstreamPort,
+        6 => FunctionKind::DownstreamPort,
+        7 => FunctionKind::PcieToPci,
+        8 => FunctionKind::PciToPcie,
+        9 => FunctionKind::RootComplexEndpoint,
+        10 => FunctionKind::EventCollector,
+        _ => return Err(format!("PCIe port type {port:#x} does not exist")),
+    };
+    match (kind.is_bridge(), header) {
+        (true, 1) | (false, 0) => Ok(kind),
+        // The host bridges of some chipsets call themselves root ports.
+        (true, 0) if class >> 8 == CLASS_HOST_BRIDGE => Ok(FunctionKind::HostBridge),
+        _ => Err(format!(
+            "header type {header:#x} is not that of a {}",
+            kind.text()
+        )),
+    }
+}
+
+fn memory_window(config: &Config) -> Option<WindowRange> {
+    let base = u64::from(config.word(0x20) & 0xfff0) << 16;
+    let limit = u64::from(config.word(0x22) & 0xfff0) << 16 | 0xf_ffff;
+    // Zero and zero is a bridge that nobody set up, not a window over the first megabyte.
+    (base <= limit && (base, limit) != (0, 0xf_ffff)).then_some(WindowRange { base, limit })
+}
+
+fn prefetch_window(config: &Config) -> Option<WindowRange> {
+    let upper = |offset| u64::from(config.double(offset)) << 32;
+    let wide = config.word(0x24) & 0xf == 1;
+    let mut base = u64::from(config.word(0x24) & 0xfff0) << 16;
+    let mut limit = u64::from(config.word(0x26) & 0xfff0) << 16 | 0xf_ffff;
+    if wide {
+        base |= upper(0x28);
+        limit |= upper(0x2c);
+    }
+    (base <= limit && (base, limit) != (0, 0xf_ffff)).then_some(WindowRange { base, limit })
+}
+
+fn bars(
+    config: &Config,
+    header: u8,
+    sizes: &[Option<u64>; 6],
+    resizable: Option<usize>,
+) -> Vec<Bar> {
+    let count = match header {
+        0 => 6,
+        1 => 2,
+        _ => 1,
+    };
+    let mut bars = Vec::new();
+    let mut index = 0;
+    while index < count {
+        let low = config.double(0x10 + 4 * index);
+        let size = sizes[index].or_else(|| resized(config, resizable?, index));
+        let bar = |kind, prefetchable, address| Bar {
+            index: index as u8,
+            kind,
+            prefetchable,
+            address,
+            size,
+        };
+        let wide = low & 0b111 == 0b100 && index + 1 < count;
+        if low & 1 != 0 {
+            bars.push(bar(BarKind::Io, false, u64::from(low & !0b11)));
+        } else if low != 0 || size.is_some() {
+            let upper = if wide {
+                u64::from(config.double(0x14 + 4 * index)) << 32
+            } else {
+                0
+            };
+            let kind = if wide {
+                BarKind::Memory64
+            } else {
+                BarKind::Memory32
+            };
+            bars.push(bar(kind, low & 1 << 3 != 0, u64::from(low & !0xf) | upper));
+        }
+        index += if wide { 2 } else { 1 };
+    }
+    bars
+}
+
+/// Size of a BAR by the Resizable BAR capability's control register, bits 13:8: 2^(20 + n).
+fn resized(config: &Config, at: usize, index: usize) -> Option<u64> {
+    let count = usize::try_from(config.double(at + 8) >> 5 & 0b111).ok()?;
+    (0..count.min(6))
+        .map(|n| config.double(at + 8 + 8 * n))
+        .find(|control| (control & 0b111) as usize == index)
+        .and_then(|control| 1u64.checked_shl(20 + (control >> 8 & 0x3f)))
+}
+
+/// Slot implemented, and hot-plug capable (Slot Capabilities Register, bit 6).
+fn hotplug(config: &Config, at: usize, kind: FunctionKind) -> bool {
+    matches!(kind, FunctionKind::RootPort | FunctionKind::DownstreamPort)
+        && config.word(at + 2) & 1 << 8 != 0
+        && config.double(at + 0x14) & 1 << 6 != 0
+}
+
+fn virtual_functions(config: &Config, at: usize) -> Option<VirtualFunctions> {
+    let enabled = config.word(at + 8) & 1 != 0;
+    let count = config.word(at + 0x10);
+    (enabled && count > 0).then(|| VirtualFunctions {
+        count,
+        offset: config.word(at + 0x14),
+        stride: config.word(at + 0x16),
+        device: config.word(at + 0x1a),
+    })
+}

@@ -1,0 +1,43 @@
+//! A machine's PCI fabric, read from the text of `lspci`.
+//!
+//! [`parse`] takes the output of `lspci -Dnxxxx` or `lspci -Dnnvvvxxxx`, run as root on the machine in
+//! question, and returns its functions; [`machine`] turns those into what the solver takes. Text in,
+//! data out: nothing here reads a file or touches hardware. What the text does not say is an error that
+//! names what is missing, never a guess.
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod fabric;
+mod function;
+mod text;
+
+pub use config::Config;
+pub use error::{Error, ErrorKind};
+pub use fabric::{AcsState, machine, name};
+pub use function::{Address, Bar, BarKind, Function, VirtualFunctions, WindowRange};
+
+/// The functions in the output of `lspci`, in ascending order of address.
+///
+/// # Errors
+/// Everything that is wrong with the text, at least one entry. A text with an error gives no function at
+/// all, since grouping a part of a machine would be wrong without looking wrong.
+pub fn parse(text: &str) -> Result<Vec<Function>, Vec<Error>> {
+    let (blocks, mut errors) = text::blocks(text);
+    let mut functions = Vec::with_capacity(blocks.len());
+    for block in &blocks {
+        match function::read(block) {
+            Ok(function) => functions.push(function),
+            Err(mut found) => errors.append(&mut found),
+        }
+    }
+    if errors.is_empty() {
+        functions.sort_by_key(|function| function.address);
+        errors = fabric::check(&mut functions);
+    }
+    if errors.is_empty() {
+        Ok(functions)
+    } else {
+        Err(errors)
+    }
+}

@@ -2,9 +2,9 @@
 
 use plan::kernel::{InterruptEntry, TaskEntry};
 
-use crate::arch::Arch;
 use crate::interrupt::FIRST_BIT;
 use crate::kernel::Kernel;
+use crate::machine::Arch;
 use crate::tables::{PlanError, Tables, low_bits};
 use crate::task::{State, Task};
 use crate::task_set::{TaskIndex, TaskSet};

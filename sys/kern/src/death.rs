@@ -2,8 +2,8 @@
 
 use abi::{Code, Fault, FaultKind, TaskId, notification};
 
-use crate::arch::Arch;
 use crate::kernel::{Kernel, Outcome};
+use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task::{Frame, State};
 use crate::task_set::{TaskIndex, TaskSet};

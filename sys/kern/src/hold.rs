@@ -3,8 +3,8 @@
 
 use abi::{Code, FaultKind, TaskId};
 
-use crate::arch::Arch;
 use crate::kernel::{Kernel, Outcome, violation};
+use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task_set::TaskIndex;
 

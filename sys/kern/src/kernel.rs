@@ -3,9 +3,9 @@
 use abi::{Fault, FaultKind, Syscall, TASKS_MAX, TaskId};
 use plan::Blob;
 
-use crate::arch::Arch;
 use crate::hold::Holds;
 use crate::interrupt::Routes;
+use crate::machine::Arch;
 use crate::pin::Pins;
 use crate::schedule::NextTask;
 use crate::tables::{PlanError, Tables};

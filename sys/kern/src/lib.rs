@@ -13,7 +13,6 @@
 #[cfg(test)]
 extern crate std;
 
-mod arch;
 mod boot;
 mod borrow;
 mod claim;
@@ -22,6 +21,7 @@ mod hold;
 mod interrupt;
 mod kernel;
 mod life;
+mod machine;
 pub mod offsets;
 mod pin;
 mod post;
@@ -40,8 +40,8 @@ mod test_support;
 mod tests;
 mod timer;
 
-pub use arch::Arch;
 pub use kernel::Kernel;
+pub use machine::Arch;
 pub use tables::{PlanError, Tables};
 pub use task::{Frame, State, Task};
 pub use task_set::{TaskIndex, TaskSet};

@@ -3,8 +3,8 @@
 use abi::{Code, TaskId, notification};
 use plan::kernel::TaskEntry;
 
-use crate::arch::Arch;
 use crate::kernel::{Kernel, Outcome};
+use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task_set::{TaskIndex, TaskSet};
 

@@ -3,5 +3,8 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 
+#[cfg(target_os = "none")]
+mod arch;
+
 #[cfg(not(target_os = "none"))]
 fn main() {}

@@ -4,10 +4,10 @@ use abi::layout::PAGE;
 use abi::{Code, FaultKind, Lease, LeaseAttributes, TaskId};
 use plan::kernel::RegionAttributes;
 
-use crate::arch::Arch;
 use crate::borrow::within;
 use crate::hold::{HOLDS_MAX, device_argument};
 use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task::State;
 use crate::task_set::TaskIndex;

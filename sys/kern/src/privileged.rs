@@ -3,8 +3,8 @@
 use abi::privileged::Privileged;
 use abi::{FaultKind, Rights};
 
-use crate::arch::Arch;
 use crate::kernel::{Kernel, Outcome, violation};
+use crate::machine::Arch;
 use crate::task_set::TaskIndex;
 
 const ALL: [Privileged; 13] = [

@@ -3,9 +3,9 @@
 use abi::{Code, FaultKind, MESSAGE_MAX, TaskId};
 use plan::kernel::RegionAttributes;
 
-use crate::arch::Arch;
 use crate::claim::Claim;
 use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task::State;
 use crate::task_set::TaskIndex;

@@ -3,9 +3,9 @@
 use abi::{Code, FaultKind, MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, TaskId};
 use plan::kernel::RegionAttributes;
 
-use crate::arch::Arch;
 use crate::claim::Claim;
 use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::machine::Arch;
 use crate::receive::ReceiveArguments;
 use crate::schedule::NextTask;
 use crate::task::State;

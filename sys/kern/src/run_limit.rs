@@ -8,8 +8,8 @@
 //! A receive ends a run even if it returns at once: otherwise clients that keep a server's queue full
 //! could have the server killed.
 
-use crate::arch::Arch;
 use crate::kernel::Kernel;
+use crate::machine::Arch;
 use crate::task_set::TaskIndex;
 
 impl<A: Arch> Kernel<'_, A> {

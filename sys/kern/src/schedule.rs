@@ -3,8 +3,8 @@
 //! `ready` holds the runnable tasks other than the running one. A direct switch (a call to a waiting
 //! server, a reply to its caller) therefore does not touch it.
 
-use crate::arch::Arch;
 use crate::kernel::Kernel;
+use crate::machine::Arch;
 use crate::task::State;
 use crate::task_set::{TaskIndex, TaskSet};
 

@@ -5,9 +5,9 @@ use abi::{
 };
 use plan::kernel::RegionAttributes;
 
-use crate::arch::Arch;
 use crate::claim::Claim;
 use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task::{HeldLease, State};
 use crate::task_set::TaskIndex;

@@ -4,9 +4,9 @@ use abi::privileged::TaskState;
 use abi::{Code, Fault, FaultKind, MESSAGE_MAX};
 use plan::kernel::RegionAttributes;
 
-use crate::arch::Arch;
 use crate::claim::Claim;
 use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task::State;
 use crate::task_set::TaskIndex;

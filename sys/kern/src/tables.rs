@@ -183,7 +183,7 @@ impl<'p> Tables<'p> {
             && (region.va | region.pa | region.len) % layout::PAGE == 0
             && region.va >= free
             && end <= 1 << layout::TASK_VA_BITS
-            && in_ram != attributes.contains(RegionAttributes::DEVICE)
+            && (in_ram || attributes.contains(RegionAttributes::DEVICE))
             && !attributes.contains(RegionAttributes::WRITE.union(RegionAttributes::EXECUTE));
         good.then_some(end)
     }

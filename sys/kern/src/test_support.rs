@@ -2,8 +2,8 @@
 
 use abi::{Code, FaultKind};
 
-use crate::arch::Arch;
 use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task_set::TaskIndex;
 

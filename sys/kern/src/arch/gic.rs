@@ -1,0 +1,86 @@
+//! The interrupt controller: GICv3, one core, group 1, one priority.
+
+use core::ptr::NonNull;
+
+use abi::layout::{KERNEL_GICD, KERNEL_GICR};
+use arm_gic::gicv3::registers::{Gicd, GicrSgi};
+use arm_gic::gicv3::{GicCpuInterface, GicDistributor, GicRedistributor, Group};
+use arm_gic::{IntId, Trigger};
+use safe_mmio::UniqueMmioPointer;
+
+use super::instructions::{dsb, read_register};
+
+/// INTID of the virtual timer (Arm BSA, PPI assignment).
+pub const TIMER_INTID: u32 = 27;
+const TIMER: IntId = IntId::ppi(TIMER_INTID - 16);
+/// Below the mask that the CPU interface lets through.
+const PRIORITY: u8 = 0x80;
+const FIRST_SPI: u32 = 32;
+const SPI_END: u32 = 1020;
+
+fn distributor() -> GicDistributor<'static> {
+    let Some(registers) = NonNull::new(KERNEL_GICD as *mut Gicd) else {
+        super::power::fail()
+    };
+    // SAFETY: the kernel's tables map the distributor there, for the kernel alone; the value lives
+    // only as long as one of the functions below, none of which calls another.
+    GicDistributor::new(unsafe { UniqueMmioPointer::new(registers) })
+}
+
+fn redistributor() -> GicRedistributor<'static> {
+    let Some(registers) = NonNull::new(KERNEL_GICR as *mut GicrSgi) else {
+        super::power::fail()
+    };
+    // SAFETY: as for the distributor.
+    GicRedistributor::new(unsafe { UniqueMmioPointer::new(registers) })
+}
+
+/// Puts the controller in a known state: everything masked but the timer.
+pub fn initialise() {
+    GicCpuInterface::enable_system_register_el1();
+    let mut redistributor = redistributor();
+    // An error only says that the core is awake already.
+    let _ = redistributor.mark_core_awake();
+    redistributor.configure_default_settings();
+    let mut distributor = distributor();
+    distributor.configure_default_settings();
+    distributor.enable_all_interrupts(false);
+    distributor.wait_for_pending_write();
+    redistributor.enable_all_interrupts(false);
+    let _ = redistributor.set_interrupt_priority(TIMER, PRIORITY);
+    let _ = redistributor.enable_interrupt(TIMER, true);
+    redistributor.wait_for_pending_write();
+    GicCpuInterface::set_priority_mask(0xff);
+    GicCpuInterface::enable_group1(true);
+}
+
+/// The INTID as a shared interrupt. Private ones are not in any plan.
+fn shared(intid: u32) -> Option<IntId> {
+    (FIRST_SPI..SPI_END)
+        .contains(&intid)
+        .then(|| IntId::spi(intid - FIRST_SPI))
+}
+
+/// Lets a shared interrupt through or holds it back.
+#[inline(always)]
+pub fn enable(intid: u32, enabled: bool) {
+    if let Some(interrupt) = shared(intid) {
+        // The only error is a wrong INTID.
+        let _ = distributor().enable_interrupt(interrupt, enabled);
+        // A level that is held back must have vanished before its handling ends.
+        dsb();
+    }
+}
+
+/// Sets trigger, priority and target of a shared interrupt.
+pub fn route(intid: u32, edge: bool) {
+    let Some(interrupt) = shared(intid) else {
+        return;
+    };
+    let trigger = if edge { Trigger::Edge } else { Trigger::Level };
+    let mut distributor = distributor();
+    let _ = distributor.set_trigger(interrupt, trigger);
+    let _ = distributor.set_group(interrupt, Group::Group1NS);
+    let _ = distributor.set_interrupt_priority(interrupt, PRIORITY);
+    let _ = distributor.set_routing(interrupt, Some(read_register!("mpidr_el1")));
+}

@@ -1,0 +1,78 @@
+//! The machine as the portable core sees it.
+
+use abi::layout::KERNEL_WINDOW;
+use kern::Arch;
+use plan::kernel::KernelFlags;
+
+use super::instructions::{isb, read_register, write_register};
+use super::{console, copy, gic, power};
+
+/// The machine. Almost all of its state is in registers.
+pub struct Machine {
+    semihosting: bool,
+}
+
+impl Machine {
+    /// Before the plan is read.
+    pub const NEW: Self = Self { semihosting: false };
+
+    /// Takes over what the plan says about the machine.
+    pub fn configure(&mut self, flags: KernelFlags) {
+        self.semihosting = flags.contains(KernelFlags::SEMIHOSTING);
+    }
+}
+
+impl Arch for Machine {
+    #[inline(always)]
+    fn copy(&mut self, to: u64, from: u64, len: u64) {
+        // SAFETY: the core passes ranges of the plan's RAM only, which the window covers, and writes
+        // only where a task may write, which is mapped writable there.
+        unsafe {
+            copy::volatile(
+                KERNEL_WINDOW.wrapping_add(to),
+                KERNEL_WINDOW.wrapping_add(from),
+                len,
+            );
+        }
+    }
+
+    #[inline(always)]
+    fn set_interrupt(&mut self, intid: u32, enabled: bool) {
+        gic::enable(intid, enabled);
+    }
+
+    fn route_interrupt(&mut self, intid: u32, edge: bool) {
+        gic::route(intid, edge);
+    }
+
+    #[inline(always)]
+    fn now(&self) -> u64 {
+        read_register!("cntvct_el0")
+    }
+
+    #[inline(always)]
+    fn set_timer(&mut self, deadline: u64) {
+        // SAFETY: the timer raises an interrupt, which the kernel takes only from a task or when idle.
+        unsafe { write_register!("cntv_cval_el0", deadline) };
+        isb();
+    }
+
+    fn console(&mut self, from: u64, len: u64) {
+        for offset in 0..len {
+            let address = KERNEL_WINDOW.wrapping_add(from).wrapping_add(offset);
+            // SAFETY: as in `copy`; a task may change the byte meanwhile, it is read once.
+            console::write_byte(unsafe { (address as *const u8).read_volatile() });
+        }
+    }
+
+    fn exit(&mut self, verdict: u64) {
+        power::exit(self.semihosting, verdict)
+    }
+
+    fn fatal(&mut self, why: &'static str) {
+        console::write("portcullis: ");
+        console::write(why);
+        console::write("\r\n");
+        power::exit(self.semihosting, power::FAILED)
+    }
+}

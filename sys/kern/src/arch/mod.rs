@@ -1,0 +1,13 @@
+//! AArch64: the only unsafe part of the kernel.
+
+mod boot;
+mod console;
+mod copy;
+mod entry;
+mod gic;
+mod instructions;
+mod machine;
+mod panic;
+mod power;
+mod processor;
+mod vectors;

@@ -1,0 +1,106 @@
+//! The first Rust function, and what tasks may do with the processor.
+
+use abi::boot::BootHeader;
+use abi::layout::KERNEL_PLAN_BASE;
+use kern::Task;
+use plan::Blob;
+use plan::kernel::{KernelEntry, KernelFlags};
+
+use super::instructions::{isb, read_register, write_register};
+use super::{console, entry, gic, power};
+
+unsafe extern "C" {
+    /// In the image, behind its header; filled in by the build tool.
+    #[link_name = "boot_header"]
+    static BOOT_HEADER: BootHeader;
+}
+
+/// Called once, on the kernel's stack, with the MMU on.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_main(entered_at_el2: u64) -> *const Task<'static> {
+    power::set_conduit(entered_at_el2 != 0);
+    // SAFETY: the header is part of the kernel's text; nothing writes it.
+    let header = unsafe { &BOOT_HEADER };
+    // SAFETY: the kernel's tables map the plan's bytes there, read-only, for good.
+    let bytes = unsafe {
+        core::slice::from_raw_parts(KERNEL_PLAN_BASE as *const u8, header.plan_len as usize)
+    };
+    let Ok(blob) = Blob::new(bytes) else {
+        stop("the kernel's plan cannot be read", 0)
+    };
+    let Ok(system) = blob.one::<KernelEntry>() else {
+        stop("the plan has no system record", 0)
+    };
+    let flags = KernelFlags::from_bits_truncate(system.flags);
+    power::set_semihosting(flags.contains(KernelFlags::SEMIHOSTING));
+    restrict_tasks();
+    set_up_counters(flags.contains(KernelFlags::USER_COUNTERS));
+    gic::initialise();
+
+    // SAFETY: boot is an entry, the first one.
+    let kernel = unsafe { entry::kernel() };
+    kernel.arch_mut().configure(flags);
+    match kernel.boot(blob, read_register!("cntfrq_el0")) {
+        Ok(first) => {
+            start_timer();
+            entry::choose(kernel, first)
+        }
+        Err(error) => stop(error.message(), error.record()),
+    }
+}
+
+fn stop(why: &str, record: usize) -> ! {
+    console::write("portcullis: ");
+    console::write(why);
+    console::write(", record ");
+    console::write_number(record as u64);
+    console::write("\r\n");
+    power::fail()
+}
+
+/// Floating point traps, also in the kernel; of the timers tasks can only read the virtual counter.
+fn restrict_tasks() {
+    const EL0VCTEN: u64 = 1 << 1;
+    // SAFETY: none of these registers concerns the kernel's memory or its own code.
+    unsafe {
+        write_register!("cpacr_el1", 0);
+        write_register!("cntkctl_el1", EL0VCTEN);
+        write_register!("mdscr_el1", 0);
+        write_register!("tpidrro_el0", 0);
+    }
+    isb();
+}
+
+/// The timer runs with whatever deadline it has; the deadline is the core's.
+fn start_timer() {
+    const ENABLE: u64 = 1;
+    // SAFETY: the interrupt it raises is taken only from a task or when idle.
+    unsafe { write_register!("cntv_ctl_el0", ENABLE) };
+    isb();
+}
+
+/// Event counter 0 counts instructions at both levels, if tasks may read counters.
+fn set_up_counters(readable: bool) {
+    const INST_RETIRED: u64 = 0x08;
+    /// `PMUSERENR_EL0`: read the cycle counter and the event counters, and nothing else.
+    const READ_CYCLES: u64 = 1 << 2;
+    const READ_EVENTS: u64 = 1 << 3;
+    /// `PMCR_EL0`: enable, and reset the event counters.
+    const ENABLE_AND_RESET: u64 = 0b11;
+    // 0: no counters; 15: of another architecture than Arm's.
+    if matches!(read_register!("id_aa64dfr0_el1") >> 8 & 0xf, 0 | 0xf) {
+        return;
+    }
+    // SAFETY: counters concern neither memory nor control flow; overflow interrupts stay off.
+    unsafe {
+        write_register!("pmuserenr_el0", 0);
+        write_register!("pmintenclr_el1", u64::from(u32::MAX));
+        if readable {
+            write_register!("pmevtyper0_el0", INST_RETIRED);
+            write_register!("pmcntenset_el0", 1);
+            write_register!("pmcr_el0", ENABLE_AND_RESET);
+            write_register!("pmuserenr_el0", READ_CYCLES | READ_EVENTS);
+        }
+    }
+    isb();
+}

@@ -1,9 +1,10 @@
 //! The device with its interrupt: transfers one at a time.
 
+use userlib::interrupt;
 use userlib::ipc::{self, Received};
 use userlib::plan::task::DeviceEntry;
 use userlib::registers::MappedRegisters;
-use userlib::{interrupt, time};
+use userlib::time::{self, Ticks};
 
 use crate::{DEADLINE, Edu, Error, Transfer};
 
@@ -48,13 +49,14 @@ impl Channel {
         self.edu.acknowledge();
         interrupt::unmask(self.interrupt);
         self.edu.start(transfer).map_err(Failure::Start)?;
-        time::set_timer(Some(time::now().after(DEADLINE)));
-        let result = self.wait();
+        let deadline = time::now().after(DEADLINE);
+        time::set_timer(Some(deadline));
+        let result = self.wait(deadline);
         time::set_timer(None);
         result
     }
 
-    fn wait(&self) -> Result<(), Failure> {
+    fn wait(&self, deadline: Ticks) -> Result<(), Failure> {
         loop {
             match ipc::receive(self.interrupt | abi::notification::TIMER) {
                 Received::Notification(bits) if bits & self.interrupt != 0 => {
@@ -64,7 +66,8 @@ impl Channel {
                         return Ok(());
                     }
                 }
-                // A timer that was set for an earlier transfer cannot come here: it was stopped.
+                // The timer's bit may be left over from an earlier wait.
+                Received::Notification(_) if time::now() < deadline => {}
                 Received::Notification(_) => return Err(Failure::Timeout),
                 Received::Message(message) => {
                     ipc::reply(message.sender, NOT_A_SERVER, &[0; 8], 0);

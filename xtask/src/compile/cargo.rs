@@ -57,7 +57,7 @@ impl Workshop {
 
     /// Builds the kernel: its program.
     pub fn build_kernel(&self) -> Outcome<PathBuf> {
-        let mut cargo = self.cargo(&self.root, "sys/kern/kernel.ld");
+        let mut cargo = self.cargo(&self.root, &["sys/kern/kernel.ld"]);
         cargo.args(["--package", "kern"]);
         let programs = artifacts::run(cargo)?;
         programs
@@ -72,7 +72,7 @@ impl Workshop {
         workspace: &Path,
         packages: &[(usize, Package)],
     ) -> Outcome<BTreeMap<usize, PathBuf>> {
-        let mut cargo = self.cargo(workspace, "task.ld");
+        let mut cargo = self.cargo(workspace, &["task.ld", "defmt.x"]);
         for (_, package) in packages {
             cargo.args(["--package", &package.name]);
         }
@@ -86,14 +86,18 @@ impl Workshop {
             .collect())
     }
 
-    /// `cargo build` for the target. Paths that would differ from one checkout to the next are mapped to
+    /// `cargo build` for the target, with linker scripts (`task.ld` and `defmt.x` are found by the search
+    /// paths that `userlib` and `defmt` give). Paths that would differ from one checkout to the next are mapped to
     /// fixed ones, so that the same source gives the same bytes anywhere.
-    fn cargo(&self, workspace: &Path, script: &str) -> Command {
+    fn cargo(&self, workspace: &Path, scripts: &[&str]) -> Command {
         let home = std::env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
             .unwrap_or_default();
-        let mut flags = vec![format!("-Clink-arg=-T{script}")];
+        let mut flags: Vec<String> = scripts
+            .iter()
+            .map(|script| format!("-Clink-arg=-T{script}"))
+            .collect();
         // The last that matches counts: the target directory may lie in the repository.
         for (from, to) in [
             (home.as_path(), "/cargo"),

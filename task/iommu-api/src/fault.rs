@@ -5,13 +5,14 @@ use crate::{Payload, words};
 /// Answer of `next_fault`: accesses of the same kind and direction to one page, in close succession.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FaultRecord {
-    /// Event number of the SMMU (IHI 0070 §7.3): 0x10 nothing mapped, 0x13 not for this access.
+    /// Event number of the SMMU (IHI 0070 §7.3): 0x10 nothing mapped, 0x13 not for this access; 0: this
+    /// record only says that some were lost.
     pub event: u8,
     /// The device read; else it wrote.
     pub read: bool,
     /// The IOVA of the first access.
     pub iova: u64,
-    /// Accesses recorded, at least 1.
+    /// Accesses recorded; 0 in a record that only says that some were lost.
     pub count: u64,
     /// Records lost before this one, because the claimant did not fetch them in time or the
     /// hardware's queue overflowed.

@@ -1,4 +1,20 @@
-//! Bringing an SMMU up with every stream aborting.
+//! Bringing an SMMU up with every stream aborting, or adopting one that an earlier life left on.
+
+use plan::iommu::SmmuEntry;
+use smmu::registers::{
+    AIDR, CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, CR1, CR2, EVENTQ_BASE, EVENTQ_CONS,
+    EVENTQ_IRQ_CFG0, EVENTQ_PROD, GBPA, GERROR, GERROR_IRQ_CFG0, GERRORN, IDR0, IDR1, IDR3, IDR5,
+    IRQ_CTRL, IRQ_CTRLACK, STRTAB_BASE, STRTAB_BASE_CFG, cr0, cr1, cr2, gbpa, irq_ctrl, queue_base,
+    strtab,
+};
+use smmu::{Command, Features, QueueIndex};
+
+use crate::check;
+use crate::events::EventQueue;
+use crate::hardware::Hardware;
+use crate::limits::CONTROL_DEADLINE_NS;
+use crate::plan_view::PlanView;
+use crate::queue::CommandQueue;
 
 /// Why an SMMU is not used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,18 +39,297 @@ pub enum Refusal {
     QueueSize,
     /// 8-bit ASIDs, and the plan uses larger ones.
     AsidBits,
-    /// Output addresses smaller than the plan's.
+    /// Output addresses smaller than memory the plan maps.
     OutputSize,
     /// Table memory is not what the plan describes: misaligned, too short, or beyond the output size.
     TableMemory,
-    /// A stream table or context descriptor in the image is not the planned one.
-    TableContents,
+    /// A stream table entry in the image does not abort, or is not where the plan says.
+    StreamTable,
+    /// A context descriptor in the image is not the planned one.
+    ContextDescriptor,
+    /// Page tables in the image are not linked as planned.
+    PageTables,
     /// A control register did not follow in time.
     ControlTimeout,
+    /// A base register did not keep its value.
+    BaseRegister,
     /// Commands were not completed in time.
     CommandTimeout,
     /// More SMMUs, devices, domains or streams than this server has room for.
     TooMany,
     /// A record of the plan names something that does not exist.
     Inconsistent,
+    /// The PCI task does not answer, so nobody can say that bus mastering is off.
+    NoPci,
+}
+
+impl Refusal {
+    /// A few words for a log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoRegisters => "nothing answers",
+            Self::NoStage1 => "no stage 1",
+            Self::NoTables => "no 4 KiB VMSAv8-64 tables",
+            Self::NotCoherent => "table walks are not coherent",
+            Self::StallOnly => "faults can only stall",
+            Self::NoTwoLevelStreams => "no two-level stream table",
+            Self::PresetBases => "base addresses are preset",
+            Self::StreamBits => "too few StreamID bits",
+            Self::QueueSize => "queues too small",
+            Self::AsidBits => "8-bit ASIDs only",
+            Self::OutputSize => "output addresses too small",
+            Self::TableMemory => "table memory not as planned",
+            Self::StreamTable => "stream table not as planned",
+            Self::ContextDescriptor => "context descriptor not as planned",
+            Self::PageTables => "page tables not as planned",
+            Self::ControlTimeout => "a control register does not follow",
+            Self::BaseRegister => "a base register does not keep its value",
+            Self::CommandTimeout => "commands do not complete",
+            Self::TooMany => "the plan exceeds the server's limits",
+            Self::Inconsistent => "the plan is inconsistent",
+            Self::NoPci => "the PCI task does not answer",
+        }
+    }
+}
+
+/// An SMMU that translates, every planned stream under the server's control.
+#[derive(Debug)]
+pub struct Running {
+    /// What it can do.
+    pub features: Features,
+    /// Its command queue.
+    pub queue: CommandQueue,
+    /// Its event queue.
+    pub events: EventQueue,
+    /// `GBPA.ABORT` was there and is set.
+    pub reset_bypass_closed: bool,
+    /// The tables are those of an earlier life, in use.
+    pub adopted: bool,
+}
+
+/// Reads the ID registers.
+pub fn features<H: Hardware>(hardware: &mut H) -> Result<Features, Refusal> {
+    let idr0 = hardware.read32(IDR0);
+    if idr0 == u32::MAX {
+        return Err(Refusal::NoRegisters);
+    }
+    Ok(Features::decode(
+        idr0,
+        hardware.read32(IDR1),
+        hardware.read32(IDR3),
+        hardware.read32(IDR5),
+        hardware.read32(AIDR),
+    ))
+}
+
+/// Brings SMMU number `index` up. If it is already on with exactly the planned tables, an earlier life of
+/// this server left it so: it is taken over as it is, so that nothing opens and nothing that works
+/// stops. Otherwise it is closed, set up and turned on with every stream aborting.
+pub fn bring_up<H: Hardware>(
+    hardware: &mut H,
+    plan: &PlanView<'_>,
+    index: usize,
+) -> Result<Running, Refusal> {
+    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
+    let features = features(hardware)?;
+    check::features(&features, entry)?;
+    check::memory(entry, &features)?;
+    if is_ours(hardware, entry, &features) {
+        return adopt(hardware, entry, features);
+    }
+    let reset_bypass_closed = close_reset_bypass(hardware)?;
+    control(hardware, CR0, CR0ACK, 0)?;
+    control(hardware, IRQ_CTRL, IRQ_CTRLACK, 0)?;
+    check::stream_tables(hardware, plan, index, &features)?;
+    check::domains(hardware, plan, index, &features)?;
+    set_up(hardware, entry)?;
+    let mut running = Running {
+        features,
+        queue: CommandQueue::new(entry.command_queue, entry.command_log2, 0),
+        events: EventQueue::new(entry.event_queue, entry.event_log2, 0, 0),
+        reset_bypass_closed,
+        adopted: false,
+    };
+    turn_on(hardware, &mut running)?;
+    Ok(running)
+}
+
+const fn stream_base(entry: &SmmuEntry) -> u64 {
+    strtab::RA.put(1) | strtab::ADDR.address(entry.tables_pa + entry.stream_l1)
+}
+const fn stream_config(entry: &SmmuEntry) -> u32 {
+    strtab::FMT.put32(1)
+        | strtab::SPLIT.put32(entry.stream_split)
+        | strtab::LOG2SIZE.put32(entry.stream_log2)
+}
+const fn base(entry: &SmmuEntry, offset: u64, log2: u32) -> u64 {
+    queue_base::ALLOCATE.put(1)
+        | queue_base::ADDR.address(entry.tables_pa + offset)
+        | queue_base::LOG2SIZE.put(log2 as u64)
+}
+
+/// `CR0` in operation. Where ATS exists, translated traffic is checked against STE.EATS, which is 0;
+/// without the check a device could name any address as already translated.
+const fn enabled(features: &Features) -> u32 {
+    cr0::SMMUEN.put32(1)
+        | cr0::EVENTQEN.put32(1)
+        | cr0::CMDQEN.put32(1)
+        | cr0::ATSCHK.put32(features.ats as u32)
+}
+
+fn is_ours<H: Hardware>(hardware: &mut H, entry: &SmmuEntry, features: &Features) -> bool {
+    let table = strtab::ADDR.mask();
+    let queue = queue_base::ADDR.mask() | queue_base::LOG2SIZE.mask();
+    hardware.read32(CR0ACK) == enabled(features)
+        && (hardware.read64(STRTAB_BASE) ^ stream_base(entry)) & table == 0
+        && hardware.read32(STRTAB_BASE_CFG) == stream_config(entry)
+        && (hardware.read64(CMDQ_BASE) ^ base(entry, entry.command_queue, entry.command_log2))
+            & queue
+            == 0
+        && (hardware.read64(EVENTQ_BASE) ^ base(entry, entry.event_queue, entry.event_log2)) & queue
+            == 0
+}
+
+/// Takes over a running SMMU. What an earlier life had queued completes first; nothing that it did is
+/// taken for complete, so everything cached is forgotten once.
+fn adopt<H: Hardware>(
+    hardware: &mut H,
+    entry: &SmmuEntry,
+    features: Features,
+) -> Result<Running, Refusal> {
+    let producer = hardware.read32(CMDQ_PROD);
+    let mut queue = CommandQueue::new(entry.command_queue, entry.command_log2, producer);
+    let deadline = deadline(hardware);
+    loop {
+        queue.repair(hardware);
+        let consumer = QueueIndex::new(hardware.read32(CMDQ_CONS), entry.command_log2);
+        if QueueIndex::new(producer, entry.command_log2).distance(consumer) == 0 {
+            break;
+        }
+        if hardware.now() > deadline {
+            return Err(Refusal::CommandTimeout);
+        }
+    }
+    forget_all(hardware, &mut queue, &features)?;
+    let consumer = hardware.read32(EVENTQ_CONS);
+    Ok(Running {
+        features,
+        queue,
+        // The flag as last acknowledged, so that a loss in between shows.
+        events: EventQueue::new(entry.event_queue, entry.event_log2, consumer, consumer),
+        reset_bypass_closed: gbpa::ABORT.is_set32(hardware.read32(GBPA)),
+        adopted: true,
+    })
+}
+
+/// Makes traffic abort while the SMMU is off (§6.3.14). Where the register does not exist (reads 0),
+/// only bus mastering being off keeps devices quiet until the SMMU is on.
+fn close_reset_bypass<H: Hardware>(hardware: &mut H) -> Result<bool, Refusal> {
+    let deadline = deadline(hardware);
+    let wait = |hardware: &mut H| {
+        while gbpa::UPDATE.is_set32(hardware.read32(GBPA)) {
+            if hardware.now() > deadline {
+                return Err(Refusal::ControlTimeout);
+            }
+        }
+        Ok(())
+    };
+    // A write while an update is under way is unpredictable.
+    wait(hardware)?;
+    let value = hardware.read32(GBPA) | gbpa::ABORT.put32(1) | gbpa::UPDATE.put32(1);
+    hardware.write32(GBPA, value);
+    wait(hardware)?;
+    Ok(gbpa::ABORT.is_set32(hardware.read32(GBPA)))
+}
+
+/// Writes a control register and waits until its acknowledgement follows (§6.3.9, §6.3.16).
+fn control<H: Hardware>(
+    hardware: &mut H,
+    register: usize,
+    acknowledgement: usize,
+    value: u32,
+) -> Result<(), Refusal> {
+    let deadline = deadline(hardware);
+    hardware.publish();
+    hardware.write32(register, value);
+    while hardware.read32(acknowledgement) != value {
+        if hardware.now() > deadline {
+            return Err(Refusal::ControlTimeout);
+        }
+    }
+    Ok(())
+}
+
+fn deadline<H: Hardware>(hardware: &mut H) -> u64 {
+    hardware
+        .now()
+        .saturating_add(hardware.ticks(CONTROL_DEADLINE_NS))
+}
+
+/// Everything that can only be written while the SMMU and its queues are off.
+fn set_up<H: Hardware>(hardware: &mut H, entry: &SmmuEntry) -> Result<(), Refusal> {
+    hardware.write32(CR1, cr1::COHERENT);
+    hardware.write32(CR2, cr2::RECINVSID.put32(1) | cr2::PTM.put32(1));
+    let bases = [
+        (STRTAB_BASE, stream_base(entry), strtab::ADDR.mask()),
+        (
+            CMDQ_BASE,
+            base(entry, entry.command_queue, entry.command_log2),
+            queue_base::ADDR.mask() | queue_base::LOG2SIZE.mask(),
+        ),
+        (
+            EVENTQ_BASE,
+            base(entry, entry.event_queue, entry.event_log2),
+            queue_base::ADDR.mask() | queue_base::LOG2SIZE.mask(),
+        ),
+    ];
+    for (register, value, kept) in bases {
+        hardware.write64(register, value);
+        if (hardware.read64(register) ^ value) & kept != 0 {
+            return Err(Refusal::BaseRegister);
+        }
+    }
+    hardware.write32(STRTAB_BASE_CFG, stream_config(entry));
+    if hardware.read32(STRTAB_BASE_CFG) != stream_config(entry) {
+        return Err(Refusal::BaseRegister);
+    }
+    for index in [CMDQ_PROD, CMDQ_CONS, EVENTQ_PROD, EVENTQ_CONS] {
+        hardware.write32(index, 0);
+    }
+    // Interrupts by wire: an MSI address of 0 turns the SMMU's own messages off.
+    hardware.write64(GERROR_IRQ_CFG0, 0);
+    hardware.write64(EVENTQ_IRQ_CFG0, 0);
+    // Errors of before are nobody's.
+    let errors = hardware.read32(GERROR);
+    hardware.write32(GERRORN, errors);
+    Ok(())
+}
+
+/// Command queue, invalidation of whatever reset left in the caches, event queue and interrupts, then
+/// translation (§3.11). Nothing is cached while SMMUEN is 0, so the invalidation is final.
+fn turn_on<H: Hardware>(hardware: &mut H, running: &mut Running) -> Result<(), Refusal> {
+    let all = enabled(&running.features);
+    let events = all & !cr0::SMMUEN.put32(1);
+    let commands = events & !cr0::EVENTQEN.put32(1);
+    control(hardware, CR0, CR0ACK, commands)?;
+    forget_all(hardware, &mut running.queue, &running.features)?;
+    control(hardware, CR0, CR0ACK, events)?;
+    let interrupts = irq_ctrl::GERROR.put32(1) | irq_ctrl::EVENTQ.put32(1);
+    control(hardware, IRQ_CTRL, IRQ_CTRLACK, interrupts)?;
+    control(hardware, CR0, CR0ACK, all)
+}
+
+fn forget_all<H: Hardware>(
+    hardware: &mut H,
+    queue: &mut CommandQueue,
+    features: &Features,
+) -> Result<(), Refusal> {
+    let timeout = |_| Refusal::CommandTimeout;
+    queue.push(hardware, Command::ConfigAll).map_err(timeout)?;
+    queue.push(hardware, Command::Sync).map_err(timeout)?;
+    queue.push(hardware, Command::TlbAll).map_err(timeout)?;
+    if features.hypervisor {
+        queue.push(hardware, Command::TlbEl2All).map_err(timeout)?;
+    }
+    queue.sync(hardware).map_err(timeout)
 }

@@ -123,6 +123,8 @@ pub trait System {
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize);
     /// Posts `iommu-fault` to a task, if the plan lets it be posted.
     fn post_fault(&mut self, index: usize);
+    /// Tells the supervisor that a device's stream was blocked after a storm, if the plan lets it be told.
+    fn post_storm(&mut self, device: u32);
     /// One line for people.
     fn log(&mut self, line: Line<'_>);
 }

@@ -1,4 +1,15 @@
 //! The IOMMU server's core: generic over the hardware and the system around it.
+//!
+//! * [`protocol`]: decode, authorise, dispatch.
+//! * [`ownership`]: who holds what; a state machine without hardware.
+//! * [`space`]: IOVAs and table entries.
+//! * [`stream`]: opening and closing streams in a safe order, invalidation.
+//! * [`queue`]: commands, completion, errors.
+//! * [`events`] and [`fault_lines`]: faults, for claimants and for people.
+//! * [`containment`]: deaths, quiescing, adoption.
+//! * [`boot`] and [`check`]: bringing an SMMU up.
+//!
+//! The sections of IHI 0070 in comments are those of edition G.b.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -6,5 +17,20 @@
 extern crate std;
 
 pub mod boot;
+pub mod check;
+pub mod containment;
+pub mod events;
+pub mod fault_lines;
 pub mod hardware;
+pub mod limits;
 pub mod log;
+pub mod ownership;
+pub mod plan_view;
+pub mod protocol;
+pub mod queue;
+pub mod server;
+pub mod space;
+pub mod stream;
+
+pub use protocol::{Reply, Request};
+pub use server::Server;

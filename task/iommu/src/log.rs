@@ -102,6 +102,8 @@ pub enum Line<'a> {
     EventsLost {
         /// Name of the SMMU.
         name: &'a str,
+        /// How often so far.
+        times: u64,
         /// The queue's accesses aborted, or it overflowed where that is reported so.
         aborted: bool,
     },
@@ -133,4 +135,34 @@ pub enum Line<'a> {
         /// Name of the SMMU.
         name: &'a str,
     },
+}
+
+impl Line<'static> {
+    /// The line with the name of the device that a fault is about.
+    pub fn named(self, about: &str) -> Line<'_> {
+        match self {
+            Line::Fault {
+                stream,
+                kind,
+                number,
+                read,
+                iova,
+                last,
+                count,
+                owner,
+                ..
+            } => Line::Fault {
+                name: about,
+                stream,
+                kind,
+                number,
+                read,
+                iova,
+                last,
+                count,
+                owner,
+            },
+            other => other,
+        }
+    }
 }

@@ -1,0 +1,242 @@
+//! Comparing the hardware and the image's tables with the plan before the SMMU is turned on.
+
+use plan::iommu::{DomainEntry, DomainKind, SmmuEntry};
+use smmu::command::COMMAND_BYTES;
+use smmu::context::CD_WORDS;
+use smmu::event::EVENT_BYTES;
+use smmu::stream::{SPLIT, STE_BYTES, abort_word, attributes_word, level1_decode, stall_disable};
+use smmu::{ContextDescriptor, Features};
+use vmsa::{Descriptor, Granule};
+
+use crate::boot::Refusal;
+use crate::hardware::Hardware;
+use crate::plan_view::PlanView;
+
+/// Refuses an SMMU that lacks what this server builds on.
+pub fn features(features: &Features, entry: &SmmuEntry) -> Result<(), Refusal> {
+    let conditions = [
+        (features.stage1, Refusal::NoStage1),
+        (
+            features.aarch64_tables && features.granule_4k && features.little_endian,
+            Refusal::NoTables,
+        ),
+        (
+            features.coherent && entry.coherent == 1,
+            Refusal::NotCoherent,
+        ),
+        (features.stall_model != 2, Refusal::StallOnly),
+        (features.two_level_streams, Refusal::NoTwoLevelStreams),
+        (
+            !features.tables_preset && !features.queues_preset,
+            Refusal::PresetBases,
+        ),
+        (
+            entry.stream_log2 > SPLIT
+                && entry.stream_log2 <= features.stream_bits
+                && entry.stream_split == SPLIT,
+            Refusal::StreamBits,
+        ),
+        (
+            // A batch of four commands has to fit whatever was queued before it.
+            entry.command_log2 >= 3
+                && entry.command_log2 <= features.command_log2
+                && entry.event_log2 >= 1
+                && entry.event_log2 <= features.event_log2,
+            Refusal::QueueSize,
+        ),
+    ];
+    match conditions.iter().find(|(holds, _)| !holds) {
+        Some(&(_, why)) => Err(why),
+        None => Ok(()),
+    }
+}
+
+/// Whether the tables lie where the plan says, aligned as their base registers force them to be
+/// (§6.3.24, §6.3.26), and within the addresses the SMMU can reach.
+pub fn memory(entry: &SmmuEntry, features: &Features) -> Result<(), Refusal> {
+    let level1_bytes = 8u64
+        .checked_shl(entry.stream_log2.saturating_sub(SPLIT))
+        .ok_or(Refusal::TableMemory)?;
+    let runs = [
+        (entry.stream_l1, level1_bytes.max(64)),
+        (entry.command_queue, COMMAND_BYTES << entry.command_log2),
+        (entry.event_queue, EVENT_BYTES << entry.event_log2),
+    ];
+    let aligned = runs.iter().all(|&(offset, bytes)| {
+        inside(entry, offset, bytes) && (entry.tables_pa + offset).is_multiple_of(bytes)
+    });
+    let end = entry.tables_pa.checked_add(entry.tables_len);
+    let reachable = end.is_some_and(|end| end >> features.output_bits.min(63) == 0);
+    if aligned && reachable {
+        Ok(())
+    } else {
+        Err(Refusal::TableMemory)
+    }
+}
+
+fn inside(entry: &SmmuEntry, offset: u64, bytes: u64) -> bool {
+    offset
+        .checked_add(bytes)
+        .is_some_and(|end| end <= entry.tables_len)
+}
+
+/// Checks that every entry that any StreamID reaches aborts, that each planned stream's entry is where
+/// the plan says, and gives planned entries the attributes this SMMU needs.
+pub fn stream_tables<H: Hardware>(
+    hardware: &mut H,
+    plan: &PlanView<'_>,
+    index: usize,
+    features: &Features,
+) -> Result<(), Refusal> {
+    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
+    let attributes = attributes_word(true, stall_disable(features));
+    for bus in 0..1u64 << (entry.stream_log2 - SPLIT) {
+        let Some((array, entries)) = level1_decode(hardware.load(entry.stream_l1 + bus * 8)) else {
+            continue;
+        };
+        let offset = array
+            .checked_sub(entry.tables_pa)
+            .ok_or(Refusal::StreamTable)?;
+        // QEMU takes twice the entries of a descriptor's span: only full arrays are safe.
+        if entries != 1 << SPLIT || !inside(entry, offset, u64::from(entries) * STE_BYTES) {
+            return Err(Refusal::StreamTable);
+        }
+        for stream in 0..u64::from(entries) {
+            if hardware.load(offset + stream * STE_BYTES) != abort_word() {
+                return Err(Refusal::StreamTable);
+            }
+        }
+    }
+    for stream in plan.streams.iter().filter(|s| s.smmu as usize == index) {
+        let bus = u64::from(stream.stream_id >> SPLIT);
+        let slot = u64::from(stream.stream_id & ((1 << SPLIT) - 1));
+        let in_range = u64::from(stream.stream_id) >> entry.stream_log2 == 0;
+        let array = level1_decode(hardware.load(entry.stream_l1 + bus * 8));
+        let planned = entry.tables_pa + stream.entry;
+        let found = array.map(|(array, _)| array + slot * STE_BYTES);
+        if !in_range || found != Some(planned) {
+            return Err(Refusal::StreamTable);
+        }
+        hardware.store(stream.entry + 8, attributes);
+    }
+    Ok(())
+}
+
+/// Checks the context descriptor and the table links of every domain that can be used.
+pub fn domains<H: Hardware>(
+    hardware: &mut H,
+    plan: &PlanView<'_>,
+    index: usize,
+    features: &Features,
+) -> Result<(), Refusal> {
+    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
+    let memory_end = plan
+        .pools
+        .iter()
+        .map(|pool| pool.pa.saturating_add(pool.len))
+        .fold(entry.tables_pa + entry.tables_len, u64::max);
+    for domain in plan.domains {
+        if domain.smmu as usize != index || domain.kind == DomainKind::Blocked as u32 {
+            continue;
+        }
+        if !features.asid16 && domain.asid > 0xff {
+            return Err(Refusal::AsidBits);
+        }
+        let input_bits = context(hardware, entry, domain, features, memory_end)?;
+        if domain.kind == DomainKind::Dma as u32 {
+            links(hardware, entry, domain, input_bits)?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares a context descriptor; narrows its output size to the SMMU's if memory allows. Gives the
+/// input bits.
+fn context<H: Hardware>(
+    hardware: &mut H,
+    entry: &SmmuEntry,
+    domain: &DomainEntry,
+    features: &Features,
+    memory_end: u64,
+) -> Result<u32, Refusal> {
+    if !inside(entry, domain.context, 64) || !domain.context.is_multiple_of(64) {
+        return Err(Refusal::ContextDescriptor);
+    }
+    let mut words = [0; CD_WORDS];
+    for (word, at) in words.iter_mut().zip((domain.context..).step_by(8)) {
+        *word = hardware.load(at);
+    }
+    let mut found = ContextDescriptor::decode(&words).ok_or(Refusal::ContextDescriptor)?;
+    let planned = found.root == entry.tables_pa + domain.root
+        && u32::from(found.asid) == domain.asid
+        && found.mair == vmsa::MAIR
+        && found.coherent;
+    if !planned {
+        return Err(Refusal::ContextDescriptor);
+    }
+    if found.output_bits > features.output_bits {
+        found.output_bits = features.output_bits;
+        for (word, at) in found.encode().iter().zip((domain.context..).step_by(8)) {
+            hardware.store(at, *word);
+        }
+    }
+    if found.output_bits == 0 || memory_end >> found.output_bits.min(63) != 0 {
+        return Err(Refusal::OutputSize);
+    }
+    if !found.legal(features) {
+        return Err(Refusal::ContextDescriptor);
+    }
+    Ok(found.input_bits)
+}
+
+/// Checks that the page part's leaf tables and the block part's entries are what a walk from the root
+/// reaches, so that storing at an index is storing at an IOVA.
+fn links<H: Hardware>(
+    hardware: &mut H,
+    entry: &SmmuEntry,
+    domain: &DomainEntry,
+    input_bits: u32,
+) -> Result<(), Refusal> {
+    let bad = Refusal::PageTables;
+    let next = |hardware: &mut H, at: u64, level: u32| -> Result<u64, Refusal> {
+        match Descriptor::decode(Granule::Size4K, level, hardware.load(at)) {
+            Descriptor::Table { next } => {
+                let offset = next.checked_sub(entry.tables_pa).ok_or(bad)?;
+                inside(entry, offset, 4096).then_some(offset).ok_or(bad)
+            }
+            _ => Err(bad),
+        }
+    };
+    let granule_2m = 1u64 << 21;
+    let span = |base: u64, count: u64, shift: u32| -> Result<(), Refusal> {
+        let end = count
+            .checked_mul(1 << shift)
+            .and_then(|bytes| base.checked_add(bytes))
+            .ok_or(bad)?;
+        let whole = base.is_multiple_of(granule_2m) && end <= 1 << input_bits;
+        whole.then_some(()).ok_or(bad)
+    };
+    span(domain.iova_base, domain.pages, 12)?;
+    span(domain.block_base, domain.blocks, 21)?;
+    let root_at = |iova: u64| domain.root + (iova >> 30) * 8;
+    for table in 0..domain.pages / 512 {
+        let iova = domain.iova_base + table * granule_2m;
+        let level2 = next(hardware, root_at(iova), 1)?;
+        let leaf = next(hardware, level2 + (iova >> 21 & 511) * 8, 2)?;
+        if leaf != domain.leaf + table * 4096 {
+            return Err(bad);
+        }
+    }
+    for block in 0..domain.blocks {
+        let iova = domain.block_base + block * granule_2m;
+        let level2 = next(hardware, root_at(iova), 1)?;
+        if level2 + (iova >> 21 & 511) * 8 != domain.block_entries + block * 8 {
+            return Err(bad);
+        }
+    }
+    if domain.pages.is_multiple_of(512) {
+        Ok(())
+    } else {
+        Err(bad)
+    }
+}

@@ -1,0 +1,367 @@
+//! Deaths, forced revocation, quiescing, adoption.
+
+use abi::TaskId;
+use iommu_api::Error;
+use pci_api::QuiesceState;
+use pci_api::client::CallError;
+
+use crate::hardware::{Hardware, Held, System};
+use crate::log::Line;
+use crate::ownership::{Purpose, Quiet, State};
+use crate::server::Server;
+use crate::space::Kind;
+use crate::stream;
+
+/// Entries cleared between two looks at the command queue.
+const CLEAR_AT_ONCE: u64 = 4096;
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    fn holds(&mut self) -> impl Iterator<Item = Held> + '_ {
+        let mut cursor = Some(0);
+        core::iter::from_fn(move || {
+            let held = self.system.enumerate(cursor?);
+            cursor = (held.next != 0).then_some(held.next);
+            (held.kind != 0).then_some(held)
+        })
+    }
+
+    /// Whether the kernel holds some task for this device.
+    pub(crate) fn is_held(&mut self, device: usize) -> bool {
+        self.holds()
+            .any(|held| held.kind == 1 && held.device as usize == device)
+    }
+
+    /// A held task died: whatever devices it had are cut off and made quiet.
+    ///
+    /// A dead lender needs nothing here: its pages stay pinned, and it stays held, until the driver that
+    /// mapped them unmaps or dies itself.
+    pub fn on_held_death(&mut self) {
+        for index in 0..self.devices.len() {
+            let Some(owner) = self.devices.get(index).and_then(|device| device.held_by()) else {
+                continue;
+            };
+            let dead = self.holds().any(|held| {
+                held.kind == 1
+                    && held.dead
+                    && held.device as usize == index
+                    && held.task.index() == owner
+            });
+            if dead {
+                self.contain(index, owner);
+            }
+        }
+    }
+
+    /// Cuts a dead task's device off, and its containment unit with it: what shares its StreamIDs or
+    /// cannot be reset apart.
+    fn contain(&mut self, index: usize, owner: usize) {
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        match device.state {
+            State::Quiescing(Purpose::Death(_)) | State::Stuck(_) | State::Free => return,
+            State::Quiescing(_) => {
+                // Already cut off and being made quiet; only what follows is another.
+                device.state = State::Quiescing(Purpose::Death(owner));
+                return;
+            }
+            State::Claimed(_) => {}
+        }
+        let (name, mapped) = (device.entry.name, device.mapped);
+        device.state = State::Quiescing(Purpose::Death(owner));
+        self.system.log(Line::Contained {
+            name: name.as_str(),
+            owner,
+            mapped,
+        });
+        self.cut_off(index);
+        self.start_quiesce(index);
+    }
+
+    /// Bus mastering off and streams closed, those shared with others too. Neither is proof that
+    /// nothing lands any more; only a quiesce is.
+    fn cut_off(&mut self, index: usize) {
+        let _ = self.system.bus_master(index as u32, false);
+        if self.close(index, true).is_err() {
+            self.note_broken(index);
+        }
+        let Some(domain) = self.devices.get(index).map(|device| device.entry.domain) else {
+            return;
+        };
+        for other in 0..self.devices.len() {
+            let shares = self
+                .devices
+                .get(other)
+                .is_some_and(|device| device.entry.domain == domain && device.open);
+            if other != index && shares {
+                self.revoke(other);
+            }
+        }
+    }
+
+    /// Takes the use of a claimed device away; its claimant has to release it.
+    pub(crate) fn revoke(&mut self, index: usize) {
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        device.revoked = true;
+        let owner = device.held_by();
+        let _ = self.system.bus_master(index as u32, false);
+        if self.close(index, true).is_err() {
+            self.note_broken(index);
+        }
+        if let Some(owner) = owner {
+            self.system.post_fault(owner);
+        }
+    }
+
+    /// Asks the PCI task to make a device quiet; the state already says what for. A failure to start is
+    /// handled as a failed quiesce.
+    pub(crate) fn start_quiesce(&mut self, index: usize) {
+        let mut started = self.system.quiesce_start(index as u32);
+        if started == Err(CallError::Refused(pci_api::Error::UnitActive)) {
+            self.stop_reset_unit(index);
+            started = self.system.quiesce_start(index as u32);
+        }
+        match started {
+            // One that runs already ends with the same notification.
+            Ok(()) | Err(CallError::Refused(pci_api::Error::Quiescing)) => {}
+            // Asked again when the PCI task is up again.
+            Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {}
+            Err(CallError::Refused(pci_api::Error::NoRecipe)) if self.is_first_claim(index) => {
+                // Nothing but firmware can have used it, and the plan says in writing that nobody
+                // can make it quiet.
+                self.quiesced(index, true);
+            }
+            Err(_) => self.quiesced(index, false),
+        }
+    }
+
+    fn is_first_claim(&self, index: usize) -> bool {
+        self.devices.get(index).is_some_and(|device| {
+            device.claims == 0 && matches!(device.state, State::Quiescing(Purpose::Claim(_)))
+        })
+    }
+
+    /// Turns off what would be reset together with a device.
+    fn stop_reset_unit(&mut self, index: usize) {
+        let Some(unit) = self.devices.get(index).map(|d| d.entry.reset_unit) else {
+            return;
+        };
+        for other in 0..self.devices.len() {
+            let in_unit = self.devices.get(other).is_some_and(|device| {
+                device.entry.reset_unit == unit && matches!(device.state, State::Claimed(_))
+            });
+            if other != index && unit != plan::NONE && in_unit {
+                self.revoke(other);
+            }
+        }
+    }
+
+    /// The PCI task finished some quiesce, or is up again.
+    pub fn on_quiesced(&mut self) {
+        for index in 0..self.devices.len() {
+            let waits = self
+                .devices
+                .get(index)
+                .is_some_and(|device| matches!(device.state, State::Quiescing(_)));
+            if !waits {
+                continue;
+            }
+            match self.system.quiesce_result(index as u32) {
+                Ok(QuiesceState::Running) => {}
+                Ok(QuiesceState::Quiet) => self.quiesced(index, true),
+                // A new life of the PCI task knows nothing of it.
+                Ok(QuiesceState::Never) => self.start_quiesce(index),
+                Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {}
+                Ok(QuiesceState::Failed(_)) | Err(_) => self.quiesced(index, false),
+            }
+        }
+    }
+
+    /// A quiesce ended: what it was for goes on.
+    fn quiesced(&mut self, index: usize, quiet: bool) {
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        let State::Quiescing(purpose) = device.state else {
+            return;
+        };
+        if quiet {
+            device.quiet = Quiet::Known;
+        }
+        match purpose {
+            Purpose::Claim(owner) => {
+                if quiet {
+                    self.complete_claim(index, owner);
+                } else {
+                    device.state = State::Free;
+                    let _ = self.system.lift(owner.index(), index as u32);
+                    self.system.reply(owner, Error::NotQuiet as u32, &[0; 8], 0);
+                }
+            }
+            Purpose::Release(owner) => {
+                let result = self.finish_release(index, owner.index(), quiet);
+                let code = result.err().map_or(0, |error| error as u32);
+                self.system.reply(owner, code, &[0; 8], 0);
+            }
+            Purpose::Death(owner) => {
+                if self.finish_release(index, owner, quiet).is_ok() {
+                    let name = self.name(index);
+                    self.system.log(Line::Lifted {
+                        name: name.as_str(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn complete_claim(&mut self, index: usize, owner: TaskId) {
+        let (code, payload, len) = match self.grant(index, owner) {
+            Ok(claim) => (0, claim.to_words(), iommu_api::Claim::LEN),
+            Err(error) => (error as u32, [0; 8], 0),
+        };
+        self.system.reply(owner, code, &payload, len);
+    }
+
+    /// After a quiesce: empties the device's mappings and lifts what held its owner; or, if it is not quiet,
+    /// leaves all of it held for good, with the device cut off.
+    fn finish_release(&mut self, index: usize, owner: usize, quiet: bool) -> Result<(), Error> {
+        let emptied = quiet && {
+            let closed = self.close(index, false).is_ok();
+            closed && self.empty(index)
+        };
+        if !emptied {
+            self.cut_off(index);
+            if let Some(device) = self.devices.get_mut(index) {
+                device.state = State::Stuck(owner);
+            }
+            let name = self.name(index);
+            self.system.log(Line::Stuck {
+                name: name.as_str(),
+            });
+            return Err(if quiet {
+                Error::HardwareFailure
+            } else {
+                Error::NotQuiet
+            });
+        }
+        self.unpin_all(index);
+        if let Some(device) = self.devices.get_mut(index) {
+            device.state = State::Free;
+            device.revoked = false;
+        }
+        let _ = self.system.lift(owner, index as u32);
+        Ok(())
+    }
+
+    /// Clears every entry that was made for a device, and makes the SMMU forget them. False if it does
+    /// not confirm.
+    fn empty(&mut self, index: usize) -> bool {
+        let Some(parts) = self.parts(index) else {
+            return false;
+        };
+        let (member, asid) = (parts.device.member, parts.space.asid);
+        if parts.device.mapped == 0 {
+            return true;
+        }
+        for kind in [Kind::Pages, Kind::Blocks] {
+            let part = parts.space.part(kind);
+            let mut from = 0;
+            while let Some(run) = part.next_of(parts.hardware, from, member, CLEAR_AT_ONCE) {
+                part.clear(parts.hardware, run);
+                let queue = &mut parts.running.queue;
+                let features = &parts.running.features;
+                let forgotten =
+                    stream::forget(parts.hardware, queue, features, part, run, asid).is_ok();
+                if !forgotten || queue.sync(parts.hardware).is_err() {
+                    return false;
+                }
+                part.give(run);
+                from = run.first + run.count;
+            }
+        }
+        parts.device.mapped = 0;
+        true
+    }
+
+    fn unpin_all(&mut self, index: usize) {
+        let system = &mut self.system;
+        self.pins.retain(|pin| {
+            if pin.device == index {
+                let _ = system.unpin(pin.slot);
+            }
+            pin.device != index
+        });
+        if let Some(device) = self.devices.get_mut(index) {
+            device.pins = 0;
+        }
+    }
+
+    /// Takes over what an earlier life of this server left: a held device of a living task stays claimed and
+    /// open, under a new handle that the task gets by claiming again; one of a dead task is
+    /// contained; pins that no mapping is known for are kept until their device is emptied.
+    pub(crate) fn adopt(&mut self) {
+        for index in 0..self.devices.len() {
+            let Some(held) = self
+                .holds()
+                .find(|held| held.kind == 1 && held.device as usize == index)
+            else {
+                continue;
+            };
+            let mapped = self.count_mapped(index);
+            let Some(device) = self.devices.get_mut(index) else {
+                continue;
+            };
+            device.begin_claim(held.task);
+            device.mapped = mapped;
+            if device.unusable.is_some() || !device.open {
+                device.revoked = true;
+            }
+            if held.dead {
+                self.contain(index, held.task.index());
+            }
+        }
+    }
+
+    fn count_mapped(&mut self, index: usize) -> u64 {
+        let Some(parts) = self.parts(index) else {
+            return 0;
+        };
+        let member = parts.device.member;
+        let mut pages = 0;
+        for kind in [Kind::Pages, Kind::Blocks] {
+            let part = parts.space.part(kind);
+            let mut from = 0;
+            while let Some(run) = part.next_of(parts.hardware, from, member, u64::MAX) {
+                pages += run.count * part.entry_pages();
+                from = run.first + run.count;
+            }
+        }
+        pages
+    }
+
+    /// The SMMU of a device does not confirm commands any more.
+    pub(crate) fn note_broken(&mut self, index: usize) {
+        let Some((_, domain)) = self
+            .devices
+            .get(index)
+            .and_then(|device| self.plan.domain_of(device.entry))
+        else {
+            return;
+        };
+        let smmu = domain.smmu as usize;
+        self.note_refused(smmu);
+        if let Some(smmu) = self.smmus.get(smmu) {
+            self.system.log(Line::CommandTimeout {
+                name: smmu.entry.name.as_str(),
+            });
+        }
+    }
+
+    fn name(&self, index: usize) -> plan::Name {
+        self.devices
+            .get(index)
+            .map_or(plan::Name::new(""), |device| device.entry.name)
+    }
+}

@@ -1,0 +1,33 @@
+//! Sizes and times that bound the server's work.
+
+/// Most SMMUs.
+pub const SMMUS_MAX: usize = 4;
+/// Most devices, bridges included.
+pub const DEVICES_MAX: usize = 64;
+/// Most domains.
+pub const DOMAINS_MAX: usize = 64;
+/// Most streams.
+pub const STREAMS_MAX: usize = 128;
+/// Most leases mapped at once.
+pub const PINS_MAX: usize = 128;
+/// Most devices that share a domain: their mark in a leaf has four bits.
+pub const MEMBERS_MAX: usize = 16;
+/// Faults kept for a claimant that does not fetch them.
+pub const FAULTS_KEPT: usize = 16;
+
+/// Longest wait for a control register to follow.
+pub const CONTROL_DEADLINE_NS: u64 = 100_000_000;
+/// Longest wait for a CMD_SYNC; the longest time one request can hold up the server.
+pub const SYNC_DEADLINE_NS: u64 = 100_000_000;
+/// Records taken from an event queue in one turn.
+pub const EVENTS_PER_TURN: u32 = 32;
+/// Pause before the next turn if records are left, so that clients are served in between.
+pub const EVENT_PAUSE_NS: u64 = 200_000;
+/// Faults of one device within [`STORM_PERIOD_NS`] that block its stream.
+pub const STORM_FAULTS: u64 = 4096;
+/// See [`STORM_FAULTS`].
+pub const STORM_PERIOD_NS: u64 = 100_000_000;
+/// Lines about faults in one [`STORM_PERIOD_NS`]; further ones are only counted.
+pub const FAULT_LINES: u32 = 32;
+/// Pages beyond which an unmap without range invalidation forgets the whole address space instead.
+pub const SINGLE_INVALIDATIONS_MAX: u64 = 64;

@@ -1,0 +1,207 @@
+//! Who holds which device: a state machine without hardware.
+
+use abi::TaskId;
+use iommu_api::{Error, Handle};
+use plan::iommu::DeviceEntry;
+
+use crate::events::FaultLog;
+
+/// Why a device is being made quiet, and so what follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// The task waits for its claim.
+    Claim(TaskId),
+    /// The task waits for the end of its release.
+    Release(TaskId),
+    /// The task with this index died.
+    Death(usize),
+}
+
+/// State of a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Nobody has it; its stream aborts.
+    Free,
+    /// It is being made quiet.
+    Quiescing(Purpose),
+    /// A life of its owner has it.
+    Claimed(TaskId),
+    /// It could not be made quiet after this task had it: the task stays held.
+    Stuck(usize),
+}
+
+/// What is known of a free device's activity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quiet {
+    /// Firmware or an earlier claimant may have started something.
+    Unknown,
+    /// It was made quiet after anything could start it.
+    Known,
+    /// This life released it with nothing mapped: by its own word nothing is under way, and
+    /// whatever is lands nowhere but in what that same life maps later.
+    ByWord(TaskId),
+}
+
+/// The result of the last sequenced request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Recorded {
+    /// Its operation.
+    pub operation: u16,
+    /// The code of the reply.
+    pub code: u32,
+    /// Payload of the reply.
+    pub value: u64,
+    /// Bytes of the reply.
+    pub len: usize,
+}
+
+/// What a sequence number says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// The next request.
+    Next,
+    /// The last one again.
+    Repeat,
+}
+
+/// One device.
+#[derive(Debug)]
+pub struct Device<'p> {
+    /// As planned.
+    pub entry: &'p DeviceEntry,
+    /// Its number in the protocol.
+    pub number: usize,
+    /// Who has it.
+    pub state: State,
+    /// Whether it can be trusted to do nothing.
+    pub quiet: Quiet,
+    /// Why it can never be claimed.
+    pub unusable: Option<Error>,
+    /// Its streams translate.
+    pub open: bool,
+    /// Cut off while claimed, after a storm or because its reset unit was reset: it has to be released.
+    pub revoked: bool,
+    /// Names the current or last claim.
+    pub generation: u64,
+    /// Claims so far.
+    pub claims: u64,
+    /// Number of the last sequenced request.
+    pub sequence: u64,
+    /// Its result.
+    pub recorded: Recorded,
+    /// Its mark in the leaves of the domain: position in the alias set.
+    pub member: u64,
+    /// First of its owner's pools in the plan's table.
+    pub pools: usize,
+    /// Pages mapped for it.
+    pub mapped: u64,
+    /// Leases mapped for it.
+    pub pins: u32,
+    /// Its faults.
+    pub faults: FaultLog,
+    /// A storm was seen in this turn.
+    pub storm: bool,
+}
+
+impl<'p> Device<'p> {
+    /// Nobody's, not known to be quiet. Generations start above `generation`.
+    pub fn new(
+        entry: &'p DeviceEntry,
+        number: usize,
+        member: u64,
+        pools: usize,
+        generation: u64,
+    ) -> Self {
+        Self {
+            entry,
+            number,
+            state: State::Free,
+            quiet: Quiet::Unknown,
+            unusable: None,
+            open: false,
+            revoked: false,
+            generation,
+            claims: 0,
+            sequence: 0,
+            recorded: Recorded::default(),
+            member,
+            pools,
+            mapped: 0,
+            pins: 0,
+            faults: FaultLog::default(),
+            storm: false,
+        }
+    }
+
+    /// The handle of the current claim.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.number as u16, self.generation)
+    }
+
+    /// Whether `sender` may claim it.
+    pub fn may_claim(&self, sender: TaskId) -> Result<(), Error> {
+        if self.entry.owner as usize == sender.index() {
+            Ok(())
+        } else {
+            Err(Error::NotOwner)
+        }
+    }
+
+    /// Whether `sender` may know its state.
+    pub fn may_look(&self, sender: TaskId) -> Result<(), Error> {
+        let auditor = self.entry.auditors >> (sender.index() & 63) & 1 == 1;
+        if auditor || self.entry.owner as usize == sender.index() {
+            Ok(())
+        } else {
+            Err(Error::NotOwner)
+        }
+    }
+
+    /// Whether `handle` is the current claim and `sender` has it.
+    #[inline]
+    pub fn authorise(&self, handle: Handle, sender: TaskId) -> Result<(), Error> {
+        if self.state == State::Claimed(sender) && handle.generation() == self.generation {
+            Ok(())
+        } else {
+            Err(Error::StaleHandle)
+        }
+    }
+
+    /// Where a sequence number of the current claim stands; [`Order::Next`] uses it up.
+    #[inline]
+    pub fn order(&mut self, sequence: u64) -> Result<Order, Error> {
+        if sequence == self.sequence.wrapping_add(1) {
+            self.sequence = sequence;
+            Ok(Order::Next)
+        } else if sequence == self.sequence && sequence != 0 {
+            Ok(Order::Repeat)
+        } else {
+            Err(Error::OutOfSequence)
+        }
+    }
+
+    /// A new claim by `owner`.
+    pub fn begin_claim(&mut self, owner: TaskId) {
+        self.state = State::Claimed(owner);
+        self.quiet = Quiet::Unknown;
+        self.revoked = false;
+        self.storm = false;
+        self.generation += 1;
+        self.claims += 1;
+        self.sequence = 0;
+        self.recorded = Recorded::default();
+        self.faults.begin_claim();
+    }
+
+    /// Index of the task whose memory the device may still reach.
+    pub fn held_by(&self) -> Option<usize> {
+        match self.state {
+            State::Free => None,
+            State::Claimed(owner)
+            | State::Quiescing(Purpose::Claim(owner) | Purpose::Release(owner)) => {
+                Some(owner.index())
+            }
+            State::Quiescing(Purpose::Death(index)) | State::Stuck(index) => Some(index),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The server's part of the plan, checked once so that later look-ups cannot go astray.
+
+use plan::Blob;
+use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
+
+use crate::boot::Refusal;
+use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, SMMUS_MAX, STREAMS_MAX};
+
+/// The tables of [`plan::iommu`].
+#[derive(Clone, Copy)]
+pub struct PlanView<'p> {
+    /// SMMUs.
+    pub smmus: &'p [SmmuEntry],
+    /// Domains.
+    pub domains: &'p [DomainEntry],
+    /// Streams.
+    pub streams: &'p [StreamEntry],
+    /// Devices, by number.
+    pub devices: &'p [DeviceEntry],
+    /// Pools, of each task in a row and in their order.
+    pub pools: &'p [PoolEntry],
+}
+
+impl<'p> PlanView<'p> {
+    /// Reads the tables; a record that names what does not exist, or more records than this server
+    /// has room for, is a broken image.
+    pub fn new(blob: &Blob<'p>) -> Result<Self, Refusal> {
+        let broken = |_| Refusal::Inconsistent;
+        let view = Self {
+            smmus: blob.table().map_err(broken)?,
+            domains: blob.table().map_err(broken)?,
+            streams: blob.table().map_err(broken)?,
+            devices: blob.table().map_err(broken)?,
+            pools: blob.table().map_err(broken)?,
+        };
+        view.check()?;
+        Ok(view)
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let fits = self.smmus.len() <= SMMUS_MAX
+            && self.domains.len() <= DOMAINS_MAX
+            && self.devices.len() <= DEVICES_MAX
+            && self.streams.len() <= STREAMS_MAX;
+        if !fits {
+            return Err(Refusal::TooMany);
+        }
+        let smmus = self.smmus.len();
+        let known = |smmu: u32| (smmu as usize) < smmus;
+        let domains = self
+            .domains
+            .iter()
+            .all(|domain| known(domain.smmu) && domain.asid > 0 && domain.asid <= 0xffff);
+        let streams = self.streams.iter().all(|stream| known(stream.smmu));
+        let devices = self.devices.iter().enumerate().all(|(index, device)| {
+            (device.streams as usize)
+                .checked_add(device.stream_count as usize)
+                .is_some_and(|end| end <= self.streams.len())
+                && (device.domain == plan::NONE || (device.domain as usize) < self.domains.len())
+                && self.member(index) < MEMBERS_MAX as u64
+        });
+        if domains && streams && devices {
+            Ok(())
+        } else {
+            Err(Refusal::Inconsistent)
+        }
+    }
+
+    /// Position of a device among those that share its domain.
+    pub fn member(&self, device: usize) -> u64 {
+        let Some(own) = self.devices.get(device) else {
+            return 0;
+        };
+        self.devices
+            .iter()
+            .take(device)
+            .filter(|other| other.domain == own.domain && own.domain != plan::NONE)
+            .count() as u64
+    }
+
+    /// Streams of a device.
+    pub fn streams_of(&self, device: &DeviceEntry) -> &'p [StreamEntry] {
+        let first = device.streams as usize;
+        self.streams
+            .get(first..first.saturating_add(device.stream_count as usize))
+            .unwrap_or(&[])
+    }
+
+    /// The domain of a device, if it may be claimed at all.
+    pub fn domain_of(&self, device: &DeviceEntry) -> Option<(usize, &'p DomainEntry)> {
+        let index = device.domain as usize;
+        let domain = self.domains.get(index)?;
+        (domain.kind != DomainKind::Blocked as u32).then_some((index, domain))
+    }
+
+    /// First pool of a task.
+    pub fn first_pool(&self, task: u32) -> usize {
+        self.pools
+            .iter()
+            .position(|pool| pool.task == task)
+            .unwrap_or(self.pools.len())
+    }
+}

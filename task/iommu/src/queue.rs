@@ -1,0 +1,183 @@
+//! The command queue: batches, completion, errors.
+
+use smmu::command::COMMAND_BYTES;
+use smmu::registers::{
+    CMDQ_CONS, CMDQ_CONS_ERR, CMDQ_PROD, GERROR, GERRORN, command_error, gerror,
+};
+use smmu::{Command, QueueIndex};
+
+use crate::hardware::Hardware;
+use crate::limits::SYNC_DEADLINE_NS;
+
+/// The SMMU no longer confirms commands: nothing can be proved about what it has cached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Broken;
+
+/// A command the SMMU refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// `CMDQ_CONS.ERR`.
+    pub code: u32,
+    /// Word 0 of the command.
+    pub command: u64,
+}
+
+/// The only writer of one command queue.
+#[derive(Debug)]
+pub struct CommandQueue {
+    /// Offset of the queue in table memory.
+    offset: u64,
+    log2: u32,
+    producer: QueueIndex,
+    /// Slots known to be free.
+    room: u32,
+    /// Set when commands did not complete in time; nothing is tried any more.
+    broken: bool,
+    /// A command of this batch was refused and replaced.
+    repaired: bool,
+    /// The last refused command, until it is taken for the log.
+    refused: Option<Refused>,
+}
+
+impl CommandQueue {
+    /// A queue of 2^`log2` commands at `offset`, empty, both of its indices at `index`.
+    pub fn new(offset: u64, log2: u32, index: u32) -> Self {
+        Self {
+            offset,
+            log2,
+            producer: QueueIndex::new(index, log2),
+            room: 1 << log2,
+            broken: false,
+            repaired: false,
+            refused: None,
+        }
+    }
+
+    /// Whether commands still complete.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// The command refused last, once.
+    pub fn take_refused(&mut self) -> Option<Refused> {
+        self.refused.take()
+    }
+
+    /// Writes a command; the SMMU sees it at the next [`Self::sync`], or before when the queue is full.
+    #[inline]
+    pub fn push<H: Hardware>(&mut self, hardware: &mut H, command: Command) -> Result<(), Broken> {
+        if self.room == 0 {
+            self.submit(hardware);
+            self.wait(hardware, 1)?;
+        }
+        let at = self.offset + self.producer.slot() * COMMAND_BYTES;
+        let [low, high] = command.encode();
+        hardware.store(at, low);
+        hardware.store(at + 8, high);
+        self.producer = self.producer.advance(1);
+        self.room -= 1;
+        Ok(())
+    }
+
+    /// Ends the batch with a CMD_SYNC and waits until it completed: everything pushed before has then
+    /// taken effect, and what was translated with forgotten entries is visible (§4.7.3).
+    #[inline]
+    pub fn sync<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        self.push(hardware, Command::Sync)?;
+        self.submit(hardware);
+        self.wait(hardware, 1 << self.log2)?;
+        if self.repaired {
+            return self.forget_everything(hardware);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn submit<H: Hardware>(&mut self, hardware: &mut H) {
+        // The commands, and the entries they are about, before the index that publishes them.
+        hardware.publish();
+        hardware.write32(CMDQ_PROD, self.producer.raw());
+    }
+
+    /// Waits until at least `room` slots are free; all of them: until everything completed, as the last
+    /// command is a CMD_SYNC.
+    #[inline]
+    fn wait<H: Hardware>(&mut self, hardware: &mut H, room: u32) -> Result<(), Broken> {
+        if self.poll(hardware) >= room {
+            return Ok(());
+        }
+        self.wait_longer(hardware, room)
+    }
+
+    /// Slots free now. A consumer index that makes no sense counts as no progress, so that the wait
+    /// ends at its deadline.
+    #[inline]
+    fn poll<H: Hardware>(&mut self, hardware: &mut H) -> u32 {
+        let consumer = QueueIndex::new(hardware.read32(CMDQ_CONS), self.log2);
+        let used = self.producer.distance(consumer);
+        self.room = (1u32 << self.log2).saturating_sub(used);
+        self.room
+    }
+
+    #[cold]
+    fn wait_longer<H: Hardware>(&mut self, hardware: &mut H, room: u32) -> Result<(), Broken> {
+        if self.broken {
+            return Err(Broken);
+        }
+        let deadline = hardware
+            .now()
+            .saturating_add(hardware.ticks(SYNC_DEADLINE_NS));
+        loop {
+            self.repaired |= self.repair(hardware);
+            if self.poll(hardware) >= room {
+                return Ok(());
+            }
+            if hardware.now() > deadline {
+                self.broken = true;
+                return Err(Broken);
+            }
+        }
+    }
+
+    /// If consumption stopped at a bad command: replaces it by a CMD_SYNC and lets the SMMU go on (§7.1).
+    /// True if it did.
+    pub fn repair<H: Hardware>(&mut self, hardware: &mut H) -> bool {
+        let acknowledged = hardware.read32(GERRORN);
+        let active = hardware.read32(GERROR) ^ acknowledged;
+        if !gerror::CMDQ_ERR.is_set32(active) {
+            return false;
+        }
+        let raw = hardware.read32(CMDQ_CONS);
+        let consumer = QueueIndex::new(raw, self.log2);
+        let at = self.offset + consumer.slot() * COMMAND_BYTES;
+        let code = CMDQ_CONS_ERR.get32(raw);
+        let command = hardware.load(at);
+        if self.refused.is_none() && code != command_error::NONE {
+            self.refused = Some(Refused { code, command });
+        }
+        let [low, high] = Command::Sync.encode();
+        hardware.store(at, low);
+        hardware.store(at + 8, high);
+        hardware.publish();
+        hardware.write32(GERRORN, acknowledged ^ gerror::CMDQ_ERR.put32(1));
+        true
+    }
+
+    /// What the refused command should have made the SMMU forget is not known any more here, so it
+    /// forgets everything. If one of these commands is refused too, the queue is broken.
+    #[cold]
+    fn forget_everything<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        self.repaired = false;
+        self.push(hardware, Command::ConfigAll)?;
+        self.push(hardware, Command::Sync)?;
+        self.push(hardware, Command::TlbAll)?;
+        self.push(hardware, Command::Sync)?;
+        self.submit(hardware);
+        self.wait(hardware, 1 << self.log2)?;
+        if self.repaired {
+            self.broken = true;
+            return Err(Broken);
+        }
+        Ok(())
+    }
+}

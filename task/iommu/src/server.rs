@@ -1,0 +1,539 @@
+//! The server: its SMMUs, domains and devices, and the turns of its loop.
+
+use heapless::Vec;
+use iommu_api::Error;
+use plan::iommu::SmmuEntry;
+
+use crate::boot::{self, Refusal, Running};
+use crate::events::{Turn, storm_period};
+use crate::fault_lines::FaultLines;
+use crate::hardware::{Hardware, System};
+use crate::limits::{
+    DEVICES_MAX, DOMAINS_MAX, EVENT_PAUSE_NS, PINS_MAX, SMMUS_MAX, STORM_PERIOD_NS,
+};
+use crate::log::Line;
+use crate::ownership::{Device, State};
+use crate::plan_view::PlanView;
+use crate::queue::Broken;
+use crate::space::{Run, Space};
+use crate::stream;
+
+/// One SMMU, in use or not.
+pub(crate) struct Smmu<'p, H> {
+    pub(crate) entry: &'p SmmuEntry,
+    pub(crate) hardware: H,
+    pub(crate) running: Option<Running>,
+    /// Its records of faults that were lost.
+    pub(crate) lost: u64,
+    /// Its event queue has records for another turn.
+    pub(crate) more: bool,
+}
+
+/// A mapped lease.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pin {
+    pub(crate) device: usize,
+    /// Entries of the domain's page part.
+    pub(crate) run: Run,
+    /// The kernel's name for it.
+    pub(crate) slot: u32,
+}
+
+/// The server's core.
+pub struct Server<'p, H, S> {
+    pub(crate) plan: PlanView<'p>,
+    pub(crate) smmus: Vec<Smmu<'p, H>, SMMUS_MAX>,
+    pub(crate) spaces: Vec<Space, DOMAINS_MAX>,
+    pub(crate) devices: Vec<Device<'p>, DEVICES_MAX>,
+    pub(crate) pins: Vec<Pin, PINS_MAX>,
+    /// What lies around it; the task's loop uses it too.
+    pub system: S,
+    lines: FaultLines,
+    /// Interrupts whose cause is dealt with.
+    unmask: u32,
+    /// When the next turn is due.
+    deadline: Option<u64>,
+    /// The PCI task has answered and the SMMUs were looked at.
+    booted: bool,
+}
+
+impl<'p, H: Hardware, S: System> Server<'p, H, S> {
+    /// A server of the planned SMMUs, none of them touched yet. `hardware` gives the accesses to each.
+    pub fn new(
+        plan: PlanView<'p>,
+        system: S,
+        mut hardware: impl FnMut(&'p SmmuEntry) -> H,
+    ) -> Result<Self, Refusal> {
+        let mut server = Self {
+            plan,
+            smmus: Vec::new(),
+            spaces: Vec::new(),
+            devices: Vec::new(),
+            pins: Vec::new(),
+            system,
+            lines: FaultLines::default(),
+            unmask: 0,
+            deadline: None,
+            booted: false,
+        };
+        for entry in plan.smmus {
+            let smmu = Smmu {
+                entry,
+                hardware: hardware(entry),
+                running: None,
+                lost: 0,
+                more: false,
+            };
+            server.smmus.push(smmu).map_err(|_| Refusal::TooMany)?;
+        }
+        for domain in plan.domains {
+            server
+                .spaces
+                .push(Space::new(domain))
+                .map_err(|_| Refusal::TooMany)?;
+        }
+        // Handles of an earlier life of this server must not be taken for new ones.
+        let generation = server
+            .smmus
+            .first_mut()
+            .map_or(0, |smmu| (smmu.hardware.now() >> 8) & 0x3fff_ffff_ffff);
+        for (index, entry) in plan.devices.iter().enumerate() {
+            let pools = plan.first_pool(entry.owner);
+            let device = Device::new(entry, index, plan.member(index), pools, generation);
+            server.devices.push(device).map_err(|_| Refusal::TooMany)?;
+        }
+        Ok(server)
+    }
+
+    /// Brings everything up: the PCI task's result first, because until it has turned bus mastering off and
+    /// given out bus numbers nothing may be opened, then each SMMU, then what an earlier life left.
+    /// Afterwards requests can be served, whatever the outcome.
+    pub fn boot(&mut self) {
+        let refused = match self.system.pci_status() {
+            Ok(status) => status.refused,
+            Err(_) => {
+                self.refuse_all(Error::Unavailable);
+                return;
+            }
+        };
+        self.booted = true;
+        let mut adopted = false;
+        for index in 0..self.smmus.len() {
+            adopted |= self.bring_up(index);
+        }
+        self.judge_devices(refused);
+        self.close_strays(adopted);
+        self.adopt();
+        for smmu in 0..self.smmus.len() {
+            self.drain(smmu);
+        }
+    }
+
+    /// The PCI task is up again. Its new life began with bus mastering off everywhere: what was on goes on
+    /// again, and what was being made quiet begins anew.
+    pub fn on_pci_up(&mut self) {
+        if !self.booted {
+            self.boot();
+            return;
+        }
+        for index in 0..self.devices.len() {
+            let active = self
+                .devices
+                .get(index)
+                .is_some_and(|device| matches!(device.state, State::Claimed(_)) && device.open);
+            if active && self.system.bus_master(index as u32, true).is_err() {
+                self.revoke(index);
+            }
+        }
+        self.on_quiesced();
+    }
+
+    fn refuse_all(&mut self, error: Error) {
+        for device in &mut self.devices {
+            device.unusable = Some(error);
+        }
+        for smmu in &self.smmus {
+            self.system.log(Line::SmmuRefused {
+                name: smmu.entry.name.as_str(),
+                why: Refusal::NoPci,
+            });
+        }
+    }
+
+    fn bring_up(&mut self, index: usize) -> bool {
+        let Some(smmu) = self.smmus.get_mut(index) else {
+            return false;
+        };
+        let name = smmu.entry.name.as_str();
+        match boot::bring_up(&mut smmu.hardware, &self.plan, index) {
+            Ok(running) => {
+                self.system.log(Line::Smmu {
+                    name,
+                    features: &running.features,
+                    reset_bypass_closed: running.reset_bypass_closed,
+                    adopted: running.adopted,
+                });
+                self.unmask |= smmu.entry.event_interrupt | smmu.entry.error_interrupt;
+                let adopted = running.adopted;
+                smmu.running = Some(running);
+                adopted
+            }
+            Err(why) => {
+                self.system.log(Line::SmmuRefused { name, why });
+                false
+            }
+        }
+    }
+
+    /// Which devices can be claimed: those with an owner, a domain that is not blocked, on an SMMU that
+    /// runs, and found by the PCI task as planned.
+    fn judge_devices(&mut self, boot_refused: bool) {
+        for index in 0..self.devices.len() {
+            let Some(entry) = self.plan.devices.get(index) else {
+                continue;
+            };
+            let unusable = self.judge(index, boot_refused);
+            if let Some(device) = self.devices.get_mut(index) {
+                device.unusable = unusable;
+            }
+            let streams = self.plan.streams_of(entry);
+            if entry.owner != plan::NONE || unusable.is_none() {
+                self.system.log(Line::Device {
+                    name: entry.name.as_str(),
+                    device: index,
+                    stream: streams.first().map_or(0, |stream| stream.stream_id),
+                    owner: entry.owner,
+                    usable: unusable.is_none(),
+                });
+            }
+        }
+    }
+
+    fn judge(&mut self, index: usize, boot_refused: bool) -> Option<Error> {
+        let entry = self.plan.devices.get(index)?;
+        let Some((_, domain)) = self.plan.domain_of(entry) else {
+            return Some(Error::Blocked);
+        };
+        // A platform device has no bus mastering to turn off and no recipe to make it quiet.
+        if boot_refused || entry.owner == plan::NONE || entry.pci != 1 || entry.stream_count == 0 {
+            return Some(Error::Blocked);
+        }
+        let smmu = self.smmus.get(domain.smmu as usize)?;
+        if smmu.running.is_none() {
+            return Some(Error::Unavailable);
+        }
+        match self.system.pci_describe(index as u32) {
+            Ok(found) if found.state == pci_api::DeviceState::Ready => None,
+            Ok(_) => Some(Error::Blocked),
+            Err(_) => Some(Error::Unavailable),
+        }
+    }
+
+    /// A request on the device's SMMU. The parts are borrowed apart so that they can be used together.
+    #[inline]
+    pub(crate) fn parts(&mut self, device: usize) -> Option<Parts<'_, 'p, H, S>> {
+        let device = self.devices.get_mut(device)?;
+        let domain = device.entry.domain as usize;
+        let space = self.spaces.get_mut(domain)?;
+        let planned = self.plan.domains.get(domain)?;
+        let smmu = self.smmus.get_mut(planned.smmu as usize)?;
+        let running = smmu.running.as_mut()?;
+        Some(Parts {
+            device,
+            space,
+            hardware: &mut smmu.hardware,
+            running,
+            pins: &mut self.pins,
+            system: &mut self.system,
+        })
+    }
+
+    /// Opens a device's streams to its domain.
+    pub(crate) fn open(&mut self, device: usize) -> Result<(), Broken> {
+        let plan = self.plan;
+        let Some(parts) = self.parts(device) else {
+            return Err(Broken);
+        };
+        let Some((_, domain)) = plan.domain_of(parts.device.entry) else {
+            return Err(Broken);
+        };
+        let Some(entry) = plan.smmus.get(domain.smmu as usize) else {
+            return Err(Broken);
+        };
+        let streams = plan.streams_of(parts.device.entry);
+        parts.device.open = true;
+        stream::open(
+            parts.hardware,
+            &mut parts.running.queue,
+            streams.iter().map(|s| (s.stream_id, s.entry)),
+            entry.tables_pa + domain.context,
+            domain.asid as u16,
+        )
+    }
+
+    /// Closes a device's streams; those that another open device of its alias set uses too only if
+    /// `shared` says so.
+    pub(crate) fn close(&mut self, device: usize, shared: bool) -> Result<(), Broken> {
+        let plan = self.plan;
+        let Some(entry) = plan.devices.get(device) else {
+            return Ok(());
+        };
+        let mut in_use: Vec<u32, 64> = Vec::new();
+        if !shared {
+            let others = self
+                .devices
+                .iter()
+                .enumerate()
+                .filter(|&(index, other)| index != device && other.open)
+                .filter(|(_, other)| other.entry.domain == entry.domain);
+            for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry)) {
+                // A set that is full means that more may be in use than is noted: then a stream is
+                // closed that another device needs, which is safe.
+                let _ = in_use.push(stream.stream_id);
+            }
+        }
+        let Some(parts) = self.parts(device) else {
+            return Ok(());
+        };
+        parts.device.open = false;
+        let asid = parts.space.asid;
+        let streams = plan
+            .streams_of(entry)
+            .iter()
+            .filter(|stream| !in_use.contains(&stream.stream_id))
+            .map(|stream| (stream.stream_id, stream.entry));
+        stream::close(parts.hardware, &mut parts.running.queue, streams, asid)
+    }
+
+    /// Closes what no device claims after an SMMU was adopted; [`Self::adopt`] has not run, so nothing is
+    /// claimed: streams of held devices stay as they are.
+    fn close_strays(&mut self, adopted: bool) {
+        if !adopted {
+            return;
+        }
+        for index in 0..self.devices.len() {
+            if !self.is_held(index) {
+                let _ = self.system.bus_master(index as u32, false);
+                let _ = self.close(index, false);
+            } else if let Some(device) = self.devices.get_mut(index) {
+                device.open = true;
+            }
+        }
+    }
+
+    /// Takes events of one SMMU, up to a turn's share.
+    pub(crate) fn drain(&mut self, index: usize) {
+        let Some(smmu) = self.smmus.get_mut(index) else {
+            return;
+        };
+        let Some(running) = &mut smmu.running else {
+            return;
+        };
+        let now = smmu.hardware.now();
+        let period = storm_period(&smmu.hardware);
+        let plan = self.plan;
+        let devices = &mut self.devices;
+        let system = &mut self.system;
+        let lines = &mut self.lines;
+        let name = |device: Option<usize>| {
+            device
+                .and_then(|device| plan.devices.get(device))
+                .map_or("", |entry| entry.name.as_str())
+        };
+        let turn: Turn = running.events.turn(&mut smmu.hardware, |event| {
+            let mut known = false;
+            for (number, device) in devices.iter_mut().enumerate() {
+                let hit = plan
+                    .streams_of(device.entry)
+                    .iter()
+                    .any(|s| s.stream_id == event.stream && s.smmu as usize == index);
+                // Members of an alias set share a StreamID; whichever it was, the claimants learn it.
+                if !hit || (known && device.held_by().is_none()) {
+                    continue;
+                }
+                let reaction = device.faults.record(&event, now, period);
+                device.storm |= reaction.storm;
+                let owner = device.held_by();
+                if reaction.tell
+                    && let State::Claimed(owner) = device.state
+                {
+                    system.post_fault(owner.index());
+                }
+                if !known {
+                    lines.add(Some(number), owner, &event, now, period, |about, line| {
+                        system.log(line.named(name(about)));
+                    });
+                }
+                known = true;
+            }
+            if !known {
+                lines.add(None, None, &event, now, period, |about, line| {
+                    system.log(line.named(name(about)));
+                });
+            }
+        });
+        smmu.more = turn.more;
+        if turn.lost {
+            smmu.lost += 1;
+        }
+        if !turn.more {
+            lines.finish(now, period, |about, line| {
+                system.log(line.named(name(about)));
+            });
+            self.unmask |= smmu.entry.event_interrupt;
+        }
+        if turn.lost {
+            self.tell_loss(index, turn.aborted);
+        }
+        self.schedule(index);
+        self.block_storms();
+    }
+
+    fn tell_loss(&mut self, index: usize, aborted: bool) {
+        if let Some(smmu) = self.smmus.get(index)
+            && (smmu.lost.is_power_of_two())
+        {
+            // Each doubling is a line: a flood of losses is no flood of lines.
+            self.system.log(Line::EventsLost {
+                name: smmu.entry.name.as_str(),
+                times: smmu.lost,
+                aborted,
+            });
+        }
+        for device in &mut self.devices {
+            let here = self
+                .plan
+                .domain_of(device.entry)
+                .is_some_and(|(_, domain)| domain.smmu as usize == index);
+            if let (true, State::Claimed(owner)) = (here, device.state) {
+                device.faults.note_loss();
+                self.system.post_fault(owner.index());
+            }
+        }
+    }
+
+    fn schedule(&mut self, index: usize) {
+        let Some(smmu) = self.smmus.get_mut(index) else {
+            return;
+        };
+        let pause = if smmu.more {
+            EVENT_PAUSE_NS
+        } else if self.lines.has_omitted() {
+            STORM_PERIOD_NS
+        } else {
+            return;
+        };
+        let due = smmu
+            .hardware
+            .now()
+            .saturating_add(smmu.hardware.ticks(pause));
+        self.deadline = Some(self.deadline.map_or(due, |other| other.min(due)));
+    }
+
+    /// Blocks the streams of devices that fault too often, and tells owner and people.
+    fn block_storms(&mut self) {
+        for index in 0..self.devices.len() {
+            let Some(device) = self.devices.get_mut(index) else {
+                continue;
+            };
+            if !core::mem::take(&mut device.storm) || !device.open {
+                continue;
+            }
+            let faults = device.faults.total;
+            let name = device.entry.name;
+            self.revoke(index);
+            self.system.log(Line::Storm {
+                name: name.as_str(),
+                faults,
+            });
+            self.system.post_storm(index as u32);
+        }
+    }
+
+    /// The time came that [`Self::deadline`] gave.
+    pub fn on_timer(&mut self) {
+        self.deadline = None;
+        for index in 0..self.smmus.len() {
+            self.drain(index);
+        }
+    }
+
+    /// Interrupts of SMMUs.
+    pub fn on_interrupt(&mut self, bits: u32) {
+        for index in 0..self.smmus.len() {
+            let Some(smmu) = self.smmus.get(index) else {
+                continue;
+            };
+            let (event, error) = (smmu.entry.event_interrupt, smmu.entry.error_interrupt);
+            if bits & error != 0 {
+                self.global_error(index);
+                self.unmask |= error;
+            }
+            if bits & (event | error) != 0 {
+                self.drain(index);
+            }
+        }
+    }
+
+    /// Acknowledges global errors other than the two that the queues handle themselves.
+    fn global_error(&mut self, index: usize) {
+        use smmu::registers::{GERROR, GERRORN, gerror};
+        let Some(smmu) = self.smmus.get_mut(index) else {
+            return;
+        };
+        let Some(running) = &mut smmu.running else {
+            return;
+        };
+        running.queue.repair(&mut smmu.hardware);
+        let acknowledged = smmu.hardware.read32(GERRORN);
+        let active = (smmu.hardware.read32(GERROR) ^ acknowledged) & gerror::ALL;
+        let others = active & !gerror::EVENTQ_ABT_ERR.put32(1) & !gerror::CMDQ_ERR.put32(1);
+        if others != 0 {
+            // A service failure cannot be acknowledged away; commands will time out and cut off.
+            smmu.hardware.write32(GERRORN, acknowledged ^ others);
+            self.system.log(Line::GlobalError {
+                name: smmu.entry.name.as_str(),
+                bits: others,
+            });
+        }
+        self.note_refused(index);
+    }
+
+    /// Logs a command that the SMMU refused.
+    pub(crate) fn note_refused(&mut self, index: usize) {
+        let Some(smmu) = self.smmus.get_mut(index) else {
+            return;
+        };
+        if let Some(refused) = smmu
+            .running
+            .as_mut()
+            .and_then(|running| running.queue.take_refused())
+        {
+            self.system.log(Line::CommandError {
+                name: smmu.entry.name.as_str(),
+                code: refused.code,
+                command: refused.command,
+            });
+        }
+    }
+
+    /// Interrupt bits to unmask now.
+    pub fn take_unmask(&mut self) -> u32 {
+        core::mem::take(&mut self.unmask)
+    }
+
+    /// When [`Self::on_timer`] wants to be called.
+    pub fn deadline(&self) -> Option<u64> {
+        self.deadline
+    }
+}
+
+/// What a request on one device works with.
+pub(crate) struct Parts<'a, 'p, H, S> {
+    pub(crate) device: &'a mut Device<'p>,
+    pub(crate) space: &'a mut Space,
+    pub(crate) hardware: &'a mut H,
+    pub(crate) running: &'a mut Running,
+    pub(crate) pins: &'a mut Vec<Pin, PINS_MAX>,
+    pub(crate) system: &'a mut S,
+}

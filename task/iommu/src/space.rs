@@ -1,0 +1,362 @@
+//! IOVAs and table entries of one domain.
+//!
+//! The tables are the only record of what is mapped: an entry that is 0 is free. A part of the window
+//! keeps one run of entries it knows to be free, so that taking and giving back IOVAs in turn
+//! looks at nothing; only when the run is used up does it search.
+
+use iommu_api::{BLOCK_PAGES, PAGE, Window};
+use plan::iommu::DomainEntry;
+use vmsa::{Attributes, Granule, Memory, Permissions, Regime};
+
+use crate::hardware::Hardware;
+
+/// Position of the mark that says for which member of the alias set an entry was made: bits that the
+/// SMMU ignores (Arm ARM D8.3, bits 58:55 of a leaf).
+const MEMBER_SHIFT: u32 = 55;
+const MEMBER_MASK: u64 = 0xf << MEMBER_SHIFT;
+const VALID: u64 = 1;
+/// Entries beyond a request that a search looks at to make the next one cheap.
+const LOOK_AHEAD: u64 = 256;
+
+/// Leaf entries of the two kinds of rights, without address and member.
+#[derive(Clone, Copy, Debug)]
+pub struct LeafTemplates {
+    read: u64,
+    read_write: u64,
+}
+
+impl LeafTemplates {
+    /// Of a level-3 table (pages) or a level-2 table (blocks). Normal write-back memory, inner
+    /// shareable, accessible to unprivileged transactions, never executable.
+    pub const fn new(level: u32) -> Self {
+        Self {
+            read: template(level, Permissions::Read),
+            read_write: template(level, Permissions::ReadWrite),
+        }
+    }
+}
+
+const fn template(level: u32, permissions: Permissions) -> u64 {
+    match Attributes::new(Regime::Device, Memory::NormalWriteBack, permissions) {
+        Ok(attributes) => vmsa::leaf(Granule::Size4K, level, 0, attributes),
+        // Not an entry at all: nothing would ever be mapped.
+        Err(_) => 0,
+    }
+}
+
+/// A run of entries of one part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// First entry.
+    pub first: u64,
+    /// How many, at least 1.
+    pub count: u64,
+}
+
+impl Run {
+    const fn end(self) -> u64 {
+        self.first + self.count
+    }
+    /// Whether the two have an entry in common.
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.first < other.end() && other.first < self.end()
+    }
+    /// Whether all of `other` lies in this run.
+    pub const fn contains(self, other: Self) -> bool {
+        self.first <= other.first && other.end() <= self.end()
+    }
+}
+
+/// One part of a window: entries of one size, contiguous in the tables.
+#[derive(Debug)]
+pub struct Part {
+    /// Offset of entry 0 in table memory.
+    offset: u64,
+    /// IOVA of entry 0.
+    base: u64,
+    /// Entries.
+    count: u64,
+    /// log2 of the bytes an entry maps.
+    shift: u32,
+    templates: LeafTemplates,
+    /// Entries known to be free.
+    free_first: u64,
+    free_end: u64,
+}
+
+impl Part {
+    /// The page part of a domain.
+    pub const fn pages(entry: &DomainEntry) -> Self {
+        Self::new(entry.leaf, entry.iova_base, entry.pages, 12, 3)
+    }
+    /// The block part.
+    pub const fn blocks(entry: &DomainEntry) -> Self {
+        Self::new(entry.block_entries, entry.block_base, entry.blocks, 21, 2)
+    }
+    const fn new(offset: u64, base: u64, count: u64, shift: u32, level: u32) -> Self {
+        Self {
+            offset,
+            base,
+            count,
+            shift,
+            templates: LeafTemplates::new(level),
+            free_first: 0,
+            free_end: 0,
+        }
+    }
+
+    /// Entries in it.
+    pub const fn len(&self) -> u64 {
+        self.count
+    }
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+    /// Level of its entries.
+    pub const fn level(&self) -> u32 {
+        if self.shift == 12 { 3 } else { 2 }
+    }
+    /// IOVA of an entry.
+    #[inline(always)]
+    pub const fn iova(&self, entry: u64) -> u64 {
+        self.base + (entry << self.shift)
+    }
+    /// Pages of 4 KiB that an entry maps.
+    pub const fn entry_pages(&self) -> u64 {
+        1 << (self.shift - 12)
+    }
+    #[inline(always)]
+    const fn at(&self, entry: u64) -> u64 {
+        self.offset + entry * 8
+    }
+
+    /// The run that `pages` pages from `iova` are, if they lie wholly in this part, aligned to its entries.
+    #[inline]
+    pub fn locate(&self, iova: u64, pages: u64) -> Option<Run> {
+        let from = iova.checked_sub(self.base)?;
+        let entry_pages = self.entry_pages();
+        if from & ((1 << self.shift) - 1) != 0 || pages & (entry_pages - 1) != 0 || pages == 0 {
+            return None;
+        }
+        let first = from >> self.shift;
+        let count = pages >> (self.shift - 12);
+        (first < self.count && count <= self.count - first).then_some(Run { first, count })
+    }
+
+    /// Finds `count` free entries in a row. They stay free until written.
+    #[inline]
+    pub fn find<H: Hardware>(&mut self, hardware: &mut H, count: u64) -> Option<Run> {
+        if self.free_end - self.free_first < count {
+            self.search(hardware, count)?;
+        }
+        Some(Run {
+            first: self.free_first,
+            count,
+        })
+    }
+
+    /// Looks for a run of at least `count` free entries, once around from the end of the last one.
+    #[cold]
+    fn search<H: Hardware>(&mut self, hardware: &mut H, count: u64) -> Option<()> {
+        if count > self.count {
+            return None;
+        }
+        let start = if self.free_end < self.count {
+            self.free_end
+        } else {
+            0
+        };
+        let found = self
+            .search_between(hardware, start, self.count, count)
+            .or_else(|| {
+                // A run may begin before `start` and reach beyond it.
+                let end = (start + count).min(self.count);
+                self.search_between(hardware, 0, end, count)
+            })?;
+        self.free_first = found.first;
+        self.free_end = found.end();
+        Some(())
+    }
+
+    fn search_between<H: Hardware>(
+        &self,
+        hardware: &mut H,
+        from: u64,
+        to: u64,
+        count: u64,
+    ) -> Option<Run> {
+        let mut first = from;
+        for entry in from..to {
+            if hardware.load(self.at(entry)) != 0 {
+                let run = entry - first;
+                if run >= count {
+                    return Some(Run { first, count: run });
+                }
+                first = entry + 1;
+            } else if entry - first + 1 >= count + LOOK_AHEAD {
+                break;
+            }
+        }
+        let run = (to - first).min(count + LOOK_AHEAD);
+        (run >= count && first < to).then_some(Run { first, count: run })
+    }
+
+    /// Whether all entries of a run are free.
+    pub fn is_free<H: Hardware>(&self, hardware: &mut H, run: Run) -> bool {
+        (run.first..run.end()).all(|entry| hardware.load(self.at(entry)) == 0)
+    }
+
+    /// Whether all entries of a run map something, for this member of the alias set.
+    #[inline]
+    pub fn is_mapped<H: Hardware>(&self, hardware: &mut H, run: Run, member: u64) -> bool {
+        let expected = VALID | member << MEMBER_SHIFT;
+        let mut wrong = 0;
+        let mut at = self.at(run.first);
+        for _ in 0..run.count {
+            wrong |= (hardware.load(at) ^ expected) & (VALID | MEMBER_MASK);
+            at += 8;
+        }
+        wrong == 0
+    }
+
+    /// Takes a run, found free, out of the entries known to be free.
+    #[inline]
+    pub fn take(&mut self, run: Run) {
+        if run.first == self.free_first {
+            self.free_first = run.end().min(self.free_end);
+        } else if run.first < self.free_end && self.free_first < run.end() {
+            self.free_end = self.free_first;
+        }
+    }
+
+    /// Gives a run back; its entries are 0 and the SMMU has forgotten them.
+    #[inline]
+    pub fn give(&mut self, run: Run) {
+        if run.end() == self.free_first {
+            self.free_first = run.first;
+        } else if run.first == self.free_end {
+            self.free_end = run.end();
+        } else if run.count > self.free_end - self.free_first {
+            self.free_first = run.first;
+            self.free_end = run.end();
+        }
+    }
+
+    /// What every entry of a mapping has in common.
+    #[inline(always)]
+    pub const fn template(&self, writable: bool, member: u64) -> u64 {
+        let rights = if writable {
+            self.templates.read_write
+        } else {
+            self.templates.read
+        };
+        rights | member << MEMBER_SHIFT
+    }
+
+    /// Writes entries of a run from `entry` on: `count` pages or blocks of memory from `pa`, in order.
+    #[inline]
+    pub fn write<H: Hardware>(
+        &self,
+        hardware: &mut H,
+        entry: u64,
+        pa: u64,
+        count: u64,
+        template: u64,
+    ) {
+        let mut at = self.at(entry);
+        let mut descriptor = template | pa;
+        for _ in 0..count {
+            hardware.store(at, descriptor);
+            at += 8;
+            descriptor += 1 << self.shift;
+        }
+    }
+
+    /// Makes a run's entries invalid.
+    #[inline]
+    pub fn clear<H: Hardware>(&self, hardware: &mut H, run: Run) {
+        hardware.clear(self.at(run.first), run.count);
+    }
+
+    /// The next run of entries, from `from` on, that were made for `member`, at most `longest` long.
+    pub fn next_of<H: Hardware>(
+        &self,
+        hardware: &mut H,
+        from: u64,
+        member: u64,
+        longest: u64,
+    ) -> Option<Run> {
+        let mine = |word: u64| word & VALID != 0 && (word & MEMBER_MASK) >> MEMBER_SHIFT == member;
+        let first = (from..self.count).find(|&entry| mine(hardware.load(self.at(entry))))?;
+        let limit = self.count.min(first.saturating_add(longest));
+        let end = (first + 1..limit)
+            .find(|&entry| !mine(hardware.load(self.at(entry))))
+            .unwrap_or(limit);
+        Some(Run {
+            first,
+            count: end - first,
+        })
+    }
+}
+
+/// A domain's IOVAs.
+#[derive(Debug)]
+pub struct Space {
+    /// Pages of 4 KiB.
+    pub pages: Part,
+    /// Blocks of 2 MiB.
+    pub blocks: Part,
+    /// The address space its translations are tagged with.
+    pub asid: u16,
+}
+
+/// Which part of a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Pages.
+    Pages,
+    /// Blocks.
+    Blocks,
+}
+
+impl Space {
+    /// Of a domain.
+    pub const fn new(entry: &DomainEntry) -> Self {
+        Self {
+            pages: Part::pages(entry),
+            blocks: Part::blocks(entry),
+            asid: entry.asid as u16,
+        }
+    }
+    /// One of its parts.
+    #[inline(always)]
+    pub const fn part(&mut self, kind: Kind) -> &mut Part {
+        match kind {
+            Kind::Pages => &mut self.pages,
+            Kind::Blocks => &mut self.blocks,
+        }
+    }
+    /// The part and run that an IOVA range is.
+    #[inline]
+    pub fn locate(&self, iova: u64, pages: u64) -> Option<(Kind, Run)> {
+        match self.pages.locate(iova, pages) {
+            Some(run) => Some((Kind::Pages, run)),
+            None => self
+                .blocks
+                .locate(iova, pages)
+                .map(|run| (Kind::Blocks, run)),
+        }
+    }
+    /// What a client is told.
+    pub const fn window(&self) -> Window {
+        Window {
+            iova_base: self.pages.base,
+            pages: self.pages.count,
+            block_base: self.blocks.base,
+            blocks: self.blocks.count,
+        }
+    }
+}
+
+const _: () = assert!(BLOCK_PAGES * PAGE == 1 << 21);

@@ -57,7 +57,7 @@ impl Workshop {
 
     /// Builds the kernel: its program.
     pub fn build_kernel(&self) -> Outcome<PathBuf> {
-        let mut cargo = self.cargo(&self.root, &["sys/kern/kernel.ld"]);
+        let mut cargo = self.cargo(&self.root, "kernel", &["sys/kern/kernel.ld"]);
         cargo.args(["--package", "kern"]);
         let programs = artifacts::run(cargo)?;
         programs
@@ -72,7 +72,7 @@ impl Workshop {
         workspace: &Path,
         packages: &[(usize, Package)],
     ) -> Outcome<BTreeMap<usize, PathBuf>> {
-        let mut cargo = self.cargo(workspace, &["task.ld", "defmt.x"]);
+        let mut cargo = self.cargo(workspace, "tasks", &["task.ld", "defmt.x"]);
         for (_, package) in packages {
             cargo.args(["--package", &package.name]);
         }
@@ -87,9 +87,10 @@ impl Workshop {
     }
 
     /// `cargo build` for the target, with linker scripts (`task.ld` and `defmt.x` are found by the search
-    /// paths that `userlib` and `defmt` give). Paths that would differ from one checkout to the next are mapped to
+    /// paths that `userlib` and `defmt` give), in a folder of its own below the target directory: cargo would
+    /// otherwise build again what both need whenever the scripts change. Paths that would differ from one checkout to the next are mapped to
     /// fixed ones, so that the same source gives the same bytes anywhere.
-    fn cargo(&self, workspace: &Path, scripts: &[&str]) -> Command {
+    fn cargo(&self, workspace: &Path, folder: &str, scripts: &[&str]) -> Command {
         let home = std::env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
@@ -122,7 +123,7 @@ impl Workshop {
             .current_dir(workspace)
             .args(["build", "--release", "--bins", "--target", TARGET])
             .arg("--target-dir")
-            .arg(&self.target)
+            .arg(self.target.join(folder))
             .arg("--config")
             .arg(format!("target.{TARGET}.rustflags={flags}"))
             // The log's level is decided when the macros expand; the default hides all but errors.

@@ -16,7 +16,6 @@ const TIMER: IntId = IntId::ppi(TIMER_INTID - 16);
 /// Below the mask that the CPU interface lets through.
 const PRIORITY: u8 = 0x80;
 const FIRST_SPI: u32 = 32;
-const SPI_END: u32 = 1020;
 
 fn distributor() -> GicDistributor<'static> {
     let Some(registers) = NonNull::new(KERNEL_GICD as *mut Gicd) else {
@@ -43,8 +42,14 @@ pub fn initialise() {
     let _ = redistributor.mark_core_awake();
     redistributor.configure_default_settings();
     let mut distributor = distributor();
-    distributor.configure_default_settings();
-    distributor.enable_all_interrupts(false);
+    distributor.enable_affinity_routing_secure(true);
+    distributor.enable_group1_non_secure(true);
+    // One by one: the crate's functions for all of them have an `unwrap` that the compiler cannot
+    // remove, and the kernel has no panic.
+    let end = FIRST_SPI.saturating_add(distributor.typer().num_spis());
+    for interrupt in (FIRST_SPI..end).map_while(shared) {
+        let _ = distributor.enable_interrupt(interrupt, false);
+    }
     distributor.wait_for_pending_write();
     redistributor.enable_all_interrupts(false);
     let _ = redistributor.set_interrupt_priority(TIMER, PRIORITY);
@@ -56,9 +61,12 @@ pub fn initialise() {
 
 /// The INTID as a shared interrupt. Private ones are not in any plan.
 fn shared(intid: u32) -> Option<IntId> {
-    (FIRST_SPI..SPI_END)
-        .contains(&intid)
-        .then(|| IntId::spi(intid - FIRST_SPI))
+    let number = intid.checked_sub(FIRST_SPI)?;
+    if number < IntId::MAX_SPI_COUNT {
+        Some(IntId::spi(number))
+    } else {
+        None
+    }
 }
 
 /// Lets a shared interrupt through or holds it back.

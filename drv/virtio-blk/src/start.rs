@@ -2,16 +2,16 @@
 
 use core::fmt;
 
+use abi::{Code, notification};
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Extent, MapFlags, PAGE};
 use pci_api::Width;
-use userlib::abi::Code;
-use userlib::config;
 use userlib::memory::{Memory, PoolMemory};
 use userlib::plan::task::{DeviceEntry, MappingKind};
 use userlib::registers::MappedRegisters;
 use userlib::server::{CallError, Server};
-use userlib::time;
+use userlib::time::{self, Ticks};
+use userlib::{config, ipc};
 use virtio_blk::capability::{self, ConfigurationSpace, Missing, Place};
 use virtio_blk::layout;
 use virtio_blk::queue::SplitQueue;
@@ -23,6 +23,9 @@ use crate::service::Service;
 /// Nanoseconds that a device's reset may take. QEMU drains the host's I/O in it; a disk that takes
 /// longer is broken.
 const RESET_DEADLINE: u64 = 5_000_000_000;
+/// Nanoseconds between two looks at a device that resets: the driver must not run longer than the plan
+/// allows without blocking.
+const RESET_POLL: u64 = 100_000;
 /// The driver's own pool.
 const POOL: u16 = 0;
 
@@ -98,6 +101,14 @@ fn registers(device: &'static DeviceEntry, place: &Place) -> Result<MappedRegist
     Ok(bar.part(place.offset, place.len))
 }
 
+/// Sleeps for a moment; true if the deadline has passed.
+fn sleep_until(deadline: Ticks) -> bool {
+    let now = time::now();
+    time::set_timer(Some(now.after(RESET_POLL)));
+    let _ = ipc::receive_from(ipc::who_am_i(), notification::TIMER);
+    now > deadline
+}
+
 /// Claims the disk, maps the driver's own memory for it, and sets it running.
 pub fn start(iommu: &Server) -> Result<Service<'_>, NoDisk> {
     let device = config::devices()
@@ -142,7 +153,7 @@ pub fn start(iommu: &Server) -> Result<Service<'_>, NoDisk> {
 
     let deadline = time::now().after(RESET_DEADLINE);
     let negotiated = transport
-        .negotiate(|| time::now() > deadline)
+        .negotiate(|| sleep_until(deadline))
         .map_err(|error| {
             transport.fail();
             NoDisk::Device(error)

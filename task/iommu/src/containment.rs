@@ -229,7 +229,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn finish_release(&mut self, index: usize, owner: usize, quiet: bool) -> Result<(), Error> {
         let emptied = quiet && {
             let closed = self.close(index, false).is_ok();
-            closed && self.empty(index)
+            closed && self.unmap_all(index)
         };
         if !emptied {
             self.cut_off(index);
@@ -257,7 +257,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Clears every entry that was made for a device, and makes the SMMU forget them. False if it does
     /// not confirm.
-    fn empty(&mut self, index: usize) -> bool {
+    fn unmap_all(&mut self, index: usize) -> bool {
         let Some(parts) = self.parts(index) else {
             return false;
         };

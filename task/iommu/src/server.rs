@@ -53,6 +53,7 @@ pub struct Server<'p, H, S> {
     unmask: u32,
     /// When the next turn is due.
     deadline: Option<u64>,
+    new_deadline: Option<u64>,
     /// The PCI task has answered and the SMMUs were looked at.
     booted: bool,
 }
@@ -62,9 +63,18 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     pub fn new(
         plan: PlanView<'p>,
         system: S,
-        mut hardware: impl FnMut(&'p SmmuEntry) -> H,
+        hardware: impl FnMut(&'p SmmuEntry) -> H,
     ) -> Result<Self, Refusal> {
-        let mut server = Self {
+        let mut server = Self::empty(plan, system);
+        server.populate(hardware)?;
+        Ok(server)
+    }
+
+    /// A server that knows no device yet: what can be put in its place without a copy on the stack, on
+    /// which a whole server does not fit.
+    #[inline(always)]
+    pub fn empty(plan: PlanView<'p>, system: S) -> Self {
+        Self {
             plan,
             smmus: Vec::new(),
             spaces: Vec::new(),
@@ -74,8 +84,17 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             lines: FaultLines::default(),
             unmask: 0,
             deadline: None,
+            new_deadline: None,
             booted: false,
-        };
+        }
+    }
+
+    /// Fills an empty server from the plan.
+    pub fn populate(
+        &mut self,
+        mut hardware: impl FnMut(&'p SmmuEntry) -> H,
+    ) -> Result<(), Refusal> {
+        let plan = self.plan;
         for entry in plan.smmus {
             let smmu = Smmu {
                 entry,
@@ -84,25 +103,24 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
                 lost: 0,
                 more: false,
             };
-            server.smmus.push(smmu).map_err(|_| Refusal::TooMany)?;
+            self.smmus.push(smmu).map_err(|_| Refusal::TooMany)?;
         }
         for domain in plan.domains {
-            server
-                .spaces
+            self.spaces
                 .push(Space::new(domain))
                 .map_err(|_| Refusal::TooMany)?;
         }
         // Handles of an earlier life of this server must not be taken for new ones.
-        let generation = server
+        let generation = self
             .smmus
             .first_mut()
             .map_or(0, |smmu| (smmu.hardware.now() >> 8) & 0x3fff_ffff_ffff);
         for (index, entry) in plan.devices.iter().enumerate() {
             let pools = plan.first_pool(entry.owner);
             let device = Device::new(entry, index, plan.member(index), pools, generation);
-            server.devices.push(device).map_err(|_| Refusal::TooMany)?;
+            self.devices.push(device).map_err(|_| Refusal::TooMany)?;
         }
-        Ok(server)
+        Ok(())
     }
 
     /// Brings everything up: the PCI task's result first, because until it has turned bus mastering off and
@@ -427,7 +445,10 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             .hardware
             .now()
             .saturating_add(smmu.hardware.ticks(pause));
-        self.deadline = Some(self.deadline.map_or(due, |other| other.min(due)));
+        if self.deadline.is_none_or(|other| due < other) {
+            self.deadline = Some(due);
+            self.new_deadline = Some(due);
+        }
     }
 
     /// Blocks the streams of devices that fault too often, and tells owner and people.
@@ -450,7 +471,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         }
     }
 
-    /// The time came that [`Self::deadline`] gave.
+    /// The time came that [`Self::take_new_deadline`] gave.
     pub fn on_timer(&mut self) {
         self.deadline = None;
         for index in 0..self.smmus.len() {
@@ -522,9 +543,10 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         core::mem::take(&mut self.unmask)
     }
 
-    /// When [`Self::on_timer`] wants to be called.
-    pub fn deadline(&self) -> Option<u64> {
-        self.deadline
+    /// When [`Self::on_timer`] wants to be called, if that is new.
+    #[inline]
+    pub fn take_new_deadline(&mut self) -> Option<u64> {
+        self.new_deadline.take()
     }
 }
 

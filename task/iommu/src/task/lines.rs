@@ -1,0 +1,231 @@
+//! The core's lines as text for people.
+
+use iommu::log::Line;
+use userlib::config;
+use userlib::defmt::{self, Format, Formatter};
+use userlib::plan::NONE;
+use userlib::plan::task::ReasonEntry;
+
+/// A task by index.
+struct Task(u32);
+
+impl Format for Task {
+    fn format(&self, f: Formatter<'_>) {
+        match config::peer_name(self.0 as usize) {
+            _ if self.0 == NONE => defmt::write!(f, "nobody"),
+            "" => defmt::write!(f, "task {=u32}", self.0),
+            name => defmt::write!(f, "{=str}", name),
+        }
+    }
+}
+
+/// Group and domain of a device, and why, as the build step decided.
+struct Reason(usize);
+
+impl Format for Reason {
+    fn format(&self, f: Formatter<'_>) {
+        let reasons = config::table::<ReasonEntry>();
+        if let Some(entry) = reasons.iter().find(|r| r.device as usize == self.0) {
+            defmt::write!(
+                f,
+                "; group {=str}: {=str}",
+                entry.group.as_str(),
+                entry.reason.as_str()
+            );
+        }
+    }
+}
+
+/// Where a run of accesses went.
+struct Range(u64, u64, u64);
+
+impl Format for Range {
+    fn format(&self, f: Formatter<'_>) {
+        match self.2 {
+            1 => defmt::write!(f, "{=u64:#x}", self.0),
+            count => defmt::write!(
+                f,
+                "{=u64:#x} to {=u64:#x}, {=u64} times",
+                self.0,
+                self.1,
+                count
+            ),
+        }
+    }
+}
+
+/// Prints a line.
+pub fn print(line: Line<'_>) {
+    match line {
+        Line::Smmu {
+            name,
+            features,
+            reset_bypass_closed,
+            adopted,
+        } => defmt::info!(
+            "{=str}: SMMUv3.{=u32}, stage {=str}, {=u32}-bit StreamIDs, {=u32}-bit output, {=str}; {=str}, reset bypass {=str}",
+            name,
+            features.minor,
+            if features.stage2 { "1 (and 2)" } else { "1" },
+            features.stream_bits,
+            features.output_bits,
+            if features.range_invalidation {
+                "range invalidation"
+            } else {
+                "no range invalidation"
+            },
+            if adopted {
+                "on as an earlier life left it"
+            } else {
+                "on, every stream aborts"
+            },
+            if reset_bypass_closed {
+                "closed"
+            } else {
+                "without a lock"
+            },
+        ),
+        Line::SmmuRefused { name, why } => {
+            defmt::error!("{=str}: not used: {=str}", name, why.name());
+        }
+        Line::Device {
+            name,
+            device,
+            stream,
+            owner,
+            usable,
+        } => defmt::info!(
+            "{=str}: stream {=u32:#x}, owner {}, {=str}{}",
+            name,
+            stream,
+            Task(owner),
+            if usable {
+                "closed until claimed"
+            } else {
+                "blocked"
+            },
+            Reason(device)
+        ),
+        Line::Claimed { name, owner } => {
+            defmt::info!("{=str}: claimed by {}", name, Task(owner.index() as u32));
+        }
+        Line::Released { name, owner } => {
+            defmt::info!("{=str}: released by {}", name, Task(owner.index() as u32));
+        }
+        Line::Contained {
+            name,
+            owner,
+            mapped,
+        } => defmt::warn!(
+            "{=str}: {} died with {=u64} pages mapped; cut off, being made quiet",
+            name,
+            Task(owner as u32),
+            mapped
+        ),
+        Line::Lifted { name } => {
+            defmt::info!("{=str}: quiet, nothing mapped, nothing held", name);
+        }
+        Line::Stuck { name } => {
+            defmt::error!(
+                "{=str}: cannot be made quiet; what it could reach stays held",
+                name
+            );
+        }
+        Line::Fault {
+            name,
+            stream,
+            kind,
+            number,
+            read,
+            iova,
+            last,
+            count,
+            owner,
+        } => fault(
+            name,
+            stream,
+            (kind.name(), kind.has_access(), number),
+            read,
+            Range(iova, last, count),
+            owner,
+        ),
+        other => rare(other),
+    }
+}
+
+fn fault(
+    name: &str,
+    stream: u32,
+    (kind, has_access, number): (&str, bool, u8),
+    read: bool,
+    range: Range,
+    owner: u32,
+) {
+    let name = if name.is_empty() { "no device" } else { name };
+    if has_access {
+        defmt::warn!(
+            "blocked: {=str} (stream {=u32:#x}, {}) {=str} {}: {=str}",
+            name,
+            stream,
+            Task(owner),
+            if read { "read" } else { "write" },
+            range,
+            kind
+        );
+    } else {
+        defmt::warn!(
+            "blocked: {=str} (stream {=u32:#x}, {}): {=str} (event {=u8:#x}), {=u64} times",
+            name,
+            stream,
+            Task(owner),
+            kind,
+            number,
+            range.2
+        );
+    }
+}
+
+/// Lines that ought never to be needed.
+fn rare(line: Line<'_>) {
+    match line {
+        Line::FaultsOmitted { count } => {
+            defmt::warn!("{=u64} more blocked accesses are not listed", count);
+        }
+        Line::EventsLost {
+            name,
+            times,
+            aborted,
+        } => defmt::warn!(
+            "{=str}: fault records lost, {=u64} times so far{=str}",
+            name,
+            times,
+            if aborted {
+                " (reported as an aborted queue)"
+            } else {
+                ""
+            }
+        ),
+        Line::Storm { name, faults } => defmt::error!(
+            "{=str}: {=u64} faults; its stream is blocked until it is released",
+            name,
+            faults
+        ),
+        Line::GlobalError { name, bits } => {
+            defmt::error!("{=str}: global error {=u32:#x}", name, bits);
+        }
+        Line::CommandError {
+            name,
+            code,
+            command,
+        } => defmt::error!(
+            "{=str}: refused command {=u64:#x} with code {=u32}; replaced, caches emptied",
+            name,
+            command,
+            code
+        ),
+        Line::CommandTimeout { name } => {
+            defmt::error!("{=str}: does not complete commands", name);
+        }
+        _ => {}
+    }
+}

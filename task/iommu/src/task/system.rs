@@ -1,0 +1,130 @@
+//! The kernel's authority calls, the PCI task, posts.
+
+use iommu::hardware::{Held, Pinned, System};
+use iommu::log::Line;
+use pci_api::client::{CallError, Client, Transport};
+use pci_api::{BootStatus, Description, Payload, QuiesceState};
+use userlib::abi::{Code, LeaseAttributes, TaskId};
+use userlib::server::Server;
+use userlib::{config, ipc, privileged};
+
+use super::lines;
+
+/// One message to the PCI task and its reply.
+struct ToPci(Option<Server>);
+
+impl Transport for ToPci {
+    fn call(
+        &mut self,
+        operation: u16,
+        payload: &Payload,
+        len: usize,
+        reply_capacity: usize,
+    ) -> (Code, Payload, usize) {
+        let Some(server) = &self.0 else {
+            return (Code::HELD, [0; 8], 0);
+        };
+        let answer = ipc::call(server.id(), operation, payload, len, reply_capacity, &[]);
+        (answer.code, answer.payload, answer.len)
+    }
+}
+
+/// The system around the server.
+pub struct Surroundings {
+    pci: Client<ToPci>,
+}
+
+impl Surroundings {
+    /// With the PCI task as the plan names it.
+    pub fn new() -> Self {
+        Self {
+            pci: Client(ToPci(Server::named("pci"))),
+        }
+    }
+
+    /// Learns the id of the PCI task's new life.
+    pub fn refresh_pci(&mut self) {
+        if let Some(server) = &self.pci.0.0 {
+            server.refresh();
+        }
+    }
+}
+
+impl System for Surroundings {
+    fn hold(&mut self, task: TaskId, device: u32) -> Code {
+        privileged::hold(task, device)
+    }
+    fn lift(&mut self, index: usize, device: u32) -> Code {
+        privileged::lift(index, device)
+    }
+    fn pin(
+        &mut self,
+        driver: TaskId,
+        lender: TaskId,
+        lease: u32,
+        device: u32,
+        offset: u64,
+        len: u64,
+    ) -> Result<Pinned, Code> {
+        let pinned = privileged::pin(driver, lender, lease, device, offset, len)?;
+        let attributes = LeaseAttributes::from_bits_truncate(pinned.attributes);
+        Ok(Pinned {
+            slot: pinned.slot,
+            pa: pinned.pa,
+            readable: attributes.contains(LeaseAttributes::READ),
+            writable: attributes.contains(LeaseAttributes::WRITE),
+        })
+    }
+    fn unpin(&mut self, slot: u32) -> Code {
+        privileged::unpin(slot)
+    }
+    fn enumerate(&mut self, cursor: u64) -> Held {
+        let held = privileged::enumerate(cursor);
+        Held {
+            next: held.next,
+            kind: held.kind,
+            task: held.task,
+            device: held.device,
+            slot: held.slot,
+            dead: held.dead,
+        }
+    }
+    fn pci_status(&mut self) -> Result<BootStatus, CallError> {
+        self.pci.boot_status()
+    }
+    fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
+        self.pci.describe(device)
+    }
+    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
+        self.pci.bus_master(device, on)
+    }
+    fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
+        self.pci.quiesce_start(device)
+    }
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+        self.pci.quiesce_result(device)
+    }
+    fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize) {
+        ipc::reply(to, code, payload, len);
+    }
+    fn post_fault(&mut self, index: usize) {
+        post(index, iommu_api::FAULT_NOTIFICATION);
+    }
+    fn post_storm(&mut self, _: u32) {
+        post(config::own().supervisor as usize, STORM_NOTIFICATION);
+    }
+    fn log(&mut self, line: Line<'_>) {
+        lines::print(line);
+    }
+}
+
+/// Bit of the supervisor that says that a stream was blocked, if the plan names one.
+const STORM_NOTIFICATION: &str = "iommu-storm";
+
+/// Posts to a task if the plan grants the bit; a post without the grant would be a fault.
+fn post(index: usize, name: &str) {
+    if let Some(bits) = config::notification_of(index as u32, name) {
+        let (id, _) = ipc::refresh(index);
+        ipc::post(id, bits);
+    }
+}

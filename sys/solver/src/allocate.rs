@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{DomainType, Machine, SmmuId};
+use crate::model::{DomainType, Machine, NodeId, SmmuId};
 use crate::solution::{Context, Domain, PlacedWindow, Stream};
 
 /// Granule of a window: what one level-2 entry covers.
@@ -73,13 +73,18 @@ fn round_up(bytes: u64) -> Option<u64> {
 
 fn window(machine: &Machine, domain: &Domain, found: &mut Vec<Diagnostic>) -> Option<PlacedWindow> {
     let nodes = || domain.devices.iter().map(|d| &machine.nodes[d.index()]);
-    let first = nodes()
-        .find(|n| n.owner.is_some())
-        .or_else(|| nodes().next())?;
+    let owned = |d: &&NodeId| machine.nodes[d.index()].owner.is_some();
+    let named = *domain
+        .devices
+        .iter()
+        .find(owned)
+        .or_else(|| domain.devices.first())?;
+    let first = &machine.nodes[named.index()];
     let mut page_bytes: u64 = 0;
     let mut block_bytes: u64 = 0;
     let mut bits = machine.policy.iova_bits.clamp(22, 48);
     let mut fixed = None;
+    let mut differ = false;
     for node in nodes().filter(|n| n.owner.is_some()) {
         let asked = if node.window.page_bytes == 0 {
             machine.policy.window
@@ -92,13 +97,26 @@ fn window(machine: &Machine, domain: &Domain, found: &mut Vec<Diagnostic>) -> Op
         if node.window.address_bits != 0 {
             bits = bits.min(node.window.address_bits);
         }
-        fixed = fixed.or(node.window.base);
+        match (fixed, node.window.base) {
+            (Some(one), Some(other)) if one != other => differ = true,
+            _ => fixed = fixed.or(node.window.base),
+        }
     }
     let size = page_bytes.saturating_add(block_bytes);
     let refuse = |code, message: String| {
-        Diagnostic::new(code, message).party(format!("`{}`", first.name), first.source)
+        Diagnostic::new(code, message).device(machine, named.index(), format!("`{}`", first.name))
     };
     if size == 0 {
+        return None;
+    }
+    if differ {
+        found.push(refuse(
+            Code::WindowBases,
+            format!(
+                "the devices in the domain of `{}` fix their window at different addresses",
+                first.name
+            ),
+        ));
         return None;
     }
     if size > TABLE {

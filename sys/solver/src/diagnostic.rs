@@ -1,6 +1,7 @@
 //! Diagnostics as data: the caller knows files and lines, the solver knows parties and reasons.
 
-use crate::model::Source;
+use crate::model::{Machine, NodeId, Source};
+use crate::remedy::Change;
 use crate::solution::Edge;
 
 /// How bad it is.
@@ -115,8 +116,10 @@ codes! {
         "Page and block part of a domain share one level-2 table, which covers 1 GiB.";
     342 NoAsid Error "more domains than ASIDs",
         "Each domain has an ASID of its own on each SMMU it uses.";
-    343 Doorbell Error "direct regions overlap what is never translated",
-        "A direct region must not lie in a PCI aperture: a bridge would route the request to a peer before the SMMU sees it.";
+    343 DirectReserved Error "a direct region lies where nothing is translated",
+        "A direct region must not touch a PCI aperture or the doorbell: a bridge would route such a request to a peer before the SMMU sees it.";
+    344 WindowBases Error "one domain has two fixed windows",
+        "The devices of an alias set share one window, so they cannot fix it at different addresses.";
 }
 
 impl core::fmt::Display for Code {
@@ -148,8 +151,10 @@ pub struct Party {
 /// A change that makes the diagnostic go away, verified by solving the changed machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Remedy {
-    /// What to do, an imperative sentence.
+    /// What to do, an imperative clause.
     pub text: String,
+    /// The changes that were tried.
+    pub changes: Vec<Change>,
 }
 
 /// One mistake or warning.
@@ -163,6 +168,8 @@ pub struct Diagnostic {
     pub message: String,
     /// The parties; the first is where it is best shown.
     pub parties: Vec<Party>,
+    /// The devices it is about, in the order of the parties.
+    pub nodes: Vec<NodeId>,
     /// The edges that connect the parties, in order from the first to the second.
     pub chain: Vec<Edge>,
     /// What would solve it.
@@ -176,6 +183,7 @@ impl Diagnostic {
             severity: code.severity(),
             message,
             parties: Vec::new(),
+            nodes: Vec::new(),
             chain: Vec::new(),
             remedies: Vec::new(),
         }
@@ -187,5 +195,16 @@ impl Diagnostic {
             source,
         });
         self
+    }
+
+    /// Adds the device `node` as a party: `text` says what it does here.
+    pub(crate) fn device(
+        mut self,
+        machine: &Machine,
+        node: usize,
+        text: impl Into<String>,
+    ) -> Self {
+        self.nodes.push(NodeId::new(node));
+        self.party(text, machine.nodes[node].source)
     }
 }

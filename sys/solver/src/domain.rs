@@ -110,8 +110,7 @@ impl Domains<'_> {
     }
 
     fn party(&self, diagnostic: Diagnostic, demand: Demand) -> Diagnostic {
-        let entry = &self.machine.nodes[demand.node];
-        diagnostic.party(self.demand_text(demand), entry.source)
+        diagnostic.device(self.machine, demand.node, self.demand_text(demand))
     }
 
     fn demand_text(&self, demand: Demand) -> String {
@@ -149,7 +148,7 @@ impl Domains<'_> {
                             entry.name, above.name
                         ),
                     )
-                    .party(format!("`{}` demands `identity`", entry.name), entry.source)
+                    .device(self.machine, demand.node, self.demand_text(*demand))
                     .party(format!("`{}` is external", above.name), above.source),
                 );
             }
@@ -358,7 +357,7 @@ impl Domains<'_> {
                     domain_type.text()
                 ),
             )
-            .party(format!("`{}` demands nothing", entry.name), entry.source);
+            .device(self.machine, node, format!("`{}` demands nothing", entry.name));
             found.push(
                 self.party(self.party(diagnostic, first), other)
                     .party("the policy", source),
@@ -411,8 +410,12 @@ impl Domains<'_> {
                         ),
                     )
                     .party(format!("group `{}`", policy.name), policy.source)
-                    .party(format!("`{}`", a.name), a.source)
-                    .party(format!("`{}`", b.name), b.source),
+                    .device(self.machine, first.index(), format!("`{}`", a.name))
+                    .device(
+                        self.machine,
+                        stray.index(),
+                        format!("`{}`", b.name),
+                    ),
                 );
             }
             if let Some(other) = named.get(&group) {

@@ -17,12 +17,14 @@ pub mod model;
 mod ownership;
 pub mod quirk;
 mod relation;
+mod remedy;
 mod reset;
 pub mod solution;
 mod solve;
 mod topology;
 
-pub use diagnostic::{Code, Diagnostic, Party, Severity};
+pub use diagnostic::{Code, Diagnostic, Party, Remedy, Severity};
 pub use model::Machine;
+pub use remedy::Change;
 pub use solution::Solution;
 pub use solve::{Options, solve};

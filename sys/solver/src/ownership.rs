@@ -172,13 +172,15 @@ impl Ownership<'_> {
         let (owner, other, a, b) = pair;
         let (first, second) = (&self.machine.nodes[a], &self.machine.nodes[b]);
         let mut diagnostic = Diagnostic::new(code, message)
-            .party(
+            .device(
+                self.machine,
+                a,
                 format!("`{}` is owned by `{}`", first.name, self.owner_text(owner)),
-                first.source,
             )
-            .party(
+            .device(
+                self.machine,
+                b,
                 format!("`{}` is owned by `{}`", second.name, self.owner_text(other)),
-                second.source,
             );
         diagnostic.chain = self.chains.find(NodeId::new(a), NodeId::new(b), kinds);
         diagnostic
@@ -261,7 +263,7 @@ impl Ownership<'_> {
                             entry.function.kind.text()
                         ),
                     )
-                    .party(format!("`{}`", entry.name), entry.source),
+                    .device(self.machine, node, format!("`{}`", entry.name)),
                 );
             }
         }
@@ -281,6 +283,18 @@ impl Ownership<'_> {
                     )
                     .party("the waiver", waiver.source),
                 );
+            }
+        }
+        for &node in &self.topology.order {
+            let entry = &self.machine.nodes[node];
+            if entry
+                .unsafe_bypass
+                .as_ref()
+                .is_some_and(|reason| reason.trim().is_empty())
+            {
+                let message = format!("the bypass of `{}` gives no reason", entry.name);
+                let diagnostic = Diagnostic::new(Code::EmptyReason, message);
+                found.push(diagnostic.device(self.machine, node, format!("`{}`", entry.name)));
             }
         }
     }
@@ -303,7 +317,11 @@ impl Ownership<'_> {
                             Code::NeverQuiet,
                             format!("`{}` cannot be made quiet", entry.name),
                         )
-                        .party(format!("`{}`", entry.name), entry.source),
+                        .device(
+                            self.machine,
+                            node,
+                            format!("`{}`", entry.name),
+                        ),
                     );
                 }
             } else if (platform || !passive) && entry.demand != Some(DomainType::Blocked) {
@@ -319,7 +337,11 @@ impl Ownership<'_> {
                             Code::Unowned,
                             format!("`{}` is neither owned nor blocked", entry.name),
                         )
-                        .party(format!("`{}`", entry.name), entry.source),
+                        .device(
+                            self.machine,
+                            node,
+                            format!("`{}`", entry.name),
+                        ),
                     );
                 }
             }
@@ -340,7 +362,7 @@ impl Ownership<'_> {
                         Code::UnownedBlocked,
                         format!("nobody owns {shown}{more}; blocked"),
                     )
-                    .party(format!("`{}`", first.name), first.source),
+                    .device(self.machine, list[0], format!("`{}`", first.name)),
                 );
             }
             Unowned::Block => {}

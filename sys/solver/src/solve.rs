@@ -9,6 +9,7 @@ use crate::isolation::Isolation;
 use crate::model::{DomainType, Machine, NodeId, OwnerId};
 use crate::ownership::{Ownership, Pairs};
 use crate::relation::{Chains, Edges};
+use crate::remedy;
 use crate::reset;
 use crate::solution::{
     AliasSet, Device, Domain, Edge, EdgeKind, Group, Mode, ResetUnit, Solution, Stream,
@@ -36,7 +37,14 @@ impl Default for Options {
 /// Solves `machine`. Never fails: what is wrong is in the diagnostics, and the rest is solved as far as
 /// it goes, so that all mistakes are found at once.
 pub fn solve(machine: &Machine, options: &Options) -> Solution {
-    let mode = options.mode;
+    let mut solution = once(machine, options.mode);
+    if options.remedies > 0 {
+        remedy::attach(machine, options, &mut solution);
+    }
+    solution
+}
+
+fn once(machine: &Machine, mode: Mode) -> Solution {
     let mut topology = Topology::new(machine);
     let mut found = core::mem::take(&mut topology.diagnostics);
     let ids = alias::ids(machine, &topology);
@@ -255,7 +263,7 @@ fn check_streams(
         let entry = &machine.nodes[node];
         let streams = &ids[node].streams;
         let expected = ids[node].aliases.len().max(1);
-        let party = |d: Diagnostic| d.party(format!("`{}`", entry.name), entry.source);
+        let party = |d: Diagnostic| d.device(machine, node, format!("`{}`", entry.name));
         if entry.owner.is_some()
             && streams.len() < expected
             && (topology.placed[node].root.is_some() || streams.is_empty())
@@ -315,9 +323,23 @@ fn exceptions(machine: &Machine, topology: &Topology, found: &mut Vec<Diagnostic
                     entry.name, region.name
                 ),
             )
-            .party(format!("`{}`", entry.name), entry.source)
+            .device(machine, node, format!("`{}`", entry.name))
             .party(format!("direct region `{}`", region.name), region.source),
         );
+        for region in &entry.direct {
+            let Some(reserved) = machine.reserved.iter().find(|r| r.overlaps(region)) else {
+                continue;
+            };
+            let message = format!(
+                "the direct region `{}` of `{}` touches `{}`",
+                region.name, entry.name, reserved.name
+            );
+            found.push(
+                Diagnostic::new(Code::DirectReserved, message)
+                    .device(machine, node, format!("direct region `{}`", region.name))
+                    .party(format!("`{}`", reserved.name), reserved.source),
+            );
+        }
     }
     list
 }

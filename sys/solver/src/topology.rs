@@ -257,7 +257,7 @@ impl Builder<'_> {
                         entry.name
                     ),
                 )
-                .party(format!("`{}`", entry.name), entry.source),
+                .device(self.machine, node, format!("`{}`", entry.name)),
             );
         }
         self.check_place(node, bridge);
@@ -333,7 +333,7 @@ impl Builder<'_> {
                     None => format!("no bus number is left for `{}`: the last is {:02x}", entry.name, frame.last),
                 },
             )
-            .party(format!("`{}`", entry.name), entry.source);
+            .device(self.machine, node, format!("`{}`", entry.name));
             if let Some(above) = frame.bridge {
                 let above = &self.machine.nodes[above];
                 diagnostic =
@@ -373,7 +373,7 @@ impl Builder<'_> {
                         frame.last.min(wanted.min(255) as u8)
                     ),
                 )
-                .party(format!("`{}`", entry.name), entry.source),
+                .device(self.machine, node, format!("`{}`", entry.name)),
             );
         }
         let subordinate = wanted.max(used).min(255);
@@ -410,8 +410,8 @@ impl Builder<'_> {
                         Code::SlotTaken,
                         format!("`{}` and `{}` are in one slot", first.name, second.name),
                     )
-                    .party(format!("`{}`", second.name), second.source)
-                    .party(format!("`{}`", first.name), first.source),
+                    .device(self.machine, b, format!("`{}`", second.name))
+                    .device(self.machine, a, format!("`{}`", first.name)),
                 );
             }
         }
@@ -450,7 +450,7 @@ impl Builder<'_> {
                     entry.function.kind.text()
                 ),
             )
-            .party(format!("`{}`", entry.name), entry.source);
+            .device(self.machine, node, format!("`{}`", entry.name));
             if let Some(bridge) = bridge {
                 let above = &self.machine.nodes[bridge];
                 diagnostic = diagnostic.party(
@@ -494,7 +494,7 @@ impl Builder<'_> {
                 Code::BrokenTree,
                 format!("`{}` is not connected to a root bus", entry.name),
             )
-            .party(format!("`{}`", entry.name), entry.source);
+            .device(self.machine, node, format!("`{}`", entry.name));
             let above: Option<NodeId> = match entry.place {
                 Place::Slot {
                     upstream: Upstream::Bridge(bridge),

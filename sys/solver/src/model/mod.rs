@@ -155,3 +155,11 @@ pub struct Region {
     /// Bytes.
     pub len: u64,
 }
+
+impl Region {
+    /// True if the two have an address in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.base < other.base.saturating_add(other.len)
+            && other.base < self.base.saturating_add(self.len)
+    }
+}

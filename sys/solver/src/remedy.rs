@@ -1,0 +1,540 @@
+//! Remedies, tried before they are proposed: the changed machine is solved again, and only what makes
+//! the error go away without a new one is reported.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::{Code, Diagnostic, Remedy, Severity};
+use crate::model::{
+    Acs, Containment, DomainType, FunctionKind, Machine, NodeId, OwnerId, Place, Quiesce, Source,
+    Trust, Upstream, Waiver, Window,
+};
+use crate::solution::{EdgeKind, Mode, Solution};
+use crate::solve::{Options, solve};
+
+/// One change to a machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The two trust each other.
+    Trust(OwnerId, OwnerId),
+    /// The pair is waived; the reason is the user's to write.
+    Waive(OwnerId, OwnerId),
+    /// The two stop and restart together.
+    Contain(OwnerId, OwnerId),
+    /// The device demands this type, or nothing.
+    Demand(NodeId, Option<DomainType>),
+    /// The device has this owner, or none.
+    Owner(NodeId, Option<OwnerId>),
+    /// Every ACS bit that isolation needs and the port implements is enabled.
+    EnableAcs(NodeId),
+    /// The device is made quiet by a recipe that resets nothing else.
+    Quiesce(NodeId),
+    /// The root complex of this root bus (position in [`Machine::roots`]) never routes between root ports.
+    NeverRoutes(usize),
+    /// The bridge's bus numbers are assigned.
+    Unpin(NodeId),
+    /// The device asks for the smallest window, anywhere.
+    SmallWindow(NodeId),
+    /// The named group (position in [`Machine::groups`]) does not list the device.
+    DropMember(usize, NodeId),
+    /// The named group has no default domain.
+    DropPolicy(usize),
+}
+
+impl Change {
+    /// Makes the change.
+    ///
+    /// # Panics
+    /// If it refers to a part that `machine` does not have.
+    pub fn apply(&self, machine: &mut Machine) {
+        let source = Source::default();
+        let node = |node: &NodeId| node.index();
+        match self {
+            Change::Trust(a, b) => {
+                machine.trust.push(Trust {
+                    from: *a,
+                    to: *b,
+                    source,
+                });
+                machine.trust.push(Trust {
+                    from: *b,
+                    to: *a,
+                    source,
+                });
+            }
+            Change::Waive(a, b) => {
+                machine.waivers.push(Waiver {
+                    pair: (*a, *b),
+                    reason: "a reason".into(),
+                    source,
+                });
+            }
+            Change::Contain(a, b) => {
+                let name = format!("unit-{}-{}", a.0, b.0);
+                machine.containment.push(Containment {
+                    name,
+                    owners: vec![*a, *b],
+                    source,
+                });
+            }
+            Change::Demand(n, demand) => machine.nodes[node(n)].demand = *demand,
+            Change::Owner(n, owner) => machine.nodes[node(n)].owner = *owner,
+            Change::EnableAcs(n) => {
+                let acs = &mut machine.nodes[node(n)].function.acs;
+                *acs = acs.map(Acs::all_enabled);
+            }
+            Change::Quiesce(n) => machine.nodes[node(n)].quiesce = Quiesce::Own,
+            Change::NeverRoutes(root) => machine.roots[*root].never_routes_peers = true,
+            Change::Unpin(n) => {
+                let buses = &mut machine.nodes[node(n)].function.buses;
+                (buses.secondary, buses.subordinate) = (None, None);
+            }
+            Change::SmallWindow(n) => {
+                let window = &mut machine.nodes[node(n)].window;
+                *window = Window {
+                    page_bytes: 2 << 20,
+                    address_bits: window.address_bits,
+                    ..Window::default()
+                };
+            }
+            Change::DropMember(group, n) => machine.groups[*group].members.retain(|m| m != n),
+            Change::DropPolicy(group) => machine.groups[*group].default_domain = None,
+        }
+    }
+}
+
+/// A remedy that has not been tried.
+type Candidate = Remedy;
+
+/// Attaches remedies to the first errors of `solution`.
+pub(crate) fn attach(machine: &Machine, options: &Options, solution: &mut Solution) {
+    let before = keys(solution);
+    let mut left = options.remedies;
+    let mut diagnostics = core::mem::take(&mut solution.diagnostics);
+    for diagnostic in &mut diagnostics {
+        if diagnostic.severity != Severity::Error || left == 0 {
+            continue;
+        }
+        left -= 1;
+        for candidate in candidates(machine, solution, diagnostic) {
+            if solves(
+                machine,
+                options.mode,
+                &candidate.changes,
+                diagnostic,
+                &before,
+            ) {
+                diagnostic.remedies.push(candidate);
+            }
+        }
+    }
+    solution.diagnostics = diagnostics;
+}
+
+fn key(diagnostic: &Diagnostic) -> (Code, String) {
+    (diagnostic.code, diagnostic.message.clone())
+}
+
+fn keys(solution: &Solution) -> BTreeSet<(Code, String)> {
+    solution.errors().map(key).collect()
+}
+
+fn solves(
+    machine: &Machine,
+    mode: Mode,
+    changes: &[Change],
+    diagnostic: &Diagnostic,
+    before: &BTreeSet<(Code, String)>,
+) -> bool {
+    let mut changed = machine.clone();
+    for change in changes {
+        change.apply(&mut changed);
+    }
+    let after = keys(&solve(&changed, &Options { mode, remedies: 0 }));
+    !after.contains(&key(diagnostic)) && after.is_subset(before)
+}
+
+fn candidates(machine: &Machine, solution: &Solution, diagnostic: &Diagnostic) -> Vec<Candidate> {
+    let builder = Builder {
+        machine,
+        solution,
+        diagnostic,
+    };
+    match diagnostic.code {
+        Code::AliasDemands => builder.same_demand(true),
+        Code::GroupDemands if solution.mode == Mode::Linux => builder.same_demand(true),
+        Code::GroupDemands => [
+            builder.trust(),
+            builder.same_demand(false),
+            builder.fabric(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        Code::GroupTrust => [
+            builder.trust(),
+            builder.waive(),
+            builder.fabric(),
+            builder.one_owner(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        Code::AliasTrust => [builder.trust(), builder.one_owner()]
+            .into_iter()
+            .flatten()
+            .collect(),
+        Code::Containment => [builder.contain(), builder.recipe(), builder.one_owner()]
+            .into_iter()
+            .flatten()
+            .collect(),
+        Code::Unowned => builder.block(),
+        Code::UntrustedIdentity | Code::DirectBlocked => builder.neutral(),
+        Code::BridgeDemand => builder.bare_bridge(),
+        Code::GroupSplit | Code::GroupPolicies => builder.named_group(),
+        Code::NoWindow | Code::WindowTooLarge | Code::WindowBases => builder.window(),
+        Code::BusNumbers => builder.unpin(),
+        _ => Vec::new(),
+    }
+}
+
+struct Builder<'a> {
+    machine: &'a Machine,
+    solution: &'a Solution,
+    diagnostic: &'a Diagnostic,
+}
+
+impl Builder<'_> {
+    fn node(&self, node: NodeId) -> &str {
+        &self.machine.nodes[node.index()].name
+    }
+
+    fn pair(&self) -> Option<(OwnerId, OwnerId)> {
+        let owner = |position: usize| {
+            let node = self.diagnostic.nodes.get(position)?;
+            self.machine.nodes[node.index()].owner
+        };
+        let (a, b) = (owner(0)?, owner(1)?);
+        (a != b).then_some((a, b))
+    }
+
+    fn names(&self, pair: (OwnerId, OwnerId)) -> (&str, &str) {
+        (
+            &self.machine.owners[pair.0.index()].name,
+            &self.machine.owners[pair.1.index()].name,
+        )
+    }
+
+    fn with_pair(
+        &self,
+        text: impl Fn(&str, &str) -> String,
+        change: fn(OwnerId, OwnerId) -> Change,
+    ) -> Vec<Candidate> {
+        let Some(pair) = self.pair() else {
+            return Vec::new();
+        };
+        let (a, b) = self.names(pair);
+        vec![Candidate {
+            text: text(a, b),
+            changes: vec![change(pair.0, pair.1)],
+        }]
+    }
+
+    fn trust(&self) -> Vec<Candidate> {
+        self.with_pair(
+            |a, b| format!("declare that `{a}` trusts `{b}` and `{b}` trusts `{a}`"),
+            Change::Trust,
+        )
+    }
+
+    fn waive(&self) -> Vec<Candidate> {
+        self.with_pair(
+            |a, b| format!("waive the pair `{a}`, `{b}` with a written reason"),
+            Change::Waive,
+        )
+    }
+
+    fn contain(&self) -> Vec<Candidate> {
+        self.with_pair(
+            |a, b| format!("declare that `{a}` and `{b}` stop and restart together"),
+            Change::Contain,
+        )
+    }
+
+    /// One owner for all that the two have in common.
+    fn one_owner(&self) -> Vec<Candidate> {
+        let Some((a, b)) = self.pair() else {
+            return Vec::new();
+        };
+        let Some(first) = self.diagnostic.nodes.get(1) else {
+            return Vec::new();
+        };
+        let group = self.solution.device(*first).group;
+        let reset = self.solution.device(*first).reset_unit;
+        let theirs: Vec<NodeId> = self
+            .solution
+            .order
+            .iter()
+            .copied()
+            .filter(|n| self.machine.nodes[n.index()].owner == Some(b))
+            .filter(|n| {
+                self.solution.device(*n).group == group
+                    || self.solution.device(*n).reset_unit == reset
+            })
+            .collect();
+        let (name, _) = self.names((a, b));
+        let list = self.list(&theirs);
+        vec![Candidate {
+            text: format!("let `{name}` drive {list} too"),
+            changes: theirs
+                .into_iter()
+                .map(|n| Change::Owner(n, Some(a)))
+                .collect(),
+        }]
+    }
+
+    fn list(&self, nodes: &[NodeId]) -> String {
+        let names: Vec<String> = nodes
+            .iter()
+            .take(6)
+            .map(|n| format!("`{}`", self.node(*n)))
+            .collect();
+        let more = if nodes.len() > 6 {
+            format!(" and {} more", nodes.len() - 6)
+        } else {
+            String::new()
+        };
+        names.join(", ") + &more
+    }
+
+    /// The same demand for all that demand another: in the whole unit, or of the two parties only.
+    fn same_demand(&self, whole_unit: bool) -> Vec<Candidate> {
+        let Some(&first) = self.diagnostic.nodes.first() else {
+            return Vec::new();
+        };
+        let members: Vec<NodeId> = match (whole_unit, self.solution.mode) {
+            (false, _) => self.diagnostic.nodes.clone(),
+            (true, Mode::Strict) => self.solution.alias_sets[self.solution.device(first).alias_set]
+                .devices
+                .clone(),
+            (true, Mode::Linux) => self.solution.groups[self.solution.device(first).group]
+                .devices
+                .clone(),
+        };
+        let demand = |n: &NodeId| self.machine.nodes[n.index()].demand;
+        let types: BTreeSet<DomainType> = members.iter().filter_map(demand).collect();
+        types
+            .into_iter()
+            .map(|wanted| {
+                let others: Vec<NodeId> = members
+                    .iter()
+                    .copied()
+                    .filter(|n| demand(n).is_some_and(|d| d != wanted))
+                    .collect();
+                Candidate {
+                    text: format!(
+                        "let {} demand `{}`, or nothing",
+                        self.list(&others),
+                        wanted.text()
+                    ),
+                    changes: others
+                        .into_iter()
+                        .map(|n| Change::Demand(n, Some(wanted)))
+                        .collect(),
+                }
+            })
+            .collect()
+    }
+
+    /// What the fabric could do: enable ACS where it exists along the chain, or know more of the root complex.
+    fn fabric(&self) -> Vec<Candidate> {
+        let mut ports: Vec<NodeId> = Vec::new();
+        for edge in self
+            .diagnostic
+            .chain
+            .iter()
+            .filter(|e| e.kind == EdgeKind::Isolation)
+        {
+            for end in [edge.from, edge.to] {
+                if !ports.contains(&end) {
+                    ports.push(end);
+                }
+            }
+        }
+        let off: Vec<NodeId> = ports
+            .iter()
+            .copied()
+            .filter(|n| {
+                self.machine.nodes[n.index()]
+                    .function
+                    .acs
+                    .is_some_and(|acs| acs != acs.all_enabled())
+            })
+            .collect();
+        let mut candidates = Vec::new();
+        if !off.is_empty() {
+            candidates.push(Candidate {
+                text: format!("enable ACS on {}", self.list(&off)),
+                changes: off.into_iter().map(Change::EnableAcs).collect(),
+            });
+        }
+        let root = ports
+            .iter()
+            .find_map(|n| match self.machine.nodes[n.index()].place {
+                Place::Slot {
+                    upstream: Upstream::Root(root),
+                    ..
+                } if self.machine.nodes[n.index()].function.kind == FunctionKind::RootPort => {
+                    Some(root)
+                }
+                _ => None,
+            });
+        if let Some(root) = root.filter(|r| r.index() < self.machine.roots.len()) {
+            let main = self.machine.roots[root.index()].expander_of.unwrap_or(root);
+            if main.index() < self.machine.roots.len() {
+                candidates.push(Candidate {
+                    text: "state in the platform file that the root complex never routes between root ports, \
+                           if its manual says so"
+                        .into(),
+                    changes: vec![Change::NeverRoutes(main.index())],
+                });
+            }
+        }
+        candidates
+    }
+
+    /// A way to quiet the devices on the chain that does not reset their neighbours.
+    fn recipe(&self) -> Vec<Candidate> {
+        let mut causes: Vec<NodeId> = Vec::new();
+        for edge in self
+            .diagnostic
+            .chain
+            .iter()
+            .filter(|e| e.kind == EdgeKind::Reset)
+        {
+            for end in [edge.from, edge.to] {
+                let quiesce = self.machine.nodes[end.index()].quiesce;
+                if matches!(quiesce, Quiesce::Unknown | Quiesce::BusReset) && !causes.contains(&end)
+                {
+                    causes.push(end);
+                }
+            }
+        }
+        if causes.is_empty() {
+            return Vec::new();
+        }
+        vec![Candidate {
+            text: format!(
+                "declare a quiesce recipe for {} that resets nothing else",
+                self.list(&causes)
+            ),
+            changes: causes.into_iter().map(Change::Quiesce).collect(),
+        }]
+    }
+
+    fn block(&self) -> Vec<Candidate> {
+        let Some(&node) = self.diagnostic.nodes.first() else {
+            return Vec::new();
+        };
+        vec![Candidate {
+            text: format!(
+                "give `{0}` an owner, or `domain = \"blocked\"`",
+                self.node(node)
+            ),
+            changes: vec![Change::Demand(node, Some(DomainType::Blocked))],
+        }]
+    }
+
+    fn neutral(&self) -> Vec<Candidate> {
+        let Some(&node) = self.diagnostic.nodes.first() else {
+            return Vec::new();
+        };
+        vec![Candidate {
+            text: format!("take the demand off `{}`", self.node(node)),
+            changes: vec![Change::Demand(node, None)],
+        }]
+    }
+
+    fn bare_bridge(&self) -> Vec<Candidate> {
+        let Some(&node) = self.diagnostic.nodes.first() else {
+            return Vec::new();
+        };
+        vec![Candidate {
+            text: format!("take owner and demand off `{}`", self.node(node)),
+            changes: vec![Change::Owner(node, None), Change::Demand(node, None)],
+        }]
+    }
+
+    fn named_group(&self) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for (index, group) in self.machine.groups.iter().enumerate() {
+            if !self
+                .diagnostic
+                .parties
+                .iter()
+                .any(|p| p.text == format!("group `{}`", group.name))
+            {
+                continue;
+            }
+            if self.diagnostic.code == Code::GroupPolicies {
+                candidates.push(Candidate {
+                    text: format!("take the default domain off group `{}`", group.name),
+                    changes: vec![Change::DropPolicy(index)],
+                });
+                continue;
+            }
+            let Some(&first) = group.members.first() else {
+                continue;
+            };
+            let home = self.solution.device(first).group;
+            let stray: Vec<NodeId> = group
+                .members
+                .iter()
+                .copied()
+                .filter(|m| self.solution.device(*m).group != home)
+                .collect();
+            candidates.push(Candidate {
+                text: format!("take {} out of group `{}`", self.list(&stray), group.name),
+                changes: stray
+                    .into_iter()
+                    .map(|n| Change::DropMember(index, n))
+                    .collect(),
+            });
+        }
+        candidates
+    }
+
+    fn window(&self) -> Vec<Candidate> {
+        let Some(&node) = self.diagnostic.nodes.first() else {
+            return Vec::new();
+        };
+        let Some(domain) = self.solution.device(node).domain else {
+            return Vec::new();
+        };
+        let members = &self.solution.domains[domain].devices;
+        vec![Candidate {
+            text: format!(
+                "ask for smaller windows for {}, at no fixed address",
+                self.list(members)
+            ),
+            changes: members.iter().map(|n| Change::SmallWindow(*n)).collect(),
+        }]
+    }
+
+    fn unpin(&self) -> Vec<Candidate> {
+        let Some(&node) = self.diagnostic.nodes.first() else {
+            return Vec::new();
+        };
+        if self.machine.nodes[node.index()]
+            .function
+            .buses
+            .secondary
+            .is_none()
+        {
+            return Vec::new();
+        }
+        vec![Candidate {
+            text: format!("leave the bus numbers of `{}` to the plan", self.node(node)),
+            changes: vec![Change::Unpin(node)],
+        }]
+    }
+}

@@ -1,0 +1,276 @@
+//! Machines from random numbers: valid as topologies, arbitrary as policies.
+
+use solver::Machine;
+use solver::model::*;
+
+use super::*;
+
+/// Reads choices off a list of numbers; all zeros at its end.
+struct Choices<'a>(core::slice::Iter<'a, u32>);
+
+impl Choices<'_> {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0.next().copied().unwrap_or(0) as usize % bound
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == n - 1
+    }
+}
+
+const OWNERS: usize = 4;
+
+/// A machine of up to `seeds.len() / 4` functions.
+pub fn build(seeds: &[u32]) -> Machine {
+    let mut c = Choices(seeds.iter());
+    let mut m = machine();
+    m.roots[0].bus_last = 127;
+    m.roots[0].never_routes_peers = c.one_in(4);
+    let mut expander = root("expander", 0, 128);
+    expander.expander_of = Some(RootId(0));
+    m.roots.push(expander);
+    for index in 0..OWNERS {
+        owner(&mut m, &format!("owner-{index}"));
+    }
+    let mut buses: Vec<Upstream> = vec![Upstream::Root(RootId(0)), Upstream::Root(RootId(1))];
+    let mut taken = std::collections::BTreeSet::new();
+    for index in 0..(seeds.len() / 4).min(60) {
+        if c.one_in(12) {
+            platform(&mut m, &mut c, index);
+            continue;
+        }
+        let bus = c.below(buses.len());
+        let upstream = buses[bus];
+        let kind = kind_below(&m, upstream, c.below(100));
+        let slot = (
+            c.below(4) as u8,
+            if c.one_in(3) { c.below(3) as u8 } else { 0 },
+        );
+        if !taken.insert((bus, slot)) {
+            continue;
+        }
+        let mut node = node(
+            &format!("n{index}"),
+            kind,
+            Place::Slot {
+                upstream,
+                device: slot.0,
+                function: slot.1,
+            },
+        );
+        node.function.acs = match c.below(4) {
+            0 => None,
+            1 => Some(Acs::OFF),
+            2 => Some(Acs {
+                implemented: Acs::REQUEST_REDIRECT,
+                enabled: Acs::REQUEST_REDIRECT,
+            }),
+            _ => Some(Acs::ON),
+        };
+        node.function.multifunction = c.one_in(6);
+        if c.one_in(5) {
+            node.function.identity = Identity {
+                vendor: 0x8086,
+                device: 0x10c9,
+            };
+        }
+        let bridge = kind.is_bridge();
+        if bridge {
+            node.external = c.one_in(12);
+        } else {
+            policy(&mut node, &mut c);
+        }
+        let id = push(&mut m, node);
+        if bridge {
+            buses.push(Upstream::Bridge(id));
+        } else if kind == FunctionKind::Endpoint && c.one_in(6) {
+            let mut virtual_function = super::node(
+                &format!("n{index}v"),
+                kind,
+                Place::Virtual {
+                    physical: id,
+                    offset: 0x80,
+                },
+            );
+            policy(&mut virtual_function, &mut c);
+            push(&mut m, virtual_function);
+        }
+    }
+    owners(&mut m, &mut c);
+    m
+}
+
+fn kind_below(m: &Machine, upstream: Upstream, choice: usize) -> FunctionKind {
+    use FunctionKind::*;
+    let above = match upstream {
+        Upstream::Root(_) => None,
+        Upstream::Bridge(bridge) => Some(m.nodes[bridge.index()].function.kind),
+    };
+    let list: &[FunctionKind] = match above {
+        None => &[
+            RootPort,
+            RootPort,
+            RootComplexEndpoint,
+            Conventional,
+            PcieToPci,
+            ConventionalBridge,
+        ],
+        Some(RootPort | DownstreamPort | PciToPcie) => &[
+            Endpoint,
+            Endpoint,
+            Endpoint,
+            UpstreamPort,
+            PcieToPci,
+            ConventionalBridge,
+        ],
+        Some(UpstreamPort) => &[DownstreamPort, DownstreamPort, Endpoint],
+        Some(_) => &[Conventional, Conventional, ConventionalBridge, PciToPcie],
+    };
+    list[choice % list.len()]
+}
+
+fn platform(m: &mut Machine, c: &mut Choices<'_>, index: usize) {
+    let streams = (0..1 + c.below(2))
+        .map(|_| (SmmuId(0), 0x9000 + c.below(4) as u32))
+        .collect();
+    let mut node = node(
+        &format!("n{index}"),
+        FunctionKind::default(),
+        Place::Platform { streams },
+    );
+    policy(&mut node, c);
+    push(m, node);
+}
+
+fn policy(node: &mut Node, c: &mut Choices<'_>) {
+    if !c.one_in(5) {
+        node.owner = Some(OwnerId::new(c.below(OWNERS)));
+    }
+    node.demand = match c.below(8) {
+        0 => Some(DomainType::Dma),
+        1 => Some(DomainType::Identity),
+        2 => Some(DomainType::Blocked),
+        _ => None,
+    };
+    node.quiesce = [
+        Quiesce::FunctionReset,
+        Quiesce::Own,
+        Quiesce::BusReset,
+        Quiesce::Unknown,
+    ][c.below(4)];
+    if c.one_in(10) {
+        node.direct.push(region(
+            "direct",
+            0x2_0000_0000 + ((c.below(8) as u64) << 21),
+            0x1000,
+        ));
+    }
+}
+
+fn owners(m: &mut Machine, c: &mut Choices<'_>) {
+    for from in 0..OWNERS {
+        for to in 0..OWNERS {
+            if from != to && c.one_in(2) {
+                m.trust.push(Trust {
+                    from: OwnerId::new(from),
+                    to: OwnerId::new(to),
+                    source: Source(1),
+                });
+            }
+        }
+    }
+    for _ in 0..c.below(3) {
+        let pair = (OwnerId::new(c.below(OWNERS)), OwnerId::new(c.below(OWNERS)));
+        m.waivers.push(Waiver {
+            pair,
+            reason: "random".into(),
+            source: Source(2),
+        });
+    }
+    if c.one_in(2) {
+        let owners = vec![OwnerId::new(c.below(OWNERS)), OwnerId::new(c.below(OWNERS))];
+        m.containment.push(Containment {
+            name: "c".into(),
+            owners,
+            source: Source(3),
+        });
+    }
+    if !m.nodes.is_empty() {
+        for name in ["g0", "g1"] {
+            if c.one_in(3) {
+                let members = vec![NodeId::new(c.below(m.nodes.len()))];
+                let default_domain =
+                    [None, Some(DomainType::Dma), Some(DomainType::Identity)][c.below(3)];
+                m.groups.push(GroupPolicy {
+                    name: name.into(),
+                    members,
+                    default_domain,
+                    source: Source(4),
+                });
+            }
+        }
+    }
+    m.policy.unowned = if c.one_in(2) {
+        Unowned::Block
+    } else {
+        Unowned::Refuse
+    };
+    m.policy.default_domain = if c.one_in(4) {
+        DomainType::Identity
+    } else {
+        DomainType::Dma
+    };
+}
+
+/// The same machine with its nodes and owners in another order.
+pub fn permuted(m: &Machine, keys: &[u32]) -> Machine {
+    let order = |len: usize| {
+        let mut order: Vec<usize> = (0..len).collect();
+        order.sort_by_key(|i| {
+            keys.get(*i % keys.len().max(1))
+                .map(|k| k.rotate_left(*i as u32 % 31))
+        });
+        order
+    };
+    let nodes = order(m.nodes.len());
+    let owners = order(m.owners.len());
+    let inverse = |order: &[usize]| {
+        let mut inverse = vec![0; order.len()];
+        for (new, old) in order.iter().enumerate() {
+            inverse[*old] = new;
+        }
+        inverse
+    };
+    let (new_node, new_owner) = (inverse(&nodes), inverse(&owners));
+    let node_id = |n: NodeId| NodeId::new(new_node[n.index()]);
+    let owner_id = |o: OwnerId| OwnerId::new(new_owner[o.index()]);
+    let mut p = m.clone();
+    p.nodes = nodes.iter().map(|i| m.nodes[*i].clone()).collect();
+    p.owners = owners.iter().map(|i| m.owners[*i].clone()).collect();
+    for node in &mut p.nodes {
+        node.owner = node.owner.map(owner_id);
+        match &mut node.place {
+            Place::Slot {
+                upstream: Upstream::Bridge(bridge),
+                ..
+            } => *bridge = node_id(*bridge),
+            Place::Virtual { physical, .. } => *physical = node_id(*physical),
+            _ => {}
+        }
+    }
+    for trust in &mut p.trust {
+        (trust.from, trust.to) = (owner_id(trust.from), owner_id(trust.to));
+    }
+    p.trust.reverse();
+    for waiver in &mut p.waivers {
+        waiver.pair = (owner_id(waiver.pair.0), owner_id(waiver.pair.1));
+    }
+    for unit in &mut p.containment {
+        unit.owners.iter_mut().for_each(|o| *o = owner_id(*o));
+    }
+    for group in &mut p.groups {
+        group.members.iter_mut().for_each(|n| *n = node_id(*n));
+    }
+    p.groups.reverse();
+    p
+}

@@ -340,6 +340,16 @@ pub fn reply_receive_in_place(
     ))
 }
 
+/// A reply-and-receive with every argument as given; see [`call_raw`].
+pub fn reply_receive_raw(arguments: [u64; 8], payload: &Payload) -> Received {
+    received(&stubs::carry::<{ Syscall::ReplyReceive as u16 }>(
+        &Carried {
+            payload: *payload,
+            arguments,
+        },
+    ))
+}
+
 /// This task's id.
 #[inline(always)]
 pub fn who_am_i() -> TaskId {

@@ -1,0 +1,343 @@
+//! Leases and borrows.
+
+use abi::{Code, FaultKind, Lease, LeaseAttributes, SendDescriptor, TaskId};
+use suite::role::Stage;
+use suite::{Case, Part, check, check_eq, check_is};
+use userlib::config;
+use userlib::ipc::{self, Answer, LeaseBuffer};
+
+use crate::help::{KERNEL_HALF, NOWHERE, call_server, next_message, read_only, reply, serve};
+use crate::{CLIENT, LAST, MIDDLE, SECOND, SERVER};
+
+const READ: LeaseAttributes = LeaseAttributes::READ;
+const WRITE: LeaseAttributes = LeaseAttributes::WRITE;
+
+/// A call to the server with one lease as given.
+fn lend(stage: &Stage, address: u64, lease: u64) -> Answer {
+    let descriptor = SendDescriptor::new(1, 0, 8, 1).0;
+    let target = stage.id(SERVER).0;
+    ipc::call_raw([target, descriptor, 0, 0, address, lease, 0, 0], &[0; 8])
+}
+
+/// A client that dies of the lease it gives.
+macro_rules! bad {
+    ($name:literal, $kind:ident, |$stage:ident| $call:expr) => {
+        Case::new(
+            $name,
+            &["LEASE-4"],
+            &[
+                Part::serves(SERVER, serve),
+                Part::dies(CLIENT, FaultKind::$kind, |$stage| {
+                    $call;
+                    Ok(())
+                }),
+            ],
+        )
+    };
+}
+
+/// A client that lends 64 bytes for reading and waits, whatever the server does with them.
+const LENDER: Part = Part::returns(CLIENT, |stage| {
+    let buffer = [0x77; 64];
+    let leases = [LeaseBuffer::read(&buffer)];
+    ipc::call(stage.id(SERVER), 1, &[0; 8], 0, 8, &leases);
+    Ok(())
+});
+
+pub const CASES: &[Case] = &[
+    Case::new(
+        "lease-read-and-write",
+        &["LEASE-1"],
+        &[
+            Part::serves(SERVER, |_| {
+                let message = next_message()?;
+                check_eq!(message.lease_count, 2);
+                check_eq!(message.leases[0].0, Lease::new(5000, READ).0);
+                check_eq!(message.leases[1].0, Lease::new(10, WRITE).0);
+                let mut buffer = [0; 5000];
+                check_eq!(ipc::borrow_read(message.sender, 0, 0, &mut buffer).0, 0);
+                check!(
+                    buffer
+                        .iter()
+                        .enumerate()
+                        .all(|(at, byte)| *byte == (at % 251) as u8)
+                );
+                check_eq!(
+                    ipc::borrow_read(message.sender, 0, 4990, &mut buffer[..10]).0,
+                    0
+                );
+                check_eq!(buffer[9], (4999 % 251) as u8);
+                check_eq!(ipc::borrow_write(message.sender, 1, 3, &[1, 2, 3]).0, 0);
+                reply(message.sender, 0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let lent: [u8; 5000] = core::array::from_fn(|at| (at % 251) as u8);
+                let mut filled = [9; 10];
+                let leases = [LeaseBuffer::read(&lent), LeaseBuffer::write(&mut filled)];
+                let answer = ipc::call(stage.id(SERVER), 1, &[0; 8], 0, 8, &leases);
+                check_eq!(answer.code.0, 0);
+                check!(filled == [9, 9, 9, 1, 2, 3, 9, 9, 9, 9]);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "lease-bounds",
+        &["LEASE-2"],
+        &[
+            Part::serves(SERVER, |_| {
+                let from = next_message()?.sender;
+                let mut buffer = [0; 65];
+                let bounds = Code::LEASE_BOUNDS.0;
+                check_eq!(ipc::borrow_read(from, 0, 0, &mut buffer).0, bounds);
+                check_eq!(ipc::borrow_read(from, 0, 1, &mut buffer[..64]).0, bounds);
+                check_eq!(ipc::borrow_read(from, 0, 64, &mut buffer[..1]).0, bounds);
+                check_eq!(ipc::borrow_read(from, 0, 65, &mut []).0, bounds);
+                check_eq!(
+                    ipc::borrow_read(from, 0, usize::MAX, &mut buffer[..2]).0,
+                    bounds
+                );
+                check_eq!(ipc::borrow_read(from, 0, 64, &mut []).0, 0);
+                check_eq!(ipc::borrow_read(from, 0, 63, &mut buffer[..1]).0, 0);
+                check_eq!(ipc::borrow_write(from, 0, 0, &buffer[..1]).0, bounds);
+                reply(from, 0);
+                Ok(())
+            }),
+            LENDER,
+        ],
+    ),
+    Case::new(
+        "lease-not-readable",
+        &["LEASE-2"],
+        &[
+            Part::serves(SERVER, |_| {
+                let from = next_message()?.sender;
+                let mut buffer = [0; 1];
+                check_eq!(
+                    ipc::borrow_read(from, 0, 0, &mut buffer).0,
+                    Code::LEASE_BOUNDS.0
+                );
+                check_eq!(ipc::borrow_write(from, 0, 0, &buffer).0, 0);
+                reply(from, 0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let mut buffer = [9; 4];
+                let leases = [LeaseBuffer::write(&mut buffer)];
+                ipc::call(stage.id(SERVER), 1, &[0; 8], 0, 8, &leases);
+                check_eq!(buffer[0], 0);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "lease-that-was-not-given",
+        &["LEASE-3"],
+        &[
+            Part::serves(SERVER, |stage| {
+                let from = next_message()?.sender;
+                let mut buffer = [0; 1];
+                let none = Code::NO_LEASE.0;
+                for number in [1, 2, 1 << 40] {
+                    check_eq!(ipc::borrow_read(from, number, 0, &mut buffer).0, none);
+                }
+                check_eq!(ipc::borrow_read(stage.id(LAST), 0, 0, &mut buffer).0, none);
+                check_eq!(
+                    ipc::borrow_read(stage.id(SERVER), 0, 0, &mut buffer).0,
+                    none
+                );
+                reply(from, 0);
+                check_eq!(ipc::borrow_read(from, 0, 0, &mut buffer).0, none);
+                Ok(())
+            }),
+            LENDER,
+        ],
+    ),
+    Case::new(
+        "lease-for-another-server",
+        &["LEASE-3"],
+        &[
+            Part::serves(SERVER, |stage| {
+                let from = next_message()?.sender;
+                stage.pause(20);
+                reply(from, 0);
+                Ok(())
+            }),
+            LENDER,
+            Part::returns(LAST, |stage| {
+                let mut buffer = [0; 1];
+                let code = ipc::borrow_read(stage.id(CLIENT), 0, 0, &mut buffer);
+                check_eq!(code.0, Code::NO_LEASE.0);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "lease-before-it-is-received",
+        &["LEASE-3"],
+        &[
+            Part::returns(SERVER, |stage| {
+                stage.pause(10);
+                let mut buffer = [0; 1];
+                let code = ipc::borrow_read(stage.id(CLIENT), 0, 0, &mut buffer);
+                check_eq!(code.0, Code::NO_LEASE.0);
+                reply(next_message()?.sender, 0);
+                Ok(())
+            }),
+            LENDER,
+        ],
+    ),
+    bad!("lease-nowhere", BadSlice, |stage| lend(
+        stage,
+        NOWHERE,
+        Lease::new(8, READ).0
+    )),
+    bad!("lease-of-the-kernel", BadSlice, |stage| {
+        lend(stage, KERNEL_HALF, Lease::new(8, READ).0)
+    }),
+    bad!("lease-around-the-end", BadSlice, |stage| {
+        lend(stage, u64::MAX - 9, Lease::new(100, READ).0)
+    }),
+    bad!("lease-of-all-there-is", BadSlice, |stage| {
+        lend(stage, read_only(), Lease::new(u32::MAX, READ).0)
+    }),
+    bad!("lease-for-writing-read-only-memory", BadSlice, |stage| {
+        lend(stage, read_only(), Lease::new(8, WRITE).0)
+    }),
+    bad!("lease-reserved-bits", SyscallUsage, |stage| {
+        lend(stage, read_only(), Lease::new(8, READ).0 | 1 << 34)
+    }),
+    bad!("lease-beyond-its-region", BadSlice, |stage| {
+        lend(
+            stage,
+            abi::layout::TASK_STACK_TOP - 8,
+            Lease::new(9, READ).0,
+        )
+    }),
+    bad!("lease-of-device-registers", BadSlice, |stage| {
+        let registers = check_is!(config::mapping("rtc"), Some(registers) => registers);
+        lend(stage, registers.va, Lease::new(8, READ).0)
+    }),
+    bad!("second-lease-is-bad", BadSlice, |stage| {
+        let descriptor = SendDescriptor::new(1, 0, 8, 2).0;
+        let good = Lease::new(8, READ).0;
+        let target = stage.id(SERVER).0;
+        let arguments = [target, descriptor, 0, 0, read_only(), good, NOWHERE, good];
+        ipc::call_raw(arguments, &[0; 8])
+    }),
+    Case::new(
+        "lease-to-the-end-of-its-region",
+        &["LEASE-1"],
+        &[
+            Part::serves(SERVER, |_| {
+                let from = next_message()?.sender;
+                let mut buffer = [1; 8];
+                check_eq!(ipc::borrow_read(from, 0, 0, &mut buffer).0, 0);
+                reply(from, 0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let answer = lend(
+                    stage,
+                    abi::layout::TASK_STACK_TOP - 8,
+                    Lease::new(8, READ).0,
+                );
+                check_eq!(answer.code.0, 0);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "borrow-into-read-only-memory",
+        &["LEASE-5"],
+        &[
+            Part::dies(SERVER, FaultKind::BadSlice, |_| {
+                let from = next_message()?.sender;
+                ipc::borrow_read_raw(from, 0, 0, read_only(), 8);
+                Ok(())
+            }),
+            LENDER,
+        ],
+    ),
+    Case::new(
+        "borrow-from-the-kernel",
+        &["LEASE-5"],
+        &[
+            Part::dies(SERVER, FaultKind::BadSlice, |_| {
+                let from = next_message()?.sender;
+                ipc::borrow_write_raw(from, 0, 0, KERNEL_HALF, 8);
+                Ok(())
+            }),
+            LENDER,
+        ],
+    ),
+    Case::new(
+        "borrow-too-much",
+        &["LEASE-5"],
+        &[
+            Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
+                let from = next_message()?.sender;
+                ipc::borrow_read_raw(from, 0, 0, read_only(), 16 * 4096 + 1);
+                Ok(())
+            }),
+            LENDER,
+        ],
+    ),
+    Case::new(
+        "borrow-from-no-task",
+        &["LEASE-5"],
+        &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
+            ipc::borrow_read(TaskId::new(200, 0), 0, 0, &mut [0]);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "lender-dies-in-mid-borrow",
+        &["LEASE-6"],
+        &[
+            Part::returns(SERVER, |stage| {
+                let from = next_message()?.sender;
+                let mut buffer = [0; 8];
+                check_eq!(ipc::borrow_read(from, 0, 0, &mut buffer).0, 0);
+                check_eq!(stage.stop(CLIENT).0, 0);
+                check_eq!(ipc::borrow_read(from, 0, 0, &mut buffer).0, Code::DEAD.0);
+                check_eq!(stage.restart(CLIENT).0, 0);
+                // It lends again, in another life.
+                let again = next_message()?.sender;
+                check_eq!(ipc::borrow_read(from, 0, 0, &mut buffer).0, Code::DEAD.0);
+                check_eq!(ipc::borrow_read(again, 0, 0, &mut buffer).0, 0);
+                reply(again, 0);
+                Ok(())
+            }),
+            LENDER,
+        ],
+    ),
+    Case::new(
+        "a-lease-is-not-passed-on",
+        &["LEASE-3"],
+        &[
+            Part::serves(SERVER, |stage| {
+                let from = next_message()?.sender;
+                let mut buffer = [0; 8];
+                let code = ipc::borrow_read(stage.id(SECOND), 0, 0, &mut buffer);
+                check_eq!(code.0, Code::NO_LEASE.0);
+                reply(from, 0);
+                Ok(())
+            }),
+            Part::serves(MIDDLE, |stage| {
+                let from = next_message()?.sender;
+                check_eq!(call_server(stage, 1, 0).code.0, 0);
+                reply(from, 0);
+                Ok(())
+            }),
+            Part::returns(SECOND, |stage| {
+                let buffer = [1; 8];
+                let leases = [LeaseBuffer::read(&buffer)];
+                let answer = ipc::call(stage.id(MIDDLE), 1, &[0; 8], 0, 8, &leases);
+                check_eq!(answer.code.0, 0);
+                Ok(())
+            }),
+        ],
+    ),
+];

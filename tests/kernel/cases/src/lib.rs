@@ -1,0 +1,101 @@
+//! Conformance cases of the kernel.
+//!
+//! A case is a list of parts, one a role. Roles of smaller priority number run first whenever they can, and
+//! the runner hands out parts in the order of the list, so that who reaches which call first is fixed:
+//! a server's part waits in its receive before the client's begins.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod death;
+mod help;
+mod holds;
+mod leases;
+mod life;
+mod memory;
+mod notify;
+mod receive;
+mod reply;
+mod requirements;
+mod rights;
+mod send;
+mod slices;
+mod timer;
+
+pub use requirements::REQUIREMENTS;
+
+use suite::Suite;
+
+/// Priority 1: serves all others, has `dma-authority`.
+pub const SERVER: usize = 0;
+/// Priority 2.
+pub const MIDDLE: usize = 1;
+/// Priority 3: owns the real-time clock, has a DMA pool, depends on the server.
+pub const CLIENT: usize = 2;
+/// Priority 3, equal to the client's.
+pub const SECOND: usize = 3;
+/// Priority 4.
+pub const LAST: usize = 4;
+/// Priority 5: may send to the runner only; 50 ms without blocking.
+pub const OUTCAST: usize = 5;
+/// Priority 4: retired in the end.
+pub const RETIREE: usize = 6;
+
+/// Task name of the role with `dma-authority`.
+pub const AUTHORITY_NAME: &str = "server";
+
+/// All cases. What retires a role comes last.
+pub const SUITE: Suite = Suite {
+    name: "kernel",
+    roles: &[
+        "server", "middle", "client", "second", "last", "outcast", "retiree",
+    ],
+    groups: &[
+        send::CASES,
+        receive::CASES,
+        reply::CASES,
+        slices::CASES,
+        leases::CASES,
+        notify::CASES,
+        timer::CASES,
+        memory::CASES,
+        life::CASES,
+        rights::CASES,
+        holds::CASES,
+        death::CASES,
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::{REQUIREMENTS, SUITE};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_roles_exist() {
+        let mut names = BTreeSet::new();
+        for case in SUITE.cases() {
+            assert!(names.insert(case.name), "{} twice", case.name);
+            assert!(!case.parts.is_empty(), "{} has no parts", case.name);
+            let roles: BTreeSet<_> = case.parts.iter().map(|part| part.role).collect();
+            assert_eq!(roles.len(), case.parts.len(), "{}", case.name);
+            assert!(roles.iter().all(|role| *role < SUITE.roles.len()));
+        }
+        assert!(names.len() >= 60);
+    }
+
+    #[test]
+    fn cases_and_requirements_match() {
+        let defined: BTreeSet<_> = REQUIREMENTS.iter().map(|(number, _)| *number).collect();
+        assert_eq!(defined.len(), REQUIREMENTS.len(), "a number is used twice");
+        let tested: BTreeSet<_> = SUITE
+            .cases()
+            .flat_map(|case| case.requirements)
+            .copied()
+            .collect();
+        assert!(SUITE.cases().all(|case| !case.requirements.is_empty()));
+        assert_eq!(tested, defined);
+    }
+}

@@ -1,0 +1,124 @@
+//! Faults: accesses, stack, panic, endless loops.
+
+use abi::FaultKind;
+use suite::role::Stage;
+use suite::{Case, Part, check, check_eq, check_is};
+use userlib::registers::{MappedRegisters, Registers};
+
+use crate::help::{KERNEL_HALF, NOWHERE, death_of, read_only};
+use crate::{CLIENT, LAST, OUTCAST, SERVER};
+
+/// Reads a byte wherever it is; the kernel has to stop it.
+fn read(address: u64) -> u8 {
+    MappedRegisters::planned(address, 1).read8(0)
+}
+
+fn write(address: u64) {
+    MappedRegisters::planned(address, 1).write8(0, 1);
+}
+
+/// A task that touches memory it must not, and one that looks at what the supervisor is told.
+macro_rules! stopped_at {
+    ($name:literal, $address:expr, $touch:expr) => {
+        Case::new(
+            $name,
+            &["FAULT-1"],
+            &[
+                Part::dies(CLIENT, FaultKind::MemoryAccess, |_| {
+                    core::hint::black_box($touch);
+                    Ok(())
+                }),
+                Part::returns(LAST, |stage| sees(stage, $address)),
+            ],
+        )
+    };
+}
+
+fn sees(stage: &Stage, address: u64) -> suite::Result {
+    let fault = check_is!(death_of(stage, CLIENT, FaultKind::MemoryAccess), Ok(fault) => fault);
+    check_eq!(fault[1], address);
+    check_eq!(fault[0] >> 16, 0xffff);
+    Ok(())
+}
+
+/// Uses more stack with every level; `black_box` keeps every frame.
+fn descend(level: u64) -> u64 {
+    let frame = core::hint::black_box([level; 64]);
+    if level == u64::MAX {
+        return frame[0];
+    }
+    descend(level + 1) + core::hint::black_box(frame)[63]
+}
+
+pub const CASES: &[Case] = &[
+    stopped_at!("read-nowhere", NOWHERE, read(NOWHERE)),
+    stopped_at!("read-the-kernel", KERNEL_HALF, read(KERNEL_HALF)),
+    stopped_at!(
+        "read-the-kernels-window",
+        abi::layout::KERNEL_WINDOW,
+        read(abi::layout::KERNEL_WINDOW)
+    ),
+    stopped_at!("write-the-kernel", KERNEL_HALF, write(KERNEL_HALF)),
+    stopped_at!("write-read-only-memory", read_only(), write(read_only())),
+    stopped_at!(
+        "write-the-program",
+        abi::layout::TASK_IMAGE_BASE,
+        write(abi::layout::TASK_IMAGE_BASE)
+    ),
+    stopped_at!(
+        "write-the-plan",
+        abi::layout::TASK_PLAN_BASE,
+        write(abi::layout::TASK_PLAN_BASE)
+    ),
+    stopped_at!(
+        "read-behind-the-stack",
+        abi::layout::TASK_STACK_TOP,
+        read(abi::layout::TASK_STACK_TOP)
+    ),
+    Case::new(
+        "stack-overflow",
+        &["FAULT-2"],
+        &[Part::dies(CLIENT, FaultKind::StackOverflow, |_| {
+            check!(descend(core::hint::black_box(0)) != 0);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "panic-leaves-its-text",
+        &["FAULT-3", "TEST-2"],
+        &[
+            Part::dies(SERVER, FaultKind::Panic, |_| panic!("last words")),
+            Part::returns(CLIENT, |stage| {
+                let fault =
+                    check_is!(death_of(stage, SERVER, FaultKind::Panic), Ok(fault) => fault);
+                check!(fault[4] > 10);
+                let text = check_is!(stage.read_word(SERVER, fault[1]), Ok(text) => text);
+                check_eq!(text, u64::from_le_bytes(*b"last wor"));
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "endless-loop",
+        &["FAULT-4"],
+        &[Part::dies(OUTCAST, FaultKind::MaxRun, |_| {
+            loop {
+                core::hint::spin_loop();
+            }
+        })],
+    ),
+    Case::new(
+        "a-long-run-with-pauses",
+        &["FAULT-4"],
+        &[Part::returns(OUTCAST, |stage| {
+            for _ in 0..8 {
+                let end = userlib::time::now().after(15_000_000);
+                while userlib::time::now() < end {
+                    core::hint::spin_loop();
+                }
+                stage.pause(1);
+            }
+            Ok(())
+        })],
+    ),
+];

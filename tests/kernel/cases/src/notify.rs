@@ -1,0 +1,189 @@
+//! Posts, and control of interrupts.
+
+use abi::{Code, FaultKind, TaskId, notification};
+use suite::role::Stage;
+use suite::{Case, Failure, Part, check, check_eq, check_is};
+use userlib::ipc::{self, Received};
+use userlib::{config, interrupt};
+
+use crate::help::{serve, stale};
+use crate::{CLIENT, LAST, OUTCAST, SERVER};
+
+type Bits = core::result::Result<u32, Failure>;
+
+/// A bit of the server's own.
+fn own(name: &'static str) -> Bits {
+    Ok(check_is!(config::notification(name), Some(bit) => bit))
+}
+
+/// The server's bit `ping`, for itself.
+pub fn ping() -> Bits {
+    own("ping")
+}
+
+/// A bit of another task that this one may post.
+fn granted(stage: &Stage, role: usize, name: &'static str) -> Bits {
+    let task = stage.index(role) as u32;
+    Ok(check_is!(config::notification_of(task, name), Some(bit) => bit))
+}
+
+/// Posts `ping` to the server.
+pub fn post_ping(stage: &Stage) -> core::result::Result<Code, Failure> {
+    Ok(ipc::post(stage.id(SERVER), granted(stage, SERVER, "ping")?))
+}
+
+pub const CASES: &[Case] = &[
+    Case::new(
+        "posts-accumulate",
+        &["POST-1", "RECV-1"],
+        &[
+            Part::returns(SERVER, |stage| {
+                stage.pause(20);
+                let (ping, pong) = (ping()?, own("pong")?);
+                check!(ping != pong);
+                let bits = check_is!(ipc::receive(ping), Received::Notification(bits) => bits);
+                check_eq!(bits, ping);
+                let bits =
+                    check_is!(ipc::receive(ping | pong), Received::Notification(bits) => bits);
+                check_eq!(bits, pong);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let bits = granted(stage, SERVER, "ping")? | granted(stage, SERVER, "pong")?;
+                for _ in 0..3 {
+                    check_eq!(ipc::post(stage.id(SERVER), bits).0, Code::OK.0);
+                }
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "post-wakes-by-the-mask-only",
+        &["POST-1", "RECV-1"],
+        &[
+            Part::returns(SERVER, |stage| {
+                let pong = own("pong")?;
+                let bits = check_is!(ipc::receive(pong), Received::Notification(bits) => bits);
+                check_eq!(bits, pong);
+                check_eq!(stage.notes().0, 1);
+                let bits = check_is!(ipc::receive(ping()?), Received::Notification(bits) => bits);
+                check_eq!(bits, ping()?);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                check_eq!(post_ping(stage)?.0, Code::OK.0);
+                stage.note(1);
+                let pong = granted(stage, SERVER, "pong")?;
+                check_eq!(ipc::post(stage.id(SERVER), pong).0, Code::OK.0);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "post-downhill",
+        &["POST-2"],
+        &[
+            Part::returns(SERVER, |stage| {
+                let wake = granted(stage, CLIENT, "wake")?;
+                check_eq!(ipc::post(stage.id(CLIENT), wake).0, Code::OK.0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |_| {
+                let wake = own("wake")?;
+                let bits = check_is!(ipc::receive(wake), Received::Notification(bits) => bits);
+                check_eq!(bits, wake);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "post-nothing",
+        &["POST-2"],
+        &[Part::returns(OUTCAST, |stage| {
+            check_eq!(ipc::post(stage.id(SERVER), 0).0, Code::OK.0);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "post-without-right",
+        &["POST-2"],
+        &[Part::dies(OUTCAST, FaultKind::NoRight, |stage| {
+            ipc::post(stage.id(SERVER), 1);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "post-one-bit-too-many",
+        &["POST-2"],
+        &[Part::dies(LAST, FaultKind::NoRight, |stage| {
+            let ping = granted(stage, SERVER, "ping")?;
+            ipc::post(stage.id(SERVER), notification::POSTABLE & !ping | ping);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "post-the-kernels-bits",
+        &["POST-2"],
+        &[Part::dies(CLIENT, FaultKind::NoRight, |stage| {
+            ipc::post(stage.id(SERVER), notification::TIMER);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "post-to-the-supervisor",
+        &["POST-2"],
+        &[Part::dies(CLIENT, FaultKind::NoRight, |stage| {
+            ipc::post(stage.runner(), notification::FAULT);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "post-to-no-task",
+        &["POST-2"],
+        &[Part::dies(CLIENT, FaultKind::SyscallUsage, |_| {
+            ipc::post(TaskId::new(200, 0), 0);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "post-to-the-dead",
+        &["POST-3"],
+        &[
+            Part::dies(SERVER, FaultKind::Stopped, serve),
+            Part::returns(CLIENT, |stage| {
+                let ping = granted(stage, SERVER, "ping")?;
+                let id = stage.id(SERVER);
+                check_eq!(ipc::post(stale(id), ping).0, Code::DEAD.0);
+                check_eq!(stage.stop(SERVER).0, 0);
+                check_eq!(ipc::post(id, ping).0, Code::DEAD.0);
+                check_eq!(ipc::post(stage.id(SERVER), ping).0, Code::DOWN.0);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "a-foreign-interrupt",
+        &["IRQ-1"],
+        &[Part::dies(LAST, FaultKind::NoRight, |_| {
+            interrupt::mask(1 << 16);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "an-interrupt-that-is-no-interrupt",
+        &["IRQ-1"],
+        &[Part::dies(CLIENT, FaultKind::NoRight, |_| {
+            interrupt::unmask(notification::TIMER);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "an-own-interrupt",
+        &["IRQ-1"],
+        &[Part::returns(CLIENT, |_| {
+            interrupt::mask(0);
+            interrupt::mask(own("rtc-irq")?);
+            Ok(())
+        })],
+    ),
+];

@@ -1,0 +1,258 @@
+//! Replying.
+
+use abi::{Code, FaultKind, ReplyDescriptor, TaskId};
+use suite::{Case, Part, check_eq, check_is};
+use userlib::ipc::{self, Received};
+
+use crate::help::{
+    KERNEL_HALF, call_server, next_message, read_only, reply, reply_from, reply_raw, stale, words,
+};
+use crate::{CLIENT, LAST, SECOND, SERVER};
+
+/// The client of a server that dies of its reply.
+const BEREAVED: Part = Part::returns(CLIENT, |stage| {
+    check_eq!(call_server(stage, 1, 0).code.0, Code::DEAD.0);
+    Ok(())
+});
+
+pub const CASES: &[Case] = &[
+    Case::new(
+        "reply-too-long-in-registers",
+        &["REPLY-2"],
+        &[
+            Part::dies(SERVER, FaultKind::ReplyTooLong, |_| {
+                let message = next_message()?;
+                ipc::reply(message.sender, 0, &[0; 8], 16);
+                Ok(())
+            }),
+            BEREAVED,
+        ],
+    ),
+    Case::new(
+        "reply-too-long-in-memory",
+        &["REPLY-2"],
+        &[
+            Part::dies(SERVER, FaultKind::ReplyTooLong, |_| {
+                let message = next_message()?;
+                ipc::reply_long(message.sender, 0, &[0; 101]);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let mut answer = [0xee; 120];
+                let result = ipc::call_long(stage.id(SERVER), 1, &[], &mut answer[..100], &[]);
+                check_eq!(result.code.0, Code::DEAD.0);
+                check_eq!(answer[0], 0xee);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "reply-with-a-kernel-code",
+        &["REPLY-5"],
+        &[
+            Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
+                let message = next_message()?;
+                reply_raw(message.sender, ReplyDescriptor::new(Code::DEAD.0, 0).0, 0);
+                Ok(())
+            }),
+            BEREAVED,
+        ],
+    ),
+    Case::new(
+        "reply-reserved-bits",
+        &["REPLY-5"],
+        &[
+            Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
+                let message = next_message()?;
+                reply_raw(message.sender, 1 << 48, 0);
+                Ok(())
+            }),
+            BEREAVED,
+        ],
+    ),
+    Case::new(
+        "reply-from-the-kernel",
+        &["SLICE-1"],
+        &[
+            Part::dies(SERVER, FaultKind::BadSlice, |_| {
+                let message = next_message()?;
+                reply_from(message.sender, KERNEL_HALF, 100);
+                Ok(())
+            }),
+            BEREAVED,
+        ],
+    ),
+    Case::new(
+        "reply-from-read-only-memory",
+        &["SLICE-1"],
+        &[
+            Part::serves(SERVER, |_| {
+                let message = next_message()?;
+                reply_from(message.sender, read_only(), 200);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let mut answer = [0; 200];
+                let result = ipc::call_long(stage.id(SERVER), 1, &[], &mut answer, &[]);
+                check_eq!(result.len, 200);
+                check_eq!(answer[199], 0x5a);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "reply-twice",
+        &["REPLY-3"],
+        &[
+            Part::serves(SERVER, |_| {
+                let message = next_message()?;
+                reply(message.sender, 1);
+                reply(message.sender, 2);
+                let message = next_message()?;
+                reply(message.sender, 3);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                check_eq!(call_server(stage, 1, 0).payload[0], 1);
+                check_eq!(call_server(stage, 1, 0).payload[0], 3);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "reply-to-the-dead",
+        &["REPLY-3"],
+        &[
+            Part::returns(SERVER, |stage| {
+                let message = next_message()?;
+                check_eq!(stage.stop(CLIENT).0, Code::OK.0);
+                reply(message.sender, 1);
+                check_eq!(stage.restart(CLIENT).0, Code::OK.0);
+                // The next life waits for its own reply; the late one is not it.
+                let next = next_message()?;
+                reply(message.sender, 2);
+                reply(next.sender, 3);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let answer = call_server(stage, 1, 0);
+                check_eq!(stage.life, 1);
+                check_eq!(answer.payload[0], 3);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "reply-to-a-stranger",
+        &["REPLY-3"],
+        &[
+            Part::returns(SERVER, |stage| {
+                reply(stage.id(LAST), 9);
+                reply(stale(stage.id(LAST)), 9);
+                reply(stage.id(SERVER), 9);
+                let message = next_message()?;
+                reply(stage.id(LAST), 9);
+                reply(message.sender, 1);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                check_eq!(call_server(stage, 1, 0).payload[0], 1);
+                Ok(())
+            }),
+            Part::returns(LAST, |_| Ok(())),
+        ],
+    ),
+    Case::new(
+        "reply-to-another-servers-client",
+        &["REPLY-3"],
+        &[
+            Part::serves(SERVER, |stage| {
+                let message = next_message()?;
+                stage.pause(20);
+                reply(message.sender, 1);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                check_eq!(call_server(stage, 1, 0).payload[0], 1);
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                reply(stage.id(CLIENT), 9);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "reply-out-of-order",
+        &["REPLY-4"],
+        &[
+            Part::returns(SERVER, |_| {
+                let first = next_message()?;
+                let second = next_message()?;
+                let third = next_message()?;
+                for message in [second, third, first] {
+                    reply(message.sender, u64::from(message.operation));
+                }
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                check_eq!(call_server(stage, CLIENT as u16, 0).payload[0], CLIENT);
+                Ok(())
+            }),
+            Part::returns(SECOND, |stage| {
+                check_eq!(call_server(stage, SECOND as u16, 0).payload[0], SECOND);
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                check_eq!(call_server(stage, LAST as u16, 0).payload[0], LAST);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "reply-and-receive",
+        &["REPLY-1"],
+        &[
+            Part::returns(SERVER, |_| {
+                let mut message = next_message()?;
+                for _ in 0..100 {
+                    let answer = words(message.payload[0] + 1);
+                    let received = ipc::reply_receive(message.sender, 0, &answer, 8, 0, &mut []);
+                    message = check_is!(received, Received::Message(message) => message);
+                }
+                reply(message.sender, 0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                for value in 0..100 {
+                    check_eq!(call_server(stage, 1, value).payload[0], value + 1);
+                }
+                check_eq!(call_server(stage, 1, 0).payload[0], 0);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "reply-and-bad-receive",
+        &["REPLY-6"],
+        &[
+            Part::dies(SERVER, FaultKind::BadSlice, |_| {
+                let message = next_message()?;
+                // A slice of read-only memory can only be made by a call with raw arguments; a receive into it.
+                let arguments = [
+                    message.sender.0,
+                    ReplyDescriptor::new(0, 8).0,
+                    0,
+                    0,
+                    TaskId::ANY.0,
+                    read_only(),
+                    100,
+                    0,
+                ];
+                ipc::reply_receive_raw(arguments, &words(1));
+                Ok(())
+            }),
+            BEREAVED,
+        ],
+    ),
+];

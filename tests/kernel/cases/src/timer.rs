@@ -1,0 +1,144 @@
+//! A task's timer.
+
+use abi::notification::TIMER;
+use suite::{Case, Part, check, check_eq, check_is};
+use userlib::ipc::{self, Received};
+use userlib::time::{self, Ticks};
+
+use crate::help::{call_server, next_message, reply};
+use crate::{CLIENT, SERVER};
+
+const MILLISECOND: u64 = 1_000_000;
+
+fn wait_for_timer() -> Option<u32> {
+    match ipc::receive(TIMER) {
+        Received::Notification(bits) => Some(bits),
+        _ => None,
+    }
+}
+
+pub const CASES: &[Case] = &[
+    Case::new(
+        "timer-not-before-its-time",
+        &["TIMER-1"],
+        &[Part::returns(CLIENT, |_| {
+            let deadline = time::now().after(10 * MILLISECOND);
+            time::set_timer(Some(deadline));
+            check!(wait_for_timer() == Some(TIMER));
+            check!(time::now() >= deadline);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "timer-in-the-past",
+        &["TIMER-1"],
+        &[Part::returns(CLIENT, |_| {
+            for past in [Ticks(0), time::now()] {
+                time::set_timer(Some(past));
+                check!(wait_for_timer() == Some(TIMER));
+            }
+            Ok(())
+        })],
+    ),
+    // A message comes only when the second timer, if there were one, would have fired long ago.
+    Case::new(
+        "timer-fires-once",
+        &["TIMER-1"],
+        &[
+            Part::returns(SERVER, |_| {
+                time::set_timer(Some(time::now().after(MILLISECOND)));
+                check!(wait_for_timer() == Some(TIMER));
+                let message = check_is!(ipc::receive(TIMER), Received::Message(message) => message);
+                reply(message.sender, 0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                stage.pause(20);
+                check_eq!(call_server(stage, 1, 0).code.0, 0);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "timer-stopped",
+        &["TIMER-2"],
+        &[
+            Part::returns(SERVER, |_| {
+                time::set_timer(Some(time::now().after(10 * MILLISECOND)));
+                time::set_timer(None);
+                let message = check_is!(ipc::receive(TIMER), Received::Message(message) => message);
+                reply(message.sender, 0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                stage.pause(30);
+                check_eq!(call_server(stage, 1, 0).code.0, 0);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "timer-replaced",
+        &["TIMER-2"],
+        &[Part::returns(CLIENT, |_| {
+            let start = time::now();
+            time::set_timer(Some(start.after(3_600_000 * MILLISECOND)));
+            time::set_timer(Some(start.after(5 * MILLISECOND)));
+            check!(wait_for_timer() == Some(TIMER));
+            let end = start.after(20 * MILLISECOND);
+            time::set_timer(Some(start.after(8 * MILLISECOND)));
+            time::set_timer(Some(end));
+            check!(wait_for_timer() == Some(TIMER));
+            check!(time::now() >= end);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "timer-ends-with-its-life",
+        &["TIMER-2", "LIFE-2"],
+        &[
+            Part::returns(SERVER, |stage| {
+                if stage.life == 0 {
+                    time::set_timer(Some(time::now().after(10 * MILLISECOND)));
+                    next_message()?;
+                }
+                let message = check_is!(ipc::receive(TIMER), Received::Message(message) => message);
+                check_eq!(message.operation, 2);
+                reply(message.sender, 0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                check_eq!(stage.stop(SERVER).0, 0);
+                check_eq!(stage.restart(SERVER).0, 0);
+                stage.pause(30);
+                check_eq!(call_server(stage, 2, 0).code.0, 0);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "timers-of-several-tasks",
+        &["TIMER-1"],
+        &[
+            Part::returns(SERVER, |stage| {
+                stage.pause(9);
+                stage.note(SERVER as u64);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                stage.pause(3);
+                stage.note(CLIENT as u64);
+                Ok(())
+            }),
+            Part::returns(crate::LAST, |stage| {
+                stage.pause(6);
+                stage.note(crate::LAST as u64);
+                stage.pause(20);
+                let (count, notes) = stage.notes();
+                check_eq!(count, 3);
+                check!(notes.starts_with(&[CLIENT as u64, crate::LAST as u64, SERVER as u64]));
+                Ok(())
+            }),
+        ],
+    ),
+];

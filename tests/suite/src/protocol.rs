@@ -1,0 +1,64 @@
+//! What roles ask of the runner.
+
+/// Most roles of a suite.
+pub const ROLES_MAX: usize = 8;
+
+/// Asks for the next part. Reply: case, part, life within the case from 0, the task index of every role
+/// (a byte each). The reply waits until a case begins in which the role has a part.
+pub const NEXT: u16 = 1;
+/// The part is over and all is well. There is no reply: the role waits for the end of the case.
+pub const RETURNED: u16 = 2;
+/// The part failed; the message is the text. There is no reply.
+pub const FAILED: u16 = 3;
+/// The case cannot be run here; the message is the reason. There is no reply.
+pub const SKIPPED: u16 = 4;
+/// A privileged call by the runner: [`Action`], role number, argument, argument. Reply: its code, then up
+/// to seven words.
+pub const PLEASE: u16 = 5;
+/// Appends the first word to the notes of the case.
+pub const NOTE: u16 = 6;
+/// Reply: how many notes there are, and the first seven.
+pub const NOTES: u16 = 7;
+
+/// Longest text of a failure, bytes.
+pub const TEXT_MAX: usize = 160;
+
+/// What the runner does for a role.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Action {
+    /// `Status`: id, state, five words of the fault.
+    Status = 0,
+    /// `Stop`; a task stopped by this counts as dead of `FaultKind::Stopped`.
+    Stop = 1,
+    /// `Restart`; the role is given its part again, in its next life.
+    Restart = 2,
+    /// `ArmFault` at the n-th system call (first argument).
+    ArmFault = 3,
+    /// `Registers` from the first argument.
+    Registers = 4,
+    /// `Stop` for good: the role is lost for all later cases.
+    Retire = 5,
+    /// `ReadMemory` of eight bytes at the first argument: one word.
+    ReadWord = 6,
+    /// Any privileged call: its number and one argument, as they are, the role is ignored.
+    Raw = 7,
+}
+
+impl Action {
+    /// The action of a message.
+    pub fn from_number(number: u64) -> Option<Self> {
+        [
+            Self::Status,
+            Self::Stop,
+            Self::Restart,
+            Self::ArmFault,
+            Self::Registers,
+            Self::Retire,
+            Self::ReadWord,
+            Self::Raw,
+        ]
+        .into_iter()
+        .find(|action| *action as u64 == number)
+    }
+}

@@ -3,13 +3,16 @@
 
 mod command;
 mod compile;
+mod disk;
 mod failure;
 mod pack;
 mod place;
 mod planning;
 mod project;
+mod qemu;
 mod read;
 mod report;
+mod run;
 mod setup;
 mod tables;
 

@@ -68,7 +68,7 @@ impl Project {
         let programs = compile::compile(&workshop, &plan.app)?;
         let report = Report::default();
         let tables = shown(&report, tables::build(&report, &plan, &programs))?;
-        let dist = pack::pack(&self.target, &plan, &programs, &tables, &[])?;
+        let dist = pack::pack(&self.target, &plan, &programs, &tables)?;
         Ok(Built {
             plan,
             programs,

@@ -16,6 +16,8 @@ pub struct Arguments {
 pub enum Command {
     /// Build a system into target/dist/<name>/
     Dist { app: Option<PathBuf> },
+    /// Build a system and run it under QEMU; the exit code is the guest's verdict
+    Run(super::run::Arguments),
     /// Show groups, domains and the maximal reach of each device
     Plan {
         app: Option<PathBuf>,

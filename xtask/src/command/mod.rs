@@ -3,6 +3,8 @@
 mod arguments;
 mod dist;
 mod plan;
+mod run;
+mod show;
 
 use clap::Parser;
 
@@ -12,7 +14,7 @@ use arguments::{Arguments, Command};
 /// Runs what the command line asks for: the exit code.
 pub fn main() -> u8 {
     let arguments = Arguments::parse();
-    match run(arguments) {
+    match dispatch(arguments) {
         Ok(code) => code,
         Err(Failure::Shown) => 1,
         Err(Failure::Message(message)) => {
@@ -22,10 +24,11 @@ pub fn main() -> u8 {
     }
 }
 
-fn run(arguments: Arguments) -> Outcome<u8> {
+fn dispatch(arguments: Arguments) -> Outcome<u8> {
     let project = crate::project::Project::find()?;
     match arguments.command {
         Command::Dist { app } => dist::run(&project, app.as_deref()),
+        Command::Run(arguments) => run::run(&project, arguments),
         Command::Plan { app, format } => plan::run(&project, app.as_deref(), format),
     }
 }

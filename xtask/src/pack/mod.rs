@@ -28,13 +28,7 @@ pub fn elf_name(task: &str) -> String {
 }
 
 /// Writes everything.
-pub fn pack(
-    target: &Path,
-    plan: &Plan,
-    programs: &Programs,
-    tables: &Tables,
-    qemu: &[String],
-) -> Outcome<Dist> {
+pub fn pack(target: &Path, plan: &Plan, programs: &Programs, tables: &Tables) -> Outcome<Dist> {
     let folder = target.join("dist").join(&plan.app.name);
     std::fs::create_dir_all(&folder)
         .map_err(Failure::when(format!("cannot make {}", folder.display())))?;
@@ -51,9 +45,33 @@ pub fn pack(
     }
     write("plan.json", json(plan, Some(&tables.layout)).as_bytes())?;
     write("plan.txt", text(plan, Some(&tables.layout)).as_bytes())?;
-    write("qemu", format!("{}\n", qemu.join(" \\\n  ")).as_bytes())?;
-    Ok(Dist {
-        image: folder.join("image"),
-        folder,
-    })
+    let image = folder.join("image");
+    write("qemu", qemu(plan, &folder, &image).as_bytes())?;
+    Ok(Dist { folder, image })
+}
+
+/// The QEMU command as a shell script; drives are those that `run` makes.
+fn qemu(plan: &Plan, folder: &Path, image: &Path) -> String {
+    let drives = plan
+        .app
+        .drives
+        .iter()
+        .map(|drive| {
+            (
+                drive.name.clone(),
+                folder.join(format!("{}.disk", drive.name)),
+            )
+        })
+        .collect();
+    let mut script = "#!/bin/sh\nexec qemu-system-aarch64".to_owned();
+    for argument in crate::qemu::command(plan, image, &drives) {
+        let separator = if argument.starts_with('-') {
+            " \\\n  "
+        } else {
+            " "
+        };
+        script.push_str(&format!("{separator}'{}'", argument.replace('\'', "'\\''")));
+    }
+    script.push_str(" \"$@\"\n");
+    script
 }

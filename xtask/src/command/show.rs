@@ -1,0 +1,23 @@
+//! Lines of the log for a person.
+
+use crate::planning::Plan;
+use crate::run::{Level, Line};
+
+/// Width of the column of task names.
+pub fn width(plan: &Plan) -> usize {
+    let names = plan.app.tasks.iter().map(|task| task.name.value.len());
+    names.chain(["kernel".len()]).max().unwrap_or(0)
+}
+
+/// `task  message`.
+pub fn line(line: &Line, width: usize, colour: bool) -> String {
+    let task = line.task.as_deref().unwrap_or("kernel");
+    let text = &line.text;
+    let (on, off) = match line.level {
+        _ if !colour => ("", ""),
+        Level::Plain => ("", ""),
+        Level::Warning => ("\x1b[33m", "\x1b[0m"),
+        Level::Error => ("\x1b[31m", "\x1b[0m"),
+    };
+    format!("{task:<width$}  {on}{text}{off}")
+}

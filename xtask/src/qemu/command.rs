@@ -1,0 +1,69 @@
+//! QEMU's command line, from the plan: the same topology, nothing typed twice.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::planning::{Function, FunctionKind, Plan};
+
+/// Files behind the drives, by the drives' names.
+pub type Drives = BTreeMap<String, PathBuf>;
+
+/// All arguments that describe the machine. Drives are opened as snapshots: nothing the guest writes
+/// reaches the file.
+pub fn command(plan: &Plan, image: &Path, drives: &Drives) -> Vec<String> {
+    let platform = &plan.app.platform;
+    let mut arguments: Vec<String> = Vec::new();
+    let mut add = |name: &str, value: String| {
+        arguments.push(name.to_owned());
+        arguments.push(value);
+    };
+    add("-machine", platform.qemu_machine.clone());
+    add("-cpu", platform.qemu_processor.clone());
+    add("-m", format!("{}M", platform.memory_len >> 20));
+    add("-display", "none".to_owned());
+    add("-monitor", "none".to_owned());
+    add("-serial", "stdio".to_owned());
+    add("-nic", "none".to_owned());
+    if plan.app.semihosting {
+        add("-semihosting-config", "enable=on,target=native".to_owned());
+    }
+    add("-kernel", image.display().to_string());
+    for (name, file) in drives {
+        // A comma ends an option; doubled, it is part of the name.
+        let file = file.display().to_string().replace(',', ",,");
+        add(
+            "-drive",
+            format!("file={file},if=none,id={name},format=raw,snapshot=on"),
+        );
+    }
+    for (number, function) in plan.fabric.functions.iter().enumerate() {
+        if let Some(device) = device(plan, number, function) {
+            add("-device", device);
+        }
+    }
+    arguments
+}
+
+fn device(plan: &Plan, number: usize, function: &Function) -> Option<String> {
+    let model = match function.kind {
+        FunctionKind::HostBridge => return None,
+        FunctionKind::Bridge(bridge) => plan.app.bridges.get(bridge)?.known.qemu.clone()?,
+        FunctionKind::Device(device) => plan.app.devices.get(device)?.qemu.clone()?,
+    };
+    let bus = function
+        .parent
+        .and_then(|parent| plan.fabric.functions.get(parent))
+        .map_or("pcie.0", |parent| &parent.name);
+    let mut text = format!(
+        "{model},id={},bus={bus},addr={}.{}",
+        function.name, function.slot.0, function.slot.1
+    );
+    if function.multifunction && function.slot.1 == 0 {
+        text.push_str(",multifunction=on");
+    }
+    if matches!(function.kind, FunctionKind::Bridge(_)) {
+        // Chassis numbers of ports must differ.
+        text.push_str(&format!(",chassis={number}"));
+    }
+    Some(text)
+}

@@ -1,0 +1,11 @@
+//! The emulator: finding it, its command line, and what it says before the guest starts.
+
+mod bypass;
+mod command;
+mod find;
+mod monitor;
+
+pub use bypass::refuse_bypass;
+pub use command::{Drives, command};
+pub use find::{Qemu, find};
+pub use monitor::Monitor;

@@ -23,14 +23,18 @@ pub const FRAME_SP: usize = offset_of!(Task, frame) + offset_of!(Frame, sp);
 pub const FRAME_PC: usize = offset_of!(Task, frame) + offset_of!(Frame, pc);
 /// Processor state.
 pub const FRAME_PSTATE: usize = offset_of!(Task, frame) + offset_of!(Frame, pstate);
+/// Filter that the fast path takes; the id follows.
+pub const FAST_FILTER: usize = offset_of!(Task, fast_filter);
 /// Id; state and partner follow.
 pub const ID: usize = offset_of!(Task, id);
 /// State.
 pub const STATE: usize = offset_of!(Task, state);
 /// Partner.
 pub const PARTNER: usize = offset_of!(Task, partner);
-/// Reply limit; the lease count follows.
+/// Reply limit; the reply capacity follows.
 pub const REPLY_LIMIT: usize = offset_of!(Task, reply_limit);
+/// Lease count.
+pub const LEASE_COUNT: usize = offset_of!(Task, lease_count);
 /// Pending notifications; the queued senders follow.
 pub const NOTIFICATIONS: usize = offset_of!(Task, notifications);
 /// Mask of the receive.
@@ -43,25 +47,31 @@ pub const FAST_SEND_TO: usize = offset_of!(Task, fast_send_to);
 pub const RUN_LIMIT: usize = offset_of!(Task, run_limit);
 /// Translation root.
 pub const TTBR0: usize = offset_of!(Task, ttbr0);
-/// Tasks of at least this priority; the lengths for the slow path follow.
+/// Tasks of at least this priority.
 pub const AT_LEAST: usize = offset_of!(Task, at_least);
-/// Lengths left to the core.
+/// Lengths left to the core; what to add before follows.
 pub const SLOW_LENGTHS: usize = offset_of!(Task, slow_lengths);
-/// Added to a send's descriptor before the lengths for the slow path are tested: 63 in the length and
-/// in the capacity.
-pub const FAST_LENGTH_ADD: u64 = 63 << 16 | 63 << 32;
 /// 16 zero bytes.
 pub const ZEROS: usize = offset_of!(Task, zeros);
+/// Ticks of the run so far.
+pub const USED: usize = offset_of!(Task, used);
 
-/// The task table is at the start of the kernel; this is the word of the ready tasks, from the end
-/// of the table.
-pub const READY_BEHIND_TASKS: usize = offset_of!(Kernel<()>, ready) - (TASKS_MAX << TASK_SHIFT);
+/// Where the scheduler's words begin: behind the task table, which is at the start of the kernel.
+pub const SCHEDULE: usize = TASKS_MAX << TASK_SHIFT;
+/// Ready tasks, from there.
+pub const READY: usize = offset_of!(Kernel<()>, ready) - SCHEDULE;
+/// What the hardware timer is set to, from there.
+pub const TIMER_AT: usize = offset_of!(Kernel<()>, timer_at) - SCHEDULE;
+/// When the running task was dispatched, from there.
+pub const RUNNING_SINCE: usize = offset_of!(Kernel<()>, running_since) - SCHEDULE;
+
 const _: () = assert!(offset_of!(Kernel<()>, tasks) == 0);
-const _: () = assert!(READY_BEHIND_TASKS == 0);
-const _: () = assert!(offset_of!(Task, state) == ID + 8 && offset_of!(Task, partner) == ID + 16);
-const _: () = assert!(offset_of!(Task, lease_count) == REPLY_LIMIT + 8);
+// Pairs that are loaded or stored together.
+const _: () = assert!(ID == FAST_FILTER + 8 && STATE == ID + 8 && PARTNER == ID + 16);
+const _: () = assert!(offset_of!(Task, reply_capacity) == REPLY_LIMIT + 8);
 const _: () = assert!(offset_of!(Task, senders) == NOTIFICATIONS + 8);
 const _: () = assert!(offset_of!(Task, receive_capacity) == RECEIVE_ADDRESS + 8);
-const _: () = assert!(TTBR0 == RUN_LIMIT + 8 && SLOW_LENGTHS == AT_LEAST + 8);
-// Reach of a load pair's offset.
+const _: () = assert!(TTBR0 == RUN_LIMIT + 8);
+const _: () = assert!(offset_of!(Task, length_add) == SLOW_LENGTHS + 8);
+// Reach of a pair's offset.
 const _: () = assert!(ZEROS <= 504);

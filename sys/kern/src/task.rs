@@ -82,6 +82,8 @@ impl HeldLease {
 #[repr(C, align(1024))]
 pub struct Task<'p> {
     pub(crate) frame: Frame,
+    /// The receive filter that the fast path takes: `TaskId::ANY`, or none while a fault is armed.
+    pub(crate) fast_filter: u64,
     /// Name of the current life, or of the next one if the task is down.
     pub(crate) id: TaskId,
     pub(crate) state: State,
@@ -89,6 +91,8 @@ pub struct Task<'p> {
     pub(crate) partner: TaskId,
     /// While a reply is awaited: bytes that fit in registers and that the sender can take.
     pub(crate) reply_limit: u64,
+    /// While a reply is awaited: bytes that the sender can take.
+    pub(crate) reply_capacity: u64,
     pub(crate) lease_count: u64,
     /// Pending bits; the upper half stays 0.
     pub(crate) notifications: u64,
@@ -109,6 +113,8 @@ pub struct Task<'p> {
     pub(crate) at_least: TaskSet,
     /// Message and reply lengths that the fast path leaves to the core: all while a fault is armed.
     pub(crate) slow_lengths: u64,
+    /// [`FAST_LENGTH_ADD`], for a load together with `slow_lengths`.
+    pub(crate) length_add: u64,
     /// Always 0: what the fast path clears registers from.
     pub(crate) zeros: [u64; 2],
 
@@ -117,7 +123,6 @@ pub struct Task<'p> {
     pub(crate) message_physical: u64,
     /// Descriptor of the message that is queued or awaits its reply.
     pub(crate) descriptor: u64,
-    pub(crate) reply_capacity: u64,
     pub(crate) reply_physical: u64,
     pub(crate) leases: [HeldLease; LEASES_MAX],
     pub(crate) send_to: TaskSet,
@@ -145,18 +150,22 @@ pub struct Task<'p> {
 }
 
 /// Bits of a [`abi::SendDescriptor`] that the fast path refuses once
-/// [`FAST_LENGTH_ADD`](crate::offsets::FAST_LENGTH_ADD) was added: a length or capacity beyond the
+/// [`FAST_LENGTH_ADD`] was added: a length or capacity beyond the
 /// registers carries into bit 7 of its field; leases and reserved bits are in it as they are.
 pub(crate) const SLOW_LENGTHS: u64 = 0xffff_ff80_ff80_0000;
+/// Added to a send's descriptor before that test: 63 in the length and in the capacity.
+const FAST_LENGTH_ADD: u64 = 63 << 16 | 63 << 32;
 
 impl Task<'_> {
     /// A place in the table without a task in it; all bytes zero but for `state`.
     pub(crate) const VACANT: Self = Self {
         frame: Frame::CLEAR,
+        fast_filter: 0,
         id: TaskId(0),
         state: State::Runnable,
         partner: TaskId(0),
         reply_limit: 0,
+        reply_capacity: 0,
         lease_count: 0,
         notifications: 0,
         senders: TaskSet::EMPTY,
@@ -168,11 +177,11 @@ impl Task<'_> {
         ttbr0: 0,
         at_least: TaskSet::EMPTY,
         slow_lengths: 0,
+        length_add: 0,
         zeros: [0; 2],
         receive_physical: 0,
         message_physical: 0,
         descriptor: 0,
-        reply_capacity: 0,
         reply_physical: 0,
         leases: [HeldLease::NONE; LEASES_MAX],
         send_to: TaskSet::EMPTY,
@@ -231,12 +240,16 @@ impl Task<'_> {
     /// which counts, so what the fast path looks at is set to refuse.
     pub(crate) fn arm(&mut self, calls: u64) {
         self.armed = calls;
+        self.length_add = FAST_LENGTH_ADD;
         if calls == 0 {
             self.fast_send_to = self.send_to;
             self.slow_lengths = SLOW_LENGTHS;
+            self.fast_filter = TaskId::ANY.0;
         } else {
             self.fast_send_to = TaskSet::EMPTY;
             self.slow_lengths = u64::MAX;
+            // No id has this index.
+            self.fast_filter = 0xff;
         }
     }
 }

@@ -4,6 +4,7 @@ mod boot;
 mod console;
 mod copy;
 mod entry;
+mod fast_path;
 mod gic;
 mod instructions;
 mod machine;

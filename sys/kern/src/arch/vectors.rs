@@ -67,8 +67,7 @@ global_asm!(
     "vector \"b kernel_fault\"",
     ".balign 128",
 
-    "synchronous:",
-    "stp x16, x17, [sp, #{x} + 128]",
+    // The fast path comes here with what it does not do; x16 and x17 are stored.
     ".global synchronous_slow",
     "synchronous_slow:",
     "save_task",

@@ -17,7 +17,7 @@ fn main() -> ! {
         panic!("the plan has no iommu for this driver");
     };
     match start::start(&iommu) {
-        Ok(service) => service.run(),
+        Ok(started) => service::serve(started),
         Err(reason) => panic!("{}", reason),
     }
 }

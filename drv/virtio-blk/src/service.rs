@@ -15,8 +15,10 @@ use virtio_blk::layout::SLOTS_MAX;
 use virtio_blk::request::{Finished, Request, Requests, admit, pages};
 use virtio_blk::transport::{Isr, Negotiated, Transport};
 
+use crate::start::Started;
+
 /// The driver at work.
-pub struct Service<'s> {
+struct Service<'s> {
     interrupt: u32,
     claim: Device<'s>,
     transport: Transport<MappedRegisters>,
@@ -31,55 +33,50 @@ pub struct Service<'s> {
 /// Code, payload and length of a reply.
 type Reply = (u32, Payload, usize);
 
-impl<'s> Service<'s> {
-    /// Everything is running.
-    pub fn new(
-        interrupt: u32,
-        claim: Device<'s>,
-        transport: Transport<MappedRegisters>,
-        negotiated: Negotiated,
-        requests: Requests<PoolMemory>,
-    ) -> Self {
-        let mut done_bits = [0; TASKS_MAX];
-        for entry in config::table::<NotificationEntry>() {
-            if let Some(bit) = done_bits.get_mut(entry.task as usize)
-                && entry.name.as_str() == blk_api::DONE
-            {
-                *bit = entry.bit;
+/// The bit to post to each task when it has something to collect.
+fn done_bits() -> [u32; TASKS_MAX] {
+    let mut bits = [0; TASKS_MAX];
+    for entry in config::table::<NotificationEntry>() {
+        if let Some(bit) = bits.get_mut(entry.task as usize)
+            && entry.name.as_str() == blk_api::DONE
+        {
+            *bit = entry.bit;
+        }
+    }
+    bits
+}
+
+/// Serves for ever. The service is made where it stays: it is too large to be moved about on the stack.
+pub fn serve(started: Started<'_>) -> ! {
+    let mask = started.interrupt;
+    let mut service = Service {
+        interrupt: started.interrupt,
+        claim: started.claim,
+        transport: started.transport,
+        negotiated: started.negotiated,
+        requests: Requests::new(started.queue, started.readable, started.writable),
+        clients: Clients::new(),
+        done_bits: done_bits(),
+        unmaps: IovaList::new(),
+    };
+    interrupt::unmask(mask);
+    let mut received = ipc::receive(mask);
+    loop {
+        received = match received {
+            Received::Message(message) => {
+                let (code, payload, len) = service.serve(&message);
+                ipc::reply_receive(message.sender, code, &payload, len, mask, &mut [])
             }
-        }
-        Self {
-            interrupt,
-            claim,
-            transport,
-            negotiated,
-            requests,
-            clients: Clients::new(),
-            done_bits,
-            unmaps: IovaList::new(),
-        }
+            Received::Notification(_) => {
+                service.device_interrupt();
+                ipc::receive(mask)
+            }
+            Received::Dead => ipc::receive(mask),
+        };
     }
+}
 
-    /// Serves for ever.
-    pub fn run(mut self) -> ! {
-        interrupt::unmask(self.interrupt);
-        let mask = self.interrupt;
-        let mut received = ipc::receive(mask);
-        loop {
-            received = match received {
-                Received::Message(message) => {
-                    let (code, payload, len) = self.serve(&message);
-                    ipc::reply_receive(message.sender, code, &payload, len, mask, &mut [])
-                }
-                Received::Notification(_) => {
-                    self.device_interrupt();
-                    ipc::receive(mask)
-                }
-                Received::Dead => ipc::receive(mask),
-            };
-        }
-    }
-
+impl Service<'_> {
     fn serve(&mut self, message: &Message) -> Reply {
         let result = match Operation::from_number(message.operation) {
             Some(Operation::Submit) => self.submit(message).map(|()| ([0; 8], 0)),

@@ -15,10 +15,8 @@ use userlib::{config, ipc};
 use virtio_blk::capability::{self, ConfigurationSpace, Missing, Place};
 use virtio_blk::layout;
 use virtio_blk::queue::SplitQueue;
-use virtio_blk::request::{LINKS, Requests};
-use virtio_blk::transport::{QueueAddresses, StartError, Transport};
-
-use crate::service::Service;
+use virtio_blk::request::LINKS;
+use virtio_blk::transport::{Negotiated, QueueAddresses, StartError, Transport};
 
 /// Nanoseconds that a device's reset may take. QEMU drains the host's I/O in it; a disk that takes
 /// longer is broken.
@@ -101,6 +99,24 @@ fn registers(device: &'static DeviceEntry, place: &Place) -> Result<MappedRegist
     Ok(bar.part(place.offset, place.len))
 }
 
+/// The running device, nothing asked of it yet.
+pub struct Started<'s> {
+    /// Its interrupt's bit.
+    pub interrupt: u32,
+    /// The claim on it.
+    pub claim: Device<'s>,
+    /// Its registers.
+    pub transport: Transport<MappedRegisters>,
+    /// What was agreed.
+    pub negotiated: Negotiated,
+    /// Its only queue.
+    pub queue: SplitQueue<PoolMemory>,
+    /// IOVA of what it reads.
+    pub readable: u64,
+    /// IOVA of what it writes.
+    pub writable: u64,
+}
+
 /// Sleeps for a moment; true if the deadline has passed.
 fn sleep_until(deadline: Ticks) -> bool {
     let now = time::now();
@@ -110,7 +126,7 @@ fn sleep_until(deadline: Ticks) -> bool {
 }
 
 /// Claims the disk, maps the driver's own memory for it, and sets it running.
-pub fn start(iommu: &Server) -> Result<Service<'_>, NoDisk> {
+pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     let device = config::devices()
         .first()
         .ok_or(NoDisk::Plan("device to drive"))?;
@@ -160,7 +176,6 @@ pub fn start(iommu: &Server) -> Result<Service<'_>, NoDisk> {
         })?;
     let queue = SplitQueue::new(pool, negotiated.queue_size, LINKS)
         .ok_or(NoDisk::Device(StartError::Queue))?;
-    let requests = Requests::new(queue, readable, writable);
     transport.run(&QueueAddresses {
         descriptors: readable + (layout::DESCRIPTORS - layout::READABLE) as u64,
         available: readable + (layout::AVAILABLE - layout::READABLE) as u64,
@@ -184,11 +199,13 @@ pub fn start(iommu: &Server) -> Result<Service<'_>, NoDisk> {
             "write-through"
         },
     );
-    Ok(Service::new(
-        device.interrupt,
+    Ok(Started {
+        interrupt: device.interrupt,
         claim,
         transport,
         negotiated,
-        requests,
-    ))
+        queue,
+        readable,
+        writable,
+    })
 }

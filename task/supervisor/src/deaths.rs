@@ -35,19 +35,25 @@ const fn never() -> TaskId {
 impl Deaths {
     /// Nobody has died yet.
     pub fn new(tasks: &'static [RestartEntry]) -> Self {
-        let watched = tasks.iter().take(TASKS_MAX).map(|entry| Watched {
-            policy: Policy::new(Rule {
+        // Filled in place: a collected copy would double what this takes of the stack.
+        let mut deaths = Self {
+            tasks,
+            watched: Vec::new(),
+        };
+        for entry in tasks {
+            let policy = Policy::new(Rule {
                 after: time::ticks(entry.after),
                 limit: entry.limit,
                 period: time::ticks(entry.period),
-            }),
-            logged: never(),
-            decided: never(),
-        });
-        Self {
-            tasks,
-            watched: watched.collect(),
+            });
+            // There are no more tasks than a system can have.
+            let _ = deaths.watched.push(Watched {
+                policy,
+                logged: never(),
+                decided: never(),
+            });
         }
+        deaths
     }
 
     /// Looks at every task, after a fault was posted. A task that is still held is only logged: the

@@ -25,7 +25,11 @@ pub use function::{Address, Bar, BarKind, Function, VirtualFunctions, WindowRang
 pub fn parse(text: &str) -> Result<Vec<Function>, Vec<Error>> {
     let (blocks, mut errors) = text::blocks(text);
     let mut functions = Vec::with_capacity(blocks.len());
-    for block in &blocks {
+    // A block without its whole space already has an error; what is in it would only add noise.
+    for block in blocks
+        .iter()
+        .filter(|block| text::WHOLE.contains(&block.bytes.len()))
+    {
         match function::read(block) {
             Ok(function) => functions.push(function),
             Err(mut found) => errors.append(&mut found),

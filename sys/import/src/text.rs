@@ -19,8 +19,12 @@ pub(crate) struct Block {
     pub denied: bool,
 }
 
-/// Bytes of configuration space at which a dump may end: without root; CardBus; conventional; PCIe.
-const SIZES: [usize; 4] = [64, 128, 256, 4096];
+/// Bytes of configuration space that a function has: conventional, PCIe.
+pub(crate) const WHOLE: [usize; 2] = [256, 4096];
+/// Bytes that a user without rights may read.
+const HEADER: usize = 64;
+/// The same of a CardBus bridge.
+const CARDBUS_HEADER: usize = 128;
 
 /// All blocks, and what is wrong with the lines.
 pub(crate) fn blocks(text: &str) -> (Vec<Block>, Vec<Error>) {
@@ -197,34 +201,30 @@ fn check(blocks: &[Block], errors: &mut Vec<Error>) {
     let mut wrong = Vec::new();
     for block in blocks {
         let len = block.bytes.len();
+        let cardbus = block
+            .bytes
+            .get(0x0e)
+            .is_some_and(|header| header & 0x7f == 2);
+        let error = |kind, message| Error::new(block.line, kind, message);
         if len == 0 {
-            wrong.push(Error::new(
-                block.line,
-                ErrorKind::NoDump,
-                format!("{} has no configuration space", block.address),
-            ));
-        } else if !SIZES.contains(&len) {
-            wrong.push(Error::new(
-                block.line,
-                ErrorKind::Truncated,
-                format!(
-                    "the configuration space of {} ends after {len:#x} bytes",
-                    block.address
-                ),
-            ));
-        } else if len < 256 || block.denied {
-            wrong.push(Error::new(
-                block.line,
-                ErrorKind::NotRoot,
-                format!(
-                    "{} shows only {len} bytes of configuration space",
-                    block.address
-                ),
-            ));
+            let message = format!("{} has no configuration space", block.address);
+            wrong.push(error(ErrorKind::NoDump, message));
+        } else if block.denied || len == HEADER || cardbus && len == CARDBUS_HEADER {
+            let message = format!(
+                "{} shows only {len} bytes of configuration space",
+                block.address
+            );
+            wrong.push(error(ErrorKind::NotRoot, message));
+        } else if !WHOLE.contains(&len) {
+            let message = format!(
+                "the configuration space of {} ends after {len:#x} bytes",
+                block.address
+            );
+            wrong.push(error(ErrorKind::Truncated, message));
         }
     }
     // A dump made the wrong way is wrong for every function; the first tells it.
-    let same = |kind| wrong.len() > 1 && wrong.iter().all(|e| e.kind == kind);
+    let same = |kind| wrong.len() == blocks.len() && wrong.iter().all(|e| e.kind == kind);
     if same(ErrorKind::NoDump) || same(ErrorKind::NotRoot) {
         wrong.truncate(1);
     }

@@ -35,7 +35,7 @@ const ACS_PARTIAL: &str = "lacks an ACS bit that isolation needs";
 
 impl<'a> Isolation<'a> {
     pub fn new(machine: &'a Machine, topology: &'a Topology, mode: Mode) -> Self {
-        let (slots, shared) = slots(machine, topology);
+        let (slots, shared) = slots(machine, topology, mode);
         let fault: Vec<Fault> = (0..machine.nodes.len())
             .map(|node| fault(machine, topology, mode, node, shared[node]))
             .collect();
@@ -254,16 +254,30 @@ impl<'a> Isolation<'a> {
 }
 
 /// Slots with several functions, and for each node whether its slot is one (the header bit of any
-/// function says so, too).
-fn slots(machine: &Machine, topology: &Topology) -> (Vec<Vec<usize>>, Vec<bool>) {
+/// function says so, too). A link has one device, whose functions may have eight-bit numbers (ARI) that
+/// look like several slots; Linux takes them for such.
+fn slots(machine: &Machine, topology: &Topology, mode: Mode) -> (Vec<Vec<usize>>, Vec<bool>) {
+    let on_link = |bridge: usize| {
+        let kind = machine.nodes[bridge].function.kind;
+        matches!(
+            kind,
+            FunctionKind::RootPort | FunctionKind::DownstreamPort | FunctionKind::PciToPcie
+        )
+    };
     let mut by_slot: BTreeMap<(u16, u16), Vec<usize>> = BTreeMap::new();
     for &node in &topology.order {
         let placed = &topology.placed[node];
         if let Some(requester) = placed.requester
             && placed.physical.is_none()
         {
+            let whole_bus = mode == Mode::Strict && placed.parent.is_some_and(on_link);
+            let slot = if whole_bus {
+                requester.id & 0xff00
+            } else {
+                requester.id & 0xfff8
+            };
             by_slot
-                .entry((requester.segment, requester.id >> 3))
+                .entry((requester.segment, slot))
                 .or_default()
                 .push(node);
         }

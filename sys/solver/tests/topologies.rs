@@ -106,3 +106,209 @@ fn two_devices_behind_one_bridge_share_a_domain() {
         "the bridge's own stream"
     );
 }
+
+#[test]
+fn functions_with_eight_bit_numbers_are_one_device() {
+    let mut m = machine();
+    let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
+    let driver = owner(&mut m, "driver");
+    owned(
+        &mut m,
+        "f0",
+        FunctionKind::Endpoint,
+        below(port, 0, 0),
+        driver,
+    );
+    owned(
+        &mut m,
+        "f9",
+        FunctionKind::Endpoint,
+        below(port, 1, 1),
+        driver,
+    );
+    assert_eq!(groups(&m, &strict(&m)), [vec!["f0", "f9"], vec!["rp"]]);
+    assert_eq!(groups(&m, &linux(&m)), [["f0"], ["f9"], ["rp"]]);
+}
+
+#[test]
+fn virtual_functions_are_believed_only_with_acs() {
+    let mut m = machine();
+    let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
+    let driver = owner(&mut m, "driver");
+    let pf = owned(
+        &mut m,
+        "pf",
+        FunctionKind::Endpoint,
+        below(port, 0, 0),
+        driver,
+    );
+    for (index, name) in ["vf0", "vf1"].iter().enumerate() {
+        let place = Place::Virtual {
+            physical: pf,
+            offset: 0x180 + 2 * index as u16,
+        };
+        owned(&mut m, name, FunctionKind::Endpoint, place, driver);
+    }
+    let other = root_port(&mut m, "rp2", 2, Some(Acs::ON));
+    endpoint(&mut m, "next", below(other, 0, 0));
+    let s = strict(&m);
+    assert_eq!(
+        s.devices[2].requester.unwrap().id,
+        0x280,
+        "a virtual function on the bus after its own"
+    );
+    assert_eq!(s.devices[0].buses.unwrap().subordinate, 2);
+    assert_eq!(
+        s.devices[4].buses.unwrap().secondary,
+        3,
+        "which no bridge gets"
+    );
+    assert_eq!(
+        groups(&m, &s),
+        [
+            vec!["next"],
+            vec!["pf", "vf0", "vf1"],
+            vec!["rp"],
+            vec!["rp2"]
+        ]
+    );
+    assert_eq!(groups(&m, &linux(&m)).len(), 6);
+    assert_eq!(
+        reset_units(&m, &s),
+        [["pf", "vf0", "vf1"]],
+        "a reset of the physical function ends them"
+    );
+    m.nodes[pf.index()].function.acs = Some(Acs::ON);
+    assert_eq!(groups(&m, &strict(&m)).len(), 6);
+}
+
+#[test]
+fn a_switch_with_one_open_port_is_one_group() {
+    let mut m = machine();
+    let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
+    let up = bridge(
+        &mut m,
+        "up",
+        FunctionKind::UpstreamPort,
+        below(port, 0, 0),
+        None,
+    );
+    let driver = owner(&mut m, "driver");
+    for (slot, acs) in [(0, Some(Acs::ON)), (1, None)] {
+        let down = bridge(
+            &mut m,
+            &format!("down{slot}"),
+            FunctionKind::DownstreamPort,
+            below(up, slot, 0),
+            acs,
+        );
+        owned(
+            &mut m,
+            &format!("d{slot}"),
+            FunctionKind::Endpoint,
+            below(down, 0, 0),
+            driver,
+        );
+    }
+    assert_eq!(
+        groups(&m, &strict(&m)),
+        [vec!["d0", "d1", "down0", "down1", "up"], vec!["rp"]]
+    );
+    assert_eq!(
+        groups(&m, &linux(&m)),
+        [
+            vec!["d0"],
+            vec!["d1", "down1"],
+            vec!["down0"],
+            vec!["rp"],
+            vec!["up"]
+        ]
+    );
+}
+
+#[test]
+fn conventional_bridges_lend_their_id() {
+    let mut m = machine();
+    let pci = bridge(
+        &mut m,
+        "dmi",
+        FunctionKind::ConventionalBridge,
+        on_root(30, 0),
+        None,
+    );
+    let driver = owner(&mut m, "driver");
+    owned(
+        &mut m,
+        "edu",
+        FunctionKind::Conventional,
+        below(pci, 1, 0),
+        driver,
+    );
+    let s = strict(&m);
+    assert_eq!(s.diagnostics, []);
+    assert_eq!(
+        s.devices[1]
+            .streams
+            .iter()
+            .map(|s| s.id)
+            .collect::<Vec<_>>(),
+        [0x108, 0xf0]
+    );
+    assert_eq!(alias_sets(&m, &s), [["dmi", "edu"]]);
+    assert_eq!(
+        domain(&m, &s, "dmi"),
+        DomainType::Dma,
+        "one StreamID, one domain"
+    );
+}
+
+#[test]
+fn platform_devices_share_what_their_streams_share() {
+    let mut m = machine();
+    let driver = owner(&mut m, "driver");
+    for (name, streams) in [
+        ("dma0", vec![0x20]),
+        ("dma1", vec![0x21, 0x20]),
+        ("uart", vec![0x30]),
+    ] {
+        let place = Place::Platform {
+            streams: streams.into_iter().map(|id| (SmmuId(0), id)).collect(),
+        };
+        owned(&mut m, name, FunctionKind::default(), place, driver);
+    }
+    let s = strict(&m);
+    assert_eq!(s.diagnostics, []);
+    assert_eq!(groups(&m, &s), [vec!["dma0", "dma1"], vec!["uart"]]);
+    assert_eq!(s.domains.len(), 2);
+}
+
+#[test]
+fn several_smmus_have_asids_of_their_own() {
+    let mut m = machine();
+    m.smmus.push(Smmu {
+        name: "second".into(),
+        ..Smmu::default()
+    });
+    let mut other = root("pcie1", 1, 0);
+    other.streams[0].smmu = SmmuId(1);
+    m.roots.push(other);
+    endpoint(&mut m, "a", on_root(1, 0));
+    let place = Place::Slot {
+        upstream: Upstream::Root(RootId(1)),
+        device: 1,
+        function: 0,
+    };
+    endpoint(&mut m, "b", place);
+    let both = Place::Platform {
+        streams: vec![(SmmuId(0), 0x1000), (SmmuId(1), 0x1000)],
+    };
+    endpoint(&mut m, "c", both);
+    let s = strict(&m);
+    assert_eq!(s.diagnostics, []);
+    let contexts: Vec<Vec<(u32, u16)>> = s
+        .domains
+        .iter()
+        .map(|d| d.contexts.iter().map(|c| (c.smmu.0, c.asid)).collect())
+        .collect();
+    assert_eq!(contexts, [vec![(0, 1)], vec![(1, 1)], vec![(0, 2), (1, 2)]]);
+}

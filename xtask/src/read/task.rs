@@ -89,7 +89,7 @@ pub enum Parameter {
 }
 
 /// Bytes of a task's stack unless it says otherwise.
-const STACK: u64 = 16 << 10;
+const STACK: u64 = 32 << 10;
 /// Bytes of a log ring's data unless the task says otherwise.
 const LOG: u64 = 4 << 10;
 /// Holds and pins a device may use unless its driver says otherwise.

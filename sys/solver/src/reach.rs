@@ -1,0 +1,160 @@
+//! What a device can reach at most, and what a change of the machine changes in that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{DomainType, Machine, NodeId};
+use crate::solution::Solution;
+
+/// The most that one device can ever reach, by name, whatever its driver does.
+///
+/// The doorbell is not in it, since it is the same for all that declare MSI.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reach {
+    /// Its domain type.
+    pub domain: DomainType,
+    /// Owners whose pools, and what clients lent them, can be mapped where it can use it: those of all
+    /// devices in its domain.
+    pub owners: BTreeSet<String>,
+    /// Devices in the same domain: what is mapped for one, all can use.
+    pub domain_mates: BTreeSet<String>,
+    /// Devices of its group, whose registers and memory on the device it can reach without the SMMU.
+    pub peers: BTreeSet<String>,
+    /// Direct regions of its domain.
+    pub direct: BTreeSet<String>,
+}
+
+/// The maximal reach of `node`.
+///
+/// # Panics
+/// If `node` is not one of `machine`, or `solution` is not of `machine`.
+pub fn reach(machine: &Machine, solution: &Solution, node: NodeId) -> Reach {
+    let device = solution.device(node);
+    let name = |n: &NodeId| machine.nodes[n.index()].name.clone();
+    let others = |nodes: &[NodeId]| nodes.iter().filter(|n| **n != node).map(name).collect();
+    let domain = device.domain.map(|index| &solution.domains[index]);
+    let members = domain.map_or(&[][..], |domain| &domain.devices);
+    Reach {
+        domain: device.domain_type,
+        owners: domain
+            .into_iter()
+            .flat_map(|domain| &domain.owners)
+            .map(|owner| machine.owners[owner.index()].name.clone())
+            .collect(),
+        domain_mates: others(members),
+        peers: others(&solution.groups[device.group].devices),
+        direct: members
+            .iter()
+            .flat_map(|n| &machine.nodes[n.index()].direct)
+            .map(|region| region.name.clone())
+            .collect(),
+    }
+}
+
+/// The reach of every device, by name: what two plans are compared by.
+pub type Summary = BTreeMap<String, Reach>;
+
+/// The reach of every device of a machine.
+///
+/// # Panics
+/// If `solution` is not of `machine`.
+pub fn summary(machine: &Machine, solution: &Solution) -> Summary {
+    solution
+        .order
+        .iter()
+        .map(|node| {
+            (
+                machine.nodes[node.index()].name.clone(),
+                reach(machine, solution, *node),
+            )
+        })
+        .collect()
+}
+
+/// One thing that differs between two plans.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Difference {
+    /// The device that it is about.
+    pub device: String,
+    /// True if the device reaches more than before, so that somebody should look at it.
+    pub widens: bool,
+    /// What differs, a clause.
+    pub text: String,
+}
+
+/// What differs in who can reach what, by device; empty if nothing does.
+pub fn diff(old: &Summary, new: &Summary) -> Vec<Difference> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let mut found = Vec::new();
+    for device in names {
+        let mut add = |widens, text| {
+            found.push(Difference {
+                device: device.clone(),
+                widens,
+                text,
+            })
+        };
+        match (old.get(device), new.get(device)) {
+            (Some(_), None) => add(false, "is gone".into()),
+            (None, Some(reach)) => {
+                add(
+                    reach.domain != DomainType::Blocked,
+                    format!("is new, domain `{}`", reach.domain.text()),
+                );
+                sets(&Reach::none(), reach, &mut add);
+            }
+            (Some(old), Some(new)) => {
+                if old.domain != new.domain {
+                    add(
+                        width(new.domain) > width(old.domain),
+                        format!(
+                            "domain `{}` becomes `{}`",
+                            old.domain.text(),
+                            new.domain.text()
+                        ),
+                    );
+                }
+                sets(old, new, &mut add);
+            }
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+/// How much a domain of a type lets through.
+fn width(domain: DomainType) -> u8 {
+    match domain {
+        DomainType::Blocked => 0,
+        DomainType::Dma => 1,
+        DomainType::Identity => 2,
+    }
+}
+
+fn sets(old: &Reach, new: &Reach, add: &mut impl FnMut(bool, String)) {
+    let parts = [
+        ("memory of", &old.owners, &new.owners),
+        ("what is mapped for", &old.domain_mates, &new.domain_mates),
+        ("the registers of", &old.peers, &new.peers),
+        ("the direct region", &old.direct, &new.direct),
+    ];
+    for (what, old, new) in parts {
+        for name in new.difference(old) {
+            add(true, format!("can now reach {what} `{name}`"));
+        }
+        for name in old.difference(new) {
+            add(false, format!("can no longer reach {what} `{name}`"));
+        }
+    }
+}
+
+impl Reach {
+    fn none() -> Self {
+        Self {
+            domain: DomainType::Blocked,
+            owners: BTreeSet::new(),
+            domain_mates: BTreeSet::new(),
+            peers: BTreeSet::new(),
+            direct: BTreeSet::new(),
+        }
+    }
+}

@@ -3,6 +3,8 @@
 
 mod command;
 mod compile;
+#[cfg(test)]
+mod configurations;
 mod disk;
 mod failure;
 mod pack;

@@ -18,6 +18,10 @@ pub enum Command {
     Dist { app: Option<PathBuf> },
     /// Build a system and run it under QEMU; the exit code is the guest's verdict
     Run(super::run::Arguments),
+    /// Start QEMU and gdb with the symbols of kernel and all tasks
+    Gdb { app: Option<PathBuf> },
+    /// Show the size of every program and its memory
+    Sizes { app: Option<PathBuf> },
     /// Show groups, domains and the maximal reach of each device
     Plan {
         app: Option<PathBuf>,

@@ -2,9 +2,11 @@
 
 mod arguments;
 mod dist;
+mod gdb;
 mod plan;
 mod run;
 mod show;
+mod sizes;
 
 use clap::Parser;
 
@@ -29,6 +31,8 @@ fn dispatch(arguments: Arguments) -> Outcome<u8> {
     match arguments.command {
         Command::Dist { app } => dist::run(&project, app.as_deref()),
         Command::Run(arguments) => run::run(&project, arguments),
+        Command::Gdb { app } => gdb::run(&project, app.as_deref()),
+        Command::Sizes { app } => sizes::run(&project, app.as_deref()),
         Command::Plan { app, format } => plan::run(&project, app.as_deref(), format),
     }
 }

@@ -55,7 +55,7 @@ pub fn compile(workshop: &Workshop, app: &App) -> Outcome<Programs> {
 fn read(file: &Path) -> Outcome<Program> {
     let bytes =
         std::fs::read(file).map_err(Failure::when(format!("cannot read {}", file.display())))?;
-    Program::parse(file, bytes).map_err(Failure::when(format!(
+    Program::parse(bytes).map_err(Failure::when(format!(
         "{} cannot be loaded",
         file.display()
     )))

@@ -1,14 +1,11 @@
 //! A linked program: its loadable segments.
 
-use std::path::{Path, PathBuf};
-
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, elf};
 
 /// An ELF file, taken apart.
 #[derive(Clone, Debug)]
 pub struct Program {
-    pub file: PathBuf,
     /// The whole file, for symbols.
     pub elf: Vec<u8>,
     /// Virtual address of the first instruction.
@@ -32,10 +29,9 @@ pub struct Segment {
 }
 
 impl Program {
-    pub fn parse(file: &Path, elf: Vec<u8>) -> Result<Self, String> {
+    pub fn parse(elf: Vec<u8>) -> Result<Self, String> {
         let (entry, segments) = parse(&elf)?;
         Ok(Self {
-            file: file.to_path_buf(),
             elf,
             entry,
             segments,

@@ -53,6 +53,9 @@ fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Re
         fabric(plan, out)?;
         reach(plan, layout, out)?;
     }
+    for waiver in &plan.domains.waivers {
+        writeln!(out, "\nwaived: {waiver}")?;
+    }
     if let Some(layout) = layout {
         writeln!(out, "\nmemory")?;
         let size = |from: u64, to: u64| show_size(to - from);

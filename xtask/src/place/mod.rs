@@ -14,7 +14,7 @@ mod task;
 pub use mappings::MappingKind;
 pub use task::{Place, TaskLayout};
 
-use abi::layout::{KERNEL_IMAGE_BASE, PAGE};
+use abi::layout::PAGE;
 
 use crate::compile::Programs;
 use crate::planning::Plan;
@@ -141,10 +141,3 @@ pub fn place(
 /// Alignment of the SMMU's tables: that of the largest of them, a level-2 stream table of 16 KiB or a
 /// queue of 64 KiB.
 pub const SMMU_ALIGNMENT: u64 = 64 << 10;
-
-impl Layout {
-    /// Physical address of the kernel's program at `va`.
-    pub fn kernel_pa(&self, va: u64) -> u64 {
-        va - KERNEL_IMAGE_BASE + self.image_base
-    }
-}

@@ -59,7 +59,7 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
             next += 1;
         };
         for own in &task.owns {
-            for device in app.platform.device(&own.value) {
+            if let Some(device) = app.platform.device(&own.value) {
                 for interrupt in &device.interrupts {
                     add(
                         interrupt.intid,

@@ -13,8 +13,6 @@ const OLDEST: (u32, u32) = (7, 2);
 #[derive(Clone, Debug)]
 pub struct Qemu {
     pub program: PathBuf,
-    /// For a person.
-    pub version: String,
 }
 
 /// The QEMU at `given`, or the one on the PATH; it is installed if it is missing and `apt-get` can do so
@@ -57,7 +55,6 @@ fn check(program: &Path) -> Outcome<Qemu> {
     }
     Ok(Qemu {
         program: program.to_path_buf(),
-        version: version.to_owned(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! A whole `app.toml`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::fields::Fields;
 use super::iommu::{self, IommuPolicy};
@@ -14,8 +14,6 @@ use crate::report::{Report, Reported};
 #[derive(Clone, Debug)]
 pub struct App {
     pub name: String,
-    /// The file itself.
-    pub file: PathBuf,
     pub platform: Platform,
     pub kernel_stack: u64,
     /// `Exit` ends the emulator with the verdict.
@@ -78,7 +76,7 @@ pub fn load(report: &Report, paths: &Paths, file: &Path) -> Result<App, Reported
     let known = known::load(report, paths)?;
     let fields = source.fields(report);
     let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
-    let app = read(report, paths, &known, &fields, file, &directory);
+    let app = read(report, paths, &known, &fields, &directory);
     fields.finish();
     if let Some(app) = &app {
         check::app(report, app);
@@ -92,7 +90,6 @@ fn read(
     paths: &Paths,
     known: &known::KnownDevices,
     fields: &Fields<'_>,
-    file: &Path,
     directory: &Path,
 ) -> Option<App> {
     let name = fields.required("name", |fields, key| {
@@ -137,7 +134,6 @@ fn read(
         .collect();
     Some(App {
         name: name?.value,
-        file: file.to_path_buf(),
         platform: platform?,
         kernel_stack: kernel_stack.next_multiple_of(abi::layout::PAGE),
         semihosting,

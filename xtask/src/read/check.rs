@@ -98,7 +98,7 @@ fn supervisor(report: &Report, app: &App) {
 }
 
 fn special_tasks(report: &Report, app: &App) {
-    let mut once = |what: &str, spans: Vec<&Span>| {
+    let once = |what: &str, spans: Vec<&Span>| {
         for second in spans.iter().skip(1) {
             let draft = report
                 .error(Mistake::TwoAuthorities, format!("two tasks have `{what}`"))

@@ -9,8 +9,6 @@ use crate::report::{Mistake, Report, Reported, Span};
 /// A function by vendor and device id.
 #[derive(Clone, Debug)]
 pub struct KnownDevice {
-    pub name: String,
-    pub bridge: bool,
     pub form: FunctionForm,
     /// Has an access control services capability.
     pub acs: bool,
@@ -90,8 +88,8 @@ pub fn load(report: &Report, paths: &Paths) -> Result<KnownDevices, Reported> {
 }
 
 fn read(fields: Fields<'_>) -> Option<KnownDevice> {
-    let name = fields.required("name", Fields::string);
-    let bridge = fields.boolean("bridge").is_some_and(|value| value.value);
+    // For those who read the file.
+    fields.required("name", Fields::string)?;
     let acs = fields.boolean("acs").is_some_and(|value| value.value);
     let form = fields.choice("form", &FORMS);
     let bars = read_bars(&fields);
@@ -99,8 +97,6 @@ fn read(fields: Fields<'_>) -> Option<KnownDevice> {
     let qemu = fields.string("qemu").map(|qemu| qemu.value);
     fields.finish();
     Some(KnownDevice {
-        name: name?.value,
-        bridge,
         form: form.map_or(FunctionForm::Express, |form| form.value),
         acs,
         bars,

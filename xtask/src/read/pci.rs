@@ -11,7 +11,6 @@ use crate::report::{Mistake, Spanned};
 #[derive(Clone, Debug)]
 pub struct Bridge {
     pub name: Spanned<String>,
-    pub kind: BridgeKind,
     /// The bridge above; on the root bus without one.
     pub at: Option<Spanned<String>>,
     /// Device and function number on its bus.
@@ -49,7 +48,6 @@ pub struct Device {
     pub window: Spanned<u64>,
     /// Bytes of the window's block part, a multiple of 2 MiB.
     pub block_window: u64,
-    pub invalidation: Invalidation,
     /// Whether it has a PCI Express capability.
     pub form: FunctionForm,
     /// Pin of its INTx, 1 to 4; 0 for none.
@@ -75,11 +73,6 @@ impl Domain {
             Self::Blocked => "blocked",
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Invalidation {
-    Strict,
 }
 
 /// Words for [`Domain`].
@@ -127,7 +120,6 @@ pub fn read_bridge(
     };
     Some(Bridge {
         name,
-        kind: kind.value,
         at,
         slot: slot?,
         acs,
@@ -155,7 +147,8 @@ pub fn read_device(
     let window =
         read_window(&fields, "window").unwrap_or_else(|| Spanned::new(WINDOW, name.span.clone()));
     let block_window = read_window(&fields, "block-window").map_or(0, |size| size.value);
-    let invalidation = fields.choice("invalidation", &[("strict", Invalidation::Strict)]);
+    // The only way there is; declared, so that it can be seen.
+    fields.choice("invalidation", &[("strict", ())]);
     let pin = fields.choice(
         "interrupt",
         &[
@@ -240,7 +233,6 @@ pub fn read_device(
         domain,
         window,
         block_window,
-        invalidation: invalidation.map_or(Invalidation::Strict, |choice| choice.value),
         pin: pin.map_or(1, |pin| pin.value),
         form: form
             .or_else(|| model.map(|model| model.form))

@@ -37,8 +37,6 @@ pub struct PlatformDevice {
     pub interrupts: Vec<Interrupt>,
     /// StreamID bits, of an SMMU.
     pub stream_bits: u32,
-    /// Name of the SMMU that translates for it, of a PCI host.
-    pub smmu: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -198,7 +196,6 @@ fn read_device(name: String, fields: Fields<'_>) -> Option<PlatformDevice> {
             ("pci-host", PlatformDeviceKind::PciHost),
         ],
     );
-    let smmu = fields.string("smmu");
     let stream_bits = fields.word("stream-bits");
     let interrupts = fields
         .tables("interrupts")
@@ -222,7 +219,6 @@ fn read_device(name: String, fields: Fields<'_>) -> Option<PlatformDevice> {
         kind: kind.map_or(PlatformDeviceKind::Registers, |kind| kind.value),
         interrupts,
         stream_bits: stream_bits.map_or(0, |bits| bits.value),
-        smmu: smmu.map(|smmu| smmu.value),
     })
 }
 

@@ -73,20 +73,20 @@ impl<A: Arch> Kernel<'_, A> {
     /// The timer interrupt arrived.
     pub fn timer_interrupt(&mut self, running: Option<TaskIndex>) -> Option<TaskIndex> {
         self.timer_expired();
-        if let Some(index) = running {
-            if self.overran(index) {
-                let frame = &self.task(index).frame;
-                let fault = Fault {
-                    kind: FaultKind::MaxRun,
-                    syscall: 0xffff,
-                    address: 0,
-                    pc: frame.pc,
-                    sp: frame.sp,
-                    detail: 0,
-                };
-                self.die(index, fault);
-                return self.settle(index, NextTask::Best);
-            }
+        if let Some(index) = running
+            && self.overran(index)
+        {
+            let frame = &self.task(index).frame;
+            let fault = Fault {
+                kind: FaultKind::MaxRun,
+                syscall: 0xffff,
+                address: 0,
+                pc: frame.pc,
+                sp: frame.sp,
+                detail: 0,
+            };
+            self.die(index, fault);
+            return self.settle(index, NextTask::Best);
         }
         let next = self.after_interrupt(running);
         if let (Some(index), true) = (next, next == running) {

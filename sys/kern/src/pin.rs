@@ -141,7 +141,7 @@ impl<A: Arch> Kernel<'_, A> {
         // Pages are the unit of a device's reach: a part of one would open the rest of it.
         let pool = RegionAttributes::from_bits_truncate(lease.region as u32)
             .contains(RegionAttributes::DMA);
-        if !pool || len == 0 || physical % PAGE != 0 || len % PAGE != 0 {
+        if !pool || len == 0 || physical % PAGE != 0 || !len.is_multiple_of(PAGE) {
             return Ok(Err(Code::LEASE_BOUNDS));
         }
         let pin = Pin {
@@ -195,19 +195,19 @@ impl<A: Arch> Kernel<'_, A> {
                 0,
                 0,
             ];
-        } else if let Some((slot, pin)) = self.pins.next(cursor.saturating_sub(HOLDS_MAX)) {
-            if let Some(lender) = TaskIndex::new(usize::from(pin.lender)) {
-                let held = self.task(lender);
-                result = [
-                    (HOLDS_MAX + slot) as u64 + 1,
-                    2,
-                    held.id.0,
-                    u64::from(pin.device) | (slot as u64) << 32,
-                    u64::from(!held.is_up()),
-                    pin.physical,
-                    pin.len,
-                ];
-            }
+        } else if let Some((slot, pin)) = self.pins.next(cursor.saturating_sub(HOLDS_MAX))
+            && let Some(lender) = TaskIndex::new(usize::from(pin.lender))
+        {
+            let held = self.task(lender);
+            result = [
+                (HOLDS_MAX + slot) as u64 + 1,
+                2,
+                held.id.0,
+                u64::from(pin.device) | (slot as u64) << 32,
+                u64::from(!held.is_up()),
+                pin.physical,
+                pin.len,
+            ];
         }
         let x = &mut self.task_mut(caller).frame.x;
         x[0] = u64::from(Code::OK.0);

@@ -154,8 +154,8 @@ impl<'p> Tables<'p> {
             && task.send_to & !low_bits(uphill) == 0
             && task.dependants & !everybody == 0
             && rights.contains(Rights::DMA_AUTHORITY) == authority
-            && task.entry % 4 == 0
-            && task.stack_top % 16 == 0
+            && task.entry.is_multiple_of(4)
+            && task.stack_top.is_multiple_of(16)
             && executable
             && stack
             && task.ttbr0 & 0xfff == 0;
@@ -180,7 +180,7 @@ impl<'p> Tables<'p> {
         let ram_end = self.system.ram_base.checked_add(self.system.ram_len)?;
         let in_ram = region.pa >= self.system.ram_base && physical_end <= ram_end;
         let good = region.len != 0
-            && (region.va | region.pa | region.len) % layout::PAGE == 0
+            && (region.va | region.pa | region.len).is_multiple_of(layout::PAGE)
             && region.va >= free
             && end <= 1 << layout::TASK_VA_BITS
             && (in_ram || attributes.contains(RegionAttributes::DEVICE))

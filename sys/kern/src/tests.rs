@@ -3,6 +3,17 @@
 mod fake;
 mod world;
 
+mod borrow;
+mod death;
+mod hold;
+mod interrupt;
+mod pin;
+mod plan;
+mod post;
 mod receive;
 mod reply;
+mod run_limit;
 mod send;
+mod supervise;
+mod support;
+mod timer;

@@ -1,0 +1,107 @@
+//! Plans that must not run.
+
+use abi::Rights;
+use plan::NONE;
+use plan::kernel::RegionAttributes;
+
+use super::world::*;
+use crate::{PlanError, State};
+
+fn refused(spoil: fn(&mut Tables)) -> PlanError {
+    let mut tables = Tables::new();
+    spoil(&mut tables);
+    match tables.boot() {
+        Ok(_) => panic!("the plan was accepted"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn mistakes_are_found_and_located() {
+    let cases: [(fn(&mut Tables), PlanError); 27] = [
+        (|t| t.system[0].supervisor = 1, PlanError::System),
+        (|t| t.system[0].authority = COUNT as u32, PlanError::System),
+        (|t| t.system[0].flags = 1 << 9, PlanError::System),
+        (|t| t.system[0].ram_len = u64::MAX, PlanError::System),
+        (|t| t.tasks.clear(), PlanError::TaskCount),
+        (|t| t.tasks = t.tasks.repeat(10), PlanError::TaskCount),
+        (|t| t.tasks[2].priority = 9, PlanError::Task(3)),
+        (|t| t.tasks[1].priority = 0, PlanError::Task(1)),
+        (|t| t.tasks[4].send_to = 1 << 4, PlanError::Task(4)),
+        (|t| t.tasks[4].send_to = 1 << 5, PlanError::Task(4)),
+        (|t| t.tasks[4].dependants = 1 << COUNT, PlanError::Task(4)),
+        (
+            |t| t.tasks[4].rights = Rights::DMA_AUTHORITY.bits(),
+            PlanError::Task(4),
+        ),
+        (|t| t.tasks[1].rights = 0, PlanError::Task(1)),
+        (|t| t.tasks[4].rights = 1 << 20, PlanError::Task(4)),
+        (|t| t.tasks[3].entry = STACK, PlanError::Task(3)),
+        (|t| t.tasks[3].entry = CODE + 2, PlanError::Task(3)),
+        (
+            |t| t.tasks[3].stack_top = STACK_TOP + 16,
+            PlanError::Task(3),
+        ),
+        (|t| t.tasks[3].ttbr0 |= 1, PlanError::Task(3)),
+        (|t| t.tasks[3].region_count = 99, PlanError::Task(3)),
+        (|t| t.regions[1].va = CODE, PlanError::Task(0)),
+        (|t| t.regions[2].va = STACK, PlanError::Region(2)),
+        (|t| t.regions[6].pa = 0x1000, PlanError::Region(6)),
+        (|t| t.regions[6].len = 100, PlanError::Region(6)),
+        (
+            |t| t.regions[4].attributes |= RegionAttributes::WRITE.bits(),
+            PlanError::Region(4),
+        ),
+        (|t| t.posts[3].to = COUNT as u32, PlanError::Post(3)),
+        (|t| t.interrupts[1].intid = 1020, PlanError::Interrupt(1)),
+        (|t| t.interrupts[1].bit = 0x30000, PlanError::Interrupt(1)),
+    ];
+    for (number, (spoil, error)) in cases.into_iter().enumerate() {
+        assert_eq!(refused(spoil), error, "case {number}");
+    }
+}
+
+#[test]
+fn interrupts_have_one_route_each() {
+    let same_line = refused(|t| t.interrupts[1].intid = DRIVER_INTID);
+    assert_eq!(same_line, PlanError::Interrupt(1));
+    let same_bit = refused(|t| {
+        t.interrupts[1].task = DRIVER as u32;
+        t.interrupts[1].bit = DRIVER_BIT;
+    });
+    assert_eq!(same_bit, PlanError::Interrupt(1));
+}
+
+#[test]
+fn a_system_without_authority_runs() {
+    let mut tables = Tables::new();
+    tables.system[0].authority = NONE;
+    tables.tasks[AUTHORITY].rights = 0;
+    assert_eq!(tables.boot().unwrap().runs(), SUPERVISOR);
+}
+
+#[test]
+fn tasks_start_by_priority_or_not_at_all() {
+    let mut tables = Tables::new();
+    tables.tasks[AUTHORITY].start = 0;
+    let mut world = tables.boot().unwrap();
+    assert_eq!(world.state(AUTHORITY), State::Down);
+    assert_eq!(world.id(AUTHORITY).generation(), 0);
+    for expected in [SUPERVISOR, SERVER, DRIVER, LEFT, RIGHT, LOW] {
+        assert_eq!(world.runs(), expected);
+        world.receive(expected, 0, abi::TaskId::ANY, 0, 0);
+    }
+    assert_eq!(world.running, None);
+}
+
+#[test]
+fn the_first_register_file_is_empty() {
+    let world = World::new();
+    let frame = world.frame(LEFT);
+    assert_eq!((frame.x, frame.pstate), ([0; 31], 0));
+    assert_eq!((frame.pc, frame.sp), (CODE, STACK_TOP));
+    assert_eq!(
+        world.kernel.task(index(LEFT)).ttbr0() >> 48,
+        LEFT as u64 + 1
+    );
+}

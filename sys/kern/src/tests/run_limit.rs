@@ -1,0 +1,95 @@
+//! `max-run`: LOW may run 500 ticks without blocking.
+
+use abi::{FaultKind, TaskId};
+
+use super::world::*;
+use crate::State;
+
+fn pass(world: &mut World, ticks: u64) {
+    world.kernel.arch_mut().now += ticks;
+    if world.kernel.arch().timer <= world.kernel.arch().now {
+        world.running = world.kernel.timer_interrupt(world.running);
+    }
+}
+
+#[test]
+fn a_task_that_spins_is_killed() {
+    let mut world = World::waiting_down_to(LOW);
+    pass(&mut world, LIMIT - 1);
+    assert_eq!(world.state(LOW), State::Runnable);
+    pass(&mut world, 1);
+    assert_eq!(world.fault(LOW), FaultKind::MaxRun);
+    assert_eq!(world.running, None);
+}
+
+#[test]
+fn blocking_starts_a_new_run() {
+    let mut world = World::waiting_down_to(LOW);
+    for _ in 0..4 {
+        pass(&mut world, LIMIT - 10);
+        world.park();
+        world.kernel.notify(index(LOW), u64::from(WAKE));
+        world.resume();
+    }
+    assert_eq!(world.runs(), LOW);
+    pass(&mut world, LIMIT);
+    assert_eq!(world.fault(LOW), FaultKind::MaxRun);
+}
+
+#[test]
+fn a_receive_that_returns_at_once_starts_a_new_run() {
+    let mut world = World::waiting_down_to(LOW);
+    for _ in 0..4 {
+        pass(&mut world, LIMIT - 10);
+        world.post(LOW, LOW, 1);
+        world.receive(LOW, 1, TaskId::ANY, 0, 0);
+    }
+    assert_eq!(world.runs(), LOW);
+}
+
+#[test]
+fn time_while_preempted_does_not_count() {
+    let mut world = World::waiting_down_to(DRIVER);
+    world.receive(DRIVER, DRIVER_BIT, TaskId::ANY, 0, 0);
+    world.only(LOW);
+    pass(&mut world, 300);
+    world.running = world.kernel.interrupt(world.running, DRIVER_INTID);
+    assert_eq!(world.runs(), DRIVER);
+    pass(&mut world, 10_000);
+    world.receive(DRIVER, DRIVER_BIT, TaskId::ANY, 0, 0);
+    assert_eq!(world.runs(), LOW);
+    pass(&mut world, 199);
+    assert_eq!(world.state(LOW), State::Runnable);
+    pass(&mut world, 1);
+    assert_eq!(world.fault(LOW), FaultKind::MaxRun);
+}
+
+#[test]
+fn calls_back_and_forth_do_not_set_the_timer_each_time() {
+    let mut world = World::waiting_down_to(LOW);
+    let writes = world.kernel.arch().timer_writes;
+    for _ in 0..10 {
+        world.kernel.arch_mut().now += 1;
+        world.send_pattern(LOW, SERVER, 1);
+        let arguments = [world.id(LOW).0, 0, 0, 0, TaskId::ANY.0, 0, 0];
+        world.call(SERVER, abi::Syscall::ReplyReceive as u16, &arguments);
+        assert_eq!(world.runs(), LOW);
+    }
+    assert_eq!(world.kernel.arch().timer_writes, writes);
+}
+
+#[test]
+fn an_early_timer_only_sets_the_next_one() {
+    let mut world = World::waiting_down_to(LOW);
+    pass(&mut world, 100);
+    world.park();
+    world.kernel.notify(index(LOW), u64::from(WAKE));
+    world.resume();
+    // Set for the first run, fires in the second.
+    pass(&mut world, 400);
+    assert_eq!(world.state(LOW), State::Runnable);
+    pass(&mut world, 99);
+    assert_eq!(world.state(LOW), State::Runnable);
+    pass(&mut world, 1);
+    assert_eq!(world.fault(LOW), FaultKind::MaxRun);
+}

@@ -1,0 +1,81 @@
+//! Calls of test images.
+
+use abi::privileged::Privileged;
+use abi::{Code, FaultKind, Syscall, TaskId};
+
+use super::world::*;
+
+fn arm(world: &mut World, task: usize, calls: u64) -> Code {
+    world.privileged(SUPERVISOR, Privileged::ArmFault, &[task as u64, calls])
+}
+
+#[test]
+fn an_armed_task_dies_at_its_nth_call() {
+    for calls in 1..4 {
+        let mut world = World::new();
+        assert_eq!(arm(&mut world, AUTHORITY, calls), Code::OK);
+        world.receive(SUPERVISOR, 0, TaskId::ANY, 0, 0);
+        for _ in 1..calls {
+            world.call(AUTHORITY, Syscall::WhoAmI as u16, &[]);
+            assert_eq!(world.fault(AUTHORITY), FaultKind::None);
+        }
+        world.call(AUTHORITY, Syscall::WhoAmI as u16, &[]);
+        assert_eq!(world.fault(AUTHORITY), FaultKind::Injected);
+    }
+}
+
+#[test]
+fn the_fast_path_sees_an_armed_task() {
+    let mut world = World::new();
+    let fast = |world: &World| {
+        let task = world.kernel.task(index(LEFT));
+        (
+            task.fast_send_to,
+            task.slow_lengths & 1,
+            task.fast_filter == TaskId::ANY.0,
+        )
+    };
+    let disarmed = fast(&world);
+    assert_eq!(
+        (disarmed.0, disarmed.1, disarmed.2),
+        (crate::TaskSet(0b1111), 0, true)
+    );
+    arm(&mut world, LEFT, 5);
+    assert_eq!(fast(&world), (crate::TaskSet::EMPTY, 1, false));
+    arm(&mut world, LEFT, 0);
+    assert_eq!(fast(&world), disarmed);
+}
+
+#[test]
+fn a_new_life_is_not_armed() {
+    let mut world = World::new();
+    arm(&mut world, LEFT, 1);
+    world.privileged(SUPERVISOR, Privileged::Stop, &[LEFT as u64, 0]);
+    assert_eq!(arm(&mut world, LEFT, 1), Code::REFUSED);
+    world.privileged(SUPERVISOR, Privileged::Restart, &[LEFT as u64]);
+    world.only(LEFT);
+    world.call(LEFT, Syscall::WhoAmI as u16, &[]);
+    assert_eq!(world.fault(LEFT), FaultKind::Stopped);
+    assert_eq!(world.x(LEFT, 0), world.id(LEFT).0);
+}
+
+#[test]
+fn registers_of_the_dead_are_those_it_died_with() {
+    let mut world = World::new();
+    let frame = world.kernel.task_mut(index(LEFT)).frame_mut();
+    frame.x = core::array::from_fn(|i| 100 + i as u64);
+    (frame.sp, frame.pc, frame.pstate) = (131, 132, 133);
+    let refused = world.privileged(SUPERVISOR, Privileged::Registers, &[LEFT as u64, 0]);
+    assert_eq!(refused, Code::REFUSED);
+    world.privileged(SUPERVISOR, Privileged::Stop, &[LEFT as u64, 0]);
+    for first in [0, 7, 28, 33, 34, u64::MAX] {
+        let code = world.privileged(SUPERVISOR, Privileged::Registers, &[LEFT as u64, first]);
+        assert_eq!(code, Code::OK);
+        let expected = |i: u64| match first.saturating_add(i) {
+            register @ 0..34 => 100 + register,
+            _ => 0,
+        };
+        let got: [u64; 7] = core::array::from_fn(|i| world.x(SUPERVISOR, i + 1));
+        assert_eq!(got, core::array::from_fn(|i| expected(i as u64)), "{first}");
+    }
+}

@@ -25,6 +25,8 @@ userlib::task!(main);
 const PAGE: u64 = abi::layout::PAGE;
 /// Nanoseconds until a driver that has no room is asked again.
 const BUSY_WAIT: u64 = 1_000_000;
+/// Nanoseconds between two looks at whether a silent driver is still there.
+const WATCH: u64 = 500_000_000;
 
 /// Why there is no digest.
 enum Failed {
@@ -68,7 +70,7 @@ impl Reader {
         let geometry = loop {
             match disk.geometry() {
                 Ok(geometry) => break geometry,
-                Err(Failure::Dead | Failure::Down) => wait_until_up(&disk),
+                Err(Failure::Dead | Failure::Down) => wait_until_up(&disk)?,
                 Err(failure) => return Err(failure.into()),
             }
         };
@@ -154,7 +156,7 @@ impl Reader {
                 Ok(()) => window.asked(buffer),
                 // A completion makes room; one is under way, or there would be.
                 Err(Failure::Refused(Error::Busy | Error::QueueFull)) => return Ok(()),
-                Err(Failure::Dead | Failure::Down) => self.recover(window),
+                Err(Failure::Dead | Failure::Down) => self.recover(window)?,
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -164,19 +166,18 @@ impl Reader {
     /// Waits for completions and takes all there are.
     fn wait(&self, window: &mut Window) -> Result<(), Failed> {
         if window.to_consume().is_none() {
-            if window.idle() {
-                // The driver is busy with others: nothing will be posted to this task.
-                time::set_timer(Some(time::now().after(BUSY_WAIT)));
-            }
+            // With nothing in flight the driver is busy with others and will post nothing. Otherwise the
+            // timer notices a driver that is down for good, which nobody announces.
+            let wait = if window.idle() { BUSY_WAIT } else { WATCH };
+            time::set_timer(Some(time::now().after(wait)));
             let mask = self.done | notification::PEER_UP | notification::TIMER;
             if let ipc::Received::Notification(bits) = ipc::receive(mask)
-                && bits & notification::PEER_UP != 0
+                && bits & self.done == 0
             {
                 self.disk.refresh();
-                // The news may be older than what is in flight.
+                // A post may be older than what is in flight.
                 if self.disk.driver() != self.life.get() {
-                    self.recover(window);
-                    return Ok(());
+                    return self.recover(window);
                 }
             }
         }
@@ -185,8 +186,7 @@ impl Reader {
             let completions = match self.disk.collect() {
                 Ok(completions) => completions,
                 Err(Failure::Dead | Failure::Down) => {
-                    self.recover(window);
-                    return Ok(());
+                    return self.recover(window);
                 }
                 Err(failure) => return Err(failure.into()),
             };
@@ -206,10 +206,11 @@ impl Reader {
     }
 
     /// The driver died: wait for its next life, and ask again for everything it had.
-    fn recover(&self, window: &mut Window) {
+    fn recover(&self, window: &mut Window) -> Result<(), Failed> {
         window.lost();
-        wait_until_up(&self.disk);
+        wait_until_up(&self.disk)?;
         self.life.set(self.disk.driver());
+        Ok(())
     }
 
     fn consume(&self, hash: &mut Sha256, chunk: u64, buffer: u32) {
@@ -228,18 +229,19 @@ impl Reader {
     }
 }
 
-/// Blocks until the driver serves again; `PEER_UP` is posted when it was started.
-fn wait_until_up(disk: &Disk) {
+/// Blocks until the driver serves again; fails if it never will.
+fn wait_until_up(disk: &Disk) -> Result<(), Failed> {
     defmt::warn!("the disk's driver is down; waiting");
     loop {
         disk.refresh();
         match disk.geometry() {
-            Ok(_) => return,
+            Ok(_) => return Ok(()),
             Err(Failure::Down) => {
-                let _ = ipc::receive(notification::PEER_UP);
+                time::set_timer(Some(time::now().after(WATCH)));
+                let _ = ipc::receive(notification::PEER_UP | notification::TIMER);
             }
             Err(Failure::Dead) => {}
-            Err(failure) => panic!("the disk's driver: {}", failure.name()),
+            Err(failure) => return Err(failure.into()),
         }
     }
 }

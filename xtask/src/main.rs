@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod setup;
 mod tables;
+mod test;
 
 fn main() -> std::process::ExitCode {
     command::main().into()

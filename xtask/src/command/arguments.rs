@@ -18,6 +18,8 @@ pub enum Command {
     Dist { app: Option<PathBuf> },
     /// Build a system and run it under QEMU; the exit code is the guest's verdict
     Run(super::run::Arguments),
+    /// Run the tests of the host and the suites on target
+    Test(super::test::Arguments),
     /// Start QEMU and gdb with the symbols of kernel and all tasks
     Gdb { app: Option<PathBuf> },
     /// Show the size of every program and its memory

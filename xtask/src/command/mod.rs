@@ -7,6 +7,7 @@ mod plan;
 mod run;
 mod show;
 mod sizes;
+mod test;
 
 use clap::Parser;
 
@@ -31,6 +32,7 @@ fn dispatch(arguments: Arguments) -> Outcome<u8> {
     match arguments.command {
         Command::Dist { app } => dist::run(&project, app.as_deref()),
         Command::Run(arguments) => run::run(&project, arguments),
+        Command::Test(arguments) => test::run(&project, &arguments),
         Command::Gdb { app } => gdb::run(&project, app.as_deref()),
         Command::Sizes { app } => sizes::run(&project, app.as_deref()),
         Command::Plan { app, format } => plan::run(&project, app.as_deref(), format),

@@ -1,0 +1,113 @@
+//! Conformance images: systems below `tests/` whose supervisor prints `case NAME ok`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Outcome, Result};
+use crate::failure;
+use crate::project::Project;
+use crate::qemu::Qemu;
+use crate::run::{self, End, Options};
+
+/// A suite: an `app.toml` and its name.
+#[derive(Clone, Debug)]
+pub struct Suite {
+    pub name: String,
+    pub app: PathBuf,
+}
+
+/// Folders below `tests/` that are images of cases.
+const SUITES: [&str; 3] = ["kernel", "iommu", "hostile"];
+/// How long an image may run; its own runner bounds every case.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// The suites there are.
+pub fn images(root: &Path) -> Vec<Suite> {
+    SUITES
+        .iter()
+        .map(|name| Suite {
+            name: (*name).to_owned(),
+            app: root.join("tests").join(name).join("app.toml"),
+        })
+        .filter(|suite| suite.app.is_file())
+        .collect()
+}
+
+/// Builds and runs an image; `show` gets each result as it comes.
+pub fn image(
+    project: &Project,
+    suite: &Suite,
+    qemu: &Qemu,
+    mut show: impl FnMut(&Result),
+) -> failure::Outcome<Vec<Result>> {
+    let built = project.build(Some(&suite.app))?;
+    let drives = run::drives(project, &built.plan, None)?;
+    let options = Options {
+        qemu: qemu.clone(),
+        timeout: LIMIT,
+        extra: Vec::new(),
+    };
+    let mut results: Vec<Result> = Vec::new();
+    let mut summary = None;
+    let mut tail: Vec<String> = Vec::new();
+    let end = run::run(&built, &drives, &options, |line| {
+        // Cases are the runner's word, on the kernel's console; what tasks log is not.
+        if line.task.is_some() {
+            return;
+        }
+        if let Some(found) = case(&suite.name, &line.text) {
+            show(&found);
+            results.push(found);
+        } else if line.text.starts_with("suite ") {
+            summary = Some(line.text.clone());
+        } else {
+            tail.push(line.text.clone());
+        }
+    })?;
+    let failed = results
+        .iter()
+        .any(|result| matches!(result.outcome, Outcome::Failed(_)));
+    if summary.is_none() || (end != End::Exit(0) && !failed) {
+        let said = tail
+            .last()
+            .map_or(String::new(), |line| format!("; it last said: {line}"));
+        let result = Result {
+            name: format!("{}: the image", suite.name),
+            outcome: Outcome::Failed(format!("ended with {end:?}{said}")),
+        };
+        show(&result);
+        results.push(result);
+    }
+    Ok(results)
+}
+
+/// `case NAME ok`, `case NAME FAILED why`, `case NAME skipped why`.
+fn case(suite: &str, line: &str) -> Option<Result> {
+    let mut words = line.strip_prefix("case ")?.splitn(3, ' ');
+    let name = format!("{suite}::{}", words.next()?);
+    let word = words.next()?;
+    let why = words.next().unwrap_or_default().to_owned();
+    let outcome = match word {
+        "ok" => Outcome::Passed,
+        "FAILED" => Outcome::Failed(why),
+        "skipped" => Outcome::Skipped(why),
+        _ => return None,
+    };
+    Some(Result { name, outcome })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_runner() {
+        let outcome = |line| case("kernel", line).map(|result| result.outcome);
+        assert_eq!(outcome("case a ok"), Some(Outcome::Passed));
+        assert_eq!(
+            outcome("case a FAILED server: lived on"),
+            Some(Outcome::Failed("server: lived on".to_owned()))
+        );
+        assert_eq!(outcome("suite kernel: 1 passed"), None);
+    }
+}

@@ -82,6 +82,32 @@ pub const fn stale(id: TaskId) -> TaskId {
     TaskId::new(id.index() as u8, id.generation().wrapping_sub(1))
 }
 
+/// Added to a role's number in the notes of [`calls_next`], since notes that were not left read as 0.
+const CALLS: u64 = 100;
+
+/// Notes that this role is about to call, for [`waits`] of another.
+pub fn calls_next(stage: &Stage, role: usize) {
+    stage.note(CALLS + role as u64);
+}
+
+/// Waits until a role that said so with [`calls_next`] is blocked in its call.
+///
+/// The reply to a note makes its sender runnable at once, so that a role which has left its note and is
+/// blocked again is blocked in what it did next.
+pub fn waits(stage: &Stage, role: usize) {
+    let blocked = abi::privileged::TaskState::Blocked as u64;
+    while !stage.notes().1.contains(&(CALLS + role as u64)) || stage.status(role).state != blocked {
+        stage.pause(1);
+    }
+}
+
+/// Waits until this many notes were left.
+pub fn notes(stage: &Stage, count: u64) {
+    while stage.notes().0 < count {
+        stage.pause(1);
+    }
+}
+
 /// Waits until the supervisor sees a role dead of `kind`; gives its fault's words, or the code of the state it
 /// is in after a second.
 pub fn death_of(

@@ -7,7 +7,7 @@ use userlib::config;
 use userlib::ipc::{self, Received};
 use userlib::privileged::{self, Held};
 
-use crate::help::{call_server, next_message, reply, serve, stale};
+use crate::help::{call_server, calls_next, next_message, reply, serve, stale, waits};
 use crate::{CLIENT, LAST, MIDDLE, SERVER};
 
 const DEVICE: u32 = 17;
@@ -25,6 +25,7 @@ fn only() -> core::result::Result<Held, Failure> {
 /// A driver that asks the authority, with its own caller's id, and answers that.
 const DRIVER: Part = Part::serves(MIDDLE, |stage| {
     let message = next_message()?;
+    calls_next(stage, MIDDLE);
     let answer = call_server(stage, 1, message.sender.0);
     reply(message.sender, answer.payload[0]);
     Ok(())
@@ -194,7 +195,7 @@ pub const CASES: &[Case] = &[
             Part::returns(SERVER, |stage| {
                 let driver = stage.id(MIDDLE);
                 let lender = stage.id(CLIENT);
-                stage.pause(10);
+                waits(stage, MIDDLE);
                 // The lender waits for the driver, but the driver is queued here and not received yet.
                 let pin = || privileged::pin(driver, lender, 0, DEVICE, 0, PAGE).err();
                 check!(pin() == Some(Code::NO_LEASE));

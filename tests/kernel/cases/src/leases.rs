@@ -6,7 +6,10 @@ use suite::{Case, Part, check, check_eq, check_is};
 use userlib::config;
 use userlib::ipc::{self, Answer, LeaseBuffer};
 
-use crate::help::{KERNEL_HALF, NOWHERE, call_server, next_message, read_only, reply, serve};
+use crate::help::{
+    KERNEL_HALF, NOWHERE, call_server, calls_next, next_message, notes, read_only, reply, serve,
+    waits,
+};
 use crate::{CLIENT, LAST, MIDDLE, SECOND, SERVER};
 
 const READ: LeaseAttributes = LeaseAttributes::READ;
@@ -40,6 +43,7 @@ macro_rules! bad {
 const LENDER: Part = Part::returns(CLIENT, |stage| {
     let buffer = [0x77; 64];
     let leases = [LeaseBuffer::read(&buffer)];
+    calls_next(stage, CLIENT);
     ipc::call(stage.id(SERVER), 1, &[0; 8], 0, 8, &leases);
     Ok(())
 });
@@ -160,7 +164,8 @@ pub const CASES: &[Case] = &[
         &[
             Part::serves(SERVER, |stage| {
                 let from = next_message()?.sender;
-                stage.pause(20);
+                // The stranger has tried meanwhile.
+                notes(stage, 2);
                 reply(from, 0);
                 Ok(())
             }),
@@ -168,6 +173,7 @@ pub const CASES: &[Case] = &[
             Part::returns(LAST, |stage| {
                 let mut buffer = [0; 1];
                 let code = ipc::borrow_read(stage.id(CLIENT), 0, 0, &mut buffer);
+                stage.note(LAST as u64);
                 check_eq!(code.0, Code::NO_LEASE.0);
                 Ok(())
             }),
@@ -178,7 +184,7 @@ pub const CASES: &[Case] = &[
         &["LEASE-3"],
         &[
             Part::returns(SERVER, |stage| {
-                stage.pause(10);
+                waits(stage, CLIENT);
                 let mut buffer = [0; 1];
                 let code = ipc::borrow_read(stage.id(CLIENT), 0, 0, &mut buffer);
                 check_eq!(code.0, Code::NO_LEASE.0);

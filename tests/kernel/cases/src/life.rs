@@ -6,6 +6,7 @@ use abi::privileged::TaskState;
 use abi::{Code, FaultKind, notification};
 use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
+use userlib::time;
 
 use crate::help::{call, call_server, death_of, next_message, reply, serve};
 use crate::notify::{ping, post_ping};
@@ -85,9 +86,11 @@ pub const CASES: &[Case] = &[
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
-                // Bits of the restart before this case, if any, are taken first.
-                stage.pause(1);
-                let up = notification::PEER_UP;
+                let (up, timer) = (notification::PEER_UP, notification::TIMER);
+                time::set_timer(Some(time::Ticks(0)));
+                let bits =
+                    check_is!(ipc::receive(up | timer), Received::Notification(bits) => bits);
+                check_eq!(bits, timer);
                 check_eq!(stage.stop(SERVER).0, 0);
                 check_eq!(stage.restart(SERVER).0, 0);
                 let bits = check_is!(ipc::receive(up), Received::Notification(bits) => bits);

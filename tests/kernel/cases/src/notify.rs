@@ -6,7 +6,7 @@ use suite::{Case, Failure, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 use userlib::{config, interrupt};
 
-use crate::help::{serve, stale};
+use crate::help::{notes, serve, stale};
 use crate::{CLIENT, LAST, OUTCAST, SERVER};
 
 type Bits = core::result::Result<u32, Failure>;
@@ -38,7 +38,7 @@ pub const CASES: &[Case] = &[
         &["POST-1", "RECV-1"],
         &[
             Part::returns(SERVER, |stage| {
-                stage.pause(20);
+                notes(stage, 1);
                 let (ping, pong) = (ping()?, own("pong")?);
                 check!(ping != pong);
                 let bits = check_is!(ipc::receive(ping), Received::Notification(bits) => bits);
@@ -53,6 +53,7 @@ pub const CASES: &[Case] = &[
                 for _ in 0..3 {
                     check_eq!(ipc::post(stage.id(SERVER), bits).0, Code::OK.0);
                 }
+                stage.note(1);
                 Ok(())
             }),
         ],

@@ -5,7 +5,10 @@ use suite::{Case, Part, check, check_eq, check_is};
 use userlib::config;
 use userlib::ipc::{self, Received};
 
-use crate::help::{KERNEL_HALF, NOWHERE, call_server, next_message, read_only, reply, stale};
+use crate::help::{
+    KERNEL_HALF, NOWHERE, call_server, calls_next, next_message, notes, read_only, reply, stale,
+    waits,
+};
 use crate::notify::{ping, post_ping};
 use crate::{CLIENT, LAST, SECOND, SERVER};
 
@@ -15,7 +18,8 @@ pub const CASES: &[Case] = &[
         &["RECV-1"],
         &[
             Part::returns(SERVER, |stage| {
-                stage.pause(20);
+                waits(stage, SECOND);
+                notes(stage, 2);
                 let bits = check_is!(ipc::receive(ping()?), Received::Notification(bits) => bits);
                 check_eq!(bits, ping()?);
                 let message =
@@ -25,12 +29,13 @@ pub const CASES: &[Case] = &[
                 Ok(())
             }),
             Part::returns(SECOND, |stage| {
+                calls_next(stage, SECOND);
                 check_eq!(call_server(stage, 1, 0).code.0, 0);
                 Ok(())
             }),
             Part::returns(CLIENT, |stage| {
-                stage.pause(5);
                 check_eq!(post_ping(stage)?.0, Code::OK.0);
+                stage.note(1);
                 Ok(())
             }),
         ],
@@ -40,7 +45,8 @@ pub const CASES: &[Case] = &[
         &["RECV-2"],
         &[
             Part::returns(SERVER, |stage| {
-                stage.pause(20);
+                waits(stage, CLIENT);
+                waits(stage, LAST);
                 let last = stage.id(LAST);
                 let received = ipc::receive_from(last, 0);
                 let message = check_is!(received, Received::Message(message) => message);
@@ -52,10 +58,12 @@ pub const CASES: &[Case] = &[
                 Ok(())
             }),
             Part::returns(CLIENT, |stage| {
+                calls_next(stage, CLIENT);
                 check_eq!(call_server(stage, 1, 0).code.0, 0);
                 Ok(())
             }),
             Part::returns(LAST, |stage| {
+                calls_next(stage, LAST);
                 check_eq!(call_server(stage, 1, 0).code.0, 0);
                 Ok(())
             }),

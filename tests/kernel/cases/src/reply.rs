@@ -5,7 +5,8 @@ use suite::{Case, Part, check_eq, check_is};
 use userlib::ipc::{self, Received};
 
 use crate::help::{
-    KERNEL_HALF, call_server, next_message, read_only, reply, reply_from, reply_raw, stale, words,
+    KERNEL_HALF, call_server, next_message, notes, read_only, reply, reply_from, reply_raw, stale,
+    words,
 };
 use crate::{CLIENT, LAST, SECOND, SERVER};
 
@@ -168,7 +169,8 @@ pub const CASES: &[Case] = &[
         &[
             Part::serves(SERVER, |stage| {
                 let message = next_message()?;
-                stage.pause(20);
+                // The stranger has tried meanwhile.
+                notes(stage, 1);
                 reply(message.sender, 1);
                 Ok(())
             }),
@@ -178,6 +180,7 @@ pub const CASES: &[Case] = &[
             }),
             Part::returns(LAST, |stage| {
                 reply(stage.id(CLIENT), 9);
+                stage.note(1);
                 Ok(())
             }),
         ],

@@ -4,7 +4,9 @@ use abi::{Code, FaultKind, SendDescriptor, TaskId};
 use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 
-use crate::help::{call, call_server, next_message, reply, send_raw, serve, stale, words};
+use crate::help::{
+    call, call_server, calls_next, next_message, reply, send_raw, serve, stale, waits, words,
+};
 use crate::{CLIENT, LAST, MIDDLE, OUTCAST, SECOND, SERVER};
 
 /// Bytes of a message that is recognised.
@@ -268,10 +270,11 @@ pub const CASES: &[Case] = &[
         &["SEND-7"],
         &[
             Part::dies(SERVER, FaultKind::Panic, |stage| {
-                stage.pause(20);
+                waits(stage, CLIENT);
                 panic!("with a message in the queue");
             }),
             Part::returns(CLIENT, |stage| {
+                calls_next(stage, CLIENT);
                 check_eq!(call_server(stage, 1, 0).code.0, Code::DEAD.0);
                 Ok(())
             }),
@@ -310,7 +313,7 @@ pub const CASES: &[Case] = &[
         &["SEND-8"],
         &[
             Part::returns(SERVER, |stage| {
-                stage.pause(30);
+                waits(stage, MIDDLE);
                 for expected in [MIDDLE, SECOND, CLIENT, LAST] {
                     let message = next_message()?;
                     check_eq!(message.operation, expected);
@@ -319,20 +322,25 @@ pub const CASES: &[Case] = &[
                 Ok(())
             }),
             Part::returns(MIDDLE, |stage| {
-                stage.pause(15);
+                waits(stage, CLIENT);
+                calls_next(stage, MIDDLE);
                 check_eq!(call_server(stage, MIDDLE as u16, 0).code.0, 0);
                 Ok(())
             }),
             Part::returns(CLIENT, |stage| {
-                stage.pause(10);
+                waits(stage, SECOND);
+                calls_next(stage, CLIENT);
                 check_eq!(call_server(stage, CLIENT as u16, 0).code.0, 0);
                 Ok(())
             }),
             Part::returns(SECOND, |stage| {
+                waits(stage, LAST);
+                calls_next(stage, SECOND);
                 check_eq!(call_server(stage, SECOND as u16, 0).code.0, 0);
                 Ok(())
             }),
             Part::returns(LAST, |stage| {
+                calls_next(stage, LAST);
                 check_eq!(call_server(stage, LAST as u16, 0).code.0, 0);
                 Ok(())
             }),

@@ -1,12 +1,13 @@
 //! A task's timer.
 
 use abi::notification::TIMER;
+use suite::role::Stage;
 use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 use userlib::time::{self, Ticks};
 
-use crate::help::{call_server, next_message, reply};
-use crate::{CLIENT, SERVER};
+use crate::help::{call_server, next_message, notes, reply};
+use crate::{CLIENT, LAST, SERVER};
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -15,6 +16,15 @@ fn wait_for_timer() -> Option<u32> {
         Received::Notification(bits) => Some(bits),
         _ => None,
     }
+}
+
+/// Sleeps, and leaves a note of it.
+fn sleeps(stage: &Stage, milliseconds: u64) -> suite::Result {
+    let end = time::now().after(milliseconds * MILLISECOND);
+    stage.pause(milliseconds);
+    check!(time::now() >= end);
+    stage.note(milliseconds);
+    Ok(())
 }
 
 pub const CASES: &[Case] = &[
@@ -120,23 +130,11 @@ pub const CASES: &[Case] = &[
         "timers-of-several-tasks",
         &["TIMER-1"],
         &[
-            Part::returns(SERVER, |stage| {
-                stage.pause(9);
-                stage.note(SERVER as u64);
-                Ok(())
-            }),
-            Part::returns(CLIENT, |stage| {
-                stage.pause(3);
-                stage.note(CLIENT as u64);
-                Ok(())
-            }),
-            Part::returns(crate::LAST, |stage| {
-                stage.pause(6);
-                stage.note(crate::LAST as u64);
-                stage.pause(20);
-                let (count, notes) = stage.notes();
-                check_eq!(count, 3);
-                check!(notes.starts_with(&[CLIENT as u64, crate::LAST as u64, SERVER as u64]));
+            Part::returns(SERVER, |stage| sleeps(stage, 9)),
+            Part::returns(CLIENT, |stage| sleeps(stage, 3)),
+            Part::returns(LAST, |stage| {
+                sleeps(stage, 6)?;
+                notes(stage, 3);
                 Ok(())
             }),
         ],

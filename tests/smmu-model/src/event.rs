@@ -89,7 +89,6 @@ impl Model {
 
     fn write_event(&mut self, record: [u64; 4]) {
         if self.registers.cr0_ack & EVENTQEN == 0 {
-            self.events_lost += 1;
             return;
         }
         let log2 = self.registers.event_log2();
@@ -111,6 +110,7 @@ impl Model {
             self.event_interrupt = true;
         }
         self.events_written += 1;
+        *self.written.entry((record[0] >> 32) as u32).or_default() += 1;
     }
 
     /// Rule F4, or what QEMU makes of it.

@@ -45,6 +45,8 @@ pub enum Check {
     Fetch,
     /// A mapping's attributes are not those of its memory.
     Attributes,
+    /// The server refused the plan or the image, as it should.
+    Refusal,
     /// A wait did not end within its bound.
     Liveness,
 }

@@ -36,6 +36,16 @@ impl Model {
         write: bool,
     ) -> Result<Flight, Fault> {
         self.act();
+        self.begin(device, stream, input, write)
+    }
+
+    pub(crate) fn begin(
+        &mut self,
+        device: u32,
+        stream: u32,
+        input: u64,
+        write: bool,
+    ) -> Result<Flight, Fault> {
         match self.translate(stream, input, write) {
             Ok(translated) => {
                 let flight = Flight {
@@ -68,6 +78,16 @@ impl Model {
     #[must_use]
     pub fn flights(&self) -> &[Flight] {
         &self.flights
+    }
+
+    /// A device ends what it has in flight, as before its driver unmaps.
+    pub fn finish_device(&mut self, device: u32) {
+        let (ended, left) = self
+            .flights
+            .drain(..)
+            .partition(|flight: &Flight| flight.device == device);
+        self.flights = left;
+        self.landed.extend::<Vec<Flight>>(ended);
     }
 
     /// A device is reset: what it had in flight is gone.

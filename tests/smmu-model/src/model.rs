@@ -1,5 +1,7 @@
 //! The SMMU as a whole, and what it does by itself between two accesses of the processor.
 
+use std::collections::BTreeMap;
+
 use crate::configuration::Cache;
 use crate::features::{Features, Liberties};
 use crate::finding::Findings;
@@ -28,8 +30,12 @@ pub struct Model {
     pub error_interrupt: bool,
     /// Records written so far.
     pub events_written: u64,
-    /// Records that were dropped so far.
+    /// Records that were dropped so far because the queue was full.
     pub events_lost: u64,
+    /// Transactions that devices may start at any moment.
+    pub ambient: Vec<Ambient>,
+    /// Records written so far, by stream.
+    pub(crate) written: BTreeMap<u32, u64>,
     pub(crate) registers: Registers,
     pub(crate) cache: Cache,
     pub(crate) tlb: Tlb,
@@ -44,6 +50,19 @@ pub struct Model {
     /// Goes up with every store, so that audits know what they have seen.
     pub(crate) stores: u64,
     clock: u64,
+}
+
+/// A transaction that a device may start by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ambient {
+    /// The device.
+    pub device: u32,
+    /// Its stream.
+    pub stream: u32,
+    /// The input address.
+    pub input: u64,
+    /// Whether it writes.
+    pub write: bool,
 }
 
 /// Addresses of interest that are remembered.
@@ -82,6 +101,8 @@ impl Model {
             error_interrupt: false,
             events_written: 0,
             events_lost: 0,
+            ambient: Vec::new(),
+            written: BTreeMap::new(),
             registers,
             cache: Cache::default(),
             tlb: Tlb::default(),
@@ -172,7 +193,8 @@ impl Model {
             return;
         }
         self.settle(false);
-        match self.chooser.below(8) {
+        match self.chooser.below(9) {
+            8 => self.start_ambient(),
             0 => self.speculate(),
             1 => self.evict(),
             2 => self.complete_one(),
@@ -186,6 +208,12 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// Records written so far for a stream.
+    #[must_use]
+    pub fn written(&self, stream: u32) -> u64 {
+        self.written.get(&stream).copied().unwrap_or(0)
     }
 
     /// Everything that is under way comes to its end.
@@ -202,6 +230,13 @@ impl Model {
         if let (Some(stream), Some(address)) = (stream, address) {
             // What the walk met is noted by itself; nobody waits for its outcome.
             let _ = self.translate(stream, address, false);
+        }
+    }
+
+    fn start_ambient(&mut self) {
+        if let Some(&ambient) = self.chooser.pick(&self.ambient) {
+            // Whether it is translated is the SMMU's affair; where it lands is checked.
+            let _ = self.begin(ambient.device, ambient.stream, ambient.input, ambient.write);
         }
     }
 

@@ -130,11 +130,11 @@ impl Model {
             Ok(Command::Hint) => {}
             Ok(command @ Command::Translations(_)) => {
                 self.commands.counts[1] += 1;
-                self.begin(command);
+                self.begin_invalidation(command);
             }
             Ok(command) => {
                 self.commands.counts[0] += 1;
-                self.begin(command);
+                self.begin_invalidation(command);
             }
         }
         let mask = (2u32 << self.registers.command_log2()) - 1;
@@ -175,7 +175,7 @@ impl Model {
 
     /// An invalidation waits for the SYNC, or takes effect at once, on what is visible by now (rules C6,
     /// E7).
-    fn begin(&mut self, command: Command) {
+    fn begin_invalidation(&mut self, command: Command) {
         if self.chooser.once_in(3) {
             self.apply(command);
             self.speculate();

@@ -1,0 +1,102 @@
+//! The PCI task as far as the server sees it: bus mastering, resets.
+
+use pci_api::{QuiesceFailure, QuiesceState};
+
+use super::layout::DEVICES;
+use crate::Chooser;
+
+/// One function.
+#[derive(Clone, Copy, Debug)]
+struct Function {
+    bus_master: bool,
+    quiesce: QuiesceState,
+    /// Steps until a running quiesce ends.
+    left: u32,
+}
+
+/// All functions.
+pub struct Fabric {
+    functions: Vec<Function>,
+    /// A quiesce ended since the server was last told.
+    pub quiesced: bool,
+    /// Once in how many quiesces one fails; 0 for never.
+    pub failures: u32,
+}
+
+impl Default for Fabric {
+    fn default() -> Self {
+        let off = Function {
+            bus_master: false,
+            quiesce: QuiesceState::Never,
+            left: 0,
+        };
+        Self {
+            functions: vec![off; DEVICES.len()],
+            quiesced: false,
+            failures: 0,
+        }
+    }
+}
+
+impl Fabric {
+    /// Whether a device may start transactions.
+    #[must_use]
+    pub fn is_bus_master(&self, device: usize) -> bool {
+        self.functions
+            .get(device)
+            .is_some_and(|function| function.bus_master)
+    }
+
+    /// Turns bus mastering on or off; false for an unknown device.
+    pub fn bus_master(&mut self, device: u32, on: bool) -> bool {
+        let Some(function) = self.functions.get_mut(device as usize) else {
+            return false;
+        };
+        function.bus_master = on;
+        if on {
+            function.quiesce = QuiesceState::Never;
+        }
+        true
+    }
+
+    /// Starts to make a device quiet; it may end at once.
+    pub fn quiesce(&mut self, device: u32, chooser: &mut Chooser) -> bool {
+        let Some(function) = self.functions.get_mut(device as usize) else {
+            return false;
+        };
+        function.bus_master = false;
+        function.quiesce = QuiesceState::Running;
+        function.left = chooser.below(4) as u32;
+        true
+    }
+
+    /// How it went.
+    #[must_use]
+    pub fn result(&self, device: u32) -> Option<QuiesceState> {
+        self.functions
+            .get(device as usize)
+            .map(|function| function.quiesce)
+    }
+
+    /// Time passes: the devices that were reset now.
+    pub fn pass(&mut self, chooser: &mut Chooser) -> Vec<u32> {
+        let mut reset = Vec::new();
+        for (function, device) in self.functions.iter_mut().zip(0u32..) {
+            if function.quiesce != QuiesceState::Running {
+                continue;
+            }
+            if function.left > 0 {
+                function.left -= 1;
+                continue;
+            }
+            self.quiesced = true;
+            if chooser.once_in(self.failures) {
+                function.quiesce = QuiesceState::Failed(QuiesceFailure::Deadline);
+            } else {
+                function.quiesce = QuiesceState::Quiet;
+                reset.push(device);
+            }
+        }
+        reset
+    }
+}

@@ -1,0 +1,260 @@
+//! The kernel as far as the server sees it: lives of tasks, holds, pins, leases.
+
+use abi::{Code, TaskId};
+use iommu::hardware::{Held, Pinned};
+
+use super::layout::{POOLS, TASKS};
+
+/// A hold on a task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hold {
+    /// The life that is held.
+    pub task: TaskId,
+    /// For which device.
+    pub device: u32,
+}
+
+/// A pinned run of a lender's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pin {
+    /// The life that lent it.
+    pub lender: TaskId,
+    /// For which device.
+    pub device: u32,
+    /// Physical address.
+    pub pa: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+/// Memory that a client lends a driver during the current call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lent {
+    /// The life that lends.
+    pub lender: TaskId,
+    /// The life that borrows.
+    pub driver: TaskId,
+    /// Physical address.
+    pub pa: u64,
+    /// Bytes.
+    pub len: u64,
+    /// The borrower may write.
+    pub writable: bool,
+}
+
+/// Lives, holds, pins.
+#[derive(Default)]
+pub struct Kernel {
+    generations: [u64; TASKS],
+    alive: [bool; TASKS],
+    /// Holds.
+    pub holds: Vec<Hold>,
+    /// Pins by slot.
+    pub pins: Vec<Option<Pin>>,
+    /// What is lent now.
+    pub lease: Option<Lent>,
+    /// Held tasks died since the authority was last told.
+    pub held_death: bool,
+}
+
+const PINS_MAX: usize = 12;
+
+impl Kernel {
+    /// Every task in its first life.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            alive: [true; TASKS],
+            pins: vec![None; PINS_MAX],
+            ..Self::default()
+        }
+    }
+
+    /// The current id of a task.
+    #[must_use]
+    pub fn id(&self, index: usize) -> TaskId {
+        TaskId::new(
+            index as u8,
+            self.generations.get(index).copied().unwrap_or(0),
+        )
+    }
+
+    /// Whether a task runs.
+    #[must_use]
+    pub fn is_alive(&self, index: usize) -> bool {
+        self.alive.get(index).copied().unwrap_or(false)
+    }
+
+    /// Whether an id names a life that goes on.
+    #[must_use]
+    pub fn is_current(&self, id: TaskId) -> bool {
+        self.is_alive(id.index()) && self.id(id.index()) == id
+    }
+
+    /// Whether anything of an earlier life of a task is still held.
+    #[must_use]
+    pub fn is_held(&self, index: usize) -> bool {
+        self.holds.iter().any(|hold| hold.task.index() == index)
+            || self
+                .pins
+                .iter()
+                .flatten()
+                .any(|pin| pin.lender.index() == index)
+    }
+
+    /// A task dies: its generation advances at once.
+    pub fn die(&mut self, index: usize) {
+        if self.is_held(index) {
+            self.held_death = true;
+        }
+        if let (Some(alive), Some(generation)) =
+            (self.alive.get_mut(index), self.generations.get_mut(index))
+        {
+            *alive = false;
+            *generation += 1;
+        }
+    }
+
+    /// A dead task runs again, unless it is held.
+    pub fn restart(&mut self, index: usize) -> bool {
+        let free = !self.is_alive(index) && !self.is_held(index);
+        if let Some(alive) = self.alive.get_mut(index)
+            && free
+        {
+            *alive = true;
+        }
+        free
+    }
+
+    /// Holds a task for a device.
+    pub fn hold(&mut self, task: TaskId, device: u32) -> Code {
+        if !self.is_current(task) {
+            return Code::DEAD;
+        }
+        if !self.holds.contains(&Hold { task, device }) {
+            self.holds.push(Hold { task, device });
+        }
+        Code::OK
+    }
+
+    /// Lifts a hold.
+    pub fn lift(&mut self, index: usize, device: u32) -> Code {
+        let before = self.holds.len();
+        self.holds
+            .retain(|hold| hold.task.index() != index || hold.device != device);
+        if self.holds.len() < before {
+            Code::OK
+        } else {
+            Code::REFUSED
+        }
+    }
+
+    /// Pins part of what is lent now.
+    ///
+    /// # Errors
+    /// `NO_LEASE`, `LEASE_BOUNDS`, `EXHAUSTED`.
+    pub fn pin(
+        &mut self,
+        driver: TaskId,
+        lender: TaskId,
+        lease: u32,
+        device: u32,
+        offset: u64,
+        len: u64,
+    ) -> Result<Pinned, Code> {
+        let lent = self
+            .lease
+            .filter(|lent| lent.driver == driver && lent.lender == lender);
+        let lent = lent.filter(|_| lease == 0).ok_or(Code::NO_LEASE)?;
+        let end = offset.checked_add(len).ok_or(Code::LEASE_BOUNDS)?;
+        if len == 0 || end > lent.len || (offset | len) % 4096 != 0 {
+            return Err(Code::LEASE_BOUNDS);
+        }
+        let slot = self
+            .pins
+            .iter()
+            .position(Option::is_none)
+            .ok_or(Code::EXHAUSTED)?;
+        let pa = lent.pa + offset;
+        if let Some(pin) = self.pins.get_mut(slot) {
+            *pin = Some(Pin {
+                lender,
+                device,
+                pa,
+                len,
+            });
+        }
+        Ok(Pinned {
+            slot: slot as u32,
+            pa,
+            writable: lent.writable,
+            readable: true,
+        })
+    }
+
+    /// The pin in a slot.
+    #[must_use]
+    pub fn pinned(&self, slot: u32) -> Option<Pin> {
+        self.pins.get(slot as usize).copied().flatten()
+    }
+
+    /// Lifts a pin.
+    pub fn unpin(&mut self, slot: u32) -> Code {
+        match self.pins.get_mut(slot as usize) {
+            Some(pin) if pin.is_some() => {
+                *pin = None;
+                Code::OK
+            }
+            _ => Code::REFUSED,
+        }
+    }
+
+    /// The hold or pin at a cursor.
+    #[must_use]
+    pub fn enumerate(&self, cursor: u64) -> Held {
+        let holds = self.holds.iter().map(|hold| Held {
+            next: 0,
+            kind: 1,
+            task: self.id(hold.task.index()),
+            device: hold.device,
+            slot: 0,
+            dead: !self.is_current(hold.task),
+        });
+        let pins = self.pins.iter().zip(0u32..).filter_map(|(pin, slot)| {
+            let pin = (*pin)?;
+            Some(Held {
+                next: 0,
+                kind: 2,
+                task: self.id(pin.lender.index()),
+                device: pin.device,
+                slot,
+                dead: !self.is_current(pin.lender),
+            })
+        });
+        let all: Vec<Held> = holds.chain(pins).collect();
+        let at = usize::try_from(cursor).unwrap_or(usize::MAX);
+        match all.get(at) {
+            Some(&held) => {
+                let next = if at + 1 < all.len() { cursor + 1 } else { 0 };
+                Held { next, ..held }
+            }
+            None => Held {
+                next: 0,
+                kind: 0,
+                task: TaskId(0),
+                device: 0,
+                slot: 0,
+                dead: false,
+            },
+        }
+    }
+}
+
+/// Physical address of a page of a task's pool.
+#[must_use]
+pub fn pool_page(task: usize, pool: u32, page: u64) -> Option<u64> {
+    let &(_, _, pa, len) = POOLS
+        .iter()
+        .find(|pool_of| pool_of.0 == task && pool_of.1 == pool)?;
+    (page < len / 4096).then_some(pa + page * 4096)
+}

@@ -1,0 +1,9 @@
+//! Random histories of the IOMMU server's core on the model, and its seeded faults.
+
+pub mod fabric;
+pub mod history;
+pub mod kernel;
+pub mod layout;
+pub mod oracle;
+pub mod sabotage;
+pub mod world;

@@ -1,0 +1,174 @@
+//! What the server granted, and so what devices may reach.
+
+use crate::finding::{Check, Findings};
+use crate::{Flight, Model};
+
+use super::layout::{DEVICES, STREAMS};
+
+/// A run of pages that the server said is mapped for a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Grant {
+    /// First input address.
+    pub input: u64,
+    /// First physical address.
+    pub output: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Whether the device may write.
+    pub write: bool,
+}
+
+impl Grant {
+    fn contains(&self, input: u64, bytes: u64, output: u64, write: bool) -> bool {
+        let Some(offset) = input.checked_sub(self.input) else {
+            return false;
+        };
+        offset + bytes <= self.bytes && output == self.output + offset && (self.write || !write)
+    }
+}
+
+/// Grants by device.
+#[derive(Clone, Debug)]
+pub struct Oracle {
+    grants: Vec<Vec<Grant>>,
+}
+
+impl Default for Oracle {
+    fn default() -> Self {
+        Self {
+            grants: vec![Vec::new(); DEVICES.len()],
+        }
+    }
+}
+
+impl Oracle {
+    /// Grants of a device.
+    #[must_use]
+    pub fn grants(&self, device: usize) -> &[Grant] {
+        self.grants.get(device).map_or(&[], Vec::as_slice)
+    }
+
+    /// The server mapped something.
+    pub fn grant(&mut self, device: usize, grant: Grant) {
+        if let Some(grants) = self.grants.get_mut(device) {
+            grants.push(grant);
+        }
+    }
+
+    /// The server unmapped a run of input addresses; grants are cut where the run ends within one.
+    pub fn revoke(&mut self, device: usize, input: u64, bytes: u64) {
+        let Some(grants) = self.grants.get_mut(device) else {
+            return;
+        };
+        let end = input + bytes;
+        let mut kept = Vec::new();
+        for grant in grants.drain(..) {
+            let grant_end = grant.input + grant.bytes;
+            if grant.input < input.min(grant_end) {
+                let bytes = input.min(grant_end) - grant.input;
+                kept.push(Grant { bytes, ..grant });
+            }
+            if grant_end > end.max(grant.input) {
+                let from = end.max(grant.input);
+                kept.push(Grant {
+                    input: from,
+                    output: grant.output + (from - grant.input),
+                    bytes: grant_end - from,
+                    ..grant
+                });
+            }
+        }
+        *grants = kept;
+    }
+
+    /// Nothing is granted to a device any more.
+    pub fn clear(&mut self, device: usize) {
+        if let Some(grants) = self.grants.get_mut(device) {
+            grants.clear();
+        }
+    }
+
+    fn granted_to(&self, device: usize, input: u64, bytes: u64, output: u64, write: bool) -> bool {
+        self.grants(device)
+            .iter()
+            .any(|grant| grant.contains(input, bytes, output, write))
+    }
+
+    /// Whether some device with this stream may do it.
+    fn granted(&self, stream: u32, input: u64, bytes: u64, output: u64, write: bool) -> bool {
+        DEVICES.iter().enumerate().any(|(device, planned)| {
+            planned.streams.contains(&stream)
+                && self.granted_to(device, input, bytes, output, write)
+        })
+    }
+
+    /// G2, G3: no stream can reach what was not granted.
+    pub fn audit(&self, model: &Model, findings: &mut Findings) {
+        for stream in STREAMS {
+            let reachable = model.reachable(stream);
+            if reachable.bypass {
+                findings.note(Check::Open, || {
+                    format!("stream {stream:#x} bypasses translation")
+                });
+            }
+            for run in reachable.runs {
+                if !self.granted(stream, run.input, run.bytes, run.output, run.write) {
+                    let check = if run.cached {
+                        Check::Stale
+                    } else {
+                        Check::Reach
+                    };
+                    findings.note(check, || format!("stream {stream:#x} reaches {run:x?}"));
+                } else if run.attribute != 0xff {
+                    findings.note(Check::Attributes, || {
+                        format!("stream {stream:#x}: memory type of {run:x?}")
+                    });
+                }
+            }
+        }
+    }
+
+    /// Transactions reached memory: each where its device was allowed to.
+    pub fn landed(&self, flights: &[Flight], findings: &mut Findings) {
+        for flight in flights {
+            // Members of an alias set cannot be told apart.
+            if !self.granted(flight.stream, flight.input, 1, flight.output, flight.write) {
+                findings.note(Check::Release, || format!("{flight:x?} landed"));
+            }
+        }
+    }
+
+    /// G4, G5: memory at `output` is given back. Nobody may be able to reach it, and nothing on its way
+    /// there may be left in `device`; but by what remains granted (`self`).
+    pub fn released(
+        &self,
+        model: &Model,
+        device: usize,
+        output: u64,
+        bytes: u64,
+        findings: &mut Findings,
+    ) {
+        let overlaps = |at: u64, len: u64| at < output + bytes && output < at + len;
+        for stream in STREAMS {
+            for run in model.reachable(stream).runs {
+                if overlaps(run.output, run.bytes)
+                    && !self.granted(stream, run.input, run.bytes, run.output, run.write)
+                {
+                    findings.note(Check::Release, || {
+                        format!("given back while stream {stream:#x} reaches it: {run:x?}")
+                    });
+                }
+            }
+        }
+        for flight in model.flights() {
+            if flight.device as usize == device
+                && overlaps(flight.output, 1)
+                && !self.granted(flight.stream, flight.input, 1, flight.output, flight.write)
+            {
+                findings.note(Check::Release, || {
+                    format!("given back with {flight:x?} under way")
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Seeded faults: what a server that breaks one rule would do, made of what the right one does.
+//!
+//! They sit between the core and the model: a store, a command, a barrier, a register or a call to the
+//! system is dropped, changed or moved.
+
+use super::layout::{Layout, TABLES};
+use super::world::World;
+use crate::Memory;
+
+/// A fault by name, with the row of `docs/reference/smmu-rules.md` that it breaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutant {
+    /// Name, as in the table of rules.
+    pub name: &'static str,
+    /// Row.
+    pub rule: &'static str,
+    /// What goes wrong.
+    pub kind: Kind,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Words of a command are changed.
+    Command(fn(&mut Edit<'_>)),
+    /// A word stored to a stream table entry, by its number in the entry, with the word before it.
+    Entry(fn(&mut World, u64, u64, u64)),
+    /// A leaf that is stored.
+    Leaf(fn(u64, u64) -> u64),
+    /// A 32-bit register write; `None` drops it.
+    Write(fn(&World, usize, u32) -> Option<u32>),
+    /// A 32-bit register read.
+    Read(fn(&World, usize, u32) -> u32),
+    /// Barriers before register writes do nothing.
+    NoPublish,
+    /// Barriers after register reads do nothing.
+    NoAcquire,
+    /// A word of the image, from its offset and value.
+    Image(fn(&Layout, &mut Memory)),
+    /// Devices are not reset.
+    NoReset,
+    /// Bus mastering stays on.
+    NoBusMasterOff,
+    /// Holds are lifted when bus mastering goes off.
+    EarlyLift,
+    /// Pins are lifted when the command that forgets their pages is queued.
+    EarlyUnpin,
+    /// A command is changed after its submission.
+    EditSubmitted,
+}
+
+/// A command on its way into the queue.
+pub struct Edit<'a> {
+    /// Its words.
+    pub words: &'a mut [u64; 2],
+    /// Opcode of the command before it.
+    pub before: u64,
+    /// Commands so far.
+    pub count: u64,
+}
+
+/// Opcode of a prefetch, which may do nothing.
+const PREFETCH: [u64; 2] = [0x01, 0];
+const CFGI_STE: u64 = 0x03;
+const CFGI_RANGE: u64 = 0x04;
+const TLBI_ASID: u64 = 0x11;
+const TLBI_VA: u64 = 0x12;
+const TLBI_ALL: u64 = 0x30;
+const SYNC: u64 = 0x46;
+
+impl Edit<'_> {
+    fn opcode(&self) -> u64 {
+        self.words[0] & 0xff
+    }
+    fn drop_if(&mut self, dropped: bool) {
+        if dropped {
+            *self.words = PREFETCH;
+        }
+    }
+}
+
+/// The fault in force, and what it has seen.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Sabotage {
+    mutant: Option<Mutant>,
+    before: u64,
+    count: u64,
+    /// How often it struck.
+    pub struck: u64,
+}
+
+impl Sabotage {
+    /// With a fault.
+    #[must_use]
+    pub fn with(mutant: Mutant) -> Self {
+        Self {
+            mutant: Some(mutant),
+            ..Self::default()
+        }
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        self.mutant.map(|mutant| mutant.kind)
+    }
+
+    /// Changes the image.
+    pub fn image(&self, layout: &Layout, memory: &mut Memory) {
+        if let Some(Kind::Image(change)) = self.kind() {
+            change(layout, memory);
+        }
+    }
+
+    /// Whether resets do nothing.
+    #[must_use]
+    pub fn skips_reset(&self) -> bool {
+        matches!(self.kind(), Some(Kind::NoReset))
+    }
+}
+
+impl World {
+    /// A store of the server to table memory.
+    pub(crate) fn store_word(&mut self, offset: u64, value: u64) {
+        let kind = self.sabotage.kind();
+        let (queue, bytes) = self.layout.command_queue();
+        if (queue..queue + bytes).contains(&offset) {
+            self.store_command(offset, value, kind);
+            return;
+        }
+        if let Some(Kind::Entry(change)) = kind
+            && (0x4000..0x1_0000).contains(&offset)
+        {
+            self.sabotage.struck += 1;
+            change(self, offset, offset / 8 % 8, value);
+            return;
+        }
+        let leaves = self.layout.smmu.tables_len.min(0x1_8000)..self.layout.smmu.tables_len;
+        if let Some(Kind::Leaf(change)) = kind
+            && leaves.contains(&offset)
+        {
+            let before = self.model.memory.latest(TABLES + offset).unwrap_or(0);
+            let changed = change(value, before);
+            self.sabotage.struck += u64::from(changed != value);
+            self.model.store(TABLES + offset, changed);
+            return;
+        }
+        self.model.store(TABLES + offset, value);
+    }
+
+    fn store_command(&mut self, offset: u64, value: u64, kind: Option<Kind>) {
+        self.model.store(TABLES + offset, value);
+        if offset % 16 != 8 {
+            return;
+        }
+        let low = offset - 8;
+        let first = self.model.memory.latest(TABLES + low).unwrap_or(0);
+        let mut words = [first, value];
+        let opcode = first & 0xff;
+        if let Some(Kind::Command(change)) = kind {
+            let (before, count) = (self.sabotage.before, self.sabotage.count);
+            change(&mut Edit {
+                words: &mut words,
+                before,
+                count,
+            });
+            if words != [first, value] {
+                self.sabotage.struck += 1;
+                self.model.store(TABLES + low, words[0]);
+                self.model.store(TABLES + offset, words[1]);
+            }
+        }
+        if matches!(kind, Some(Kind::EarlyUnpin)) && matches!(opcode, TLBI_VA | TLBI_ASID) {
+            self.unpin_early();
+        }
+        self.sabotage.before = opcode;
+        self.sabotage.count += 1;
+    }
+
+    /// Pins whose pages are no longer in any table are lifted before the SMMU has forgotten them.
+    fn unpin_early(&mut self) {
+        for slot in 0..self.kernel.pins.len() as u32 {
+            let Some(pin) = self.kernel.pinned(slot) else {
+                continue;
+            };
+            let mapped = (0x1_8000..self.layout.smmu.tables_len)
+                .step_by(8)
+                .any(|offset| {
+                    let leaf = self.model.memory.latest(TABLES + offset).unwrap_or(0);
+                    leaf & 1 == 1 && leaf & 0xffff_ffff_f000 == pin.pa
+                });
+            if !mapped {
+                self.sabotage.struck += 1;
+                self.check_unpin(slot);
+            }
+        }
+    }
+
+    pub(crate) fn barrier(&mut self) {
+        if matches!(self.sabotage.kind(), Some(Kind::NoPublish)) {
+            self.sabotage.struck += 1;
+        } else {
+            self.model.publish();
+        }
+    }
+
+    pub(crate) fn acquire_barrier(&mut self) {
+        if matches!(self.sabotage.kind(), Some(Kind::NoAcquire)) {
+            self.sabotage.struck += 1;
+        } else {
+            self.model.acquire();
+        }
+    }
+
+    pub(crate) fn write_register(&mut self, register: usize, value: u32) {
+        let written = match self.sabotage.kind() {
+            Some(Kind::Write(change)) => change(self, register, value),
+            _ => Some(value),
+        };
+        self.sabotage.struck += u64::from(written != Some(value));
+        if let Some(written) = written {
+            self.model.write32(register, written);
+        }
+        if register == 0x98 && matches!(self.sabotage.kind(), Some(Kind::EditSubmitted)) {
+            self.sabotage.struck += 1;
+            let (queue, bytes) = self.layout.command_queue();
+            let slot = u64::from(value.wrapping_sub(1)) * 16 % bytes;
+            self.model.store(TABLES + queue + slot, PREFETCH[0]);
+            self.model.publish();
+        }
+    }
+
+    pub(crate) fn write_register64(&mut self, register: usize, value: u64) {
+        self.model.write64(register, value);
+    }
+
+    pub(crate) fn read_register(&mut self, register: usize, value: u32) -> u32 {
+        match self.sabotage.kind() {
+            Some(Kind::Read(change)) => {
+                let changed = change(self, register, value);
+                self.sabotage.struck += u64::from(changed != value);
+                changed
+            }
+            _ => value,
+        }
+    }
+
+    pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> bool {
+        match self.sabotage.kind() {
+            Some(Kind::NoBusMasterOff) if !on => {
+                self.sabotage.struck += 1;
+                return true;
+            }
+            Some(Kind::EarlyLift) if !on => {
+                self.sabotage.struck += 1;
+                self.check_lift(device as usize);
+            }
+            _ => {}
+        }
+        if !on {
+            self.model
+                .ambient
+                .retain(|ambient| ambient.device != device);
+        }
+        self.fabric.bus_master(device, on)
+    }
+}

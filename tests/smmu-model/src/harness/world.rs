@@ -1,0 +1,280 @@
+//! The surroundings of the server's core: the model as its hardware, kernel and PCI task as its system.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use abi::{Code, TaskId};
+use iommu::hardware::{Hardware, Held, Pinned, System};
+use iommu::log::Line;
+use pci_api::client::CallError;
+use pci_api::{BootStatus, Description, DeviceState, Error, QuiesceState};
+
+use super::fabric::Fabric;
+use super::kernel::Kernel;
+use super::layout::{self, DEVICES, Layout, TABLES};
+use super::oracle::Oracle;
+use super::sabotage::Sabotage;
+use crate::finding::Findings;
+use crate::{Chooser, Features, Liberties, Model};
+
+/// A reply that the server gave later than at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply {
+    /// To whom.
+    pub to: TaskId,
+    /// The code.
+    pub code: u32,
+    /// The payload.
+    pub payload: [u64; 8],
+}
+
+/// Everything around the core.
+pub struct World {
+    /// The SMMU.
+    pub model: Model,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The PCI task.
+    pub fabric: Fabric,
+    /// What was granted.
+    pub oracle: Oracle,
+    /// What is wrong with the server, on purpose.
+    pub sabotage: Sabotage,
+    /// The plan.
+    pub layout: Layout,
+    /// Input addresses that the request under way unmaps; `None` between requests of claimants.
+    pub unmapping: Option<Vec<(u64, u64)>>,
+    /// Late replies.
+    pub replies: Vec<Reply>,
+    /// Tasks that `iommu-fault` was posted to.
+    pub posts: Vec<usize>,
+    /// Lines of the log, for a failing history.
+    pub lines: u64,
+}
+
+/// A handle on the world, for the core and for the history.
+#[derive(Clone)]
+pub struct Shared(pub Rc<RefCell<World>>);
+
+impl World {
+    /// A world before the server's first instruction: caches full of an earlier user's entries.
+    #[must_use]
+    pub fn new(features: Features, liberties: Liberties, seed: u64, sabotage: Sabotage) -> Self {
+        let mut chooser = Chooser::new(seed ^ 0x9e37_79b9_7f4a_7c15);
+        let (layout, mut memory) = layout::build(&features, &mut chooser);
+        sabotage.image(&layout, &mut memory);
+        let mut model = Model::new(features, liberties, seed, memory, &layout::STREAMS);
+        model.leave_behind(layout::FOREIGN);
+        Self {
+            model,
+            kernel: Kernel::new(),
+            fabric: Fabric::default(),
+            oracle: Oracle::default(),
+            sabotage,
+            layout,
+            unmapping: None,
+            replies: Vec::new(),
+            posts: Vec::new(),
+            lines: 0,
+        }
+    }
+
+    /// What landed since the last look is checked against what is granted now.
+    pub fn check_landed(&mut self) {
+        let landed = self.model.take_landed();
+        self.oracle.landed(&landed, &mut self.model.findings);
+    }
+
+    /// Everything that a stream could reach is checked against what is granted now.
+    pub fn audit(&mut self) {
+        let mut findings = std::mem::take(&mut self.model.findings);
+        self.oracle.audit(&self.model, &mut findings);
+        self.model.findings = findings;
+    }
+
+    /// Memory is given back; `left` is what remains granted.
+    fn check_released(&mut self, left: &Oracle, device: usize, output: u64, bytes: u64) {
+        self.check_landed();
+        let mut findings: Findings = std::mem::take(&mut self.model.findings);
+        left.released(&self.model, device, output, bytes, &mut findings);
+        self.model.findings = findings;
+    }
+
+    /// A hold ends: all that was granted of the device's owner has to be out of reach.
+    pub(crate) fn check_lift(&mut self, device: usize) {
+        let mut left = self.oracle.clone();
+        left.clear(device);
+        for grant in self.oracle.grants(device).to_vec() {
+            self.check_released(&left, device, grant.output, grant.bytes);
+        }
+    }
+
+    /// A pin ends: with the request that unmaps it, or with everything of its device.
+    pub(crate) fn check_unpin(&mut self, slot: u32) {
+        let Some(pin) = self.kernel.pinned(slot) else {
+            return;
+        };
+        let device = pin.device as usize;
+        let mut left = self.oracle.clone();
+        match &self.unmapping {
+            None => left.clear(device),
+            Some(runs) => runs
+                .iter()
+                .for_each(|&(input, bytes)| left.revoke(device, input, bytes)),
+        }
+        self.check_released(&left, device, pin.pa, pin.len);
+    }
+
+    /// A task runs again: nothing of its earlier life is within reach of a device.
+    pub(crate) fn check_restart(&mut self, task: usize) {
+        for &(_, _, pa, len) in layout::POOLS.iter().filter(|pool| pool.0 == task) {
+            for device in 0..DEVICES.len() {
+                let left = self.oracle.clone();
+                self.check_released(&left, device, pa, len);
+            }
+        }
+    }
+
+    /// Time passes for the PCI task: resets end.
+    pub fn pass(&mut self) {
+        for device in self.fabric.pass(&mut self.model.chooser) {
+            let unit = DEVICES
+                .get(device as usize)
+                .map(|planned| planned.reset_unit);
+            for (other, planned) in DEVICES.iter().enumerate() {
+                if Some(planned.reset_unit) == unit && !self.sabotage.skips_reset() {
+                    self.check_landed();
+                    self.model.reset_device(other as u32);
+                }
+            }
+        }
+    }
+}
+
+impl Hardware for Shared {
+    fn read32(&mut self, register: usize) -> u32 {
+        let mut world = self.0.borrow_mut();
+        let value = world.model.read32(register);
+        world.read_register(register, value)
+    }
+    fn write32(&mut self, register: usize, value: u32) {
+        self.0.borrow_mut().write_register(register, value);
+    }
+    fn read64(&mut self, register: usize) -> u64 {
+        self.0.borrow_mut().model.read64(register)
+    }
+    fn write64(&mut self, register: usize, value: u64) {
+        self.0.borrow_mut().write_register64(register, value);
+    }
+    fn load(&mut self, offset: u64) -> u64 {
+        self.0.borrow_mut().model.load(TABLES + offset).unwrap_or(0)
+    }
+    fn store(&mut self, offset: u64, value: u64) {
+        self.0.borrow_mut().store_word(offset, value);
+    }
+    fn publish(&mut self) {
+        self.0.borrow_mut().barrier();
+    }
+    fn acquire(&mut self) {
+        self.0.borrow_mut().acquire_barrier();
+    }
+    fn now(&mut self) -> u64 {
+        self.0.borrow_mut().model.now()
+    }
+    fn ticks(&self, nanoseconds: u64) -> u64 {
+        nanoseconds / 1000
+    }
+}
+
+const NO_DEVICE: CallError = CallError::Refused(Error::NoSuchDevice);
+
+impl System for Shared {
+    fn hold(&mut self, task: TaskId, device: u32) -> Code {
+        self.0.borrow_mut().kernel.hold(task, device)
+    }
+    fn lift(&mut self, index: usize, device: u32) -> Code {
+        let mut world = self.0.borrow_mut();
+        world.check_lift(device as usize);
+        world.oracle.clear(device as usize);
+        world.kernel.lift(index, device)
+    }
+    fn pin(
+        &mut self,
+        driver: TaskId,
+        lender: TaskId,
+        lease: u32,
+        device: u32,
+        offset: u64,
+        len: u64,
+    ) -> Result<Pinned, Code> {
+        self.0
+            .borrow_mut()
+            .kernel
+            .pin(driver, lender, lease, device, offset, len)
+    }
+    fn unpin(&mut self, slot: u32) -> Code {
+        let mut world = self.0.borrow_mut();
+        world.check_unpin(slot);
+        world.kernel.unpin(slot)
+    }
+    fn enumerate(&mut self, cursor: u64) -> Held {
+        self.0.borrow().kernel.enumerate(cursor)
+    }
+    fn pci_status(&mut self) -> Result<BootStatus, CallError> {
+        let ready = DEVICES.len() as u32;
+        Ok(BootStatus {
+            ready,
+            mismatches: 0,
+            undeclared: 0,
+            refused: false,
+        })
+    }
+    fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
+        let world = self.0.borrow();
+        let planned = DEVICES.get(device as usize).ok_or(NO_DEVICE)?;
+        Ok(Description {
+            state: DeviceState::Ready,
+            reason: None,
+            bus_master: world.fabric.is_bus_master(device as usize),
+            requester_id: planned.streams.first().copied().unwrap_or(0) as u16,
+            vendor_id: 0x1af4,
+            device_id: 0x1042,
+            group: planned.reset_unit,
+        })
+    }
+    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
+        self.0
+            .borrow_mut()
+            .set_bus_master(device, on)
+            .then_some(())
+            .ok_or(NO_DEVICE)
+    }
+    fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
+        let mut guard = self.0.borrow_mut();
+        let world = &mut *guard;
+        let started = world.fabric.quiesce(device, &mut world.model.chooser);
+        world
+            .model
+            .ambient
+            .retain(|ambient| ambient.device != device);
+        started.then_some(()).ok_or(NO_DEVICE)
+    }
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+        let mut world = self.0.borrow_mut();
+        world.pass();
+        world.fabric.result(device).ok_or(NO_DEVICE)
+    }
+    fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], _len: usize) {
+        self.0.borrow_mut().replies.push(Reply {
+            to,
+            code,
+            payload: *payload,
+        });
+    }
+    fn post_fault(&mut self, index: usize) {
+        self.0.borrow_mut().posts.push(index);
+    }
+    fn log(&mut self, _line: Line<'_>) {
+        self.0.borrow_mut().lines += 1;
+    }
+}

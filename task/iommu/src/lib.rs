@@ -31,6 +31,8 @@ pub mod queue;
 pub mod server;
 pub mod space;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use protocol::{Reply, Request};
 pub use server::Server;

@@ -1,0 +1,183 @@
+use iommu_api::*;
+use smmu::Command;
+use smmu::registers::*;
+
+use super::rig::*;
+use crate::boot::Refusal;
+
+#[test]
+fn turns_on_with_every_stream_aborting() {
+    let mut rig = Rig::booted();
+    let fake = rig.smmu.0.clone();
+    assert_eq!(fake.borrow().get(CR0), 0b1101);
+    assert!(gbpa::ABORT.is_set32(fake.borrow().get(GBPA)));
+    assert_eq!(
+        fake.borrow().commands,
+        [
+            Command::ConfigAll,
+            Command::Sync,
+            Command::TlbAll,
+            Command::Sync
+        ]
+    );
+    for stream in (0..=0xffff).step_by(7) {
+        assert_eq!(rig.reach(stream, 0x1000), None);
+    }
+    assert_eq!(
+        rig.server.take_unmask(),
+        1 << 16 | 1 << 17,
+        "both interrupts are wanted"
+    );
+    assert!(rig.logged("reset_bypass_closed: true"));
+}
+
+#[test]
+fn runs_without_gbpa() {
+    let mut rig = Rig::cold();
+    rig.smmu.0.borrow_mut().behaviour.has_gbpa = false;
+    rig.server.boot();
+    assert_eq!(rig.smmu.0.borrow().get(CR0), 0b1101);
+    assert!(rig.logged("reset_bypass_closed: false"));
+}
+
+/// Boots after `spoil` and checks that the SMMU is refused, and that nothing was opened.
+fn refused(why: Refusal, spoil: impl FnOnce(&mut Rig)) {
+    let mut rig = Rig::cold();
+    spoil(&mut rig);
+    rig.server.boot();
+    assert!(
+        rig.logged(&std::format!("why: {why:?}")),
+        "{why:?}: {:?}",
+        rig.around.borrow().lines
+    );
+    assert_eq!(rig.smmu.0.borrow().get(CR0) & 1, 0);
+    let (code, _) = rig.now(task(4), Operation::Claim, &[1]);
+    assert_eq!(Error::from_code(code), Some(Error::Unavailable));
+}
+
+#[test]
+fn refuses_what_it_cannot_use() {
+    let idr = |register: usize, value: u32| {
+        move |rig: &mut Rig| rig.smmu.0.borrow_mut().behaviour.idr[register] = value
+    };
+    refused(Refusal::NoRegisters, idr(0, !0));
+    refused(Refusal::NoStage1, idr(0, 0x0d40_1018));
+    refused(Refusal::NoTables, idr(0, 0x0d40_1016));
+    refused(Refusal::NoTables, idr(3, 0x44));
+    refused(Refusal::NotCoherent, idr(0, 0x0d40_100a));
+    refused(Refusal::StallOnly, idr(0, 0x0e40_101a));
+    refused(Refusal::NoTwoLevelStreams, idr(0, 0x0540_101a));
+    refused(Refusal::PresetBases, idr(1, 0x2273_0010));
+    refused(Refusal::StreamBits, idr(1, 0x0273_000c));
+    refused(Refusal::QueueSize, idr(1, 0x0063_0010));
+    // 32 bits of output do not reach the tables.
+    refused(Refusal::TableMemory, idr(3, 0x70));
+}
+
+#[test]
+fn refuses_tables_that_are_not_as_planned() {
+    let word = |offset: u64, value: u64| {
+        move |rig: &mut Rig| rig.smmu.0.borrow_mut().put(offset, &[value])
+    };
+    // An entry of nobody that is in bypass.
+    refused(Refusal::StreamTable, word(0x4000 + 200 * 64, 0b1001));
+    refused(Refusal::StreamTable, word(0x8000, 0));
+    refused(Refusal::StreamTable, word(8, 0));
+    refused(Refusal::ContextDescriptor, word(0xc000, 0));
+    refused(Refusal::ContextDescriptor, word(0xc000 + 24, 0));
+    refused(Refusal::PageTables, word(0x1_1000, 0));
+    refused(Refusal::PageTables, word(0x1_0000 + 4 * 8, 0));
+}
+
+#[test]
+fn commands_that_never_complete() {
+    refused(Refusal::CommandTimeout, |rig| {
+        rig.smmu.0.borrow_mut().behaviour.stuck = true;
+    });
+}
+
+#[test]
+fn narrows_the_output_size_to_the_hardware() {
+    let mut rig = Rig::cold();
+    // 42 bits: enough for the tables and pools, less than the image says.
+    rig.smmu.0.borrow_mut().behaviour.idr[3] = 0x73;
+    rig.server.boot();
+    let word = rig.smmu.0.borrow().word(0xc000);
+    assert_eq!(smmu::context::cd::IPS.get(word), 3);
+}
+
+#[test]
+fn stall_capable_smmu_gets_stalls_disabled() {
+    let mut rig = Rig::cold();
+    rig.smmu.0.borrow_mut().behaviour.idr[0] = 0x0c40_101a;
+    rig.server.boot();
+    let word = rig.smmu.0.borrow().word(0x8000 + 8);
+    assert!(smmu::stream::ste::S1STALLD.is_set(word));
+}
+
+#[test]
+fn a_refused_boot_blocks_all() {
+    let mut rig = Rig::cold();
+    rig.around.borrow_mut().refused = true;
+    rig.server.boot();
+    let (code, _) = rig.now(task(4), Operation::Claim, &[1]);
+    assert_eq!(Error::from_code(code), Some(Error::Blocked));
+}
+
+#[test]
+fn waits_for_the_pci_task() {
+    let mut rig = Rig::cold();
+    rig.around.borrow_mut().no_pci = true;
+    rig.server.boot();
+    assert_eq!(rig.smmu.0.borrow().get(CR0), 0, "not touched");
+    rig.around.borrow_mut().no_pci = false;
+    rig.server.on_pci_up();
+    rig.claim(task(4), DISK);
+}
+
+#[test]
+fn a_successor_adopts_what_is_open() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 3, 2);
+    let mut edu = rig.claim(task(5), EDU);
+    edu.map_any(&mut rig, 0, 1);
+    edu.release(&mut rig);
+    rig.server.on_quiesced();
+    let before = rig.smmu.0.borrow().commands.len();
+
+    let mut next = Rig::over(rig.smmu.clone(), rig.around.clone());
+    next.server.boot();
+    assert!(next.logged("adopted: true"));
+    assert_eq!(next.reach(0x100, iova), Some(POOL + 3 * 4096));
+    assert_eq!(next.reach(0x008, BASE), None);
+    assert!(next.smmu.0.borrow().commands.len() > before);
+    // The old handle is not of the new server's claims; claiming again gives the claim that exists.
+    assert_eq!(
+        disk.map(&mut next, 0, 0, 1, MapFlags::READ, 0),
+        Err(Error::StaleHandle)
+    );
+    let mut again = next.claim(task(4), DISK);
+    assert_eq!(next.status(DISK).mapped_pages, 2);
+    let other = again.map_any(&mut next, 0, 1);
+    assert_ne!(other & !4096, iova & !4096, "not over what is mapped");
+    assert_eq!(again.unmap(&mut next, iova, 2), Ok(0));
+    assert_eq!(next.reach(0x100, iova), None);
+}
+
+#[test]
+fn a_successor_contains_what_died_meanwhile() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 1);
+    for hold in &mut rig.around.borrow_mut().holds {
+        hold.2 = true;
+    }
+    let mut next = Rig::over(rig.smmu.clone(), rig.around.clone());
+    next.server.boot();
+    assert_eq!(next.reach(0x100, iova), None);
+    assert!(next.is_held(DISK));
+    next.server.on_quiesced();
+    assert!(!next.is_held(DISK));
+    assert_eq!(next.status(DISK).mapped_pages, 0);
+}

@@ -1,0 +1,164 @@
+use iommu_api::*;
+
+use super::rig::*;
+use crate::Reply;
+
+fn code(reply: Reply) -> Option<Error> {
+    match reply {
+        Reply::Now { code, .. } => Error::from_code(code),
+        Reply::Later => panic!("late"),
+    }
+}
+
+#[test]
+fn only_the_planned_owner_claims() {
+    let mut rig = Rig::booted();
+    for sender in [0, 1, 2, 3, 5, 6, 63] {
+        let reply = rig.ask(task(sender), Operation::Claim, &[u64::from(DISK)]);
+        assert_eq!(code(reply), Some(Error::NotOwner));
+    }
+    let bridge = rig.ask(task(4), Operation::Claim, &[0]);
+    assert_eq!(code(bridge), Some(Error::NotOwner));
+    let none = rig.ask(task(4), Operation::Claim, &[99]);
+    assert_eq!(code(none), Some(Error::NoSuchDevice));
+}
+
+#[test]
+fn claim_is_hold_quiesce_open_bus_master() {
+    let mut rig = Rig::booted();
+    assert_eq!(
+        rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]),
+        Reply::Later
+    );
+    assert!(rig.is_held(DISK), "held before it can reach anything");
+    assert_eq!(rig.around.borrow().started, [DISK]);
+    assert!(rig.around.borrow().bus_master.is_empty());
+    assert!(!rig.status(DISK).flags.has(StatusFlags::OPEN));
+    rig.server.on_quiesced();
+    assert_eq!(rig.around.borrow().bus_master, [(DISK, true)]);
+    let (to, code, payload, _) = rig.around.borrow_mut().replies.pop().unwrap();
+    assert_eq!((to, code), (task(4), 0));
+    let claim = Claim::from_words(&payload).unwrap();
+    assert_eq!(claim.window.iova_base, BASE);
+    assert_eq!((claim.window.pages, claim.window.blocks), (1024, 4));
+    let flags = rig.status(DISK).flags;
+    assert!(flags.has(StatusFlags::CLAIMED) && flags.has(StatusFlags::OPEN));
+}
+
+#[test]
+fn others_are_served_while_a_claim_waits() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    rig.ask(task(5), Operation::Claim, &[u64::from(EDU)]);
+    disk.map_any(&mut rig, 0, 1);
+    rig.server.on_quiesced();
+    assert_eq!(rig.around.borrow().replies.len(), 1);
+}
+
+#[test]
+fn a_device_that_is_not_quiet_is_not_given() {
+    let mut rig = Rig::booted();
+    rig.fail_quiesce();
+    rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]);
+    rig.server.on_quiesced();
+    let (_, code, ..) = rig.around.borrow_mut().replies.pop().unwrap();
+    assert_eq!(Error::from_code(code), Some(Error::NotQuiet));
+    assert!(!rig.is_held(DISK));
+    assert_eq!(rig.reach(0x100, BASE), None);
+}
+
+#[test]
+fn repeated_claim_gives_the_same_handle() {
+    let mut rig = Rig::booted();
+    let mut first = rig.claim(task(4), DISK);
+    first.map_any(&mut rig, 0, 1);
+    let second = rig.claim(task(4), DISK);
+    assert_eq!(first.handle, second.handle);
+    assert_eq!(second.sequence, 1);
+}
+
+#[test]
+fn released_with_nothing_mapped_needs_no_reset_for_the_same_life() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 1);
+    disk.unmap(&mut rig, iova, 1).unwrap();
+    assert!(matches!(disk.release(&mut rig), Reply::Now { code: 0, .. }));
+    assert!(!rig.is_held(DISK));
+    assert_eq!(rig.around.borrow().bus_master.last(), Some(&(DISK, false)));
+    let again = rig.claim(task(4), DISK);
+    assert_ne!(again.handle, disk.handle);
+    assert_eq!(rig.around.borrow().started, [DISK], "reset once, at first");
+    assert_eq!(
+        disk.map(&mut rig, 0, 0, 1, MapFlags::READ, 0),
+        Err(Error::StaleHandle)
+    );
+    let next_life = abi::TaskId::new(4, 2);
+    let mut again = again;
+    again.release(&mut rig);
+    assert_eq!(
+        rig.ask(next_life, Operation::Claim, &[u64::from(DISK)]),
+        Reply::Later
+    );
+}
+
+#[test]
+fn released_with_pages_mapped_is_reset_first() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 3);
+    assert_eq!(disk.release(&mut rig), Reply::Later);
+    assert!(rig.is_held(DISK));
+    rig.server.on_quiesced();
+    let (to, code, ..) = rig.around.borrow_mut().replies.pop().unwrap();
+    assert_eq!((to, code), (task(4), 0));
+    assert!(!rig.is_held(DISK));
+    assert_eq!(rig.reach(0x100, iova), None);
+    assert_eq!(rig.status(DISK).mapped_pages, 0);
+    let mut next = rig.claim(task(4), DISK);
+    assert_eq!(rig.reach(0x100, iova), None, "the next claim finds nothing");
+    assert_eq!(next.map_any(&mut rig, 0, 1), iova);
+}
+
+#[test]
+fn a_blocked_device_is_never_opened() {
+    let mut rig = Rig::cold();
+    rig.around.borrow_mut().blocked = Some(DISK);
+    rig.server.boot();
+    let reply = rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]);
+    assert_eq!(code(reply), Some(Error::Blocked));
+    assert!(rig.status(DISK).flags.has(StatusFlags::BLOCKED));
+    rig.claim(task(5), EDU);
+}
+
+#[test]
+fn an_alias_set_shares_a_domain_and_not_its_mappings() {
+    let mut rig = Rig::booted();
+    let mut left = rig.claim(task(5), LEFT);
+    let mut right = rig.claim(task(6), RIGHT);
+    let one = left.map_any(&mut rig, 0, 1);
+    let two = right.map_any(&mut rig, 0, 1);
+    assert_ne!(one, two);
+    assert_eq!(left.unmap(&mut rig, two, 1), Err(Error::NotMapped));
+    assert_eq!(left.unmap(&mut rig, one, 1), Ok(0));
+    left.release(&mut rig);
+    assert_eq!(
+        rig.reach(0x010, two),
+        Some(POOL + 0x20_0000),
+        "still open for the other"
+    );
+    right.unmap(&mut rig, two, 1).unwrap();
+    right.release(&mut rig);
+    assert_eq!(rig.reach(0x010, two), None);
+}
+
+#[test]
+fn status_is_for_owner_and_auditors() {
+    let mut rig = Rig::booted();
+    for (sender, allowed) in [(3, true), (4, true), (5, false), (63, false)] {
+        let reply = rig.ask(task(sender), Operation::Status, &[u64::from(DISK)]);
+        assert_eq!(code(reply), (!allowed).then_some(Error::NotOwner));
+        let reply = rig.ask(task(sender), Operation::Describe, &[u64::from(DISK)]);
+        assert_eq!(code(reply), (!allowed).then_some(Error::NotOwner));
+    }
+}

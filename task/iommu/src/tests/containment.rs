@@ -1,0 +1,169 @@
+use abi::TaskId;
+use iommu_api::*;
+use pci_api::QuiesceState;
+use pci_api::client::CallError;
+
+use super::rig::*;
+use crate::Reply;
+
+#[test]
+fn a_dead_drivers_memory_stays_held_until_its_device_is_quiet() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 3);
+    assert!(rig.reach(0x100, iova).is_some());
+    rig.around.borrow_mut().result = Some(QuiesceState::Running);
+    rig.die(4);
+    assert_eq!(rig.reach(0x100, iova), None, "cut off at once");
+    assert_eq!(rig.around.borrow().bus_master.last(), Some(&(DISK, false)));
+    assert!(rig.is_held(DISK));
+    rig.server.on_quiesced();
+    assert!(rig.is_held(DISK), "not before it is quiet");
+    rig.around.borrow_mut().result = None;
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(DISK));
+    assert_eq!(rig.status(DISK).mapped_pages, 0);
+
+    let mut next = rig.claim(TaskId::new(4, 2), DISK);
+    assert_eq!(rig.reach(0x100, iova), None);
+    assert_eq!(next.map_any(&mut rig, 0, 1), iova, "nothing was lost");
+    assert_eq!(rig.around.borrow().started, [DISK, DISK]);
+}
+
+#[test]
+fn others_go_on() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 1);
+    rig.claim(task(5), EDU);
+    rig.die(5);
+    assert!(rig.reach(0x100, iova).is_some());
+    disk.map_any(&mut rig, 1, 1);
+    rig.server.on_quiesced();
+    disk.unmap(&mut rig, iova, 1).unwrap();
+}
+
+#[test]
+fn a_device_that_stays_restless_keeps_its_owner_held() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 1);
+    rig.fail_quiesce();
+    rig.die(4);
+    rig.server.on_quiesced();
+    assert!(rig.is_held(DISK));
+    assert!(rig.status(DISK).flags.has(StatusFlags::STUCK));
+    assert_eq!(rig.reach(0x100, iova), None);
+    let reply = rig.ask(TaskId::new(4, 2), Operation::Claim, &[u64::from(DISK)]);
+    assert!(matches!(reply, Reply::Now { code, .. } if code == Error::NotQuiet as u32));
+}
+
+#[test]
+fn without_a_recipe_only_the_first_claim_is_granted() {
+    let mut rig = Rig::booted();
+    let no_recipe = CallError::Refused(pci_api::Error::NoRecipe);
+    rig.around.borrow_mut().start_error = Some(no_recipe);
+    rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]);
+    let (_, code, ..) = rig.around.borrow_mut().replies.pop().unwrap();
+    assert_eq!(code, 0);
+    rig.around.borrow_mut().start_error = Some(no_recipe);
+    rig.die(4);
+    assert!(rig.status(DISK).flags.has(StatusFlags::STUCK));
+    assert!(rig.is_held(DISK));
+}
+
+#[test]
+fn death_during_the_quiesce_of_a_claim() {
+    let mut rig = Rig::booted();
+    rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]);
+    rig.die(4);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(DISK));
+    assert!(rig.around.borrow().replies.is_empty());
+    assert!(!rig.status(DISK).flags.has(StatusFlags::OPEN));
+    rig.claim(TaskId::new(4, 2), DISK);
+}
+
+#[test]
+fn death_during_the_quiesce_of_a_release() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    disk.map_any(&mut rig, 0, 1);
+    assert_eq!(disk.release(&mut rig), Reply::Later);
+    rig.die(4);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(DISK));
+    assert_eq!(rig.status(DISK).mapped_pages, 0);
+}
+
+#[test]
+fn an_alias_set_is_cut_off_together() {
+    let mut rig = Rig::booted();
+    let mut left = rig.claim(task(5), LEFT);
+    let mut right = rig.claim(task(6), RIGHT);
+    let one = left.map_any(&mut rig, 0, 1);
+    let two = right.map_any(&mut rig, 0, 1);
+    rig.die(5);
+    assert_eq!(rig.reach(0x010, one), None);
+    assert_eq!(rig.reach(0x010, two), None);
+    assert_eq!(rig.around.borrow().posts, [6]);
+    rig.server.on_quiesced();
+    assert_eq!(
+        right.map(&mut rig, 0, 0, 1, MapFlags::READ, 0),
+        Err(Error::StreamBlocked)
+    );
+    assert_eq!(rig.status(LEFT).mapped_pages, 0);
+    assert_eq!(rig.status(RIGHT).mapped_pages, 1);
+    right.release(&mut rig);
+    rig.server.on_quiesced();
+    let mut right = rig.claim(task(6), RIGHT);
+    right.map_any(&mut rig, 0, 1);
+}
+
+#[test]
+fn a_reset_unit_is_stopped_for_the_reset() {
+    let mut rig = Rig::booted();
+    rig.claim(task(4), DISK);
+    rig.around.borrow_mut().start_error = Some(CallError::Refused(pci_api::Error::UnitActive));
+    rig.die(4);
+    assert_eq!(rig.around.borrow().started, [DISK, DISK]);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(DISK));
+}
+
+#[test]
+fn the_pci_tasks_death_delays_and_loses_nothing() {
+    let mut rig = Rig::booted();
+    let mut edu = rig.claim(task(5), EDU);
+    edu.map_any(&mut rig, 0, 1);
+    rig.around.borrow_mut().start_error = Some(CallError::Unavailable(abi::Code::DEAD));
+    assert_eq!(
+        rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]),
+        Reply::Later
+    );
+    rig.around.borrow_mut().bus_master.clear();
+    rig.around.borrow_mut().result = Some(QuiesceState::Never);
+    rig.server.on_pci_up();
+    assert_eq!(rig.around.borrow().bus_master, [(EDU, true)]);
+    assert_eq!(rig.around.borrow().started, [EDU, DISK], "begun anew");
+    rig.around.borrow_mut().result = None;
+    rig.server.on_quiesced();
+    assert_eq!(rig.around.borrow().replies.len(), 1);
+}
+
+#[test]
+fn pins_of_a_dead_driver_are_lifted_after_the_reset() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    rig.around.borrow_mut().lease = Some(crate::hardware::Pinned {
+        slot: 0,
+        pa: 0x7000_0000,
+        readable: true,
+        writable: true,
+    });
+    disk.map_lease(&mut rig, 2, MapFlags::READ_WRITE).unwrap();
+    rig.die(4);
+    assert_eq!(rig.around.borrow().pins.len(), 1);
+    rig.server.on_quiesced();
+    assert!(rig.around.borrow().pins.is_empty());
+}

@@ -1,0 +1,171 @@
+use iommu_api::*;
+
+use super::rig::*;
+use crate::limits::STORM_FAULTS;
+
+#[test]
+fn a_fault_reaches_the_claimant() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    assert_eq!(rig.reach(0x100, BASE + 0x123), None);
+    rig.server.on_interrupt(1 << 16);
+    assert_eq!(rig.around.borrow().posts, [4]);
+    let fault = disk.fault(&mut rig).unwrap();
+    assert_eq!((fault.event, fault.read, fault.count), (0x10, false, 1));
+    assert_eq!((fault.iova, fault.lost), (BASE + 0x123, 0));
+    assert_eq!(disk.fault(&mut rig), None);
+    let status = rig.status(DISK);
+    assert_eq!((status.faults, status.last_iova), (1, BASE + 0x123));
+    assert!(rig.logged("Fault { name: \"disk\", stream: 256"));
+}
+
+#[test]
+fn status_sees_a_fault_before_its_interrupt() {
+    let mut rig = Rig::booted();
+    rig.claim(task(4), DISK);
+    rig.read(0x100, BASE);
+    let status = rig.status(DISK);
+    assert_eq!((status.faults, status.last_read), (1, true));
+}
+
+#[test]
+fn accesses_to_one_page_are_one_record_and_one_line() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    for word in 0..8 {
+        rig.reach(0x100, BASE + word * 4);
+    }
+    rig.server.on_interrupt(1 << 16);
+    assert_eq!(disk.fault(&mut rig).unwrap().count, 8);
+    assert_eq!(disk.fault(&mut rig), None);
+    let around = rig.around.borrow();
+    let lines = around.lines.iter().filter(|l| l.starts_with("Fault"));
+    assert_eq!(lines.count(), 1);
+    assert!(around.lines.last().unwrap().contains("count: 8"));
+}
+
+#[test]
+fn overflow_either_way_is_told_and_ends() {
+    for as_abort in [true, false] {
+        let mut rig = Rig::booted();
+        rig.smmu.0.borrow_mut().behaviour.overflow_as_abort = as_abort;
+        let mut disk = rig.claim(task(4), DISK);
+        for page in 0..20 {
+            rig.reach(0x100, BASE + page * 4096);
+        }
+        rig.server.on_interrupt(1 << 16);
+        let status = rig.status(DISK);
+        assert_eq!(status.faults, 16, "what the queue held is trusted");
+        assert_eq!(status.lost, 1);
+        assert!(rig.logged("EventsLost"));
+        let records: std::vec::Vec<FaultRecord> =
+            core::iter::from_fn(|| disk.fault(&mut rig)).collect();
+        assert!(records.iter().any(|record| record.lost > 0));
+        // Recording goes on.
+        rig.reach(0x100, BASE);
+        assert_eq!(rig.status(DISK).faults, 17);
+        assert_eq!(rig.status(DISK).lost, 1);
+    }
+}
+
+#[test]
+fn an_aborted_queue_that_was_never_full_is_discarded() {
+    let mut rig = Rig::booted();
+    rig.claim(task(4), DISK);
+    rig.reach(0x100, BASE);
+    let gerror = smmu::registers::GERROR;
+    let value = rig.smmu.0.borrow().get(gerror) ^ 4;
+    rig.smmu.0.borrow_mut().set(gerror, value);
+    let status = rig.status(DISK);
+    assert_eq!((status.faults, status.lost), (0, 1));
+    rig.reach(0x100, BASE);
+    assert_eq!(rig.status(DISK).faults, 1, "acknowledged");
+}
+
+#[test]
+fn a_turn_is_bounded_and_goes_on_later() {
+    let mut rig = Rig::booted();
+    rig.claim(task(4), DISK);
+    let _ = rig.server.take_unmask();
+    for page in 0..16 {
+        rig.reach(0x100, BASE + page * 4096);
+    }
+    rig.server.on_interrupt(1 << 16);
+    assert_eq!(rig.server.take_unmask(), 1 << 16);
+    assert_eq!(rig.server.take_new_deadline(), None);
+}
+
+#[test]
+fn a_storm_blocks_the_stream_until_it_is_released() {
+    let mut rig = Rig::booted();
+    let mut edu = rig.claim(task(5), EDU);
+    let iova = edu.map_any(&mut rig, 0, 1);
+    for _ in 0..STORM_FAULTS / 8 {
+        for word in 0..8 {
+            rig.reach(0x008, BASE + 0x10_0000 + word * 4);
+        }
+        rig.server.on_timer();
+    }
+    assert_eq!(rig.around.borrow().storms, [EDU]);
+    assert!(rig.logged("Storm { name: \"edu\""));
+    assert_eq!(rig.reach(0x008, iova), None);
+    assert!(rig.status(EDU).flags.has(StatusFlags::STORM));
+    assert_eq!(
+        edu.map(&mut rig, 0, 1, 1, MapFlags::READ, 0),
+        Err(Error::StreamBlocked)
+    );
+    let faults = rig.status(EDU).faults;
+    rig.reach(0x008, BASE + 0x10_0000);
+    assert_eq!(rig.status(EDU).faults, faults, "silent now");
+    edu.release(&mut rig);
+    rig.server.on_quiesced();
+    let mut edu = rig.claim(task(5), EDU);
+    let iova = edu.map_any(&mut rig, 0, 1);
+    assert!(rig.reach(0x008, iova).is_some());
+}
+
+#[test]
+fn a_claimant_that_does_not_fetch_loses_the_newest() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    for page in 0..40 {
+        rig.reach(0x100, BASE + page * 4096);
+        rig.server.on_interrupt(1 << 16);
+    }
+    let records: std::vec::Vec<FaultRecord> =
+        core::iter::from_fn(|| disk.fault(&mut rig)).collect();
+    assert_eq!(records.len(), 17);
+    assert_eq!(records[0].iova, BASE);
+    assert_eq!((records[16].event, records[16].lost), (0, 24));
+    assert_eq!(rig.status(DISK).faults, 40);
+}
+
+#[test]
+fn lines_are_limited_and_the_rest_is_counted() {
+    let mut rig = Rig::booted();
+    rig.claim(task(4), DISK);
+    for page in 0..80 {
+        rig.reach(0x100, BASE + page * 2 * 4096);
+        rig.server.on_interrupt(1 << 16);
+    }
+    let lines = |rig: &Rig| {
+        let around = rig.around.borrow();
+        around
+            .lines
+            .iter()
+            .filter(|l| l.starts_with("Fault {"))
+            .count()
+    };
+    assert_eq!(lines(&rig), 32);
+    rig.smmu.0.borrow_mut().time += 1_000_000_000;
+    rig.server.on_timer();
+    assert!(rig.logged("FaultsOmitted { count: 48 }"));
+}
+
+#[test]
+fn a_stream_of_nobody() {
+    let mut rig = Rig::booted();
+    assert_eq!(rig.reach(0x3000, 0), None);
+    rig.server.on_interrupt(1 << 16);
+    assert!(rig.logged("Fault { name: \"\", stream: 12288"));
+}

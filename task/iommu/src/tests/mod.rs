@@ -1,0 +1,11 @@
+//! The core against a functional fake: an SMMU that caches until told otherwise, a kernel, a PCI task.
+
+mod boot;
+mod claims;
+mod containment;
+mod events;
+mod fake;
+mod hostile;
+mod maps;
+mod queue;
+mod rig;

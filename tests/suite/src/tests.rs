@@ -1,1 +1,318 @@
+//! The runner against a scripted kernel: what every kind of bad part is reported as.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::string::{String, ToString};
+use std::vec::Vec;
+use std::{format, vec};
+
+use abi::privileged::TaskState;
+use abi::{Code, FaultKind, Lease, TaskId, notification};
+use userlib::ipc::{Message, Payload, Received};
+use userlib::privileged::Status;
+
+use crate::protocol::{Action, FAILED, NEXT, NOTE, NOTES, PLEASE, RETURNED, SKIPPED};
+use crate::runner::{System, run_on};
+use crate::{Case, Part, Suite};
+
+/// What a role does when it is given its part.
+#[derive(Clone, Debug)]
+enum Deed {
+    Send(u16, Vec<u8>),
+    Die(FaultKind),
+    /// Does not answer any more.
+    Hang,
+}
+
+/// A kernel in which every role acts a script by case number.
+struct Fake<'a> {
+    /// By case and role.
+    scripts: BTreeMap<(u64, usize), Vec<Deed>>,
+    states: Vec<(TaskId, TaskState, FaultKind)>,
+    /// Never comes up.
+    stuck: Option<usize>,
+    inbox: VecDeque<Received>,
+    text: Vec<u8>,
+    now: u64,
+    timer: Option<u64>,
+    output: &'a mut String,
+    replies: &'a mut Vec<(usize, Payload)>,
+}
+
+const NAMES: [&str; 2] = ["one", "two"];
+
+fn message(sender: TaskId, operation: u16, bytes: &[u8]) -> Received {
+    let mut payload = [0; 8];
+    for (word, chunk) in payload.iter_mut().zip(bytes.chunks(8)) {
+        let mut eight = [0; 8];
+        eight[..chunk.len()].copy_from_slice(chunk);
+        *word = u64::from_le_bytes(eight);
+    }
+    Received::Message(Message {
+        sender,
+        operation,
+        len: bytes.len(),
+        reply_capacity: 64,
+        payload,
+        leases: [Lease(0); 2],
+        lease_count: 0,
+    })
+}
+
+impl Fake<'_> {
+    fn begin(&mut self, index: usize) {
+        let (id, state, _) = &mut self.states[index];
+        *state = TaskState::Ready;
+        if self.stuck != Some(index) {
+            self.inbox.push_back(message(*id, NEXT, &[]));
+        }
+    }
+
+    fn end(&mut self, index: usize, kind: FaultKind) {
+        let (id, state, fault) = &mut self.states[index];
+        if *state == TaskState::Dead {
+            return;
+        }
+        *id = TaskId::new(index as u8, id.generation() + 1);
+        (*state, *fault) = (TaskState::Dead, kind);
+        if kind != FaultKind::Stopped {
+            self.inbox
+                .push_back(Received::Notification(notification::FAULT));
+        }
+    }
+}
+
+impl System for Fake<'_> {
+    fn index_of(&mut self, name: &str) -> Option<usize> {
+        NAMES
+            .iter()
+            .position(|known| *known == name)
+            .map(|at| at + 1)
+    }
+    fn receive(&mut self, _: u32, buffer: &mut [u8]) -> Received {
+        let Some(received) = self.inbox.pop_front() else {
+            // Nothing happens any more until the deadline.
+            self.now = self.timer.take().expect("the runner would wait for ever");
+            return Received::Notification(notification::TIMER);
+        };
+        if let Received::Message(message) = received
+            && message.len > 64
+        {
+            buffer[..message.len].copy_from_slice(&self.text[..message.len]);
+        }
+        received
+    }
+    fn reply(&mut self, to: TaskId, payload: &Payload, len: usize) {
+        self.replies.push((to.index(), *payload));
+        if len != 32 {
+            return;
+        }
+        let script = self.scripts.get(&(payload[0], to.index()));
+        for deed in script.cloned().unwrap_or_default() {
+            match deed {
+                Deed::Send(operation, bytes) => {
+                    self.inbox.push_back(message(to, operation, &bytes));
+                    self.text = bytes;
+                }
+                Deed::Die(kind) => self.end(to.index(), kind),
+                Deed::Hang => {}
+            }
+        }
+    }
+    fn status(&mut self, index: usize) -> Option<Status> {
+        let (id, state, kind) = self.states[index];
+        Some(Status {
+            id,
+            state: state as u64,
+            fault: [kind as u64, 0x123, 0x456, 0, 0],
+        })
+    }
+    fn restart(&mut self, index: usize) -> Code {
+        self.begin(index);
+        Code::OK
+    }
+    fn stop(&mut self, index: usize, _: bool) -> Code {
+        self.end(index, FaultKind::Stopped);
+        Code::OK
+    }
+    fn arm_fault(&mut self, _: usize, _: u64) -> Code {
+        Code::OK
+    }
+    fn privileged(&mut self, _: u64, _: [u64; 5]) -> [u64; 8] {
+        [0; 8]
+    }
+    fn read_word(&mut self, _: usize, _: u64) -> Result<u64, Code> {
+        Err(Code::REFUSED)
+    }
+    fn now(&mut self) -> u64 {
+        self.now
+    }
+    fn set_timer(&mut self, nanoseconds: Option<u64>) {
+        self.timer = nanoseconds.map(|nanoseconds| self.now + nanoseconds);
+    }
+    fn print(&mut self, text: &str) {
+        self.output.push_str(text);
+    }
+}
+
+fn unused(_: &crate::role::Stage) -> crate::Result {
+    Ok(())
+}
+
+const ONE: &[Part] = &[Part::returns(0, unused)];
+
+const fn returns(name: &'static str) -> Case {
+    Case::new(name, &["X"], ONE)
+}
+
+const CASES: &[Case] = &[
+    returns("passes"),
+    returns("fails"),
+    returns("hangs"),
+    returns("faults"),
+    returns("is-skipped"),
+    Case::new(
+        "dies-as-it-should",
+        &["X"],
+        &[Part::dies(0, FaultKind::Panic, unused)],
+    ),
+    Case::new(
+        "dies-otherwise",
+        &["X"],
+        &[Part::dies(0, FaultKind::Panic, unused)],
+    ),
+    Case::new(
+        "lives-on",
+        &["X"],
+        &[Part::dies(0, FaultKind::Panic, unused)],
+    ),
+    Case::new(
+        "is-served",
+        &["X"],
+        &[Part::serves(1, unused), Part::returns(0, unused)],
+    ),
+    Case::new(
+        "server-fails",
+        &["X"],
+        &[Part::serves(1, unused), Part::returns(0, unused)],
+    ),
+    returns("passes-again"),
+];
+
+const SUITE: Suite = Suite {
+    name: "fake",
+    roles: &NAMES,
+    groups: &[CASES],
+};
+
+fn text(operation: u16, text: &str) -> Vec<Deed> {
+    vec![Deed::Send(operation, text.as_bytes().into())]
+}
+
+/// Runs the suite; the output, the replies, and the number of failures.
+fn run(stuck: Option<usize>) -> (String, Vec<(usize, Payload)>, usize) {
+    let long = format!("line 7: {}", "x".repeat(100));
+    let returned = text(RETURNED, "");
+    let scripts = [
+        ((0, 1), returned.clone()),
+        ((1, 1), text(FAILED, &long)),
+        ((2, 1), vec![Deed::Hang]),
+        ((3, 1), vec![Deed::Die(FaultKind::BadSlice)]),
+        ((4, 1), text(SKIPPED, "no such thing")),
+        ((5, 1), vec![Deed::Die(FaultKind::Panic)]),
+        ((6, 1), vec![Deed::Die(FaultKind::BadSlice)]),
+        ((7, 1), returned.clone()),
+        ((8, 1), returned.clone()),
+        ((9, 1), returned.clone()),
+        ((9, 2), text(FAILED, "two lines\nwere sent")),
+        ((10, 1), returned),
+    ];
+    let (mut output, mut replies) = (String::new(), Vec::new());
+    let fake = Fake {
+        scripts: scripts.into(),
+        states: vec![(TaskId::new(0, 0), TaskState::Ready, FaultKind::None); 3]
+            .into_iter()
+            .enumerate()
+            .map(|(at, (_, state, kind))| (TaskId::new(at as u8, 0), state, kind))
+            .collect(),
+        stuck,
+        inbox: VecDeque::new(),
+        text: Vec::new(),
+        now: 0,
+        timer: None,
+        output: &mut output,
+        replies: &mut replies,
+    };
+    let failed = run_on(fake, &SUITE);
+    (output, replies, failed)
+}
+
+#[test]
+fn every_end_is_told_by_name_and_stops_nothing() {
+    let (output, replies, failed) = run(None);
+    let expected = [
+        "case passes ok".to_string(),
+        format!("case fails FAILED one: line 7: {}", "x".repeat(100)),
+        "case hangs FAILED one: still runs at the deadline".into(),
+        "case faults FAILED one: died of fault 9, address 0x123, pc 0x456".into(),
+        "case is-skipped skipped no such thing".into(),
+        "case dies-as-it-should ok".into(),
+        "case dies-otherwise FAILED one: died of fault 9, address 0x123, pc 0x456".into(),
+        "case lives-on FAILED one: lived on".into(),
+        "case is-served ok".into(),
+        "case server-fails FAILED two: two lines were sent".into(),
+        "case passes-again ok".into(),
+        "suite fake: 4 passed, 6 failed, 1 skipped".into(),
+    ];
+    assert_eq!(output.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(failed, 6);
+    // Every case began with a new life of its role, and parts go to those who have one.
+    let given: Vec<_> = replies.iter().filter(|(role, _)| *role == 1).collect();
+    assert_eq!(given.len(), CASES.len());
+    assert!(
+        given
+            .iter()
+            .enumerate()
+            .all(|(case, (_, words))| words[0] == case as u64)
+    );
+    assert_eq!(given[0].1[3], 0x0201, "indices of the roles");
+}
+
+#[test]
+fn a_role_that_does_not_start_fails_its_cases() {
+    let (output, replies, failed) = run(Some(2));
+    assert_eq!(failed, CASES.len());
+    assert!(output.starts_with("case passes FAILED two does not start\n"));
+    assert!(replies.is_empty());
+}
+
+#[test]
+fn a_missing_task_is_named() {
+    let suite = Suite {
+        roles: &["one", "three"],
+        ..SUITE
+    };
+    let (mut output, mut replies) = (String::new(), Vec::new());
+    let fake = Fake {
+        scripts: BTreeMap::new(),
+        states: Vec::new(),
+        stuck: None,
+        inbox: VecDeque::new(),
+        text: Vec::new(),
+        now: 0,
+        timer: None,
+        output: &mut output,
+        replies: &mut replies,
+    };
+    assert_eq!(run_on(fake, &suite), 1);
+    assert_eq!(output, "suite fake: no task three\n");
+}
+
+#[test]
+fn operations_and_actions_are_distinct() {
+    let operations = [NEXT, RETURNED, FAILED, SKIPPED, PLEASE, NOTE, NOTES];
+    assert_eq!(operations, [1, 2, 3, 4, 5, 6, 7]);
+    for number in 0..8 {
+        assert_eq!(Action::from_number(number).map(|a| a as u64), Some(number));
+    }
+    assert_eq!(Action::from_number(8), None);
+}

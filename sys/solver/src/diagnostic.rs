@@ -1,7 +1,7 @@
 //! Diagnostics as data: the caller knows files and lines, the solver knows parties and reasons.
 
+use crate::change::Change;
 use crate::model::{Machine, NodeId, Source};
-use crate::remedy::Change;
 use crate::solution::Edge;
 
 /// How bad it is.
@@ -66,8 +66,8 @@ codes! {
         "Device numbers are 0 to 31 and function numbers 0 to 7.";
     304 BusNumbers Error "bus numbers do not fit",
         "Bus numbers below a root bus must lie between its own and its last, a pinned number must not be used twice, and the buses below a bridge must lie in its range.";
-    305 WrongPlace Error "a function cannot be where it is said to be",
-        "Root ports and root complex endpoints sit on a root bus; a downstream port sits below an upstream port; a virtual function belongs to an endpoint.";
+    305 WrongPlace Warning "a function is where none of its kind is expected",
+        "Root ports and root complex endpoints sit on a root bus, a downstream port below an upstream port. The machine is taken as described; look whether the description is right.";
     306 NoStream Error "an owned device has no StreamID",
         "No row of its root bus's stream mapping covers its requester id, so its requests would not be translated. A device that bypasses the SMMU cannot be contained.";
     307 StreamRange Error "a StreamID does not fit its SMMU",

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{DomainType, FunctionKind, Machine, NodeId};
+use crate::named_group;
 use crate::ownership::Pairs;
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode};
@@ -47,7 +48,7 @@ pub(crate) struct Domains<'a> {
 impl Domains<'_> {
     /// Decides all units, by number.
     pub fn decide(&self, found: &mut Vec<Diagnostic>) -> Vec<Decision> {
-        let policies = self.policies(found);
+        let policies = named_group::policies(self.machine, self.chains, self.group_of, found);
         let mut decided: Vec<Option<Decision>> = vec![None; self.units.len()];
         for (unit, members) in self.units.iter().enumerate() {
             decided[unit] = self.by_demand(members, found);
@@ -374,78 +375,6 @@ impl Domains<'_> {
             domain_type,
             because,
         }
-    }
-
-    /// The policy of each group, and what is wrong with the named groups.
-    fn policies(&self, found: &mut Vec<Diagnostic>) -> BTreeMap<usize, (usize, DomainType)> {
-        let mut named: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut policies: BTreeMap<usize, (usize, DomainType)> = BTreeMap::new();
-        let mut order: Vec<usize> = (0..self.machine.groups.len()).collect();
-        order.sort_by(|a, b| {
-            self.machine.groups[*a]
-                .name
-                .cmp(&self.machine.groups[*b].name)
-        });
-        for index in order {
-            let policy = &self.machine.groups[index];
-            let mut members = policy
-                .members
-                .iter()
-                .filter(|m| m.index() < self.group_of.len());
-            let Some(first) = members.next() else {
-                continue;
-            };
-            let group = self.group_of[first.index()];
-            if let Some(stray) = members.find(|m| self.group_of[m.index()] != group) {
-                let (a, b) = (
-                    &self.machine.nodes[first.index()],
-                    &self.machine.nodes[stray.index()],
-                );
-                found.push(
-                    Diagnostic::new(
-                        Code::GroupSplit,
-                        format!(
-                            "group `{}` names `{}` and `{}`, which nothing joins",
-                            policy.name, a.name, b.name
-                        ),
-                    )
-                    .party(format!("group `{}`", policy.name), policy.source)
-                    .device(self.machine, first.index(), format!("`{}`", a.name))
-                    .device(
-                        self.machine,
-                        stray.index(),
-                        format!("`{}`", b.name),
-                    ),
-                );
-            }
-            if let Some(other) = named.get(&group) {
-                let other = &self.machine.groups[*other];
-                let differ = matches!((other.default_domain, policy.default_domain), (Some(a), Some(b)) if a != b);
-                let code = if differ {
-                    Code::GroupPolicies
-                } else {
-                    Code::TwoNames
-                };
-                let mut diagnostic = Diagnostic::new(
-                    code,
-                    format!("`{}` and `{}` name the same group", other.name, policy.name),
-                )
-                .party(format!("group `{}`", policy.name), policy.source)
-                .party(format!("group `{}`", other.name), other.source);
-                if let (Some(a), Some(b)) = (other.members.first(), policy.members.first()) {
-                    diagnostic.chain =
-                        self.chains
-                            .find(*a, *b, &[EdgeKind::Alias, EdgeKind::Isolation]);
-                }
-                found.push(diagnostic);
-            } else {
-                named.insert(group, index);
-            }
-            if let Some(domain_type) = policy.default_domain {
-                policies.entry(group).or_insert((index, domain_type));
-            }
-        }
-        policies
     }
 }
 

@@ -9,12 +9,14 @@
 
 mod alias;
 mod allocate;
+mod change;
 mod diagnostic;
 mod disjoint;
 mod domain;
 mod explain;
 mod isolation;
 pub mod model;
+mod named_group;
 mod ownership;
 pub mod quirk;
 mod reach;
@@ -25,10 +27,10 @@ pub mod solution;
 mod solve;
 mod topology;
 
+pub use change::Change;
 pub use diagnostic::{Code, Diagnostic, Party, Remedy, Severity};
 pub use explain::{Explanation, Step, explain};
 pub use model::Machine;
 pub use reach::{Difference, Reach, Summary, diff, reach, summary};
-pub use remedy::Change;
 pub use solution::Solution;
 pub use solve::{Options, solve};

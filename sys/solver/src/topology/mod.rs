@@ -3,10 +3,13 @@
 //! Everything after this step works on positions in topological order and never on positions of
 //! declaration, which is what makes the solution independent of the latter.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod checks;
+mod numbers;
+
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{FunctionKind, Machine, NodeId, Place, RootId, Upstream};
+use crate::model::{Machine, NodeId, Place, RootId, Upstream};
 use crate::solution::{BridgeBuses, Requester};
 
 /// One node, placed.
@@ -110,37 +113,6 @@ impl Builder<'_> {
             children: self.children,
             diagnostics: self.diagnostics,
         }
-    }
-
-    fn check_names(&mut self) {
-        let mut names: BTreeMap<&str, (String, crate::model::Source)> = BTreeMap::new();
-        let nodes = self
-            .machine
-            .nodes
-            .iter()
-            .map(|n| ("device", n.name.as_str(), n.source));
-        let roots = self
-            .machine
-            .roots
-            .iter()
-            .map(|r| ("root bus", r.name.as_str(), r.source));
-        let mut found = Vec::new();
-        for (what, name, source) in roots.chain(nodes) {
-            let text = format!("{what} `{name}`");
-            if let Some((other, other_source)) = names.get(name) {
-                found.push(
-                    Diagnostic::new(
-                        Code::DuplicateName,
-                        format!("the name `{name}` is used twice"),
-                    )
-                    .party(text, source)
-                    .party(other.clone(), *other_source),
-                );
-            } else {
-                names.insert(name, (text, source));
-            }
-        }
-        self.diagnostics.append(&mut found);
     }
 
     fn key(&self, node: usize) -> SlotKey<'_> {
@@ -297,172 +269,6 @@ impl Builder<'_> {
             };
             self.seen[child] = true;
             self.order.push(child);
-        }
-    }
-
-    /// Gives a bridge its secondary bus number; the frame for what is below it.
-    fn open(&mut self, node: usize, frame: &Frame) -> Option<Frame> {
-        let entry = &self.machine.nodes[node];
-        let segment = self.placed[node].requester.map_or(0, |r| r.segment);
-        let pinned = entry.function.buses.secondary;
-        let wanted = pinned.map_or_else(
-            || {
-                let mut bus = frame.next;
-                while u8::try_from(bus).is_ok_and(|bus| self.pinned.contains(&bus)) {
-                    bus += 1;
-                }
-                bus
-            },
-            u16::from,
-        );
-        let free = u8::try_from(wanted).ok().filter(|bus| {
-            *bus > frame.bus && *bus <= frame.last && self.used.insert((segment, *bus))
-        });
-        let Some(secondary) = free else {
-            let mut diagnostic = Diagnostic::new(
-                Code::BusNumbers,
-                match pinned {
-                    // Firmware that found nothing to configure leaves 0; what is below cannot be addressed.
-                    Some(0) => format!("`{}` has no secondary bus number", entry.name),
-                    Some(bus) => format!(
-                        "`{}` cannot have secondary bus {bus:02x}: it is taken, or outside {:02x} to {:02x}",
-                        entry.name,
-                        u16::from(frame.bus) + 1,
-                        frame.last
-                    ),
-                    None => format!("no bus number is left for `{}`: the last is {:02x}", entry.name, frame.last),
-                },
-            )
-            .device(self.machine, node, format!("`{}`", entry.name));
-            if let Some(above) = frame.bridge {
-                let above = &self.machine.nodes[above];
-                diagnostic =
-                    diagnostic.party(format!("`{}` is above it", above.name), above.source);
-            }
-            self.diagnostics.push(diagnostic);
-            return None;
-        };
-        let subordinate = entry.function.buses.subordinate;
-        self.placed[node].buses = Some(BridgeBuses {
-            primary: frame.bus,
-            secondary,
-            subordinate: secondary,
-        });
-        Some(Frame {
-            bridge: Some(node),
-            bus: secondary,
-            at: 0,
-            next: u16::from(secondary) + 1,
-            last: subordinate.unwrap_or(frame.last).min(frame.last),
-        })
-    }
-
-    /// Gives a bridge its subordinate bus number once all below it have theirs; the next free number.
-    fn close(&mut self, node: usize, frame: &Frame) -> u16 {
-        let entry = &self.machine.nodes[node];
-        let used = frame.next - 1;
-        let spare = used + u16::from(entry.function.buses.spare);
-        let wanted = entry.function.buses.subordinate.map_or(spare, u16::from);
-        if wanted < spare || wanted > u16::from(frame.last) {
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::BusNumbers,
-                    format!(
-                        "`{}` needs bus numbers up to {spare:02x}, but they end at {:02x}",
-                        entry.name,
-                        frame.last.min(wanted.min(255) as u8)
-                    ),
-                )
-                .device(self.machine, node, format!("`{}`", entry.name)),
-            );
-        }
-        let subordinate = wanted.max(used).min(255);
-        if let Some(buses) = &mut self.placed[node].buses {
-            buses.subordinate = subordinate as u8;
-        }
-        subordinate + 1
-    }
-
-    fn check_slots(&mut self, list: &[usize]) {
-        for pair in list.windows(2) {
-            let (a, b) = (pair[0], pair[1]);
-            if self.key(a).0 != self.key(b).0 {
-                continue;
-            }
-            let (first, second) = (&self.machine.nodes[a], &self.machine.nodes[b]);
-            let hotplug = match second.place {
-                Place::Slot {
-                    upstream: Upstream::Bridge(above),
-                    ..
-                } => self
-                    .machine
-                    .nodes
-                    .get(above.index())
-                    .is_some_and(|n| n.hotplug),
-                _ => false,
-            };
-            if hotplug {
-                self.placed[a].alternative = true;
-                self.placed[b].alternative = true;
-            } else {
-                self.diagnostics.push(
-                    Diagnostic::new(
-                        Code::SlotTaken,
-                        format!("`{}` and `{}` are in one slot", first.name, second.name),
-                    )
-                    .device(self.machine, b, format!("`{}`", second.name))
-                    .device(self.machine, a, format!("`{}`", first.name)),
-                );
-            }
-        }
-    }
-
-    /// Refuses what no machine can have, since grouping would give it an answer that means nothing.
-    fn check_place(&mut self, node: usize, bridge: Option<usize>) {
-        let entry = &self.machine.nodes[node];
-        let above = bridge.map(|b| self.machine.nodes[b].function.kind);
-        let fault = match (entry.function.kind, above) {
-            (
-                FunctionKind::RootPort
-                | FunctionKind::RootComplexEndpoint
-                | FunctionKind::EventCollector,
-                Some(_),
-            ) => Some("belongs on a root bus"),
-            (FunctionKind::DownstreamPort, above) if above != Some(FunctionKind::UpstreamPort) => {
-                Some("belongs below a switch upstream port")
-            }
-            (
-                FunctionKind::UpstreamPort,
-                Some(FunctionKind::RootPort | FunctionKind::DownstreamPort),
-            ) => None,
-            (FunctionKind::UpstreamPort, Some(FunctionKind::PciToPcie)) => None,
-            (FunctionKind::UpstreamPort, _) => {
-                Some("belongs below a root port or a switch downstream port")
-            }
-            _ => None,
-        };
-        if let Some(fault) = fault {
-            let mut diagnostic = Diagnostic::new(
-                Code::WrongPlace,
-                format!(
-                    "`{}` is a {} and {fault}",
-                    entry.name,
-                    entry.function.kind.text()
-                ),
-            )
-            .device(self.machine, node, format!("`{}`", entry.name));
-            if let Some(bridge) = bridge {
-                let above = &self.machine.nodes[bridge];
-                diagnostic = diagnostic.party(
-                    format!(
-                        "`{}`, a {}, is above it",
-                        above.name,
-                        above.function.kind.text()
-                    ),
-                    above.source,
-                );
-            }
-            self.diagnostics.push(diagnostic);
         }
     }
 

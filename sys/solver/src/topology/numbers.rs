@@ -1,0 +1,90 @@
+//! Bus numbers.
+
+use super::{Builder, Frame};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::solution::BridgeBuses;
+
+impl Builder<'_> {
+    /// Gives a bridge its secondary bus number; the frame for what is below it.
+    pub(super) fn open(&mut self, node: usize, frame: &Frame) -> Option<Frame> {
+        let entry = &self.machine.nodes[node];
+        let segment = self.placed[node].requester.map_or(0, |r| r.segment);
+        let pinned = entry.function.buses.secondary;
+        let wanted = pinned.map_or_else(
+            || {
+                let mut bus = frame.next;
+                while u8::try_from(bus).is_ok_and(|bus| self.pinned.contains(&bus)) {
+                    bus += 1;
+                }
+                bus
+            },
+            u16::from,
+        );
+        let free = u8::try_from(wanted).ok().filter(|bus| {
+            *bus > frame.bus && *bus <= frame.last && self.used.insert((segment, *bus))
+        });
+        let Some(secondary) = free else {
+            let mut diagnostic = Diagnostic::new(
+                Code::BusNumbers,
+                match pinned {
+                    // Firmware that found nothing to configure leaves 0; what is below cannot be addressed.
+                    Some(0) => format!("`{}` has no secondary bus number", entry.name),
+                    Some(bus) => format!(
+                        "`{}` cannot have secondary bus {bus:02x}: it is taken, or outside {:02x} to {:02x}",
+                        entry.name,
+                        u16::from(frame.bus) + 1,
+                        frame.last
+                    ),
+                    None => format!("no bus number is left for `{}`: the last is {:02x}", entry.name, frame.last),
+                },
+            )
+            .device(self.machine, node, format!("`{}`", entry.name));
+            if let Some(above) = frame.bridge {
+                let above = &self.machine.nodes[above];
+                diagnostic =
+                    diagnostic.party(format!("`{}` is above it", above.name), above.source);
+            }
+            self.diagnostics.push(diagnostic);
+            return None;
+        };
+        let subordinate = entry.function.buses.subordinate;
+        self.placed[node].buses = Some(BridgeBuses {
+            primary: frame.bus,
+            secondary,
+            subordinate: secondary,
+        });
+        Some(Frame {
+            bridge: Some(node),
+            bus: secondary,
+            at: 0,
+            next: u16::from(secondary) + 1,
+            last: subordinate.unwrap_or(frame.last).min(frame.last),
+        })
+    }
+
+    /// Gives a bridge its subordinate bus number once all below it have theirs; the next free number.
+    pub(super) fn close(&mut self, node: usize, frame: &Frame) -> u16 {
+        let entry = &self.machine.nodes[node];
+        let used = frame.next - 1;
+        let spare = used + u16::from(entry.function.buses.spare);
+        let wanted = entry.function.buses.subordinate.map_or(spare, u16::from);
+        if wanted < spare || wanted > u16::from(frame.last) {
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::BusNumbers,
+                    format!(
+                        "`{}` needs bus numbers up to {spare:02x}, but they end at {:02x}",
+                        entry.name,
+                        frame.last.min(wanted.min(255) as u8)
+                    ),
+                )
+                .device(self.machine, node, format!("`{}`", entry.name)),
+            );
+        }
+        let subordinate = wanted.max(used).min(255);
+        if let Some(buses) = &mut self.placed[node].buses {
+            buses.subordinate = subordinate as u8;
+        }
+        subordinate + 1
+    }
+}

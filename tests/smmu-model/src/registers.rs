@@ -110,6 +110,24 @@ impl Registers {
 }
 
 impl Model {
+    /// CMDQ_PROD as written.
+    #[must_use]
+    pub fn command_producer(&self) -> u32 {
+        self.registers.command_producer
+    }
+
+    /// EVENTQ_CONS as written.
+    #[must_use]
+    pub fn event_acknowledgement(&self) -> u32 {
+        self.registers.event_consumer
+    }
+
+    /// CR0 as written.
+    #[must_use]
+    pub fn control(&self) -> u32 {
+        self.registers.cr0
+    }
+
     /// A 32-bit read by the processor.
     pub fn read32(&mut self, register: usize) -> u32 {
         self.act();
@@ -239,6 +257,9 @@ impl Model {
             ));
         }
         if rising & SMMUEN != 0 {
+            if self.features.global_bypass && registers.gbpa & GBPA_ABORT == 0 {
+                wrong.push("GBPA does not abort".into());
+            }
             if registers.cr2 & 1 != 0 {
                 wrong.push("CR2.E2H set".into());
             }

@@ -4,6 +4,7 @@ pub mod fabric;
 pub mod history;
 pub mod kernel;
 pub mod layout;
+pub mod mutants;
 pub mod oracle;
 pub mod sabotage;
 pub mod world;

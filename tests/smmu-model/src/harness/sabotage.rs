@@ -55,24 +55,32 @@ pub struct Edit<'a> {
     pub words: &'a mut [u64; 2],
     /// Opcode of the command before it.
     pub before: u64,
-    /// Commands so far.
-    pub count: u64,
+    /// The stream table entry stored last lets its stream translate.
+    pub opening: bool,
 }
 
 /// Opcode of a prefetch, which may do nothing.
 const PREFETCH: [u64; 2] = [0x01, 0];
-const CFGI_STE: u64 = 0x03;
-const CFGI_RANGE: u64 = 0x04;
-const TLBI_ASID: u64 = 0x11;
-const TLBI_VA: u64 = 0x12;
-const TLBI_ALL: u64 = 0x30;
-const SYNC: u64 = 0x46;
+pub(crate) const CFGI_STE: u64 = 0x03;
+pub(crate) const CFGI_RANGE: u64 = 0x04;
+pub(crate) const TLBI_ASID: u64 = 0x11;
+pub(crate) const TLBI_VA: u64 = 0x12;
+pub(crate) const TLBI_ALL: u64 = 0x30;
+pub(crate) const SYNC: u64 = 0x46;
 
 impl Edit<'_> {
-    fn opcode(&self) -> u64 {
+    /// Its opcode.
+    #[must_use]
+    pub fn opcode(&self) -> u64 {
         self.words[0] & 0xff
     }
-    fn drop_if(&mut self, dropped: bool) {
+    /// Whether it goes with the opening of a stream.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        self.opening
+    }
+    /// Puts a command that guarantees nothing in its place.
+    pub fn drop_if(&mut self, dropped: bool) {
         if dropped {
             *self.words = PREFETCH;
         }
@@ -84,7 +92,7 @@ impl Edit<'_> {
 pub struct Sabotage {
     mutant: Option<Mutant>,
     before: u64,
-    count: u64,
+    opening: bool,
     /// How often it struck.
     pub struck: u64,
 }
@@ -126,8 +134,12 @@ impl World {
             self.store_command(offset, value, kind);
             return;
         }
+        let entries = (0x4000..0x1_0000).contains(&offset);
+        if entries && offset % 64 == 0 {
+            self.sabotage.opening = value >> 1 & 7 == 0b101;
+        }
         if let Some(Kind::Entry(change)) = kind
-            && (0x4000..0x1_0000).contains(&offset)
+            && entries
         {
             self.sabotage.struck += 1;
             change(self, offset, offset / 8 % 8, value);
@@ -156,11 +168,11 @@ impl World {
         let mut words = [first, value];
         let opcode = first & 0xff;
         if let Some(Kind::Command(change)) = kind {
-            let (before, count) = (self.sabotage.before, self.sabotage.count);
+            let (before, opening) = (self.sabotage.before, self.sabotage.opening);
             change(&mut Edit {
                 words: &mut words,
                 before,
-                count,
+                opening,
             });
             if words != [first, value] {
                 self.sabotage.struck += 1;
@@ -172,7 +184,6 @@ impl World {
             self.unpin_early();
         }
         self.sabotage.before = opcode;
-        self.sabotage.count += 1;
     }
 
     /// Pins whose pages are no longer in any table are lifted before the SMMU has forgotten them.

@@ -71,6 +71,17 @@ pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingK
                 }
             }
         }
+        let watches = plan.app.tasks.get(task).is_some_and(|task| {
+            task.watches.iter().any(|name| name.value == function.name)
+        });
+        if watches {
+            for &bar in function.bars.keys() {
+                if let Some(extent) = extent(bar) {
+                    let name = format!("{}-bar{bar}", function.name);
+                    add(&name, extent, MappingKind::Registers);
+                }
+            }
+        }
         let recipe = plan.app.devices.get(device).map(|device| device.quiesce);
         if is_pci
             && let Some(Quiesce::Poll { bar, .. }) = recipe

@@ -234,7 +234,7 @@ fn references(report: &Report, app: &App, task: &Task) {
             unknown(report, Mistake::UnknownPlatformDevice, &what, name, known);
         }
     }
-    for name in task.drives.iter().chain(&task.audits) {
+    for name in task.drives.iter().chain(&task.audits).chain(&task.watches) {
         if !app
             .devices
             .iter()

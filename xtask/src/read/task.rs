@@ -27,6 +27,8 @@ pub struct Task {
     pub drives: Vec<Spanned<String>>,
     /// Devices whose status it may read without driving them.
     pub audits: Vec<Spanned<String>>,
+    /// Devices whose BARs are mapped in it without the right to claim them.
+    pub watches: Vec<Spanned<String>>,
     /// Tasks whose devices it accepts in one isolation group with its own.
     pub trusts: Vec<Spanned<String>>,
     /// Name and bytes (whole pages) of each.
@@ -111,6 +113,7 @@ pub fn read(
         owns: fields.strings("owns"),
         drives: fields.strings("drives"),
         audits: fields.strings("audits"),
+        watches: fields.strings("watches"),
         trusts: fields.strings("trusts"),
         pools: read_pools(&fields, &name),
         persistent: read_sizes(&fields, "persistent"),

@@ -54,7 +54,7 @@ fn reader() -> Option<Reader> {
 impl Reader {
     fn submit(&self, slot: u32, sector: u64) -> Option<()> {
         let offset = slot as usize * PAGE as usize;
-        let lease = Lease::new(PAGE as u32, LeaseAttributes::WRITE);
+        let lease = Lease::new(PAGE as u32, LeaseAttributes::all());
         let buffer = LeaseBuffer::raw(self.pool.address(offset), lease);
         let request = Submit {
             kind: Kind::Read,

@@ -53,7 +53,7 @@ fn notify(server: &Server) -> Option<u32> {
 
 /// From just before the device's interrupt line rises to the first instruction behind the driver's receive.
 fn interrupt(server: &Server) -> Option<u32> {
-    let registers = MappedRegisters::of(config::mapping("edu0")?);
+    let registers = MappedRegisters::of(config::mapping("edu0-bar0")?);
     let start = time::instructions();
     registers.write32(RAISE, 1);
     since(server, start)

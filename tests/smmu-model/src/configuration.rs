@@ -19,6 +19,12 @@ pub struct Cache {
 }
 
 impl Cache {
+    /// Whether nothing is cached.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.level1.is_empty() && self.streams.is_empty() && self.contexts.is_empty()
+    }
+
     /// The cached level-1 descriptor with an index.
     #[must_use]
     pub fn level1(&self, index: u32) -> Option<u64> {

@@ -260,6 +260,10 @@ impl Model {
             if self.features.global_bypass && registers.gbpa & GBPA_ABORT == 0 {
                 wrong.push("GBPA does not abort".into());
             }
+            if !self.tlb.leaves.is_empty() || !self.tlb.steps.is_empty() || !self.cache.is_empty() {
+                // Nothing is cached while SMMUEN is 0, so this was there before.
+                wrong.push("SMMUEN with something cached from before".into());
+            }
             if registers.cr2 & 1 != 0 {
                 wrong.push("CR2.E2H set".into());
             }

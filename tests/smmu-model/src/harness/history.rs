@@ -78,6 +78,8 @@ struct History<'p> {
     trace: bool,
     held: Vec<Option<Held>>,
     waiting: Vec<Waiting>,
+    /// Devices whose owner died while it waited for the end of a release.
+    releasing: Vec<usize>,
     /// By device: faults told, records written, of the last look.
     faults: Vec<(u64, u64)>,
     lost: (u64, u64),
@@ -116,6 +118,7 @@ pub fn run(setting: &Setting) -> Outcome {
         trace: setting.trace,
         held: vec![None; DEVICES.len()],
         waiting: Vec::new(),
+        releasing: Vec::new(),
         faults: vec![(0, 0); DEVICES.len()],
         lost: (0, 0),
         deadline: None,
@@ -233,6 +236,7 @@ impl History<'_> {
         }
         if death {
             self.server.on_held_death();
+            self.world.borrow_mut().check_cut_off(&self.releasing);
         }
         if quiesced {
             self.server.on_quiesced();
@@ -352,6 +356,7 @@ impl History<'_> {
             (Operation::Claim, 0) => match Claim::from_words(payload) {
                 Some(claim) => {
                     self.counts[0] += 1;
+                    self.releasing.retain(|&releasing| releasing != device);
                     let known = self.held.get(device).copied().flatten();
                     let again = known.filter(|held| held.claim.handle == claim.handle);
                     let held = again.unwrap_or(Held {
@@ -489,7 +494,10 @@ impl History<'_> {
             self.chooser.below(pool_pages as usize) as u64,
             1 + self.chooser.below(4) as u64,
         );
-        if device == 4 && self.chooser.once_in(3) {
+        if device == 4 && self.chooser.once_in(6) {
+            // Beyond what is invalidated page by page.
+            pages = 60 + self.chooser.below(80) as u64;
+        } else if device == 4 && self.chooser.once_in(3) {
             flags = flags.with(MapFlags::BLOCKS);
             first = first / 512 * 512;
             pages = 512;
@@ -892,8 +900,14 @@ impl History<'_> {
         if self.trace {
             eprintln!("task {task} dies");
         }
-        self.waiting
-            .retain(|waiting| waiting.sender.index() != task);
+        let releasing = &mut self.releasing;
+        self.waiting.retain(|waiting| {
+            let dead = waiting.sender.index() == task;
+            if dead && waiting.operation == Operation::Release {
+                releasing.push(waiting.device);
+            }
+            !dead
+        });
         for slot in &mut self.held {
             if slot.is_some_and(|held| held.owner.index() == task) {
                 *slot = None;

@@ -139,9 +139,10 @@ fn entry_of(stream: u32) -> u64 {
     array + u64::from(stream & 0xff) * 64
 }
 
-/// Builds plan and tables; queue sizes are chosen, small so that they wrap and overflow.
+/// Builds plan and tables; queue sizes are chosen, small so that they wrap and overflow. A wrong plan gives
+/// all domains one ASID.
 #[must_use]
-pub fn build(features: &Features, chooser: &mut Chooser) -> (Layout, Memory) {
+pub fn build(features: &Features, chooser: &mut Chooser, one_asid: bool) -> (Layout, Memory) {
     let mut memory = Memory::new(TABLES, TABLES_LEN);
     let entry = StreamTableEntry::abort(true).0;
     for (bus, array) in ARRAYS {
@@ -155,7 +156,7 @@ pub fn build(features: &Features, chooser: &mut Chooser) -> (Layout, Memory) {
             }
         }
     }
-    let domains = domains(&mut memory, features);
+    let domains = domains(&mut memory, features, one_asid);
     let smmu = SmmuEntry {
         name: Name::new("smmu"),
         registers_va: 0,
@@ -233,13 +234,14 @@ fn devices() -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
     (devices, streams)
 }
 
-fn domains(memory: &mut Memory, features: &Features) -> Vec<DomainEntry> {
+fn domains(memory: &mut Memory, features: &Features, one_asid: bool) -> Vec<DomainEntry> {
     let mut words = vec![0; (TABLES_LEN - PAGE_TABLES as usize) / 8];
     let mut arena = Arena::new(&mut words, TABLES + PAGE_TABLES);
     let mut domains = Vec::new();
     for (index, (pages, blocks)) in WINDOWS.into_iter().enumerate() {
         let context = CONTEXTS + index as u64 * 64;
-        let domain = domain(&mut arena, index as u32 + 1, context, pages, blocks);
+        let asid = if one_asid { 1 } else { index as u32 + 1 };
+        let domain = domain(&mut arena, asid, context, pages, blocks);
         let descriptor = ContextDescriptor {
             root: TABLES + domain.root,
             asid: domain.asid as u16,

@@ -13,6 +13,7 @@ const CR1: usize = 0x28;
 const CR2: usize = 0x2c;
 const GBPA: usize = 0x44;
 const GERRORN: usize = 0x64;
+const CMDQ_BASE: usize = 0x90;
 const CMDQ_PROD: usize = 0x98;
 const CMDQ_CONS: usize = 0x9c;
 const EVENTQ_CONS: usize = 0x1_00ac;
@@ -229,9 +230,7 @@ pub const MUTANTS: &[Mutant] = &[
             leaf
         }
     }),
-    image("shared-asid", "C9", |layout, memory| {
-        patch_contexts(layout, memory, 0, |word| word & !(0xffff << 48) | 1 << 48);
-    }),
+    other("shared-asid", "C9", Kind::OneAsid),
     // Order.
     command("sync-dropped", "A7, E5, E15", |edit| {
         let drop = edit.opcode() == SYNC;
@@ -347,9 +346,17 @@ pub const MUTANTS: &[Mutant] = &[
             word + (0x100_0000)
         });
     }),
-    image("queue-misaligned", "E19", |layout, memory| {
-        patch(memory, layout.smmu.stream_l1 + 8, |word| word + 0x40);
-    }),
+    other(
+        "queue-misaligned",
+        "E19",
+        Kind::Write64(|register, value| {
+            if register == CMDQ_BASE {
+                value + 0x20
+            } else {
+                value
+            }
+        }),
+    ),
     image("entry-open", "B12", |layout, memory| {
         let array = memory
             .latest(TABLES + layout.smmu.stream_l1 + 8)

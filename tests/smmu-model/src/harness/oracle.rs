@@ -102,11 +102,12 @@ impl Oracle {
         })
     }
 
-    /// G2, G3: no stream can reach what was not granted.
-    pub fn audit(&self, model: &Model, findings: &mut Findings) {
+    /// G1 to G3: no stream can reach what was not granted. `started` says whether a device of that stream
+    /// is bus master.
+    pub fn audit(&self, model: &Model, started: impl Fn(u32) -> bool, findings: &mut Findings) {
         for stream in STREAMS {
             let reachable = model.reachable(stream);
-            if reachable.bypass {
+            if reachable.bypass && started(stream) {
                 findings.note(Check::Open, || {
                     format!("stream {stream:#x} bypasses translation")
                 });
@@ -134,6 +135,20 @@ impl Oracle {
             // Members of an alias set cannot be told apart.
             if !self.granted(flight.stream, flight.input, 1, flight.output, flight.write) {
                 findings.note(Check::Release, || format!("{flight:x?} landed"));
+            }
+        }
+    }
+
+    /// G5: the device is cut off, whatever it was granted.
+    pub fn cut_off(&self, model: &Model, device: usize, findings: &mut Findings) {
+        for &stream in DEVICES
+            .get(device)
+            .map_or(&[][..], |planned| planned.streams)
+        {
+            if let Some(run) = model.reachable(stream).runs.first() {
+                findings.note(Check::Containment, || {
+                    format!("device {device} is not cut off: stream {stream:#x} reaches {run:x?}")
+                });
             }
         }
     }

@@ -29,6 +29,10 @@ pub enum Kind {
     Leaf(fn(u64, u64) -> u64),
     /// A 32-bit register write; `None` drops it.
     Write(fn(&World, usize, u32) -> Option<u32>),
+    /// A 64-bit register write.
+    Write64(fn(usize, u64) -> u64),
+    /// All domains of the plan have one ASID.
+    OneAsid,
     /// A 32-bit register read.
     Read(fn(&World, usize, u32) -> u32),
     /// Barriers before register writes do nothing.
@@ -116,6 +120,12 @@ impl Sabotage {
         if let Some(Kind::Image(change)) = self.kind() {
             change(layout, memory);
         }
+    }
+
+    /// Whether the plan gives all domains one ASID.
+    #[must_use]
+    pub fn shares_asids(&self) -> bool {
+        matches!(self.kind(), Some(Kind::OneAsid))
     }
 
     /// Whether resets do nothing.
@@ -240,7 +250,12 @@ impl World {
     }
 
     pub(crate) fn write_register64(&mut self, register: usize, value: u64) {
-        self.model.write64(register, value);
+        let written = match self.sabotage.kind() {
+            Some(Kind::Write64(change)) => change(register, value),
+            _ => value,
+        };
+        self.sabotage.struck += u64::from(written != value);
+        self.model.write64(register, written);
     }
 
     pub(crate) fn read_register(&mut self, register: usize, value: u32) -> u32 {

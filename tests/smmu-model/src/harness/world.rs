@@ -14,7 +14,7 @@ use super::kernel::Kernel;
 use super::layout::{self, DEVICES, Layout, TABLES};
 use super::oracle::Oracle;
 use super::sabotage::Sabotage;
-use crate::finding::Findings;
+use crate::finding::{Check, Findings};
 use crate::{Chooser, Features, Liberties, Model};
 
 /// A reply that the server gave later than at once.
@@ -61,7 +61,7 @@ impl World {
     #[must_use]
     pub fn new(features: Features, liberties: Liberties, seed: u64, sabotage: Sabotage) -> Self {
         let mut chooser = Chooser::new(seed ^ 0x9e37_79b9_7f4a_7c15);
-        let (layout, mut memory) = layout::build(&features, &mut chooser);
+        let (layout, mut memory) = layout::build(&features, &mut chooser, sabotage.shares_asids());
         sabotage.image(&layout, &mut memory);
         let mut model = Model::new(features, liberties, seed, memory, &layout::STREAMS);
         model.leave_behind(layout::FOREIGN);
@@ -85,10 +85,48 @@ impl World {
         self.oracle.landed(&landed, &mut self.model.findings);
     }
 
-    /// Everything that a stream could reach is checked against what is granted now.
+    /// Everything that a stream could reach is checked against what is granted now, and bus mastering
+    /// against who holds the device.
     pub fn audit(&mut self) {
         let mut findings = std::mem::take(&mut self.model.findings);
-        self.oracle.audit(&self.model, &mut findings);
+        let fabric = &self.fabric;
+        let started = |stream: u32| {
+            let mut devices = DEVICES.iter().enumerate();
+            devices.any(|(device, planned)| {
+                planned.streams.contains(&stream) && fabric.is_bus_master(device)
+            })
+        };
+        self.oracle.audit(&self.model, started, &mut findings);
+        for device in 0..DEVICES.len() {
+            let held = self
+                .kernel
+                .holds
+                .iter()
+                .any(|hold| hold.device as usize == device);
+            if !held && self.fabric.is_bus_master(device) {
+                findings.note(Check::Containment, || {
+                    format!("device {device} is bus master, and nobody has it")
+                });
+            }
+        }
+        self.model.findings = findings;
+    }
+
+    /// The server was told of deaths: the devices of the dead are cut off by now, but for those that
+    /// were being released and are closed when they are quiet.
+    pub fn check_cut_off(&mut self, releasing: &[usize]) {
+        let mut findings = std::mem::take(&mut self.model.findings);
+        for hold in &self.kernel.holds {
+            if !self.kernel.is_current(hold.task) && !releasing.contains(&(hold.device as usize)) {
+                let device = hold.device as usize;
+                self.oracle.cut_off(&self.model, device, &mut findings);
+                if self.fabric.is_bus_master(device) {
+                    findings.note(Check::Containment, || {
+                        format!("device {device} of a dead task is bus master")
+                    });
+                }
+            }
+        }
         self.model.findings = findings;
     }
 
@@ -274,7 +312,14 @@ impl System for Shared {
     fn post_fault(&mut self, index: usize) {
         self.0.borrow_mut().posts.push(index);
     }
-    fn log(&mut self, _line: Line<'_>) {
-        self.0.borrow_mut().lines += 1;
+    fn log(&mut self, line: Line<'_>) {
+        let mut world = self.0.borrow_mut();
+        world.lines += 1;
+        if let Line::SmmuRefused { why, .. } = line {
+            world
+                .model
+                .findings
+                .note(Check::Refusal, || format!("{why:?}"));
+        }
     }
 }

@@ -93,8 +93,10 @@ fn describe<'p>(
     task
 }
 
-/// Nanoseconds in ticks, rounded up so that a limit never becomes none.
+/// Nanoseconds in ticks, rounded up so that a limit never becomes none. In two parts, so that 64 bits
+/// are enough for any limit that makes sense; beyond, the limit is the longest there is.
 fn ticks(nanoseconds: u64, frequency: u64) -> u64 {
-    let product = u128::from(nanoseconds) * u128::from(frequency);
-    u64::try_from(product.div_ceil(u128::from(NANOSECONDS))).unwrap_or(u64::MAX)
+    let seconds = (nanoseconds / NANOSECONDS).saturating_mul(frequency);
+    let rest = (nanoseconds % NANOSECONDS).saturating_mul(frequency);
+    seconds.saturating_add(rest.div_ceil(NANOSECONDS))
 }

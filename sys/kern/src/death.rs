@@ -13,7 +13,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// id of this life is good for anything from here on. Registers stay for the examiner.
     ///
     /// The supervisor cannot be helped by anybody: its death ends the run.
-    pub(crate) fn die(&mut self, index: TaskIndex, fault: Fault) {
+    pub(crate) fn die(&mut self, index: TaskIndex, fault: &Fault) {
         let over = self.end_life(index, fault);
         if index == TaskIndex::SUPERVISOR {
             self.arch.fatal("the supervisor died");
@@ -22,13 +22,13 @@ impl<A: Arch> Kernel<'_, A> {
         self.report_death(index, fault.kind);
     }
 
-    fn end_life(&mut self, index: TaskIndex, fault: Fault) -> TaskId {
+    fn end_life(&mut self, index: TaskIndex, fault: &Fault) -> TaskId {
         let task = self.task_mut(index);
         let over = task.id;
         let queued_at = (task.state == State::Sending).then_some(task.partner);
         task.id = TaskId(over.0.wrapping_add(1 << 8));
         task.state = State::Down;
-        task.fault = fault;
+        task.fault = *fault;
         task.notifications = 0;
         task.lease_count = 0;
         task.arm(0);
@@ -91,7 +91,7 @@ impl<A: Arch> Kernel<'_, A> {
             sp: frame.sp,
             detail: frame.x[9],
         };
-        self.die(caller, fault);
+        self.die(caller, &fault);
         Ok(NextTask::Best)
     }
 

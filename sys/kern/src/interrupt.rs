@@ -85,7 +85,7 @@ impl<A: Arch> Kernel<'_, A> {
                 sp: frame.sp,
                 detail: 0,
             };
-            self.die(index, fault);
+            self.die(index, &fault);
             return self.settle(index, NextTask::Best);
         }
         let next = self.after_interrupt(running);

@@ -137,7 +137,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
                 sp: frame.sp,
                 detail: 0,
             };
-            self.die(caller, fault);
+            self.die(caller, &fault);
             NextTask::Best
         });
         self.settle(caller, next)
@@ -208,7 +208,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
             sp: frame.sp,
             detail,
         };
-        self.die(caller, fault);
+        self.die(caller, &fault);
         self.settle(caller, NextTask::Best)
     }
 }

@@ -72,7 +72,7 @@ impl<A: Arch> Kernel<'_, A> {
                 sp: task.frame.sp,
                 detail: 0,
             };
-            self.die(index, fault);
+            self.die(index, &fault);
         }
         Ok(self.preempt_for_ready(caller))
     }

@@ -150,6 +150,8 @@ impl Workshop {
         Ok(profile
             .into_iter()
             .flat_map(|profile| profile.iter())
+            // Tables below are of single packages here, which other workspaces do not have.
+            .filter(|(_, value)| value.is_value())
             .flat_map(|(key, value)| {
                 let value = value.to_string();
                 [

@@ -8,7 +8,7 @@ use arm_gic::gicv3::{GicCpuInterface, GicDistributor, GicRedistributor, Group};
 use arm_gic::{IntId, Trigger};
 use safe_mmio::UniqueMmioPointer;
 
-use super::instructions::{dsb, read_register};
+use super::instructions::{dsb, read_register, write_register};
 
 /// INTID of the virtual timer (Arm BSA, PPI assignment).
 pub const TIMER_INTID: u32 = 27;
@@ -35,26 +35,40 @@ fn redistributor() -> GicRedistributor<'static> {
 }
 
 /// Puts the controller in a known state: everything masked but the timer.
+///
+/// Interrupt by interrupt: the crate's functions for all of them have an `unwrap` that the compiler
+/// cannot remove, and the kernel has no panic.
 pub fn initialise() {
     GicCpuInterface::enable_system_register_el1();
+    // The end of an interrupt also deactivates it.
+    // SAFETY: concerns the interrupt controller's interface alone.
+    unsafe { write_register!("S3_0_C12_C12_4", 0) };
     let mut redistributor = redistributor();
     // An error only says that the core is awake already.
     let _ = redistributor.mark_core_awake();
-    redistributor.configure_default_settings();
-    let mut distributor = distributor();
-    distributor.enable_affinity_routing_secure(true);
-    distributor.enable_group1_non_secure(true);
-    // One by one: the crate's functions for all of them have an `unwrap` that the compiler cannot
-    // remove, and the kernel has no panic.
-    let end = FIRST_SPI.saturating_add(distributor.typer().num_spis());
-    for interrupt in (FIRST_SPI..end).map_while(shared) {
-        let _ = distributor.enable_interrupt(interrupt, false);
+    for number in 0..IntId::SGI_COUNT {
+        let _ = redistributor.enable_interrupt(IntId::sgi(number), false);
     }
-    distributor.wait_for_pending_write();
-    redistributor.enable_all_interrupts(false);
+    for number in 0..IntId::PPI_COUNT {
+        let _ = redistributor.enable_interrupt(IntId::ppi(number), false);
+    }
+    redistributor.wait_for_pending_write();
+    let _ = redistributor.set_group(TIMER, Group::Group1NS);
+    let _ = redistributor.set_trigger(TIMER, Trigger::Level);
     let _ = redistributor.set_interrupt_priority(TIMER, PRIORITY);
     let _ = redistributor.enable_interrupt(TIMER, true);
     redistributor.wait_for_pending_write();
+
+    let mut distributor = distributor();
+    distributor.enable_affinity_routing_secure(true);
+    distributor.enable_group1_non_secure(true);
+    let implemented = distributor.typer().num_spis();
+    for number in 0..IntId::MAX_SPI_COUNT {
+        if number < implemented {
+            let _ = distributor.enable_interrupt(IntId::spi(number), false);
+        }
+    }
+    distributor.wait_for_pending_write();
     GicCpuInterface::set_priority_mask(0xff);
     GicCpuInterface::enable_group1(true);
 }

@@ -7,7 +7,9 @@ use plan::kernel::RegionAttributes;
 use super::world::*;
 use crate::{PlanError, State};
 
-fn refused(spoil: fn(&mut Tables)) -> PlanError {
+type Spoil = fn(&mut Tables);
+
+fn refused(spoil: Spoil) -> PlanError {
     let mut tables = Tables::new();
     spoil(&mut tables);
     match tables.boot() {
@@ -18,7 +20,7 @@ fn refused(spoil: fn(&mut Tables)) -> PlanError {
 
 #[test]
 fn mistakes_are_found_and_located() {
-    let cases: [(fn(&mut Tables), PlanError); 27] = [
+    let cases: [(Spoil, PlanError); 27] = [
         (|t| t.system[0].supervisor = 1, PlanError::System),
         (|t| t.system[0].authority = COUNT as u32, PlanError::System),
         (|t| t.system[0].flags = 1 << 9, PlanError::System),

@@ -319,7 +319,7 @@ impl World {
             sp: 0,
             detail: 0,
         };
-        self.kernel.die(index(task), fault);
+        self.kernel.die(index(task), &fault);
         self.resume();
     }
     /// A dead task will not come back.

@@ -4,7 +4,7 @@
 //! the types and traits exist in earnest, so that the hardware-independent core of a task can be tested
 //! there (a system call on the host panics).
 //!
-//! `unsafe` lives in `entry`, `stubs`, `mapped` (registers, pools, the plan page) and `log`; a task
+//! `unsafe` lives in `entry`, `stubs`, `provoke`, `mapped` (registers, pools, the plan page) and `log`; a task
 //! built on this crate forbids it.
 #![no_std]
 
@@ -18,6 +18,7 @@ mod log;
 mod mapped;
 pub mod memory;
 pub mod privileged;
+pub mod provoke;
 pub mod registers;
 pub mod server;
 mod stubs;

@@ -10,6 +10,7 @@
 extern crate std;
 
 mod death;
+mod hazard;
 mod help;
 mod holds;
 mod leases;
@@ -61,6 +62,7 @@ pub const SUITE: Suite = Suite {
         notify::CASES,
         timer::CASES,
         memory::CASES,
+        hazard::CASES,
         life::CASES,
         rights::CASES,
         holds::CASES,

@@ -117,6 +117,18 @@ pub const REQUIREMENTS: &[(&str, &str)] = &[
         "A panic leaves its text where the supervisor can read it.",
     ),
     (
+        "FAULT-5",
+        "An instruction that EL0 may not execute, or from where it may not execute, kills the task.",
+    ),
+    (
+        "FAULT-6",
+        "An undefined system call, or one with undefined arguments, faults the caller.",
+    ),
+    (
+        "FAULT-7",
+        "What the architecture defines without a trap goes on.",
+    ),
+    (
         "FAULT-4",
         "A task that runs longer than its limit without blocking is stopped.",
     ),

@@ -1,7 +1,7 @@
 //! What this task tells people: a line for each device found and for each difference.
 
 use pci::{Address, Difference, Found, Observer, Request};
-use pci_api::{BootStatus, Error};
+use pci_api::{BootStatus, Error, Mismatch};
 use plan::pci::FunctionEntry;
 use userlib::defmt::{self, Format, Formatter};
 
@@ -14,6 +14,16 @@ impl Format for Place {
     fn format(&self, f: Formatter<'_>) {
         let (bus, slot, function) = (self.0.bus(), self.0.slot(), self.0.function());
         defmt::write!(f, "{=u8:02x}:{=u8:02x}.{=u8}", bus, slot, function);
+    }
+}
+
+/// Vendor id in bits 31:16, device id below.
+struct Ids(u64);
+
+impl Format for Ids {
+    fn format(&self, f: Formatter<'_>) {
+        let (vendor, device) = ((self.0 >> 16) as u16, self.0 as u16);
+        defmt::write!(f, "{=u16:04x}:{=u16:04x}", vendor, device);
     }
 }
 
@@ -32,11 +42,10 @@ impl Format for Bars<'_> {
 impl Observer for Log {
     fn found(&mut self, found: &Found<'_>) {
         defmt::info!(
-            "{} {=str} {=u16:04x}:{=u16:04x}{}",
+            "{} {=str} {}{}",
             Place(Address(found.entry.rid)),
             found.entry.name.as_str(),
-            found.vendor_id,
-            found.device_id,
+            Ids(u64::from(found.vendor_id) << 16 | u64::from(found.device_id)),
             Bars(found.entry)
         );
     }
@@ -44,29 +53,47 @@ impl Observer for Log {
     fn differs(&mut self, difference: &Difference<'_>) {
         let place = Place(difference.address);
         let what = difference.mismatch.name();
+        let name = difference.entry.map_or("", |entry| entry.name.as_str());
         let (planned, found) = (difference.planned, difference.found);
-        match (difference.entry, difference.bar) {
-            (Some(entry), Some(bar)) => defmt::error!(
+        match (difference.mismatch, difference.bar) {
+            (Mismatch::Undeclared, _) => {
+                defmt::error!("{} {=str} {}: stays blocked", place, what, Ids(found));
+            }
+            (Mismatch::Missing, _) => {
+                defmt::error!(
+                    "{} {=str}: {=str}, planned {}",
+                    place,
+                    name,
+                    what,
+                    Ids(planned)
+                );
+            }
+            (Mismatch::Identity, _) => defmt::error!(
+                "{} {=str}: {=str}: planned {}, found {}",
+                place,
+                name,
+                what,
+                Ids(planned),
+                Ids(found)
+            ),
+            (_, Some(bar)) => defmt::error!(
                 "{} {=str}: {=str} (BAR{=usize}): planned {=u64:#x}, found {=u64:#x}",
                 place,
-                entry.name.as_str(),
+                name,
                 what,
                 bar,
                 planned,
                 found
             ),
-            (Some(entry), None) if planned != found => defmt::error!(
+            _ if planned != found => defmt::error!(
                 "{} {=str}: {=str}: planned {=u64:#x}, found {=u64:#x}",
                 place,
-                entry.name.as_str(),
+                name,
                 what,
                 planned,
                 found
             ),
-            (Some(entry), None) => {
-                defmt::error!("{} {=str}: {=str}", place, entry.name.as_str(), what);
-            }
-            (None, _) => defmt::error!("{} {=str} {=u64:08x}: stays blocked", place, what, found),
+            _ => defmt::error!("{} {=str}: {=str}", place, name, what),
         }
     }
 }
@@ -81,7 +108,7 @@ pub fn summary(status: &BootStatus, planned: usize) {
         );
     } else {
         defmt::error!(
-            "{=u32} differences ({=u32} undeclared), {=u32} of {=usize} functions ready{=str}",
+            "differences: {=u32} ({=u32} undeclared); {=u32} of {=usize} functions ready{=str}",
             status.mismatches,
             status.undeclared,
             status.ready,

@@ -96,27 +96,25 @@ impl<'a> Isolation<'a> {
             }
         }
         let Some(parent) = parent else { return };
-        let Some(open) = self.open_above[parent] else {
-            return;
-        };
         let because = if ids.taken_by.contains(&parent) {
             format!(
                 "on the conventional bus below `{}`, where nothing redirects requests",
                 self.name(parent)
             )
-        } else if open == parent {
-            format!(
-                "below `{}`, which {}",
-                self.name(open),
-                self.fault[open].unwrap_or(NO_ACS)
-            )
         } else {
-            format!(
-                "below `{}`, and `{}` above that {}",
-                self.name(parent),
-                self.name(open),
-                self.fault[open].unwrap_or(NO_ACS)
-            )
+            let Some(open) = self.open_above[parent] else {
+                return;
+            };
+            let fault = self.fault[open].unwrap_or(NO_ACS);
+            if open == parent {
+                format!("below `{}`, which {fault}", self.name(open))
+            } else {
+                format!(
+                    "below `{}`, and `{}` above that {fault}",
+                    self.name(parent),
+                    self.name(open)
+                )
+            }
         };
         edges.add(EdgeKind::Isolation, parent, node, because);
     }

@@ -1,4 +1,5 @@
 //! Machines from random numbers: valid as topologies, arbitrary as policies.
+#![allow(dead_code, reason = "every test file uses another part of it")]
 
 use solver::Machine;
 use solver::model::*;

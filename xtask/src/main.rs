@@ -1,6 +1,7 @@
 //! The project's tool: builds a system from its `app.toml`, runs and tests it.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod command;
 mod compile;
 #[cfg(test)]

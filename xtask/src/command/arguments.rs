@@ -20,6 +20,8 @@ pub enum Command {
     Run(super::run::Arguments),
     /// Run the tests of the host and the suites on target
     Test(super::test::Arguments),
+    /// Count instructions of every operation, beside the figures of other systems
+    Bench(super::bench::Arguments),
     /// Start QEMU and gdb with the symbols of kernel and all tasks
     Gdb { app: Option<PathBuf> },
     /// Show the size of every program and its memory

@@ -1,12 +1,13 @@
 //! The commands.
 
 mod arguments;
+mod bench;
 mod dist;
 mod gdb;
 mod plan;
 mod run;
 mod show;
-mod sizes;
+pub mod sizes;
 mod test;
 
 use clap::Parser;
@@ -33,6 +34,7 @@ fn dispatch(arguments: Arguments) -> Outcome<u8> {
         Command::Dist { app } => dist::run(&project, app.as_deref()),
         Command::Run(arguments) => run::run(&project, arguments),
         Command::Test(arguments) => test::run(&project, &arguments),
+        Command::Bench(arguments) => bench::run(&project, &arguments),
         Command::Gdb { app } => gdb::run(&project, app.as_deref()),
         Command::Sizes { app } => sizes::run(&project, app.as_deref()),
         Command::Plan { app, format } => plan::run(&project, app.as_deref(), format),

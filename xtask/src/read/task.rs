@@ -95,7 +95,7 @@ const STACK: u64 = 32 << 10;
 /// Bytes of a log ring's data unless the task says otherwise.
 const LOG: u64 = 4 << 10;
 /// Holds and pins a device may use unless its driver says otherwise.
-const PINS: u32 = 16;
+const PINS: u32 = 64;
 
 /// Reads one task; relative paths start at `directory`.
 pub fn read(

@@ -1,0 +1,106 @@
+//! The benchmark: instructions counted in an image of its own, beside the figures to beat.
+
+mod rows;
+
+use std::time::Duration;
+
+use crate::command::sizes::parts;
+use crate::failure::{Failure, Outcome};
+use crate::project::Project;
+use crate::qemu::Qemu;
+use crate::run::{self, End, Options};
+
+pub use rows::{ROWS, Row};
+
+/// A row and what was counted: instructions, or bytes for the last.
+pub struct Figure {
+    pub row: &'static Row,
+    pub value: u64,
+}
+
+/// Deterministic time: one instruction a nanosecond, so that every row without a disk repeats exactly.
+const COUNTING: [&str; 2] = ["-icount", "shift=0"];
+/// The image ends by itself in seconds.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Builds and runs the image; `show` hears every line of its log.
+pub fn run(
+    project: &Project,
+    qemu: Qemu,
+    mut show: impl FnMut(&run::Line),
+) -> Outcome<Vec<Figure>> {
+    let built = project.build(Some(&project.paths.root.join("tests/bench/app.toml")))?;
+    let drives = run::drives(project, &built.plan, None)?;
+    let options = Options {
+        qemu,
+        timeout: LIMIT,
+        extra: COUNTING.map(str::to_owned).to_vec(),
+    };
+    let mut counted: Vec<(String, u64)> = Vec::new();
+    let end = run::run(&built, &drives, &options, |line| {
+        counted.extend(reported(line));
+        show(line);
+    })?;
+    let [text, ..] = parts(&built.programs.kernel);
+    counted.push((rows::KERNEL_TEXT.to_owned(), text));
+    let figures: Vec<Figure> = ROWS
+        .iter()
+        .filter_map(|row| {
+            let (_, value) = counted.iter().find(|(name, _)| name == row.name)?;
+            Some(Figure { row, value: *value })
+        })
+        .collect();
+    if end != End::Exit(0) || figures.len() < ROWS.len() {
+        let missing: Vec<&str> = ROWS
+            .iter()
+            .filter(|row| !figures.iter().any(|figure| figure.row.name == row.name))
+            .map(|row| row.name)
+            .collect();
+        return Err(Failure::new(format!(
+            "the image ended with {end:?}; no figure for: {}",
+            missing.join(" ")
+        )));
+    }
+    Ok(figures)
+}
+
+/// `row NAME N` of the image's client; nobody else's word counts.
+fn reported(line: &run::Line) -> Option<(String, u64)> {
+    if line.task.as_deref() != Some("client") {
+        return None;
+    }
+    let (name, value) = line.text.strip_prefix("row ")?.split_once(' ')?;
+    Some((name.to_owned(), value.parse().ok()?))
+}
+
+/// The table for a person.
+pub fn table(figures: &[Figure]) -> String {
+    let mut text = format!(
+        "{:<20} {:>11} {:>9} {:>9} {:>9}   {}\n",
+        "instructions", "Linux 6.12", "seL4 16", "goal", "ours", "what the row spans"
+    );
+    for Figure { row, value } in figures {
+        let verdict = if *value <= row.goal { ' ' } else { '>' };
+        text += &format!(
+            "{:<20} {:>11} {:>9} {:>9} {verdict}{value:>8}   {}\n",
+            row.name, row.linux, row.sel4, row.goal, row.spans
+        );
+    }
+    text + "> the goal is not met. Both sides' user code is included.\n"
+}
+
+/// The same for programs.
+pub fn json(figures: &[Figure]) -> serde_json::Value {
+    let rows: Vec<_> = figures
+        .iter()
+        .map(|Figure { row, value }| {
+            let unit = if row.name == rows::KERNEL_TEXT {
+                "bytes"
+            } else {
+                "instructions"
+            };
+            serde_json::json!({ "name": row.name, unit: value })
+        })
+        .collect();
+    serde_json::json!({ "rows": rows })
+}

@@ -1,0 +1,126 @@
+//! The rows, with the figures of other systems measured on the same machine (QEMU `virt`, `-icount shift=0`,
+//! INST_RETIRED), and the goals that this project sets itself.
+
+/// One operation.
+pub struct Row {
+    pub name: &'static str,
+    /// Linux 6.12; empty where it has no such operation.
+    pub linux: &'static str,
+    /// seL4 16, fastpath on.
+    pub sel4: &'static str,
+    pub goal: u64,
+    /// What the figure includes.
+    pub spans: &'static str,
+}
+
+/// The row that counts bytes.
+pub const KERNEL_TEXT: &str = "kernel-text";
+
+const fn row(
+    name: &'static str,
+    linux: &'static str,
+    sel4: &'static str,
+    goal: u64,
+    spans: &'static str,
+) -> Row {
+    Row {
+        name,
+        linux,
+        sel4,
+        goal,
+        spans,
+    }
+}
+
+/// In the order they are printed.
+pub const ROWS: [Row; 17] = [
+    row("null-syscall", "455", "91", 40, "WhoAmI, EL0 and back"),
+    row(
+        "ipc-0",
+        "10688",
+        "425",
+        150,
+        "call and reply, no payload, across address spaces",
+    ),
+    row("ipc-64", "", "1388", 150, "the same, 64 bytes each way"),
+    row("ipc-128", "", "1468", 250, "the same, 128 bytes each way"),
+    row("ipc-1024", "", "", 1000, "the same, 1024 bytes each way"),
+    row(
+        "notify",
+        "",
+        "501",
+        150,
+        "post to a waiting higher-priority task, until it runs",
+    ),
+    row(
+        "irq",
+        "",
+        "332",
+        150,
+        "device raises its line, until the driver's handler runs",
+    ),
+    row(
+        "fault",
+        "",
+        "511",
+        250,
+        "faulting access, until the supervisor's handler runs",
+    ),
+    row(
+        "map-unmap-4k",
+        "9473",
+        "1056",
+        400,
+        "two calls to the server, strict invalidation",
+    ),
+    row(
+        "map-unmap-16x4k",
+        "14253",
+        "",
+        800,
+        "16 scattered pages, a list each way",
+    ),
+    row(
+        "map-unmap-256x4k",
+        "194227",
+        "",
+        5000,
+        "256 scattered pages, a list each way",
+    ),
+    row("map-unmap-2m", "250218", "", 400, "one block"),
+    row(
+        "claim-release",
+        "7921",
+        "",
+        1500,
+        "a quiet device, without its reset",
+    ),
+    row(
+        "blk-read-4k-qd1",
+        "28528",
+        "",
+        3000,
+        "submit, interrupt, unmap, collect; application to application",
+    ),
+    row(
+        "blk-read-4k-qd32",
+        "20971",
+        "",
+        2000,
+        "the same with 32 in flight, per read",
+    ),
+    row(
+        "boot-to-first-read",
+        "1240000000",
+        "",
+        2_000_000,
+        "the kernel's first instructions to the first completed read",
+    ),
+    row(
+        KERNEL_TEXT,
+        "",
+        "31700",
+        24_000,
+        "bytes of the kernel's executable segment",
+    ),
+];

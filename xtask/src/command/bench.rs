@@ -1,0 +1,39 @@
+//! `bench`.
+
+use std::path::PathBuf;
+
+use super::show;
+use crate::bench;
+use crate::failure::{Failure, Outcome};
+use crate::project::Project;
+use crate::qemu;
+
+/// Arguments of `bench`.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// Also write the figures to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// The QEMU to use
+    #[arg(long, value_name = "PATH")]
+    pub qemu: Option<PathBuf>,
+    /// Show the image's log as well
+    #[arg(long)]
+    pub verbose: bool,
+}
+
+pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
+    let qemu = qemu::find(arguments.qemu.as_deref())?;
+    let figures = bench::run(project, qemu, |line| {
+        if arguments.verbose {
+            println!("{}", show::line(line, 12, false));
+        }
+    })?;
+    print!("{}", bench::table(&figures));
+    if let Some(file) = &arguments.json {
+        let text = format!("{:#}\n", bench::json(&figures));
+        std::fs::write(file, text)
+            .map_err(Failure::when(format!("cannot write {}", file.display())))?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,221 @@
+//! Near-valid messages to the IOMMU server.
+
+use iommu_api::{
+    Claim, DeviceRequest, Extent, FaultRecord, HandleRequest, Map, MapFlags, MapLease, MapList,
+    Operation, PAGE, Sequenced, Status, Unmap, UnmapList, Window,
+};
+
+use crate::choice::Choice;
+use crate::session::Session;
+use crate::shot::{LONG_WORDS, Shot};
+
+/// How often each is sent, of 100, but for `release`.
+const WEIGHTS: [(Operation, u64); 10] = [
+    (Operation::Map, 28),
+    (Operation::Unmap, 24),
+    (Operation::MapList, 8),
+    (Operation::UnmapList, 8),
+    (Operation::MapLease, 5),
+    (Operation::Claim, 7),
+    (Operation::Flush, 4),
+    (Operation::NextFault, 8),
+    (Operation::Describe, 4),
+    (Operation::Status, 4),
+];
+/// One message in so many is a `release`: making the device quiet afterwards can take the 100 ms of a
+/// transfer, in which the fuzzer waits.
+const RELEASE_EVERY: u64 = 400;
+
+fn operation(choice: &mut Choice) -> Operation {
+    if choice.one_in(RELEASE_EVERY) {
+        return Operation::Release;
+    }
+    let mut left = choice.below(100);
+    for (operation, weight) in WEIGHTS {
+        match left.checked_sub(weight) {
+            Some(rest) => left = rest,
+            None => return operation,
+        }
+    }
+    Operation::Claim
+}
+
+fn flags(choice: &mut Choice) -> MapFlags {
+    let rights = match choice.below(16) {
+        0 => MapFlags(0),
+        // Writing without reading, which stage 1 cannot express.
+        1 => MapFlags(2),
+        2 => MapFlags(choice.bits() as u16),
+        3..=7 => MapFlags::READ,
+        _ => MapFlags::READ_WRITE,
+    };
+    let rights = if choice.one_in(4) {
+        rights.with(MapFlags::FIXED)
+    } else {
+        rights
+    };
+    if choice.one_in(12) {
+        rights.with(MapFlags::BLOCKS)
+    } else {
+        rights
+    }
+}
+
+fn device(session: &Session, choice: &mut Choice) -> DeviceRequest {
+    DeviceRequest {
+        device: match choice.below(8) {
+            0 => choice.below(16) as u32,
+            1 => choice.edge() as u32,
+            _ => session.device,
+        },
+    }
+}
+
+fn head(session: &Session, choice: &mut Choice) -> Sequenced {
+    Sequenced {
+        handle: session.any_handle(choice),
+        sequence: session.any_sequence(choice),
+    }
+}
+
+/// Extents of a list: often a few, sometimes as many as fit. Returns the message's words.
+fn list(
+    header: &[u64],
+    long: &mut [u64; LONG_WORDS],
+    choice: &mut Choice,
+    mut extent: impl FnMut(&mut Choice) -> Extent,
+) -> usize {
+    let count = match choice.below(16) {
+        0 => 0,
+        1 => choice.below(LONG_WORDS as u64),
+        2 => LONG_WORDS as u64,
+        _ => 1 + choice.below(8),
+    };
+    let len = LONG_WORDS.min(header.len() + count as usize);
+    for (to, from) in long.iter_mut().zip(header) {
+        *to = *from;
+    }
+    for to in long.iter_mut().take(len).skip(header.len()) {
+        *to = extent(choice).to_word();
+    }
+    len
+}
+
+/// A run of IOVA pages.
+fn iovas(session: &Session, choice: &mut Choice) -> Extent {
+    if choice.one_in(8) {
+        return Extent {
+            first: (session.any_iova(choice) / PAGE) as u32,
+            pages: choice.below(4) as u32,
+        };
+    }
+    let (iova, pages) = session.any_mapped(choice);
+    Extent {
+        first: (iova / PAGE) as u32,
+        pages,
+    }
+}
+
+/// What an honest driver might send, or nearly. The part beyond 64 bytes of a long message is in `long`.
+pub fn near_valid(session: &Session, choice: &mut Choice, long: &mut [u64; LONG_WORDS]) -> Shot {
+    let operation = operation(choice);
+    let (payload, len, reply) = match operation {
+        Operation::Describe => (
+            device(session, choice).to_words(),
+            DeviceRequest::LEN,
+            Window::LEN,
+        ),
+        Operation::Claim => (
+            device(session, choice).to_words(),
+            DeviceRequest::LEN,
+            Claim::LEN,
+        ),
+        Operation::Status => (
+            device(session, choice).to_words(),
+            DeviceRequest::LEN,
+            Status::LEN,
+        ),
+        Operation::Release | Operation::Flush => {
+            (head(session, choice).to_words(), Sequenced::LEN, 0)
+        }
+        Operation::NextFault => {
+            let handle = session.any_handle(choice);
+            let request = HandleRequest { handle };
+            (request.to_words(), HandleRequest::LEN, FaultRecord::LEN)
+        }
+        Operation::Map => {
+            let request = Map {
+                head: head(session, choice),
+                extent: session.any_extent(choice),
+                pool: if choice.one_in(24) {
+                    choice.edge() as u16
+                } else {
+                    0
+                },
+                flags: flags(choice),
+                iova: session.any_iova(choice),
+            };
+            (request.to_words(), Map::LEN, 8)
+        }
+        Operation::MapLease => {
+            // Nobody may call the fuzzer, so no lender is right.
+            let request = MapLease {
+                head: head(session, choice),
+                extent: session.any_extent(choice),
+                lease: choice.below(3) as u16,
+                flags: flags(choice),
+                iova: 0,
+                lender: choice.below(16) | choice.below(2) << 8,
+            };
+            (request.to_words(), MapLease::LEN, 8)
+        }
+        Operation::Unmap => {
+            let (iova, pages) = session.any_mapped(choice);
+            let request = Unmap {
+                head: head(session, choice),
+                iova: if choice.one_in(6) {
+                    session.any_iova(choice)
+                } else {
+                    iova
+                },
+                pages: if choice.one_in(6) {
+                    choice.edge()
+                } else {
+                    u64::from(pages)
+                },
+            };
+            (request.to_words(), Unmap::LEN, 0)
+        }
+        Operation::MapList => {
+            let header = MapList {
+                head: head(session, choice),
+                pool: 0,
+                flags: flags(choice),
+                iova: session.any_iova(choice),
+            };
+            let words = list(&header.to_words(), long, choice, |choice| {
+                session.any_extent(choice)
+            });
+            (first(long), 8 * words, 8)
+        }
+        Operation::UnmapList => {
+            let header = UnmapList {
+                head: head(session, choice),
+            };
+            let words = list(&header.to_words(), long, choice, |choice| {
+                iovas(session, choice)
+            });
+            (first(long), 8 * words, 0)
+        }
+    };
+    Shot::new(operation as u16, payload, len, reply)
+}
+
+/// The words that travel in registers if the message is short.
+fn first(long: &[u64; LONG_WORDS]) -> [u64; 8] {
+    let mut payload = [0; 8];
+    for (to, from) in payload.iter_mut().zip(long) {
+        *to = *from;
+    }
+    payload
+}

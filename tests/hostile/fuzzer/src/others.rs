@@ -1,0 +1,123 @@
+//! Near-valid messages to the PCI task, the disk's driver and the supervisor.
+
+use abi::LeaseAttributes;
+use blk_api::{Geometry, Kind, Submit};
+use pci_api::{
+    BusMaster, ConfigRead, ConfigWrite, Describe, GetBootStatus, QuiesceResult, QuiesceStart,
+    Request, Width, Wire,
+};
+use supervisor::report::{self, Detail, Outcome};
+
+use crate::choice::Choice;
+use crate::shot::{Lent, Shot};
+
+fn request<R: Request>(request: &R) -> Shot {
+    let reply = <R::Reply as Wire>::LEN;
+    Shot::new(R::OPERATION as u16, request.to_words(), R::LEN, reply)
+}
+
+/// To the PCI task. `own` is the fuzzer's device.
+pub fn pci(own: u32, choice: &mut Choice) -> Shot {
+    let device = match choice.below(6) {
+        0 => choice.below(16) as u32,
+        1 => choice.edge() as u32,
+        _ => own,
+    };
+    let width = choice.of([Width::Byte, Width::HalfWord, Width::Word]);
+    let anywhere = choice.below(4096) as u16;
+    let offset = match choice.below(4) {
+        0 => choice.of([0x04, 0x06, 0x0c, 0x3c, 0x10, 0x34]),
+        1 => choice.edge() as u16,
+        _ => anywhere - anywhere % width as u16,
+    };
+    match choice.below(10) {
+        0..=3 => request(&ConfigRead {
+            device,
+            offset,
+            width,
+        }),
+        4 | 5 => request(&ConfigWrite {
+            device,
+            offset,
+            width,
+            value: choice.edge() as u32 & width.mask(),
+        }),
+        6 => request(&Describe { device }),
+        // The rest is reserved to the authority.
+        7 => request(&GetBootStatus),
+        8 => request(&BusMaster {
+            device,
+            on: choice.one_in(2),
+        }),
+        _ if choice.one_in(2) => request(&QuiesceStart { device }),
+        _ => request(&QuiesceResult { device }),
+    }
+}
+
+/// Pages that the fuzzer lends for disk requests.
+const LENT_PAGES: u64 = 4;
+const PAGE: u64 = abi::layout::PAGE;
+
+/// To the disk's driver.
+pub fn disk(pool_pages: u32, choice: &mut Choice) -> Shot {
+    match choice.below(10) {
+        0 => Shot::new(
+            blk_api::Operation::Geometry as u16,
+            [0; 8],
+            0,
+            Geometry::BYTES,
+        ),
+        1..=4 => Shot::new(blk_api::Operation::Collect as u16, [0; 8], 0, 64),
+        _ => submit(pool_pages, choice),
+    }
+}
+
+fn submit(pool_pages: u32, choice: &mut Choice) -> Shot {
+    let kind = match choice.below(8) {
+        0 => Kind::Flush,
+        1 => Kind::Write,
+        _ => Kind::Read,
+    };
+    let count = match choice.below(8) {
+        0 => choice.edge() as u32,
+        _ => 1 + choice.below(8 * LENT_PAGES) as u32,
+    };
+    let sector = match choice.below(8) {
+        0 => choice.edge(),
+        _ => choice.below(16 << 11),
+    };
+    let submit = Submit {
+        kind,
+        tag: choice.bits() as u32,
+        sector,
+        count,
+    };
+    let shot = Shot::new(
+        blk_api::Operation::Submit as u16,
+        submit.encode(),
+        Submit::BYTES,
+        0,
+    );
+    if kind == Kind::Flush {
+        return shot;
+    }
+    let first = choice.below(u64::from(pool_pages).saturating_sub(LENT_PAGES));
+    let attributes = match choice.below(8) {
+        0 => LeaseAttributes::WRITE,
+        1 => LeaseAttributes::READ,
+        _ => LeaseAttributes::all(),
+    };
+    shot.lending(Lent {
+        offset: (first * PAGE) as usize,
+        len: (LENT_PAGES * PAGE) as usize,
+        attributes,
+    })
+}
+
+/// To the supervisor: reports of a task that nobody waits for.
+pub fn supervisor(choice: &mut Choice) -> Shot {
+    let outcome = choice.of([Outcome::Pass, Outcome::Fail]);
+    let text = choice.of(["", "done", "a\u{7}b", "größer"]);
+    let payload = report::encode(outcome, &Detail::new(text));
+    Shot::new(report::REPORT, payload, report::REPORT_BYTES, 0)
+}

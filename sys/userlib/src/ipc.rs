@@ -180,12 +180,20 @@ pub fn call_raw(arguments: [u64; 8], payload: &Payload) -> Answer {
     }))
 }
 
-/// First 64 bytes of `bytes` as register payload.
+/// First 64 bytes of `bytes` as register payload; zero if there are more, which travel through memory.
 pub fn payload_of(bytes: &[u8]) -> Payload {
     let mut payload = [0; 8];
-    for (word, chunk) in payload.iter_mut().zip(bytes.chunks(8)) {
+    if bytes.len() > REGISTER_BYTES {
+        return payload;
+    }
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let mut words = payload.iter_mut();
+    for (word, eight) in words.by_ref().zip(whole) {
+        *word = u64::from_le_bytes(*eight);
+    }
+    if let Some(word) = words.next() {
         let mut eight = [0; 8];
-        for (to, from) in eight.iter_mut().zip(chunk) {
+        for (to, from) in eight.iter_mut().zip(rest) {
             *to = *from;
         }
         *word = u64::from_le_bytes(eight);

@@ -71,9 +71,11 @@ pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingK
                 }
             }
         }
-        let watches = plan.app.tasks.get(task).is_some_and(|task| {
-            task.watches.iter().any(|name| name.value == function.name)
-        });
+        let watches = plan
+            .app
+            .tasks
+            .get(task)
+            .is_some_and(|task| task.watches.iter().any(|name| name.value == function.name));
         if watches {
             for &bar in function.bars.keys() {
                 if let Some(extent) = extent(bar) {

@@ -117,6 +117,17 @@ impl Model {
         }
     }
 
+    /// Firmware left the SMMU on, with tables of its own that have no entry for any stream.
+    pub fn leave_on(&mut self) {
+        self.registers.cr0 = 0b1101;
+        self.registers.cr0_ack = 0b1101;
+        self.registers.table_config = 0;
+        self.registers.command_base = 0;
+        self.registers.event_base = 0;
+        self.registers.event_producer = 0;
+        self.registers.event_consumer = 0;
+    }
+
     /// Fills the caches with what an earlier user may have left there (rule G8): `junk` translates
     /// everything, for every stream, into memory at `output`.
     pub fn leave_behind(&mut self, output: u64) {

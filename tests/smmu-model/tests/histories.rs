@@ -37,12 +37,12 @@ fn main() -> ExitCode {
                     seed,
                     steps: STEPS,
                     features: None,
-                    liberties: if seed % 3 == 0 {
+                    liberties: if seed.is_multiple_of(3) {
                         Liberties::ORDERLY_DEVICES
                     } else {
                         Liberties::ALL
                     },
-                    quiesce_failures: if seed % 5 == 0 { 20 } else { 0 },
+                    quiesce_failures: if seed.is_multiple_of(5) { 20 } else { 0 },
                     trace: std::env::args().any(|argument| argument == "--trace"),
                     mutant: None,
                 };

@@ -167,7 +167,7 @@ impl Kernel {
             .filter(|lent| lent.driver == driver && lent.lender == lender);
         let lent = lent.filter(|_| lease == 0).ok_or(Code::NO_LEASE)?;
         let end = offset.checked_add(len).ok_or(Code::LEASE_BOUNDS)?;
-        if len == 0 || end > lent.len || (offset | len) % 4096 != 0 {
+        if len == 0 || end > lent.len || !(offset | len).is_multiple_of(4096) {
             return Err(Code::LEASE_BOUNDS);
         }
         let slot = self

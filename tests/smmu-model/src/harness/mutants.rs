@@ -236,10 +236,6 @@ pub const MUTANTS: &[Mutant] = &[
         let drop = edit.opcode() == SYNC;
         edit.drop_if(drop);
     }),
-    command("middle-sync-dropped", "C15, E8", |edit| {
-        let drop = edit.opcode() == SYNC && edit.before == CFGI_STE;
-        edit.drop_if(drop);
-    }),
     other("publish-dropped", "C6, E3", Kind::NoPublish),
     other("unpin-before-sync", "C5, E10", Kind::EarlyUnpin),
     other("lift-before-reset", "E11", Kind::EarlyLift),
@@ -309,7 +305,7 @@ pub const MUTANTS: &[Mutant] = &[
             value
         }
     }),
-    write("cr2-late", "A22, G2", |world, register, value| {
+    write("cr2-e2h", "A22", |world, register, value| {
         if register == CR2 && world.model.control() & SMMUEN == 0 {
             Some(value | 1)
         } else {

@@ -6,6 +6,7 @@
 use super::layout::{Layout, TABLES};
 use super::world::World;
 use crate::Memory;
+use crate::finding::Check;
 
 /// A fault by name, with the row of `docs/reference/smmu-rules.md` that it breaks.
 #[derive(Clone, Copy, Debug)]
@@ -144,8 +145,11 @@ impl World {
             self.store_command(offset, value, kind);
             return;
         }
+        if (0x1_0000..0x1_1000).contains(&offset) && self.model.control() & 1 != 0 {
+            self.model.findings.note(Check::Illegal, || "a CD changes while it may be live".into());
+        }
         let entries = (0x4000..0x1_0000).contains(&offset);
-        if entries && offset % 64 == 0 {
+        if entries && offset.is_multiple_of(64) {
             self.sabotage.opening = value >> 1 & 7 == 0b101;
         }
         if let Some(Kind::Entry(change)) = kind

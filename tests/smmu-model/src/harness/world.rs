@@ -65,6 +65,9 @@ impl World {
         sabotage.image(&layout, &mut memory);
         let mut model = Model::new(features, liberties, seed, memory, &layout::STREAMS);
         model.leave_behind(layout::FOREIGN);
+        if chooser.once_in(2) {
+            model.leave_on();
+        }
         Self {
             model,
             kernel: Kernel::new(),

@@ -1,0 +1,155 @@
+//! Claims, releases, deaths, restarts.
+
+use iommu_api::{Claim, DeviceRequest, Error, Operation};
+
+use super::{Held, History, Waiting};
+use crate::finding::Check;
+use crate::harness::layout::{CLIENT, DEVICES, DRIVERS};
+
+impl History<'_> {
+    pub(super) fn claim(&mut self) {
+        let device = self.chooser.below(DEVICES.len() + 1);
+        let owner = DEVICES
+            .get(device)
+            .map_or(plan::NONE, |planned| planned.owner);
+        let foreign = self.chooser.once_in(16) || owner == plan::NONE;
+        let task = if foreign {
+            DRIVERS[self.chooser.below(3)]
+        } else {
+            owner as usize
+        };
+        let sender = self.world.borrow().kernel.id(task);
+        if !self.world.borrow().kernel.is_alive(task) || self.is_waiting(sender) {
+            return;
+        }
+        let words = DeviceRequest {
+            device: device as u32,
+        }
+        .to_words();
+        let waiting = Waiting {
+            sender,
+            device,
+            operation: Operation::Claim,
+        };
+        match self.ask(sender, Operation::Claim, &words[..1]) {
+            Some((code, payload)) => {
+                if code == 0 && owner != task as u32 {
+                    self.note(Check::Protocol, || {
+                        format!("device {device} claimed by task {task}")
+                    });
+                }
+                self.answered(waiting, code, &payload);
+            }
+            None => self.waiting.push(waiting),
+        }
+    }
+
+    pub(super) fn answered(&mut self, waiting: Waiting, code: u32, payload: &[u64; 8]) {
+        let Waiting {
+            sender,
+            device,
+            operation,
+        } = waiting;
+        if !self.world.borrow().kernel.is_current(sender) {
+            return;
+        }
+        match (operation, code) {
+            (Operation::Claim, 0) => match Claim::from_words(payload) {
+                Some(claim) => {
+                    self.counts[0] += 1;
+                    self.releasing.retain(|&releasing| releasing != device);
+                    let known = self.held.get(device).copied().flatten();
+                    let again = known.filter(|held| held.claim.handle == claim.handle);
+                    let held = again.unwrap_or(Held {
+                        owner: sender,
+                        claim,
+                        sequence: claim.sequence,
+                        revoked: false,
+                    });
+                    if let Some(slot) = self.held.get_mut(device) {
+                        *slot = Some(held);
+                    }
+                }
+                None => self.note(Check::Protocol, || format!("claim answered {payload:x?}")),
+            },
+            (Operation::Release, code) => {
+                if let Some(slot) = self.held.get_mut(device) {
+                    *slot = None;
+                }
+                if code == 0 {
+                    self.world.borrow_mut().oracle.clear(device);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        let Some((device, held)) = self.driver() else {
+            return;
+        };
+        if self.world.borrow().oracle.grants(device).is_empty() {
+            self.quieten(device);
+        }
+        let head = self.head(device, &held);
+        let waiting = Waiting {
+            sender: held.owner,
+            device,
+            operation: Operation::Release,
+        };
+        match self.ask(held.owner, Operation::Release, &head.to_words()[..2]) {
+            Some((code, payload)) if code == 0 || code == Error::HardwareFailure as u32 => {
+                self.answered(waiting, code, &payload);
+            }
+            Some(_) => {}
+            None => self.waiting.push(waiting),
+        }
+    }
+
+    pub(super) fn die(&mut self) {
+        let task = if self.chooser.once_in(4) {
+            CLIENT
+        } else {
+            DRIVERS[self.chooser.below(3)]
+        };
+        let mut world = self.world.borrow_mut();
+        if !world.kernel.is_alive(task) {
+            return;
+        }
+        self.counts[4] += 1;
+        world.kernel.die(task);
+        if self.trace {
+            eprintln!("task {task} dies");
+        }
+        let releasing = &mut self.releasing;
+        self.waiting.retain(|waiting| {
+            let dead = waiting.sender.index() == task;
+            if dead && waiting.operation == Operation::Release {
+                releasing.push(waiting.device);
+            }
+            !dead
+        });
+        for slot in &mut self.held {
+            if slot.is_some_and(|held| held.owner.index() == task) {
+                *slot = None;
+            }
+        }
+    }
+
+    /// G5: what runs again finds nothing of its earlier life within reach of a device.
+    pub(super) fn restart(&mut self) {
+        let start = self.chooser.below(8);
+        for offset in 0..8 {
+            let task = (start + offset) % 8;
+            let mut world = self.world.borrow_mut();
+            if !world.kernel.restart(task) {
+                continue;
+            }
+            self.counts[5] += 1;
+            if self.trace {
+                eprintln!("task {task} runs again");
+            }
+            world.check_restart(task);
+        }
+    }
+}

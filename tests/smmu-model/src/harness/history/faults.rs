@@ -1,0 +1,126 @@
+//! What devices do wrong, and what is told of it.
+
+use iommu_api::{DeviceRequest, HandleRequest, Operation, Status};
+
+use super::History;
+use crate::finding::Check;
+use crate::harness::layout::{AUDITOR, DEVICES, WINDOW};
+
+impl History<'_> {
+    /// A device does what it should, or something else.
+    pub(super) fn access(&mut self) {
+        let device = self.chooser.below(DEVICES.len());
+        if !self.world.borrow().fabric.is_bus_master(device) {
+            return;
+        }
+        let held = self.held.get(device).copied().flatten();
+        let lives = held.filter(|held| self.world.borrow().kernel.is_current(held.owner));
+        if lives.is_some_and(|held| !held.revoked && !self.is_waiting(held.owner))
+            && self.chooser.once_in(2)
+        {
+            self.try_grants(device);
+            return;
+        }
+        let mut world = self.world.borrow_mut();
+        let Some(&stream) = self.chooser.pick(DEVICES[device].streams) else {
+            return;
+        };
+        for _ in 0..1 + self.chooser.below(6) {
+            let input = match self.chooser.below(3) {
+                0 => WINDOW + self.chooser.below(600) as u64 * 4096,
+                1 => self.chooser.word(),
+                _ => 0x5000_0000 + self.chooser.below(64) as u64 * 4096,
+            };
+            let write = self.chooser.once_in(2);
+            // An address that happens to be granted is checked when it lands.
+            let _ = world.model.access(device as u32, stream, input, write);
+        }
+    }
+
+    /// G8: faults are told, or their loss is.
+    pub(super) fn look_at_faults(&mut self, start: bool) {
+        let auditor = self.world.borrow().kernel.id(AUDITOR);
+        let (dropped, lost_before) = (self.world.borrow().model.events_lost, self.lost);
+        let mut lost = lost_before.1;
+        for device in [1, 4, 5] {
+            let Some(&stream) = DEVICES[device].streams.first() else {
+                continue;
+            };
+            let low = self.world.borrow().model.written(stream);
+            let words = DeviceRequest {
+                device: device as u32,
+            }
+            .to_words();
+            let answer = self.ask(auditor, Operation::Status, &words[..1]);
+            let Some(status) = answer.and_then(|(code, payload)| {
+                (code == 0).then(|| Status::from_words(&payload)).flatten()
+            }) else {
+                self.note(Check::Protocol, || {
+                    format!("status of device {device}: {answer:x?}")
+                });
+                return;
+            };
+            let high = self.world.borrow().model.written(stream);
+            let (told, written) = self.faults[device];
+            let (least, most) = (told + (low - written.min(low)), told + (high - written));
+            let was_lost = status.lost > lost_before.1;
+            lost = status.lost;
+            let right = status.faults <= most && (status.faults >= least || was_lost);
+            if !start && !right {
+                self.note(Check::Delivery, || {
+                    format!("device {device}: {status:?}, written {low}..={high} after {told} of {written}")
+                });
+            }
+            self.counts[3] += status.faults.saturating_sub(told);
+            // Where the truth is between two numbers, the next look starts from what was told.
+            let seen = status.faults.saturating_sub(told) + written;
+            self.faults[device] = (status.faults, if was_lost || start { high } else { seen });
+        }
+        if !start && dropped > lost_before.0 && lost == lost_before.1 {
+            self.note(Check::Delivery, || {
+                format!("{dropped} records dropped, {lost} losses told")
+            });
+        }
+        self.lost = (dropped, lost);
+        self.take_faults();
+    }
+
+    pub(super) fn take_faults(&mut self) {
+        let Some((_, held)) = self.driver() else {
+            return;
+        };
+        let words = HandleRequest {
+            handle: held.claim.handle,
+        }
+        .to_words();
+        if let Some((code, _)) = self.ask(held.owner, Operation::NextFault, &words[..1])
+            && code != 0
+        {
+            self.note(Check::Protocol, || format!("next_fault answered {code:#x}"));
+        }
+    }
+
+    /// A message of random words: it must change nothing that others have.
+    pub(super) fn garbage(&mut self) {
+        let sender = {
+            let world = self.world.borrow();
+            world.kernel.id(3 + self.chooser.below(5))
+        };
+        if self.is_waiting(sender) || !self.world.borrow().kernel.is_current(sender) {
+            return;
+        }
+        let operation = match self.chooser.below(3) {
+            0 => Operation::Map,
+            1 => Operation::UnmapList,
+            _ => Operation::NextFault,
+        };
+        let words: Vec<u64> = (0..self.chooser.below(12))
+            .map(|_| self.chooser.word() >> self.chooser.below(64))
+            .collect();
+        if let Some((0, _)) = self.ask(sender, operation, &words) {
+            self.note(Check::Protocol, || {
+                format!("{operation:?} {words:x?} was granted")
+            });
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Mapping, and using what was mapped.
+
+use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, Operation};
+
+use super::{Held, History};
+use crate::Fault;
+use crate::finding::Check;
+use crate::harness::kernel::Lent;
+use crate::harness::layout::{CLIENT, DEVICES, POOLS, WINDOW};
+use crate::harness::oracle::Grant;
+
+impl History<'_> {
+    pub(super) fn flags(&mut self) -> (MapFlags, bool) {
+        match self.chooser.below(16) {
+            0..=9 => (MapFlags::READ_WRITE, true),
+            10..=14 => (MapFlags::READ, false),
+            _ => (MapFlags(2), true),
+        }
+    }
+
+    /// Where: chosen by the server, or fixed, perhaps where something is or where nothing can be.
+    pub(super) fn place(&mut self, device: usize, pages: u64, flags: MapFlags) -> (MapFlags, u64) {
+        if !self.chooser.once_in(3) {
+            return (flags, 0);
+        }
+        let blocks = flags.has(MapFlags::BLOCKS);
+        let slots = if blocks { 4 } else { 520 };
+        let slot = self.chooser.below(slots) as u64;
+        let base = match self.world.borrow().layout.domain_of(device) {
+            Some(domain) if blocks => domain.block_base,
+            _ => WINDOW,
+        };
+        let unit = if blocks { 2 << 20 } else { 4096 };
+        let _ = pages;
+        (flags.with(MapFlags::FIXED), base + slot * unit)
+    }
+
+    pub(super) fn map(&mut self) {
+        let Some((device, held)) = self.driver() else {
+            return;
+        };
+        let task = held.owner.index();
+        let pool = self.chooser.below(2) as u32 * u32::from(self.chooser.once_in(2));
+        let known = POOLS
+            .iter()
+            .find(|entry| entry.0 == task && entry.1 == pool);
+        let pool_pages = known.map_or(1, |entry| entry.3 / 4096);
+        let (mut flags, write) = self.flags();
+        let (mut first, mut pages) = (
+            self.chooser.below(pool_pages as usize) as u64,
+            1 + self.chooser.below(4) as u64,
+        );
+        if device == 4 && self.chooser.once_in(6) {
+            // Beyond what is invalidated page by page.
+            pages = 60 + self.chooser.below(80) as u64;
+        } else if device == 4 && self.chooser.once_in(3) {
+            flags = flags.with(MapFlags::BLOCKS);
+            first = first / 512 * 512;
+            pages = 512;
+        }
+        let (flags, iova) = self.place(device, pages, flags);
+        let head = self.head(device, &held);
+        let extent = Extent {
+            first: first as u32,
+            pages: pages as u32,
+        };
+        let map = Map {
+            head,
+            extent,
+            pool: pool as u16,
+            flags,
+            iova,
+        };
+        let Some((code, payload)) = self.ask(held.owner, Operation::Map, &map.to_words()[..5])
+        else {
+            return;
+        };
+        let inside = known.is_some() && first + pages <= pool_pages;
+        self.changed(device, code);
+        if code == 0 {
+            if !inside || !flags.readable() {
+                self.note(Check::Protocol, || {
+                    format!("device {device}: {map:?} was granted")
+                });
+            }
+            let output = known.map_or(0, |entry| entry.2) + first * 4096;
+            self.granted(device, &held, payload[0], &[(output, pages)], write);
+        }
+    }
+
+    pub(super) fn map_list(&mut self) {
+        let Some((device, held)) = self.driver() else {
+            return;
+        };
+        let Some(&(_, pool, pa, len)) = POOLS.iter().find(|entry| entry.0 == held.owner.index())
+        else {
+            return;
+        };
+        let (flags, write) = self.flags();
+        let mut extents = Vec::new();
+        let mut granted = Vec::new();
+        for _ in 0..1 + self.chooser.below(9) {
+            let first = self.chooser.below((len / 4096).min(16) as usize) as u64;
+            let pages = 1 + self.chooser.below(2) as u64;
+            extents.push(Extent {
+                first: first as u32,
+                pages: pages as u32,
+            });
+            granted.push((pa + first * 4096, pages));
+        }
+        let inside = extents
+            .iter()
+            .all(|extent| u64::from(extent.first) + u64::from(extent.pages) <= len / 4096);
+        let (flags, iova) = self.place(device, 1, flags);
+        let head = self.head(device, &held);
+        let mut words = MapList {
+            head,
+            pool: pool as u16,
+            flags,
+            iova,
+        }
+        .to_words()
+        .to_vec();
+        words.extend(extents.iter().map(|extent| extent.to_word()));
+        let Some((code, payload)) = self.ask(held.owner, Operation::MapList, &words) else {
+            return;
+        };
+        self.changed(device, code);
+        if code == 0 {
+            if !inside {
+                self.note(Check::Protocol, || {
+                    format!("device {device}: {extents:?} was granted")
+                });
+            }
+            self.granted(device, &held, payload[0], &granted, write);
+        }
+    }
+
+    pub(super) fn map_lease(&mut self) {
+        let Some((device, held)) = self.driver() else {
+            return;
+        };
+        let lender = self.world.borrow().kernel.id(CLIENT);
+        let Some(&(_, _, pa, len)) = POOLS.iter().find(|entry| entry.0 == CLIENT) else {
+            return;
+        };
+        let first = self.chooser.below((len / 4096) as usize) as u64;
+        let pages = 1 + self.chooser.below(3) as u64;
+        let (flags, write) = self.flags();
+        let (flags, iova) = self.place(device, pages, flags);
+        let writable = !self.chooser.once_in(4);
+        let alive = self.world.borrow().kernel.is_alive(CLIENT);
+        if alive {
+            self.world.borrow_mut().kernel.lease = Some(Lent {
+                lender,
+                driver: held.owner,
+                pa,
+                len,
+                writable,
+            });
+        }
+        let head = self.head(device, &held);
+        let map = MapLease {
+            head,
+            extent: Extent {
+                first: first as u32,
+                pages: pages as u32,
+            },
+            lease: u16::from(self.chooser.once_in(16)),
+            flags,
+            iova,
+            lender: lender.0,
+        };
+        self.world.borrow_mut().unmapping = Some(Vec::new());
+        let answer = self.ask(held.owner, Operation::MapLease, &map.to_words()[..6]);
+        self.world.borrow_mut().unmapping = None;
+        self.world.borrow_mut().kernel.lease = None;
+        let Some((code, payload)) = answer else {
+            return;
+        };
+        self.changed(device, code);
+        if code == 0 {
+            let inside = alive && first + pages <= len / 4096 && map.lease == 0;
+            if !inside || (write && !writable) {
+                self.note(Check::Protocol, || {
+                    format!("device {device}: {map:?} was granted")
+                });
+            }
+            self.granted(
+                device,
+                &held,
+                payload[0],
+                &[(pa + first * 4096, pages)],
+                write,
+            );
+        }
+    }
+
+    /// After a request that changes something: a hardware failure or a revocation cuts the device off.
+    pub(super) fn changed(&mut self, device: usize, code: u32) {
+        if code == Error::StreamBlocked as u32
+            && let Some(held) = self.held.get_mut(device).and_then(Option::as_mut)
+        {
+            held.revoked = true;
+        }
+        if code == Error::HardwareFailure as u32 {
+            self.note(Check::Liveness, || {
+                format!("device {device}: hardware failure")
+            });
+        }
+        if code == Error::Unavailable as u32 || Error::from_code(code).is_none() && code != 0 {
+            self.note(Check::Protocol, || {
+                format!("device {device}: code {code:#x}")
+            });
+        }
+    }
+
+    /// The server granted a run of addresses: it must translate at once, and as asked.
+    pub(super) fn granted(
+        &mut self,
+        device: usize,
+        held: &Held,
+        iova: u64,
+        outputs: &[(u64, u64)],
+        write: bool,
+    ) {
+        self.counts[1] += 1;
+        let mut input = iova;
+        for &(output, pages) in outputs {
+            let bytes = pages * 4096;
+            let grant = Grant {
+                input,
+                output,
+                bytes,
+                write,
+            };
+            let mut world = self.world.borrow_mut();
+            let taken = (0..DEVICES.len()).any(|other| {
+                DEVICES[other].domain == DEVICES[device].domain
+                    && world.oracle.grants(other).iter().any(|other| {
+                        input < other.input + other.bytes && other.input < input + bytes
+                    })
+            });
+            if taken {
+                world
+                    .model
+                    .findings
+                    .note(Check::Protocol, || format!("{grant:x?} overlaps"));
+            }
+            world.oracle.grant(device, grant);
+            world.model.interest(input);
+            input += bytes;
+        }
+        if !held.revoked {
+            self.try_grants(device);
+        }
+    }
+
+    /// Uses a grant as it may be used, and as it may not.
+    pub(super) fn try_grants(&mut self, device: usize) {
+        let mut world = self.world.borrow_mut();
+        if !world.fabric.is_bus_master(device) {
+            return;
+        }
+        let (Some(&grant), Some(&stream)) = (
+            self.chooser.pick(world.oracle.grants(device)),
+            self.chooser.pick(DEVICES[device].streams),
+        ) else {
+            return;
+        };
+        let offset = self.chooser.below(grant.bytes as usize) as u64;
+        let write = self.chooser.once_in(2);
+        let outcome = world
+            .model
+            .access(device as u32, stream, grant.input + offset, write);
+        let right = match outcome {
+            Ok(flight) => flight.output == grant.output + offset && (grant.write || !write),
+            Err(fault) => write && !grant.write && fault == Fault::Permission,
+        };
+        if !right {
+            world.model.findings.note(Check::Function, || {
+                format!("device {device} stream {stream:#x} {grant:x?}+{offset:#x} write {write}: {outcome:x?}")
+            });
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Random histories: clients, drivers and devices that do whatever they may, and what may happen to them.
+
+mod claims;
+mod faults;
+mod maps;
+mod unmaps;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use abi::TaskId;
+use iommu::plan_view::PlanView;
+use iommu::{Reply, Request, Server};
+use iommu_api::{Claim, Operation, Sequenced};
+
+use zerocopy::IntoBytes;
+
+use super::layout::DEVICES;
+use super::sabotage::{Mutant, Sabotage};
+use super::world::{Shared, World};
+use crate::finding::{Check, Finding};
+use crate::model::Ambient;
+use crate::{Chooser, Features, Liberties};
+
+/// What a history is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Seed of everything.
+    pub seed: u64,
+    /// Steps.
+    pub steps: u64,
+    /// The part; `None` for one of them by seed.
+    pub features: Option<Features>,
+    /// How devices and SMMU behave.
+    pub liberties: Liberties,
+    /// Once in how many quiesces one fails; 0 for never.
+    pub quiesce_failures: u32,
+    /// Print every request and what became of it.
+    pub trace: bool,
+    /// A seeded fault.
+    pub mutant: Option<Mutant>,
+}
+
+/// What came of a history.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The first thing found wrong.
+    pub finding: Option<Finding>,
+    /// Steps until then.
+    pub steps: u64,
+    /// How often the seeded fault struck.
+    pub struck: u64,
+    /// Counts of what happened: claims, maps, unmaps, faults recorded, deaths, restarts.
+    pub counts: [u64; 6],
+}
+
+/// A claim that a driver has.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    owner: TaskId,
+    claim: Claim,
+    sequence: u64,
+    revoked: bool,
+}
+
+/// A request that the server has not answered.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    sender: TaskId,
+    device: usize,
+    operation: Operation,
+}
+
+struct History<'p> {
+    world: Rc<RefCell<World>>,
+    server: Server<'p, Shared, Shared>,
+    chooser: Chooser,
+    trace: bool,
+    held: Vec<Option<Held>>,
+    waiting: Vec<Waiting>,
+    /// Devices whose owner died while it waited for the end of a release.
+    releasing: Vec<usize>,
+    /// By device: faults told, records written, of the last look.
+    faults: Vec<(u64, u64)>,
+    lost: (u64, u64),
+    deadline: Option<u64>,
+    counts: [u64; 6],
+}
+
+/// Runs a history until its end or the first finding.
+#[must_use]
+pub fn run(setting: &Setting) -> Outcome {
+    let mut chooser = Chooser::new(setting.seed);
+    let features = setting
+        .features
+        .unwrap_or_else(|| Features::any(&mut chooser));
+    let sabotage = setting
+        .mutant
+        .map_or_else(Sabotage::default, Sabotage::with);
+    let mut world = World::new(features, setting.liberties, setting.seed, sabotage);
+    world.fabric.failures = setting.quiesce_failures;
+    let words = world.layout.blob.clone();
+    let world = Rc::new(RefCell::new(world));
+    let shared = Shared(world.clone());
+    let plan = plan::Blob::new(words.as_bytes())
+        .ok()
+        .and_then(|blob| PlanView::new(&blob).ok());
+    let Some(plan) = plan else {
+        return refused("the plan is refused");
+    };
+    let Ok(server) = Server::new(plan, shared.clone(), |_| shared.clone()) else {
+        return refused("the server is not made");
+    };
+    let mut history = History {
+        world,
+        server,
+        chooser,
+        trace: setting.trace,
+        held: vec![None; DEVICES.len()],
+        waiting: Vec::new(),
+        releasing: Vec::new(),
+        faults: vec![(0, 0); DEVICES.len()],
+        lost: (0, 0),
+        deadline: None,
+        counts: [0; 6],
+    };
+    history.server.boot();
+    history.check();
+    history.look_at_faults(true);
+    let mut steps = 0;
+    while steps < setting.steps && !history.has_finding() {
+        history.step();
+        steps += 1;
+    }
+    let world = history.world.borrow();
+    Outcome {
+        finding: world.model.findings.first().cloned(),
+        steps,
+        struck: world.sabotage.struck,
+        counts: history.counts,
+    }
+}
+
+fn refused(why: &str) -> Outcome {
+    let finding = Finding {
+        check: Check::Refusal,
+        detail: why.into(),
+    };
+    Outcome {
+        finding: Some(finding),
+        ..Outcome::default()
+    }
+}
+
+impl History<'_> {
+    fn has_finding(&self) -> bool {
+        !self.world.borrow().model.findings.all().is_empty()
+    }
+
+    fn note(&self, check: Check, detail: impl FnOnce() -> String) {
+        self.world.borrow_mut().model.findings.note(check, detail);
+    }
+
+    fn step(&mut self) {
+        self.refresh_ambient();
+        match self.chooser.below(32) {
+            0..=2 => self.claim(),
+            3 => self.release(),
+            4..=9 => self.map(),
+            10 => self.map_list(),
+            11 | 12 => self.map_lease(),
+            13..=17 => self.unmap(),
+            18 => self.unmap_list(),
+            19 => self.flush(),
+            20..=25 => self.access(),
+            26 => self.die(),
+            27 => self.restart(),
+            28 => self.look_at_faults(false),
+            29 => self.garbage(),
+            _ => self.world.borrow_mut().pass(),
+        }
+        self.deliver();
+        self.check();
+    }
+
+    /// What must hold between any two requests.
+    fn check(&self) {
+        let mut world = self.world.borrow_mut();
+        world.check_landed();
+        world.audit();
+    }
+
+    /// Devices of living and dead drivers may use what they were granted at any moment.
+    fn refresh_ambient(&mut self) {
+        let mut world = self.world.borrow_mut();
+        let mut ambient = Vec::new();
+        for (device, planned) in DEVICES.iter().enumerate() {
+            if !world.fabric.is_bus_master(device) {
+                continue;
+            }
+            for grant in world.oracle.grants(device) {
+                let page = self.chooser.below((grant.bytes / 4096) as usize) as u64;
+                let Some(&stream) = self.chooser.pick(planned.streams) else {
+                    continue;
+                };
+                let write = grant.write && self.chooser.once_in(2);
+                let input = grant.input + page * 4096 + self.chooser.below(4096) as u64;
+                ambient.push(Ambient {
+                    device: device as u32,
+                    stream,
+                    input,
+                    write,
+                });
+            }
+        }
+        world.model.ambient = ambient;
+    }
+
+    /// Notifications reach the server, soon or later.
+    fn deliver(&mut self) {
+        if self.chooser.once_in(3) {
+            return;
+        }
+        let (death, quiesced, event, error) = {
+            let mut guard = self.world.borrow_mut();
+            let world = &mut *guard;
+            (
+                std::mem::take(&mut world.kernel.held_death),
+                std::mem::take(&mut world.fabric.quiesced),
+                std::mem::take(&mut world.model.event_interrupt),
+                std::mem::take(&mut world.model.error_interrupt),
+            )
+        };
+        if self.trace && (death || quiesced) {
+            eprintln!("told: death {death}, quiesced {quiesced}");
+        }
+        if death {
+            self.server.on_held_death();
+            self.world.borrow_mut().check_cut_off(&self.releasing);
+        }
+        if quiesced {
+            self.server.on_quiesced();
+        }
+        if event || error {
+            self.server
+                .on_interrupt(u32::from(event) << 16 | u32::from(error) << 17);
+        }
+        if let Some(deadline) = self.server.take_new_deadline() {
+            self.deadline = Some(deadline);
+        }
+        let now = self.world.borrow_mut().model.now();
+        if self
+            .deadline
+            .is_some_and(|deadline| now >= deadline || self.chooser.once_in(4))
+        {
+            self.deadline = None;
+            self.world.borrow_mut().model.pass(200);
+            self.server.on_timer();
+        }
+        let replies = std::mem::take(&mut self.world.borrow_mut().replies);
+        for reply in replies {
+            let position = self
+                .waiting
+                .iter()
+                .position(|waiting| waiting.sender == reply.to);
+            let Some(position) = position else { continue };
+            let waiting = self.waiting.swap_remove(position);
+            if self.trace {
+                eprintln!("{waiting:x?} -> {reply:x?}");
+            }
+            self.answered(waiting, reply.code, &reply.payload);
+        }
+    }
+
+    fn ask(
+        &mut self,
+        sender: TaskId,
+        operation: Operation,
+        words: &[u64],
+    ) -> Option<(u32, [u64; 8])> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut payload = [0; 8];
+        for (to, from) in payload.iter_mut().zip(words) {
+            *to = *from;
+        }
+        let request = Request {
+            sender,
+            operation: operation as u16,
+            len: bytes.len(),
+            reply_capacity: 64,
+            payload,
+            long: if bytes.len() > 64 { &bytes } else { &[] },
+            leases: 0,
+        };
+        let reply = self.server.handle(&request);
+        if self.trace {
+            eprintln!("{sender:x?} {operation:?} {words:x?} -> {reply:x?}");
+        }
+        match reply {
+            Reply::Now { code, payload, .. } => Some((code, payload)),
+            Reply::Later => None,
+        }
+    }
+
+    fn is_waiting(&self, sender: TaskId) -> bool {
+        self.waiting.iter().any(|waiting| waiting.sender == sender)
+    }
+
+    /// A claimed device of a driver that can ask, with the next number.
+    fn driver(&mut self) -> Option<(usize, Held)> {
+        let start = self.chooser.below(DEVICES.len());
+        for offset in 0..DEVICES.len() {
+            let device = (start + offset) % DEVICES.len();
+            let Some(held) = self.held.get(device).copied().flatten() else {
+                continue;
+            };
+            if self.world.borrow().kernel.is_current(held.owner) && !self.is_waiting(held.owner) {
+                return Some((device, held));
+            }
+        }
+        None
+    }
+
+    /// The head of the next request; once in a while a wrong one.
+    fn head(&mut self, device: usize, held: &Held) -> Sequenced {
+        let handle = held.claim.handle;
+        if self.chooser.once_in(40) {
+            return Sequenced {
+                handle,
+                sequence: self.chooser.word(),
+            };
+        }
+        if let Some(held) = self.held.get_mut(device).and_then(Option::as_mut) {
+            held.sequence += 1;
+        }
+        Sequenced {
+            handle,
+            sequence: held.sequence + 1,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Unmapping.
+
+use iommu_api::{Error, Extent, Operation, Unmap, UnmapList};
+
+use super::History;
+use crate::finding::Check;
+use crate::harness::layout::{DEVICES, WINDOW};
+
+impl History<'_> {
+    /// A device ends what it does, as its driver promises by unmapping.
+    pub(super) fn quieten(&mut self, device: usize) {
+        let mut world = self.world.borrow_mut();
+        for (other, planned) in DEVICES.iter().enumerate() {
+            // What shares its StreamIDs could have used the same pages.
+            if planned.domain == DEVICES[device].domain {
+                world
+                    .model
+                    .ambient
+                    .retain(|ambient| ambient.device as usize != other);
+                world.model.finish_device(other as u32);
+            }
+        }
+        world.check_landed();
+    }
+
+    pub(super) fn unmap(&mut self) {
+        let Some((device, held)) = self.driver() else {
+            return;
+        };
+        let grants = self.world.borrow().oracle.grants(device).to_vec();
+        let mut target = self
+            .chooser
+            .pick(&grants)
+            .map(|grant| (grant.input, grant.bytes / 4096));
+        if self.chooser.once_in(8) {
+            target = Some((WINDOW + self.chooser.below(513) as u64 * 4096, 1));
+        }
+        let Some((mut input, mut pages)) = target else {
+            return;
+        };
+        if pages < 512 && self.chooser.once_in(4) {
+            let skip = self.chooser.below(pages as usize) as u64;
+            input += skip * 4096;
+            pages -= skip;
+        }
+        self.quieten(device);
+        let head = self.head(device, &held);
+        let unmap = Unmap {
+            head,
+            iova: input,
+            pages,
+        };
+        self.world.borrow_mut().unmapping = Some(vec![(input, pages * 4096)]);
+        let answer = self.ask(held.owner, Operation::Unmap, &unmap.to_words()[..4]);
+        self.world.borrow_mut().unmapping = None;
+        let Some((code, _)) = answer else { return };
+        self.changed(device, code);
+        if code == 0 {
+            self.counts[2] += 1;
+            self.unmapped(device, input, pages);
+        } else if code == Error::NotMapped as u32 && self.is_granted(device, input, pages) {
+            self.note(Check::Protocol, || {
+                format!("device {device}: {unmap:x?} refused")
+            });
+        }
+    }
+
+    pub(super) fn is_granted(&self, device: usize, input: u64, pages: u64) -> bool {
+        let world = self.world.borrow();
+        let grants = world.oracle.grants(device);
+        (0..pages).all(|page| {
+            let at = input + page * 4096;
+            grants
+                .iter()
+                .any(|grant| (grant.input..grant.input + grant.bytes).contains(&at))
+        })
+    }
+
+    pub(super) fn unmapped(&mut self, device: usize, input: u64, pages: u64) {
+        if !self.is_granted(device, input, pages) {
+            self.note(Check::Protocol, || {
+                format!("device {device}: unmapped what was not mapped")
+            });
+        }
+        self.world
+            .borrow_mut()
+            .oracle
+            .revoke(device, input, pages * 4096);
+    }
+
+    pub(super) fn unmap_list(&mut self) {
+        let Some((device, held)) = self.driver() else {
+            return;
+        };
+        let mut grants = self.world.borrow().oracle.grants(device).to_vec();
+        self.chooser.shuffle(&mut grants);
+        grants.truncate(1 + self.chooser.below(9));
+        let mut extents: Vec<Extent> = grants
+            .iter()
+            .map(|grant| Extent {
+                first: (grant.input / 4096) as u32,
+                pages: (grant.bytes / 4096) as u32,
+            })
+            .collect();
+        let stray = Extent {
+            first: (WINDOW / 4096) as u32 + 500,
+            pages: 1,
+        };
+        // A range named twice is the protocol's own case, tested on target.
+        let named =
+            |extent: &Extent| (extent.first..extent.first + extent.pages).contains(&stray.first);
+        if self.chooser.once_in(4) && !extents.iter().any(named) {
+            extents.push(stray);
+        }
+        if extents.is_empty() {
+            return;
+        }
+        self.quieten(device);
+        let head = self.head(device, &held);
+        let mut words = UnmapList { head }.to_words().to_vec();
+        words.extend(extents.iter().map(|extent| extent.to_word()));
+        let bytes = |pages: u32| u64::from(pages) * 4096;
+        let runs = extents
+            .iter()
+            .map(|extent| (bytes(extent.first), bytes(extent.pages)));
+        self.world.borrow_mut().unmapping = Some(runs.collect());
+        let answer = self.ask(held.owner, Operation::UnmapList, &words);
+        self.world.borrow_mut().unmapping = None;
+        let Some((code, _)) = answer else { return };
+        self.changed(device, code);
+        if code == 0 {
+            for extent in extents {
+                self.counts[2] += 1;
+                self.unmapped(
+                    device,
+                    u64::from(extent.first) * 4096,
+                    u64::from(extent.pages),
+                );
+            }
+        }
+    }
+
+    pub(super) fn flush(&mut self) {
+        let Some((device, held)) = self.driver() else {
+            return;
+        };
+        let head = self.head(device, &held);
+        if let Some((code, _)) = self.ask(held.owner, Operation::Flush, &head.to_words()[..2]) {
+            self.changed(device, code);
+        }
+    }
+}

@@ -8,7 +8,7 @@ use smmu_model::harness::sabotage::Mutant;
 use smmu_model::{Features, Liberties};
 
 /// Histories on each part, and steps of each, until a fault must have been caught.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 const STEPS: u64 = 800;
 
 fn hunt(mutant: Mutant) -> (Option<(Outcome, u64)>, u64) {

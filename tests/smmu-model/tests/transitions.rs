@@ -35,13 +35,20 @@ struct Recorder {
 
 impl Hardware for Recorder {
     fn read32(&mut self, register: usize) -> u32 {
-        if register == CMDQ_CONS { self.consumer } else { 0 }
+        if register == CMDQ_CONS {
+            self.consumer
+        } else {
+            0
+        }
     }
     fn write32(&mut self, register: usize, value: u32) {
         if register != CMDQ_PROD {
             return;
         }
-        assert_eq!(self.unpublished, 0, "stores not published before the producer index");
+        assert_eq!(
+            self.unpublished, 0,
+            "stores not published before the producer index"
+        );
         while self.consumer != value {
             let slot = u64::from(self.consumer % (1 << LOG2));
             let word = self.load(QUEUE + slot * 16);
@@ -144,8 +151,16 @@ fn stage1(context: u64, stall: bool) -> Entry {
 fn entries(stall: bool) -> [(&'static str, Entry, Option<u64>); 3] {
     [
         ("abort", abort(stall), None),
-        ("stage 1, context A", stage1(0x4801_0000, stall), Some(0x4801_0000)),
-        ("stage 1, context B", stage1(0x4801_0040, stall), Some(0x4801_0040)),
+        (
+            "stage 1, context A",
+            stage1(0x4801_0000, stall),
+            Some(0x4801_0000),
+        ),
+        (
+            "stage 1, context B",
+            stage1(0x4801_0040, stall),
+            Some(0x4801_0040),
+        ),
     ]
 }
 
@@ -180,8 +195,11 @@ fn every_transition_is_old_or_new_throughout() {
                     for stream in 0..streams {
                         let place = ENTRIES + stream * 64;
                         let of_stream = |stores: &Vec<(u64, u64)>| {
-                            let own = stores.iter().filter(|(at, _)| (place..place + 64).contains(at));
-                            own.map(|&(at, value)| (((at - place) / 8) as usize, value)).collect()
+                            let own = stores
+                                .iter()
+                                .filter(|(at, _)| (place..place + 64).contains(at));
+                            own.map(|&(at, value)| (((at - place) / 8) as usize, value))
+                                .collect()
                         };
                         let phases: Vec<Vec<(usize, u64)>> =
                             recorder.phases.iter().map(of_stream).collect();

@@ -146,7 +146,9 @@ impl World {
             return;
         }
         if (0x1_0000..0x1_1000).contains(&offset) && self.model.control() & 1 != 0 {
-            self.model.findings.note(Check::Illegal, || "a CD changes while it may be live".into());
+            self.model.findings.note(Check::Illegal, || {
+                "a CD changes while it may be live".into()
+            });
         }
         let entries = (0x4000..0x1_0000).contains(&offset);
         if entries && offset.is_multiple_of(64) {

@@ -50,7 +50,7 @@ impl History<'_> {
             self.chooser.below(pool_pages as usize) as u64,
             1 + self.chooser.below(4) as u64,
         );
-        if device == 4 && self.chooser.once_in(6) {
+        if device == 4 && self.chooser.once_in(3) {
             // Beyond what is invalidated page by page.
             pages = 60 + self.chooser.below(80) as u64;
         } else if device == 4 && self.chooser.once_in(3) {
@@ -262,8 +262,11 @@ impl History<'_> {
         if !world.fabric.is_bus_master(device) {
             return;
         }
+        let grants = world.oracle.grants(device);
+        // The newest as often as all others.
+        let newest = grants.last().filter(|_| self.chooser.once_in(2));
         let (Some(&grant), Some(&stream)) = (
-            self.chooser.pick(world.oracle.grants(device)),
+            newest.or_else(|| self.chooser.pick(grants)),
             self.chooser.pick(DEVICES[device].streams),
         ) else {
             return;

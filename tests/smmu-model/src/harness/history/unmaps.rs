@@ -28,9 +28,9 @@ impl History<'_> {
             return;
         };
         let grants = self.world.borrow().oracle.grants(device).to_vec();
-        let mut target = self
-            .chooser
-            .pick(&grants)
+        let newest = grants.last().filter(|_| self.chooser.once_in(3));
+        let mut target = newest
+            .or_else(|| self.chooser.pick(&grants))
             .map(|grant| (grant.input, grant.bytes / 4096));
         if self.chooser.once_in(8) {
             target = Some((WINDOW + self.chooser.below(513) as u64 * 4096, 1));

@@ -32,14 +32,14 @@ impl<A: Arch> Kernel<'_, A> {
         access: LeaseAttributes,
         local_access: RegionAttributes,
     ) -> Outcome {
-        let task = self.task(caller);
+        let task = self.task_mut(caller);
         let x = &task.frame.x;
         let (lender_id, number, offset, local, len) = (TaskId(x[8]), x[9], x[10], x[11], x[12]);
         if len > BORROW_MAX {
             return Err(violation(FaultKind::SyscallUsage, len));
         }
-        let local = Claim::new(local, len)
-            .check(task.regions(), local_access)
+        let local = task
+            .check(Claim::new(local, len), local_access)
             .ok_or(violation(FaultKind::BadSlice, local))?;
         let code = match self.lease_of(caller, lender_id, number)? {
             Err(code) => code,

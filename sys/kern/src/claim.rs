@@ -3,6 +3,8 @@
 
 use plan::kernel::{RegionAttributes, RegionEntry};
 
+use crate::task::Task;
+
 /// A range of a task's memory, as that task put it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim {
@@ -22,17 +24,10 @@ impl Claim {
         Self { address, len }
     }
 
-    /// Finds the one region that holds the whole range and grants `access`. Device registers are
-    /// never memory. An empty range needs no region.
-    pub fn check(self, regions: &[RegionEntry], access: RegionAttributes) -> Option<Checked> {
-        if self.len == 0 {
-            return Some(Checked {
-                physical: 0,
-                attributes: RegionAttributes::empty(),
-            });
-        }
-        let behind = regions.partition_point(|region| region.va <= self.address);
-        let region = regions.get(behind.checked_sub(1)?)?;
+    /// The whole range, if it is inside `region` and that grants `access`. Device registers are never
+    /// memory.
+    #[inline(always)]
+    pub fn within(self, region: &RegionEntry, access: RegionAttributes) -> Option<Checked> {
         let offset = self.address.checked_sub(region.va)?;
         let room = region.len.checked_sub(offset)?;
         let attributes = RegionAttributes::from_bits_truncate(region.attributes);
@@ -46,5 +41,43 @@ impl Claim {
             physical: region.pa.wrapping_add(offset),
             attributes,
         })
+    }
+
+    /// Finds the one region that holds the whole range and grants `access`, and its number.
+    pub fn find(
+        self,
+        regions: &[RegionEntry],
+        access: RegionAttributes,
+    ) -> Option<(usize, Checked)> {
+        let behind = regions.partition_point(|region| region.va <= self.address);
+        let number = behind.checked_sub(1)?;
+        Some((number, self.within(regions.get(number)?, access)?))
+    }
+}
+
+impl Task<'_> {
+    /// Checks a claim of this task. An empty range needs no region. The region of the last claim is
+    /// tried first: most buffers of a task are in its stack.
+    #[inline(always)]
+    pub(crate) fn check(&mut self, claim: Claim, access: RegionAttributes) -> Option<Checked> {
+        if claim.len == 0 {
+            return Some(Checked {
+                physical: 0,
+                attributes: RegionAttributes::empty(),
+            });
+        }
+        if let Some(region) = self.regions().get(self.last_region)
+            && let Some(checked) = claim.within(region, access)
+        {
+            return Some(checked);
+        }
+        self.search(claim, access)
+    }
+
+    #[inline(never)]
+    fn search(&mut self, claim: Claim, access: RegionAttributes) -> Option<Checked> {
+        let (number, checked) = claim.find(self.regions(), access)?;
+        self.last_region = number;
+        Some(checked)
     }
 }

@@ -66,8 +66,15 @@ impl<A: Arch> Kernel<'_, A> {
         route.unmasked = false;
         let bit = 1u64 << (route.bit & 31);
         self.arch.set_interrupt(intid, false);
-        self.notify(task, bit);
-        self.after_interrupt(running)
+        let woken = self.notify(task, bit);
+        match running {
+            Some(running) if woken => {
+                let next = self.preempt_for(task, running);
+                self.settle(running, next)
+            }
+            Some(running) => Some(running),
+            None => self.choose(),
+        }
     }
 
     /// The timer interrupt arrived.

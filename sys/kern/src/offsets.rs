@@ -29,7 +29,7 @@ pub const FAST_FILTER: usize = offset_of!(Task, fast_filter);
 pub const ID: usize = offset_of!(Task, id);
 /// State.
 pub const STATE: usize = offset_of!(Task, state);
-/// Partner.
+/// Partner; the reply limit follows.
 pub const PARTNER: usize = offset_of!(Task, partner);
 /// Reply limit; the reply capacity follows.
 pub const REPLY_LIMIT: usize = offset_of!(Task, reply_limit);
@@ -68,6 +68,7 @@ pub const RUNNING_SINCE: usize = offset_of!(Kernel<()>, running_since) - SCHEDUL
 const _: () = assert!(offset_of!(Kernel<()>, tasks) == 0);
 // Pairs that are loaded or stored together.
 const _: () = assert!(ID == FAST_FILTER + 8 && STATE == ID + 8 && PARTNER == ID + 16);
+const _: () = assert!(REPLY_LIMIT == PARTNER + 8);
 const _: () = assert!(offset_of!(Task, reply_capacity) == REPLY_LIMIT + 8);
 const _: () = assert!(offset_of!(Task, senders) == NOTIFICATIONS + 8);
 const _: () = assert!(offset_of!(Task, receive_capacity) == RECEIVE_ADDRESS + 8);

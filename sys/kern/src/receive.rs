@@ -51,8 +51,9 @@ impl<A: Arch> Kernel<'_, A> {
         if arguments.capacity > MESSAGE_MAX as u64 {
             return Err(violation(FaultKind::SyscallUsage, arguments.capacity));
         }
-        let checked = Claim::new(arguments.address, arguments.capacity)
-            .check(task.regions(), RegionAttributes::WRITE)
+        let buffer = Claim::new(arguments.address, arguments.capacity);
+        let checked = task
+            .check(buffer, RegionAttributes::WRITE)
             .ok_or(violation(FaultKind::BadSlice, arguments.address))?;
         task.receive_address = arguments.address;
         task.receive_capacity = arguments.capacity;

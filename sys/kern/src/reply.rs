@@ -47,8 +47,10 @@ impl<A: Arch> Kernel<'_, A> {
 
     /// Gives the reply to its caller and makes that ready. `None` if nobody waits for it.
     fn answer(&mut self, server: TaskIndex) -> Result<Option<TaskIndex>, Violation> {
-        let task = self.task(server);
+        let task = self.task_mut(server);
         let x = &task.frame.x;
+        let payload: [u64; 8] = core::array::from_fn(|i| x[i]);
+        let address = x[10];
         let caller_id = TaskId(x[8]);
         let descriptor = ReplyDescriptor(x[9]);
         let len = descriptor.len();
@@ -60,12 +62,11 @@ impl<A: Arch> Kernel<'_, A> {
         }
         let mut source = 0;
         if len > REGISTER_BYTES {
-            source = Claim::new(x[10], len as u64)
-                .check(task.regions(), RegionAttributes::READ)
-                .ok_or(violation(FaultKind::BadSlice, x[10]))?
+            source = task
+                .check(Claim::new(address, len as u64), RegionAttributes::READ)
+                .ok_or(violation(FaultKind::BadSlice, address))?
                 .physical;
         }
-        let payload: [u64; 8] = core::array::from_fn(|i| x[i]);
         let server_id = task.id;
         let caller = self.id_argument(caller_id)?;
 

@@ -14,24 +14,34 @@ use crate::task_set::TaskIndex;
 
 impl<A: Arch> Kernel<'_, A> {
     /// The task goes on the processor.
+    #[inline(always)]
     pub(crate) fn resume_account(&mut self, index: TaskIndex) {
-        let task = self.task(index);
-        let limit = task.run_limit;
-        if limit == 0 {
-            return;
+        if self.task(index).run_limit != 0 {
+            self.start_run(index);
         }
-        let left = limit.saturating_sub(task.used);
+    }
+
+    #[inline(never)]
+    fn start_run(&mut self, index: TaskIndex) {
+        let task = self.task(index);
+        let left = task.run_limit.saturating_sub(task.used);
         self.running_since = self.arch.now();
         self.advance_timer(self.running_since.saturating_add(left));
     }
 
     /// The task goes off the processor though it could run on.
+    #[inline(always)]
     pub(crate) fn suspend_account(&mut self, index: TaskIndex) {
         if self.task(index).run_limit != 0 {
-            let ran = self.ran();
-            let task = self.task_mut(index);
-            task.used = task.used.saturating_add(ran);
+            self.interrupt_run(index);
         }
+    }
+
+    #[inline(never)]
+    fn interrupt_run(&mut self, index: TaskIndex) {
+        let ran = self.ran();
+        let task = self.task_mut(index);
+        task.used = task.used.saturating_add(ran);
     }
 
     /// The running task passed a point at which it could have blocked.

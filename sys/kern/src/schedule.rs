@@ -14,14 +14,18 @@ use crate::task_set::{TaskIndex, TaskSet};
 pub enum NextTask {
     /// The caller goes on.
     Same,
-    /// This task, which is known to be the best choice.
+    /// This task, which was waiting and is known to be the best choice; the caller waits now.
     Direct(TaskIndex),
+    /// This task, which is ready and has a strictly higher priority than the caller, and so than all
+    /// others that are ready; the caller could go on.
+    Preempt(TaskIndex),
     /// Whoever is best: the caller, if it can run, competes.
     Best,
 }
 
 impl<A: Arch> Kernel<'_, A> {
     /// Makes a task runnable that was not. Its run accounting starts afresh.
+    #[inline(always)]
     pub(crate) fn make_ready(&mut self, index: TaskIndex) {
         let ticket = self.take_ticket();
         let task = self.task_mut(index);
@@ -31,10 +35,12 @@ impl<A: Arch> Kernel<'_, A> {
         self.ready.insert(index);
     }
 
-    /// `Best` if `index`, which just became ready, comes before the running task.
+    /// Whether `index`, which just became ready, comes before the running task, which can go on and had
+    /// nobody ready before it.
+    #[inline(always)]
     pub(crate) fn preempt_for(&self, index: TaskIndex, running: TaskIndex) -> NextTask {
         if self.task(running).above.contains(index) {
-            NextTask::Best
+            NextTask::Preempt(index)
         } else {
             NextTask::Same
         }
@@ -47,30 +53,49 @@ impl<A: Arch> Kernel<'_, A> {
     }
 
     /// Of a set, the task with the highest priority, and among equals the one that came first.
+    #[inline(always)]
     pub(crate) fn foremost(&self, set: TaskSet) -> Option<TaskIndex> {
         let first = set.first()?;
         let class = set.and(self.task(first).equals);
         if class == first.set() {
             return Some(first);
         }
+        self.oldest(class)
+    }
+
+    #[inline(never)]
+    fn oldest(&self, class: TaskSet) -> Option<TaskIndex> {
         class.min_by_key(|index| self.task(*index).ticket)
     }
 
     /// Carries out what a call decided: returns the task to run, or `None` if all wait.
+    #[inline(always)]
     pub(crate) fn settle(&mut self, running: TaskIndex, next: NextTask) -> Option<TaskIndex> {
-        if next == NextTask::Same {
-            return Some(running);
+        match next {
+            NextTask::Same => Some(running),
+            NextTask::Direct(chosen) => {
+                self.resume_account(chosen);
+                Some(chosen)
+            }
+            NextTask::Preempt(chosen) => {
+                // Its ticket is older than those of the equals that became ready meanwhile, so it
+                // goes on before them.
+                self.ready.insert(running);
+                self.ready.remove(chosen);
+                self.suspend_account(running);
+                self.resume_account(chosen);
+                Some(chosen)
+            }
+            NextTask::Best => self.switch(running),
         }
+    }
+
+    fn switch(&mut self, running: TaskIndex) -> Option<TaskIndex> {
         let preempted = self.task(running).state == State::Runnable;
         if preempted {
-            // Its ticket is older than those of the equals that became ready meanwhile, so it goes on
-            // before them.
             self.ready.insert(running);
         }
-        let chosen = match next {
-            NextTask::Direct(index) => index,
-            _ => self.foremost(self.ready)?,
-        };
+        let chosen = self.foremost(self.ready)?;
         self.ready.remove(chosen);
         if chosen != running {
             if preempted {

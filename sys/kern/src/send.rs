@@ -9,7 +9,7 @@ use crate::claim::Claim;
 use crate::kernel::{Kernel, Outcome, Violation, violation};
 use crate::machine::Arch;
 use crate::schedule::NextTask;
-use crate::task::{HeldLease, State};
+use crate::task::{HeldLease, State, Task};
 use crate::task_set::TaskIndex;
 
 impl<A: Arch> Kernel<'_, A> {
@@ -79,23 +79,19 @@ impl<A: Arch> Kernel<'_, A> {
         task.lease_count = descriptor.leases() as u64;
         if descriptor.len() > REGISTER_BYTES {
             let message = Claim::new(x[10], descriptor.len() as u64);
-            let checked = message.check(task.regions(), RegionAttributes::READ);
+            let checked = task.check(message, RegionAttributes::READ);
             task.message_physical = checked.ok_or(bad(x[10]))?.physical;
         }
         if capacity > REGISTER_BYTES {
             let reply = Claim::new(x[11], capacity as u64);
-            let checked = reply.check(task.regions(), RegionAttributes::WRITE);
+            let checked = task.check(reply, RegionAttributes::WRITE);
             task.reply_physical = checked.ok_or(bad(x[11]))?.physical;
         }
-        let given = [(x[12], x[13]), (x[14], x[15])];
-        for number in 0..descriptor.leases() {
-            let (Some((address, lease)), regions) = (given.get(number), task.regions()) else {
-                break;
-            };
-            let held = check_lease(*address, Lease(*lease), regions)?;
-            if let Some(place) = task.leases.get_mut(number) {
-                *place = held;
-            }
+        if descriptor.leases() > 0 {
+            task.leases[0] = check_lease(task, x[12], Lease(x[13]))?;
+        }
+        if descriptor.leases() > 1 {
+            task.leases[1] = check_lease(task, x[14], Lease(x[15]))?;
         }
         Ok(())
     }
@@ -138,18 +134,14 @@ impl<A: Arch> Kernel<'_, A> {
     }
 }
 
-fn check_lease(
-    address: u64,
-    lease: Lease,
-    regions: &[plan::kernel::RegionEntry],
-) -> Result<HeldLease, Violation> {
+fn check_lease(task: &mut Task<'_>, address: u64, lease: Lease) -> Result<HeldLease, Violation> {
     if lease.0 & Lease::RESERVED != 0 {
         return Err(violation(FaultKind::SyscallUsage, lease.0));
     }
     // The bits of a lease's attributes and of a region's are the same two.
     let access = RegionAttributes::from_bits_truncate(lease.attributes().bits());
-    let checked = Claim::new(address, lease.len())
-        .check(regions, access)
+    let checked = task
+        .check(Claim::new(address, lease.len()), access)
         .ok_or(violation(FaultKind::BadSlice, address))?;
     Ok(HeldLease {
         address,

@@ -86,11 +86,11 @@ impl<A: Arch> Kernel<'_, A> {
         let x = &task.frame.x;
         let (index, address, local, len) = (self.index_argument(x[9])?, x[10], x[11], x[12]);
         let local = self.own_slice(caller, local, len, RegionAttributes::WRITE)?;
-        let dead = self.task(index);
-        let source = if dead.is_up() {
+        let source = if self.task(index).is_up() {
             None
         } else {
-            Claim::new(address, len).check(dead.regions(), RegionAttributes::READ)
+            self.task_mut(index)
+                .check(Claim::new(address, len), RegionAttributes::READ)
         };
         match source {
             Some(source) => {
@@ -121,7 +121,7 @@ impl<A: Arch> Kernel<'_, A> {
     }
 
     fn own_slice(
-        &self,
+        &mut self,
         caller: TaskIndex,
         address: u64,
         len: u64,
@@ -130,8 +130,8 @@ impl<A: Arch> Kernel<'_, A> {
         if len > MESSAGE_MAX as u64 {
             return Err(violation(FaultKind::SyscallUsage, len));
         }
-        Claim::new(address, len)
-            .check(self.task(caller).regions(), access)
+        self.task_mut(caller)
+            .check(Claim::new(address, len), access)
             .map(|checked| checked.physical)
             .ok_or(violation(FaultKind::BadSlice, address))
     }

@@ -145,6 +145,8 @@ pub struct Task<'p> {
     /// INTID of each bit from the first of [`abi::notification::INTERRUPTS`], 0 where there is none.
     pub(crate) interrupts: [u16; 12],
     pub(crate) regions: Option<&'p [RegionEntry]>,
+    /// Number of the region in which the last claim was found.
+    pub(crate) last_region: usize,
     pub(crate) posts: Option<&'p [PostEntry]>,
     pub(crate) rights: u32,
 }
@@ -203,6 +205,7 @@ impl Task<'_> {
         },
         interrupts: [0; 12],
         regions: None,
+        last_region: 0,
         posts: None,
         rights: 0,
     };

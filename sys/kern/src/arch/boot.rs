@@ -173,7 +173,6 @@ global_asm!(
     "mov x29, xzr",
     "mov x30, xzr",
     "bl kernel_main",
-    "b resume_task",
 
     "stop:",
     "wfe",

@@ -32,24 +32,33 @@ pub unsafe fn kernel() -> &'static mut Kernel<'static, Machine> {
     unsafe { &mut *KERNEL.0.get() }
 }
 
-/// The task to go on with; waits until there is one.
-pub fn choose(
-    kernel: &mut Kernel<'static, Machine>,
-    next: Option<TaskIndex>,
-) -> *const Task<'static> {
-    let mut next = next;
+/// Goes on with a task; waits until there is one. Entries end here and do not return, so that the
+/// compiler saves no registers for a caller that wants none back.
+#[inline(always)]
+pub fn resume(kernel: &mut Kernel<'static, Machine>, next: Option<TaskIndex>) -> ! {
+    let task: *const Task<'static> = match next {
+        Some(index) => kernel.task(index),
+        None => idle(kernel),
+    };
+    // SAFETY: the end of an entry: nothing on the stack and no reference is used again. The code jumped
+    // to loads everything from the task, which is one of the table.
+    unsafe { core::arch::asm!("b resume_task", in("x0") task, options(noreturn)) }
+}
+
+/// Waits until there is a task to go on with.
+#[inline(never)]
+fn idle(kernel: &mut Kernel<'static, Machine>) -> *const Task<'static> {
     loop {
-        if let Some(index) = next {
+        wait_for_interrupt();
+        if let Some(index) = take_interrupt(kernel, None) {
             return kernel.task(index);
         }
-        wait_for_interrupt();
-        next = take_interrupt(kernel, None);
     }
 }
 
 /// A task's exception: a system call or a fault. `index` is the task's, `syndrome` is `ESR_EL1`.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_synchronous(index: u64, syndrome: u64) -> *const Task<'static> {
+extern "C" fn kernel_synchronous(index: u64, syndrome: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
     let running = running(index);
@@ -65,28 +74,28 @@ extern "C" fn kernel_synchronous(index: u64, syndrome: u64) -> *const Task<'stat
         };
         kernel.exception(running, kind, address, syndrome)
     };
-    choose(kernel, next)
+    resume(kernel, next)
 }
 
 /// An interrupt while a task ran.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_interrupt(index: u64) -> *const Task<'static> {
+extern "C" fn kernel_interrupt(index: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
     let next = take_interrupt(kernel, Some(running(index)));
-    choose(kernel, next)
+    resume(kernel, next)
 }
 
 /// An asynchronous abort while a task ran: what the kernel itself touches cannot cause one, so it is
 /// the task's.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_system_error(index: u64, syndrome: u64) -> *const Task<'static> {
+extern "C" fn kernel_system_error(index: u64, syndrome: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
     let running = running(index);
     let pc = kernel.task(running).frame().pc;
     let next = kernel.exception(running, FaultKind::BusError, pc, syndrome);
-    choose(kernel, next)
+    resume(kernel, next)
 }
 
 /// An exception in the kernel.

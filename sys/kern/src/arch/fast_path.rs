@@ -63,13 +63,14 @@ global_asm!(
     "synchronous:",
     "stp x16, x17, [sp, #{x} + 128]",
     "mrs x16, esr_el1",
-    "mov w17, #{svc}",
-    "sub w17, w16, w17",
-    "cmp w17, #{send}",
+    // A syndrome of SVC is this one plus the number of the call.
+    "ldr w17, 5f",
+    "subs w17, w16, w17",
     "b.eq fast_send",
-    "cmp w17, #{reply_receive}",
+    "cmp w17, #({reply_receive} - {send})",
     "b.eq fast_reply_receive",
-    "cbnz w17, synchronous_slow",
+    "cmn w17, #{send}",
+    "b.ne synchronous_slow",
     // WhoAmI
     "ldr x16, [sp, #{slow_lengths}]",
     "tbnz w16, #0, synchronous_slow",
@@ -117,7 +118,7 @@ global_asm!(
     "add x20, x19, x20, lsl #{task_shift}",
     // The life that is meant, waiting for this one's reply.
     "ldp x21, x22, [x20, #{id}]",
-    "ldr x23, [x20, #{partner}]",
+    "ldp x23, x25, [x20, #{partner}]",
     "ldp x29, x24, [sp, #{fast_filter}]",
     "cmp x21, x8",
     "ccmp x22, #{awaiting_reply}, #0, eq",
@@ -125,7 +126,6 @@ global_asm!(
     "b.ne fast_give_up",
     // Not longer than it can take, which also refuses reserved bits; a code below the kernel's.
     "lsr x24, x9, #32",
-    "ldr x25, [x20, #{reply_limit}]",
     "cmp x24, x25",
     "b.hi fast_give_up",
     "tbnz w9, #31, fast_give_up",
@@ -178,6 +178,9 @@ global_asm!(
     "mov x29, xzr",
     "mov x30, xzr",
     "b synchronous_slow",
+
+    ".balign 4",
+    "5: .word {svc} + {send}",
 
     kernel = sym KERNEL,
     svc = const SVC,

@@ -2,7 +2,6 @@
 
 use abi::boot::BootHeader;
 use abi::layout::KERNEL_PLAN_BASE;
-use kern::Task;
 use plan::Blob;
 use plan::kernel::{KernelEntry, KernelFlags};
 
@@ -17,7 +16,7 @@ unsafe extern "C" {
 
 /// Called once, on the kernel's stack, with the MMU on.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_main(entered_at_el2: u64) -> *const Task<'static> {
+extern "C" fn kernel_main(entered_at_el2: u64) -> ! {
     power::set_conduit(entered_at_el2 != 0);
     // SAFETY: the header is part of the kernel's text; nothing writes it.
     let header = unsafe { &BOOT_HEADER };
@@ -43,7 +42,7 @@ extern "C" fn kernel_main(entered_at_el2: u64) -> *const Task<'static> {
     match kernel.boot(blob, read_register!("cntfrq_el0")) {
         Ok(first) => {
             start_timer();
-            entry::choose(kernel, first)
+            entry::resume(kernel, first)
         }
         Err(error) => stop(error.message(), error.record()),
     }

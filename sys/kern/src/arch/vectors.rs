@@ -72,7 +72,7 @@ global_asm!(
     "synchronous_slow:",
     "save_task",
     "mrs x1, esr_el1",
-    "bl kernel_synchronous",
+    "b kernel_synchronous",
 
     // x0 is the task to go on with.
     ".global resume_task",
@@ -107,15 +107,13 @@ global_asm!(
     "interrupt:",
     "stp x16, x17, [sp, #{x} + 128]",
     "save_task",
-    "bl kernel_interrupt",
-    "b resume_task",
+    "b kernel_interrupt",
 
     "system_error:",
     "stp x16, x17, [sp, #{x} + 128]",
     "save_task",
     "mrs x1, esr_el1",
-    "bl kernel_system_error",
-    "b resume_task",
+    "b kernel_system_error",
 
     // The stack may be what is wrong: start on an empty one.
     "kernel_fault:",
@@ -124,7 +122,7 @@ global_asm!(
     "mrs x0, esr_el1",
     "mrs x1, elr_el1",
     "mrs x2, far_el1",
-    "bl kernel_died",
+    "b kernel_died",
     ".ltorg",
 
     ".global kernel_stack_top",

@@ -136,23 +136,27 @@ pub const MUTANTS: &[Mutant] = &[
             edit.words[0] ^= 0x10_0000 << 32;
         }
     }),
-    command("drop-cfgi-all", "B8", |edit| {
+    command("drop-cfgi-all", "B4, B8", |edit| {
         let drop = edit.opcode() == CFGI_RANGE;
         edit.drop_if(drop);
     }),
-    entry("ste-two-words", "A9", store_two),
+    entry("ste-two-words", "A1, A9", store_two),
     entry("ste-bypass", "B12", |world, offset, word, value| {
         let aborts = word == 0 && value >> 1 & 7 == 0;
         let value = if aborts { value | 0b100 << 1 } else { value };
         world.model.store(TABLES + offset, value);
     }),
-    entry("ste-reserved", "A18, A19", |world, offset, word, value| {
-        // CONT in word 1, beside what belongs there.
-        world.model.store(
-            TABLES + offset,
-            if word == 1 { value | 1 << 13 } else { value },
-        );
-    }),
+    entry(
+        "ste-reserved",
+        "A13, A18, A19",
+        |world, offset, word, value| {
+            // CONT in word 1, beside what belongs there.
+            world.model.store(
+                TABLES + offset,
+                if word == 1 { value | 1 << 13 } else { value },
+            );
+        },
+    ),
     entry("ste-noncoherent", "H1", |world, offset, word, value| {
         world.model.store(
             TABLES + offset,
@@ -160,7 +164,7 @@ pub const MUTANTS: &[Mutant] = &[
         );
     }),
     // Translations.
-    command("drop-tlbi-va", "C1, C5", |edit| {
+    command("drop-tlbi-va", "C5", |edit| {
         let drop = edit.opcode() == TLBI_VA;
         edit.drop_if(drop);
     }),
@@ -172,7 +176,7 @@ pub const MUTANTS: &[Mutant] = &[
         let drop = edit.opcode() == TLBI_ALL;
         edit.drop_if(drop);
     }),
-    command("wrong-asid", "C7", |edit| {
+    command("wrong-asid", "C7, C24", |edit| {
         if edit.opcode() == TLBI_VA {
             edit.words[0] ^= 7 << 48;
         }
@@ -220,7 +224,7 @@ pub const MUTANTS: &[Mutant] = &[
     leaf("leaf-beyond-output", "D4", |leaf, _| {
         valid(leaf, leaf | 1 << 46)
     }),
-    leaf("leaf-not-cleared", "C2, G2", |leaf, before| {
+    leaf("leaf-not-cleared", "C2", |leaf, before| {
         if leaf == 0 { before } else { leaf }
     }),
     leaf("map-over-live", "C26", |leaf, before| {
@@ -232,7 +236,7 @@ pub const MUTANTS: &[Mutant] = &[
     }),
     other("shared-asid", "C9", Kind::OneAsid),
     // Order.
-    command("sync-dropped", "A7, E5, E15", |edit| {
+    command("sync-dropped", "A7, B10, C5, E5, E15", |edit| {
         let drop = edit.opcode() == SYNC;
         edit.drop_if(drop);
     }),
@@ -369,10 +373,10 @@ pub const MUTANTS: &[Mutant] = &[
     image("context-noncoherent", "H1", |layout, memory| {
         patch_contexts(layout, memory, 0, |word| word & !(0x3f << 8));
     }),
-    image("context-other-root", "G2", |layout, memory| {
+    image("context-other-root", "C2", |layout, memory| {
         patch_contexts(layout, memory, 1, |word| word + 0x1000);
     }),
-    image("leaf-table-elsewhere", "G2", |layout, memory| {
+    image("leaf-table-elsewhere", "C2", |layout, memory| {
         let level2 = layout
             .domains
             .first()

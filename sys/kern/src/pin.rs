@@ -88,17 +88,11 @@ impl<A: Arch> Kernel<'_, A> {
     /// driver asked the caller and waits for that. Neither can have been replaced meanwhile, since
     /// ids name lives.
     pub(crate) fn pin(&mut self, caller: TaskIndex) -> Outcome {
-        let x = self.task(caller).frame.x;
+        let x = &self.task(caller).frame.x;
         let device = device_argument(x[11] >> 32)?;
         let lease = x[11] & u64::from(u32::MAX);
-        let result = self.try_pin(
-            caller,
-            [TaskId(x[9]), TaskId(x[10])],
-            lease,
-            device,
-            x[12],
-            x[13],
-        )?;
+        let (ids, offset, len) = ([TaskId(x[9]), TaskId(x[10])], x[12], x[13]);
+        let result = self.try_pin(caller, ids, lease, device, offset, len)?;
         let x = &mut self.task_mut(caller).frame.x;
         match result {
             Err(code) => x[0] = u64::from(code.0),

@@ -49,7 +49,7 @@ impl<A: Arch> Kernel<'_, A> {
     fn answer(&mut self, server: TaskIndex) -> Result<Option<TaskIndex>, Violation> {
         let task = self.task_mut(server);
         let x = &task.frame.x;
-        let payload: [u64; 8] = core::array::from_fn(|i| x[i]);
+        let payload = task.frame.payload();
         let address = x[10];
         let caller_id = TaskId(x[8]);
         let descriptor = ReplyDescriptor(x[9]);
@@ -85,9 +85,7 @@ impl<A: Arch> Kernel<'_, A> {
         if len as u64 > limit {
             return Err(violation(FaultKind::ReplyTooLong, descriptor.0));
         }
-        for (register, word) in waiting.frame.x.iter_mut().zip(payload) {
-            *register = word;
-        }
+        waiting.frame.set_payload(payload);
         waiting.frame.x[8] = u64::from(descriptor.code());
         waiting.frame.x[9] = len as u64;
         let destination = waiting.reply_physical;

@@ -70,7 +70,6 @@ impl<A: Arch> Kernel<'_, A> {
         descriptor: SendDescriptor,
     ) -> Result<(), Violation> {
         let task = self.task_mut(caller);
-        let x = task.frame.x;
         let bad = |address| violation(FaultKind::BadSlice, address);
         let capacity = descriptor.reply_capacity();
         task.descriptor = descriptor.0;
@@ -78,20 +77,24 @@ impl<A: Arch> Kernel<'_, A> {
         task.reply_limit = capacity.min(REGISTER_BYTES) as u64;
         task.lease_count = descriptor.leases() as u64;
         if descriptor.len() > REGISTER_BYTES {
-            let message = Claim::new(x[10], descriptor.len() as u64);
+            let address = task.frame.x[10];
+            let message = Claim::new(address, descriptor.len() as u64);
             let checked = task.check(message, RegionAttributes::READ);
-            task.message_physical = checked.ok_or(bad(x[10]))?.physical;
+            task.message_physical = checked.ok_or(bad(address))?.physical;
         }
         if capacity > REGISTER_BYTES {
-            let reply = Claim::new(x[11], capacity as u64);
+            let address = task.frame.x[11];
+            let reply = Claim::new(address, capacity as u64);
             let checked = task.check(reply, RegionAttributes::WRITE);
-            task.reply_physical = checked.ok_or(bad(x[11]))?.physical;
+            task.reply_physical = checked.ok_or(bad(address))?.physical;
         }
         if descriptor.leases() > 0 {
-            task.leases[0] = check_lease(task, x[12], Lease(x[13]))?;
+            let (address, lease) = (task.frame.x[12], Lease(task.frame.x[13]));
+            task.leases[0] = check_lease(task, address, lease)?;
         }
         if descriptor.leases() > 1 {
-            task.leases[1] = check_lease(task, x[14], Lease(x[15]))?;
+            let (address, lease) = (task.frame.x[14], Lease(task.frame.x[15]));
+            task.leases[1] = check_lease(task, address, lease)?;
         }
         Ok(())
     }
@@ -103,22 +106,29 @@ impl<A: Arch> Kernel<'_, A> {
         let from = self.task_mut(sender);
         from.state = State::AwaitingReply;
         from.partner = server;
-        let payload: [u64; 8] = core::array::from_fn(|i| from.frame.x[i]);
+        let payload = from.frame.payload();
         let descriptor = SendDescriptor(from.descriptor);
         let count = from.lease_count;
-        let leases = from.leases;
+        let first = if count > 0 {
+            from.leases[0].descriptor
+        } else {
+            0
+        };
+        let second = if count > 1 {
+            from.leases[1].descriptor
+        } else {
+            0
+        };
         let (id, source) = (from.id, from.message_physical);
 
         let to = self.task_mut(receiver);
+        to.frame.set_payload(payload);
         let x = &mut to.frame.x;
-        for (register, word) in x.iter_mut().zip(payload) {
-            *register = word;
-        }
         x[8] = id.0;
         x[9] = descriptor.0;
         x[10] = 0;
-        x[12] = if count > 0 { leases[0].descriptor } else { 0 };
-        x[13] = if count > 1 { leases[1].descriptor } else { 0 };
+        x[12] = first;
+        x[13] = second;
         let len = (descriptor.len() as u64).min(to.receive_capacity);
         if descriptor.len() > REGISTER_BYTES && len > 0 {
             let destination = to.receive_physical;

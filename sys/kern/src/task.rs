@@ -28,7 +28,21 @@ impl Frame {
         pstate: 0,
     };
 
-    /// Result registers of a call without payload.
+    /// The registers of a payload, written out: they are to stay in registers on the way.
+    #[inline(always)]
+    pub(crate) fn payload(&self) -> [u64; 8] {
+        let x = &self.x;
+        [x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]]
+    }
+    /// Stores a payload.
+    #[inline(always)]
+    pub(crate) fn set_payload(&mut self, payload: [u64; 8]) {
+        let [a, b, c, d, e, f, g, h] = payload;
+        let x = &mut self.x;
+        (x[0], x[1], x[2], x[3]) = (a, b, c, d);
+        (x[4], x[5], x[6], x[7]) = (e, f, g, h);
+    }
+    /// Result register of a call without payload.
     #[inline(always)]
     pub(crate) fn set_result(&mut self, value: u64) {
         self.x[0] = value;

@@ -65,8 +65,8 @@ global_asm!(
     "vector \"b kernel_fault\"",
     "vector \"b kernel_fault\"",
     "vector \"b kernel_fault\"",
-    ".balign 128",
 
+    ".section .entry, \"ax\"",
     // The fast path comes here with what it does not do; x16 and x17 are stored.
     ".global synchronous_slow",
     "synchronous_slow:",

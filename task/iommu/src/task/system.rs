@@ -5,6 +5,7 @@ use iommu::log::Line;
 use pci_api::client::{CallError, Client, Transport};
 use pci_api::{BootStatus, Description, Payload, QuiesceState};
 use userlib::abi::{Code, LeaseAttributes, TaskId};
+use userlib::plan::task::PeerEntry;
 use userlib::server::Server;
 use userlib::{config, ipc, privileged};
 
@@ -32,13 +33,19 @@ impl Transport for ToPci {
 /// The system around the server.
 pub struct Surroundings {
     pci: Client<ToPci>,
+    /// How many tasks there are. A driver names a lender by number, and the kernel faults whoever names
+    /// a task that does not exist.
+    tasks: usize,
 }
 
 impl Surroundings {
     /// With the PCI task as the plan names it.
     pub fn new() -> Self {
+        // The plan names all other tasks to the authority.
+        let others = config::table::<PeerEntry>();
         Self {
             pci: Client(ToPci(Server::named("pci"))),
+            tasks: others.len() + 1,
         }
     }
 
@@ -66,6 +73,9 @@ impl System for Surroundings {
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
+        if lender.index() >= self.tasks {
+            return Err(Code::NO_LEASE);
+        }
         let pinned = privileged::pin(driver, lender, lease, device, offset, len)?;
         let attributes = LeaseAttributes::from_bits_truncate(pinned.attributes);
         Ok(Pinned {

@@ -44,8 +44,12 @@ fn authority() -> Option<(usize, u32)> {
         .map(|entry| (entry.task as usize, entry.bit))
 }
 
+/// Refusals that are logged. A hostile task could otherwise push everything else out of the log.
+const REFUSALS_LOGGED: u32 = 32;
+
 fn serve(mut server: Server<'static, Hardware>) -> ! {
     let authority = authority();
+    let mut refusals = 0;
     let mut reply: Option<(TaskId, Answer)> = None;
     loop {
         let received = match reply.take() {
@@ -60,7 +64,7 @@ fn serve(mut server: Server<'static, Hardware>) -> ! {
             None => ipc::receive(notification::TIMER),
         };
         if let Received::Message(message) = received {
-            reply = Some((message.sender, answer(&mut server, &message)));
+            reply = Some((message.sender, answer(&mut server, &message, &mut refusals)));
         }
         let wake = server.step(time::now().nanoseconds());
         if wake.ended
@@ -77,7 +81,7 @@ fn serve(mut server: Server<'static, Hardware>) -> ! {
     }
 }
 
-fn answer(server: &mut Server<'static, Hardware>, message: &Message) -> Answer {
+fn answer(server: &mut Server<'static, Hardware>, message: &Message, refusals: &mut u32) -> Answer {
     let request = Request {
         sender: message.sender.index(),
         operation: message.operation,
@@ -87,7 +91,10 @@ fn answer(server: &mut Server<'static, Hardware>, message: &Message) -> Answer {
         leases: message.lease_count,
     };
     let answer = server.handle(&request, time::now().nanoseconds());
-    if let Some(error) = pci_api::Error::from_code(answer.code) {
+    if let Some(error) = pci_api::Error::from_code(answer.code)
+        && *refusals < REFUSALS_LOGGED
+    {
+        *refusals += 1;
         log::refused(&request, error);
     }
     answer

@@ -144,7 +144,8 @@ impl Fuzzer {
 
     /// Starts a transfer of the device if it is idle; nobody waits for its end.
     fn transfer(&mut self) {
-        let iova = self.generator.transfer_address();
+        // The device has 48 address bits.
+        let iova = self.generator.transfer_address() & 0xffff_ffff_ffff;
         let choice = self.generator.choice();
         let transfer = Transfer {
             direction: choice.of([Direction::FromMemory, Direction::ToMemory]),

@@ -1,0 +1,275 @@
+//! A PCI fabric whose functions say what they like, and clients that ask for what they like.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use pci::{
+    Address, BarRegisters, ConfigSpace, Difference, Fabric, Found, Observer, Request, Server,
+};
+use pci_api::Width;
+use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
+use plan::{NONE, Name};
+use zerocopy::FromZeros;
+
+use crate::input::Input;
+
+const AUTHORITY: usize = 2;
+const COMMAND: u16 = 0x04;
+const MASTER: u32 = 1 << 2;
+
+const HOST: HostBridgeEntry = HostBridgeEntry {
+    ecam_va: 0,
+    bus_first: 0,
+    bus_last: 3,
+    refuse_on_mismatch: 0,
+    reserved: 0,
+};
+
+fn function(name: &str, rid: u16, parent: u32, owner: u32) -> FunctionEntry {
+    FunctionEntry {
+        name: Name::new(name),
+        group: Name::new(name),
+        rid,
+        vendor_id: 0x1af4,
+        device_id: 0x1042,
+        parent,
+        owner,
+        ..FunctionEntry::new_zeroed()
+    }
+}
+
+/// A disk below one port, an edu below another.
+fn plan() -> [FunctionEntry; 5] {
+    let port = |name, slot: u16, bus| FunctionEntry {
+        flags: (FunctionFlags::BRIDGE | FunctionFlags::SET_ACS).bits(),
+        acs: 0x1d,
+        buses: [0, bus, bus, 0],
+        memory_window: [0x1000_0000, 0x101f_ffff],
+        prefetch_window: [u64::MAX, 0],
+        ..function(name, slot << 3, NONE, NONE)
+    };
+    let mut plan = [
+        FunctionEntry {
+            flags: FunctionFlags::HOST_BRIDGE.bits(),
+            ..function("host", 0, NONE, NONE)
+        },
+        port("rp1", 1, 1),
+        port("rp2", 2, 2),
+        FunctionEntry {
+            bar_address: [0x1000_0000, 0, 0, 0, 0, 0],
+            bar_len: [0x1000, 0, 0, 0, 0, 0],
+            quiesce: Quiesce::FunctionReset as u32,
+            quiesce_wait: 100_000_000,
+            ..function("disk", 1 << 8, 1, 4)
+        },
+        FunctionEntry {
+            bar_address: [0x1010_0000, 0, 0, 0, 0, 0],
+            bar_len: [0x10_0000, 0, 0, 0, 0, 0],
+            quiesce: Quiesce::Poll as u32,
+            quiesce_offset: 0x98,
+            quiesce_mask: 1,
+            quiesce_wait: 100_000_000,
+            quiesce_va: 0x2000_0000,
+            ..function("edu", 2 << 8, 2, 5)
+        },
+    ];
+    for (group, entry) in (0..).zip(&mut plan) {
+        entry.group_index = group;
+    }
+    plan
+}
+
+/// Configuration space: honest registers where the input does not lie.
+struct Space<'a> {
+    plan: [FunctionEntry; 5],
+    input: RefCell<Input<'a>>,
+    registers: RefCell<BTreeMap<(u16, u16), u32>>,
+    accesses: Cell<u32>,
+}
+
+impl Space<'_> {
+    /// What a function as planned would show at its reset.
+    fn pristine(&self, address: Address, word: u16) -> u32 {
+        let Some(entry) = self.plan.iter().find(|entry| entry.rid == address.0) else {
+            return u32::MAX;
+        };
+        let bridge = entry.flags & FunctionFlags::BRIDGE.bits() != 0;
+        match word {
+            0x00 => u32::from(entry.vendor_id) | u32::from(entry.device_id) << 16,
+            0x04 => 1 << 20,
+            0x0c if bridge => 1 << 16,
+            0x34 => 0x40,
+            0x40 => 0x0002_0010,
+            0x44 => 1 << 28,
+            0x100 => 0x0001_000d,
+            _ => 0,
+        }
+    }
+
+    /// Bits of a word that software can change.
+    fn writable(&self, address: Address, word: u16) -> u32 {
+        let entry = self.plan.iter().find(|entry| entry.rid == address.0);
+        let bar_len = entry.map_or(0, |entry| entry.bar_len[0] as u32);
+        match word {
+            0x04 => 0x0547,
+            0x10 => 0u32.wrapping_sub(bar_len),
+            0x14 | 0x00 => 0,
+            _ => u32::MAX,
+        }
+    }
+
+    fn word(&self, address: Address, word: u16) -> u32 {
+        self.registers
+            .borrow()
+            .get(&(address.0, word))
+            .copied()
+            .unwrap_or_else(|| self.pristine(address, word))
+    }
+}
+
+impl ConfigSpace for Space<'_> {
+    fn read(&self, function: Address, offset: u16, width: Width) -> u32 {
+        assert!(offset < 4096 && offset.is_multiple_of(width as u16));
+        self.accesses.set(self.accesses.get() + 1);
+        let mut value = self.word(function, offset & !3);
+        if value != u32::MAX {
+            let mut input = self.input.borrow_mut();
+            match input.take::<u8>() {
+                1..=4 => value = input.take(),
+                5..=12 => value ^= 1 << (input.take::<u8>() & 31),
+                _ => {}
+            }
+        }
+        value >> (8 * (offset & 3)) & width.mask()
+    }
+
+    fn write(&self, function: Address, offset: u16, width: Width, value: u32) {
+        assert!(offset < 4096 && offset.is_multiple_of(width as u16));
+        self.accesses.set(self.accesses.get() + 1);
+        let word = offset & !3;
+        if self.pristine(function, word) == u32::MAX {
+            return;
+        }
+        let shift = 8 * (offset & 3);
+        let mask = width.mask() << shift & self.writable(function, word);
+        let old = self.word(function, word);
+        let new = old & !mask | value << shift & mask;
+        self.registers.borrow_mut().insert((function.0, word), new);
+    }
+}
+
+impl BarRegisters for Space<'_> {
+    fn read32(&self, va: u64, len: u64, offset: u32) -> u32 {
+        assert!(va == 0x2000_0000 && u64::from(offset) < len);
+        self.input.borrow_mut().take()
+    }
+
+    fn write32(&self, va: u64, len: u64, offset: u32, _: u32) {
+        assert!(va == 0x2000_0000 && u64::from(offset) < len);
+    }
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn found(&mut self, _: &Found<'_>) {}
+    fn differs(&mut self, _: &Difference<'_>) {}
+}
+
+/// Enumerates, then serves.
+pub fn run(bytes: &[u8]) {
+    let space = Space {
+        plan: plan(),
+        input: RefCell::new(Input::new(bytes)),
+        registers: RefCell::default(),
+        accesses: Cell::new(0),
+    };
+    let plan = space.plan;
+    let Ok(mut fabric) = Fabric::new(&HOST, &plan) else {
+        panic!("five functions are not too many");
+    };
+    fabric.enumerate(&space, &mut Nobody);
+    // The bus mastering bits that software wrote, whatever the devices say of them.
+    for entry in &plan {
+        let command = space.word(Address(entry.rid), COMMAND);
+        assert_eq!(command & MASTER, 0, "{} is a master", entry.name.as_str());
+    }
+    assert!(space.accesses.get() < 20_000, "the enumeration has no end");
+    serve(&space, fabric);
+}
+
+fn serve(space: &Space<'_>, fabric: Fabric<'_>) {
+    let mut server = Server::new(fabric, Borrowed(space), Some(AUTHORITY));
+    let mut now = 0;
+    for _ in 0..64 {
+        if space.input.borrow().is_empty() {
+            break;
+        }
+        let (sender, operation, len, reply_capacity, payload) = {
+            let mut input = space.input.borrow_mut();
+            let sender = [AUTHORITY, 4, 5, 6][input.below(4)];
+            let operation = input.below(9) as u16;
+            let len = if input.below(8) == 0 {
+                input.below(65)
+            } else {
+                [8, 16][input.below(2)]
+            };
+            let mut payload = [0; 8];
+            payload[0] = input.below(6) as u64 | u64::from(input.take::<u16>()) << 32;
+            if input.take::<u8>() & 3 == 0 {
+                payload[0] ^= 1 << (input.take::<u8>() & 63);
+            } else {
+                payload[0] |= [1, 2, 4][input.below(3)] << 48;
+            }
+            payload[1] = u64::from(input.take::<u16>());
+            (sender, operation, len, input.below(65), payload)
+        };
+        let request = Request {
+            sender,
+            operation,
+            payload: &payload,
+            len,
+            reply_capacity,
+            leases: 0,
+        };
+        let before = master_bits(space);
+        let answer = server.handle(&request, now);
+        assert!(
+            answer.len <= reply_capacity,
+            "the reply would fault the server"
+        );
+        assert!(answer.code == 0 || answer.len == 0);
+        if sender != AUTHORITY {
+            assert_eq!(before, master_bits(space), "a driver changed bus mastering");
+        }
+        now += 10_000_000;
+        server.step(now);
+    }
+}
+
+fn master_bits(space: &Space<'_>) -> [u32; 5] {
+    space
+        .plan
+        .map(|entry| space.word(Address(entry.rid), COMMAND) & MASTER)
+}
+
+/// The server owns its hardware; the test looks at it as well.
+struct Borrowed<'a, 'b>(&'a Space<'b>);
+
+impl ConfigSpace for Borrowed<'_, '_> {
+    fn read(&self, function: Address, offset: u16, width: Width) -> u32 {
+        self.0.read(function, offset, width)
+    }
+    fn write(&self, function: Address, offset: u16, width: Width, value: u32) {
+        self.0.write(function, offset, width, value);
+    }
+}
+
+impl BarRegisters for Borrowed<'_, '_> {
+    fn read32(&self, va: u64, len: u64, offset: u32) -> u32 {
+        self.0.read32(va, len, offset)
+    }
+    fn write32(&self, va: u64, len: u64, offset: u32, value: u32) {
+        self.0.write32(va, len, offset, value);
+    }
+}

@@ -1,0 +1,61 @@
+//! Targets for hostile input: each takes any bytes, feeds them to one decoder or one driver of an untrusted
+//! device, and panics if a promise is broken.
+//!
+//! The same targets run in two ways: with a fixed seed over mutated corpora (`tests/seeded.rs`, a part of
+//! `cargo test`), and guided by coverage under `cargo bolero` (`tests/coverage.rs`).
+#![forbid(unsafe_code)]
+
+pub mod device;
+pub mod events;
+pub mod fabric;
+pub mod input;
+pub mod lspci;
+pub mod messages;
+pub mod mutate;
+pub mod plan_blob;
+pub mod transport;
+pub mod virtqueue;
+
+/// Something that takes bytes from outside.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Name of its corpus folder and of its tests.
+    pub name: &'static str,
+    /// Panics if a promise is broken.
+    pub run: fn(&[u8]),
+    /// Inputs to start from beyond the corpus.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Longest input made up from nothing, bytes.
+    pub len_max: usize,
+    /// Inputs of a run in `cargo test`.
+    pub rounds: u32,
+}
+
+const fn target(name: &'static str, run: fn(&[u8]), len_max: usize, rounds: u32) -> Target {
+    Target {
+        name,
+        run,
+        seeds: Vec::new,
+        len_max,
+        rounds,
+    }
+}
+
+/// All of them.
+pub const TARGETS: [Target; 9] = [
+    target("iommu-messages", messages::iommu, 128, 200_000),
+    target("pci-messages", messages::pci, 128, 200_000),
+    target("block-messages", messages::block, 128, 200_000),
+    target("smmu-events", events::run, 64, 200_000),
+    target("virtqueue", virtqueue::run, 512, 5_000),
+    target("virtio-transport", transport::run, 512, 20_000),
+    target("pci-fabric", fabric::run, 2048, 600),
+    Target {
+        seeds: plan_blob::seeds,
+        ..target("plan-blob", plan_blob::run, 1024, 50_000)
+    },
+    Target {
+        seeds: lspci::seeds,
+        ..target("lspci", lspci::run, 256, 400)
+    },
+];

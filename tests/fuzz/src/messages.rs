@@ -1,0 +1,175 @@
+//! Messages of all protocols: whatever decodes, encodes to something that decodes to the same.
+
+use core::fmt::Debug;
+
+use abi::{Lease, LeaseAttributes};
+use blk_api::{COLLECT_MAX, Completion, Geometry, Kind, Submit, decode_collected};
+use iommu_api as iommu_protocol;
+use iommu_protocol::{
+    Claim, DeviceRequest, Extent, FaultRecord, Handle, HandleRequest, Map, MapLease, MapList, PAGE,
+    Sequenced, Status, Unmap, UnmapList, Window,
+};
+use pci_api::Wire;
+
+use crate::input::Input;
+
+type Payload = [u64; 8];
+
+fn payload(input: &mut Input<'_>) -> Payload {
+    core::array::from_fn(|_| input.take())
+}
+
+/// `decode` of anything, and of what `encode` makes of it.
+fn comes_back<T: PartialEq + Debug>(
+    payload: &Payload,
+    decode: impl Fn(&Payload) -> Option<T>,
+    encode: impl Fn(&T) -> Payload,
+) -> Option<T> {
+    let value = decode(payload)?;
+    assert_eq!(decode(&encode(&value)).as_ref(), Some(&value));
+    Some(value)
+}
+
+/// The IOMMU server's.
+pub fn iommu(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let number: u16 = input.take();
+    if let Some(operation) = iommu_protocol::Operation::from_number(number) {
+        assert_eq!(operation as u16, number);
+    }
+    let code: u32 = input.take();
+    if let Some(error) = iommu_protocol::Error::from_code(code) {
+        assert_eq!(error as u32, code);
+        assert!(!error.name().is_empty());
+    }
+    let words = payload(&mut input);
+    requests(&words);
+    replies(&words);
+    let handle = Handle(words[0]);
+    let device = u16::try_from(handle.device()).expect("a number below 2^16");
+    assert_eq!(Handle::new(device, handle.generation()), handle);
+    assert_eq!(Extent::from_word(words[1]).to_word(), words[1]);
+}
+
+fn requests(words: &Payload) {
+    comes_back(words, DeviceRequest::from_words, |r| r.to_words());
+    comes_back(
+        words,
+        |w| Some(HandleRequest::from_words(w)),
+        |r| r.to_words(),
+    );
+    comes_back(words, |w| Some(Sequenced::from_words(w)), |r| r.to_words());
+    comes_back(words, Map::from_words, |r| r.to_words());
+    comes_back(words, MapLease::from_words, |r| r.to_words());
+    comes_back(words, |w| Some(Unmap::from_words(w)), |r| r.to_words());
+    let &[a, b, c, d, ..] = words;
+    if let Some(list) = MapList::from_words(&[a, b, c, d]) {
+        assert_eq!(MapList::from_words(&list.to_words()), Some(list));
+    }
+    let list = UnmapList::from_words(&[a, b]);
+    assert_eq!(UnmapList::from_words(&list.to_words()), list);
+}
+
+fn replies(words: &Payload) {
+    comes_back(words, Status::from_words, |r| r.to_words());
+    comes_back(words, FaultRecord::from_words, |r| {
+        FaultRecord::to_words(*r)
+    });
+    let windows = [
+        comes_back(words, Window::from_words, |r| r.to_words()),
+        comes_back(words, Claim::from_words, |r| r.to_words()).map(|claim| claim.window),
+    ];
+    for window in windows.into_iter().flatten() {
+        // A driver computes both without a check of its own.
+        let pages = window.pages.checked_mul(PAGE);
+        assert!(
+            pages
+                .and_then(|len| window.iova_base.checked_add(len))
+                .is_some()
+        );
+        let blocks = window.blocks.checked_mul(512 * PAGE);
+        assert!(
+            blocks
+                .and_then(|len| window.block_base.checked_add(len))
+                .is_some()
+        );
+    }
+}
+
+/// The PCI task's.
+pub fn pci(bytes: &[u8]) {
+    fn wire<T: Wire + PartialEq + Debug>(words: &Payload) {
+        assert!(T::LEN <= 64 && T::LEN.is_multiple_of(8));
+        if let Some(value) = comes_back(words, T::from_words, T::to_words) {
+            let beyond = value.to_words();
+            assert!(beyond.iter().skip(T::LEN / 8).all(|word| *word == 0));
+        }
+    }
+    let mut input = Input::new(bytes);
+    let number: u16 = input.take();
+    if let Ok(operation) = pci_api::Operation::from_number(number) {
+        assert_eq!(operation as u16, number);
+    }
+    let code: u32 = input.take();
+    if let Some(error) = pci_api::Error::from_code(code) {
+        assert_eq!(error as u32, code);
+    }
+    let words = payload(&mut input);
+    wire::<pci_api::ConfigRead>(&words);
+    wire::<pci_api::ConfigWrite>(&words);
+    wire::<pci_api::ConfigValue>(&words);
+    wire::<pci_api::Describe>(&words);
+    wire::<pci_api::Description>(&words);
+    wire::<pci_api::BootStatus>(&words);
+    wire::<pci_api::BusMaster>(&words);
+    wire::<pci_api::QuiesceStart>(&words);
+    wire::<pci_api::QuiesceResult>(&words);
+    wire::<pci_api::QuiesceState>(&words);
+}
+
+/// A disk driver's, its admission of requests, and reports to the supervisor.
+pub fn block(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let words = payload(&mut input);
+    let len = input.below(72);
+    let geometry = comes_back(&words, |w| Some(Geometry::decode(w)), Geometry::encode);
+    let completion = Completion::decode(words[0]);
+    assert_eq!(Completion::decode(completion.encode()), completion);
+    assert!(decode_collected(&words).count() <= COLLECT_MAX);
+    if let Ok(submit) = Submit::decode(&words, len) {
+        assert_eq!(Submit::decode(&submit.encode(), Submit::BYTES), Ok(submit));
+        let geometry = Geometry {
+            sectors: input.take(),
+            transfer_max: input.take::<u32>() % (1 << 20),
+            read_only: input.take(),
+            ..geometry.expect("a geometry decodes from anything")
+        };
+        let attributes = LeaseAttributes::from_bits_truncate(input.take());
+        let lease = Lease::new(input.take(), attributes);
+        admitted(&submit, &geometry, lease);
+    }
+    if let Some((_, detail)) = supervisor::report::decode(&words, len) {
+        assert!(!detail.as_str().chars().any(char::is_control));
+    }
+}
+
+/// What the driver lets through lies on the disk and in the lease.
+fn admitted(submit: &Submit, geometry: &Geometry, lease: Lease) {
+    let Ok(bytes) = virtio_blk::request::admit(submit, geometry, Some(lease)) else {
+        return;
+    };
+    if submit.kind == Kind::Flush {
+        assert_eq!(bytes, 0);
+        return;
+    }
+    let end = submit.sector.checked_add(u64::from(submit.count));
+    assert!(end.is_some_and(|end| end <= geometry.sectors));
+    assert!(bytes > 0 && bytes <= geometry.transfer_max);
+    assert!(u64::from(bytes).next_multiple_of(4096) <= lease.len());
+    assert!(lease.attributes().contains(LeaseAttributes::READ));
+    if submit.kind == Kind::Read {
+        assert!(lease.attributes().contains(LeaseAttributes::WRITE));
+    } else {
+        assert!(!geometry.read_only);
+    }
+}

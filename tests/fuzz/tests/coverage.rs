@@ -1,0 +1,22 @@
+//! The targets guided by coverage, under `cargo bolero`; without it there is nothing here.
+#![cfg(fuzzing)]
+
+macro_rules! targets {
+    ($($test:ident $run:path),*) => {
+        $(#[test]
+        fn $test() {
+            bolero::check!().for_each(|bytes: &[u8]| $run(bytes));
+        })*
+    };
+}
+targets!(
+    iommu_messages fuzz::messages::iommu,
+    pci_messages fuzz::messages::pci,
+    block_messages fuzz::messages::block,
+    smmu_events fuzz::events::run,
+    virtqueue fuzz::virtqueue::run,
+    virtio_transport fuzz::transport::run,
+    pci_fabric fuzz::fabric::run,
+    plan_blob fuzz::plan_blob::run,
+    lspci fuzz::lspci::run
+);

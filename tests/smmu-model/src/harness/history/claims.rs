@@ -125,7 +125,10 @@ impl History<'_> {
         self.waiting.retain(|waiting| {
             let dead = waiting.sender.index() == task;
             if dead && waiting.operation == Operation::Release {
-                releasing.push(waiting.device);
+                // What shares its StreamIDs is open with it.
+                let domain = DEVICES[waiting.device].domain;
+                let shares = |&device: &usize| DEVICES[device].domain == domain;
+                releasing.extend((0..DEVICES.len()).filter(shares));
             }
             !dead
         });

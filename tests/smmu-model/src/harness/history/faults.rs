@@ -61,8 +61,9 @@ impl History<'_> {
                 return;
             };
             let high = self.world.borrow().model.written(stream);
-            let (told, written) = self.faults[device];
-            let (least, most) = (told + (low - written.min(low)), told + (high - written));
+            let (told, fewest, written) = self.faults[device];
+            let least = told + low.saturating_sub(written);
+            let most = told + (high - fewest);
             let was_lost = status.lost > lost_before.1;
             lost = status.lost;
             let right = status.faults <= most && (status.faults >= least || was_lost);
@@ -72,9 +73,15 @@ impl History<'_> {
                 });
             }
             self.counts[3] += status.faults.saturating_sub(told);
-            // Where the truth is between two numbers, the next look starts from what was told.
+            // Without a loss what was told says what was written. After one it is only known that all
+            // written before were taken or lost.
             let seen = status.faults.saturating_sub(told) + written;
-            self.faults[device] = (status.faults, if was_lost || start { high } else { seen });
+            let (few, many) = if was_lost || start || fewest != written {
+                (low, high)
+            } else {
+                (seen, seen)
+            };
+            self.faults[device] = (status.faults, few, many);
         }
         if !start && dropped > lost_before.0 && lost == lost_before.1 {
             self.note(Check::Delivery, || {

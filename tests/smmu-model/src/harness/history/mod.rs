@@ -80,8 +80,8 @@ struct History<'p> {
     waiting: Vec<Waiting>,
     /// Devices whose owner died while it waited for the end of a release.
     releasing: Vec<usize>,
-    /// By device: faults told, records written, of the last look.
-    faults: Vec<(u64, u64)>,
+    /// By device, of the last look: faults told, fewest and most records written by then.
+    faults: Vec<(u64, u64, u64)>,
     lost: (u64, u64),
     deadline: Option<u64>,
     counts: [u64; 6],
@@ -119,7 +119,7 @@ pub fn run(setting: &Setting) -> Outcome {
         held: vec![None; DEVICES.len()],
         waiting: Vec::new(),
         releasing: Vec::new(),
-        faults: vec![(0, 0); DEVICES.len()],
+        faults: vec![(0, 0, 0); DEVICES.len()],
         lost: (0, 0),
         deadline: None,
         counts: [0; 6],

@@ -1,0 +1,92 @@
+//! Conformance cases of the IOMMU server.
+//!
+//! A case begins with every role freshly started: whatever a driver had claimed or mapped in the case
+//! before was taken from it by its death, so that each case finds its device free and its window empty.
+//! Most cases are one driver that asks and compares; those about others have a part for each.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod claim;
+mod handles;
+mod help;
+mod list;
+mod look;
+mod map;
+mod message;
+mod sequence;
+mod shape;
+mod unmap;
+
+use suite::Suite;
+
+/// Drives `edu0`; has a pool of 16 pages and one of two blocks; five pins.
+pub const FIRST: usize = 0;
+/// Drives `edu1`, audits `edu0`.
+pub const SECOND: usize = 1;
+/// Drives nothing.
+pub const OUTSIDER: usize = 2;
+/// Client of the drivers and of the disk, for leases.
+pub const LENDER: usize = 3;
+
+/// Number of the host bridge in the plan.
+pub const HOST_BRIDGE: u64 = 0;
+/// Number of the first root port.
+pub const ROOT_PORT: u64 = 1;
+/// Number of the disk.
+pub const DISK: u64 = 2;
+/// Number of the first driver's device.
+pub const EDU0: u64 = 4;
+/// Number of the second driver's device.
+pub const EDU1: u64 = 6;
+/// Devices in the plan.
+pub const DEVICES: u64 = 7;
+
+/// All cases.
+pub const SUITE: Suite = Suite {
+    name: "iommu",
+    roles: &["first", "second", "outsider", "lender"],
+    groups: &[
+        look::CASES,
+        claim::CASES,
+        shape::CASES,
+        handles::CASES,
+        sequence::CASES,
+        map::CASES,
+        unmap::CASES,
+        list::CASES,
+    ],
+};
+
+/// A case with one part, the first driver's.
+macro_rules! alone {
+    ($name:expr, $requirements:expr, $act:expr) => {
+        suite::Case::new(
+            $name,
+            $requirements,
+            &[suite::Part::returns(crate::FIRST, $act)],
+        )
+    };
+}
+pub(crate) use alone;
+
+#[cfg(test)]
+mod tests {
+    use super::SUITE;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_roles_exist() {
+        let mut names = BTreeSet::new();
+        for case in SUITE.cases() {
+            assert!(names.insert(case.name), "{} twice", case.name);
+            assert!(!case.requirements.is_empty(), "{}", case.name);
+            let roles: BTreeSet<_> = case.parts.iter().map(|part| part.role).collect();
+            assert_eq!(roles.len(), case.parts.len(), "{}", case.name);
+            assert!(roles.iter().all(|role| *role < SUITE.roles.len()));
+        }
+        assert!(names.len() >= 120);
+    }
+}

@@ -1,0 +1,185 @@
+//! `describe` and `status`: who may see what.
+
+use iommu_api::{Error, Operation, StatusFlags, Window};
+use suite::role::Stage;
+use suite::{Case, Part, Result, check, check_eq, check_is};
+
+use crate::help::{BLOCK_PAGES, BLOCKS, READ, WINDOW_PAGES, claim, numbers, pool, refusal, status};
+use crate::message::{about_device, reply_len, send};
+use crate::{DEVICES, DISK, EDU0, EDU1, FIRST, HOST_BRIDGE, OUTSIDER, ROOT_PORT, SECOND, alone};
+
+fn describe(device: u64) -> core::result::Result<Window, suite::Failure> {
+    let answer = send(
+        Operation::Describe as u16,
+        &about_device(device),
+        reply_len(Operation::Describe),
+        &[],
+    );
+    check_eq!(answer.code.0, 0);
+    check_eq!(answer.len, Window::LEN);
+    Ok(check_is!(Window::from_words(&answer.payload), Some(window) => window))
+}
+
+fn describe_own(_: &Stage) -> Result {
+    let window = describe(EDU0)?;
+    check_eq!(window.pages, WINDOW_PAGES);
+    check_eq!(window.blocks, 2);
+    check_eq!(window.iova_base % (2 << 20), 0);
+    check_eq!(window.block_base % (2 << 20), 0);
+    // Nobody has to claim a device to be told of it, and a claim says the same.
+    check!(claim()?.window == window);
+    Ok(())
+}
+
+fn parts_apart(_: &Stage) -> Result {
+    let window = describe(EDU0)?;
+    let pages_end = window.iova_base + window.pages * 4096;
+    let blocks_end = window.block_base + window.blocks * (2 << 20);
+    check!(window.block_base >= pages_end || window.iova_base >= blocks_end);
+    Ok(())
+}
+
+fn strangers(operation: Operation) -> Result {
+    for device in [EDU0, EDU1, DISK] {
+        check!(refusal(operation, device) == Some(Error::NotOwner));
+    }
+    Ok(())
+}
+
+fn other_drivers(operation: Operation) -> Result {
+    for device in [EDU1, DISK, HOST_BRIDGE, ROOT_PORT] {
+        check!(refusal(operation, device) == Some(Error::NotOwner));
+    }
+    Ok(())
+}
+
+fn beyond(operation: Operation) -> Result {
+    for device in [DEVICES, DEVICES + 1, 64, 0xffff, u64::from(u32::MAX)] {
+        check!(refusal(operation, device) == Some(Error::NoSuchDevice));
+    }
+    Ok(())
+}
+
+fn wide(operation: Operation) -> Result {
+    for device in [1 << 32, 1 << 32 | EDU0, 1 << 63 | EDU0, u64::MAX] {
+        check!(refusal(operation, device) == Some(Error::Malformed));
+    }
+    Ok(())
+}
+
+fn status_before_and_after(_: &Stage) -> Result {
+    let before = status(EDU0)?;
+    check_eq!(before.flags.0, 0);
+    check_eq!(before.mapped_pages, 0);
+    let mut claimed = claim()?;
+    let during = status(EDU0)?;
+    check_eq!(during.flags.0, StatusFlags::CLAIMED | StatusFlags::OPEN);
+    check_eq!(during.claims, before.claims + 1);
+    check!(claimed.release().is_ok());
+    let after = status(EDU0)?;
+    check_eq!(after.flags.0, 0);
+    check_eq!(after.claims, before.claims + 1);
+    Ok(())
+}
+
+fn status_counts(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    claimed.has_mapped(0)?;
+    let five = check_is!(claimed.map(0, 5, READ), Ok(iova) => iova);
+    claimed.has_mapped(5)?;
+    let again = check_is!(claimed.map(0, 5, READ), Ok(iova) => iova);
+    claimed.has_mapped(10)?;
+    check!(claimed.unmap(five, 2).is_ok());
+    claimed.has_mapped(8)?;
+    claimed.pool = pool("blocks");
+    let block = check_is!(claimed.map(0, BLOCK_PAGES, READ | BLOCKS), Ok(iova) => iova);
+    claimed.has_mapped(8 + BLOCK_PAGES)?;
+    check!(claimed.unmap(block, BLOCK_PAGES).is_ok());
+    check!(claimed.unmap(again, 5).is_ok());
+    check!(claimed.unmap(five + 2 * 4096, 3).is_ok());
+    claimed.has_mapped(0)
+}
+
+fn undefined_operations(_: &Stage) -> Result {
+    for operation in [0, 12, 13, 255, 0x7fff, 0xffff] {
+        for len in [0, 8, 64, 72, 4096] {
+            let message = about_device(EDU0).with_len(len);
+            check_eq!(send(operation, &message, 64, &[]).code.0, Error::Malformed);
+        }
+    }
+    Ok(())
+}
+
+pub const CASES: &[Case] = &[
+    Case::new(
+        "numbers-of-the-plan",
+        &["G9"],
+        &[
+            Part::returns(FIRST, numbers),
+            Part::returns(SECOND, numbers),
+        ],
+    ),
+    alone!("describe-own-device", &["G2"], describe_own),
+    alone!("page-and-block-part-are-apart", &["G2"], parts_apart),
+    Case::new(
+        "describe-by-an-auditor",
+        &["G2"],
+        &[Part::returns(SECOND, |_| {
+            check_eq!(describe(EDU0)?.pages, WINDOW_PAGES);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "describe-by-a-stranger",
+        &["G7"],
+        &[Part::returns(OUTSIDER, |_| strangers(Operation::Describe))],
+    ),
+    alone!("describe-a-device-of-another", &["G7"], |_| other_drivers(
+        Operation::Describe
+    )),
+    alone!("describe-no-device", &["G7"], |_| beyond(
+        Operation::Describe
+    )),
+    alone!("describe-a-wide-number", &["G7"], |_| wide(
+        Operation::Describe
+    )),
+    alone!("status-through-a-claim", &["G8"], status_before_and_after),
+    alone!("status-counts-pages", &["G2"], status_counts),
+    Case::new(
+        "status-by-an-auditor",
+        &["G8"],
+        &[Part::returns(SECOND, |_| {
+            check_eq!(status(EDU0)?.flags.0, 0);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "status-by-a-stranger",
+        &["G7"],
+        &[Part::returns(OUTSIDER, |_| strangers(Operation::Status))],
+    ),
+    alone!("status-of-a-device-of-another", &["G7"], |_| other_drivers(
+        Operation::Status
+    )),
+    alone!("status-of-no-device", &["G7"], |_| beyond(
+        Operation::Status
+    )),
+    alone!("status-of-a-wide-number", &["G7"], |_| wide(
+        Operation::Status
+    )),
+    alone!(
+        "operations-that-do-not-exist",
+        &["G7"],
+        undefined_operations
+    ),
+    Case::new(
+        "claim-by-a-stranger",
+        &["G2", "G7"],
+        &[Part::returns(OUTSIDER, |_| strangers(Operation::Claim))],
+    ),
+    alone!("claim-a-device-of-another", &["G2", "G7"], |_| {
+        other_drivers(Operation::Claim)
+    }),
+    alone!("claim-no-device", &["G7"], |_| beyond(Operation::Claim)),
+    alone!("claim-a-wide-number", &["G7"], |_| wide(Operation::Claim)),
+];

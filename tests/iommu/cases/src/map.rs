@@ -1,0 +1,442 @@
+//! `map`: memory, rights, places, room.
+
+use iommu_api::{Error, Operation};
+use suite::role::Stage;
+use suite::{Case, Part, Result, check, check_eq, check_is};
+
+use crate::help::{
+    BLOCK, BLOCK_PAGES, BLOCKS, BOTH, Claimed, FIXED, PAGE, POOL_PAGES, READ, WINDOW_PAGES, claim,
+    code, pool,
+};
+use crate::message::{Words, extent, send, what};
+use crate::{OUTSIDER, SECOND, alone};
+
+fn anywhere(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    let mut end = claimed.base();
+    for pages in [1, 2, POOL_PAGES] {
+        let iova = check_is!(claimed.map(0, pages, BOTH), Ok(iova) => iova);
+        check_eq!(iova % PAGE, 0);
+        check!(iova >= end);
+        end = iova + pages * PAGE;
+        check!(end <= claimed.page(WINDOW_PAGES));
+    }
+    claimed.has_mapped(POOL_PAGES + 3)
+}
+
+fn reply_is_a_word(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    let rest = [extent(0, 1), what(claimed.pool, READ), 0];
+    let answer = claimed.request(Operation::Map, &rest);
+    check_eq!(answer.code.0, 0);
+    check_eq!(answer.len, 8);
+    Ok(())
+}
+
+fn undefined_flags(_: &Stage) -> Result {
+    let claimed = claim()?;
+    for bit in 4..48 {
+        let words = [claimed.handle, 1, extent(0, 1), what(0, READ | 1 << bit), 0];
+        let answer = send(Operation::Map as u16, &Words::of(&words), 8, &[]);
+        check_eq!(answer.code.0, Error::Malformed);
+    }
+    claimed.has_mapped(0)
+}
+
+fn rights(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    for flags in [0, 2, FIXED, FIXED | 2, BLOCKS, BLOCKS | 2] {
+        let iova = if flags & FIXED == 0 {
+            0
+        } else {
+            claimed.base()
+        };
+        check_eq!(
+            code(claimed.map_at(0, 1, flags, iova)),
+            Error::BadPermissions
+        );
+    }
+    claimed.has_mapped(0)
+}
+
+fn no_pages(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    for first in [0, 1, POOL_PAGES] {
+        check_eq!(code(claimed.map(first, 0, READ)), Error::Malformed);
+        check_eq!(code(claimed.fix(first, 0, 0)), Error::Malformed);
+    }
+    claimed.has_mapped(0)
+}
+
+fn beyond_the_pool(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    let wide = u64::from(u32::MAX);
+    for (first, pages) in [
+        (0, POOL_PAGES + 1),
+        (1, POOL_PAGES),
+        (POOL_PAGES - 1, 2),
+        (POOL_PAGES, 1),
+        (wide, 1),
+        (0, wide),
+        (wide, wide),
+    ] {
+        check_eq!(code(claimed.map(first, pages, READ)), Error::BadMemory);
+    }
+    check_eq!(code(claimed.map(POOL_PAGES - 1, 1, READ)), 0);
+    claimed.has_mapped(1)
+}
+
+fn no_such_pool(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    for number in [2, 3, 255, 0x7fff, 0xffff] {
+        claimed.pool = number;
+        check_eq!(code(claimed.map(0, 1, READ)), Error::BadMemory);
+    }
+    claimed.has_mapped(0)
+}
+
+/// The tables of pools of all tasks are one behind the other: a number beyond one's own is not the next
+/// task's.
+fn pools_of_others(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    for number in 1..40 {
+        claimed.pool = number;
+        check_eq!(code(claimed.map(0, 1, READ)), Error::BadMemory);
+    }
+    claimed.has_mapped(0)
+}
+
+fn a_wish(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    for iova in [1, PAGE, claimed.base(), u64::MAX] {
+        check_eq!(code(claimed.map_at(0, 1, READ, iova)), Error::Malformed);
+    }
+    claimed.has_mapped(0)
+}
+
+fn edges_inside(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    for (pages, page) in [
+        (1, 0),
+        (1, WINDOW_PAGES - 1),
+        (POOL_PAGES, 1),
+        (3, WINDOW_PAGES - 4),
+    ] {
+        let iova = check_is!(claimed.fix(0, pages, page), Ok(iova) => iova);
+        check_eq!(iova, claimed.page(page));
+    }
+    Ok(())
+}
+
+fn edges_outside(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    let base = claimed.base();
+    for (pages, iova) in [
+        (1, 0),
+        (1, base - PAGE),
+        (2, base - PAGE),
+        (1, base + WINDOW_PAGES * PAGE),
+        (2, base + (WINDOW_PAGES - 1) * PAGE),
+        (POOL_PAGES, base + (WINDOW_PAGES - POOL_PAGES + 1) * PAGE),
+        (1, claimed.window.block_base),
+        (1, claimed.window.block_base + 2 * BLOCK),
+        (1, 1 << 39),
+        (1, 1 << 48 | base),
+        (1, 1 << 63 | base),
+        (1, u64::MAX - PAGE + 1),
+        (2, u64::MAX - PAGE + 1),
+    ] {
+        check_eq!(
+            code(claimed.map_at(0, pages, READ | FIXED, iova)),
+            Error::BadRange
+        );
+    }
+    claimed.has_mapped(0)
+}
+
+fn unaligned(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    for offset in [1, 4, 8, 511, 2048, PAGE - 1] {
+        let iova = claimed.base() + offset;
+        check_eq!(
+            code(claimed.map_at(0, 1, READ | FIXED, iova)),
+            Error::BadRange
+        );
+    }
+    claimed.has_mapped(0)
+}
+
+fn overlaps(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    check_eq!(code(claimed.fix(0, 4, 10)), 0);
+    for (pages, page) in [
+        (4, 10),
+        (1, 10),
+        (1, 13),
+        (2, 9),
+        (2, 13),
+        (8, 8),
+        (16, 0),
+        (2, 11),
+    ] {
+        check_eq!(code(claimed.fix(0, pages, page)), Error::Overlap);
+    }
+    claimed.has_mapped(4)
+}
+
+fn neighbours(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    for (pages, page) in [(4, 10), (2, 8), (2, 14), (8, 0), (16, 16)] {
+        check_eq!(code(claimed.fix(0, pages, page)), 0);
+    }
+    claimed.has_mapped(32)?;
+    check_eq!(code(claimed.unmap(claimed.base(), 32)), 0);
+    claimed.is_empty()
+}
+
+fn around_what_is_fixed(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    check_eq!(code(claimed.fix(0, 1, 3)), 0);
+    check_eq!(code(claimed.fix(0, 1, WINDOW_PAGES / 2)), 0);
+    let mut mapped = 2;
+    while let Ok(iova) = claimed.map(0, POOL_PAGES, READ) {
+        let page = (iova - claimed.base()) / PAGE;
+        for fixed in [3, WINDOW_PAGES / 2] {
+            check!(fixed < page || fixed >= page + POOL_PAGES);
+        }
+        mapped += POOL_PAGES;
+    }
+    // 508 pages are free in two runs behind the third page; each ends in a rest.
+    check!(mapped > WINDOW_PAGES - 4 - 2 * POOL_PAGES);
+    claimed.has_mapped(mapped)
+}
+
+fn the_same_page_often(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    let mut last = 0;
+    for _ in 0..20 {
+        let iova = check_is!(claimed.map(5, 1, BOTH), Ok(iova) => iova);
+        check!(iova != last);
+        last = iova;
+    }
+    claimed.has_mapped(20)
+}
+
+fn fill(claimed: &mut Claimed) -> Result {
+    for _ in 0..WINDOW_PAGES / POOL_PAGES {
+        check_eq!(code(claimed.map(0, POOL_PAGES, READ)), 0);
+    }
+    Ok(())
+}
+
+fn exhaustion(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    for _ in 0..3 {
+        fill(&mut claimed)?;
+        claimed.has_mapped(WINDOW_PAGES)?;
+        for pages in [1, 2, POOL_PAGES] {
+            check_eq!(code(claimed.map(0, pages, READ)), Error::NoSpace);
+        }
+        check_eq!(code(claimed.unmap(claimed.base(), WINDOW_PAGES)), 0);
+        claimed.has_mapped(0)?;
+    }
+    Ok(())
+}
+
+fn one_page_left(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    fill(&mut claimed)?;
+    for page in [0, 77, WINDOW_PAGES - 1] {
+        check_eq!(code(claimed.unmap(claimed.page(page), 1)), 0);
+        check_eq!(code(claimed.map(0, 2, READ)), Error::NoSpace);
+        let iova = check_is!(claimed.map(0, 1, READ), Ok(iova) => iova);
+        check_eq!(iova, claimed.page(page));
+    }
+    check_eq!(code(claimed.map(0, 1, READ)), Error::NoSpace);
+    Ok(())
+}
+
+fn fragments(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    fill(&mut claimed)?;
+    for page in (0..WINDOW_PAGES).step_by(2) {
+        check_eq!(code(claimed.unmap(claimed.page(page), 1)), 0);
+    }
+    claimed.has_mapped(WINDOW_PAGES / 2)?;
+    check_eq!(code(claimed.map(0, 2, READ)), Error::NoSpace);
+    for _ in 0..WINDOW_PAGES / 2 {
+        check_eq!(code(claimed.map(0, 1, READ)), 0);
+    }
+    check_eq!(code(claimed.map(0, 1, READ)), Error::NoSpace);
+    Ok(())
+}
+
+fn the_whole_window(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    claimed.pool = pool("blocks");
+    check_eq!(code(claimed.map(0, WINDOW_PAGES + 1, READ)), Error::NoSpace);
+    let iova = check_is!(claimed.map(0, WINDOW_PAGES, READ), Ok(iova) => iova);
+    check_eq!(iova, claimed.base());
+    check_eq!(code(claimed.map(0, 1, READ)), Error::NoSpace);
+    check_eq!(code(claimed.unmap(iova, WINDOW_PAGES)), 0);
+    claimed.has_mapped(0)
+}
+
+/// A claim of which the pool of blocks is mapped.
+fn blocks() -> core::result::Result<Claimed, suite::Failure> {
+    let mut claimed = claim()?;
+    claimed.pool = pool("blocks");
+    Ok(claimed)
+}
+
+fn whole_blocks(_: &Stage) -> Result {
+    let mut claimed = blocks()?;
+    let flags = BOTH | BLOCKS;
+    let one = check_is!(claimed.map(0, BLOCK_PAGES, flags), Ok(iova) => iova);
+    check_eq!(one % BLOCK, 0);
+    check!(one >= claimed.window.block_base);
+    let two = check_is!(claimed.map(BLOCK_PAGES, BLOCK_PAGES, flags), Ok(iova) => iova);
+    check!(one != two);
+    claimed.has_mapped(2 * BLOCK_PAGES)?;
+    check_eq!(code(claimed.map(0, BLOCK_PAGES, flags)), Error::NoSpace);
+    check_eq!(code(claimed.unmap(one, BLOCK_PAGES)), 0);
+    check_eq!(code(claimed.map(0, BLOCK_PAGES, flags)), 0);
+    check_eq!(
+        code(claimed.unmap(claimed.window.block_base, 2 * BLOCK_PAGES)),
+        0
+    );
+    check_eq!(code(claimed.map(0, 2 * BLOCK_PAGES, flags)), 0);
+    Ok(())
+}
+
+fn parts_of_blocks(_: &Stage) -> Result {
+    let mut claimed = blocks()?;
+    for (first, pages) in [
+        (0, 1),
+        (0, BLOCK_PAGES - 1),
+        (0, BLOCK_PAGES + 1),
+        (1, BLOCK_PAGES),
+        (BLOCK_PAGES - 1, BLOCK_PAGES),
+        (2 * BLOCK_PAGES, BLOCK_PAGES),
+        (BLOCK_PAGES, 2 * BLOCK_PAGES),
+    ] {
+        check_eq!(
+            code(claimed.map(first, pages, READ | BLOCKS)),
+            Error::BadMemory
+        );
+    }
+    claimed.has_mapped(0)
+}
+
+fn places_of_blocks(_: &Stage) -> Result {
+    let mut claimed = blocks()?;
+    let base = claimed.window.block_base;
+    let flags = READ | BLOCKS | FIXED;
+    for iova in [
+        0,
+        claimed.base(),
+        base - BLOCK,
+        base + 2 * BLOCK,
+        base + PAGE,
+        base + BLOCK - PAGE,
+        u64::MAX - BLOCK + 1,
+    ] {
+        check_eq!(
+            code(claimed.map_at(0, BLOCK_PAGES, flags, iova)),
+            Error::BadRange
+        );
+    }
+    let two = claimed.map_at(0, 2 * BLOCK_PAGES, flags, base + BLOCK);
+    check_eq!(code(two), Error::BadRange);
+    check_eq!(code(claimed.map_at(0, BLOCK_PAGES, flags, base + BLOCK)), 0);
+    let again = claimed.map_at(0, BLOCK_PAGES, flags, base + BLOCK);
+    check_eq!(code(again), Error::Overlap);
+    let both = claimed.map_at(0, 2 * BLOCK_PAGES, flags, base);
+    check_eq!(code(both), Error::Overlap);
+    check_eq!(code(claimed.map_at(0, BLOCK_PAGES, flags, base)), 0);
+    claimed.has_mapped(2 * BLOCK_PAGES)
+}
+
+fn a_pool_without_blocks(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    check_eq!(
+        code(claimed.map(0, POOL_PAGES, READ | BLOCKS)),
+        Error::BadMemory
+    );
+    check_eq!(
+        code(claimed.map(0, BLOCK_PAGES, READ | BLOCKS)),
+        Error::BadMemory
+    );
+    claimed.has_mapped(0)
+}
+
+fn a_window_without_blocks(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    check_eq!(claimed.window.blocks, 0);
+    let base = claimed.window.block_base;
+    check!(claimed.map_at(0, 1, READ | FIXED, base).is_err());
+    check!(claimed.map_at(0, BLOCK_PAGES, READ | BLOCKS, 0).is_err());
+    claimed.has_mapped(0)
+}
+
+fn windows_are_apart(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    // Filling one's window takes nothing from another's.
+    fill(&mut claimed)?;
+    check_eq!(code(claimed.map(0, 1, READ)), Error::NoSpace);
+    Ok(())
+}
+
+pub const CASES: &[Case] = &[
+    alone!("map-anywhere", &["G2"], anywhere),
+    alone!("map-replies-the-iova", &["G2"], reply_is_a_word),
+    alone!("map-with-undefined-flags", &["G7"], undefined_flags),
+    alone!("map-without-the-right-to-read", &["G2"], rights),
+    alone!("map-no-pages", &["G7"], no_pages),
+    alone!("map-beyond-the-pool", &["G2"], beyond_the_pool),
+    alone!("map-no-such-pool", &["G2"], no_such_pool),
+    Case::new(
+        "map-pools-of-others",
+        &["G2"],
+        &[Part::returns(SECOND, pools_of_others)],
+    ),
+    alone!("map-at-a-wish-that-is-not-fixed", &["G7"], a_wish),
+    alone!("map-at-the-edges-of-the-window", &["G2"], edges_inside),
+    alone!("map-beyond-the-edges-of-the-window", &["G2"], edges_outside),
+    alone!("map-at-an-unaligned-iova", &["G2"], unaligned),
+    alone!("map-over-a-mapping", &["G2"], overlaps),
+    alone!("map-beside-mappings", &["G2"], neighbours),
+    alone!("map-around-what-is-fixed", &["G2"], around_what_is_fixed),
+    alone!("map-the-same-page-often", &["G2"], the_same_page_often),
+    alone!("map-more-than-fits", &["G7"], exhaustion),
+    alone!("map-into-the-last-free-page", &["G7"], one_page_left),
+    alone!("map-into-fragments", &["G7"], fragments),
+    alone!("map-the-whole-window", &["G7"], the_whole_window),
+    alone!("map-blocks", &["G2"], whole_blocks),
+    alone!("map-parts-of-blocks", &["G2"], parts_of_blocks),
+    alone!("map-blocks-at-fixed-places", &["G2"], places_of_blocks),
+    alone!("map-blocks-of-a-small-pool", &["G2"], a_pool_without_blocks),
+    Case::new(
+        "map-blocks-without-a-block-part",
+        &["G2"],
+        &[Part::returns(SECOND, a_window_without_blocks)],
+    ),
+    Case::new(
+        "full-windows-of-two-drivers",
+        &["G7"],
+        &[
+            Part::returns(crate::FIRST, windows_are_apart),
+            Part::returns(SECOND, windows_are_apart),
+        ],
+    ),
+    Case::new(
+        "map-without-a-device",
+        &["G2"],
+        &[Part::returns(OUTSIDER, |_| {
+            let words = [1 << 16, 1, extent(0, 1), what(0, READ), 0];
+            let answer = send(Operation::Map as u16, &Words::of(&words), 8, &[]);
+            check_eq!(answer.code.0, Error::StaleHandle);
+            Ok(())
+        })],
+    ),
+];

@@ -1,6 +1,6 @@
 //! Filling the kernel's state from the checked plan.
 
-use plan::kernel::{InterruptEntry, TaskEntry};
+use plan::kernel::{InterruptEntry, RegionEntry, TaskEntry};
 
 use crate::interrupt::FIRST_BIT;
 use crate::kernel::Kernel;
@@ -89,6 +89,12 @@ fn describe<'p>(
     task.regions = tables.regions_of(entry);
     task.posts = tables.posts_of(entry);
     task.rights = entry.rights;
+    let stack = |region: &&RegionEntry| {
+        region.va <= entry.stack_base && entry.stack_base.wrapping_sub(region.va) < region.len
+    };
+    if let Some(region) = task.regions().iter().find(stack).copied() {
+        task.set_span(&region);
+    }
     task.arm(0);
     task
 }

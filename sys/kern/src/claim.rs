@@ -24,40 +24,27 @@ impl Claim {
         Self { address, len }
     }
 
-    /// The whole range, if it is inside `region` and that grants `access`. Device registers are never
+    /// Finds the one region that holds the whole range and grants `access`. Device registers are never
     /// memory.
-    #[inline(always)]
-    pub fn within(self, region: &RegionEntry, access: RegionAttributes) -> Option<Checked> {
-        let offset = self.address.checked_sub(region.va)?;
-        let room = region.len.checked_sub(offset)?;
-        let attributes = RegionAttributes::from_bits_truncate(region.attributes);
-        if self.len > room
-            || !attributes.contains(access)
-            || attributes.contains(RegionAttributes::DEVICE)
-        {
-            return None;
-        }
-        Some(Checked {
-            physical: region.pa.wrapping_add(offset),
-            attributes,
-        })
-    }
-
-    /// Finds the one region that holds the whole range and grants `access`, and its number.
-    pub fn find(
-        self,
-        regions: &[RegionEntry],
-        access: RegionAttributes,
-    ) -> Option<(usize, Checked)> {
+    fn find(self, regions: &[RegionEntry], access: RegionAttributes) -> Option<&RegionEntry> {
         let behind = regions.partition_point(|region| region.va <= self.address);
-        let number = behind.checked_sub(1)?;
-        Some((number, self.within(regions.get(number)?, access)?))
+        let region = regions.get(behind.checked_sub(1)?)?;
+        let room = region
+            .len
+            .checked_sub(self.address.checked_sub(region.va)?)?;
+        let attributes = RegionAttributes::from_bits_truncate(region.attributes);
+        (self.len <= room
+            && attributes.contains(access)
+            && !attributes.contains(RegionAttributes::DEVICE))
+        .then_some(region)
     }
 }
 
+const READ_WRITE: RegionAttributes = RegionAttributes::READ.union(RegionAttributes::WRITE);
+
 impl Task<'_> {
-    /// Checks a claim of this task. An empty range needs no region. The region of the last claim is
-    /// tried first: most buffers of a task are in its stack.
+    /// Checks a claim of this task. An empty range needs no region. The span is tried first: most
+    /// buffers of a task are in its stack.
     #[inline(always)]
     pub(crate) fn check(&mut self, claim: Claim, access: RegionAttributes) -> Option<Checked> {
         if claim.len == 0 {
@@ -66,18 +53,37 @@ impl Task<'_> {
                 attributes: RegionAttributes::empty(),
             });
         }
-        if let Some(region) = self.regions().get(self.last_region)
-            && let Some(checked) = claim.within(region, access)
-        {
-            return Some(checked);
+        let offset = claim.address.wrapping_sub(self.span_address);
+        let room = self.span_len.checked_sub(claim.len);
+        if room.is_some_and(|room| offset <= room) && READ_WRITE.contains(access) {
+            return Some(Checked {
+                physical: self.span_physical.wrapping_add(offset),
+                attributes: RegionAttributes::from_bits_truncate(self.span_attributes),
+            });
         }
         self.search(claim, access)
     }
 
     #[inline(never)]
     fn search(&mut self, claim: Claim, access: RegionAttributes) -> Option<Checked> {
-        let (number, checked) = claim.find(self.regions(), access)?;
-        self.last_region = number;
-        Some(checked)
+        let region = *claim.find(self.regions(), access)?;
+        let attributes = RegionAttributes::from_bits_truncate(region.attributes);
+        if attributes.contains(READ_WRITE) {
+            self.set_span(&region);
+        }
+        Some(Checked {
+            physical: region
+                .pa
+                .wrapping_add(claim.address.wrapping_sub(region.va)),
+            attributes,
+        })
+    }
+
+    /// Remembers a region that may be read and written.
+    pub(crate) fn set_span(&mut self, region: &RegionEntry) {
+        self.span_address = region.va;
+        self.span_len = region.len;
+        self.span_physical = region.pa;
+        self.span_attributes = region.attributes;
     }
 }

@@ -53,6 +53,18 @@ pub const AT_LEAST: usize = offset_of!(Task, at_least);
 pub const SLOW_LENGTHS: usize = offset_of!(Task, slow_lengths);
 /// 16 zero bytes.
 pub const ZEROS: usize = offset_of!(Task, zeros);
+/// Validated receive buffer's capacity.
+pub const RECEIVE_CAPACITY: usize = offset_of!(Task, receive_capacity);
+/// Where the receive buffer is.
+pub const RECEIVE_PHYSICAL: usize = offset_of!(Task, receive_physical);
+/// Bytes that the sender can take.
+pub const REPLY_CAPACITY: usize = offset_of!(Task, reply_capacity);
+/// Where the reply buffer is.
+pub const REPLY_PHYSICAL: usize = offset_of!(Task, reply_physical);
+/// Address of the span; its length follows.
+pub const SPAN_ADDRESS: usize = offset_of!(Task, span_address);
+/// Where the span is.
+pub const SPAN_PHYSICAL: usize = offset_of!(Task, span_physical);
 /// Ticks of the run so far.
 pub const USED: usize = offset_of!(Task, used);
 
@@ -74,5 +86,8 @@ const _: () = assert!(offset_of!(Task, senders) == NOTIFICATIONS + 8);
 const _: () = assert!(offset_of!(Task, receive_capacity) == RECEIVE_ADDRESS + 8);
 const _: () = assert!(TTBR0 == RUN_LIMIT + 8);
 const _: () = assert!(offset_of!(Task, length_add) == SLOW_LENGTHS + 8);
+const _: () = assert!(offset_of!(Task, span_len) == SPAN_ADDRESS + 8);
 // Reach of a pair's offset.
-const _: () = assert!(ZEROS <= 504);
+const _: () = assert!(SPAN_ADDRESS <= 504);
+// A span is at least a page, so its length less that of a message does not wrap.
+const _: () = assert!(abi::MESSAGE_MAX as u64 <= abi::layout::PAGE);

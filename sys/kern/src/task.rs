@@ -88,7 +88,7 @@ impl HeldLease {
     };
 }
 
-/// One task. The fields down to `zeros` are read and written by the machine's fast path as well,
+/// One task. The fields down to `span_physical` are read and written by the machine's fast path as well,
 /// which finds them through [`crate::offsets`].
 ///
 /// A power of two in size, so that the fast path finds a task by a shift.
@@ -131,13 +131,18 @@ pub struct Task<'p> {
     pub(crate) length_add: u64,
     /// Always 0: what the fast path clears registers from.
     pub(crate) zeros: [u64; 2],
-
     pub(crate) receive_physical: u64,
+    pub(crate) reply_physical: u64,
+    /// The region, readable and writable, in which a claim was found last; at first the stack. Never
+    /// shorter than the longest message.
+    pub(crate) span_address: u64,
+    pub(crate) span_len: u64,
+    pub(crate) span_physical: u64,
+    pub(crate) span_attributes: u32,
     /// Source of a queued message longer than the registers hold.
     pub(crate) message_physical: u64,
     /// Descriptor of the message that is queued or awaits its reply.
     pub(crate) descriptor: u64,
-    pub(crate) reply_physical: u64,
     pub(crate) leases: [HeldLease; LEASES_MAX],
     pub(crate) send_to: TaskSet,
     /// Tasks of strictly higher priority.
@@ -159,8 +164,6 @@ pub struct Task<'p> {
     /// INTID of each bit from the first of [`abi::notification::INTERRUPTS`], 0 where there is none.
     pub(crate) interrupts: [u16; 12],
     pub(crate) regions: Option<&'p [RegionEntry]>,
-    /// Number of the region in which the last claim was found.
-    pub(crate) last_region: usize,
     pub(crate) posts: Option<&'p [PostEntry]>,
     pub(crate) rights: u32,
 }
@@ -196,9 +199,13 @@ impl Task<'_> {
         length_add: 0,
         zeros: [0; 2],
         receive_physical: 0,
+        reply_physical: 0,
+        span_address: 0,
+        span_len: 0,
+        span_physical: 0,
+        span_attributes: 0,
         message_physical: 0,
         descriptor: 0,
-        reply_physical: 0,
         leases: [HeldLease::NONE; LEASES_MAX],
         send_to: TaskSet::EMPTY,
         above: TaskSet::EMPTY,
@@ -219,7 +226,6 @@ impl Task<'_> {
         },
         interrupts: [0; 12],
         regions: None,
-        last_region: 0,
         posts: None,
         rights: 0,
     };

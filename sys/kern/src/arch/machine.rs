@@ -25,15 +25,9 @@ impl Machine {
 impl Arch for Machine {
     #[inline(always)]
     fn copy(&mut self, to: u64, from: u64, len: u64) {
-        // SAFETY: the core passes ranges of the plan's RAM only, which the window covers, and writes
-        // only where a task may write, which is mapped writable there.
-        unsafe {
-            copy::volatile(
-                KERNEL_WINDOW.wrapping_add(to),
-                KERNEL_WINDOW.wrapping_add(from),
-                len,
-            );
-        }
+        // SAFETY: the core passes ranges of the plan's RAM only, and writes only where a task may
+        // write, which is mapped writable in the window.
+        unsafe { copy::physical(to, from, len) }
     }
 
     #[inline(always)]

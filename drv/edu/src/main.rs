@@ -1,4 +1,6 @@
 //! The edu driver: moves data memory -> device -> memory through mapped IOVAs and compares.
+//!
+//! Plan: its device, a pool; the parameter `repeat`, how often all of it is done (once if there is none).
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
@@ -56,7 +58,11 @@ fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
         .map(0, Extent { first: 1, pages: 1 }, MapFlags::READ_WRITE)
         .map_err(why)?;
     let mut moved = 0;
-    for (seed, len) in (1..).zip(LENGTHS) {
+    let repeat = config::parameter("repeat").unwrap_or(1) as usize;
+    let lengths = LENGTHS.into_iter().cycle();
+    for (trip, len) in lengths.take(repeat * LENGTHS.len()).enumerate() {
+        // Other bytes than the trip before left.
+        let seed = trip as u8;
         pattern::write(&pool, SOURCE, len, seed);
         pool.fill(DESTINATION, 4096, 0);
         publish();

@@ -60,6 +60,9 @@ pub enum Mistake {
     NoRoom = 32,
     BadSlot = 33,
     Loop = 34,
+    Place = 35,
+    NoAccessControl = 36,
+    NotBuildable = 37,
     Domain = 40,
     NoQuiesce = 43,
     Window = 44,
@@ -123,6 +126,13 @@ impl Report {
             report: self,
             diagnostic: Diagnostic::warning().with_code(code).with_message(message),
         }
+    }
+
+    /// How many errors there are up to now.
+    pub fn errors(&self) -> usize {
+        let found = self.found.borrow();
+        let errors = found.iter().filter(|f| f.severity == Severity::Error);
+        errors.count()
     }
 
     pub fn failed(&self) -> bool {

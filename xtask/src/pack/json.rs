@@ -79,7 +79,7 @@ fn functions(plan: &Plan) -> Vec<Value> {
                 "number": number,
                 "name": function.name,
                 "kind": match function.kind {
-                    FunctionKind::HostBridge => "host-bridge",
+                    FunctionKind::HostBridge | FunctionKind::Expander(_) => "host-bridge",
                     FunctionKind::Bridge(_) => "bridge",
                     FunctionKind::Device(_) => "device",
                 },

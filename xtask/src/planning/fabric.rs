@@ -1,9 +1,13 @@
-//! The PCI fabric: order of functions, bus numbers, BAR addresses, bridge windows.
+//! The PCI fabric: functions in their places, BAR addresses, bridge windows.
 
 use std::collections::BTreeMap;
 
+use solver::model::{NodeId, Place};
+use solver::solution::Solution;
+
+use super::machine::{self, Described};
 use crate::read::{App, Bar};
-use crate::report::{Mistake, Report, Reported, Spanned};
+use crate::report::{Mistake, Report, Reported};
 
 /// Granularity of a bridge's memory windows (PCI-to-PCI Bridge Architecture 1.2, 3.2.5.8).
 const WINDOW_UNIT: u64 = 1 << 20;
@@ -21,6 +25,8 @@ pub struct Fabric {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FunctionKind {
     HostBridge,
+    /// The function of an expander; index in `App::roots`.
+    Expander(usize),
     /// Index in `App::bridges`.
     Bridge(usize),
     /// Index in `App::devices`.
@@ -31,15 +37,22 @@ pub enum FunctionKind {
 #[derive(Clone, Debug)]
 pub struct Function {
     pub name: String,
+    /// Its number in the solver's machine.
+    pub node: NodeId,
     pub kind: FunctionKind,
     pub id: (u16, u16),
     /// Index of the bridge above.
     pub parent: Option<usize>,
+    pub segment: u16,
     pub bus: u8,
     pub slot: (u8, u8),
     /// Bridges: the bus behind it and the last one below it.
     pub buses_below: Option<(u8, u8)>,
     pub multifunction: bool,
+    /// A virtual function: no slot, no BARs of its own.
+    pub is_virtual: bool,
+    /// Of a hotplug slot: may be absent.
+    pub optional: bool,
     pub bars: BTreeMap<usize, PlacedBar>,
     /// 32-bit memory window of a bridge, base and limit inclusive.
     pub memory_window: [u64; 2],
@@ -76,6 +89,11 @@ impl Fabric {
             .map(|(index, _)| index)
     }
 
+    /// Whether the function is on the first root bus.
+    pub fn on_main_root(&self, function: &Function) -> bool {
+        function.parent.is_none() && function.bus == 0 && function.segment == 0
+    }
+
     /// Number of an endpoint by its index in `App::devices`.
     pub fn device(&self, device: usize) -> Option<usize> {
         self.functions
@@ -93,207 +111,132 @@ impl Fabric {
     }
 }
 
-/// Something to be put on a bus.
-struct Wired {
-    name: Spanned<String>,
-    kind: FunctionKind,
-    id: (u16, u16),
-    at: Option<Spanned<String>>,
-    slot: (u8, u8),
-    bars: BTreeMap<usize, Bar>,
-}
-
-/// Places everything that `app.toml` declares; empty if it declares nothing.
-pub fn plan(report: &Report, app: &App) -> Result<Fabric, Reported> {
-    let wired = wired(app);
-    if wired.is_empty() {
-        return Ok(Fabric::default());
-    }
-    check(report, app, &wired);
-    report.check()?;
+/// The functions in the order of the solution, with the bus numbers it gave, and their BARs placed.
+pub fn plan(
+    report: &Report,
+    app: &App,
+    described: &Described,
+    solution: &Solution,
+) -> Result<Fabric, Reported> {
     let mut fabric = Fabric::default();
-    fabric.functions.push(Function {
-        name: "host-bridge".to_owned(),
-        kind: FunctionKind::HostBridge,
-        id: app.platform.pci.host_bridge,
-        parent: None,
-        bus: 0,
-        slot: (0, 0),
-        buses_below: None,
-        multifunction: false,
-        bars: BTreeMap::new(),
-        memory_window: WINDOW_CLOSED,
-        prefetch_window: WINDOW_CLOSED,
-    });
-    let mut next_bus = 0u8;
-    number(&mut fabric, &wired, None, None, 0, &mut next_bus);
-    fabric.bus_last = next_bus;
-    if u32::from(next_bus) >= app.platform.pci.buses {
-        report.error(Mistake::NoRoom, "the platform has not that many buses");
+    let mut numbers: BTreeMap<NodeId, usize> = BTreeMap::new();
+    for &node in &solution.order {
+        let Some(function) = function(app, described, solution, &numbers, node) else {
+            continue;
+        };
+        let last = function.buses_below.map_or(function.bus, |below| below.1);
+        fabric.bus_last = fabric.bus_last.max(last);
+        numbers.insert(node, fabric.functions.len());
+        fabric.functions.push(function);
     }
+    multifunction(&mut fabric);
     let mut space = Space {
         memory: app.platform.pci.memory,
         prefetch: app.platform.pci.prefetch,
     };
     let placed = place(&mut fabric, None, &mut space);
+    let over = |aperture: [u64; 2], space: [u64; 2]| space[0] > aperture[0].max(space[1]);
     if placed.is_none()
-        || space.memory[0] > space.memory[1]
-        || space.prefetch[0] > space.prefetch[1]
+        || over(app.platform.pci.memory, space.memory)
+        || over(app.platform.pci.prefetch, space.prefetch)
     {
-        report
+        let draft = report
             .error(
                 Mistake::NoRoom,
                 "the BARs do not fit into the apertures of the platform",
             )
-            .note("all BARs are packed with natural alignment, behind bridges in units of 1 MiB");
+            .note("all BARs are packed with natural alignment, behind bridges in units of 1 MiB")
+            .remedy("use a platform with larger apertures, or declare smaller `bars`");
+        drop(match largest(app) {
+            Some(device) => draft.at(&device.name.span, "has the largest BAR"),
+            None => draft,
+        });
+        return Err(Reported);
     }
-    report.check()?;
     Ok(fabric)
 }
 
-fn wired(app: &App) -> Vec<Wired> {
-    let bridges = app.bridges.iter().enumerate().map(|(index, bridge)| Wired {
-        name: bridge.name.clone(),
-        kind: FunctionKind::Bridge(index),
-        id: bridge.id,
-        at: bridge.at.clone(),
-        slot: bridge.slot.value,
-        bars: bridge.known.bars.clone(),
-    });
-    let devices = app.devices.iter().enumerate().map(|(index, device)| Wired {
-        name: device.name.clone(),
-        kind: FunctionKind::Device(index),
-        id: device.id.value,
-        at: device.at.clone(),
-        slot: device.slot.as_ref().map_or((0, 0), |slot| slot.value),
-        bars: device.bars.clone(),
-    });
-    let mut wired: Vec<Wired> = bridges.chain(devices).collect();
-    wired.sort_by(|a, b| (a.slot, &a.name.value).cmp(&(b.slot, &b.name.value)));
-    wired
+fn largest(app: &App) -> Option<&crate::read::Device> {
+    let size = |device: &&crate::read::Device| device.bars.values().map(|bar| bar.len).max();
+    app.devices.iter().max_by_key(size)
 }
 
-fn check(report: &Report, app: &App, wired: &[Wired]) {
-    let bridge = |name: &str| {
-        wired
-            .iter()
-            .find(|w| matches!(w.kind, FunctionKind::Bridge(_)) && w.name.value == name)
-    };
-    let mut taken: BTreeMap<(Option<&str>, (u8, u8)), &Wired> = BTreeMap::new();
-    for item in wired {
-        let at = item.at.as_ref().map(|at| at.value.as_str());
-        if let Some(at) = &item.at
-            && bridge(&at.value).is_none()
-        {
-            let known: Vec<&str> = app.bridges.iter().map(|b| b.name.value.as_str()).collect();
-            report
-                .error(
-                    Mistake::UnknownBridge,
-                    format!("there is no bridge `{}`", at.value),
-                )
-                .at(&at.span, "not a table below [pci]")
-                .note(format!("declared: {}", known.join(", ")));
-        }
-        slot_is_possible(report, app, item);
-        if let Some(other) = taken.insert((at, item.slot), item) {
-            report
-                .error(
-                    Mistake::SlotTaken,
-                    format!("slot {}.{} is taken twice", item.slot.0, item.slot.1),
-                )
-                .at(&item.name.span, format!("`{}`", item.name.value))
-                .with(&other.name.span, format!("`{}`", other.name.value))
-                .remedy("put one of them into another slot, or below another bridge");
-        }
-        let mut above = item.at.as_ref().and_then(|at| bridge(&at.value));
-        let mut steps = 0;
-        while let Some(next) = above {
-            steps += 1;
-            if steps > wired.len() {
-                report
-                    .error(
-                        Mistake::Loop,
-                        format!("`{}` is above itself", item.name.value),
-                    )
-                    .at(
-                        &item.name.span,
-                        "the chain of `at` does not end at the root bus",
-                    );
-                break;
+fn function(
+    app: &App,
+    described: &Described,
+    solution: &Solution,
+    numbers: &BTreeMap<NodeId, usize>,
+    node: NodeId,
+) -> Option<Function> {
+    let declared = described.machine.nodes.get(node.index())?;
+    let kind = *described.kinds.get(node.index())?;
+    let found = solution.devices.get(node.index())?;
+    let requester = found.requester?;
+    let above = match declared.place {
+        Place::Slot {
+            upstream: solver::model::Upstream::Bridge(bridge),
+            ..
+        } => Some(bridge),
+        Place::Virtual { physical, .. } => {
+            let of = described.machine.nodes.get(physical.index())?;
+            match of.place {
+                Place::Slot {
+                    upstream: solver::model::Upstream::Bridge(bridge),
+                    ..
+                } => Some(bridge),
+                _ => None,
             }
-            above = next.at.as_ref().and_then(|at| bridge(&at.value));
+        }
+        _ => None,
+    };
+    let is_virtual = matches!(declared.place, Place::Virtual { .. });
+    let bars = match kind {
+        FunctionKind::Bridge(index) => app.bridges.get(index).map(|bridge| &bridge.bars),
+        FunctionKind::Device(index) => app.devices.get(index).map(|device| &device.bars),
+        FunctionKind::HostBridge | FunctionKind::Expander(_) => None,
+    };
+    let optional = above
+        .and_then(|bridge| described.machine.nodes.get(bridge.index()))
+        .is_some_and(|bridge| bridge.hotplug);
+    let devfn = requester.devfn();
+    let id = declared.function.identity;
+    Some(Function {
+        name: machine::name(app, kind),
+        node,
+        kind,
+        id: (id.vendor, id.device),
+        parent: above.and_then(|bridge| numbers.get(&bridge).copied()),
+        segment: requester.segment,
+        bus: requester.bus(),
+        slot: (devfn >> 3, devfn & 7),
+        buses_below: found.buses.map(|buses| (buses.secondary, buses.subordinate)),
+        multifunction: declared.function.multifunction,
+        is_virtual,
+        optional,
+        bars: bars
+            .into_iter()
+            .flatten()
+            .filter(|_| !is_virtual)
+            .map(|(&index, &bar)| (index, PlacedBar { bar, address: 0 }))
+            .collect(),
+        memory_window: WINDOW_CLOSED,
+        prefetch_window: WINDOW_CLOSED,
+    })
+}
+
+/// Several functions in a slot say so, whether or not the file does.
+fn multifunction(fabric: &mut Fabric) {
+    let mut slots: BTreeMap<(u16, u8, u8), Vec<usize>> = BTreeMap::new();
+    for (index, function) in fabric.functions.iter().enumerate() {
+        if !function.is_virtual && !function.optional {
+            let slot = (function.segment, function.bus, function.slot.0);
+            slots.entry(slot).or_default().push(index);
         }
     }
-}
-
-fn slot_is_possible(report: &Report, app: &App, item: &Wired) {
-    let [first, last] = app.platform.pci.root_slots;
-    if item.at.is_none() && !(first..=last).contains(&item.slot.0) {
-        report
-            .error(
-                Mistake::BadSlot,
-                format!("the root bus has no free slot {}", item.slot.0),
-            )
-            .at(&item.name.span, format!("slots {first} to {last} are free"));
-    }
-    // A PCI Express link has one device, and everything below a root port is one link.
-    if item.at.is_some() && item.slot.0 != 0 {
-        report
-            .error(Mistake::BadSlot, "below a root port there is only slot 0")
-            .at(
-                &item.name.span,
-                format!("`{}` is in slot {}", item.name.value, item.slot.0),
-            )
-            .remedy("give it a root port of its own");
-    }
-}
-
-/// Depth first, so that every bridge has one run of bus numbers below it.
-fn number(
-    fabric: &mut Fabric,
-    wired: &[Wired],
-    parent: Option<usize>,
-    parent_name: Option<&str>,
-    bus: u8,
-    next_bus: &mut u8,
-) {
-    let here = |item: &&Wired| item.at.as_ref().map(|at| at.value.as_str()) == parent_name;
-    for item in wired.iter().filter(here) {
-        let multifunction = wired
-            .iter()
-            .filter(here)
-            .any(|other| other.slot.0 == item.slot.0 && other.slot.1 != item.slot.1);
-        let index = fabric.functions.len();
-        fabric.functions.push(Function {
-            name: item.name.value.clone(),
-            kind: item.kind,
-            id: item.id,
-            parent,
-            bus,
-            slot: item.slot,
-            buses_below: None,
-            multifunction,
-            bars: item
-                .bars
-                .iter()
-                .map(|(&index, &bar)| (index, PlacedBar { bar, address: 0 }))
-                .collect(),
-            memory_window: WINDOW_CLOSED,
-            prefetch_window: WINDOW_CLOSED,
-        });
-        if matches!(item.kind, FunctionKind::Bridge(_)) && *next_bus < u8::MAX {
-            *next_bus += 1;
-            let secondary = *next_bus;
-            number(
-                fabric,
-                wired,
-                Some(index),
-                Some(&item.name.value),
-                secondary,
-                next_bus,
-            );
-            if let Some(function) = fabric.functions.get_mut(index) {
-                function.buses_below = Some((secondary, *next_bus));
+    for members in slots.values().filter(|members| members.len() > 1) {
+        for &member in members {
+            if let Some(function) = fabric.functions.get_mut(member) {
+                function.multifunction = true;
             }
         }
     }

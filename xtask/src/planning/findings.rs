@@ -2,7 +2,7 @@
 
 use solver::model::{Machine, NodeId, Source};
 use solver::solution::Solution;
-use solver::{Diagnostic, Severity};
+use solver::{Code, Diagnostic, Severity};
 
 use crate::report::{Report, Span};
 
@@ -21,9 +21,19 @@ impl Sources {
     }
 }
 
-/// Hands everything over to the report.
-pub fn report(report: &Report, machine: &Machine, sources: &Sources, solution: &Solution) {
+/// Hands everything over to the report. `owners_unknown`: that a device has no owner follows from what
+/// was reported already.
+pub fn report(
+    report: &Report,
+    machine: &Machine,
+    sources: &Sources,
+    solution: &Solution,
+    owners_unknown: bool,
+) {
     for found in &solution.diagnostics {
+        if owners_unknown && found.code == Code::UnownedBlocked {
+            continue;
+        }
         one(report, machine, sources, found);
     }
 }

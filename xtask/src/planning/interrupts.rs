@@ -151,7 +151,7 @@ fn free_slot(app: &App, fabric: &Fabric, routes: &[InterruptRoute], slot: u8) ->
     let line_of = |slot: u8| app.platform.pci.intx + u32::from(slot) % 4;
     let taken = |slot: u8| {
         fabric.functions.iter().any(|function| {
-            function.parent.is_none()
+            fabric.on_main_root(function)
                 && function.kind != FunctionKind::HostBridge
                 && function.slot.0 == slot
         })

@@ -5,7 +5,10 @@ mod domains;
 mod fabric;
 mod findings;
 mod interrupts;
+mod limits;
+mod machine;
 mod notifications;
+mod wiring;
 
 pub use domains::{DomainPlan, Domains};
 pub use fabric::{Fabric, Function, FunctionKind};
@@ -14,7 +17,11 @@ pub use notifications::Notifications;
 
 use abi::Rights;
 
-use crate::read::{App, TaskRight};
+use solver::model::Machine;
+use solver::solution::{Mode, Solution};
+use solver::{Options, solve};
+
+use crate::read::{App, SolverMode, TaskRight};
 use crate::report::{Report, Reported};
 
 /// The planned system, before programs and addresses.
@@ -24,22 +31,46 @@ pub struct Plan {
     pub interrupts: Vec<InterruptRoute>,
     pub notifications: Notifications,
     pub domains: Domains,
+    /// What the solver was told, and what it answered.
+    pub machine: Machine,
+    pub solution: Solution,
 }
 
 impl Plan {
     /// Plans the system; contradictions are reported.
     pub fn new(report: &Report, app: App) -> Result<Self, Reported> {
-        let fabric = fabric::plan(report, &app)?;
+        wiring::check(report, &app)?;
+        let described = machine::describe(&app);
+        let mode = match app.iommu.mode {
+            SolverMode::Strict => Mode::Strict,
+            SolverMode::Linux => Mode::Linux,
+        };
+        let options = Options {
+            mode,
+            ..Options::default()
+        };
+        let solution = solve(&described.machine, &options);
+        findings::report(
+            report,
+            &described.machine,
+            &described.sources,
+            &solution,
+            app.owners_unknown,
+        );
+        let fabric = fabric::plan(report, &app, &described, &solution)?;
         let interrupts = interrupts::plan(report, &app, &fabric);
         let notifications = notifications::plan(&app);
-        let domains = domains::plan(report, &app, &fabric);
+        let domains = domains::domains(&described.machine, &solution, &fabric);
+        limits::check(report, &app, &described.machine, &solution);
         report.check()?;
         Ok(Self {
             app,
             fabric,
             interrupts,
             notifications,
-            domains: domains.ok_or(Reported)?,
+            domains,
+            machine: described.machine,
+            solution,
         })
     }
 

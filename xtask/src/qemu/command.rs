@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use solver::model::FunctionKind as Kind;
+
 use crate::planning::{Function, FunctionKind, Plan};
 
 /// Files behind the drives, by the drives' names.
@@ -47,13 +49,20 @@ pub fn command(plan: &Plan, image: &Path, drives: &Drives) -> Vec<String> {
 fn device(plan: &Plan, number: usize, function: &Function) -> Option<String> {
     let model = match function.kind {
         FunctionKind::HostBridge => return None,
-        FunctionKind::Bridge(bridge) => plan.app.bridges.get(bridge)?.known.qemu.clone()?,
+        FunctionKind::Expander(root) => {
+            let root = plan.app.roots.get(root)?;
+            let model = root.qemu.as_deref().unwrap_or("pxb-pcie");
+            format!("{model},bus_nr={}", root.bus)
+        }
+        FunctionKind::Bridge(bridge) => plan.app.bridges.get(bridge)?.qemu.clone()?,
         FunctionKind::Device(device) => plan.app.devices.get(device)?.qemu.clone()?,
     };
     let bus = function
         .parent
         .and_then(|parent| plan.fabric.functions.get(parent))
-        .map_or("pcie.0", |parent| &parent.name);
+        .map(|parent| parent.name.as_str())
+        .or_else(|| expander(plan, function))
+        .unwrap_or("pcie.0");
     let mut text = format!(
         "{model},id={},bus={bus},addr={}.{}",
         function.name, function.slot.0, function.slot.1
@@ -61,9 +70,22 @@ fn device(plan: &Plan, number: usize, function: &Function) -> Option<String> {
     if function.multifunction && function.slot.1 == 0 {
         text.push_str(",multifunction=on");
     }
-    if matches!(function.kind, FunctionKind::Bridge(_)) {
-        // Chassis numbers of ports must differ.
-        text.push_str(&format!(",chassis={number}"));
+    if let FunctionKind::Bridge(bridge) = function.kind {
+        // Slots are told apart by chassis numbers; an upstream port and a PCIe-to-PCI bridge are no slot.
+        let kind = plan.app.bridges.get(bridge)?.kind;
+        match kind {
+            Kind::RootPort | Kind::DownstreamPort => text.push_str(&format!(",chassis={number}")),
+            Kind::ConventionalBridge => text.push_str(&format!(",chassis_nr={number}")),
+            _ => {}
+        }
     }
     Some(text)
+}
+
+/// Name of the expander whose bus a function is on.
+fn expander<'a>(plan: &'a Plan, function: &Function) -> Option<&'a str> {
+    let on = |root: &&crate::read::Root| {
+        root.slot.is_some() && function.parent.is_none() && function.bus == root.bus
+    };
+    plan.app.roots.iter().find(on).map(|root| root.name.value.as_str())
 }

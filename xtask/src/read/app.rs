@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::fields::Fields;
 use super::iommu::{self, IommuPolicy};
-use super::pci::{self, Bridge, Device};
+use super::device::{self, Device};
+use super::pci::{self, Bridge, Root, Wired};
 use super::platform::{self, Platform};
 use super::task::{self, Task};
 use super::{Paths, Source, check, known};
@@ -21,10 +22,14 @@ pub struct App {
     /// Tasks may read the performance counters.
     pub counters: bool,
     pub tasks: Vec<Task>,
+    /// Root buses beside the platform's own.
+    pub roots: Vec<Root>,
     pub bridges: Vec<Bridge>,
     pub devices: Vec<Device>,
     pub iommu: IommuPolicy,
     pub drives: Vec<Drive>,
+    /// Some task drives a device that does not exist: that another has no owner is then no news.
+    pub owners_unknown: bool,
 }
 
 /// A disk that the tool makes unless the user gives one.
@@ -70,19 +75,43 @@ const KERNEL_STACK: u64 = 32 << 10;
 /// Bytes of a drive that the tool makes, unless `app.toml` says otherwise.
 const DRIVE: u64 = 16 << 20;
 
-/// Reads and checks `file`; everything wrong with it is in the report.
+/// Reads and checks `file`; everything wrong with it is in the report. A file whose tables all make
+/// sense is returned even if they do not fit together, so that planning can add what it finds.
 pub fn load(report: &Report, paths: &Paths, file: &Path) -> Result<App, Reported> {
     let source = Source::read(report, file)?;
+    let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
+    from_source(report, paths, &source, &directory)
+}
+
+/// The same for text that is in no file.
+pub fn from_text(report: &Report, paths: &Paths, name: &Path, text: String) -> Result<App, Reported> {
+    let source = Source::parse(report, name, text)?;
+    from_source(report, paths, &source, &paths.root)
+}
+
+fn from_source(
+    report: &Report,
+    paths: &Paths,
+    source: &Source,
+    directory: &Path,
+) -> Result<App, Reported> {
     let known = known::load(report, paths)?;
     let fields = source.fields(report);
-    let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
-    let app = read(report, paths, &known, &fields, &directory);
+    let mut unread = Unread::default();
+    let app = read(report, paths, &known, &fields, directory, &mut unread);
     fields.finish();
-    if let Some(app) = &app {
-        check::app(report, app);
-    }
-    report.check()?;
-    app.ok_or(Reported)
+    let sound = !report.failed();
+    let mut app = app.ok_or(Reported)?;
+    check::app(report, &mut app, &unread);
+    if sound { Ok(app) } else { Err(Reported) }
+}
+
+/// Names of tables that could not be read. What refers to one of them is not wrong for that.
+#[derive(Default)]
+pub struct Unread {
+    pub names: std::collections::BTreeSet<String>,
+    /// One of them is a task.
+    pub task: bool,
 }
 
 fn read(
@@ -91,34 +120,55 @@ fn read(
     known: &known::KnownDevices,
     fields: &Fields<'_>,
     directory: &Path,
+    unread: &mut Unread,
 ) -> Option<App> {
     let name = fields.required("name", |fields, key| {
         fields.parsed(key, "a name of letters, digits, `-` and `_`", parse_name)
     });
-    let platform = fields
-        .required("platform", Fields::string)
-        .and_then(|name| platform::load(report, paths, &name).ok());
+    let platform = if fields.is_table("platform") {
+        fields
+            .table("platform")
+            .and_then(|fields| platform::inline(report, fields))
+    } else {
+        fields
+            .required("platform", Fields::string)
+            .and_then(|name| platform::load(report, paths, &name).ok())
+    };
     let semihosting = fields.boolean("semihosting").is_some_and(|v| v.value);
     let counters = fields.boolean("counters").is_some_and(|v| v.value);
     let kernel_stack = fields
         .size("kernel-stack")
         .map_or(KERNEL_STACK, |v| v.value);
-    let mut tasks: Vec<Task> = fields
-        .tables("tasks")
-        .into_iter()
-        .filter_map(|(name, fields)| task::read(name, fields, directory))
-        .collect();
+    let mut tasks: Vec<Task> = Vec::new();
+    for (name, fields) in fields.tables("tasks") {
+        let text = name.value.clone();
+        match task::read(name, fields, directory) {
+            Some(task) => tasks.push(task),
+            None => {
+                unread.names.insert(text);
+                unread.task = true;
+            }
+        }
+    }
     tasks.sort_by(|a, b| (a.priority.value, &a.name.value).cmp(&(b.priority.value, &b.name.value)));
-    let bridges = fields
-        .tables("pci")
-        .into_iter()
-        .filter_map(|(name, fields)| pci::read_bridge(name, fields, known))
-        .collect();
-    let devices = fields
-        .tables("devices")
-        .into_iter()
-        .filter_map(|(name, fields)| pci::read_device(name, fields, known))
-        .collect();
+    let mut bridges = Vec::new();
+    let mut roots = Vec::new();
+    for (name, fields) in fields.tables("pci") {
+        let text = name.value.clone();
+        match pci::read(name, fields, known) {
+            Some(Wired::Bridge(bridge)) => bridges.push(bridge),
+            Some(Wired::Root(root)) => roots.push(root),
+            None => drop(unread.names.insert(text)),
+        }
+    }
+    let mut devices = Vec::new();
+    for (name, fields) in fields.tables("devices") {
+        let text = name.value.clone();
+        match device::read(name, fields, known) {
+            Some(device) => devices.push(device),
+            None => drop(unread.names.insert(text)),
+        }
+    }
     let iommu = fields.table("iommu").map(iommu::read).unwrap_or_default();
     let drives = fields
         .tables("drives")
@@ -139,10 +189,12 @@ fn read(
         semihosting,
         counters,
         tasks,
+        roots,
         bridges,
         devices,
         iommu,
         drives,
+        owners_unknown: false,
     })
 }
 

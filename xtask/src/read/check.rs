@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::app::App;
+use super::app::{App, Unread};
+use super::device::{Device, Domain, Place};
 use super::fields::nearest;
-use super::pci::{Device, Domain};
+use super::known::Quiesce;
 use super::platform::PlatformDeviceKind;
 use super::task::{Parameter, Task, TaskRight};
 use crate::report::{Mistake, Report, Span, Spanned};
@@ -12,47 +13,64 @@ use crate::report::{Mistake, Report, Span, Spanned};
 /// Most postable notification bits a task can declare; bit 0 of the log task is taken.
 const NOTIFICATIONS_MAX: usize = 15;
 
+/// Where names are looked up, and which of them are not worth a word.
+struct Names<'a> {
+    report: &'a Report,
+    unread: &'a Unread,
+}
+
 /// Reports everything that does not fit together.
-pub fn app(report: &Report, app: &App) {
-    supervisor(report, app);
-    special_tasks(report, app);
-    for task in &app.tasks {
-        references(report, app, task);
-        program(report, task);
-        parameters(report, app, task);
+pub fn app(report: &Report, app: &mut App, unread: &Unread) {
+    let names = Names { report, unread };
+    if !unread.task {
+        supervisor(report, app);
+        special_tasks(report, app);
     }
+    for task in &app.tasks {
+        references(&names, app, task);
+        program(report, task);
+        parameters(&names, app, task);
+    }
+    policy(&names, app);
     owners(report, app);
+    memory(report, app);
+    let known = |name: &str| app.devices.iter().any(|device| device.name.value == name);
+    app.owners_unknown = unread.task
+        || app
+            .tasks
+            .iter()
+            .flat_map(|task| &task.drives)
+            .any(|name| !known(&name.value));
     for device in &app.devices {
         driven(report, app, device);
     }
 }
 
 fn unknown<'a>(
-    report: &Report,
+    names: &Names<'_>,
     mistake: Mistake,
     what: &str,
     name: &Spanned<String>,
     known: impl Iterator<Item = &'a str>,
 ) {
+    if names.unread.names.contains(&name.value) {
+        return;
+    }
     let known: Vec<&str> = known.collect();
-    let draft = report
+    let draft = names
+        .report
         .error(mistake, format!("there is no {what} `{}`", name.value))
         .at(&name.span, "not declared");
     let _draft = match nearest(&name.value, known.iter().copied()) {
         Some(near) => draft.remedy(format!("did you mean `{near}`?")),
+        None if known.is_empty() => draft.note("none is declared"),
         None => draft.note(format!("declared: {}", known.join(", "))),
     };
 }
 
 fn supervisor(report: &Report, app: &App) {
+    // Without tasks it is the description of a machine, which can be planned.
     let Some(first) = app.tasks.first() else {
-        let span = Span {
-            file: 0,
-            range: 0..0,
-        };
-        report
-            .error(Mistake::Supervisor, "the system has no tasks")
-            .at(&span, "there is no [tasks.NAME]");
         return;
     };
     if app.tasks.len() > abi::TASKS_MAX {
@@ -128,7 +146,8 @@ fn special_tasks(report: &Report, app: &App) {
     );
     let smmu = app.platform.device_of_kind(PlatformDeviceKind::SmmuV3);
     let pci = app.platform.device_of_kind(PlatformDeviceKind::PciHost);
-    if let Some(device) = app.devices.first() {
+    let driven = |device: &&Device| app.driver(&device.name.value).is_some();
+    if let Some(device) = app.devices.iter().find(driven) {
         if app.authority().is_none() {
             report
                 .error(
@@ -171,11 +190,12 @@ fn special_tasks(report: &Report, app: &App) {
     }
 }
 
-fn references(report: &Report, app: &App, task: &Task) {
+fn references(checked: &Names<'_>, app: &App, task: &Task) {
+    let report = checked.report;
     let names = || app.tasks.iter().map(|task| task.name.value.as_str());
     for call in &task.calls {
         match app.task(&call.value) {
-            None => unknown(report, Mistake::UnknownTask, "task", call, names()),
+            None => unknown(checked, Mistake::UnknownTask, "task", call, names()),
             Some((_, server)) if server.priority.value >= task.priority.value => {
                 report
                     .error(
@@ -201,19 +221,19 @@ fn references(report: &Report, app: &App, task: &Task) {
     }
     for name in task.depends_on.iter().chain(&task.trusts) {
         if app.task(&name.value).is_none() {
-            unknown(report, Mistake::UnknownTask, "task", name, names());
+            unknown(checked, Mistake::UnknownTask, "task", name, names());
         }
     }
     for post in &task.posts {
         let (peer, bit) = post.value.split_once('.').unwrap_or((&post.value, ""));
         let peer_name = Spanned::new(peer.to_owned(), post.span.clone());
         match app.task(peer) {
-            None => unknown(report, Mistake::UnknownTask, "task", &peer_name, names()),
+            None => unknown(checked, Mistake::UnknownTask, "task", &peer_name, names()),
             Some((_, peer)) if !peer.notifications.iter().any(|known| known.value == bit) => {
                 let bit = Spanned::new(bit.to_owned(), post.span.clone());
                 let known = peer.notifications.iter().map(|known| known.value.as_str());
                 let what = format!("notification of `{}` called", peer.name.value);
-                unknown(report, Mistake::UnknownNotification, &what, &bit, known);
+                unknown(checked, Mistake::UnknownNotification, &what, &bit, known);
             }
             Some(_) => {}
         }
@@ -231,7 +251,7 @@ fn references(report: &Report, app: &App, task: &Task) {
                 .iter()
                 .map(|device| device.name.as_str());
             let what = format!("device of platform {} called", app.platform.name);
-            unknown(report, Mistake::UnknownPlatformDevice, &what, name, known);
+            unknown(checked, Mistake::UnknownPlatformDevice, &what, name, known);
         }
     }
     for name in task.drives.iter().chain(&task.audits).chain(&task.watches) {
@@ -241,7 +261,7 @@ fn references(report: &Report, app: &App, task: &Task) {
             .any(|device| device.name.value == name.value)
         {
             let known = app.devices.iter().map(|device| device.name.value.as_str());
-            unknown(report, Mistake::UnknownDevice, "device", name, known);
+            unknown(checked, Mistake::UnknownDevice, "device", name, known);
         }
     }
 }
@@ -261,23 +281,23 @@ fn program(report: &Report, task: &Task) {
     }
 }
 
-fn parameters(report: &Report, app: &App, task: &Task) {
+fn parameters(checked: &Names<'_>, app: &App, task: &Task) {
     for (_, parameter) in &task.parameters {
         let spanned = |name: &str| Spanned::new(name.to_owned(), parameter.span.clone());
         match &parameter.value {
             Parameter::PageTable(name) if app.task(name).is_none() => {
                 let names = app.tasks.iter().map(|task| task.name.value.as_str());
-                unknown(report, Mistake::UnknownTask, "task", &spanned(name), names);
+                unknown(checked, Mistake::UnknownTask, "task", &spanned(name), names);
             }
             Parameter::Pool(name, pool) => match app.task(name) {
                 None => {
                     let names = app.tasks.iter().map(|task| task.name.value.as_str());
-                    unknown(report, Mistake::UnknownTask, "task", &spanned(name), names);
+                    unknown(checked, Mistake::UnknownTask, "task", &spanned(name), names);
                 }
                 Some((_, peer)) if !peer.pools.iter().any(|known| known.0.value == *pool) => {
                     let known = peer.pools.iter().map(|known| known.0.value.as_str());
                     let what = format!("pool of `{name}` called");
-                    unknown(report, Mistake::Parameter, &what, &spanned(pool), known);
+                    unknown(checked, Mistake::Parameter, &what, &spanned(pool), known);
                 }
                 Some(_) => {}
             },
@@ -287,8 +307,7 @@ fn parameters(report: &Report, app: &App, task: &Task) {
                     .devices
                     .iter()
                     .map(|device| device.name.as_str());
-                unknown(
-                    report,
+                unknown(checked,
                     Mistake::UnknownPlatformDevice,
                     "platform device",
                     &spanned(name),
@@ -345,42 +364,157 @@ fn interrupts(report: &Report, app: &App) {
     }
 }
 
-fn driven(report: &Report, app: &App, device: &Device) {
-    let driver = app.driver(&device.name.value);
-    let blocked = device
-        .domain
-        .as_ref()
-        .filter(|demand| demand.value == Domain::Blocked);
-    match (driver, blocked) {
-        (None, None) => {
+/// Names in waivers, containment units and groups: one that nobody has would silently change nothing.
+fn policy(checked: &Names<'_>, app: &App) {
+    let waivers = app.iommu.waivers.iter().flat_map(|waiver| &waiver.tasks);
+    let units = app.iommu.containment.iter().flat_map(|unit| &unit.tasks);
+    for name in waivers.chain(units) {
+        if app.task(&name.value).is_none() {
+            let known = app.tasks.iter().map(|task| task.name.value.as_str());
+            unknown(checked, Mistake::UnknownTask, "task", name, known);
+        }
+    }
+    let device = |name: &str| app.devices.iter().any(|device| device.name.value == name);
+    let bridge = |name: &str| app.bridges.iter().any(|bridge| bridge.name.value == name);
+    for name in app.iommu.groups.iter().flat_map(|group| &group.devices) {
+        if !device(&name.value) && !bridge(&name.value) {
+            let known = app.devices.iter().map(|device| device.name.value.as_str());
+            unknown(checked, Mistake::UnknownDevice, "device", name, known);
+        }
+    }
+    for waiver in &app.iommu.waivers {
+        if let [one, other] = waiver.tasks.as_slice()
+            && one.value == other.value
+        {
+            checked
+                .report
+                .error(Mistake::BadValue, "a task needs no waiver for itself")
+                .at(&other.span, "the same task")
+                .with(&one.span, "as this one");
+        }
+    }
+    let smmu = |name: &str| {
+        app.platform
+            .device(name)
+            .is_some_and(|device| device.kind == PlatformDeviceKind::SmmuV3)
+    };
+    let of_devices = app.devices.iter().filter_map(|device| match &device.place {
+        Place::Platform { smmu, .. } => smmu.as_ref(),
+        _ => None,
+    });
+    let of_roots = app.roots.iter().flat_map(|root| root.streams.iter().flatten());
+    let rows = of_roots.chain(&app.platform.pci.streams);
+    for name in of_devices.chain(rows.filter_map(|row| row.smmu.as_ref())) {
+        if !smmu(&name.value) {
+            let devices = app.platform.devices.iter();
+            let smmus = devices.filter(|device| device.kind == PlatformDeviceKind::SmmuV3);
+            let known = smmus.map(|device| device.name.as_str());
+            unknown(checked, Mistake::UnknownPlatformDevice, "SMMU", name, known);
+        }
+    }
+}
+
+/// Platform memory and registers must not overlap: two tasks would share what each thinks its own.
+fn memory(report: &Report, app: &App) {
+    let platform = &app.platform;
+    let page = abi::layout::PAGE;
+    let mut ranges: Vec<(String, u64, u64)> = platform
+        .devices
+        .iter()
+        .map(|device| {
+            let end = device.base.saturating_add(device.len.next_multiple_of(page));
+            (device.name.clone(), device.base, end)
+        })
+        .collect();
+    ranges.push(("RAM".to_owned(), platform.memory_base, platform.memory_end()));
+    for (name, [start, end]) in [
+        ("32-bit PCI aperture", platform.pci.memory),
+        ("64-bit PCI aperture", platform.pci.prefetch),
+    ] {
+        ranges.push((name.to_owned(), start, end));
+    }
+    ranges.retain(|range| range.1 < range.2);
+    ranges.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+    for pair in ranges.windows(2) {
+        if let [low, high] = pair
+            && high.1 < low.2
+        {
             report
                 .error(
-                    Mistake::NoOwner,
-                    format!("`{}` is neither driven nor blocked", device.name.value),
+                    Mistake::Overlap,
+                    format!("`{}` and `{}` of the platform overlap", low.0, high.0),
                 )
-                .at(&device.name.span, "no task drives it")
-                .remedy(format!(
-                    "add `drives = [\"{}\"]` to a task, or `domain = \"blocked\"` here",
-                    device.name.value
-                ));
+                .note(format!("`{}` is {:#x} to {:#x}", low.0, low.1, low.2 - 1))
+                .note(format!("`{}` is {:#x} to {:#x}", high.0, high.1, high.2 - 1))
+                .remedy("correct base or size of one of them in the platform's description");
         }
-        (Some(task), Some(demand)) => {
-            let drives = app.tasks.get(task).and_then(|task| {
-                task.drives
-                    .iter()
-                    .find(|drive| drive.value == device.name.value)
-            });
-            if let Some(drives) = drives {
+    }
+}
+
+/// What only a driven device needs.
+fn driven(report: &Report, app: &App, device: &Device) {
+    let name = &device.name.value;
+    let Some(task) = app
+        .driver(name)
+        .and_then(|task| app.tasks.get(task))
+    else {
+        return;
+    };
+    let drives = task.drives.iter().find(|drive| drive.value == *name);
+    let by = drives.map_or(&task.name.span, |drive| &drive.span);
+    if let Some(demand) = device
+        .domain
+        .as_ref()
+        .filter(|demand| demand.value == Domain::Blocked)
+    {
+        report
+            .error(
+                Mistake::Domain,
+                format!("`{name}` is blocked but has a driver"),
+            )
+            .at(&demand.span, "nobody can claim a blocked device")
+            .with(by, "driven here")
+            .remedy("take away one of the two");
+    }
+    if !device.bars_known {
+        report
+            .error(
+                Mistake::UnknownDeviceModel,
+                format!(
+                    "the BARs of `{name}`, {:04x}:{:04x}, are not known",
+                    device.id.value.0, device.id.value.1
+                ),
+            )
+            .at(&device.id.span, "not in sys/platform/devices.toml")
+            .with(by, "driven here, so they have to be placed and mapped")
+            .remedy("declare the size of each of its `bars`");
+    }
+    match device.quiesce {
+        None => drop(
+            report
+                .error(Mistake::NoQuiesce, format!("nobody can quiesce `{name}`"))
+                .at(&device.name.span, "no recipe is known for it")
+                .with(by, "driven here")
+                .remedy(
+                    "declare `quiesce`: \"flr\", \"bus\", { poll = … }, { wait = … }, or \"none\", \
+                     with which memory it could reach stays held until power-off",
+                ),
+        ),
+        Some(Quiesce::Poll { bar, offset, .. }) => {
+            let covers = usize::try_from(bar)
+                .ok()
+                .and_then(|bar| device.bars.get(&bar))
+                .is_some_and(|bar| u64::from(offset) + 4 <= bar.len && offset % 4 == 0);
+            if !covers && device.bars_known {
                 report
-                    .error(
-                        Mistake::Domain,
-                        format!("`{}` is blocked but has a driver", device.name.value),
+                    .error(Mistake::NoQuiesce, "the polled register is not in that BAR")
+                    .at(
+                        &device.name.span,
+                        format!("BAR {bar}, offset {offset:#x}, 32 bits"),
                     )
-                    .at(&demand.span, "nobody can claim a blocked device")
-                    .with(&drives.span, "driven here")
-                    .remedy("take away one of the two");
+                    .remedy("name a BAR that the device has, and an offset below its size that is a multiple of 4");
             }
         }
-        _ => {}
+        Some(_) => {}
     }
 }

@@ -205,6 +205,24 @@ impl<'a> Fields<'a> {
             .is_some_and(|item| item.as_str().is_some())
     }
 
+    /// Whether the key is there.
+    pub fn contains(&self, key: &str) -> bool {
+        self.table.get(key).is_some()
+    }
+
+    /// Whether the key is there and a table.
+    pub fn is_table(&self, key: &str) -> bool {
+        self.table
+            .get(key)
+            .is_some_and(|item| item.as_table_like().is_some())
+    }
+
+    /// Whether the key is this string; the key is known from then on.
+    pub fn string_is(&self, key: &'static str, text: &str) -> bool {
+        self.item(key)
+            .is_some_and(|item| item.value.as_str() == Some(text))
+    }
+
     /// A list of strings; empty if the key is absent.
     pub fn strings(&self, key: &'static str) -> Vec<Spanned<String>> {
         let Some(item) = self.item(key) else {
@@ -226,6 +244,62 @@ impl<'a> Fields<'a> {
             }
         }
         list
+    }
+
+    /// A list of numbers within 32 bits, at least one.
+    pub fn numbers(&self, key: &'static str) -> Option<Spanned<Vec<u32>>> {
+        let item = self.item(key)?;
+        let numbers: Option<Vec<u32>> = item.value.as_array().and_then(|array| {
+            array
+                .iter()
+                .map(|value| value.as_integer().and_then(|n| u32::try_from(n).ok()))
+                .collect()
+        });
+        match numbers {
+            Some(numbers) if !numbers.is_empty() => Some(Spanned::new(numbers, item.span)),
+            _ => {
+                self.wrong(key, &item.span, "a list of numbers from 0 up");
+                None
+            }
+        }
+    }
+
+    /// The tables of an array of tables or of inline tables.
+    pub fn rows(&self, key: &'static str) -> Vec<Fields<'a>> {
+        let Some(item) = self.item(key) else {
+            return Vec::new();
+        };
+        let tables: Option<Vec<(&'a dyn TableLike, Option<std::ops::Range<usize>>)>> =
+            match item.value {
+                Item::ArrayOfTables(array) => Some(
+                    array
+                        .iter()
+                        .map(|table| (table as &dyn TableLike, table.span()))
+                        .collect(),
+                ),
+                Item::Value(Value::Array(array)) => array
+                    .iter()
+                    .map(|value| {
+                        let table = value.as_inline_table()?;
+                        Some((table as &dyn TableLike, table.span()))
+                    })
+                    .collect(),
+                _ => None,
+            };
+        let Some(tables) = tables else {
+            self.wrong(key, &item.span, "a list of tables");
+            return Vec::new();
+        };
+        tables
+            .into_iter()
+            .map(|(table, range)| {
+                let span = Span {
+                    file: self.file,
+                    range: range.unwrap_or_else(|| item.span.range.clone()),
+                };
+                Fields::new(self.report, self.key_path(key), table, span)
+            })
+            .collect()
     }
 
     /// A list of two numbers.

@@ -1,7 +1,7 @@
 //! `[iommu]`: policy for all groups.
 
 use super::fields::Fields;
-use super::pci::{DOMAINS, Domain};
+use super::device::{DOMAINS, Domain};
 use crate::report::{Mistake, Spanned};
 
 /// Policy where devices demand nothing.
@@ -12,6 +12,17 @@ pub struct IommuPolicy {
     pub on_mismatch: MismatchPolicy,
     pub waivers: Vec<Waiver>,
     pub containment: Vec<ContainmentUnit>,
+    pub groups: Vec<NamedGroup>,
+    /// Devices without an owner are blocked with a warning instead of being a mistake.
+    pub block_unowned: bool,
+}
+
+/// A name for the isolation group that some devices are in.
+#[derive(Clone, Debug)]
+pub struct NamedGroup {
+    pub name: Spanned<String>,
+    pub devices: Vec<Spanned<String>>,
+    pub default_domain: Option<Domain>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +62,8 @@ impl Default for IommuPolicy {
             on_mismatch: MismatchPolicy::Refuse,
             waivers: Vec::new(),
             containment: Vec::new(),
+            groups: Vec::new(),
+            block_unowned: false,
         }
     }
 }
@@ -88,8 +101,34 @@ pub fn read(fields: Fields<'_>) -> IommuPolicy {
     }
     for (name, unit) in fields.tables("containment") {
         let tasks = unit.strings("tasks");
+        if tasks.len() < 2 {
+            fields
+                .report()
+                .error(Mistake::BadValue, "a containment unit has at least two tasks")
+                .at(unit.span(), "expected `tasks = [\"one\", \"other\"]`");
+        }
         unit.finish();
         policy.containment.push(ContainmentUnit { name, tasks });
+    }
+    for (name, group) in fields.tables("groups") {
+        let devices = group.strings("devices");
+        if devices.is_empty() {
+            fields
+                .report()
+                .error(Mistake::MissingKey, "a named group names a device of it")
+                .at(group.span(), "expected `devices = [\"one\"]`");
+        }
+        let default_domain = group.choice("default-domain", &DOMAINS);
+        group.finish();
+        policy.groups.push(NamedGroup {
+            name,
+            devices,
+            default_domain: default_domain.map(|domain| domain.value),
+        });
+    }
+    let unowned = [("refuse", false), ("block", true)];
+    if let Some(block) = fields.choice("unowned", &unowned) {
+        policy.block_unowned = block.value;
     }
     fields.finish();
     policy

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fields::Fields;
 use super::{Paths, Source, units};
-use crate::report::{Mistake, Report, Reported, Span};
+use crate::report::{Mistake, Report, Reported, Span, Spanned};
 
 /// A function by vendor and device id.
 #[derive(Clone, Debug)]
@@ -21,14 +21,26 @@ pub struct KnownDevice {
 /// Whether a function has a PCI Express capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FunctionForm {
+    /// With one: integrated in the root complex if it is on a root bus.
     Express,
+    /// With one of an endpoint, wherever it is.
+    Endpoint,
+    RootComplexEndpoint,
+    EventCollector,
+    /// Without one.
     Conventional,
+    /// A host bridge's own function.
+    HostBridge,
 }
 
 /// Words for [`FunctionForm`].
-pub const FORMS: [(&str, FunctionForm); 2] = [
+pub const FORMS: [(&str, FunctionForm); 6] = [
     ("express", FunctionForm::Express),
+    ("endpoint", FunctionForm::Endpoint),
+    ("root-complex-endpoint", FunctionForm::RootComplexEndpoint),
+    ("event-collector", FunctionForm::EventCollector),
     ("conventional", FunctionForm::Conventional),
+    ("host-bridge", FunctionForm::HostBridge),
 ];
 
 /// A memory base address register.
@@ -92,7 +104,7 @@ fn read(fields: Fields<'_>) -> Option<KnownDevice> {
     fields.required("name", Fields::string)?;
     let acs = fields.boolean("acs").is_some_and(|value| value.value);
     let form = fields.choice("form", &FORMS);
-    let bars = read_bars(&fields);
+    let (bars, _) = read_bars(&fields);
     let quiesce = read_quiesce(&fields);
     let qemu = fields.string("qemu").map(|qemu| qemu.value);
     fields.finish();
@@ -105,43 +117,85 @@ fn read(fields: Fields<'_>) -> Option<KnownDevice> {
     })
 }
 
-/// The `bars` table: `bars.0 = { size = "4 KiB" }`.
-pub fn read_bars(fields: &Fields<'_>) -> BTreeMap<usize, Bar> {
+/// The `bars` table: `bars.0 = { size = "4 KiB" }`; and the names of those whose size is `"unknown"`.
+pub fn read_bars(fields: &Fields<'_>) -> (BTreeMap<usize, Bar>, Vec<Spanned<String>>) {
     let mut bars = BTreeMap::new();
+    let mut unknown = Vec::new();
     for (name, bar) in fields.tables("bars") {
-        let size = bar.required("size", Fields::size);
+        let undetermined = bar.string_is("size", "unknown");
+        let size = if undetermined {
+            None
+        } else {
+            bar.required("size", Fields::size)
+        };
         let wide = bar.boolean("wide").is_some_and(|value| value.value);
         let prefetch = bar.boolean("prefetch").is_some_and(|value| value.value);
+        // Where a board's firmware had put it; the plan gives BARs addresses of its own.
+        bar.integer("found-at");
         bar.finish();
-        let Some(size) = size else { continue };
         let index = name.value.parse().ok().filter(|&index: &usize| index < 6);
-        match index {
-            Some(index) if size.value.is_power_of_two() && size.value >= 16 => {
-                let len = size.value;
-                bars.insert(
-                    index,
-                    Bar {
-                        len,
-                        wide,
-                        prefetch,
-                    },
-                );
-            }
-            Some(_) => {
-                fields
-                    .report()
-                    .error(Mistake::BadValue, "the size of a BAR is a power of two")
-                    .at(&size.span, "not a power of two of at least 16 bytes");
-            }
-            None => {
-                fields
-                    .report()
-                    .error(Mistake::BadValue, format!("there is no BAR {}", name.value))
-                    .at(&name.span, "expected 0 to 5");
-            }
+        let report = fields.report();
+        let Some(index) = index else {
+            report
+                .error(Mistake::BadValue, format!("there is no BAR {}", name.value))
+                .at(&name.span, "expected 0 to 5");
+            continue;
+        };
+        if undetermined {
+            unknown.push(name);
+            continue;
+        }
+        let Some(size) = size else { continue };
+        if !size.value.is_power_of_two() || size.value < 16 {
+            report
+                .error(Mistake::BadValue, "the size of a BAR is a power of two")
+                .at(&size.span, "not a power of two of at least 16 bytes");
+            continue;
+        }
+        if wide && index == 5 {
+            report
+                .error(Mistake::BadValue, "BAR 5 cannot be 64 bits wide")
+                .at(&name.span, "there is no BAR 6 for its upper half");
+            continue;
+        }
+        let len = size.value;
+        bars.insert(
+            index,
+            Bar {
+                len,
+                wide,
+                prefetch,
+            },
+        );
+        if let Some(lower) = index.checked_sub(1)
+            && bars.get(&lower).is_some_and(|bar: &Bar| bar.wide)
+        {
+            report
+                .error(Mistake::BadValue, format!("BAR {index} is the upper half of BAR {lower}"))
+                .at(&name.span, format!("BAR {lower} is 64 bits wide and takes both"))
+                .remedy("remove one of the two, or take `wide` from the lower");
         }
     }
-    bars
+    (bars, unknown)
+}
+
+/// The model's own properties, then those of `app.toml`, which may also name the model again.
+pub fn merge_qemu(model: Option<String>, own: Option<String>) -> Option<String> {
+    match (model, own) {
+        (Some(model), Some(own)) => {
+            let kind = model.split(',').next().unwrap_or_default();
+            let properties = own
+                .strip_prefix(kind)
+                .unwrap_or(&own)
+                .trim_start_matches(',');
+            if properties.is_empty() {
+                Some(model)
+            } else {
+                Some(format!("{model},{properties}"))
+            }
+        }
+        (model, own) => model.or(own),
+    }
 }
 
 /// The `quiesce` key: `"flr"`, `"bus"`, `"none"`, `{ wait = … }` or `{ poll = …, deadline = … }`.

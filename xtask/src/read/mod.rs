@@ -1,7 +1,9 @@
 //! Step 1: `app.toml`, its platform and the known devices, as checked values with their places.
 
+mod acs;
 mod app;
 mod check;
+mod device;
 mod fields;
 mod iommu;
 mod known;
@@ -13,10 +15,11 @@ pub mod units;
 use std::path::{Path, PathBuf};
 
 pub use app::{App, load};
+pub use device::{Device, Domain, Place};
 pub use iommu::{MismatchPolicy, SolverMode};
 pub use known::{Bar, FunctionForm, Quiesce};
-pub use pci::Domain;
-pub use platform::PlatformDeviceKind;
+pub use pci::{Bridge, EXPANDER, Root};
+pub use platform::{PlatformDeviceKind, StreamRow};
 pub use task::{Parameter, Task, TaskRight};
 
 use crate::report::{Mistake, Report, Reported, Span};
@@ -39,6 +42,10 @@ impl Source {
                 return Err(Reported);
             }
         };
+        Self::parse(report, path, text)
+    }
+
+    fn parse(report: &Report, path: &Path, text: String) -> Result<Self, Reported> {
         let file = report.add_file(path, &text);
         match toml_edit::Document::parse(text) {
             Ok(document) => Ok(Self { file, document }),

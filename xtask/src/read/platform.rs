@@ -25,6 +25,21 @@ pub struct Platform {
     pub pci: PciHost,
     pub qemu_machine: String,
     pub qemu_processor: String,
+    /// Parts that were not declared: without them a system can be planned but not built.
+    pub missing: Vec<&'static str>,
+}
+
+/// One row of an `iommu-map`.
+#[derive(Clone, Debug)]
+pub struct StreamRow {
+    /// First requester id.
+    pub requester: u32,
+    /// How many.
+    pub len: u32,
+    /// The platform's first SMMU without one.
+    pub smmu: Option<Spanned<String>>,
+    /// StreamID of the first.
+    pub stream: u32,
 }
 
 /// Registers that a task can own.
@@ -54,7 +69,7 @@ pub struct Interrupt {
 }
 
 /// The PCI segment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PciHost {
     pub buses: u32,
     /// 32-bit memory aperture: start and end.
@@ -67,6 +82,10 @@ pub struct PciHost {
     pub intx: u32,
     /// First and last free slot of the root bus.
     pub root_slots: [u8; 2],
+    /// Requester ids of the segment to StreamIDs; identity if empty.
+    pub streams: Vec<StreamRow>,
+    /// The root complex never routes a request of one root port to another.
+    pub never_routes_peers: bool,
 }
 
 impl Platform {
@@ -78,8 +97,16 @@ impl Platform {
         self.devices.iter().find(|device| device.kind == kind)
     }
 
+    /// Its SMMUs, in the order of its description.
+    pub fn smmus(&self) -> Vec<&PlatformDevice> {
+        let smmus = self.devices.iter();
+        smmus
+            .filter(|device| device.kind == PlatformDeviceKind::SmmuV3)
+            .collect()
+    }
+
     pub fn memory_end(&self) -> u64 {
-        self.memory_base + self.memory_len
+        self.memory_base.saturating_add(self.memory_len)
     }
 }
 
@@ -105,9 +132,20 @@ pub fn load(report: &Report, paths: &Paths, name: &Spanned<String>) -> Result<Pl
         return Err(Reported);
     }
     let source = Source::read(report, &path)?;
-    let platform = read(report, name.value.clone(), source.fields(report));
-    report.check()?;
+    let before = report.errors();
+    let platform = read(report, name.value.clone(), source.fields(report), true);
+    if report.errors() > before {
+        return Err(Reported);
+    }
     platform.ok_or(Reported)
+}
+
+/// A `[platform]` table: a board that has no file in `sys/platform`. Parts may be missing, as long as the
+/// system is only planned.
+pub fn inline(report: &Report, fields: Fields<'_>) -> Option<Platform> {
+    let before = report.errors();
+    let platform = read(report, "board".to_owned(), fields, false);
+    platform.filter(|_| report.errors() == before)
 }
 
 fn known_names(paths: &Paths) -> Vec<String> {
@@ -123,67 +161,107 @@ fn known_names(paths: &Paths) -> Vec<String> {
     names
 }
 
-fn read(report: &Report, name: String, fields: Fields<'_>) -> Option<Platform> {
+fn read(
+    report: &Report,
+    name: String,
+    fields: Fields<'_>,
+    whole: bool,
+) -> Option<Platform> {
+    let mut missing = Vec::new();
+    let mut part = |key: &'static str| {
+        if whole {
+            fields.required(key, Fields::table)
+        } else {
+            let part = fields.table(key);
+            if part.is_none() {
+                missing.push(key);
+            }
+            part
+        }
+    };
+    let memory = part("memory");
+    let console = part("console");
+    let gic = part("gic");
+    let pci = part("pci");
+    let qemu = part("qemu");
     let description = fields.required("description", Fields::string);
-    let address_bits = fields.required("address-bits", Fields::word);
+    let address_bits = if whole || fields.contains("address-bits") {
+        fields.required("address-bits", Fields::word)?.value
+    } else {
+        48
+    };
     let coherent = fields.required("coherent", Fields::boolean);
-    let memory = fields.required("memory", Fields::table);
-    let console = fields.required("console", Fields::table);
-    let gic = fields.required("gic", Fields::table);
-    let pci = fields.required("pci", Fields::table);
-    let qemu = fields.required("qemu", Fields::table);
     let devices: Vec<PlatformDevice> = fields
         .tables("devices")
         .into_iter()
         .filter_map(|(name, fields)| read_device(name.value, fields))
         .collect();
     fields.finish();
-
-    let memory = memory?;
-    let memory_base = memory.required("base", Fields::integer);
-    let memory_len = memory.required("size", Fields::size);
-    let image_base = memory.required("image", Fields::integer);
-    memory.finish();
-    let console_fields = console?;
-    let console = console_fields.required("device", Fields::string);
-    console_fields.finish();
-    let gic = gic?;
-    let distributor = gic.required("distributor", Fields::integer);
-    let redistributor = gic.required("redistributor", Fields::integer);
-    let its = gic.required("its", Fields::integer);
-    gic.finish();
-    let pci = read_pci(pci?);
-    let qemu = qemu?;
-    let machine = qemu.required("machine", Fields::string);
-    let processor = qemu.required("processor", Fields::string);
-    qemu.finish();
-
-    let console = console?;
-    if !devices.iter().any(|device| device.name == console.value) {
+    if let Some(console) = &console
+        && let Some(device) = console.string("device")
+        && !devices.iter().any(|known| known.name == device.value)
+    {
         report
             .error(
                 Mistake::UnknownPlatformDevice,
                 "the console is not one of the platform's devices",
             )
-            .at(&console.span, "no such table below [devices]");
+            .at(&device.span, "no such table below [devices]");
     }
-    Some(Platform {
+    let mut platform = Platform {
         name,
         description: description?.value,
-        address_bits: address_bits?.value,
+        address_bits,
         coherent: coherent?.value,
-        memory_base: memory_base?.value,
-        memory_len: memory_len?.value,
-        image_base: image_base?.value,
-        console: console.value,
-        gic_distributor: distributor?.value,
-        gic_redistributor: redistributor?.value,
-        gic_its: its?.value,
+        memory_base: 0,
+        memory_len: 0,
+        image_base: 0,
+        console: String::new(),
+        gic_distributor: 0,
+        gic_redistributor: 0,
+        gic_its: 0,
         devices,
-        pci: pci?,
-        qemu_machine: machine?.value,
-        qemu_processor: processor?.value,
-    })
+        pci: PciHost {
+            buses: 256,
+            root_slots: [0, 31],
+            ..PciHost::default()
+        },
+        qemu_machine: String::new(),
+        qemu_processor: String::new(),
+        missing,
+    };
+    if let Some(memory) = memory {
+        let base = memory.required("base", Fields::integer);
+        let size = memory.required("size", Fields::size);
+        let image = memory.required("image", Fields::integer);
+        memory.finish();
+        (platform.memory_base, platform.memory_len) = (base?.value, size?.value);
+        platform.image_base = image?.value;
+    }
+    if let Some(console) = console {
+        let device = console.required("device", Fields::string);
+        console.finish();
+        platform.console = device?.value;
+    }
+    if let Some(gic) = gic {
+        let distributor = gic.required("distributor", Fields::integer);
+        let redistributor = gic.required("redistributor", Fields::integer);
+        let its = gic.required("its", Fields::integer);
+        gic.finish();
+        platform.gic_distributor = distributor?.value;
+        platform.gic_redistributor = redistributor?.value;
+        platform.gic_its = its?.value;
+    }
+    if let Some(pci) = pci {
+        platform.pci = read_pci(pci, whole)?;
+    }
+    if let Some(qemu) = qemu {
+        let machine = qemu.required("machine", Fields::string);
+        let processor = qemu.required("processor", Fields::string);
+        qemu.finish();
+        (platform.qemu_machine, platform.qemu_processor) = (machine?.value, processor?.value);
+    }
+    Some(platform)
 }
 
 fn read_device(name: String, fields: Fields<'_>) -> Option<PlatformDevice> {
@@ -222,23 +300,76 @@ fn read_device(name: String, fields: Fields<'_>) -> Option<PlatformDevice> {
     })
 }
 
-fn read_pci(fields: Fields<'_>) -> Option<PciHost> {
-    let buses = fields.required("buses", Fields::word);
-    let memory = fields.required("memory", Fields::pair);
-    let prefetch = fields.required("prefetch", Fields::pair);
-    let host_bridge = fields.required("host-bridge", |fields, key| {
-        fields.parsed(key, "an id such as \"1b36:0008\"", units::device_id)
+fn read_pci(fields: Fields<'_>, whole: bool) -> Option<PciHost> {
+    let needed = |key: &'static str| whole || fields.contains(key);
+    let mut host = PciHost {
+        buses: 256,
+        root_slots: [0, 31],
+        ..PciHost::default()
+    };
+    let buses = needed("buses").then(|| fields.required("buses", Fields::word));
+    let memory = needed("memory").then(|| fields.required("memory", Fields::pair));
+    let prefetch = needed("prefetch").then(|| fields.required("prefetch", Fields::pair));
+    let bridge = needed("host-bridge").then(|| {
+        fields.required("host-bridge", |fields, key| {
+            fields.parsed(key, "an id such as \"1b36:0008\"", units::device_id)
+        })
     });
-    let intx = fields.required("intx", Fields::word);
-    let slots = fields.required("root-slots", Fields::pair);
+    let intx = needed("intx").then(|| fields.required("intx", Fields::word));
+    let slots = needed("root-slots").then(|| fields.required("root-slots", Fields::pair));
+    host.streams = read_streams(&fields);
+    host.never_routes_peers = fields
+        .boolean("never-routes-peers")
+        .is_some_and(|never| never.value);
     fields.finish();
-    let slots = slots?.value;
-    Some(PciHost {
-        buses: buses?.value,
-        memory: memory?.value,
-        prefetch: prefetch?.value,
-        host_bridge: host_bridge?.value,
-        intx: intx?.value,
-        root_slots: slots.map(|slot| u8::try_from(slot).unwrap_or(31).min(31)),
-    })
+    if let Some(buses) = buses {
+        host.buses = buses?.value;
+    }
+    if let Some(memory) = memory {
+        host.memory = memory?.value;
+    }
+    if let Some(prefetch) = prefetch {
+        host.prefetch = prefetch?.value;
+    }
+    if let Some(bridge) = bridge {
+        host.host_bridge = bridge?.value;
+    }
+    if let Some(intx) = intx {
+        host.intx = intx?.value;
+    }
+    if let Some(slots) = slots {
+        let slot = |slot| u8::try_from(slot).unwrap_or(31).min(31);
+        host.root_slots = slots?.value.map(slot);
+    }
+    Some(host)
+}
+
+/// The `iommu-map` key: `[{ requester = 0, length = 65536, smmu = "smmu", stream = 0 }]`.
+pub fn read_streams(fields: &Fields<'_>) -> Vec<StreamRow> {
+    let mut rows = Vec::new();
+    for row in fields.rows("iommu-map") {
+        let requester = row.required("requester", Fields::word);
+        let len = row.required("length", Fields::word);
+        let stream = row.required("stream", Fields::word);
+        let smmu = row.string("smmu");
+        let span = row.span().clone();
+        row.finish();
+        let (Some(requester), Some(len), Some(stream)) = (requester, len, stream) else {
+            continue;
+        };
+        if u64::from(requester.value) + u64::from(len.value) > 1 << 16 || len.value == 0 {
+            fields
+                .report()
+                .error(Mistake::BadValue, "a row maps requester ids of one segment")
+                .at(&span, "requester and length end beyond 65536, or the row is empty");
+            continue;
+        }
+        rows.push(StreamRow {
+            requester: requester.value,
+            len: len.value,
+            smmu,
+            stream: stream.value,
+        });
+    }
+    rows
 }

@@ -7,10 +7,6 @@ use crate::place::{Layout, MappingKind};
 use crate::planning::{Function, FunctionKind, Plan};
 use crate::read::{MismatchPolicy, Quiesce};
 
-/// ACS control bits that isolate what is below a port: source validation, request and completion
-/// redirect, upstream forwarding (PCI Express Base Specification, 7.7.11.3).
-pub const ACS_ISOLATING: u16 = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4;
-
 /// Adds the PCI task's tables.
 pub fn add(plan: &Plan, layout: &Layout, task: usize, builder: &mut Builder) {
     let mappings = layout.tasks.get(task).map(|task| task.mappings.as_slice());
@@ -76,23 +72,25 @@ fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> Fu
     };
     let mut flags = FunctionFlags::empty();
     flags.set(FunctionFlags::MULTIFUNCTION, function.multifunction);
+    flags.set(FunctionFlags::OPTIONAL, function.optional);
+    let declared = plan.machine.nodes.get(function.node.index());
+    if let Some(acs) = declared.and_then(|node| node.function.acs) {
+        flags |= FunctionFlags::SET_ACS;
+        entry.acs = acs.enabled;
+    }
     match function.kind {
-        FunctionKind::HostBridge => flags |= FunctionFlags::HOST_BRIDGE,
-        FunctionKind::Bridge(bridge) => {
+        // An expander's function is that of a host bridge: nothing of it is programmed.
+        FunctionKind::HostBridge | FunctionKind::Expander(_) => {
+            flags |= FunctionFlags::HOST_BRIDGE;
+        }
+        FunctionKind::Bridge(_) => {
             flags |= FunctionFlags::BRIDGE;
-            let bridge = plan.app.bridges.get(bridge);
-            if bridge.is_some_and(|bridge| bridge.known.acs) {
-                flags |= FunctionFlags::SET_ACS;
-            }
-            if bridge.is_some_and(|bridge| bridge.acs) {
-                entry.acs = ACS_ISOLATING;
-            }
             let (secondary, subordinate) = function.buses_below.unwrap_or((0, 0));
             entry.buses = [function.bus, secondary, subordinate, 0];
         }
         FunctionKind::Device(device) => {
             if let Some(device) = plan.app.devices.get(device) {
-                recipe(&mut entry, device.quiesce);
+                recipe(&mut entry, device.quiesce.unwrap_or(Quiesce::None));
             }
         }
     }

@@ -1,0 +1,292 @@
+//! `[devices.NAME]`: endpoints, virtual functions and platform devices.
+
+use std::collections::BTreeMap;
+
+use solver::model::Acs;
+
+use super::fields::Fields;
+use super::known::{self, Bar, FORMS, FunctionForm, KnownDevices, Quiesce};
+use super::pci::read_slot;
+use super::units;
+use crate::report::{Mistake, Spanned};
+
+/// A device that a task can drive.
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub name: Spanned<String>,
+    pub place: Place,
+    /// Vendor and device; zeros for a platform device.
+    pub id: Spanned<(u16, u16)>,
+    /// The demand; `None` is neutral.
+    pub domain: Option<Spanned<Domain>>,
+    /// Bytes of the window's page part, a multiple of 2 MiB.
+    pub window: Spanned<u64>,
+    /// Bytes of the window's block part, a multiple of 2 MiB.
+    pub block_window: u64,
+    /// First IOVA, where it is fixed.
+    pub window_base: Option<u64>,
+    /// Address bits it can drive; 0 for no limit.
+    pub address_bits: u32,
+    /// What configuration space says it is.
+    pub form: FunctionForm,
+    pub acs: Option<Acs>,
+    /// Function 0 says that the slot has more functions, declared or not.
+    pub multifunction: bool,
+    /// Pin of its INTx, 1 to 4; 0 for none.
+    pub pin: u8,
+    /// How it is made quiet; `None`: nobody knows.
+    pub quiesce: Option<Quiesce>,
+    pub bars: BTreeMap<usize, Bar>,
+    /// Whether its BARs are known; they must be once it is driven.
+    pub bars_known: bool,
+    /// What firmware or hardware needs mapped 1:1 at any time.
+    pub direct: Vec<Direct>,
+    /// Why its stream is not translated.
+    pub bypass: Option<Spanned<String>>,
+    /// QEMU's model with its properties; without one the device is not emulated.
+    pub qemu: Option<String>,
+}
+
+/// Where a device is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// On a bus.
+    Slot {
+        /// Bridge or root bus; the first root bus without one.
+        at: Option<Spanned<String>>,
+        slot: (u8, u8),
+    },
+    /// A virtual function.
+    Virtual {
+        of: Spanned<String>,
+        /// Its requester id less that of the physical function.
+        offset: u16,
+    },
+    /// Not on PCI.
+    Platform {
+        /// The SMMU; the platform's first without one.
+        smmu: Option<Spanned<String>>,
+        streams: Vec<u32>,
+    },
+}
+
+/// A range that is mapped 1:1.
+#[derive(Clone, Debug)]
+pub struct Direct {
+    pub name: Spanned<String>,
+    pub base: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Domain {
+    Dma,
+    Identity,
+    Blocked,
+}
+
+impl Domain {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dma => "dma",
+            Self::Identity => "identity",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// Words for [`Domain`].
+pub const DOMAINS: [(&str, Domain); 3] = [
+    ("dma", Domain::Dma),
+    ("identity", Domain::Identity),
+    ("blocked", Domain::Blocked),
+];
+
+/// Words for the pin of an INTx.
+const PINS: [(&str, u8); 6] = [
+    ("none", 0),
+    ("intx", 1),
+    ("inta", 1),
+    ("intb", 2),
+    ("intc", 3),
+    ("intd", 4),
+];
+
+/// Bytes of a window unless the device says otherwise.
+const WINDOW: u64 = 2 << 20;
+/// Bytes covered by one root entry of a domain's tables: a window, both parts, lies in one.
+const WINDOW_MAX: u64 = 1 << 30;
+
+/// Reads one device.
+pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> Option<Device> {
+    let place = read_place(&fields);
+    let platform = matches!(place, Some(Place::Platform { .. }));
+    let id = if platform {
+        Some(Spanned::new((0, 0), name.span.clone()))
+    } else {
+        fields.required("id", |fields, key| {
+            fields.parsed(key, "an id such as \"1af4:1042\"", units::device_id)
+        })
+    };
+    let domain = fields.choice("domain", &DOMAINS);
+    let window =
+        read_window(&fields, "window").unwrap_or_else(|| Spanned::new(WINDOW, name.span.clone()));
+    let block_window = read_window(&fields, "block-window").map_or(0, |size| size.value);
+    let window_base = fields.integer("window-base").map(|base| base.value);
+    let address_bits = fields.word("address-bits").map_or(0, |bits| bits.value);
+    // The only way there is; declared, so that it can be seen.
+    fields.choice("invalidation", &[("strict", ())]);
+    let pin = fields.choice("interrupt", &PINS);
+    let quiesce = known::read_quiesce(&fields);
+    let (mut bars, unknown) = known::read_bars(&fields);
+    let direct = read_direct(&fields);
+    let bypass = fields.string("unsafe-bypass");
+    let qemu = fields.string("qemu").map(|qemu| qemu.value);
+    let form = fields.choice("form", &FORMS).map(|form| form.value);
+    let declared_acs = super::acs::read(&fields);
+    let multifunction = fields.boolean("multifunction").is_some_and(|v| v.value);
+    let report = fields.report();
+    fields.finish();
+    if window.value.saturating_add(block_window) > WINDOW_MAX {
+        report
+            .error(
+                Mistake::Window,
+                format!("the window of `{}` is too large", name.value),
+            )
+            .at(&window.span, "both parts together are at most 1 GiB")
+            .remedy("use a smaller `window` or `block-window`");
+    }
+    let id = id?;
+    let model = known.get(&id.value).filter(|_| !platform);
+    let declared = !bars.is_empty() || !unknown.is_empty();
+    if let (Some(model), false) = (model, declared) {
+        bars = model.bars.clone();
+    }
+    let bars_known = platform || unknown.is_empty() && (model.is_some() || !bars.is_empty());
+    let acs = super::acs::resolve(report, &name, declared_acs, model);
+    Some(Device {
+        place: place?,
+        domain,
+        window,
+        block_window,
+        window_base,
+        address_bits,
+        pin: pin.map_or(1, |pin| pin.value),
+        form: form
+            .or_else(|| model.map(|model| model.form))
+            .unwrap_or(FunctionForm::Express),
+        acs,
+        multifunction,
+        quiesce: quiesce.or_else(|| model.and_then(|model| model.quiesce)),
+        bars,
+        bars_known,
+        direct,
+        bypass,
+        qemu: known::merge_qemu(model.and_then(|model| model.qemu.clone()), qemu),
+        id,
+        name,
+    })
+}
+
+/// `at` and `slot`, `virtual = { of, offset }` or `streams`.
+fn read_place(fields: &Fields<'_>) -> Option<Place> {
+    let at = fields.string("at");
+    let slot = read_slot(fields, "slot");
+    let bad_slot = slot.is_none() && fields.contains("slot");
+    let smmu = fields.string("smmu");
+    let streams = fields.numbers("streams");
+    let physical = fields.table("virtual");
+    let ways = [
+        at.is_some() || slot.is_some(),
+        fields.contains("virtual"),
+        fields.contains("streams"),
+    ];
+    if ways.iter().filter(|way| **way).count() > 1 {
+        fields
+            .report()
+            .error(Mistake::Place, "the device is in two places")
+            .at(fields.span(), "has several of `at`/`slot`, `virtual` and `streams`")
+            .remedy("keep the one that says where the device is");
+        return None;
+    }
+    if let Some(physical) = physical {
+        let of = physical.required("of", Fields::string);
+        let offset = physical.required("offset", Fields::word);
+        physical.finish();
+        let offset = offset?;
+        let Some(distance) = u16::try_from(offset.value).ok().filter(|d| *d > 0) else {
+            fields
+                .report()
+                .error(Mistake::BadValue, "a virtual function has a requester id of its own")
+                .at(&offset.span, "expected 1 to 65535");
+            return None;
+        };
+        return Some(Place::Virtual {
+            of: of?,
+            offset: distance,
+        });
+    }
+    if fields.contains("streams") {
+        return Some(Place::Platform {
+            smmu,
+            streams: streams?.value,
+        });
+    }
+    if let Some(smmu) = smmu {
+        fields
+            .report()
+            .error(Mistake::Place, "`smmu` is for platform devices")
+            .at(&smmu.span, "a PCI device's SMMU follows from its root bus")
+            .remedy("remove `smmu`, or declare `streams`");
+    }
+    if bad_slot || fields.contains("virtual") {
+        return None;
+    }
+    Some(Place::Slot {
+        at,
+        slot: slot.map_or((0, 0), |slot| slot.value),
+    })
+}
+
+fn read_direct(fields: &Fields<'_>) -> Vec<Direct> {
+    let mut regions = Vec::new();
+    for (name, region) in fields.tables("direct") {
+        let base = region.required("base", Fields::integer);
+        let size = region.required("size", Fields::size);
+        region.finish();
+        let (Some(base), Some(size)) = (base, size) else {
+            continue;
+        };
+        let page = abi::layout::PAGE;
+        if base.value % page != 0
+            || size.value % page != 0
+            || size.value == 0
+            || base.value.checked_add(size.value).is_none()
+        {
+            fields
+                .report()
+                .error(Mistake::Window, "a direct region is whole pages")
+                .at(&base.span, "base and size are multiples of 4 KiB");
+            continue;
+        }
+        regions.push(Direct {
+            name,
+            base: base.value,
+            len: size.value,
+        });
+    }
+    regions
+}
+
+fn read_window(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u64>> {
+    let size = fields.size(key)?;
+    if size.value % abi::layout::BLOCK != 0 || size.value == 0 {
+        fields
+            .report()
+            .error(Mistake::Window, format!("`{key}` is a multiple of 2 MiB"))
+            .at(&size.span, "not a multiple of 2 MiB");
+        return None;
+    }
+    Some(size)
+}

@@ -55,9 +55,114 @@ pub fn unaligned_stack() {
     target::unaligned_stack();
 }
 
+/// Every general register, `x0..=x30`.
+pub type Registers = [u64; 31];
+
+/// A system call with every general register as given; returns every one as it was found afterwards. The
+/// stack pointer has to be kept: if it is not, the task does not survive.
+pub fn call_with<const CALL: u16>(registers: &Registers) -> Registers {
+    target::call_with::<CALL>(registers)
+}
+
+/// Counts `x0` down to zero with every other general register as given; returns every one as it was found
+/// afterwards.
+pub fn spin_with(registers: &Registers) -> Registers {
+    target::spin_with(registers)
+}
+
 #[cfg(target_os = "none")]
 mod target {
+    use super::Registers;
     use core::arch::asm;
+
+    /// Loads every general register from `input`, does `$body`, and stores every one in `output`.
+    ///
+    /// What the compiler needs afterwards lies below its stack pointer meanwhile, with the address of the
+    /// output, so that no register has to survive.
+    macro_rules! with_registers {
+        ($input:expr, $output:expr, [$($body:literal),+], $($operand:tt)*) => {
+            asm!(
+                "sub sp, sp, #128",
+                "str x1, [sp]",
+                "stp x19, x20, [sp, #16]",
+                "stp x21, x22, [sp, #32]",
+                "stp x23, x24, [sp, #48]",
+                "stp x25, x26, [sp, #64]",
+                "stp x27, x28, [sp, #80]",
+                "stp x29, x30, [sp, #96]",
+                "ldp x2, x3, [x0, #16]",
+                "ldp x4, x5, [x0, #32]",
+                "ldp x6, x7, [x0, #48]",
+                "ldp x8, x9, [x0, #64]",
+                "ldp x10, x11, [x0, #80]",
+                "ldp x12, x13, [x0, #96]",
+                "ldp x14, x15, [x0, #112]",
+                "ldp x16, x17, [x0, #128]",
+                "ldp x18, x19, [x0, #144]",
+                "ldp x20, x21, [x0, #160]",
+                "ldp x22, x23, [x0, #176]",
+                "ldp x24, x25, [x0, #192]",
+                "ldp x26, x27, [x0, #208]",
+                "ldp x28, x29, [x0, #224]",
+                "ldr x30, [x0, #240]",
+                "ldp x0, x1, [x0]",
+                $($body,)+
+                "stp x0, x1, [sp, #112]",
+                "ldr x0, [sp]",
+                "stp x2, x3, [x0, #16]",
+                "stp x4, x5, [x0, #32]",
+                "stp x6, x7, [x0, #48]",
+                "stp x8, x9, [x0, #64]",
+                "stp x10, x11, [x0, #80]",
+                "stp x12, x13, [x0, #96]",
+                "stp x14, x15, [x0, #112]",
+                "stp x16, x17, [x0, #128]",
+                "stp x18, x19, [x0, #144]",
+                "stp x20, x21, [x0, #160]",
+                "stp x22, x23, [x0, #176]",
+                "stp x24, x25, [x0, #192]",
+                "stp x26, x27, [x0, #208]",
+                "stp x28, x29, [x0, #224]",
+                "str x30, [x0, #240]",
+                "ldp x2, x3, [sp, #112]",
+                "stp x2, x3, [x0]",
+                "ldp x19, x20, [sp, #16]",
+                "ldp x21, x22, [sp, #32]",
+                "ldp x23, x24, [sp, #48]",
+                "ldp x25, x26, [sp, #64]",
+                "ldp x27, x28, [sp, #80]",
+                "ldp x29, x30, [sp, #96]",
+                "add sp, sp, #128",
+                $($operand)*
+                inout("x0") $input => _,
+                inout("x1") $output => _,
+                clobber_abi("C"),
+            )
+        };
+    }
+
+    pub(super) fn call_with<const CALL: u16>(registers: &Registers) -> Registers {
+        let mut after = [0; 31];
+        // SAFETY: registers that the compiler may count on are saved on the stack and restored. The array
+        // that is read and the one that is written have the size of the accesses. Slices in the arguments
+        // are the kernel's to check, and describe memory of the calling case.
+        unsafe {
+            with_registers!(registers.as_ptr(), after.as_mut_ptr(), ["svc #{call}"], call = const CALL,);
+        }
+        after
+    }
+    pub(super) fn spin_with(registers: &Registers) -> Registers {
+        let mut after = [0; 31];
+        // SAFETY: as above; the loop changes x0 and the flags only.
+        unsafe {
+            with_registers!(
+                registers.as_ptr(),
+                after.as_mut_ptr(),
+                ["2:", "subs x0, x0, #1", "b.ne 2b"],
+            );
+        }
+        after
+    }
 
     pub(super) fn divide_by_zero(dividend: u64) -> u64 {
         let quotient: u64;
@@ -105,7 +210,16 @@ mod target {
 
 #[cfg(not(target_os = "none"))]
 mod target {
+    use super::Registers;
+
     const NOT_A_TASK: &str = "only a task can provoke the kernel";
+
+    pub(super) fn call_with<const CALL: u16>(_: &Registers) -> Registers {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(super) fn spin_with(_: &Registers) -> Registers {
+        unreachable!("{NOT_A_TASK}")
+    }
 
     pub(super) fn divide_by_zero(_: u64) -> u64 {
         unreachable!("{NOT_A_TASK}")

@@ -11,7 +11,7 @@ use crate::{CLIENT, RETIREE, SERVER};
 pub const CASES: &[Case] = &[
     Case::new(
         "a-task-that-will-not-come-back",
-        &["SEND-6", "REFRESH-1"],
+        &["IPC-SEND-4", "IPC-ID-3", "IPC-PRIV-4"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -26,7 +26,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "a-call-to-the-retired",
-        &["SEND-6", "POST-3"],
+        &["IPC-SEND-4", "IPC-POST-3"],
         &[Part::returns(CLIENT, |stage| {
             check_eq!(stage.retire(SERVER).0, 0);
             let id = stage.id(SERVER);

@@ -22,6 +22,26 @@ fn only() -> core::result::Result<Held, Failure> {
     Ok(held)
 }
 
+/// More holds than a kernel has slots.
+const MORE_THAN_ANY: u32 = 1 << 16;
+
+/// How many holds and pins there are.
+fn count() -> u32 {
+    let mut cursor = 0;
+    let mut count = 0;
+    loop {
+        let held = privileged::enumerate(cursor);
+        if held.kind == 0 {
+            return count;
+        }
+        count += 1;
+        if held.next == 0 {
+            return count;
+        }
+        cursor = held.next;
+    }
+}
+
 /// A driver that asks the authority, with its own caller's id, and answers that.
 const DRIVER: Part = Part::serves(MIDDLE, |stage| {
     let message = next_message()?;
@@ -44,7 +64,7 @@ const LENDER: Part = Part::serves(CLIENT, |stage| {
 pub const CASES: &[Case] = &[
     Case::new(
         "a-held-task-dies",
-        &["HOLD-1"],
+        &["IPC-HOLD-2", "IPC-DEATH-3"],
         &[
             Part::returns(SERVER, |stage| {
                 let id = stage.id(LAST);
@@ -68,7 +88,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "two-holds-are-two",
-        &["HOLD-1", "HOLD-2"],
+        &["IPC-HOLD-1", "IPC-HOLD-2", "IPC-HOLD-3"],
         &[
             Part::returns(SERVER, |stage| {
                 let index = stage.index(LAST);
@@ -90,7 +110,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "a-hold-names-a-life",
-        &["HOLD-2"],
+        &["IPC-HOLD-1", "IPC-HOLD-6"],
         &[
             Part::returns(SERVER, |stage| {
                 let id = stage.id(LAST);
@@ -106,7 +126,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "holds-outlive-the-authority",
-        &["HOLD-1", "HOLD-2"],
+        &["IPC-HOLD-2", "IPC-DEATH-3", "IPC-HOLD-1", "IPC-HOLD-6"],
         &[
             Part::returns(SERVER, |stage| {
                 if stage.life == 0 {
@@ -131,7 +151,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "pin-a-lent-page",
-        &["PIN-1"],
+        &["IPC-HOLD-4", "IPC-HOLD-5", "IPC-HOLD-6"],
         &[
             Part::returns(SERVER, |stage| {
                 let message = next_message()?;
@@ -162,7 +182,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "pin-parts-of-pages",
-        &["PIN-1"],
+        &["IPC-HOLD-4"],
         &[
             Part::returns(SERVER, |stage| {
                 let driver = next_message()?.sender;
@@ -190,7 +210,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "pin-without-the-chain",
-        &["PIN-1"],
+        &["IPC-HOLD-4"],
         &[
             Part::returns(SERVER, |stage| {
                 let driver = stage.id(MIDDLE);
@@ -209,6 +229,98 @@ pub const CASES: &[Case] = &[
             }),
             DRIVER,
             LENDER,
+        ],
+    ),
+    Case::new(
+        "holds-until-there-is-no-slot",
+        &["IPC-HOLD-7", "IPC-HOLD-6"],
+        &[
+            Part::returns(SERVER, |stage| {
+                let last = stage.id(LAST);
+                let mut held = 0;
+                while held < MORE_THAN_ANY && privileged::hold(last, held).0 == Code::OK.0 {
+                    held += 1;
+                }
+                check!(held > 0 && held < MORE_THAN_ANY);
+                check_eq!(privileged::hold(last, held).0, Code::EXHAUSTED.0);
+                // The refused one is not there, what was held before still is, and a repeat needs no slot.
+                check_eq!(privileged::lift(last.index(), held).0, Code::REFUSED.0);
+                check_eq!(privileged::hold(last, 0).0, 0);
+                check_eq!(count(), held);
+                for device in 0..held {
+                    check_eq!(privileged::lift(last.index(), device).0, 0);
+                }
+                check_eq!(count(), 0);
+                check_eq!(privileged::hold(last, DEVICE).0, 0);
+                check_eq!(privileged::lift(last.index(), DEVICE).0, 0);
+                Ok(())
+            }),
+            Part::serves(LAST, serve),
+        ],
+    ),
+    Case::new(
+        "lift-of-what-was-never-held",
+        &["IPC-HOLD-3"],
+        &[
+            Part::returns(SERVER, |stage| {
+                let index = stage.index(LAST);
+                check_eq!(privileged::lift(index, DEVICE).0, Code::REFUSED.0);
+                check_eq!(privileged::hold(stage.id(LAST), DEVICE).0, 0);
+                check_eq!(privileged::lift(index, DEVICE + 1).0, Code::REFUSED.0);
+                check_eq!(
+                    privileged::lift(stage.index(CLIENT), DEVICE).0,
+                    Code::REFUSED.0
+                );
+                check_eq!(only()?.device, DEVICE);
+                check_eq!(privileged::lift(index, DEVICE).0, 0);
+                Ok(())
+            }),
+            Part::serves(LAST, serve),
+        ],
+    ),
+    Case::new(
+        "lift-of-no-task",
+        &["IPC-PRIV-8"],
+        &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
+            privileged::lift(200, DEVICE);
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "hold-of-no-task",
+        &["IPC-PRIV-8"],
+        &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
+            privileged::hold(abi::TaskId::new(200, 1), DEVICE);
+            Ok(())
+        })],
+    ),
+    // The supervisor is told of a death only when nothing holds the task any more.
+    Case::new(
+        "the-supervisor-hears-of-it-last",
+        &["IPC-DEATH-3"],
+        &[
+            Part::returns(SERVER, |stage| {
+                check_eq!(privileged::hold(stage.id(LAST), DEVICE).0, 0);
+                stage.note(1);
+                let received = ipc::receive(notification::HELD_DEATH);
+                check!(matches!(
+                    received,
+                    Received::Notification(notification::HELD_DEATH)
+                ));
+                check_eq!(stage.status(LAST).state, TaskState::DeadHeld as u64);
+                check_eq!(privileged::lift(stage.index(LAST), DEVICE).0, 0);
+                check_eq!(stage.status(LAST).state, TaskState::Dead as u64);
+                check_eq!(
+                    privileged::lift(stage.index(LAST), DEVICE).0,
+                    Code::REFUSED.0
+                );
+                Ok(())
+            }),
+            Part::dies(LAST, FaultKind::NoRight, |stage| {
+                crate::help::notes(stage, 1);
+                ipc::post(stage.id(SERVER), 1 << 15);
+                Ok(())
+            }),
         ],
     ),
 ];

@@ -27,7 +27,7 @@ macro_rules! bad {
     ($name:literal, $kind:ident, |$stage:ident| $call:expr) => {
         Case::new(
             $name,
-            &["LEASE-4"],
+            &["IPC-SEND-6"],
             &[
                 Part::serves(SERVER, serve),
                 Part::dies(CLIENT, FaultKind::$kind, |$stage| {
@@ -51,7 +51,7 @@ const LENDER: Part = Part::returns(CLIENT, |stage| {
 pub const CASES: &[Case] = &[
     Case::new(
         "lease-read-and-write",
-        &["LEASE-1"],
+        &["IPC-LEASE-5"],
         &[
             Part::serves(SERVER, |_| {
                 let message = next_message()?;
@@ -88,7 +88,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "lease-bounds",
-        &["LEASE-2"],
+        &["IPC-LEASE-2"],
         &[
             Part::serves(SERVER, |_| {
                 let from = next_message()?.sender;
@@ -113,7 +113,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "lease-not-readable",
-        &["LEASE-2"],
+        &["IPC-LEASE-2"],
         &[
             Part::serves(SERVER, |_| {
                 let from = next_message()?.sender;
@@ -137,7 +137,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "lease-that-was-not-given",
-        &["LEASE-3"],
+        &["IPC-LEASE-1"],
         &[
             Part::serves(SERVER, |stage| {
                 let from = next_message()?.sender;
@@ -160,7 +160,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "lease-for-another-server",
-        &["LEASE-3"],
+        &["IPC-LEASE-1"],
         &[
             Part::serves(SERVER, |stage| {
                 let from = next_message()?.sender;
@@ -181,7 +181,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "lease-before-it-is-received",
-        &["LEASE-3"],
+        &["IPC-LEASE-1", "IPC-SEND-11"],
         &[
             Part::returns(SERVER, |stage| {
                 waits(stage, CLIENT);
@@ -234,7 +234,7 @@ pub const CASES: &[Case] = &[
     }),
     Case::new(
         "lease-to-the-end-of-its-region",
-        &["LEASE-1"],
+        &["IPC-LEASE-5"],
         &[
             Part::serves(SERVER, |_| {
                 let from = next_message()?.sender;
@@ -256,7 +256,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "borrow-into-read-only-memory",
-        &["LEASE-5"],
+        &["IPC-LEASE-3"],
         &[
             Part::dies(SERVER, FaultKind::BadSlice, |_| {
                 let from = next_message()?.sender;
@@ -268,7 +268,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "borrow-from-the-kernel",
-        &["LEASE-5"],
+        &["IPC-LEASE-3"],
         &[
             Part::dies(SERVER, FaultKind::BadSlice, |_| {
                 let from = next_message()?.sender;
@@ -280,7 +280,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "borrow-too-much",
-        &["LEASE-5"],
+        &["IPC-LEASE-3"],
         &[
             Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
                 let from = next_message()?.sender;
@@ -292,7 +292,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "borrow-from-no-task",
-        &["LEASE-5"],
+        &["IPC-ID-5"],
         &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
             ipc::borrow_read(TaskId::new(200, 0), 0, 0, &mut [0]);
             Ok(())
@@ -300,7 +300,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "lender-dies-in-mid-borrow",
-        &["LEASE-6"],
+        &["IPC-LEASE-4", "IPC-LEASE-6"],
         &[
             Part::returns(SERVER, |stage| {
                 let from = next_message()?.sender;
@@ -321,7 +321,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "a-lease-is-not-passed-on",
-        &["LEASE-3"],
+        &["IPC-LEASE-1"],
         &[
             Part::serves(SERVER, |stage| {
                 let from = next_message()?.sender;

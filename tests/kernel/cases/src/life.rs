@@ -6,9 +6,10 @@ use abi::privileged::TaskState;
 use abi::{Code, FaultKind, notification};
 use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
-use userlib::time;
+use userlib::registers::{MappedRegisters, Registers};
+use userlib::{config, time};
 
-use crate::help::{call, call_server, death_of, next_message, reply, serve};
+use crate::help::{call, call_server, death_of, next_message, notes, reply, serve};
 use crate::notify::{ping, post_ping};
 use crate::{CLIENT, LAST, SECOND, SERVER};
 
@@ -18,7 +19,7 @@ static CLEARED: AtomicU64 = AtomicU64::new(0);
 pub const CASES: &[Case] = &[
     Case::new(
         "generation-advances-at-death",
-        &["LIFE-1", "REFRESH-1"],
+        &["IPC-ID-2", "IPC-PRIV-2", "IPC-PRIV-3", "IPC-PRIV-4"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -38,7 +39,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "restart-restores-data",
-        &["LIFE-2"],
+        &["IPC-DEATH-4"],
         &[
             Part::returns(SERVER, |stage| {
                 check_eq!(INITIALISED.swap(9, Ordering::Relaxed), 7);
@@ -58,7 +59,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "restart-forgets-notifications",
-        &["LIFE-2"],
+        &["IPC-POST-3", "IPC-DEATH-4"],
         &[
             Part::returns(SERVER, |stage| {
                 if stage.life == 0 {
@@ -82,7 +83,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "dependants-are-told",
-        &["LIFE-3"],
+        &["IPC-DEATH-5"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -101,7 +102,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "fault-at-the-third-call",
-        &["TEST-1"],
+        &["IPC-PRIV-6"],
         &[
             Part::dies(SERVER, FaultKind::Injected, serve),
             Part::returns(CLIENT, |stage| {
@@ -115,7 +116,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "fault-disarmed",
-        &["TEST-1"],
+        &["IPC-PRIV-6"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -130,7 +131,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "registers-of-the-dead",
-        &["TEST-2"],
+        &["IPC-PRIV-7"],
         &[
             Part::dies(CLIENT, FaultKind::NoRight, |stage| {
                 call(stage.id(SECOND), 0x123, 0x4567);
@@ -154,7 +155,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "registers-and-memory-of-the-living",
-        &["TEST-2"],
+        &["IPC-PRIV-5", "IPC-PRIV-7"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -167,7 +168,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "restart-of-the-living",
-        &["RIGHT-3"],
+        &["IPC-PRIV-3"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -181,7 +182,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "the-supervisor-stops-itself",
-        &["RIGHT-3"],
+        &["IPC-PRIV-4"],
         &[Part::returns(CLIENT, |stage| {
             let stop = abi::privileged::Privileged::Stop as u64;
             let runner = stage.runner().index() as u64;
@@ -191,7 +192,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "refresh-of-no-task",
-        &["REFRESH-1"],
+        &["IPC-ID-3"],
         &[Part::dies(CLIENT, FaultKind::SyscallUsage, |_| {
             ipc::refresh(200);
             Ok(())
@@ -199,10 +200,56 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "who-am-i",
-        &["REFRESH-1"],
+        &["IPC-ID-1"],
         &[Part::returns(CLIENT, |stage| {
             check_eq!(ipc::who_am_i().0, stage.id(CLIENT).0);
             Ok(())
         })],
+    ),
+    Case::new(
+        "persistent-memory-survives",
+        &["IPC-DEATH-4"],
+        &[
+            Part::returns(CLIENT, |stage| {
+                let memory = check_is!(config::mapping("diary"), Some(memory) => memory);
+                let words = MappedRegisters::planned(memory.va, memory.len);
+                for at in (0..memory.len as usize).step_by(8) {
+                    if stage.life == 1 {
+                        check_eq!(words.read64(at), !(at as u64));
+                    }
+                    words.write64(at, !(at as u64));
+                }
+                if stage.life == 0 {
+                    stage.note(1);
+                    serve(stage)?;
+                }
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                notes(stage, 1);
+                check_eq!(stage.stop(CLIENT).0, 0);
+                check_eq!(stage.restart(CLIENT).0, 0);
+                Ok(())
+            }),
+        ],
+    ),
+    // Every life of a task has its own number, however many there were.
+    Case::new(
+        "many-lives",
+        &["IPC-ID-2", "IPC-ID-4", "IPC-PRIV-3"],
+        &[
+            Part::serves(SERVER, serve),
+            Part::returns(CLIENT, |stage| {
+                let first = stage.id(SERVER);
+                for life in 1..=20 {
+                    check_eq!(stage.stop(SERVER).0, 0);
+                    check_eq!(stage.restart(SERVER).0, 0);
+                    check_eq!(stage.id(SERVER).generation(), first.generation() + life);
+                    check_eq!(call(first, 1, 1).code.0, Code::DEAD.0);
+                    check_eq!(call_server(stage, 1, 1).payload[0], 2);
+                }
+                Ok(())
+            }),
+        ],
     ),
 ];

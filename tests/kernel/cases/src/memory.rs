@@ -22,7 +22,7 @@ macro_rules! stopped_at {
     ($name:literal, $address:expr, $touch:expr) => {
         Case::new(
             $name,
-            &["FAULT-1"],
+            &["IPC-FAULT-1"],
             &[
                 Part::dies(CLIENT, FaultKind::MemoryAccess, |_| {
                     core::hint::black_box($touch);
@@ -77,7 +77,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "stack-overflow",
-        &["FAULT-2"],
+        &["IPC-FAULT-1"],
         &[Part::dies(CLIENT, FaultKind::StackOverflow, |_| {
             check!(descend(core::hint::black_box(0)) != 0);
             Ok(())
@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "panic-leaves-its-text",
-        &["FAULT-3", "TEST-2"],
+        &["IPC-FAULT-3", "IPC-PRIV-5"],
         &[
             Part::dies(SERVER, FaultKind::Panic, |_| panic!("last words")),
             Part::returns(CLIENT, |stage| {
@@ -100,7 +100,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "endless-loop",
-        &["FAULT-4"],
+        &["IPC-SCHED-3"],
         &[Part::dies(OUTCAST, FaultKind::MaxRun, |_| {
             loop {
                 core::hint::spin_loop();
@@ -109,7 +109,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "a-long-run-with-pauses",
-        &["FAULT-4"],
+        &["IPC-SCHED-3"],
         &[Part::returns(OUTCAST, |stage| {
             for _ in 0..8 {
                 let end = userlib::time::now().after(30_000_000);

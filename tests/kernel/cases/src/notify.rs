@@ -35,7 +35,7 @@ pub fn post_ping(stage: &Stage) -> core::result::Result<Code, Failure> {
 pub const CASES: &[Case] = &[
     Case::new(
         "posts-accumulate",
-        &["POST-1", "RECV-1"],
+        &["IPC-POST-1", "IPC-RECV-1"],
         &[
             Part::returns(SERVER, |stage| {
                 notes(stage, 1);
@@ -60,7 +60,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-wakes-by-the-mask-only",
-        &["POST-1", "RECV-1"],
+        &["IPC-POST-1", "IPC-RECV-1"],
         &[
             Part::returns(SERVER, |stage| {
                 let pong = own("pong")?;
@@ -82,7 +82,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-downhill",
-        &["POST-2"],
+        &["IPC-POST-2"],
         &[
             Part::returns(SERVER, |stage| {
                 let wake = granted(stage, CLIENT, "wake")?;
@@ -99,7 +99,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-nothing",
-        &["POST-2"],
+        &["IPC-POST-2"],
         &[Part::returns(OUTCAST, |stage| {
             check_eq!(ipc::post(stage.id(SERVER), 0).0, Code::OK.0);
             Ok(())
@@ -107,7 +107,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-without-right",
-        &["POST-2"],
+        &["IPC-POST-2"],
         &[Part::dies(OUTCAST, FaultKind::NoRight, |stage| {
             ipc::post(stage.id(SERVER), 1);
             Ok(())
@@ -115,7 +115,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-one-bit-too-many",
-        &["POST-2"],
+        &["IPC-POST-2"],
         &[Part::dies(LAST, FaultKind::NoRight, |stage| {
             let ping = granted(stage, SERVER, "ping")?;
             ipc::post(stage.id(SERVER), notification::POSTABLE & !ping | ping);
@@ -124,7 +124,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-the-kernels-bits",
-        &["POST-2"],
+        &["IPC-POST-2"],
         &[Part::dies(CLIENT, FaultKind::NoRight, |stage| {
             ipc::post(stage.id(SERVER), notification::TIMER);
             Ok(())
@@ -132,7 +132,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-to-the-supervisor",
-        &["POST-2"],
+        &["IPC-POST-2"],
         &[Part::dies(CLIENT, FaultKind::NoRight, |stage| {
             ipc::post(stage.runner(), notification::FAULT);
             Ok(())
@@ -140,7 +140,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-to-no-task",
-        &["POST-2"],
+        &["IPC-ID-5"],
         &[Part::dies(CLIENT, FaultKind::SyscallUsage, |_| {
             ipc::post(TaskId::new(200, 0), 0);
             Ok(())
@@ -148,7 +148,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-to-the-dead",
-        &["POST-3"],
+        &["IPC-ID-4", "IPC-POST-3"],
         &[
             Part::dies(SERVER, FaultKind::Stopped, serve),
             Part::returns(CLIENT, |stage| {
@@ -164,7 +164,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "a-foreign-interrupt",
-        &["IRQ-1"],
+        &["IPC-INT-3"],
         &[Part::dies(LAST, FaultKind::NoRight, |_| {
             interrupt::mask(1 << 16);
             Ok(())
@@ -172,7 +172,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "an-interrupt-that-is-no-interrupt",
-        &["IRQ-1"],
+        &["IPC-INT-3"],
         &[Part::dies(CLIENT, FaultKind::NoRight, |_| {
             interrupt::unmask(notification::TIMER);
             Ok(())
@@ -180,7 +180,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "an-own-interrupt",
-        &["IRQ-1"],
+        &["IPC-INT-3"],
         &[Part::returns(CLIENT, |_| {
             interrupt::mask(0);
             interrupt::mask(own("rtc-irq")?);

@@ -15,7 +15,7 @@ use crate::{CLIENT, LAST, SECOND, SERVER};
 pub const CASES: &[Case] = &[
     Case::new(
         "receive-notification-first",
-        &["RECV-1"],
+        &["IPC-RECV-1"],
         &[
             Part::returns(SERVER, |stage| {
                 waits(stage, SECOND);
@@ -42,7 +42,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-closed-leaves-others-queued",
-        &["RECV-2"],
+        &["IPC-RECV-3"],
         &[
             Part::returns(SERVER, |stage| {
                 waits(stage, CLIENT);
@@ -71,7 +71,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-closed-waits",
-        &["RECV-2"],
+        &["IPC-RECV-3"],
         &[
             Part::returns(SERVER, |stage| {
                 let received = ipc::receive_from(stage.id(LAST), 0);
@@ -95,7 +95,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-closed-from-the-dead",
-        &["RECV-3"],
+        &["IPC-RECV-4"],
         &[Part::returns(SERVER, |stage| {
             let id = stage.id(CLIENT);
             check!(matches!(ipc::receive_from(stale(id), 0), Received::Dead));
@@ -104,7 +104,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-closed-at-a-death",
-        &["RECV-3"],
+        &["IPC-RECV-4", "IPC-DEATH-1"],
         &[
             Part::returns(SERVER, |stage| {
                 let id = stage.id(LAST);
@@ -117,7 +117,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-closed-takes-notifications",
-        &["RECV-1", "RECV-2"],
+        &["IPC-RECV-1", "IPC-RECV-3"],
         &[
             Part::returns(SERVER, |stage| {
                 let received = ipc::receive_from(stage.id(LAST), ping()?);
@@ -133,7 +133,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-closed-from-no-task",
-        &["RECV-4"],
+        &["IPC-ID-5"],
         &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
             ipc::receive_from(TaskId::new(200, 0), 0);
             Ok(())
@@ -141,7 +141,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-capacity-too-large",
-        &["RECV-4"],
+        &["IPC-RECV-5"],
         &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
             let buffer = [0u8; 64];
             ipc::receive_raw(0, TaskId::ANY, buffer.as_ptr() as u64, 4097);
@@ -150,7 +150,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-into-read-only-memory",
-        &["SLICE-1"],
+        &["IPC-RECV-5"],
         &[Part::dies(SERVER, FaultKind::BadSlice, |_| {
             ipc::receive_raw(0, TaskId::ANY, read_only(), 100);
             Ok(())
@@ -158,7 +158,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-into-the-kernel",
-        &["SLICE-1"],
+        &["IPC-RECV-5"],
         &[Part::dies(SERVER, FaultKind::BadSlice, |_| {
             ipc::receive_raw(0, TaskId::ANY, KERNEL_HALF, 100);
             Ok(())
@@ -166,7 +166,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-into-nothing-anywhere",
-        &["SLICE-2"],
+        &["IPC-RECV-5"],
         &[
             Part::returns(SERVER, |_| {
                 for address in [NOWHERE, KERNEL_HALF, u64::MAX] {
@@ -186,7 +186,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-into-a-pool",
-        &["SLICE-3"],
+        &["IPC-RECV-5"],
         &[
             Part::serves(CLIENT, |_| {
                 let pool = check_is!(config::mapping("pool"), Some(pool) => pool);

@@ -19,7 +19,7 @@ const BEREAVED: Part = Part::returns(CLIENT, |stage| {
 pub const CASES: &[Case] = &[
     Case::new(
         "reply-too-long-in-registers",
-        &["REPLY-2"],
+        &["IPC-REPLY-3"],
         &[
             Part::dies(SERVER, FaultKind::ReplyTooLong, |_| {
                 let message = next_message()?;
@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-too-long-in-memory",
-        &["REPLY-2"],
+        &["IPC-REPLY-3"],
         &[
             Part::dies(SERVER, FaultKind::ReplyTooLong, |_| {
                 let message = next_message()?;
@@ -49,7 +49,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-with-a-kernel-code",
-        &["REPLY-5"],
+        &["IPC-REPLY-4"],
         &[
             Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
                 let message = next_message()?;
@@ -61,7 +61,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-reserved-bits",
-        &["REPLY-5"],
+        &["IPC-REG-9"],
         &[
             Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
                 let message = next_message()?;
@@ -73,7 +73,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-from-the-kernel",
-        &["SLICE-1"],
+        &["IPC-REPLY-6"],
         &[
             Part::dies(SERVER, FaultKind::BadSlice, |_| {
                 let message = next_message()?;
@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-from-read-only-memory",
-        &["SLICE-1"],
+        &["IPC-REPLY-6"],
         &[
             Part::serves(SERVER, |_| {
                 let message = next_message()?;
@@ -103,7 +103,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-twice",
-        &["REPLY-3"],
+        &["IPC-REPLY-2"],
         &[
             Part::serves(SERVER, |_| {
                 let message = next_message()?;
@@ -122,7 +122,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-to-the-dead",
-        &["REPLY-3"],
+        &["IPC-REPLY-2"],
         &[
             Part::returns(SERVER, |stage| {
                 let message = next_message()?;
@@ -145,7 +145,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-to-a-stranger",
-        &["REPLY-3"],
+        &["IPC-REPLY-2"],
         &[
             Part::returns(SERVER, |stage| {
                 reply(stage.id(LAST), 9);
@@ -165,7 +165,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-to-another-servers-client",
-        &["REPLY-3"],
+        &["IPC-REPLY-2"],
         &[
             Part::serves(SERVER, |stage| {
                 let message = next_message()?;
@@ -187,7 +187,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-out-of-order",
-        &["REPLY-4"],
+        &["IPC-REPLY-5"],
         &[
             Part::returns(SERVER, |_| {
                 let first = next_message()?;
@@ -214,7 +214,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-and-receive",
-        &["REPLY-1"],
+        &["IPC-REPLY-1", "IPC-REPLY-7"],
         &[
             Part::returns(SERVER, |_| {
                 let mut message = next_message()?;
@@ -237,7 +237,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-and-bad-receive",
-        &["REPLY-6"],
+        &["IPC-REPLY-7"],
         &[
             Part::dies(SERVER, FaultKind::BadSlice, |_| {
                 let message = next_message()?;

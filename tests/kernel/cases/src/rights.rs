@@ -14,7 +14,7 @@ pub const CASES: &[Case] = &[
     // Each life of the outcast tries the next call.
     Case::new(
         "every-privileged-call-without-right",
-        &["RIGHT-1"],
+        &["IPC-PRIV-1"],
         &[
             Part::dies(OUTCAST, FaultKind::NoRight, |stage| {
                 privileged::raw(stage.life, [stage.index(SERVER) as u64, 1, 0, 0, 0]);
@@ -35,7 +35,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "a-privileged-call-that-does-not-exist",
-        &["RIGHT-2"],
+        &["IPC-PRIV-1"],
         &[Part::dies(OUTCAST, FaultKind::SyscallUsage, |_| {
             privileged::raw(CALLS, [0; 5]);
             Ok(())
@@ -43,7 +43,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "a-privileged-call-with-a-wild-number",
-        &["RIGHT-2"],
+        &["IPC-PRIV-1"],
         &[Part::dies(OUTCAST, FaultKind::SyscallUsage, |_| {
             privileged::raw(u64::MAX, [0; 5]);
             Ok(())
@@ -51,7 +51,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "the-authority-does-not-supervise",
-        &["RIGHT-1"],
+        &["IPC-PRIV-1"],
         &[Part::dies(SERVER, FaultKind::NoRight, |stage| {
             privileged::stop(stage.index(CLIENT), false);
             Ok(())

@@ -21,7 +21,14 @@ fn filled<const N: usize>() -> [u8; N] {
 pub const CASES: &[Case] = &[
     Case::new(
         "send-in-registers",
-        &["SEND-1", "REPLY-1"],
+        &[
+            "IPC-REG-1",
+            "IPC-REG-2",
+            "IPC-RECV-6",
+            "IPC-SEND-2",
+            "IPC-REPLY-1",
+            "IPC-SEND-8",
+        ],
         &[
             Part::serves(SERVER, |stage| {
                 let message = next_message()?;
@@ -53,7 +60,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-nothing",
-        &["SEND-1", "REPLY-1"],
+        &["IPC-REG-2", "IPC-RECV-6", "IPC-REPLY-1"],
         &[
             Part::serves(SERVER, |_| {
                 let message = next_message()?;
@@ -72,7 +79,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-4096-bytes",
-        &["SEND-2", "REPLY-1"],
+        &["IPC-SEND-7", "IPC-SEND-8", "IPC-REPLY-1"],
         &[
             Part::serves(SERVER, |_| {
                 let mut buffer = [0; 4096];
@@ -97,7 +104,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-65-bytes",
-        &["SEND-2"],
+        &["IPC-SEND-7"],
         &[
             Part::serves(SERVER, |_| {
                 let mut buffer = [0; 66];
@@ -121,7 +128,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-truncated",
-        &["SEND-2"],
+        &["IPC-SEND-7"],
         &[
             Part::serves(SERVER, |_| {
                 let mut buffer = [0xee; 128];
@@ -143,7 +150,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-long-without-buffer",
-        &["SEND-2"],
+        &["IPC-SEND-7"],
         &[
             Part::serves(SERVER, |_| {
                 let message = next_message()?;
@@ -161,7 +168,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-message-too-long",
-        &["SEND-4"],
+        &["IPC-SEND-5"],
         &[
             Part::serves(SERVER, serve),
             Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
@@ -172,7 +179,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-capacity-too-large",
-        &["SEND-4"],
+        &["IPC-SEND-5"],
         &[
             Part::serves(SERVER, serve),
             Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
@@ -183,7 +190,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-three-leases",
-        &["SEND-4"],
+        &["IPC-SEND-5"],
         &[
             Part::serves(SERVER, serve),
             Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
@@ -194,7 +201,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-reserved-bits",
-        &["SEND-4"],
+        &["IPC-REG-9"],
         &[
             Part::serves(SERVER, serve),
             Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
@@ -205,7 +212,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-to-no-task",
-        &["SEND-4"],
+        &["IPC-ID-5"],
         &[Part::dies(CLIENT, FaultKind::SyscallUsage, |_| {
             call(TaskId::new(200, 0), 1, 0);
             Ok(())
@@ -213,7 +220,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-downhill",
-        &["SEND-3"],
+        &["IPC-SEND-1"],
         &[Part::dies(SERVER, FaultKind::NoRight, |stage| {
             call(stage.id(CLIENT), 1, 0);
             Ok(())
@@ -221,7 +228,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-to-an-equal",
-        &["SEND-3"],
+        &["IPC-SEND-1"],
         &[Part::dies(CLIENT, FaultKind::NoRight, |stage| {
             call(stage.id(SECOND), 1, 0);
             Ok(())
@@ -229,7 +236,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-to-self",
-        &["SEND-3"],
+        &["IPC-SEND-1", "IPC-SEND-9"],
         &[Part::dies(CLIENT, FaultKind::NoRight, |stage| {
             call(stage.id(CLIENT), 1, 0);
             Ok(())
@@ -237,7 +244,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-without-right",
-        &["SEND-3"],
+        &["IPC-SEND-1"],
         &[
             Part::serves(SERVER, serve),
             Part::dies(OUTCAST, FaultKind::NoRight, |stage| {
@@ -248,7 +255,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-to-other-lives",
-        &["SEND-5"],
+        &["IPC-ID-4"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -267,7 +274,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-queued-at-a-death",
-        &["SEND-7"],
+        &["IPC-SEND-10", "IPC-DEATH-1"],
         &[
             Part::dies(SERVER, FaultKind::Panic, |stage| {
                 waits(stage, CLIENT);
@@ -282,7 +289,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-received-at-a-death",
-        &["SEND-7"],
+        &["IPC-SEND-10", "IPC-DEATH-1"],
         &[
             Part::dies(SERVER, FaultKind::Panic, |_| {
                 next_message()?;
@@ -296,7 +303,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-to-a-task-that-is-down",
-        &["SEND-6", "REFRESH-1"],
+        &["IPC-SEND-4", "IPC-ID-3"],
         &[
             Part::dies(SERVER, FaultKind::Stopped, serve),
             Part::returns(CLIENT, |stage| {
@@ -310,7 +317,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-order-by-priority",
-        &["SEND-8"],
+        &["IPC-SEND-3", "IPC-RECV-2"],
         &[
             Part::returns(SERVER, |stage| {
                 waits(stage, MIDDLE);
@@ -348,7 +355,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "send-through-two-servers",
-        &["SEND-1", "REPLY-1"],
+        &["IPC-REG-2", "IPC-RECV-6", "IPC-REPLY-1"],
         &[
             Part::serves(SERVER, serve),
             Part::serves(MIDDLE, |stage| {

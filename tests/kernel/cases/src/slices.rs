@@ -11,10 +11,10 @@ use crate::{CLIENT, SERVER};
 
 /// A client that dies of a bad slice, at a server that would serve it.
 macro_rules! bad {
-    ($name:literal, $requirement:literal, |$stage:ident| $call:expr) => {
+    ($name:literal, $requirements:expr, |$stage:ident| $call:expr) => {
         Case::new(
             $name,
-            &[$requirement],
+            $requirements,
             &[
                 Part::serves(SERVER, serve),
                 Part::dies(CLIENT, FaultKind::BadSlice, |$stage| {
@@ -32,60 +32,64 @@ const STACK_END: u64 = abi::layout::TASK_STACK_TOP - 10;
 const HALF_END: u64 = (1 << abi::layout::TASK_VA_BITS) - 10;
 
 pub const CASES: &[Case] = &[
-    bad!("message-at-null", "SLICE-1", |stage| send_from(
+    bad!("message-at-null", &["IPC-SEND-6"], |stage| send_from(
         stage, 0, 100
     )),
-    bad!("message-nowhere", "SLICE-1", |stage| send_from(
+    bad!("message-nowhere", &["IPC-SEND-6"], |stage| send_from(
         stage, NOWHERE, 100
     )),
-    bad!("message-in-the-kernel", "SLICE-1", |stage| send_from(
-        stage,
-        KERNEL_HALF,
-        100
-    )),
-    bad!("message-across-the-halves", "SLICE-1", |stage| send_from(
-        stage, HALF_END, 100
-    )),
-    bad!("message-around-the-end", "SLICE-1", |stage| send_from(
-        stage,
-        u64::MAX - 9,
-        100
-    )),
-    bad!("message-beyond-its-region", "SLICE-1", |stage| send_from(
-        stage, STACK_END, 100
-    )),
-    bad!("reply-buffer-at-null", "SLICE-1", |stage| reply_to(
+    bad!(
+        "message-in-the-kernel",
+        &["IPC-SEND-6", "IPC-FAULT-4"],
+        |stage| send_from(stage, KERNEL_HALF, 100)
+    ),
+    bad!(
+        "message-across-the-halves",
+        &["IPC-SEND-6", "IPC-FAULT-4"],
+        |stage| send_from(stage, HALF_END, 100)
+    ),
+    bad!(
+        "message-around-the-end",
+        &["IPC-SEND-6"],
+        |stage| send_from(stage, u64::MAX - 9, 100)
+    ),
+    bad!("message-beyond-its-region", &["IPC-SEND-6"], |stage| {
+        send_from(stage, STACK_END, 100)
+    }),
+    bad!("reply-buffer-at-null", &["IPC-SEND-6"], |stage| reply_to(
         stage, 0, 100
     )),
-    bad!("reply-buffer-read-only", "SLICE-1", |stage| reply_to(
+    bad!("reply-buffer-read-only", &["IPC-SEND-6"], |stage| reply_to(
         stage,
         read_only(),
         100
     )),
-    bad!("reply-buffer-in-the-kernel", "SLICE-1", |stage| reply_to(
-        stage,
-        KERNEL_HALF,
-        100
-    )),
-    bad!("reply-buffer-around-the-end", "SLICE-1", |stage| reply_to(
-        stage,
-        u64::MAX - 9,
-        100
-    )),
-    bad!("reply-buffer-beyond-its-region", "SLICE-1", |stage| {
+    bad!(
+        "reply-buffer-in-the-kernel",
+        &["IPC-SEND-6", "IPC-FAULT-4"],
+        |stage| reply_to(stage, KERNEL_HALF, 100)
+    ),
+    bad!("reply-buffer-around-the-end", &["IPC-SEND-6"], |stage| {
+        reply_to(stage, u64::MAX - 9, 100)
+    }),
+    bad!("reply-buffer-beyond-its-region", &["IPC-SEND-6"], |stage| {
         reply_to(stage, STACK_END, 100)
     }),
-    bad!("message-in-device-registers", "SLICE-3", |stage| {
+    bad!("message-in-device-registers", &["IPC-SEND-6"], |stage| {
         let registers = check_is!(config::mapping("rtc"), Some(registers) => registers);
         send_from(stage, registers.va, 100)
     }),
-    bad!("reply-buffer-in-device-registers", "SLICE-3", |stage| {
-        let registers = check_is!(config::mapping("rtc"), Some(registers) => registers);
-        reply_to(stage, registers.va, 100)
-    }),
+    bad!(
+        "reply-buffer-in-device-registers",
+        &["IPC-SEND-6"],
+        |stage| {
+            let registers = check_is!(config::mapping("rtc"), Some(registers) => registers);
+            reply_to(stage, registers.va, 100)
+        }
+    ),
     Case::new(
         "message-in-a-pool",
-        &["SLICE-3"],
+        &["IPC-SEND-6"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -97,7 +101,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "nothing-anywhere",
-        &["SLICE-2"],
+        &["IPC-SEND-6"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -113,7 +117,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "registers-need-no-memory",
-        &["SLICE-2"],
+        &["IPC-REG-2", "IPC-SEND-6"],
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
@@ -128,7 +132,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "message-and-reply-in-one-place",
-        &["SLICE-1"],
+        &["IPC-SEND-6"],
         &[
             Part::serves(SERVER, |_| {
                 let mut buffer = [0; 100];
@@ -150,7 +154,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "a-faulted-send-is-not-seen",
-        &["SLICE-1"],
+        &["IPC-SEND-6"],
         &[
             Part::returns(SERVER, |stage| {
                 // The first message is of the life after the one that faulted.

@@ -30,7 +30,7 @@ fn sleeps(stage: &Stage, milliseconds: u64) -> suite::Result {
 pub const CASES: &[Case] = &[
     Case::new(
         "timer-not-before-its-time",
-        &["TIMER-1"],
+        &["IPC-TIMER-1"],
         &[Part::returns(CLIENT, |_| {
             let deadline = time::now().after(10 * MILLISECOND);
             time::set_timer(Some(deadline));
@@ -41,7 +41,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "timer-in-the-past",
-        &["TIMER-1"],
+        &["IPC-TIMER-1"],
         &[Part::returns(CLIENT, |_| {
             for past in [Ticks(0), time::now()] {
                 time::set_timer(Some(past));
@@ -53,7 +53,7 @@ pub const CASES: &[Case] = &[
     // A message comes only when the second timer, if there were one, would have fired long ago.
     Case::new(
         "timer-fires-once",
-        &["TIMER-1"],
+        &["IPC-TIMER-1"],
         &[
             Part::returns(SERVER, |_| {
                 time::set_timer(Some(time::now().after(MILLISECOND)));
@@ -71,7 +71,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "timer-stopped",
-        &["TIMER-2"],
+        &["IPC-TIMER-2"],
         &[
             Part::returns(SERVER, |_| {
                 time::set_timer(Some(time::now().after(10 * MILLISECOND)));
@@ -89,14 +89,16 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "timer-replaced",
-        &["TIMER-2"],
+        &["IPC-TIMER-2"],
         &[Part::returns(CLIENT, |_| {
             let start = time::now();
             time::set_timer(Some(start.after(3_600_000 * MILLISECOND)));
             time::set_timer(Some(start.after(5 * MILLISECOND)));
             check!(wait_for_timer() == Some(TIMER));
-            let end = start.after(20 * MILLISECOND);
-            time::set_timer(Some(start.after(8 * MILLISECOND)));
+            // Far enough away that a slow machine sets both before the first one is due.
+            let start = time::now();
+            let end = start.after(600 * MILLISECOND);
+            time::set_timer(Some(start.after(500 * MILLISECOND)));
             time::set_timer(Some(end));
             check!(wait_for_timer() == Some(TIMER));
             check!(time::now() >= end);
@@ -105,7 +107,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "timer-ends-with-its-life",
-        &["TIMER-2", "LIFE-2"],
+        &["IPC-TIMER-3", "IPC-DEATH-4"],
         &[
             Part::returns(SERVER, |stage| {
                 if stage.life == 0 {
@@ -128,7 +130,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "timers-of-several-tasks",
-        &["TIMER-1"],
+        &["IPC-TIMER-1"],
         &[
             Part::returns(SERVER, |stage| sleeps(stage, 9)),
             Part::returns(CLIENT, |stage| sleeps(stage, 3)),
@@ -138,5 +140,38 @@ pub const CASES: &[Case] = &[
                 Ok(())
             }),
         ],
+    ),
+    Case::new(
+        "timer-at-the-last-tick",
+        &["IPC-TIMER-1", "IPC-TIMER-2"],
+        &[
+            Part::returns(SERVER, |_| {
+                for last in [u64::MAX, u64::MAX - 1, 1 << 63] {
+                    time::set_timer(Some(Ticks(last)));
+                    let message =
+                        check_is!(ipc::receive(TIMER), Received::Message(message) => message);
+                    reply(message.sender, 0);
+                }
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                for _ in 0..3 {
+                    stage.pause(5);
+                    check_eq!(call_server(stage, 1, 0).code.0, 0);
+                }
+                Ok(())
+            }),
+        ],
+    ),
+    // What is set stays set: a timer that fired is not taken back.
+    Case::new(
+        "timer-stopped-too-late",
+        &["IPC-TIMER-2"],
+        &[Part::returns(CLIENT, |_| {
+            time::set_timer(Some(Ticks(0)));
+            time::set_timer(None);
+            check!(wait_for_timer() == Some(TIMER));
+            Ok(())
+        })],
     ),
 ];

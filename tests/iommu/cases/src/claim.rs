@@ -4,6 +4,7 @@ use iommu_api::{Error, Handle, StatusFlags};
 use suite::role::Stage;
 use suite::{Case, Part, Result, check, check_eq, check_is};
 
+use crate::death::{kill_once, wait_for_the_end};
 use crate::help::{BOTH, Claimed, READ, claim, code, notes, pool};
 use crate::{EDU0, FIRST, SECOND, alone};
 
@@ -65,27 +66,6 @@ fn claim_after_death(stage: &Stage) -> Result {
         check_eq!(code(claimed.map(0, 1, READ)), Error::StaleHandle);
         Ok(())
     }
-}
-
-/// Waits to be stopped.
-fn wait_for_the_end(stage: &Stage) -> Result {
-    loop {
-        stage.pause(100);
-    }
-}
-
-/// Stops the first driver once it left a note, and starts it again.
-fn restart_first(stage: &Stage) -> Result {
-    notes(stage, 1);
-    check_eq!(stage.stop(FIRST).0, 0);
-    for _ in 0..500 {
-        if stage.restart(FIRST).0 == 0 {
-            return Ok(());
-        }
-        stage.pause(1);
-    }
-    check!(false);
-    Ok(())
 }
 
 fn claim_of_each(stage: &Stage) -> Result {
@@ -152,7 +132,7 @@ pub const CASES: &[Case] = &[
         &["G5"],
         &[
             Part::returns(FIRST, claim_after_death),
-            Part::returns(SECOND, restart_first),
+            Part::returns(SECOND, kill_once),
         ],
     ),
     Case::new(

@@ -9,9 +9,14 @@
 #[cfg(test)]
 extern crate std;
 
+mod board;
 mod claim;
+mod death;
+mod dma;
+mod fault;
 mod handles;
 mod help;
+mod lease;
 mod list;
 mod look;
 mod map;
@@ -57,6 +62,10 @@ pub const SUITE: Suite = Suite {
         map::CASES,
         unmap::CASES,
         list::CASES,
+        lease::CASES,
+        dma::CASES,
+        fault::CASES,
+        death::CASES,
     ],
 };
 

@@ -1,0 +1,339 @@
+//! Deaths of drivers, and what others notice of them.
+
+use abi::privileged::TaskState;
+use blk_api::client::Disk;
+use blk_api::{Kind, Submit};
+use edu::Direction;
+use iommu_api::{Error, StatusFlags};
+use suite::role::Stage;
+use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
+use userlib::config;
+use userlib::ipc::{self, LeaseBuffer, Received};
+use userlib::memory::{Memory, PoolMemory};
+
+use crate::board::{Board, F_TRANSLATION, pool_named};
+use crate::help::{BLOCKS, BOTH, READ, claim, code, notes, pool, status};
+use crate::message::{Words, send};
+use crate::{EDU0, FIRST, LENDER, OUTSIDER, SECOND, alone};
+
+/// Bytes of a small transfer.
+const FEW: usize = 16;
+const CONTENT: u8 = 0x6b;
+/// System calls of the first driver at which it is made to die.
+const DEATHS: u64 = 24;
+
+/// Waits to be stopped.
+pub fn wait_for_the_end(stage: &Stage) -> Result {
+    loop {
+        stage.pause(100);
+    }
+}
+
+/// Starts a role again as soon as that is possible; how often it was refused.
+fn start_again(stage: &Stage, role: usize) -> core::result::Result<u64, Failure> {
+    for refused in 0..500 {
+        if stage.restart(role).0 == 0 {
+            return Ok(refused);
+        }
+        stage.pause(1);
+    }
+    check!(false);
+    Ok(0)
+}
+
+/// Ends a role's life and begins its next.
+pub fn stop_and_start(stage: &Stage, role: usize) -> Result {
+    check_eq!(stage.stop(role).0, 0);
+    start_again(stage, role)?;
+    Ok(())
+}
+
+/// For a case that the first driver begins with a note, and goes on with in its second life.
+pub fn kill_once(stage: &Stage) -> Result {
+    notes(stage, 1);
+    stop_and_start(stage, FIRST)
+}
+
+fn holding_everything(stage: &Stage) -> Result {
+    let mut claimed = claim()?;
+    if stage.life == 0 {
+        for _ in 0..32 {
+            check_eq!(code(claimed.map(0, 16, BOTH)), 0);
+        }
+        claimed.pool = pool("blocks");
+        check_eq!(code(claimed.map(0, 1024, BOTH | BLOCKS)), 0);
+        stage.note(0);
+        return wait_for_the_end(stage);
+    }
+    claimed.has_mapped(0)?;
+    claimed.is_empty()?;
+    claimed.pool = pool("blocks");
+    check_eq!(code(claimed.map(0, 1024, READ | BLOCKS)), 0);
+    Ok(())
+}
+
+fn old_iova(stage: &Stage) -> Result {
+    let mut claimed = claim()?;
+    let board = Board::new()?;
+    if stage.life == 0 {
+        let iova = check_is!(claimed.map(4, 1, BOTH), Ok(iova) => iova);
+        board.write(stage, iova, FEW)?;
+        board.put(4, CONTENT);
+        stage.note(iova);
+        return wait_for_the_end(stage);
+    }
+    let [iova, ..] = notes(stage, 1);
+    board.write(stage, iova, FEW)?;
+    claimed.status()?;
+    let fault = check_is!(claimed.next_fault()?, Some(fault) => fault);
+    check_eq!(fault.event, F_TRANSLATION);
+    check_eq!(fault.iova, iova);
+    board.kept(4, CONTENT)
+}
+
+fn under_way(stage: &Stage) -> Result {
+    let board = Board::new()?;
+    if stage.life == 0 {
+        let mut claimed = claim()?;
+        let iova = check_is!(claimed.map(4, 1, BOTH), Ok(iova) => iova);
+        board.put(4, CONTENT);
+        board.start(Direction::ToMemory, iova, FEW)?;
+        stage.note(iova);
+        return wait_for_the_end(stage);
+    }
+    // Not a step of this life was run before the device was quiet.
+    check!(!board.busy());
+    board.kept(4, CONTENT)?;
+    claim()?.is_empty()?;
+    stage.pause(150);
+    board.kept(4, CONTENT)
+}
+
+/// Sees from outside that the driver stays down until its device is quiet.
+fn watch_it_stay_down(stage: &Stage) -> Result {
+    notes(stage, 1);
+    check_eq!(stage.stop(FIRST).0, 0);
+    check!(stage.restart(FIRST).0 != 0);
+    let during = status(EDU0)?;
+    check_eq!(during.flags.0, StatusFlags::QUIESCING);
+    let seen = stage.status(FIRST).state;
+    check_eq!(seen, TaskState::DeadHeld as u64);
+    check!(start_again(stage, FIRST)? > 0);
+    Ok(())
+}
+
+/// Dies at a later system call in each life, in the middle of claiming, mapping, unmapping, releasing.
+fn dies_anywhere(stage: &Stage) -> Result {
+    if stage.life >= DEATHS {
+        let mut claimed = claim()?;
+        claimed.has_mapped(0)?;
+        claimed.is_empty()?;
+        stage.note(0);
+        return Ok(());
+    }
+    check_eq!(stage.arm_fault(FIRST, stage.life + 1).0, 0);
+    let mut claimed = claim()?;
+    claimed.has_mapped(0)?;
+    check_eq!(code(claimed.fix(0, 4, 0)), 0);
+    check_eq!(code(claimed.map_list(BOTH, 0, &[(0, 1), (5, 3)])), 0);
+    check_eq!(code(claimed.unmap_list(&[(claimed.page(0), 2)])), 0);
+    check_eq!(code(claimed.unmap(claimed.page(2), 2)), 0);
+    check_eq!(code(claimed.flush()), 0);
+    check_eq!(code(claimed.release()), 0);
+    wait_for_the_end(stage)
+}
+
+fn start_whenever_dead(stage: &Stage) -> Result {
+    while stage.notes().0 == 0 {
+        if stage.status(FIRST).state >= TaskState::Dead as u64 {
+            start_again(stage, FIRST)?;
+        }
+        stage.pause(1);
+    }
+    Ok(())
+}
+
+fn works_beside(stage: &Stage) -> Result {
+    let mut claimed = claim()?;
+    let board = Board::new()?;
+    let iova = check_is!(claimed.map(0, 1, READ), Ok(iova) => iova);
+    board.load(stage, iova, CONTENT)?;
+    let to = check_is!(claimed.map(4, 1, BOTH), Ok(iova) => iova);
+    board.clear(4);
+    notes(stage, 1);
+    board.start(Direction::ToMemory, to, FEW)?;
+    check_eq!(stage.stop(FIRST).0, 0);
+    board.finish(stage)?;
+    board.only(4, 0, FEW)?;
+    start_again(stage, FIRST)?;
+    claimed.status()?;
+    check!(claimed.next_fault()?.is_none());
+    claimed.has_mapped(2)?;
+    check_eq!(code(claimed.unmap(to, 1)), 0);
+    Ok(())
+}
+
+/// Claims and maps, to be stopped with it in every life.
+fn holds_something(stage: &Stage) -> Result {
+    let mut claimed = claim()?;
+    check_eq!(code(claimed.map(0, 16, BOTH)), 0);
+    stage.note(0);
+    wait_for_the_end(stage)
+}
+
+/// Reads 8 sectors from `sector` into page `page` of the pool.
+fn read_disk(disk: &Disk, pool: &PoolMemory, page: usize, sector: u64) -> Result {
+    let request = Submit {
+        kind: Kind::Read,
+        tag: page as u32,
+        sector,
+        count: 8,
+    };
+    let lease = abi::Lease::new(4096, abi::LeaseAttributes::all());
+    let buffer = LeaseBuffer::raw(pool.address(page * 4096), lease);
+    check!(disk.submit(&request, buffer).is_ok());
+    let bit = check_is!(config::notification(blk_api::DONE), Some(bit) => bit);
+    loop {
+        check!(matches!(ipc::receive(bit), Received::Notification(_)));
+        let mut completions = check_is!(disk.collect(), Ok(completions) => completions);
+        if let Some(completion) = completions.next() {
+            check_eq!(completion.tag, page);
+            check!(completion.result.is_ok());
+            return Ok(());
+        }
+    }
+}
+
+/// Reads the same sectors again and again while the first driver is stopped and started.
+fn disk_beside_deaths(stage: &Stage) -> Result {
+    let disk = check_is!(Disk::named("virtio-blk"), Some(disk) => disk);
+    let memory = pool_named("pages")?;
+    memory.fill(0, 2 * 4096, 0);
+    read_disk(&disk, &memory, 0, 16)?;
+    let first = memory.read64(0);
+    check!((0..512).any(|word| memory.read64(word * 8) != 0));
+    for round in 1..=8 {
+        notes(stage, round);
+        stop_and_start(stage, FIRST)?;
+        memory.fill(4096, 4096, 0);
+        read_disk(&disk, &memory, 1, 16)?;
+        check_eq!(memory.read64(4096), first);
+        let same = (0..512).all(|word| memory.read64(word * 8) == memory.read64(4096 + word * 8));
+        check!(same);
+    }
+    Ok(())
+}
+
+/// Random messages: most of them wrong in several ways.
+fn noise(stage: &Stage) -> Result {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for _ in 0..400 {
+        let operation = (random() % 14) as u16;
+        let mut message = Words::of(&[]);
+        for _ in 0..random() % 12 {
+            let word = random();
+            // Small numbers are closer to what would be good.
+            message.push(word >> (word % 64));
+        }
+        let len = message.len + (random() % 5 == 0) as usize;
+        let capacity = (random() % 65) as usize;
+        let answer = send(operation, &message.with_len(len), capacity, &[]);
+        check!(answer.code.0 == 0 || Error::from_code(answer.code.0).is_some());
+        // A stranger may be answered nothing but errors.
+        check!(answer.code.0 != 0);
+    }
+    stage.note(0);
+    Ok(())
+}
+
+fn works_beside_noise(stage: &Stage) -> Result {
+    let mut claimed = claim()?;
+    let mut rounds = 0;
+    while stage.notes().0 == 0 {
+        let iova = check_is!(claimed.map(0, 16, BOTH), Ok(iova) => iova);
+        claimed.has_mapped(16)?;
+        check_eq!(code(claimed.unmap(iova, 16)), 0);
+        rounds += 1;
+    }
+    check!(rounds > 0);
+    check_eq!(
+        status(EDU0)?.flags.0,
+        StatusFlags::CLAIMED | StatusFlags::OPEN
+    );
+    Ok(())
+}
+
+fn claims_are_counted(_: &Stage) -> Result {
+    let before = status(EDU0)?.claims;
+    let mut claimed = claim()?;
+    check_eq!(claim()?.status()?.claims, before + 1);
+    check_eq!(code(claimed.release()), 0);
+    check_eq!(claim()?.status()?.claims, before + 2);
+    Ok(())
+}
+
+pub const CASES: &[Case] = &[
+    Case::new(
+        "death-with-everything-mapped",
+        &["IOMMU-DEATH-1", "IOMMU-G5-1"],
+        &[
+            Part::returns(FIRST, holding_everything),
+            Part::returns(SECOND, kill_once),
+        ],
+    ),
+    Case::new(
+        "death-and-the-iova-of-before",
+        &["IOMMU-DEATH-1", "IOMMU-G5-1", "IOMMU-G3-1"],
+        &[
+            Part::returns(FIRST, old_iova),
+            Part::returns(SECOND, kill_once),
+        ],
+    ),
+    Case::new(
+        "death-with-a-transfer-under-way",
+        &["IOMMU-G4-1", "IOMMU-DEATH-1"],
+        &[
+            Part::returns(FIRST, under_way),
+            Part::returns(SECOND, watch_it_stay_down),
+        ],
+    ),
+    Case::new(
+        "death-at-every-system-call",
+        &["IOMMU-G5-1"],
+        &[
+            Part::returns(FIRST, dies_anywhere),
+            Part::returns(SECOND, start_whenever_dead),
+        ],
+    ),
+    Case::new(
+        "death-beside-a-transfer-of-another",
+        &["IOMMU-DEATH-4", "IOMMU-G5-1"],
+        &[
+            Part::serves(FIRST, holds_something),
+            Part::returns(SECOND, works_beside),
+        ],
+    ),
+    Case::new(
+        "deaths-beside-the-disk",
+        &["IOMMU-DEATH-4"],
+        &[
+            Part::serves(FIRST, holds_something),
+            Part::returns(LENDER, disk_beside_deaths),
+        ],
+    ),
+    Case::new(
+        "noise-of-a-stranger",
+        &["IOMMU-G7-1"],
+        &[
+            Part::returns(FIRST, works_beside_noise),
+            Part::returns(OUTSIDER, noise),
+        ],
+    ),
+    alone!("claims-are-counted", &["IOMMU-LOOK-5"], claims_are_counted),
+];

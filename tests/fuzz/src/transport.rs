@@ -83,3 +83,21 @@ fn negotiation(bytes: &[u8]) {
     transport.acknowledge();
     transport.needs_reset();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_has_a_device_whose_structures_are_found() {
+        let bytes = include_bytes!("../corpus/virtio-transport/qemu");
+        let mut space = Space {
+            bytes: [0; 256],
+            reads: 0,
+        };
+        space.bytes[6] = 0x10;
+        space.bytes[0x34] = 0x40;
+        space.bytes[0x40..].copy_from_slice(&bytes[..192]);
+        assert!(capability::find(&mut space, &BARS).is_ok());
+    }
+}

@@ -1,4 +1,5 @@
-//! Conformance images: systems below `tests/` whose supervisor prints `case NAME ok`.
+//! Images that are tests: systems below `tests/` whose supervisor prints `case NAME ok`, and those that
+//! are one case each, whose verdict is the exit code.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,23 +15,49 @@ use crate::run::{self, End, Options};
 pub struct Suite {
     pub name: String,
     pub app: PathBuf,
+    /// One case: the verdict.
+    pub verdict_only: bool,
 }
 
 /// Folders below `tests/` that are images of cases.
-const SUITES: [&str; 3] = ["kernel", "iommu", "hostile"];
+const SUITES: [&str; 2] = ["kernel", "iommu"];
 /// How long an image may run; its own runner bounds every case.
 const LIMIT: Duration = Duration::from_secs(600);
 
+/// Folders below `tests/` that are images of one case.
+const VERDICTS: [&str; 2] = ["alias", "hostile"];
+/// Folder of one image for each shape of fabric.
+const TOPOLOGIES: &str = "topologies";
+
 /// The suites there are.
 pub fn images(root: &Path) -> Vec<Suite> {
-    SUITES
-        .iter()
-        .map(|name| Suite {
-            name: (*name).to_owned(),
-            app: root.join("tests").join(name).join("app.toml"),
-        })
-        .filter(|suite| suite.app.is_file())
-        .collect()
+    let tests = root.join("tests");
+    let folder = |name: &&str, verdict_only| Suite {
+        name: (*name).to_owned(),
+        app: tests.join(name).join("app.toml"),
+        verdict_only,
+    };
+    let suites = SUITES.iter().map(|name| folder(name, false));
+    let verdicts = VERDICTS.iter().map(|name| folder(name, true));
+    let mut all: Vec<Suite> = suites.chain(verdicts).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(tests.join(TOPOLOGIES))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
+        .collect();
+    files.sort();
+    all.extend(files.into_iter().map(|app| Suite {
+        name: format!(
+            "{TOPOLOGIES}::{}",
+            app.file_stem().unwrap_or_default().to_string_lossy()
+        ),
+        app,
+        verdict_only: true,
+    }));
+    all.retain(|suite| suite.app.is_file());
+    all
 }
 
 /// Builds and runs an image; `show` gets each result as it comes.
@@ -64,6 +91,14 @@ pub fn image(
             tail.push(line.text.clone());
         }
     })?;
+    if suite.verdict_only && end == End::Exit(0) {
+        let result = Result {
+            name: suite.name.clone(),
+            outcome: Outcome::Passed,
+        };
+        show(&result);
+        return Ok(vec![result]);
+    }
     let failed = results
         .iter()
         .any(|result| matches!(result.outcome, Outcome::Failed(_)));

@@ -123,13 +123,21 @@ fn refused_release(_: &Stage) -> Result {
 }
 
 pub const CASES: &[Case] = &[
-    alone!("claim-gives-a-handle", &["G2"], new_claim),
-    alone!("claim-twice-is-the-same-claim", &["G2"], claim_twice),
-    alone!("claim-after-release", &["G2"], claim_after_release),
-    alone!("twenty-claims", &["G7"], many_claims),
+    alone!("claim-gives-a-handle", &["IOMMU-CLAIM-9"], new_claim),
+    alone!(
+        "claim-twice-is-the-same-claim",
+        &["IOMMU-CLAIM-10", "IOMMU-SEQ-5"],
+        claim_twice
+    ),
+    alone!(
+        "claim-after-release",
+        &["IOMMU-CLAIM-9", "IOMMU-REL-3"],
+        claim_after_release
+    ),
+    alone!("twenty-claims", &["IOMMU-CLAIM-9"], many_claims),
     Case::new(
         "claim-after-death",
-        &["G5"],
+        &["IOMMU-CLAIM-9", "IOMMU-G5-1"],
         &[
             Part::returns(FIRST, claim_after_death),
             Part::returns(SECOND, kill_once),
@@ -137,14 +145,26 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "claims-of-two-drivers",
-        &["G2"],
+        &["IOMMU-G2-1"],
         &[
             Part::returns(FIRST, claim_of_each),
             Part::returns(SECOND, claim_of_each),
         ],
     ),
-    alone!("release-with-nothing-mapped", &["G4"], release_empty),
-    alone!("release-with-mappings", &["G2", "G4"], release_mapped),
-    alone!("release-twice", &["G7"], release_twice),
-    alone!("release-that-is-refused", &["G7"], refused_release),
+    alone!(
+        "release-with-nothing-mapped",
+        &["IOMMU-REL-1", "IOMMU-REL-3"],
+        release_empty
+    ),
+    alone!(
+        "release-with-mappings",
+        &["IOMMU-REL-2", "IOMMU-REL-3"],
+        release_mapped
+    ),
+    alone!("release-twice", &["IOMMU-REL-3"], release_twice),
+    alone!(
+        "release-that-is-refused",
+        &["IOMMU-ERR-1", "IOMMU-SEQ-2"],
+        refused_release
+    ),
 ];

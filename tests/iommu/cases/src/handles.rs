@@ -94,21 +94,21 @@ macro_rules! handles {
     ($($name:literal $operation:ident,)*) => {
         &[
             $(
-                alone!(concat!($name, "-with-an-invented-handle"), &["G2", "G7"], |_| {
+                alone!(concat!($name, "-with-an-invented-handle"), &["IOMMU-ERR-2", "IOMMU-G7-1"], |_| {
                     invented(Operation::$operation)
                 }),
-                alone!(concat!($name, "-after-a-release"), &["G2", "G7"], |_| {
+                alone!(concat!($name, "-after-a-release"), &["IOMMU-REL-3", "IOMMU-CLAIM-9"], |_| {
                     released(Operation::$operation)
                 }),
             )*
             Case::new(
                 "the-handle-of-another-driver",
-                &["G2", "G7"],
+                &["IOMMU-G7-1"],
                 &[Part::returns(FIRST, try_all), Part::returns(SECOND, tell)],
             ),
             Case::new(
                 "a-handle-in-the-hands-of-a-stranger",
-                &["G2", "G7"],
+                &["IOMMU-G7-1"],
                 &[Part::returns(OUTSIDER, try_all), Part::returns(SECOND, tell)],
             ),
         ]

@@ -220,6 +220,20 @@ fn refused_forms(_: &Stage) -> Result {
     Ok(())
 }
 
+fn more_than_the_window(_: &Stage) -> Result {
+    let mut claimed = claim()?;
+    let message = next_message()?;
+    for pages in [WINDOW_PAGES + 1, 0xffff_ffff] {
+        for first in [0, 0xffff_ffff] {
+            let denied = map_words(&mut claimed, message.sender.0, 0, (first, pages), READ);
+            check_eq!(code(denied), Error::NoSpace);
+        }
+    }
+    claimed.has_mapped(0)?;
+    done(&message);
+    Ok(())
+}
+
 fn fixed_places(_: &Stage) -> Result {
     let mut claimed = claim()?;
     let message = next_message()?;
@@ -460,8 +474,8 @@ pub const CASES: &[Case] = &[
                 (3, 2),
                 (4, 1),
                 (0xffff_ffff, 1),
-                (0, 0xffff_ffff),
-                (0xffff_ffff, 0xffff_ffff),
+                (0, WINDOW_PAGES),
+                (0xffff_ffff, WINDOW_PAGES),
             ],
         ),
         0,
@@ -496,6 +510,11 @@ pub const CASES: &[Case] = &[
         "lease-with-wrong-words",
         &["IOMMU-LEASE-4", "IOMMU-MAP-2", "IOMMU-MAP-3", "IOMMU-MAP-5"],
         refused_forms
+    ),
+    lent!(
+        "lease-larger-than-the-window",
+        &["IOMMU-MAP-4", "IOMMU-ERR-2"],
+        more_than_the_window
     ),
     lent!("lease-at-fixed-places", &["IOMMU-MAP-5"], fixed_places),
     lent!(

@@ -241,112 +241,184 @@ fn overlapping_ranges(_: &Stage) -> Result {
 }
 
 pub const CASES: &[Case] = &[
-    alone!("map-list-is-one-run", &["G2"], one_run),
-    alone!("lists-of-one-extent", &["G2"], one_extent),
+    alone!("map-list-is-one-run", &["IOMMU-LIST-1"], one_run),
+    alone!(
+        "lists-of-one-extent",
+        &["IOMMU-LIST-1", "IOMMU-LIST-4"],
+        one_extent
+    ),
     alone!(
         "map-list-the-same-extent-often",
-        &["G2"],
+        &["IOMMU-LIST-1", "IOMMU-MAP-8"],
         the_same_extent_often
     ),
-    alone!("lists-of-the-greatest-length", &["G7"], the_longest),
+    alone!(
+        "lists-of-the-greatest-length",
+        &["IOMMU-LIST-5"],
+        the_longest
+    ),
     alone!(
         "map-list-in-registers-or-in-memory",
-        &["G2"],
+        &["IOMMU-FORM-9"],
         in_registers_or_not
     ),
-    alone!("map-list-beyond-the-pool-first", &["G2"], |_| {
-        refused_map(&[(16, 1), (0, 1), (1, 1)], READ, 0, Error::BadMemory)
-    }),
-    alone!("map-list-beyond-the-pool-in-the-middle", &["G2"], |_| {
-        refused_map(&[(0, 1), (15, 2), (1, 1)], READ, 0, Error::BadMemory)
-    }),
-    alone!("map-list-beyond-the-pool-last", &["G2"], |_| {
-        refused_map(&[(0, 1), (1, 1), (0, 17)], READ, 0, Error::BadMemory)
-    }),
-    alone!("map-list-with-an-empty-extent", &["G7"], |_| {
-        refused_map(&[(0, 1), (1, 0), (2, 1)], READ, 0, Error::Malformed)
-    }),
-    alone!("map-list-with-a-huge-extent", &["G2"], |_| {
-        refused_map(
-            &[(0, 1), (0xffff_ffff, 0xffff_ffff)],
-            READ,
-            0,
-            Error::BadMemory,
-        )
-    }),
-    alone!("map-list-of-blocks", &["G7"], |_| {
+    alone!(
+        "map-list-beyond-the-pool-first",
+        &["IOMMU-LIST-2", "IOMMU-MAP-1"],
+        |_| { refused_map(&[(16, 1), (0, 1), (1, 1)], READ, 0, Error::BadMemory) }
+    ),
+    alone!(
+        "map-list-beyond-the-pool-in-the-middle",
+        &["IOMMU-LIST-2", "IOMMU-MAP-1"],
+        |_| { refused_map(&[(0, 1), (15, 2), (1, 1)], READ, 0, Error::BadMemory) }
+    ),
+    alone!(
+        "map-list-beyond-the-pool-last",
+        &["IOMMU-LIST-2", "IOMMU-MAP-1"],
+        |_| { refused_map(&[(0, 1), (1, 1), (0, 17)], READ, 0, Error::BadMemory) }
+    ),
+    alone!(
+        "map-list-with-an-empty-extent",
+        &["IOMMU-LIST-3", "IOMMU-LIST-2"],
+        |_| { refused_map(&[(0, 1), (1, 0), (2, 1)], READ, 0, Error::Malformed) }
+    ),
+    alone!(
+        "map-list-with-a-huge-extent",
+        &["IOMMU-LIST-2", "IOMMU-MAP-1"],
+        |_| {
+            refused_map(
+                &[(0, 1), (0xffff_ffff, 0xffff_ffff)],
+                READ,
+                0,
+                Error::BadMemory,
+            )
+        }
+    ),
+    alone!("map-list-of-blocks", &["IOMMU-LIST-3"], |_| {
         refused_map(&[(0, 1)], READ | BLOCKS, 0, Error::Malformed)
     }),
-    alone!("map-list-without-the-right-to-read", &["G2"], |_| {
-        refused_map(&[(0, 1)], 2, 0, Error::BadPermissions)
-    }),
-    alone!("map-list-at-a-wish", &["G7"], |_| {
+    alone!(
+        "map-list-without-the-right-to-read",
+        &["IOMMU-MAP-3"],
+        |_| { refused_map(&[(0, 1)], 2, 0, Error::BadPermissions) }
+    ),
+    alone!("map-list-at-a-wish", &["IOMMU-MAP-2"], |_| {
         refused_map(&[(0, 1)], READ, PAGE, Error::Malformed)
     }),
-    alone!("map-list-over-a-mapping", &["G2"], |_| {
-        refused_map(&[(0, 4), (8, 4)], READ | FIXED, 96, Error::Overlap)
-    }),
-    alone!("map-list-beyond-the-window", &["G2"], |_| {
-        refused_map(
-            &[(0, 1), (0, 2)],
-            READ | FIXED,
-            WINDOW_PAGES - 2,
-            Error::BadRange,
-        )
-    }),
-    alone!("map-list-with-undefined-flags", &["G7"], undefined_flags),
+    alone!(
+        "map-list-over-a-mapping",
+        &["IOMMU-LIST-2", "IOMMU-MAP-5"],
+        |_| { refused_map(&[(0, 4), (8, 4)], READ | FIXED, 96, Error::Overlap) }
+    ),
+    alone!(
+        "map-list-beyond-the-window",
+        &["IOMMU-LIST-2", "IOMMU-MAP-5"],
+        |_| {
+            refused_map(
+                &[(0, 1), (0, 2)],
+                READ | FIXED,
+                WINDOW_PAGES - 2,
+                Error::BadRange,
+            )
+        }
+    ),
+    alone!(
+        "map-list-with-undefined-flags",
+        &["IOMMU-FORM-5"],
+        undefined_flags
+    ),
     alone!(
         "map-list-larger-than-the-window",
-        &["G7"],
+        &["IOMMU-LIST-2", "IOMMU-MAP-4"],
         larger_than_the_window
     ),
-    alone!("map-list-with-a-huge-sum", &["G7"], a_huge_sum),
-    alone!("map-list-at-fixed-places", &["G2"], fixed),
-    alone!("map-list-of-no-such-pool", &["G2"], no_such_pool),
-    alone!("unmap-list-of-scattered-ranges", &["G3"], scattered),
-    alone!("unmap-list-of-pages-and-blocks", &["G3"], both_parts),
-    alone!("unmap-list-not-mapped-in-the-middle", &["G3"], |_| {
-        refused_unmap(
-            |c| [(c.page(10), 2), (c.page(40), 1), (c.page(12), 2)],
-            Error::NotMapped,
-        )
-    }),
-    alone!("unmap-list-not-mapped-last", &["G3"], |_| {
-        refused_unmap(
-            |c| [(c.page(10), 2), (c.page(12), 2), (c.page(25), 2)],
-            Error::NotMapped,
-        )
-    }),
-    alone!("unmap-list-outside-in-the-middle", &["G2"], |_| {
-        refused_unmap(
-            |c| [(c.page(10), 2), (0, 1), (c.page(12), 2)],
-            Error::BadRange,
-        )
-    }),
-    alone!("unmap-list-with-an-empty-range", &["G7"], |_| {
-        refused_unmap(
-            |c| [(c.page(10), 2), (c.page(12), 0), (c.page(13), 2)],
-            Error::Malformed,
-        )
-    }),
-    alone!("unmap-list-with-part-of-a-block", &["G2"], |_| {
-        refused_unmap(
-            |c| {
-                let block = c.window.block_base;
-                [(c.page(10), 1), (block + BLOCK, BLOCK_PAGES), (block, 1)]
-            },
-            Error::BadRange,
-        )
-    }),
-    alone!("unmap-list-with-a-range-twice", &["G3"], a_range_twice),
+    alone!(
+        "map-list-with-a-huge-sum",
+        &["IOMMU-LIST-2", "IOMMU-MAP-4"],
+        a_huge_sum
+    ),
+    alone!(
+        "map-list-at-fixed-places",
+        &["IOMMU-MAP-5", "IOMMU-LIST-1"],
+        fixed
+    ),
+    alone!("map-list-of-no-such-pool", &["IOMMU-MAP-1"], no_such_pool),
+    alone!(
+        "unmap-list-of-scattered-ranges",
+        &["IOMMU-LIST-4"],
+        scattered
+    ),
+    alone!(
+        "unmap-list-of-pages-and-blocks",
+        &["IOMMU-LIST-4"],
+        both_parts
+    ),
+    alone!(
+        "unmap-list-not-mapped-in-the-middle",
+        &["IOMMU-LIST-2", "IOMMU-LIST-4"],
+        |_| {
+            refused_unmap(
+                |c| [(c.page(10), 2), (c.page(40), 1), (c.page(12), 2)],
+                Error::NotMapped,
+            )
+        }
+    ),
+    alone!(
+        "unmap-list-not-mapped-last",
+        &["IOMMU-LIST-2", "IOMMU-LIST-4"],
+        |_| {
+            refused_unmap(
+                |c| [(c.page(10), 2), (c.page(12), 2), (c.page(25), 2)],
+                Error::NotMapped,
+            )
+        }
+    ),
+    alone!(
+        "unmap-list-outside-in-the-middle",
+        &["IOMMU-LIST-2", "IOMMU-UNMAP-3"],
+        |_| {
+            refused_unmap(
+                |c| [(c.page(10), 2), (0, 1), (c.page(12), 2)],
+                Error::BadRange,
+            )
+        }
+    ),
+    alone!(
+        "unmap-list-with-an-empty-range",
+        &["IOMMU-LIST-2", "IOMMU-LIST-3"],
+        |_| {
+            refused_unmap(
+                |c| [(c.page(10), 2), (c.page(12), 0), (c.page(13), 2)],
+                Error::Malformed,
+            )
+        }
+    ),
+    alone!(
+        "unmap-list-with-part-of-a-block",
+        &["IOMMU-LIST-2", "IOMMU-UNMAP-3"],
+        |_| {
+            refused_unmap(
+                |c| {
+                    let block = c.window.block_base;
+                    [(c.page(10), 1), (block + BLOCK, BLOCK_PAGES), (block, 1)]
+                },
+                Error::BadRange,
+            )
+        }
+    ),
+    alone!(
+        "unmap-list-with-a-range-twice",
+        &["IOMMU-LIST-2", "IOMMU-LIST-4"],
+        a_range_twice
+    ),
     alone!(
         "unmap-list-with-ranges-that-overlap",
-        &["G3"],
+        &["IOMMU-LIST-2", "IOMMU-LIST-4"],
         overlapping_ranges
     ),
     alone!(
         "unmap-list-refused-at-its-greatest-length",
-        &["G3"],
+        &["IOMMU-LIST-2", "IOMMU-LIST-5"],
         the_longest_refused
     ),
 ];

@@ -113,17 +113,25 @@ fn undefined_operations(_: &Stage) -> Result {
 pub const CASES: &[Case] = &[
     Case::new(
         "numbers-of-the-plan",
-        &["G9"],
+        &["IOMMU-G9-1"],
         &[
             Part::returns(FIRST, numbers),
             Part::returns(SECOND, numbers),
         ],
     ),
-    alone!("describe-own-device", &["G2"], describe_own),
-    alone!("page-and-block-part-are-apart", &["G2"], parts_apart),
+    alone!(
+        "describe-own-device",
+        &["IOMMU-LOOK-3", "IOMMU-LOOK-1"],
+        describe_own
+    ),
+    alone!(
+        "page-and-block-part-are-apart",
+        &["IOMMU-LOOK-3"],
+        parts_apart
+    ),
     Case::new(
         "describe-by-an-auditor",
-        &["G2"],
+        &["IOMMU-LOOK-1"],
         &[Part::returns(SECOND, |_| {
             check_eq!(describe(EDU0)?.pages, WINDOW_PAGES);
             Ok(())
@@ -131,23 +139,27 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "describe-by-a-stranger",
-        &["G7"],
+        &["IOMMU-LOOK-1"],
         &[Part::returns(OUTSIDER, |_| strangers(Operation::Describe))],
     ),
-    alone!("describe-a-device-of-another", &["G7"], |_| other_drivers(
+    alone!("describe-a-device-of-another", &["IOMMU-LOOK-1"], |_| {
+        other_drivers(Operation::Describe)
+    }),
+    alone!("describe-no-device", &["IOMMU-LOOK-2"], |_| beyond(
         Operation::Describe
     )),
-    alone!("describe-no-device", &["G7"], |_| beyond(
+    alone!("describe-a-wide-number", &["IOMMU-FORM-5"], |_| wide(
         Operation::Describe
     )),
-    alone!("describe-a-wide-number", &["G7"], |_| wide(
-        Operation::Describe
-    )),
-    alone!("status-through-a-claim", &["G8"], status_before_and_after),
-    alone!("status-counts-pages", &["G2"], status_counts),
+    alone!(
+        "status-through-a-claim",
+        &["IOMMU-LOOK-5", "IOMMU-REL-1"],
+        status_before_and_after
+    ),
+    alone!("status-counts-pages", &["IOMMU-LOOK-5"], status_counts),
     Case::new(
         "status-by-an-auditor",
-        &["G8"],
+        &["IOMMU-LOOK-1"],
         &[Part::returns(SECOND, |_| {
             check_eq!(status(EDU0)?.flags.0, 0);
             Ok(())
@@ -155,31 +167,35 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "status-by-a-stranger",
-        &["G7"],
+        &["IOMMU-LOOK-1"],
         &[Part::returns(OUTSIDER, |_| strangers(Operation::Status))],
     ),
-    alone!("status-of-a-device-of-another", &["G7"], |_| other_drivers(
+    alone!("status-of-a-device-of-another", &["IOMMU-LOOK-1"], |_| {
+        other_drivers(Operation::Status)
+    }),
+    alone!("status-of-no-device", &["IOMMU-LOOK-2"], |_| beyond(
         Operation::Status
     )),
-    alone!("status-of-no-device", &["G7"], |_| beyond(
-        Operation::Status
-    )),
-    alone!("status-of-a-wide-number", &["G7"], |_| wide(
+    alone!("status-of-a-wide-number", &["IOMMU-FORM-5"], |_| wide(
         Operation::Status
     )),
     alone!(
         "operations-that-do-not-exist",
-        &["G7"],
+        &["IOMMU-FORM-1"],
         undefined_operations
     ),
     Case::new(
         "claim-by-a-stranger",
-        &["G2", "G7"],
+        &["IOMMU-CLAIM-1"],
         &[Part::returns(OUTSIDER, |_| strangers(Operation::Claim))],
     ),
-    alone!("claim-a-device-of-another", &["G2", "G7"], |_| {
+    alone!("claim-a-device-of-another", &["IOMMU-CLAIM-1"], |_| {
         other_drivers(Operation::Claim)
     }),
-    alone!("claim-no-device", &["G7"], |_| beyond(Operation::Claim)),
-    alone!("claim-a-wide-number", &["G7"], |_| wide(Operation::Claim)),
+    alone!("claim-no-device", &["IOMMU-LOOK-2"], |_| beyond(
+        Operation::Claim
+    )),
+    alone!("claim-a-wide-number", &["IOMMU-FORM-5"], |_| wide(
+        Operation::Claim
+    )),
 ];

@@ -402,43 +402,87 @@ fn windows_are_apart(_: &Stage) -> Result {
 }
 
 pub const CASES: &[Case] = &[
-    alone!("map-anywhere", &["G2"], anywhere),
-    alone!("map-replies-the-iova", &["G2"], reply_is_a_word),
-    alone!("map-with-undefined-flags", &["G7"], undefined_flags),
-    alone!("map-without-the-right-to-read", &["G2"], rights),
-    alone!("map-no-pages", &["G7"], no_pages),
-    alone!("map-beyond-the-pool", &["G2"], beyond_the_pool),
-    alone!("map-no-such-pool", &["G2"], no_such_pool),
+    alone!("map-anywhere", &["IOMMU-MAP-4"], anywhere),
+    alone!(
+        "map-replies-the-iova",
+        &["IOMMU-FORM-8", "IOMMU-MAP-7"],
+        reply_is_a_word
+    ),
+    alone!(
+        "map-with-undefined-flags",
+        &["IOMMU-FORM-5"],
+        undefined_flags
+    ),
+    alone!("map-without-the-right-to-read", &["IOMMU-MAP-3"], rights),
+    alone!("map-no-pages", &["IOMMU-MAP-2"], no_pages),
+    alone!("map-beyond-the-pool", &["IOMMU-MAP-1"], beyond_the_pool),
+    alone!("map-no-such-pool", &["IOMMU-MAP-1"], no_such_pool),
     Case::new(
         "map-pools-of-others",
-        &["G2"],
+        &["IOMMU-MAP-1", "IOMMU-G2-1"],
         &[Part::returns(SECOND, pools_of_others)],
     ),
-    alone!("map-at-a-wish-that-is-not-fixed", &["G7"], a_wish),
-    alone!("map-at-the-edges-of-the-window", &["G2"], edges_inside),
-    alone!("map-beyond-the-edges-of-the-window", &["G2"], edges_outside),
-    alone!("map-at-an-unaligned-iova", &["G2"], unaligned),
-    alone!("map-over-a-mapping", &["G2"], overlaps),
-    alone!("map-beside-mappings", &["G2"], neighbours),
-    alone!("map-around-what-is-fixed", &["G2"], around_what_is_fixed),
-    alone!("map-the-same-page-often", &["G2"], the_same_page_often),
-    alone!("map-more-than-fits", &["G7"], exhaustion),
-    alone!("map-page-by-page-until-full", &["G7"], page_by_page),
-    alone!("map-into-the-last-free-page", &["G7"], one_page_left),
-    alone!("map-into-fragments", &["G7"], fragments),
-    alone!("map-the-whole-window", &["G7"], the_whole_window),
-    alone!("map-blocks", &["G2"], whole_blocks),
-    alone!("map-parts-of-blocks", &["G2"], parts_of_blocks),
-    alone!("map-blocks-at-fixed-places", &["G2"], places_of_blocks),
-    alone!("map-blocks-of-a-small-pool", &["G2"], a_pool_without_blocks),
+    alone!("map-at-a-wish-that-is-not-fixed", &["IOMMU-MAP-2"], a_wish),
+    alone!(
+        "map-at-the-edges-of-the-window",
+        &["IOMMU-MAP-5"],
+        edges_inside
+    ),
+    alone!(
+        "map-beyond-the-edges-of-the-window",
+        &["IOMMU-MAP-5"],
+        edges_outside
+    ),
+    alone!("map-at-an-unaligned-iova", &["IOMMU-MAP-5"], unaligned),
+    alone!("map-over-a-mapping", &["IOMMU-MAP-5"], overlaps),
+    alone!("map-beside-mappings", &["IOMMU-MAP-5"], neighbours),
+    alone!(
+        "map-around-what-is-fixed",
+        &["IOMMU-MAP-4"],
+        around_what_is_fixed
+    ),
+    alone!(
+        "map-the-same-page-often",
+        &["IOMMU-MAP-8"],
+        the_same_page_often
+    ),
+    alone!(
+        "map-more-than-fits",
+        &["IOMMU-MAP-4", "IOMMU-G7-1"],
+        exhaustion
+    ),
+    alone!(
+        "map-page-by-page-until-full",
+        &["IOMMU-MAP-4"],
+        page_by_page
+    ),
+    alone!(
+        "map-into-the-last-free-page",
+        &["IOMMU-MAP-4"],
+        one_page_left
+    ),
+    alone!("map-into-fragments", &["IOMMU-MAP-4"], fragments),
+    alone!("map-the-whole-window", &["IOMMU-MAP-4"], the_whole_window),
+    alone!("map-blocks", &["IOMMU-MAP-6", "IOMMU-MAP-4"], whole_blocks),
+    alone!("map-parts-of-blocks", &["IOMMU-MAP-6"], parts_of_blocks),
+    alone!(
+        "map-blocks-at-fixed-places",
+        &["IOMMU-MAP-5", "IOMMU-MAP-6"],
+        places_of_blocks
+    ),
+    alone!(
+        "map-blocks-of-a-small-pool",
+        &["IOMMU-MAP-6"],
+        a_pool_without_blocks
+    ),
     Case::new(
         "map-blocks-without-a-block-part",
-        &["G2"],
+        &["IOMMU-MAP-4", "IOMMU-MAP-5"],
         &[Part::returns(SECOND, a_window_without_blocks)],
     ),
     Case::new(
         "full-windows-of-two-drivers",
-        &["G7"],
+        &["IOMMU-G7-1"],
         &[
             Part::returns(crate::FIRST, windows_are_apart),
             Part::returns(SECOND, windows_are_apart),
@@ -446,7 +490,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "map-without-a-device",
-        &["G2"],
+        &["IOMMU-G7-1"],
         &[Part::returns(OUTSIDER, |_| {
             let words = [1 << 16, 1, extent(0, 1), what(0, READ), 0];
             let answer = send(Operation::Map as u16, &Words::of(&words), 8, &[]);

@@ -164,28 +164,28 @@ macro_rules! sequences {
     ($($name:literal $operation:ident,)*) => {
         &[
             $(
-                alone!(concat!($name, "-out-of-sequence"), &["G7"], |_| {
+                alone!(concat!($name, "-out-of-sequence"), &["IOMMU-SEQ-2"], |_| {
                     out_of_order(Operation::$operation)
                 }),
             )*
-            alone!("map-with-the-number-of-a-flush", &["G7"], |_| another_operation(Operation::Map)),
-            alone!("unmap-with-the-number-of-a-flush", &["G7"], |_| another_operation(
+            alone!("map-with-the-number-of-a-flush", &["IOMMU-SEQ-4"], |_| another_operation(Operation::Map)),
+            alone!("unmap-with-the-number-of-a-flush", &["IOMMU-SEQ-4"], |_| another_operation(
                 Operation::Unmap
             )),
-            alone!("release-with-the-number-of-a-flush", &["G7"], |_| another_operation(
+            alone!("release-with-the-number-of-a-flush", &["IOMMU-SEQ-4"], |_| another_operation(
                 Operation::Release
             )),
-            alone!("there-is-no-number-0", &["G7"], zero_first),
-            alone!("map-again", &["G2"], repeated_map),
-            alone!("map-again-with-other-words", &["G2"], repeated_with_other_words),
-            alone!("unmap-again", &["G2"], repeated_unmap),
-            alone!("lists-again", &["G2"], repeated_lists),
-            alone!("flush-again", &["G2"], repeated_flush),
-            alone!("an-error-again", &["G2"], repeated_error),
-            alone!("a-refusal-uses-a-number-up", &["G7"], a_refusal_uses_a_number_up),
-            alone!("malformed-uses-no-number", &["G7"], malformed_uses_no_number),
-            alone!("claim-tells-the-number", &["G6"], claim_tells_the_number),
-            alone!("reading-needs-no-number", &["G8"], reading_needs_no_number),
+            alone!("there-is-no-number-0", &["IOMMU-SEQ-2"], zero_first),
+            alone!("map-again", &["IOMMU-SEQ-3"], repeated_map),
+            alone!("map-again-with-other-words", &["IOMMU-SEQ-3"], repeated_with_other_words),
+            alone!("unmap-again", &["IOMMU-SEQ-3"], repeated_unmap),
+            alone!("lists-again", &["IOMMU-SEQ-3"], repeated_lists),
+            alone!("flush-again", &["IOMMU-SEQ-3"], repeated_flush),
+            alone!("an-error-again", &["IOMMU-SEQ-3"], repeated_error),
+            alone!("a-refusal-uses-a-number-up", &["IOMMU-SEQ-1", "IOMMU-ERR-1"], a_refusal_uses_a_number_up),
+            alone!("malformed-uses-no-number", &["IOMMU-FORM-6", "IOMMU-FORM-5"], malformed_uses_no_number),
+            alone!("claim-tells-the-number", &["IOMMU-SEQ-5", "IOMMU-CLAIM-10"], claim_tells_the_number),
+            alone!("reading-needs-no-number", &["IOMMU-LOOK-6"], reading_needs_no_number),
         ]
     };
 }

@@ -97,20 +97,20 @@ macro_rules! shapes {
     ($($name:literal $operation:ident,)*) => {
         &[
             $(
-                alone!(concat!($name, "-of-a-wrong-length"), &["G7"], |_| {
+                alone!(concat!($name, "-of-a-wrong-length"), &["IOMMU-FORM-2", "IOMMU-FORM-6", "IOMMU-FORM-8"], |_| {
                     wrong_length(Operation::$operation)
                 }),
-                alone!(concat!($name, "-with-a-lease"), &["G7"], |_| {
+                alone!(concat!($name, "-with-a-lease"), &["IOMMU-FORM-4", "IOMMU-FORM-6"], |_| {
                     with_lease(Operation::$operation)
                 }),
             )*
-            alone!("describe-without-room", &["G7"], |_| no_room(Operation::Describe)),
-            alone!("claim-without-room", &["G7"], |_| no_room(Operation::Claim)),
-            alone!("status-without-room", &["G7"], |_| no_room(Operation::Status)),
-            alone!("map-without-room", &["G7"], |_| no_room(Operation::Map)),
-            alone!("map-lease-without-room", &["G7"], |_| no_room(Operation::MapLease)),
-            alone!("map-list-without-room", &["G7"], |_| no_room(Operation::MapList)),
-            alone!("next-fault-without-room", &["G7"], |_| no_room(Operation::NextFault)),
+            alone!("describe-without-room", &["IOMMU-FORM-3", "IOMMU-FORM-6"], |_| no_room(Operation::Describe)),
+            alone!("claim-without-room", &["IOMMU-FORM-3", "IOMMU-FORM-6"], |_| no_room(Operation::Claim)),
+            alone!("status-without-room", &["IOMMU-FORM-3", "IOMMU-FORM-6"], |_| no_room(Operation::Status)),
+            alone!("map-without-room", &["IOMMU-FORM-3", "IOMMU-FORM-6"], |_| no_room(Operation::Map)),
+            alone!("map-lease-without-room", &["IOMMU-FORM-3", "IOMMU-FORM-6"], |_| no_room(Operation::MapLease)),
+            alone!("map-list-without-room", &["IOMMU-FORM-3", "IOMMU-FORM-6"], |_| no_room(Operation::MapList)),
+            alone!("next-fault-without-room", &["IOMMU-FORM-3", "IOMMU-FORM-6"], |_| no_room(Operation::NextFault)),
         ]
     };
 }

@@ -198,18 +198,30 @@ fn flushed(_: &Stage) -> Result {
 }
 
 pub const CASES: &[Case] = &[
-    alone!("unmap-a-mapping", &["G3"], whole),
-    alone!("unmap-twice", &["G3"], twice),
-    alone!("unmap-piece-by-piece", &["G3"], piece_by_piece),
-    alone!("unmap-nothing", &["G3"], nothing),
-    alone!("unmap-more-than-is-mapped", &["G3"], more_than_is_mapped),
-    alone!("unmap-with-a-hole", &["G3"], with_a_hole),
-    alone!("unmap-across-mappings", &["G3"], across_mappings),
-    alone!("unmap-outside-the-window", &["G2"], outside),
-    alone!("unmap-an-unaligned-iova", &["G2"], unaligned),
-    alone!("unmap-no-pages", &["G7"], no_pages),
-    alone!("unmap-parts-of-blocks", &["G2"], parts_of_blocks),
-    alone!("unmap-across-both-parts", &["G2"], across_the_parts),
-    alone!("unmap-runs-of-every-size", &["G3"], large),
-    alone!("flush-after-unmaps", &["G3"], flushed),
+    alone!("unmap-a-mapping", &["IOMMU-UNMAP-1"], whole),
+    alone!("unmap-twice", &["IOMMU-UNMAP-2"], twice),
+    alone!("unmap-piece-by-piece", &["IOMMU-UNMAP-1"], piece_by_piece),
+    alone!("unmap-nothing", &["IOMMU-UNMAP-2"], nothing),
+    alone!(
+        "unmap-more-than-is-mapped",
+        &["IOMMU-UNMAP-2", "IOMMU-ERR-1"],
+        more_than_is_mapped
+    ),
+    alone!("unmap-with-a-hole", &["IOMMU-UNMAP-2"], with_a_hole),
+    alone!("unmap-across-mappings", &["IOMMU-UNMAP-1"], across_mappings),
+    alone!("unmap-outside-the-window", &["IOMMU-UNMAP-3"], outside),
+    alone!("unmap-an-unaligned-iova", &["IOMMU-UNMAP-3"], unaligned),
+    alone!("unmap-no-pages", &["IOMMU-UNMAP-3"], no_pages),
+    alone!("unmap-parts-of-blocks", &["IOMMU-UNMAP-3"], parts_of_blocks),
+    alone!(
+        "unmap-across-both-parts",
+        &["IOMMU-UNMAP-3"],
+        across_the_parts
+    ),
+    alone!(
+        "unmap-runs-of-every-size",
+        &["IOMMU-UNMAP-1", "IOMMU-UNMAP-5"],
+        large
+    ),
+    alone!("flush-after-unmaps", &["IOMMU-FLUSH-1"], flushed),
 ];

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod board;
 mod command;
 mod compile;
 #[cfg(test)]
 mod configurations;
+mod coverage;
 mod disk;
 mod failure;
 mod pack;
@@ -17,6 +19,7 @@ mod read;
 mod report;
 mod run;
 mod setup;
+mod show;
 mod tables;
 mod test;
 

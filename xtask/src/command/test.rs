@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::coverage;
 use crate::failure::Outcome;
 use crate::project::Project;
 use crate::qemu;
@@ -17,6 +18,9 @@ pub struct Arguments {
     /// Show what there is
     #[arg(long)]
     pub list: bool,
+    /// Show which tests hold the code to which requirement of the reference
+    #[arg(long)]
+    pub coverage_of_spec: bool,
     /// The QEMU to use
     #[arg(long, value_name = "PATH")]
     pub qemu: Option<std::path::PathBuf>,
@@ -26,6 +30,12 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let root = &project.paths.root;
     let filter = arguments.filter.as_deref();
     let suites = test::images(root);
+    if arguments.coverage_of_spec {
+        let images: Vec<_> = suites.iter().map(|suite| suite.name.clone()).collect();
+        let table = coverage::table(root, &images)?;
+        print!("{table}");
+        return Ok(u8::from(!table.is_complete()));
+    }
     let named = suites
         .iter()
         .find(|suite| Some(suite.name.as_str()) == filter);

@@ -17,6 +17,8 @@ pub struct Suite {
     pub app: PathBuf,
     /// One case: the verdict.
     pub verdict_only: bool,
+    /// The run has to fail, and a line to say this.
+    pub fails_with: Option<&'static str>,
 }
 
 /// Folders below `tests/` that are images of cases.
@@ -26,6 +28,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 /// Folders below `tests/` that are images of one case.
 const VERDICTS: [&str; 2] = ["alias", "hostile"];
+/// Folders of images whose run has to fail, and what has to be said then.
+const FAILURES: [(&str, &str); 1] = [("supervisor-crash", "the supervisor died")];
 /// Folder of one image for each shape of fabric.
 const TOPOLOGIES: &str = "topologies";
 
@@ -36,10 +40,15 @@ pub fn images(root: &Path) -> Vec<Suite> {
         name: (*name).to_owned(),
         app: tests.join(name).join("app.toml"),
         verdict_only,
+        fails_with: None,
     };
     let suites = SUITES.iter().map(|name| folder(name, false));
     let verdicts = VERDICTS.iter().map(|name| folder(name, true));
-    let mut all: Vec<Suite> = suites.chain(verdicts).collect();
+    let failures = FAILURES.iter().map(|(name, why)| Suite {
+        fails_with: Some(why),
+        ..folder(name, true)
+    });
+    let mut all: Vec<Suite> = suites.chain(verdicts).chain(failures).collect();
     let mut files: Vec<PathBuf> = std::fs::read_dir(tests.join(TOPOLOGIES))
         .into_iter()
         .flatten()
@@ -55,6 +64,7 @@ pub fn images(root: &Path) -> Vec<Suite> {
         ),
         app,
         verdict_only: true,
+        fails_with: None,
     }));
     all.retain(|suite| suite.app.is_file());
     all
@@ -77,7 +87,9 @@ pub fn image(
     let mut results: Vec<Result> = Vec::new();
     let mut summary = None;
     let mut tail: Vec<String> = Vec::new();
+    let mut said_why = false;
     let end = run::run(&built, &drives, &options, |line| {
+        said_why |= suite.fails_with.is_some_and(|why| line.text.contains(why));
         // Cases are the runner's word, on the kernel's console; what tasks log is not.
         if line.task.is_some() {
             return;
@@ -91,7 +103,12 @@ pub fn image(
             tail.push(line.text.clone());
         }
     })?;
-    if suite.verdict_only && end == End::Exit(0) {
+    let as_it_should = match (suite.fails_with, &end) {
+        (None, End::Exit(code)) => *code == 0,
+        (Some(_), End::Exit(code)) => *code != 0 && said_why,
+        _ => false,
+    };
+    if suite.verdict_only && as_it_should {
         let result = Result {
             name: suite.name.clone(),
             outcome: Outcome::Passed,

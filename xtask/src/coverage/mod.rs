@@ -1,0 +1,117 @@
+//! Which cases hold an implementation to which requirement of the reference.
+//!
+//! Requirements are defined in `docs/reference`, a bullet each: `* **IPC-SEND-1** ...`. Three kinds of tests
+//! name them: cases on target in their own table, which their crate's example `list` prints; host tests and
+//! whole images in `tests/coverage.toml`.
+
+mod elsewhere;
+mod requirements;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use elsewhere::Elsewhere;
+use requirements::requirements;
+pub use table::Table;
+use table::Test;
+
+use crate::failure::{Failure, Outcome};
+
+/// What has requirements, below the project's root.
+const REFERENCES: [&str; 2] = ["docs/reference/ipc.md", "docs/reference/iommu-protocol.md"];
+/// Tests that are no cases of a suite.
+const ELSEWHERE: &str = "tests/coverage.toml";
+
+/// Reads everything; `images` are the names of the images that a test run runs.
+pub fn table(root: &Path, images: &[String]) -> Outcome<Table> {
+    let mut all = Vec::new();
+    for reference in REFERENCES {
+        all.extend(requirements(&read(&root.join(reference))?));
+    }
+    let mut table = Table::new(all);
+    for (suite, list) in lists(root)? {
+        for line in list.lines() {
+            let mut words = line.split_whitespace();
+            if let Some(name) = words.next() {
+                table.add(&Test::new(format!("{suite}::{name}"), words));
+            }
+        }
+    }
+    let elsewhere = Elsewhere::parse(&read(&root.join(ELSEWHERE))?)
+        .map_err(|why| Failure::new(format!("{ELSEWHERE}: {why}")))?;
+    for (folder, names) in elsewhere.functions() {
+        let sources = sources(&root.join(folder))?;
+        for name in names {
+            let function = format!("fn {name}(");
+            if !sources.iter().any(|source| source.contains(&function)) {
+                table.complain(format!("{folder} has no test `{name}`"));
+            }
+        }
+    }
+    for name in elsewhere.images() {
+        if !images.iter().any(|image| image == name) {
+            table.complain(format!("no image `{name}` is tested"));
+        }
+    }
+    for test in elsewhere.tests() {
+        table.add(&test);
+    }
+    Ok(table)
+}
+
+fn read(path: &Path) -> Outcome<String> {
+    std::fs::read_to_string(path).map_err(Failure::when(format!("cannot read {}", path.display())))
+}
+
+/// What each crate of cases prints, with its suite's name.
+fn lists(root: &Path) -> Outcome<Vec<(String, String)>> {
+    let tests = root.join("tests");
+    let entries = std::fs::read_dir(&tests)
+        .map_err(Failure::when(format!("cannot read {}", tests.display())))?;
+    let mut suites: Vec<(String, PathBuf)> = entries
+        .flatten()
+        .map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            (name, entry.path().join("cases"))
+        })
+        .filter(|(_, cases)| cases.join("examples/list.rs").is_file())
+        .collect();
+    suites.sort();
+    let mut lists = Vec::new();
+    for (name, cases) in suites {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .current_dir(root)
+            .args(["run", "--quiet", "--example", "list", "--manifest-path"])
+            .arg(cases.join("Cargo.toml"))
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(Failure::when("cannot run cargo"))?;
+        if !output.status.success() {
+            return Err(Failure::new(format!(
+                "the cases of {name} cannot be listed"
+            )));
+        }
+        lists.push((name, String::from_utf8_lossy(&output.stdout).into_owned()));
+    }
+    Ok(lists)
+}
+
+/// Contents of all Rust files below a folder.
+fn sources(folder: &Path) -> Outcome<Vec<String>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder)
+            .map_err(Failure::when(format!("cannot read {}", folder.display())))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(read(&path)?);
+            }
+        }
+    }
+    Ok(found)
+}

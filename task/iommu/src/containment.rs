@@ -58,15 +58,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(device) = self.devices.get_mut(index) else {
             return;
         };
-        match device.state {
+        let runs = match device.state {
             State::Quiescing(Purpose::Death(_)) | State::Stuck(_) | State::Free => return,
-            State::Quiescing(_) => {
-                // Already cut off and being made quiet; only what follows is another.
-                device.state = State::Quiescing(Purpose::Death(owner));
-                return;
-            }
-            State::Claimed(_) => {}
-        }
+            State::Quiescing(_) => true,
+            State::Claimed(_) => false,
+        };
         let (name, mapped) = (device.entry.name, device.mapped);
         device.state = State::Quiescing(Purpose::Death(owner));
         self.system.log(Line::Contained {
@@ -74,17 +70,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             owner,
             mapped,
         });
+        // A device that was being released or claimed shares streams that others may have open.
         self.cut_off(index);
-        self.start_quiesce(index);
+        if !runs {
+            self.start_quiesce(index);
+        }
     }
 
     /// Bus mastering off and streams closed, those shared with others too. Neither is proof that
     /// nothing lands any more; only a quiesce is.
     fn cut_off(&mut self, index: usize) {
-        let _ = self.system.bus_master(index as u32, false);
-        if self.close(index, true).is_err() {
-            self.note_broken(index);
-        }
+        self.shut(index);
         let Some(domain) = self.devices.get(index).map(|device| device.entry.domain) else {
             return;
         };
@@ -94,25 +90,56 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 .get(other)
                 .is_some_and(|device| device.entry.domain == domain && device.open);
             if other != index && shares {
-                self.revoke(other);
+                self.shut(other);
+                self.mark_revoked(other);
             }
         }
     }
 
-    /// Takes the use of a claimed device away; its claimant has to release it.
-    pub(crate) fn revoke(&mut self, index: usize) {
-        let Some(device) = self.devices.get_mut(index) else {
-            return;
-        };
-        device.revoked = true;
-        let owner = device.held_by();
+    /// Cuts one device off, whoever shares its streams.
+    fn shut(&mut self, index: usize) {
         let _ = self.system.bus_master(index as u32, false);
         if self.close(index, true).is_err() {
             self.note_broken(index);
         }
-        if let Some(owner) = owner {
+    }
+
+    fn mark_revoked(&mut self, index: usize) {
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        device.revoked = true;
+        if let Some(owner) = device.held_by() {
             self.system.post_fault(owner);
         }
+    }
+
+    /// Takes the use of a claimed device away, and of those that share its streams: their claimants have
+    /// to release them. A claimant whose device was closed and who is not told would wait for ever.
+    pub(crate) fn revoke(&mut self, index: usize) {
+        self.cut_off(index);
+        self.mark_revoked(index);
+    }
+
+    /// Whether what shares a domain with a device keeps its streams closed: it is being made quiet, or
+    /// never was, and through an open stream it could go on.
+    pub(crate) fn sharer_bars(&self, index: usize) -> Option<Error> {
+        let domain = self.devices.get(index)?.entry.domain;
+        let mut bars = None;
+        for (other, device) in self.devices.iter().enumerate() {
+            if other == index || device.entry.domain != domain {
+                continue;
+            }
+            match device.state {
+                State::Stuck(_) => return Some(Error::NotQuiet),
+                // One that waits for its own claim has had nothing opened or mapped since it was quiet.
+                State::Quiescing(Purpose::Release(_) | Purpose::Death(_)) => {
+                    bars = Some(Error::Busy);
+                }
+                State::Quiescing(Purpose::Claim(_)) | State::Free | State::Claimed(_) => {}
+            }
+        }
+        bars
     }
 
     /// Asks the PCI task to make a device quiet; the state already says what for. A failure to start is
@@ -192,12 +219,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         match purpose {
             Purpose::Claim(owner) => {
-                if quiet {
-                    self.complete_claim(index, owner);
+                // What shares the domain may have begun to be made quiet meanwhile.
+                let refused = if quiet {
+                    self.sharer_bars(index)
                 } else {
-                    device.state = State::Free;
-                    let _ = self.system.lift(owner.index(), index as u32);
-                    self.system.reply(owner, Error::NotQuiet as u32, &[0; 8], 0);
+                    Some(Error::NotQuiet)
+                };
+                match refused {
+                    None => self.complete_claim(index, owner),
+                    Some(error) => self.refuse_claim(index, owner, error),
                 }
             }
             Purpose::Release(owner) => {
@@ -216,6 +246,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
+    fn refuse_claim(&mut self, index: usize, owner: TaskId, error: Error) {
+        if let Some(device) = self.devices.get_mut(index) {
+            device.state = State::Free;
+        }
+        let _ = self.system.lift(owner.index(), index as u32);
+        self.system.reply(owner, error as u32, &[0; 8], 0);
+    }
+
     fn complete_claim(&mut self, index: usize, owner: TaskId) {
         let (code, payload, len) = match self.grant(index, owner) {
             Ok(claim) => (0, claim.to_words(), iommu_api::Claim::LEN),
@@ -232,14 +270,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             closed && self.unmap_all(index)
         };
         if !emptied {
-            self.cut_off(index);
-            if let Some(device) = self.devices.get_mut(index) {
-                device.state = State::Stuck(owner);
-            }
-            let name = self.name(index);
-            self.system.log(Line::Stuck {
-                name: name.as_str(),
-            });
+            self.stick(index, owner);
             return Err(if quiet {
                 Error::HardwareFailure
             } else {
@@ -253,6 +284,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         let _ = self.system.lift(owner, index as u32);
         Ok(())
+    }
+
+    /// Leaves a device cut off and all that it could reach held, for good.
+    pub(crate) fn stick(&mut self, index: usize, owner: usize) {
+        self.cut_off(index);
+        if let Some(device) = self.devices.get_mut(index) {
+            device.state = State::Stuck(owner);
+        }
+        let name = self.name(index);
+        self.system.log(Line::Stuck {
+            name: name.as_str(),
+        });
     }
 
     /// Clears every entry that was made for a device, and makes the SMMU forget them. False if it does

@@ -185,6 +185,10 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             State::Stuck(_) => return Err(Error::NotQuiet),
             State::Free => {}
         }
+        if let Some(error) = self.sharer_bars(index) {
+            return Err(error);
+        }
+        let device = self.devices.get(index).ok_or(Error::NoSuchDevice)?;
         let quiet = match device.quiet {
             Quiet::Known => true,
             Quiet::ByWord(life) => life == sender,
@@ -272,19 +276,18 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             name: name.as_str(),
             owner,
         });
+        // Closed before it is quiet: what is under way finds no translation, whoever dies meanwhile.
+        if self.close(index, false).is_err() {
+            self.note_broken(index);
+            self.stick(index, owner.index());
+            return Err(Error::HardwareFailure);
+        }
         if !nothing_mapped {
             if let Some(device) = self.devices.get_mut(index) {
                 device.state = State::Quiescing(Purpose::Release(owner));
             }
             self.start_quiesce(index);
             return Ok(Reply::Later);
-        }
-        if self.close(index, false).is_err() {
-            self.note_broken(index);
-            if let Some(device) = self.devices.get_mut(index) {
-                device.state = State::Stuck(owner.index());
-            }
-            return Err(Error::HardwareFailure);
         }
         if let Some(device) = self.devices.get_mut(index) {
             device.state = State::Free;

@@ -88,12 +88,66 @@ fn death_during_the_quiesce_of_a_claim() {
 fn death_during_the_quiesce_of_a_release() {
     let mut rig = Rig::booted();
     let mut disk = rig.claim(task(4), DISK);
-    disk.map_any(&mut rig, 0, 1);
+    let iova = disk.map_any(&mut rig, 0, 1);
     assert_eq!(disk.release(&mut rig), Reply::Later);
+    assert_eq!(rig.reach(0x100, iova), None, "closed before it is quiet");
     rig.die(4);
     rig.server.on_quiesced();
     assert!(!rig.is_held(DISK));
     assert_eq!(rig.status(DISK).mapped_pages, 0);
+    assert_eq!(rig.around.borrow().started, [DISK, DISK], "made quiet once");
+}
+
+#[test]
+fn death_during_a_release_cuts_off_what_shares_the_stream() {
+    let mut rig = Rig::booted();
+    let mut left = rig.claim(task(5), LEFT);
+    let mut right = rig.claim(task(6), RIGHT);
+    let one = left.map_any(&mut rig, 0, 1);
+    right.map_any(&mut rig, 0, 1);
+    assert_eq!(left.release(&mut rig), Reply::Later);
+    assert!(rig.reach(0x010, one).is_some(), "the other one still works");
+    rig.die(5);
+    assert_eq!(rig.reach(0x010, one), None);
+    assert_eq!(
+        right.map(&mut rig, 0, 0, 1, MapFlags::READ, 0),
+        Err(Error::StreamBlocked)
+    );
+}
+
+#[test]
+fn an_alias_set_with_a_member_that_is_not_quiet_stays_closed() {
+    let mut rig = Rig::booted();
+    let mut left = rig.claim(task(5), LEFT);
+    let iova = left.map_any(&mut rig, 0, 1);
+    rig.around.borrow_mut().result = Some(QuiesceState::Running);
+    rig.die(5);
+    let claim = |rig: &mut Rig| rig.now(task(6), Operation::Claim, &[u64::from(RIGHT)]).0;
+    assert_eq!(claim(&mut rig), Error::Busy as u32);
+    rig.fail_quiesce();
+    rig.server.on_quiesced();
+    assert_eq!(claim(&mut rig), Error::NotQuiet as u32);
+    assert!(!rig.is_held(RIGHT));
+    assert_eq!(rig.reach(0x010, iova), None);
+}
+
+#[test]
+fn a_claim_is_refused_if_what_shares_its_stream_is_stopped_meanwhile() {
+    let mut rig = Rig::booted();
+    let mut left = rig.claim(task(5), LEFT);
+    let iova = left.map_any(&mut rig, 0, 1);
+    rig.around.borrow_mut().result = Some(QuiesceState::Running);
+    assert_eq!(
+        rig.ask(task(6), Operation::Claim, &[u64::from(RIGHT)]),
+        Reply::Later
+    );
+    rig.fail_quiesce();
+    rig.die(5);
+    rig.server.on_quiesced();
+    let (to, code, ..) = rig.around.borrow_mut().replies.pop().unwrap();
+    assert_eq!((to, code), (task(6), Error::NotQuiet as u32));
+    assert!(!rig.is_held(RIGHT));
+    assert_eq!(rig.reach(0x010, iova), None);
 }
 
 #[test]

@@ -125,6 +125,31 @@ fn a_storm_blocks_the_stream_until_it_is_released() {
 }
 
 #[test]
+fn a_storm_is_told_to_all_that_share_the_stream() {
+    let mut rig = Rig::booted();
+    rig.claim(task(5), LEFT);
+    let mut right = rig.claim(task(6), RIGHT);
+    let iova = right.map_any(&mut rig, 0, 1);
+    for _ in 0..STORM_FAULTS {
+        rig.reach(0x010, BASE + 0x10_0000);
+        rig.server.on_timer();
+    }
+    assert_eq!(rig.reach(0x010, iova), None);
+    for device in [LEFT, RIGHT] {
+        let flags = rig.status(device).flags;
+        assert!(flags.has(StatusFlags::STORM), "{device}");
+        assert!(!flags.has(StatusFlags::OPEN), "{device}");
+        let bus_master = &rig.around.borrow().bus_master;
+        let last = bus_master.iter().rfind(|(other, _)| *other == device);
+        assert_eq!(last, Some(&(device, false)));
+    }
+    assert_eq!(
+        right.map(&mut rig, 0, 1, 1, MapFlags::READ, 0),
+        Err(Error::StreamBlocked)
+    );
+}
+
+#[test]
 fn a_claimant_that_does_not_fetch_loses_the_newest() {
     let mut rig = Rig::booted();
     let mut disk = rig.claim(task(4), DISK);

@@ -115,12 +115,11 @@ impl World {
         self.model.findings = findings;
     }
 
-    /// The server was told of deaths: the devices of the dead are cut off by now, but for those that
-    /// were being released and are closed when they are quiet.
-    pub fn check_cut_off(&mut self, releasing: &[usize]) {
+    /// The server was told of deaths: the devices of the dead are cut off by now.
+    pub fn check_cut_off(&mut self) {
         let mut findings = std::mem::take(&mut self.model.findings);
         for hold in &self.kernel.holds {
-            if !self.kernel.is_current(hold.task) && !releasing.contains(&(hold.device as usize)) {
+            if !self.kernel.is_current(hold.task) {
                 let device = hold.device as usize;
                 self.oracle.cut_off(&self.model, device, &mut findings);
                 if self.fabric.is_bus_master(device) {

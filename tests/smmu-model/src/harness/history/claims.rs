@@ -57,7 +57,6 @@ impl History<'_> {
             (Operation::Claim, 0) => match Claim::from_words(payload) {
                 Some(claim) => {
                     self.counts[0] += 1;
-                    self.releasing.retain(|&releasing| releasing != device);
                     let known = self.held.get(device).copied().flatten();
                     let again = known.filter(|held| held.claim.handle == claim.handle);
                     let held = again.unwrap_or(Held {
@@ -121,17 +120,8 @@ impl History<'_> {
         if self.trace {
             eprintln!("task {task} dies");
         }
-        let releasing = &mut self.releasing;
-        self.waiting.retain(|waiting| {
-            let dead = waiting.sender.index() == task;
-            if dead && waiting.operation == Operation::Release {
-                // What shares its StreamIDs is open with it.
-                let domain = DEVICES[waiting.device].domain;
-                let shares = |&device: &usize| DEVICES[device].domain == domain;
-                releasing.extend((0..DEVICES.len()).filter(shares));
-            }
-            !dead
-        });
+        self.waiting
+            .retain(|waiting| waiting.sender.index() != task);
         for slot in &mut self.held {
             if slot.is_some_and(|held| held.owner.index() == task) {
                 *slot = None;

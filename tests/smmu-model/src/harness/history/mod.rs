@@ -78,8 +78,6 @@ struct History<'p> {
     trace: bool,
     held: Vec<Option<Held>>,
     waiting: Vec<Waiting>,
-    /// Devices whose owner died while it waited for the end of a release.
-    releasing: Vec<usize>,
     /// By device, of the last look: faults told, fewest and most records written by then.
     faults: Vec<(u64, u64, u64)>,
     lost: (u64, u64),
@@ -118,7 +116,6 @@ pub fn run(setting: &Setting) -> Outcome {
         trace: setting.trace,
         held: vec![None; DEVICES.len()],
         waiting: Vec::new(),
-        releasing: Vec::new(),
         faults: vec![(0, 0, 0); DEVICES.len()],
         lost: (0, 0),
         deadline: None,
@@ -236,7 +233,7 @@ impl History<'_> {
         }
         if death {
             self.server.on_held_death();
-            self.world.borrow_mut().check_cut_off(&self.releasing);
+            self.world.borrow_mut().check_cut_off();
         }
         if quiesced {
             self.server.on_quiesced();

@@ -6,7 +6,7 @@ use crate::compile::{self, Programs, Workshop};
 use crate::failure::{Failure, Outcome};
 use crate::pack::{self, Dist};
 use crate::planning::Plan;
-use crate::read::{self, Paths};
+use crate::read::{self, Paths, SolverMode};
 use crate::report::{Report, Reported};
 use crate::setup;
 use crate::tables::{self, Tables};
@@ -47,19 +47,32 @@ impl Project {
 
     /// Steps 1 and 2.
     pub fn plan(&self, app: Option<&Path>) -> Outcome<Plan> {
-        let report = Report::default();
-        shown(&report, self.plan_with(&report, app))
+        self.plan_in_mode(app, None)
     }
 
-    fn plan_with(&self, report: &Report, app: Option<&Path>) -> Result<Plan, Reported> {
+    /// The same in a mode other than that of the file.
+    pub fn plan_in_mode(&self, app: Option<&Path>, mode: Option<SolverMode>) -> Outcome<Plan> {
+        let report = Report::default();
+        shown(&report, self.plan_with(&report, app, mode))
+    }
+
+    fn plan_with(
+        &self,
+        report: &Report,
+        app: Option<&Path>,
+        mode: Option<SolverMode>,
+    ) -> Result<Plan, Reported> {
         let file = app.map_or_else(|| self.paths.root.join("app.toml"), Path::to_path_buf);
-        let app = read::load(report, &self.paths, &file)?;
+        let mut app = read::load(report, &self.paths, &file)?;
+        app.iommu.mode = mode.unwrap_or(app.iommu.mode);
         Plan::new(report, app)
     }
 
     /// All steps.
     pub fn build(&self, app: Option<&Path>) -> Outcome<Built> {
         let plan = self.plan(app)?;
+        let report = Report::default();
+        shown(&report, plan.check_buildable(&report))?;
         setup::target()?;
         let workshop = Workshop {
             root: self.paths.root.clone(),

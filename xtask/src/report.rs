@@ -1,5 +1,9 @@
 //! Diagnostics: collected while a file is read, shown all at once.
 
+mod mistake;
+
+pub use mistake::Mistake;
+
 use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::ops::Range;
@@ -26,55 +30,6 @@ pub struct Spanned<T> {
 impl<T> Spanned<T> {
     pub fn new(value: T, span: Span) -> Self {
         Self { value, span }
-    }
-}
-
-/// Stable number of each kind of mistake; `docs/reference` explains them. A number is never used
-/// for anything else.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u16)]
-pub enum Mistake {
-    Unreadable = 1,
-    Syntax = 2,
-    UnknownKey = 3,
-    WrongType = 4,
-    MissingKey = 5,
-    BadValue = 6,
-    BadName = 7,
-    UnknownTask = 10,
-    UnknownDevice = 11,
-    UnknownPlatformDevice = 12,
-    UnknownBridge = 13,
-    UnknownNotification = 14,
-    UnknownDeviceModel = 15,
-    NotUphill = 20,
-    Supervisor = 21,
-    TooMany = 22,
-    TwoOwners = 23,
-    NoOwner = 24,
-    TwoAuthorities = 25,
-    NoAuthority = 26,
-    NoCrate = 27,
-    SlotTaken = 30,
-    SharedInterrupt = 31,
-    NoRoom = 32,
-    BadSlot = 33,
-    Loop = 34,
-    Place = 35,
-    NoAccessControl = 36,
-    NotBuildable = 37,
-    Domain = 40,
-    NoQuiesce = 43,
-    Window = 44,
-    Overlap = 50,
-    MemoryFull = 51,
-    Parameter = 52,
-    Program = 53,
-}
-
-impl Mistake {
-    fn code(self) -> String {
-        format!("P{:04}", self as u16)
     }
 }
 

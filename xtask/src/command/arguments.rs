@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 /// Builds, runs and tests a Portcullis system. APP is an app.toml; by default the one at the root.
 #[derive(Parser, Debug)]
@@ -27,15 +27,9 @@ pub enum Command {
     /// Show the size of every program and its memory
     Sizes { app: Option<PathBuf> },
     /// Show groups, domains and the maximal reach of each device
-    Plan {
-        app: Option<PathBuf>,
-        #[arg(long, value_enum, default_value_t = Format::Text)]
-        format: Format,
-    },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Format {
-    Text,
-    Json,
+    Plan(super::plan::Arguments),
+    /// Turn a board's lspci output into an app.toml
+    Import(super::import::Arguments),
+    /// Explain the code of a diagnostic, such as P0310
+    Explain { code: String },
 }

@@ -3,7 +3,9 @@
 mod arguments;
 mod bench;
 mod dist;
+mod explain;
 mod gdb;
+mod import;
 mod plan;
 mod run;
 mod show;
@@ -37,6 +39,8 @@ fn dispatch(arguments: Arguments) -> Outcome<u8> {
         Command::Bench(arguments) => bench::run(&project, &arguments),
         Command::Gdb { app } => gdb::run(&project, app.as_deref()),
         Command::Sizes { app } => sizes::run(&project, app.as_deref()),
-        Command::Plan { app, format } => plan::run(&project, app.as_deref(), format),
+        Command::Plan(arguments) => plan::run(&project, &arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Explain { code } => explain::run(&code),
     }
 }

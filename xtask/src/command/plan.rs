@@ -1,17 +1,80 @@
 //! `plan`: nothing is built.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::arguments::Format;
-use crate::failure::Outcome;
+use clap::ValueEnum;
+
+use crate::failure::{Failure, Outcome};
 use crate::pack;
 use crate::project::Project;
+use crate::read::SolverMode;
+use crate::show;
 
-pub fn run(project: &Project, app: Option<&Path>, format: Format) -> Outcome<u8> {
-    let plan = project.plan(app)?;
-    match format {
-        Format::Text => print!("{}", pack::text(&plan, None)),
-        Format::Json => print!("{}", pack::json(&plan, None)),
+/// Arguments of `plan`.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// An app.toml; by default the one at the root
+    pub app: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// How much the hardware is believed, whatever the file says
+    #[arg(long, value_enum)]
+    pub mode: Option<Mode>,
+    /// Explain one device edge by edge
+    #[arg(long, value_name = "DEVICE")]
+    pub why: Option<String>,
+    /// Show what changed in who can reach what since this plan (written with `--format json`)
+    #[arg(long, value_name = "OLD.json")]
+    pub diff: Option<PathBuf>,
+    /// Draw the fabric
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Mode {
+    /// What is not known to keep devices apart does not
+    Strict,
+    /// Linux's groups, its leniencies included
+    Linux,
+}
+
+pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
+    let mode = arguments.mode.map(|mode| match mode {
+        Mode::Strict => SolverMode::Strict,
+        Mode::Linux => SolverMode::Linux,
+    });
+    let plan = project.plan_in_mode(arguments.app.as_deref(), mode)?;
+    if let Some(file) = &arguments.svg {
+        std::fs::write(file, show::svg(&plan))
+            .map_err(Failure::when(format!("cannot write {}", file.display())))?;
+    }
+    if let Some(device) = &arguments.why {
+        let text = show::why(&plan, device).ok_or_else(|| {
+            let names = show::names(&plan).join(" ");
+            Failure::new(format!("there is no device `{device}`; there are {names}"))
+        })?;
+        print!("{text}");
+    }
+    if let Some(file) = &arguments.diff {
+        let old = std::fs::read_to_string(file)
+            .map_err(Failure::when(format!("cannot read {}", file.display())))?;
+        let text = show::diff(&old, &plan).map_err(|show::Unreadable(why)| {
+            Failure::new(format!("{} is no earlier plan: {why}", file.display()))
+        })?;
+        print!("{text}");
+    }
+    if arguments.why.is_none() && arguments.diff.is_none() && arguments.svg.is_none() {
+        match arguments.format {
+            Format::Text => print!("{}", pack::text(&plan, None)),
+            Format::Json => print!("{}", pack::json(&plan, None)),
+        }
     }
     Ok(0)
 }

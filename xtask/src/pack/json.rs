@@ -7,7 +7,7 @@ use crate::planning::{FunctionKind, Plan};
 
 /// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
 pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
-    let value = object!({
+    let mut value = object!({
         "name": plan.app.name,
         "platform": plan.app.platform.name,
         "tasks": tasks(plan, layout),
@@ -16,6 +16,9 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         "interrupts": interrupts(plan),
         "memory": layout.map(memory),
     });
+    if let Some(keys) = value.as_object_mut() {
+        crate::show::add_json(plan, keys);
+    }
     let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
     text.push('\n');
     text

@@ -134,6 +134,10 @@ pub fn plan(
         memory: app.platform.pci.memory,
         prefetch: app.platform.pci.prefetch,
     };
+    // A board whose apertures were not described is only looked at: no BAR of it is ever programmed.
+    if [space.memory, space.prefetch] == [[0; 2]; 2] {
+        return Ok(fabric);
+    }
     let placed = place(&mut fabric, None, &mut space);
     let over = |aperture: [u64; 2], space: [u64; 2]| space[0] > aperture[0].max(space[1]);
     if placed.is_none()

@@ -107,11 +107,8 @@ fn places(
         nodes: BTreeMap::new(),
     };
     let mut kinds = Vec::new();
-    // A file that declares the first root bus describes it whole, its host bridge included.
-    let whole = app
-        .roots
-        .iter()
-        .any(|root| (root.segment, root.bus) == (0, 0));
+    // A file that declares root buses describes the board whole, its host bridge included.
+    let whole = app.roots.iter().any(|root| root.slot.is_none());
     let has_pci = !app.bridges.is_empty()
         || !app.roots.is_empty()
         || app

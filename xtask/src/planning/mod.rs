@@ -5,6 +5,7 @@ mod domains;
 mod fabric;
 mod findings;
 mod interrupts;
+mod image;
 mod limits;
 mod machine;
 mod notifications;
@@ -19,7 +20,7 @@ use abi::Rights;
 
 use solver::model::Machine;
 use solver::solution::{Mode, Solution};
-use solver::{Options, solve};
+use solver::{Code, Diagnostic, Options, solve};
 
 use crate::read::{App, SolverMode, TaskRight};
 use crate::report::{Report, Reported};
@@ -57,6 +58,16 @@ impl Plan {
             &solution,
             app.owners_unknown,
         );
+        let misplaced = |found: &Diagnostic| {
+            matches!(
+                found.code,
+                Code::SlotTaken | Code::BrokenTree | Code::SlotRange | Code::BusNumbers
+            )
+        };
+        // Lines and addresses follow from places: where those clash, what follows is no news.
+        if solution.errors().any(misplaced) {
+            return Err(Reported);
+        }
         let fabric = fabric::plan(report, &app, &described, &solution)?;
         let interrupts = interrupts::plan(report, &app, &fabric);
         let notifications = notifications::plan(&app);

@@ -84,6 +84,7 @@ pub fn load(report: &Report, paths: &Paths, file: &Path) -> Result<App, Reported
 }
 
 /// The same for text that is in no file.
+#[cfg(test)]
 pub fn from_text(report: &Report, paths: &Paths, name: &Path, text: String) -> Result<App, Reported> {
     let source = Source::parse(report, name, text)?;
     from_source(report, paths, &source, &paths.root)

@@ -14,6 +14,8 @@ pub mod units;
 
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
+pub use app::from_text;
 pub use app::{App, load};
 pub use device::{Device, Domain, Place};
 pub use iommu::{MismatchPolicy, SolverMode};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use solver::model::{Acs, Buses, FunctionKind};
 
 use super::fields::Fields;
-use super::known::{self, Bar, KnownDevice, KnownDevices};
+use super::known::{self, Bar, KnownDevices};
 use super::platform::{StreamRow, read_streams};
 use super::units;
 use crate::report::{Mistake, Span, Spanned};

@@ -11,6 +11,7 @@ mod task_plan;
 use abi::layout::PAGE;
 
 pub use pages::{Roots, console};
+pub use smmu::pages_of as table_pages;
 
 use crate::compile::Programs;
 use crate::place::{self, Layout, Sizes};

@@ -168,7 +168,7 @@ fn page_tables(plan: &Plan, layout: &Layout, tables: &mut SmmuTables) -> Result<
 }
 
 /// Most pages that a domain's tables take.
-fn pages_of(domain: &DomainPlan) -> u64 {
+pub fn pages_of(domain: &DomainPlan) -> u64 {
     // Root, level 2, a leaf table for every 2 MiB; identity maps split at most at both ends of each pool.
     let pools = 64;
     2 + domain.page_bytes / abi::layout::BLOCK

@@ -1,0 +1,138 @@
+//! Dump in, `app.toml` out, partition compared with what Linux formed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use import::AcsState;
+
+use crate::planning::Plan;
+use crate::read::{self, Paths, SolverMode};
+use crate::report::Report;
+
+const ORACLES: [&str; 4] = ["t1/dt", "t1/acpi", "t2/dt", "t2/acpi"];
+
+type Partition = BTreeSet<BTreeSet<String>>;
+
+fn paths() -> Paths {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    Paths {
+        root: root.canonicalize().unwrap(),
+    }
+}
+
+fn file(case: &str, name: &str) -> String {
+    let path: PathBuf = [
+        paths().root.as_path(),
+        Path::new("tests/oracles"),
+        Path::new(case),
+        Path::new(name),
+    ]
+    .iter()
+    .collect();
+    std::fs::read_to_string(&path).unwrap()
+}
+
+/// Plans a dump; the plan, and how many warnings there were.
+fn planned(case: &str, mode: SolverMode) -> (Plan, usize) {
+    let text = super::describe(&file(case, "lspci-Dnxxxx.txt"), None, AcsState::AsIs)
+        .ok()
+        .unwrap();
+    let report = Report::default();
+    let name = Path::new("imported.toml");
+    let app = read::from_text(&report, &paths(), name, text);
+    let plan = app.and_then(|mut app| {
+        app.iommu.mode = mode;
+        Plan::new(&report, app)
+    });
+    let plan = plan.unwrap_or_else(|_| panic!("{case}:\n{}", report.text()));
+    let warnings = report.text().matches("warning[").count();
+    (plan, warnings)
+}
+
+fn partition(plan: &Plan) -> Partition {
+    let rid = |node: &solver::model::NodeId| {
+        let requester = plan.solution.device(*node).requester;
+        requester.unwrap().to_string()
+    };
+    let groups = plan.solution.groups.iter();
+    groups.map(|group| group.devices.iter().map(rid).collect()).collect()
+}
+
+/// Linux's groups; a refused function belongs with those it shares an alias with.
+fn oracle(case: &str) -> Partition {
+    let text = file(case, "groups.txt");
+    let mut group_of: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut aliases: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [device, "group", group, "rid", ..] = words.as_slice() {
+            group_of.insert(device, group);
+            let from = words.iter().position(|word| *word == "aliases").unwrap();
+            let to = words.iter().position(|word| *word == "streams").unwrap();
+            aliases.insert(device, words[from + 1..to].iter().copied().collect());
+        }
+    }
+    let mut groups: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (device, group) in &group_of {
+        let group = match *group {
+            "-1" => group_of
+                .iter()
+                .find(|(other, group)| **group != "-1" && !aliases[*other].is_disjoint(&aliases[device]))
+                .map(|(_, group)| *group)
+                .unwrap(),
+            group => group,
+        };
+        groups.entry(group).or_default().insert((*device).to_owned());
+    }
+    groups.into_values().collect()
+}
+
+#[test]
+fn oracles_agree_through_import() {
+    for case in ORACLES {
+        let (plan, _) = planned(case, SolverMode::Linux);
+        assert_eq!(partition(&plan), oracle(case), "{case}");
+    }
+}
+
+#[test]
+fn strict_answers_by_hand_agree_through_import() {
+    for case in ORACLES {
+        let text = file(case, "strict.txt");
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+        let expected: Partition = lines
+            .map(|line| line.split_whitespace().map(str::to_owned).collect())
+            .collect();
+        let (plan, _) = planned(case, SolverMode::Strict);
+        assert_eq!(partition(&plan), expected, "{case}");
+    }
+}
+
+#[test]
+fn accepted_as_it_is_with_one_warning() {
+    for case in ORACLES {
+        for mode in [SolverMode::Strict, SolverMode::Linux] {
+            let (plan, warnings) = planned(case, mode);
+            assert_eq!(warnings, 1, "{case}");
+            assert!(plan.solution.domains.is_empty(), "nobody drives anything");
+        }
+    }
+}
+
+#[test]
+fn damaged_dumps_say_what_is_missing() {
+    let whole = file("t1/dt", "lspci-Dnxxxx.txt");
+    let half: String = whole.lines().take(40).map(|line| format!("{line}\n")).collect();
+    for text in ["", "hello", half.as_str()] {
+        assert!(super::describe(text, None, AcsState::AsIs).is_err());
+    }
+}
+
+#[test]
+fn damaged_blobs_are_refused() {
+    assert!(super::device_tree::read(b"").is_err());
+    assert!(super::device_tree::read(&[0xd0, 0x0d, 0xfe, 0xed]).is_err());
+    let mut blob = vec![0xff; 4096];
+    blob[..4].copy_from_slice(&[0xd0, 0x0d, 0xfe, 0xed]);
+    assert!(super::device_tree::read(&blob).is_err());
+}

@@ -1,0 +1,57 @@
+//! `import`: a board's `lspci` output as an `app.toml`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use crate::board;
+use crate::failure::{Failure, Outcome};
+
+/// Arguments of `import`.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// Output of `lspci -Dnxxxx` or `lspci -Dnnvvvxxxx`, run as root
+    #[arg(long, value_name = "FILE")]
+    pub lspci: PathBuf,
+    /// The board's device tree blob (/sys/firmware/fdt): SMMUs, StreamIDs, apertures
+    #[arg(long, value_name = "FILE")]
+    pub dtb: Option<PathBuf>,
+    /// Which access control the plan relies on
+    #[arg(long, value_enum, default_value_t = Acs::AsIs)]
+    pub acs: Acs,
+    /// Write to this file instead of standard output
+    #[arg(short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Acs {
+    /// What was enabled when the dump was made
+    AsIs,
+    /// Everything the ports implement; the PCI task enables it
+    Enabled,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome<u8> {
+    let cannot_read = |file: &PathBuf| format!("cannot read {}", file.display());
+    let lspci = std::fs::read(&arguments.lspci)
+        .map_err(Failure::when(cannot_read(&arguments.lspci)))?;
+    let blob = arguments
+        .dtb
+        .as_ref()
+        .map(|file| std::fs::read(file).map_err(Failure::when(cannot_read(file))))
+        .transpose()?;
+    let acs = match arguments.acs {
+        Acs::AsIs => import::AcsState::AsIs,
+        Acs::Enabled => import::AcsState::Enabled,
+    };
+    // Names of devices may be in any encoding; what is read are ids and digits.
+    let lspci = String::from_utf8_lossy(&lspci);
+    let text = board::describe(&lspci, blob.as_deref(), acs)?;
+    match &arguments.output {
+        Some(file) => std::fs::write(file, text)
+            .map_err(Failure::when(format!("cannot write {}", file.display())))?,
+        None => print!("{text}"),
+    }
+    Ok(0)
+}

@@ -1,0 +1,84 @@
+//! What each device can reach at most, whatever its driver does.
+
+use std::fmt::Write;
+
+use solver::model::{DomainType, NodeId};
+
+use super::name;
+use crate::place::Layout;
+use crate::planning::Plan;
+use crate::read::units::show_size;
+
+/// Writes the reach of every device that is no bridge.
+pub fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Result {
+    let endpoint = |node: &&NodeId| {
+        let node = plan.machine.nodes.get(node.index());
+        node.is_some_and(|node| {
+            let kind = node.function.kind;
+            !kind.is_bridge() && kind != solver::model::FunctionKind::HostBridge
+        })
+    };
+    writeln!(out, "\nmaximal reach of each device")?;
+    for &node in plan.solution.order.iter().filter(endpoint) {
+        device(plan, layout, node, out)?;
+    }
+    Ok(())
+}
+
+fn device(
+    plan: &Plan,
+    layout: Option<&Layout>,
+    node: NodeId,
+    out: &mut String,
+) -> std::fmt::Result {
+    let found = plan.solution.device(node);
+    let reach = solver::reach(&plan.machine, &plan.solution, node);
+    let streams: Vec<String> = found.streams.iter().map(|s| format!("{:#x}", s.id)).collect();
+    let streams = match streams.as_slice() {
+        [] => "no StreamID".to_owned(),
+        [one] => format!("StreamID {one}"),
+        many => format!("StreamIDs {}", many.join(" ")),
+    };
+    write!(out, "  {} ({streams})", name(plan, node))?;
+    if reach.domain == DomainType::Blocked {
+        write!(out, ": no memory, blocked")?;
+    }
+    writeln!(out)?;
+    for owner in &reach.owners {
+        let Some((index, task)) = plan.app.task(owner) else {
+            continue;
+        };
+        for (number, (pool, len)) in task.pools.iter().enumerate() {
+            let place = layout
+                .and_then(|layout| layout.tasks.get(index))
+                .and_then(|task| task.pools.get(number));
+            let address = place.map_or(String::new(), |extent| format!(" at {:#x}", extent.pa));
+            writeln!(
+                out,
+                "    pool `{}` of {owner}, {}{address}",
+                pool.value,
+                show_size(*len)
+            )?;
+        }
+        let callers = plan.app.tasks.iter().filter(|caller| {
+            caller.calls.iter().any(|call| call.value == *owner)
+        });
+        let callers: Vec<&str> = callers.map(|caller| caller.name.value.as_str()).collect();
+        if !callers.is_empty() {
+            writeln!(out, "    buffers that {} lends to {owner}, while it waits", callers.join(" or "))?;
+        }
+    }
+    if !reach.direct.is_empty() {
+        let regions: Vec<&str> = reach.direct.iter().map(String::as_str).collect();
+        writeln!(out, "    direct regions {}, at any time", regions.join(" "))?;
+    }
+    if !reach.domain_mates.is_empty() {
+        let mates: Vec<&str> = reach.domain_mates.iter().map(String::as_str).collect();
+        writeln!(out, "    what is mapped for {}: one domain", mates.join(" "))?;
+    }
+    if !reach.peers.is_empty() {
+        let peers: Vec<&str> = reach.peers.iter().map(String::as_str).collect();
+        writeln!(out, "    registers of {}, without the SMMU", peers.join(" "))?;
+    }
+    Ok(())
+}

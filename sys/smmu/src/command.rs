@@ -115,7 +115,7 @@ pub enum Command {
 
 impl Command {
     /// The two words of the command.
-    #[inline]
+    #[inline(always)]
     pub const fn encode(self) -> [u64; 2] {
         use bits::{ADDRESS, ASID, LEAF, NUM, RANGE, SCALE, STREAM_ID, TG, TTL};
         match self {

@@ -7,33 +7,47 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct QueueIndex {
     raw: u32,
-    log2: u32,
+    /// Index and wrap bit.
+    mask: u32,
 }
 
 impl QueueIndex {
     /// From a register; bits above the wrap bit are dropped. `log2` is at most 19.
     pub const fn new(raw: u32, log2: u32) -> Self {
         let log2 = if log2 > 19 { 19 } else { log2 };
+        let mask = (2 << log2) - 1;
         Self {
-            raw: raw & ((2 << log2) - 1),
-            log2,
+            raw: raw & mask,
+            mask,
+        }
+    }
+    /// The index in the same queue that a register holds.
+    #[inline(always)]
+    pub const fn at(self, raw: u32) -> Self {
+        Self {
+            raw: raw & self.mask,
+            mask: self.mask,
         }
     }
     /// Index and wrap bit, as the register holds them.
+    #[inline(always)]
     pub const fn raw(self) -> u32 {
         self.raw
     }
     /// Position in the queue, below 2^log2.
+    #[inline(always)]
     pub const fn slot(self) -> u64 {
-        (self.raw & ((1 << self.log2) - 1)) as u64
+        (self.raw & (self.mask >> 1)) as u64
     }
     /// The index `count` entries on; `count` is at most 2^log2.
+    #[inline(always)]
     pub const fn advance(self, count: u32) -> Self {
-        Self::new(self.raw.wrapping_add(count), self.log2)
+        self.at(self.raw.wrapping_add(count))
     }
     /// Entries from `earlier` up to this index, 0 to 2^(log2 + 1) - 1; above 2^log2 the two are inconsistent.
+    #[inline(always)]
     pub const fn distance(self, earlier: Self) -> u32 {
-        self.raw.wrapping_sub(earlier.raw) & ((2 << self.log2) - 1)
+        self.raw.wrapping_sub(earlier.raw) & self.mask
     }
 }
 

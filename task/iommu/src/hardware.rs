@@ -29,21 +29,38 @@ pub trait Hardware {
     /// Stores a 64-bit word of table memory in one access. The SMMU may see it at once, or not before
     /// the next [`Self::publish`], and in any order relative to other stores.
     fn store(&mut self, offset: u64, value: u64);
-    /// Replaces `count` consecutive words from `offset` by `change` of each, in ascending order.
+    /// Stores two consecutive words, the first one first.
     #[inline(always)]
-    fn update(&mut self, offset: u64, count: u64, mut change: impl FnMut(u64) -> u64) {
+    fn store_pair(&mut self, offset: u64, [first, second]: [u64; 2]) {
+        self.store(offset, first);
+        self.store(offset + 8, second);
+    }
+    /// Stores `count` consecutive words from `offset`, each what `next` gives, in ascending order.
+    #[inline(always)]
+    fn fill(&mut self, offset: u64, count: u64, mut next: impl FnMut() -> u64) {
         for word in 0..count {
-            let at = offset + word * 8;
-            let old = self.load(at);
-            self.store(at, change(old));
+            self.store(offset + word * 8, next());
         }
     }
     /// Stores `count` zero words from `offset`.
     #[inline(always)]
     fn clear(&mut self, offset: u64, count: u64) {
+        self.fill(offset, count, || 0);
+    }
+    /// Loads `count` consecutive words from `offset` in ascending order and combines them.
+    #[inline(always)]
+    fn fold<T>(
+        &mut self,
+        offset: u64,
+        count: u64,
+        start: T,
+        mut step: impl FnMut(T, u64) -> T,
+    ) -> T {
+        let mut result = start;
         for word in 0..count {
-            self.store(offset + word * 8, 0);
+            result = step(result, self.load(offset + word * 8));
         }
+        result
     }
 
     /// All earlier stores are visible to the SMMU before anything later of this task is (DSB).

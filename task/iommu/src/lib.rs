@@ -1,11 +1,13 @@
 //! The IOMMU server's core: generic over the hardware and the system around it.
 //!
-//! * [`protocol`]: decode, authorise, dispatch.
+//! * [`protocol`]: form, dispatch, requests that change nothing; `claims`, `changes` and `maps`: those
+//!   that do.
 //! * [`ownership`]: who holds what; a state machine without hardware.
 //! * [`space`]: IOVAs and table entries.
 //! * [`stream`]: opening and closing streams in a safe order, invalidation.
 //! * [`queue`]: commands, completion, errors.
 //! * [`events`] and [`fault_lines`]: faults, for claimants and for people.
+//! * `turns`: what the loop does between requests.
 //! * [`containment`]: deaths, quiescing, adoption.
 //! * [`boot`] and [`check`]: bringing an SMMU up.
 //!
@@ -17,13 +19,16 @@
 extern crate std;
 
 pub mod boot;
+mod changes;
 pub mod check;
+mod claims;
 pub mod containment;
 pub mod events;
 pub mod fault_lines;
 pub mod hardware;
 pub mod limits;
 pub mod log;
+mod maps;
 pub mod ownership;
 pub mod plan_view;
 pub mod protocol;
@@ -33,6 +38,7 @@ pub mod space;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use protocol::{Reply, Request};
 pub use server::Server;

@@ -1,7 +1,7 @@
 //! Who holds which device: a state machine without hardware.
 
 use abi::TaskId;
-use iommu_api::{Error, Handle};
+use iommu_api::{Error, Handle, Operation};
 use plan::iommu::DeviceEntry;
 
 use crate::events::FaultLog;
@@ -53,6 +53,32 @@ pub struct Recorded {
     pub value: u64,
     /// Bytes of the reply.
     pub len: usize,
+}
+
+impl Recorded {
+    /// What became of a request.
+    #[inline(always)]
+    pub(crate) fn new(operation: Operation, result: Result<Option<u64>, Error>) -> Self {
+        let (code, value, len) = match result {
+            Ok(Some(value)) => (0, value, 8),
+            Ok(None) => (0, 0, 0),
+            Err(error) => (error as u32, 0, 0),
+        };
+        Self {
+            operation: operation as u16,
+            code,
+            value,
+            len,
+        }
+    }
+    /// Of a request that did not come as far as being recorded.
+    #[cold]
+    pub(crate) fn refusal(error: Error) -> Self {
+        Self {
+            code: error as u32,
+            ..Self::default()
+        }
+    }
 }
 
 /// What a sequence number says.
@@ -158,7 +184,7 @@ impl<'p> Device<'p> {
     }
 
     /// Whether `handle` is the current claim and `sender` has it.
-    #[inline]
+    #[inline(always)]
     pub fn authorise(&self, handle: Handle, sender: TaskId) -> Result<(), Error> {
         if self.state == State::Claimed(sender) && handle.generation() == self.generation {
             Ok(())
@@ -168,7 +194,7 @@ impl<'p> Device<'p> {
     }
 
     /// Where a sequence number of the current claim stands; [`Order::Next`] uses it up.
-    #[inline]
+    #[inline(always)]
     pub fn order(&mut self, sequence: u64) -> Result<Order, Error> {
         if sequence == self.sequence.wrapping_add(1) {
             self.sequence = sequence;

@@ -64,24 +64,33 @@ impl CommandQueue {
     }
 
     /// Writes a command; the SMMU sees it at the next [`Self::sync`], or before when the queue is full.
-    #[inline]
+    #[inline(always)]
     pub fn push<H: Hardware>(&mut self, hardware: &mut H, command: Command) -> Result<(), Broken> {
         if self.room == 0 {
-            self.submit(hardware);
-            self.wait(hardware, 1)?;
+            self.make_room(hardware)?;
         }
-        let at = self.offset + self.producer.slot() * COMMAND_BYTES;
-        let [low, high] = command.encode();
-        hardware.store(at, low);
-        hardware.store(at + 8, high);
+        self.put(hardware, self.producer, command);
         self.producer = self.producer.advance(1);
         self.room -= 1;
         Ok(())
     }
 
+    #[cold]
+    fn make_room<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        self.submit(hardware);
+        self.wait(hardware, 1)
+    }
+
+    /// Writes a command into the slot of an index.
+    #[inline(always)]
+    fn put<H: Hardware>(&self, hardware: &mut H, index: QueueIndex, command: Command) {
+        let at = self.offset + index.slot() * COMMAND_BYTES;
+        hardware.store_pair(at, command.encode());
+    }
+
     /// Ends the batch with a CMD_SYNC and waits until it completed: everything pushed before has then
     /// taken effect, and what was translated with forgotten entries is visible (§4.7.3).
-    #[inline]
+    #[inline(always)]
     pub fn sync<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
         self.push(hardware, Command::Sync)?;
         self.submit(hardware);
@@ -92,7 +101,7 @@ impl CommandQueue {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn submit<H: Hardware>(&mut self, hardware: &mut H) {
         // The commands, and the entries they are about, before the index that publishes them.
         hardware.publish();
@@ -101,7 +110,7 @@ impl CommandQueue {
 
     /// Waits until at least `room` slots are free; all of them: until everything completed, as the last
     /// command is a CMD_SYNC.
-    #[inline]
+    #[inline(always)]
     fn wait<H: Hardware>(&mut self, hardware: &mut H, room: u32) -> Result<(), Broken> {
         if self.poll(hardware) >= room {
             return Ok(());
@@ -111,9 +120,9 @@ impl CommandQueue {
 
     /// Slots free now. A consumer index that makes no sense counts as no progress, so that the wait
     /// ends at its deadline.
-    #[inline]
+    #[inline(always)]
     fn poll<H: Hardware>(&mut self, hardware: &mut H) -> u32 {
-        let consumer = QueueIndex::new(hardware.read32(CMDQ_CONS), self.log2);
+        let consumer = self.producer.at(hardware.read32(CMDQ_CONS));
         let used = self.producer.distance(consumer);
         self.room = (1u32 << self.log2).saturating_sub(used);
         self.room
@@ -148,16 +157,14 @@ impl CommandQueue {
             return false;
         }
         let raw = hardware.read32(CMDQ_CONS);
-        let consumer = QueueIndex::new(raw, self.log2);
+        let consumer = self.producer.at(raw);
         let at = self.offset + consumer.slot() * COMMAND_BYTES;
         let code = CMDQ_CONS_ERR.get32(raw);
         let command = hardware.load(at);
         if self.refused.is_none() && code != command_error::NONE {
             self.refused = Some(Refused { code, command });
         }
-        let [low, high] = Command::Sync.encode();
-        hardware.store(at, low);
-        hardware.store(at + 8, high);
+        self.put(hardware, consumer, Command::Sync);
         hardware.publish();
         hardware.write32(GERRORN, acknowledged ^ gerror::CMDQ_ERR.put32(1));
         true

@@ -1,16 +1,13 @@
-//! The server: its SMMUs, domains and devices, and the turns of its loop.
+//! The server: its SMMUs, domains and devices.
 
 use heapless::Vec;
 use iommu_api::Error;
 use plan::iommu::SmmuEntry;
 
 use crate::boot::{self, Refusal, Running};
-use crate::events::{Turn, storm_period};
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
-use crate::limits::{
-    DEVICES_MAX, DOMAINS_MAX, EVENT_PAUSE_NS, PINS_MAX, SMMUS_MAX, STORM_PERIOD_NS,
-};
+use crate::limits::{DEVICES_MAX, DOMAINS_MAX, PINS_MAX, SMMUS_MAX};
 use crate::log::Line;
 use crate::ownership::{Device, State};
 use crate::plan_view::PlanView;
@@ -48,12 +45,12 @@ pub struct Server<'p, H, S> {
     pub(crate) pins: Vec<Pin, PINS_MAX>,
     /// What lies around it; the task's loop uses it too.
     pub system: S,
-    lines: FaultLines,
+    pub(crate) lines: FaultLines,
     /// Interrupts whose cause is dealt with.
-    unmask: u32,
+    pub(crate) unmask: u32,
     /// When the next turn is due.
-    deadline: Option<u64>,
-    new_deadline: Option<u64>,
+    pub(crate) deadline: Option<u64>,
+    pub(crate) new_deadline: Option<u64>,
     /// The PCI task has answered and the SMMUs were looked at.
     booted: bool,
 }
@@ -248,13 +245,11 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     }
 
     /// A request on the device's SMMU. The parts are borrowed apart so that they can be used together.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parts(&mut self, device: usize) -> Option<Parts<'_, 'p, H, S>> {
         let device = self.devices.get_mut(device)?;
-        let domain = device.entry.domain as usize;
-        let space = self.spaces.get_mut(domain)?;
-        let planned = self.plan.domains.get(domain)?;
-        let smmu = self.smmus.get_mut(planned.smmu as usize)?;
+        let space = self.spaces.get_mut(device.entry.domain as usize)?;
+        let smmu = self.smmus.get_mut(space.smmu)?;
         let running = smmu.running.as_mut()?;
         Some(Parts {
             device,
@@ -337,216 +332,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
                 device.open = true;
             }
         }
-    }
-
-    /// Takes events of one SMMU, up to a turn's share.
-    pub(crate) fn drain(&mut self, index: usize) {
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
-        };
-        let Some(running) = &mut smmu.running else {
-            return;
-        };
-        let now = smmu.hardware.now();
-        let period = storm_period(&smmu.hardware);
-        let plan = self.plan;
-        let devices = &mut self.devices;
-        let system = &mut self.system;
-        let lines = &mut self.lines;
-        let name = |device: Option<usize>| {
-            device
-                .and_then(|device| plan.devices.get(device))
-                .map_or("", |entry| entry.name.as_str())
-        };
-        let turn: Turn = running.events.turn(&mut smmu.hardware, |event| {
-            let mut known = false;
-            for (number, device) in devices.iter_mut().enumerate() {
-                let hit = plan
-                    .streams_of(device.entry)
-                    .iter()
-                    .any(|s| s.stream_id == event.stream && s.smmu as usize == index);
-                // Members of an alias set share a StreamID; whichever it was, the claimants learn it.
-                if !hit || (known && device.held_by().is_none()) {
-                    continue;
-                }
-                let reaction = device.faults.record(&event, now, period);
-                device.storm |= reaction.storm;
-                let owner = device.held_by();
-                if reaction.tell
-                    && let State::Claimed(owner) = device.state
-                {
-                    system.post_fault(owner.index());
-                }
-                if !known {
-                    lines.add(Some(number), owner, &event, now, period, |about, line| {
-                        system.log(line.named(name(about)));
-                    });
-                }
-                known = true;
-            }
-            if !known {
-                lines.add(None, None, &event, now, period, |about, line| {
-                    system.log(line.named(name(about)));
-                });
-            }
-        });
-        smmu.more = turn.more;
-        if turn.lost {
-            smmu.lost += 1;
-        }
-        if !turn.more {
-            lines.finish(now, period, |about, line| {
-                system.log(line.named(name(about)));
-            });
-            self.unmask |= smmu.entry.event_interrupt;
-        }
-        if turn.lost {
-            self.tell_loss(index, turn.aborted);
-        }
-        self.schedule(index);
-        self.block_storms();
-    }
-
-    fn tell_loss(&mut self, index: usize, aborted: bool) {
-        if let Some(smmu) = self.smmus.get(index)
-            && (smmu.lost.is_power_of_two())
-        {
-            // Each doubling is a line: a flood of losses is no flood of lines.
-            self.system.log(Line::EventsLost {
-                name: smmu.entry.name.as_str(),
-                times: smmu.lost,
-                aborted,
-            });
-        }
-        for device in &mut self.devices {
-            let here = self
-                .plan
-                .domain_of(device.entry)
-                .is_some_and(|(_, domain)| domain.smmu as usize == index);
-            if let (true, State::Claimed(owner)) = (here, device.state) {
-                device.faults.note_loss();
-                self.system.post_fault(owner.index());
-            }
-        }
-    }
-
-    fn schedule(&mut self, index: usize) {
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
-        };
-        let pause = if smmu.more {
-            EVENT_PAUSE_NS
-        } else if self.lines.has_omitted() {
-            STORM_PERIOD_NS
-        } else {
-            return;
-        };
-        let due = smmu
-            .hardware
-            .now()
-            .saturating_add(smmu.hardware.ticks(pause));
-        if self.deadline.is_none_or(|other| due < other) {
-            self.deadline = Some(due);
-            self.new_deadline = Some(due);
-        }
-    }
-
-    /// Blocks the streams of devices that fault too often, and tells owner and people.
-    fn block_storms(&mut self) {
-        for index in 0..self.devices.len() {
-            let Some(device) = self.devices.get_mut(index) else {
-                continue;
-            };
-            if !core::mem::take(&mut device.storm) || !device.open {
-                continue;
-            }
-            let faults = device.faults.total;
-            let name = device.entry.name;
-            self.revoke(index);
-            self.system.log(Line::Storm {
-                name: name.as_str(),
-                faults,
-            });
-            self.system.post_storm(index as u32);
-        }
-    }
-
-    /// The time came that [`Self::take_new_deadline`] gave.
-    pub fn on_timer(&mut self) {
-        self.deadline = None;
-        for index in 0..self.smmus.len() {
-            self.drain(index);
-        }
-    }
-
-    /// Interrupts of SMMUs.
-    pub fn on_interrupt(&mut self, bits: u32) {
-        for index in 0..self.smmus.len() {
-            let Some(smmu) = self.smmus.get(index) else {
-                continue;
-            };
-            let (event, error) = (smmu.entry.event_interrupt, smmu.entry.error_interrupt);
-            if bits & error != 0 {
-                self.global_error(index);
-                self.unmask |= error;
-            }
-            if bits & (event | error) != 0 {
-                self.drain(index);
-            }
-        }
-    }
-
-    /// Acknowledges global errors other than the two that the queues handle themselves.
-    fn global_error(&mut self, index: usize) {
-        use smmu::registers::{GERROR, GERRORN, gerror};
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
-        };
-        let Some(running) = &mut smmu.running else {
-            return;
-        };
-        running.queue.repair(&mut smmu.hardware);
-        let acknowledged = smmu.hardware.read32(GERRORN);
-        let active = (smmu.hardware.read32(GERROR) ^ acknowledged) & gerror::ALL;
-        let others = active & !gerror::EVENTQ_ABT_ERR.put32(1) & !gerror::CMDQ_ERR.put32(1);
-        if others != 0 {
-            // A service failure cannot be acknowledged away; commands will time out and cut off.
-            smmu.hardware.write32(GERRORN, acknowledged ^ others);
-            self.system.log(Line::GlobalError {
-                name: smmu.entry.name.as_str(),
-                bits: others,
-            });
-        }
-        self.note_refused(index);
-    }
-
-    /// Logs a command that the SMMU refused.
-    pub(crate) fn note_refused(&mut self, index: usize) {
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
-        };
-        if let Some(refused) = smmu
-            .running
-            .as_mut()
-            .and_then(|running| running.queue.take_refused())
-        {
-            self.system.log(Line::CommandError {
-                name: smmu.entry.name.as_str(),
-                code: refused.code,
-                command: refused.command,
-            });
-        }
-    }
-
-    /// Interrupt bits to unmask now.
-    pub fn take_unmask(&mut self) -> u32 {
-        core::mem::take(&mut self.unmask)
-    }
-
-    /// When [`Self::on_timer`] wants to be called, if that is new.
-    #[inline]
-    pub fn take_new_deadline(&mut self) -> Option<u64> {
-        self.new_deadline.take()
     }
 }
 

@@ -132,7 +132,7 @@ impl Part {
     }
 
     /// The run that `pages` pages from `iova` are, if they lie wholly in this part, aligned to its entries.
-    #[inline]
+    #[inline(always)]
     pub fn locate(&self, iova: u64, pages: u64) -> Option<Run> {
         let from = iova.checked_sub(self.base)?;
         let entry_pages = self.entry_pages();
@@ -145,7 +145,7 @@ impl Part {
     }
 
     /// Finds `count` free entries in a row. They stay free until written.
-    #[inline]
+    #[inline(always)]
     pub fn find<H: Hardware>(&mut self, hardware: &mut H, count: u64) -> Option<Run> {
         if self.free_end - self.free_first < count {
             self.search(hardware, count)?;
@@ -204,24 +204,24 @@ impl Part {
 
     /// Whether all entries of a run are free.
     pub fn is_free<H: Hardware>(&self, hardware: &mut H, run: Run) -> bool {
-        (run.first..run.end()).all(|entry| hardware.load(self.at(entry)) == 0)
+        hardware.fold(self.at(run.first), run.count, 0, |seen, word| seen | word) == 0
     }
 
     /// Whether all entries of a run map something, for this member of the alias set.
-    #[inline]
+    #[inline(always)]
     pub fn is_mapped<H: Hardware>(&self, hardware: &mut H, run: Run, member: u64) -> bool {
         let expected = VALID | member << MEMBER_SHIFT;
-        let mut wrong = 0;
-        let mut at = self.at(run.first);
-        for _ in 0..run.count {
-            wrong |= (hardware.load(at) ^ expected) & (VALID | MEMBER_MASK);
-            at += 8;
-        }
-        wrong == 0
+        let at = self.at(run.first);
+        let wrong = if run.count == 1 {
+            hardware.load(at) ^ expected
+        } else {
+            hardware.fold(at, run.count, 0, |wrong, word| wrong | (word ^ expected))
+        };
+        wrong & (VALID | MEMBER_MASK) == 0
     }
 
     /// Takes a run, found free, out of the entries known to be free.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, run: Run) {
         if run.first == self.free_first {
             self.free_first = run.end().min(self.free_end);
@@ -231,7 +231,7 @@ impl Part {
     }
 
     /// Gives a run back; its entries are 0 and the SMMU has forgotten them.
-    #[inline]
+    #[inline(always)]
     pub fn give(&mut self, run: Run) {
         if run.end() == self.free_first {
             self.free_first = run.first;
@@ -254,29 +254,42 @@ impl Part {
         rights | member << MEMBER_SHIFT
     }
 
-    /// Writes entries of a run from `entry` on: `count` pages or blocks of memory from `pa`, in order.
-    #[inline]
-    pub fn write<H: Hardware>(
+    /// Writes the entries of a run: pages or blocks of memory from `pa`, in order.
+    #[inline(always)]
+    pub fn write<H: Hardware>(&self, hardware: &mut H, run: Run, pa: u64, template: u64) {
+        let at = self.at(run.first);
+        let mut descriptor = template | pa;
+        if run.count == 1 {
+            return hardware.store(at, descriptor);
+        }
+        hardware.fill(at, run.count, || {
+            let this = descriptor;
+            descriptor += 1 << self.shift;
+            this
+        });
+    }
+
+    /// Writes the entries of a run, each with the next of `addresses`, which are as many.
+    #[inline(always)]
+    pub fn write_each<H: Hardware>(
         &self,
         hardware: &mut H,
-        entry: u64,
-        pa: u64,
-        count: u64,
+        run: Run,
         template: u64,
+        mut addresses: impl FnMut() -> u64,
     ) {
-        let mut at = self.at(entry);
-        let mut descriptor = template | pa;
-        for _ in 0..count {
-            hardware.store(at, descriptor);
-            at += 8;
-            descriptor += 1 << self.shift;
-        }
+        hardware.fill(self.at(run.first), run.count, || template | addresses());
     }
 
     /// Makes a run's entries invalid.
-    #[inline]
+    #[inline(always)]
     pub fn clear<H: Hardware>(&self, hardware: &mut H, run: Run) {
-        hardware.clear(self.at(run.first), run.count);
+        let at = self.at(run.first);
+        if run.count == 1 {
+            hardware.store(at, 0);
+        } else {
+            hardware.clear(at, run.count);
+        }
     }
 
     /// The next run of entries, from `from` on, that were made for `member`, at most `longest` long.
@@ -309,6 +322,8 @@ pub struct Space {
     pub blocks: Part,
     /// The address space its translations are tagged with.
     pub asid: u16,
+    /// The SMMU, by its place in the plan.
+    pub smmu: usize,
 }
 
 /// Which part of a window.
@@ -327,6 +342,7 @@ impl Space {
             pages: Part::pages(entry),
             blocks: Part::blocks(entry),
             asid: entry.asid as u16,
+            smmu: entry.smmu as usize,
         }
     }
     /// One of its parts.
@@ -338,7 +354,7 @@ impl Space {
         }
     }
     /// The part and run that an IOVA range is.
-    #[inline]
+    #[inline(always)]
     pub fn locate(&self, iova: u64, pages: u64) -> Option<(Kind, Run)> {
         match self.pages.locate(iova, pages) {
             Some(run) => Some((Kind::Pages, run)),

@@ -52,7 +52,7 @@ fn change<H: Hardware>(
 
 /// Queues what makes the SMMU forget the translations of a run; a later [`CommandQueue::sync`] completes it.
 /// The entries are stored as invalid before.
-#[inline]
+#[inline(always)]
 pub fn forget<H: Hardware>(
     hardware: &mut H,
     queue: &mut CommandQueue,

@@ -47,6 +47,38 @@ impl Hardware for Mapped {
         self.tables.write64(offset as usize, value);
     }
     #[inline(always)]
+    fn store_pair(&mut self, offset: u64, pair: [u64; 2]) {
+        if let Some(words) = self.tables.words(offset as usize, 2) {
+            words.store_pair(pair);
+        }
+    }
+    #[inline(always)]
+    fn fill(&mut self, offset: u64, count: u64, next: impl FnMut() -> u64) {
+        if let Some(words) = self.tables.words(offset as usize, count as usize) {
+            words.fill(next);
+        }
+    }
+    #[inline(always)]
+    fn clear(&mut self, offset: u64, count: u64) {
+        if let Some(words) = self.tables.words(offset as usize, count as usize) {
+            words.clear();
+        }
+    }
+    #[inline(always)]
+    fn fold<T>(
+        &mut self,
+        offset: u64,
+        count: u64,
+        start: T,
+        mut step: impl FnMut(T, u64) -> T,
+    ) -> T {
+        match self.tables.words(offset as usize, count as usize) {
+            Some(words) => words.fold(start, step),
+            // What lies outside loads 0.
+            None => (0..count).fold(start, |result, _| step(result, 0)),
+        }
+    }
+    #[inline(always)]
     fn publish(&mut self) {
         publish();
     }

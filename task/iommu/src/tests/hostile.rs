@@ -106,7 +106,6 @@ proptest! {
                 words[0] = driver.handle.0;
                 words[1] = driver.sequence + 1;
             }
-            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
             let mut payload = [0; 8];
             payload.copy_from_slice(&words[..8]);
             let request = Request {
@@ -115,7 +114,7 @@ proptest! {
                 len: wild.len,
                 reply_capacity: 64,
                 payload,
-                long: &bytes,
+                long: &words,
                 leases: 0,
             };
             let before = drivers.map(|driver| driver.sequence);

@@ -68,7 +68,7 @@ fn pools_have_bounds() {
     assert_eq!(map(0, 63, 2), Err(Error::BadMemory));
     assert_eq!(map(0, 64, 1), Err(Error::BadMemory));
     assert_eq!(map(0, u32::MAX, u32::MAX), Err(Error::BadMemory));
-    assert_eq!(map(0, 0, 0), Err(Error::BadMemory));
+    assert_eq!(map(0, 0, 0), Err(Error::Malformed));
     // Pool 1 in the table's order is the next task's.
     assert_eq!(map(1, 0, 1), Err(Error::BadMemory));
     assert_eq!(map(u16::MAX, 0, 1), Err(Error::BadMemory));
@@ -173,17 +173,47 @@ fn lists() {
 }
 
 #[test]
-fn a_list_that_names_a_range_twice() {
+fn a_list_that_names_a_page_twice_unmaps_nothing() {
     let (mut rig, mut disk) = disk();
-    let iova = disk.map_any(&mut rig, 0, 3);
+    let iova = disk.map_any(&mut rig, 0, 6);
     let first = (iova >> 12) as u32;
+    let lists: [&[(u32, u32)]; 5] = [
+        &[(first, 1), (first, 1), (first + 1, 1)],
+        &[(first + 4, 1), (first, 2), (first + 1, 1)],
+        &[(first, 6), (first + 5, 1)],
+        &[(first + 5, 1), (first, 6)],
+        &[(first + 3, 2), (first, 4)],
+    ];
+    for list in lists {
+        assert_eq!(disk.unmap_list(&mut rig, list), Err(Error::NotMapped));
+        for page in 0..6 {
+            assert!(rig.reach(0x100, iova + page * 4096).is_some());
+        }
+    }
+    assert_eq!(rig.status(DISK).mapped_pages, 6);
+    // Neighbours in any order are not the same page.
+    disk.unmap_list(&mut rig, &[(first + 4, 2), (first, 2), (first + 2, 2)])
+        .unwrap();
+    assert_eq!(rig.status(DISK).mapped_pages, 0);
+}
+
+#[test]
+fn what_is_wrong_with_a_list_is_told_in_order() {
+    let (mut rig, mut disk) = disk();
+    let mut map = |list: &[(u32, u32)]| disk.map_list(&mut rig, list);
+    assert_eq!(map(&[(0, 1), (3, 0), (64, 1)]), Err(Error::Malformed));
+    assert_eq!(map(&[(0, 1), (64, 1), (3, 0)]), Err(Error::BadMemory));
+    let iova = map(&[(5, 1), (9, 2), (0, 1)]).unwrap();
+    let first = (iova >> 12) as u32;
+    let mut unmap = |list: &[(u32, u32)]| disk.unmap_list(&mut rig, list);
+    assert_eq!(unmap(&[(first, 1), (first, 0)]), Err(Error::Malformed));
     assert_eq!(
-        disk.unmap_list(&mut rig, &[(first, 1), (first, 1), (first + 1, 1)]),
-        Err(Error::NotMapped)
+        unmap(&[(first, 1), (0, 1), (first, 0)]),
+        Err(Error::BadRange)
     );
-    assert_eq!(rig.reach(0x100, iova), None);
-    assert!(rig.reach(0x100, iova + 4096).is_some());
-    assert_eq!(rig.status(DISK).mapped_pages, 2);
+    assert_eq!(rig.reach(0x100, iova), Some(POOL + 5 * 4096));
+    assert_eq!(rig.reach(0x100, iova + 2 * 4096), Some(POOL + 10 * 4096));
+    assert_eq!(rig.reach(0x100, iova + 3 * 4096), Some(POOL));
 }
 
 #[test]

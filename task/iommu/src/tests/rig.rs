@@ -349,20 +349,16 @@ impl Rig {
 
     pub fn ask(&mut self, sender: TaskId, operation: Operation, words: &[u64]) -> Reply {
         let mut payload = [0; 8];
-        let mut bytes = Vec::new();
-        for (index, word) in words.iter().enumerate() {
-            if index < 8 {
-                payload[index] = *word;
-            }
-            bytes.extend_from_slice(&word.to_le_bytes());
+        for (to, from) in payload.iter_mut().zip(words) {
+            *to = *from;
         }
         self.server.handle(&Request {
             sender,
             operation: operation as u16,
-            len: bytes.len(),
+            len: size_of_val(words),
             reply_capacity: 64,
             payload,
-            long: &bytes,
+            long: words,
             leases: 0,
         })
     }

@@ -1,0 +1,127 @@
+//! Requests that change what is mapped: each is done once, however often it is sent.
+
+use abi::TaskId;
+use iommu_api::{Error, Map, MapFlags, MapLease, MapList, Operation, Sequenced, Unmap, UnmapList};
+
+use crate::hardware::{Hardware, System};
+use crate::maps::{Changed, pool_of};
+use crate::ownership::{Order, Recorded};
+use crate::protocol::Request;
+use crate::server::{Parts, Server};
+
+/// What a sequence number says of a request.
+pub(crate) enum Begun {
+    /// Done before; its result.
+    Again(Recorded),
+    /// To be done, with the device of this number.
+    New(usize),
+}
+
+impl<'p, H: Hardware, S: System> Server<'p, H, S> {
+    /// Finds the claimed device of a request, its number in order.
+    #[inline(always)]
+    pub(crate) fn begin(
+        &mut self,
+        operation: Operation,
+        head: Sequenced,
+        sender: TaskId,
+    ) -> Result<Begun, Error> {
+        let index = head.handle.device();
+        let device = self.devices.get_mut(index).ok_or(Error::StaleHandle)?;
+        device.authorise(head.handle, sender)?;
+        match device.order(head.sequence)? {
+            Order::Next => Ok(Begun::New(index)),
+            Order::Repeat if device.recorded.operation == operation as u16 => {
+                Ok(Begun::Again(device.recorded))
+            }
+            Order::Repeat => Err(Error::OutOfSequence),
+        }
+    }
+
+    /// Does a request once: the recorded result if it is a repeat.
+    #[inline(always)]
+    fn sequenced(
+        &mut self,
+        operation: Operation,
+        head: Sequenced,
+        sender: TaskId,
+        change: impl FnOnce(&mut Parts<'_, 'p, H, S>) -> Changed,
+    ) -> Result<Recorded, Error> {
+        let index = match self.begin(operation, head, sender)? {
+            Begun::New(index) => index,
+            Begun::Again(recorded) => return Ok(recorded),
+        };
+        // A claimed device without a running SMMU is one that was adopted and cannot be used.
+        let mut parts = self.parts(index).ok_or(Error::Unavailable)?;
+        let result = if parts.device.revoked {
+            Err(Error::StreamBlocked)
+        } else {
+            change(&mut parts)
+        };
+        let recorded = Recorded::new(operation, result);
+        parts.device.recorded = recorded;
+        if result == Err(Error::HardwareFailure) {
+            self.revoke(index);
+            self.note_broken(index);
+        }
+        Ok(recorded)
+    }
+
+    #[inline(always)]
+    pub(crate) fn map(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        request.shape(Map::LEN, 8)?;
+        let map = Map::from_words(&request.payload).ok_or(Error::Malformed)?;
+        let (sender, pools) = (request.sender, self.plan.pools);
+        self.sequenced(Operation::Map, map.head, sender, |parts| {
+            parts.map(&map, sender, pools)
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn unmap(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        request.shape(Unmap::LEN, 0)?;
+        let unmap = Unmap::from_words(&request.payload);
+        self.sequenced(Operation::Unmap, unmap.head, request.sender, |parts| {
+            parts.unmap(unmap.iova, unmap.pages)
+        })
+    }
+
+    pub(crate) fn map_lease(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        request.shape(MapLease::LEN, 8)?;
+        let map = MapLease::from_words(&request.payload).ok_or(Error::Malformed)?;
+        let sender = request.sender;
+        self.sequenced(Operation::MapLease, map.head, sender, |parts| {
+            parts.map_lease(&map, sender)
+        })
+    }
+
+    pub(crate) fn map_list(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        let (header, extents) = request.list(8)?;
+        let map = MapList::from_words(header).ok_or(Error::Malformed)?;
+        let (sender, pools) = (request.sender, self.plan.pools);
+        self.sequenced(Operation::MapList, map.head, sender, |parts| {
+            if map.flags.has(MapFlags::BLOCKS) {
+                return Err(Error::Malformed);
+            }
+            let pool = pool_of(parts.device, pools, sender, map.pool)?;
+            parts.map_extents(&map, pool, extents)
+        })
+    }
+
+    pub(crate) fn unmap_list(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        let (header, extents) = request.list(0)?;
+        let unmap = UnmapList::from_words(header);
+        self.sequenced(Operation::UnmapList, unmap.head, request.sender, |parts| {
+            parts.unmap_extents(extents)
+        })
+    }
+
+    /// Every unmap of a strict domain has completed before its reply, so there is nothing to wait for.
+    pub(crate) fn flush(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        request.shape(Sequenced::LEN, 0)?;
+        let head = Sequenced::from_words(&request.payload);
+        self.sequenced(Operation::Flush, head, request.sender, |parts| {
+            parts.complete().map(|()| None)
+        })
+    }
+}

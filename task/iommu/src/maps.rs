@@ -1,0 +1,353 @@
+//! Mapping and unmapping in one domain, and the pins that go with it.
+
+use abi::TaskId;
+use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, PAGE};
+use plan::iommu::PoolEntry;
+
+use crate::hardware::{Hardware, System};
+use crate::ownership::Device;
+use crate::server::{Parts, Pin};
+use crate::space::{Kind, Run};
+use crate::stream;
+
+/// Result of a request that changes something: the IOVA, for those that map.
+pub(crate) type Changed = Result<Option<u64>, Error>;
+
+/// Pool `number` of `sender`, which has claimed the device.
+#[inline(always)]
+pub(crate) fn pool_of<'p>(
+    device: &Device<'_>,
+    pools: &'p [PoolEntry],
+    sender: TaskId,
+    number: u16,
+) -> Result<&'p PoolEntry, Error> {
+    pools
+        .get(device.pools.wrapping_add(usize::from(number)))
+        .filter(|pool| pool.task as usize == sender.index() && pool.pool == u32::from(number))
+        .ok_or(Error::BadMemory)
+}
+
+/// What is wrong with the first extent of a list that is empty or beyond a pool's end.
+#[cold]
+fn wrong_extent(extents: &[u64], limit: u64) -> Error {
+    let empty = |extent: &Extent| extent.pages == 0;
+    let beyond = |extent: &Extent| u64::from(extent.first) + u64::from(extent.pages) > limit;
+    extents
+        .iter()
+        .map(|&word| Extent::from_word(word))
+        .find(|extent| empty(extent) || beyond(extent))
+        .filter(empty)
+        .map_or(Error::BadMemory, |_| Error::Malformed)
+}
+
+/// Whether a page is in two extents of a list. Compares each with each; a list has a few hundred.
+#[cold]
+fn name_a_page_twice(extents: &[u64]) -> bool {
+    let range = |word: u64| {
+        let Extent { first, pages } = Extent::from_word(word);
+        u64::from(first)..u64::from(first) + u64::from(pages)
+    };
+    extents.iter().enumerate().any(|(place, &one)| {
+        let one = range(one);
+        extents.iter().take(place).any(|&other| {
+            let other = range(other);
+            one.start < other.end && other.start < one.end
+        })
+    })
+}
+
+impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
+    /// Maps contiguous memory of a pool.
+    #[inline(always)]
+    pub(crate) fn map(&mut self, map: &Map, sender: TaskId, pools: &[PoolEntry]) -> Changed {
+        let (first, pages) = (u64::from(map.extent.first), u64::from(map.extent.pages));
+        check_content(map.flags, pages, map.iova)?;
+        let pool = pool_of(self.device, pools, sender, map.pool)?;
+        if first + pages > pool.len / PAGE {
+            return Err(Error::BadMemory);
+        }
+        let pa = pool.pa + first * PAGE;
+        if map.flags.has(MapFlags::BLOCKS) {
+            return self.map_blocks(map, pa, pages);
+        }
+        let run = self.place(Kind::Pages, map.flags, pages, map.iova)?;
+        self.map_run(Kind::Pages, map.flags, run, pa)
+    }
+
+    fn map_blocks(&mut self, map: &Map, pa: u64, pages: u64) -> Changed {
+        check_rights(map.flags)?;
+        let block = self.space.blocks.entry_pages();
+        if !pages.is_multiple_of(block) || !pa.is_multiple_of(block * PAGE) {
+            return Err(Error::BadMemory);
+        }
+        let run = self.place(Kind::Blocks, map.flags, pages, map.iova)?;
+        self.map_run(Kind::Blocks, map.flags, run, pa)
+    }
+
+    /// Finds the entries for a mapping.
+    #[inline(always)]
+    fn place(&mut self, kind: Kind, flags: MapFlags, pages: u64, iova: u64) -> Result<Run, Error> {
+        check_rights(flags)?;
+        let part = self.space.part(kind);
+        if flags.has(MapFlags::FIXED) {
+            let run = part.locate(iova, pages).ok_or(Error::BadRange)?;
+            return if part.is_free(self.hardware, run) {
+                Ok(run)
+            } else {
+                Err(Error::Overlap)
+            };
+        }
+        part.find(self.hardware, pages / part.entry_pages())
+            .ok_or(Error::NoSpace)
+    }
+
+    /// Writes the entries of a run that was found free.
+    #[inline(always)]
+    fn map_run(&mut self, kind: Kind, flags: MapFlags, run: Run, pa: u64) -> Changed {
+        let part = self.space.part(kind);
+        let template = part.template(flags.writable(), self.device.member);
+        part.write(self.hardware, run, pa, template);
+        Ok(Some(self.mapped(kind, run)))
+    }
+
+    /// The entries of a run were written: what it is from then on, and its first IOVA.
+    #[inline(always)]
+    fn mapped(&mut self, kind: Kind, run: Run) -> u64 {
+        let part = self.space.part(kind);
+        part.take(run);
+        self.device.mapped += run.count * part.entry_pages();
+        // Visible to the SMMU before the driver can tell the device. Entries that translate nothing are
+        // never cached, so there is nothing to forget (Arm ARM D8.16).
+        self.hardware.publish();
+        part.iova(run.first)
+    }
+
+    pub(crate) fn map_extents(
+        &mut self,
+        map: &MapList,
+        pool: &PoolEntry,
+        extents: &[u64],
+    ) -> Changed {
+        // No sum overflows: both numbers of an extent have 32 bits, and there are some hundred extents.
+        let (mut pages, mut least, mut end) = (0u64, u64::MAX, 0u64);
+        for &word in extents {
+            let Extent {
+                first,
+                pages: count,
+            } = Extent::from_word(word);
+            let count = u64::from(count);
+            pages += count;
+            least = least.min(count);
+            end = end.max(u64::from(first) + count);
+        }
+        let limit = pool.len / PAGE;
+        if least == 0 || end > limit {
+            return Err(wrong_extent(extents, limit));
+        }
+        check_content(map.flags, pages, map.iova)?;
+        let run = self.place(Kind::Pages, map.flags, pages, map.iova)?;
+        let part = &mut self.space.pages;
+        let template = part.template(map.flags.writable(), self.device.member);
+        let mut extents = extents.iter();
+        let (mut pa, mut left) = (0, 0);
+        part.write_each(self.hardware, run, template, || {
+            if left == 0 {
+                let next = extents.next().map_or(0, |&word| word);
+                let extent = Extent::from_word(next);
+                pa = pool.pa + u64::from(extent.first) * PAGE;
+                left = extent.pages;
+            }
+            left = left.wrapping_sub(1);
+            let this = pa;
+            pa += PAGE;
+            this
+        });
+        Ok(Some(self.mapped(Kind::Pages, run)))
+    }
+
+    pub(crate) fn map_lease(&mut self, map: &MapLease, driver: TaskId) -> Changed {
+        let pages = u64::from(map.extent.pages);
+        check_content(map.flags, pages, map.iova)?;
+        if map.flags.has(MapFlags::BLOCKS) {
+            return Err(Error::Malformed);
+        }
+        if self.device.pins >= self.device.entry.pins || self.pins.is_full() {
+            return Err(Error::PinsExhausted);
+        }
+        let run = self.place(Kind::Pages, map.flags, pages, map.iova)?;
+        let number = map.head.handle.device();
+        let pinned = self
+            .system
+            .pin(
+                driver,
+                TaskId(map.lender),
+                u32::from(map.lease),
+                number as u32,
+                u64::from(map.extent.first) * PAGE,
+                pages * PAGE,
+            )
+            .map_err(|code| match code {
+                abi::Code::EXHAUSTED => Error::PinsExhausted,
+                _ => Error::NoLease,
+            })?;
+        let granted = pinned.readable && (pinned.writable || !map.flags.writable());
+        if !granted || !pinned.pa.is_multiple_of(PAGE) {
+            let _ = self.system.unpin(pinned.slot);
+            return Err(Error::BadPermissions);
+        }
+        let pin = Pin {
+            device: number,
+            run,
+            slot: pinned.slot,
+        };
+        if self.pins.push(pin).is_err() {
+            let _ = self.system.unpin(pinned.slot);
+            return Err(Error::PinsExhausted);
+        }
+        self.device.pins += 1;
+        self.map_run(Kind::Pages, map.flags, run, pinned.pa)
+    }
+
+    #[inline(always)]
+    pub(crate) fn unmap(&mut self, iova: u64, pages: u64) -> Changed {
+        let (kind, run) = self.removable(iova, pages)?;
+        self.remove(kind, run)?;
+        self.complete()?;
+        self.give_back(kind, run);
+        Ok(None)
+    }
+
+    /// The entries of a range that may be unmapped: all mapped by this device, no lease cut.
+    #[inline(always)]
+    fn removable(&mut self, iova: u64, pages: u64) -> Result<(Kind, Run), Error> {
+        if pages == 0 {
+            return Err(Error::Malformed);
+        }
+        let (kind, run) = self.space.locate(iova, pages).ok_or(Error::BadRange)?;
+        let member = self.device.member;
+        if !self.space.part(kind).is_mapped(self.hardware, run, member) {
+            return Err(Error::NotMapped);
+        }
+        if self.device.pins > 0 && kind == Kind::Pages && self.cuts_lease(run) {
+            return Err(Error::PartOfLease);
+        }
+        Ok((kind, run))
+    }
+
+    /// Unmaps several ranges, or none.
+    pub(crate) fn unmap_extents(&mut self, extents: &[u64]) -> Changed {
+        let (mut ascending, mut end) = (true, 0);
+        for &word in extents {
+            let (iova, pages) = iova_range(word);
+            self.removable(iova, pages)?;
+            ascending &= iova >= end;
+            end = iova + pages * PAGE;
+        }
+        if !ascending && name_a_page_twice(extents) {
+            return Err(Error::NotMapped);
+        }
+        for &word in extents {
+            let (iova, pages) = iova_range(word);
+            if let Some((kind, run)) = self.space.locate(iova, pages) {
+                self.remove(kind, run)?;
+            }
+        }
+        self.complete()?;
+        for &word in extents {
+            let (iova, pages) = iova_range(word);
+            if let Some((kind, run)) = self.space.locate(iova, pages) {
+                self.give_back(kind, run);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Two devices of one alias set share the domain's entries, not their pins.
+    fn is_own(&self, pin: &Pin) -> bool {
+        pin.device == self.device.number
+    }
+
+    fn cuts_lease(&self, run: Run) -> bool {
+        self.pins
+            .iter()
+            .any(|pin| self.is_own(pin) && run.overlaps(pin.run) && !run.contains(pin.run))
+    }
+
+    /// Stores invalid entries and queues their invalidation.
+    #[inline(always)]
+    fn remove(&mut self, kind: Kind, run: Run) -> Result<(), Error> {
+        let asid = self.space.asid;
+        let part = self.space.part(kind);
+        part.clear(self.hardware, run);
+        let running = &mut *self.running;
+        stream::forget(
+            self.hardware,
+            &mut running.queue,
+            &running.features,
+            part,
+            run,
+            asid,
+        )
+        .map_err(|_| Error::HardwareFailure)
+    }
+
+    /// Waits until the SMMU has forgotten what [`Self::remove`] queued.
+    #[inline(always)]
+    pub(crate) fn complete(&mut self) -> Result<(), Error> {
+        self.running
+            .queue
+            .sync(self.hardware)
+            .map_err(|_| Error::HardwareFailure)
+    }
+
+    /// After completion: IOVAs, counts and pins of a run.
+    #[inline(always)]
+    fn give_back(&mut self, kind: Kind, run: Run) {
+        let part = self.space.part(kind);
+        part.give(run);
+        let pages = run.count * part.entry_pages();
+        self.device.mapped = self.device.mapped.saturating_sub(pages);
+        if self.device.pins > 0 && kind == Kind::Pages {
+            self.unpin(run);
+        }
+    }
+
+    #[cold]
+    fn unpin(&mut self, run: Run) {
+        while let Some(at) = self
+            .pins
+            .iter()
+            .position(|pin| self.is_own(pin) && run.contains(pin.run))
+        {
+            let pin = self.pins.swap_remove(at);
+            let _ = self.system.unpin(pin.slot);
+            self.device.pins = self.device.pins.saturating_sub(1);
+        }
+    }
+}
+
+/// First IOVA and pages of an extent of a list.
+#[inline(always)]
+fn iova_range(word: u64) -> (u64, u64) {
+    let Extent { first, pages } = Extent::from_word(word);
+    (u64::from(first) * PAGE, u64::from(pages))
+}
+
+/// What is wrong with a mapping whatever the state.
+#[inline(always)]
+fn check_content(flags: MapFlags, pages: u64, iova: u64) -> Result<(), Error> {
+    if pages == 0 || (iova != 0 && !flags.has(MapFlags::FIXED)) {
+        Err(Error::Malformed)
+    } else {
+        Ok(())
+    }
+}
+
+#[inline(always)]
+fn check_rights(flags: MapFlags) -> Result<(), Error> {
+    if flags.readable() {
+        Ok(())
+    } else {
+        Err(Error::BadPermissions)
+    }
+}

@@ -1,0 +1,294 @@
+//! The tables of `docs/reference/iommu-protocol.md` say what the code does.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use iommu_api::{
+    Claim, DeviceRequest, Error, Extent, FaultRecord, Handle, HandleRequest, Map, MapFlags,
+    MapLease, MapList, Operation, Sequenced, Status, StatusFlags, Unmap, UnmapList, Window,
+};
+
+fn page() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/iommu-protocol.md");
+    std::fs::read_to_string(path).expect("the specification")
+}
+
+/// Rows of the table whose head begins with these cells, without the head.
+fn table(head: &[&str]) -> Vec<Vec<String>> {
+    let page = page();
+    let cells = |line: &str| -> Vec<String> {
+        let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
+        inner
+            .split('|')
+            .map(|cell| cell.trim().replace('`', ""))
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = page
+        .lines()
+        .skip_while(|line| !(line.starts_with('|') && cells(line).starts_with(&owned(head))))
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(cells)
+        .collect();
+    assert!(!rows.is_empty(), "no table {head:?}");
+    rows
+}
+
+fn owned(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(ToString::to_string).collect()
+}
+
+fn number(cell: &str) -> u64 {
+    cell.parse().expect("a number")
+}
+
+/// Name as in the table, request bytes without extents, whether extents follow, reply bytes.
+fn lengths(operation: Operation) -> (&'static str, usize, bool, usize) {
+    match operation {
+        Operation::Describe => ("describe", DeviceRequest::LEN, false, Window::LEN),
+        Operation::Claim => ("claim", DeviceRequest::LEN, false, Claim::LEN),
+        Operation::Release => ("release", Sequenced::LEN, false, 0),
+        Operation::Map => ("map", Map::LEN, false, 8),
+        Operation::MapLease => ("map_lease", MapLease::LEN, false, 8),
+        Operation::MapList => ("map_list", MapList::WORDS * 8, true, 8),
+        Operation::Unmap => ("unmap", Unmap::LEN, false, 0),
+        Operation::UnmapList => ("unmap_list", UnmapList::WORDS * 8, true, 0),
+        Operation::Flush => ("flush", Sequenced::LEN, false, 0),
+        Operation::NextFault => ("next_fault", HandleRequest::LEN, false, FaultRecord::LEN),
+        Operation::Status => ("status", DeviceRequest::LEN, false, Status::LEN),
+    }
+}
+
+#[test]
+fn operations() {
+    let rows = table(&["number", "operation"]);
+    let defined: Vec<Operation> = (0..=u16::MAX).filter_map(Operation::from_number).collect();
+    assert_eq!(rows.len(), defined.len());
+    for (row, operation) in rows.iter().zip(defined) {
+        let (name, request, list, reply) = lengths(operation);
+        let extents = if list { " + 8 n" } else { "" };
+        assert_eq!(number(&row[0]), operation as u64);
+        assert_eq!(row[1], name);
+        assert_eq!(row[3], format!("{request}{extents}"), "{name}");
+        assert_eq!(row[4], reply.to_string(), "{name}");
+    }
+}
+
+#[test]
+fn errors() {
+    let rows = table(&["code", "name"]);
+    assert_eq!(rows.len(), Error::ALL.len());
+    for (row, error) in rows.iter().zip(Error::ALL) {
+        assert_eq!(number(&row[0]), error as u64);
+        assert_eq!(row[1], format!("{error:?}"));
+    }
+}
+
+/// Words that the code makes of a request whose fields are all different, named as in the table.
+fn words_of(operation: &str) -> Vec<(&'static str, u64)> {
+    let head = Sequenced {
+        handle: Handle::new(7, 9),
+        sequence: 11,
+    };
+    let extent = Extent {
+        first: 13,
+        pages: 17,
+    };
+    let flags = MapFlags::READ.with(MapFlags::FIXED);
+    let what = 19 | 5 << 16;
+    let handle = ("handle", 7 | 9 << 16);
+    let run = ("extent", 13 | 17 << 32);
+    let (iova, lender) = (23 << 12, 29);
+    let (payload, named): (Vec<u64>, Vec<(&str, u64)>) = match operation {
+        "describe" | "claim" | "status" => (
+            DeviceRequest { device: 31 }.to_words().to_vec(),
+            vec![("device", 31)],
+        ),
+        "next_fault" => (
+            HandleRequest {
+                handle: head.handle,
+            }
+            .to_words()
+            .to_vec(),
+            vec![handle],
+        ),
+        "release" | "flush" => (head.to_words().to_vec(), vec![handle, ("sequence", 11)]),
+        "map" => (
+            Map {
+                head,
+                extent,
+                pool: 19,
+                flags,
+                iova,
+            }
+            .to_words()
+            .to_vec(),
+            vec![
+                handle,
+                ("sequence", 11),
+                run,
+                ("pool, flags", what),
+                ("IOVA", iova),
+            ],
+        ),
+        "map_lease" => (
+            MapLease {
+                head,
+                extent,
+                lease: 19,
+                flags,
+                iova,
+                lender,
+            }
+            .to_words()
+            .to_vec(),
+            vec![
+                handle,
+                ("sequence", 11),
+                run,
+                ("lease, flags", what),
+                ("IOVA", iova),
+                ("lender's id", lender),
+            ],
+        ),
+        "map_list" => {
+            let header = MapList {
+                head,
+                pool: 19,
+                flags,
+                iova,
+            };
+            let mut words = header.to_words().to_vec();
+            words.push(extent.to_word());
+            (
+                words,
+                vec![
+                    handle,
+                    ("sequence", 11),
+                    ("pool, flags", what),
+                    ("IOVA", iova),
+                    run,
+                ],
+            )
+        }
+        "unmap" => (
+            Unmap {
+                head,
+                iova,
+                pages: 37,
+            }
+            .to_words()
+            .to_vec(),
+            vec![handle, ("sequence", 11), ("IOVA", iova), ("pages", 37)],
+        ),
+        "unmap_list" => {
+            let mut words = UnmapList { head }.to_words().to_vec();
+            words.push(extent.to_word());
+            (words, vec![handle, ("sequence", 11), run])
+        }
+        other => panic!("the table has {other}"),
+    };
+    let expected: Vec<u64> = named.iter().map(|(_, word)| *word).collect();
+    assert_eq!(
+        payload.get(..expected.len()),
+        Some(&expected[..]),
+        "{operation}"
+    );
+    named
+}
+
+#[test]
+fn words_of_requests() {
+    let mut seen = BTreeSet::new();
+    for row in table(&[
+        "operation",
+        "word 0",
+        "word 1",
+        "word 2",
+        "word 3",
+        "word 4",
+        "word 5",
+    ]) {
+        for operation in row[0].split(", ") {
+            if !seen.insert(operation.to_string()) {
+                continue;
+            }
+            let cells: Vec<&str> = row[1..]
+                .iter()
+                .map(String::as_str)
+                .filter(|cell| !cell.is_empty() && *cell != "extents")
+                .collect();
+            let names: Vec<&str> = words_of(operation).iter().map(|(name, _)| *name).collect();
+            assert_eq!(cells, names, "{operation}");
+        }
+    }
+    assert_eq!(seen.len(), 11);
+}
+
+#[test]
+fn flags() {
+    let rows = table(&["flag", "bit", "meaning"]);
+    let bits: Vec<(String, u64)> = rows
+        .iter()
+        .map(|row| (row[0].clone(), number(&row[1])))
+        .collect();
+    let mapping = [
+        ("READ", u64::from(MapFlags::READ.0)),
+        (
+            "WRITE",
+            u64::from(MapFlags::READ_WRITE.0 ^ MapFlags::READ.0),
+        ),
+        ("FIXED", u64::from(MapFlags::FIXED)),
+        ("BLOCKS", u64::from(MapFlags::BLOCKS)),
+    ];
+    assert_eq!(bits.len(), mapping.len());
+    for ((name, bit), (expected, mask)) in bits.iter().zip(mapping) {
+        assert_eq!((name.as_str(), 1 << bit), (expected, mask));
+    }
+}
+
+#[test]
+fn states() {
+    let page = page();
+    let part = page
+        .split_once("State of a device:")
+        .expect("the table of states")
+        .1;
+    for (name, mask) in [
+        ("CLAIMED", StatusFlags::CLAIMED),
+        ("OPEN", StatusFlags::OPEN),
+        ("STORM", StatusFlags::STORM),
+        ("QUIESCING", StatusFlags::QUIESCING),
+        ("STUCK", StatusFlags::STUCK),
+        ("BLOCKED", StatusFlags::BLOCKED),
+    ] {
+        let row = format!("| `{name}` | {} |", mask.trailing_zeros());
+        assert!(part.contains(&row), "{row}");
+        assert_eq!(mask.count_ones(), 1);
+    }
+}
+
+#[test]
+fn every_number_is_given_once() {
+    let page = page();
+    let mut seen = BTreeSet::new();
+    for (_, rest) in page
+        .match_indices("**IOMMU-")
+        .map(|(at, _)| page.split_at(at))
+    {
+        let number = rest.trim_start_matches('*').split('*').next().unwrap_or("");
+        assert!(seen.insert(number.to_string()), "{number} is given twice");
+    }
+    assert!(seen.len() > 90);
+}
+
+#[test]
+fn longest_lists() {
+    let page = page();
+    let text = format!(
+        "({} extents to map, {} to unmap)",
+        MapList::EXTENTS_MAX,
+        UnmapList::EXTENTS_MAX
+    );
+    assert!(page.contains(&text), "{text}");
+}

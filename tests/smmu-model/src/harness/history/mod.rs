@@ -275,7 +275,6 @@ impl History<'_> {
         operation: Operation,
         words: &[u64],
     ) -> Option<(u32, [u64; 8])> {
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let mut payload = [0; 8];
         for (to, from) in payload.iter_mut().zip(words) {
             *to = *from;
@@ -283,10 +282,10 @@ impl History<'_> {
         let request = Request {
             sender,
             operation: operation as u16,
-            len: bytes.len(),
+            len: size_of_val(words),
             reply_capacity: 64,
             payload,
-            long: if bytes.len() > 64 { &bytes } else { &[] },
+            long: words,
             leases: 0,
         };
         let reply = self.server.handle(&request);

@@ -144,10 +144,22 @@ pub struct RestartEntry {
     pub after: u64,
     /// Restarts allowed in `period`; 0: never restart, `u32::MAX` without limit.
     pub limit: u32,
-    /// 1 if the run's verdict waits for a report from this task.
+    /// Whether the task reports to the verdict: one of [`reports`].
     pub reports: u32,
     /// Nanoseconds over which `limit` counts.
     pub period: u64,
+    /// Tasks that declared to depend on this one, a bit each by index: without it they do not get their work done.
+    pub dependants: u64,
+}
+
+/// What reports of a task count for.
+pub mod reports {
+    /// Nothing: the task could only disturb.
+    pub const IGNORED: u32 = 0;
+    /// The run's verdict waits for it.
+    pub const AWAITED: u32 = 1;
+    /// A failure ends the run at once, and nobody waits for a pass: the servers without which no device works.
+    pub const FATAL: u32 = 2;
 }
 
 impl Record for RestartEntry {

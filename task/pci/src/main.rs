@@ -10,6 +10,7 @@ use hardware::Hardware;
 use pci::{Answer, Fabric, Request, Server};
 use plan::pci::{FunctionEntry, HostBridgeEntry};
 use plan::task::NotificationEntry;
+use supervisor::report::{self, Outcome};
 use userlib::abi::{TaskId, notification};
 use userlib::ipc::{self, Message, Received};
 use userlib::{config, time};
@@ -27,12 +28,24 @@ fn main() -> ! {
     };
     let hardware = Hardware::new(host);
     fabric.enumerate(&hardware, &mut log::Log);
-    log::summary(&fabric.boot_status(), functions.len());
+    let status = fabric.boot_status();
+    log::summary(&status, functions.len());
+    if status.refused {
+        give_notice();
+    }
     serve(Server::new(
         fabric,
         hardware,
         authority().map(|(index, _)| index),
     ))
+}
+
+/// No driver will ever get its device, and a run that waits for one of them would wait for ever.
+fn give_notice() {
+    if report::is_allowed() {
+        // Dead or not, the supervisor's answer changes nothing here: bus mastering stays off.
+        let _ = report::send(Outcome::Fail, "the machine is not the one planned for");
+    }
 }
 
 /// The task with `dma-authority`, and the bit that tells it of the end of a quiesce: the plan lets this task

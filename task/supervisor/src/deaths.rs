@@ -78,7 +78,7 @@ impl Deaths {
                 watched.decided = status.id;
                 match watched.policy.died(now) {
                     Decision::RestartAt(_) => {}
-                    Decision::GiveUp => give_up(name, index, verdict),
+                    Decision::GiveUp => give_up(self.tasks, index, verdict),
                 }
             }
         }
@@ -96,7 +96,7 @@ impl Deaths {
                 Code::OK => defmt::info!("{=str}: started again", name),
                 _ => {
                     defmt::error!("{=str}: the kernel refuses to start it", name);
-                    give_up(name, index, verdict);
+                    give_up(self.tasks, index, verdict);
                 }
             }
         }
@@ -113,12 +113,21 @@ impl Deaths {
     }
 }
 
-fn give_up(name: &str, index: usize, verdict: &mut Verdict) {
+fn give_up(tasks: &[RestartEntry], index: usize, verdict: &mut Verdict) {
     privileged::stop(index, true);
-    if verdict.gone(index) {
-        defmt::error!("{=str} FAIL: will not come back", name);
-    } else {
-        defmt::warn!("{=str}: will not come back", name);
+    let name = |task: usize| tasks.get(task).map_or("", |entry| entry.name.as_str());
+    let dependants = |task: usize| tasks.get(task).map_or(0, |entry| entry.dependants);
+    defmt::warn!("{=str}: will not come back", name(index));
+    for task in verdict.gone(index, dependants) {
+        if task == index {
+            defmt::error!("{=str} FAIL: gone before it reported", name(task));
+        } else {
+            defmt::error!(
+                "{=str} FAIL: depends on {=str}, which is gone",
+                name(task),
+                name(index)
+            );
+        }
     }
 }
 

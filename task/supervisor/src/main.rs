@@ -15,7 +15,7 @@ use supervisor::report::{self, Outcome};
 use supervisor::verdict::Verdict;
 use userlib::config;
 use userlib::ipc::{self, Message, Received};
-use userlib::plan::task::RestartEntry;
+use userlib::plan::task::{RestartEntry, reports};
 
 userlib::task!(main);
 
@@ -44,8 +44,10 @@ fn main() -> ! {
     let tasks = config::table::<RestartEntry>();
     let mut verdict = Verdict::new();
     for (task, entry) in tasks.iter().enumerate() {
-        if entry.reports == 1 {
-            verdict.await_report(task);
+        match entry.reports {
+            reports::AWAITED => verdict.await_report(task),
+            reports::FATAL => verdict.end_at_failure_of(task),
+            _ => {}
         }
     }
     let mut deaths = Deaths::new(tasks);

@@ -4,6 +4,7 @@
 use userlib::config;
 use userlib::ipc::{self, Payload};
 use userlib::plan::Text;
+use userlib::plan::task::PeerEntry;
 use userlib::server::{CallError, Server};
 
 /// The one operation: word 0 is an [`Outcome`], words 1 to 7 a [`Detail`].
@@ -60,6 +61,14 @@ pub fn decode(payload: &Payload, len: usize) -> Option<(Outcome, Detail)> {
     // Control characters could fake lines of their own in the log.
     let printable = !text.chars().any(char::is_control);
     (len == REPORT_BYTES && printable).then(|| (outcome, Detail::new(text)))
+}
+
+/// Whether the plan lets the calling task report; one that does so without the right dies.
+pub fn is_allowed() -> bool {
+    let supervisor = config::own().supervisor;
+    config::table::<PeerEntry>()
+        .iter()
+        .any(|peer| peer.index == supervisor && peer.may_send == 1)
 }
 
 /// Reports the calling task's outcome to the supervisor. The first report of a task counts; a later one

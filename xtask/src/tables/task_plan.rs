@@ -2,7 +2,7 @@
 
 use plan::task::{
     DeviceEntry, MappingEntry, MappingKind as Kind, NotificationEntry, ParameterEntry, PeerEntry,
-    ReasonEntry, RestartEntry, SelfEntry,
+    ReasonEntry, RestartEntry, SelfEntry, reports,
 };
 use plan::{Builder, NONE, Name, Text};
 
@@ -43,13 +43,9 @@ pub fn build(
     if task == 0 {
         builder.push(&restarts(plan));
     }
-    let owns = |kind| {
-        let device = app.platform.device_of_kind(kind);
-        device.is_some_and(|device| app.owner(&device.name) == Some(task))
-    };
     let (is_pci, is_smmu) = (
-        owns(PlatformDeviceKind::PciHost),
-        owns(PlatformDeviceKind::SmmuV3),
+        owns(plan, task, PlatformDeviceKind::PciHost),
+        owns(plan, task, PlatformDeviceKind::SmmuV3),
     );
     if task == 0 || is_pci || is_smmu {
         builder.push(&reasons(plan));
@@ -61,6 +57,12 @@ pub fn build(
         iommu_plan::add(plan, layout, smmu, task, &mut builder);
     }
     builder.finish()
+}
+
+/// Whether the task owns the platform's device of this kind.
+fn owns(plan: &Plan, task: usize, kind: PlatformDeviceKind) -> bool {
+    let device = plan.app.platform.device_of_kind(kind);
+    device.is_some_and(|device| plan.app.owner(&device.name) == Some(task))
 }
 
 /// Whom it sends to or posts, who sends to it or posts it; everybody for the tasks that deal with all.
@@ -214,15 +216,24 @@ const ITS_TRANSLATION_FRAME: u64 = 64 << 10;
 const PAGE_TABLE_ADDRESS: u64 = 0x0000_ffff_ffff_fffe;
 
 fn restarts(plan: &Plan) -> Vec<RestartEntry> {
+    let serves_devices = |task: usize| {
+        owns(plan, task, PlatformDeviceKind::PciHost) || plan.app.authority() == Some(task)
+    };
     plan.app
         .tasks
         .iter()
-        .map(|task| RestartEntry {
+        .enumerate()
+        .map(|(index, task)| RestartEntry {
             name: Name::new(&task.name.value),
             after: task.restart.after,
             limit: task.restart.limit,
-            reports: u32::from(task.verdict),
+            reports: match task.verdict {
+                true => reports::AWAITED,
+                false if serves_devices(index) => reports::FATAL,
+                false => reports::IGNORED,
+            },
             period: task.restart.period,
+            dependants: plan.dependants(index),
         })
         .collect()
 }

@@ -29,7 +29,10 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// Folders below `tests/` that are images of one case.
 const VERDICTS: [&str; 2] = ["alias", "hostile"];
 /// Folders of images whose run has to fail, and what has to be said then.
-const FAILURES: [(&str, &str); 1] = [("supervisor-crash", "the supervisor died")];
+const FAILURES: [(&str, &str); 2] = [
+    ("supervisor-crash", "the supervisor died"),
+    ("refused-boot", "the machine is not the one planned for"),
+];
 /// Folder of one image for each shape of fabric.
 const TOPOLOGIES: &str = "topologies";
 

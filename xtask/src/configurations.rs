@@ -35,7 +35,7 @@ fn every_mistake_gives_its_diagnostic() {
         })
         .collect();
     cases.sort();
-    assert!(cases.len() >= 20, "cases are missing");
+    assert!(cases.len() >= 100, "cases are missing");
     let mut wrong = Vec::new();
     for case in cases {
         let found = diagnose(&root, &case);
@@ -49,4 +49,77 @@ fn every_mistake_gives_its_diagnostic() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Any text gets a report, never a panic: cases and systems with bytes, lines and words changed at random.
+#[test]
+fn no_text_panics() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap();
+    let mut files: Vec<_> = ["tests/configs", "tests/topologies", "tests/alias", "."]
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
+        .collect();
+    files.sort();
+    let texts: Vec<String> = files
+        .iter()
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    let words: Vec<&str> = texts.iter().flat_map(|text| text.split_whitespace()).collect();
+    let lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
+    let paths = Paths { root };
+    let mut random = oorandom::Rand32::new(0x0707_7c01);
+    for round in 0..ROUNDS {
+        let index = random.rand_range(0..texts.len() as u32) as usize;
+        let mut text = texts[index].clone();
+        for _ in 0..=random.rand_range(0..4) {
+            mutate(&mut random, &mut text, &words, &lines);
+        }
+        let report = Report::default();
+        let name = Path::new("mutated.toml");
+        let app = read::from_text(&report, &paths, name, text.clone());
+        let planned = app.and_then(|app| Plan::new(&report, app));
+        if planned.is_err() {
+            assert!(report.failed(), "round {round}: refused without a word:\n{text}");
+        }
+        assert!(report.text().len() < 1 << 20, "round {round}: a flood of words");
+    }
+}
+
+/// Changed texts; each is read and solved, which takes a few milliseconds.
+const ROUNDS: u32 = 1500;
+
+fn mutate(random: &mut oorandom::Rand32, text: &mut String, words: &[&str], lines: &[&str]) {
+    let mut pick = |count: usize| random.rand_range(0..count.max(1) as u32) as usize;
+    let mut own: Vec<String> = text.lines().map(str::to_owned).collect();
+    let at = pick(own.len());
+    match pick(6) {
+        0 => {
+            own.insert(at, lines[pick(lines.len())].to_owned());
+        }
+        1 if !own.is_empty() => drop(own.remove(at)),
+        2 if !own.is_empty() => {
+            let other = pick(own.len());
+            own.swap(at, other);
+        }
+        3 if !own.is_empty() => {
+            let mut parts: Vec<&str> = own[at].split(' ').collect();
+            let part = pick(parts.len());
+            parts[part] = words[pick(words.len())];
+            own[at] = parts.join(" ");
+        }
+        4 if !own.is_empty() => {
+            let mut characters: Vec<char> = own[at].chars().collect();
+            let place = pick(characters.len() + 1);
+            let odd = ['"', '[', ']', '{', '}', '=', '0', '-', '.', '\u{0}', 'é', '\u{2028}'];
+            characters.insert(place.min(characters.len()), odd[pick(odd.len())]);
+            own[at] = characters.into_iter().collect();
+        }
+        _ => own.truncate(at),
+    }
+    *text = own.join("\n");
 }

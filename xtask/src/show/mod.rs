@@ -1,5 +1,6 @@
 //! The plan for people and other tools: what is tied to what, why, and who can reach what.
 
+mod canvas;
 mod diff;
 mod groups;
 mod json;

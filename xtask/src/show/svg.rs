@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use layout::backends::svg::SVGWriter;
 use layout::core::base::Orientation;
 use layout::core::color::Color;
 use layout::core::geometry::Point;
 use layout::core::style::StyleAttr;
 use layout::std_shapes::shapes::{Arrow, Element, ShapeKind};
 use layout::topo::layout::VisualGraph;
-use solver::model::{NodeId, Place, RootId, Upstream};
+use solver::model::{NodeId, Place, Upstream};
 
+use super::canvas::Canvas;
 use crate::planning::Plan;
 
 /// Fill colours of groups with several members, light enough for black text; used in turn.
@@ -26,16 +26,10 @@ const FONT: usize = 14;
 const CHARACTER: f64 = 8.6;
 const ROW: f64 = 19.0;
 
-/// Draws the plan, the root buses on the left.
+/// Draws the plan, what is on the root buses on the left.
 pub fn svg(plan: &Plan) -> String {
     let mut graph = VisualGraph::new(Orientation::LeftToRight);
     let colours = colours(plan);
-    let mut roots = BTreeMap::new();
-    for (index, root) in plan.machine.roots.iter().enumerate() {
-        let text = format!("{}\nbus {:02x}", root.name, root.bus);
-        let handle = graph.add_node(element(&text, 0xeeee_eeff, 2));
-        roots.insert(RootId::new(index), handle);
-    }
     let mut nodes = BTreeMap::new();
     for &id in &plan.solution.order {
         let colour = colours.get(&plan.solution.device(id).group).copied();
@@ -50,23 +44,21 @@ pub fn svg(plan: &Plan) -> String {
         };
         let above = match node.place {
             Place::Slot {
-                upstream: Upstream::Root(root),
-                ..
-            } => roots.get(&root),
-            Place::Slot {
                 upstream: Upstream::Bridge(bridge),
                 ..
             } => nodes.get(&bridge),
             Place::Virtual { physical, .. } => nodes.get(&physical),
-            Place::Platform { .. } => None,
+            // What is on a root bus starts a line: its address names the bus, and arrows from one box to
+            // many would cross the others.
+            Place::Slot { .. } | Place::Platform { .. } => None,
         };
         if let Some(above) = above {
             graph.add_edge(Arrow::simple(""), *above, *handle);
         }
     }
-    let mut writer = SVGWriter::new();
-    graph.do_it(false, false, false, &mut writer);
-    writer.finalize()
+    let mut canvas = Canvas::new();
+    graph.do_it(false, false, false, &mut canvas);
+    canvas.finish()
 }
 
 /// Colours of the groups with more than one member.

@@ -10,6 +10,7 @@ mod configurations;
 mod coverage;
 mod disk;
 mod failure;
+mod lint;
 mod pack;
 mod place;
 mod planning;

@@ -45,6 +45,13 @@ impl Project {
             .map_err(Failure::when("cannot make the target directory"))
     }
 
+    pub fn workshop(&self) -> Workshop {
+        Workshop {
+            root: self.paths.root.clone(),
+            target: self.target.clone(),
+        }
+    }
+
     /// Steps 1 and 2.
     pub fn plan(&self, app: Option<&Path>) -> Outcome<Plan> {
         self.plan_in_mode(app, None)
@@ -74,11 +81,7 @@ impl Project {
         let report = Report::default();
         shown(&report, plan.check_buildable(&report))?;
         setup::target()?;
-        let workshop = Workshop {
-            root: self.paths.root.clone(),
-            target: self.target.clone(),
-        };
-        let programs = compile::compile(&workshop, &plan.app)?;
+        let programs = compile::compile(&self.workshop(), &plan.app)?;
         let report = Report::default();
         let tables = shown(&report, tables::build(&report, &plan, &programs))?;
         let dist = pack::pack(&self.target, &plan, &programs, &tables)?;

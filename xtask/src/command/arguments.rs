@@ -20,10 +20,12 @@ pub enum Command {
     Run(super::run::Arguments),
     /// Run the tests of the host and the suites on target
     Test(super::test::Arguments),
+    /// Lint what is built for the target, and refuse a kernel that can panic
+    Lint,
     /// Count instructions of every operation, beside the figures of other systems
     Bench(super::bench::Arguments),
     /// Start QEMU and gdb with the symbols of kernel and all tasks
-    Gdb { app: Option<PathBuf> },
+    Gdb(super::gdb::Arguments),
     /// Show the size of every program and its memory
     Sizes { app: Option<PathBuf> },
     /// Show groups, domains and the maximal reach of each device

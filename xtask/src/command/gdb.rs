@@ -1,63 +1,107 @@
-//! `gdb`: QEMU waits, gdb attaches with the symbols of kernel and all tasks.
+//! `gdb`: QEMU waits, gdb attaches with the symbols of the kernel and of any task.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Outcome};
-use crate::pack::elf_name;
-use crate::project::Project;
+use crate::pack::DEBUGGER;
+use crate::project::{Built, Project};
 use crate::{qemu, run};
 
-/// Where QEMU listens for gdb: its default.
-const ADDRESS: &str = "localhost:1234";
+/// Programs that debug AArch64, the best first.
+const DEBUGGERS: [&str; 4] = [
+    "gdb-multiarch",
+    "aarch64-linux-gnu-gdb",
+    "aarch64-none-elf-gdb",
+    "gdb",
+];
+/// How long QEMU may take to wait for gdb.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
-    let qemu = qemu::find(None)?;
-    let gdb = [
-        "gdb-multiarch",
-        "aarch64-linux-gnu-gdb",
-        "aarch64-none-elf-gdb",
-        "gdb",
-    ]
-    .into_iter()
-    .find_map(qemu::on_path)
-    .ok_or_else(|| {
-        Failure::new(
-            "no gdb for AArch64; install one with one of\n  \
-                 sudo apt-get install gdb-multiarch\n  sudo dnf install gdb\n  \
-                 sudo pacman -S gdb\n  brew install gdb",
-        )
-    })?;
-    let built = project.build(app)?;
+/// Arguments of `gdb`.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// An app.toml; by default the one at the root
+    pub app: Option<PathBuf>,
+    /// The QEMU to use
+    #[arg(long, value_name = "PATH")]
+    pub qemu: Option<PathBuf>,
+    /// Further arguments of gdb's, for example -batch -x SCRIPT
+    #[arg(last = true)]
+    pub extra: Vec<String>,
+}
+
+pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
+    let qemu = qemu::find(arguments.qemu.as_deref())?;
+    let gdb = DEBUGGERS
+        .into_iter()
+        .find_map(qemu::on_path)
+        .ok_or_else(missing)?;
+    let built = project.build(arguments.app.as_deref())?;
     let drives = run::drives(project, &built.plan, None)?;
-    let mut guest = Command::new(&qemu.program)
-        .args(qemu::command(&built.plan, &built.dist.image, &drives))
-        .args(["-S", "-s"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(Failure::when("cannot run QEMU"))?;
-    let mut debugger = Command::new(gdb);
-    debugger
+    let folder = tempfile::tempdir().map_err(Failure::when("cannot make a temporary folder"))?;
+    let socket = folder.path().join("gdb");
+    run::note_interrupts();
+    let guest = Waiting::start(&qemu, &built, &drives, &socket)?;
+    let status = Command::new(gdb)
         .current_dir(&built.dist.folder)
-        .args([
-            "-q",
-            "-ex",
-            "set confirm off",
-            "-ex",
-            "set architecture aarch64",
-        ])
-        .args(["-ex", "file kernel.elf"]);
-    for task in &built.plan.app.tasks {
-        // All tasks are linked at one address: gdb shows what fits the program counter in any of them.
-        let file = elf_name(&task.name.value);
-        debugger.args(["-ex", &format!("add-symbol-file {file}")]);
-    }
-    let status = debugger
-        .args(["-ex", &format!("target remote {ADDRESS}")])
+        .args(["-q", "-x", DEBUGGER])
+        .args(["-ex", &format!("target remote {}", socket.display())])
+        .args(&arguments.extra)
         .status()
         .map_err(Failure::when("cannot run gdb"));
-    let _ = guest.kill();
-    let _ = guest.wait();
+    drop(guest);
     Ok(u8::from(!status?.success()))
+}
+
+/// QEMU before the first instruction; killed when dropped.
+struct Waiting(Child);
+
+impl Waiting {
+    fn start(
+        qemu: &qemu::Qemu,
+        built: &Built,
+        drives: &qemu::Drives,
+        socket: &Path,
+    ) -> Outcome<Self> {
+        let child = qemu
+            .command()
+            .args(qemu::command(&built.plan, &built.dist.image, drives))
+            .arg("-S")
+            .arg("-gdb")
+            .arg(format!("unix:{},server=on,wait=off", socket.display()))
+            // Ctrl-C is for gdb, which stops the guest with it.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(Failure::when("cannot run QEMU"))?;
+        let mut waiting = Self(child);
+        let deadline = Instant::now() + PATIENCE;
+        while !socket.exists() {
+            if Instant::now() > deadline || !matches!(waiting.0.try_wait(), Ok(None)) {
+                return Err(Failure::new("QEMU does not wait for gdb"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(waiting)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn missing() -> Failure {
+    Failure::new(
+        "no gdb for AArch64; install one with one of\n  \
+         sudo apt-get install gdb-multiarch\n  sudo dnf install gdb\n  \
+         sudo pacman -S gdb\n  brew install gdb",
+    )
 }

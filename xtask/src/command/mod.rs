@@ -6,6 +6,7 @@ mod dist;
 mod explain;
 mod gdb;
 mod import;
+mod lint;
 mod plan;
 mod run;
 mod show;
@@ -36,8 +37,9 @@ fn dispatch(arguments: Arguments) -> Outcome<u8> {
         Command::Dist { app } => dist::run(&project, app.as_deref()),
         Command::Run(arguments) => run::run(&project, arguments),
         Command::Test(arguments) => test::run(&project, &arguments),
+        Command::Lint => lint::run(&project),
         Command::Bench(arguments) => bench::run(&project, &arguments),
-        Command::Gdb { app } => gdb::run(&project, app.as_deref()),
+        Command::Gdb(arguments) => gdb::run(&project, &arguments),
         Command::Sizes { app } => sizes::run(&project, app.as_deref()),
         Command::Plan(arguments) => plan::run(&project, &arguments),
         Command::Import(arguments) => import::run(&arguments),

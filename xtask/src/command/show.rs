@@ -1,5 +1,7 @@
 //! Lines of the log for a person.
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 use crate::planning::Plan;
 use crate::run::{Level, Line};
 
@@ -20,4 +22,10 @@ pub fn line(line: &Line, width: usize, colour: bool) -> String {
         Level::Error => ("\x1b[31m", "\x1b[0m"),
     };
     format!("{task:<width$}  {on}{text}{off}")
+}
+
+/// A line that says how long something takes, for a terminal.
+pub fn spinner() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }

@@ -1,19 +1,22 @@
 //! `test`: everything, or what a filter selects.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
+use super::show;
 use crate::coverage;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::project::Project;
-use crate::qemu;
-use crate::test::{self, Outcome as End, Result};
+use crate::qemu::Qemu;
+use crate::test::{self, Case, HostPrograms, Outcome as End, Suite, System};
 
 /// Arguments of `test`.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// Only host tests whose names contain this, or the suite on target of this name
+    /// Only tests whose names contain this; `mutants` runs the faults seeded into the IOMMU server
     pub filter: Option<String>,
     /// Show what there is
     #[arg(long)]
@@ -21,128 +24,297 @@ pub struct Arguments {
     /// Show which tests hold the code to which requirement of the reference
     #[arg(long)]
     pub coverage_of_spec: bool,
-    /// The QEMU to use
+    /// Run what runs on target with two versions of QEMU
+    #[arg(long)]
+    pub matrix: bool,
+    /// A QEMU to use; may be given several times
     #[arg(long, value_name = "PATH")]
-    pub qemu: Option<std::path::PathBuf>,
+    pub qemu: Vec<PathBuf>,
 }
 
 pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
-    let root = &project.paths.root;
     let filter = arguments.filter.as_deref();
-    let suites = test::images(root);
     if arguments.coverage_of_spec {
-        let images: Vec<_> = suites.iter().map(|suite| suite.name.clone()).collect();
-        let table = coverage::table(root, &images)?;
+        let all = Target::select(project, None);
+        let table = coverage::table(&project.paths.root, &all.names())?;
         print!("{table}");
         return Ok(u8::from(!table.is_complete()));
     }
-    let named = suites
-        .iter()
-        .find(|suite| Some(suite.name.as_str()) == filter);
-    let suites: Vec<_> = match (filter, named) {
-        (None, _) => suites.iter().collect(),
-        (Some(_), named) => named.into_iter().collect(),
+    let mut target = Target::select(project, filter);
+    let host = if target.is_meant_by(filter) {
+        Ok(HostPrograms::none())
+    } else {
+        HostPrograms::build(&project.paths.root)
     };
-    let host = named.is_none();
+    let on_host = host
+        .as_ref()
+        .is_ok_and(|host| !host.select(filter).is_empty());
+    if target.is_empty() && !on_host {
+        // Names of cases are known only to the images: it is looked for in all of them.
+        target.suites = test::images(&project.paths.root);
+    }
     if arguments.list {
-        for suite in &suites {
-            println!("{}: suite on target", suite.name);
-        }
-        if host {
-            for name in test::host_list(root, filter)? {
-                println!("{name}");
-            }
-        }
-        return Ok(0);
+        return list(&host?, &target, filter).map(|()| 0);
     }
-    let mut progress = Progress::new();
-    if host {
+    let mut progress = Progress::new(filter);
+    match &host {
+        Ok(programs) => run_host(programs, &mut progress)?,
+        // Cargo has shown why; what runs on target may be built all the same.
+        Err(_) => {
+            progress.stage("host");
+            progress.show(Case::new(
+                "host",
+                End::Failed("it does not build".to_owned()),
+            ));
+        }
+    }
+    if !target.is_empty() {
+        run_target(project, arguments, &target, &mut progress)?;
+    }
+    progress.finish(project)
+}
+
+/// What runs on target.
+struct Target {
+    suites: Vec<Suite>,
+    systems: Vec<System>,
+}
+
+impl Target {
+    /// Images and systems whose names the filter fits.
+    fn select(project: &Project, filter: Option<&str>) -> Self {
+        let fits = |name: &str| filter.is_none_or(|filter| name.contains(filter));
+        let suites = test::images(&project.paths.root);
+        Self {
+            suites: suites
+                .into_iter()
+                .filter(|suite| {
+                    let prefix = format!("{}::", suite.name);
+                    fits(&prefix) || filter.is_some_and(|filter| filter.starts_with(&prefix))
+                })
+                .collect(),
+            systems: test::systems(&project.paths.root)
+                .into_iter()
+                .filter(|system| fits(&system.name))
+                .collect(),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let suites = self.suites.iter().map(|suite| suite.name.clone());
+        let systems = self.systems.iter().map(|system| system.name.clone());
+        suites.chain(systems).collect()
+    }
+
+    /// Whether the filter can only mean something that runs on target.
+    fn is_meant_by(&self, filter: Option<&str>) -> bool {
+        let Some(filter) = filter else { return false };
+        let mut suites = self.suites.iter();
+        suites.any(|suite| {
+            filter == suite.name || filter.starts_with(&format!("{}::", suite.name))
+        }) || self
+            .systems
+            .iter()
+            .any(|system| system.name.starts_with(filter))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.suites.is_empty() && self.systems.is_empty()
+    }
+}
+
+fn list(host: &HostPrograms, target: &Target, filter: Option<&str>) -> Outcome<()> {
+    for (program, tests) in host.select(filter) {
+        for test in tests {
+            println!("{}", program.name(&test));
+        }
+    }
+    for suite in &target.suites {
+        println!("{}::* (an image of cases)", suite.name);
+    }
+    for system in &target.systems {
+        println!("{}", system.name);
+    }
+    Ok(())
+}
+
+fn run_host(programs: &HostPrograms, progress: &mut Progress) -> Outcome<()> {
+    let selected = programs.select(progress.filter.as_deref());
+    if !selected.is_empty() {
         progress.stage("host");
-        test::host(root, filter, |result| progress.show(result))?;
     }
-    if !suites.is_empty() {
-        let qemu = qemu::find(arguments.qemu.as_deref())?;
-        for suite in suites {
-            progress.stage(&suite.name);
-            test::image(project, suite, &qemu, |result| progress.show(result))?;
+    for (program, tests) in selected {
+        program.run(&tests, &mut |case| progress.show(case))?;
+    }
+    Ok(())
+}
+
+fn run_target(
+    project: &Project,
+    arguments: &Arguments,
+    target: &Target,
+    progress: &mut Progress,
+) -> Outcome<()> {
+    let (emulators, missing) = test::emulators(&arguments.qemu, arguments.matrix, &project.target)?;
+    let several = emulators.len() > 1;
+    for qemu in &emulators {
+        let version = if several {
+            format!("qemu-{}", qemu.name())
+        } else {
+            String::new()
+        };
+        for suite in &target.suites {
+            progress.stage_on(&suite.name, &version);
+            let run = test::image(project, suite, qemu, &mut |case| progress.show(case));
+            progress.survive(&suite.name, run)?;
+        }
+        if !target.systems.is_empty() {
+            progress.stage_on("systems", &version);
+        }
+        for system in &target.systems {
+            let run = run_system(project, system, qemu, progress);
+            progress.survive(&system.name, run)?;
         }
     }
-    Ok(progress.finish())
+    if let Some(why) = missing {
+        progress.stage("matrix");
+        progress.show(Case::new("a second QEMU", End::Skipped(why)));
+    }
+    Ok(())
+}
+
+fn run_system(
+    project: &Project,
+    system: &System,
+    qemu: &Qemu,
+    progress: &mut Progress,
+) -> Outcome<()> {
+    progress.under_way(&system.name);
+    let case = test::system(project, system, qemu)?;
+    progress.show(case);
+    Ok(())
 }
 
 /// Counts, and shows how far it is.
 struct Progress {
-    bar: Option<ProgressBar>,
-    stage: String,
-    passed: usize,
-    failed: Vec<Result>,
-    skipped: usize,
+    bar: ProgressBar,
+    filter: Option<String>,
+    /// Appended to the names of cases on one of several emulators.
+    version: String,
+    stages: Vec<(String, Vec<Case>)>,
+    started: Instant,
 }
 
 impl Progress {
-    fn new() -> Self {
-        let bar = std::io::stdout().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{spinner} {msg}");
-            ProgressBar::new_spinner()
-                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
-        });
+    fn new(filter: Option<&str>) -> Self {
+        let bar = if std::io::stdout().is_terminal() {
+            show::spinner()
+        } else {
+            ProgressBar::hidden()
+        };
         Self {
             bar,
-            stage: String::new(),
-            passed: 0,
-            failed: Vec::new(),
-            skipped: 0,
+            filter: filter.map(str::to_owned),
+            version: String::new(),
+            stages: Vec::new(),
+            started: Instant::now(),
         }
     }
 
     fn stage(&mut self, name: &str) {
-        name.clone_into(&mut self.stage);
-        if self.bar.is_none() {
-            println!("{name}");
-        }
+        self.stage_on(name, "");
     }
 
-    fn show(&mut self, result: &Result) {
-        match &result.outcome {
-            End::Passed => self.passed += 1,
-            End::Skipped(why) => {
-                self.skipped += 1;
-                self.print(&format!("skipped {}: {why}", result.name));
-            }
+    fn stage_on(&mut self, name: &str, version: &str) {
+        self.sum_up();
+        version.clone_into(&mut self.version);
+        let name = match version {
+            "" => name.to_owned(),
+            version => format!("{name} on {version}"),
+        };
+        self.under_way(&name);
+        self.stages.push((name, Vec::new()));
+    }
+
+    /// One line for the stage that is over.
+    fn sum_up(&self) {
+        let Some((name, cases)) = self.stages.last() else {
+            return;
+        };
+        let [passed, failed, skipped] = test::counts(cases);
+        let at = self.started.elapsed().as_secs();
+        self.print(&format!(
+            "{name}: {passed} passed, {failed} failed, {skipped} skipped ({at} s)"
+        ));
+    }
+
+    fn under_way(&self, name: &str) {
+        self.bar.set_message(name.to_owned());
+        self.bar.tick();
+    }
+
+    fn show(&mut self, mut case: Case) {
+        // A suite is run as a whole, whichever of its cases was asked for.
+        let asked = self
+            .filter
+            .as_ref()
+            .is_none_or(|filter| case.name.contains(filter.as_str()));
+        if !asked && !case.failed() {
+            return;
+        }
+        if !self.version.is_empty() {
+            case.name = format!("{} ({})", case.name, self.version);
+        }
+        match &case.outcome {
+            End::Passed => {}
+            End::Skipped(why) => self.print(&format!("skipped {}: {why}", case.name)),
             End::Failed(why) => {
-                self.failed.push(result.clone());
-                self.print(&format!("FAILED {} {why}", result.name));
+                let why = if why.is_empty() { "" } else { &format!(": {why}") };
+                self.print(&format!("FAILED {}{why}", case.name));
+                for line in &case.log {
+                    self.print(&format!("    {line}"));
+                }
             }
         }
-        let done = self.passed + self.failed.len() + self.skipped;
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(format!("{}: {done} done, {}", self.stage, result.name));
-                bar.tick();
-            }
-            None if done % 100 == 0 => println!("{}: {done} done", self.stage),
-            None => {}
-        }
+        let name = case.name.clone();
+        let Some((stage, cases)) = self.stages.last_mut() else {
+            return;
+        };
+        cases.push(case);
+        let message = format!("{stage}: {} done, {name}", cases.len());
+        self.under_way(&message);
+    }
+
+    /// One image that cannot be built or started does not stop the others.
+    fn survive(&mut self, name: &str, run: Outcome<()>) -> Outcome<()> {
+        let why = match run {
+            Ok(()) => return Ok(()),
+            Err(Failure::Shown) => "it does not build".to_owned(),
+            Err(Failure::Message(why)) => why,
+        };
+        self.show(Case::new(name, End::Failed(why)));
+        Ok(())
     }
 
     fn print(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None => println!("{line}"),
-        }
+        self.bar.suspend(|| println!("{line}"));
     }
 
-    fn finish(self) -> u8 {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+    fn finish(self, project: &Project) -> Outcome<u8> {
+        self.sum_up();
+        self.bar.finish_and_clear();
+        let cases = || self.stages.iter().flat_map(|(_, cases)| cases);
+        let [passed, failed, skipped] = test::counts(cases());
+        for case in cases().filter(|case| case.failed()) {
+            println!("FAILED {}", case.name);
         }
-        for result in &self.failed {
-            println!("FAILED {}", result.name);
-        }
-        if self.skipped > 0 {
-            println!("{} skipped", self.skipped);
-        }
-        println!("{} passed, {} failed", self.passed, self.failed.len());
-        u8::from(!self.failed.is_empty())
+        let [xml, text] = test::write_reports(&project.target.join("test"), &self.stages)?;
+        println!("reports: {} and {}", xml.display(), text.display());
+        let skipped = match skipped {
+            0 => String::new(),
+            skipped => format!(", {skipped} skipped"),
+        };
+        println!("{passed} passed, {failed} failed{skipped}");
+        Ok(u8::from(failed > 0))
     }
 }

@@ -5,44 +5,45 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use crate::failure::{Failure, Outcome};
 
 /// Runs a cargo build: the programs by the name of their package. Cargo's own output goes to the
 /// terminal untouched.
-pub fn run(mut cargo: Command) -> Outcome<BTreeMap<String, PathBuf>> {
+pub fn run(cargo: Command) -> Outcome<BTreeMap<String, PathBuf>> {
+    let messages = messages(cargo)?;
+    Ok(messages.iter().filter_map(program).collect())
+}
+
+/// Runs cargo: its `compiler-artifact` messages.
+pub fn messages(mut cargo: Command) -> Outcome<Vec<Value>> {
     let mut child = cargo
         .args(["--message-format", "json-render-diagnostics"])
         .stdout(Stdio::piped())
         .spawn()
         .map_err(Failure::when("cannot run cargo"))?;
-    let mut programs = BTreeMap::new();
-    for line in child
-        .stdout
-        .take()
-        .into_iter()
-        .flat_map(|out| BufReader::new(out).lines())
-    {
+    let mut messages = Vec::new();
+    let output = child.stdout.take();
+    for line in output.into_iter().flat_map(|out| BufReader::new(out).lines()) {
         let line = line.map_err(Failure::when("cannot read what cargo says"))?;
-        if let Some((package, program)) = program(&line) {
-            programs.insert(package, program);
-        }
+        let message: Option<Value> = serde_json::from_str(&line).ok();
+        messages.extend(message.filter(|message| {
+            message.get("reason").and_then(Value::as_str) == Some("compiler-artifact")
+        }));
     }
     let status = child
         .wait()
         .map_err(Failure::when("cannot wait for cargo"))?;
     if status.success() {
-        Ok(programs)
+        Ok(messages)
     } else {
         Err(Failure::Shown)
     }
 }
 
-/// The package and the program of a `compiler-artifact` message, if it is one of an executable.
-fn program(line: &str) -> Option<(String, PathBuf)> {
-    let message: serde_json::Value = serde_json::from_str(line).ok()?;
-    if message.get("reason")?.as_str()? != "compiler-artifact" {
-        return None;
-    }
+/// The package and the program of a message, if it is one of an executable.
+pub fn program(message: &Value) -> Option<(String, PathBuf)> {
     let file = message.get("executable")?.as_str()?;
     let manifest = PathBuf::from(message.get("manifest_path")?.as_str()?);
     let text = std::fs::read_to_string(manifest).ok()?;

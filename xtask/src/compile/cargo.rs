@@ -1,6 +1,6 @@
 //! Running cargo.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -57,7 +57,7 @@ impl Workshop {
 
     /// Builds the kernel: its program.
     pub fn build_kernel(&self) -> Outcome<PathBuf> {
-        let mut cargo = self.cargo(&self.root, "kernel", &["sys/kern/kernel.ld"]);
+        let mut cargo = self.build(&self.root, "kernel", &["sys/kern/kernel.ld"]);
         cargo.args(["--package", "kern"]);
         let programs = artifacts::run(cargo)?;
         programs
@@ -72,7 +72,7 @@ impl Workshop {
         workspace: &Path,
         packages: &[(usize, Package)],
     ) -> Outcome<BTreeMap<usize, PathBuf>> {
-        let mut cargo = self.cargo(workspace, "tasks", &["task.ld", "defmt.x"]);
+        let mut cargo = self.build(workspace, "tasks", &["task.ld", "defmt.x"]);
         for (_, package) in packages {
             cargo.args(["--package", &package.name]);
         }
@@ -86,11 +86,35 @@ impl Workshop {
             .collect())
     }
 
-    /// `cargo build` for the target, with linker scripts (`task.ld` and `defmt.x` are found by the search
+    /// Lints packages of one workspace as they are built for the target; a warning is an error.
+    pub fn clippy(&self, workspace: &Path, packages: &BTreeSet<String>) -> Outcome<()> {
+        let mut cargo = self.cargo(workspace, "clippy", "lint", &[]);
+        cargo.args(["--quiet", "--lib", "--bins"]);
+        for package in packages {
+            cargo.args(["--package", package]);
+        }
+        let status = cargo
+            .args(["--", "-D", "warnings"])
+            .status()
+            .map_err(Failure::when("cannot run cargo"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::Shown)
+        }
+    }
+
+    fn build(&self, workspace: &Path, folder: &str, scripts: &[&str]) -> Command {
+        let mut cargo = self.cargo(workspace, "build", folder, scripts);
+        cargo.arg("--bins");
+        cargo
+    }
+
+    /// A command of cargo's for the target, with linker scripts (`task.ld` and `defmt.x` are found by the search
     /// paths that `userlib` and `defmt` give), in a folder of its own below the target directory: cargo would
     /// otherwise build again what both need whenever the scripts change. Paths that would differ from one checkout to the next are mapped to
     /// fixed ones, so that the same source gives the same bytes anywhere.
-    fn cargo(&self, workspace: &Path, folder: &str, scripts: &[&str]) -> Command {
+    fn cargo(&self, workspace: &Path, verb: &str, folder: &str, scripts: &[&str]) -> Command {
         let home = std::env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
@@ -121,7 +145,7 @@ impl Workshop {
         let mut command = Command::new(cargo);
         command
             .current_dir(workspace)
-            .args(["build", "--release", "--bins", "--target", TARGET])
+            .args([verb, "--release", "--target", TARGET])
             .arg("--target-dir")
             .arg(self.target.join(folder))
             .arg("--config")

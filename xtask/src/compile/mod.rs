@@ -1,6 +1,6 @@
 //! Step 3: the programs. Cargo builds the kernel and the tasks; what it says is shown as it says it.
 
-mod artifacts;
+pub mod artifacts;
 mod cargo;
 mod program;
 
@@ -23,9 +23,14 @@ pub struct Programs {
     pub tasks: Vec<Program>,
 }
 
+/// Builds the kernel.
+pub fn kernel(workshop: &Workshop) -> Outcome<Program> {
+    read(&workshop.build_kernel()?)
+}
+
 /// Builds everything that changed.
 pub fn compile(workshop: &Workshop, app: &App) -> Outcome<Programs> {
-    let kernel = workshop.build_kernel()?;
+    let kernel = kernel(workshop)?;
     // One invocation for each workspace: cargo then builds what the tasks share once.
     let mut workspaces: BTreeMap<PathBuf, Vec<(usize, cargo::Package)>> = BTreeMap::new();
     for (index, task) in app.tasks.iter().enumerate() {
@@ -47,7 +52,7 @@ pub fn compile(workshop: &Workshop, app: &App) -> Outcome<Programs> {
         tasks.push(read(file)?);
     }
     Ok(Programs {
-        kernel: read(&kernel)?,
+        kernel,
         tasks,
     })
 }

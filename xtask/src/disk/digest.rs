@@ -19,7 +19,14 @@ impl Digest {
     pub fn start(file: &Path) -> Self {
         let file = file.to_path_buf();
         Self {
-            thread: std::thread::spawn(move || of(&file)),
+            thread: std::thread::spawn(move || of(File::open(file)?)),
+        }
+    }
+
+    /// The digest of bytes in memory.
+    pub fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self {
+            thread: std::thread::spawn(move || of(bytes.as_slice())),
         }
     }
 
@@ -32,8 +39,7 @@ impl Digest {
     }
 }
 
-fn of(file: &Path) -> io::Result<(String, u64)> {
-    let mut file = File::open(file)?;
+fn of(mut file: impl Read) -> io::Result<(String, u64)> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     let mut len = 0;

@@ -65,3 +65,16 @@ pub fn made(name: &str, len: u64, folder: &Path) -> Outcome<PathBuf> {
     std::fs::rename(&partial, &file).map_err(Failure::when(cannot()))?;
     Ok(file)
 }
+
+/// A file of so many bytes in `folder`, whole sectors or not.
+pub fn sample(folder: &Path, len: usize) -> Outcome<PathBuf> {
+    let file = folder.join(format!("{len}.sample"));
+    let bytes: Vec<u8> = content::words()
+        .flat_map(u64::to_le_bytes)
+        .take(len)
+        .collect();
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&file, bytes))
+        .map_err(Failure::when(format!("cannot make {}", file.display())))?;
+    Ok(file)
+}

@@ -1,5 +1,6 @@
 //! Step 6: `target/dist/<name>/`.
 
+mod debugger;
 mod header;
 mod image;
 mod json;
@@ -12,6 +13,7 @@ use crate::failure::{Failure, Outcome};
 use crate::planning::Plan;
 use crate::tables::Tables;
 
+pub use debugger::DEBUGGER;
 pub use json::json;
 pub use text::text;
 
@@ -45,6 +47,8 @@ pub fn pack(target: &Path, plan: &Plan, programs: &Programs, tables: &Tables) ->
     }
     write("plan.json", json(plan, Some(&tables.layout)).as_bytes())?;
     write("plan.txt", text(plan, Some(&tables.layout)).as_bytes())?;
+    let script = debugger::debugger(plan, &tables.roots);
+    write(DEBUGGER, script.as_bytes())?;
     let image = folder.join("image");
     write("qemu", qemu(plan, &folder, &image).as_bytes())?;
     Ok(Dist { folder, image })

@@ -1,11 +1,12 @@
-//! Finding QEMU, or installing it where that needs no question.
+//! Finding QEMU.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::failure::{Failure, Outcome};
+use crate::setup;
 
-const PROGRAM: &str = "qemu-system-aarch64";
+pub const PROGRAM: &str = "qemu-system-aarch64";
 /// The oldest version whose SMMU model is known to work.
 const OLDEST: (u32, u32) = (7, 2);
 
@@ -13,119 +14,128 @@ const OLDEST: (u32, u32) = (7, 2);
 #[derive(Clone, Debug)]
 pub struct Qemu {
     pub program: PathBuf,
+    /// Major and minor.
+    pub version: (u32, u32),
+    /// Folder of its firmware and option ROMs, where it is not installed in the usual place.
+    pub data: Option<PathBuf>,
 }
 
-/// The QEMU at `given`, or the one on the PATH; it is installed if it is missing and `apt-get` can do so
-/// without asking.
+impl Qemu {
+    /// The program in `data`'s installation, or an installed one.
+    pub fn at(program: &Path, data: Option<PathBuf>) -> Outcome<Self> {
+        let output = Command::new(program)
+            .arg("--version")
+            .output()
+            .map_err(Failure::when(format!("cannot run {}", program.display())))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = version(&text).ok_or_else(|| {
+            Failure::new(format!("{} does not tell its version", program.display()))
+        })?;
+        if version < OLDEST {
+            return Err(Failure::new(format!(
+                "{} is QEMU {}.{}; {}.{} or later is needed",
+                program.display(),
+                version.0,
+                version.1,
+                OLDEST.0,
+                OLDEST.1
+            )));
+        }
+        Ok(Self {
+            program: program.to_path_buf(),
+            version,
+            data,
+        })
+    }
+
+    /// A command without arguments but those that this installation needs.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(data) = &self.data {
+            command.arg("-L").arg(data);
+        }
+        command
+    }
+
+    /// `7.2`.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.version.0, self.version.1)
+    }
+}
+
+/// `QEMU emulator version 7.2.22 (Debian …)`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let rest = text.lines().next()?.split("version ").nth(1)?;
+    let mut numbers = rest.split(|c: char| !c.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next()?.parse().ok()?;
+    Some((major, minor))
+}
+
+/// The QEMU at `given`, or the one on the PATH; it is installed if it is missing and that needs no
+/// question.
 pub fn find(given: Option<&Path>) -> Outcome<Qemu> {
     if let Some(program) = given {
-        return check(program);
+        return Qemu::at(program, None);
     }
-    if let Some(program) = on_path(PROGRAM) {
-        return check(&program);
+    if on_path(PROGRAM).is_none() {
+        setup::qemu()?;
     }
-    install()?;
     match on_path(PROGRAM) {
-        Some(program) => check(&program),
-        None => Err(missing()),
+        Some(program) => Qemu::at(&program, None),
+        None => Err(setup::no_qemu()),
     }
 }
 
-fn check(program: &Path) -> Outcome<Qemu> {
-    let output = Command::new(program)
-        .arg("--version")
-        .output()
-        .map_err(Failure::when(format!("cannot run {}", program.display())))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let version = text
-        .lines()
-        .next()
-        .and_then(|line| line.split("version ").nth(1))
-        .and_then(|rest| rest.split_whitespace().next())
-        .ok_or_else(|| Failure::new(format!("{} does not tell its version", program.display())))?;
-    let mut numbers = version.split('.').map(|part| part.parse().unwrap_or(0u32));
-    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if found < OLDEST {
-        return Err(Failure::new(format!(
-            "{} is QEMU {version}; {}.{} or later is needed",
-            program.display(),
-            OLDEST.0,
-            OLDEST.1
-        )));
-    }
-    Ok(Qemu {
-        program: program.to_path_buf(),
-    })
-}
-
-/// The first file of that name in the folders of PATH.
+/// The first program of that name in the folders of PATH.
 pub fn on_path(program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
+    in_folders(&std::env::var_os("PATH")?, program)
+}
+
+/// The same in the folders of `path`.
+pub fn in_folders(path: &std::ffi::OsStr, program: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    std::env::split_paths(path)
         .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+        .find(|file| {
+            file.metadata()
+                .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+        })
 }
 
-fn install() -> Outcome<()> {
-    if on_path("apt-get").is_none() {
-        return Err(missing());
-    }
-    let quiet = |program: &str, arguments: &[&str]| {
-        Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .output()
-            .ok()
-            .filter(|output| output.status.success())
-    };
-    let root = quiet("id", &["-u"]).is_some_and(|output| output.stdout.trim_ascii() == b"0");
-    let prefix: &[&str] = if root {
-        &["env"]
-    } else if quiet("sudo", &["-n", "true"]).is_some() {
-        &["sudo", "-n", "env"]
-    } else {
-        return Err(missing());
-    };
-    eprintln!("installing QEMU with apt-get");
-    let run = |arguments: &[&str]| {
-        let words: Vec<&str> = [
-            prefix,
-            &["DEBIAN_FRONTEND=noninteractive", "apt-get"],
-            arguments,
-        ]
-        .concat();
-        let (program, rest) = words.split_first()?;
-        Command::new(program)
-            .args(rest)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
-            .ok()
-            .filter(|status| status.success())
-    };
-    let packages = [
-        "install",
-        "-y",
-        "-q",
-        "--no-install-recommends",
-        "qemu-system-arm",
-    ];
-    if run(&packages).is_none() {
-        // The lists may be missing or old.
-        run(&["update", "-q"]);
-        run(&packages).ok_or_else(missing)?;
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn missing() -> Failure {
-    Failure::new(format!(
-        "{PROGRAM} is not installed; install it with one of\n  \
-         sudo apt-get install qemu-system-arm\n  \
-         sudo dnf install qemu-system-aarch64-core\n  \
-         sudo pacman -S qemu-system-aarch64\n  \
-         brew install qemu\n\
-         or name one with --qemu PATH"
-    ))
+    #[test]
+    fn versions() {
+        let debian = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\nCopyright";
+        assert_eq!(version(debian), Some((7, 2)));
+        assert_eq!(
+            version("QEMU emulator version 10.0.2 (Debian)"),
+            Some((10, 0))
+        );
+        assert_eq!(
+            version("QEMU emulator version 9.0-rc1"),
+            Some((9, 0))
+        );
+        assert_eq!(version("something else"), None);
+    }
+
+    #[test]
+    fn programs_are_executable_files() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::create_dir_all(&first).unwrap();
+        std::fs::create_dir_all(&second).unwrap();
+        let path = std::env::join_paths([&first, &second]).unwrap();
+        std::fs::create_dir(first.join("tool")).unwrap();
+        assert_eq!(in_folders(&path, "tool"), None);
+        let file = second.join("tool");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(in_folders(&path, "tool"), None);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(in_folders(&path, "tool"), Some(file));
+    }
 }

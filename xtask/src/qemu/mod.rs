@@ -7,5 +7,5 @@ mod monitor;
 
 pub use bypass::refuse_bypass;
 pub use command::{Drives, command};
-pub use find::{Qemu, find, on_path};
+pub use find::{PROGRAM, Qemu, find, in_folders, on_path};
 pub use monitor::Monitor;

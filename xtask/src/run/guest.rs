@@ -1,15 +1,23 @@
 //! The emulator's process.
 
 use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
 
 use super::decode::{Decoder, Line};
 use super::frames::Splitter;
+use super::interrupt;
+use super::rings::Rings;
 use crate::failure::{Failure, Outcome};
 use crate::qemu::{Monitor, Qemu, refuse_bypass};
+
+/// How often a run looks at the clock and for an interrupt.
+const TICK: Duration = Duration::from_millis(100);
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,29 +26,84 @@ pub enum End {
     Exit(i32),
     /// The guest switched the machine off.
     PoweredOff,
-    Signal,
-    Timeout(Duration),
+    /// Somebody killed QEMU.
+    Killed,
+    /// The user asked to stop.
+    Interrupted,
+    /// The time is over.
+    Timeout(Late),
+}
+
+/// What is known of a guest that did not end in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Late {
+    pub limit: Duration,
+    /// Since its last word.
+    pub silent: Duration,
+    /// Where its processor is.
+    pub counter: Option<u64>,
+}
+
+/// Follows a run.
+pub trait Observer {
+    /// A line of the log.
+    fn line(&mut self, line: &Line, probe: &mut Probe<'_>);
+    /// Several times a second, whether there are lines or not.
+    fn tick(&mut self) {}
+}
+
+impl<F: FnMut(&Line)> Observer for F {
+    fn line(&mut self, line: &Line, _: &mut Probe<'_>) {
+        self(line);
+    }
+}
+
+/// Looks into the running guest.
+pub struct Probe<'a> {
+    guest: &'a mut Guest,
+    rings: &'a mut Rings,
+    decoder: &'a Decoder,
+}
+
+impl Probe<'_> {
+    /// What the tasks have logged since the last call, task by task.
+    pub fn news(&mut self) -> Vec<Line> {
+        let scratch = self.guest.folder.path();
+        let Some(monitor) = &mut self.guest.monitor else {
+            return Vec::new();
+        };
+        let pieces = self.rings.news(monitor, scratch);
+        pieces
+            .into_iter()
+            .map(|piece| self.decoder.line(piece))
+            .collect()
+    }
 }
 
 /// A started machine; it is killed when dropped.
 pub struct Guest {
     child: Child,
-    folder: PathBuf,
+    folder: TempDir,
     monitor: Option<Monitor>,
 }
 
 impl Guest {
     /// Starts QEMU, asks whether anything bypasses the SMMU, and only then lets the guest run.
     pub fn start(qemu: &Qemu, arguments: &[String]) -> Outcome<Self> {
-        let folder = std::env::temp_dir().join(format!("portcullis-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)
-            .map_err(Failure::when(format!("cannot make {}", folder.display())))?;
-        let socket = folder.join("monitor");
-        let child = Command::new(&qemu.program)
+        interrupt::watch();
+        let folder = tempfile::Builder::new()
+            .prefix("portcullis-")
+            .tempdir()
+            .map_err(Failure::when("cannot make a temporary folder"))?;
+        let socket = folder.path().join("monitor");
+        let child = qemu
+            .command()
             .args(arguments)
             .arg("-S")
             .arg("-qmp")
             .arg(format!("unix:{},server=on,wait=off", socket.display()))
+            // Ctrl-C is for this process, which then ends QEMU.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -56,7 +119,7 @@ impl Guest {
         let child = &mut guest.child;
         let mut monitor = Monitor::connect(&socket, || matches!(child.try_wait(), Ok(None)))?;
         refuse_bypass(&mut monitor)?;
-        monitor.execute("cont", &serde_json::json!({}))?;
+        monitor.execute("cont", &json!({}))?;
         guest.monitor = Some(monitor);
         Ok(guest)
     }
@@ -64,11 +127,69 @@ impl Guest {
     /// Reads the console until the guest ends or `timeout` is over.
     pub fn watch(
         mut self,
-        timeout: Duration,
-        decoder: Decoder,
-        show: &mut impl FnMut(&Line),
+        timeout: Option<Duration>,
+        decoder: &Decoder,
+        mut rings: Rings,
+        observer: &mut dyn Observer,
     ) -> Outcome<End> {
-        let deadline = Instant::now() + timeout;
+        let start = Instant::now();
+        let mut heard = start;
+        let console = self.console();
+        let mut splitter = Splitter::default();
+        loop {
+            let pieces = match console.recv_timeout(TICK) {
+                Ok(bytes) => {
+                    heard = Instant::now();
+                    splitter.push(&bytes)
+                }
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            for piece in pieces {
+                let line = decoder.line(piece);
+                let mut probe = Probe {
+                    guest: &mut self,
+                    rings: &mut rings,
+                    decoder,
+                };
+                observer.line(&line, &mut probe);
+            }
+            observer.tick();
+            if interrupt::asked() {
+                return Ok(End::Interrupted);
+            }
+            if let Some(limit) = timeout.filter(|limit| start.elapsed() >= *limit) {
+                let silent = heard.elapsed();
+                let counter = self.counter();
+                return Ok(End::Timeout(Late {
+                    limit,
+                    silent,
+                    counter,
+                }));
+            }
+        }
+        for piece in splitter.finish() {
+            let line = decoder.line(piece);
+            let mut probe = Probe {
+                guest: &mut self,
+                rings: &mut rings,
+                decoder,
+            };
+            observer.line(&line, &mut probe);
+        }
+        let status = self
+            .child
+            .wait()
+            .map_err(Failure::when("cannot wait for QEMU"))?;
+        if interrupt::asked() {
+            return Ok(End::Interrupted);
+        }
+        let off = self.monitor.take().is_some_and(Monitor::powered_off);
+        Ok(end(status, off))
+    }
+
+    /// Its console's bytes; the channel closes when QEMU ends.
+    fn console(&mut self) -> Receiver<Vec<u8>> {
         let (sender, receiver) = mpsc::channel();
         if let Some(mut console) = self.child.stdout.take() {
             std::thread::spawn(move || {
@@ -81,36 +202,34 @@ impl Guest {
                 }
             });
         }
-        let mut splitter = Splitter::default();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match receiver.recv_timeout(left) {
-                Ok(bytes) => {
-                    for piece in splitter.push(&bytes) {
-                        show(&decoder.line(piece));
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => return Ok(End::Timeout(timeout)),
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        for piece in splitter.finish() {
-            show(&decoder.line(piece));
-        }
-        let status = self
-            .child
-            .wait()
-            .map_err(Failure::when("cannot wait for QEMU"))?;
-        let off = self.monitor.take().is_some_and(Monitor::powered_off);
-        Ok(end(status, off))
+        receiver
     }
+
+    /// The processor's program counter.
+    fn counter(&mut self) -> Option<u64> {
+        let arguments = json!({ "command-line": "info registers" });
+        let answer = self
+            .monitor
+            .as_mut()?
+            .ask("human-monitor-command", &arguments)
+            .ok()?
+            .ok()?;
+        program_counter(answer.as_str()?)
+    }
+}
+
+/// `PC=0123456789abcdef` in what QEMU tells of the registers.
+fn program_counter(registers: &str) -> Option<u64> {
+    let value = registers.split("PC=").nth(1)?;
+    let digits = value.split(|c: char| !c.is_ascii_hexdigit()).next()?;
+    u64::from_str_radix(digits, 16).ok()
 }
 
 fn end(status: ExitStatus, powered_off: bool) -> End {
     match status.code() {
         Some(0) if powered_off => End::PoweredOff,
         Some(code) => End::Exit(code),
-        None => End::Signal,
+        None => End::Killed,
     }
 }
 
@@ -119,6 +238,17 @@ impl Drop for Guest {
         // It may have ended already; then there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn program_counters() {
+        let text = "CPU#0\n PC=ffffffc000001230 X00=0000000000000000";
+        assert_eq!(program_counter(text), Some(0xffff_ffc0_0000_1230));
+        assert_eq!(program_counter("nothing"), None);
     }
 }

@@ -3,19 +3,24 @@
 mod decode;
 mod frames;
 mod guest;
+mod interrupt;
+mod rings;
+mod verdict;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use decode::{Level, Line};
-pub use guest::End;
-pub use watch::DigestWatch;
+pub use interrupt::watch as note_interrupts;
+pub use guest::{End, Observer, Probe};
+pub use verdict::{Verdict, Watch};
 
 use decode::Decoder;
 use guest::Guest;
+use rings::Rings;
 
-use crate::disk::{self, Digest};
+use crate::disk;
 use crate::failure::{Failure, Outcome};
 use crate::planning::Plan;
 use crate::project::{Built, Project};
@@ -24,6 +29,7 @@ use crate::qemu::{Drives, Qemu};
 /// What to run and how.
 pub struct Options {
     pub qemu: Qemu,
+    /// `Duration::MAX`: none.
     pub timeout: Duration,
     /// Further QEMU arguments.
     pub extra: Vec<String>,
@@ -48,6 +54,13 @@ pub fn drives(project: &Project, plan: &Plan, given: Option<&PathBuf>) -> Outcom
     Ok(drives)
 }
 
+/// The disk whose digest the guest computes: the first drive, if there is a task for it.
+pub fn watched<'a>(plan: &Plan, drives: &'a Drives) -> Option<&'a Path> {
+    plan.app.task("digest")?;
+    let first = plan.app.drives.first()?;
+    drives.get(&first.name).map(PathBuf::as_path)
+}
+
 /// Runs a built system to its end and hands every line of its log to `show`.
 pub fn run(
     built: &Built,
@@ -55,33 +68,21 @@ pub fn run(
     options: &Options,
     mut show: impl FnMut(&Line),
 ) -> Outcome<End> {
+    observe(built, drives, options, &mut show)
+}
+
+/// Runs a built system to its end.
+pub fn observe(
+    built: &Built,
+    drives: &Drives,
+    options: &Options,
+    observer: &mut dyn Observer,
+) -> Outcome<End> {
     let decoder = Decoder::new(&built.plan, &built.programs);
+    let rings = Rings::new(&built.tables.layout);
     let mut arguments = crate::qemu::command(&built.plan, &built.dist.image, drives);
     arguments.extend(options.extra.iter().cloned());
     let guest = Guest::start(&options.qemu, &arguments)?;
-    guest.watch(options.timeout, decoder, &mut show)
-}
-
-/// The exit code of a run: the guest's verdict, and the tool's own view of the digest.
-pub fn verdict(end: &End, watch: DigestWatch, digest: Option<Digest>) -> Outcome<u8> {
-    match end {
-        End::Exit(0) => {}
-        End::Exit(code) => return Ok(u8::try_from(*code).unwrap_or(1).max(1)),
-        End::PoweredOff => {
-            return Err(Failure::new(
-                "the guest switched the machine off without a verdict",
-            ));
-        }
-        End::Signal => return Err(Failure::new("QEMU was killed")),
-        End::Timeout(limit) => {
-            return Err(Failure::new(format!(
-                "no verdict within {} s (--timeout)",
-                limit.as_secs()
-            )));
-        }
-    }
-    if let Some(digest) = digest {
-        watch.compare(digest.finish()?)?;
-    }
-    Ok(0)
+    let limit = Some(options.timeout).filter(|limit| *limit != Duration::MAX);
+    guest.watch(limit, &decoder, rings, observer)
 }

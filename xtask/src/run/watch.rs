@@ -22,19 +22,16 @@ impl DigestWatch {
         }
     }
 
-    /// Fails unless the guest's digest is that of the file.
-    pub fn compare(self, expected: (String, u64)) -> Outcome<()> {
+    /// Fails unless the guest's digest is that of the file; says that it agrees.
+    pub fn compare(self, expected: (String, u64)) -> Outcome<String> {
         match self.seen {
             None => Err(Failure::new(
                 "the guest passed, but logged no digest of the disk",
             )),
-            Some(seen) if seen == expected => {
-                println!(
-                    "digest agrees with the file: sha256 {} over {} bytes",
-                    expected.0, expected.1
-                );
-                Ok(())
-            }
+            Some(seen) if seen == expected => Ok(format!(
+                "digest agrees with the file: sha256 {} over {} bytes",
+                expected.0, expected.1
+            )),
             Some(seen) => Err(Failure::new(format!(
                 "the digest differs\n  guest {} over {} bytes\n  file  {} over {} bytes",
                 seen.0, seen.1, expected.0, expected.1

@@ -1,102 +1,299 @@
-//! Host tests: `cargo test` over the workspace, its results read from what it prints.
+//! Host tests: cargo builds the workspace's test programs, which are then run one by one, so that each
+//! result has a name, a time and what it printed.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use super::{Outcome, Result};
+use super::{Case, Outcome};
+use crate::compile::artifacts;
 use crate::failure::{self, Failure};
 
-/// Runs the tests whose names contain `filter`; `show` gets each result as it comes.
-pub fn host(
-    root: &Path,
-    filter: Option<&str>,
-    mut show: impl FnMut(&Result),
-) -> failure::Outcome<Vec<Result>> {
-    let mut command = cargo(root);
-    command.arg("--no-fail-fast").arg("--").args(filter);
-    let mut results = Vec::new();
-    let mut details = Vec::new();
-    let ok = lines(command, |line| match result(line) {
-        Some(result) => {
-            show(&result);
-            results.push(result);
+/// Programs that are run only when asked for by name: the faults seeded into the server take as long as
+/// everything else together.
+const ON_REQUEST: [&str; 1] = ["mutants"];
+
+/// A built test program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Prefix of its tests' names: the package, and the file below `tests/`.
+    pub prefix: String,
+    target: String,
+    file: PathBuf,
+    folder: PathBuf,
+    /// Names without the prefix; none for a program that is one test as a whole.
+    tests: Vec<String>,
+}
+
+/// All of them.
+pub struct Programs(Vec<Program>);
+
+impl Programs {
+    /// Builds the workspace's tests. What cargo says is shown as it says it.
+    pub fn build(root: &Path) -> failure::Outcome<Self> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command
+            .current_dir(root)
+            .args(["test", "--workspace", "--lib", "--bins", "--tests"])
+            .arg("--no-run")
+            .stdin(Stdio::null());
+        let mut programs = Vec::new();
+        for built in artifacts::messages(command)? {
+            if let Some(program) = Program::of(&built)? {
+                programs.push(program);
+            }
         }
-        None => details.push(line.to_owned()),
-    })?;
-    let failed = results
-        .iter()
-        .any(|result| matches!(result.outcome, Outcome::Failed(_)));
-    if failed || !ok {
-        for line in details.iter().filter(|line| !is_noise(line)) {
-            println!("{line}");
+        programs.sort_by(|a, b| a.prefix.cmp(&b.prefix));
+        Ok(Self(programs))
+    }
+
+    /// No programs at all.
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// What `filter` selects: each program with the names of its tests, without the prefix.
+    pub fn select(&self, filter: Option<&str>) -> Vec<(&Program, Vec<String>)> {
+        self.0
+            .iter()
+            .filter_map(|program| {
+                let tests = program.select(filter);
+                (!tests.is_empty()).then_some((program, tests))
+            })
+            .collect()
+    }
+}
+
+impl Program {
+    fn of(message: &serde_json::Value) -> failure::Outcome<Option<Self>> {
+        let Some((package, file)) = artifacts::program(message) else {
+            return Ok(None);
+        };
+        let text = |value: Option<&serde_json::Value>| {
+            value
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let target = message.get("target");
+        let name = text(target.and_then(|target| target.get("name")));
+        let kind = target
+            .and_then(|target| target.get("kind"))
+            .and_then(|kind| kind.get(0));
+        let prefix = if text(kind) == "test" {
+            format!("{package}::{name}")
+        } else {
+            package
+        };
+        let manifest = PathBuf::from(text(message.get("manifest_path")));
+        let mut program = Self {
+            prefix,
+            target: name,
+            file,
+            folder: manifest.parent().unwrap_or(Path::new("/")).to_path_buf(),
+            tests: Vec::new(),
+        };
+        program.tests = program.list()?;
+        Ok(Some(program))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.file);
+        command
+            .current_dir(&self.folder)
+            .env("CARGO_MANIFEST_DIR", &self.folder)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// A program without libtest either lists like it or is one test.
+    fn list(&self) -> failure::Outcome<Vec<String>> {
+        if WHOLE.contains(&self.target.as_str()) {
+            return Ok(vec![String::new()]);
+        }
+        let output = self
+            .command()
+            .arg("--list")
+            .output()
+            .map_err(Failure::when(format!("cannot run {}", self.file.display())))?;
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter_map(|line| line.strip_suffix(": test"))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// The full name of one of its tests.
+    pub fn name(&self, test: &str) -> String {
+        if test.is_empty() {
+            self.prefix.clone()
+        } else {
+            format!("{}::{test}", self.prefix)
         }
     }
-    if !ok && !failed {
-        // A program that does not compile, or that died: cargo has said which.
-        results.push(Result {
-            name: "host tests".to_owned(),
-            outcome: Outcome::Failed("cargo test failed".to_owned()),
-        });
+
+    fn select(&self, filter: Option<&str>) -> Vec<String> {
+        let asked = |name: &str| match filter {
+            None => !ON_REQUEST.contains(&self.target.as_str()),
+            Some(filter) => name.contains(filter),
+        };
+        let tests = self.tests.iter();
+        tests
+            .filter(|test| asked(&self.name(test)))
+            .cloned()
+            .collect()
     }
-    Ok(results)
+
+    /// Runs these of its tests; `show` gets each result as it comes.
+    pub fn run(&self, tests: &[String], show: &mut dyn FnMut(Case)) -> failure::Outcome<()> {
+        if WHOLE.contains(&self.target.as_str()) {
+            return self.run_whole(show);
+        }
+        let mut command = self.command();
+        if ON_REQUEST.contains(&self.target.as_str()) {
+            // It takes one name, and otherwise runs all.
+            if let [test] = tests {
+                command.arg(test);
+            }
+        } else if tests.len() < self.tests.len() {
+            command.arg("--exact").args(tests);
+        }
+        let started = Instant::now();
+        let mut last = started;
+        let mut seen = 0;
+        let mut failed: Vec<Case> = Vec::new();
+        let mut details = Details::default();
+        let status = lines(command, |line| {
+            let Some((test, outcome)) = result(line).or_else(|| mutant(line)) else {
+                details.line(line);
+                return;
+            };
+            if !tests.iter().any(|name| name == test) {
+                return;
+            }
+            seen += 1;
+            let mut case = Case::new(self.name(test), outcome);
+            case.time = last.elapsed();
+            last = Instant::now();
+            if case.failed() {
+                failed.push(case);
+            } else {
+                show(case);
+            }
+        })?;
+        let any = !failed.is_empty();
+        for mut case in failed {
+            case.log = details.of(&case.name, &self.prefix);
+            show(case);
+        }
+        // A program that died in the middle has shown which tests it finished, and no others.
+        if seen < tests.len() || (!status && !any) {
+            let why = format!("ended after {seen} of {} tests", tests.len());
+            let mut case = Case::new(self.prefix.clone(), Outcome::Failed(why));
+            case.log = details.rest;
+            show(case);
+        }
+        Ok(())
+    }
+
+    fn run_whole(&self, show: &mut dyn FnMut(Case)) -> failure::Outcome<()> {
+        let started = Instant::now();
+        let output = self
+            .command()
+            .output()
+            .map_err(Failure::when(format!("cannot run {}", self.file.display())))?;
+        let mut case = Case::new(self.prefix.clone(), Outcome::Passed);
+        if !output.status.success() {
+            case.outcome = Outcome::Failed(output.status.to_string());
+            for bytes in [&output.stdout, &output.stderr] {
+                let text = String::from_utf8_lossy(bytes);
+                case.log.extend(text.lines().map(str::to_owned));
+            }
+        }
+        case.time = started.elapsed();
+        show(case);
+        Ok(())
+    }
 }
 
-/// Names of the host tests.
-pub fn host_list(root: &Path, filter: Option<&str>) -> failure::Outcome<Vec<String>> {
-    let mut command = cargo(root);
-    command.args(["--", "--list"]).args(filter);
-    let mut names = Vec::new();
-    lines(command, |line| {
-        names.extend(line.strip_suffix(": test").map(str::to_owned));
-    })?;
-    Ok(names)
-}
+/// Programs that take no names of tests: their exit code is the result.
+const WHOLE: [&str; 1] = ["histories"];
 
-fn cargo(root: &Path) -> Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .current_dir(root)
-        .args(["test", "--workspace", "--lib", "--bins", "--tests"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    command
-}
-
+/// Runs a program and reads its output line by line: whether it succeeded.
 fn lines(mut command: Command, mut each: impl FnMut(&str)) -> failure::Outcome<bool> {
-    let mut child = command.spawn().map_err(Failure::when("cannot run cargo"))?;
-    for line in child
-        .stdout
-        .take()
-        .into_iter()
-        .flat_map(|out| BufReader::new(out).lines())
-    {
-        each(&line.map_err(Failure::when("cannot read what cargo says"))?);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(Failure::when("cannot run a test program"))?;
+    let output = child.stdout.take();
+    for line in output.into_iter().flat_map(|out| BufReader::new(out).lines()) {
+        each(&line.map_err(Failure::when("cannot read a test program's output"))?);
     }
     let status = child
         .wait()
-        .map_err(Failure::when("cannot wait for cargo"))?;
+        .map_err(Failure::when("cannot wait for a test program"))?;
     Ok(status.success())
 }
 
-/// A result as libtest prints it: `test NAME ... ok`.
-fn result(line: &str) -> Option<Result> {
-    let (name, word) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
-    let outcome = match word.split(',').next()?.trim() {
-        "ok" => Outcome::Passed,
-        "FAILED" => Outcome::Failed(String::new()),
-        "ignored" => Outcome::Skipped(String::new()),
-        _ => return None,
-    };
-    Some(Result {
-        name: name.trim_end_matches(" - should panic").to_owned(),
-        outcome,
-    })
+/// What failed tests printed: libtest repeats it in the end, below `---- NAME stdout ----`.
+#[derive(Default)]
+struct Details {
+    by_test: BTreeMap<String, Vec<String>>,
+    current: Option<String>,
+    rest: Vec<String>,
 }
 
-fn is_noise(line: &str) -> bool {
-    line.is_empty() || line.starts_with("running ") || line.starts_with("test result: ok")
+impl Details {
+    fn line(&mut self, line: &str) {
+        let heading = line
+            .strip_prefix("---- ")
+            .and_then(|line| line.strip_suffix(" stdout ----"));
+        if let Some(test) = heading {
+            self.current = Some(test.to_owned());
+        } else if line == "failures:" || line.starts_with("test result: ") {
+            self.current = None;
+        } else if let Some(test) = &self.current {
+            if !line.is_empty() {
+                let of = self.by_test.entry(test.clone()).or_default();
+                of.push(line.to_owned());
+            }
+        } else if !line.is_empty() && !line.starts_with("running ") {
+            self.rest.push(line.to_owned());
+        }
+    }
+
+    fn of(&mut self, name: &str, prefix: &str) -> Vec<String> {
+        let test = name.strip_prefix(prefix).unwrap_or(name);
+        let test = test.trim_start_matches("::");
+        self.by_test.remove(test).unwrap_or_default()
+    }
+}
+
+/// A result as libtest prints it: `test NAME ... ok`.
+fn result(line: &str) -> Option<(&str, Outcome)> {
+    let (name, word) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    let (word, why) = word.split_once(", ").unwrap_or((word, ""));
+    let outcome = match word.trim() {
+        "ok" => Outcome::Passed,
+        "FAILED" => Outcome::Failed(why.to_owned()),
+        "ignored" => Outcome::Skipped(why.to_owned()),
+        _ => return None,
+    };
+    Some((name.trim_end_matches(" - should panic"), outcome))
+}
+
+/// A seeded fault: `NAME RULE caught by …`, or it escaped.
+fn mutant(line: &str) -> Option<(&str, Outcome)> {
+    let name = line.split_whitespace().next()?;
+    if line.contains(" caught by ") {
+        Some((name, Outcome::Passed))
+    } else {
+        let (_, why) = line.split_once("ESCAPED ")?;
+        Some((name, Outcome::Failed(format!("escaped {why}"))))
+    }
 }
 
 #[cfg(test)]
@@ -105,16 +302,48 @@ mod tests {
 
     #[test]
     fn lines_of_libtest() {
-        let outcome = |line| result(line).map(|result| result.outcome);
-        assert_eq!(outcome("test a::b ... ok"), Some(Outcome::Passed));
+        assert_eq!(result("test a::b ... ok"), Some(("a::b", Outcome::Passed)));
         assert_eq!(
-            outcome("test a ... FAILED"),
-            Some(Outcome::Failed(String::new()))
+            result("test a ... FAILED"),
+            Some(("a", Outcome::Failed(String::new())))
         );
-        assert_eq!(outcome("test result: ok. 3 passed"), None);
         assert_eq!(
-            result("test a - should panic ... ok").map(|result| result.name),
-            Some("a".to_owned())
+            result("test a ... ignored, needs a board"),
+            Some(("a", Outcome::Skipped("needs a board".to_owned())))
         );
+        assert_eq!(result("test result: ok. 3 passed"), None);
+        assert_eq!(
+            result("test a - should panic ... ok"),
+            Some(("a", Outcome::Passed))
+        );
+    }
+
+    #[test]
+    fn lines_of_mutants() {
+        let caught = "no-sync       V12   caught by Audit (seed 1, step 7): stale";
+        assert_eq!(mutant(caught), Some(("no-sync", Outcome::Passed)));
+        let escaped = mutant("no-sync  V12  ESCAPED after striking 3 times");
+        assert!(matches!(escaped, Some(("no-sync", Outcome::Failed(_)))));
+        assert_eq!(mutant("12 caught, 0 escaped"), None);
+    }
+
+    #[test]
+    fn output_of_failed_tests() {
+        let mut details = Details::default();
+        for line in [
+            "running 2 tests",
+            "",
+            "failures:",
+            "",
+            "---- a::b stdout ----",
+            "left is not right",
+            "",
+            "failures:",
+            "    a::b",
+        ] {
+            details.line(line);
+        }
+        assert_eq!(details.of("crate::a::b", "crate"), ["left is not right"]);
+        assert_eq!(details.rest, ["    a::b"]);
     }
 }

@@ -1,10 +1,18 @@
-//! Tests: on the host by cargo, and on the target by conformance images.
+//! Tests: on the host by cargo, and on the target by images of cases and by whole systems.
 
 mod host;
-mod target;
+mod image;
+mod matrix;
+mod report;
+mod system;
 
-pub use host::{host, host_list};
-pub use target::{image, images};
+use std::time::Duration;
+
+pub use host::Programs as HostPrograms;
+pub use image::{Suite, image, images};
+pub use matrix::emulators;
+pub use report::{counts, write as write_reports};
+pub use system::{System, system, systems};
 
 /// What became of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +24,27 @@ pub enum Outcome {
 
 /// One test's result.
 #[derive(Clone, Debug)]
-pub struct Result {
+pub struct Case {
+    /// `package::module::test`, `image::case`.
     pub name: String,
     pub outcome: Outcome,
+    /// As far as it is known.
+    pub time: Duration,
+    /// What it printed, or what the tasks involved logged, if it failed.
+    pub log: Vec<String>,
+}
+
+impl Case {
+    pub fn new(name: impl Into<String>, outcome: Outcome) -> Self {
+        Self {
+            name: name.into(),
+            outcome,
+            time: Duration::ZERO,
+            log: Vec::new(),
+        }
+    }
+
+    pub fn failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_))
+    }
 }

@@ -1,0 +1,136 @@
+//! What a run means: how the emulator ended, what the supervisor said, and the tool's own view of the
+//! digest.
+
+use super::decode::Line;
+use super::guest::End;
+use super::watch::DigestWatch;
+use crate::disk::Digest;
+use crate::failure::{Failure, Outcome};
+use crate::planning::Plan;
+
+/// Begins the supervisor's last line.
+const SPOKEN: &str = "verdict: ";
+
+/// Listens for what counts in the end.
+#[derive(Debug)]
+pub struct Watch {
+    supervisor: Option<String>,
+    /// Whether the supervisor said `pass`. Its ring is its own, so no other task can say it.
+    spoken: Option<bool>,
+    digest: DigestWatch,
+}
+
+/// A run that came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The exit code.
+    pub code: u8,
+    /// What the tool itself has found, for the last line.
+    pub note: Option<String>,
+}
+
+impl Watch {
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            supervisor: plan.app.tasks.first().map(|task| task.name.value.clone()),
+            spoken: None,
+            digest: DigestWatch::default(),
+        }
+    }
+
+    pub fn see(&mut self, line: &Line) {
+        self.digest.see(line);
+        if line.task == self.supervisor
+            && let Some(word) = line.text.strip_prefix(SPOKEN)
+        {
+            self.spoken = Some(word.starts_with("pass"));
+        }
+    }
+
+    /// The verdict; `digest` is that of the disk's file where the guest computes it as well.
+    pub fn verdict(self, end: &End, digest: Option<Digest>) -> Outcome<Verdict> {
+        let code = match (end, self.spoken) {
+            (End::Exit(code), _) => u8::try_from(*code).unwrap_or(1),
+            // Without semihosting the guest can only switch off; its last line tells how it ended.
+            (End::PoweredOff, Some(passed)) => u8::from(!passed),
+            (end, _) => return Err(Failure::new(end.to_string())),
+        };
+        let digest = digest.filter(|_| code == 0);
+        let note = digest
+            .map(|digest| self.digest.compare(digest.finish()?))
+            .transpose()?;
+        Ok(Verdict { code, note })
+    }
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exit(code) => write!(f, "the run ended with exit code {code}"),
+            Self::PoweredOff => write!(f, "the guest switched the machine off without a verdict"),
+            Self::Killed => write!(f, "QEMU was killed"),
+            Self::Interrupted => write!(f, "interrupted"),
+            Self::Timeout(late) => {
+                let (limit, silent) = (late.limit.as_secs(), late.silent.as_secs());
+                write!(
+                    f,
+                    "no verdict within {limit} s; the guest said nothing for the last {silent} s"
+                )?;
+                match late.counter {
+                    Some(counter) => write!(f, ", its processor is at {counter:#x}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode::Level;
+    use super::*;
+
+    fn said(task: &str, text: &str) -> Watch {
+        let mut watch = Watch {
+            supervisor: Some("supervisor".to_owned()),
+            spoken: None,
+            digest: DigestWatch::default(),
+        };
+        watch.see(&Line {
+            task: Some(task.to_owned()),
+            level: Level::Plain,
+            text: text.to_owned(),
+        });
+        watch
+    }
+
+    #[test]
+    fn machine_switched_off() {
+        let code = |watch: Watch| {
+            let verdict = watch.verdict(&End::PoweredOff, None);
+            verdict.ok().map(|verdict| verdict.code)
+        };
+        assert_eq!(
+            code(said("supervisor", "verdict: pass (3 of 3)")),
+            Some(0)
+        );
+        assert_eq!(
+            code(said("supervisor", "verdict: FAIL (2 of 3 passed)")),
+            Some(1)
+        );
+        assert_eq!(code(said("rogue", "verdict: pass (3 of 3)")), None);
+        assert_eq!(code(said("supervisor", "up")), None);
+    }
+
+    #[test]
+    fn exit_codes() {
+        let code = |number| {
+            let verdict = said("pci", "up").verdict(&End::Exit(number), None);
+            verdict.ok().map(|verdict| verdict.code)
+        };
+        assert_eq!(code(0), Some(0));
+        assert_eq!(code(3), Some(3));
+        assert_eq!(code(-1), Some(1));
+        assert_eq!(code(256), Some(1));
+    }
+}

@@ -1,0 +1,193 @@
+//! Whole systems: run as a user runs them, their verdict is the result.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::{Case, Outcome};
+use crate::disk::{self, Digest};
+use crate::failure::{self, Failure};
+use crate::project::Project;
+use crate::qemu::Qemu;
+use crate::run::{self, Options, Verdict, Watch};
+
+/// One run.
+pub struct System {
+    pub name: String,
+    app: PathBuf,
+    /// Further QEMU arguments.
+    extra: &'static [&'static str],
+    expect: Expect,
+}
+
+#[derive(Clone, Copy)]
+enum Expect {
+    /// The guest's verdict is pass.
+    Pass,
+    /// The same with a disk of this many bytes: no whole sectors.
+    PassOn(usize),
+    /// A verdict that is not pass, and these words in the log.
+    Fail(&'static str),
+    /// Refused before the guest starts, with these words.
+    Refusal(&'static str),
+}
+
+/// Runs of the demo and of the guide: app below the root, further QEMU arguments, what is expected.
+const RUNS: [(&str, &str, &[&str], Expect); 6] = [
+    ("demo::entered-at-el1", "app.toml", &[], Expect::Pass),
+    (
+        "demo::entered-at-el2",
+        "app.toml",
+        &["-machine", "virtualization=on"],
+        Expect::Pass,
+    ),
+    (
+        "demo::disk-of-odd-size",
+        "app.toml",
+        &[],
+        Expect::PassOn(1_000_003),
+    ),
+    (
+        "demo::bus-past-the-smmu-is-refused",
+        "app.toml",
+        &["-machine", "default-bus-bypass-iommu=on"],
+        Expect::Refusal("the root bus bypasses the SMMU"),
+    ),
+    (
+        "demo::device-past-the-smmu-is-refused",
+        "app.toml",
+        &["-device", "virtio-rng-pci,bus=pcie.0,addr=9.0"],
+        Expect::Refusal("bypasses the SMMU"),
+    ),
+    (
+        "guide::first-driver",
+        "docs/guide/first-driver/app.toml",
+        &[],
+        Expect::Pass,
+    ),
+];
+
+/// Folders below `tests/` that are one run each.
+const VERDICTS: [(&str, Expect); 4] = [
+    ("alias", Expect::Pass),
+    ("hostile", Expect::Pass),
+    ("supervisor-crash", Expect::Fail("the supervisor died")),
+    (
+        "refused-boot",
+        Expect::Fail("the machine is not the one planned for"),
+    ),
+];
+/// Folder of one system for each shape of fabric.
+const TOPOLOGIES: &str = "topologies";
+
+/// All systems there are.
+pub fn systems(root: &Path) -> Vec<System> {
+    let tests = root.join("tests");
+    let mut systems: Vec<System> = RUNS
+        .iter()
+        .map(|&(name, app, extra, expect)| System {
+            name: name.to_owned(),
+            app: root.join(app),
+            extra,
+            expect,
+        })
+        .collect();
+    let plain = |name: String, app: PathBuf, expect| System {
+        name,
+        app,
+        extra: &[],
+        expect,
+    };
+    for (name, expect) in VERDICTS {
+        let app = tests.join(name).join("app.toml");
+        systems.push(plain(name.to_owned(), app, expect));
+    }
+    let entries = std::fs::read_dir(tests.join(TOPOLOGIES));
+    let mut shapes: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
+        .collect();
+    shapes.sort();
+    for app in shapes {
+        let shape = app.file_stem().unwrap_or_default().to_string_lossy();
+        let name = format!("{TOPOLOGIES}::{shape}");
+        systems.push(plain(name, app, Expect::Pass));
+    }
+    systems.retain(|system| system.app.is_file());
+    systems
+}
+
+/// Enough for the slowest on a busy machine.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Builds and runs one.
+pub fn system(project: &Project, system: &System, qemu: &Qemu) -> failure::Outcome<Case> {
+    let started = Instant::now();
+    let mut log = Vec::new();
+    let run = execute(project, system, qemu, &mut log);
+    let outcome = match (run, &system.expect) {
+        (Err(Failure::Shown), _) => return Err(Failure::Shown),
+        (Ok(Verdict { code: 0, .. }), Expect::Pass | Expect::PassOn(_)) => Outcome::Passed,
+        (Err(Failure::Message(why)), Expect::Refusal(words)) if why.contains(words) => {
+            Outcome::Passed
+        }
+        (Ok(Verdict { code: 1.., .. }), Expect::Fail(words)) => {
+            if log.iter().any(|line| line.contains(words)) {
+                Outcome::Passed
+            } else {
+                Outcome::Failed(format!("it failed without saying `{words}`"))
+            }
+        }
+        (Ok(_), Expect::Fail(_)) => Outcome::Failed("it has to fail".to_owned()),
+        (Ok(_), Expect::Refusal(_)) => Outcome::Failed("it was not refused".to_owned()),
+        (Ok(verdict), _) => Outcome::Failed(format!("the verdict is exit code {}", verdict.code)),
+        (Err(Failure::Message(why)), _) => Outcome::Failed(why),
+    };
+    let mut case = Case::new(system.name.as_str(), outcome);
+    case.time = started.elapsed();
+    if case.failed() {
+        case.log = log;
+    }
+    Ok(case)
+}
+
+fn execute(
+    project: &Project,
+    system: &System,
+    qemu: &Qemu,
+    log: &mut Vec<String>,
+) -> failure::Outcome<Verdict> {
+    let built = project.build(Some(&system.app))?;
+    let folder = project.target.join("test");
+    let odd = match system.expect {
+        Expect::PassOn(len) => Some(disk::sample(&folder, len)?),
+        _ => None,
+    };
+    let drives = run::drives(project, &built.plan, odd.as_ref())?;
+    let digest = match &odd {
+        // Not from the file that the emulator reads: what the tool makes of the user's file is on trial.
+        Some(file) => Some(padded(file)?),
+        None => run::watched(&built.plan, &drives).map(Digest::start),
+    };
+    let options = Options {
+        qemu: qemu.clone(),
+        timeout: LIMIT,
+        extra: system.extra.iter().map(|word| (*word).to_owned()).collect(),
+    };
+    let mut watch = Watch::new(&built.plan);
+    let end = run::run(&built, &drives, &options, |line| {
+        watch.see(line);
+        let task = line.task.as_deref().unwrap_or("kernel");
+        log.push(format!("{task}  {}", line.text));
+    })?;
+    watch.verdict(&end, digest)
+}
+
+/// The digest of a file's bytes and the zeros up to the sector's end.
+fn padded(file: &Path) -> failure::Outcome<Digest> {
+    let mut bytes = std::fs::read(file)
+        .map_err(Failure::when(format!("cannot read {}", file.display())))?;
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    Ok(Digest::of_bytes(bytes))
+}

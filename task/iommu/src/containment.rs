@@ -1,11 +1,11 @@
-//! Deaths, forced revocation, quiescing, adoption.
+//! Deaths, forced revocation, quiescing.
 
 use abi::TaskId;
 use iommu_api::Error;
 use pci_api::QuiesceState;
 use pci_api::client::CallError;
 
-use crate::hardware::{Hardware, Held, System};
+use crate::hardware::{Hardware, System};
 use crate::log::Line;
 use crate::ownership::{Purpose, Quiet, State};
 use crate::server::Server;
@@ -16,21 +16,6 @@ use crate::stream;
 const CLEAR_AT_ONCE: u64 = 4096;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
-    fn holds(&mut self) -> impl Iterator<Item = Held> + '_ {
-        let mut cursor = Some(0);
-        core::iter::from_fn(move || {
-            let held = self.system.enumerate(cursor?);
-            cursor = (held.next != 0).then_some(held.next);
-            (held.kind != 0).then_some(held)
-        })
-    }
-
-    /// Whether the kernel holds some task for this device.
-    pub(crate) fn is_held(&mut self, device: usize) -> bool {
-        self.holds()
-            .any(|held| held.kind == 1 && held.device as usize == device)
-    }
-
     /// A held task died: whatever devices it had are cut off and made quiet.
     ///
     /// A dead lender needs nothing here: its pages stay pinned, and it stays held, until the driver that
@@ -40,13 +25,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let Some(owner) = self.devices.get(index).and_then(|device| device.held_by()) else {
                 continue;
             };
-            let dead = self.holds().any(|held| {
-                held.kind == 1
-                    && held.dead
-                    && held.device as usize == index
-                    && held.task.index() == owner
-            });
-            if dead {
+            if self.died(index, owner) {
                 self.contain(index, owner);
             }
         }
@@ -54,7 +33,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Cuts a dead task's device off, and its containment unit with it: what shares its StreamIDs or
     /// cannot be reset apart.
-    fn contain(&mut self, index: usize, owner: usize) {
+    pub(crate) fn contain(&mut self, index: usize, owner: usize) {
         let Some(device) = self.devices.get_mut(index) else {
             return;
         };
@@ -166,7 +145,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     fn is_first_claim(&self, index: usize) -> bool {
         self.devices.get(index).is_some_and(|device| {
-            device.claims == 0 && matches!(device.state, State::Quiescing(Purpose::Claim(_)))
+            device.claims == 0
+                && !device.used_before
+                && matches!(device.state, State::Quiescing(Purpose::Claim(_)))
         })
     }
 
@@ -339,49 +320,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if let Some(device) = self.devices.get_mut(index) {
             device.pins = 0;
         }
-    }
-
-    /// Takes over what an earlier life of this server left: a held device of a living task stays claimed and
-    /// open, under a new handle that the task gets by claiming again; one of a dead task is
-    /// contained; pins that no mapping is known for are kept until their device is emptied.
-    pub(crate) fn adopt(&mut self) {
-        for index in 0..self.devices.len() {
-            let Some(held) = self
-                .holds()
-                .find(|held| held.kind == 1 && held.device as usize == index)
-            else {
-                continue;
-            };
-            let mapped = self.count_mapped(index);
-            let Some(device) = self.devices.get_mut(index) else {
-                continue;
-            };
-            device.begin_claim(held.task);
-            device.mapped = mapped;
-            if device.unusable.is_some() || !device.open {
-                device.revoked = true;
-            }
-            if held.dead {
-                self.contain(index, held.task.index());
-            }
-        }
-    }
-
-    fn count_mapped(&mut self, index: usize) -> u64 {
-        let Some(parts) = self.parts(index) else {
-            return 0;
-        };
-        let member = parts.device.member;
-        let mut pages = 0;
-        for kind in [Kind::Pages, Kind::Blocks] {
-            let part = parts.space.part(kind);
-            let mut from = 0;
-            while let Some(run) = part.next_of(parts.hardware, from, member, u64::MAX) {
-                pages += run.count * part.entry_pages();
-                from = run.first + run.count;
-            }
-        }
-        pages
     }
 
     /// The SMMU of a device does not confirm commands any more.

@@ -102,6 +102,10 @@ pub struct Held {
     pub slot: u32,
     /// Whether the life that was held is over.
     pub dead: bool,
+    /// A pin's physical address.
+    pub pa: u64,
+    /// A pin's bytes.
+    pub len: u64,
 }
 
 /// The kernel, the PCI task, the log.

@@ -8,7 +8,7 @@
 //! * [`queue`]: commands, completion, errors.
 //! * [`events`] and [`fault_lines`]: faults, for claimants and for people.
 //! * `turns`: what the loop does between requests.
-//! * [`containment`]: deaths, quiescing, adoption.
+//! * [`containment`]: deaths, quiescing; `adoption`: after this server's own death.
 //! * [`boot`] and [`check`]: bringing an SMMU up.
 //!
 //! The sections of IHI 0070 in comments are those of edition G.b.
@@ -18,6 +18,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod adoption;
 pub mod boot;
 mod changes;
 pub mod check;

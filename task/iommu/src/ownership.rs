@@ -107,6 +107,8 @@ pub struct Device<'p> {
     pub open: bool,
     /// Cut off while claimed, after a storm or because its reset unit was reset: it has to be released.
     pub revoked: bool,
+    /// An earlier life of this server may have opened it.
+    pub used_before: bool,
     /// Names the current or last claim.
     pub generation: u64,
     /// Claims so far.
@@ -146,6 +148,7 @@ impl<'p> Device<'p> {
             unusable: None,
             open: false,
             revoked: false,
+            used_before: false,
             generation,
             claims: 0,
             sequence: 0,

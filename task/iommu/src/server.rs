@@ -137,8 +137,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             adopted |= self.bring_up(index);
         }
         self.judge_devices(refused);
-        self.close_strays(adopted);
-        self.adopt();
+        self.adopt(adopted);
         for smmu in 0..self.smmus.len() {
             self.drain(smmu);
         }
@@ -316,22 +315,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             .filter(|stream| !in_use.contains(&stream.stream_id))
             .map(|stream| (stream.stream_id, stream.entry));
         stream::close(parts.hardware, &mut parts.running.queue, streams, asid)
-    }
-
-    /// Closes what no device claims after an SMMU was adopted; [`Self::adopt`] has not run, so nothing is
-    /// claimed: streams of held devices stay as they are.
-    fn close_strays(&mut self, adopted: bool) {
-        if !adopted {
-            return;
-        }
-        for index in 0..self.devices.len() {
-            if !self.is_held(index) {
-                let _ = self.system.bus_master(index as u32, false);
-                let _ = self.close(index, false);
-            } else if let Some(device) = self.devices.get_mut(index) {
-                device.open = true;
-            }
-        }
     }
 }
 

@@ -15,6 +15,8 @@ use crate::hardware::Hardware;
 const MEMBER_SHIFT: u32 = 55;
 const MEMBER_MASK: u64 = 0xf << MEMBER_SHIFT;
 const VALID: u64 = 1;
+/// Output address of a page (Arm ARM D8.3, 4 KiB granule).
+const ADDRESS_MASK: u64 = 0x0000_ffff_ffff_f000;
 /// Entries beyond a request that a search looks at to make the next one cheap.
 const LOOK_AHEAD: u64 = 256;
 
@@ -54,6 +56,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// No entries: part of nothing, and in nobody's way.
+    pub const NONE: Self = Self {
+        first: u64::MAX,
+        count: 0,
+    };
     const fn end(self) -> u64 {
         self.first + self.count
     }
@@ -290,6 +297,13 @@ impl Part {
         } else {
             hardware.clear(at, run.count);
         }
+    }
+
+    /// Physical address that an entry leads to, if it was made for `member`.
+    pub fn output<H: Hardware>(&self, hardware: &mut H, entry: u64, member: u64) -> Option<u64> {
+        let word = hardware.load(self.at(entry));
+        let mine = word & VALID != 0 && (word & MEMBER_MASK) >> MEMBER_SHIFT == member;
+        mine.then_some(word & ADDRESS_MASK)
     }
 
     /// The next run of entries, from `from` on, that were made for `member`, at most `longest` long.

@@ -97,6 +97,8 @@ impl System for Surroundings {
             device: held.device,
             slot: held.slot,
             dead: held.dead,
+            pa: held.pa,
+            len: held.len,
         }
     }
     fn pci_status(&mut self) -> Result<BootStatus, CallError> {

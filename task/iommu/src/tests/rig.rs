@@ -4,6 +4,7 @@
 //! 3 and 4 `left` and `right` (tasks 5 and 6), one alias set (stream 0x010).
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -42,6 +43,8 @@ pub fn task(index: u8) -> TaskId {
 pub struct Around {
     pub holds: Vec<(TaskId, u32, bool)>,
     pub pins: Vec<(u32, TaskId, u32)>,
+    /// Address and bytes of what was ever pinned, by slot.
+    pub pinned: BTreeMap<u32, (u64, u64)>,
     pub next_slot: u32,
     pub lease: Option<Pinned>,
     pub bus_master: Vec<(u32, bool)>,
@@ -55,6 +58,13 @@ pub struct Around {
     pub blocked: Option<u32>,
     pub refused: bool,
     pub no_pci: bool,
+}
+
+impl Around {
+    fn is_bus_master(&self, device: u32) -> bool {
+        let last = self.bus_master.iter().rfind(|(other, _)| *other == device);
+        last.is_some_and(|(_, on)| *on)
+    }
 }
 
 #[derive(Clone)]
@@ -87,13 +97,14 @@ impl System for Shared {
         lease: u32,
         device: u32,
         _: u64,
-        _: u64,
+        len: u64,
     ) -> Result<Pinned, Code> {
         let mut around = self.0.borrow_mut();
         let mut pinned = around.lease.filter(|_| lease == 0).ok_or(Code::NO_LEASE)?;
         around.next_slot += 1;
         pinned.slot = around.next_slot;
         around.pins.push((pinned.slot, lender, device));
+        around.pinned.insert(pinned.slot, (pinned.pa, len));
         Ok(pinned)
     }
     fn unpin(&mut self, slot: u32) -> Code {
@@ -106,28 +117,42 @@ impl System for Shared {
     fn enumerate(&mut self, cursor: u64) -> Held {
         let around = self.0.borrow();
         let index = cursor as usize;
-        match around.holds.get(index) {
-            Some(&(task, device, dead)) => Held {
-                next: if index + 1 < around.holds.len() {
-                    cursor + 1
-                } else {
-                    0
-                },
+        let end = Held {
+            next: 0,
+            kind: 0,
+            task: TaskId(0),
+            device: 0,
+            slot: 0,
+            dead: false,
+            pa: 0,
+            len: 0,
+        };
+        if let Some(&(task, device, dead)) = around.holds.get(index) {
+            return Held {
+                next: cursor + 1,
                 kind: 1,
                 task,
                 device,
-                slot: 0,
                 dead,
-            },
-            None => Held {
-                next: 0,
-                kind: 0,
-                task: TaskId(0),
-                device: 0,
-                slot: 0,
-                dead: false,
-            },
+                ..end
+            };
         }
+        // Cursors of pins are slots, beyond those of all holds.
+        let from = (cursor as u32).saturating_sub(100);
+        let pins = around.pins.iter().filter(|pin| pin.0 >= from);
+        pins.min().map_or(end, |&(slot, task, device)| {
+            let (pa, len) = around.pinned[&slot];
+            Held {
+                next: u64::from(slot) + 101,
+                kind: 2,
+                task,
+                device,
+                slot,
+                pa,
+                len,
+                ..end
+            }
+        })
     }
     fn pci_status(&mut self) -> Result<BootStatus, CallError> {
         let around = self.0.borrow();
@@ -150,7 +175,7 @@ impl System for Shared {
         Ok(Description {
             state,
             reason: None,
-            bus_master: false,
+            bus_master: self.0.borrow().is_bus_master(device),
             requester_id: 0,
             vendor_id: 0,
             device_id: 0,

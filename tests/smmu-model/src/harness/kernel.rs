@@ -212,43 +212,45 @@ impl Kernel {
     /// The hold or pin at a cursor.
     #[must_use]
     pub fn enumerate(&self, cursor: u64) -> Held {
-        let holds = self.holds.iter().map(|hold| Held {
-            next: 0,
-            kind: 1,
-            task: self.id(hold.task.index()),
-            device: hold.device,
-            slot: 0,
-            dead: !self.is_current(hold.task),
-        });
-        let pins = self.pins.iter().zip(0u32..).filter_map(|(pin, slot)| {
-            let pin = (*pin)?;
-            Some(Held {
-                next: 0,
-                kind: 2,
-                task: self.id(pin.lender.index()),
-                device: pin.device,
-                slot,
-                dead: !self.is_current(pin.lender),
-            })
-        });
-        let all: Vec<Held> = holds.chain(pins).collect();
         let at = usize::try_from(cursor).unwrap_or(usize::MAX);
-        match all.get(at) {
-            Some(&held) => {
-                let next = if at + 1 < all.len() { cursor + 1 } else { 0 };
-                Held { next, ..held }
-            }
-            None => Held {
-                next: 0,
-                kind: 0,
-                task: TaskId(0),
-                device: 0,
-                slot: 0,
-                dead: false,
-            },
+        if let Some(hold) = self.holds.get(at) {
+            return Held {
+                next: cursor + 1,
+                kind: 1,
+                task: self.id(hold.task.index()),
+                device: hold.device,
+                dead: !self.is_current(hold.task),
+                ..END
+            };
         }
+        let from = at.saturating_sub(HOLDS_MAX);
+        let mut pins = self.pins.iter().enumerate().skip(from);
+        let found = pins.find_map(|(slot, pin)| pin.map(|pin| (slot, pin)));
+        found.map_or(END, |(slot, pin)| Held {
+            next: (HOLDS_MAX + slot) as u64 + 1,
+            kind: 2,
+            task: self.id(pin.lender.index()),
+            device: pin.device,
+            slot: slot as u32,
+            dead: !self.is_current(pin.lender),
+            pa: pin.pa,
+            len: pin.len,
+        })
     }
 }
+
+/// Cursors of pins are slots, beyond those of all holds.
+const HOLDS_MAX: usize = 64;
+const END: Held = Held {
+    next: 0,
+    kind: 0,
+    task: TaskId(0),
+    device: 0,
+    slot: 0,
+    dead: false,
+    pa: 0,
+    len: 0,
+};
 
 /// Physical address of a page of a task's pool.
 #[must_use]

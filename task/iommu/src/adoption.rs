@@ -1,0 +1,258 @@
+//! Taking over what an earlier life of this server left: streams, mappings, holds, pins.
+
+use iommu_api::PAGE;
+use smmu::stream::stage1_word;
+
+use crate::hardware::{Hardware, Held, System};
+use crate::ownership::State;
+use crate::server::{Pin, Server};
+use crate::space::{Kind, Run};
+
+/// Kinds of [`Held`].
+const HOLD: u64 = 1;
+const PIN: u64 = 2;
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// All holds and pins. What is lifted meanwhile does not disturb it.
+    fn enumerate(&mut self) -> impl Iterator<Item = Held> + '_ {
+        let mut cursor = Some(0);
+        core::iter::from_fn(move || {
+            let held = self.system.enumerate(cursor?);
+            cursor = (held.next != 0).then_some(held.next);
+            (held.kind != 0).then_some(held)
+        })
+    }
+
+    /// The hold for a device.
+    pub(crate) fn hold_of(&mut self, device: usize) -> Option<Held> {
+        self.enumerate()
+            .find(|held| held.kind == HOLD && held.device as usize == device)
+    }
+
+    /// Whether `owner` is dead and still held for a device.
+    pub(crate) fn died(&mut self, device: usize, owner: usize) -> bool {
+        self.enumerate().any(|held| {
+            held.kind == HOLD
+                && held.dead
+                && held.device as usize == device
+                && held.task.index() == owner
+        })
+    }
+
+    /// Takes over what an earlier life left; `running` says whether it left an SMMU on.
+    ///
+    /// A held device whose streams translate stays as it is, claimed by the living task under a new handle
+    /// that it gets by claiming again. One that was being claimed, released or is cut off is closed: its
+    /// task may claim it if nothing is mapped, else it has to release it. Those of dead tasks are
+    /// contained, all others closed.
+    pub(crate) fn adopt(&mut self, running: bool) {
+        for index in 0..self.devices.len() {
+            let open = self.hold_of(index).is_some() && self.was_in_use(index);
+            if let Some(device) = self.devices.get_mut(index) {
+                device.open = open;
+                device.used_before = running;
+            }
+        }
+        for index in 0..self.devices.len() {
+            // Only now is it known which shared streams have to stay.
+            let stray = self.devices.get(index).is_some_and(|device| !device.open);
+            if running && stray {
+                let _ = self.system.bus_master(index as u32, false);
+                if self.close(index, false).is_err() {
+                    self.note_broken(index);
+                }
+            }
+        }
+        for index in 0..self.devices.len() {
+            let Some(held) = self.hold_of(index) else {
+                continue;
+            };
+            let mapped = self.count_mapped(index);
+            if let Some(device) = self.devices.get_mut(index) {
+                device.begin_claim(held.task);
+                device.mapped = mapped;
+                device.revoked = !device.open;
+            }
+            self.adopt_pins(index);
+        }
+        for index in 0..self.devices.len() {
+            let Some(held) = self.hold_of(index) else {
+                continue;
+            };
+            if held.dead {
+                self.contain(index, held.task.index());
+            } else {
+                self.forgo_unused(index, held.task.index());
+            }
+        }
+    }
+
+    /// Whether a device's streams translate and it may use them. A shared stream alone may be another's.
+    fn was_in_use(&mut self, index: usize) -> bool {
+        let plan = self.plan;
+        let Some(entry) = plan.devices.get(index) else {
+            return false;
+        };
+        let usable = self
+            .devices
+            .get(index)
+            .is_some_and(|device| device.unusable.is_none());
+        let on = self
+            .system
+            .pci_describe(index as u32)
+            .is_ok_and(|found| found.bus_master);
+        let Some((_, domain)) = plan.domain_of(entry).filter(|_| usable && on) else {
+            return false;
+        };
+        let Some(smmu) = self.smmus.get_mut(domain.smmu as usize) else {
+            return false;
+        };
+        let word = stage1_word(smmu.entry.tables_pa + domain.context);
+        plan.streams_of(entry)
+            .iter()
+            .all(|stream| smmu.hardware.load(stream.entry) == word)
+    }
+
+    /// A claim of a living task by which nothing can be reached ends, as if it had never been granted.
+    fn forgo_unused(&mut self, index: usize, owner: usize) {
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        if device.open || device.mapped != 0 || device.pins != 0 {
+            return;
+        }
+        device.state = State::Free;
+        device.revoked = false;
+        let _ = self.system.lift(owner, index as u32);
+    }
+
+    fn count_mapped(&mut self, index: usize) -> u64 {
+        let Some(parts) = self.parts(index) else {
+            return 0;
+        };
+        let member = parts.device.member;
+        let mut pages = 0;
+        for kind in [Kind::Pages, Kind::Blocks] {
+            let part = parts.space.part(kind);
+            let mut from = 0;
+            while let Some(run) = part.next_of(parts.hardware, from, member, u64::MAX) {
+                pages += run.count * part.entry_pages();
+                from = run.first + run.count;
+            }
+        }
+        pages
+    }
+
+    /// Finds the entries of each pin of a device, so that it is lifted when they are unmapped.
+    ///
+    /// A pin that nothing is mapped for is lifted: its request was never completed, or its unmapping was
+    /// confirmed by the invalidation of everything. If entries that lead to pinned memory cannot all be
+    /// told apart (the same pages pinned several times, in overlapping pieces), no pin of the device is
+    /// lifted before all of it is unmapped.
+    fn adopt_pins(&mut self, index: usize) {
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let held = self.system.enumerate(at);
+            cursor = (held.next != 0).then_some(held.next);
+            if held.kind != PIN || held.device as usize != index {
+                continue;
+            }
+            let run = self.run_of(index, held.pa, held.len).unwrap_or(Run::NONE);
+            let pin = Pin {
+                device: index,
+                run,
+                slot: held.slot,
+            };
+            // Kept for good if there are more than this server ever makes.
+            if self.pins.push(pin).is_ok()
+                && let Some(device) = self.devices.get_mut(index)
+            {
+                device.pins += 1;
+            }
+        }
+        if self.explains_all(index) {
+            self.unpin_unused(index);
+        } else {
+            for pin in self.pins.iter_mut().filter(|pin| pin.device == index) {
+                pin.run = Run::NONE;
+            }
+        }
+    }
+
+    /// The entries, of no other pin, that lead to `len` bytes from `pa`: all of them in a row, or the most
+    /// there are.
+    fn run_of(&mut self, index: usize, pa: u64, len: u64) -> Option<Run> {
+        let parts = self.parts(index)?;
+        let (part, member) = (&parts.space.pages, parts.device.member);
+        let mut best: Option<Run> = None;
+        let mut current: Option<(Run, u64)> = None;
+        for entry in 0..part.len() {
+            let output = part
+                .output(parts.hardware, entry, member)
+                .filter(|output| output.wrapping_sub(pa) < len)
+                .filter(|_| {
+                    let own = Run {
+                        first: entry,
+                        count: 1,
+                    };
+                    let mut pins = parts.pins.iter();
+                    !pins.any(|pin| pin.device == index && pin.run.contains(own))
+                });
+            let Some(output) = output else {
+                current = None;
+                continue;
+            };
+            let run = match current {
+                Some((run, last)) if last + PAGE == output => Run {
+                    count: run.count + 1,
+                    ..run
+                },
+                _ => Run {
+                    first: entry,
+                    count: 1,
+                },
+            };
+            current = Some((run, output));
+            if best.is_none_or(|best| run.count > best.count) {
+                best = Some(run);
+            }
+            if run.count == len / PAGE {
+                break;
+            }
+        }
+        best
+    }
+
+    /// Whether every entry of a device that leads to memory pinned for it belongs to one of its pins.
+    fn explains_all(&mut self, index: usize) -> bool {
+        if !self.pins.iter().any(|pin| pin.device == index) {
+            return true;
+        }
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let held = self.system.enumerate(at);
+            cursor = (held.next != 0).then_some(held.next);
+            let other = held.kind != PIN || held.device as usize != index;
+            if !other && self.run_of(index, held.pa, held.len).is_some() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn unpin_unused(&mut self, index: usize) {
+        let system = &mut self.system;
+        let mut lifted = 0;
+        self.pins.retain(|pin| {
+            let unused = pin.device == index && pin.run == Run::NONE;
+            if unused {
+                let _ = system.unpin(pin.slot);
+                lifted += 1;
+            }
+            !unused
+        });
+        if let Some(device) = self.devices.get_mut(index) {
+            device.pins = device.pins.saturating_sub(lifted);
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod world;
 
 mod borrow;
 mod death;
+mod history;
 mod hold;
 mod interrupt;
 mod pin;

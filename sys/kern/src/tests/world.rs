@@ -24,7 +24,7 @@ pub const LEFT: usize = 4;
 pub const RIGHT: usize = 5;
 /// The only task with `max-run`.
 pub const LOW: usize = 6;
-const PRIORITIES: [u32; 7] = [0, 1, 2, 3, 4, 4, 5];
+pub const PRIORITIES: [u32; 7] = [0, 1, 2, 3, 4, 4, 5];
 pub const COUNT: usize = PRIORITIES.len();
 
 pub const CODE: u64 = 0x40_0000;

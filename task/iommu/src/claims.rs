@@ -86,11 +86,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         let device = self.devices.get_mut(index).ok_or(Error::NoSuchDevice)?;
         device.begin_claim(owner);
-        let name = device.entry.name;
-        self.system.log(Line::Claimed {
-            name: name.as_str(),
-            owner,
-        });
+        if device.is_first_of_life() {
+            self.system.log(Line::Claimed {
+                name: device.entry.name.as_str(),
+                owner,
+            });
+        }
         self.claim_of(index).ok_or(Error::NoSuchDevice)
     }
 
@@ -104,13 +105,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         };
         let device = self.devices.get_mut(index).ok_or(Error::StaleHandle)?;
         let nothing_mapped = device.mapped == 0 && !device.revoked;
-        let name = device.entry.name;
+        let (name, told) = (device.entry.name, !device.is_first_of_life());
         // Off is always granted; if the PCI task is down, its successor begins with it off.
         let _ = self.system.bus_master(index as u32, false);
-        self.system.log(Line::Released {
-            name: name.as_str(),
-            owner,
-        });
+        if !told {
+            self.system.log(Line::Released {
+                name: name.as_str(),
+                owner,
+            });
+        }
         // Closed before it is quiet: what is under way finds no translation, whoever dies meanwhile.
         if self.close(index, false).is_err() {
             self.note_broken(index);

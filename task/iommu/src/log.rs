@@ -39,14 +39,14 @@ pub enum Line<'a> {
         /// Whether it can be claimed.
         usable: bool,
     },
-    /// A device was claimed.
+    /// A device was claimed, for the first time by this life of its owner.
     Claimed {
         /// Its name.
         name: &'a str,
         /// By whom.
         owner: TaskId,
     },
-    /// A device was given back.
+    /// A device was given back, for the first time by this life of its owner.
     Released {
         /// Its name.
         name: &'a str,

@@ -13,8 +13,8 @@ use iommu::{Reply, Request, Server};
 use static_cell::StaticCell;
 use task::hardware::Mapped;
 use task::system::Surroundings;
-use userlib::abi::{MESSAGE_MAX, notification};
-use userlib::ipc::{self, Message, Received};
+use userlib::abi::{MESSAGE_MAX, TaskId, notification};
+use userlib::ipc::{self, Message, Payload, Received};
 use userlib::time::{self, Ticks};
 use userlib::{config, interrupt};
 use zerocopy::IntoBytes;
@@ -58,26 +58,45 @@ fn serve(core: &mut Core, interrupts: u32) -> ! {
     settle(core);
     let mut received = ipc::receive_into(mask, buffer.as_mut_bytes());
     loop {
-        received = match received {
+        let reply = match received {
             Received::Message(message) => {
-                let request = request(&message, buffer);
-                if let Some(done) = core.handle_frequent(&request) {
-                    // Leaves nothing to settle: it touches neither interrupts nor the timer.
-                    let payload = [done.value, 0, 0, 0, 0, 0, 0, 0];
-                    let buffer = buffer.as_mut_bytes();
-                    ipc::reply_receive(message.sender, done.code, &payload, done.len, mask, buffer)
-                } else {
-                    answer(core, &message, mask, buffer)
+                // Leaves nothing to settle: it touches neither interrupts nor the timer.
+                match core.handle_frequent(&request(&message, buffer)) {
+                    Some(done) => Some(Outgoing {
+                        to: message.sender,
+                        code: done.code,
+                        payload: [done.value, 0, 0, 0, 0, 0, 0, 0],
+                        len: done.len,
+                    }),
+                    // Made anew, so that the frequent ones never leave the registers.
+                    None => answer(core, &request(&message, buffer)),
                 }
             }
             Received::Notification(bits) => {
                 notified(core, bits, interrupts, quiesced);
-                settle(core);
-                ipc::receive_into(mask, buffer.as_mut_bytes())
+                None
             }
-            Received::Dead => ipc::receive_into(mask, buffer.as_mut_bytes()),
+            Received::Dead => None,
+        };
+        let bytes = buffer.as_mut_bytes();
+        received = match reply {
+            Some(Outgoing {
+                to,
+                code,
+                payload,
+                len,
+            }) => ipc::reply_receive(to, code, &payload, len, mask, bytes),
+            None => ipc::receive_into(mask, bytes),
         };
     }
+}
+
+/// A reply to be sent with the next receive.
+struct Outgoing {
+    to: TaskId,
+    code: u32,
+    payload: Payload,
+    len: usize,
 }
 
 #[inline(always)]
@@ -105,20 +124,23 @@ fn settle(core: &mut Core) {
     }
 }
 
-/// Serves a message that is not one of the frequent ones, and receives the next.
+/// Serves a message that is not one of the frequent ones.
 #[inline(never)]
-fn answer(core: &mut Core, message: &Message, mask: u32, buffer: &mut [u64; WORDS]) -> Received {
-    let reply = core.handle_other(&request(message, buffer));
+fn answer(core: &mut Core, request: &Request<'_>) -> Option<Outgoing> {
+    let reply = core.handle_other(request);
     settle(core);
-    let buffer = buffer.as_mut_bytes();
     match reply {
-        Reply::Now { code, payload, len } => {
-            ipc::reply_receive(message.sender, code, &payload, len, mask, buffer)
-        }
-        Reply::Later => ipc::receive_into(mask, buffer),
+        Reply::Now { code, payload, len } => Some(Outgoing {
+            to: request.sender,
+            code,
+            payload,
+            len,
+        }),
+        Reply::Later => None,
     }
 }
 
+#[inline(never)]
 fn notified(core: &mut Core, bits: u32, interrupts: u32, quiesced: u32) {
     if bits & notification::HELD_DEATH != 0 {
         core.on_held_death();
@@ -136,4 +158,5 @@ fn notified(core: &mut Core, bits: u32, interrupts: u32, quiesced: u32) {
     if bits & notification::TIMER != 0 {
         core.on_timer();
     }
+    settle(core);
 }

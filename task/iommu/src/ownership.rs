@@ -113,6 +113,8 @@ pub struct Device<'p> {
     pub generation: u64,
     /// Claims so far.
     pub claims: u64,
+    /// The life that claimed it last, and how often it did.
+    pub claims_of: (TaskId, u64),
     /// Number of the last sequenced request.
     pub sequence: u64,
     /// Its result.
@@ -151,6 +153,7 @@ impl<'p> Device<'p> {
             used_before: false,
             generation,
             claims: 0,
+            claims_of: (TaskId::KERNEL, 0),
             sequence: 0,
             recorded: Recorded::default(),
             member,
@@ -217,9 +220,19 @@ impl<'p> Device<'p> {
         self.storm = false;
         self.generation += 1;
         self.claims += 1;
+        self.claims_of = match self.claims_of {
+            (life, times) if life == owner => (life, times + 1),
+            _ => (owner, 1),
+        };
         self.sequence = 0;
         self.recorded = Recorded::default();
         self.faults.begin_claim();
+    }
+
+    /// Whether the current claim is the first of its life: a task that claims and releases over and over
+    /// is told of once.
+    pub fn is_first_of_life(&self) -> bool {
+        self.claims_of.1 == 1
     }
 
     /// Index of the task whose memory the device may still reach.

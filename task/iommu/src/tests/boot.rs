@@ -304,3 +304,52 @@ fn a_device_without_a_recipe_is_not_claimed_first_again_after_a_restart() {
     let mut next = successor(&rig);
     assert_eq!(claim(&mut next).0, Error::NotQuiet as u32);
 }
+
+/// What each stream reaches of the first pages of its window.
+fn reachable(rig: &mut Rig) -> std::vec::Vec<Option<u64>> {
+    let places = |stream| (0..6).map(move |page| (stream, BASE + page * 4096));
+    [0x100, 0x008, 0x010]
+        .into_iter()
+        .flat_map(places)
+        .map(|(stream, iova)| rig.reach(stream, iova))
+        .collect()
+}
+
+/// The server dies after each step of a history: its successor opens nothing, closes nothing of the living,
+/// and goes on.
+#[test]
+fn the_death_of_the_server_opens_nothing() {
+    let steps: [fn(&mut Rig); 7] = [
+        |_| {},
+        |rig| {
+            let _ = rig.claim(task(4), DISK).map_any(rig, 3, 2);
+        },
+        |rig| {
+            let _ = rig.claim(task(5), LEFT).map_any(rig, 0, 1);
+        },
+        |rig| {
+            let _ = rig.claim(task(6), RIGHT).map_any(rig, 1, 1);
+        },
+        |rig| {
+            let _ = rig.claim(task(5), EDU).map_any(rig, 1, 1);
+        },
+        |rig| {
+            let _ = rig.claim(task(4), DISK).unmap(rig, BASE, 1);
+        },
+        |rig| {
+            let mut edu = rig.claim(task(5), EDU);
+            edu.unmap(rig, BASE, 1).unwrap();
+            edu.release(rig);
+        },
+    ];
+    let mut rig = Rig::booted();
+    for (number, step) in steps.into_iter().enumerate() {
+        step(&mut rig);
+        let before = reachable(&mut rig);
+        let mut next = Rig::over(rig.smmu.clone(), rig.around.clone());
+        next.server.boot();
+        assert_eq!(reachable(&mut next), before, "step {number}");
+        rig = next;
+    }
+    assert!(reachable(&mut rig).iter().any(Option::is_some));
+}

@@ -21,6 +21,12 @@ impl<'p, A: Arch> Kernel<'p, A> {
             let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
             *self.task_mut(index) = describe(tables, index, entry, frequency);
         }
+        for (number, entry) in tables.tasks.iter().enumerate() {
+            let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
+            for server in TaskSet(entry.send_to) {
+                self.task_mut(server).callers.insert(index);
+            }
+        }
         for (number, interrupt) in tables.interrupts.iter().enumerate() {
             self.route(interrupt).ok_or(PlanError::Interrupt(number))?;
         }
@@ -47,6 +53,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
             return None;
         }
         *place = u16::try_from(interrupt.intid).ok()?;
+        self.task_mut(index).has_interrupts = true;
         if !self.routes.add(interrupt.intid, index, bit) {
             return None;
         }

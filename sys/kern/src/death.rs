@@ -28,13 +28,22 @@ impl<A: Arch> Kernel<'_, A> {
         let queued_at = (task.state == State::Sending).then_some(task.partner);
         task.id = TaskId(over.0.wrapping_add(1 << 8));
         task.state = State::Down;
-        task.fault = *fault;
+        // Word by word: as a whole it is copied by a function call.
+        task.fault.kind = fault.kind;
+        task.fault.syscall = fault.syscall;
+        task.fault.address = fault.address;
+        task.fault.pc = fault.pc;
+        task.fault.sp = fault.sp;
+        task.fault.detail = fault.detail;
         task.notifications = 0;
         task.lease_count = 0;
         task.arm(0);
+        let interrupts = task.has_interrupts;
         self.ready.remove(index);
         self.timers.remove(index);
-        self.silence(index);
+        if interrupts {
+            self.silence(index);
+        }
         if let Some(server) = queued_at {
             self.task_mut(TaskIndex::of(server)).senders.remove(index);
         }
@@ -44,7 +53,9 @@ impl<A: Arch> Kernel<'_, A> {
     /// Everybody who waits for the life that is over gets `DEAD`.
     fn release_peers(&mut self, index: TaskIndex, over: TaskId) {
         self.task_mut(index).senders = TaskSet::EMPTY;
-        for peer in self.everybody() {
+        // Nobody else can have it as a partner.
+        let peers = TaskSet(self.task(index).callers.0 | self.closed.0);
+        for peer in peers {
             let task = self.task(peer);
             if task.partner != over {
                 continue;

@@ -12,8 +12,9 @@ const INTIDS: usize = 1020;
 /// First bit of the notification word that interrupts use.
 pub(crate) const FIRST_BIT: u32 = notification::INTERRUPTS.trailing_zeros();
 
-/// Who gets an interrupt.
+/// Who gets an interrupt. The machine's fast path reads it too, byte by byte.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(4))]
 pub(crate) struct Route {
     /// Index of the task plus 1; 0 for nobody.
     task_plus_one: u8,
@@ -25,6 +26,7 @@ pub(crate) struct Route {
 
 /// Routes by INTID, so that an interrupt finds its task without a search.
 #[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
 pub(crate) struct Routes([Route; INTIDS]);
 
 impl Routes {

@@ -43,6 +43,8 @@ pub struct Kernel<'p, A> {
     pub(crate) timer_at: u64,
     /// When the running task was dispatched, if it is limited.
     pub(crate) running_since: u64,
+    /// Tasks that ever made a closed receive, which may be from anybody.
+    pub(crate) closed: TaskSet,
     pub(crate) task_count: usize,
     /// The task with `dma-authority`.
     pub(crate) authority: Option<TaskIndex>,
@@ -63,6 +65,7 @@ impl<'p, A> Kernel<'p, A> {
             timers: TaskSet::EMPTY,
             timer_at: 0,
             running_since: 0,
+            closed: TaskSet::EMPTY,
             task_count: 0,
             authority: None,
             routes: Routes::NONE,

@@ -68,6 +68,13 @@ pub const SPAN_PHYSICAL: usize = offset_of!(Task, span_physical);
 /// Ticks of the run so far.
 pub const USED: usize = offset_of!(Task, used);
 
+/// Last target of a granted post; the bits granted follow.
+pub const POST_TO: usize = offset_of!(Task, post_to);
+/// Tasks of higher priority.
+pub const ABOVE: usize = offset_of!(Task, above);
+/// Routes of interrupts, from the kernel's start: four bytes each.
+pub const ROUTES: usize = offset_of!(Kernel<()>, routes);
+
 /// Where the scheduler's words begin: behind the task table, which is at the start of the kernel.
 pub const SCHEDULE: usize = TASKS_MAX << TASK_SHIFT;
 /// Ready tasks, from there.
@@ -86,6 +93,7 @@ const _: () = assert!(offset_of!(Task, senders) == NOTIFICATIONS + 8);
 const _: () = assert!(offset_of!(Task, receive_capacity) == RECEIVE_ADDRESS + 8);
 const _: () = assert!(TTBR0 == RUN_LIMIT + 8);
 const _: () = assert!(offset_of!(Task, length_add) == SLOW_LENGTHS + 8);
+const _: () = assert!(offset_of!(Task, post_bits) == POST_TO + 8);
 const _: () = assert!(offset_of!(Task, span_len) == SPAN_ADDRESS + 8);
 // Reach of a pair's offset.
 const _: () = assert!(SPAN_ADDRESS <= 504);

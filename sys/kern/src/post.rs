@@ -24,6 +24,10 @@ impl<A: Arch> Kernel<'_, A> {
         if bits & !granted != 0 {
             return Err(violation(FaultKind::NoRight, bits));
         }
+        let task = self.task_mut(caller);
+        if task.armed == 0 {
+            (task.post_to, task.post_bits) = (target_id.0, granted);
+        }
         let code = self.not_up(target_id, target).unwrap_or(Code::OK);
         self.task_mut(caller).frame.set_result(u64::from(code.0));
         if code == Code::OK && self.notify(target, bits) {

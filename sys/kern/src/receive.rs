@@ -95,6 +95,7 @@ impl<A: Arch> Kernel<'_, A> {
         if self.task(caller).senders.contains(sender) {
             return self.take_message(sender, caller);
         }
+        self.closed.insert(caller);
         let task = self.task_mut(caller);
         task.state = State::ReceivingFrom;
         task.partner = arguments.filter;

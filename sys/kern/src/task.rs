@@ -28,6 +28,18 @@ impl Frame {
         pstate: 0,
     };
 
+    /// Register by number: `x0` to `x30`, then stack pointer, program counter and processor state; 0 beyond.
+    pub(crate) fn word(&self, number: u64) -> u64 {
+        match number {
+            31 => self.sp,
+            32 => self.pc,
+            33 => self.pstate,
+            _ => usize::try_from(number)
+                .ok()
+                .and_then(|number| self.x.get(number))
+                .map_or(0, |word| *word),
+        }
+    }
     /// The registers of a payload, written out: they are to stay in registers on the way.
     #[inline(always)]
     pub(crate) fn payload(&self) -> [u64; 8] {
@@ -131,6 +143,10 @@ pub struct Task<'p> {
     pub(crate) length_add: u64,
     /// Always 0: what the fast path clears registers from.
     pub(crate) zeros: [u64; 2],
+    /// The target of the last post that was granted, and what is granted there: rights never change, so a
+    /// task that posts to one other has them looked up once. No id while a fault is armed.
+    pub(crate) post_to: u64,
+    pub(crate) post_bits: u64,
     pub(crate) receive_physical: u64,
     pub(crate) reply_physical: u64,
     /// The region, readable and writable, in which a claim was found last; at first the stack. Never
@@ -145,6 +161,8 @@ pub struct Task<'p> {
     pub(crate) descriptor: u64,
     pub(crate) leases: [HeldLease; LEASES_MAX],
     pub(crate) send_to: TaskSet,
+    /// Tasks with the right to send to this one.
+    pub(crate) callers: TaskSet,
     /// Tasks of strictly higher priority.
     pub(crate) above: TaskSet,
     /// Tasks of the same priority, this one included.
@@ -163,6 +181,8 @@ pub struct Task<'p> {
     pub(crate) fault: Fault,
     /// INTID of each bit from the first of [`abi::notification::INTERRUPTS`], 0 where there is none.
     pub(crate) interrupts: [u16; 12],
+    /// Whether there is any.
+    pub(crate) has_interrupts: bool,
     pub(crate) regions: Option<&'p [RegionEntry]>,
     pub(crate) posts: Option<&'p [PostEntry]>,
     pub(crate) rights: u32,
@@ -198,6 +218,8 @@ impl Task<'_> {
         slow_lengths: 0,
         length_add: 0,
         zeros: [0; 2],
+        post_to: 0,
+        post_bits: 0,
         receive_physical: 0,
         reply_physical: 0,
         span_address: 0,
@@ -208,6 +230,7 @@ impl Task<'_> {
         descriptor: 0,
         leases: [HeldLease::NONE; LEASES_MAX],
         send_to: TaskSet::EMPTY,
+        callers: TaskSet::EMPTY,
         above: TaskSet::EMPTY,
         equals: TaskSet::EMPTY,
         ticket: 0,
@@ -225,6 +248,7 @@ impl Task<'_> {
             detail: 0,
         },
         interrupts: [0; 12],
+        has_interrupts: false,
         regions: None,
         posts: None,
         rights: 0,
@@ -263,6 +287,7 @@ impl Task<'_> {
     /// which counts, so what the fast path looks at is set to refuse.
     pub(crate) fn arm(&mut self, calls: u64) {
         self.armed = calls;
+        self.post_to = u64::MAX;
         self.length_add = FAST_LENGTH_ADD;
         if calls == 0 {
             self.fast_send_to = self.send_to;

@@ -47,22 +47,13 @@ impl<A: Arch> Kernel<'_, A> {
             self.finish(caller, Code::REFUSED);
             return Ok(NextTask::Same);
         }
-        let frame = task.frame;
-        let skip = usize::try_from(first).unwrap_or(usize::MAX);
-        let all = frame
-            .x
-            .into_iter()
-            .chain([frame.sp, frame.pc, frame.pstate]);
-        let beyond = core::iter::repeat(0);
-        let x = &mut self.task_mut(caller).frame.x;
-        x[0] = u64::from(Code::OK.0);
-        for (register, word) in x
-            .iter_mut()
-            .skip(1)
-            .take(7)
-            .zip(all.skip(skip).chain(beyond))
-        {
-            *register = word;
+        self.finish(caller, Code::OK);
+        for offset in 0..7 {
+            let word = self.task(index).frame.word(first.saturating_add(offset));
+            let x = &mut self.task_mut(caller).frame.x;
+            if let Some(register) = x.get_mut(offset as usize + 1) {
+                *register = word;
+            }
         }
         Ok(NextTask::Same)
     }

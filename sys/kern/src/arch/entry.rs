@@ -3,11 +3,9 @@
 use core::cell::UnsafeCell;
 
 use abi::FaultKind;
-use arm_gic::InterruptGroup;
-use arm_gic::gicv3::GicCpuInterface;
 use kern::{Kernel, Task, TaskIndex};
 
-use super::instructions::{isb, read_register, wait_for_interrupt};
+use super::instructions::{read_register, wait_for_interrupt};
 use super::machine::Machine;
 use super::{console, gic, power};
 
@@ -50,7 +48,7 @@ pub fn resume(kernel: &mut Kernel<'static, Machine>, next: Option<TaskIndex>) ->
 fn idle(kernel: &mut Kernel<'static, Machine>) -> *const Task<'static> {
     loop {
         wait_for_interrupt();
-        if let Some(index) = take_interrupt(kernel, None) {
+        if let Some(index) = take_interrupt(kernel, None, gic::acknowledge()) {
             return kernel.task(index);
         }
     }
@@ -77,12 +75,12 @@ extern "C" fn kernel_synchronous(index: u64, syndrome: u64) -> ! {
     resume(kernel, next)
 }
 
-/// An interrupt while a task ran.
+/// An interrupt while a task ran, acknowledged already: `acknowledged` is what `ICC_IAR1_EL1` said.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_interrupt(index: u64) -> ! {
+extern "C" fn kernel_interrupt(index: u64, acknowledged: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
-    let next = take_interrupt(kernel, Some(running(index)));
+    let next = take_interrupt(kernel, Some(running(index)), acknowledged as u32);
     resume(kernel, next)
 }
 
@@ -116,22 +114,21 @@ fn running(index: u64) -> TaskIndex {
     TaskIndex::new(index as usize).unwrap_or(TaskIndex::SUPERVISOR)
 }
 
-/// Takes the pending interrupt, if there is one.
+/// Takes an acknowledged interrupt; `number` may say that there was none.
 fn take_interrupt(
     kernel: &mut Kernel<'static, Machine>,
     running: Option<TaskIndex>,
+    number: u32,
 ) -> Option<TaskIndex> {
-    let Some(intid) = GicCpuInterface::get_and_acknowledge_interrupt(InterruptGroup::Group1) else {
+    if number >= gic::SPECIAL {
         return running;
-    };
-    let number = intid.raw_value();
+    }
     let next = if number == gic::TIMER_INTID {
         kernel.timer_interrupt(running)
     } else {
         kernel.interrupt(running, number)
     };
-    GicCpuInterface::end_interrupt(intid, InterruptGroup::Group1);
-    isb();
+    gic::end(number);
     next
 }
 

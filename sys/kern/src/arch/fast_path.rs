@@ -1,6 +1,7 @@
-//! The three calls that decide what IPC costs, in their most frequent form: a message without leases to
+//! The calls that decide what IPC costs, in their most frequent form: a message without leases to
 //! a server that waits openly, the reply to such a call together with the next open receive, and
 //! `WhoAmI`. Messages and replies beyond the registers are copied if they lie in the task's span.
+//! (A post goes on in `wake_path`.)
 //!
 //! What they do is what the core's `send` and `reply_receive` do in these cases, word for word of the
 //! task's state; the core does everything else. Payload stays in `x0` to `x7` from one task to the
@@ -89,12 +90,15 @@ global_asm!(
     "b.eq fast_send",
     "cmp w17, #({reply_receive} - {send})",
     "b.eq fast_reply_receive",
+    "cmp w17, #({post} - {send})",
+    "b.eq fast_post",
     "cmn w17, #{send}",
     "b.ne synchronous_slow",
     // WhoAmI
     "ldr x16, [sp, #{slow_lengths}]",
     "tbnz w16, #0, synchronous_slow",
     "ldr x0, [sp, #{id}]",
+    "ldp x16, x17, [sp, #{zeros}]",
     "eret",
 
     "fast_send:",
@@ -164,6 +168,7 @@ global_asm!(
     "str xzr, [x20, #{state}]",
     "mov w8, w9",
     "mov x9, x24",
+    "enter:",
     "enter_task",
     "4:",
     "start_run",
@@ -240,18 +245,12 @@ global_asm!(
     "b reply_commit",
 
     "fast_give_up:",
-    "mov x18, xzr",
-    "mov x19, xzr",
-    "mov x20, xzr",
-    "mov x21, xzr",
-    "mov x22, xzr",
-    "mov x23, xzr",
-    "mov x24, xzr",
-    "mov x25, xzr",
-    "mov x26, xzr",
-    "mov x27, xzr",
-    "mov x28, xzr",
-    "mov x29, xzr",
+    "ldp x18, x19, [sp, #{zeros}]",
+    "ldp x20, x21, [sp, #{zeros}]",
+    "ldp x22, x23, [sp, #{zeros}]",
+    "ldp x24, x25, [sp, #{zeros}]",
+    "ldp x26, x27, [sp, #{zeros}]",
+    "ldp x28, x29, [sp, #{zeros}]",
     "mov x30, xzr",
     "b synchronous_slow",
 
@@ -262,6 +261,7 @@ global_asm!(
     svc = const SVC,
     send = const Syscall::Send as u16,
     reply_receive = const Syscall::ReplyReceive as u16,
+    post = const Syscall::Post as u16,
     receiving = const State::Receiving as u64,
     awaiting_reply = const State::AwaitingReply as u64,
     x = const offsets::FRAME_X,

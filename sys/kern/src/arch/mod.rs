@@ -12,3 +12,4 @@ mod panic;
 mod power;
 mod processor;
 mod vectors;
+mod wake_path;

@@ -16,7 +16,7 @@ global_asm!(
     "\\name",
     ".endm",
 
-    // Stores what the first instruction of an entry has not stored, and switches to the stack.
+    // Stores what the first instruction of an entry has not stored.
     ".macro save_task",
     "stp x0, x1, [sp, #{x} + 0]",
     "stp x2, x3, [sp, #{x} + 16]",
@@ -37,6 +37,10 @@ global_asm!(
     "mrs x3, spsr_el1",
     "stp x30, x1, [sp, #{x} + 240]",
     "stp x2, x3, [sp, #{pc}]",
+    ".endm",
+
+    // On to the core's stack; its first argument is the task's index.
+    ".macro enter_core",
     "ldrb w0, [sp, #{id}]",
     "ldr x4, =kernel_stack_top",
     "mov sp, x4",
@@ -71,6 +75,9 @@ global_asm!(
     ".global synchronous_slow",
     "synchronous_slow:",
     "save_task",
+    ".global synchronous_saved",
+    "synchronous_saved:",
+    "enter_core",
     "mrs x1, esr_el1",
     "b kernel_synchronous",
 
@@ -104,14 +111,17 @@ global_asm!(
     "ldp x28, x29, [sp, #{x} + 224]",
     "eret",
 
-    "interrupt:",
-    "stp x16, x17, [sp, #{x} + 128]",
-    "save_task",
+    // The fast path comes here with an interrupt that it does not deliver; x25 is what was acknowledged.
+    ".global interrupt_saved",
+    "interrupt_saved:",
+    "enter_core",
+    "mov x1, x25",
     "b kernel_interrupt",
 
     "system_error:",
     "stp x16, x17, [sp, #{x} + 128]",
     "save_task",
+    "enter_core",
     "mrs x1, esr_el1",
     "b kernel_system_error",
 

@@ -1,0 +1,159 @@
+//! A post or an interrupt that wakes a task above the running one, which then runs at once.
+//!
+//! What is done here is what the core's `post` and `interrupt` do in this case, word for word of the
+//! tasks' state but for one: the woken task keeps its ticket, since nobody of its priority is ready, as
+//! after a direct switch. The core does everything else: nothing is changed before the last test has
+//! passed, and the running task's registers are all stored first, so that giving up is always possible.
+//!
+//! The macros are those of `fast_path` and `vectors`, which come before.
+
+use core::arch::global_asm;
+
+use kern::{State, offsets};
+
+use super::entry::KERNEL;
+use super::gic;
+
+global_asm!(
+    ".section .text.wake_path, \"ax\"",
+    // A post of bits that the core found granted before.
+    ".global fast_post",
+    "fast_post:",
+    "save_task",
+    "mov x25, xzr",
+    "ldp x21, x22, [sp, #{post_to}]",
+    "bic x22, x9, x22",
+    "cmp x21, x8",
+    "ccmp x22, #0, #0, eq",
+    "b.ne wake_refused",
+    "adrp x19, {kernel}",
+    "and x20, x8, #63",
+    "add x20, x19, x20, lsl #{task_shift}",
+    "ldr x21, [x20, #{id}]",
+    "cmp x21, x8",
+    "b.ne wake_refused",
+    "b try_wake",
+
+    // An interrupt while a task ran. x25 is what was acknowledged, never 0 when it comes to waking.
+    ".global interrupt",
+    "interrupt:",
+    "stp x16, x17, [sp, #{x} + 128]",
+    "save_task",
+    "mrs x25, S3_0_C12_C12_0",          // ICC_IAR1_EL1
+    "dsb sy",
+    "adrp x19, {kernel}",
+    "sub w20, w25, #{first_spi}",
+    "cmp w20, #({special} - {first_spi})",
+    "b.hs interrupt_saved",
+    "add x18, x19, #{routes_pages}, lsl #12",
+    "add x18, x18, #{routes}",
+    "add x18, x18, x25, lsl #2",
+    "ldrb w8, [x18]",                   // index of its task plus 1
+    "cbz w8, interrupt_saved",
+    "sub w8, w8, #1",
+    "add x20, x19, x8, lsl #{task_shift}",
+    "ldrb w21, [x18, #1]",              // number of its bit
+    "mov w9, #1",
+    "lsl w9, w9, w21",
+
+    // The task at x20, whose index is in the low six bits of x8, gets the bits in x9 and runs at once, if
+    // it waits for them, is above the running task, and needs no hardware timer.
+    "try_wake:",
+    "ldr x22, [x20, #{state}]",
+    "cmp x22, #{receiving}",
+    "b.ne wake_refused",
+    "ldr x23, [x20, #{mask}]",
+    "ldr x24, [x20, #{notifications}]",
+    "orr x24, x24, x9",
+    "ands x9, x24, x23",
+    "b.eq wake_refused",
+    "ldr x21, [sp, #{above}]",
+    "lsr x21, x21, x8",
+    "tbz w21, #0, wake_refused",
+    "add x29, x19, #{schedule_pages}, lsl #12",
+    "ldr x23, [sp, #{run_limit}]",
+    "ldp x21, x26, [x20, #{run_limit}]",
+    "orr x27, x21, x23",
+    "cbz x27, 10f",
+    // One of them has a run limit.
+    "mrs x27, cntvct_el0",
+    "cbz x21, 8f",
+    "add x28, x27, x21",
+    "ldr x30, [x29, #{timer_at}]",
+    "cmp x28, x30",
+    "b.lo wake_refused",
+    "8:",
+    "cbz x23, 9f",
+    "ldr x30, [x29, #{running_since}]",
+    "sub x28, x27, x30",
+    "ldr x30, [sp, #{used}]",
+    "add x30, x30, x28",
+    "str x30, [sp, #{used}]",
+    "9:",
+    "str x27, [x29, #{running_since}]",
+    "10:",
+    "bic x24, x24, x9",
+    "str x24, [x20, #{notifications}]",
+    "str xzr, [x20, #{state}]",
+    "str xzr, [x20, #{used}]",
+    // The running task is ready from now on.
+    "ldr x22, [x29, #{ready}]",
+    "ldrb w23, [sp, #{id}]",
+    "mov w24, #1",
+    "lsl x24, x24, x23",
+    "orr x22, x22, x24",
+    "str x22, [x29, #{ready}]",
+    "cbz x25, 11f",
+    // Hold the interrupt back, and end it when that has arrived: a level would fire again.
+    "strb wzr, [x18, #2]",
+    "lsr w21, w25, #5",
+    "mov w22, #1",
+    "lsl w22, w22, w25",
+    "ldr x23, 13f",
+    "str w22, [x23, x21, lsl #2]",
+    "dsb sy",
+    "msr S3_0_C12_C12_1, x25",          // ICC_EOIR1_EL1
+    "b 12f",
+    "11:",
+    "str xzr, [sp, #{x}]",
+    "12:",
+    "ldp x0, x1, [sp, #{zeros}]",
+    "ldp x2, x3, [sp, #{zeros}]",
+    "ldp x4, x5, [sp, #{zeros}]",
+    "ldp x6, x7, [sp, #{zeros}]",
+    "mov x8, #-1",
+    "b enter",
+
+    "wake_refused:",
+    "cbz x25, synchronous_saved",
+    "b interrupt_saved",
+
+    ".balign 8",
+    "13: .quad {clear_enable}",
+
+    kernel = sym KERNEL,
+    receiving = const State::Receiving as u64,
+    x = const offsets::FRAME_X,
+    id = const offsets::ID,
+    state = const offsets::STATE,
+    notifications = const offsets::NOTIFICATIONS,
+    mask = const offsets::MASK,
+    run_limit = const offsets::RUN_LIMIT,
+    above = const offsets::ABOVE,
+    zeros = const offsets::ZEROS,
+    used = const offsets::USED,
+    post_to = const offsets::POST_TO,
+    task_shift = const offsets::TASK_SHIFT,
+    schedule_pages = const offsets::SCHEDULE >> 12,
+    ready = const offsets::READY,
+    timer_at = const offsets::TIMER_AT,
+    running_since = const offsets::RUNNING_SINCE,
+    routes_pages = const offsets::ROUTES >> 12,
+    routes = const offsets::ROUTES & 0xfff,
+    first_spi = const gic::FIRST_SPI,
+    special = const gic::SPECIAL,
+    clear_enable = const gic::CLEAR_ENABLE,
+);
+
+// The index in an id is its low byte, of which shifts take six bits.
+const _: () = assert!(abi::TASKS_MAX == 64);

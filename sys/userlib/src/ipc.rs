@@ -135,6 +135,9 @@ pub fn call(
         reply_capacity.min(64) as u16,
         count,
     );
+    if count == 0 {
+        return answer(&stubs::send_registers(payload, target.0, descriptor.0));
+    }
     answer(&stubs::carry::<{ Syscall::Send as u16 }>(&Carried {
         payload: *payload,
         arguments: [target.0, descriptor.0, 0, 0, l[0], l[1], l[2], l[3]],
@@ -246,10 +249,12 @@ pub fn receive_into(mask: u32, buffer: &mut [u8]) -> Received {
 /// A receive with every argument as given; see [`call_raw`].
 #[inline(always)]
 pub fn receive_raw(mask: u32, sender: TaskId, buffer: u64, capacity: u64) -> Received {
-    received(&stubs::carry::<{ Syscall::Receive as u16 }>(&Carried {
-        payload: [0; 8],
-        arguments: [u64::from(mask), sender.0, buffer, capacity, 0, 0, 0, 0],
-    }))
+    received(&stubs::receive([
+        u64::from(mask),
+        sender.0,
+        buffer,
+        capacity,
+    ]))
 }
 
 /// Replies with up to 64 bytes. `len` must not exceed what the caller can take; `code` is at most
@@ -299,20 +304,15 @@ pub fn reply_receive(
     mask: u32,
     buffer: &mut [u8],
 ) -> Received {
-    received(&stubs::carry::<{ Syscall::ReplyReceive as u16 }>(
-        &Carried {
-            payload: *payload,
-            arguments: [
-                to.0,
-                ReplyDescriptor::new(code, len.min(64) as u16).0,
-                0,
-                u64::from(mask),
-                TaskId::ANY.0,
-                buffer.as_mut_ptr() as u64,
-                buffer.len() as u64,
-                0,
-            ],
-        },
+    received(&stubs::reply_registers_receive(
+        payload,
+        [to.0, ReplyDescriptor::new(code, len.min(64) as u16).0],
+        [
+            u64::from(mask),
+            TaskId::ANY.0,
+            buffer.as_mut_ptr() as u64,
+            buffer.len() as u64,
+        ],
     ))
 }
 
@@ -361,14 +361,13 @@ pub fn reply_receive_raw(arguments: [u64; 8], payload: &Payload) -> Received {
 /// This task's id.
 #[inline(always)]
 pub fn who_am_i() -> TaskId {
-    TaskId(stubs::plain::<{ Syscall::WhoAmI as u16 }>([0; 6])[0])
+    TaskId(stubs::plain_pair::<{ Syscall::WhoAmI as u16 }>(0, 0))
 }
 
 /// Sets notification bits of `to`; needs the plan's grant.
 #[inline(always)]
 pub fn post(to: TaskId, bits: u32) -> Code {
-    let result = stubs::plain::<{ Syscall::Post as u16 }>([to.0, u64::from(bits), 0, 0, 0, 0]);
-    Code(result[0] as u32)
+    Code(stubs::plain_pair::<{ Syscall::Post as u16 }>(to.0, u64::from(bits)) as u32)
 }
 
 /// Current id of the task with `index`, and `OK`, `DOWN` or `HELD`.

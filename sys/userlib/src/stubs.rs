@@ -26,10 +26,25 @@ mod target {
     use abi::Syscall;
     use core::arch::asm;
 
-    /// A send, receive, reply or reply-and-receive.
-    ///
-    /// The kernel clobbers everything but payload, `sp` and `pc`. `x19` and `x29` cannot be named as
-    /// operands, so they are saved here; the compiler saves of the rest what it needs.
+    /// The instruction of a call that passes payload through, between what saves the two registers that
+    /// cannot be named as operands: `x19` and `x29`. The caller names `x0` to `x15`; the kernel clobbers all
+    /// others but `sp` and `pc`, and the compiler saves of those what it needs.
+    macro_rules! passing {
+        ($call:expr, $($operands:tt)*) => {
+            asm!(
+                "stp x19, x29, [sp, #-16]!",
+                "svc #{call}",
+                "ldp x19, x29, [sp], #16",
+                call = const $call,
+                $($operands)*
+                out("x16") _, out("x17") _, out("x18") _, out("x20") _, out("x21") _,
+                out("x22") _, out("x23") _, out("x24") _, out("x25") _, out("x26") _,
+                out("x27") _, out("x28") _, out("x30") _,
+            )
+        };
+    }
+
+    /// A send, receive, reply or reply-and-receive with all its arguments.
     #[inline(always)]
     pub(crate) fn carry<const CALL: u16>(with: &Carried) -> Returned {
         let p = &with.payload;
@@ -41,19 +56,12 @@ mod target {
         // write leases) is described by arguments made from exclusive borrows that outlive the call,
         // and the block is a compiler barrier for memory.
         unsafe {
-            asm!(
-                "stp x19, x29, [sp, #-16]!",
-                "svc #{call}",
-                "ldp x19, x29, [sp], #16",
-                call = const CALL,
-                inlateout("x0") p[0] => r0,
-                inlateout("x1") p[1] => r1,
-                inlateout("x2") p[2] => r2,
-                inlateout("x3") p[3] => r3,
-                inlateout("x4") p[4] => r4,
-                inlateout("x5") p[5] => r5,
-                inlateout("x6") p[6] => r6,
-                inlateout("x7") p[7] => r7,
+            passing!(
+                CALL,
+                inlateout("x0") p[0] => r0, inlateout("x1") p[1] => r1,
+                inlateout("x2") p[2] => r2, inlateout("x3") p[3] => r3,
+                inlateout("x4") p[4] => r4, inlateout("x5") p[5] => r5,
+                inlateout("x6") p[6] => r6, inlateout("x7") p[7] => r7,
                 inlateout("x8") a[0] => x8,
                 inlateout("x9") a[1] => x9,
                 inlateout("x10") a[2] => x10,
@@ -62,9 +70,100 @@ mod target {
                 inlateout("x13") a[5] => x13,
                 inlateout("x14") a[6] => _,
                 inlateout("x15") a[7] => _,
-                out("x16") _, out("x17") _, out("x18") _, out("x20") _, out("x21") _,
-                out("x22") _, out("x23") _, out("x24") _, out("x25") _, out("x26") _,
-                out("x27") _, out("x28") _, out("x30") _,
+            );
+        }
+        Returned {
+            payload: [r0, r1, r2, r3, r4, r5, r6, r7],
+            x8,
+            x9,
+            x10,
+            x12,
+            x13,
+        }
+    }
+
+    /// A send without memory: the kernel looks at no argument behind `x9`.
+    #[inline(always)]
+    pub(crate) fn send_registers(p: &[u64; 8], target: u64, descriptor: u64) -> Returned {
+        let (r0, r1, r2, r3, r4, r5, r6, r7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (x8, x9): (u64, u64);
+        // SAFETY: all registers that the call clobbers are declared or saved, and its descriptor names
+        // no memory.
+        unsafe {
+            passing!(
+                Syscall::Send as u16,
+                inlateout("x0") p[0] => r0, inlateout("x1") p[1] => r1,
+                inlateout("x2") p[2] => r2, inlateout("x3") p[3] => r3,
+                inlateout("x4") p[4] => r4, inlateout("x5") p[5] => r5,
+                inlateout("x6") p[6] => r6, inlateout("x7") p[7] => r7,
+                inlateout("x8") target => x8,
+                inlateout("x9") descriptor => x9,
+                lateout("x10") _, lateout("x11") _, lateout("x12") _, lateout("x13") _,
+                lateout("x14") _, lateout("x15") _,
+            );
+        }
+        Returned {
+            payload: [r0, r1, r2, r3, r4, r5, r6, r7],
+            x8,
+            x9,
+            x10: 0,
+            x12: 0,
+            x13: 0,
+        }
+    }
+
+    /// A receive: arguments from `x8`, and no payload goes in.
+    #[inline(always)]
+    pub(crate) fn receive(a: [u64; 4]) -> Returned {
+        let (r0, r1, r2, r3, r4, r5, r6, r7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (x8, x9, x10, x12, x13): (u64, u64, u64, u64, u64);
+        // SAFETY: all registers that the call clobbers are declared or saved, and the buffer comes from an
+        // exclusive borrow that outlives it.
+        unsafe {
+            passing!(
+                Syscall::Receive as u16,
+                lateout("x0") r0, lateout("x1") r1, lateout("x2") r2, lateout("x3") r3,
+                lateout("x4") r4, lateout("x5") r5, lateout("x6") r6, lateout("x7") r7,
+                inlateout("x8") a[0] => x8,
+                inlateout("x9") a[1] => x9,
+                inlateout("x10") a[2] => x10,
+                inlateout("x11") a[3] => _,
+                lateout("x12") x12, lateout("x13") x13,
+                lateout("x14") _, lateout("x15") _,
+            );
+        }
+        Returned {
+            payload: [r0, r1, r2, r3, r4, r5, r6, r7],
+            x8,
+            x9,
+            x10,
+            x12,
+            x13,
+        }
+    }
+
+    /// A reply of up to 64 bytes together with a receive: `x8`, `x9`, and the receive's arguments from
+    /// `x11`.
+    #[inline(always)]
+    pub(crate) fn reply_registers_receive(p: &[u64; 8], to: [u64; 2], a: [u64; 4]) -> Returned {
+        let (r0, r1, r2, r3, r4, r5, r6, r7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (x8, x9, x10, x12, x13): (u64, u64, u64, u64, u64);
+        // SAFETY: as for the receive alone; the reply's descriptor names no memory.
+        unsafe {
+            passing!(
+                Syscall::ReplyReceive as u16,
+                inlateout("x0") p[0] => r0, inlateout("x1") p[1] => r1,
+                inlateout("x2") p[2] => r2, inlateout("x3") p[3] => r3,
+                inlateout("x4") p[4] => r4, inlateout("x5") p[5] => r5,
+                inlateout("x6") p[6] => r6, inlateout("x7") p[7] => r7,
+                inlateout("x8") to[0] => x8,
+                inlateout("x9") to[1] => x9,
+                lateout("x10") x10,
+                inlateout("x11") a[0] => _,
+                inlateout("x12") a[1] => x12,
+                inlateout("x13") a[2] => x13,
+                inlateout("x14") a[3] => _,
+                lateout("x15") _,
             );
         }
         Returned {
@@ -99,6 +198,26 @@ mod target {
             );
         }
         [r0, r1, r2, r3, r4, r5, r6, r7]
+    }
+
+    /// A call without payload that takes two arguments and returns one word.
+    #[inline(always)]
+    pub(crate) fn plain_pair<const CALL: u16>(first: u64, second: u64) -> u64 {
+        let result: u64;
+        // SAFETY: the call clobbers at most x0..=x17, and neither argument names memory.
+        unsafe {
+            asm!(
+                "svc #{call}",
+                call = const CALL,
+                lateout("x0") result, lateout("x1") _, lateout("x2") _, lateout("x3") _,
+                lateout("x4") _, lateout("x5") _, lateout("x6") _, lateout("x7") _,
+                inlateout("x8") first => _,
+                inlateout("x9") second => _,
+                lateout("x10") _, lateout("x11") _, lateout("x12") _, lateout("x13") _,
+                lateout("x14") _, lateout("x15") _, lateout("x16") _, lateout("x17") _,
+            );
+        }
+        result
     }
 
     /// Dies with `text` as last words.
@@ -158,7 +277,19 @@ mod target {
     pub(crate) fn carry<const CALL: u16>(_: &Carried) -> Returned {
         unreachable!("{NOT_A_TASK}")
     }
+    pub(crate) fn send_registers(_: &[u64; 8], _: u64, _: u64) -> Returned {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(crate) fn receive(_: [u64; 4]) -> Returned {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(crate) fn reply_registers_receive(_: &[u64; 8], _: [u64; 2], _: [u64; 4]) -> Returned {
+        unreachable!("{NOT_A_TASK}")
+    }
     pub(crate) fn plain<const CALL: u16>(_: [u64; 6]) -> [u64; 8] {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(crate) fn plain_pair<const CALL: u16>(_: u64, _: u64) -> u64 {
         unreachable!("{NOT_A_TASK}")
     }
     pub(crate) fn counter() -> u64 {

@@ -30,7 +30,7 @@ pub fn wait_for_the_end(stage: &Stage) -> Result {
 }
 
 /// Starts a role again as soon as that is possible; how often it was refused.
-fn start_again(stage: &Stage, role: usize) -> core::result::Result<u64, Failure> {
+pub fn start_again(stage: &Stage, role: usize) -> core::result::Result<u64, Failure> {
     for refused in 0..500 {
         if stage.restart(role).0 == 0 {
             return Ok(refused);

@@ -44,7 +44,7 @@ fn invented(operation: Operation) -> Result {
         Handle::new(device + 1, generation),
         Handle::new(device - 1, generation),
         Handle::new(0, generation),
-        Handle::new(7, generation),
+        Handle::new(11, generation),
         Handle::new(64, generation),
         Handle::new(u16::MAX, generation),
         Handle(handle.0 ^ 1 << 63),

@@ -9,6 +9,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod alias;
 mod board;
 mod claim;
 mod death;
@@ -22,6 +23,7 @@ mod look;
 mod map;
 mod message;
 mod sequence;
+mod servers;
 mod shape;
 mod unmap;
 
@@ -36,6 +38,11 @@ pub const OUTSIDER: usize = 2;
 /// Client of the drivers and of the disk, for leases.
 pub const LENDER: usize = 3;
 
+/// Drives `edu2`, which shares its StreamID with `edu3`.
+pub const LEFT: usize = 4;
+/// Drives `edu3`.
+pub const RIGHT: usize = 5;
+
 /// Number of the host bridge in the plan.
 pub const HOST_BRIDGE: u64 = 0;
 /// Number of the first root port.
@@ -47,12 +54,12 @@ pub const EDU0: u64 = 4;
 /// Number of the second driver's device.
 pub const EDU1: u64 = 6;
 /// Devices in the plan.
-pub const DEVICES: u64 = 7;
+pub const DEVICES: u64 = 11;
 
 /// All cases.
 pub const SUITE: Suite = Suite {
     name: "iommu",
-    roles: &["first", "second", "outsider", "lender"],
+    roles: &["first", "second", "outsider", "lender", "left", "right"],
     groups: &[
         look::CASES,
         claim::CASES,
@@ -65,7 +72,9 @@ pub const SUITE: Suite = Suite {
         lease::CASES,
         dma::CASES,
         fault::CASES,
+        alias::CASES,
         death::CASES,
+        servers::CASES,
     ],
 };
 

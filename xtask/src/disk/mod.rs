@@ -17,14 +17,18 @@ const SECTOR: u64 = 512;
 /// The file itself if it is whole sectors, else a copy in `folder` that is padded with zeros.
 pub fn given(file: &Path, folder: &Path) -> Outcome<PathBuf> {
     let cannot = || format!("cannot use {} as a disk", file.display());
-    let len = std::fs::metadata(file)
-        .map_err(Failure::when(cannot()))?
-        .len();
+    let found = std::fs::metadata(file).map_err(Failure::when(cannot()))?;
+    // A folder has a length too, and a pipe or a terminal no end.
+    if !found.is_file() {
+        return Err(Failure::new(format!("{}: it is no file", cannot())));
+    }
+    let len = found.len();
     let file = file.canonicalize().map_err(Failure::when(cannot()))?;
     if len > 0 && len % SECTOR == 0 {
         return Ok(file);
     }
-    let copy = folder.join("padded.disk");
+    // No drive's own disk is called so: names have no dot.
+    let copy = folder.join("given.padded.disk");
     std::fs::copy(&file, &copy).map_err(Failure::when(cannot()))?;
     // The copy takes over the rights of the original, which may be read-only.
     let mut rights = std::fs::metadata(&copy)

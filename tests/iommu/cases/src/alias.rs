@@ -226,7 +226,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "alias-death-of-one",
-        &["IOMMU-DEATH-2"],
+        &["IOMMU-DEATH-2", "IOMMU-MAP-10"],
         &[
             Part::returns(LEFT, die),
             Part::returns(RIGHT, survive),

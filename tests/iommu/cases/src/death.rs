@@ -299,7 +299,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "death-with-a-transfer-under-way",
-        &["IOMMU-G4-1", "IOMMU-DEATH-1"],
+        &["IOMMU-G4-1", "IOMMU-DEATH-1", "IOMMU-CLAIM-4"],
         &[
             Part::returns(FIRST, under_way),
             Part::returns(SECOND, watch_it_stay_down),
@@ -331,7 +331,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "noise-of-a-stranger",
-        &["IOMMU-G7-1"],
+        &["IOMMU-G7-1", "IOMMU-ERR-3"],
         &[
             Part::returns(FIRST, works_beside_noise),
             Part::returns(OUTSIDER, noise),

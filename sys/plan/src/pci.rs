@@ -38,6 +38,9 @@ bitflags::bitflags! {
         const SET_ACS = 1 << 3;
         /// May be absent (hotplug slot): not a mismatch.
         const OPTIONAL = 1 << 4;
+        /// No task is told of its interrupt: it is kept from raising one, or it could hold a line that
+        /// other devices share for ever.
+        const NO_INTERRUPT = 1 << 5;
     }
 }
 

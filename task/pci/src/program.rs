@@ -41,7 +41,7 @@ pub(crate) fn command(entry: &FunctionEntry, state: &State, master: bool) -> u16
     if master {
         command |= COMMAND_MASTER;
     }
-    if state.intx_off {
+    if state.intx_off || has(entry, FunctionFlags::NO_INTERRUPT) {
         command |= COMMAND_INTX_OFF;
     }
     command

@@ -3,6 +3,7 @@
 use std::vec::Vec;
 
 use pci_api::{ConfigWrite, Error, Operation, Width, Wire};
+use plan::pci::FunctionFlags;
 use proptest::prelude::*;
 
 use crate::registers::*;
@@ -129,4 +130,14 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_device_whose_interrupt_nobody_gets_cannot_be_let_raise_it() {
+    let mut scene = Scene::new();
+    scene.plan[DISK].flags |= FunctionFlags::NO_INTERRUPT.bits();
+    let mut server = scene.serve();
+    assert_eq!(scene.fake.node(DISK).command(), 0x402);
+    let _ = write(&mut server, COMMAND, Width::HalfWord, 0x002);
+    assert_eq!(scene.fake.node(DISK).command(), 0x402);
 }

@@ -25,6 +25,8 @@ pub enum Check {
     Containment,
     /// G6: the server's death or its successor changed what devices can reach.
     Adoption,
+    /// G6: a pin stays with nothing mapped that it is for.
+    Leak,
     /// G8: a fault was neither delivered nor reported as lost.
     Delivery,
     /// A mapping the server granted does not translate.

@@ -24,9 +24,9 @@ fn main() -> ExitCode {
     let next = AtomicU64::new(0);
     let failed = AtomicU64::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let counts: Vec<[u64; 6]> = std::thread::scope(|scope| {
+    let counts: Vec<[u64; 7]> = std::thread::scope(|scope| {
         let work = || {
-            let mut counts = [0; 6];
+            let mut counts = [0; 7];
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= histories || failed.load(Ordering::Relaxed) > 3 {
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     });
     let sum = |index: usize| counts.iter().map(|counts| counts[index]).sum::<u64>();
     println!(
-        "{} steps in {histories} histories: {} claims, {} maps, {} unmaps, {} faults told, {} deaths, {} restarts",
+        "{} steps in {histories} histories: {} claims, {} maps, {} unmaps, {} faults told, {} deaths, {} restarts, {} successors",
         histories * STEPS,
         sum(0),
         sum(1),
@@ -75,6 +75,7 @@ fn main() -> ExitCode {
         sum(3),
         sum(4),
         sum(5),
+        sum(6),
     );
     if failed.load(Ordering::Relaxed) > 0 || counts.len() < workers {
         return ExitCode::FAILURE;

@@ -42,7 +42,8 @@ pub struct Planned {
     pub reset_unit: u32,
 }
 
-/// Devices, by number: a bridge, a device alone, two that share two StreamIDs, one with blocks, a second one of the
+/// Devices, by number: a bridge, a device alone, two of owners that trust each
+/// other and share two StreamIDs, one with blocks, a second one of the
 /// first owner, one that nobody may use.
 pub const DEVICES: [Planned; 7] = [
     Planned {
@@ -64,7 +65,7 @@ pub const DEVICES: [Planned; 7] = [
         reset_unit: 2,
     },
     Planned {
-        owner: 5,
+        owner: 6,
         domain: 1,
         streams: &[0x200, 0x208],
         reset_unit: 2,

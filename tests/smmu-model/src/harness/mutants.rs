@@ -340,6 +340,35 @@ pub const MUTANTS: &[Mutant] = &[
             value
         })
     }),
+    // The server's own restart.
+    other(
+        "adopt-anew",
+        "J1",
+        Kind::AdoptedRead(|register, value| if register == CR0ACK { 0 } else { value }),
+    ),
+    other(
+        "adopt-no-claims",
+        "J2",
+        Kind::Adopted(|held| {
+            if held.kind == 1 {
+                held.device = u32::MAX;
+            }
+        }),
+    ),
+    other(
+        "adopt-the-dead",
+        "J3",
+        Kind::Adopted(|held| held.dead = false),
+    ),
+    other(
+        "adopt-no-pins",
+        "J4",
+        Kind::Adopted(|held| {
+            if held.kind == 2 {
+                held.device = u32::MAX;
+            }
+        }),
+    ),
     // The image: what a wrong build step would hand over.
     image("array-outside", "A4, A20, B1", |layout, memory| {
         patch(memory, layout.smmu.stream_l1 + 8, |word| {

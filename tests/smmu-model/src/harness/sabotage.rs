@@ -3,6 +3,8 @@
 //! They sit between the core and the model: a store, a command, a barrier, a register or a call to the
 //! system is dropped, changed or moved.
 
+use iommu::hardware::Held;
+
 use super::layout::{Layout, TABLES};
 use super::world::World;
 use crate::Memory;
@@ -52,6 +54,10 @@ pub enum Kind {
     EarlyUnpin,
     /// A command is changed after its submission.
     EditSubmitted,
+    /// What a successor learns of a hold or pin.
+    Adopted(fn(&mut Held)),
+    /// A successor reads another value from a 32-bit register.
+    AdoptedRead(fn(usize, u32) -> u32),
 }
 
 /// A command on its way into the queue.
@@ -98,6 +104,8 @@ pub struct Sabotage {
     mutant: Option<Mutant>,
     before: u64,
     opening: bool,
+    /// The server is not in its first life.
+    pub succeeded: bool,
     /// How often it struck.
     pub struck: u64,
 }
@@ -271,8 +279,24 @@ impl World {
                 self.sabotage.struck += u64::from(changed != value);
                 changed
             }
+            Some(Kind::AdoptedRead(change)) if self.sabotage.succeeded => {
+                let changed = change(register, value);
+                self.sabotage.struck += u64::from(changed != value);
+                changed
+            }
             _ => value,
         }
+    }
+
+    pub(crate) fn enumerated(&mut self, mut held: Held) -> Held {
+        if let Some(Kind::Adopted(change)) = self.sabotage.kind()
+            && self.sabotage.succeeded
+        {
+            let before = held;
+            change(&mut held);
+            self.sabotage.struck += u64::from(before != held);
+        }
+        held
     }
 
     pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> bool {

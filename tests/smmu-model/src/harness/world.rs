@@ -132,6 +132,21 @@ impl World {
         self.model.findings = findings;
     }
 
+    /// Pins are kept for what is mapped, and no longer.
+    pub fn check_pins(&mut self) {
+        for pin in self.kernel.pins.iter().flatten() {
+            let grants = self.oracle.grants(pin.device as usize);
+            let used = grants.iter().any(|grant| {
+                grant.output < pin.pa + pin.len && pin.pa < grant.output + grant.bytes
+            });
+            if !used {
+                self.model
+                    .findings
+                    .note(Check::Leak, || format!("nothing is mapped of {pin:x?}"));
+            }
+        }
+    }
+
     /// Memory is given back; `left` is what remains granted.
     fn check_released(&mut self, left: &Oracle, device: usize, output: u64, bytes: u64) {
         self.check_landed();
@@ -258,7 +273,9 @@ impl System for Shared {
         world.kernel.unpin(slot)
     }
     fn enumerate(&mut self, cursor: u64) -> Held {
-        self.0.borrow().kernel.enumerate(cursor)
+        let mut world = self.0.borrow_mut();
+        let held = world.kernel.enumerate(cursor);
+        world.enumerated(held)
     }
     fn pci_status(&mut self) -> Result<BootStatus, CallError> {
         let ready = DEVICES.len() as u32;

@@ -3,6 +3,7 @@
 mod claims;
 mod faults;
 mod maps;
+mod successor;
 mod unmaps;
 
 use std::cell::RefCell;
@@ -50,8 +51,9 @@ pub struct Outcome {
     pub steps: u64,
     /// How often the seeded fault struck.
     pub struck: u64,
-    /// Counts of what happened: claims, maps, unmaps, faults recorded, deaths, restarts.
-    pub counts: [u64; 6],
+    /// Counts of what happened: claims, maps, unmaps, faults recorded, deaths, restarts,
+    /// lives of the server after its first.
+    pub counts: [u64; 7],
 }
 
 /// A claim that a driver has.
@@ -72,7 +74,9 @@ struct Waiting {
 }
 
 struct History<'p> {
+    plan: PlanView<'p>,
     world: Rc<RefCell<World>>,
+    shared: Shared,
     server: Server<'p, Shared, Shared>,
     chooser: Chooser,
     trace: bool,
@@ -82,7 +86,7 @@ struct History<'p> {
     faults: Vec<(u64, u64, u64)>,
     lost: (u64, u64),
     deadline: Option<u64>,
-    counts: [u64; 6],
+    counts: [u64; 7],
 }
 
 /// Runs a history until its end or the first finding.
@@ -110,7 +114,9 @@ pub fn run(setting: &Setting) -> Outcome {
         return refused("the server is not made");
     };
     let mut history = History {
+        plan,
         world,
+        shared,
         server,
         chooser,
         trace: setting.trace,
@@ -119,7 +125,7 @@ pub fn run(setting: &Setting) -> Outcome {
         faults: vec![(0, 0, 0); DEVICES.len()],
         lost: (0, 0),
         deadline: None,
-        counts: [0; 6],
+        counts: [0; 7],
     };
     history.server.boot();
     history.check();
@@ -174,6 +180,7 @@ impl History<'_> {
             27 => self.restart(),
             28 => self.look_at_faults(false),
             29 => self.garbage(),
+            30 if self.chooser.once_in(4) => self.succeed(),
             _ => self.world.borrow_mut().pass(),
         }
         self.deliver();
@@ -185,6 +192,7 @@ impl History<'_> {
         let mut world = self.world.borrow_mut();
         world.check_landed();
         world.audit();
+        world.check_pins();
     }
 
     /// Devices of living and dead drivers may use what they were granted at any moment.

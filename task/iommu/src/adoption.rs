@@ -150,24 +150,31 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// told apart (the same pages pinned several times, in overlapping pieces), no pin of the device is
     /// lifted before all of it is unmapped.
     fn adopt_pins(&mut self, index: usize) {
-        let mut cursor = Some(0);
-        while let Some(at) = cursor {
-            let held = self.system.enumerate(at);
-            cursor = (held.next != 0).then_some(held.next);
-            if held.kind != PIN || held.device as usize != index {
-                continue;
-            }
-            let run = self.run_of(index, held.pa, held.len).unwrap_or(Run::NONE);
-            let pin = Pin {
-                device: index,
-                run,
-                slot: held.slot,
-            };
-            // Kept for good if there are more than this server ever makes.
-            if self.pins.push(pin).is_ok()
-                && let Some(device) = self.devices.get_mut(index)
-            {
-                device.pins += 1;
+        // Those that a row of entries fits exactly first: what is left is less ambiguous.
+        for exact in [true, false] {
+            let mut cursor = Some(0);
+            while let Some(at) = cursor {
+                let held = self.system.enumerate(at);
+                cursor = (held.next != 0).then_some(held.next);
+                let known = self.pins.iter().any(|pin| pin.slot == held.slot);
+                if held.kind != PIN || held.device as usize != index || known {
+                    continue;
+                }
+                let run = self.run_of(index, held.pa, held.len, exact);
+                if run.is_none() && exact {
+                    continue;
+                }
+                let pin = Pin {
+                    device: index,
+                    run: run.unwrap_or(Run::NONE),
+                    slot: held.slot,
+                };
+                // Kept for good if there are more than this server ever makes.
+                if self.pins.push(pin).is_ok()
+                    && let Some(device) = self.devices.get_mut(index)
+                {
+                    device.pins += 1;
+                }
             }
         }
         if self.explains_all(index) {
@@ -180,47 +187,50 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// The entries, of no other pin, that lead to `len` bytes from `pa`: all of them in a row, or the most
-    /// there are.
-    fn run_of(&mut self, index: usize, pa: u64, len: u64) -> Option<Run> {
-        let parts = self.parts(index)?;
-        let (part, member) = (&parts.space.pages, parts.device.member);
+    /// there are; if `exact`, only all, and if the entries beside them do not go on in the same way.
+    fn run_of(&mut self, index: usize, pa: u64, len: u64, exact: bool) -> Option<Run> {
         let mut best: Option<Run> = None;
-        let mut current: Option<(Run, u64)> = None;
-        for entry in 0..part.len() {
-            let output = part
-                .output(parts.hardware, entry, member)
-                .filter(|output| output.wrapping_sub(pa) < len)
-                .filter(|_| {
-                    let own = Run {
-                        first: entry,
-                        count: 1,
-                    };
-                    let mut pins = parts.pins.iter();
-                    !pins.any(|pin| pin.device == index && pin.run.contains(own))
-                });
-            let Some(output) = output else {
-                current = None;
-                continue;
-            };
-            let run = match current {
-                Some((run, last)) if last + PAGE == output => Run {
-                    count: run.count + 1,
-                    ..run
-                },
-                _ => Run {
-                    first: entry,
-                    count: 1,
-                },
-            };
-            current = Some((run, output));
-            if best.is_none_or(|best| run.count > best.count) {
-                best = Some(run);
+        let mut from = 0;
+        while let Some((run, output)) = self.next_unexplained(index, from) {
+            from = run.first + run.count;
+            let end = output + run.count * PAGE;
+            if output == pa && end == pa + len {
+                return Some(run);
             }
-            if run.count == len / PAGE {
-                break;
+            let (first, last) = (output.max(pa), end.min(pa + len));
+            let within = Run {
+                first: run.first + first.saturating_sub(output) / PAGE,
+                count: last.saturating_sub(first) / PAGE,
+            };
+            if !exact && within.count > best.map_or(0, |best| best.count) {
+                best = Some(within);
             }
         }
         best
+    }
+
+    /// The next run of entries from `from` on, made for a device and of none of its pins, that lead to
+    /// consecutive pages; and the first of these.
+    fn next_unexplained(&mut self, index: usize, from: u64) -> Option<(Run, u64)> {
+        let parts = self.parts(index)?;
+        let (part, member) = (&parts.space.pages, parts.device.member);
+        let mut found: Option<(Run, u64)> = None;
+        for first in from..part.len() {
+            let own = Run { first, count: 1 };
+            let mut pins = parts.pins.iter();
+            let output = part
+                .output(parts.hardware, first, member)
+                .filter(|_| !pins.any(|pin| pin.device == index && pin.run.contains(own)));
+            match (&mut found, output) {
+                (None, None) => {}
+                (None, Some(output)) => found = Some((own, output)),
+                (Some((run, start)), Some(output)) if *start + run.count * PAGE == output => {
+                    run.count += 1;
+                }
+                (Some(_), _) => break,
+            }
+        }
+        found
     }
 
     /// Whether every entry of a device that leads to memory pinned for it belongs to one of its pins.
@@ -233,7 +243,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let held = self.system.enumerate(at);
             cursor = (held.next != 0).then_some(held.next);
             let other = held.kind != PIN || held.device as usize != index;
-            if !other && self.run_of(index, held.pa, held.len).is_some() {
+            if !other && self.run_of(index, held.pa, held.len, false).is_some() {
                 return false;
             }
         }

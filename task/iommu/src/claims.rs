@@ -104,7 +104,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             Begun::Again(recorded) => return Ok(Reply::recorded(&recorded)),
         };
         let device = self.devices.get_mut(index).ok_or(Error::StaleHandle)?;
-        let nothing_mapped = device.mapped == 0 && !device.revoked;
+        let nothing_mapped = device.mapped == 0 && device.pins == 0 && !device.revoked;
         let (name, told) = (device.entry.name, !device.is_first_of_life());
         // Off is always granted; if the PCI task is down, its successor begins with it off.
         let _ = self.system.bus_master(index as u32, false);

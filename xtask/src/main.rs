@@ -11,6 +11,7 @@ mod coverage;
 mod disk;
 mod failure;
 mod lint;
+mod output;
 mod pack;
 mod place;
 mod planning;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::show;
 use crate::bench;
 use crate::failure::{Failure, Outcome};
+use crate::output::{say, say_text};
 use crate::project::Project;
 use crate::qemu;
 
@@ -26,10 +27,10 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let qemu = qemu::find(arguments.qemu.as_deref())?;
     let figures = bench::run(project, qemu, |line| {
         if arguments.verbose {
-            println!("{}", show::line(line, 12, false));
+            say!("{}", show::line(line, 12, false));
         }
     })?;
-    print!("{}", bench::table(&figures));
+    say_text!("{}", bench::table(&figures));
     if let Some(file) = &arguments.json {
         let text = format!("{:#}\n", bench::json(&figures));
         std::fs::write(file, text)

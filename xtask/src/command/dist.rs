@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use crate::failure::Outcome;
+use crate::output::say;
 use crate::project::Project;
 
 pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
     let built = project.build(app)?;
-    println!("{}", built.dist.folder.display());
+    say!("{}", built.dist.folder.display());
     Ok(0)
 }

@@ -1,16 +1,17 @@
 //! `explain`: the long text of a diagnostic's code.
 
 use crate::failure::{Failure, Outcome};
+use crate::output::say;
 use crate::report::Mistake;
 
 pub fn run(code: &str) -> Outcome<u8> {
     let upper = code.to_ascii_uppercase();
     if let Some(code) = solver::Code::parse(&upper) {
-        println!("{code}: {}\n\n{}", code.title(), code.explain());
+        say!("{code}: {}\n\n{}", code.title(), code.explain());
         return Ok(0);
     }
     if let Some(mistake) = Mistake::parse(&upper) {
-        println!("{}: {}\n\n{}", mistake.code(), mistake.title(), mistake.explain());
+        say!("{}: {}\n\n{}", mistake.code(), mistake.title(), mistake.explain());
         return Ok(0);
     }
     let own = Mistake::ALL.iter().map(|mistake| mistake.code());

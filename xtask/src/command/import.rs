@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use crate::board;
 use crate::failure::{Failure, Outcome};
+use crate::output::say_text;
 
 /// Arguments of `import`.
 #[derive(clap::Args, Debug)]
@@ -51,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Outcome<u8> {
     match &arguments.output {
         Some(file) => std::fs::write(file, text)
             .map_err(Failure::when(format!("cannot write {}", file.display())))?,
-        None => print!("{text}"),
+        None => say_text!("{text}"),
     }
     Ok(0)
 }

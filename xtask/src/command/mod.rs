@@ -16,12 +16,17 @@ mod test;
 use clap::Parser;
 
 use crate::failure::{Failure, Outcome};
+use crate::output;
 use arguments::{Arguments, Command};
 
 /// Runs what the command line asks for: the exit code.
 pub fn main() -> u8 {
     let arguments = Arguments::parse();
     match dispatch(arguments) {
+        Ok(_) if !output::complete() => {
+            eprintln!("error: cannot write everything to standard output");
+            1
+        }
         Ok(code) => code,
         Err(Failure::Shown) => 1,
         Err(Failure::Message(message)) => {

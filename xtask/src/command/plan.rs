@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::failure::{Failure, Outcome};
+use crate::output::say_text;
 use crate::pack;
 use crate::project::Project;
 use crate::read::SolverMode;
@@ -60,7 +61,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
             let names = show::names(&plan).join(" ");
             Failure::new(format!("there is no device `{device}`; there are {names}"))
         })?;
-        print!("{text}");
+        say_text!("{text}");
     }
     if let Some(file) = &arguments.diff {
         let old = std::fs::read_to_string(file)
@@ -68,12 +69,12 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
         let text = show::diff(&old, &plan).map_err(|show::Unreadable(why)| {
             Failure::new(format!("{} is no earlier plan: {why}", file.display()))
         })?;
-        print!("{text}");
+        say_text!("{text}");
     }
     if arguments.why.is_none() && arguments.diff.is_none() && arguments.svg.is_none() {
         match arguments.format {
-            Format::Text => print!("{}", pack::text(&plan, None)),
-            Format::Json => print!("{}", pack::json(&plan, None)),
+            Format::Text => say_text!("{}", pack::text(&plan, None)),
+            Format::Json => say_text!("{}", pack::json(&plan, None)),
         }
     }
     Ok(0)

@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 use super::show;
 use crate::disk::Digest;
 use crate::failure::Outcome;
+use crate::output::say;
 use crate::project::Project;
 use crate::qemu;
 use crate::run::{self, End, Line, Observer, Options, Probe, Watch};
@@ -60,7 +61,7 @@ pub fn run(project: &Project, arguments: Arguments) -> Outcome<u8> {
     }
     let verdict = watch.verdict(&end, digest)?;
     if let Some(note) = verdict.note {
-        println!("{note}");
+        say!("{note}");
     }
     Ok(verdict.code)
 }
@@ -106,7 +107,7 @@ impl Observer for Screen {
         self.heard = Instant::now();
         self.remarked = false;
         let text = show::line(line, self.width, self.colour);
-        self.bar.suspend(|| println!("{text}"));
+        self.bar.suspend(|| say!("{text}"));
     }
 
     fn tick(&mut self) {

@@ -4,18 +4,19 @@ use std::path::Path;
 
 use crate::compile::Program;
 use crate::failure::Outcome;
+use crate::output::say;
 use crate::project::Project;
 
 pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
     let built = project.build(app)?;
     let layout = &built.tables.layout;
-    println!(
+    say!(
         "{:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "bytes", "text", "rodata", "data+bss", "stack", "log", "pools"
     );
     let row = |name: &str, program: &Program, stack: u64, log: u64, pools: u64| {
         let [text, rodata, data] = parts(program);
-        println!("{name:<16} {text:>9} {rodata:>9} {data:>9} {stack:>9} {log:>9} {pools:>9}");
+        say!("{name:<16} {text:>9} {rodata:>9} {data:>9} {stack:>9} {log:>9} {pools:>9}");
     };
     row(
         "kernel",
@@ -41,7 +42,7 @@ pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
         ("image", layout.file_end - layout.image_base),
         ("memory in use", layout.memory_end - layout.image_base),
     ] {
-        println!("{name:<16} {bytes:>9}");
+        say!("{name:<16} {bytes:>9}");
     }
     Ok(0)
 }

@@ -13,10 +13,14 @@ use crate::project::Project;
 use crate::qemu::Qemu;
 use crate::test::{self, Case, HostPrograms, Outcome as End, Suite, System};
 
+/// The filter that names the run under Miri, which takes minutes and another compiler.
+const MIRI: &str = "miri";
+
 /// Arguments of `test`.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// Only tests whose names contain this; `mutants` runs the faults seeded into the IOMMU server
+    /// Only tests whose names contain this; `mutants` runs the faults seeded into the IOMMU server,
+    /// `miri` the kernel's host tests under Miri, which is installed if it is missing
     pub filter: Option<String>,
     /// Show what there is
     #[arg(long)]
@@ -39,6 +43,9 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
         let table = coverage::table(&project.paths.root, &all.names())?;
         print!("{table}");
         return Ok(u8::from(!table.is_complete()));
+    }
+    if filter == Some(MIRI) {
+        return Ok(u8::from(!test::miri(&project.paths.root)?));
     }
     let mut target = Target::select(project, filter);
     let host = if target.is_meant_by(filter) {

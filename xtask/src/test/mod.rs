@@ -3,6 +3,7 @@
 mod host;
 mod image;
 mod matrix;
+mod miri;
 mod report;
 mod system;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub use host::Programs as HostPrograms;
 pub use image::{Suite, image, images};
 pub use matrix::emulators;
+pub use miri::miri;
 pub use report::{counts, write as write_reports};
 pub use system::{System, system, systems};
 

@@ -16,7 +16,7 @@ use userlib::plan::task::MappingKind;
 use userlib::server::Server;
 use userlib::{config, time};
 use witness::attempt::{ATTEMPT, Attempt, FINISHED, Finished, MALFORMED};
-use witness::judge::Judge;
+use witness::judge::{Finding, Judge};
 
 userlib::task!(main);
 
@@ -64,7 +64,13 @@ impl Witness {
 
     fn finish(&mut self, finished: &Finished) {
         let blocked = self.judge.blocked();
-        match self.judge.finish(finished) {
+        // A write that came after the last attempt shows only now.
+        let verdict = if self.canary_intact() {
+            self.judge.finish(finished)
+        } else {
+            Err(Finding::CanaryChanged)
+        };
+        match verdict {
             Ok(()) => {
                 defmt::info!(
                     "{=u32} of {=u32} accesses blocked and recorded by the SMMU, canary intact",

@@ -101,11 +101,11 @@ impl<const HEADER: usize> List<HEADER> {
         self.len += 1;
         true
     }
-    fn message(&mut self, header: &[u64; HEADER]) -> &[u8] {
+    fn message(&mut self, header: &[u64; HEADER]) -> &[u64] {
         for (to, from) in self.words.iter_mut().zip(header) {
             *to = *from;
         }
-        self.words.get(..self.len).unwrap_or(&self.words).as_bytes()
+        self.words.get(..self.len).unwrap_or(&self.words)
     }
 }
 
@@ -276,15 +276,24 @@ impl<'s> Device<'s> {
         Ok(())
     }
 
+    /// Calls with a list; a short one travels in registers.
     fn long(
         &mut self,
         operation: Operation,
-        message: &[u8],
+        message: &[u64],
         reply_len: usize,
     ) -> Result<Answer, Failure> {
+        let mut payload = [0; 8];
+        if message.len() <= payload.len() {
+            for (to, from) in payload.iter_mut().zip(message) {
+                *to = *from;
+            }
+            return self.change(operation, &payload, size_of_val(message), reply_len);
+        }
         let mut reply = [0; 8];
         let reply = reply.get_mut(..reply_len).unwrap_or_default();
-        match self.server.call_long(operation as u16, message, reply, &[]) {
+        let bytes = message.as_bytes();
+        match self.server.call_long(operation as u16, bytes, reply, &[]) {
             Ok(answer) => Ok(answer),
             Err(error) => Err(self.failed(error)),
         }

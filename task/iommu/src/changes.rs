@@ -51,39 +51,65 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             Begun::New(index) => index,
             Begun::Again(recorded) => return Ok(recorded),
         };
-        // A claimed device without a running SMMU is one that was adopted and cannot be used.
         let mut parts = self.parts(index).ok_or(Error::Unavailable)?;
-        let result = if parts.device.revoked {
-            Err(Error::StreamBlocked)
-        } else {
-            change(&mut parts)
+        let result = match parts.usable() {
+            Ok(()) => change(&mut parts),
+            Err(error) => Err(error),
         };
-        let recorded = Recorded::new(operation, result);
-        parts.device.recorded = recorded;
-        if result == Err(Error::HardwareFailure) {
-            self.revoke(index);
-            self.note_broken(index);
-        }
+        let recorded = parts.record(operation, result);
+        self.judge_result(index, recorded);
         Ok(recorded)
     }
+
+    /// After a result was recorded.
+    #[inline(always)]
+    fn judge_result(&mut self, index: usize, recorded: Recorded) {
+        if recorded.code == Error::HardwareFailure as u32 {
+            self.cut_off_broken(index);
+        }
+    }
+
+    #[cold]
+    fn cut_off_broken(&mut self, index: usize) {
+        self.revoke(index);
+        self.note_broken(index);
+    }
+
+    // The next two are `sequenced` written out: what is passed as a closure is not always inlined.
 
     #[inline(always)]
     pub(crate) fn map(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
         request.shape(Map::LEN, 8)?;
         let map = Map::from_words(&request.payload).ok_or(Error::Malformed)?;
         let (sender, pools) = (request.sender, self.plan.pools);
-        self.sequenced(Operation::Map, map.head, sender, |parts| {
-            parts.map(&map, sender, pools)
-        })
+        let index = match self.begin(Operation::Map, map.head, sender)? {
+            Begun::New(index) => index,
+            Begun::Again(recorded) => return Ok(recorded),
+        };
+        let mut parts = self.parts(index).ok_or(Error::Unavailable)?;
+        let result = match parts.usable() {
+            Ok(()) => parts.map(&map, sender, pools),
+            Err(error) => Err(error),
+        };
+        Ok(parts.record(Operation::Map, result))
     }
 
     #[inline(always)]
     pub(crate) fn unmap(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
         request.shape(Unmap::LEN, 0)?;
         let unmap = Unmap::from_words(&request.payload);
-        self.sequenced(Operation::Unmap, unmap.head, request.sender, |parts| {
-            parts.unmap(unmap.iova, unmap.pages)
-        })
+        let index = match self.begin(Operation::Unmap, unmap.head, request.sender)? {
+            Begun::New(index) => index,
+            Begun::Again(recorded) => return Ok(recorded),
+        };
+        let mut parts = self.parts(index).ok_or(Error::Unavailable)?;
+        let result = match parts.usable() {
+            Ok(()) => parts.unmap(unmap.iova, unmap.pages),
+            Err(error) => Err(error),
+        };
+        let recorded = parts.record(Operation::Unmap, result);
+        self.judge_result(index, recorded);
+        Ok(recorded)
     }
 
     pub(crate) fn map_lease(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
@@ -123,5 +149,22 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         self.sequenced(Operation::Flush, head, request.sender, |parts| {
             parts.complete().map(|()| None)
         })
+    }
+}
+
+impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
+    #[inline(always)]
+    fn usable(&self) -> Result<(), Error> {
+        if self.device.revoked {
+            Err(Error::StreamBlocked)
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline(always)]
+    fn record(&mut self, operation: Operation, result: Changed) -> Recorded {
+        self.device.recorded = Recorded::new(operation, result);
+        self.device.recorded
     }
 }

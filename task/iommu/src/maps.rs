@@ -148,12 +148,19 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         let run = self.place(Kind::Pages, map.flags, pages, map.iova)?;
         let part = &mut self.space.pages;
         let template = part.template(map.flags.writable(), self.device.member);
-        let mut extents = extents.iter();
+        let mut extents = extents.iter().map(|&word| Extent::from_word(word));
+        if run.count == extents.len() as u64 {
+            // Single pages, as most lists are.
+            part.write_each(self.hardware, run, template, || {
+                let extent = extents.next().unwrap_or_default();
+                pool.pa + u64::from(extent.first) * PAGE
+            });
+            return Ok(Some(self.mapped(Kind::Pages, run)));
+        }
         let (mut pa, mut left) = (0, 0);
         part.write_each(self.hardware, run, template, || {
             if left == 0 {
-                let next = extents.next().map_or(0, |&word| word);
-                let extent = Extent::from_word(next);
+                let extent = extents.next().unwrap_or_default();
                 pa = pool.pa + u64::from(extent.first) * PAGE;
                 left = extent.pages;
             }

@@ -1,6 +1,10 @@
 //! Sizes and times as a person writes them.
 
-/// Bytes: a number and `B`, `KiB`, `MiB` or `GiB`.
+/// No address of the architecture has more bits. Below it, rounding up and adding a few
+/// hundred sizes cannot overflow.
+const SIZE_MAX: u64 = 1 << 52;
+
+/// Bytes, at most 2^52: a number and `B`, `KiB`, `MiB` or `GiB`.
 pub fn size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let scale = match unit {
@@ -10,7 +14,7 @@ pub fn size(text: &str) -> Option<u64> {
         "GiB" => 1 << 30,
         _ => return None,
     };
-    number.checked_mul(scale)
+    number.checked_mul(scale).filter(|&bytes| bytes <= SIZE_MAX)
 }
 
 /// Nanoseconds: a number and `ns`, `us`, `ms`, `s` or `minute`.
@@ -84,6 +88,8 @@ mod tests {
         assert_eq!(size("1GiB"), Some(1 << 30));
         assert_eq!(size("64"), None);
         assert_eq!(size("99999999999 GiB"), None);
+        assert_eq!(size("4194304 GiB"), Some(1 << 52));
+        assert_eq!(size("18446744073709551615 B"), None);
         assert_eq!(show_size(65536), "64 KiB");
         assert_eq!(show_size(1000), "1000 B");
     }

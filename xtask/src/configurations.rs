@@ -51,6 +51,88 @@ fn every_mistake_gives_its_diagnostic() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// `docs/reference/app.md` has every key that the reader asks a table for, and no row for one it does not know.
+#[test]
+fn the_reference_has_every_key() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("../docs/reference/app.md")).unwrap();
+    let mut asked = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(root.join("src/read")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().is_some_and(|name| name == "fields.rs") {
+            continue;
+        }
+        asked.extend(keys(&std::fs::read_to_string(path).unwrap()));
+    }
+    assert!(asked.len() > 80, "keys of the reader: {asked:?}");
+    let missing: Vec<&String> = asked
+        .iter()
+        // Of sys/platform/devices.toml.
+        .filter(|key| *key != "name" && !word(&text, key))
+        .collect();
+    assert!(missing.is_empty(), "not in app.md: {missing:?}");
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let unknown: Vec<&str> = rows
+        .map(|(key, _)| key)
+        .filter(|key| !asked.contains(*key))
+        .collect();
+    assert!(unknown.is_empty(), "only in app.md: {unknown:?}");
+}
+
+/// The first string of every call that asks for a key.
+fn keys(source: &str) -> Vec<String> {
+    const ASKS: [&str; 20] = [
+        "required(",
+        "string(",
+        "boolean(",
+        "integer(",
+        "word(",
+        "parsed(",
+        "size(",
+        "duration(",
+        "choice(",
+        "strings(",
+        "pair(",
+        "table(",
+        "tables(",
+        "entries(",
+        "numbers(",
+        "rows(",
+        "read_sizes(&fields, ",
+        "read_sizes(fields, ",
+        "read_window(&fields, ",
+        "part(",
+    ];
+    let mut found = Vec::new();
+    for ask in ASKS {
+        for (at, _) in source.match_indices(ask) {
+            let rest = source[at + ask.len()..].trim_start();
+            if let Some(rest) = rest.strip_prefix('"')
+                && let Some((key, _)) = rest.split_once('"')
+                && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+            {
+                found.push(key.to_owned());
+            }
+        }
+    }
+    for flag in source.split("flag(&fields, \"").skip(1) {
+        found.extend(flag.split_once('"').map(|(key, _)| key.to_owned()));
+    }
+    found
+}
+
+/// Whether the text has `key` as a word of its own inside code.
+fn word(text: &str, key: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    text.match_indices(key).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + key.len()..].chars().next();
+        !before.is_some_and(part) && !after.is_some_and(part)
+    })
+}
+
 /// Any text gets a report, never a panic: cases and systems with bytes, lines and words changed at random.
 #[test]
 fn no_text_panics() {
@@ -69,7 +151,10 @@ fn no_text_panics() {
         .iter()
         .map(|file| std::fs::read_to_string(file).unwrap())
         .collect();
-    let words: Vec<&str> = texts.iter().flat_map(|text| text.split_whitespace()).collect();
+    let words: Vec<&str> = texts
+        .iter()
+        .flat_map(|text| text.split_whitespace())
+        .collect();
     let lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
     let paths = Paths { root };
     let mut random = oorandom::Rand32::new(0x0707_7c01);
@@ -84,9 +169,15 @@ fn no_text_panics() {
         let app = read::from_text(&report, &paths, name, text.clone());
         let planned = app.and_then(|app| Plan::new(&report, app));
         if planned.is_err() {
-            assert!(report.failed(), "round {round}: refused without a word:\n{text}");
+            assert!(
+                report.failed(),
+                "round {round}: refused without a word:\n{text}"
+            );
         }
-        assert!(report.text().len() < 1 << 20, "round {round}: a flood of words");
+        assert!(
+            report.text().len() < 1 << 20,
+            "round {round}: a flood of words"
+        );
     }
 }
 
@@ -115,7 +206,9 @@ fn mutate(random: &mut oorandom::Rand32, text: &mut String, words: &[&str], line
         4 if !own.is_empty() => {
             let mut characters: Vec<char> = own[at].chars().collect();
             let place = pick(characters.len() + 1);
-            let odd = ['"', '[', ']', '{', '}', '=', '0', '-', '.', '\u{0}', 'é', '\u{2028}'];
+            let odd = [
+                '"', '[', ']', '{', '}', '=', '0', '-', '.', '\u{0}', 'é', '\u{2028}',
+            ];
             characters.insert(place.min(characters.len()), odd[pick(odd.len())]);
             own[at] = characters.into_iter().collect();
         }

@@ -33,6 +33,9 @@ impl<T> Spanned<T> {
     }
 }
 
+/// How a note starts that says what to do.
+const REMEDY: &str = "remedy: ";
+
 /// Marks that errors were reported; whoever has one stops, the report tells why.
 #[derive(Clone, Copy, Debug)]
 pub struct Reported;
@@ -48,6 +51,8 @@ pub struct Report {
 pub struct Draft<'a> {
     report: &'a Report,
     diagnostic: Diagnostic<usize>,
+    /// Remedy unless a better one is given.
+    usual: Option<&'static str>,
 }
 
 impl Report {
@@ -64,6 +69,7 @@ impl Report {
             diagnostic: Diagnostic::error()
                 .with_code(mistake.code())
                 .with_message(message.into()),
+            usual: Some(mistake.remedy()),
         }
     }
 
@@ -72,6 +78,7 @@ impl Report {
         Draft {
             report: self,
             diagnostic: Diagnostic::error().with_code(code).with_message(message),
+            usual: None,
         }
     }
 
@@ -80,6 +87,7 @@ impl Report {
         Draft {
             report: self,
             diagnostic: Diagnostic::warning().with_code(code).with_message(message),
+            usual: None,
         }
     }
 
@@ -165,14 +173,18 @@ impl Draft<'_> {
 
     /// What to do about it.
     pub fn remedy(self, remedy: impl AsRef<str>) -> Self {
-        self.note(format!("remedy: {}", remedy.as_ref()))
+        self.note(format!("{REMEDY}{}", remedy.as_ref()))
     }
 }
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
         let empty = Diagnostic::error();
-        let diagnostic = std::mem::replace(&mut self.diagnostic, empty);
+        let mut diagnostic = std::mem::replace(&mut self.diagnostic, empty);
+        let has_remedy = diagnostic.notes.iter().any(|note| note.starts_with(REMEDY));
+        if let (false, Some(usual)) = (has_remedy, self.usual) {
+            diagnostic.notes.push(format!("{REMEDY}{usual}"));
+        }
         self.report.found.borrow_mut().push(diagnostic);
     }
 }

@@ -48,7 +48,9 @@ fn write(
 }
 
 fn platform(machine: &Machine, tree: Option<&Tree>, out: &mut String) -> std::fmt::Result {
-    out.push_str("# A system can be built once memory, console, gic and qemu are described as well.\n");
+    out.push_str(
+        "# A system can be built once memory, console, gic and qemu are described as well.\n",
+    );
     out.push_str("[platform]\ndescription = \"imported board\"\n");
     let Some(tree) = tree else {
         out.push_str(
@@ -69,7 +71,10 @@ fn platform(machine: &Machine, tree: Option<&Tree>, out: &mut String) -> std::fm
         writeln!(out, "kind = \"smmu-v3\"\nbase = {:#x}", smmu.base)?;
         writeln!(out, "size = \"{}\"\nstream-bits = 32", show_size(smmu.len))?;
         for (name, intid, edge) in &smmu.interrupts {
-            writeln!(out, "interrupts.{name} = {{ intid = {intid}, edge = {edge} }}")?;
+            writeln!(
+                out,
+                "interrupts.{name} = {{ intid = {intid}, edge = {edge} }}"
+            )?;
         }
         out.push('\n');
     }
@@ -107,7 +112,10 @@ fn roots(machine: &Machine, tree: Option<&Tree>, out: &mut String) -> std::fmt::
             writeln!(out, "segment = {}", root.segment)?;
         }
         writeln!(out, "bus = {}\nbus-last = {}", root.bus, root.bus_last)?;
-        if let Some(main) = root.expander_of.and_then(|main| machine.roots.get(main.index())) {
+        if let Some(main) = root
+            .expander_of
+            .and_then(|main| machine.roots.get(main.index()))
+        {
             writeln!(out, "expander-of = \"{}\"", main.name)?;
         }
         let host = tree.and_then(|tree| tree.hosts.iter().find(|h| h.segment == root.segment));
@@ -146,7 +154,9 @@ fn place(machine: &Machine, node: &Node, out: &mut String) -> std::fmt::Result {
         } => {
             let at = match upstream {
                 Upstream::Root(root) => machine.roots.get(root.index()).map(|root| &root.name),
-                Upstream::Bridge(bridge) => machine.nodes.get(bridge.index()).map(|node| &node.name),
+                Upstream::Bridge(bridge) => {
+                    machine.nodes.get(bridge.index()).map(|node| &node.name)
+                }
             };
             if let Some(at) = at {
                 writeln!(out, "at = \"{at}\"")?;
@@ -154,7 +164,10 @@ fn place(machine: &Machine, node: &Node, out: &mut String) -> std::fmt::Result {
             writeln!(out, "slot = \"{device}.{function}\"")
         }
         Place::Virtual { physical, offset } => {
-            let of = machine.nodes.get(physical.index()).map_or("", |node| &node.name);
+            let of = machine
+                .nodes
+                .get(physical.index())
+                .map_or("", |node| &node.name);
             writeln!(out, "virtual = {{ of = \"{of}\", offset = {offset} }}")
         }
         Place::Platform { .. } => Ok(()),
@@ -191,7 +204,11 @@ fn bridge(
         FunctionKind::PciToPcie => "pci-to-pcie-bridge",
         _ => "conventional-bridge",
     };
-    writeln!(out, "# {}\n[pci.{}]\nkind = \"{kind}\"", function.address, node.name)?;
+    writeln!(
+        out,
+        "# {}\n[pci.{}]\nkind = \"{kind}\"",
+        function.address, node.name
+    )?;
     place(machine, node, out)?;
     common(node, out)?;
     let buses = node.function.buses;
@@ -199,7 +216,9 @@ fn bridge(
         writeln!(out, "buses = [{secondary}, {subordinate}]")?;
     }
     if function.hotplug {
-        out.push_str("# The slot can be hotplugged: `hotplug = true` if its devices come and go.\n");
+        out.push_str(
+            "# The slot can be hotplugged: `hotplug = true` if its devices come and go.\n",
+        );
     }
     bars(&function.bars, out)?;
     out.push('\n');

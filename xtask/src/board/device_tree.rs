@@ -63,7 +63,9 @@ const SHARED_INTERRUPTS: u32 = 32;
 pub fn read(blob: &[u8]) -> Result<Tree, String> {
     const MAGIC: [u8; 4] = [0xd0, 0x0d, 0xfe, 0xed];
     if blob.get(..4) != Some(&MAGIC[..]) {
-        return Err("it does not start like a device tree blob; compile a source with `dtc`".into());
+        return Err(
+            "it does not start like a device tree blob; compile a source with `dtc`".into(),
+        );
     }
     // The crate trusts offsets inside the blob, so a damaged one may end in a panic.
     let hook = std::panic::take_hook();
@@ -76,11 +78,15 @@ pub fn read(blob: &[u8]) -> Result<Tree, String> {
 fn parse(blob: &[u8]) -> Result<Tree, String> {
     let tree = Fdt::new(blob).map_err(|error| format!("it is damaged: {error:?}"))?;
     let compatible = |node: &FdtNode<'_, '_>, what: &str| {
-        node.compatible().is_some_and(|list| list.all().any(|known| known == what))
+        node.compatible()
+            .is_some_and(|list| list.all().any(|known| known == what))
     };
     let mut coherent = true;
     let mut smmus = Vec::new();
-    for node in tree.all_nodes().filter(|node| compatible(node, "arm,smmu-v3")) {
+    for node in tree
+        .all_nodes()
+        .filter(|node| compatible(node, "arm,smmu-v3"))
+    {
         coherent &= node.property("dma-coherent").is_some();
         smmus.push(smmu(&node, smmus.len())?);
     }
@@ -134,17 +140,22 @@ fn smmu(node: &FdtNode<'_, '_>, index: usize) -> Result<Smmu, String> {
         .map(|name| match name {
             b"eventq" => "event".to_owned(),
             b"gerror" => "error".to_owned(),
-            other => String::from_utf8_lossy(other).replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+            other => {
+                String::from_utf8_lossy(other).replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+            }
         })
         .collect();
     // Kind, number, flags (bindings of `arm,gic-v3`); flag bits 1:0 are edges.
     let interrupts = cells(node, "interrupts");
-    let interrupts = interrupts.chunks_exact(3).zip(names).filter_map(|(cells, name)| {
-        let &[0, number, flags] = cells else {
-            return None;
-        };
-        Some((name, number.checked_add(SHARED_INTERRUPTS)?, flags & 3 != 0))
-    });
+    let interrupts = interrupts
+        .chunks_exact(3)
+        .zip(names)
+        .filter_map(|(cells, name)| {
+            let &[0, number, flags] = cells else {
+                return None;
+            };
+            Some((name, number.checked_add(SHARED_INTERRUPTS)?, flags & 3 != 0))
+        });
     Ok(Smmu {
         name: if index == 0 {
             "smmu".to_owned()
@@ -195,7 +206,10 @@ fn host(node: &FdtNode<'_, '_>, index: usize, smmus: &[Smmu]) -> Result<Host, St
         };
         let smmu = smmus.iter().find(|smmu| smmu.phandle == Some(phandle));
         let smmu = smmu.ok_or_else(|| {
-            format!("the iommu-map of `{}` names phandle {phandle:#x}, which is no SMMUv3", node.name)
+            format!(
+                "the iommu-map of `{}` names phandle {phandle:#x}, which is no SMMUv3",
+                node.name
+            )
         })?;
         host.streams.push(StreamRow {
             requester,

@@ -55,7 +55,9 @@ fn partition(plan: &Plan) -> Partition {
         requester.unwrap().to_string()
     };
     let groups = plan.solution.groups.iter();
-    groups.map(|group| group.devices.iter().map(rid).collect()).collect()
+    groups
+        .map(|group| group.devices.iter().map(rid).collect())
+        .collect()
 }
 
 /// Linux's groups; a refused function belongs with those it shares an alias with.
@@ -77,12 +79,17 @@ fn oracle(case: &str) -> Partition {
         let group = match *group {
             "-1" => group_of
                 .iter()
-                .find(|(other, group)| **group != "-1" && !aliases[*other].is_disjoint(&aliases[device]))
+                .find(|(other, group)| {
+                    **group != "-1" && !aliases[*other].is_disjoint(&aliases[device])
+                })
                 .map(|(_, group)| *group)
                 .unwrap(),
             group => group,
         };
-        groups.entry(group).or_default().insert((*device).to_owned());
+        groups
+            .entry(group)
+            .or_default()
+            .insert((*device).to_owned());
     }
     groups.into_values().collect()
 }
@@ -99,7 +106,9 @@ fn oracles_agree_through_import() {
 fn strict_answers_by_hand_agree_through_import() {
     for case in ORACLES {
         let text = file(case, "strict.txt");
-        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
         let expected: Partition = lines
             .map(|line| line.split_whitespace().map(str::to_owned).collect())
             .collect();
@@ -122,7 +131,11 @@ fn accepted_as_it_is_with_one_warning() {
 #[test]
 fn damaged_dumps_say_what_is_missing() {
     let whole = file("t1/dt", "lspci-Dnxxxx.txt");
-    let half: String = whole.lines().take(40).map(|line| format!("{line}\n")).collect();
+    let half: String = whole
+        .lines()
+        .take(40)
+        .map(|line| format!("{line}\n"))
+        .collect();
     for text in ["", "hello", half.as_str()] {
         assert!(super::describe(text, None, AcsState::AsIs).is_err());
     }

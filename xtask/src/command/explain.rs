@@ -11,7 +11,12 @@ pub fn run(code: &str) -> Outcome<u8> {
         return Ok(0);
     }
     if let Some(mistake) = Mistake::parse(&upper) {
-        say!("{}: {}\n\n{}", mistake.code(), mistake.title(), mistake.explain());
+        say!(
+            "{}: {}\n\n{}",
+            mistake.code(),
+            mistake.title(),
+            mistake.explain()
+        );
         return Ok(0);
     }
     let own = Mistake::ALL.iter().map(|mistake| mistake.code());

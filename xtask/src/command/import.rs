@@ -35,8 +35,8 @@ pub enum Acs {
 
 pub fn run(arguments: &Arguments) -> Outcome<u8> {
     let cannot_read = |file: &PathBuf| format!("cannot read {}", file.display());
-    let lspci = std::fs::read(&arguments.lspci)
-        .map_err(Failure::when(cannot_read(&arguments.lspci)))?;
+    let lspci =
+        std::fs::read(&arguments.lspci).map_err(Failure::when(cannot_read(&arguments.lspci)))?;
     let blob = arguments
         .dtb
         .as_ref()

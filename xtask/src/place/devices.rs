@@ -84,7 +84,11 @@ pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingK
                 }
             }
         }
-        let recipe = plan.app.devices.get(device).and_then(|device| device.quiesce);
+        let recipe = plan
+            .app
+            .devices
+            .get(device)
+            .and_then(|device| device.quiesce);
         if is_pci
             && let Some(Quiesce::Poll { bar, .. }) = recipe
             && let Some(extent) = usize::try_from(bar).ok().and_then(extent)

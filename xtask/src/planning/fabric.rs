@@ -213,7 +213,9 @@ fn function(
         segment: requester.segment,
         bus: requester.bus(),
         slot: (devfn >> 3, devfn & 7),
-        buses_below: found.buses.map(|buses| (buses.secondary, buses.subordinate)),
+        buses_below: found
+            .buses
+            .map(|buses| (buses.secondary, buses.subordinate)),
         multifunction: declared.function.multifunction,
         is_virtual,
         optional,

@@ -1,6 +1,6 @@
 //! What the solver found, as diagnostics of the file.
 
-use solver::model::{Machine, NodeId, Source};
+use solver::model::{Machine, NodeId, Place, Source};
 use solver::solution::Solution;
 use solver::{Code, Diagnostic, Severity};
 
@@ -31,11 +31,54 @@ pub fn report(
     owners_unknown: bool,
 ) {
     for found in &solution.diagnostics {
-        if owners_unknown && found.code == Code::UnownedBlocked {
+        if owners_unknown && found.code == Code::UnownedBlocked || follows(machine, solution, found)
+        {
             continue;
         }
         one(report, machine, sources, found);
     }
+}
+
+/// Whether a finding only repeats that a bridge above has no bus number.
+fn follows(machine: &Machine, solution: &Solution, found: &Diagnostic) -> bool {
+    let disconnected = |node: &NodeId| {
+        let place = machine.nodes.get(node.index()).map(|node| &node.place);
+        let found = solution.devices.get(node.index());
+        !matches!(place, Some(Place::Platform { .. }))
+            && found.is_some_and(|found| found.requester.is_none())
+    };
+    let numbers = solution
+        .errors()
+        .any(|error| error.code == Code::BusNumbers);
+    let follow_on = matches!(
+        found.code,
+        Code::BrokenTree | Code::NoStream | Code::Unowned | Code::UnownedBlocked
+    );
+    numbers && follow_on && found.nodes.first().is_some_and(disconnected)
+}
+
+/// What helps in general where no change was found that solves it.
+fn usual_remedy(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::DuplicateName => "rename one of them",
+        Code::BrokenTree => "name the bridge above it in `at`",
+        Code::SlotTaken => "put one of them into another slot, or below another bridge",
+        Code::SlotRange => "use device numbers 0 to 31 and functions 0 to 7",
+        Code::BusNumbers => {
+            "leave the bus numbers to the plan, or pin those of the bridges above as well"
+        }
+        Code::NoStream => "add a row to `iommu-map` that covers its requester id",
+        Code::StreamRange => "correct the StreamID, or `stream-bits` of the SMMU",
+        Code::UntrustedIdentity => "take the demand off the device",
+        Code::DirectBlocked => "remove the demand or the direct regions",
+        Code::EmptyReason => "write down why it is accepted; every report repeats it",
+        Code::NoWindow => "leave `window-base` to the plan, or ask for a smaller `window`",
+        Code::DirectReserved => {
+            "correct base or size of the region; no device can be given that range"
+        }
+        Code::WindowBases => "leave `window-base` out of all but one",
+        _ => return None,
+    })
 }
 
 fn one(report: &Report, machine: &Machine, sources: &Sources, found: &Diagnostic) {
@@ -74,5 +117,8 @@ fn one(report: &Report, machine: &Machine, sources: &Sources, found: &Diagnostic
     }
     for remedy in &found.remedies {
         draft = draft.remedy(&remedy.text);
+    }
+    if let (true, Some(usual)) = (found.remedies.is_empty(), usual_remedy(found.code)) {
+        drop(draft.remedy(usual));
     }
 }

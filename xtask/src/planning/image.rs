@@ -30,7 +30,12 @@ impl Plan {
             );
         }
         if !app.platform.missing.is_empty() {
-            let missing: Vec<String> = app.platform.missing.iter().map(|p| format!("`{p}`")).collect();
+            let missing: Vec<String> = app
+                .platform
+                .missing
+                .iter()
+                .map(|p| format!("`{p}`"))
+                .collect();
             refuse(
                 format!("the platform lacks {}", missing.join(", ")),
                 "describe them in [platform], or name a platform of sys/platform",
@@ -80,14 +85,22 @@ impl Plan {
             let same = |other: &&super::Function| {
                 other.rid() == function.rid() && other.segment == function.segment
             };
-            let earlier = self.fabric.functions.iter().take(index).any(|other| same(&other));
+            let earlier = self
+                .fabric
+                .functions
+                .iter()
+                .take(index)
+                .any(|other| same(&other));
             if let (true, Some(device)) = (earlier, self.app.devices.get(device)) {
                 report
                     .error(
                         Mistake::NotBuildable,
                         "alternatives of a slot can be planned, but an image expects one",
                     )
-                    .at(&device.name.span, "another device is expected in the same slot");
+                    .at(
+                        &device.name.span,
+                        "another device is expected in the same slot",
+                    );
             }
         }
     }

@@ -27,7 +27,11 @@ pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution)
     let streams = solution.devices.iter().map(|device| device.streams.len());
     for (what, found, most) in [
         ("SMMUs", machine.smmus.len(), SMMUS_MAX),
-        ("devices, bridges included,", machine.nodes.len(), DEVICES_MAX),
+        (
+            "devices, bridges included,",
+            machine.nodes.len(),
+            DEVICES_MAX,
+        ),
         ("domains", solution.domains.len(), DOMAINS_MAX),
         ("streams", streams.sum(), STREAMS_MAX),
     ] {
@@ -65,7 +69,10 @@ pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution)
             };
             drop(
                 draft
-                    .with(&server.name.span, format!("it has room for {MEMBERS_MAX} in one"))
+                    .with(
+                        &server.name.span,
+                        format!("it has room for {MEMBERS_MAX} in one"),
+                    )
                     .remedy("put some of them behind a bridge of their own"),
             );
         }

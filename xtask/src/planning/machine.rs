@@ -97,11 +97,7 @@ pub fn describe(app: &App) -> Described {
 }
 
 /// Root buses, and the numbers that all functions will have.
-fn places(
-    app: &App,
-    machine: &mut Machine,
-    sources: &mut Sources,
-) -> (Places, Vec<FunctionKind>) {
+fn places(app: &App, machine: &mut Machine, sources: &mut Sources) -> (Places, Vec<FunctionKind>) {
     let mut places = Places {
         roots: BTreeMap::new(),
         nodes: BTreeMap::new(),
@@ -154,7 +150,9 @@ fn places(
     for (index, root) in app.roots.iter().enumerate() {
         if let (Some(id), Some(main)) = (
             places.roots.get(&root.name.value),
-            root.expander_of.as_ref().and_then(|main| places.roots.get(&main.value)),
+            root.expander_of
+                .as_ref()
+                .and_then(|main| places.roots.get(&main.value)),
         ) && let Some(bus) = machine.roots.get_mut(id.index())
         {
             bus.expander_of = Some(*main);
@@ -269,8 +267,16 @@ fn reserved(app: &App) -> Vec<Region> {
         its => its.saturating_add(DOORBELL),
     };
     [
-        ("32-bit PCI aperture", memory, memory_end.saturating_sub(memory)),
-        ("64-bit PCI aperture", prefetch, prefetch_end.saturating_sub(prefetch)),
+        (
+            "32-bit PCI aperture",
+            memory,
+            memory_end.saturating_sub(memory),
+        ),
+        (
+            "64-bit PCI aperture",
+            prefetch,
+            prefetch_end.saturating_sub(prefetch),
+        ),
         ("interrupt doorbell", doorbell, DOORBELL.min(doorbell)),
     ]
     .into_iter()
@@ -379,7 +385,10 @@ fn device_node(
             physical: places.nodes.get(&of.value).copied().unwrap_or(NodeId(0)),
             offset: *offset,
         },
-        read::Place::Platform { smmu: name, streams } => {
+        read::Place::Platform {
+            smmu: name,
+            streams,
+        } => {
             let smmu = smmu(app, name.as_ref());
             Place::Platform {
                 streams: streams.iter().map(|stream| (smmu, *stream)).collect(),

@@ -4,8 +4,8 @@
 mod domains;
 mod fabric;
 mod findings;
-mod interrupts;
 mod image;
+mod interrupts;
 mod limits;
 mod machine;
 mod notifications;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use solver::model::FunctionKind;
 
-use crate::read::{App, Bridge, Place};
+use crate::read::{App, Bridge, Place, Root};
 use crate::report::{Mistake, Report, Reported, Spanned};
 
 /// Reports places that do not exist or cannot be taken; `Err` if there is no tree.
@@ -12,7 +12,13 @@ pub fn check(report: &Report, app: &App) -> Result<(), Reported> {
     let before = report.errors();
     names(report, app);
     for bridge in &app.bridges {
-        place(report, app, &bridge.name, bridge.at.as_ref(), bridge.slot.value);
+        place(
+            report,
+            app,
+            &bridge.name,
+            bridge.at.as_ref(),
+            bridge.slot.value,
+        );
     }
     for device in &app.devices {
         match &device.place {
@@ -25,11 +31,15 @@ pub fn check(report: &Report, app: &App) -> Result<(), Reported> {
         if let Some(slot) = &root.slot {
             place(report, app, &root.name, None, slot.value);
         }
+        root_bus(report, app, root);
         if let Some(main) = &root.expander_of
             && !app.roots.iter().any(|other| other.name.value == main.value)
         {
             report
-                .error(Mistake::UnknownBridge, format!("there is no root bus `{}`", main.value))
+                .error(
+                    Mistake::UnknownBridge,
+                    format!("there is no root bus `{}`", main.value),
+                )
                 .at(&main.span, "not a table below [pci]");
         }
     }
@@ -43,6 +53,34 @@ pub fn check(report: &Report, app: &App) -> Result<(), Reported> {
     }
 }
 
+/// A bus number has one root bus; that of the platform is bus 0 unless the file declares root buses itself.
+fn root_bus(report: &Report, app: &App, root: &Root) {
+    let own = app.roots.iter().any(|other| other.slot.is_none());
+    let before = app
+        .roots
+        .iter()
+        .take_while(|other| other.name.value != root.name.value)
+        .find(|other| (other.segment, other.bus) == (root.segment, root.bus));
+    let other = match before {
+        Some(other) => format!("`{}` has it", other.name.value),
+        None if !own && (root.segment, root.bus) == (0, 0) => {
+            "the platform's host bridge has it".to_owned()
+        }
+        None => return,
+    };
+    let draft = report
+        .error(
+            Mistake::BadSlot,
+            format!("bus {} has a root bus already", root.bus),
+        )
+        .at(&root.name.span, &other)
+        .remedy("give it a `bus` above those of the bridges before it");
+    drop(match before {
+        Some(other) => draft.with(&other.name.span, "the first"),
+        None => draft,
+    });
+}
+
 /// Bridges and devices share one set of names: `at`, `drives` and reports refer to both.
 fn names(report: &Report, app: &App) {
     let mut known: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
@@ -52,7 +90,10 @@ fn names(report: &Report, app: &App) {
     for name in roots.chain(bridges).chain(devices) {
         if let Some(first) = known.insert(&name.value, name) {
             report
-                .error(Mistake::BadName, format!("two functions are called `{}`", name.value))
+                .error(
+                    Mistake::BadName,
+                    format!("two functions are called `{}`", name.value),
+                )
                 .at(&name.span, "the second")
                 .with(&first.span, "the first")
                 .remedy("rename one: [pci] and [devices] share their names");
@@ -104,9 +145,16 @@ fn place(
         report
             .error(
                 Mistake::BadSlot,
-                format!("below `{}`, a {}, there is only slot 0", above.name.value, above.kind.text()),
+                format!(
+                    "below `{}`, a {}, there is only slot 0",
+                    above.name.value,
+                    above.kind.text()
+                ),
             )
-            .at(&name.span, format!("`{}` is in slot {}", name.value, slot.0))
+            .at(
+                &name.span,
+                format!("`{}` is in slot {}", name.value, slot.0),
+            )
             .with(&above.name.span, "a link has one device")
             .remedy("give it a port of its own");
     }
@@ -121,12 +169,17 @@ fn on_main_root(report: &Report, app: &App, name: &Spanned<String>, slot: (u8, u
                 format!("the root bus has no free slot {}", slot.0),
             )
             .at(&name.span, format!("slots {first} to {last} are free"))
-            .remedy(format!("declare a `slot` from {first} to {last}, or `at` if it is below a bridge"));
+            .remedy(format!(
+                "declare a `slot` from {first} to {last}, or `at` if it is below a bridge"
+            ));
     }
 }
 
 fn virtual_function(report: &Report, app: &App, name: &Spanned<String>, of: &Spanned<String>) {
-    let physical = app.devices.iter().find(|device| device.name.value == of.value);
+    let physical = app
+        .devices
+        .iter()
+        .find(|device| device.name.value == of.value);
     let problem = match physical {
         None => "not a device of this file",
         Some(device) if matches!(device.place, Place::Slot { .. }) => return,
@@ -150,8 +203,14 @@ fn loops(report: &Report, app: &App, start: &Bridge) {
             let least = members.iter().map(|name| name.span.range.start).min();
             if least == Some(start.name.span.range.start) {
                 let mut draft = report
-                    .error(Mistake::Loop, format!("`{}` is above itself", start.name.value))
-                    .at(&start.name.span, "the chain of `at` does not end at a root bus");
+                    .error(
+                        Mistake::Loop,
+                        format!("`{}` is above itself", start.name.value),
+                    )
+                    .at(
+                        &start.name.span,
+                        "the chain of `at` does not end at a root bus",
+                    );
                 for other in members.iter().skip(1) {
                     draft = draft.with(&other.span, "on the way");
                 }

@@ -87,5 +87,9 @@ fn expander<'a>(plan: &'a Plan, function: &Function) -> Option<&'a str> {
     let on = |root: &&crate::read::Root| {
         root.slot.is_some() && function.parent.is_none() && function.bus == root.bus
     };
-    plan.app.roots.iter().find(on).map(|root| root.name.value.as_str())
+    plan.app
+        .roots
+        .iter()
+        .find(on)
+        .map(|root| root.name.value.as_str())
 }

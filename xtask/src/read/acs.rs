@@ -33,8 +33,14 @@ pub fn read(fields: &Fields<'_>) -> Option<Declared> {
         _ => {
             fields
                 .report()
-                .error(Mistake::BadValue, "access control that is not implemented cannot be enabled")
-                .at(&enabled.span, "has a bit that is not implemented, or more than 16 bits")
+                .error(
+                    Mistake::BadValue,
+                    "access control that is not implemented cannot be enabled",
+                )
+                .at(
+                    &enabled.span,
+                    "has a bit that is not implemented, or more than 16 bits",
+                )
                 .with(&implemented.span, "what is implemented")
                 .remedy("enable only bits of `implemented`");
             None
@@ -59,9 +65,14 @@ pub fn resolve(
                         Mistake::NoAccessControl,
                         format!("`{}` has no access control to enable", name.value),
                     )
-                    .at(&on.span, "sys/platform/devices.toml knows of no ACS capability")
+                    .at(
+                        &on.span,
+                        "sys/platform/devices.toml knows of no ACS capability",
+                    )
                     .with(&name.span, "this function")
-                    .remedy("leave `acs` out, and let the owners below declare trust in each other");
+                    .remedy(
+                        "leave `acs` out, and let the owners below declare trust in each other",
+                    );
             }
             Some(Acs::ON)
         }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use super::device::{self, Device};
 use super::fields::Fields;
 use super::iommu::{self, IommuPolicy};
-use super::device::{self, Device};
 use super::pci::{self, Bridge, Root, Wired};
 use super::platform::{self, Platform};
 use super::task::{self, Task};
@@ -85,7 +85,12 @@ pub fn load(report: &Report, paths: &Paths, file: &Path) -> Result<App, Reported
 
 /// The same for text that is in no file.
 #[cfg(test)]
-pub fn from_text(report: &Report, paths: &Paths, name: &Path, text: String) -> Result<App, Reported> {
+pub fn from_text(
+    report: &Report,
+    paths: &Paths,
+    name: &Path,
+    text: String,
+) -> Result<App, Reported> {
     let source = Source::parse(report, name, text)?;
     from_source(report, paths, &source, &paths.root)
 }

@@ -94,11 +94,13 @@ fn supervisor(report: &Report, app: &App) {
             )
             .remedy("give the supervisor the smallest priority and `rights = [\"supervise\"]`");
     }
-    for other in app.tasks.iter().skip(1).filter(|task| supervises(task)) {
+    let all: Vec<&Task> = app.tasks.iter().filter(|task| supervises(task)).collect();
+    for pair in all.windows(2) {
+        let [one, other] = pair else { continue };
         report
             .error(Mistake::Supervisor, "two tasks supervise")
             .at(&other.name.span, "the second")
-            .with(&first.name.span, "the first")
+            .with(&one.name.span, "the first")
             .remedy("take `supervise` from one of them");
     }
     if let Some(second) = app.tasks.get(1)
@@ -225,7 +227,15 @@ fn references(checked: &Names<'_>, app: &App, task: &Task) {
         }
     }
     for post in &task.posts {
-        let (peer, bit) = post.value.split_once('.').unwrap_or((&post.value, ""));
+        let Some((peer, bit)) = post.value.split_once('.') else {
+            report
+                .error(
+                    Mistake::UnknownNotification,
+                    format!("`{}` names no notification", post.value),
+                )
+                .at(&post.span, "expected \"task.notification\"");
+            continue;
+        };
         let peer_name = Spanned::new(peer.to_owned(), post.span.clone());
         match app.task(peer) {
             None => unknown(checked, Mistake::UnknownTask, "task", &peer_name, names()),
@@ -307,7 +317,8 @@ fn parameters(checked: &Names<'_>, app: &App, task: &Task) {
                     .devices
                     .iter()
                     .map(|device| device.name.as_str());
-                unknown(checked,
+                unknown(
+                    checked,
                     Mistake::UnknownPlatformDevice,
                     "platform device",
                     &spanned(name),
@@ -349,6 +360,7 @@ fn interrupts(report: &Report, app: &App) {
             for interrupt in device.into_iter().flat_map(|device| &device.interrupts) {
                 if let Some((first, other)) = lines.insert(interrupt.intid, (name, task))
                     && other.name.value != task.name.value
+                    && first.value != name.value
                 {
                     report
                         .error(
@@ -402,7 +414,10 @@ fn policy(checked: &Names<'_>, app: &App) {
         Place::Platform { smmu, .. } => smmu.as_ref(),
         _ => None,
     });
-    let of_roots = app.roots.iter().flat_map(|root| root.streams.iter().flatten());
+    let of_roots = app
+        .roots
+        .iter()
+        .flat_map(|root| root.streams.iter().flatten());
     let rows = of_roots.chain(&app.platform.pci.streams);
     for name in of_devices.chain(rows.filter_map(|row| row.smmu.as_ref())) {
         if !smmu(&name.value) {
@@ -418,20 +433,25 @@ fn policy(checked: &Names<'_>, app: &App) {
 fn memory(report: &Report, app: &App) {
     let platform = &app.platform;
     let page = abi::layout::PAGE;
-    let mut ranges: Vec<(String, u64, u64)> = platform
+    let mut ranges: Vec<(String, u64, u64, Option<&Span>)> = platform
         .devices
         .iter()
         .map(|device| {
-            let end = device.base.saturating_add(device.len.next_multiple_of(page));
-            (device.name.clone(), device.base, end)
+            let len = device
+                .len
+                .checked_next_multiple_of(page)
+                .unwrap_or(device.len);
+            let end = device.base.saturating_add(len);
+            (device.name.clone(), device.base, end, Some(&device.span))
         })
         .collect();
-    ranges.push(("RAM".to_owned(), platform.memory_base, platform.memory_end()));
+    let memory = (platform.memory_base, platform.memory_end());
+    ranges.push(("RAM".to_owned(), memory.0, memory.1, None));
     for (name, [start, end]) in [
         ("32-bit PCI aperture", platform.pci.memory),
         ("64-bit PCI aperture", platform.pci.prefetch),
     ] {
-        ranges.push((name.to_owned(), start, end));
+        ranges.push((name.to_owned(), start, end, None));
     }
     ranges.retain(|range| range.1 < range.2);
     ranges.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
@@ -439,13 +459,28 @@ fn memory(report: &Report, app: &App) {
         if let [low, high] = pair
             && high.1 < low.2
         {
-            report
-                .error(
-                    Mistake::Overlap,
-                    format!("`{}` and `{}` of the platform overlap", low.0, high.0),
-                )
+            let mut draft = report.error(
+                Mistake::Overlap,
+                format!("`{}` and `{}` of the platform overlap", low.0, high.0),
+            );
+            for (index, (name, _, _, span)) in [high, low].into_iter().enumerate() {
+                if let Some(span) = span {
+                    let text = format!("`{name}`");
+                    draft = if index == 0 || high.3.is_none() {
+                        draft.at(span, text)
+                    } else {
+                        draft.with(span, text)
+                    };
+                }
+            }
+            draft
                 .note(format!("`{}` is {:#x} to {:#x}", low.0, low.1, low.2 - 1))
-                .note(format!("`{}` is {:#x} to {:#x}", high.0, high.1, high.2 - 1))
+                .note(format!(
+                    "`{}` is {:#x} to {:#x}",
+                    high.0,
+                    high.1,
+                    high.2 - 1
+                ))
                 .remedy("correct base or size of one of them in the platform's description");
         }
     }
@@ -454,10 +489,7 @@ fn memory(report: &Report, app: &App) {
 /// What only a driven device needs.
 fn driven(report: &Report, app: &App, device: &Device) {
     let name = &device.name.value;
-    let Some(task) = app
-        .driver(name)
-        .and_then(|task| app.tasks.get(task))
-    else {
+    let Some(task) = app.driver(name).and_then(|task| app.tasks.get(task)) else {
         return;
     };
     let drives = task.drives.iter().find(|drive| drive.value == *name);
@@ -485,7 +517,10 @@ fn driven(report: &Report, app: &App, device: &Device) {
                     device.id.value.0, device.id.value.1
                 ),
             )
-            .at(&device.id.span, "not in sys/platform/devices.toml")
+            .at(
+                &device.id.span,
+                "neither this file nor sys/platform/devices.toml tells their sizes",
+            )
             .with(by, "driven here, so they have to be placed and mapped")
             .remedy("declare the size of each of its `bars`");
     }

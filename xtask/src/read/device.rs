@@ -121,7 +121,7 @@ const WINDOW_MAX: u64 = 1 << 30;
 /// Reads one device.
 pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> Option<Device> {
     let place = read_place(&fields);
-    let platform = matches!(place, Some(Place::Platform { .. }));
+    let platform = fields.contains("streams");
     let id = if platform {
         Some(Spanned::new((0, 0), name.span.clone()))
     } else {
@@ -206,7 +206,10 @@ fn read_place(fields: &Fields<'_>) -> Option<Place> {
         fields
             .report()
             .error(Mistake::Place, "the device is in two places")
-            .at(fields.span(), "has several of `at`/`slot`, `virtual` and `streams`")
+            .at(
+                fields.span(),
+                "has several of `at`/`slot`, `virtual` and `streams`",
+            )
             .remedy("keep the one that says where the device is");
         return None;
     }
@@ -218,7 +221,10 @@ fn read_place(fields: &Fields<'_>) -> Option<Place> {
         let Some(distance) = u16::try_from(offset.value).ok().filter(|d| *d > 0) else {
             fields
                 .report()
-                .error(Mistake::BadValue, "a virtual function has a requester id of its own")
+                .error(
+                    Mistake::BadValue,
+                    "a virtual function has a requester id of its own",
+                )
                 .at(&offset.span, "expected 1 to 65535");
             return None;
         };

@@ -160,7 +160,12 @@ impl<'a> Fields<'a> {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<Spanned<T>> {
-        let text = self.string(key)?;
+        let item = self.item(key)?;
+        let Some(text) = item.value.as_str() else {
+            self.wrong(key, &item.span, &format!("a string, {expected}"));
+            return None;
+        };
+        let text = Spanned::new(text.to_owned(), item.span);
         match parse(&text.value) {
             Some(value) => Some(Spanned::new(value, text.span)),
             None => {

@@ -1,7 +1,7 @@
 //! `[iommu]`: policy for all groups.
 
-use super::fields::Fields;
 use super::device::{DOMAINS, Domain};
+use super::fields::Fields;
 use crate::report::{Mistake, Spanned};
 
 /// Policy where devices demand nothing.
@@ -104,7 +104,10 @@ pub fn read(fields: Fields<'_>) -> IommuPolicy {
         if tasks.len() < 2 {
             fields
                 .report()
-                .error(Mistake::BadValue, "a containment unit has at least two tasks")
+                .error(
+                    Mistake::BadValue,
+                    "a containment unit has at least two tasks",
+                )
                 .at(unit.span(), "expected `tasks = [\"one\", \"other\"]`");
         }
         unit.finish();

@@ -171,8 +171,14 @@ pub fn read_bars(fields: &Fields<'_>) -> (BTreeMap<usize, Bar>, Vec<Spanned<Stri
             && bars.get(&lower).is_some_and(|bar: &Bar| bar.wide)
         {
             report
-                .error(Mistake::BadValue, format!("BAR {index} is the upper half of BAR {lower}"))
-                .at(&name.span, format!("BAR {lower} is 64 bits wide and takes both"))
+                .error(
+                    Mistake::BadValue,
+                    format!("BAR {index} is the upper half of BAR {lower}"),
+                )
+                .at(
+                    &name.span,
+                    format!("BAR {lower} is 64 bits wide and takes both"),
+                )
                 .remedy("remove one of the two, or take `wide` from the lower");
         }
     }

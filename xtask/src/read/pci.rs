@@ -70,12 +70,30 @@ enum Kind {
 }
 
 const KINDS: [(&str, Kind); 8] = [
-    ("root-port", Kind::Bridge(FunctionKind::RootPort, (0x1b36, 0x000c))),
-    ("upstream-port", Kind::Bridge(FunctionKind::UpstreamPort, (0x104c, 0x8232))),
-    ("downstream-port", Kind::Bridge(FunctionKind::DownstreamPort, (0x104c, 0x8233))),
-    ("pcie-to-pci-bridge", Kind::Bridge(FunctionKind::PcieToPci, (0x1b36, 0x000e))),
-    ("pci-to-pcie-bridge", Kind::Bridge(FunctionKind::PciToPcie, (0, 0))),
-    ("conventional-bridge", Kind::Bridge(FunctionKind::ConventionalBridge, (0x1b36, 0x0001))),
+    (
+        "root-port",
+        Kind::Bridge(FunctionKind::RootPort, (0x1b36, 0x000c)),
+    ),
+    (
+        "upstream-port",
+        Kind::Bridge(FunctionKind::UpstreamPort, (0x104c, 0x8232)),
+    ),
+    (
+        "downstream-port",
+        Kind::Bridge(FunctionKind::DownstreamPort, (0x104c, 0x8233)),
+    ),
+    (
+        "pcie-to-pci-bridge",
+        Kind::Bridge(FunctionKind::PcieToPci, (0x1b36, 0x000e)),
+    ),
+    (
+        "pci-to-pcie-bridge",
+        Kind::Bridge(FunctionKind::PciToPcie, (0, 0)),
+    ),
+    (
+        "conventional-bridge",
+        Kind::Bridge(FunctionKind::ConventionalBridge, (0x1b36, 0x0001)),
+    ),
     ("expander", Kind::Expander),
     ("root-bus", Kind::RootBus),
 ];
@@ -125,7 +143,10 @@ fn read_bridge(
     let model = known.get(&declared_id.as_ref().map_or(usual, |id| id.value));
     if model.is_none() && declared_id.is_none() {
         report
-            .error(Mistake::UnknownDeviceModel, "nothing is known of this kind of bridge")
+            .error(
+                Mistake::UnknownDeviceModel,
+                "nothing is known of this kind of bridge",
+            )
             .at(kind_span, "no model of it is in sys/platform/devices.toml")
             .remedy("declare its `id`");
         return None;
@@ -211,7 +232,10 @@ fn read_buses(fields: &Fields<'_>) -> Buses {
                 fields
                     .report()
                     .error(Mistake::BadValue, "these are no bus numbers")
-                    .at(&pinned.span, "expected the bus below it and the last one, up to 255");
+                    .at(
+                        &pinned.span,
+                        "expected the bus below it and the last one, up to 255",
+                    );
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, nearest};
 use super::{Paths, Source, units};
-use crate::report::{Mistake, Report, Reported, Spanned};
+use crate::report::{Mistake, Report, Reported, Span, Spanned};
 
 /// A board.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct StreamRow {
 #[derive(Clone, Debug)]
 pub struct PlatformDevice {
     pub name: String,
+    /// Where it was declared.
+    pub span: Span,
     pub base: u64,
     pub len: u64,
     pub kind: PlatformDeviceKind,
@@ -161,12 +163,7 @@ fn known_names(paths: &Paths) -> Vec<String> {
     names
 }
 
-fn read(
-    report: &Report,
-    name: String,
-    fields: Fields<'_>,
-    whole: bool,
-) -> Option<Platform> {
+fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Option<Platform> {
     let mut missing = Vec::new();
     let mut part = |key: &'static str| {
         if whole {
@@ -194,7 +191,7 @@ fn read(
     let devices: Vec<PlatformDevice> = fields
         .tables("devices")
         .into_iter()
-        .filter_map(|(name, fields)| read_device(name.value, fields))
+        .filter_map(|(name, fields)| read_device(name, fields))
         .collect();
     fields.finish();
     if let Some(console) = &console
@@ -264,7 +261,7 @@ fn read(
     Some(platform)
 }
 
-fn read_device(name: String, fields: Fields<'_>) -> Option<PlatformDevice> {
+fn read_device(name: Spanned<String>, fields: Fields<'_>) -> Option<PlatformDevice> {
     let base = fields.required("base", Fields::integer);
     let size = fields.required("size", Fields::size);
     let kind = fields.choice(
@@ -291,7 +288,8 @@ fn read_device(name: String, fields: Fields<'_>) -> Option<PlatformDevice> {
         .collect();
     fields.finish();
     Some(PlatformDevice {
-        name,
+        name: name.value,
+        span: name.span,
         base: base?.value,
         len: size?.value,
         kind: kind.map_or(PlatformDeviceKind::Registers, |kind| kind.value),
@@ -361,7 +359,10 @@ pub fn read_streams(fields: &Fields<'_>) -> Vec<StreamRow> {
             fields
                 .report()
                 .error(Mistake::BadValue, "a row maps requester ids of one segment")
-                .at(&span, "requester and length end beyond 65536, or the row is empty");
+                .at(
+                    &span,
+                    "requester and length end beyond 65536, or the row is empty",
+                );
             continue;
         }
         rows.push(StreamRow {

@@ -110,9 +110,54 @@ impl Mistake {
         format!("P{:04}", self as u16)
     }
 
+    /// What helps in general, where the place tells nothing better.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Unreadable => "check the path, and that the file is text you may read",
+            Self::Syntax => "correct the text at the caret",
+            Self::UnknownKey => "remove the key, or write one of the known",
+            Self::WrongType | Self::BadValue => "write what is expected there",
+            Self::MissingKey => "add what is missing",
+            Self::BadName => "choose another name",
+            Self::UnknownTask => "name a declared task, or declare this one as [tasks.NAME]",
+            Self::UnknownDevice => "name a declared device, or declare this one as [devices.NAME]",
+            Self::UnknownPlatformDevice => "name one of the platform's devices",
+            Self::UnknownBridge => {
+                "name a declared bridge or root bus, or declare this one as [pci.NAME]"
+            }
+            Self::UnknownNotification => {
+                "write `task.notification`, and list it in that task's `notifications`"
+            }
+            Self::UnknownDeviceModel => "declare what is not known",
+            Self::NotUphill => "give the server a smaller priority number",
+            Self::Supervisor => "let one task supervise, alone at the smallest priority number",
+            Self::TooMany => "make do with fewer",
+            Self::TwoOwners | Self::SharedInterrupt => "let one task own both",
+            Self::TwoAuthorities => "take it from one of them",
+            Self::NoAuthority | Self::NoOwner => "let a task own it",
+            Self::NoCrate => "correct `crate`: a folder with a Cargo.toml, relative to this file",
+            Self::NoRoom => "use a platform with larger apertures",
+            Self::BadSlot => "choose a slot that is there and free",
+            Self::Loop => "take `at` from the bridge that is on the root bus",
+            Self::Place => "say where it is in one way",
+            Self::NoAccessControl => "leave `acs` out",
+            Self::NotBuildable => "plan it with `cargo xtask plan`; remove it from what is built",
+            Self::Domain => "take away the demand or the driver",
+            Self::NoQuiesce => "declare `quiesce`",
+            Self::Window => "correct base or size",
+            Self::Overlap => "move one of them",
+            Self::MemoryFull => "make stacks, pools or logs smaller",
+            Self::Parameter => "write one of the known forms",
+            Self::Program => "build the program with the linker script of this repository",
+        }
+    }
+
     /// The mistake whose code is `text`.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|mistake| mistake.code() == text)
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|mistake| mistake.code() == text)
     }
 }
 

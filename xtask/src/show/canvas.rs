@@ -61,12 +61,24 @@ impl RenderBackend for Canvas {
         self.writer.draw_rect(xy, size, look, properties, clip);
     }
 
-    fn draw_line(&mut self, start: Point, stop: Point, look: &StyleAttr, properties: Option<String>) {
+    fn draw_line(
+        &mut self,
+        start: Point,
+        stop: Point,
+        look: &StyleAttr,
+        properties: Option<String>,
+    ) {
         self.extend(start.x.max(stop.x), start.y.max(stop.y));
         self.writer.draw_line(start, stop, look, properties);
     }
 
-    fn draw_circle(&mut self, xy: Point, size: Point, look: &StyleAttr, properties: Option<String>) {
+    fn draw_circle(
+        &mut self,
+        xy: Point,
+        size: Point,
+        look: &StyleAttr,
+        properties: Option<String>,
+    ) {
         self.extend(xy.x + size.x, xy.y + size.y);
         self.writer.draw_circle(xy, size, look, properties);
     }
@@ -84,7 +96,8 @@ impl RenderBackend for Canvas {
         properties: Option<String>,
         text: &str,
     ) {
-        self.writer.draw_arrow(path, dashed, head, look, properties, text);
+        self.writer
+            .draw_arrow(path, dashed, head, look, properties, text);
     }
 
     fn create_clip(&mut self, xy: Point, size: Point, rounded_px: usize) -> ClipHandle {

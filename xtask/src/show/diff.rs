@@ -33,10 +33,11 @@ pub fn diff(old: &str, plan: &Plan) -> Result<String, Unreadable> {
 
 fn summary(text: &str) -> Result<Summary, Unreadable> {
     let wrong = |what: &str| Unreadable(what.to_owned());
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| Unreadable(error.to_string()))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| Unreadable(error.to_string()))?;
     if value.get("version").and_then(Value::as_u64) != Some(1) {
-        return Err(wrong("it has no `version` 1: it is no plan, or of another version"));
+        return Err(wrong(
+            "it has no `version` 1: it is no plan, or of another version",
+        ));
     }
     let reach = value.get("reach").and_then(Value::as_object);
     let reach = reach.ok_or_else(|| wrong("it has no `reach`"))?;
@@ -46,7 +47,11 @@ fn summary(text: &str) -> Result<Summary, Unreadable> {
             Some("dma") => DomainType::Dma,
             Some("identity") => DomainType::Identity,
             Some("blocked") => DomainType::Blocked,
-            _ => return Err(Unreadable(format!("`reach.{device}.domain` is no domain type"))),
+            _ => {
+                return Err(Unreadable(format!(
+                    "`reach.{device}.domain` is no domain type"
+                )));
+            }
         };
         let names = |key: &str| -> Result<BTreeSet<String>, Unreadable> {
             let list = value.get(key).and_then(Value::as_array);

@@ -20,17 +20,26 @@ pub fn write(plan: &Plan, out: &mut String) -> std::fmt::Result {
         .map(|(index, set)| (index, set.devices.as_slice()))
         .filter(|(_, devices)| devices.len() > 1)
         .collect();
-    writeln!(out, "\nalias sets: the SMMU cannot tell their members apart")?;
+    writeln!(
+        out,
+        "\nalias sets: the SMMU cannot tell their members apart"
+    )?;
     if sets.is_empty() {
         writeln!(out, "  none with more than one member")?;
     }
     for (index, devices) in &sets {
-        let kind = solution.alias_sets.get(*index).map_or("", |set| set.domain_type.text());
+        let kind = solution
+            .alias_sets
+            .get(*index)
+            .map_or("", |set| set.domain_type.text());
         writeln!(out, "  {}: domain {kind}", joined(plan, devices))?;
         edges(plan, devices, EdgeKind::Alias, out)?;
     }
     groups(plan, out)?;
-    let units = solution.reset_units.iter().filter(|unit| unit.devices.len() > 1);
+    let units = solution
+        .reset_units
+        .iter()
+        .filter(|unit| unit.devices.len() > 1);
     let units: Vec<_> = units.collect();
     writeln!(out, "\nreset units: reset together or not at all")?;
     if units.is_empty() {
@@ -44,7 +53,10 @@ pub fn write(plan: &Plan, out: &mut String) -> std::fmt::Result {
 }
 
 fn groups(plan: &Plan, out: &mut String) -> std::fmt::Result {
-    writeln!(out, "\nisolation groups: their members can reach each other below the SMMU")?;
+    writeln!(
+        out,
+        "\nisolation groups: their members can reach each other below the SMMU"
+    )?;
     for (index, group) in plan.solution.groups.iter().enumerate() {
         let owners: Vec<&str> = group
             .owners
@@ -52,7 +64,10 @@ fn groups(plan: &Plan, out: &mut String) -> std::fmt::Result {
             .filter_map(|owner| plan.machine.owners.get(owner.index()))
             .map(|owner| owner.name.as_str())
             .collect();
-        let domain = plan.solution.group_domain(index).map_or("mixed", |kind| kind.text());
+        let domain = plan
+            .solution
+            .group_domain(index)
+            .map_or("mixed", |kind| kind.text());
         let owners = if owners.is_empty() {
             "nobody".to_owned()
         } else {
@@ -86,7 +101,12 @@ fn domains(plan: &Plan, out: &mut String) -> std::fmt::Result {
     for (domain, planned) in plan.solution.domains.iter().zip(&plan.domains.domains) {
         let cost = table_pages(planned) * abi::layout::PAGE;
         total += cost;
-        write!(out, "  {}: {}", joined(plan, &domain.devices), domain.domain_type.text())?;
+        write!(
+            out,
+            "  {}: {}",
+            joined(plan, &domain.devices),
+            domain.domain_type.text()
+        )?;
         for context in &domain.contexts {
             let smmu = plan.machine.smmus.get(context.smmu.index());
             let smmu = smmu.map_or("?", |smmu| &smmu.name);
@@ -110,7 +130,11 @@ fn domains(plan: &Plan, out: &mut String) -> std::fmt::Result {
         }
         writeln!(out, ", tables {}", show_size(cost))?;
         if let Some(first) = domain.devices.first() {
-            writeln!(out, "    because {}", plan.solution.device(*first).domain_because)?;
+            writeln!(
+                out,
+                "    because {}",
+                plan.solution.device(*first).domain_because
+            )?;
         }
     }
     writeln!(out, "  all tables of domains: {}", show_size(total))

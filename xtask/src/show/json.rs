@@ -57,7 +57,10 @@ fn device(plan: &Plan, node: NodeId) -> Value {
 }
 
 fn names(plan: &Plan, nodes: &[NodeId]) -> Vec<String> {
-    nodes.iter().map(|node| name(plan, *node).to_owned()).collect()
+    nodes
+        .iter()
+        .map(|node| name(plan, *node).to_owned())
+        .collect()
 }
 
 fn edges(plan: &Plan, members: &[NodeId]) -> Vec<Value> {
@@ -137,7 +140,8 @@ fn waivers(plan: &Plan) -> Value {
     let used = plan.solution.waivers.iter();
     used.filter_map(|used| {
         let waiver = plan.machine.waivers.get(used.waiver)?;
-        let owner = |owner: solver::model::OwnerId| Some(&plan.machine.owners.get(owner.index())?.name);
+        let owner =
+            |owner: solver::model::OwnerId| Some(&plan.machine.owners.get(owner.index())?.name);
         Some(object!({
             "group": plan.solution.groups.get(used.group)?.name,
             "tasks": [owner(waiver.pair.0)?, owner(waiver.pair.1)?],

@@ -41,12 +41,18 @@ fn remarks(plan: &Plan, out: &mut String) -> std::fmt::Result {
         lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
     };
     section(out, "waivers", plan.domains.waivers.clone())?;
-    section(out, "bypasses: streams that the SMMU does not translate", bypasses(plan))?;
+    section(
+        out,
+        "bypasses: streams that the SMMU does not translate",
+        bypasses(plan),
+    )?;
     let exceptions = plan.solution.exceptions.iter();
     section(
         out,
         "open from the start: streams with direct regions",
-        exceptions.map(|node| name(plan, *node).to_owned()).collect(),
+        exceptions
+            .map(|node| name(plan, *node).to_owned())
+            .collect(),
     )?;
     section(out, "warnings", warnings(plan))
 }
@@ -68,7 +74,11 @@ fn warnings(plan: &Plan) -> Vec<String> {
 
 /// One device edge by edge; `None` if there is none of that name.
 pub fn why(plan: &Plan, device: &str) -> Option<String> {
-    let index = plan.machine.nodes.iter().position(|node| node.name == device)?;
+    let index = plan
+        .machine
+        .nodes
+        .iter()
+        .position(|node| node.name == device)?;
     let explained = solver::explain(&plan.machine, &plan.solution, NodeId::new(index));
     let mut text = explained.lines(&plan.machine).join("\n");
     text.push('\n');
@@ -77,11 +87,18 @@ pub fn why(plan: &Plan, device: &str) -> Option<String> {
 
 /// Names of all devices, for messages.
 pub fn names(plan: &Plan) -> Vec<&str> {
-    plan.machine.nodes.iter().map(|node| node.name.as_str()).collect()
+    plan.machine
+        .nodes
+        .iter()
+        .map(|node| node.name.as_str())
+        .collect()
 }
 
 fn name(plan: &Plan, node: NodeId) -> &str {
-    plan.machine.nodes.get(node.index()).map_or("", |node| &node.name)
+    plan.machine
+        .nodes
+        .get(node.index())
+        .map_or("", |node| &node.name)
 }
 
 fn joined(plan: &Plan, nodes: &[NodeId]) -> String {

@@ -33,7 +33,11 @@ fn device(
 ) -> std::fmt::Result {
     let found = plan.solution.device(node);
     let reach = solver::reach(&plan.machine, &plan.solution, node);
-    let streams: Vec<String> = found.streams.iter().map(|s| format!("{:#x}", s.id)).collect();
+    let streams: Vec<String> = found
+        .streams
+        .iter()
+        .map(|s| format!("{:#x}", s.id))
+        .collect();
     let streams = match streams.as_slice() {
         [] => "no StreamID".to_owned(),
         [one] => format!("StreamID {one}"),
@@ -60,12 +64,18 @@ fn device(
                 show_size(*len)
             )?;
         }
-        let callers = plan.app.tasks.iter().filter(|caller| {
-            caller.calls.iter().any(|call| call.value == *owner)
-        });
+        let callers = plan
+            .app
+            .tasks
+            .iter()
+            .filter(|caller| caller.calls.iter().any(|call| call.value == *owner));
         let callers: Vec<&str> = callers.map(|caller| caller.name.value.as_str()).collect();
         if !callers.is_empty() {
-            writeln!(out, "    buffers that {} lends to {owner}, while it waits", callers.join(" or "))?;
+            writeln!(
+                out,
+                "    buffers that {} lends to {owner}, while it waits",
+                callers.join(" or ")
+            )?;
         }
     }
     if !reach.direct.is_empty() {
@@ -74,11 +84,19 @@ fn device(
     }
     if !reach.domain_mates.is_empty() {
         let mates: Vec<&str> = reach.domain_mates.iter().map(String::as_str).collect();
-        writeln!(out, "    what is mapped for {}: one domain", mates.join(" "))?;
+        writeln!(
+            out,
+            "    what is mapped for {}: one domain",
+            mates.join(" ")
+        )?;
     }
     if !reach.peers.is_empty() {
         let peers: Vec<&str> = reach.peers.iter().map(String::as_str).collect();
-        writeln!(out, "    registers of {}, without the SMMU", peers.join(" "))?;
+        writeln!(
+            out,
+            "    registers of {}, without the SMMU",
+            peers.join(" ")
+        )?;
     }
     Ok(())
 }

@@ -15,8 +15,16 @@ use crate::planning::Plan;
 
 /// Fill colours of groups with several members, light enough for black text; used in turn.
 const COLOURS: [u32; 10] = [
-    0xffe0_b2ff, 0xc8e6_c9ff, 0xbbde_fbff, 0xf8bb_d0ff, 0xfff9_c4ff, 0xd1c4_e9ff, 0xb2eb_f2ff,
-    0xffcc_bcff, 0xdced_c8ff, 0xcfd8_dcff,
+    0xffe0_b2ff,
+    0xc8e6_c9ff,
+    0xbbde_fbff,
+    0xf8bb_d0ff,
+    0xfff9_c4ff,
+    0xd1c4_e9ff,
+    0xb2eb_f2ff,
+    0xffcc_bcff,
+    0xdced_c8ff,
+    0xcfd8_dcff,
 ];
 /// Functions whose group has no other member.
 const ALONE: u32 = 0xffff_ffff;
@@ -33,7 +41,11 @@ pub fn svg(plan: &Plan) -> String {
     let mut nodes = BTreeMap::new();
     for &id in &plan.solution.order {
         let colour = colours.get(&plan.solution.device(id).group).copied();
-        let owned = plan.machine.nodes.get(id.index()).is_some_and(|node| node.owner.is_some());
+        let owned = plan
+            .machine
+            .nodes
+            .get(id.index())
+            .is_some_and(|node| node.owner.is_some());
         let width = if owned { 3 } else { 1 };
         let handle = graph.add_node(element(&label(plan, id), colour.unwrap_or(ALONE), width));
         nodes.insert(id, handle);
@@ -81,8 +93,15 @@ fn label(plan: &Plan, id: NodeId) -> String {
     if let Some(requester) = found.requester {
         lines.push(requester.to_string());
     }
-    if let Some(owner) = node.owner.and_then(|owner| plan.machine.owners.get(owner.index())) {
-        let streams: Vec<String> = found.streams.iter().map(|s| format!("{:#x}", s.id)).collect();
+    if let Some(owner) = node
+        .owner
+        .and_then(|owner| plan.machine.owners.get(owner.index()))
+    {
+        let streams: Vec<String> = found
+            .streams
+            .iter()
+            .map(|s| format!("{:#x}", s.id))
+            .collect();
         lines.push(format!("{}: {}", owner.name, found.domain_type.text()));
         lines.push(format!("stream {}", streams.join(" ")));
     }
@@ -95,12 +114,18 @@ fn label(plan: &Plan, id: NodeId) -> String {
 }
 
 fn element(text: &str, fill: u32, width: usize) -> Element {
-    let longest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    let longest = text
+        .lines()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0);
     let rows = text.lines().count();
-    let size = Point::new(
-        longest as f64 * CHARACTER + 16.0,
-        rows as f64 * ROW + 12.0,
-    );
+    let size = Point::new(longest as f64 * CHARACTER + 16.0, rows as f64 * ROW + 12.0);
     let style = StyleAttr::new(Color::new(LINE), width, Some(Color::new(fill)), 0, FONT);
-    Element::create(ShapeKind::new_box(text), style, Orientation::LeftToRight, size)
+    Element::create(
+        ShapeKind::new_box(text),
+        style,
+        Orientation::LeftToRight,
+        size,
+    )
 }

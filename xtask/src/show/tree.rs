@@ -79,7 +79,11 @@ fn children(
     let list = list.map(Vec::as_slice).unwrap_or_default();
     for (index, &node) in list.iter().enumerate() {
         let last = index + 1 == list.len();
-        let (branch, rest) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let (branch, rest) = if last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
         writeln!(out, "{indent}{branch}{}", line(plan, node))?;
         let indent = format!("{indent}{rest}");
         children(plan, below, below.nodes.get(&node), &indent, out)?;
@@ -136,7 +140,10 @@ fn line(plan: &Plan, id: NodeId) -> String {
     if node.hotplug {
         add("hotplug slot".to_owned());
     }
-    if let Some(owner) = node.owner.and_then(|owner| plan.machine.owners.get(owner.index())) {
+    if let Some(owner) = node
+        .owner
+        .and_then(|owner| plan.machine.owners.get(owner.index()))
+    {
         add(format!("driven by {}", owner.name));
     }
     let routes = plan.interrupts.iter();
@@ -146,7 +153,11 @@ fn line(plan: &Plan, id: NodeId) -> String {
     let functions = plan.fabric.functions.iter();
     for function in functions.filter(|function| function.node == id) {
         for (index, placed) in &function.bars {
-            add(format!("BAR{index} {:#x} {}", placed.address, show_size(placed.bar.len)));
+            add(format!(
+                "BAR{index} {:#x} {}",
+                placed.address,
+                show_size(placed.bar.len)
+            ));
         }
     }
     text

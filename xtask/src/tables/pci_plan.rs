@@ -89,7 +89,10 @@ fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> Fu
             entry.buses = [function.bus, secondary, subordinate, 0];
         }
         FunctionKind::Device(device) => {
-            let routed = plan.interrupts.iter().any(|route| route.device == function.name);
+            let routed = plan
+                .interrupts
+                .iter()
+                .any(|route| route.device == function.name);
             flags.set(FunctionFlags::NO_INTERRUPT, !routed);
             if let Some(device) = plan.app.devices.get(device) {
                 recipe(&mut entry, device.quiesce.unwrap_or(Quiesce::None));

@@ -88,7 +88,8 @@ impl History<'_> {
                 format!("{dropped} records dropped, {lost} losses told")
             });
         }
-        self.lost = (dropped, lost);
+        // What was dropped during the look may have been told already.
+        self.lost = (self.world.borrow().model.events_lost, lost);
         self.take_faults();
     }
 

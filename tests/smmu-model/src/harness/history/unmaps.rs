@@ -106,12 +106,10 @@ impl History<'_> {
             first: (WINDOW / 4096) as u32 + 500,
             pages: 1,
         };
-        // A range named twice is the protocol's own case, tested on target.
-        let named =
-            |extent: &Extent| (extent.first..extent.first + extent.pages).contains(&stray.first);
-        if self.chooser.once_in(4) && !extents.iter().any(named) {
+        if self.chooser.once_in(4) {
             extents.push(stray);
         }
+        let twice = self.chooser.once_in(6) && self.repeat_page(&mut extents);
         if extents.is_empty() {
             return;
         }
@@ -128,6 +126,11 @@ impl History<'_> {
         self.world.borrow_mut().unmapping = None;
         let Some((code, _)) = answer else { return };
         self.changed(device, code);
+        if code == 0 && twice {
+            self.note(Check::Protocol, || {
+                format!("device {device}: {extents:x?} name a page twice")
+            });
+        }
         if code == 0 {
             for extent in extents {
                 self.counts[2] += 1;
@@ -138,6 +141,20 @@ impl History<'_> {
                 );
             }
         }
+    }
+
+    /// Names a page again, somewhere in the list: it is refused, and everything stays mapped.
+    fn repeat_page(&mut self, extents: &mut Vec<Extent>) -> bool {
+        let Some(&of) = self.chooser.pick(extents) else {
+            return false;
+        };
+        let page = Extent {
+            first: of.first + self.chooser.below(of.pages as usize) as u32,
+            pages: 1,
+        };
+        let at = self.chooser.below(extents.len() + 1);
+        extents.insert(at, page);
+        true
     }
 
     pub(super) fn flush(&mut self) {

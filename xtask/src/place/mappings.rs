@@ -75,7 +75,7 @@ struct Next(u64);
 impl Next {
     /// An address that allows blocks where the memory does, with an unmapped page before and behind.
     fn take(&mut self, extent: Extent) -> u64 {
-        let block = extent.len >= BLOCK && extent.pa % BLOCK == 0;
+        let block = extent.len >= BLOCK && extent.pa.is_multiple_of(BLOCK);
         let va = self.0.next_multiple_of(if block { BLOCK } else { PAGE });
         self.0 = va + extent.len + PAGE;
         va

@@ -127,7 +127,7 @@ impl Plan {
             .tasks
             .get(task)
             .into_iter()
-            .flat_map(|task| names(task))
+            .flat_map(names)
             .filter_map(|name| self.app.task(&name.value))
             .fold(0, |set, (index, _)| set | 1 << index)
     }

@@ -7,6 +7,9 @@ use toml_edit::{Item, TableLike, Value};
 use super::units;
 use crate::report::{Mistake, Report, Span, Spanned};
 
+/// A table of a list, and where it is.
+type Row<'a> = (&'a dyn TableLike, Option<std::ops::Range<usize>>);
+
 /// One table while it is read. Keys asked for are the known ones; `finish` reports the others.
 pub struct Fields<'a> {
     report: &'a Report,
@@ -274,23 +277,22 @@ impl<'a> Fields<'a> {
         let Some(item) = self.item(key) else {
             return Vec::new();
         };
-        let tables: Option<Vec<(&'a dyn TableLike, Option<std::ops::Range<usize>>)>> =
-            match item.value {
-                Item::ArrayOfTables(array) => Some(
-                    array
-                        .iter()
-                        .map(|table| (table as &dyn TableLike, table.span()))
-                        .collect(),
-                ),
-                Item::Value(Value::Array(array)) => array
+        let tables: Option<Vec<Row<'a>>> = match item.value {
+            Item::ArrayOfTables(array) => Some(
+                array
                     .iter()
-                    .map(|value| {
-                        let table = value.as_inline_table()?;
-                        Some((table as &dyn TableLike, table.span()))
-                    })
+                    .map(|table| (table as &dyn TableLike, table.span()))
                     .collect(),
-                _ => None,
-            };
+            ),
+            Item::Value(Value::Array(array)) => array
+                .iter()
+                .map(|value| {
+                    let table = value.as_inline_table()?;
+                    Some((table as &dyn TableLike, table.span()))
+                })
+                .collect(),
+            _ => None,
+        };
         let Some(tables) = tables else {
             self.wrong(key, &item.span, "a list of tables");
             return Vec::new();

@@ -314,6 +314,13 @@ impl Model {
         }
         if rising & EVENTQEN != 0 {
             check_queue(registers.event_base, registers.event_log2(), 32, &mut wrong);
+            let size = 1u32 << registers.event_log2();
+            let apart = registers
+                .event_producer
+                .wrapping_sub(registers.event_consumer);
+            if apart & (2 * size - 1) > size {
+                wrong.push("event queue enabled with CONS beyond PROD".into());
+            }
         }
         for text in wrong {
             self.findings.note(Check::Register, || text);

@@ -1,6 +1,6 @@
 //! Filling the kernel's state from the checked plan.
 
-use plan::kernel::{InterruptEntry, RegionEntry, TaskEntry};
+use plan::kernel::{InterruptEntry, RegionAttributes, RegionEntry, TaskEntry};
 
 use crate::interrupt::FIRST_BIT;
 use crate::kernel::Kernel;
@@ -17,6 +17,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
         self.task_count = tables.tasks.len();
         self.authority = TaskIndex::new(tables.system.authority as usize);
         self.tables = Some(*tables);
+        self.clear_memory(tables);
         for (number, entry) in tables.tasks.iter().enumerate() {
             let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
             *self.task_mut(index) = describe(tables, index, entry, frequency);
@@ -41,6 +42,22 @@ impl<'p, A: Arch> Kernel<'p, A> {
             self.task_mut(index).notifications = 0;
         }
         Ok(())
+    }
+
+    /// What tasks may write starts as zeros, or a warm reset would show one task what another left there.
+    /// The SMMU's tables, which the image brings filled, are device memory to the plan.
+    fn clear_memory(&mut self, tables: &Tables<'p>) {
+        let regions = tables
+            .tasks
+            .iter()
+            .filter_map(|task| tables.regions_of(task));
+        for region in regions.flatten() {
+            let attributes = RegionAttributes::from_bits_truncate(region.attributes);
+            let is_memory = !attributes.contains(RegionAttributes::DEVICE);
+            if attributes.contains(RegionAttributes::WRITE) && is_memory {
+                self.arch.clear(region.pa, region.len);
+            }
+        }
     }
 
     fn route(&mut self, interrupt: &InterruptEntry) -> Option<()> {

@@ -8,6 +8,9 @@ pub trait Arch {
     /// source).
     fn copy(&mut self, to: u64, from: u64, len: u64);
 
+    /// Stores `len` zero bytes; `at` and `len` are multiples of 4096.
+    fn clear(&mut self, at: u64, len: u64);
+
     /// Lets an interrupt through (`true`) or holds it back in the interrupt controller.
     fn set_interrupt(&mut self, intid: u32, enabled: bool);
 

@@ -89,3 +89,27 @@ pub unsafe fn physical(to: u64, from: u64, len: u64) {
         );
     }
 }
+
+/// Stores zeros to `len` bytes from physical address `at`.
+///
+/// # Safety
+/// The range is RAM of the plan that the window maps writable; `at` and `len` are multiples of 4096.
+pub unsafe fn clear(at: u64, len: u64) {
+    let start = KERNEL_WINDOW | at;
+    // SAFETY: the caller's promise; the memory is no Rust object.
+    unsafe {
+        asm!(
+            "2: cmp {at}, {end}",
+            "b.hs 3f",
+            "stp xzr, xzr, [{at}], #16",
+            "stp xzr, xzr, [{at}], #16",
+            "stp xzr, xzr, [{at}], #16",
+            "stp xzr, xzr, [{at}], #16",
+            "b 2b",
+            "3:",
+            at = inout(reg) start => _,
+            end = in(reg) start + len,
+            options(nostack),
+        );
+    }
+}

@@ -30,6 +30,11 @@ impl Arch for Machine {
         unsafe { copy::physical(to, from, len) }
     }
 
+    fn clear(&mut self, at: u64, len: u64) {
+        // SAFETY: as for `copy`: memory of the plan that a task may write.
+        unsafe { copy::clear(at, len) }
+    }
+
     #[inline(always)]
     fn set_interrupt(&mut self, intid: u32, enabled: bool) {
         gic::enable(intid, enabled);

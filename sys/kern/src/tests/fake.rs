@@ -25,7 +25,8 @@ pub struct Fake {
 impl Fake {
     pub fn new() -> Self {
         Self {
-            ram: vec![0; RAM_LEN as usize],
+            // What firmware and the run before left there.
+            ram: vec![0xa5; RAM_LEN as usize],
             now: 1000,
             timer: 0,
             timer_writes: 0,
@@ -52,6 +53,11 @@ impl Arch for Fake {
         if len != 0 {
             let source = self.ram[Self::range(from, len)].to_vec();
             self.bytes(to, len).copy_from_slice(&source);
+        }
+    }
+    fn clear(&mut self, at: u64, len: u64) {
+        if len != 0 {
+            self.bytes(at, len).fill(0);
         }
     }
     fn set_interrupt(&mut self, intid: u32, enabled: bool) {

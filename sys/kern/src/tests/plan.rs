@@ -107,3 +107,12 @@ fn the_first_register_file_is_empty() {
         LEFT as u64 + 1
     );
 }
+
+#[test]
+fn no_task_sees_what_was_in_memory_before() {
+    let mut world = World::new();
+    for task in [SUPERVISOR, LEFT] {
+        let stack = world.memory(task, STACK_TOP - 4096, 4096);
+        assert!(stack.iter().all(|&byte| byte == 0), "task {task}");
+    }
+}

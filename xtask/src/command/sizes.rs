@@ -12,7 +12,13 @@ pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
     let layout = &built.tables.layout;
     say!(
         "{:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "bytes", "text", "rodata", "data+bss", "stack", "log", "pools"
+        "bytes",
+        "text",
+        "rodata",
+        "data+bss",
+        "stack",
+        "log",
+        "pools"
     );
     let row = |name: &str, program: &Program, stack: u64, log: u64, pools: u64| {
         let [text, rodata, data] = parts(program);

@@ -117,12 +117,11 @@ impl Target {
     fn is_meant_by(&self, filter: Option<&str>) -> bool {
         let Some(filter) = filter else { return false };
         let mut suites = self.suites.iter();
-        suites.any(|suite| {
-            filter == suite.name || filter.starts_with(&format!("{}::", suite.name))
-        }) || self
-            .systems
-            .iter()
-            .any(|system| system.name.starts_with(filter))
+        suites.any(|suite| filter == suite.name || filter.starts_with(&format!("{}::", suite.name)))
+            || self
+                .systems
+                .iter()
+                .any(|system| system.name.starts_with(filter))
     }
 
     fn is_empty(&self) -> bool {
@@ -276,7 +275,11 @@ impl Progress {
             End::Passed => {}
             End::Skipped(why) => self.print(&format!("skipped {}: {why}", case.name)),
             End::Failed(why) => {
-                let why = if why.is_empty() { "" } else { &format!(": {why}") };
+                let why = if why.is_empty() {
+                    ""
+                } else {
+                    &format!(": {why}")
+                };
                 self.print(&format!("FAILED {}{why}", case.name));
                 for line in &case.log {
                     self.print(&format!("    {line}"));

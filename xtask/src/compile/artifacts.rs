@@ -25,7 +25,10 @@ pub fn messages(mut cargo: Command) -> Outcome<Vec<Value>> {
         .map_err(Failure::when("cannot run cargo"))?;
     let mut messages = Vec::new();
     let output = child.stdout.take();
-    for line in output.into_iter().flat_map(|out| BufReader::new(out).lines()) {
+    for line in output
+        .into_iter()
+        .flat_map(|out| BufReader::new(out).lines())
+    {
         let line = line.map_err(Failure::when("cannot read what cargo says"))?;
         let message: Option<Value> = serde_json::from_str(&line).ok();
         messages.extend(message.filter(|message| {

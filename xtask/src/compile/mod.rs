@@ -51,10 +51,7 @@ pub fn compile(workshop: &Workshop, app: &App) -> Outcome<Programs> {
         })?;
         tasks.push(read(file)?);
     }
-    Ok(Programs {
-        kernel,
-        tasks,
-    })
+    Ok(Programs { kernel, tasks })
 }
 
 fn read(file: &Path) -> Outcome<Program> {

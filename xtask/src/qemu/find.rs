@@ -115,10 +115,7 @@ mod tests {
             version("QEMU emulator version 10.0.2 (Debian)"),
             Some((10, 0))
         );
-        assert_eq!(
-            version("QEMU emulator version 9.0-rc1"),
-            Some((9, 0))
-        );
+        assert_eq!(version("QEMU emulator version 9.0-rc1"), Some((9, 0)));
         assert_eq!(version("something else"), None);
     }
 

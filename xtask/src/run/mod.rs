@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use decode::{Level, Line};
-pub use interrupt::watch as note_interrupts;
 pub use guest::{End, Observer, Probe};
+pub use interrupt::watch as note_interrupts;
 pub use verdict::{Verdict, Watch};
 
 use decode::Decoder;

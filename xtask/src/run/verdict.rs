@@ -110,10 +110,7 @@ mod tests {
             let verdict = watch.verdict(&End::PoweredOff, None);
             verdict.ok().map(|verdict| verdict.code)
         };
-        assert_eq!(
-            code(said("supervisor", "verdict: pass (3 of 3)")),
-            Some(0)
-        );
+        assert_eq!(code(said("supervisor", "verdict: pass (3 of 3)")), Some(0));
         assert_eq!(
             code(said("supervisor", "verdict: FAIL (2 of 3 passed)")),
             Some(1)

@@ -146,7 +146,12 @@ mod tests {
         let Failure::Message(text) = no_qemu() else {
             panic!("it has a message");
         };
-        for command in ["apt-get install", "dnf install", "pacman -S", "brew install"] {
+        for command in [
+            "apt-get install",
+            "dnf install",
+            "pacman -S",
+            "brew install",
+        ] {
             assert!(text.contains(command), "{command}");
         }
     }

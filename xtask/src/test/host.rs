@@ -229,7 +229,10 @@ fn lines(mut command: Command, mut each: impl FnMut(&str)) -> failure::Outcome<b
         .spawn()
         .map_err(Failure::when("cannot run a test program"))?;
     let output = child.stdout.take();
-    for line in output.into_iter().flat_map(|out| BufReader::new(out).lines()) {
+    for line in output
+        .into_iter()
+        .flat_map(|out| BufReader::new(out).lines())
+    {
         each(&line.map_err(Failure::when("cannot read a test program's output"))?);
     }
     let status = child

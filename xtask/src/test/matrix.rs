@@ -63,8 +63,9 @@ fn backport(folder: &Path) -> Result<Qemu, String> {
 
 fn fetch(folder: &Path) -> Result<(), String> {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let codename = codename(&release)
-        .ok_or("a second QEMU comes from Debian's backports, and this is no Debian; name one with --qemu")?;
+    let codename = codename(&release).ok_or(
+        "a second QEMU comes from Debian's backports, and this is no Debian; name one with --qemu",
+    )?;
     std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     let mut command = Command::new("apt-get");
     command.current_dir(folder).args(["-q", "download"]);

@@ -96,7 +96,10 @@ mod tests {
     use super::*;
 
     fn stages() -> Vec<Stage> {
-        let mut failed = Case::new("kernel::b", Outcome::Failed("server: lived <on>".to_owned()));
+        let mut failed = Case::new(
+            "kernel::b",
+            Outcome::Failed("server: lived <on>".to_owned()),
+        );
         failed.log.push("server  up".to_owned());
         let cases = vec![
             Case::new("kernel::a", Outcome::Passed),

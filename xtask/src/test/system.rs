@@ -186,8 +186,8 @@ fn execute(
 
 /// The digest of a file's bytes and the zeros up to the sector's end.
 fn padded(file: &Path) -> failure::Outcome<Digest> {
-    let mut bytes = std::fs::read(file)
-        .map_err(Failure::when(format!("cannot read {}", file.display())))?;
+    let mut bytes =
+        std::fs::read(file).map_err(Failure::when(format!("cannot read {}", file.display())))?;
     bytes.resize(bytes.len().next_multiple_of(512), 0);
     Ok(Digest::of_bytes(bytes))
 }

@@ -60,6 +60,15 @@ mod tests {
         assert_eq!(judge(&good, 0x1_0000_3000), Ok(()));
         assert!(judge(&good, 0x1_0000_4000).is_err());
         assert!(judge(&FaultRecord { read: true, ..good }, 0x1_0000_3000).is_err());
-        assert!(judge(&FaultRecord { event: 0x13, ..good }, 0x1_0000_3000).is_err());
+        assert!(
+            judge(
+                &FaultRecord {
+                    event: 0x13,
+                    ..good
+                },
+                0x1_0000_3000
+            )
+            .is_err()
+        );
     }
 }

@@ -61,7 +61,8 @@ fn probe(iommu: &Server, device: &'static DeviceEntry) -> Result<(), &'static st
         offset: 0,
         len: LENGTH,
     };
-    edu.start(&transfer).map_err(|_| "the transfer did not start")?;
+    edu.start(&transfer)
+        .map_err(|_| "the transfer did not start")?;
     eventually(|| (!edu.busy()).then_some(())).ok_or("the transfer did not end")?;
     edu.acknowledge();
     let record = eventually(|| claim.next_fault().map_err(why).transpose())

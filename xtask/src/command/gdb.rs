@@ -47,7 +47,8 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let guest = Waiting::start(&qemu, &built, &drives, &socket)?;
     let status = Command::new(gdb)
         .current_dir(&built.dist.folder)
-        .args(["-q", "-x", DEBUGGER])
+        .args(["-q", "-x", DEBUGGER, "-d"])
+        .arg(&project.paths.root)
         .args(["-ex", &format!("target remote {}", socket.display())])
         .args(&arguments.extra)
         .status()

@@ -1,5 +1,6 @@
 //! A script for gdb. All tasks are linked at one address, so gdb can hold the symbols of one at a time, and a
-//! breakpoint must ask whose address space it is in.
+//! breakpoint must ask whose address space it is in. Breakpoints are set at addresses: gdb loses one that refers to
+//! symbols which are dropped.
 
 use std::fmt::Write;
 
@@ -33,7 +34,8 @@ Forget the symbols of the chosen task.
 end
 
 define break-task
-  eval \"break $arg0 if $TTBR0_EL1 == %#lx\", $task_space
+  info line $arg0
+  eval \"break *%#lx if $TTBR0_EL1 == %#lx\", (long)$_, $task_space
 end
 document break-task
 break-task FUNCTION: stop at a function of the chosen task, and only in that task.

@@ -47,7 +47,9 @@ impl Workshop {
             .root
             .canonicalize()
             .map_err(Failure::when("cannot find the repository"))?;
-        let workspace = if folder.starts_with(&root) {
+        // A package in the repository may still be a workspace of its own, as the guide's is.
+        let own = document.contains_key("workspace");
+        let workspace = if folder.starts_with(&root) && !own {
             root
         } else {
             workspace_of(&folder)?

@@ -91,7 +91,8 @@ impl Workshop {
     /// Lints packages of one workspace as they are built for the target; a warning is an error.
     pub fn clippy(&self, workspace: &Path, packages: &BTreeSet<String>) -> Outcome<()> {
         let mut cargo = self.cargo(workspace, "clippy", "lint", &[]);
-        cargo.args(["--quiet", "--lib", "--bins"]);
+        // Libraries and programs: what a build without further options builds.
+        cargo.arg("--quiet");
         for package in packages {
             cargo.args(["--package", package]);
         }

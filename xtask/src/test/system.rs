@@ -67,8 +67,9 @@ const RUNS: [(&str, &str, &[&str], Expect); 6] = [
 ];
 
 /// Folders below `tests/` that are one run each.
-const VERDICTS: [(&str, Expect); 4] = [
+const VERDICTS: [(&str, Expect); 5] = [
     ("alias", Expect::Pass),
+    ("disk", Expect::Pass),
     ("hostile", Expect::Pass),
     ("supervisor-crash", Expect::Fail("the supervisor died")),
     (

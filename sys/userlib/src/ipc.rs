@@ -191,7 +191,8 @@ pub fn payload_of(bytes: &[u8]) -> Payload {
     }
     let (whole, rest) = bytes.as_chunks::<8>();
     let mut words = payload.iter_mut();
-    for (word, eight) in words.by_ref().zip(whole) {
+    // In this order: a zip that finds its second side empty has already taken from the first.
+    for (eight, word) in whole.iter().zip(words.by_ref()) {
         *word = u64::from_le_bytes(*eight);
     }
     if let Some(word) = words.next() {

@@ -171,7 +171,7 @@ pub const CASES: &[Case] = &[
                 check_eq!(second.0, stage.id(SECOND).0);
                 reply(first, 0);
                 reply(second, 0);
-                stage.pause(30);
+                notes(stage, 4);
                 let (count, left) = stage.notes();
                 check_eq!(count, 4);
                 check_eq!(left[2] & 1, 0);

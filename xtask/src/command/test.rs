@@ -184,7 +184,7 @@ fn run_target(
     }
     if let Some(why) = missing {
         progress.stage("matrix");
-        progress.show(Case::new("a second QEMU", End::Skipped(why)));
+        progress.record(Case::new("a second QEMU", End::Skipped(why)));
     }
     Ok(())
 }
@@ -259,15 +259,18 @@ impl Progress {
         self.bar.tick();
     }
 
-    fn show(&mut self, mut case: Case) {
+    fn show(&mut self, case: Case) {
         // A suite is run as a whole, whichever of its cases was asked for.
         let asked = self
             .filter
             .as_ref()
             .is_none_or(|filter| case.name.contains(filter.as_str()));
-        if !asked && !case.failed() {
-            return;
+        if asked || case.failed() {
+            self.record(case);
         }
+    }
+
+    fn record(&mut self, mut case: Case) {
         if !self.version.is_empty() {
             case.name = format!("{} ({})", case.name, self.version);
         }

@@ -57,12 +57,12 @@ fn the_reference_has_every_key() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("../docs/reference/app.md")).unwrap();
     let mut asked = std::collections::BTreeSet::new();
+    // Below `fields` keys are passed on, not asked for.
     for entry in std::fs::read_dir(root.join("src/read")).unwrap() {
         let path = entry.unwrap().path();
-        if path.file_name().is_some_and(|name| name == "fields.rs") {
-            continue;
+        if path.is_file() {
+            asked.extend(keys(&std::fs::read_to_string(path).unwrap()));
         }
-        asked.extend(keys(&std::fs::read_to_string(path).unwrap()));
     }
     assert!(asked.len() > 80, "keys of the reader: {asked:?}");
     let missing: Vec<&String> = asked

@@ -1,0 +1,168 @@
+//! One function or platform device.
+
+use solver::model::{
+    Function as Facts, FunctionKind as Kind, Identity, Node, NodeId, OwnerId, Place,
+    Quiesce as Quiet, Region, RootId, Upstream, Window,
+};
+
+use super::places::{Places, smmu};
+use super::{FunctionKind, Sources, domain_type, name};
+use crate::read::{self, App, Device, EXPANDER, FunctionForm, Quiesce};
+
+pub fn describe(app: &App, kind: FunctionKind, places: &Places, sources: &mut Sources) -> Node {
+    let name = name(app, kind);
+    let empty = Node {
+        owner: app.driver(&name).map(OwnerId::new),
+        name,
+        place: Place::Slot {
+            upstream: Upstream::Root(RootId(0)),
+            device: 0,
+            function: 0,
+        },
+        ..Node::default()
+    };
+    let identity = |(vendor, device)| Identity { vendor, device };
+    match kind {
+        FunctionKind::HostBridge => Node {
+            function: Facts {
+                kind: Kind::HostBridge,
+                identity: identity(app.platform.pci.host_bridge),
+                ..Facts::default()
+            },
+            ..empty
+        },
+        FunctionKind::Expander(index) => {
+            let Some(root) = app.roots.get(index) else {
+                return empty;
+            };
+            let (device, function) = root.slot.as_ref().map_or((0, 0), |slot| slot.value);
+            Node {
+                source: sources.add(&root.name.span),
+                place: Place::Slot {
+                    upstream: Upstream::Root(RootId(0)),
+                    device,
+                    function,
+                },
+                function: Facts {
+                    kind: Kind::HostBridge,
+                    identity: identity(EXPANDER),
+                    ..Facts::default()
+                },
+                ..empty
+            }
+        }
+        FunctionKind::Bridge(index) => {
+            let Some(bridge) = app.bridges.get(index) else {
+                return empty;
+            };
+            let (device, function) = bridge.slot.value;
+            Node {
+                source: sources.add(&bridge.name.span),
+                place: Place::Slot {
+                    upstream: places.upstream(bridge.at.as_ref()),
+                    device,
+                    function,
+                },
+                function: Facts {
+                    kind: bridge.kind,
+                    identity: identity(bridge.id),
+                    acs: bridge.acs,
+                    multifunction: bridge.multifunction,
+                    buses: bridge.buses,
+                },
+                external: bridge.external,
+                hotplug: bridge.hotplug,
+                ..empty
+            }
+        }
+        FunctionKind::Device(index) => match app.devices.get(index) {
+            Some(device) => device_node(app, device, places, empty, sources),
+            None => empty,
+        },
+    }
+}
+
+fn device_node(
+    app: &App,
+    device: &Device,
+    places: &Places,
+    empty: Node,
+    sources: &mut Sources,
+) -> Node {
+    let mut on_root = false;
+    let place = match &device.place {
+        read::Place::Slot { at, slot } => {
+            let upstream = places.upstream(at.as_ref());
+            on_root = matches!(upstream, Upstream::Root(_));
+            Place::Slot {
+                upstream,
+                device: slot.0,
+                function: slot.1,
+            }
+        }
+        read::Place::Virtual { of, offset } => Place::Virtual {
+            physical: places.nodes.get(&of.value).copied().unwrap_or(NodeId(0)),
+            offset: *offset,
+        },
+        read::Place::Platform {
+            smmu: name,
+            streams,
+        } => {
+            let smmu = smmu(app, name.as_ref());
+            Place::Platform {
+                streams: streams.iter().map(|stream| (smmu, *stream)).collect(),
+            }
+        }
+    };
+    Node {
+        source: sources.add(&device.name.span),
+        place,
+        function: Facts {
+            kind: match (device.form, on_root) {
+                (FunctionForm::Conventional, _) => Kind::Conventional,
+                (FunctionForm::Endpoint, _) | (FunctionForm::Express, false) => Kind::Endpoint,
+                (FunctionForm::RootComplexEndpoint, _) | (FunctionForm::Express, true) => {
+                    Kind::RootComplexEndpoint
+                }
+                (FunctionForm::EventCollector, _) => Kind::EventCollector,
+                (FunctionForm::HostBridge, _) => Kind::HostBridge,
+            },
+            identity: Identity {
+                vendor: device.id.value.0,
+                device: device.id.value.1,
+            },
+            acs: device.acs,
+            multifunction: device.multifunction,
+            ..Facts::default()
+        },
+        demand: device
+            .domain
+            .as_ref()
+            .map(|demand| domain_type(demand.value)),
+        quiesce: match device.quiesce {
+            None => Quiet::Unknown,
+            Some(Quiesce::None) => Quiet::Never,
+            Some(Quiesce::FunctionReset) => Quiet::FunctionReset,
+            Some(Quiesce::BusReset) => Quiet::BusReset,
+            Some(Quiesce::Poll { .. } | Quiesce::Wait(_)) => Quiet::Own,
+        },
+        direct: device
+            .direct
+            .iter()
+            .map(|region| Region {
+                name: region.name.value.clone(),
+                source: sources.add(&region.name.span),
+                base: region.base,
+                len: region.len,
+            })
+            .collect(),
+        window: Window {
+            page_bytes: device.window.value,
+            block_bytes: device.block_window,
+            address_bits: device.address_bits,
+            base: device.window_base,
+        },
+        unsafe_bypass: device.bypass.as_ref().map(|reason| reason.value.clone()),
+        ..empty
+    }
+}

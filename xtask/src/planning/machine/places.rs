@@ -1,0 +1,146 @@
+//! Root buses, and the numbers that all functions will have.
+
+use std::collections::BTreeMap;
+
+use solver::model::{Machine, NodeId, RootBus, RootId, SmmuId, StreamRange, Upstream};
+
+use super::{FunctionKind, MAIN_ROOT, Sources, name};
+use crate::read::{self, App, StreamRow};
+use crate::report::Spanned;
+
+/// Names that functions can be at.
+pub struct Places {
+    pub roots: BTreeMap<String, RootId>,
+    pub nodes: BTreeMap<String, NodeId>,
+}
+
+impl Places {
+    pub fn upstream(&self, at: Option<&Spanned<String>>) -> Upstream {
+        let Some(at) = at else {
+            return Upstream::Root(RootId(0));
+        };
+        match (self.roots.get(&at.value), self.nodes.get(&at.value)) {
+            (Some(root), _) => Upstream::Root(*root),
+            (None, Some(node)) => Upstream::Bridge(*node),
+            (None, None) => Upstream::Root(RootId(0)),
+        }
+    }
+}
+
+/// Root buses, and the numbers that all functions will have.
+pub fn find(
+    app: &App,
+    machine: &mut Machine,
+    sources: &mut Sources,
+) -> (Places, Vec<FunctionKind>) {
+    let mut places = Places {
+        roots: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+    };
+    let mut kinds = Vec::new();
+    // A file that declares root buses describes the board whole, its host bridge included.
+    let whole = app.roots.iter().any(|root| root.slot.is_none());
+    let has_pci = !app.bridges.is_empty()
+        || !app.roots.is_empty()
+        || app
+            .devices
+            .iter()
+            .any(|device| !matches!(device.place, read::Place::Platform { .. }));
+    if !whole && has_pci {
+        machine.roots.push(RootBus {
+            name: MAIN_ROOT.to_owned(),
+            bus_last: u8::try_from(app.platform.pci.buses.saturating_sub(1)).unwrap_or(u8::MAX),
+            streams: streams(app, &app.platform.pci.streams, 0),
+            never_routes_peers: app.platform.pci.never_routes_peers,
+            ..RootBus::default()
+        });
+        kinds.push(FunctionKind::HostBridge);
+    }
+    // The first root bus first: what names no place is on it.
+    let mut roots: Vec<(usize, &read::Root)> = app.roots.iter().enumerate().collect();
+    roots.sort_by_key(|(index, root)| (root.segment, root.bus, *index));
+    for (_, root) in &roots {
+        let id = RootId::new(machine.roots.len());
+        places.roots.insert(root.name.value.clone(), id);
+        machine.roots.push(RootBus {
+            name: if root.slot.is_some() {
+                format!("{} bus", root.name.value)
+            } else {
+                root.name.value.clone()
+            },
+            source: sources.add(&root.name.span),
+            segment: root.segment,
+            bus: root.bus,
+            bus_last: root.bus_last,
+            expander_of: root.slot.is_some().then_some(RootId(0)),
+            streams: streams(
+                app,
+                root.streams.as_deref().unwrap_or(&app.platform.pci.streams),
+                root.segment,
+            ),
+            stream_mask: 0,
+            never_routes_peers: app.platform.pci.never_routes_peers,
+        });
+    }
+    for (index, root) in app.roots.iter().enumerate() {
+        if let (Some(id), Some(main)) = (
+            places.roots.get(&root.name.value),
+            root.expander_of
+                .as_ref()
+                .and_then(|main| places.roots.get(&main.value)),
+        ) && let Some(bus) = machine.roots.get_mut(id.index())
+        {
+            bus.expander_of = Some(*main);
+        }
+        if root.slot.is_some() {
+            kinds.push(FunctionKind::Expander(index));
+        }
+    }
+    // A root bus ends where the next of its segment begins.
+    let starts: Vec<(u16, u8)> = machine.roots.iter().map(|r| (r.segment, r.bus)).collect();
+    for root in &mut machine.roots {
+        let next = starts
+            .iter()
+            .filter(|(segment, bus)| *segment == root.segment && *bus > root.bus)
+            .map(|(_, bus)| bus - 1)
+            .min();
+        root.bus_last = root.bus_last.min(next.unwrap_or(u8::MAX));
+    }
+    kinds.extend((0..app.bridges.len()).map(FunctionKind::Bridge));
+    kinds.extend((0..app.devices.len()).map(FunctionKind::Device));
+    for (index, kind) in kinds.iter().enumerate() {
+        if !matches!(kind, FunctionKind::Expander(_)) {
+            let id = NodeId::new(index);
+            places.nodes.entry(name(app, *kind)).or_insert(id);
+        }
+    }
+    (places, kinds)
+}
+
+fn streams(app: &App, rows: &[StreamRow], segment: u16) -> Vec<StreamRange> {
+    let smmus = app.platform.smmus();
+    if rows.is_empty() {
+        let identity = StreamRange {
+            requester: 0,
+            len: 1 << 16,
+            smmu: SmmuId(0),
+            stream: u32::from(segment) << 16,
+        };
+        return smmus.first().map(|_| identity).into_iter().collect();
+    }
+    rows.iter()
+        .map(|row| StreamRange {
+            requester: u16::try_from(row.requester).unwrap_or(u16::MAX),
+            len: row.len,
+            smmu: smmu(app, row.smmu.as_ref()),
+            stream: row.stream,
+        })
+        .collect()
+}
+
+/// An SMMU by name; the first without one.
+pub fn smmu(app: &App, name: Option<&Spanned<String>>) -> SmmuId {
+    let smmus = app.platform.smmus();
+    let named = |name: &Spanned<String>| smmus.iter().position(|smmu| smmu.name == name.value);
+    SmmuId::new(name.and_then(named).unwrap_or(0))
+}

@@ -1,0 +1,74 @@
+//! What only a driven device needs.
+
+use crate::read::app::App;
+use crate::read::device::{Device, Domain};
+use crate::read::known::Quiesce;
+use crate::report::{Mistake, Report};
+
+/// A driver needs a claim, BARs of known sizes, and a way to make the device quiet.
+pub fn check(report: &Report, app: &App, device: &Device) {
+    let name = &device.name.value;
+    let Some(task) = app.driver(name).and_then(|task| app.tasks.get(task)) else {
+        return;
+    };
+    let drives = task.drives.iter().find(|drive| drive.value == *name);
+    let by = drives.map_or(&task.name.span, |drive| &drive.span);
+    if let Some(demand) = device
+        .domain
+        .as_ref()
+        .filter(|demand| demand.value == Domain::Blocked)
+    {
+        report
+            .error(
+                Mistake::Domain,
+                format!("`{name}` is blocked but has a driver"),
+            )
+            .at(&demand.span, "nobody can claim a blocked device")
+            .with(by, "driven here")
+            .remedy("take away one of the two");
+    }
+    if !device.bars_known {
+        report
+            .error(
+                Mistake::UnknownDeviceModel,
+                format!(
+                    "the BARs of `{name}`, {:04x}:{:04x}, are not known",
+                    device.id.value.0, device.id.value.1
+                ),
+            )
+            .at(
+                &device.id.span,
+                "neither this file nor sys/platform/devices.toml tells their sizes",
+            )
+            .with(by, "driven here, so they have to be placed and mapped")
+            .remedy("declare the size of each of its `bars`");
+    }
+    match device.quiesce {
+        None => drop(
+            report
+                .error(Mistake::NoQuiesce, format!("nobody can quiesce `{name}`"))
+                .at(&device.name.span, "no recipe is known for it")
+                .with(by, "driven here")
+                .remedy(
+                    "declare `quiesce`: \"flr\", \"bus\", { poll = … }, { wait = … }, or \"none\", \
+                     with which memory it could reach stays held until power-off",
+                ),
+        ),
+        Some(Quiesce::Poll { bar, offset, .. }) => {
+            let covers = usize::try_from(bar)
+                .ok()
+                .and_then(|bar| device.bars.get(&bar))
+                .is_some_and(|bar| u64::from(offset) + 4 <= bar.len && offset % 4 == 0);
+            if !covers && device.bars_known {
+                report
+                    .error(Mistake::NoQuiesce, "the polled register is not in that BAR")
+                    .at(
+                        &device.name.span,
+                        format!("BAR {bar}, offset {offset:#x}, 32 bits"),
+                    )
+                    .remedy("name a BAR that the device has, and an offset below its size that is a multiple of 4");
+            }
+        }
+        Some(_) => {}
+    }
+}

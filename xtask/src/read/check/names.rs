@@ -1,0 +1,220 @@
+//! Names that must be declared somewhere else in the file: one that nobody has would silently change nothing.
+
+use crate::read::app::{App, Unread};
+use crate::read::device::Place;
+use crate::read::fields::nearest;
+use crate::read::platform::PlatformDeviceKind;
+use crate::read::task::{Parameter, Task};
+use crate::report::{Mistake, Report, Spanned};
+
+/// Where names are looked up, and which of them are not worth a word.
+pub struct Names<'a> {
+    pub report: &'a Report,
+    pub unread: &'a Unread,
+}
+
+fn unknown<'a>(
+    names: &Names<'_>,
+    mistake: Mistake,
+    what: &str,
+    name: &Spanned<String>,
+    known: impl Iterator<Item = &'a str>,
+) {
+    if names.unread.names.contains(&name.value) {
+        return;
+    }
+    let known: Vec<&str> = known.collect();
+    let draft = names
+        .report
+        .error(mistake, format!("there is no {what} `{}`", name.value))
+        .at(&name.span, "not declared");
+    let _draft = match nearest(&name.value, known.iter().copied()) {
+        Some(near) => draft.remedy(format!("did you mean `{near}`?")),
+        None if known.is_empty() => draft.note("none is declared"),
+        None => draft.note(format!("declared: {}", known.join(", "))),
+    };
+}
+
+/// Most postable notification bits a task can declare; bit 0 of the log task is taken.
+const NOTIFICATIONS_MAX: usize = 15;
+
+pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
+    let report = checked.report;
+    let names = || app.tasks.iter().map(|task| task.name.value.as_str());
+    for call in &task.calls {
+        match app.task(&call.value) {
+            None => unknown(checked, Mistake::UnknownTask, "task", call, names()),
+            Some((_, server)) if server.priority.value >= task.priority.value => {
+                report
+                    .error(
+                        Mistake::NotUphill,
+                        format!(
+                            "`{}` cannot call `{}`: calls go uphill",
+                            task.name.value, call.value
+                        ),
+                    )
+                    .at(&call.span, "this call")
+                    .with(
+                        &task.priority.span,
+                        format!("the caller's priority, {}", task.priority.value),
+                    )
+                    .with(
+                        &server.priority.span,
+                        format!("the server's priority, {}", server.priority.value),
+                    )
+                    .remedy("give the server a smaller number, or turn the call into a post");
+            }
+            Some(_) => {}
+        }
+    }
+    for name in task.depends_on.iter().chain(&task.trusts) {
+        if app.task(&name.value).is_none() {
+            unknown(checked, Mistake::UnknownTask, "task", name, names());
+        }
+    }
+    for post in &task.posts {
+        let Some((peer, bit)) = post.value.split_once('.') else {
+            report
+                .error(
+                    Mistake::UnknownNotification,
+                    format!("`{}` names no notification", post.value),
+                )
+                .at(&post.span, "expected \"task.notification\"");
+            continue;
+        };
+        let peer_name = Spanned::new(peer.to_owned(), post.span.clone());
+        match app.task(peer) {
+            None => unknown(checked, Mistake::UnknownTask, "task", &peer_name, names()),
+            Some((_, peer)) if !peer.notifications.iter().any(|known| known.value == bit) => {
+                let bit = Spanned::new(bit.to_owned(), post.span.clone());
+                let known = peer.notifications.iter().map(|known| known.value.as_str());
+                let what = format!("notification of `{}` called", peer.name.value);
+                unknown(checked, Mistake::UnknownNotification, &what, &bit, known);
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(extra) = task.notifications.get(NOTIFICATIONS_MAX) {
+        report
+            .error(Mistake::TooMany, "too many notifications")
+            .at(&extra.span, format!("at most {NOTIFICATIONS_MAX} a task"));
+    }
+    for name in &task.owns {
+        if app.platform.device(&name.value).is_none() {
+            let known = app
+                .platform
+                .devices
+                .iter()
+                .map(|device| device.name.as_str());
+            let what = format!("device of platform {} called", app.platform.name);
+            unknown(checked, Mistake::UnknownPlatformDevice, &what, name, known);
+        }
+    }
+    for name in task.drives.iter().chain(&task.audits).chain(&task.watches) {
+        if !app
+            .devices
+            .iter()
+            .any(|device| device.name.value == name.value)
+        {
+            let known = app.devices.iter().map(|device| device.name.value.as_str());
+            unknown(checked, Mistake::UnknownDevice, "device", name, known);
+        }
+    }
+}
+
+pub fn of_parameters(checked: &Names<'_>, app: &App, task: &Task) {
+    for (_, parameter) in &task.parameters {
+        let spanned = |name: &str| Spanned::new(name.to_owned(), parameter.span.clone());
+        match &parameter.value {
+            Parameter::PageTable(name) if app.task(name).is_none() => {
+                let names = app.tasks.iter().map(|task| task.name.value.as_str());
+                unknown(checked, Mistake::UnknownTask, "task", &spanned(name), names);
+            }
+            Parameter::Pool(name, pool) => match app.task(name) {
+                None => {
+                    let names = app.tasks.iter().map(|task| task.name.value.as_str());
+                    unknown(checked, Mistake::UnknownTask, "task", &spanned(name), names);
+                }
+                Some((_, peer)) if !peer.pools.iter().any(|known| known.0.value == *pool) => {
+                    let known = peer.pools.iter().map(|known| known.0.value.as_str());
+                    let what = format!("pool of `{name}` called");
+                    unknown(checked, Mistake::Parameter, &what, &spanned(pool), known);
+                }
+                Some(_) => {}
+            },
+            Parameter::PlatformDevice(name) if app.platform.device(name).is_none() => {
+                let known = app
+                    .platform
+                    .devices
+                    .iter()
+                    .map(|device| device.name.as_str());
+                unknown(
+                    checked,
+                    Mistake::UnknownPlatformDevice,
+                    "platform device",
+                    &spanned(name),
+                    known,
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Names in waivers, containment units and groups, and of SMMUs.
+pub fn of_policy(checked: &Names<'_>, app: &App) {
+    let waivers = app.iommu.waivers.iter().flat_map(|waiver| &waiver.tasks);
+    let units = app.iommu.containment.iter().flat_map(|unit| &unit.tasks);
+    for name in waivers.chain(units) {
+        if app.task(&name.value).is_none() {
+            let known = app.tasks.iter().map(|task| task.name.value.as_str());
+            unknown(checked, Mistake::UnknownTask, "task", name, known);
+        }
+    }
+    let device = |name: &str| app.devices.iter().any(|device| device.name.value == name);
+    let bridge = |name: &str| app.bridges.iter().any(|bridge| bridge.name.value == name);
+    for name in app.iommu.groups.iter().flat_map(|group| &group.devices) {
+        if !device(&name.value) && !bridge(&name.value) {
+            let known = app.devices.iter().map(|device| device.name.value.as_str());
+            unknown(checked, Mistake::UnknownDevice, "device", name, known);
+        }
+    }
+    for waiver in &app.iommu.waivers {
+        if let [one, other] = waiver.tasks.as_slice()
+            && one.value == other.value
+        {
+            checked
+                .report
+                .error(Mistake::BadValue, "a task needs no waiver for itself")
+                .at(&other.span, "the same task")
+                .with(&one.span, "as this one");
+        }
+    }
+    smmus(checked, app);
+}
+
+/// SMMUs that devices and rows of an `iommu-map` name.
+fn smmus(checked: &Names<'_>, app: &App) {
+    let smmu = |name: &str| {
+        app.platform
+            .device(name)
+            .is_some_and(|device| device.kind == PlatformDeviceKind::SmmuV3)
+    };
+    let of_devices = app.devices.iter().filter_map(|device| match &device.place {
+        Place::Platform { smmu, .. } => smmu.as_ref(),
+        _ => None,
+    });
+    let of_roots = app
+        .roots
+        .iter()
+        .flat_map(|root| root.streams.iter().flatten());
+    let rows = of_roots.chain(&app.platform.pci.streams);
+    for name in of_devices.chain(rows.filter_map(|row| row.smmu.as_ref())) {
+        if !smmu(&name.value) {
+            let devices = app.platform.devices.iter();
+            let smmus = devices.filter(|device| device.kind == PlatformDeviceKind::SmmuV3);
+            let known = smmus.map(|device| device.name.as_str());
+            unknown(checked, Mistake::UnknownPlatformDevice, "SMMU", name, known);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Tasks that a system has one of: the supervisor, and the servers that devices need.
+
+use crate::read::app::App;
+use crate::read::device::Device;
+use crate::read::platform::PlatformDeviceKind;
+use crate::read::task::{Task, TaskRight};
+use crate::report::{Mistake, Report, Span};
+
+pub fn supervisor(report: &Report, app: &App) {
+    // Without tasks it is the description of a machine, which can be planned.
+    let Some(first) = app.tasks.first() else {
+        return;
+    };
+    if app.tasks.len() > abi::TASKS_MAX {
+        report
+            .error(
+                Mistake::TooMany,
+                format!("{} tasks are too many", app.tasks.len()),
+            )
+            .at(&first.name.span, format!("at most {}", abi::TASKS_MAX));
+    }
+    let supervises = |task: &Task| task.rights.iter().any(|r| r.value == TaskRight::Supervise);
+    if !supervises(first) {
+        report
+            .error(
+                Mistake::Supervisor,
+                "the task of the highest priority must supervise",
+            )
+            .at(
+                &first.name.span,
+                "has the smallest priority number but not the right",
+            )
+            .remedy("give the supervisor the smallest priority and `rights = [\"supervise\"]`");
+    }
+    let all: Vec<&Task> = app.tasks.iter().filter(|task| supervises(task)).collect();
+    for pair in all.windows(2) {
+        let [one, other] = pair else { continue };
+        report
+            .error(Mistake::Supervisor, "two tasks supervise")
+            .at(&other.name.span, "the second")
+            .with(&one.name.span, "the first")
+            .remedy("take `supervise` from one of them");
+    }
+    if let Some(second) = app.tasks.get(1)
+        && second.priority.value == first.priority.value
+    {
+        report
+            .error(Mistake::Supervisor, "the supervisor shares its priority")
+            .at(
+                &second.priority.span,
+                format!("as high as `{}`", first.name.value),
+            )
+            .with(&first.priority.span, "the supervisor")
+            .remedy("give every other task a larger number");
+    }
+}
+
+pub fn servers(report: &Report, app: &App) {
+    let once = |what: &str, spans: Vec<&Span>| {
+        for second in spans.iter().skip(1) {
+            let draft = report
+                .error(Mistake::TwoAuthorities, format!("two tasks have `{what}`"))
+                .at(second, "the second");
+            if let Some(first) = spans.first() {
+                drop(
+                    draft
+                        .with(first, "the first")
+                        .remedy("take it from one of them"),
+                );
+            }
+        }
+    };
+    once(
+        "dma-authority",
+        app.tasks
+            .iter()
+            .filter_map(|t| t.authority.as_ref())
+            .collect(),
+    );
+    once(
+        "reads-logs",
+        app.tasks
+            .iter()
+            .filter_map(|t| t.reads_logs.as_ref())
+            .collect(),
+    );
+    let smmu = app.platform.device_of_kind(PlatformDeviceKind::SmmuV3);
+    let pci = app.platform.device_of_kind(PlatformDeviceKind::PciHost);
+    let driven = |device: &&Device| app.driver(&device.name.value).is_some();
+    if let Some(device) = app.devices.iter().find(driven) {
+        if app.authority().is_none() {
+            report
+                .error(
+                    Mistake::NoAuthority,
+                    "there are devices but no task with `dma-authority`",
+                )
+                .at(&device.name.span, "nobody can open the SMMU for it")
+                .remedy("give `dma-authority = true` to the task that owns the SMMU");
+        }
+        for platform_device in [smmu, pci].into_iter().flatten() {
+            if app.owner(&platform_device.name).is_none() {
+                report
+                    .error(
+                        Mistake::NoOwner,
+                        format!(
+                            "there are devices but nobody owns `{}`",
+                            platform_device.name
+                        ),
+                    )
+                    .at(&device.name.span, "cannot be used without it")
+                    .remedy(format!(
+                        "add `owns = [\"{}\"]` to the server's task",
+                        platform_device.name
+                    ));
+            }
+        }
+    }
+    if let (Some(smmu), Some(authority)) = (smmu, app.authority())
+        && let Some(task) = app.tasks.get(authority)
+        && app.owner(&smmu.name) != Some(authority)
+        && let Some(span) = &task.authority
+    {
+        report
+            .error(
+                Mistake::NoAuthority,
+                format!("`{}` does not own the SMMU", task.name.value),
+            )
+            .at(span, "authority over DMA needs the SMMU's registers")
+            .remedy(format!("add `owns = [\"{}\"]`", smmu.name));
+    }
+}

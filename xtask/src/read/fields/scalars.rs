@@ -1,0 +1,103 @@
+//! Values of one key.
+
+use super::Fields;
+use crate::read::units;
+use crate::report::{Mistake, Spanned};
+
+impl Fields<'_> {
+    pub fn string(&self, key: &'static str) -> Option<Spanned<String>> {
+        let item = self.item(key)?;
+        match item.value.as_str() {
+            Some(text) => Some(Spanned::new(text.to_owned(), item.span)),
+            None => {
+                self.wrong(key, &item.span, "a string");
+                None
+            }
+        }
+    }
+
+    pub fn boolean(&self, key: &'static str) -> Option<Spanned<bool>> {
+        let item = self.item(key)?;
+        match item.value.as_bool() {
+            Some(value) => Some(Spanned::new(value, item.span)),
+            None => {
+                self.wrong(key, &item.span, "true or false");
+                None
+            }
+        }
+    }
+
+    /// A number that is not negative.
+    pub fn integer(&self, key: &'static str) -> Option<Spanned<u64>> {
+        let item = self.item(key)?;
+        match item.value.as_integer().and_then(|n| u64::try_from(n).ok()) {
+            Some(value) => Some(Spanned::new(value, item.span)),
+            None => {
+                self.wrong(key, &item.span, "a number from 0 up");
+                None
+            }
+        }
+    }
+
+    /// A number within 32 bits.
+    pub fn word(&self, key: &'static str) -> Option<Spanned<u32>> {
+        let number = self.integer(key)?;
+        match u32::try_from(number.value) {
+            Ok(value) => Some(Spanned::new(value, number.span)),
+            Err(_) => {
+                self.wrong(key, &number.span, "a number below 2^32");
+                None
+            }
+        }
+    }
+
+    /// A string that `parse` understands; `expected` describes it.
+    pub fn parsed<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<Spanned<T>> {
+        let item = self.item(key)?;
+        let Some(text) = item.value.as_str() else {
+            self.wrong(key, &item.span, &format!("a string, {expected}"));
+            return None;
+        };
+        let text = Spanned::new(text.to_owned(), item.span);
+        match parse(&text.value) {
+            Some(value) => Some(Spanned::new(value, text.span)),
+            None => {
+                self.report
+                    .error(
+                        Mistake::BadValue,
+                        format!("`{}` is not {expected}", self.key_path(key)),
+                    )
+                    .at(&text.span, format!("expected {expected}"));
+                None
+            }
+        }
+    }
+
+    pub fn size(&self, key: &'static str) -> Option<Spanned<u64>> {
+        self.parsed(key, "a size such as \"64 KiB\"", units::size)
+    }
+
+    /// Nanoseconds.
+    pub fn duration(&self, key: &'static str) -> Option<Spanned<u64>> {
+        self.parsed(key, "a time such as \"20 ms\"", units::duration)
+    }
+
+    /// One of a few words.
+    pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<Spanned<T>> {
+        let words: Vec<String> = choices
+            .iter()
+            .map(|choice| format!("\"{}\"", choice.0))
+            .collect();
+        self.parsed(key, &words.join(" or "), |text| {
+            choices
+                .iter()
+                .find(|choice| choice.0 == text)
+                .map(|choice| choice.1)
+        })
+    }
+}

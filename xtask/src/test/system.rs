@@ -32,12 +32,19 @@ enum Expect {
 }
 
 /// Runs of the demo and of the guide: app below the root, further QEMU arguments, what is expected.
-const RUNS: [(&str, &str, &[&str], Expect); 6] = [
+const RUNS: [(&str, &str, &[&str], Expect); 7] = [
     ("demo::entered-at-el1", "app.toml", &[], Expect::Pass),
     (
         "demo::entered-at-el2",
         "app.toml",
         &["-machine", "virtualization=on"],
+        Expect::Pass,
+    ),
+    // Traps that older processors do not have, closed to EL1 unless they are turned off.
+    (
+        "demo::newest-processor-at-el2",
+        "app.toml",
+        &["-cpu", "max", "-machine", "virtualization=on"],
         Expect::Pass,
     ),
     (

@@ -97,7 +97,27 @@ global_asm!(
     "msr S3_4_C12_C9_5, x0",
     "isb",
     "msr S3_4_C12_C11_0, xzr",          // ICH_HCR_EL2
-    "2: ldr x0, ={sctlr_off}",
+    // Registers that exist only where the core has what they control, and are unknown after reset.
+    "2: mrs x0, id_aa64mmfr0_el1",
+    "ubfx x0, x0, #56, #4",             // FGT: traps of single registers
+    "cbz x0, 15f",
+    "msr S3_4_C1_C1_4, xzr",            // HFGRTR_EL2
+    "msr S3_4_C1_C1_5, xzr",            // HFGWTR_EL2
+    "msr S3_4_C1_C1_6, xzr",            // HFGITR_EL2
+    "msr S3_4_C3_C1_4, xzr",            // HDFGRTR_EL2
+    "msr S3_4_C3_C1_5, xzr",            // HDFGWTR_EL2
+    "cmp x0, #1",
+    "b.eq 15f",
+    "msr S3_4_C3_C1_2, xzr",            // HFGRTR2_EL2
+    "msr S3_4_C3_C1_3, xzr",            // HFGWTR2_EL2
+    "msr S3_4_C3_C1_7, xzr",            // HFGITR2_EL2
+    "msr S3_4_C3_C1_0, xzr",            // HDFGRTR2_EL2
+    "msr S3_4_C3_C1_1, xzr",            // HDFGWTR2_EL2
+    "15: mrs x0, id_aa64mmfr1_el1",
+    "ubfx x0, x0, #40, #4",             // HCX
+    "cbz x0, 16f",
+    "msr S3_4_C1_C2_2, xzr",            // HCRX_EL2
+    "16: ldr x0, ={sctlr_off}",
     "msr sctlr_el1, x0",
     "mov x0, #0x3c5",                   // EL1h, all masked
     "msr spsr_el2, x0",

@@ -4,7 +4,7 @@ use abi::{TASKS_MAX, TaskId};
 use blk_api::{Error, Geometry, Kind, Operation, Payload, Submit, encode_collected};
 use heapless::Vec;
 use iommu_api::client::{Device, Failure, IovaList};
-use iommu_api::{Extent, MapFlags, PAGE};
+use iommu_api::{Extent, FAULT_NOTIFICATION, MapFlags, PAGE};
 use userlib::ipc::{self, Message, Received};
 use userlib::memory::PoolMemory;
 use userlib::plan::task::NotificationEntry;
@@ -20,6 +20,8 @@ use crate::start::Started;
 /// The driver at work.
 struct Service<'s> {
     interrupt: u32,
+    /// The bit by which the IOMMU server tells of faults; 0 if the plan gives it none.
+    fault: u32,
     claim: Device<'s>,
     transport: Transport<MappedRegisters>,
     negotiated: Negotiated,
@@ -48,9 +50,11 @@ fn done_bits() -> [u32; TASKS_MAX] {
 
 /// Serves for ever. The service is made where it stays: it is too large to be moved about on the stack.
 pub fn serve(started: Started<'_>) -> ! {
-    let mask = started.interrupt;
+    let fault = config::notification(FAULT_NOTIFICATION).unwrap_or(0);
+    let mask = started.interrupt | fault;
     let mut service = Service {
         interrupt: started.interrupt,
+        fault,
         claim: started.claim,
         transport: started.transport,
         negotiated: started.negotiated,
@@ -59,7 +63,7 @@ pub fn serve(started: Started<'_>) -> ! {
         done_bits: done_bits(),
         unmaps: IovaList::new(),
     };
-    interrupt::unmask(mask);
+    interrupt::unmask(service.interrupt);
     let mut received = ipc::receive(mask);
     loop {
         received = match received {
@@ -67,8 +71,14 @@ pub fn serve(started: Started<'_>) -> ! {
                 let (code, payload, len) = service.serve(&message);
                 ipc::reply_receive(message.sender, code, &payload, len, mask, &mut [])
             }
-            Received::Notification(_) => {
-                service.device_interrupt();
+            Received::Notification(bits) => {
+                // Before the completions: a device that faulted reports success all the same.
+                if bits & service.fault != 0 {
+                    service.fault();
+                }
+                if bits & service.interrupt != 0 {
+                    service.device_interrupt();
+                }
                 ipc::receive(mask)
             }
             Received::Dead => ipc::receive(mask),
@@ -180,6 +190,26 @@ impl Service<'_> {
             }
         }
         interrupt::unmask(self.interrupt);
+    }
+
+    /// The device accessed what it was not given. It is told only addresses that are mapped, and a read
+    /// that faults can complete without an error and without data: nothing that it says of its requests
+    /// can be believed any more. That records were lost is no sign of that: any device can overflow the
+    /// SMMU's queue, and must not stop this one by it.
+    fn fault(&mut self) {
+        loop {
+            match self.claim.next_fault() {
+                Ok(None) => return,
+                Ok(Some(fault)) if fault.count == 0 => {
+                    defmt::warn!("{=u64} fault records were lost", fault.lost);
+                }
+                Ok(Some(fault)) => panic!(
+                    "the device faulted: event {:#x} at {:#x}",
+                    fault.event, fault.iova
+                ),
+                Err(error) => lost("next_fault", error),
+            }
+        }
     }
 
     fn unmap(&mut self, batch: &[Finished]) {

@@ -10,8 +10,7 @@ use super::show;
 use crate::coverage;
 use crate::failure::{Failure, Outcome};
 use crate::project::Project;
-use crate::qemu::Qemu;
-use crate::test::{self, Case, HostPrograms, Outcome as End, Suite, System};
+use crate::test::{self, Case, HostPrograms, Matrix, Outcome as End, Row, Suite, System};
 
 /// The filter that names the run under Miri, which takes minutes and another compiler.
 const MIRI: &str = "miri";
@@ -28,7 +27,7 @@ pub struct Arguments {
     /// Show which tests hold the code to which requirement of the reference
     #[arg(long)]
     pub coverage_of_spec: bool,
-    /// Run what runs on target with two versions of QEMU
+    /// Run what runs on target with two versions of QEMU and with each SMMU they offer
     #[arg(long)]
     pub matrix: bool,
     /// A QEMU to use; may be given several times
@@ -161,30 +160,56 @@ fn run_target(
     target: &Target,
     progress: &mut Progress,
 ) -> Outcome<()> {
-    let (emulators, missing) = test::emulators(&arguments.qemu, arguments.matrix, &project.target)?;
-    let several = emulators.len() > 1;
-    for qemu in &emulators {
-        let version = if several {
-            format!("qemu-{}", qemu.name())
-        } else {
-            String::new()
-        };
-        for suite in &target.suites {
-            progress.stage_on(&suite.name, &version);
-            let run = test::image(project, suite, qemu, &mut |case| progress.show(case));
+    let matrix = if arguments.matrix {
+        let platform = project.plan(None)?.app.platform;
+        Matrix::whole(&arguments.qemu, &project.target, &platform)?
+    } else {
+        Matrix::plain(&arguments.qemu)?
+    };
+    let several = matrix.rows.len() > 1;
+    for row in &matrix.rows {
+        let name = if several { row.name() } else { String::new() };
+        run_row(project, target, row, &name, progress)?;
+    }
+    if !matrix.omitted.is_empty() {
+        progress.stage("matrix");
+    }
+    for (what, why) in matrix.omitted {
+        progress.record(Case::new(what, End::Skipped(why)));
+    }
+    Ok(())
+}
+
+/// Everything that one machine is for.
+fn run_row(
+    project: &Project,
+    target: &Target,
+    row: &Row,
+    name: &str,
+    progress: &mut Progress,
+) -> Outcome<()> {
+    for suite in &target.suites {
+        progress.stage_on(&suite.name, name);
+        if row.stage1 {
+            let run = test::image(project, suite, row, &mut |case| progress.show(case));
             progress.survive(&suite.name, run)?;
-        }
-        if !target.systems.is_empty() {
-            progress.stage_on("systems", &version);
-        }
-        for system in &target.systems {
-            let run = run_system(project, system, qemu, progress);
-            progress.survive(&system.name, run)?;
+        } else {
+            let why = "the SMMU has no stage 1";
+            let whole = format!("{}::*", suite.name);
+            progress.record(Case::new(whole, End::Skipped(why.to_owned())));
         }
     }
-    if let Some(why) = missing {
-        progress.stage("matrix");
-        progress.record(Case::new("a second QEMU", End::Skipped(why)));
+    let mut systems = target
+        .systems
+        .iter()
+        .filter(|system| system.fits(row))
+        .peekable();
+    if systems.peek().is_some() {
+        progress.stage_on("systems", name);
+    }
+    for system in systems {
+        let run = run_system(project, system, row, progress);
+        progress.survive(&system.name, run)?;
     }
     Ok(())
 }
@@ -192,11 +217,11 @@ fn run_target(
 fn run_system(
     project: &Project,
     system: &System,
-    qemu: &Qemu,
+    row: &Row,
     progress: &mut Progress,
 ) -> Outcome<()> {
     progress.under_way(&system.name);
-    let case = test::system(project, system, qemu)?;
+    let case = test::system(project, system, row)?;
     progress.show(case);
     Ok(())
 }
@@ -205,8 +230,8 @@ fn run_system(
 struct Progress {
     bar: ProgressBar,
     filter: Option<String>,
-    /// Appended to the names of cases on one of several emulators.
-    version: String,
+    /// Appended to the names of cases on one of several machines.
+    machine: String,
     stages: Vec<(String, Vec<Case>)>,
     started: Instant,
 }
@@ -221,7 +246,7 @@ impl Progress {
         Self {
             bar,
             filter: filter.map(str::to_owned),
-            version: String::new(),
+            machine: String::new(),
             stages: Vec::new(),
             started: Instant::now(),
         }
@@ -231,12 +256,12 @@ impl Progress {
         self.stage_on(name, "");
     }
 
-    fn stage_on(&mut self, name: &str, version: &str) {
+    fn stage_on(&mut self, name: &str, machine: &str) {
         self.sum_up();
-        version.clone_into(&mut self.version);
-        let name = match version {
+        machine.clone_into(&mut self.machine);
+        let name = match machine {
             "" => name.to_owned(),
-            version => format!("{name} on {version}"),
+            machine => format!("{name} on {machine}"),
         };
         self.under_way(&name);
         self.stages.push((name, Vec::new()));
@@ -271,8 +296,8 @@ impl Progress {
     }
 
     fn record(&mut self, mut case: Case) {
-        if !self.version.is_empty() {
-            case.name = format!("{} ({})", case.name, self.version);
+        if !self.machine.is_empty() {
+            case.name = format!("{} ({})", case.name, self.machine);
         }
         match &case.outcome {
             End::Passed => {}

@@ -14,7 +14,7 @@ pub type Drives = BTreeMap<String, PathBuf>;
 /// reaches the file.
 pub fn command(plan: &Plan, image: &Path, drives: &Drives) -> Vec<String> {
     let platform = &plan.app.platform;
-    let mut arguments: Vec<String> = Vec::new();
+    let mut arguments = vec!["-nodefaults".to_owned()];
     let mut add = |name: &str, value: String| {
         arguments.push(name.to_owned());
         arguments.push(value);
@@ -23,9 +23,7 @@ pub fn command(plan: &Plan, image: &Path, drives: &Drives) -> Vec<String> {
     add("-cpu", platform.qemu_processor.clone());
     add("-m", format!("{}M", platform.memory_len >> 20));
     add("-display", "none".to_owned());
-    add("-monitor", "none".to_owned());
     add("-serial", "stdio".to_owned());
-    add("-nic", "none".to_owned());
     if plan.app.semihosting {
         add("-semihosting-config", "enable=on,target=native".to_owned());
     }

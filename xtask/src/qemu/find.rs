@@ -8,7 +8,7 @@ use crate::setup;
 
 pub const PROGRAM: &str = "qemu-system-aarch64";
 /// The oldest version whose SMMU model is known to work.
-const OLDEST: (u32, u32) = (7, 2);
+pub const OLDEST: (u32, u32) = (7, 2);
 
 /// A QEMU that can be used.
 #[derive(Clone, Debug)]
@@ -16,20 +16,36 @@ pub struct Qemu {
     pub program: PathBuf,
     /// Major and minor.
     pub version: (u32, u32),
-    /// Folder of its firmware and option ROMs, where it is not installed in the usual place.
-    pub data: Option<PathBuf>,
+    /// Root of the file tree it was unpacked to, where it is not installed.
+    pub root: Option<PathBuf>,
 }
 
 impl Qemu {
-    /// The program in `data`'s installation, or an installed one.
-    pub fn at(program: &Path, data: Option<PathBuf>) -> Outcome<Self> {
-        let output = Command::new(program)
+    /// An installed one.
+    pub fn at(program: &Path) -> Outcome<Self> {
+        Self::ask(program, None)
+    }
+
+    /// The one that was unpacked to the file tree at `root`.
+    pub fn unpacked(root: PathBuf) -> Outcome<Self> {
+        let program = root.join("usr/bin").join(PROGRAM);
+        Self::ask(&program, Some(root))
+    }
+
+    fn ask(program: &Path, root: Option<PathBuf>) -> Outcome<Self> {
+        let output = command(program, root.as_deref())
             .arg("--version")
             .output()
             .map_err(Failure::when(format!("cannot run {}", program.display())))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let version = version(&text).ok_or_else(|| {
-            Failure::new(format!("{} does not tell its version", program.display()))
+            // A missing library, for one, shows here.
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said
+                .lines()
+                .last()
+                .unwrap_or("it does not tell its version");
+            Failure::new(format!("cannot use {}: {said}", program.display()))
         })?;
         if version < OLDEST {
             return Err(Failure::new(format!(
@@ -44,23 +60,41 @@ impl Qemu {
         Ok(Self {
             program: program.to_path_buf(),
             version,
-            data,
+            root,
         })
     }
 
     /// A command without arguments but those that this installation needs.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        if let Some(data) = &self.data {
-            command.arg("-L").arg(data);
-        }
-        command
+        command(&self.program, self.root.as_deref())
     }
 
     /// `7.2`.
     pub fn name(&self) -> String {
         format!("{}.{}", self.version.0, self.version.1)
     }
+}
+
+fn command(program: &Path, root: Option<&Path>) -> Command {
+    let mut command = Command::new(program);
+    if let Some(root) = root {
+        command.arg("-L").arg(root.join("usr/share/qemu"));
+        // Libraries that are not installed were unpacked with it.
+        if let Ok(path) = std::env::join_paths(libraries(root)) {
+            command.env("LD_LIBRARY_PATH", path);
+        }
+    }
+    command
+}
+
+/// Folders of an unpacked tree that are for the libraries of one architecture.
+fn libraries(root: &Path) -> Vec<PathBuf> {
+    let folders = ["lib", "usr/lib"].map(|folder| std::fs::read_dir(root.join(folder)));
+    let entries = folders.into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_dir() && path.to_string_lossy().contains("-linux-"))
+        .collect()
 }
 
 /// `QEMU emulator version 7.2.22 (Debian …)`.
@@ -76,13 +110,13 @@ fn version(text: &str) -> Option<(u32, u32)> {
 /// question.
 pub fn find(given: Option<&Path>) -> Outcome<Qemu> {
     if let Some(program) = given {
-        return Qemu::at(program, None);
+        return Qemu::at(program);
     }
     if on_path(PROGRAM).is_none() {
         setup::qemu()?;
     }
     match on_path(PROGRAM) {
-        Some(program) => Qemu::at(&program, None),
+        Some(program) => Qemu::at(&program),
         None => Err(setup::no_qemu()),
     }
 }

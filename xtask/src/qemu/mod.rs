@@ -4,8 +4,10 @@ mod bypass;
 mod command;
 mod find;
 mod monitor;
+mod probe;
 
 pub use bypass::refuse_bypass;
 pub use command::{Drives, command};
-pub use find::{PROGRAM, Qemu, find, in_folders, on_path};
+pub use find::{OLDEST, PROGRAM, Qemu, find, in_folders, on_path};
 pub use monitor::Monitor;
+pub use probe::{Registers, machines, registers};

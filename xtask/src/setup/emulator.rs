@@ -7,7 +7,7 @@ use crate::failure::{Failure, Outcome};
 use crate::qemu::{PROGRAM, in_folders};
 
 /// The Debian package of [`PROGRAM`].
-const PACKAGE: &str = "qemu-system-arm";
+pub const PACKAGE: &str = "qemu-system-arm";
 
 /// How a program is run as root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

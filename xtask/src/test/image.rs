@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Case, Outcome};
+use super::{Case, Outcome, Row};
 use crate::failure;
 use crate::project::Project;
-use crate::qemu::Qemu;
 use crate::run::{self, End, Line, Observer, Options, Probe};
 
 /// A suite: an `app.toml` and its name.
@@ -37,15 +36,15 @@ pub fn images(root: &Path) -> Vec<Suite> {
 pub fn image(
     project: &Project,
     suite: &Suite,
-    qemu: &Qemu,
+    row: &Row,
     show: &mut dyn FnMut(Case),
 ) -> failure::Outcome<()> {
     let built = project.build(Some(&suite.app))?;
     let drives = run::drives(project, &built.plan, None)?;
     let options = Options {
-        qemu: qemu.clone(),
+        qemu: row.qemu.clone(),
         timeout: LIMIT,
-        extra: Vec::new(),
+        extra: row.arguments.clone(),
     };
     let mut follower = Follower {
         suite: &suite.name,

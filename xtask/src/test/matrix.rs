@@ -1,107 +1,203 @@
-//! The emulators to test with.
+//! The machines to test with: emulators, and what each offers in its SMMU.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use crate::failure::Outcome;
-use crate::qemu::{self, Qemu};
+use crate::failure::{Failure, Outcome};
+use crate::qemu::{self, OLDEST, Qemu, Registers};
+use crate::read::Platform;
+use crate::setup;
 
-/// Debian packages that make up an emulator.
-const PACKAGES: [&str; 3] = ["qemu-system-arm", "qemu-system-common", "qemu-system-data"];
-/// A version from here on counts as the second of the matrix.
-const SECOND: (u32, u32) = (10, 0);
+/// A version from here on counts as new: its SMMU has two stages.
+const NEW: (u32, u32) = (10, 0);
+/// The property of QEMU's SMMU that says which stages it has, and its values.
+const STAGES: (&str, [&str; 3]) = ("arm-smmuv3.stage", ["1", "2", "nested"]);
 
-/// The emulators named by `given`, or the one that is found; with `matrix` also a second version, or why
-/// there is none.
-pub fn emulators(
-    given: &[PathBuf],
-    matrix: bool,
-    target: &Path,
-) -> Outcome<(Vec<Qemu>, Option<String>)> {
-    let mut found: Vec<Qemu> = if given.is_empty() {
-        vec![qemu::find(None)?]
-    } else {
-        given
-            .iter()
-            .map(|program| qemu::find(Some(program)))
-            .collect::<Outcome<_>>()?
-    };
-    if !matrix || both(&found) {
-        return Ok((found, None));
-    }
-    match backport(&target.join("qemu")) {
-        Ok(second) if found.iter().all(|qemu| qemu.version != second.version) => {
-            found.push(second);
-            Ok((found, None))
+/// One machine.
+pub struct Row {
+    pub qemu: Qemu,
+    /// What is unusual about it; empty: nothing.
+    pub variant: String,
+    /// Further QEMU arguments.
+    pub arguments: Vec<String>,
+    /// Whether its SMMU has stage 1, as far as it is known.
+    pub stage1: bool,
+}
+
+impl Row {
+    fn plain(qemu: Qemu) -> Self {
+        Self {
+            qemu,
+            variant: String::new(),
+            arguments: Vec::new(),
+            stage1: true,
         }
-        Ok(second) => Ok((
-            found,
-            Some(format!("the backport is {} as well", second.name())),
-        )),
-        Err(why) => Ok((found, Some(why))),
+    }
+
+    /// `qemu-10.0 virt-7.2 stage=2`.
+    pub fn name(&self) -> String {
+        let name = format!("qemu-{} {}", self.qemu.name(), self.variant);
+        name.trim_end().to_owned()
     }
 }
 
-/// Whether there is one from before the second version and one from after it.
-fn both(found: &[Qemu]) -> bool {
-    let new = |qemu: &Qemu| qemu.version >= SECOND;
-    found.iter().any(new) && !found.iter().all(new)
+/// The machines to use, and what is left out and why.
+pub struct Matrix {
+    pub rows: Vec<Row>,
+    pub omitted: Vec<(String, String)>,
 }
 
-/// Debian's backport, unpacked below `folder` without being installed.
-fn backport(folder: &Path) -> Result<Qemu, String> {
-    let program = folder.join("usr/bin").join(qemu::PROGRAM);
-    let data = folder.join("usr/share/qemu");
-    if !program.is_file() {
-        fetch(folder)?;
+impl Matrix {
+    /// One machine for each emulator in `given`, or for the one that is found.
+    pub fn plain(given: &[PathBuf]) -> Outcome<Self> {
+        let emulators = if given.is_empty() {
+            vec![qemu::find(None)?]
+        } else {
+            let named = given.iter().map(|program| qemu::find(Some(program)));
+            named.collect::<Outcome<_>>()?
+        };
+        Ok(Self {
+            rows: emulators.into_iter().map(Row::plain).collect(),
+            omitted: Vec::new(),
+        })
     }
-    Qemu::at(&program, Some(data)).map_err(|failure| match failure {
-        crate::failure::Failure::Message(why) => why,
-        crate::failure::Failure::Shown => "it cannot be run".to_owned(),
-    })
+
+    /// Adds a second emulator if there is none from before and one from after [`NEW`], and then what each
+    /// offers; downloads go below `target`.
+    pub fn whole(given: &[PathBuf], target: &Path, platform: &Platform) -> Outcome<Self> {
+        let mut matrix = Self::plain(given)?;
+        let versions: Vec<_> = matrix.rows.iter().map(|row| row.qemu.version).collect();
+        if !both(&versions) {
+            match second(&versions, &target.join("qemu")) {
+                Ok(qemu) => matrix.rows.push(Row::plain(qemu)),
+                Err(why) => matrix.omitted.push(("a second QEMU".to_owned(), why)),
+            }
+        }
+        let plain = std::mem::take(&mut matrix.rows);
+        for row in plain {
+            matrix.add_variants(row, platform);
+        }
+        Ok(matrix)
+    }
+
+    /// Adds the machine and those of its variants whose SMMU is another one.
+    fn add_variants(&mut self, plain: Row, platform: &Platform) {
+        let qemu = plain.qemu.clone();
+        let name = plain.name();
+        let Some(smmu) = platform.smmus().first().map(|smmu| smmu.base) else {
+            self.rows.push(plain);
+            return;
+        };
+        let ask = |arguments: &[String]| {
+            let mut all = vec!["-machine".to_owned(), platform.qemu_machine.clone()];
+            all.extend(["-cpu".to_owned(), platform.qemu_processor.clone()]);
+            all.extend_from_slice(arguments);
+            qemu::registers(&qemu, &all, smmu)
+        };
+        self.rows.push(plain);
+        let mut seen = match ask(&[]) {
+            Ok(registers) => vec![(String::from("the plain machine"), registers)],
+            Err(why) => {
+                self.omitted.push((format!("variants of {name}"), why));
+                return;
+            }
+        };
+        let mut left_out: Vec<(String, Vec<String>)> = Vec::new();
+        for (variant, arguments) in candidates(&qemu::machines(&qemu)) {
+            let why = match ask(&arguments).map(|registers| (registers, twin(&seen, registers))) {
+                Ok((registers, None)) => {
+                    seen.push((variant.clone(), registers));
+                    self.rows.push(Row {
+                        qemu: qemu.clone(),
+                        variant,
+                        arguments,
+                        stage1: registers.features().stage1,
+                    });
+                    continue;
+                }
+                Ok((_, Some(twin))) => format!("the SMMU is that of {twin}"),
+                Err(why) => stage_named(&why, &variant),
+            };
+            match left_out.iter_mut().find(|(reason, _)| *reason == why) {
+                Some((_, variants)) => variants.push(variant),
+                None => left_out.push((why, vec![variant])),
+            }
+        }
+        let omitted = left_out
+            .into_iter()
+            .map(|(why, variants)| (format!("{name} with {}", variants.join(", ")), why));
+        self.omitted.extend(omitted);
+    }
 }
 
-fn fetch(folder: &Path) -> Result<(), String> {
-    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let codename = codename(&release).ok_or(
-        "a second QEMU comes from Debian's backports, and this is no Debian; name one with --qemu",
+/// QEMU repeats the value that it refuses; without it the reasons of all values are one.
+fn stage_named(why: &str, variant: &str) -> String {
+    let value = variant.rsplit('=').next().unwrap_or_default();
+    why.replace(&format!("{}={value}", STAGES.0), STAGES.0)
+}
+
+/// Who has the same SMMU.
+fn twin(seen: &[(String, Registers)], registers: Registers) -> Option<String> {
+    let mut seen = seen.iter();
+    let (name, _) = seen.find(|(_, known)| *known == registers)?;
+    Some(name.clone())
+}
+
+/// Names and arguments: the oldest machine type of an age that is supported, and on it and on the newest every
+/// value of the property of the stages. Newer machine types may overrule the property.
+fn candidates(machines: &[((u32, u32), String)]) -> Vec<(String, Vec<String>)> {
+    let (property, values) = STAGES;
+    let oldest = machines.iter().find(|(version, _)| *version >= OLDEST);
+    let types = [None, oldest.map(|(_, name)| name.as_str())];
+    let mut found = Vec::new();
+    for machine in types.into_iter().take(1 + usize::from(oldest.is_some())) {
+        for value in [None].into_iter().chain(values.map(Some)) {
+            let mut name = Vec::new();
+            let mut arguments = Vec::new();
+            if let Some(machine) = machine {
+                name.push(machine.to_owned());
+                arguments.extend(["-machine".to_owned(), machine.to_owned()]);
+            }
+            if let Some(value) = value {
+                name.push(format!("stage={value}"));
+                arguments.extend(["-global".to_owned(), format!("{property}={value}")]);
+            }
+            if !name.is_empty() {
+                found.push((name.join(" "), arguments));
+            }
+        }
+    }
+    found
+}
+
+/// Whether there is one from before [`NEW`] and one from after it.
+fn both(versions: &[(u32, u32)]) -> bool {
+    let new = |version: &(u32, u32)| *version >= NEW;
+    versions.iter().any(new) && !versions.iter().all(new)
+}
+
+/// The one that is missing, from the packages of this Debian: a new one from its backports, an old one from
+/// the release itself.
+fn second(versions: &[(u32, u32)], folder: &Path) -> Result<Qemu, String> {
+    let codename = setup::release().ok_or(
+        "a second QEMU comes from Debian's packages, and this is no Debian; name one with --qemu",
     )?;
-    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    let mut command = Command::new("apt-get");
-    command.current_dir(folder).args(["-q", "download"]);
-    command.args(PACKAGES.map(|package| format!("{package}/{codename}-backports")));
-    quiet(&mut command)
-        .map_err(|why| format!("apt-get offers no QEMU in {codename}-backports: {why}"))?;
-    let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
-    for file in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if file.extension().is_some_and(|extension| extension == "deb") {
-            quiet(Command::new("dpkg").arg("-x").arg(&file).arg(folder))?;
-        }
-    }
-    Ok(())
-}
-
-/// Runs a program; its last line if it fails.
-fn quiet(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    Err(text.trim().lines().last().unwrap_or("it failed").to_owned())
-}
-
-/// Debian's name of its release; none on another system.
-fn codename(release: &str) -> Option<&str> {
-    let value = |key: &str| {
-        let mut lines = release.lines();
-        lines.find_map(|line| Some(line.strip_prefix(key)?.trim_matches('"')))
+    let suite = if versions.iter().all(|version| *version < NEW) {
+        format!("{codename}-backports")
+    } else {
+        codename.clone()
     };
-    value("ID=").filter(|id| *id == "debian")?;
-    value("VERSION_CODENAME=")
+    let root = setup::unpacked(setup::QEMU_PACKAGE, &codename, &suite, folder)
+        .map_err(|why| format!("no QEMU from {suite} ({why}); name one with --qemu"))?;
+    let qemu = Qemu::unpacked(root).map_err(|failure| match failure {
+        Failure::Message(why) => why,
+        Failure::Shown => "it cannot be run".to_owned(),
+    })?;
+    if both(&[versions, &[qemu.version]].concat()) {
+        Ok(qemu)
+    } else {
+        let name = qemu.name();
+        Err(format!("that of {suite} is {name}; name one with --qemu"))
+    }
 }
 
 #[cfg(test)]
@@ -109,22 +205,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases() {
-        let debian = "VERSION_CODENAME=bookworm\nID=debian\n";
-        assert_eq!(codename(debian), Some("bookworm"));
-        assert_eq!(codename("ID=fedora\nVERSION_CODENAME=\"\"\n"), None);
-        assert_eq!(codename(""), None);
+    fn one_of_each() {
+        assert!(both(&[(7, 2), (10, 0)]));
+        assert!(!both(&[(7, 2), (8, 0)]));
+        assert!(!both(&[(10, 0)]));
     }
 
     #[test]
-    fn one_of_each() {
-        let qemu = |version| Qemu {
+    fn oldest_supported_machine_and_all_stages() {
+        let machine = |major, minor| ((major, minor), format!("virt-{major}.{minor}"));
+        let found = candidates(&[machine(7, 1), machine(8, 0), machine(10, 0)]);
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "stage=1",
+                "stage=2",
+                "stage=nested",
+                "virt-8.0",
+                "virt-8.0 stage=1",
+                "virt-8.0 stage=2",
+                "virt-8.0 stage=nested"
+            ]
+        );
+        let (_, arguments) = &found[5];
+        let expected = ["-machine", "virt-8.0", "-global", "arm-smmuv3.stage=2"];
+        assert_eq!(arguments, &expected);
+        assert_eq!(candidates(&[]).len(), 3);
+    }
+
+    #[test]
+    fn one_reason_for_all_values() {
+        let said = |value| format!("can't apply global arm-smmuv3.stage={value}: not found");
+        let one = stage_named(&said("1"), "stage=1");
+        assert_eq!(one, stage_named(&said("nested"), "virt-7.2 stage=nested"));
+    }
+
+    #[test]
+    fn names_of_rows() {
+        let qemu = Qemu {
             program: PathBuf::new(),
-            version,
-            data: None,
+            version: (10, 0),
+            root: None,
         };
-        assert!(both(&[qemu((7, 2)), qemu((10, 0))]));
-        assert!(!both(&[qemu((7, 2)), qemu((8, 0))]));
-        assert!(!both(&[qemu((10, 0))]));
+        let mut row = Row::plain(qemu);
+        assert_eq!(row.name(), "qemu-10.0");
+        row.variant = "virt-7.2 stage=2".to_owned();
+        assert_eq!(row.name(), "qemu-10.0 virt-7.2 stage=2");
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use host::Programs as HostPrograms;
 pub use image::{Suite, image, images};
-pub use matrix::emulators;
+pub use matrix::{Matrix, Row};
 pub use miri::miri;
 pub use report::{counts, write as write_reports};
 pub use system::{System, system, systems};

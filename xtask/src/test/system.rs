@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Case, Outcome};
+use super::{Case, Outcome, Row};
 use crate::disk::{self, Digest};
 use crate::failure::{self, Failure};
 use crate::project::Project;
-use crate::qemu::Qemu;
 use crate::run::{self, Options, Verdict, Watch};
 
 /// One run.
@@ -66,12 +65,23 @@ const RUNS: [(&str, &str, &[&str], Expect); 7] = [
         Expect::Refusal("bypasses the SMMU"),
     ),
     (
+        WITHOUT_STAGE1,
+        "app.toml",
+        &[],
+        Expect::Fail("not used: no stage 1"),
+    ),
+    (
         "guide::first-driver",
         "docs/guide/first-driver/app.toml",
         &[],
         Expect::Pass,
     ),
 ];
+
+/// What is run where the SMMU lacks what the server needs, and nowhere else.
+const WITHOUT_STAGE1: &str = "demo::without-stage-1-is-refused";
+/// What is run with every SMMU that an emulator can be given; a new SMMU changes nothing for the others.
+const ANY_SMMU: [&str; 1] = ["demo::entered-at-el1"];
 
 /// Folders below `tests/` that are one run each.
 const VERDICTS: [(&str, Expect); 5] = [
@@ -126,14 +136,23 @@ pub fn systems(root: &Path) -> Vec<System> {
     systems
 }
 
+impl System {
+    /// Whether it is to be run on a machine.
+    pub fn fits(&self, row: &Row) -> bool {
+        let name = self.name.as_str();
+        let usual = name != WITHOUT_STAGE1;
+        usual == row.stage1 && (row.variant.is_empty() || !usual || ANY_SMMU.contains(&name))
+    }
+}
+
 /// Enough for the slowest on a busy machine.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Builds and runs one.
-pub fn system(project: &Project, system: &System, qemu: &Qemu) -> failure::Outcome<Case> {
+pub fn system(project: &Project, system: &System, row: &Row) -> failure::Outcome<Case> {
     let started = Instant::now();
     let mut log = Vec::new();
-    let run = execute(project, system, qemu, &mut log);
+    let run = execute(project, system, row, &mut log);
     let outcome = match (run, &system.expect) {
         (Err(Failure::Shown), _) => return Err(Failure::Shown),
         (Ok(Verdict { code: 0, .. }), Expect::Pass | Expect::PassOn(_)) => Outcome::Passed,
@@ -163,7 +182,7 @@ pub fn system(project: &Project, system: &System, qemu: &Qemu) -> failure::Outco
 fn execute(
     project: &Project,
     system: &System,
-    qemu: &Qemu,
+    row: &Row,
     log: &mut Vec<String>,
 ) -> failure::Outcome<Verdict> {
     let built = project.build(Some(&system.app))?;
@@ -178,10 +197,11 @@ fn execute(
         Some(file) => Some(padded(file)?),
         None => run::watched(&built.plan, &drives).map(Digest::start),
     };
+    let own = system.extra.iter().map(|word| (*word).to_owned());
     let options = Options {
-        qemu: qemu.clone(),
+        qemu: row.qemu.clone(),
         timeout: LIMIT,
-        extra: system.extra.iter().map(|word| (*word).to_owned()).collect(),
+        extra: row.arguments.iter().cloned().chain(own).collect(),
     };
     let mut watch = Watch::new(&built.plan);
     let end = run::run(&built, &drives, &options, |line| {

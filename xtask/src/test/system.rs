@@ -31,7 +31,7 @@ enum Expect {
 }
 
 /// Runs of the demo and of the guide: app below the root, further QEMU arguments, what is expected.
-const RUNS: [(&str, &str, &[&str], Expect); 7] = [
+const RUNS: [(&str, &str, &[&str], Expect); 8] = [
     ("demo::entered-at-el1", "app.toml", &[], Expect::Pass),
     (
         "demo::entered-at-el2",

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::alias::Ids;
 use crate::model::{Acs, FunctionKind, Machine};
-use crate::quirk;
+use crate::quirk::{self, Effect};
 use crate::relation::Edges;
 use crate::solution::{EdgeKind, Mode};
 use crate::topology::Topology;
@@ -31,6 +31,7 @@ pub(crate) struct Isolation<'a> {
 
 const NO_ACS: &str = "has no ACS";
 const ACS_OFF: &str = "has ACS that is not enabled";
+const DENIED: &str = "is known not to keep requests apart";
 const ACS_PARTIAL: &str = "lacks an ACS bit that isolation needs";
 
 impl<'a> Isolation<'a> {
@@ -302,9 +303,10 @@ fn slots(machine: &Machine, topology: &Topology, mode: Mode) -> (Vec<Vec<usize>>
 fn fault(machine: &Machine, topology: &Topology, mode: Mode, node: usize, shared: bool) -> Fault {
     topology.placed[node].requester?;
     let function = &machine.nodes[node].function;
-    if mode == Mode::Linux && quirk::declares_isolation(function.identity, function.kind).is_some()
-    {
-        return None;
+    match quirk::isolation(function.identity, function.kind) {
+        Some(Effect::DeclaresIsolation) if mode == Mode::Linux => return None,
+        Some(Effect::DeniesIsolation) => return Some(DENIED),
+        _ => {}
     }
     match function.kind {
         FunctionKind::Conventional

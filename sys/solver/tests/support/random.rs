@@ -21,6 +21,20 @@ impl Choices<'_> {
 
 const OWNERS: usize = 4;
 
+/// A function that the quirk table declares isolated.
+pub const DECLARED: (u16, u16) = (0x8086, 0x10c9);
+/// One that it says is not, whatever its ACS.
+pub const DENIED: (u16, u16) = (0x8088, 0x0110);
+/// The first two, and functions that use others' requester ids: function 1, the whole bus, (secondary bus, 00.0).
+const QUIRKS: [(u16, u16); 6] = [
+    DECLARED,
+    DECLARED,
+    DENIED,
+    (0x1b4b, 0x9230),
+    (0x10b5, 0x87b0),
+    (0x1b21, 0x1080),
+];
+
 /// A machine of up to `seeds.len() / 4` functions.
 pub fn build(seeds: &[u32]) -> Machine {
     let mut c = Choices(seeds.iter());
@@ -70,10 +84,8 @@ pub fn build(seeds: &[u32]) -> Machine {
         };
         node.function.multifunction = c.one_in(6);
         if c.one_in(5) {
-            node.function.identity = Identity {
-                vendor: 0x8086,
-                device: 0x10c9,
-            };
+            let (vendor, device) = QUIRKS[c.below(QUIRKS.len())];
+            node.function.identity = Identity { vendor, device };
         }
         let bridge = kind.is_bridge();
         if bridge {

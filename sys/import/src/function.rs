@@ -4,6 +4,7 @@ use solver::model::{Acs, FunctionKind};
 
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
+use crate::layout;
 use crate::text::Block;
 
 /// Address of a function.
@@ -75,7 +76,7 @@ pub struct Bar {
     pub prefetchable: bool,
     /// Its address as dumped; 0: not assigned.
     pub address: u64,
-    /// Bytes, where the text or the Resizable BAR capability tells.
+    /// Bytes, where the text, the Resizable BAR capability or the layout of the machine tells.
     pub size: Option<u64>,
 }
 
@@ -136,6 +137,8 @@ pub struct Function {
     pub msi: bool,
     /// MSI-X vectors; 0: none.
     pub msix: u16,
+    /// Offset of its MSI-X capability.
+    pub(crate) msix_at: Option<usize>,
     /// A root port or downstream port with a hot-plug capable slot.
     pub hotplug: bool,
     /// Its virtual functions.
@@ -224,12 +227,13 @@ pub(crate) fn read(block: &Block) -> Result<Function, Vec<Error>> {
         } else {
             None
         },
-        bars: bars(&config, header, &block.sizes, resizable),
+        bars: bars(&config, header, &block.sizes, resizable).map_err(contradiction)?,
         function_reset: express.is_some_and(|at| config.double(at + 4) & 1 << 28 != 0)
             || advanced.is_some_and(|at| config.byte(at + 3) & 1 << 1 != 0),
         pin: config.byte(0x3d).min(4),
         msi: capability(MSI)?.is_some(),
         msix: msix.map_or(0, |at| (config.word(at + 2) & 0x7ff) + 1),
+        msix_at: msix,
         hotplug: express.is_some_and(|at| hotplug(&config, at, kind)),
         virtual_functions: sriov.and_then(|at| virtual_functions(&config, at)),
         physical: None,
@@ -301,7 +305,7 @@ fn bars(
     header: u8,
     sizes: &[Option<u64>; 6],
     resizable: Option<usize>,
-) -> Vec<Bar> {
+) -> Result<Vec<Bar>, String> {
     let count = match header {
         0 => 6,
         1 => 2,
@@ -337,7 +341,30 @@ fn bars(
         }
         index += if wide { 2 } else { 1 };
     }
-    bars
+    for bar in &bars {
+        check_size(bar)?;
+    }
+    Ok(bars)
+}
+
+/// A size that the BAR cannot have means that text and configuration space do not belong together.
+fn check_size(bar: &Bar) -> Result<(), String> {
+    // No address of the architecture has more bits.
+    const LARGEST: u64 = 1 << 52;
+    let (Some(size), false) = (bar.size, bar.kind == BarKind::Io) else {
+        return Ok(());
+    };
+    let possible = size.is_power_of_two() && (layout::SMALLEST..=LARGEST).contains(&size);
+    if !possible || bar.kind == BarKind::Memory32 && size > 1 << 31 {
+        return Err(format!("BAR {} cannot have {size:#x} bytes", bar.index));
+    }
+    if !bar.address.is_multiple_of(size) {
+        return Err(format!(
+            "BAR {} of {size:#x} bytes cannot be at {:#x}",
+            bar.index, bar.address
+        ));
+    }
+    Ok(())
 }
 
 /// Size of a BAR by the Resizable BAR capability's control register, bits 13:8: 2^(20 + n).

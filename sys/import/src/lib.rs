@@ -10,6 +10,7 @@ mod config;
 mod error;
 mod fabric;
 mod function;
+mod layout;
 mod text;
 
 pub use config::Config;
@@ -38,6 +39,7 @@ pub fn parse(text: &str) -> Result<Vec<Function>, Vec<Error>> {
     if errors.is_empty() {
         functions.sort_by_key(|function| function.address);
         errors = fabric::check(&mut functions);
+        layout::sizes(&mut functions);
     }
     if errors.is_empty() {
         Ok(functions)

@@ -252,14 +252,14 @@ fn verbose_dumps_tell_sizes() {
         lines.insert(1, "\tSubsystem: Red Hat, Inc. Device [1af4:1100]".into());
         lines.insert(
             2,
-            "\tRegion 0: Memory at 10000000 (64-bit, non-prefetchable) [size=16K]".into(),
+            "\tRegion 0: Memory at 10000000 (64-bit, non-prefetchable) [size=256]".into(),
         );
         lines.insert(3, "\tRegion 9: nonsense [size=1K]".into());
         lines
     });
     let functions = parse(&text).expect("a whole dump");
     assert_eq!(functions.len(), 16);
-    assert_eq!(functions[5].bars[0].size, Some(16 << 10));
+    assert_eq!(functions[5].bars[0].size, Some(256));
     let short: String = dump().replace("\n0000:", "\n").replacen("0000:", "", 1);
     let bytes = |functions: &[import::Function]| {
         functions
@@ -275,6 +275,68 @@ fn verbose_dumps_tell_sizes() {
         bytes(&parse(&dump().replace('\n', "\r\n")).expect("with CR")),
         bytes(&functions)
     );
+}
+
+#[test]
+fn sizes_that_a_bar_cannot_have() {
+    let sized = |size: &str| {
+        let line = format!("\tRegion 0: Memory at 8000900000 (64-bit) [size={size}]");
+        edited(|at, mut lines| {
+            if at == "0000:00:04.0" {
+                lines.insert(1, line.clone());
+            }
+            lines
+        })
+    };
+    for size in ["3K", "8", "8192T", "4M"] {
+        let found = errors(&sized(size));
+        assert_eq!(found[0].kind, ErrorKind::Contradiction, "{size}");
+        assert!(
+            found[0].message.contains("0000:00:04.0: BAR 0"),
+            "{}",
+            found[0].message
+        );
+    }
+    assert!(parse(&sized("1M")).is_ok());
+}
+
+/// Sizes of QEMU's models, which the oracles' machines consist of.
+#[test]
+fn the_layout_tells_sizes() {
+    let functions = parse(&dump()).expect("a whole dump");
+    let size = |functions: &[import::Function], address: &str, index: u8| {
+        let found = functions
+            .iter()
+            .find(|f| f.address.to_string() == address)
+            .expect(address);
+        found
+            .bars
+            .iter()
+            .find(|bar| bar.index == index)
+            .expect("the BAR")
+            .size
+    };
+    // Vectors and pending bits need the whole of it, and the next BAR follows.
+    assert_eq!(
+        size(&functions, "0000:00:01.0", 0),
+        Some(4 << 10),
+        "a root port"
+    );
+    assert_eq!(
+        size(&functions, "0000:00:03.0", 3),
+        Some(16 << 10),
+        "e1000e"
+    );
+    assert_eq!(
+        size(&functions, "0000:00:03.0", 0),
+        None,
+        "nothing in it is known"
+    );
+    assert_eq!(size(&functions, "0000:00:05.0", 0), None, "nothing follows");
+    // What does not decode memory may lie anywhere.
+    let off = parse(&patched("0000:00:02.0", 4, &[0, 0])).expect("a whole dump");
+    assert_eq!(size(&off, "0000:00:02.0", 0), None);
+    assert_eq!(size(&off, "0000:00:01.0", 0), None, "its neighbour is gone");
 }
 
 /// SR-IOV: the physical function tells which functions are virtual; their own ids read as ones.

@@ -148,7 +148,7 @@ fn dedup<T: PartialEq + Copy>(list: &mut Vec<T>) {
 }
 
 /// What two nodes may have in common.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Stream(SmmuId, u32),
     /// An id that no stream mapping covers still belongs to all who use it.
@@ -157,35 +157,47 @@ enum Key {
 
 /// An alias edge from every user of an id to the first user of it.
 pub(crate) fn edges(machine: &Machine, topology: &Topology, ids: &[Ids], edges: &mut Edges) {
-    let mut first: HashMap<Key, usize> = HashMap::new();
+    let mut first: HashMap<Key, (usize, Option<Requester>)> = HashMap::new();
     for &node in &topology.order {
-        let mut keys: Vec<(Key, String)> = Vec::new();
+        let mut keys: Vec<(Key, Option<Requester>)> = Vec::new();
         if topology.placed[node].requester.is_some() {
             for requester in &ids[node].aliases {
-                match stream_of(machine, topology, node, *requester) {
-                    Some(s) => keys.push((
-                        Key::Stream(s.smmu, s.id),
-                        format!("both issue requests as {requester}, StreamID {:#x}", s.id),
-                    )),
-                    None => keys.push((
-                        Key::Requester(*requester),
-                        format!("both issue requests as {requester}"),
-                    )),
-                }
+                let key = match stream_of(machine, topology, node, *requester) {
+                    Some(s) => Key::Stream(s.smmu, s.id),
+                    None => Key::Requester(*requester),
+                };
+                keys.push((key, Some(*requester)));
             }
         } else {
-            for s in &ids[node].streams {
-                let text = format!("both use StreamID {:#x}", s.id);
-                keys.push((Key::Stream(s.smmu, s.id), text));
-            }
+            let streams = ids[node].streams.iter();
+            keys.extend(streams.map(|s| (Key::Stream(s.smmu, s.id), None)));
         }
-        for (key, because) in keys {
-            let other = *first.entry(key).or_insert(node);
+        for (key, requester) in keys {
+            let (other, others) = *first.entry(key).or_insert((node, requester));
             if other == node || one_slot(topology, node, other) {
                 continue;
             }
-            edges.add(EdgeKind::Alias, other, node, because);
+            edges.add(
+                EdgeKind::Alias,
+                other,
+                node,
+                because(key, others, requester),
+            );
         }
+    }
+}
+
+/// Why two nodes are one to the SMMU, by the ids that led to `key`.
+fn because(key: Key, one: Option<Requester>, other: Option<Requester>) -> String {
+    match (key, one, other) {
+        (Key::Requester(id), _, _) => format!("both issue requests as {id}"),
+        (Key::Stream(_, stream), Some(a), Some(b)) if a == b => {
+            format!("both issue requests as {a}, StreamID {stream:#x}")
+        }
+        (Key::Stream(_, stream), Some(a), Some(b)) => {
+            format!("the iommu-map makes {a} and {b} one StreamID, {stream:#x}")
+        }
+        (Key::Stream(_, stream), _, _) => format!("both use StreamID {stream:#x}"),
     }
 }
 

@@ -130,6 +130,9 @@ fn roots(machine: &Machine, tree: Option<&Tree>, out: &mut String) -> std::fmt::
                     )?;
                 }
                 out.push_str("]\n");
+                if let Some(mask) = host.stream_mask.filter(|mask| mask & 0xffff != 0xffff) {
+                    writeln!(out, "iommu-map-mask = {mask:#x}")?;
+                }
             }
             for row in &host.messages {
                 writeln!(

@@ -36,6 +36,8 @@ pub struct Host {
     /// Aperture for 64-bit BARs.
     pub prefetch: Option<[u64; 2]>,
     pub streams: Vec<StreamRow>,
+    /// Bits of a requester id that `iommu-map` looks at; all without one.
+    pub stream_mask: Option<u32>,
     pub messages: Vec<MessageRow>,
 }
 
@@ -185,6 +187,7 @@ fn host(node: &FdtNode<'_, '_>, index: usize, smmus: &[Smmu]) -> Result<Host, St
         memory: None,
         prefetch: None,
         streams: Vec::new(),
+        stream_mask: cells(node, "iommu-map-mask").first().copied(),
         messages: Vec::new(),
     };
     // Three cells of PCI address, two of the processor's, two of the length.

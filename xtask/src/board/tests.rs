@@ -187,6 +187,59 @@ fn an_import_with_a_blob_is_accepted_too() {
     );
 }
 
+/// `two-segments.dts`, compiled.
+const TWO_SEGMENTS: &[u8] = include_bytes!("two-segments.dtb");
+
+#[test]
+fn a_blob_with_two_segments() {
+    let tree = super::device_tree::read(TWO_SEGMENTS).unwrap();
+    assert!(!tree.coherent, "the second host does not say so");
+    let names: Vec<&str> = tree.smmus.iter().map(|smmu| smmu.name.as_str()).collect();
+    assert_eq!(names, ["smmu", "smmu1"]);
+    let [first, second] = tree.hosts.as_slice() else {
+        panic!("two hosts");
+    };
+    assert_eq!((first.segment, second.segment), (0, 1));
+    assert_eq!(first.stream_mask, Some(0xfff8));
+    assert_eq!(second.stream_mask, None);
+    let row = second.streams.first().unwrap();
+    assert_eq!(
+        (row.requester, row.len, row.stream),
+        (0x100, 0xff00, 0x10000)
+    );
+    assert_eq!(row.smmu, "smmu1");
+}
+
+/// What the mask hides from the SMMU is one to it.
+#[test]
+fn an_imported_mask_makes_aliases() {
+    let dump = file("t1/acpi", "lspci-Dnxxxx.txt");
+    let text = super::describe(&dump, Some(TWO_SEGMENTS), AcsState::AsIs)
+        .ok()
+        .unwrap();
+    assert!(text.contains("iommu-map-mask = 0xfff8"), "{text}");
+    let report = Report::default();
+    let app = read::from_text(&report, &paths(), Path::new("imported.toml"), text);
+    let plan = app.and_then(|app| Plan::new(&report, app));
+    let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
+    let node = |name: &str| {
+        let index = plan.machine.nodes.iter().position(|node| node.name == name);
+        solver::model::NodeId::new(index.unwrap())
+    };
+    let (one, other) = (node("net-00-03-0"), node("net-00-03-1"));
+    let set = |node| plan.solution.device(node).alias_set;
+    assert_eq!(set(one), set(other));
+    let edge = plan
+        .solution
+        .edges
+        .iter()
+        .find(|e| (e.from, e.to) == (one, other));
+    assert_eq!(
+        edge.unwrap().because,
+        "the iommu-map makes 0000:00:03.0 and 0000:00:03.1 one StreamID, 0x18"
+    );
+}
+
 #[test]
 fn a_blob_with_changed_bytes_never_panics() {
     let mut random = oorandom::Rand32::new(0xd7b);

@@ -6,7 +6,7 @@ use solver::model::{Acs, Buses, FunctionKind};
 
 use super::fields::Fields;
 use super::known::{self, Bar, KnownDevices};
-use super::platform::{StreamRow, read_streams};
+use super::platform::{StreamRow, read_stream_mask, read_streams};
 use super::units;
 use crate::report::{Mistake, Span, Spanned};
 
@@ -49,6 +49,8 @@ pub struct Root {
     pub slot: Option<Spanned<(u8, u8)>>,
     /// Requester ids to StreamIDs; the platform's mapping without one.
     pub streams: Option<Vec<StreamRow>>,
+    /// Bits of a requester id that its own mapping looks at; 0 means all.
+    pub stream_mask: u16,
     pub qemu: Option<String>,
 }
 
@@ -181,6 +183,7 @@ fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Optio
         None
     };
     let streams = fields.contains("iommu-map").then(|| read_streams(&fields));
+    let stream_mask = read_stream_mask(&fields);
     let qemu = fields.string("qemu").map(|qemu| qemu.value);
     let report = fields.report();
     fields.finish();
@@ -210,6 +213,7 @@ fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Optio
         expander_of,
         slot,
         streams,
+        stream_mask,
         qemu,
     })
 }

@@ -86,6 +86,8 @@ pub struct PciHost {
     pub root_slots: [u8; 2],
     /// Requester ids of the segment to StreamIDs; identity if empty.
     pub streams: Vec<StreamRow>,
+    /// Bits of a requester id that the mapping looks at; 0 means all.
+    pub stream_mask: u16,
     /// The root complex never routes a request of one root port to another.
     pub never_routes_peers: bool,
 }
@@ -316,6 +318,7 @@ fn read_pci(fields: Fields<'_>, whole: bool) -> Option<PciHost> {
     let intx = needed("intx").then(|| fields.required("intx", Fields::word));
     let slots = needed("root-slots").then(|| fields.required("root-slots", Fields::pair));
     host.streams = read_streams(&fields);
+    host.stream_mask = read_stream_mask(&fields);
     host.never_routes_peers = fields
         .boolean("never-routes-peers")
         .is_some_and(|never| never.value);
@@ -340,6 +343,27 @@ fn read_pci(fields: Fields<'_>, whole: bool) -> Option<PciHost> {
         host.root_slots = slots?.value.map(slot);
     }
     Some(host)
+}
+
+/// The `iommu-map-mask` key: the bits of a requester id that `iommu-map` looks at.
+pub fn read_stream_mask(fields: &Fields<'_>) -> u16 {
+    let Some(mask) = fields.word("iommu-map-mask") else {
+        return 0;
+    };
+    match u16::try_from(mask.value) {
+        Ok(bits) if bits != 0 => bits,
+        _ => {
+            fields
+                .report()
+                .error(
+                    Mistake::BadValue,
+                    "a requester id has 16 bits, and a mask leaves some of them",
+                )
+                .at(&mask.span, "expected 0x1 to 0xffff")
+                .remedy("leave `iommu-map-mask` out if the whole id is looked at");
+            0
+        }
+    }
 }
 
 /// The `iommu-map` key: `[{ requester = 0, length = 65536, smmu = "smmu", stream = 0 }]`.

@@ -51,6 +51,7 @@ pub fn find(
             name: MAIN_ROOT.to_owned(),
             bus_last: u8::try_from(app.platform.pci.buses.saturating_sub(1)).unwrap_or(u8::MAX),
             streams: streams(app, &app.platform.pci.streams, 0),
+            stream_mask: app.platform.pci.stream_mask,
             never_routes_peers: app.platform.pci.never_routes_peers,
             ..RootBus::default()
         });
@@ -78,7 +79,11 @@ pub fn find(
                 root.streams.as_deref().unwrap_or(&app.platform.pci.streams),
                 root.segment,
             ),
-            stream_mask: 0,
+            stream_mask: if root.streams.is_some() || root.stream_mask != 0 {
+                root.stream_mask
+            } else {
+                app.platform.pci.stream_mask
+            },
             never_routes_peers: app.platform.pci.never_routes_peers,
         });
     }

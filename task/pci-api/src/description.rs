@@ -107,6 +107,9 @@ pub struct Description {
     pub device_id: u16,
     /// Index of its isolation group.
     pub group: u32,
+    /// Secondary and subordinate bus number as the bridge holds them now; 0 of what is no bridge, or is
+    /// kept closed.
+    pub buses: [u8; 2],
 }
 
 impl Wire for Description {
@@ -119,7 +122,7 @@ impl Wire for Description {
             u64::from(self.requester_id)
                 | u64::from(self.vendor_id) << 16
                 | u64::from(self.device_id) << 32,
-            u64::from(self.group),
+            u64::from(self.group) | u64::from(self.buses[0]) << 32 | u64::from(self.buses[1]) << 40,
         ])
     }
     fn from_words(payload: &Payload) -> Option<Self> {
@@ -138,7 +141,7 @@ impl Wire for Description {
             1 => true,
             _ => return None,
         };
-        if payload[1] >> 48 != 0 {
+        if payload[1] >> 48 != 0 || payload[2] >> 48 != 0 {
             return None;
         }
         Some(Self {
@@ -148,7 +151,8 @@ impl Wire for Description {
             requester_id: payload[1] as u16,
             vendor_id: (payload[1] >> 16) as u16,
             device_id: (payload[1] >> 32) as u16,
-            group: u32::try_from(payload[2]).ok()?,
+            group: payload[2] as u32,
+            buses: [(payload[2] >> 32) as u8, (payload[2] >> 40) as u8],
         })
     }
 }

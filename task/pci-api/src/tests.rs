@@ -45,7 +45,7 @@ fn every_message_survives_the_wire() {
             let words = [
                 state as u64 | number << 8 | 1 << 16,
                 0x1042_1af4_0100,
-                5,
+                5 | 0x0702 << 32,
                 0,
                 0,
                 0,
@@ -54,6 +54,7 @@ fn every_message_survives_the_wire() {
             ];
             let description = Description::from_words(&words).unwrap();
             assert_eq!(description.reason.map_or(0, |reason| reason as u64), number);
+            assert_eq!((description.group, description.buses), (5, [2, 7]));
             round_trip(description);
         }
     }

@@ -5,9 +5,10 @@ use pci_api::{
     Error, GetBootStatus, Mismatch, Operation, Payload, QuiesceResult, QuiesceStart, Width, Wire,
 };
 
-use crate::config::{BarRegisters, ConfigSpace};
+use crate::config::{BarRegisters, ConfigSpace, Function};
 use crate::fabric::Fabric;
 use crate::quiesce::{Progress, Wake};
+use crate::registers::BUS_NUMBERS;
 
 /// A message as received.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +181,20 @@ impl<'p, H: ConfigSpace + BarRegisters> Server<'p, H> {
             vendor_id: state.vendor_id,
             device_id: state.device_id,
             group: entry.group_index,
+            buses: self.buses(index),
         })
+    }
+
+    /// Bus numbers of an open bridge, from its registers.
+    fn buses(&self, index: usize) -> [u8; 2] {
+        match (self.fabric.plan.get(index), self.fabric.states.get(index)) {
+            (Some(entry), Some(state)) if state.visible => {
+                let function = Function::new(&self.hardware, Fabric::address(entry));
+                let [_, secondary, subordinate, _] = function.read32(BUS_NUMBERS).to_le_bytes();
+                [secondary, subordinate]
+            }
+            _ => [0; 2],
+        }
     }
 
     fn bus_master(&mut self, sender: usize, request: BusMaster) -> Result<Done, Error> {

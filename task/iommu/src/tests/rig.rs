@@ -180,6 +180,7 @@ impl System for Shared {
             vendor_id: 0,
             device_id: 0,
             group: 0,
+            buses: [0; 2],
         })
     }
     fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {

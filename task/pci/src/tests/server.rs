@@ -205,6 +205,25 @@ fn a_device_that_is_not_quiet_stays_off() {
 }
 
 #[test]
+fn bus_numbers_are_told_as_the_bridges_hold_them() {
+    let scene = Scene::new();
+    let mut server = scene.serve();
+    let mut client = client(&mut server, owner(DISK));
+    let mut buses = |index: usize| client.describe(index as u32).map(|found| found.buses);
+    assert_eq!(buses(RP0), Ok([1, 1]));
+    assert_eq!(buses(RP1), Ok([2, 3]));
+    assert_eq!(buses(MUX), Ok([3, 3]));
+    for no_bridge in [HOST, DISK, SPARE] {
+        assert_eq!(buses(no_bridge), Ok([0, 0]));
+    }
+    // Not what the plan says, if the bridge says otherwise.
+    scene
+        .fake
+        .change(RP1, |node| node.bytes[usize::from(BUS_NUMBERS) + 1] = 9);
+    assert_eq!(buses(RP1), Ok([9, 3]));
+}
+
+#[test]
 fn blocked_devices_and_a_refused_boot_stay_off() {
     let mut nodes = nodes();
     nodes[DISK].put16(DEVICE_ID, 0x1041);

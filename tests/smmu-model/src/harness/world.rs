@@ -297,6 +297,7 @@ impl System for Shared {
             vendor_id: 0x1af4,
             device_id: 0x1042,
             group: planned.reset_unit,
+            buses: [0; 2],
         })
     }
     fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::planning::Plan;
-use crate::read::{self, Paths};
+use crate::read::{self, Parameter, Paths};
 use crate::report::Report;
 
 /// What reading and planning say about `tests/configs/NAME.toml`.
@@ -49,6 +49,48 @@ fn every_mistake_gives_its_diagnostic() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The numbers worked out by hand in `tests/topologies`, which the prober compares with the machine, are the
+/// plan's too: the requester id, and the StreamID behind the last bridge that puts its own in place.
+#[test]
+fn the_topologies_are_planned_as_worked_out() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap();
+    let paths = Paths { root };
+    let folder = paths.root.join("tests/topologies");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let file = entry.unwrap().path();
+        if file.extension().is_none_or(|kind| kind != "toml") {
+            continue;
+        }
+        let report = Report::default();
+        let app = read::load(&report, &paths, &file).and_then(|app| Plan::new(&report, app));
+        let plan = app.unwrap_or_else(|_| panic!("{}", report.text()));
+        let (_, task) = plan.app.task("prober").unwrap();
+        let functions = plan.fabric.functions.iter().zip(&plan.domains.devices);
+        for (function, device) in functions {
+            if !task.drives.iter().any(|name| name.value == function.name) {
+                continue;
+            }
+            let stream = device.streams.last().copied().unwrap();
+            for (what, planned) in [("requester", function.rid().into()), ("stream", stream)] {
+                let name = format!("{what}-{}", function.name);
+                let by_hand = task.parameters.iter().find(|(key, _)| key.value == name);
+                let by_hand = by_hand.map(|(_, value)| &value.value);
+                assert!(
+                    matches!(by_hand, Some(Parameter::Number(number)) if *number == u64::from(planned)),
+                    "{}: {name} is planned as {planned:#x}, but {by_hand:x?}",
+                    file.display()
+                );
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 48, "devices are missing");
 }
 
 /// `docs/reference/app.md` has every key that the reader asks a table for, and no row for one it does not know.

@@ -2,7 +2,7 @@
 
 use crate::{Payload, words};
 
-/// Answer of `next_fault`: accesses of the same kind and direction to one page, in close succession.
+/// Answer of `next_fault`: accesses of one StreamID, kind and direction to one page, in close succession.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FaultRecord {
     /// Event number of the SMMU (IHI 0070 §7.3): 0x10 nothing mapped, 0x13 not for this access; 0: this
@@ -10,6 +10,9 @@ pub struct FaultRecord {
     pub event: u8,
     /// The device read; else it wrote.
     pub read: bool,
+    /// StreamID of the accesses, as the SMMU recorded it (IHI 0070 §7.3, bits 63:32 of the record); 0 in
+    /// a record that only says that some were lost.
+    pub stream: u32,
     /// The IOVA of the first access.
     pub iova: u64,
     /// Accesses recorded; 0 in a record that only says that some were lost.
@@ -27,7 +30,9 @@ impl FaultRecord {
     pub fn to_words(record: Option<Self>) -> Payload {
         record.map_or([0; 8], |fault| {
             words([
-                1 | u64::from(fault.event) << 8 | u64::from(fault.read) << 16,
+                1 | u64::from(fault.event) << 8
+                    | u64::from(fault.read) << 16
+                    | u64::from(fault.stream) << 32,
                 fault.iova,
                 fault.count,
                 fault.lost,
@@ -40,9 +45,10 @@ impl FaultRecord {
         if head == 0 {
             return Some(None);
         }
-        (head & !0x1_ff01 == 0 && head & 1 == 1).then_some(Some(Self {
+        (head as u32 & !0x1_ff01 == 0 && head & 1 == 1).then_some(Some(Self {
             event: (head >> 8) as u8,
             read: head >> 16 & 1 == 1,
+            stream: (head >> 32) as u32,
             iova,
             count,
             lost,
@@ -83,6 +89,8 @@ pub struct Status {
     pub last_event: u8,
     /// Whether its access was a read.
     pub last_read: bool,
+    /// Its StreamID as the SMMU recorded it, 0 if there was none.
+    pub last_stream: u32,
     /// Its IOVA.
     pub last_iova: u64,
     /// Blocked accesses that the SMMU recorded.
@@ -104,7 +112,8 @@ impl Status {
         words([
             u64::from(self.flags.0)
                 | u64::from(self.last_event) << 8
-                | u64::from(self.last_read) << 16,
+                | u64::from(self.last_read) << 16
+                | u64::from(self.last_stream) << 32,
             self.last_iova,
             self.faults,
             self.lost,
@@ -115,10 +124,11 @@ impl Status {
     /// Reads them back.
     pub fn from_words(payload: &Payload) -> Option<Self> {
         let &[head, last_iova, faults, lost, mapped_pages, claims, ..] = payload;
-        (head >> 17 == 0).then_some(Self {
+        (head as u32 >> 17 == 0).then_some(Self {
             flags: StatusFlags(head as u8),
             last_event: (head >> 8) as u8,
             last_read: head >> 16 & 1 == 1,
+            last_stream: (head >> 32) as u32,
             last_iova,
             faults,
             lost,

@@ -100,6 +100,7 @@ fn answers_round_trip() {
     let fault = FaultRecord {
         event: 0x10,
         read: true,
+        stream: 0x8765_4321,
         iova: 0x1234,
         count: 3,
         lost: 4,
@@ -107,19 +108,27 @@ fn answers_round_trip() {
     let words = FaultRecord::to_words(Some(fault));
     assert_eq!(FaultRecord::from_words(&words), Some(Some(fault)));
     assert_eq!(FaultRecord::from_words(&[0; 8]), Some(None));
+    assert_eq!(words[0], 0x8765_4321 << 32 | 0x1_1001);
     assert_eq!(FaultRecord::from_words(&[2, 0, 0, 0, 0, 0, 0, 0]), None);
+    assert_eq!(
+        FaultRecord::from_words(&[1 << 32, 0, 0, 0, 0, 0, 0, 0]),
+        None
+    );
 
     let status = Status {
         flags: StatusFlags(StatusFlags::CLAIMED | StatusFlags::OPEN),
         last_event: 0x13,
         last_read: false,
+        last_stream: 0x1_0000,
         last_iova: 0x5000,
         faults: 6,
         lost: 7,
         mapped_pages: 8,
         claims: 9,
     };
+    assert_eq!(status.to_words()[0], 0x1_0000 << 32 | 0x1303);
     assert_eq!(Status::from_words(&status.to_words()), Some(status));
+    assert_eq!(Status::from_words(&[1 << 17, 0, 0, 0, 0, 0, 0, 0]), None);
 }
 
 #[test]

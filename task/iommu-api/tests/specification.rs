@@ -247,6 +247,66 @@ fn flags() {
     }
 }
 
+/// First words whose one field is all ones, in the order of the table; the record's bit 0 is in all of them.
+fn answers() -> [(&'static str, Vec<u64>); 2] {
+    let none = FaultRecord::default();
+    let record = |fault: FaultRecord| FaultRecord::to_words(Some(fault))[0];
+    let empty = record(none);
+    let records = vec![
+        empty,
+        record(FaultRecord {
+            event: u8::MAX,
+            ..none
+        }) ^ empty,
+        record(FaultRecord { read: true, ..none }) ^ empty,
+        record(FaultRecord {
+            stream: u32::MAX,
+            ..none
+        }) ^ empty,
+    ];
+    let none = Status::default();
+    let state = |status: Status| status.to_words()[0];
+    let states = vec![
+        state(Status {
+            flags: StatusFlags(u8::MAX),
+            ..none
+        }),
+        state(Status {
+            last_event: u8::MAX,
+            ..none
+        }),
+        state(Status {
+            last_read: true,
+            ..none
+        }),
+        state(Status {
+            last_stream: u32::MAX,
+            ..none
+        }),
+    ];
+    [("record", records), ("state", states)]
+}
+
+#[test]
+fn bits_of_answers() {
+    let rows = table(&["word", "bits", "field"]);
+    for (word, masks) in answers() {
+        let bits: Vec<&str> = rows
+            .iter()
+            .filter(|row| row[0] == word)
+            .map(|row| row[1].as_str())
+            .collect();
+        let made: Vec<String> = masks
+            .iter()
+            .map(|mask| match (mask.ilog2(), mask.trailing_zeros()) {
+                (last, first) if last == first => first.to_string(),
+                (last, first) => format!("{last}:{first}"),
+            })
+            .collect();
+        assert_eq!(bits, made, "{word}");
+    }
+}
+
 #[test]
 fn states() {
     let page = page();

@@ -148,6 +148,7 @@ impl FaultLog {
         let storm = self.window_faults == STORM_FAULTS;
         if let Some(newest) = self.kept.back_mut()
             && newest.event == event.number
+            && newest.stream == event.stream
             && newest.read == event.read
             && newest.iova >> 12 == event.address >> 12
         {
@@ -157,6 +158,7 @@ impl FaultLog {
         let record = FaultRecord {
             event: event.number,
             read: event.read,
+            stream: event.stream,
             iova: event.address,
             count: 1,
             lost: self.lost,

@@ -218,6 +218,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             flags: StatusFlags(flags),
             last_event: last.map_or(0, |event| event.number),
             last_read: last.is_some_and(|event| event.read),
+            last_stream: last.map_or(0, |event| event.stream),
             last_iova: last.map_or(0, |event| event.address),
             faults: device.faults.total,
             lost,

@@ -1,6 +1,7 @@
 use iommu_api::*;
 
 use super::rig::*;
+use crate::events::FaultLog;
 use crate::limits::STORM_FAULTS;
 
 #[test]
@@ -13,9 +14,11 @@ fn a_fault_reaches_the_claimant() {
     let fault = disk.fault(&mut rig).unwrap();
     assert_eq!((fault.event, fault.read, fault.count), (0x10, false, 1));
     assert_eq!((fault.iova, fault.lost), (BASE + 0x123, 0));
+    assert_eq!(fault.stream, 0x100);
     assert_eq!(disk.fault(&mut rig), None);
     let status = rig.status(DISK);
     assert_eq!((status.faults, status.last_iova), (1, BASE + 0x123));
+    assert_eq!(status.last_stream, 0x100);
     assert!(rig.logged("Fault { name: \"disk\", stream: 256"));
 }
 
@@ -42,6 +45,26 @@ fn accesses_to_one_page_are_one_record_and_one_line() {
     let lines = around.lines.iter().filter(|l| l.starts_with("Fault"));
     assert_eq!(lines.count(), 1);
     assert!(around.lines.last().unwrap().contains("count: 8"));
+}
+
+/// A device behind a bridge can appear under the bridge's StreamID and under its own.
+#[test]
+fn accesses_under_two_stream_ids_are_two_records() {
+    let mut log = FaultLog::default();
+    let under = |stream| smmu::Event {
+        kind: smmu::EventKind::Translation,
+        number: 0x10,
+        stream,
+        read: true,
+        address: BASE,
+        fetch: 0,
+    };
+    for stream in [0x208, 0x200, 0x200] {
+        log.record(&under(stream), 0, 1);
+    }
+    let found = [log.take(), log.take()].map(|record| record.map(|r| (r.stream, r.count)));
+    assert_eq!(found, [Some((0x208, 1)), Some((0x200, 2))]);
+    assert_eq!(log.take(), None);
 }
 
 #[test]

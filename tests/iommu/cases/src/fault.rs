@@ -10,7 +10,7 @@ use userlib::{config, time};
 
 use crate::board::{Board, F_TRANSLATION, PAGE_BYTES};
 use crate::help::{BOTH, PAGE, claim, code, notes};
-use crate::{FIRST, SECOND, alone};
+use crate::{FIRST, LEFT, SECOND, alone};
 
 /// Bytes of a small transfer, in accesses of four.
 const FEW: usize = 16;
@@ -197,6 +197,18 @@ fn all_bits_of_the_iova(stage: &Stage) -> Result {
     Ok(())
 }
 
+/// The StreamID that the device's requests have, by hand: a parameter.
+fn with_the_stream_id(stage: &Stage) -> Result {
+    let stream = check_is!(config::parameter("stream"), Some(stream) => stream);
+    let claimed = claim()?;
+    let board = Board::new()?;
+    board.write(stage, claimed.page(1), FEW)?;
+    check_eq!(u64::from(claimed.status()?.last_stream), stream);
+    let fault = check_is!(claimed.next_fault()?, Some(fault) => fault);
+    check_eq!(u64::from(fault.stream), stream);
+    Ok(())
+}
+
 pub const CASES: &[Case] = &[
     alone!("no-fault", &["IOMMU-FAULT-4"], none_without_a_fault),
     alone!(
@@ -215,6 +227,16 @@ pub const CASES: &[Case] = &[
         "faults-are-told-with-all-bits",
         &["IOMMU-G8-1"],
         all_bits_of_the_iova
+    ),
+    Case::new(
+        "faults-are-told-with-their-stream-id",
+        &["IOMMU-G8-1"],
+        &[
+            Part::returns(FIRST, with_the_stream_id),
+            Part::returns(SECOND, with_the_stream_id),
+            // One StreamID for both, which is not the requester id of either.
+            Part::returns(LEFT, with_the_stream_id),
+        ],
     ),
     alone!(
         "more-faults-than-are-kept",

@@ -148,8 +148,8 @@ pub struct DeviceEntry {
     pub reset_unit: u32,
     /// Most holds and pins it may use at once.
     pub pins: u32,
-    /// 1 if a function of the PCI task's table; 0 for a platform device.
-    pub pci: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
     /// Bit i: task i may read its `status` without owning it.
     pub auditors: u64,
 }

@@ -41,6 +41,9 @@ bitflags::bitflags! {
         /// No task is told of its interrupt: it is kept from raising one, or it could hold a line that
         /// other devices share for ever.
         const NO_INTERRUPT = 1 << 5;
+        /// Not on PCI: nothing of it can be found, and no configuration space is its own. Its owner and its
+        /// recipe are all there is; its BAR 0 is the register block that the recipe polls.
+        const PLATFORM = 1 << 6;
     }
 }
 
@@ -62,8 +65,8 @@ pub enum Quiesce {
     Wait = 5,
 }
 
-/// One function of the fabric, bridges included. The position in the table is the device's number in
-/// every protocol; parents come before children.
+/// One function of the fabric, bridges included; behind them the devices that are not on PCI. The position in
+/// the table is the device's number in every protocol; parents come before children.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct FunctionEntry {
@@ -71,7 +74,7 @@ pub struct FunctionEntry {
     pub name: Name,
     /// Its isolation group's name.
     pub group: Name,
-    /// Requester id: bus << 8 | device << 3 | function.
+    /// Requester id: bus << 8 | device << 3 | function; 0 for a platform device.
     pub rid: u16,
     /// Vendor id that must be found.
     pub vendor_id: u16,

@@ -228,8 +228,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let Some((_, domain)) = self.plan.domain_of(entry) else {
             return Some(Error::Blocked);
         };
-        // A platform device has no bus mastering to turn off and no recipe to make it quiet.
-        if boot_refused || entry.owner == plan::NONE || entry.pci != 1 || entry.stream_count == 0 {
+        if boot_refused || entry.owner == plan::NONE || entry.stream_count == 0 {
             return Some(Error::Blocked);
         }
         let smmu = self.smmus.get(domain.smmu as usize)?;

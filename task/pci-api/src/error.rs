@@ -12,7 +12,8 @@ pub enum Error {
     NotOwner = 3,
     /// The call is reserved to the task with `dma-authority`.
     NotAuthority = 4,
-    /// The offset is beyond 4095 or not a multiple of the width.
+    /// The offset is beyond 4095 or not a multiple of the width, or the device has no configuration space
+    /// because it is not on PCI.
     BadAccess = 5,
     /// The register is not on the allow-list, or the value changes a bit that is not.
     WriteRefused = 6,

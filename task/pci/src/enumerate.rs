@@ -5,7 +5,7 @@ use plan::pci::{FunctionEntry, FunctionFlags};
 
 use crate::address::Address;
 use crate::config::{ConfigSpace, Function};
-use crate::fabric::{Fabric, has};
+use crate::fabric::{Fabric, has, on_pci};
 use crate::registers::{COMMAND, COMMAND_MASTER, HEADER_LAYOUT, HEADER_TYPE, LAYOUT_BRIDGE};
 use crate::report::{Difference, Found, Observer};
 use crate::{bridge, compare, program, silence};
@@ -109,7 +109,7 @@ impl Fabric<'_> {
 
     /// Looks for one planned function, unless what is above it rules that out.
     fn meet<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O, index: usize) {
-        let Some(entry) = self.plan.get(index) else {
+        let Some(entry) = self.plan.get(index).filter(|entry| on_pci(entry)) else {
             return;
         };
         if let Some(parent) = self.parent(index).and_then(|at| self.states.get(at)) {
@@ -203,7 +203,8 @@ impl Fabric<'_> {
     /// was decoding already.
     fn quiet_blocked<C: ConfigSpace>(&self, space: &C) {
         for (entry, state) in self.plan.iter().zip(&self.states) {
-            if state.reason.is_some() && !has(entry, FunctionFlags::HOST_BRIDGE) {
+            let has_command = on_pci(entry) && !has(entry, FunctionFlags::HOST_BRIDGE);
+            if state.reason.is_some() && has_command {
                 Function::new(space, Self::address(entry)).write16(COMMAND, 0);
             }
         }

@@ -84,7 +84,8 @@ impl<'p> Fabric<'p> {
 
     /// Index of the planned function at an address.
     pub(crate) fn planned_at(&self, address: Address) -> Option<usize> {
-        self.plan.iter().position(|entry| entry.rid == address.0)
+        let is_there = |entry: &FunctionEntry| entry.rid == address.0 && on_pci(entry);
+        self.plan.iter().position(is_there)
     }
 
     /// Index of the bridge above a function. Parents come first in the table, which bounds every walk upwards.
@@ -131,6 +132,11 @@ impl<'p> Fabric<'p> {
 
 pub(crate) fn has(entry: &FunctionEntry, flag: FunctionFlags) -> bool {
     FunctionFlags::from_bits_truncate(entry.flags).contains(flag)
+}
+
+/// Whether it is a function of the fabric, and not a device beside it.
+pub(crate) fn on_pci(entry: &FunctionEntry) -> bool {
+    !has(entry, FunctionFlags::PLATFORM)
 }
 
 /// The recipe of a function; an unknown number is none.

@@ -3,7 +3,7 @@
 use pci_api::Mismatch;
 
 use crate::address::Address;
-use crate::fabric::Fabric;
+use crate::fabric::{Fabric, on_pci};
 
 impl Fabric<'_> {
     /// Notes the first difference of a planned function.
@@ -18,7 +18,7 @@ impl Fabric<'_> {
     pub(crate) fn block_around(&mut self, undeclared: Address) {
         let on_root = u32::from(undeclared.bus()) == self.host.bus_first;
         for index in 0..self.plan.len() {
-            let Some(entry) = self.plan.get(index) else {
+            let Some(entry) = self.plan.get(index).filter(|entry| on_pci(entry)) else {
                 continue;
             };
             let address = Self::address(entry);

@@ -4,7 +4,7 @@ use pci_api::Mismatch;
 use plan::pci::{FunctionEntry, FunctionFlags};
 
 use crate::config::{ConfigSpace, Function};
-use crate::fabric::{Fabric, State, has};
+use crate::fabric::{Fabric, State, has, on_pci};
 use crate::registers::{COMMAND, COMMAND_INTX_OFF, COMMAND_MASTER, COMMAND_MEMORY};
 use crate::{bar, bridge, extended};
 
@@ -54,7 +54,7 @@ impl Fabric<'_> {
         let (Some(entry), Some(state)) = (self.plan.get(index), self.states.get(index)) else {
             return false;
         };
-        if has(entry, FunctionFlags::HOST_BRIDGE) {
+        if has(entry, FunctionFlags::HOST_BRIDGE) || !on_pci(entry) {
             return true;
         }
         let value = command(entry, state, self.forwards(index));

@@ -6,7 +6,7 @@ use pci_api::{
 };
 
 use crate::config::{BarRegisters, ConfigSpace, Function};
-use crate::fabric::Fabric;
+use crate::fabric::{Fabric, on_pci};
 use crate::quiesce::{Progress, Wake};
 use crate::registers::BUS_NUMBERS;
 
@@ -118,12 +118,15 @@ impl<'p, H: ConfigSpace + BarRegisters> Server<'p, H> {
         }
     }
 
-    /// A device for its owner: present, and not in the middle of a reset.
+    /// A function for its owner: present, and not in the middle of a reset.
     fn owned(&self, sender: usize, device: u32) -> Result<usize, Error> {
         let index = self.index(device)?;
         let entry = self.fabric.plan.get(index).ok_or(Error::NoSuchDevice)?;
         if entry.owner as usize != sender {
             return Err(Error::NotOwner);
+        }
+        if !on_pci(entry) {
+            return Err(Error::BadAccess);
         }
         if !self.fabric.is_ready(index) {
             return Err(Error::Blocked);

@@ -12,6 +12,7 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         "platform": plan.app.platform.name,
         "tasks": tasks(plan, layout),
         "functions": functions(plan),
+        "non-pci": non_pci(plan),
         "domains": domains(plan),
         "interrupts": interrupts(plan),
         "memory": layout.map(memory),
@@ -95,12 +96,37 @@ fn functions(plan: &Plan) -> Vec<Value> {
                 "group": plan.domains.groups.get(device.group),
                 "reset-unit": device.reset_unit,
                 "reason": device.reason,
-                "owner": plan.app.driver(&function.name)
-                    .and_then(|task| plan.app.tasks.get(task))
-                    .map(|task| task.name.value.clone()),
+                "owner": owner(plan, &function.name),
             })
         })
         .collect()
+}
+
+fn non_pci(plan: &Plan) -> Vec<Value> {
+    let numbers = plan.non_pci_numbers();
+    let planned = plan.domains.devices.iter().skip(numbers.start);
+    numbers
+        .zip(&plan.non_pci)
+        .zip(planned)
+        .map(|((number, device), planned)| {
+            object!({
+                "number": number,
+                "name": device.name,
+                "registers": device.registers,
+                "streams": planned.streams,
+                "domain": planned.domain,
+                "group": plan.domains.groups.get(planned.group),
+                "reset-unit": planned.reset_unit,
+                "reason": planned.reason,
+                "owner": owner(plan, &device.name),
+            })
+        })
+        .collect()
+}
+
+fn owner(plan: &Plan, device: &str) -> Option<String> {
+    let task = plan.app.driver(device)?;
+    Some(plan.app.tasks.get(task)?.name.value.clone())
 }
 
 fn domains(plan: &Plan) -> Vec<Value> {

@@ -97,4 +97,25 @@ pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingK
             add(&name, extent, MappingKind::QuiesceBar(number));
         }
     }
+    if is_pci {
+        polled_registers(plan, add);
+    }
+}
+
+/// Registers of devices that are not on PCI, for the recipes that poll them.
+fn polled_registers(plan: &Plan, add: &mut impl FnMut(&str, Extent, MappingKind)) {
+    for (number, device) in plan.non_pci_numbers().zip(&plan.non_pci) {
+        let recipe = plan.app.devices.get(device.device).and_then(|d| d.quiesce);
+        let registers = device.registers.as_deref();
+        if matches!(recipe, Some(Quiesce::Poll { .. }))
+            && let Some(block) = registers.and_then(|name| plan.app.platform.device(name))
+        {
+            let extent = Extent {
+                pa: block.base,
+                len: block.len.next_multiple_of(PAGE),
+            };
+            let name = format!("{}-quiesce", device.name);
+            add(&name, extent, MappingKind::QuiesceBar(number));
+        }
+    }
 }

@@ -11,7 +11,7 @@ mod mappings;
 mod program;
 mod task;
 
-pub use mappings::MappingKind;
+pub use mappings::{Mapping, MappingKind};
 pub use task::{Place, TaskLayout};
 
 use abi::layout::PAGE;

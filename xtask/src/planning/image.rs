@@ -60,9 +60,6 @@ impl Plan {
             let device = self.app.devices.iter().find(|d| d.name.value == node.name);
             let Some(device) = device else { continue };
             let problem = match node.place {
-                Place::Platform { .. } if node.owner.is_some() => {
-                    "platform devices can be planned, but not driven"
-                }
                 Place::Virtual { .. } if node.owner.is_some() => {
                     "virtual functions can be planned, but not driven: SR-IOV is never turned on"
                 }

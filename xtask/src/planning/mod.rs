@@ -8,12 +8,14 @@ mod image;
 mod interrupts;
 mod limits;
 mod machine;
+mod non_pci;
 mod notifications;
 mod wiring;
 
 pub use domains::{DomainPlan, Domains};
-pub use fabric::{Fabric, Function, FunctionKind};
+pub use fabric::{Fabric, Function, FunctionKind, WINDOW_CLOSED};
 pub use interrupts::InterruptRoute;
+pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;
 
 use abi::Rights;
@@ -29,6 +31,8 @@ use crate::report::{Report, Reported};
 pub struct Plan {
     pub app: App,
     pub fabric: Fabric,
+    /// Behind the functions in every table of devices.
+    pub non_pci: Vec<NonPciDevice>,
     pub interrupts: Vec<InterruptRoute>,
     pub notifications: Notifications,
     pub domains: Domains,
@@ -69,6 +73,7 @@ impl Plan {
             return Err(Reported);
         }
         let fabric = fabric::plan(report, &app, &described, &solution)?;
+        let non_pci = non_pci::devices(&app, &described, &solution);
         let interrupts = interrupts::plan(report, &app, &fabric);
         let notifications = notifications::plan(&app);
         let domains = domains::domains(&described.machine, &solution, &fabric);
@@ -77,6 +82,7 @@ impl Plan {
         Ok(Self {
             app,
             fabric,
+            non_pci,
             interrupts,
             notifications,
             domains,
@@ -98,6 +104,19 @@ impl Plan {
         });
         let authority = task.authority.iter().map(|_| Rights::DMA_AUTHORITY);
         declared.chain(authority).collect()
+    }
+
+    /// Names of all devices, bridges included, by their number in every protocol.
+    pub fn device_names(&self) -> impl Iterator<Item = &str> {
+        let functions = self.fabric.functions.iter().map(|function| &function.name);
+        let others = self.non_pci.iter().map(|device| &device.name);
+        functions.chain(others).map(String::as_str)
+    }
+
+    /// The numbers of [`Plan::non_pci`], in its order.
+    pub fn non_pci_numbers(&self) -> std::ops::Range<usize> {
+        let first = self.fabric.functions.len();
+        first..first + self.non_pci.len()
     }
 
     /// Bit i: this task may send to task i.

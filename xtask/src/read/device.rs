@@ -67,6 +67,8 @@ pub enum Place {
         /// The SMMU; the platform's first without one.
         smmu: Option<Spanned<String>>,
         streams: Vec<u32>,
+        /// The platform's registers that are its own.
+        registers: Option<Spanned<String>>,
     },
 }
 
@@ -195,6 +197,7 @@ fn read_place(fields: &Fields<'_>) -> Option<Place> {
     let slot = read_slot(fields, "slot");
     let bad_slot = slot.is_none() && fields.contains("slot");
     let smmu = fields.string("smmu");
+    let registers = fields.string("registers");
     let streams = fields.numbers("streams");
     let physical = fields.table("virtual");
     let ways = [
@@ -237,6 +240,7 @@ fn read_place(fields: &Fields<'_>) -> Option<Place> {
         return Some(Place::Platform {
             smmu,
             streams: streams?.value,
+            registers,
         });
     }
     if let Some(smmu) = smmu {
@@ -245,6 +249,13 @@ fn read_place(fields: &Fields<'_>) -> Option<Place> {
             .error(Mistake::Place, "`smmu` is for platform devices")
             .at(&smmu.span, "a PCI device's SMMU follows from its root bus")
             .remedy("remove `smmu`, or declare `streams`");
+    }
+    if let Some(registers) = registers {
+        fields
+            .report()
+            .error(Mistake::Place, "`registers` is for platform devices")
+            .at(&registers.span, "a PCI device's registers are its BARs")
+            .remedy("remove `registers`, or declare `streams`");
     }
     if bad_slot || fields.contains("virtual") {
         return None;

@@ -92,13 +92,13 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
 fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry>) {
     let mut streams = Vec::new();
     let mut devices = Vec::new();
-    for (function, device) in plan.fabric.functions.iter().zip(&plan.domains.devices) {
-        let owner = plan.app.driver(&function.name);
+    for (name, device) in plan.device_names().zip(&plan.domains.devices) {
+        let owner = plan.app.driver(name);
         let pins = owner
             .and_then(|owner| plan.app.tasks.get(owner))
             .map_or(0, |task| task.pins);
         devices.push(DeviceEntry {
-            name: Name::new(&function.name),
+            name: Name::new(name),
             domain: device.domain.map_or(NONE, |domain| domain as u32),
             owner: owner.map_or(NONE, |owner| owner as u32),
             streams: streams.len() as u32,
@@ -106,8 +106,8 @@ fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry
             group: device.group as u32,
             reset_unit: device.reset_unit as u32,
             pins,
-            pci: 1,
-            auditors: plan.auditors(&function.name),
+            reserved: 0,
+            auditors: plan.auditors(name),
         });
         streams.extend(device.streams.iter().map(|&stream| StreamEntry {
             stream_id: stream,

@@ -4,7 +4,7 @@ use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe
 use plan::{Builder, NONE, Name};
 
 use crate::place::{Layout, MappingKind};
-use crate::planning::{Function, FunctionKind, Plan};
+use crate::planning::{Function, FunctionKind, NonPciDevice, Plan, WINDOW_CLOSED};
 use crate::read::{MismatchPolicy, Quiesce};
 
 /// Adds the PCI task's tables.
@@ -24,35 +24,33 @@ pub fn add(plan: &Plan, layout: &Layout, task: usize, builder: &mut Builder) {
         refuse_on_mismatch: u32::from(plan.app.iommu.on_mismatch == MismatchPolicy::Refuse),
         reserved: 0,
     };
-    let functions: Vec<FunctionEntry> = plan
-        .fabric
-        .functions
-        .iter()
-        .enumerate()
-        .map(|(number, function)| {
-            entry(plan, number, function, va(MappingKind::QuiesceBar(number)))
-        })
-        .collect();
+    let functions = plan.fabric.functions.iter().enumerate();
+    let functions = functions.map(|(number, function)| {
+        entry(plan, number, function, va(MappingKind::QuiesceBar(number)))
+    });
+    let others = plan.non_pci_numbers().zip(&plan.non_pci);
+    let others = others
+        .map(|(number, device)| non_pci(plan, number, device, va(MappingKind::QuiesceBar(number))));
+    let functions: Vec<FunctionEntry> = functions.chain(others).collect();
     builder.push(&[host]).push(&functions);
 }
 
-fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> FunctionEntry {
+/// What every device has, on PCI or not: its group, its owner, and where its recipe polls.
+fn bare(plan: &Plan, number: usize, name: &str, quiesce_va: u64) -> FunctionEntry {
     let device = plan.domains.devices.get(number);
     let group = device.map_or(0, |device| device.group);
     let group_name = plan.domains.groups.get(group).map_or("", String::as_str);
-    let mut entry = FunctionEntry {
-        name: Name::new(&function.name),
+    let owner = plan.app.driver(name);
+    FunctionEntry {
+        name: Name::new(name),
         group: Name::new(group_name),
-        rid: function.rid(),
-        vendor_id: function.id.0,
-        device_id: function.id.1,
+        rid: 0,
+        vendor_id: 0,
+        device_id: 0,
         acs: 0,
         flags: 0,
-        parent: function.parent.map_or(NONE, |parent| parent as u32),
-        owner: plan
-            .app
-            .driver(&function.name)
-            .map_or(NONE, |task| task as u32),
+        parent: NONE,
+        owner: owner.map_or(NONE, |task| task as u32),
         group_index: group as u32,
         quiesce: Recipe::None as u32,
         quiesce_bar: 0,
@@ -64,11 +62,37 @@ fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> Fu
         quiesce_va,
         buses: [0; 4],
         reserved: 0,
-        memory_window: function.memory_window,
-        prefetch_window: function.prefetch_window,
+        memory_window: WINDOW_CLOSED,
+        prefetch_window: WINDOW_CLOSED,
         bar_address: [0; 6],
         bar_len: [0; 6],
         bar_kind: [0; 6],
+    }
+}
+
+fn non_pci(plan: &Plan, number: usize, device: &NonPciDevice, quiesce_va: u64) -> FunctionEntry {
+    let mut entry = bare(plan, number, &device.name, quiesce_va);
+    entry.flags = (FunctionFlags::PLATFORM | FunctionFlags::NO_INTERRUPT).bits();
+    let registers = device.registers.as_deref();
+    if let Some(block) = registers.and_then(|name| plan.app.platform.device(name)) {
+        entry.bar_address[0] = block.base;
+        entry.bar_len[0] = block.len;
+    }
+    if let Some(declared) = plan.app.devices.get(device.device) {
+        recipe(&mut entry, declared.quiesce.unwrap_or(Quiesce::None));
+    }
+    entry
+}
+
+fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> FunctionEntry {
+    let mut entry = FunctionEntry {
+        rid: function.rid(),
+        vendor_id: function.id.0,
+        device_id: function.id.1,
+        parent: function.parent.map_or(NONE, |parent| parent as u32),
+        memory_window: function.memory_window,
+        prefetch_window: function.prefetch_window,
+        ..bare(plan, number, &function.name, quiesce_va)
     };
     let mut flags = FunctionFlags::empty();
     flags.set(FunctionFlags::MULTIFUNCTION, function.multifunction);

@@ -9,8 +9,8 @@ use plan::{Builder, NONE, Name, Text};
 use super::pages::Roots;
 use super::smmu::SmmuTables;
 use super::{iommu_plan, pci_plan};
-use crate::place::{Layout, MappingKind};
-use crate::planning::{FunctionKind, Plan};
+use crate::place::{Layout, Mapping, MappingKind};
+use crate::planning::{Function, FunctionKind, NonPciDevice, Plan};
 use crate::read::{Parameter, PlatformDeviceKind, Task};
 
 /// Builds the plan of one task.
@@ -144,44 +144,89 @@ fn mappings(layout: &Layout, task: usize) -> Vec<MappingEntry> {
 fn devices(plan: &Plan, layout: &Layout, task: usize) -> Vec<DeviceEntry> {
     let mappings = layout.tasks.get(task).map(|task| task.mappings.as_slice());
     let mappings = mappings.unwrap_or_default();
-    plan.fabric
+    let is_driver = |name: &str| plan.app.driver(name) == Some(task);
+    let functions = plan
+        .fabric
         .functions
         .iter()
         .enumerate()
         .filter(|(_, function)| {
-            matches!(function.kind, FunctionKind::Device(_))
-                && plan.app.driver(&function.name) == Some(task)
+            matches!(function.kind, FunctionKind::Device(_)) && is_driver(&function.name)
         })
-        .map(|(number, function)| {
-            let interrupt = plan
-                .interrupts
-                .iter()
-                .find(|route| route.task == task && route.device == function.name);
-            let mut entry = DeviceEntry {
-                name: Name::new(&function.name),
-                device: number as u32,
-                interrupt: interrupt.map_or(0, |route| route.bit),
-                vendor_id: function.id.0,
-                device_id: function.id.1,
-                reserved: 0,
-                bar_va: [0; 6],
-                bar_len: [0; 6],
-            };
-            for mapping in mappings {
-                let MappingKind::Bar(of, bar) = mapping.kind else {
-                    continue;
-                };
-                let len = function.bars.get(&bar).map_or(0, |placed| placed.bar.len);
-                if of == number
-                    && let (Some(to_va), Some(to_len)) =
-                        (entry.bar_va.get_mut(bar), entry.bar_len.get_mut(bar))
-                {
-                    (*to_va, *to_len) = (mapping.va, len);
-                }
-            }
-            entry
-        })
-        .collect()
+        .map(|(number, function)| of_function(plan, mappings, task, number, function));
+    let others = plan.non_pci_numbers().zip(&plan.non_pci);
+    let others = others
+        .filter(|(_, device)| is_driver(&device.name))
+        .map(|(number, device)| of_non_pci(plan, mappings, task, number, device));
+    functions.chain(others).collect()
+}
+
+/// A device without BARs.
+fn bare(
+    plan: &Plan,
+    task: usize,
+    number: usize,
+    name: &str,
+    interrupts_of: Option<&str>,
+) -> DeviceEntry {
+    let interrupt = plan
+        .interrupts
+        .iter()
+        .find(|route| route.task == task && Some(route.device.as_str()) == interrupts_of);
+    DeviceEntry {
+        name: Name::new(name),
+        device: number as u32,
+        interrupt: interrupt.map_or(0, |route| route.bit),
+        vendor_id: 0,
+        device_id: 0,
+        reserved: 0,
+        bar_va: [0; 6],
+        bar_len: [0; 6],
+    }
+}
+
+fn of_function(
+    plan: &Plan,
+    mappings: &[Mapping],
+    task: usize,
+    number: usize,
+    function: &Function,
+) -> DeviceEntry {
+    let mut entry = bare(plan, task, number, &function.name, Some(&function.name));
+    (entry.vendor_id, entry.device_id) = function.id;
+    for mapping in mappings {
+        let MappingKind::Bar(of, bar) = mapping.kind else {
+            continue;
+        };
+        let len = function.bars.get(&bar).map_or(0, |placed| placed.bar.len);
+        if of == number
+            && let (Some(to_va), Some(to_len)) =
+                (entry.bar_va.get_mut(bar), entry.bar_len.get_mut(bar))
+        {
+            (*to_va, *to_len) = (mapping.va, len);
+        }
+    }
+    entry
+}
+
+/// Its registers, which its driver owns, are its BAR 0.
+fn of_non_pci(
+    plan: &Plan,
+    mappings: &[Mapping],
+    task: usize,
+    number: usize,
+    device: &NonPciDevice,
+) -> DeviceEntry {
+    let registers = device.registers.as_deref();
+    let mut entry = bare(plan, task, number, &device.name, registers);
+    let mapping = mappings.iter().find(|mapping| {
+        mapping.kind == MappingKind::Registers && Some(mapping.name.as_str()) == registers
+    });
+    if let Some(mapping) = mapping {
+        entry.bar_va[0] = mapping.va;
+        entry.bar_len[0] = mapping.len;
+    }
+    entry
 }
 
 fn parameters(plan: &Plan, layout: &Layout, roots: &Roots, task: &Task) -> Vec<ParameterEntry> {
@@ -239,15 +284,13 @@ fn restarts(plan: &Plan) -> Vec<RestartEntry> {
 }
 
 fn reasons(plan: &Plan) -> Vec<ReasonEntry> {
-    plan.fabric
-        .functions
-        .iter()
+    plan.device_names()
         .zip(&plan.domains.devices)
         .enumerate()
-        .map(|(number, (function, device))| ReasonEntry {
+        .map(|(number, (name, device))| ReasonEntry {
             device: number as u32,
             reserved: 0,
-            name: Name::new(&function.name),
+            name: Name::new(name),
             group: Name::new(
                 plan.domains
                     .groups

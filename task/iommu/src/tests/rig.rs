@@ -256,7 +256,7 @@ fn device(name: &str, domain: u32, owner: u32, streams: u32, count: u32) -> Devi
         group: 0,
         reset_unit: domain,
         pins: 2,
-        pci: 1,
+        reserved: 0,
         auditors: 1 << 3,
     }
 }

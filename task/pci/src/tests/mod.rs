@@ -5,6 +5,7 @@ mod enumerate;
 mod fake;
 mod hostile;
 mod mismatch;
+mod platform;
 mod quiesce;
 mod scene;
 mod server;

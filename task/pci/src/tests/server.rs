@@ -10,7 +10,7 @@ use crate::tests::fake::Fake;
 use crate::tests::scene::*;
 
 /// A client's way to the server: a task index, and the clock.
-struct Caller<'a, 's> {
+pub struct Caller<'a, 's> {
     server: &'a mut Server<'s, &'s Fake>,
     sender: usize,
     now: u64,
@@ -37,7 +37,10 @@ impl Transport for Caller<'_, '_> {
     }
 }
 
-fn client<'a, 's>(server: &'a mut Server<'s, &'s Fake>, sender: usize) -> Client<Caller<'a, 's>> {
+pub fn client<'a, 's>(
+    server: &'a mut Server<'s, &'s Fake>,
+    sender: usize,
+) -> Client<Caller<'a, 's>> {
     Client(Caller {
         server,
         sender,

@@ -223,7 +223,7 @@ fn devices() -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
             group: device.reset_unit,
             reset_unit: device.reset_unit,
             pins: 4,
-            pci: 1,
+            reserved: 0,
             auditors: 1 << AUDITOR,
         });
         streams.extend(device.streams.iter().map(|&stream_id| StreamEntry {

@@ -107,6 +107,7 @@ fn device_node(
         read::Place::Platform {
             smmu: name,
             streams,
+            ..
         } => {
             let smmu = smmu(app, name.as_ref());
             Place::Platform {

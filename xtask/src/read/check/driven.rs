@@ -1,7 +1,7 @@
 //! What only a driven device needs.
 
 use crate::read::app::App;
-use crate::read::device::{Device, Domain};
+use crate::read::device::{Device, Domain, Place};
 use crate::read::known::Quiesce;
 use crate::report::{Mistake, Report};
 
@@ -54,21 +54,58 @@ pub fn check(report: &Report, app: &App, device: &Device) {
                      with which memory it could reach stays held until power-off",
                 ),
         ),
-        Some(Quiesce::Poll { bar, offset, .. }) => {
-            let covers = usize::try_from(bar)
-                .ok()
-                .and_then(|bar| device.bars.get(&bar))
-                .is_some_and(|bar| u64::from(offset) + 4 <= bar.len && offset % 4 == 0);
-            if !covers && device.bars_known {
-                report
-                    .error(Mistake::NoQuiesce, "the polled register is not in that BAR")
-                    .at(
-                        &device.name.span,
-                        format!("BAR {bar}, offset {offset:#x}, 32 bits"),
-                    )
-                    .remedy("name a BAR that the device has, and an offset below its size that is a multiple of 4");
-            }
+        Some(Quiesce::Poll { bar, offset, .. }) => polled(report, app, device, bar, offset),
+        Some(Quiesce::FunctionReset | Quiesce::BusReset)
+            if matches!(device.place, Place::Platform { .. }) =>
+        {
+            report
+                .error(
+                    Mistake::NoQuiesce,
+                    format!("`{name}` is not on PCI, so no PCI reset reaches it"),
+                )
+                .at(&device.name.span, "a function or bus reset is its recipe")
+                .with(by, "driven here")
+                .remedy(
+                    "declare `quiesce`: { poll = … } of its `registers`, { wait = … }, or \"none\"",
+                );
         }
         Some(_) => {}
+    }
+}
+
+/// A polled register lies in a BAR, or in the registers of a platform device, which count as BAR 0.
+fn polled(report: &Report, app: &App, device: &Device, bar: u32, offset: u32) {
+    let (len, what, remedy) = match &device.place {
+        Place::Platform { registers, .. } => {
+            let block = registers
+                .as_ref()
+                .filter(|_| bar == 0)
+                .and_then(|name| app.platform.device(&name.value));
+            (
+                block.map(|block| block.len),
+                "the polled register is not in the device's `registers`",
+                "declare `registers`, and poll BAR 0",
+            )
+        }
+        _ => {
+            let bar = usize::try_from(bar).ok();
+            (
+                bar.and_then(|bar| device.bars.get(&bar)).map(|bar| bar.len),
+                "the polled register is not in that BAR",
+                "name a BAR that the device has",
+            )
+        }
+    };
+    let covers = len.is_some_and(|len| u64::from(offset) + 4 <= len && offset.is_multiple_of(4));
+    if !covers && device.bars_known {
+        report
+            .error(Mistake::NoQuiesce, what)
+            .at(
+                &device.name.span,
+                format!("BAR {bar}, offset {offset:#x}, 32 bits"),
+            )
+            .remedy(format!(
+                "{remedy}, and an offset below its size that is a multiple of 4"
+            ));
     }
 }

@@ -23,6 +23,7 @@ pub fn app(report: &Report, app: &mut App, unread: &Unread) {
         names::of_parameters(&checked, app, task);
     }
     names::of_policy(&checked, app);
+    owners::derive(app);
     owners::check(report, app);
     memory::check(report, app);
     let known = |name: &str| app.devices.iter().any(|device| device.name.value == name);

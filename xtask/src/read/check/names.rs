@@ -191,6 +191,27 @@ pub fn of_policy(checked: &Names<'_>, app: &App) {
         }
     }
     smmus(checked, app);
+    registers(checked, app);
+}
+
+/// Registers that platform devices name: those of the servers are no device's.
+fn registers(checked: &Names<'_>, app: &App) {
+    let plain = || {
+        let devices = app.platform.devices.iter();
+        devices.filter(|device| device.kind == PlatformDeviceKind::Registers)
+    };
+    for device in &app.devices {
+        if let Place::Platform {
+            registers: Some(name),
+            ..
+        } = &device.place
+            && !plain().any(|device| device.name == name.value)
+        {
+            let what = "block of registers in the platform called";
+            let known = plain().map(|device| device.name.as_str());
+            unknown(checked, Mistake::UnknownPlatformDevice, what, name, known);
+        }
+    }
 }
 
 /// SMMUs that devices and rows of an `iommu-map` name.

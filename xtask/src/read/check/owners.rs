@@ -3,8 +3,31 @@
 use std::collections::BTreeMap;
 
 use crate::read::app::App;
+use crate::read::device::Place;
 use crate::read::task::Task;
 use crate::report::{Mistake, Report, Spanned};
+
+/// Who drives a platform device owns its registers and their interrupts.
+pub fn derive(app: &mut App) {
+    for device in &app.devices {
+        let Place::Platform {
+            registers: Some(registers),
+            ..
+        } = &device.place
+        else {
+            continue;
+        };
+        let driver = app
+            .tasks
+            .iter_mut()
+            .find(|task| task.drives.iter().any(|d| d.value == device.name.value));
+        if let Some(task) = driver
+            && !task.owns.iter().any(|own| own.value == registers.value)
+        {
+            task.owns.push(registers.clone());
+        }
+    }
+}
 
 pub fn check(report: &Report, app: &App) {
     let mut owned: BTreeMap<(&str, bool), (&Spanned<String>, &Task)> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{DomainType, Machine, NodeId, SmmuId};
+use crate::model::{DomainType, Machine, NodeId, Region, SmmuId};
 use crate::solution::{Context, Domain, PlacedWindow, Stream};
 
 /// Granule of a window: what one level-2 entry covers.
@@ -139,11 +139,29 @@ fn window(machine: &Machine, domain: &Domain, found: &mut Vec<Diagnostic>) -> Op
         .collect();
     taken.sort_unstable();
     let limit = 1u64 << bits.min(63);
-    let base = match fixed {
-        Some(base) => free(base, size, limit, &taken).then_some(base),
-        None => find(machine.policy.window_base, size, limit, &taken)
-            .or_else(|| find(BLOCK, size, limit, &taken)),
-    };
+    if let Some(base) = fixed
+        && !free(base, size, limit, &taken)
+    {
+        let regions = machine
+            .reserved
+            .iter()
+            .chain(nodes().flat_map(|n| &n.direct));
+        let (why, party) = unfit(base, size, limit, regions);
+        let message = format!(
+            "the window of `{}` cannot be at {base:#x}: {why}",
+            first.name
+        );
+        let mut diagnostic = refuse(Code::NoWindow, message);
+        if let Some(region) = party {
+            diagnostic = diagnostic.party(format!("`{}`", region.name), region.source);
+        }
+        found.push(diagnostic);
+        return None;
+    }
+    let base = fixed.or_else(|| {
+        find(machine.policy.window_base, size, limit, &taken)
+            .or_else(|| find(BLOCK, size, limit, &taken))
+    });
     let Some(base) = base else {
         found.push(refuse(
             Code::NoWindow,
@@ -161,6 +179,35 @@ fn window(machine: &Machine, domain: &Domain, found: &mut Vec<Diagnostic>) -> Op
         block_base: base + page_bytes,
         block_bytes,
     })
+}
+
+/// Why a window cannot be where it is fixed, and what is there.
+fn unfit<'a>(
+    base: u64,
+    size: u64,
+    limit: u64,
+    mut regions: impl Iterator<Item = &'a Region>,
+) -> (String, Option<&'a Region>) {
+    if !base.is_multiple_of(BLOCK) {
+        return ("that is no multiple of 2 MiB".into(), None);
+    }
+    let Some(end) = base.checked_add(size).filter(|end| *end <= limit) else {
+        let bits = limit.trailing_zeros();
+        return (format!("it would end beyond {bits} address bits"), None);
+    };
+    let own = |region: &&Region| region.base < end && base < region.base.saturating_add(region.len);
+    if let Some(region) = regions.find(own) {
+        let last = region.base.saturating_add(region.len.saturating_sub(1));
+        let why = format!(
+            "it overlaps `{}`, {:#x} to {last:#x}",
+            region.name, region.base
+        );
+        return (why, Some(region));
+    }
+    (
+        "it crosses a multiple of 1 GiB, where another level-2 table begins".into(),
+        None,
+    )
 }
 
 fn free(base: u64, size: u64, limit: u64, taken: &[(u64, u64)]) -> bool {

@@ -15,6 +15,8 @@ pub enum Change {
     Contain(OwnerId, OwnerId),
     /// The device demands this type, or nothing.
     Demand(NodeId, Option<DomainType>),
+    /// The device does not bypass the SMMU.
+    Translate(NodeId),
     /// The device has this owner, or none.
     Owner(NodeId, Option<OwnerId>),
     /// Every ACS bit that isolation needs and the port implements is enabled.
@@ -70,6 +72,7 @@ impl Change {
                 });
             }
             Change::Demand(n, demand) => machine.nodes[node(n)].demand = *demand,
+            Change::Translate(n) => machine.nodes[node(n)].unsafe_bypass = None,
             Change::Owner(n, owner) => machine.nodes[node(n)].owner = *owner,
             Change::EnableAcs(n) => {
                 let acs = &mut machine.nodes[node(n)].function.acs;

@@ -84,6 +84,8 @@ codes! {
         "Bridges belong to the PCI task; their own streams stay blocked.";
     315 EmptyReason Error "a waiver or a bypass without a reason",
         "The reason is repeated in every report; somebody has to be able to judge it later.";
+    316 Bypass Error "a bypass that contradicts something else",
+        "A stream that bypasses the SMMU reaches all memory. That cannot be for what is plugged into an external port, nor for a device that demands a domain, nor for one of several devices that share a StreamID, as the SMMU cannot tell them apart.";
     320 GroupTrust Error "owners share an isolation group without trust",
         "Devices of the two owners can reach each other without the SMMU. Both owners must declare trust in the other, or the pair is waived with a written reason, or the devices are put apart.";
     321 AliasTrust Error "owners share an alias set without trust",

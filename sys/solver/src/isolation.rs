@@ -256,13 +256,7 @@ impl<'a> Isolation<'a> {
 /// function says so, too). A link has one device, whose functions may have eight-bit numbers (ARI) that
 /// look like several slots; Linux takes them for such.
 fn slots(machine: &Machine, topology: &Topology, mode: Mode) -> (Vec<Vec<usize>>, Vec<bool>) {
-    let on_link = |bridge: usize| {
-        let kind = machine.nodes[bridge].function.kind;
-        matches!(
-            kind,
-            FunctionKind::RootPort | FunctionKind::DownstreamPort | FunctionKind::PciToPcie
-        )
-    };
+    let on_link = |bridge: usize| machine.nodes[bridge].function.kind.leads_to_link();
     let mut by_slot: BTreeMap<(u16, u16), Vec<usize>> = BTreeMap::new();
     for &node in &topology.order {
         let placed = &topology.placed[node];

@@ -7,11 +7,13 @@ use crate::solution::Solution;
 
 /// The most that one device can ever reach, by name, whatever its driver does.
 ///
-/// The doorbell is not in it, since it is the same for all that declare MSI.
+/// The interrupt doorbell is in nobody's reach unless the stream is untranslated: no domain maps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reach {
     /// Its domain type.
     pub domain: DomainType,
+    /// Its stream bypasses the SMMU, so all memory and the interrupt doorbell are in reach.
+    pub untranslated: bool,
     /// Owners whose pools, and what clients lent them, can be mapped where it can use it: those of all
     /// devices in its domain.
     pub owners: BTreeSet<String>,
@@ -33,8 +35,13 @@ pub fn reach(machine: &Machine, solution: &Solution, node: NodeId) -> Reach {
     let others = |nodes: &[NodeId]| nodes.iter().filter(|n| **n != node).map(name).collect();
     let domain = device.domain.map(|index| &solution.domains[index]);
     let members = domain.map_or(&[][..], |domain| &domain.devices);
+    let set = &solution.alias_sets[device.alias_set].devices;
     Reach {
         domain: device.domain_type,
+        // What shares a StreamID shares its stream table entry.
+        untranslated: set
+            .iter()
+            .any(|n| machine.nodes[n.index()].unsafe_bypass.is_some()),
         owners: domain
             .into_iter()
             .flat_map(|domain| &domain.owners)
@@ -131,6 +138,17 @@ fn width(domain: DomainType) -> u8 {
 }
 
 fn sets(old: &Reach, new: &Reach, add: &mut impl FnMut(bool, String)) {
+    match (old.untranslated, new.untranslated) {
+        (false, true) => add(
+            true,
+            "can now reach all memory: its stream is not translated".into(),
+        ),
+        (true, false) => add(
+            false,
+            "can no longer reach all memory: its stream is translated".into(),
+        ),
+        _ => {}
+    }
     let parts = [
         ("memory of", &old.owners, &new.owners),
         ("what is mapped for", &old.domain_mates, &new.domain_mates),
@@ -151,6 +169,7 @@ impl Reach {
     fn none() -> Self {
         Self {
             domain: DomainType::Blocked,
+            untranslated: false,
             owners: BTreeSet::new(),
             domain_mates: BTreeSet::new(),
             peers: BTreeSet::new(),

@@ -96,6 +96,7 @@ fn candidates(machine: &Machine, solution: &Solution, diagnostic: &Diagnostic) -
             .collect(),
         Code::Unowned => builder.block(),
         Code::UntrustedIdentity | Code::DirectBlocked => builder.neutral(),
+        Code::Bypass => builder.translate(),
         Code::BridgeDemand => builder.bare_bridge(),
         Code::GroupSplit | Code::GroupPolicies => builder.named_group(),
         Code::NoWindow | Code::WindowTooLarge | Code::WindowBases => builder.window(),
@@ -359,6 +360,20 @@ impl Builder<'_> {
             text: format!("take the demand off `{}`", self.node(node)),
             changes: vec![Change::Demand(node, None)],
         }]
+    }
+
+    fn translate(&self) -> Vec<Candidate> {
+        let Some(&node) = self.diagnostic.nodes.first() else {
+            return Vec::new();
+        };
+        let mut candidates = vec![Candidate {
+            text: format!("take `unsafe-bypass` off `{}`", self.node(node)),
+            changes: vec![Change::Translate(node)],
+        }];
+        if self.machine.nodes[node.index()].demand.is_some() {
+            candidates.extend(self.neutral());
+        }
+        candidates
     }
 
     fn bare_bridge(&self) -> Vec<Candidate> {

@@ -2,6 +2,7 @@
 
 use crate::alias;
 use crate::allocate;
+use crate::bypass;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::disjoint::Disjoint;
 use crate::domain::{Decision, Domains};
@@ -76,6 +77,7 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
         containment: &containment,
     };
     let waivers = ownership.check(&mut found);
+    bypass::check(machine, &topology, &chains, &alias_sets, &mut found);
     let (units, unit_of) = match mode {
         Mode::Strict => (&alias_sets, &alias_of),
         Mode::Linux => (&groups, &group_of),

@@ -88,6 +88,32 @@ fn the_most_a_device_can_reach() {
 }
 
 #[test]
+fn an_untranslated_stream_reaches_everything() {
+    let on = bridged(Acs::ON);
+    let mut open = on.clone();
+    open.nodes[id(&on, "disk").index()].unsafe_bypass = Some("it is fast".into());
+    let s = strict(&open);
+    assert!(s.accepted(), "{:?}", s.diagnostics);
+    assert!(reach(&open, &s, id(&open, "disk")).untranslated);
+    assert!(!reach(&open, &s, id(&open, "edu0")).untranslated);
+    let (before, after) = (summary(&on, &strict(&on)), summary(&open, &s));
+    let lines = |found: Vec<solver::Difference>| -> Vec<String> {
+        let lines = found
+            .iter()
+            .map(|d| format!("{} {} {}", d.widens, d.device, d.text));
+        lines.collect()
+    };
+    assert_eq!(
+        lines(diff(&before, &after)),
+        ["true disk can now reach all memory: its stream is not translated"]
+    );
+    assert_eq!(
+        lines(diff(&after, &before)),
+        ["false disk can no longer reach all memory: its stream is translated"]
+    );
+}
+
+#[test]
 fn a_change_is_shown_by_what_it_lets_devices_reach() {
     let (on, off) = (bridged(Acs::ON), bridged(Acs::OFF));
     let summaries = (summary(&on, &strict(&on)), summary(&off, &strict(&off)));

@@ -58,8 +58,11 @@ fn follows(machine: &Machine, solution: &Solution, found: &Diagnostic) -> bool {
 }
 
 /// What helps in general where no change was found that solves it.
-fn usual_remedy(code: Code) -> Option<&'static str> {
+fn usual_remedy(code: Code, is_virtual: bool) -> Option<&'static str> {
     Some(match code {
+        Code::SlotTaken | Code::BusNumbers if is_virtual => {
+            "correct the `offset` of the virtual function"
+        }
         Code::DuplicateName => "rename one of them",
         Code::BrokenTree => "name the bridge above it in `at`",
         Code::SlotTaken => "put one of them into another slot, or below another bridge",
@@ -118,7 +121,10 @@ fn one(report: &Report, machine: &Machine, sources: &Sources, found: &Diagnostic
     for remedy in &found.remedies {
         draft = draft.remedy(&remedy.text);
     }
-    if let (true, Some(usual)) = (found.remedies.is_empty(), usual_remedy(found.code)) {
+    let place = |node: &NodeId| machine.nodes.get(node.index()).map(|node| &node.place);
+    let is_virtual = |node: &NodeId| matches!(place(node), Some(Place::Virtual { .. }));
+    let usual = usual_remedy(found.code, found.nodes.iter().any(is_virtual));
+    if let (true, Some(usual)) = (found.remedies.is_empty(), usual) {
         drop(draft.remedy(usual));
     }
 }

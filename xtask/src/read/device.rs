@@ -136,7 +136,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
         read_window(&fields, "window").unwrap_or_else(|| Spanned::new(WINDOW, name.span.clone()));
     let block_window = read_window(&fields, "block-window").map_or(0, |size| size.value);
     let window_base = fields.integer("window-base").map(|base| base.value);
-    let address_bits = fields.word("address-bits").map_or(0, |bits| bits.value);
+    let address_bits = read_address_bits(&fields);
     // The only way there is; declared, so that it can be seen.
     fields.choice("invalidation", &[("strict", ())]);
     let pin = fields.choice("interrupt", &PINS);
@@ -236,6 +236,18 @@ fn read_place(fields: &Fields<'_>) -> Option<Place> {
             offset: distance,
         });
     }
+    if let Some(list) = &streams
+        && let Some(twice) = repeated(&list.value)
+    {
+        fields
+            .report()
+            .error(
+                Mistake::BadValue,
+                format!("StreamID {twice:#x} is there twice"),
+            )
+            .at(&list.span, "expected each StreamID of the device once")
+            .remedy("remove one, or write the one that was meant");
+    }
     if fields.contains("streams") {
         return Some(Place::Platform {
             smmu,
@@ -266,6 +278,12 @@ fn read_place(fields: &Fields<'_>) -> Option<Place> {
     })
 }
 
+/// The first number that is in the list a second time.
+fn repeated(list: &[u32]) -> Option<u32> {
+    let mut seen = std::collections::BTreeSet::new();
+    list.iter().copied().find(|number| !seen.insert(*number))
+}
+
 fn read_direct(fields: &Fields<'_>) -> Vec<Direct> {
     let mut regions = Vec::new();
     for (name, region) in fields.tables("direct") {
@@ -294,6 +312,22 @@ fn read_direct(fields: &Fields<'_>) -> Vec<Direct> {
         });
     }
     regions
+}
+
+/// The `address-bits` key; 0 for no limit.
+fn read_address_bits(fields: &Fields<'_>) -> u32 {
+    let Some(bits) = fields.word("address-bits") else {
+        return 0;
+    };
+    if !(1..=64).contains(&bits.value) {
+        fields
+            .report()
+            .error(Mistake::BadValue, "an address has 1 to 64 bits")
+            .at(&bits.span, "expected how many the device can drive")
+            .remedy("leave `address-bits` out if the device has no limit");
+        return 0;
+    }
+    bits.value
 }
 
 fn read_window(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u64>> {

@@ -223,6 +223,14 @@ pub fn read_quiesce(fields: &Fields<'_>) -> Option<Quiesce> {
     let poll = recipe.table("poll");
     let deadline = recipe.duration("deadline");
     let result = match (wait, poll) {
+        (Some(wait), None) if wait.value == 0 => {
+            fields
+                .report()
+                .error(Mistake::NoQuiesce, "no time makes no device quiet")
+                .at(&wait.span, "expected how long its last write can take")
+                .remedy("write `quiesce = \"none\"` if nobody knows");
+            None
+        }
         (Some(wait), None) => Some(Quiesce::Wait(wait.value)),
         (None, Some(poll)) => {
             let bar = poll.required("bar", Fields::word);
@@ -231,6 +239,21 @@ pub fn read_quiesce(fields: &Fields<'_>) -> Option<Quiesce> {
             let expect = poll.required("expect", Fields::word);
             let write = poll.word("write").map(|write| write.value);
             poll.finish();
+            if let (Some(mask), Some(expect)) = (&mask, &expect)
+                && (mask.value == 0 || expect.value & !mask.value != 0)
+            {
+                let fault = match mask.value {
+                    0 => "no bit is looked at, so any value agrees",
+                    _ => "`expect` has bits that `mask` leaves out, so no value agrees",
+                };
+                fields
+                    .report()
+                    .error(Mistake::NoQuiesce, format!("this poll tells nothing: {fault}"))
+                    .at(&expect.span, "what the register is to have under the mask")
+                    .with(&mask.span, "the bits that are looked at")
+                    .remedy("let `mask` cover the bits that say the device is quiet, and `expect` be within it");
+                return None;
+            }
             Some(Quiesce::Poll {
                 bar: bar?.value,
                 offset: offset?.value,
@@ -241,10 +264,13 @@ pub fn read_quiesce(fields: &Fields<'_>) -> Option<Quiesce> {
             })
         }
         _ => {
-            fields
-                .report()
-                .error(Mistake::BadValue, "a recipe is either `wait` or `poll`")
-                .at(recipe.span(), "expected exactly one of them");
+            // A key of the wrong form was reported already.
+            if recipe.contains("wait") == recipe.contains("poll") {
+                fields
+                    .report()
+                    .error(Mistake::BadValue, "a recipe is either `wait` or `poll`")
+                    .at(recipe.span(), "expected exactly one of them");
+            }
             None
         }
     };

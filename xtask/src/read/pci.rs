@@ -201,7 +201,28 @@ fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Optio
     };
     let segment = number(segment, u32::from(u16::MAX), 0)?;
     let bus = number(Some(bus?), u32::from(u8::MAX), 0)?;
+    let last_span = last.as_ref().map(|last| last.span.clone());
     let last = number(last, u32::from(u8::MAX), u32::from(u8::MAX))?;
+    if let Some(span) = last_span.filter(|_| last < bus) {
+        report
+            .error(
+                Mistake::BadValue,
+                format!("`{}` ends before it begins", name.value),
+            )
+            .at(&span, format!("its first bus is {bus}"))
+            .remedy("let `bus-last` be the last bus number below it");
+        return None;
+    }
+    if let Some(main) = expander_of.as_ref().filter(|main| main.value == name.value) {
+        report
+            .error(
+                Mistake::Loop,
+                format!("`{}` is an expander of itself", name.value),
+            )
+            .at(&main.span, "names its own table")
+            .remedy("name the root bus whose root complex it belongs to, or leave it out");
+        return None;
+    }
     if expander && slot.is_none() {
         return None;
     }

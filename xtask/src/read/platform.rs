@@ -368,7 +368,8 @@ pub fn read_stream_mask(fields: &Fields<'_>) -> u16 {
 
 /// The `iommu-map` key: `[{ requester = 0, length = 65536, smmu = "smmu", stream = 0 }]`.
 pub fn read_streams(fields: &Fields<'_>) -> Vec<StreamRow> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<StreamRow> = Vec::new();
+    let mut spans: Vec<Span> = Vec::new();
     for row in fields.rows("iommu-map") {
         let requester = row.required("requester", Fields::word);
         let len = row.required("length", Fields::word);
@@ -389,6 +390,22 @@ pub fn read_streams(fields: &Fields<'_>) -> Vec<StreamRow> {
                 );
             continue;
         }
+        let range = |row: &StreamRow| (row.requester, row.requester + row.len);
+        let (first, end) = (requester.value, requester.value + len.value);
+        if let Some((_, before)) = rows
+            .iter()
+            .zip(&spans)
+            .find(|(row, _)| range(row).0 < end && first < range(row).1)
+        {
+            fields
+                .report()
+                .error(Mistake::Overlap, "two rows map one requester id")
+                .at(&span, format!("ids {first:#x} to {:#x}", end - 1))
+                .with(before, "this row has some of them")
+                .remedy("let every id be in one row");
+            continue;
+        }
+        spans.push(span);
         rows.push(StreamRow {
             requester: requester.value,
             len: len.value,

@@ -63,6 +63,7 @@ fn summary(text: &str) -> Result<Summary, Unreadable> {
         };
         let reach = Reach {
             domain,
+            untranslated: value.get("untranslated").and_then(Value::as_bool) == Some(true),
             owners: names("owners")?,
             domain_mates: names("domain_mates")?,
             peers: names("peers")?,

@@ -114,7 +114,12 @@ fn alias_sets(plan: &Plan) -> Value {
 fn reset_units(plan: &Plan) -> Value {
     let units = plan.solution.reset_units.iter();
     units
-        .map(|unit| object!({ "devices": names(plan, &unit.devices) }))
+        .map(|unit| {
+            object!({
+                "devices": names(plan, &unit.devices),
+                "edges": edges(plan, &unit.devices),
+            })
+        })
         .collect()
 }
 
@@ -125,6 +130,8 @@ fn reach(plan: &Plan) -> Value {
         .map(|(device, reach)| {
             let value = object!({
                 "domain": reach.domain.text(),
+                "untranslated": reach.untranslated,
+                "doorbell": reach.untranslated,
                 "owners": reach.owners,
                 "domain_mates": reach.domain_mates,
                 "peers": reach.peers,

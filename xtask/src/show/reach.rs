@@ -18,7 +18,11 @@ pub fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt
             !kind.is_bridge() && kind != solver::model::FunctionKind::HostBridge
         })
     };
-    writeln!(out, "\nmaximal reach of each device")?;
+    // A device with a message-signalled interrupt could write to the doorbell; none is given one.
+    writeln!(
+        out,
+        "\nmaximal reach of each device (no domain maps the interrupt doorbell: interrupts are lines)"
+    )?;
     for &node in plan.solution.order.iter().filter(endpoint) {
         device(plan, layout, node, out)?;
     }
@@ -44,7 +48,12 @@ fn device(
         many => format!("StreamIDs {}", many.join(" ")),
     };
     write!(out, "  {} ({streams})", name(plan, node))?;
-    if reach.domain == DomainType::Blocked {
+    if reach.untranslated {
+        write!(
+            out,
+            ": all memory and the doorbell, its stream is not translated"
+        )?;
+    } else if reach.domain == DomainType::Blocked {
         write!(out, ": no memory, blocked")?;
     }
     writeln!(out)?;

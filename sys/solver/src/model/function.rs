@@ -133,6 +133,14 @@ impl FunctionKind {
         )
     }
 
+    /// True for a bridge whose bus is a PCIe link, with one device on it.
+    pub fn leads_to_link(self) -> bool {
+        matches!(
+            self,
+            Self::RootPort | Self::DownstreamPort | Self::PciToPcie
+        )
+    }
+
     /// What it is called in reports.
     pub fn text(self) -> &'static str {
         match self {

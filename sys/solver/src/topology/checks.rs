@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Builder;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{FunctionKind, Place, Source, Upstream};
+use crate::solution::Requester;
 
 impl Builder<'_> {
     pub(super) fn check_names(&mut self) {
@@ -38,7 +39,81 @@ impl Builder<'_> {
         self.diagnostics.append(&mut found);
     }
 
+    /// A virtual function's id is its own: what has it too could not be told from it on the bus.
+    pub(super) fn check_ids(&mut self) {
+        let mut first: BTreeMap<Requester, usize> = BTreeMap::new();
+        for &node in &self.order {
+            let Some(id) = self.placed[node].requester else {
+                continue;
+            };
+            let other = *first.entry(id).or_insert(node);
+            let placed = [&self.placed[node], &self.placed[other]];
+            let of_bay = |physical: usize| self.placed[physical].alternative;
+            if other == node
+                || placed.iter().all(|p| p.physical.is_none())
+                || placed.iter().all(|p| p.physical.is_some_and(of_bay))
+            {
+                continue;
+            }
+            let (one, two) = (&self.machine.nodes[other], &self.machine.nodes[node]);
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::SlotTaken,
+                    format!(
+                        "`{}` and `{}` have one requester id, {id}",
+                        one.name, two.name
+                    ),
+                )
+                .device(self.machine, node, format!("`{}`", two.name))
+                .device(self.machine, other, format!("`{}`", one.name)),
+            );
+        }
+    }
+
+    /// Function 0 of a slot is there: whoever scans a bus looks no further without it. With ARI, functions
+    /// beyond 7 look like further slots of a link; the first function of the link counts for them.
+    fn check_first(&mut self, list: &[usize]) {
+        let place = |node: usize| match self.machine.nodes[node].place {
+            Place::Slot {
+                upstream,
+                device,
+                function,
+            } => Some((upstream, device, function)),
+            _ => None,
+        };
+        let slots: Vec<_> = list.iter().filter_map(|n| Some((*n, place(*n)?))).collect();
+        let mut found = Vec::new();
+        for (index, &(node, (upstream, device, function))) in slots.iter().enumerate() {
+            let link = match upstream {
+                Upstream::Bridge(bridge) => self.machine.nodes.get(bridge.index()),
+                Upstream::Root(_) => None,
+            };
+            let link = link.is_some_and(|above| above.function.kind.leads_to_link());
+            let starts = if link {
+                index == 0
+            } else {
+                slots[..index]
+                    .last()
+                    .is_none_or(|(_, (_, before, _))| *before != device)
+            };
+            let entry = &self.machine.nodes[node];
+            if starts && (function != 0 || link && device != 0) {
+                let message = format!(
+                    "`{}` is function {function} of a slot without function 0: no scan of the bus finds it",
+                    entry.name
+                );
+                found.push(Diagnostic::new(Code::WrongPlace, message).device(
+                    self.machine,
+                    node,
+                    format!("`{}`", entry.name),
+                ));
+            }
+        }
+        self.diagnostics.append(&mut found);
+    }
+
     pub(super) fn check_slots(&mut self, list: &[usize]) {
+        self.check_first(list);
         for pair in list.windows(2) {
             let (a, b) = (pair[0], pair[1]);
             if self.key(a).0 != self.key(b).0 {

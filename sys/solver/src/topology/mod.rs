@@ -57,6 +57,7 @@ impl Topology {
                 .filter_map(|n| n.function.buses.secondary)
                 .collect(),
             used: HashSet::new(),
+            virtual_buses: HashSet::new(),
             diagnostics: Vec::new(),
         }
         .build()
@@ -74,6 +75,8 @@ struct Builder<'a> {
     pinned: HashSet<u8>,
     /// Bus numbers given out.
     used: HashSet<(u16, u8)>,
+    /// Those of them that only virtual functions are on.
+    virtual_buses: HashSet<(u16, u8)>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -105,6 +108,7 @@ impl Builder<'_> {
             let slots = on_root.get(&root).cloned().unwrap_or_default();
             self.place_root(root, &slots);
         }
+        self.check_ids();
         self.place_platform();
         self.report_unconnected();
         Topology {
@@ -176,6 +180,7 @@ impl Builder<'_> {
             bridge: None,
             bus: entry.bus,
             at: 0,
+            ranges: Vec::new(),
             next: u16::from(entry.bus) + 1,
             last: entry.bus_last.max(entry.bus),
         }];
@@ -188,6 +193,7 @@ impl Builder<'_> {
                 if let Some(bridge) = frame.bridge {
                     let next = self.close(bridge, &frame);
                     if let Some(outer) = stack.last_mut() {
+                        self.check_range(bridge, outer);
                         outer.next = outer.next.max(next);
                     }
                 }
@@ -256,9 +262,12 @@ impl Builder<'_> {
             let Place::Virtual { offset, .. } = machine.nodes[child].place else {
                 continue;
             };
+            let below = self.check_virtual(child, node, u32::from(id) + u32::from(offset), frame);
             let id = id.wrapping_add(offset);
-            // Virtual functions may use bus numbers after that of their physical one; no bridge may get those.
-            frame.next = frame.next.max(u16::from(id.to_be_bytes()[0]) + 1);
+            if below {
+                // Virtual functions may use bus numbers after that of their physical one; no bridge may get those.
+                frame.next = frame.next.max(u16::from(id.to_be_bytes()[0]) + 1);
+            }
             self.placed[child] = Placed {
                 parent: bridge,
                 root: Some(RootId::new(root)),
@@ -327,6 +336,8 @@ struct Frame {
     bus: u8,
     /// The next of its functions.
     at: usize,
+    /// Secondary and subordinate bus of the bridges on it so far.
+    ranges: Vec<(usize, u8, u8)>,
     /// The next bus number to give to a bridge on it.
     next: u16,
     /// The last one that may be given.

@@ -57,9 +57,81 @@ impl Builder<'_> {
             bridge: Some(node),
             bus: secondary,
             at: 0,
+            ranges: Vec::new(),
             next: u16::from(secondary) + 1,
             last: subordinate.unwrap_or(frame.last).min(frame.last),
         })
+    }
+
+    /// The ranges of two bridges on one bus are apart: a request for a bus in both would have two ways.
+    pub(super) fn check_range(&mut self, node: usize, frame: &mut Frame) {
+        let Some(buses) = self.placed[node].buses else {
+            return;
+        };
+        let (first, last) = (buses.secondary, buses.subordinate);
+        let taken = frame
+            .ranges
+            .iter()
+            .find(|(_, from, to)| first <= *to && *from <= last);
+        if let Some(&(other, from, to)) = taken {
+            let (entry, other_entry) = (&self.machine.nodes[node], &self.machine.nodes[other]);
+            self.diagnostics.push(
+                Diagnostic::new(
+                    Code::BusNumbers,
+                    format!(
+                        "`{}` has buses {first:02x} to {last:02x}, and `{}` {from:02x} to {to:02x}: they overlap",
+                        entry.name, other_entry.name
+                    ),
+                )
+                .device(self.machine, node, format!("`{}`", entry.name))
+                .device(self.machine, other, format!("`{}`", other_entry.name)),
+            );
+        }
+        frame.ranges.push((node, first, last));
+    }
+
+    /// Whether the bus of a virtual function is one it can have: in the segment, below what its physical
+    /// function is below, and not behind a bridge.
+    pub(super) fn check_virtual(
+        &mut self,
+        node: usize,
+        physical: usize,
+        id: u32,
+        frame: &Frame,
+    ) -> bool {
+        let bus = id >> 8;
+        let segment = self.placed[physical].requester.map_or(0, |r| r.segment);
+        let fault = match u8::try_from(bus) {
+            Ok(bus) if bus == frame.bus => return true,
+            Ok(bus) if bus > frame.last => {
+                format!(
+                    "is on bus {bus:02x}, beyond {:02x}, the last there",
+                    frame.last
+                )
+            }
+            Ok(bus) => {
+                let free = self.used.insert((segment, bus));
+                if free {
+                    self.virtual_buses.insert((segment, bus));
+                }
+                if self.virtual_buses.contains(&(segment, bus)) {
+                    return true;
+                }
+                format!("is on bus {bus:02x}, which a bridge leads to")
+            }
+            Err(_) => format!("has the requester id {id:#x}, beyond its segment's 16 bits"),
+        };
+        let (entry, above) = (&self.machine.nodes[node], &self.machine.nodes[physical]);
+        self.diagnostics.push(
+            Diagnostic::new(Code::BusNumbers, format!("`{}` {fault}", entry.name))
+                .device(self.machine, node, format!("`{}`", entry.name))
+                .device(
+                    self.machine,
+                    physical,
+                    format!("physical function `{}`", above.name),
+                ),
+        );
+        false
     }
 
     /// Gives a bridge its subordinate bus number once all below it have theirs; the next free number.

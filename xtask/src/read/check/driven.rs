@@ -69,6 +69,16 @@ pub fn check(report: &Report, app: &App, device: &Device) {
                     "declare `quiesce`: { poll = … } of its `registers`, { wait = … }, or \"none\"",
                 );
         }
+        Some(Quiesce::BusReset) if on_root_bus(app, device) => {
+            report
+                .error(
+                    Mistake::NoQuiesce,
+                    format!("`{name}` is on a root bus, which nobody can reset"),
+                )
+                .at(&device.name.span, "no bridge is above it")
+                .with(by, "driven here")
+                .remedy("declare another `quiesce`: { poll = … }, { wait = … }, or \"none\"");
+        }
         Some(_) => {}
     }
 }
@@ -107,5 +117,14 @@ fn polled(report: &Report, app: &App, device: &Device, bar: u32, offset: u32) {
             .remedy(format!(
                 "{remedy}, and an offset below its size that is a multiple of 4"
             ));
+    }
+}
+
+/// True of a device on a root bus.
+fn on_root_bus(app: &App, device: &Device) -> bool {
+    let root = |at: &str| app.roots.iter().any(|root| root.name.value == at);
+    match &device.place {
+        Place::Slot { at, .. } => at.as_ref().is_none_or(|at| root(&at.value)),
+        _ => false,
     }
 }

@@ -67,7 +67,16 @@ pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
             Some(_) => {}
         }
     }
-    for name in task.depends_on.iter().chain(&task.trusts) {
+    for (name, what) in [(&task.trusts, "trusts"), (&task.depends_on, "depends on")]
+        .into_iter()
+        .flat_map(|(list, what)| list.iter().map(move |name| (name, what)))
+    {
+        if name.value == task.name.value {
+            report
+                .error(Mistake::BadValue, format!("`{}` {what} itself", name.value))
+                .at(&name.span, "which says nothing")
+                .remedy("remove it, or name the task that was meant");
+        }
         if app.task(&name.value).is_none() {
             unknown(checked, Mistake::UnknownTask, "task", name, names());
         }
@@ -100,7 +109,18 @@ pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
             .at(&extra.span, format!("at most {NOTIFICATIONS_MAX} a task"));
     }
     for name in &task.owns {
-        if app.platform.device(&name.value).is_none() {
+        if app
+            .devices
+            .iter()
+            .any(|device| device.name.value == name.value)
+        {
+            elsewhere(
+                checked,
+                name,
+                "is a device below [devices]",
+                "name it in `drives` instead",
+            );
+        } else if app.platform.device(&name.value).is_none() {
             let known = app
                 .platform
                 .devices
@@ -111,15 +131,38 @@ pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
         }
     }
     for name in task.drives.iter().chain(&task.audits).chain(&task.watches) {
-        if !app
-            .devices
-            .iter()
-            .any(|device| device.name.value == name.value)
-        {
+        let is = |known: &Spanned<String>| known.value == name.value;
+        if app.devices.iter().any(|device| is(&device.name)) {
+            continue;
+        }
+        if app.platform.device(&name.value).is_some() {
+            elsewhere(
+                checked,
+                name,
+                "is a platform device",
+                "name it in `owns` instead",
+            );
+        } else if app.bridges.iter().any(|bridge| is(&bridge.name)) {
+            elsewhere(
+                checked,
+                name,
+                "is a bridge, which the PCI task owns",
+                "leave it out",
+            );
+        } else {
             let known = app.devices.iter().map(|device| device.name.value.as_str());
             unknown(checked, Mistake::UnknownDevice, "device", name, known);
         }
     }
+}
+
+/// A name of another kind of thing than what it stands for here.
+fn elsewhere(checked: &Names<'_>, name: &Spanned<String>, what: &str, remedy: &str) {
+    checked
+        .report
+        .error(Mistake::UnknownDevice, format!("`{}` {what}", name.value))
+        .at(&name.span, "not what is named here")
+        .remedy(remedy);
 }
 
 pub fn of_parameters(checked: &Names<'_>, app: &App, task: &Task) {
@@ -177,6 +220,19 @@ pub fn of_policy(checked: &Names<'_>, app: &App) {
         if !device(&name.value) && !bridge(&name.value) {
             let known = app.devices.iter().map(|device| device.name.value.as_str());
             unknown(checked, Mistake::UnknownDevice, "device", name, known);
+        }
+    }
+    for unit in &app.iommu.containment {
+        for (index, name) in unit.tasks.iter().enumerate() {
+            let before = unit.tasks.iter().take(index);
+            if let Some(first) = before.clone().find(|other| other.value == name.value) {
+                checked
+                    .report
+                    .error(Mistake::BadValue, "a containment unit names a task once")
+                    .at(&name.span, "the same task")
+                    .with(&first.span, "as this one")
+                    .remedy("remove one of them, or name the task that was meant");
+            }
         }
     }
     for waiver in &app.iommu.waivers {

@@ -1,0 +1,58 @@
+//! Streams that bypass the SMMU: declared, with a reason, and in no contradiction to anything else.
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::{Machine, NodeId};
+use crate::relation::Chains;
+use crate::solution::EdgeKind;
+use crate::topology::Topology;
+
+/// Reports bypasses that cannot be.
+pub(crate) fn check(
+    machine: &Machine,
+    topology: &Topology,
+    chains: &Chains<'_>,
+    alias_sets: &[Vec<usize>],
+    found: &mut Vec<Diagnostic>,
+) {
+    for members in alias_sets {
+        for &node in members {
+            let entry = &machine.nodes[node];
+            if entry.unsafe_bypass.is_none() {
+                continue;
+            }
+            let refuse = |why: String| {
+                Diagnostic::new(
+                    Code::Bypass,
+                    format!("`{}` cannot bypass the SMMU: {why}", entry.name),
+                )
+                .device(
+                    machine,
+                    node,
+                    format!("`{}` bypasses the SMMU", entry.name),
+                )
+            };
+            if let Some(port) = topology.placed[node].external {
+                let port = &machine.nodes[port];
+                let why = format!("it is behind the external port `{}`", port.name);
+                found
+                    .push(refuse(why).party(format!("external port `{}`", port.name), port.source));
+            }
+            if let Some(demand) = entry.demand {
+                found.push(refuse(format!("it demands a `{}` domain", demand.text())));
+            }
+            let translated = members.iter().copied().find(|other| {
+                let other = &machine.nodes[*other];
+                other.unsafe_bypass.is_none() && !other.function.kind.is_bridge()
+            });
+            if let Some(other) = translated {
+                let name = &machine.nodes[other].name;
+                let why = format!("it shares a StreamID with `{name}`, which would bypass it too");
+                let mut diagnostic =
+                    refuse(why).device(machine, other, format!("`{name}` is to be translated"));
+                diagnostic.chain =
+                    chains.find(NodeId::new(node), NodeId::new(other), &[EdgeKind::Alias]);
+                found.push(diagnostic);
+            }
+        }
+    }
+}

@@ -64,6 +64,8 @@ fn serve(mut server: Server<'static, Hardware>) -> ! {
     let authority = authority();
     let mut refusals = 0;
     let mut reply: Option<(TaskId, Answer)> = None;
+    // The kernel's timer as it was last set; a message that starts no recipe leaves it alone.
+    let mut armed: Option<u64> = None;
     loop {
         let received = match reply.take() {
             Some((to, answer)) => ipc::reply_receive(
@@ -76,8 +78,13 @@ fn serve(mut server: Server<'static, Hardware>) -> ! {
             ),
             None => ipc::receive(notification::TIMER),
         };
-        if let Received::Message(message) = received {
-            reply = Some((message.sender, answer(&mut server, &message, &mut refusals)));
+        match received {
+            Received::Message(message) => {
+                reply = Some((message.sender, answer(&mut server, &message, &mut refusals)));
+            }
+            // It fires once.
+            Received::Notification(_) => armed = None,
+            Received::Dead => {}
         }
         let wake = server.step(time::now().nanoseconds());
         if wake.ended
@@ -87,10 +94,13 @@ fn serve(mut server: Server<'static, Hardware>) -> ! {
             let (id, _) = ipc::refresh(index);
             ipc::post(id, bit);
         }
-        time::set_timer(
-            wake.at
-                .map(|at| time::Ticks(time::ticks(at).saturating_add(1))),
-        );
+        if wake.at != armed {
+            armed = wake.at;
+            time::set_timer(
+                wake.at
+                    .map(|at| time::Ticks(time::ticks(at).saturating_add(1))),
+            );
+        }
     }
 }
 

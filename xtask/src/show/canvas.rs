@@ -6,33 +6,60 @@ use layout::core::format::{ClipHandle, RenderBackend};
 use layout::core::geometry::Point;
 use layout::core::style::StyleAttr;
 
-/// Empty space right and below.
-const MARGIN: f64 = 20.0;
+/// Empty space around the drawing.
+pub const MARGIN: f64 = 20.0;
 
 /// Draws SVG.
 pub struct Canvas {
     writer: SVGWriter,
-    right: f64,
-    bottom: f64,
+    /// What is added to every place.
+    offset: Point,
+    /// Corners of what was drawn; the first one is infinite as long as there is nothing.
+    corners: (Point, Point),
 }
 
 impl Canvas {
     pub fn new() -> Self {
         Self {
             writer: SVGWriter::new(),
-            right: 0.0,
-            bottom: 0.0,
+            offset: Point::zero(),
+            corners: (Point::splat(f64::INFINITY), Point::zero()),
         }
     }
 
-    fn extend(&mut self, x: f64, y: f64) {
-        self.right = self.right.max(x);
-        self.bottom = self.bottom.max(y);
+    /// What is drawn next is moved by `offset`.
+    pub fn set_offset(&mut self, offset: Point) {
+        self.offset = offset;
+    }
+
+    /// The upper left corner of what was drawn, and its size.
+    pub fn extent(&self) -> (Point, Point) {
+        let (from, to) = self.corners;
+        (from, Point::new(to.x - from.x, to.y - from.y))
+    }
+
+    fn moved(&self, place: Point) -> Point {
+        Point::new(place.x + self.offset.x, place.y + self.offset.y)
+    }
+
+    /// Where a shape goes, which becomes part of the extent.
+    fn place(&mut self, xy: Point, size: Point) -> Point {
+        let xy = self.moved(xy);
+        self.extend(xy);
+        self.extend(Point::new(xy.x + size.x, xy.y + size.y));
+        xy
+    }
+
+    fn extend(&mut self, place: Point) {
+        let (from, to) = &mut self.corners;
+        (from.x, from.y) = (from.x.min(place.x), from.y.min(place.y));
+        (to.x, to.y) = (to.x.max(place.x), to.y.max(place.y));
     }
 
     /// The text of the file.
     pub fn finish(self) -> String {
-        let (width, height) = ((self.right + MARGIN).ceil(), (self.bottom + MARGIN).ceil());
+        let to = self.corners.1;
+        let (width, height) = ((to.x + MARGIN).ceil(), (to.y + MARGIN).ceil());
         let text = self.writer.finalize();
         let tag = format!(
             "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
@@ -57,7 +84,7 @@ impl RenderBackend for Canvas {
         properties: Option<String>,
         clip: Option<ClipHandle>,
     ) {
-        self.extend(xy.x + size.x, xy.y + size.y);
+        let xy = self.place(xy, size);
         self.writer.draw_rect(xy, size, look, properties, clip);
     }
 
@@ -68,7 +95,9 @@ impl RenderBackend for Canvas {
         look: &StyleAttr,
         properties: Option<String>,
     ) {
-        self.extend(start.x.max(stop.x), start.y.max(stop.y));
+        let (start, stop) = (self.moved(start), self.moved(stop));
+        self.extend(start);
+        self.extend(stop);
         self.writer.draw_line(start, stop, look, properties);
     }
 
@@ -79,12 +108,12 @@ impl RenderBackend for Canvas {
         look: &StyleAttr,
         properties: Option<String>,
     ) {
-        self.extend(xy.x + size.x, xy.y + size.y);
+        let xy = self.place(xy, size);
         self.writer.draw_circle(xy, size, look, properties);
     }
 
     fn draw_text(&mut self, xy: Point, text: &str, look: &StyleAttr) {
-        self.writer.draw_text(xy, text, look);
+        self.writer.draw_text(self.moved(xy), text, look);
     }
 
     fn draw_arrow(
@@ -96,11 +125,15 @@ impl RenderBackend for Canvas {
         properties: Option<String>,
         text: &str,
     ) {
+        let path: Vec<(Point, Point)> = path
+            .iter()
+            .map(|(from, to)| (self.moved(*from), self.moved(*to)))
+            .collect();
         self.writer
-            .draw_arrow(path, dashed, head, look, properties, text);
+            .draw_arrow(&path, dashed, head, look, properties, text);
     }
 
     fn create_clip(&mut self, xy: Point, size: Point, rounded_px: usize) -> ClipHandle {
-        self.writer.create_clip(xy, size, rounded_px)
+        self.writer.create_clip(self.moved(xy), size, rounded_px)
     }
 }

@@ -1,6 +1,6 @@
 //! Why a device is where it is, edge by edge.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::{Machine, NodeId};
 use crate::solution::{Edge, EdgeKind, Solution};
@@ -85,7 +85,9 @@ fn facts(machine: &Machine, solution: &Solution, node: NodeId) -> Vec<String> {
     let device = solution.device(node);
     let mut facts = Vec::new();
     if let Some(own) = device.requester {
-        facts.push(format!("a {} at {own}", entry.function.kind.text()));
+        let kind = entry.function.kind.text();
+        let article = if kind.starts_with('e') { "an" } else { "a" };
+        facts.push(format!("{article} {kind} at {own}"));
         for alias in device.aliases.iter().filter(|a| **a != own) {
             facts.push(format!("its requests may also carry {alias}"));
         }
@@ -115,6 +117,22 @@ fn facts(machine: &Machine, solution: &Solution, node: NodeId) -> Vec<String> {
     facts
 }
 
+/// The steps as a tree from `node`: each right after the one that leads to it.
+fn depth_first(node: NodeId, steps: &[Step]) -> Vec<&Step> {
+    let mut after: BTreeMap<NodeId, Vec<&Step>> = BTreeMap::new();
+    for step in steps {
+        after.entry(step.edge.from).or_default().push(step);
+    }
+    let mut next = |at: NodeId| after.remove(&at).unwrap_or_default().into_iter().rev();
+    let mut stack: Vec<&Step> = next(node).collect();
+    let mut tree = Vec::with_capacity(steps.len());
+    while let Some(step) = stack.pop() {
+        tree.push(step);
+        stack.extend(next(step.edge.to));
+    }
+    tree
+}
+
 impl Explanation {
     /// The explanation as lines for a person.
     pub fn lines(&self, machine: &Machine) -> Vec<String> {
@@ -134,7 +152,7 @@ impl Explanation {
                 continue;
             }
             lines.push(format!("  {title}"));
-            for step in steps {
+            for step in depth_first(self.node, steps) {
                 lines.push(format!(
                     "    {}`{}` - `{}` ({}): {}",
                     "  ".repeat(step.distance - 1),

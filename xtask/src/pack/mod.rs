@@ -4,6 +4,8 @@ mod debugger;
 mod header;
 mod image;
 mod json;
+#[cfg(test)]
+mod schema;
 mod text;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ pub struct HostBridgeEntry {
     pub ecam_va: u64,
     /// First bus.
     pub bus_first: u32,
-    /// Last bus that the plan assigns or the hardware can have.
+    /// Last bus that the hardware can have.
     pub bus_last: u32,
     /// 1: a difference between plan and machine refuses the whole boot; 0: it blocks the group.
     pub refuse_on_mismatch: u32,
@@ -47,6 +47,25 @@ bitflags::bitflags! {
     }
 }
 
+/// What kind of bridge has to be found ([`FunctionEntry::port_type`]): the device/port type of the PCI
+/// Express capability (PCI Express Base 4.0, 7.5.3.2), or one of these.
+pub mod port_type {
+    /// Root port of a root complex.
+    pub const ROOT_PORT: u32 = 4;
+    /// Upstream port of a switch.
+    pub const UPSTREAM_PORT: u32 = 5;
+    /// Downstream port of a switch.
+    pub const DOWNSTREAM_PORT: u32 = 6;
+    /// PCI Express to PCI bridge.
+    pub const TO_PCI: u32 = 7;
+    /// PCI to PCI Express bridge.
+    pub const FROM_PCI: u32 = 8;
+    /// There must be no such capability.
+    pub const CONVENTIONAL: u32 = 0x100;
+    /// Not compared. It is the type of an endpoint, which is no bridge.
+    pub const ANY: u32 = 0;
+}
+
 /// How a device is made quiet so that no earlier DMA of it can land.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -66,7 +85,8 @@ pub enum Quiesce {
 }
 
 /// One function of the fabric, bridges included; behind them the devices that are not on PCI. The position in
-/// the table is the device's number in every protocol; parents come before children.
+/// the table is the device's number in every protocol; parents come before children. Functions of one
+/// requester id are the alternatives of a hotplug slot, all of them optional and of different identities.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct FunctionEntry {
@@ -108,8 +128,8 @@ pub struct FunctionEntry {
     pub quiesce_va: u64,
     /// Bridges: primary, secondary, subordinate bus number, 0.
     pub buses: [u8; 4],
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// Which kind of bridge it is, by which its requests get another requester id or not: a [`port_type`].
+    pub port_type: u32,
     /// Bridges: 32-bit memory window, base and limit inclusive; base > limit: closed.
     pub memory_window: [u64; 2],
     /// Bridges: prefetchable window.

@@ -45,10 +45,12 @@ pub enum Mismatch {
     Undeclared = 12,
     /// The function itself is as planned; another of its isolation group, or a bridge above it, is not.
     Group = 13,
+    /// A bridge of another kind, by its PCI Express capability: it may hide other requester ids.
+    PortType = 14,
 }
 
 impl Mismatch {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Missing,
         Self::Identity,
         Self::HeaderType,
@@ -62,6 +64,7 @@ impl Mismatch {
         Self::Capabilities,
         Self::Undeclared,
         Self::Group,
+        Self::PortType,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -86,6 +89,7 @@ impl Mismatch {
             Self::Capabilities => "broken list of capabilities",
             Self::Undeclared => "undeclared function",
             Self::Group => "another of its group differs",
+            Self::PortType => "other kind of bridge",
         }
     }
 }

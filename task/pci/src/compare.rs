@@ -1,14 +1,15 @@
 //! Where a function differs from its entry in the plan.
 
 use pci_api::Mismatch;
-use plan::pci::{FunctionEntry, FunctionFlags};
+use plan::pci::{FunctionEntry, FunctionFlags, port_type};
 
 use crate::address::Address;
 use crate::bar;
 use crate::config::{ConfigSpace, Function};
 use crate::fabric::has;
 use crate::registers::{
-    HEADER_LAYOUT, HEADER_MULTIFUNCTION, LAYOUT_BRIDGE, LAYOUT_ENDPOINT, VENDOR_ABSENT,
+    EXPRESS_REGISTER, EXPRESS_TYPE_SHIFT, HEADER_LAYOUT, HEADER_MULTIFUNCTION, LAYOUT_BRIDGE,
+    LAYOUT_ENDPOINT, VENDOR_ABSENT,
 };
 
 /// One difference, without the place.
@@ -74,6 +75,24 @@ pub(crate) fn layout(entry: &FunctionEntry, header: u8) -> Option<Finding> {
     let found = header & HEADER_LAYOUT;
     (planned != found).then_some(Finding::number(
         Mismatch::HeaderType,
+        u64::from(planned),
+        u64::from(found),
+    ))
+}
+
+/// `express` is the offset of the PCI Express capability, if there is one.
+pub(crate) fn port_type<C: ConfigSpace>(
+    entry: &FunctionEntry,
+    function: &Function<'_, C>,
+    express: Option<u16>,
+) -> Option<Finding> {
+    let found = match express {
+        Some(at) => u32::from(function.read16(at + EXPRESS_REGISTER) >> EXPRESS_TYPE_SHIFT & 0xf),
+        None => port_type::CONVENTIONAL,
+    };
+    let planned = entry.port_type;
+    (planned != port_type::ANY && planned != found).then_some(Finding::number(
+        Mismatch::PortType,
         u64::from(planned),
         u64::from(found),
     ))

@@ -15,10 +15,15 @@ impl Fabric<'_> {
     /// BARs, nothing else decodes anything, and no bus mastering is on anywhere.
     pub fn enumerate<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O) {
         silence::silence(space, self.host);
-        self.survey(space, observer, self.host.bus_first as u8);
+        for bus in self.buses() {
+            if self.is_root(bus) {
+                self.survey(space, observer, bus);
+            }
+        }
         for index in 0..self.plan.len() {
             self.meet(space, observer, index);
         }
+        self.survey_strays(space, observer);
         self.spread();
         for index in 0..self.plan.len() {
             if self.is_ready(index) && !self.write_command(space, index) {
@@ -47,6 +52,25 @@ impl Fabric<'_> {
                 None => self.undeclared(observer, address, identity),
             }
         }
+    }
+
+    /// Finds what answers on buses that no bridge of the plan leads to: a root bus that nobody declared, or
+    /// that has another number than planned.
+    fn survey_strays<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O) {
+        for bus in self.buses() {
+            if !self.is_root(bus) && !self.leads_to(bus) && silence::answers(space, bus) {
+                self.survey(space, observer, bus);
+            }
+        }
+    }
+
+    /// Whether an open bridge forwards to a bus.
+    fn leads_to(&self, bus: u8) -> bool {
+        let mut bridges = self.plan.iter().zip(&self.states);
+        bridges.any(|(entry, state)| {
+            let [_, secondary, subordinate, _] = entry.buses;
+            state.visible && (secondary..=subordinate).contains(&bus)
+        })
     }
 
     fn undeclared<O: Observer>(
@@ -122,8 +146,8 @@ impl Fabric<'_> {
                 return;
             }
         }
-        let function = Function::new(space, Self::address(entry));
-        match function.identity() {
+        match Function::new(space, Self::address(entry)).identity() {
+            Some(identity) if self.is_alternative(index, identity) => self.mark_absent(index),
             Some(identity) => self.check(space, observer, index, entry, identity),
             None if has(entry, FunctionFlags::OPTIONAL) => self.mark_absent(index),
             None => self.differs(observer, index, &compare::missing(entry)),
@@ -162,13 +186,13 @@ impl Fabric<'_> {
             self.differs(observer, index, &finding);
             return;
         }
-        compare::bars(entry, &function, |finding| {
-            self.differs(observer, index, &finding);
-        });
         match crate::capability::express(&function) {
             Ok(found) => {
                 if let Some(state) = self.states.get_mut(index) {
                     state.express = found.unwrap_or(0);
+                }
+                if let Some(finding) = compare::port_type(entry, &function, found) {
+                    self.differs(observer, index, &finding);
                 }
             }
             Err(_) => {
@@ -179,6 +203,9 @@ impl Fabric<'_> {
                 );
             }
         }
+        compare::bars(entry, &function, |finding| {
+            self.differs(observer, index, &finding);
+        });
         let programmed = program::function(&function, entry);
         if let Err(mismatch) = programmed {
             self.differs(observer, index, &compare::Finding::plain(mismatch));
@@ -204,7 +231,8 @@ impl Fabric<'_> {
     fn quiet_blocked<C: ConfigSpace>(&self, space: &C) {
         for (entry, state) in self.plan.iter().zip(&self.states) {
             let has_command = on_pci(entry) && !has(entry, FunctionFlags::HOST_BRIDGE);
-            if state.reason.is_some() && has_command {
+            // In the place of an absent alternative another one may be at work.
+            if state.reason.is_some() && !state.absent && has_command {
                 Function::new(space, Self::address(entry)).write16(COMMAND, 0);
             }
         }

@@ -82,10 +82,31 @@ impl<'p> Fabric<'p> {
         Address(entry.rid)
     }
 
-    /// Index of the planned function at an address.
+    /// Index of a planned function at an address; of the alternatives of a hotplug slot the first.
     pub(crate) fn planned_at(&self, address: Address) -> Option<usize> {
         let is_there = |entry: &FunctionEntry| entry.rid == address.0 && on_pci(entry);
         self.plan.iter().position(is_there)
+    }
+
+    /// Whether what was found in the place of `index` is another alternative of its hotplug slot.
+    pub(crate) fn is_alternative(&self, index: usize, found: (u16, u16)) -> bool {
+        let expected = |entry: &FunctionEntry| (entry.vendor_id, entry.device_id) == found;
+        let own = self.plan.get(index).filter(|own| !expected(own));
+        let mut others = self.plan.iter().filter(|other| on_pci(other));
+        own.is_some_and(|own| others.any(|other| other.rid == own.rid && expected(other)))
+    }
+
+    /// The buses that the hardware can have.
+    pub(crate) fn buses(&self) -> impl Iterator<Item = u8> + use<> {
+        self.host.bus_first as u8..=self.host.bus_last.min(255) as u8
+    }
+
+    /// Whether no bridge is above a bus: the first one, and those of expanders.
+    pub(crate) fn is_root(&self, bus: u8) -> bool {
+        let on =
+            |entry: &FunctionEntry| entry.parent == plan::NONE && Self::address(entry).bus() == bus;
+        let mut functions = self.plan.iter().filter(|entry| on_pci(entry));
+        u32::from(bus) == self.host.bus_first || functions.any(on)
     }
 
     /// Index of the bridge above a function. Parents come first in the table, which bounds every walk upwards.

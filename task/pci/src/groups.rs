@@ -16,7 +16,7 @@ impl Fabric<'_> {
     /// What an undeclared function can reach below the SMMU: others of its slot, and behind a bridge
     /// everything on its bus and the bridge itself. Slots of a root bus are apart from each other.
     pub(crate) fn block_around(&mut self, undeclared: Address) {
-        let on_root = u32::from(undeclared.bus()) == self.host.bus_first;
+        let on_root = self.is_root(undeclared.bus());
         for index in 0..self.plan.len() {
             let Some(entry) = self.plan.get(index).filter(|entry| on_pci(entry)) else {
                 continue;

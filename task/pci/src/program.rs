@@ -54,7 +54,8 @@ impl Fabric<'_> {
         let (Some(entry), Some(state)) = (self.plan.get(index), self.states.get(index)) else {
             return false;
         };
-        if has(entry, FunctionFlags::HOST_BRIDGE) || !on_pci(entry) {
+        // In the place of an absent alternative another one may be at work.
+        if has(entry, FunctionFlags::HOST_BRIDGE) || !on_pci(entry) || state.absent {
             return true;
         }
         let value = command(entry, state, self.forwards(index));

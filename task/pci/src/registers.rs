@@ -76,6 +76,10 @@ pub(crate) const CAPABILITY_MSI: u8 = 0x05;
 pub(crate) const CAPABILITY_EXPRESS: u8 = 0x10;
 /// Capability: MSI-X; control at +2.
 pub(crate) const CAPABILITY_MSIX: u8 = 0x11;
+/// PCI Express: its own register, 16 bits.
+pub(crate) const EXPRESS_REGISTER: u16 = 0x02;
+/// Its device/port type: bits 7:4.
+pub(crate) const EXPRESS_TYPE_SHIFT: u32 = 4;
 /// PCI Express: device capabilities, 32 bits.
 pub(crate) const EXPRESS_DEVICE: u16 = 0x04;
 /// PCI Express: device control, 16 bits.

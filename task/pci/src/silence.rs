@@ -49,9 +49,23 @@ pub(crate) fn silence<C: ConfigSpace>(space: &C, host: &HostBridgeEntry) {
             }
         }
         if !new {
-            return;
+            break;
         }
     }
+    // A root bus beside the first is not reached from it.
+    for bus in first..=last {
+        if visited.add(bus) && answers(space, bus) {
+            silence_bus(space, bus, &mut reachable);
+        }
+    }
+}
+
+/// Whether a function 0, which every device has, answers on a bus.
+pub(crate) fn answers<C: ConfigSpace>(space: &C, bus: u8) -> bool {
+    (0..32).any(|slot| {
+        let first = Address::on_bus(bus, slot << 3);
+        Function::new(space, first).identity().is_some()
+    })
 }
 
 fn silence_bus<C: ConfigSpace>(space: &C, bus: u8, reachable: &mut Buses) {

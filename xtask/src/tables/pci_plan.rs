@@ -1,7 +1,8 @@
 //! What the PCI task reads beyond what every task does.
 
-use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe};
+use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe, port_type};
 use plan::{Builder, NONE, Name};
+use solver::model::FunctionKind as Kind;
 
 use crate::place::{Layout, MappingKind};
 use crate::planning::{Function, FunctionKind, NonPciDevice, Plan, WINDOW_CLOSED};
@@ -20,7 +21,7 @@ pub fn add(plan: &Plan, layout: &Layout, task: usize, builder: &mut Builder) {
     let host = HostBridgeEntry {
         ecam_va: va(MappingKind::PciConfiguration),
         bus_first: 0,
-        bus_last: u32::from(plan.fabric.bus_last),
+        bus_last: plan.app.platform.pci.buses.saturating_sub(1),
         refuse_on_mismatch: u32::from(plan.app.iommu.on_mismatch == MismatchPolicy::Refuse),
         reserved: 0,
     };
@@ -61,7 +62,7 @@ fn bare(plan: &Plan, number: usize, name: &str, quiesce_va: u64) -> FunctionEntr
         quiesce_wait: 0,
         quiesce_va,
         buses: [0; 4],
-        reserved: 0,
+        port_type: port_type::ANY,
         memory_window: WINDOW_CLOSED,
         prefetch_window: WINDOW_CLOSED,
         bar_address: [0; 6],
@@ -111,6 +112,7 @@ fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> Fu
             flags |= FunctionFlags::BRIDGE;
             let (secondary, subordinate) = function.buses_below.unwrap_or((0, 0));
             entry.buses = [function.bus, secondary, subordinate, 0];
+            entry.port_type = declared.map_or(port_type::ANY, |node| kind(node.function.kind));
         }
         FunctionKind::Device(device) => {
             let routed = plan
@@ -126,6 +128,22 @@ fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> Fu
     entry.flags = flags.bits();
     bars(&mut entry, function);
     entry
+}
+
+fn kind(bridge: Kind) -> u32 {
+    match bridge {
+        Kind::RootPort => port_type::ROOT_PORT,
+        Kind::UpstreamPort => port_type::UPSTREAM_PORT,
+        Kind::DownstreamPort => port_type::DOWNSTREAM_PORT,
+        Kind::PcieToPci => port_type::TO_PCI,
+        Kind::PciToPcie => port_type::FROM_PCI,
+        Kind::ConventionalBridge => port_type::CONVENTIONAL,
+        Kind::Endpoint
+        | Kind::RootComplexEndpoint
+        | Kind::EventCollector
+        | Kind::Conventional
+        | Kind::HostBridge => port_type::ANY,
+    }
 }
 
 fn recipe(entry: &mut FunctionEntry, quiesce: Quiesce) {

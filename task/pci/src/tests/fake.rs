@@ -15,6 +15,8 @@ use crate::registers::*;
 #[derive(Clone)]
 pub struct Node {
     pub parent: Option<usize>,
+    /// The root bus, of one without parent.
+    pub root: u8,
     pub devfn: u8,
     pub bytes: Vec<u8>,
     /// Bits that software can change.
@@ -45,6 +47,7 @@ impl Node {
     pub fn endpoint(parent: Option<usize>, devfn: u8, vendor: u16, device: u16) -> Self {
         let mut node = Self {
             parent,
+            root: 0,
             devfn,
             bytes: std::vec![0; 4096],
             writable: std::vec![0; 4096],
@@ -84,6 +87,11 @@ impl Node {
         node
     }
 
+    pub fn on_root(mut self, bus: u8) -> Self {
+        self.root = bus;
+        self
+    }
+
     pub fn multifunction(mut self) -> Self {
         self.bytes[usize::from(HEADER_TYPE)] |= HEADER_MULTIFUNCTION;
         self
@@ -112,6 +120,10 @@ impl Node {
     pub fn express(mut self, at: u16, resets: bool) -> Self {
         self = self.capability(at, CAPABILITY_EXPRESS);
         self.put32(at + EXPRESS_DEVICE, if resets { EXPRESS_RESETS } else { 0 });
+        // A bridge is a root port unless a test says otherwise.
+        if self.is_bridge() {
+            self.put16(at + EXPRESS_REGISTER, 4 << EXPRESS_TYPE_SHIFT);
+        }
         self.allow(at + EXPRESS_CONTROL, 2, 0x7fff);
         self.clears[usize::from(at + EXPRESS_STATUS)] = EXPRESS_ERRORS as u8;
         self.express = at;
@@ -216,7 +228,7 @@ impl Fake {
         (0..nodes.len()).filter(|i| on(&nodes[*i])).collect()
     }
 
-    fn on_bus(&self, parent: Option<usize>, devfn: u8) -> Option<usize> {
+    fn on_bus(&self, parent: Option<usize>, root: u8, devfn: u8) -> Option<usize> {
         let nodes = self.nodes.borrow();
         // An express port forwards to slot 0 only.
         if parent.is_some_and(|parent| nodes[parent].express != 0) && devfn >= 8 {
@@ -224,6 +236,7 @@ impl Fake {
         }
         nodes.iter().position(|node| {
             node.parent == parent
+                && (parent.is_some() || node.root == root)
                 && node.devfn == devfn
                 && !node.gone
                 && node.dead_until <= self.now.get()
@@ -232,7 +245,8 @@ impl Fake {
 
     fn route(&self, address: Address) -> Option<usize> {
         let mut above = None;
-        if address.bus() != 0 {
+        let on_root = |node: &Node| node.parent.is_none() && node.root == address.bus();
+        if !self.nodes.borrow().iter().any(on_root) {
             loop {
                 let nodes = self.nodes.borrow();
                 let (bridge, secondary) = nodes.iter().enumerate().find_map(|(index, node)| {
@@ -252,7 +266,7 @@ impl Fake {
                 }
             }
         }
-        self.on_bus(above, address.0 as u8)
+        self.on_bus(above, address.bus(), address.0 as u8)
     }
 
     fn is_below(&self, index: usize, bridge: usize) -> bool {

@@ -144,6 +144,19 @@ fn acs_that_cannot_be_set() {
 }
 
 #[test]
+fn a_bridge_of_another_kind() {
+    // A PCIe-to-PCI bridge hides the requester ids of what is below, a root port does not.
+    let (told, blocked) = run(RP0, |node| node.put16(0x42, 7 << 4));
+    assert_eq!(told, [Mismatch::PortType]);
+    assert_eq!(
+        blocked,
+        [(RP0, Mismatch::PortType), (DISK, Mismatch::Group)]
+    );
+    let (told, _) = run(RP2, |node| node.put16(STATUS, 0));
+    assert_eq!(told.first(), Some(&Mismatch::PortType), "no capability");
+}
+
+#[test]
 fn bus_mastering_that_cannot_be_turned_off() {
     let (told, blocked) = run_stuck();
     assert_eq!(told, [Mismatch::Command]);

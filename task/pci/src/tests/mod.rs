@@ -1,6 +1,7 @@
 //! The core against a fake fabric.
 
 mod allow;
+mod alternatives;
 mod enumerate;
 mod fake;
 mod hostile;

@@ -13,7 +13,7 @@ use std::vec::Vec;
 
 use pci_api::Mismatch;
 use plan::Name;
-use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
+use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce, port_type};
 use zerocopy::FromZeros;
 
 use crate::address::Address;
@@ -76,6 +76,7 @@ fn bridge(
         acs: 0x1d,
         owner: plan::NONE,
         buses: [buses[0], buses[1], buses[2], 0],
+        port_type: port_type::ROOT_PORT,
         memory_window: memory,
         prefetch_window: prefetch,
         ..function(name, rid, (0x1b36, 0x000c), parent)
@@ -114,6 +115,7 @@ pub fn plan() -> Vec<FunctionEntry> {
         ),
         FunctionEntry {
             flags: FunctionFlags::BRIDGE.bits(),
+            port_type: port_type::CONVENTIONAL,
             ..bridge(
                 "mux",
                 rid(2, 0, 0),

@@ -48,7 +48,7 @@ pub fn client<'a, 's>(
     })
 }
 
-fn refused<T>(error: Error) -> Result<T, CallError> {
+pub fn refused<T>(error: Error) -> Result<T, CallError> {
     Err(CallError::Refused(error))
 }
 

@@ -38,6 +38,64 @@ fn on_the_root_bus_it_stays_alone() {
 }
 
 #[test]
+fn on_a_root_bus_that_nobody_declared() {
+    assert_eq!(
+        run(Node::endpoint(None, 2 << 3, 0xabcd, 0x1234).on_root(9)),
+        []
+    );
+    assert_eq!(
+        run(Node::bridge(None, 2 << 3, 0xabcd, 0x1234).on_root(15)),
+        []
+    );
+}
+
+/// A root bus that the plan has, beside a device that it expects there.
+#[test]
+fn on_the_root_bus_of_an_expander() {
+    let mut nodes = nodes();
+    let at = nodes.len();
+    nodes.extend([
+        Node::endpoint(None, 8, 0x8086, 0x10c9).on_root(9),
+        Node::endpoint(None, 16, 0xabcd, 0x1234).on_root(9),
+    ]);
+    for node in &mut nodes[at..] {
+        node.put16(COMMAND, COMMAND_MASTER | COMMAND_MEMORY);
+    }
+    let mut scene = Scene::with(nodes);
+    let mut planned = scene.plan[NIC1];
+    (planned.rid, planned.group_index, planned.flags) = (0x0908, 9, 0);
+    (planned.bar_len, planned.bar_kind) = Default::default();
+    scene.plan.push(planned);
+    let (fabric, notes) = scene.enumerate();
+    let told: Vec<_> = notes.differences.iter().map(|d| (d.0, d.1)).collect();
+    assert_eq!(told, [(0x0910, Mismatch::Undeclared)]);
+    assert_eq!(blocked(&fabric), []);
+    assert!(fabric.is_ready(SPARE + 1));
+    assert_eq!(scene.fake.node(at + 1).command(), 0);
+}
+
+/// The expander has another bus number: what was expected is missing, and what is there is not expected.
+#[test]
+fn a_root_bus_of_another_number() {
+    let mut nodes = nodes();
+    let at = nodes.len();
+    nodes.push(Node::endpoint(None, 8, 0x8086, 0x10c9).on_root(12));
+    nodes[at].put16(COMMAND, COMMAND_MASTER | COMMAND_MEMORY);
+    let mut scene = Scene::with(nodes);
+    let mut planned = scene.plan[NIC1];
+    (planned.rid, planned.group_index) = (0x0908, 9);
+    scene.plan.push(planned);
+    let (fabric, notes) = scene.enumerate();
+    let told: Vec<_> = notes.differences.iter().map(|d| (d.0, d.1)).collect();
+    assert_eq!(
+        told,
+        [(0x0908, Mismatch::Missing), (0x0c08, Mismatch::Undeclared)]
+    );
+    assert_eq!(blocked(&fabric), [(SPARE + 1, Mismatch::Missing)]);
+    assert_eq!(scene.fake.node(at).command(), 0);
+}
+
+#[test]
 fn in_a_slot_it_blocks_the_others_of_that_slot() {
     assert_eq!(
         run(Node::endpoint(None, 3 << 3 | 5, 0xabcd, 0x1234)),

@@ -38,6 +38,8 @@ pub enum Line<'a> {
         owner: u32,
         /// Whether it can be claimed.
         usable: bool,
+        /// Whether it is not there, as the plan allows.
+        absent: bool,
     },
     /// A device was claimed, for the first time by this life of its owner.
     Claimed {

@@ -103,6 +103,8 @@ pub struct Device<'p> {
     pub quiet: Quiet,
     /// Why it can never be claimed.
     pub unusable: Option<Error>,
+    /// Not there, as the plan allows: another alternative of its hotplug slot may have its StreamIDs.
+    pub absent: bool,
     /// Its streams translate.
     pub open: bool,
     /// Cut off while claimed, after a storm or because its reset unit was reset: it has to be released.
@@ -148,6 +150,7 @@ impl<'p> Device<'p> {
             state: State::Free,
             quiet: Quiet::Unknown,
             unusable: None,
+            absent: false,
             open: false,
             revoked: false,
             used_before: false,

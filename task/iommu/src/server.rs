@@ -2,7 +2,8 @@
 
 use heapless::Vec;
 use iommu_api::Error;
-use plan::iommu::SmmuEntry;
+use pci_api::DeviceState;
+use plan::iommu::{SmmuEntry, StreamEntry};
 
 use crate::boot::{self, Refusal, Running};
 use crate::fault_lines::FaultLines;
@@ -206,9 +207,10 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             let Some(entry) = self.plan.devices.get(index) else {
                 continue;
             };
-            let unusable = self.judge(index, boot_refused);
+            let (unusable, absent) = self.judge(index, boot_refused);
             if let Some(device) = self.devices.get_mut(index) {
                 device.unusable = unusable;
+                device.absent = absent;
             }
             let streams = self.plan.streams_of(entry);
             if entry.owner != plan::NONE || unusable.is_none() {
@@ -218,28 +220,37 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
                     stream: streams.first().map_or(0, |stream| stream.stream_id),
                     owner: entry.owner,
                     usable: unusable.is_none(),
+                    absent,
                 });
             }
         }
     }
 
-    fn judge(&mut self, index: usize, boot_refused: bool) -> Option<Error> {
-        let entry = self.plan.devices.get(index)?;
-        let Some((_, domain)) = self.plan.domain_of(entry) else {
-            return Some(Error::Blocked);
+    /// Why a device can never be claimed, and whether it is absent as the plan allows.
+    fn judge(&mut self, index: usize, boot_refused: bool) -> (Option<Error>, bool) {
+        let blocked = (Some(Error::Blocked), false);
+        let Some(entry) = self.plan.devices.get(index) else {
+            return blocked;
         };
-        if boot_refused || entry.owner == plan::NONE || entry.stream_count == 0 {
-            return Some(Error::Blocked);
+        let Some((_, domain)) = self.plan.domain_of(entry) else {
+            return blocked;
+        };
+        if entry.owner == plan::NONE || entry.stream_count == 0 {
+            return blocked;
         }
-        let smmu = self.smmus.get(domain.smmu as usize)?;
-        if smmu.running.is_none() {
-            return Some(Error::Unavailable);
+        let found = self.system.pci_describe(index as u32);
+        let absent = found.is_ok_and(|found| found.state == DeviceState::Absent);
+        if boot_refused {
+            return (Some(Error::Blocked), absent);
         }
-        match self.system.pci_describe(index as u32) {
-            Ok(found) if found.state == pci_api::DeviceState::Ready => None,
-            Ok(_) => Some(Error::Blocked),
-            Err(_) => Some(Error::Unavailable),
-        }
+        let smmu = self.smmus.get(domain.smmu as usize);
+        let runs = smmu.is_some_and(|smmu| smmu.running.is_some());
+        let unusable = match found {
+            Ok(found) if runs && found.state == DeviceState::Ready => None,
+            Ok(_) if runs => Some(Error::Blocked),
+            Ok(_) | Err(_) => Some(Error::Unavailable),
+        };
+        (unusable, absent)
     }
 
     /// A request on the device's SMMU. The parts are borrowed apart so that they can be used together.
@@ -282,25 +293,27 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         )
     }
 
-    /// Closes a device's streams; those that another open device of its alias set uses too only if
-    /// `shared` says so.
+    /// Closes a device's streams; those that another open device uses too only if `shared` says so.
     pub(crate) fn close(&mut self, device: usize, shared: bool) -> Result<(), Broken> {
         let plan = self.plan;
         let Some(entry) = plan.devices.get(device) else {
             return Ok(());
         };
+        let own = plan.streams_of(entry);
         let mut in_use: Vec<u32, 64> = Vec::new();
         if !shared {
-            let others = self
-                .devices
-                .iter()
-                .enumerate()
-                .filter(|&(index, other)| index != device && other.open)
-                .filter(|(_, other)| other.entry.domain == entry.domain);
+            let devices = self.devices.iter().enumerate();
+            let others = devices.filter(|&(index, other)| index != device && other.open);
+            // Of another domain is an alternative of the same hotplug slot.
             for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry)) {
-                // A set that is full means that more may be in use than is noted: then a stream is
-                // closed that another device needs, which is safe.
-                let _ = in_use.push(stream.stream_id);
+                let same = |own: &StreamEntry| {
+                    (own.smmu, own.stream_id) == (stream.smmu, stream.stream_id)
+                };
+                if own.iter().any(same) {
+                    // A set that is full means that more may be in use than is noted: then a stream is
+                    // closed that another device needs, which is safe.
+                    let _ = in_use.push(stream.stream_id);
+                }
             }
         }
         let Some(parts) = self.parts(device) else {
@@ -308,8 +321,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         };
         parts.device.open = false;
         let asid = parts.space.asid;
-        let streams = plan
-            .streams_of(entry)
+        let streams = own
             .iter()
             .filter(|stream| !in_use.contains(&stream.stream_id))
             .map(|stream| (stream.stream_id, stream.entry));

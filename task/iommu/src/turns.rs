@@ -34,8 +34,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                     .streams_of(device.entry)
                     .iter()
                     .any(|s| s.stream_id == event.stream && s.smmu as usize == index);
-                // Members of an alias set share a StreamID; whichever it was, the claimants learn it.
-                if !hit || (known && device.held_by().is_none()) {
+                // Members of an alias set share a StreamID; whichever it was, the claimants learn it. One that is
+                // not there shares it with what is there in its place.
+                if !hit || device.absent || (known && device.held_by().is_none()) {
                     continue;
                 }
                 let reaction = device.faults.record(&event, now, period);

@@ -94,15 +94,16 @@ pub fn print(line: Line<'_>) {
             stream,
             owner,
             usable,
+            absent,
         } => defmt::info!(
             "{=str}: stream {=u32:#x}, owner {}, {=str}{}",
             name,
             stream,
             Task(owner),
-            if usable {
-                "closed until claimed"
-            } else {
-                "blocked"
+            match (usable, absent) {
+                (true, _) => "closed until claimed",
+                (false, true) => "not there",
+                (false, false) => "blocked",
             },
             Reason(device)
         ),

@@ -1,5 +1,6 @@
 //! The core against a functional fake: an SMMU that caches until told otherwise, a kernel, a PCI task.
 
+mod alternatives;
 mod boot;
 mod claims;
 mod containment;

@@ -1,7 +1,8 @@
 //! Plan, tables and surroundings of the tests.
 //!
 //! Devices: 0 a bridge; 1 `disk` (task 4, stream 0x100); 2 `edu` (task 5, stream 0x008, blocks);
-//! 3 and 4 `left` and `right` (tasks 5 and 6), one alias set (stream 0x010).
+//! 3 and 4 `left` and `right` (tasks 5 and 6), one alias set (stream 0x010); 5 `spare` (task 6), an alternative
+//! of `edu` in its slot and so with its stream, absent unless a test says otherwise.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub const DISK: u32 = 1;
 pub const EDU: u32 = 2;
 pub const LEFT: u32 = 3;
 pub const RIGHT: u32 = 4;
+pub const SPARE: u32 = 5;
 pub const BASE: u64 = 0x1_0000_0000;
 pub const BLOCKS: u64 = BASE + 0x40_0000;
 pub const POOL: u64 = 0x5000_0000;
@@ -56,6 +58,8 @@ pub struct Around {
     pub storms: Vec<u32>,
     pub lines: Vec<String>,
     pub blocked: Option<u32>,
+    /// [`SPARE`] is there, and [`EDU`] is not.
+    pub swapped: bool,
     pub refused: bool,
     pub no_pci: bool,
 }
@@ -167,8 +171,11 @@ impl System for Shared {
         })
     }
     fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
+        let absent = if self.0.borrow().swapped { EDU } else { SPARE };
         let state = if self.0.borrow().blocked == Some(device) {
             DeviceState::Blocked
+        } else if device == absent {
+            DeviceState::Absent
         } else {
             DeviceState::Ready
         };
@@ -300,7 +307,7 @@ pub fn plan() -> PlanView<'static> {
             coherent: 1,
             address_bits: 44,
         }]),
-        domains: leak((0..3).map(domain).collect()),
+        domains: leak((0..4).map(domain).collect()),
         streams: leak(std::vec![stream(0x100), stream(0x008), stream(0x010)]),
         devices: leak(std::vec![
             device("rp1", NONE, NONE, 0, 0),
@@ -308,6 +315,7 @@ pub fn plan() -> PlanView<'static> {
             device("edu", 1, 5, 1, 1),
             device("left", 2, 5, 2, 1),
             device("right", 2, 6, 2, 1),
+            device("spare", 3, 6, 1, 1),
         ]),
         pools: leak(std::vec![
             pool(4, 0, POOL, 64 * 4096),

@@ -6,13 +6,14 @@ use crate::planning::Plan;
 use crate::read::{self, Parameter, Paths};
 use crate::report::Report;
 
-/// What reading and planning say about `tests/configs/NAME.toml`.
+/// What reading, planning and the demands of an image say about `tests/configs/NAME.toml`.
 fn diagnose(root: &Path, file: &Path) -> String {
     let paths = Paths {
         root: root.to_path_buf(),
     };
     let report = Report::default();
     let plan = read::load(&report, &paths, file).and_then(|app| Plan::new(&report, app));
+    let plan = plan.and_then(|plan| plan.check_buildable(&report));
     let outcome = if plan.is_ok() { "accepted\n" } else { "" };
     let text = format!("{}{outcome}", report.text());
     text.replace(&format!("{}/", root.display()), "")

@@ -72,6 +72,13 @@ impl Function {
         u16::from(self.bus) << 8 | u16::from(self.slot.0) << 3 | u16::from(self.slot.1)
     }
 
+    /// Whether both may appear in one hotplug slot, as alternatives.
+    pub fn is_alternative_of(&self, other: &Self) -> bool {
+        (self.rid(), self.segment) == (other.rid(), other.segment)
+            && self.optional
+            && other.optional
+    }
+
     /// `bus:device.function` for a person.
     pub fn address(&self) -> String {
         format!("{:02x}:{:02x}.{}", self.bus, self.slot.0, self.slot.1)

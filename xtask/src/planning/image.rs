@@ -2,8 +2,8 @@
 
 use solver::model::Place;
 
-use super::{FunctionKind, Plan};
-use crate::report::{Mistake, Report, Reported};
+use super::{Function, FunctionKind, Plan};
+use crate::report::{Mistake, Report, Reported, Span, Spanned};
 
 impl Plan {
     /// Reports everything that can be planned but not built.
@@ -23,6 +23,13 @@ impl Plan {
         let refuse = |message: String, remedy: &str| {
             drop(report.error(Mistake::NotBuildable, message).remedy(remedy));
         };
+        let apart = |message: &str, [first, second]: [&Span; 2], remedy: &str| {
+            report
+                .error(Mistake::NotBuildable, message)
+                .at(second, "the second")
+                .with(first, "the first")
+                .remedy(remedy);
+        };
         if app.tasks.is_empty() {
             refuse(
                 "a system without tasks cannot be built".to_owned(),
@@ -41,17 +48,32 @@ impl Plan {
                 "describe them in [platform], or name a platform of sys/platform",
             );
         }
-        if app.platform.smmus().len() > 1 {
-            refuse(
-                "an image serves one SMMU".to_owned(),
-                "declare the one whose devices are driven",
+        if let [first, second, ..] = app.platform.smmus()[..] {
+            apart(
+                "several SMMUs can be planned, but an image serves one",
+                [&first.span, &second.span],
+                "declare the SMMU whose devices are driven, and no other; `cargo xtask plan` takes the file \
+                 as it is",
             );
         }
-        if app.roots.iter().any(|root| root.segment != 0) {
-            refuse(
-                "an image serves one PCI segment".to_owned(),
-                "leave out the functions of the others",
+        let mut roots = app.roots.iter();
+        let first = app.roots.first();
+        let other = roots.find(|root| first.is_some_and(|first| first.segment != root.segment));
+        if let (Some(first), Some(other)) = (first, other) {
+            apart(
+                "several PCI segments can be planned, but an image serves one",
+                [&first.name.span, &other.name.span],
+                "leave out the root buses of the others and what is below them; `cargo xtask plan` takes the \
+                 file as it is",
             );
+        } else if let Some(root) = first.filter(|root| root.segment != 0) {
+            report
+                .error(
+                    Mistake::NotBuildable,
+                    "another PCI segment than 0 can be planned, but no image serves it",
+                )
+                .at(&root.name.span, format!("in segment {}", root.segment))
+                .remedy("leave out `segment`");
         }
     }
 
@@ -75,30 +97,50 @@ impl Plan {
                 .error(Mistake::NotBuildable, problem)
                 .at(&device.name.span, "declared here");
         }
-        for (index, function) in self.fabric.functions.iter().enumerate() {
-            let FunctionKind::Device(device) = function.kind else {
-                continue;
-            };
-            let same = |other: &&super::Function| {
-                other.rid() == function.rid() && other.segment == function.segment
-            };
-            let earlier = self
-                .fabric
-                .functions
-                .iter()
-                .take(index)
-                .any(|other| same(&other));
-            if let (true, Some(device)) = (earlier, self.app.devices.get(device)) {
-                report
-                    .error(
-                        Mistake::NotBuildable,
-                        "alternatives of a slot can be planned, but an image expects one",
+        self.alternatives(report);
+    }
+
+    /// The PCI task tells what may appear in one slot apart by its identity, and a bridge's bus numbers are
+    /// those of one.
+    fn alternatives(&self, report: &Report) {
+        let functions = &self.fabric.functions;
+        for (index, function) in functions.iter().enumerate() {
+            let earlier = functions.iter().take(index);
+            let others = earlier.filter(|other| other.is_alternative_of(function));
+            for other in others {
+                let (Some(name), Some(first)) = (self.declared(function), self.declared(other))
+                else {
+                    continue;
+                };
+                let is_bridge = |function: &Function| function.buses_below.is_some();
+                let (problem, remedy) = if function.id == other.id {
+                    (
+                        "two alternatives of a slot have one identity",
+                        "declare one of them: which one is there could not be told",
                     )
-                    .at(
-                        &device.name.span,
-                        "another device is expected in the same slot",
-                    );
+                } else if is_bridge(function) || is_bridge(other) {
+                    (
+                        "a bridge as an alternative of a slot can be planned, but not driven",
+                        "declare what the slot holds in this image",
+                    )
+                } else {
+                    continue;
+                };
+                report
+                    .error(Mistake::NotBuildable, problem)
+                    .at(&name.span, "expected in the slot")
+                    .with(&first.span, "expected in the same slot")
+                    .remedy(remedy);
             }
+        }
+    }
+
+    /// Name of a declared function.
+    fn declared(&self, function: &Function) -> Option<&Spanned<String>> {
+        match function.kind {
+            FunctionKind::Device(device) => Some(&self.app.devices.get(device)?.name),
+            FunctionKind::Bridge(bridge) => Some(&self.app.bridges.get(bridge)?.name),
+            FunctionKind::HostBridge | FunctionKind::Expander(_) => None,
         }
     }
 }

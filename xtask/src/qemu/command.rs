@@ -10,7 +10,7 @@ use crate::planning::{Function, FunctionKind, Plan};
 /// Files behind the drives, by the drives' names.
 pub type Drives = BTreeMap<String, PathBuf>;
 
-/// All arguments that describe the machine. Drives are opened as snapshots: nothing the guest writes
+/// All arguments that describe the machine; in a hotplug slot with alternatives is the first. Drives are opened as snapshots: nothing the guest writes
 /// reaches the file.
 pub fn command(plan: &Plan, image: &Path, drives: &Drives) -> Vec<String> {
     let platform = &plan.app.platform;
@@ -37,6 +37,10 @@ pub fn command(plan: &Plan, image: &Path, drives: &Drives) -> Vec<String> {
         );
     }
     for (number, function) in plan.fabric.functions.iter().enumerate() {
+        let mut earlier = plan.fabric.functions.iter().take(number);
+        if earlier.any(|other| other.is_alternative_of(function)) {
+            continue;
+        }
         if let Some(device) = device(plan, number, function) {
             add("-device", device);
         }

@@ -87,7 +87,7 @@ mistakes! {
     36 NoAccessControl "access control that the function does not have",
         "`acs = true` has the PCI task enable and check ACS at boot, which fails where the capability is missing. Without it the function isolates nothing.";
     37 NotBuildable "it can be planned, but not built",
-        "The plan describes more machines than the servers of this version drive: foreign boards, several SMMUs or segments, virtual functions, alternatives in hotplug slots, direct regions and bypasses are planned and shown, but no image is made.";
+        "The plan describes more machines than the servers of this version drive: foreign boards, several SMMUs or segments, virtual functions, bridges as alternatives in hotplug slots, direct regions and bypasses are planned and shown, but no image is made.";
     40 Domain "a demand that contradicts its use",
         "Nobody can claim a device whose domain is `blocked`.";
     43 NoQuiesce "a device that nobody can make quiet",

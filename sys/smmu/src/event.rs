@@ -143,6 +143,31 @@ impl EventKind {
     }
 }
 
+/// What was being done when the fault was found (§7.3, CLASS).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Class {
+    /// Fetching a context descriptor; also what a record without a class reads as.
+    ContextFetch = 0,
+    /// Walking a translation table.
+    Walk = 1,
+    /// Translating the input address.
+    Input = 2,
+    /// Reserved.
+    Reserved = 3,
+}
+
+impl Class {
+    const fn from_field(value: u64) -> Self {
+        match value {
+            0 => Self::ContextFetch,
+            1 => Self::Walk,
+            2 => Self::Input,
+            _ => Self::Reserved,
+        }
+    }
+}
+
 /// A decoded record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event {
@@ -154,6 +179,8 @@ pub struct Event {
     pub stream: u32,
     /// The device read; meaningless unless [`EventKind::has_access`].
     pub read: bool,
+    /// Meaningless unless [`EventKind::has_access`]; QEMU 7.2 leaves that of an input address 0.
+    pub class: Class,
     /// Input address, or 0 where the kind has none.
     pub address: u64,
     /// Address of the structure whose fetch failed, or 0 (§7.3.4, §7.3.10, §7.3.12).
@@ -176,15 +203,16 @@ impl Event {
             number,
             stream: bits::STREAM_ID.get(words[0]) as u32,
             read: bits::RNW.is_set(words[1]),
+            class: Class::from_field(bits::CLASS.get(words[1])),
             address: if kind.has_access() { words[2] } else { 0 },
             fetch,
         }
     }
 
-    /// A record of a fault of class "input" without substream, as an SMMU writes it.
+    /// A record of a fault without substream, as an SMMU writes it.
     pub const fn encode(&self) -> [u64; EVENT_WORDS] {
         let access = if self.kind.has_access() {
-            bits::RNW.put(self.read as u64) | bits::CLASS.put(2)
+            bits::RNW.put(self.read as u64) | bits::CLASS.put(self.class as u64)
         } else {
             0
         };
@@ -208,6 +236,7 @@ mod tests {
         assert_eq!(event.kind, EventKind::Translation);
         assert_eq!((event.stream, event.read), (0x300, true));
         assert_eq!((event.address, event.fetch), (0x1_0000_0004, 0));
+        assert_eq!(event.class, Class::Input);
         assert_eq!(event.encode(), words);
     }
 
@@ -223,6 +252,21 @@ mod tests {
                 assert_ne!(event.kind.name(), EventKind::Unknown.name());
             }
             assert_eq!(event.address != 0, event.kind.has_access());
+        }
+    }
+
+    #[test]
+    fn classes() {
+        for (field, class) in [
+            (0, Class::ContextFetch),
+            (1, Class::Walk),
+            (2, Class::Input),
+            (3, Class::Reserved),
+        ] {
+            let words = [0x0b, field << 40, 0x1000, 0x2000];
+            let event = Event::decode(words);
+            assert_eq!(event.class, class);
+            assert_eq!(event.encode(), words);
         }
     }
 

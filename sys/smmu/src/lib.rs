@@ -17,7 +17,7 @@ pub mod stream;
 
 pub use command::Command;
 pub use context::ContextDescriptor;
-pub use event::{Event, EventKind};
+pub use event::{Class, Event, EventKind};
 pub use features::Features;
 pub use field::Field;
 pub use queue::QueueIndex;

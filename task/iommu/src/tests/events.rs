@@ -56,6 +56,7 @@ fn accesses_under_two_stream_ids_are_two_records() {
         number: 0x10,
         stream,
         read: true,
+        class: smmu::Class::Input,
         address: BASE,
         fetch: 0,
     };

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use smmu::registers::*;
 use smmu::stream::{StreamTableEntry, level1_decode};
-use smmu::{Command, ContextDescriptor, Event, EventKind, QueueIndex, StreamConfig};
+use smmu::{Class, Command, ContextDescriptor, Event, EventKind, QueueIndex, StreamConfig};
 use vmsa::{Attributes, Descriptor, Granule, Permissions, Regime};
 
 use crate::hardware::Hardware;
@@ -174,6 +174,7 @@ impl Fake {
                     number: kind as u8,
                     stream,
                     read: !write,
+                    class: Class::Input,
                     address: if kind.has_access() { iova } else { 0 },
                     fetch: 0,
                 });

@@ -242,8 +242,9 @@ fn close_reset_bypass<H: Hardware>(hardware: &mut H) -> Result<bool, Refusal> {
     Ok(gbpa::ABORT.is_set32(hardware.read32(GBPA)))
 }
 
-/// Writes a control register and waits until its acknowledgement follows (§6.3.9, §6.3.16).
-fn control<H: Hardware>(
+/// Writes a control register and waits until its acknowledgement follows (§6.3.9, §6.3.16);
+/// [`Refusal::ControlTimeout`] if it does not.
+pub fn control<H: Hardware>(
     hardware: &mut H,
     register: usize,
     acknowledgement: usize,

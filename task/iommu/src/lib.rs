@@ -11,6 +11,9 @@
 //! * [`containment`]: deaths, quiescing; `adoption`: after this server's own death.
 //! * [`boot`] and [`check`]: bringing an SMMU up.
 //!
+//!
+//! [`mapped`] is the hardware of a task that owns an SMMU; what the task has around it is the program's.
+//!
 //! The sections of IHI 0070 in comments are those of edition G.b.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,6 +32,7 @@ pub mod fault_lines;
 pub mod hardware;
 pub mod limits;
 pub mod log;
+pub mod mapped;
 mod maps;
 pub mod ownership;
 pub mod plan_view;

@@ -8,10 +8,10 @@
 
 mod task;
 
+use iommu::mapped::Mapped;
 use iommu::plan_view::PlanView;
 use iommu::{Reply, Request, Server};
 use static_cell::StaticCell;
-use task::hardware::Mapped;
 use task::system::Surroundings;
 use userlib::abi::{MESSAGE_MAX, TaskId, notification};
 use userlib::ipc::{self, Message, Payload, Received};

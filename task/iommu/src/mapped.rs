@@ -1,13 +1,15 @@
-//! One SMMU through this task's mappings.
+//! One SMMU through the mappings of the task that owns it.
 
-use iommu::hardware::Hardware;
+use plan::iommu::SmmuEntry;
 use smmu::registers::FRAME_BYTES;
 use userlib::memory::{acquire, publish};
-use userlib::plan::iommu::SmmuEntry;
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::time;
 
+use crate::hardware::Hardware;
+
 /// Registers and table memory.
+#[derive(Debug)]
 pub struct Mapped {
     registers: MappedRegisters,
     tables: MappedRegisters,

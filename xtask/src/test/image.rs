@@ -16,7 +16,7 @@ pub struct Suite {
 }
 
 /// Folders below `tests/` that are images of cases.
-const SUITES: [&str; 2] = ["kernel", "iommu"];
+const SUITES: [&str; 3] = ["kernel", "iommu", "raw-smmu"];
 /// How long an image may run; its own runner bounds every case.
 const LIMIT: Duration = Duration::from_secs(600);
 

@@ -166,6 +166,8 @@ pub mod cr0 {
     pub const CMDQEN: Field = Field::bit(3);
     /// ATS-translated traffic is checked against STE.EATS.
     pub const ATSCHK: Field = Field::bit(4);
+    /// All of the above: what `CR0ACK` follows, of what a driver of this system writes.
+    pub const ALL: u32 = 0x1f;
 }
 
 /// Fields of `CR1`: how the SMMU accesses tables and queues. Cacheability 0 none, 1 write-back, 2
@@ -222,6 +224,8 @@ pub mod irq_ctrl {
     pub const PRIQ: Field = Field::bit(1);
     /// Event queue.
     pub const EVENTQ: Field = Field::bit(2);
+    /// All of the above: what `IRQ_CTRLACK` follows.
+    pub const ALL: u32 = 7;
 }
 
 /// Fields of `GERROR` and `GERRORN`; an error is active while the two differ in its bit (§7.5).

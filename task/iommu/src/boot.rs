@@ -134,6 +134,8 @@ pub fn bring_up<H: Hardware>(
     let features = features(hardware)?;
     check::features(&features, entry)?;
     check::memory(entry, &features)?;
+    settled(hardware, CR0, CR0ACK, cr0::ALL)?;
+    settled(hardware, IRQ_CTRL, IRQ_CTRLACK, irq_ctrl::ALL)?;
     if is_ours(hardware, entry, &features) {
         return adopt(hardware, entry, features);
     }
@@ -240,6 +242,23 @@ fn close_reset_bypass<H: Hardware>(hardware: &mut H) -> Result<bool, Refusal> {
     hardware.write32(GBPA, value);
     wait(hardware)?;
     Ok(gbpa::ABORT.is_set32(hardware.read32(GBPA)))
+}
+
+/// Waits until what was written last to a control register is in force. An earlier life may have died between
+/// the two, and until then it is not known what is on, and another write is unpredictable (§6.3.9).
+fn settled<H: Hardware>(
+    hardware: &mut H,
+    register: usize,
+    acknowledgement: usize,
+    fields: u32,
+) -> Result<(), Refusal> {
+    let deadline = deadline(hardware);
+    while (hardware.read32(register) ^ hardware.read32(acknowledgement)) & fields != 0 {
+        if hardware.now() > deadline {
+            return Err(Refusal::ControlTimeout);
+        }
+    }
+    Ok(())
 }
 
 /// Writes a control register and waits until its acknowledgement follows (§6.3.9, §6.3.16);

@@ -32,6 +32,25 @@ fn turns_on_with_every_stream_aborting() {
 }
 
 #[test]
+fn waits_for_what_an_earlier_life_wrote() {
+    // It died between its last write to CR0 and the acknowledgement of it: turning on, turning off.
+    for (written, acknowledged) in [(0b1101, 0b1100), (0b0000, 0b1101)] {
+        let mut rig = Rig::cold();
+        let fake = rig.smmu.0.clone();
+        let soon = fake.borrow().time + 20_000;
+        fake.borrow_mut().set(CR0, written);
+        fake.borrow_mut().behaviour.lagging = Some((soon, acknowledged));
+        rig.server.boot();
+        assert_eq!(fake.borrow().get(CR0), 0b1101);
+        assert!(rig.logged("adopted: false"));
+    }
+    let mut rig = Rig::cold();
+    rig.smmu.0.borrow_mut().behaviour.lagging = Some((u64::MAX, 0b1100));
+    rig.server.boot();
+    assert!(rig.logged("why: ControlTimeout"));
+}
+
+#[test]
 fn runs_without_gbpa() {
     let mut rig = Rig::cold();
     rig.smmu.0.borrow_mut().behaviour.has_gbpa = false;

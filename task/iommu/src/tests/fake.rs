@@ -25,6 +25,8 @@ pub struct Behaviour {
     pub stuck: bool,
     /// The next command of this opcode is refused.
     pub refuse: Option<u64>,
+    /// Until when `CR0ACK` shows another value than what an earlier life wrote to `CR0`, and which.
+    pub lagging: Option<(u64, u32)>,
     /// Overflow is reported as `EVENTQ_ABT_ERR`, as QEMU does; else as `OVFLG`.
     pub overflow_as_abort: bool,
 }
@@ -58,6 +60,7 @@ impl Fake {
                 has_gbpa: true,
                 stuck: false,
                 refuse: None,
+                lagging: None,
                 overflow_as_abort: true,
             },
             published: 0,
@@ -295,14 +298,22 @@ impl Hardware for Handle {
             IDR3 => fake.behaviour.idr[2],
             IDR5 => fake.behaviour.idr[3],
             AIDR => 1,
-            CR0ACK => fake.get(CR0),
+            CR0ACK => match fake.behaviour.lagging {
+                Some((until, old)) if fake.time < until => old,
+                _ => fake.get(CR0),
+            },
             IRQ_CTRLACK => fake.get(IRQ_CTRL),
             other => fake.get(other),
         }
     }
     fn write32(&mut self, register: usize, value: u32) {
         let mut fake = self.0.borrow_mut();
+        let settled = fake
+            .behaviour
+            .lagging
+            .is_none_or(|(until, _)| fake.time >= until);
         match register {
+            CR0 if !settled => panic!("CR0 written before CR0ACK followed the write before"),
             GBPA if !fake.behaviour.has_gbpa => {}
             GBPA => fake.set(GBPA, value & !gbpa::UPDATE.put32(1)),
             EVENTQ_CONS => {

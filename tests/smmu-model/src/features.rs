@@ -178,6 +178,12 @@ impl Liberties {
         perform: 3,
         outlive: true,
     };
+    /// The same, slow to do what it is told: what one life of its driver began, the next one sees.
+    pub const SLOW: Self = Self {
+        acknowledge: 60,
+        consume: 20,
+        ..Self::ALL
+    };
     /// The same, with devices that obey a SYNC.
     pub const ORDERLY_DEVICES: Self = Self {
         outlive: false,

@@ -209,7 +209,7 @@ impl Model {
             }
             at::CR2 if !self.guarded(SMMUEN, register) => self.registers.cr2 = value,
             at::GBPA if self.features.global_bypass => self.write_gbpa(value),
-            at::IRQ_CTRL => self.registers.irq = value & 7,
+            at::IRQ_CTRL => self.write_irq(value),
             at::GERRORN => self.write_gerrorn(value),
             at::STRTAB_BASE_CFG if !self.guarded(SMMUEN, register) => {
                 self.registers.table_config = value;
@@ -224,6 +224,16 @@ impl Model {
             _ => {}
         }
         self.act();
+    }
+
+    fn write_irq(&mut self, value: u32) {
+        let changing = self.registers.irq ^ self.registers.irq_ack;
+        if (value ^ self.registers.irq) & changing != 0 {
+            self.findings.note(Check::Register, || {
+                format!("IRQ_CTRL field rewritten before its acknowledgement: {value:#x}")
+            });
+        }
+        self.registers.irq = value & 7;
     }
 
     fn write_cr0(&mut self, value: u32) {

@@ -24,9 +24,9 @@ fn main() -> ExitCode {
     let next = AtomicU64::new(0);
     let failed = AtomicU64::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let counts: Vec<[u64; 7]> = std::thread::scope(|scope| {
+    let counts: Vec<[u64; 9]> = std::thread::scope(|scope| {
         let work = || {
-            let mut counts = [0; 7];
+            let mut counts = [0; 9];
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= histories || failed.load(Ordering::Relaxed) > 3 {
@@ -37,10 +37,10 @@ fn main() -> ExitCode {
                     seed,
                     steps: STEPS,
                     features: None,
-                    liberties: if seed.is_multiple_of(3) {
-                        Liberties::ORDERLY_DEVICES
-                    } else {
-                        Liberties::ALL
+                    liberties: match seed % 3 {
+                        0 => Liberties::ORDERLY_DEVICES,
+                        1 => Liberties::SLOW,
+                        _ => Liberties::ALL,
                     },
                     quiesce_failures: if seed.is_multiple_of(5) { 20 } else { 0 },
                     trace: std::env::args().any(|argument| argument == "--trace"),
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     });
     let sum = |index: usize| counts.iter().map(|counts| counts[index]).sum::<u64>();
     println!(
-        "{} steps in {histories} histories: {} claims, {} maps, {} unmaps, {} faults told, {} deaths, {} restarts, {} successors",
+        "{} steps in {histories} histories: {} claims, {} maps, {} unmaps, {} faults told, {} deaths, {} restarts, {} successors of the server, which died {} times in a turn and {} times in a start",
         histories * STEPS,
         sum(0),
         sum(1),
@@ -76,6 +76,8 @@ fn main() -> ExitCode {
         sum(4),
         sum(5),
         sum(6),
+        sum(7),
+        sum(8),
     );
     if failed.load(Ordering::Relaxed) > 0 || counts.len() < workers {
         return ExitCode::FAILURE;

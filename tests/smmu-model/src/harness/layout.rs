@@ -132,7 +132,8 @@ impl Layout {
     }
 }
 
-fn entry_of(stream: u32) -> u64 {
+/// Offset of a stream's entry.
+pub(super) fn entry_of(stream: u32) -> u64 {
     let array = ARRAYS
         .iter()
         .find(|&&(bus, _)| bus == stream >> 8)

@@ -25,18 +25,27 @@ impl Grant {
         };
         offset + bytes <= self.bytes && output == self.output + offset && (self.write || !write)
     }
+
+    fn goes_on_with(&self, next: &Self) -> bool {
+        next.input == self.input + self.bytes
+            && next.output == self.output + self.bytes
+            && next.write == self.write
+    }
 }
 
 /// Grants by device.
 #[derive(Clone, Debug)]
 pub struct Oracle {
     grants: Vec<Vec<Grant>>,
+    /// What was unmapped when the server died: it may be reached until its successor has started.
+    parted: Vec<Vec<Grant>>,
 }
 
 impl Default for Oracle {
     fn default() -> Self {
         Self {
             grants: vec![Vec::new(); DEVICES.len()],
+            parted: vec![Vec::new(); DEVICES.len()],
         }
     }
 }
@@ -53,6 +62,48 @@ impl Oracle {
         if let Some(grants) = self.grants.get_mut(device) {
             grants.push(grant);
         }
+    }
+
+    /// Something was mapped when the server died: it goes on where the last grant ends, or is one of its own.
+    pub fn extend(&mut self, device: usize, leaf: Grant) {
+        let Some(grants) = self.grants.get_mut(device) else {
+            return;
+        };
+        match grants.last_mut().filter(|last| last.goes_on_with(&leaf)) {
+            Some(last) => last.bytes += leaf.bytes,
+            None => grants.push(leaf),
+        }
+    }
+
+    /// Takes the pages that `gone` names, by their input address, out of a device's grants.
+    pub fn part(&mut self, device: usize, gone: impl Fn(u64) -> bool) {
+        for grant in self.grants(device).to_vec() {
+            for page in (0..grant.bytes).step_by(4096) {
+                let input = grant.input + page;
+                if gone(input) {
+                    self.revoke(device, input, 4096);
+                    self.parted[device].push(Grant {
+                        input,
+                        output: grant.output + page,
+                        bytes: 4096,
+                        write: grant.write,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The successor has started: what was unmapped is out of reach.
+    pub fn forget_parted(&mut self) {
+        self.parted.fill(Vec::new());
+    }
+
+    /// Whether an input address is granted to a device.
+    #[must_use]
+    pub fn is_granted(&self, device: usize, input: u64) -> bool {
+        self.grants(device)
+            .iter()
+            .any(|grant| (grant.input..grant.input + grant.bytes).contains(&input))
     }
 
     /// The server unmapped a run of input addresses; grants are cut where the run ends within one.
@@ -102,6 +153,20 @@ impl Oracle {
         })
     }
 
+    /// The same of what may be reached, granted or not.
+    fn within_reach(&self, stream: u32, input: u64, bytes: u64, output: u64, write: bool) -> bool {
+        self.granted(stream, input, bytes, output, write)
+            || DEVICES.iter().zip(&self.parted).any(|(planned, parted)| {
+                planned.streams.contains(&stream)
+                    && (0..bytes).step_by(4096).all(|page| {
+                        let (input, output) = (input + page, output + page);
+                        let here = bytes.min(4096);
+                        let mut parted = parted.iter();
+                        parted.any(|grant| grant.contains(input, here, output, write))
+                    })
+            })
+    }
+
     /// G1 to G3: no stream can reach what was not granted. `started` says whether a device of that stream
     /// is bus master.
     pub fn audit(&self, model: &Model, started: impl Fn(u32) -> bool, findings: &mut Findings) {
@@ -113,7 +178,7 @@ impl Oracle {
                 });
             }
             for run in reachable.runs {
-                if !self.granted(stream, run.input, run.bytes, run.output, run.write) {
+                if !self.within_reach(stream, run.input, run.bytes, run.output, run.write) {
                     let check = if run.cached {
                         Check::Stale
                     } else {
@@ -133,7 +198,7 @@ impl Oracle {
     pub fn landed(&self, flights: &[Flight], findings: &mut Findings) {
         for flight in flights {
             // Members of an alias set cannot be told apart.
-            if !self.granted(flight.stream, flight.input, 1, flight.output, flight.write) {
+            if !self.within_reach(flight.stream, flight.input, 1, flight.output, flight.write) {
                 findings.note(Check::Release, || format!("{flight:x?} landed"));
             }
         }

@@ -105,7 +105,7 @@ pub struct Sabotage {
     before: u64,
     opening: bool,
     /// The server is not in its first life.
-    pub succeeded: bool,
+    succeeded: bool,
     /// How often it struck.
     pub struck: u64,
 }
@@ -122,6 +122,11 @@ impl Sabotage {
 
     fn kind(&self) -> Option<Kind> {
         self.mutant.map(|mutant| mutant.kind)
+    }
+
+    /// The server died: what it does from now on is a successor's.
+    pub fn succeed(&mut self) {
+        self.succeeded = true;
     }
 
     /// Changes the image.

@@ -9,7 +9,9 @@ use iommu::log::Line;
 use pci_api::client::CallError;
 use pci_api::{BootStatus, Description, DeviceState, Error, QuiesceState};
 
+use super::death::Fuse;
 use super::fabric::Fabric;
+use super::intent::Intent;
 use super::kernel::Kernel;
 use super::layout::{self, DEVICES, Layout, TABLES};
 use super::oracle::Oracle;
@@ -42,8 +44,10 @@ pub struct World {
     pub sabotage: Sabotage,
     /// The plan.
     pub layout: Layout,
-    /// Input addresses that the request under way unmaps; `None` between requests of claimants.
-    pub unmapping: Option<Vec<(u64, u64)>>,
+    /// How long the server lives.
+    pub fuse: Fuse,
+    /// What the request under way is to change; `None` between requests of claimants.
+    pub intent: Option<Intent>,
     /// Late replies.
     pub replies: Vec<Reply>,
     /// Tasks that `iommu-fault` was posted to.
@@ -75,7 +79,8 @@ impl World {
             oracle: Oracle::default(),
             sabotage,
             layout,
-            unmapping: None,
+            fuse: Fuse::default(),
+            intent: None,
             replies: Vec::new(),
             posts: Vec::new(),
             lines: 0,
@@ -132,6 +137,35 @@ impl World {
         self.model.findings = findings;
     }
 
+    /// Whether all streams of a device translate, as their entries were stored last.
+    #[must_use]
+    pub fn translates(&self, device: usize) -> bool {
+        let streams = DEVICES
+            .get(device)
+            .map_or(&[][..], |planned| planned.streams);
+        streams.iter().all(|&stream| {
+            let word = self.model.memory.latest(TABLES + layout::entry_of(stream));
+            word.is_some_and(|word| word & 0b1111 == 0b1011)
+        })
+    }
+
+    /// The successor has started: a living task is held only for what it has to use or to release.
+    pub fn check_holds(&mut self, was_in_use: impl Fn(usize) -> bool) {
+        for hold in &self.kernel.holds {
+            let device = hold.device as usize;
+            let mut pins = self.kernel.pins.iter().flatten();
+            let kept = was_in_use(device)
+                || !self.kernel.is_current(hold.task)
+                || !self.oracle.grants(device).is_empty()
+                || pins.any(|pin| pin.device == hold.device);
+            if !kept {
+                self.model
+                    .findings
+                    .note(Check::Leak, || format!("{hold:x?} is for nothing"));
+            }
+        }
+    }
+
     /// Pins are kept for what is mapped, and no longer.
     pub fn check_pins(&mut self) {
         for pin in self.kernel.pins.iter().flatten() {
@@ -171,11 +205,12 @@ impl World {
         };
         let device = pin.device as usize;
         let mut left = self.oracle.clone();
-        match &self.unmapping {
+        match &self.intent {
             None => left.clear(device),
-            Some(runs) => runs
-                .iter()
-                .for_each(|&(input, bytes)| left.revoke(device, input, bytes)),
+            Some(intent) => {
+                let runs = intent.unmaps.iter();
+                runs.for_each(|&(input, bytes)| left.revoke(device, input, bytes));
+            }
         }
         self.check_released(&left, device, pin.pa, pin.len);
     }
@@ -208,33 +243,33 @@ impl World {
 
 impl Hardware for Shared {
     fn read32(&mut self, register: usize) -> u32 {
-        let mut world = self.0.borrow_mut();
+        let mut world = self.enter();
         let value = world.model.read32(register);
         world.read_register(register, value)
     }
     fn write32(&mut self, register: usize, value: u32) {
-        self.0.borrow_mut().write_register(register, value);
+        self.enter().write_register(register, value);
     }
     fn read64(&mut self, register: usize) -> u64 {
-        self.0.borrow_mut().model.read64(register)
+        self.enter().model.read64(register)
     }
     fn write64(&mut self, register: usize, value: u64) {
-        self.0.borrow_mut().write_register64(register, value);
+        self.enter().write_register64(register, value);
     }
     fn load(&mut self, offset: u64) -> u64 {
         self.0.borrow_mut().model.load(TABLES + offset).unwrap_or(0)
     }
     fn store(&mut self, offset: u64, value: u64) {
-        self.0.borrow_mut().store_word(offset, value);
+        self.enter().store_word(offset, value);
     }
     fn publish(&mut self) {
-        self.0.borrow_mut().barrier();
+        self.enter().barrier();
     }
     fn acquire(&mut self) {
-        self.0.borrow_mut().acquire_barrier();
+        self.enter().acquire_barrier();
     }
     fn now(&mut self) -> u64 {
-        self.0.borrow_mut().model.now()
+        self.enter().model.now()
     }
     fn ticks(&self, nanoseconds: u64) -> u64 {
         nanoseconds / 1000
@@ -245,10 +280,10 @@ const NO_DEVICE: CallError = CallError::Refused(Error::NoSuchDevice);
 
 impl System for Shared {
     fn hold(&mut self, task: TaskId, device: u32) -> Code {
-        self.0.borrow_mut().kernel.hold(task, device)
+        self.enter().kernel.hold(task, device)
     }
     fn lift(&mut self, index: usize, device: u32) -> Code {
-        let mut world = self.0.borrow_mut();
+        let mut world = self.enter();
         world.check_lift(device as usize);
         world.oracle.clear(device as usize);
         world.kernel.lift(index, device)
@@ -262,18 +297,17 @@ impl System for Shared {
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
-        self.0
-            .borrow_mut()
+        self.enter()
             .kernel
             .pin(driver, lender, lease, device, offset, len)
     }
     fn unpin(&mut self, slot: u32) -> Code {
-        let mut world = self.0.borrow_mut();
+        let mut world = self.enter();
         world.check_unpin(slot);
         world.kernel.unpin(slot)
     }
     fn enumerate(&mut self, cursor: u64) -> Held {
-        let mut world = self.0.borrow_mut();
+        let mut world = self.enter();
         let held = world.kernel.enumerate(cursor);
         world.enumerated(held)
     }
@@ -287,7 +321,7 @@ impl System for Shared {
         })
     }
     fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
-        let world = self.0.borrow();
+        let world = self.enter();
         let planned = DEVICES.get(device as usize).ok_or(NO_DEVICE)?;
         Ok(Description {
             state: DeviceState::Ready,
@@ -301,14 +335,13 @@ impl System for Shared {
         })
     }
     fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
-        self.0
-            .borrow_mut()
+        self.enter()
             .set_bus_master(device, on)
             .then_some(())
             .ok_or(NO_DEVICE)
     }
     fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
-        let mut guard = self.0.borrow_mut();
+        let mut guard = self.enter();
         let world = &mut *guard;
         let started = world.fabric.quiesce(device, &mut world.model.chooser);
         world
@@ -318,22 +351,22 @@ impl System for Shared {
         started.then_some(()).ok_or(NO_DEVICE)
     }
     fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
-        let mut world = self.0.borrow_mut();
+        let mut world = self.enter();
         world.pass();
         world.fabric.result(device).ok_or(NO_DEVICE)
     }
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], _len: usize) {
-        self.0.borrow_mut().replies.push(Reply {
+        self.enter().replies.push(Reply {
             to,
             code,
             payload: *payload,
         });
     }
     fn post_fault(&mut self, index: usize) {
-        self.0.borrow_mut().posts.push(index);
+        self.enter().posts.push(index);
     }
     fn log(&mut self, line: Line<'_>) {
-        let mut world = self.0.borrow_mut();
+        let mut world = self.enter();
         world.lines += 1;
         if let Line::SmmuRefused { why, .. } = line {
             world

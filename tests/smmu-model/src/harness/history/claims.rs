@@ -2,7 +2,8 @@
 
 use iommu_api::{Claim, DeviceRequest, Error, Operation};
 
-use super::{Held, History, Waiting};
+use super::requests::Answer;
+use super::{History, Waiting};
 use crate::finding::Check;
 use crate::harness::layout::{CLIENT, DEVICES, DRIVERS};
 
@@ -31,16 +32,21 @@ impl History<'_> {
             device,
             operation: Operation::Claim,
         };
-        match self.ask(sender, Operation::Claim, &words[..1]) {
-            Some((code, payload)) => {
-                if code == 0 && owner != task as u32 {
-                    self.note(Check::Protocol, || {
-                        format!("device {device} claimed by task {task}")
-                    });
+        loop {
+            match self.ask(sender, Operation::Claim, &words[..1]) {
+                Answer::Now(code, payload) => {
+                    if code == 0 && owner != task as u32 {
+                        self.note(Check::Protocol, || {
+                            format!("device {device} claimed by task {task}")
+                        });
+                    }
+                    return self.answered(waiting, code, &payload);
                 }
-                self.answered(waiting, code, &payload);
+                Answer::Later => return self.waiting.push(waiting),
+                // It asks again, if it has not died meanwhile.
+                Answer::Died if self.world.borrow().kernel.is_current(sender) => {}
+                Answer::Died => return,
             }
-            None => self.waiting.push(waiting),
         }
     }
 
@@ -58,15 +64,8 @@ impl History<'_> {
                 Some(claim) => {
                     self.counts[0] += 1;
                     let known = self.held.get(device).copied().flatten();
-                    let again = known.filter(|held| held.claim.handle == claim.handle);
-                    let held = again.unwrap_or(Held {
-                        owner: sender,
-                        claim,
-                        sequence: claim.sequence,
-                        revoked: false,
-                    });
-                    if let Some(slot) = self.held.get_mut(device) {
-                        *slot = Some(held);
+                    if known.is_none_or(|held| held.claim.handle != claim.handle) {
+                        self.keep_claim(device, sender, claim);
                     }
                 }
                 None => self.note(Check::Protocol, || format!("claim answered {payload:x?}")),
@@ -97,11 +96,13 @@ impl History<'_> {
             operation: Operation::Release,
         };
         match self.ask(held.owner, Operation::Release, &head.to_words()[..2]) {
-            Some((code, payload)) if code == 0 || code == Error::HardwareFailure as u32 => {
+            Answer::Now(code, payload) if code == 0 || code == Error::HardwareFailure as u32 => {
                 self.answered(waiting, code, &payload);
             }
-            Some(_) => {}
-            None => self.waiting.push(waiting),
+            Answer::Now(..) => {}
+            Answer::Later => self.waiting.push(waiting),
+            // What is left of the claim it learns by claiming, and releases that.
+            Answer::Died => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use iommu_api::{DeviceRequest, HandleRequest, Operation, Status};
 
 use super::History;
+use super::requests::Answer;
 use crate::finding::Check;
 use crate::harness::layout::{AUDITOR, DEVICES, WINDOW};
 
@@ -52,7 +53,10 @@ impl History<'_> {
             }
             .to_words();
             let answer = self.ask(auditor, Operation::Status, &words[..1]);
-            let Some(status) = answer.and_then(|(code, payload)| {
+            if answer == Answer::Died {
+                return;
+            }
+            let Some(status) = answer.now().and_then(|(code, payload)| {
                 (code == 0).then(|| Status::from_words(&payload)).flatten()
             }) else {
                 self.note(Check::Protocol, || {
@@ -101,7 +105,8 @@ impl History<'_> {
             handle: held.claim.handle,
         }
         .to_words();
-        if let Some((code, _)) = self.ask(held.owner, Operation::NextFault, &words[..1])
+        let answer = self.ask(held.owner, Operation::NextFault, &words[..1]);
+        if let Some((code, _)) = answer.now()
             && code != 0
         {
             self.note(Check::Protocol, || format!("next_fault answered {code:#x}"));
@@ -125,7 +130,7 @@ impl History<'_> {
         let words: Vec<u64> = (0..self.chooser.below(12))
             .map(|_| self.chooser.word() >> self.chooser.below(64))
             .collect();
-        if let Some((0, _)) = self.ask(sender, operation, &words) {
+        if let Answer::Now(0, _) = self.ask(sender, operation, &words) {
             self.note(Check::Protocol, || {
                 format!("{operation:?} {words:x?} was granted")
             });

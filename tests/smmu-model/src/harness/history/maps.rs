@@ -2,9 +2,10 @@
 
 use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, Operation};
 
-use super::{Held, History};
+use super::History;
 use crate::Fault;
 use crate::finding::Check;
+use crate::harness::intent::Intent;
 use crate::harness::kernel::Lent;
 use crate::harness::layout::{CLIENT, DEVICES, POOLS, WINDOW};
 use crate::harness::oracle::Grant;
@@ -59,32 +60,36 @@ impl History<'_> {
             pages = 512;
         }
         let (flags, iova) = self.place(device, pages, flags);
-        let head = self.head(device, &held);
         let extent = Extent {
             first: first as u32,
             pages: pages as u32,
         };
-        let map = Map {
-            head,
-            extent,
-            pool: pool as u16,
-            flags,
-            iova,
+        let words = |head| {
+            let map = Map {
+                head,
+                extent,
+                pool: pool as u16,
+                flags,
+                iova,
+            };
+            map.to_words()[..5].to_vec()
         };
-        let Some((code, payload)) = self.ask(held.owner, Operation::Map, &map.to_words()[..5])
+        let inside = known.is_some() && first + pages <= pool_pages;
+        let output = known.map_or(0, |entry| entry.2) + first * 4096;
+        let maps = vec![(output, pages)];
+        let intent = Intent::map(device, if inside { maps } else { Vec::new() }, write);
+        let Some((code, payload)) = self.change((device, held), Operation::Map, words, &intent)
         else {
             return;
         };
-        let inside = known.is_some() && first + pages <= pool_pages;
         self.changed(device, code);
         if code == 0 {
             if !inside || !flags.readable() {
                 self.note(Check::Protocol, || {
-                    format!("device {device}: {map:?} was granted")
+                    format!("device {device}: {extent:?} of pool {pool} was granted")
                 });
             }
-            let output = known.map_or(0, |entry| entry.2) + first * 4096;
-            self.granted(device, &held, payload[0], &[(output, pages)], write);
+            self.granted(device, payload[0], &intent.maps, write);
         }
     }
 
@@ -112,17 +117,20 @@ impl History<'_> {
             .iter()
             .all(|extent| u64::from(extent.first) + u64::from(extent.pages) <= len / 4096);
         let (flags, iova) = self.place(device, 1, flags);
-        let head = self.head(device, &held);
-        let mut words = MapList {
-            head,
-            pool: pool as u16,
-            flags,
-            iova,
-        }
-        .to_words()
-        .to_vec();
-        words.extend(extents.iter().map(|extent| extent.to_word()));
-        let Some((code, payload)) = self.ask(held.owner, Operation::MapList, &words) else {
+        let words = |head| {
+            let map = MapList {
+                head,
+                pool: pool as u16,
+                flags,
+                iova,
+            };
+            let mut words = map.to_words().to_vec();
+            words.extend(extents.iter().map(|extent| extent.to_word()));
+            words
+        };
+        let intent = Intent::map(device, granted, write);
+        let Some((code, payload)) = self.change((device, held), Operation::MapList, words, &intent)
+        else {
             return;
         };
         self.changed(device, code);
@@ -132,7 +140,7 @@ impl History<'_> {
                     format!("device {device}: {extents:?} was granted")
                 });
             }
-            self.granted(device, &held, payload[0], &granted, write);
+            self.granted(device, payload[0], &intent.maps, write);
         }
     }
 
@@ -159,40 +167,38 @@ impl History<'_> {
                 writable,
             });
         }
-        let head = self.head(device, &held);
-        let map = MapLease {
-            head,
-            extent: Extent {
-                first: first as u32,
-                pages: pages as u32,
-            },
-            lease: u16::from(self.chooser.once_in(16)),
-            flags,
-            iova,
-            lender: lender.0,
+        let extent = Extent {
+            first: first as u32,
+            pages: pages as u32,
         };
-        self.world.borrow_mut().unmapping = Some(Vec::new());
-        let answer = self.ask(held.owner, Operation::MapLease, &map.to_words()[..6]);
-        self.world.borrow_mut().unmapping = None;
+        let lease = u16::from(self.chooser.once_in(16));
+        let words = |head| {
+            let map = MapLease {
+                head,
+                extent,
+                lease,
+                flags,
+                iova,
+                lender: lender.0,
+            };
+            map.to_words()[..6].to_vec()
+        };
+        let inside = alive && first + pages <= len / 4096 && lease == 0;
+        let maps = vec![(pa + first * 4096, pages)];
+        let intent = Intent::map(device, if inside { maps } else { Vec::new() }, write);
+        let answer = self.change((device, held), Operation::MapLease, words, &intent);
         self.world.borrow_mut().kernel.lease = None;
         let Some((code, payload)) = answer else {
             return;
         };
         self.changed(device, code);
         if code == 0 {
-            let inside = alive && first + pages <= len / 4096 && map.lease == 0;
             if !inside || (write && !writable) {
                 self.note(Check::Protocol, || {
-                    format!("device {device}: {map:?} was granted")
+                    format!("device {device}: {extent:?} of lease {lease} was granted")
                 });
             }
-            self.granted(
-                device,
-                &held,
-                payload[0],
-                &[(pa + first * 4096, pages)],
-                write,
-            );
+            self.granted(device, payload[0], &intent.maps, write);
         }
     }
 
@@ -219,7 +225,6 @@ impl History<'_> {
     pub(super) fn granted(
         &mut self,
         device: usize,
-        held: &Held,
         iova: u64,
         outputs: &[(u64, u64)],
         write: bool,
@@ -251,7 +256,8 @@ impl History<'_> {
             world.model.interest(input);
             input += bytes;
         }
-        if !held.revoked {
+        let held = self.held.get(device).copied().flatten();
+        if held.is_some_and(|held| !held.revoked) {
             self.try_grants(device);
         }
     }

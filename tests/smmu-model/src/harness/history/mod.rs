@@ -3,6 +3,7 @@
 mod claims;
 mod faults;
 mod maps;
+mod requests;
 mod successor;
 mod unmaps;
 
@@ -10,10 +11,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use abi::TaskId;
+use iommu::Server;
 use iommu::plan_view::PlanView;
-use iommu::{Reply, Request, Server};
-use iommu_api::{Claim, Operation, Sequenced};
-
+use iommu_api::{Claim, Handle, Operation};
 use zerocopy::IntoBytes;
 
 use super::layout::DEVICES;
@@ -52,8 +52,8 @@ pub struct Outcome {
     /// How often the seeded fault struck.
     pub struck: u64,
     /// Counts of what happened: claims, maps, unmaps, faults recorded, deaths, restarts,
-    /// lives of the server after its first.
-    pub counts: [u64; 7],
+    /// successors of the server; deaths of it in a turn, and in a start.
+    pub counts: [u64; 9],
 }
 
 /// A claim that a driver has.
@@ -81,12 +81,16 @@ struct History<'p> {
     chooser: Chooser,
     trace: bool,
     held: Vec<Option<Held>>,
+    /// The handle of each device's last claim.
+    handles: Vec<Option<Handle>>,
     waiting: Vec<Waiting>,
     /// By device, of the last look: faults told, fewest and most records written by then.
     faults: Vec<(u64, u64, u64)>,
     lost: (u64, u64),
     deadline: Option<u64>,
-    counts: [u64; 7],
+    /// The server does not die in what it does now.
+    immortal: bool,
+    counts: [u64; 9],
 }
 
 /// Runs a history until its end or the first finding.
@@ -121,13 +125,15 @@ pub fn run(setting: &Setting) -> Outcome {
         chooser,
         trace: setting.trace,
         held: vec![None; DEVICES.len()],
+        handles: vec![None; DEVICES.len()],
         waiting: Vec::new(),
         faults: vec![(0, 0, 0); DEVICES.len()],
         lost: (0, 0),
         deadline: None,
-        counts: [0; 7],
+        immortal: false,
+        counts: [0; 9],
     };
-    history.server.boot();
+    history.start();
     history.check();
     history.look_at_faults(true);
     let mut steps = 0;
@@ -240,15 +246,17 @@ impl History<'_> {
             eprintln!("told: death {death}, quiesced {quiesced}");
         }
         if death {
-            self.server.on_held_death();
+            if self.serve(Server::on_held_death).is_none() {
+                return self.succeed();
+            }
             self.world.borrow_mut().check_cut_off();
         }
-        if quiesced {
-            self.server.on_quiesced();
+        if quiesced && self.serve(Server::on_quiesced).is_none() {
+            return self.succeed();
         }
-        if event || error {
-            self.server
-                .on_interrupt(u32::from(event) << 16 | u32::from(error) << 17);
+        let bits = u32::from(event) << 16 | u32::from(error) << 17;
+        if bits != 0 && self.serve(|server| server.on_interrupt(bits)).is_none() {
+            return self.succeed();
         }
         if let Some(deadline) = self.server.take_new_deadline() {
             self.deadline = Some(deadline);
@@ -260,7 +268,9 @@ impl History<'_> {
         {
             self.deadline = None;
             self.world.borrow_mut().model.pass(200);
-            self.server.on_timer();
+            if self.serve(Server::on_timer).is_none() {
+                return self.succeed();
+            }
         }
         let replies = std::mem::take(&mut self.world.borrow_mut().replies);
         for reply in replies {
@@ -274,72 +284,6 @@ impl History<'_> {
                 eprintln!("{waiting:x?} -> {reply:x?}");
             }
             self.answered(waiting, reply.code, &reply.payload);
-        }
-    }
-
-    fn ask(
-        &mut self,
-        sender: TaskId,
-        operation: Operation,
-        words: &[u64],
-    ) -> Option<(u32, [u64; 8])> {
-        let mut payload = [0; 8];
-        for (to, from) in payload.iter_mut().zip(words) {
-            *to = *from;
-        }
-        let request = Request {
-            sender,
-            operation: operation as u16,
-            len: size_of_val(words),
-            reply_capacity: 64,
-            payload,
-            long: words,
-            leases: 0,
-        };
-        let reply = self.server.handle(&request);
-        if self.trace {
-            eprintln!("{sender:x?} {operation:?} {words:x?} -> {reply:x?}");
-        }
-        match reply {
-            Reply::Now { code, payload, .. } => Some((code, payload)),
-            Reply::Later => None,
-        }
-    }
-
-    fn is_waiting(&self, sender: TaskId) -> bool {
-        self.waiting.iter().any(|waiting| waiting.sender == sender)
-    }
-
-    /// A claimed device of a driver that can ask, with the next number.
-    fn driver(&mut self) -> Option<(usize, Held)> {
-        let start = self.chooser.below(DEVICES.len());
-        for offset in 0..DEVICES.len() {
-            let device = (start + offset) % DEVICES.len();
-            let Some(held) = self.held.get(device).copied().flatten() else {
-                continue;
-            };
-            if self.world.borrow().kernel.is_current(held.owner) && !self.is_waiting(held.owner) {
-                return Some((device, held));
-            }
-        }
-        None
-    }
-
-    /// The head of the next request; once in a while a wrong one.
-    fn head(&mut self, device: usize, held: &Held) -> Sequenced {
-        let handle = held.claim.handle;
-        if self.chooser.once_in(40) {
-            return Sequenced {
-                handle,
-                sequence: self.chooser.word(),
-            };
-        }
-        if let Some(held) = self.held.get_mut(device).and_then(Option::as_mut) {
-            held.sequence += 1;
-        }
-        Sequenced {
-            handle,
-            sequence: held.sequence + 1,
         }
     }
 }

@@ -1,66 +1,119 @@
-//! The server dies, and a new life of it goes on.
+//! The server dies, between requests or in one, and a new life of it goes on.
 
+use abi::TaskId;
 use iommu::Server;
 use iommu_api::{Claim, DeviceRequest, Operation};
 
 use super::{Held, History};
 use crate::finding::Check;
+use crate::harness::intent::{Intent, Leaves};
 use crate::harness::layout::{DEVICES, STREAMS};
+use crate::harness::world::Shared;
 
-impl History<'_> {
+/// Once in how many turns of the server it dies in the turn, and a start of it in the start.
+const DEATHS: u32 = 12;
+const DEATHS_AT_START: u32 = 3;
+
+/// What a death leaves.
+struct Estate {
+    /// Devices in use, with their living claimants.
+    used: Vec<(usize, TaskId)>,
+    /// Those of them that are not to be cut off with another one.
+    working: Vec<(usize, TaskId)>,
+    /// Streams through which nothing can be reached.
+    closed: Vec<u32>,
+    /// What each domain maps.
+    leaves: Vec<Leaves>,
+}
+
+impl<'p> History<'p> {
+    /// Lets the server do something: `None` if it dies in it.
+    pub(super) fn serve<T>(
+        &mut self,
+        act: impl FnOnce(&mut Server<'p, Shared, Shared>) -> T,
+    ) -> Option<T> {
+        let rarity = if self.immortal { 0 } else { DEATHS };
+        let mut world = self.world.borrow_mut();
+        world.fuse.light(&mut self.chooser, rarity);
+        drop(world);
+        let server = &mut self.server;
+        let done = self.shared.outlive(|| act(server));
+        self.counts[7] += u64::from(done.is_none());
+        done
+    }
+
+    /// The server starts, over and over if it dies in it.
+    pub(super) fn start(&mut self) {
+        while self.begin_life().is_none() {
+            self.counts[8] += 1;
+            self.down();
+        }
+    }
+
+    fn begin_life(&mut self) -> Option<()> {
+        let mut world = self.world.borrow_mut();
+        world.fuse.light(&mut self.chooser, DEATHS_AT_START);
+        // Nothing is unmapped by a start but what was before.
+        world.intent = Some(Intent::default());
+        drop(world);
+        let (plan, shared) = (self.plan, self.shared.clone());
+        let started = self.shared.outlive(|| {
+            let mut server = Server::new(plan, shared.clone(), |_| shared.clone()).ok()?;
+            server.boot();
+            Some(server)
+        });
+        self.world.borrow_mut().intent = None;
+        match started? {
+            Some(server) => self.server = server,
+            None => self.note(Check::Refusal, || "the successor is not made".into()),
+        }
+        Some(())
+    }
+
     /// G6: the server's death opens nothing, and its successor goes on with the claims that are alive.
     pub(super) fn succeed(&mut self) {
         self.counts[6] += 1;
-        let working = self.working();
-        let closed = self.closed_streams();
-        self.forget_calls();
-        let shared = self.shared.clone();
-        let Ok(server) = Server::new(self.plan, shared.clone(), |_| shared.clone()) else {
-            self.note(Check::Refusal, || "the successor is not made".into());
-            return;
-        };
-        self.server = server;
-        self.server.boot();
-        for stream in closed {
-            let reachable = self.world.borrow().model.reachable(stream);
-            if let Some(run) = reachable.runs.first() {
-                self.note(Check::Adoption, || {
-                    format!("stream {stream:#x} was closed and reaches {run:x?}")
-                });
-            }
+        self.down();
+        let mut estate = self.estate();
+        while self.begin_life().is_none() {
+            self.counts[8] += 1;
+            self.down();
+            // Whoever died meanwhile is not to be found alive.
+            estate = self.estate();
         }
-        self.world.borrow_mut().check_cut_off();
-        for (device, held) in working {
-            self.claim_again(device, held);
+        self.world.borrow_mut().oracle.forget_parted();
+        self.check_estate(&estate);
+        self.immortal = true;
+        for (device, owner) in estate.working {
+            self.claim_again(device, owner);
         }
         self.look_at_faults(true);
+        self.immortal = false;
     }
 
-    /// Claims that are in use: of living tasks, not cut off and not to be cut off.
-    fn working(&self) -> Vec<(usize, Held)> {
-        let world = self.world.borrow();
-        let doomed = |device: usize| {
-            let mut holds = world.kernel.holds.iter();
-            holds.any(|hold| {
-                DEVICES[hold.device as usize].domain == DEVICES[device].domain
-                    && !world.kernel.is_current(hold.task)
-            })
-        };
-        let works = |&(device, held): &(usize, Held)| {
-            world.fabric.is_bus_master(device)
-                && world.kernel.is_current(held.owner)
-                && !doomed(device)
-        };
-        let held = self.held.iter().enumerate();
-        held.filter_map(|(device, held)| Some((device, (*held)?)))
-            .filter(works)
-            .collect()
-    }
-
-    fn closed_streams(&self) -> Vec<u32> {
-        let world = self.world.borrow();
-        let closed = |stream: &u32| world.model.reachable(*stream).runs.is_empty();
-        STREAMS.into_iter().filter(closed).collect()
+    /// What happens while there is no server. Nothing that could not be reached can be reached now.
+    fn down(&mut self) {
+        if self.trace {
+            eprintln!("the server dies");
+        }
+        self.forget_calls();
+        self.world.borrow_mut().settle();
+        for _ in 0..self.chooser.below(4) {
+            match self.chooser.below(4) {
+                0 => self.die(),
+                1 => self.restart(),
+                _ => {
+                    let mut world = self.world.borrow_mut();
+                    world.pass();
+                    for _ in 0..self.chooser.below(12) {
+                        world.model.now();
+                    }
+                }
+            }
+            let mut world = self.world.borrow_mut();
+            world.check_landed();
+            world.audit();
+        }
     }
 
     /// Whoever waits for a reply is told that the server died; what was posted to it is lost.
@@ -75,41 +128,112 @@ impl History<'_> {
         world.fabric.quiesced = false;
         world.model.event_interrupt = false;
         world.model.error_interrupt = false;
-        world.sabotage.succeeded = true;
+        world.sabotage.succeed();
         world.model.pass(1000);
-        if self.trace {
-            eprintln!("the server dies");
+    }
+
+    fn estate(&self) -> Estate {
+        let world = self.world.borrow();
+        let holds = world.kernel.holds.iter();
+        let in_use = holds.filter(|hold| {
+            let device = hold.device as usize;
+            world.fabric.is_bus_master(device)
+                && world.translates(device)
+                && world.kernel.is_current(hold.task)
+        });
+        let used: Vec<_> = in_use
+            .map(|hold| (hold.device as usize, hold.task))
+            .collect();
+        let doomed = |device: usize| {
+            let mut holds = world.kernel.holds.iter();
+            holds.any(|hold| {
+                DEVICES[hold.device as usize].domain == DEVICES[device].domain
+                    && !world.kernel.is_current(hold.task)
+            })
+        };
+        let working = used.iter().copied();
+        let working = working.filter(|&(device, _)| !doomed(device)).collect();
+        let closed = |stream: &u32| world.model.reachable(*stream).runs.is_empty();
+        let domains = 0..world.layout.domains.len();
+        Estate {
+            used,
+            working,
+            closed: STREAMS.into_iter().filter(closed).collect(),
+            leaves: domains.map(|domain| world.leaves(domain)).collect(),
         }
     }
 
+    /// The successor has started: nothing was opened, mapped or taken from those who go on, and what nobody
+    /// goes on with is out of the way.
+    fn check_estate(&mut self, estate: &Estate) {
+        for &stream in &estate.closed {
+            let reachable = self.world.borrow().model.reachable(stream);
+            if let Some(run) = reachable.runs.first() {
+                self.note(Check::Adoption, || {
+                    format!("stream {stream:#x} was closed and reaches {run:x?}")
+                });
+            }
+        }
+        for (domain, before) in estate.leaves.iter().enumerate() {
+            let after = self.world.borrow().leaves(domain);
+            let made = after
+                .iter()
+                .find(|(input, leaf)| before.get(input) != Some(leaf));
+            if let Some((_, leaf)) = made {
+                self.note(Check::Adoption, || {
+                    format!("{leaf:x?} of domain {domain} was mapped by nobody")
+                });
+            }
+            let works = estate
+                .working
+                .iter()
+                .any(|&(device, _)| DEVICES[device].domain as usize == domain);
+            if works && after.len() < before.len() {
+                self.note(Check::Adoption, || {
+                    format!("something of domain {domain} was unmapped by nobody")
+                });
+            }
+        }
+        let mut world = self.world.borrow_mut();
+        world.check_cut_off();
+        let used = |device| estate.used.iter().any(|&(used, _)| used == device);
+        world.check_holds(used);
+    }
+
     /// A living claim goes on under another handle, with all that was mapped.
-    fn claim_again(&mut self, device: usize, held: Held) {
+    fn claim_again(&mut self, device: usize, owner: TaskId) {
         let words = DeviceRequest {
             device: device as u32,
         }
         .to_words();
-        let answer = self.ask(held.owner, Operation::Claim, &words[..1]);
+        let answer = self.ask(owner, Operation::Claim, &words[..1]);
+        let known = self.handles[device];
         let claim = answer
+            .now()
             .filter(|(code, _)| *code == 0)
             .and_then(|(_, payload)| Claim::from_words(&payload))
-            .filter(|claim| claim.handle != held.claim.handle && claim.sequence == 0);
+            .filter(|claim| Some(claim.handle) != known && claim.sequence == 0);
         let Some(claim) = claim else {
             self.note(Check::Adoption, || {
-                format!("device {device}: {held:x?} became {answer:x?}")
+                format!("device {device} of {owner:x?}, known as {known:x?}, became {answer:x?}")
             });
             return;
         };
-        let held = Held {
-            claim,
-            sequence: 0,
-            ..held
-        };
-        self.held[device] = Some(held);
+        self.keep_claim(device, owner, claim);
         if !self.world.borrow().fabric.is_bus_master(device) {
-            self.note(Check::Adoption, || {
-                format!("device {device} was stopped: {held:x?}")
-            });
+            self.note(Check::Adoption, || format!("device {device} was stopped"));
         }
         self.try_grants(device);
+    }
+
+    /// A claim that was granted, from its first request on.
+    pub(super) fn keep_claim(&mut self, device: usize, owner: TaskId, claim: Claim) {
+        self.handles[device] = Some(claim.handle);
+        self.held[device] = Some(Held {
+            owner,
+            claim,
+            sequence: claim.sequence,
+            revoked: false,
+        });
     }
 }

@@ -1,9 +1,10 @@
 //! Unmapping.
 
-use iommu_api::{Error, Extent, Operation, Unmap, UnmapList};
+use iommu_api::{Error, Extent, Operation, Sequenced, Unmap, UnmapList};
 
 use super::History;
 use crate::finding::Check;
+use crate::harness::intent::Intent;
 use crate::harness::layout::{DEVICES, WINDOW};
 
 impl History<'_> {
@@ -43,37 +44,32 @@ impl History<'_> {
             input += skip * 4096;
             pages -= skip;
         }
-        self.quieten(device);
-        let head = self.head(device, &held);
-        let unmap = Unmap {
-            head,
-            iova: input,
-            pages,
+        let words = |head| {
+            let unmap = Unmap {
+                head,
+                iova: input,
+                pages,
+            };
+            unmap.to_words()[..4].to_vec()
         };
-        self.world.borrow_mut().unmapping = Some(vec![(input, pages * 4096)]);
-        let answer = self.ask(held.owner, Operation::Unmap, &unmap.to_words()[..4]);
-        self.world.borrow_mut().unmapping = None;
-        let Some((code, _)) = answer else { return };
+        let intent = Intent::unmap(device, vec![(input, pages * 4096)]);
+        let Some((code, _)) = self.change((device, held), Operation::Unmap, words, &intent) else {
+            return;
+        };
         self.changed(device, code);
         if code == 0 {
             self.counts[2] += 1;
             self.unmapped(device, input, pages);
         } else if code == Error::NotMapped as u32 && self.is_granted(device, input, pages) {
             self.note(Check::Protocol, || {
-                format!("device {device}: {unmap:x?} refused")
+                format!("device {device}: {input:#x} and {pages} pages refused")
             });
         }
     }
 
     pub(super) fn is_granted(&self, device: usize, input: u64, pages: u64) -> bool {
         let world = self.world.borrow();
-        let grants = world.oracle.grants(device);
-        (0..pages).all(|page| {
-            let at = input + page * 4096;
-            grants
-                .iter()
-                .any(|grant| (grant.input..grant.input + grant.bytes).contains(&at))
-        })
+        (0..pages).all(|page| world.oracle.is_granted(device, input + page * 4096))
     }
 
     pub(super) fn unmapped(&mut self, device: usize, input: u64, pages: u64) {
@@ -113,18 +109,20 @@ impl History<'_> {
         if extents.is_empty() {
             return;
         }
-        self.quieten(device);
-        let head = self.head(device, &held);
-        let mut words = UnmapList { head }.to_words().to_vec();
-        words.extend(extents.iter().map(|extent| extent.to_word()));
+        let words = |head| {
+            let mut words = UnmapList { head }.to_words().to_vec();
+            words.extend(extents.iter().map(|extent| extent.to_word()));
+            words
+        };
         let bytes = |pages: u32| u64::from(pages) * 4096;
         let runs = extents
             .iter()
             .map(|extent| (bytes(extent.first), bytes(extent.pages)));
-        self.world.borrow_mut().unmapping = Some(runs.collect());
-        let answer = self.ask(held.owner, Operation::UnmapList, &words);
-        self.world.borrow_mut().unmapping = None;
-        let Some((code, _)) = answer else { return };
+        let intent = Intent::unmap(device, runs.collect());
+        let Some((code, _)) = self.change((device, held), Operation::UnmapList, words, &intent)
+        else {
+            return;
+        };
         self.changed(device, code);
         if code == 0 && twice {
             self.note(Check::Protocol, || {
@@ -161,8 +159,9 @@ impl History<'_> {
         let Some((device, held)) = self.driver() else {
             return;
         };
-        let head = self.head(device, &held);
-        if let Some((code, _)) = self.ask(held.owner, Operation::Flush, &head.to_words()[..2]) {
+        let words = |head: Sequenced| head.to_words()[..2].to_vec();
+        let intent = Intent::default();
+        if let Some((code, _)) = self.change((device, held), Operation::Flush, words, &intent) {
             self.changed(device, code);
         }
     }

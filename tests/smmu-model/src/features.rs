@@ -31,6 +31,8 @@ pub struct Features {
     pub output_code: u32,
     /// An overflow of the event queue shows as an abort error, as QEMU does it.
     pub overflow_as_abort: bool,
+    /// ATS: traffic may come translated already.
+    pub ats: bool,
     /// Bits that must be zero are checked (rule A19).
     pub strict: bool,
 }
@@ -51,6 +53,7 @@ impl Features {
         stream_bits: 16,
         output_code: 4,
         overflow_as_abort: true,
+        ats: false,
         strict: true,
     };
     /// The SMMU of QEMU 10.
@@ -74,6 +77,7 @@ impl Features {
         stream_bits: 20,
         output_code: 5,
         overflow_as_abort: false,
+        ats: true,
         strict: true,
     };
     /// An early, small part: 8-bit ASIDs, no ranges.
@@ -91,6 +95,7 @@ impl Features {
         stream_bits: 16,
         output_code: 2,
         overflow_as_abort: false,
+        ats: false,
         strict: true,
     };
 
@@ -111,6 +116,7 @@ impl Features {
             | 0b10 << 2
             | 1 << 4
             | bit(self.hyp, 9)
+            | bit(self.ats, 10)
             | bit(self.asid16, 12)
             | 0b10 << 21
             | self.stall_model << 24
@@ -159,6 +165,8 @@ pub struct Liberties {
     pub pounce: u32,
     /// A command is consumed at once rather than later (rules E5, E6).
     pub consume: u32,
+    /// A command cannot be read, and the queue stops (rule E12); not twice within a few commands.
+    pub abort: u32,
     /// A field of CR0 takes effect at once (rule G1).
     pub acknowledge: u32,
     /// A translated transaction is performed at once (rule E10).
@@ -174,14 +182,15 @@ impl Liberties {
         forget: 4,
         pounce: 2,
         consume: 3,
+        abort: 300,
         acknowledge: 3,
         perform: 3,
         outlive: true,
     };
     /// The same, slow to do what it is told: what one life of its driver began, the next one sees.
     pub const SLOW: Self = Self {
-        acknowledge: 60,
-        consume: 20,
+        activity: 15,
+        acknowledge: 15,
         ..Self::ALL
     };
     /// The same, with devices that obey a SYNC.

@@ -126,6 +126,8 @@ impl Model {
         self.registers.event_base = 0;
         self.registers.event_producer = 0;
         self.registers.event_consumer = 0;
+        // Its last command may have been a bad one.
+        self.registers.gerror = u32::from(self.chooser.once_in(2));
     }
 
     /// Fills the caches with what an earlier user may have left there (rule G8): `junk` translates

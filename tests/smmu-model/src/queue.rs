@@ -21,9 +21,14 @@ pub struct Commands {
     early: Vec<(u32, [u64; 2])>,
     /// Consumed, but without a guarantee yet.
     incomplete: Vec<Command>,
+    /// Commands that are read without an abort before the next one may be.
+    calm: u32,
     /// Commands consumed, by kind: configuration, translation, SYNC.
     pub counts: [u64; 3],
 }
+
+/// More than what repairs one.
+const CALM: u32 = 16;
 
 impl Model {
     /// How many configuration invalidations, translation invalidations and SYNCs were consumed.
@@ -94,6 +99,13 @@ impl Model {
         if !enabled || stopped || self.commands.consumer == self.registers.command_producer {
             return false;
         }
+        if self.commands.calm > 0 {
+            self.commands.calm -= 1;
+        } else if self.chooser.once_in(self.liberties.abort) {
+            self.commands.calm = CALM;
+            self.stop(2);
+            return false;
+        }
         let slot = self.commands.consumer;
         let early = self
             .commands
@@ -150,12 +162,16 @@ impl Model {
     }
 
     /// Rule E12: consumption stops at the bad command.
-    fn stop_with(&mut self, code: u32, reason: &'static str) {
+    fn stop(&mut self, code: u32) {
         self.commands.error = code;
         self.commands.shown = self.commands.consumer;
         self.commands.early.clear();
         self.registers.gerror ^= CMDQ_ERR;
         self.error_interrupt = true;
+    }
+
+    fn stop_with(&mut self, code: u32, reason: &'static str) {
+        self.stop(code);
         self.findings.note(Check::Command, || {
             format!("command queue stopped: {reason}")
         });

@@ -37,6 +37,8 @@ mod at {
 pub const SMMUEN: u32 = 1 << 0;
 /// CR0.EVENTQEN
 pub const EVENTQEN: u32 = 1 << 2;
+/// CR0.ATSCHK
+const ATSCHK: u32 = 1 << 4;
 /// CR0.CMDQEN
 pub const CMDQEN: u32 = 1 << 3;
 /// GBPA.ABORT
@@ -273,6 +275,9 @@ impl Model {
             if !self.tlb.leaves.is_empty() || !self.tlb.steps.is_empty() || !self.cache.is_empty() {
                 // Nothing is cached while SMMUEN is 0, so this was there before.
                 wrong.push("SMMUEN with something cached from before".into());
+            }
+            if self.features.ats && registers.cr0 & ATSCHK == 0 {
+                wrong.push("translated traffic is not checked".into());
             }
             if registers.cr2 & 1 != 0 {
                 wrong.push("CR2.E2H set".into());

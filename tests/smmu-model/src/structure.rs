@@ -78,6 +78,10 @@ pub fn stream(words: [u64; STREAM_WORDS], features: &Features) -> Stream {
     if world & 1 != 0 || world != 0 && !features.hyp {
         return Stream::Bad("STRW");
     }
+    if world != 0 {
+        // Rule C11: one address space for all, which no invalidation by ASID touches.
+        return Stream::Bad("a world without ASIDs");
+    }
     if features.strict {
         // No substreams, no ATS, no overrides, no CONT: all of these are RES0 or dangerous here.
         if bits(first, 58, 56) != 0 || bits(first, 5, 4) != 0 {

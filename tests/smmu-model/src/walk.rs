@@ -63,7 +63,11 @@ impl Model {
         }
         let leaf = match hit {
             Some(leaf) if !self.chooser.once_in(self.liberties.forget) => leaf,
-            _ => self.walk(&context, vmid, address)?,
+            _ => {
+                let leaf = self.walk(&context, vmid, address)?;
+                self.compare(hit.as_ref(), &leaf);
+                leaf
+            }
         };
         match structure::permits(leaf.descriptor, write) {
             Err(true) => Err(Fault::Access),

@@ -2,10 +2,10 @@
 
 mod rig;
 
-use rig::{ASID, OTHER_LEAVES, PAGE, Rig, STREAMS, WINDOW, count};
+use rig::steps::{self, STEPS, address};
+use rig::{ASID, PAGE, Rig, STREAMS, WINDOW, count};
 use smmu::Command;
 use smmu_model::{Check, Chooser, Fault, Features, Liberties};
-use vmsa::Permissions;
 
 const STREAM: u32 = STREAMS[1];
 const SEEDS: u64 = 60;
@@ -17,9 +17,7 @@ fn rig(features: Features, seed: u64) -> Rig {
 /// A mapped page that the device has used.
 fn used(features: Features, seed: u64) -> Rig {
     let mut rig = rig(features, seed);
-    rig.map(0, PAGE);
-    rig.open(STREAM);
-    let _ = rig.model.access(1, STREAM, WINDOW, true);
+    steps::use_page(&mut rig);
     rig
 }
 
@@ -42,13 +40,6 @@ fn shows(complete: impl Fn(&mut Rig), flawed: impl Fn(&mut Rig)) {
         !rig.reach(STREAM).is_empty()
     });
     assert!(left > 0, "the flaw never showed");
-}
-
-fn address(page: u64) -> Command {
-    Command::TlbAddress {
-        asid: ASID,
-        address: WINDOW + page * 4096,
-    }
 }
 
 #[test]
@@ -192,105 +183,6 @@ fn configuration_is_cached_by_stream() {
 }
 
 #[test]
-fn table_entries_are_cached_too() {
-    let remove = |rig: &mut Rig, leaf: u64| {
-        rig.set_level2(0);
-        rig.model.publish();
-        let mut words = address(0).encode();
-        words[1] = words[1] & !1 | leaf;
-        rig.command_words(words);
-        rig.sync();
-        // The table's memory is used again, for a table of somebody else.
-        rig.map(0, PAGE);
-    };
-    shows(|rig| remove(rig, 0), |rig| remove(rig, 1));
-}
-
-#[test]
-fn a_stale_context_refills_the_tlb() {
-    let swap = |rig: &mut Rig, between: bool| {
-        // The same ASID for other, empty tables.
-        let words = rig.context(ASID, OTHER_LEAVES);
-        rig.set_context(1, words[1]);
-        rig.model.publish();
-        rig.command(Command::ConfigContext { stream: STREAM });
-        if between {
-            rig.sync();
-        }
-        rig.command(Command::TlbAsid { asid: ASID });
-        rig.sync();
-    };
-    shows(|rig| swap(rig, true), |rig| swap(rig, false));
-}
-
-#[test]
-fn an_entry_may_be_read_in_any_order_of_its_words() {
-    // From an entry whose other words are not prepared: the order of stores does not help, only an
-    // invalidation between them does.
-    let open = |rig: &mut Rig, between: bool| {
-        rig.set_entry(STREAM, 0, 0);
-        rig.set_entry(STREAM, 1, 0);
-        rig.model.publish();
-        rig.command(Command::ConfigStream {
-            stream: STREAM,
-            leaf: true,
-        });
-        rig.sync();
-        let attributes = rig.attributes();
-        rig.set_entry(STREAM, 1, attributes);
-        rig.model.publish();
-        if between {
-            rig.command(Command::ConfigStream {
-                stream: STREAM,
-                leaf: true,
-            });
-            rig.sync();
-        }
-        rig.set_entry(STREAM, 0, Rig::stage1());
-        rig.model.publish();
-        let _ = rig.model.access(1, STREAM, WINDOW, false);
-        rig.command(Command::ConfigStream {
-            stream: STREAM,
-            leaf: true,
-        });
-        rig.sync();
-        let _ = rig.model.access(1, STREAM, WINDOW, false);
-    };
-    let torn = |between| {
-        count(SEEDS, |features, seed| {
-            let mut rig = rig(features, seed);
-            open(&mut rig, between);
-            !rig.model.findings.all().is_empty()
-        })
-    };
-    assert_eq!(torn(true), 0);
-    assert!(torn(false) > 0);
-}
-
-#[test]
-fn invalid_entries_are_cached() {
-    let refused = |invalidate: bool| {
-        count(SEEDS, |features, seed| {
-            let mut rig = rig(features, seed);
-            rig.map(0, PAGE);
-            let _ = rig.model.access(1, STREAM, WINDOW, false);
-            rig.set_entry(STREAM, 0, Rig::stage1());
-            rig.model.publish();
-            if invalidate {
-                rig.command(Command::ConfigStream {
-                    stream: STREAM,
-                    leaf: true,
-                });
-                rig.sync();
-            }
-            rig.model.access(1, STREAM, WINDOW, false).is_err()
-        })
-    };
-    assert_eq!(refused(true), 0);
-    assert!(refused(false) > 0);
-}
-
-#[test]
 fn faulting_descriptors_are_not_cached() {
     for features in Features::ALL {
         for seed in 0..SEEDS {
@@ -307,56 +199,6 @@ fn faulting_descriptors_are_not_cached() {
             );
         }
     }
-}
-
-#[test]
-fn permissions_are_cached() {
-    let refused = |invalidate: bool| {
-        count(SEEDS, |features, seed| {
-            let mut rig = rig(features, seed);
-            rig.open(STREAM);
-            rig.set_leaf(0, Some((PAGE, Permissions::Read)));
-            rig.model.publish();
-            assert_eq!(
-                rig.model.access(1, STREAM, WINDOW, true),
-                Err(Fault::Permission)
-            );
-            rig.set_leaf(0, Some((PAGE, Permissions::ReadWrite)));
-            rig.model.publish();
-            if invalidate {
-                rig.command(address(0));
-                rig.sync();
-            }
-            rig.model.access(1, STREAM, WINDOW, true).is_err()
-        })
-    };
-    assert_eq!(refused(true), 0);
-    assert!(refused(false) > 0);
-}
-
-#[test]
-fn replacing_without_a_break_conflicts() {
-    let conflicts = |between: bool| {
-        count(SEEDS, |features, seed| {
-            let mut rig = used(features, seed);
-            if between {
-                rig.unmap(0);
-            }
-            rig.map(0, PAGE + 0x10_0000);
-            for _ in 0..8 {
-                let _ = rig.model.access(1, STREAM, WINDOW, false);
-            }
-            let conflict = rig
-                .model
-                .findings
-                .all()
-                .iter()
-                .any(|finding| finding.check == Check::Conflict);
-            conflict || rig.reach(STREAM).iter().any(|reach| reach.output == PAGE)
-        })
-    };
-    assert_eq!(conflicts(true), 0);
-    assert!(conflicts(false) > 0);
 }
 
 #[test]
@@ -385,8 +227,7 @@ fn translated_transactions_land_before_a_sync_completes_or_after() {
 fn what_an_earlier_user_left_is_gone_after_enabling() {
     for features in Features::ALL {
         for seed in 0..SEEDS {
-            let mut rig = Rig::dark(features, Liberties::ORDERLY_DEVICES, seed);
-            rig.model.leave_behind(0x4000_0000);
+            let mut rig = steps::left_behind(features, seed);
             rig.enable();
             for stream in STREAMS {
                 assert_eq!(rig.reach(stream), []);
@@ -396,14 +237,6 @@ fn what_an_earlier_user_left_is_gone_after_enabling() {
             assert_clean(&rig);
         }
     }
-}
-
-#[test]
-fn a_register_of_something_enabled_is_guarded() {
-    let mut rig = rig(Features::SERVER, 1);
-    rig.model
-        .write64(smmu::registers::STRTAB_BASE, rig::BASE + 0x800);
-    assert_eq!(rig.model.findings.first().unwrap().check, Check::Register);
 }
 
 #[test]
@@ -418,4 +251,12 @@ fn illegal_commands_stop_the_queue() {
     assert_eq!(rig.model.findings.first().unwrap().check, Check::Command);
     assert_eq!(rig.model.read32(smmu::registers::CMDQ_CONS) >> 24, 1);
     assert_eq!(rig.model.read32(smmu::registers::GERROR) & 1, 1);
+}
+
+#[test]
+fn each_step_shows_when_it_is_left_out_and_not_otherwise() {
+    for step in STEPS {
+        assert_eq!(step.wrong(true), 0, "{}, complete", step.name);
+        assert!(step.wrong(false) > 0, "{}, left out", step.name);
+    }
 }

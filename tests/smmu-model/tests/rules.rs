@@ -1,8 +1,11 @@
 //! The table of rules, the seeded faults and the tests name each other.
 
-use std::collections::BTreeSet;
+mod rig;
 
-use smmu_model::harness::mutants::MUTANTS;
+use std::collections::{BTreeMap, BTreeSet};
+
+use rig::steps::STEPS;
+use smmu_model::harness::mutants;
 
 const TABLE: &str = include_str!("../../../docs/reference/smmu-rules.md");
 const LIBERTIES: &str = include_str!("liberties.rs");
@@ -27,9 +30,16 @@ fn rows() -> Vec<(String, BTreeSet<String>, BTreeSet<String>)> {
     .collect()
 }
 
+/// Name and rules of every mutant, those of the small driver too.
+fn faults() -> BTreeMap<&'static str, &'static str> {
+    let of_server = mutants::all().map(|mutant| (mutant.name, mutant.rule));
+    let of_driver = STEPS.iter().map(|step| (step.name, step.rule));
+    of_server.chain(of_driver).collect()
+}
+
 #[test]
 fn every_rule_has_a_caught_fault() {
-    let known: BTreeSet<&str> = MUTANTS.iter().map(|mutant| mutant.name).collect();
+    let known: BTreeSet<&str> = faults().into_keys().collect();
     for (rule, mutants, tests) in rows() {
         assert!(
             !mutants.is_empty() || !tests.is_empty(),
@@ -50,15 +60,15 @@ fn every_rule_has_a_caught_fault() {
 #[test]
 fn every_fault_is_in_the_table() {
     let rows = rows();
-    for mutant in MUTANTS {
+    for (name, rule) in faults() {
         let of_rule = |(_, mutants, _): &&(String, BTreeSet<String>, BTreeSet<String>)| {
-            mutants.contains(mutant.name)
+            mutants.contains(name)
         };
         let rules: Vec<&str> = rows
             .iter()
             .filter(of_rule)
             .map(|(rule, _, _)| rule.as_str())
             .collect();
-        assert_eq!(rules.join(", "), mutant.rule, "{}", mutant.name);
+        assert_eq!(rules.join(", "), rule, "{name}");
     }
 }

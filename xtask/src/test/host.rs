@@ -11,10 +11,6 @@ use super::{Case, Outcome};
 use crate::compile::artifacts;
 use crate::failure::{self, Failure};
 
-/// Programs that are run only when asked for by name: the faults seeded into the server take as long as
-/// everything else together.
-const ON_REQUEST: [&str; 1] = ["mutants"];
-
 /// A built test program.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -136,10 +132,7 @@ impl Program {
     }
 
     fn select(&self, filter: Option<&str>) -> Vec<String> {
-        let asked = |name: &str| match filter {
-            None => !ON_REQUEST.contains(&self.target.as_str()),
-            Some(filter) => name.contains(filter),
-        };
+        let asked = |name: &str| filter.is_none_or(|filter| name.contains(filter));
         let tests = self.tests.iter();
         tests
             .filter(|test| asked(&self.name(test)))
@@ -153,12 +146,7 @@ impl Program {
             return self.run_whole(show);
         }
         let mut command = self.command();
-        if ON_REQUEST.contains(&self.target.as_str()) {
-            // It takes one name, and otherwise runs all.
-            if let [test] = tests {
-                command.arg(test);
-            }
-        } else if tests.len() < self.tests.len() {
+        if tests.len() < self.tests.len() {
             command.arg("--exact").args(tests);
         }
         let started = Instant::now();

@@ -1,5 +1,6 @@
 //! The PCI task as far as the server sees it: bus mastering, resets.
 
+use abi::TaskId;
 use pci_api::{QuiesceFailure, QuiesceState};
 
 use super::layout::DEVICES;
@@ -12,6 +13,9 @@ struct Function {
     quiesce: QuiesceState,
     /// Steps until a running quiesce ends.
     left: u32,
+    /// Whose it was since it was last reset: that life may open it again, if it said that nothing is under
+    /// way; [`TaskId::KERNEL`] if nobody can say so.
+    user: Option<TaskId>,
 }
 
 /// All functions.
@@ -29,6 +33,8 @@ impl Default for Fabric {
             bus_master: false,
             quiesce: QuiesceState::Never,
             left: 0,
+            // Firmware may have used it.
+            user: Some(TaskId::KERNEL),
         };
         Self {
             functions: vec![off; DEVICES.len()],
@@ -47,6 +53,20 @@ impl Fabric {
             .is_some_and(|function| function.bus_master)
     }
 
+    /// Who may have left something under way in a device.
+    #[must_use]
+    pub fn user(&self, device: u32) -> Option<TaskId> {
+        let function = self.functions.get(device as usize);
+        function.and_then(|function| function.user)
+    }
+
+    /// Notes who may leave something under way in a device; nobody after a reset.
+    pub fn set_user(&mut self, device: u32, user: Option<TaskId>) {
+        if let Some(function) = self.functions.get_mut(device as usize) {
+            function.user = user;
+        }
+    }
+
     /// Turns bus mastering on or off; false for an unknown device.
     pub fn bus_master(&mut self, device: u32, on: bool) -> bool {
         let Some(function) = self.functions.get_mut(device as usize) else {
@@ -57,6 +77,14 @@ impl Fabric {
             function.quiesce = QuiesceState::Never;
         }
         true
+    }
+
+    /// Takes a device for quiet that was not reset.
+    pub fn pretend_quiet(&mut self, device: u32) {
+        if let Some(function) = self.functions.get_mut(device as usize) {
+            function.quiesce = QuiesceState::Quiet;
+            self.quiesced = true;
+        }
     }
 
     /// Starts to make a device quiet; it may end at once.

@@ -11,8 +11,8 @@ use vmsa::{AddressSpace, Arena, Granule, Half, MAIR, Tables};
 
 use crate::{Chooser, Features, Memory};
 
-/// Physical address of the SMMU's table memory.
-pub const TABLES: u64 = 0x4800_0000;
+/// Physical address of the SMMU's table memory: both halves of a word that leads there matter.
+pub const TABLES: u64 = 0x5_4800_0000;
 /// Bytes of it.
 pub const TABLES_LEN: usize = 0x4_0000;
 /// Index of the task that audits devices it does not own.
@@ -106,7 +106,8 @@ const ARRAYS: [(u32, u64); 3] = [(1, 0x4000), (2, 0x8000), (3, 0xc000)];
 const CONTEXTS: u64 = 0x1_0000;
 const COMMANDS: u64 = 0x1_1000;
 const EVENTS: u64 = 0x1_2000;
-const PAGE_TABLES: u64 = 0x1_8000;
+/// Offset of the page tables, which go on to the end.
+pub const PAGE_TABLES: u64 = 0x1_8000;
 
 /// The blob of the server and what its offsets are.
 pub struct Layout {

@@ -17,6 +17,8 @@ pub struct Mutant {
     pub name: &'static str,
     /// Row.
     pub rule: &'static str,
+    /// The checks that may be the first to find it: others would find something else.
+    pub by: &'static [Check],
     /// What goes wrong.
     pub kind: Kind,
 }
@@ -30,6 +32,8 @@ pub enum Kind {
     Entry(fn(&mut World, u64, u64, u64)),
     /// A leaf that is stored.
     Leaf(fn(u64, u64) -> u64),
+    /// Leaves are stored in two halves.
+    Halves,
     /// A 32-bit register write; `None` drops it.
     Write(fn(&World, usize, u32) -> Option<u32>),
     /// A 64-bit register write.
@@ -54,10 +58,22 @@ pub enum Kind {
     EarlyUnpin,
     /// A command is changed after its submission.
     EditSubmitted,
+    /// A word loaded from table memory, by its offset.
+    Load(fn(&World, u64, u64) -> u64),
+    /// Devices are taken for quiet at once, without a reset.
+    Quiet,
+    /// The same, but not by the first life.
+    AdoptedQuiet,
     /// What a successor learns of a hold or pin.
     Adopted(fn(&mut Held)),
-    /// A successor reads another value from a 32-bit register.
-    AdoptedRead(fn(usize, u32) -> u32),
+    /// A successor reads another value from a 32-bit register, until it first writes one.
+    FreshRead(fn(&World, usize, u32) -> u32),
+    /// A successor lifts the pins of what is in no table before it has invalidated anything.
+    FreshUnpin,
+    /// A successor takes every device for one that was turned on.
+    FoundOn,
+    /// A successor lifts no hold when it starts.
+    StartingNoLift,
 }
 
 /// A command on its way into the queue.
@@ -68,6 +84,10 @@ pub struct Edit<'a> {
     pub before: u64,
     /// The stream table entry stored last lets its stream translate.
     pub opening: bool,
+    /// The SMMU translates.
+    pub on: bool,
+    /// A successor is starting.
+    pub starting: bool,
 }
 
 /// Opcode of a prefetch, which may do nothing.
@@ -106,6 +126,10 @@ pub struct Sabotage {
     opening: bool,
     /// The server is not in its first life.
     succeeded: bool,
+    /// This life is starting.
+    starting: bool,
+    /// This life has written no register yet.
+    fresh: bool,
     /// How often it struck.
     pub struck: u64,
 }
@@ -127,6 +151,40 @@ impl Sabotage {
     /// The server died: what it does from now on is a successor's.
     pub fn succeed(&mut self) {
         self.succeeded = true;
+    }
+
+    /// A life of the server starts, or has started.
+    pub fn start(&mut self, starting: bool) {
+        self.starting = starting;
+        self.fresh = starting;
+    }
+
+    /// Whether devices are quiet without a reset.
+    #[must_use]
+    pub fn is_quiet_at_once(&self) -> bool {
+        match self.kind() {
+            Some(Kind::Quiet) => true,
+            Some(Kind::AdoptedQuiet) => self.succeeded,
+            _ => false,
+        }
+    }
+
+    /// Whether a hold is not lifted now.
+    pub fn keeps_hold(&mut self) -> bool {
+        let keeps = matches!(self.kind(), Some(Kind::StartingNoLift)) && self.adopts();
+        self.struck += u64::from(keeps);
+        keeps
+    }
+
+    /// Whether a device is taken for one that was turned on.
+    pub fn finds_on(&mut self) -> bool {
+        let finds = matches!(self.kind(), Some(Kind::FoundOn)) && self.adopts();
+        self.struck += u64::from(finds);
+        finds
+    }
+
+    const fn adopts(&self) -> bool {
+        self.succeeded && self.starting
     }
 
     /// Changes the image.
@@ -184,6 +242,19 @@ impl World {
             self.model.store(TABLES + offset, changed);
             return;
         }
+        if matches!(kind, Some(Kind::Halves)) && leaves.contains(&offset) {
+            return self.store_halves(offset, value);
+        }
+        self.model.store(TABLES + offset, value);
+    }
+
+    /// A store in two halves, the lower one first.
+    pub(crate) fn store_halves(&mut self, offset: u64, value: u64) {
+        let before = self.model.memory.latest(TABLES + offset).unwrap_or(0);
+        let low = u64::from(u32::MAX);
+        self.sabotage.struck += 1;
+        self.model
+            .store(TABLES + offset, before & !low | value & low);
         self.model.store(TABLES + offset, value);
     }
 
@@ -197,11 +268,15 @@ impl World {
         let mut words = [first, value];
         let opcode = first & 0xff;
         if let Some(Kind::Command(change)) = kind {
-            let (before, opening) = (self.sabotage.before, self.sabotage.opening);
+            let Sabotage {
+                before, opening, ..
+            } = self.sabotage;
             change(&mut Edit {
                 words: &mut words,
                 before,
                 opening,
+                on: self.model.control() & 1 != 0,
+                starting: self.sabotage.adopts(),
             });
             if words != [first, value] {
                 self.sabotage.struck += 1;
@@ -210,6 +285,10 @@ impl World {
             }
         }
         if matches!(kind, Some(Kind::EarlyUnpin)) && matches!(opcode, TLBI_VA | TLBI_ASID) {
+            self.unpin_early();
+        }
+        let first = self.sabotage.fresh && self.sabotage.adopts();
+        if matches!(kind, Some(Kind::FreshUnpin)) && first {
             self.unpin_early();
         }
         self.sabotage.before = opcode;
@@ -250,7 +329,20 @@ impl World {
         }
     }
 
+    pub(crate) fn load_word(&mut self, offset: u64) -> u64 {
+        let value = self.model.load(TABLES + offset).unwrap_or(0);
+        match self.sabotage.kind() {
+            Some(Kind::Load(change)) => {
+                let changed = change(self, offset, value);
+                self.sabotage.struck += u64::from(changed != value);
+                changed
+            }
+            _ => value,
+        }
+    }
+
     pub(crate) fn write_register(&mut self, register: usize, value: u32) {
+        self.sabotage.fresh = false;
         let written = match self.sabotage.kind() {
             Some(Kind::Write(change)) => change(self, register, value),
             _ => Some(value),
@@ -284,8 +376,8 @@ impl World {
                 self.sabotage.struck += u64::from(changed != value);
                 changed
             }
-            Some(Kind::AdoptedRead(change)) if self.sabotage.succeeded => {
-                let changed = change(register, value);
+            Some(Kind::FreshRead(change)) if self.sabotage.adopts() && self.sabotage.fresh => {
+                let changed = change(self, register, value);
                 self.sabotage.struck += u64::from(changed != value);
                 changed
             }
@@ -305,6 +397,7 @@ impl World {
     }
 
     pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> bool {
+        self.check_started(device, on);
         match self.sabotage.kind() {
             Some(Kind::NoBusMasterOff) if !on => {
                 self.sabotage.struck += 1;

@@ -120,6 +120,31 @@ impl World {
         self.model.findings = findings;
     }
 
+    /// A device is turned on only if nothing of anybody else can be under way in it; turned off with
+    /// something mapped, only a reset says so.
+    pub(crate) fn check_started(&mut self, device: u32, on: bool) {
+        if !on {
+            let on = self.fabric.is_bus_master(device as usize);
+            if on && !self.oracle.grants(device as usize).is_empty() {
+                self.fabric.set_user(device, Some(TaskId::KERNEL));
+            }
+            return;
+        }
+        let mut holds = self.kernel.holds.iter();
+        let holder = holds
+            .find(|hold| hold.device == device)
+            .map(|hold| hold.task);
+        let user = self.fabric.user(device);
+        if user.is_some() && user != holder {
+            self.model.findings.note(Check::Containment, || {
+                format!(
+                    "device {device} is turned on for {holder:x?}, not reset since {user:x?} had it"
+                )
+            });
+        }
+        self.fabric.set_user(device, holder);
+    }
+
     /// The server was told of deaths: the devices of the dead are cut off by now.
     pub fn check_cut_off(&mut self) {
         let mut findings = std::mem::take(&mut self.model.findings);
@@ -232,8 +257,16 @@ impl World {
                 .get(device as usize)
                 .map(|planned| planned.reset_unit);
             for (other, planned) in DEVICES.iter().enumerate() {
-                if Some(planned.reset_unit) == unit && !self.sabotage.skips_reset() {
-                    self.check_landed();
+                if Some(planned.reset_unit) != unit {
+                    continue;
+                }
+                if !self.fabric.is_bus_master(other) {
+                    self.fabric.set_user(other as u32, None);
+                }
+                self.check_landed();
+                if self.sabotage.skips_reset() {
+                    self.sabotage.struck += 1;
+                } else {
                     self.model.reset_device(other as u32);
                 }
             }
@@ -257,7 +290,7 @@ impl Hardware for Shared {
         self.enter().write_register64(register, value);
     }
     fn load(&mut self, offset: u64) -> u64 {
-        self.0.borrow_mut().model.load(TABLES + offset).unwrap_or(0)
+        self.0.borrow_mut().load_word(offset)
     }
     fn store(&mut self, offset: u64, value: u64) {
         self.enter().store_word(offset, value);
@@ -284,6 +317,9 @@ impl System for Shared {
     }
     fn lift(&mut self, index: usize, device: u32) -> Code {
         let mut world = self.enter();
+        if world.sabotage.keeps_hold() {
+            return Code::OK;
+        }
         world.check_lift(device as usize);
         world.oracle.clear(device as usize);
         world.kernel.lift(index, device)
@@ -321,12 +357,13 @@ impl System for Shared {
         })
     }
     fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
-        let world = self.enter();
+        let mut world = self.enter();
         let planned = DEVICES.get(device as usize).ok_or(NO_DEVICE)?;
+        let on = world.sabotage.finds_on() || world.fabric.is_bus_master(device as usize);
         Ok(Description {
             state: DeviceState::Ready,
             reason: None,
-            bus_master: world.fabric.is_bus_master(device as usize),
+            bus_master: on,
             requester_id: planned.streams.first().copied().unwrap_or(0) as u16,
             vendor_id: 0x1af4,
             device_id: 0x1042,
@@ -343,7 +380,12 @@ impl System for Shared {
     fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
         let mut guard = self.enter();
         let world = &mut *guard;
+        world.check_started(device, false);
         let started = world.fabric.quiesce(device, &mut world.model.chooser);
+        if world.sabotage.is_quiet_at_once() {
+            world.sabotage.struck += 1;
+            world.fabric.pretend_quiet(device);
+        }
         world
             .model
             .ambient

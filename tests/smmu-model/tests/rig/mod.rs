@@ -1,6 +1,8 @@
 //! A small correct driver, step by step, so that each step can be left out.
 #![allow(dead_code, reason = "every test binary uses its own part of the rig")]
 
+pub mod steps;
+
 use smmu::registers as at;
 use smmu::stream::{abort_word, attributes_word, level1_descriptor, stage1_word};
 use smmu::{Command, ContextDescriptor, QueueIndex};
@@ -14,12 +16,13 @@ pub const WINDOW: u64 = 0x1_0000_0000;
 pub const PAGE: u64 = 0x5000_0000;
 
 const ARRAYS: [(u32, u64); 2] = [(0, 0x4000), (1, 0x8000)];
-const CONTEXTS: u64 = 0xc000;
+/// The context descriptor of every stream.
+pub const CONTEXT: u64 = 0xc000;
 const COMMANDS: u64 = 0xd000;
 const EVENTS: u64 = 0xe000;
 const COMMAND_LOG2: u32 = 3;
 const EVENT_LOG2: u32 = 3;
-const ROOT: u64 = 0x1_0000;
+pub const ROOT: u64 = 0x1_0000;
 const LEVEL2: u64 = 0x1_1000;
 const LEAVES: u64 = 0x1_2000;
 /// A second leaf table, not linked.
@@ -41,6 +44,11 @@ impl Rig {
 
     /// The same with the SMMU off.
     pub fn dark(features: Features, liberties: Liberties, seed: u64) -> Self {
+        // This driver repairs nothing.
+        let liberties = Liberties {
+            abort: 0,
+            ..liberties
+        };
         let mut memory = Memory::new(BASE, 0x2_0000);
         let idr = smmu::Features::decode(
             features.idr0(),
@@ -73,7 +81,7 @@ impl Rig {
         for (word, value) in rig.context(ASID, ROOT).into_iter().enumerate() {
             rig.model
                 .memory
-                .preset(BASE + CONTEXTS + word as u64 * 8, value);
+                .preset(BASE + CONTEXT + word as u64 * 8, value);
         }
         rig
     }
@@ -110,13 +118,14 @@ impl Rig {
             .write64(at::EVENTQ_BASE, (BASE + EVENTS) | u64::from(EVENT_LOG2));
         self.model.write32(at::EVENTQ_PROD, 0);
         self.model.write32(at::EVENTQ_CONS, 0);
-        self.write_and_wait(1 << 3);
+        let check = u32::from(self.model.features.ats) << 4;
+        self.write_and_wait(check | 1 << 3);
         self.command(Command::ConfigAll);
         self.sync();
         self.command(Command::TlbAll);
         self.sync();
-        self.write_and_wait(1 << 3 | 1 << 2);
-        self.write_and_wait(1 << 3 | 1 << 2 | 1);
+        self.write_and_wait(check | 1 << 3 | 1 << 2);
+        self.write_and_wait(check | 1 << 3 | 1 << 2 | 1);
     }
 
     pub fn write_and_wait(&mut self, value: u32) {
@@ -162,6 +171,16 @@ impl Rig {
         array + u64::from(stream & 0xff) * 64
     }
 
+    /// The level-1 descriptor of a stream, and what it is.
+    pub fn set_level1(&mut self, stream: u32, value: u64) {
+        self.store(u64::from(stream >> 8) * 8, value);
+    }
+
+    pub fn level1(stream: u32) -> u64 {
+        let array = ARRAYS.iter().find(|&&(bus, _)| bus == stream >> 8);
+        level1_descriptor(BASE + array.unwrap().1)
+    }
+
     pub fn set_entry(&mut self, stream: u32, word: u64, value: u64) {
         self.store(Self::entry(stream) + word * 8, value);
     }
@@ -174,7 +193,7 @@ impl Rig {
     }
 
     pub fn stage1() -> u64 {
-        stage1_word(BASE + CONTEXTS)
+        stage1_word(BASE + CONTEXT)
     }
 
     pub fn attributes(&self) -> u64 {
@@ -196,7 +215,7 @@ impl Rig {
     }
 
     pub fn set_context(&mut self, word: u64, value: u64) {
-        self.store(CONTEXTS + word * 8, value);
+        self.store(CONTEXT + word * 8, value);
     }
 
     pub fn set_leaf(&mut self, page: u64, output: Option<(u64, Permissions)>) {

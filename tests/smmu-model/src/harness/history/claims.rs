@@ -1,10 +1,11 @@
 //! Claims, releases, deaths, restarts.
 
-use iommu_api::{Claim, DeviceRequest, Error, Operation};
+use iommu_api::{Claim, DeviceRequest, Error, Operation, Sequenced};
 
 use super::requests::Answer;
 use super::{History, Waiting};
 use crate::finding::Check;
+use crate::harness::intent::Intent;
 use crate::harness::layout::{CLIENT, DEVICES, DRIVERS};
 
 impl History<'_> {
@@ -66,6 +67,7 @@ impl History<'_> {
                     let known = self.held.get(device).copied().flatten();
                     if known.is_none_or(|held| held.claim.handle != claim.handle) {
                         self.keep_claim(device, sender, claim);
+                        self.check_claim(device);
                     }
                 }
                 None => self.note(Check::Protocol, || format!("claim answered {payload:x?}")),
@@ -79,6 +81,26 @@ impl History<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A claim is of a device that can start something, or its claimant is told that it cannot.
+    fn check_claim(&mut self, device: usize) {
+        let Some(held) = self.held.get(device).copied().flatten() else {
+            return;
+        };
+        if self.world.borrow().fabric.is_bus_master(device) {
+            return;
+        }
+        let words = |head: Sequenced| head.to_words()[..2].to_vec();
+        let answer = self.change((device, held), Operation::Flush, words, &Intent::default());
+        if let Some((code, _)) = answer {
+            self.changed(device, code);
+            if code == 0 {
+                self.note(Check::Adoption, || {
+                    format!("device {device} is claimed and cut off, and nobody is told")
+                });
+            }
         }
     }
 

@@ -231,6 +231,7 @@ impl History<'_> {
     ) {
         self.counts[1] += 1;
         let mut input = iova;
+        let mut taken = Vec::new();
         for &(output, pages) in outputs {
             let bytes = pages * 4096;
             let grant = Grant {
@@ -240,18 +241,13 @@ impl History<'_> {
                 write,
             };
             let mut world = self.world.borrow_mut();
-            let taken = (0..DEVICES.len()).any(|other| {
+            let overlaps = (0..DEVICES.len()).any(|other| {
                 DEVICES[other].domain == DEVICES[device].domain
                     && world.oracle.grants(other).iter().any(|other| {
                         input < other.input + other.bytes && other.input < input + bytes
                     })
             });
-            if taken {
-                world
-                    .model
-                    .findings
-                    .note(Check::Protocol, || format!("{grant:x?} overlaps"));
-            }
+            taken.extend(overlaps.then_some(grant));
             world.oracle.grant(device, grant);
             world.model.interest(input);
             input += bytes;
@@ -259,6 +255,9 @@ impl History<'_> {
         let held = self.held.get(device).copied().flatten();
         if held.is_some_and(|held| !held.revoked) {
             self.try_grants(device);
+        }
+        for grant in taken {
+            self.note(Check::Protocol, || format!("{grant:x?} overlaps"));
         }
     }
 

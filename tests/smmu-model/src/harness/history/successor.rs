@@ -55,6 +55,7 @@ impl<'p> History<'p> {
         world.fuse.light(&mut self.chooser, DEATHS_AT_START);
         // Nothing is unmapped by a start but what was before.
         world.intent = Some(Intent::default());
+        world.sabotage.start(true);
         drop(world);
         let (plan, shared) = (self.plan, self.shared.clone());
         let started = self.shared.outlive(|| {
@@ -62,7 +63,10 @@ impl<'p> History<'p> {
             server.boot();
             Some(server)
         });
-        self.world.borrow_mut().intent = None;
+        let mut world = self.world.borrow_mut();
+        world.intent = None;
+        world.sabotage.start(false);
+        drop(world);
         match started? {
             Some(server) => self.server = server,
             None => self.note(Check::Refusal, || "the successor is not made".into()),

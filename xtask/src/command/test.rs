@@ -18,8 +18,8 @@ const MIRI: &str = "miri";
 /// Arguments of `test`.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// Only tests whose names contain this; `mutants` runs the faults seeded into the IOMMU server,
-    /// `miri` the kernel's host tests under Miri, which is installed if it is missing
+    /// Only tests whose names contain this; `miri` runs the kernel's host tests under Miri, which is installed
+    /// if it is missing
     pub filter: Option<String>,
     /// Show what there is
     #[arg(long)]

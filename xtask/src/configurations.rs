@@ -41,6 +41,16 @@ fn every_mistake_gives_its_diagnostic() {
     for case in cases {
         let found = diagnose(&root, &case);
         assert_ne!(found, "accepted\n", "{} is no mistake", case.display());
+        let diagnostics = found.trim_end_matches("accepted\n").split("\n\n");
+        for diagnostic in diagnostics.filter(|text| !text.trim().is_empty()) {
+            let has = |what: &str| diagnostic.contains(what);
+            let code = has("error[P") || has("warning[P");
+            assert!(
+                code && has("┌─ ") && has("= remedy: "),
+                "{}:\n{diagnostic}",
+                case.display()
+            );
+        }
         let expectation = case.with_extension("txt");
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(&expectation, &found).unwrap();

@@ -12,10 +12,23 @@ use crate::solve::{Options, solve};
 /// A remedy that has not been tried.
 type Candidate = Remedy;
 
+/// Size of a machine from which on trials are counted.
+const LARGE: usize = 1_000;
+/// Nodes that all trials together may solve in a large machine: a second's work at most.
+const WORK: usize = 40_000;
+/// Trials there are in any case.
+const LEAST: usize = 2;
+
 /// Attaches remedies to the first errors of `solution`.
 pub(crate) fn attach(machine: &Machine, options: &Options, solution: &mut Solution) {
     let before = keys(solution);
     let mut left = options.remedies;
+    let nodes = machine.nodes.len();
+    let mut trials = if nodes > LARGE {
+        (WORK / nodes).max(LEAST)
+    } else {
+        usize::MAX
+    };
     let mut diagnostics = core::mem::take(&mut solution.diagnostics);
     for diagnostic in &mut diagnostics {
         if diagnostic.severity != Severity::Error || left == 0 {
@@ -23,6 +36,10 @@ pub(crate) fn attach(machine: &Machine, options: &Options, solution: &mut Soluti
         }
         left -= 1;
         for candidate in candidates(machine, solution, diagnostic) {
+            if trials == 0 {
+                break;
+            }
+            trials -= 1;
             if solves(
                 machine,
                 options.mode,

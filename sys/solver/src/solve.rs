@@ -22,7 +22,8 @@ use crate::topology::Topology;
 pub struct Options {
     /// How much the hardware is believed.
     pub mode: Mode,
-    /// How many errors get remedies, in order; each costs a few solutions of the changed machine.
+    /// How many errors get remedies, in order; each costs a few solutions of the changed machine. Of a machine
+    /// with more than a thousand nodes it may be fewer, so that the answer takes no longer than a second.
     pub remedies: usize,
 }
 

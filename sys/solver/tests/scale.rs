@@ -120,6 +120,30 @@ fn time_grows_with_the_machine() {
     );
 }
 
+/// Remedies are tried by solving again: a large machine with a mistake everywhere must not take minutes.
+#[test]
+fn a_large_machine_full_of_mistakes_is_answered_soon() {
+    let mut m = large(8_000);
+    m.trust.clear();
+    let timed = |remedies: usize| {
+        let start = Instant::now();
+        let solution = solve(
+            &m,
+            &Options {
+                remedies,
+                ..Options::default()
+            },
+        );
+        let tried = solution.errors().filter(|e| !e.remedies.is_empty()).count();
+        assert!(solution.errors().count() > 500, "mistakes are missing");
+        (start.elapsed(), tried)
+    };
+    let (once, none) = timed(0);
+    let (with_remedies, some) = timed(16);
+    assert!(none == 0 && some > 0, "{some} errors have a remedy");
+    assert!(with_remedies < once * 40, "{once:?} -> {with_remedies:?}");
+}
+
 #[test]
 fn ten_thousand_devices_are_accepted() {
     let m = large(10_000);

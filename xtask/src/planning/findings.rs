@@ -58,12 +58,28 @@ fn follows(machine: &Machine, solution: &Solution, found: &Diagnostic) -> bool {
 }
 
 /// What helps in general where no change was found that solves it.
-fn usual_remedy(code: Code, is_virtual: bool) -> Option<&'static str> {
-    Some(match code {
+fn usual_remedy(code: Code, is_virtual: bool) -> &'static str {
+    match code {
         Code::SlotTaken | Code::BusNumbers if is_virtual => {
             "correct the `offset` of the virtual function"
         }
         Code::DuplicateName => "rename one of them",
+        Code::AliasDemands => "let all devices with that StreamID demand one type, or nothing",
+        Code::GroupDemands => "let the owners trust each other, or the devices demand one type",
+        Code::GroupTrust => {
+            "declare `trusts` in both directions, waive the pair with a reason, or put the devices apart"
+        }
+        Code::AliasTrust => "declare `trusts` in both directions, or let one task drive both",
+        Code::Containment => {
+            "declare them in one [iommu.containment.NAME], or give the devices recipes of their own"
+        }
+        Code::Unowned => "let a task drive it, or write `domain = \"blocked\"`",
+        Code::BridgeDemand => "take owner and demand off the bridge",
+        Code::Bypass => "take `unsafe-bypass` off the device",
+        Code::GroupSplit => "name only devices of one group in it",
+        Code::GroupPolicies => "take the default domain off one of them",
+        Code::WindowTooLarge => "ask for smaller windows",
+        Code::NoAsid => "let devices share domains, or use an SMMU with more ASIDs",
         Code::BrokenTree => "name the bridge above it in `at`",
         Code::SlotTaken => "put one of them into another slot, or below another bridge",
         Code::SlotRange => "use device numbers 0 to 31 and functions 0 to 7",
@@ -80,8 +96,20 @@ fn usual_remedy(code: Code, is_virtual: bool) -> Option<&'static str> {
             "correct base or size of the region; no device can be given that range"
         }
         Code::WindowBases => "leave `window-base` out of all but one",
-        _ => return None,
-    })
+        Code::WrongPlace => "look whether the kind of function and its place are right",
+        Code::UnusedWaiver => "remove the waiver",
+        Code::NeverQuiet => "declare another `quiesce` if the device has one",
+        Code::TwoNames => "keep one of the two names",
+        Code::UnownedBlocked => "let a task drive it, or write `domain = \"blocked\"`",
+        Code::MixedNeutral => "let it demand the type that it needs",
+        Code::DirectException => {
+            "remove the region if nothing needs it; otherwise it is as it has to be"
+        }
+        Code::RootComplexRouting => {
+            "write `never-routes-peers` in the platform if its manual says so; otherwise trust nobody below the one to \
+             keep off the other"
+        }
+    }
 }
 
 fn one(report: &Report, machine: &Machine, sources: &Sources, found: &Diagnostic) {
@@ -124,7 +152,7 @@ fn one(report: &Report, machine: &Machine, sources: &Sources, found: &Diagnostic
     let place = |node: &NodeId| machine.nodes.get(node.index()).map(|node| &node.place);
     let is_virtual = |node: &NodeId| matches!(place(node), Some(Place::Virtual { .. }));
     let usual = usual_remedy(found.code, found.nodes.iter().any(is_virtual));
-    if let (true, Some(usual)) = (found.remedies.is_empty(), usual) {
+    if found.remedies.is_empty() {
         drop(draft.remedy(usual));
     }
 }

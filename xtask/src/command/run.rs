@@ -110,7 +110,7 @@ impl Observer for Screen {
         self.bar.suspend(|| say!("{text}"));
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, _: &mut Probe<'_>) {
         self.bar.tick();
         if !self.remarked && self.heard.elapsed() >= SILENCE {
             self.remarked = true;

@@ -49,7 +49,7 @@ pub trait Observer {
     /// A line of the log.
     fn line(&mut self, line: &Line, probe: &mut Probe<'_>);
     /// Several times a second, whether there are lines or not.
-    fn tick(&mut self) {}
+    fn tick(&mut self, _: &mut Probe<'_>) {}
 }
 
 impl<F: FnMut(&Line)> Observer for F {
@@ -66,17 +66,17 @@ pub struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// What the tasks have logged since the last call, task by task.
-    pub fn news(&mut self) -> Vec<Line> {
+    /// What the tasks have logged since the last call, with their times in microseconds, oldest first; none if the
+    /// guest has ended.
+    pub fn news(&mut self) -> Option<Vec<(u64, Line)>> {
         let scratch = self.guest.folder.path();
-        let Some(monitor) = &mut self.guest.monitor else {
-            return Vec::new();
-        };
-        let pieces = self.rings.news(monitor, scratch);
-        pieces
-            .into_iter()
-            .map(|piece| self.decoder.line(piece))
-            .collect()
+        let pieces = self.rings.news(self.guest.monitor.as_mut()?, scratch)?;
+        let lines = pieces.into_iter();
+        Some(
+            lines
+                .map(|(time, piece)| (time, self.decoder.line(piece)))
+                .collect(),
+        )
     }
 }
 
@@ -145,16 +145,15 @@ impl Guest {
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
+            let mut probe = Probe {
+                guest: &mut self,
+                rings: &mut rings,
+                decoder,
+            };
             for piece in pieces {
-                let line = decoder.line(piece);
-                let mut probe = Probe {
-                    guest: &mut self,
-                    rings: &mut rings,
-                    decoder,
-                };
-                observer.line(&line, &mut probe);
+                observer.line(&decoder.line(piece), &mut probe);
             }
-            observer.tick();
+            observer.tick(&mut probe);
             if interrupt::asked() {
                 return Ok(End::Interrupted);
             }
@@ -168,14 +167,13 @@ impl Guest {
                 }));
             }
         }
+        let mut probe = Probe {
+            guest: &mut self,
+            rings: &mut rings,
+            decoder,
+        };
         for piece in splitter.finish() {
-            let line = decoder.line(piece);
-            let mut probe = Probe {
-                guest: &mut self,
-                rings: &mut rings,
-                decoder,
-            };
-            observer.line(&line, &mut probe);
+            observer.line(&decoder.line(piece), &mut probe);
         }
         let status = self
             .child

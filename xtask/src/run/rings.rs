@@ -78,10 +78,12 @@ impl Rings {
         Self(readers.collect())
     }
 
-    /// What was logged since the last call, task by task. A ring that cannot be read has nothing new.
-    pub fn news(&mut self, monitor: &mut Monitor, scratch: &Path) -> Vec<Piece> {
+    /// What was logged since the last call, with the writers' times in microseconds, oldest first. A ring that
+    /// cannot be read has nothing new; none if that is so of all, because the guest has ended.
+    pub fn news(&mut self, monitor: &mut Monitor, scratch: &Path) -> Option<Vec<(u64, Piece)>> {
         let file = scratch.join("ring");
         let mut pieces = Vec::new();
+        let mut any = false;
         for reader in &mut self.0 {
             let arguments = serde_json::json!({
                 "val": reader.place.pa,
@@ -94,24 +96,27 @@ impl Rings {
             let Ok(bytes) = std::fs::read(&file) else {
                 continue;
             };
+            any = true;
             *reader.copy.0.borrow_mut() = bytes;
             reader.news(&mut pieces);
         }
-        pieces
+        pieces.sort_by_key(|(time, _)| *time);
+        any.then_some(pieces)
     }
 }
 
 impl Reader {
-    fn news(&mut self, pieces: &mut Vec<Piece>) {
+    fn news(&mut self, pieces: &mut Vec<(u64, Piece)>) {
         let mut record = [0; RECORD_MAX];
         loop {
+            let time = self.ring.time().unwrap_or(0);
             match self.ring.next(&mut record) {
                 Next::Nothing => return,
                 Next::Record(len) => {
                     let bytes = record.get(..len).unwrap_or_default();
-                    pieces.push(Piece::Record(self.task, bytes.to_vec()));
+                    pieces.push((time, Piece::Record(self.task, bytes.to_vec())));
                 }
-                Next::Lost(bytes) => pieces.push(Piece::Lost(self.task, bytes)),
+                Next::Lost(bytes) => pieces.push((time, Piece::Lost(self.task, bytes))),
             }
         }
     }
@@ -136,12 +141,21 @@ mod tests {
         let mut pieces = Vec::new();
         reader.news(&mut pieces);
         assert_eq!(pieces, []);
-        bytes[..8].copy_from_slice(&5u64.to_le_bytes());
+        // A record of three bytes has no time; one of ten has it behind its format's index.
+        bytes[..8].copy_from_slice(&17u64.to_le_bytes());
         bytes[64..69].copy_from_slice(&[3, 0, 7, 8, 9]);
+        bytes[69..81].copy_from_slice(&[10, 0, 1, 2, 5, 0, 0, 0, 0, 0, 0, 0]);
         *copy.0.borrow_mut() = bytes;
         reader.news(&mut pieces);
-        assert_eq!(pieces, [Piece::Record(3, vec![7, 8, 9])]);
+        let timed = vec![1, 2, 5, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(
+            pieces,
+            [
+                (0, Piece::Record(3, vec![7, 8, 9])),
+                (5, Piece::Record(3, timed))
+            ]
+        );
         reader.news(&mut pieces);
-        assert_eq!(pieces.len(), 1);
+        assert_eq!(pieces.len(), 2);
     }
 }

@@ -1,5 +1,6 @@
 //! Images of cases: systems below `tests/` whose supervisor prints `case NAME ok`.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,11 @@ pub struct Suite {
 const SUITES: [&str; 3] = ["kernel", "iommu", "raw-smmu"];
 /// How long an image may run; its own runner bounds every case.
 const LIMIT: Duration = Duration::from_secs(600);
+/// How often the tasks' logs are read: often enough that little is overwritten before.
+const READING: Duration = Duration::from_millis(200);
+/// Most lines of logs that are kept for a case that fails, and of them those shown of an image that hangs.
+const KEPT: usize = 4096;
+const SHOWN: usize = 40;
 
 /// The suites there are.
 pub fn images(root: &Path) -> Vec<Suite> {
@@ -46,14 +52,7 @@ pub fn image(
         timeout: LIMIT,
         extra: row.arguments.clone(),
     };
-    let mut follower = Follower {
-        suite: &suite.name,
-        show,
-        begun: Instant::now(),
-        console: Vec::new(),
-        failed: false,
-        complete: false,
-    };
+    let mut follower = Follower::new(&suite.name, show);
     let end = run::observe(&built, &drives, &options, &mut follower)?;
     follower.finish(&end);
     Ok(())
@@ -67,6 +66,12 @@ struct Follower<'a> {
     begun: Instant,
     /// The kernel's lines since then.
     console: Vec<String>,
+    /// What tasks logged, with their times.
+    logged: VecDeque<(u64, String)>,
+    /// When that was read.
+    read: Instant,
+    /// The times between which the case ran that will be told next.
+    between: Option<(u64, u64)>,
     failed: bool,
     complete: bool,
 }
@@ -80,26 +85,80 @@ impl Observer for Follower<'_> {
         if line.text.starts_with("suite ") {
             self.complete = true;
         }
+        if let Some(times) = between(&line.text) {
+            self.between = Some(times);
+            return;
+        }
         let Some(mut case) = case(self.suite, &line.text) else {
             self.console.push(format!("kernel  {}", line.text));
             return;
         };
         case.time = self.begun.elapsed();
-        let logged = probe.news();
         let console = std::mem::take(&mut self.console);
+        let times = self.between.take();
         if case.failed() {
             self.failed = true;
-            let logged = logged
-                .into_iter()
-                .map(|line| format!("{}  {}", line.task.unwrap_or_default(), line.text));
-            case.log = console.into_iter().chain(logged).collect();
+            // The runner waits before it goes on.
+            let current = self.read(probe);
+            case.log = console;
+            case.log.extend(self.log_between(times));
+            if !current {
+                case.log
+                    .push("(the guest ended before its tasks' logs were read)".to_owned());
+            }
         }
         (self.show)(case);
         self.begun = Instant::now();
     }
+
+    fn tick(&mut self, probe: &mut Probe<'_>) {
+        if self.read.elapsed() >= READING {
+            self.read(probe);
+        }
+    }
 }
 
-impl Follower<'_> {
+impl<'a> Follower<'a> {
+    fn new(suite: &'a str, show: &'a mut dyn FnMut(Case)) -> Self {
+        Self {
+            suite,
+            show,
+            begun: Instant::now(),
+            console: Vec::new(),
+            logged: VecDeque::new(),
+            read: Instant::now(),
+            between: None,
+            failed: false,
+            complete: false,
+        }
+    }
+
+    /// Reads what the tasks have logged; false if they are gone.
+    fn read(&mut self, probe: &mut Probe<'_>) -> bool {
+        self.read = Instant::now();
+        let Some(lines) = probe.news() else {
+            return false;
+        };
+        for (time, line) in lines {
+            let task = line.task.unwrap_or_default();
+            self.logged
+                .push_back((time, format!("{task}  {}", line.text)));
+        }
+        let excess = self.logged.len().saturating_sub(KEPT);
+        self.logged.drain(..excess);
+        true
+    }
+
+    /// Lines with times in `times`, both included; all if none are given. Lines without a time are in no case.
+    fn log_between(&self, times: Option<(u64, u64)>) -> Vec<String> {
+        let (first, last) = times.unwrap_or((0, u64::MAX));
+        self.logged
+            .iter()
+            .filter(|(time, _)| (first..=last).contains(time))
+            .map(|(_, line)| line.clone())
+            .collect()
+    }
+
     /// An image that did not come to its end, or whose exit code and cases do not agree, has failed as well.
     fn finish(self, end: &End) {
         if self.complete && (*end == End::Exit(0) || self.failed) {
@@ -108,8 +167,18 @@ impl Follower<'_> {
         let name = format!("{}::image", self.suite);
         let mut case = Case::new(name, Outcome::Failed(end.to_string()));
         case.log = self.console;
+        let newest = self.logged.len().saturating_sub(SHOWN);
+        let lines = self.logged.into_iter().skip(newest);
+        case.log.extend(lines.map(|(_, line)| line));
         (self.show)(case);
     }
+}
+
+/// `between 123456 and 234567 us`: when the case ran that is told next, by the clock of the logs.
+fn between(line: &str) -> Option<(u64, u64)> {
+    let (first, rest) = line.strip_prefix("between ")?.split_once(" and ")?;
+    let last = rest.strip_suffix(" us")?;
+    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 /// `case NAME ok`, `case NAME FAILED why`, `case NAME skipped why`.
@@ -144,14 +213,9 @@ mod tests {
 
     fn finished(complete: bool, failed: bool, end: &End) -> Vec<Case> {
         let mut cases = Vec::new();
-        let follower = Follower {
-            suite: "kernel",
-            show: &mut |case| cases.push(case),
-            begun: Instant::now(),
-            console: Vec::new(),
-            failed,
-            complete,
-        };
+        let mut show = |case| cases.push(case);
+        let mut follower = Follower::new("kernel", &mut show);
+        (follower.complete, follower.failed) = (complete, failed);
         follower.finish(end);
         cases
     }
@@ -162,5 +226,33 @@ mod tests {
         assert!(finished(true, true, &End::Exit(1)).is_empty());
         assert_eq!(finished(true, false, &End::Exit(1)).len(), 1);
         assert_eq!(finished(false, true, &End::Killed).len(), 1);
+    }
+
+    #[test]
+    fn logs_of_a_case() {
+        let mut show = |_| ();
+        let mut follower = Follower::new("kernel", &mut show);
+        for time in [10, 20, 30, 40] {
+            follower.logged.push_back((time, format!("task  {time}")));
+        }
+        let times = between("between 20 and 30 us");
+        assert_eq!(times, Some((20, 30)));
+        assert_eq!(follower.log_between(times), ["task  20", "task  30"]);
+        assert_eq!(follower.log_between(None).len(), 4);
+        assert_eq!(between("between 20 and 30"), None);
+        assert_eq!(between("case between-two ok"), None);
+    }
+
+    #[test]
+    fn a_hanging_image_shows_the_newest_lines() {
+        let mut cases = Vec::new();
+        let mut show = |case| cases.push(case);
+        let mut follower = Follower::new("kernel", &mut show);
+        for time in 0..100 {
+            follower.logged.push_back((time, time.to_string()));
+        }
+        follower.finish(&End::Killed);
+        assert_eq!(cases[0].log.len(), SHOWN);
+        assert_eq!(cases[0].log.last().unwrap(), "99");
     }
 }

@@ -8,10 +8,11 @@ mod system;
 
 pub use system::{OnTarget, System};
 
+use abi::notification;
 use heapless::Vec;
 
 use crate::Suite;
-use crate::protocol::ROLES_MAX;
+use crate::protocol::{ROLES_MAX, TEXT_MAX};
 use life::Role;
 use line::Line;
 use play::Verdict;
@@ -20,6 +21,8 @@ use play::Verdict;
 const START: u64 = 2_000_000_000;
 /// Longest case, nanoseconds.
 const CASE: u64 = 3_000_000_000;
+/// Time for the host to read what the tasks logged, after a case that failed, nanoseconds.
+const READING: u64 = 1_000_000_000;
 
 /// What it knows while it runs a suite.
 pub(crate) struct Runner<'s, S> {
@@ -51,6 +54,7 @@ pub fn run_on<S: System>(system: S, suite: &Suite) -> usize {
     }
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (number, case) in suite.cases().enumerate() {
+        let begun = runner.system.now();
         match runner.play(number, case) {
             Verdict::Passed => {
                 passed += 1;
@@ -58,7 +62,9 @@ pub fn run_on<S: System>(system: S, suite: &Suite) -> usize {
             }
             Verdict::Failed(why) => {
                 failed += 1;
+                runner.print_times(begun);
                 runner.print(format_args!("case {} FAILED {why}", case.name));
+                runner.pause(READING);
             }
             Verdict::Skipped(why) => {
                 skipped += 1;
@@ -79,5 +85,25 @@ impl<S: System> Runner<'_, S> {
         line.add(text);
         line.end();
         self.system.print(line.as_str());
+    }
+
+    /// When the case ran, by the clock of the logs.
+    fn print_times(&mut self, begun: u64) {
+        let (first, last) = (begun / 1000, self.system.now() / 1000);
+        self.print(format_args!("between {first} and {last} us"));
+    }
+
+    /// Does nothing for a while; whoever asks for something meanwhile is stopped before the next case.
+    fn pause(&mut self, time: u64) {
+        let end = self.system.now().saturating_add(time);
+        loop {
+            let left = end.saturating_sub(self.system.now());
+            if left == 0 {
+                self.system.set_timer(None);
+                return;
+            }
+            self.system.set_timer(Some(left));
+            self.system.receive(notification::TIMER, &mut [0; TEXT_MAX]);
+        }
     }
 }

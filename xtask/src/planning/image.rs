@@ -20,8 +20,11 @@ impl Plan {
 
     fn parts(&self, report: &Report) {
         let app = &self.app;
-        let refuse = |message: String, remedy: &str| {
-            drop(report.error(Mistake::NotBuildable, message).remedy(remedy));
+        let refuse = |message: String, (at, label): (&Span, &str), remedy: &str| {
+            report
+                .error(Mistake::NotBuildable, message)
+                .at(at, label)
+                .remedy(remedy);
         };
         let apart = |message: &str, [first, second]: [&Span; 2], remedy: &str| {
             report
@@ -33,6 +36,7 @@ impl Plan {
         if app.tasks.is_empty() {
             refuse(
                 "a system without tasks cannot be built".to_owned(),
+                (&app.span, "describes a machine"),
                 "declare tasks; `cargo xtask plan` takes the file as it is",
             );
         }
@@ -45,6 +49,7 @@ impl Plan {
                 .collect();
             refuse(
                 format!("the platform lacks {}", missing.join(", ")),
+                (&app.platform.span, "an image needs all of it"),
                 "describe them in [platform], or name a platform of sys/platform",
             );
         }

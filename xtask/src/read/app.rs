@@ -9,12 +9,14 @@ use super::pci::{self, Bridge, Root, Wired};
 use super::platform::{self, Platform};
 use super::task::{self, Task};
 use super::{Paths, Source, check, known};
-use crate::report::{Report, Reported};
+use crate::report::{Report, Reported, Span};
 
 /// The system as declared. Tasks are in the order of the kernel's table: by priority, then name.
 #[derive(Clone, Debug)]
 pub struct App {
     pub name: String,
+    /// Where its name is.
+    pub span: Span,
     pub platform: Platform,
     pub kernel_stack: u64,
     /// `Exit` ends the emulator with the verdict.
@@ -188,8 +190,10 @@ fn read(
             }
         })
         .collect();
+    let name = name?;
     Some(App {
-        name: name?.value,
+        name: name.value,
+        span: name.span,
         platform: platform?,
         kernel_stack: kernel_stack.next_multiple_of(abi::layout::PAGE),
         semihosting,

@@ -8,6 +8,8 @@ use crate::report::{Mistake, Report, Reported, Span, Spanned};
 #[derive(Clone, Debug)]
 pub struct Platform {
     pub name: String,
+    /// Its table, or the beginning of its file.
+    pub span: Span,
     pub description: String,
     /// Bits of a physical address.
     pub address_bits: u32,
@@ -195,6 +197,7 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         .into_iter()
         .filter_map(|(name, fields)| read_device(name, fields))
         .collect();
+    let span = fields.span().clone();
     fields.finish();
     if let Some(console) = &console
         && let Some(device) = console.string("device")
@@ -209,6 +212,7 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
     }
     let mut platform = Platform {
         name,
+        span,
         description: description?.value,
         address_bits,
         coherent: coherent?.value,

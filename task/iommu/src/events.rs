@@ -91,8 +91,9 @@ impl EventQueue {
                 hardware.write32(EVENTQ_CONS, self.consumer.raw() | flag);
             }
             first = false;
+            // A queue that was not seen empty again raises no interrupt for what arrived meanwhile (§3.18.2).
+            turn.more = left == 0;
             if now == 0 || left == 0 {
-                turn.more = waiting > now;
                 break;
             }
         }

@@ -31,9 +31,11 @@ pub struct CommandQueue {
     producer: QueueIndex,
     /// Slots known to be free.
     room: u32,
-    /// Set when commands did not complete in time; nothing is tried any more.
+    /// Set when commands did not complete in time, or their repair was refused, for good: no later
+    /// completion says what the SMMU has forgotten.
     broken: bool,
-    /// A command of this batch was refused and replaced.
+    /// The end of a batch is no completion: one of its commands was refused and replaced, or the queue
+    /// is broken.
     repaired: bool,
     /// The last refused command, until it is taken for the log.
     refused: Option<Refused>,
@@ -142,8 +144,7 @@ impl CommandQueue {
                 return Ok(());
             }
             if hardware.now() > deadline {
-                self.broken = true;
-                return Err(Broken);
+                return Err(self.give_up());
             }
         }
     }
@@ -174,6 +175,9 @@ impl CommandQueue {
     /// forgets everything. If one of these commands is refused too, the queue is broken.
     #[cold]
     fn forget_everything<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        if self.broken {
+            return Err(Broken);
+        }
         self.repaired = false;
         self.push(hardware, Command::ConfigAll)?;
         self.push(hardware, Command::Sync)?;
@@ -182,9 +186,14 @@ impl CommandQueue {
         self.submit(hardware);
         self.wait(hardware, 1 << self.log2)?;
         if self.repaired {
-            self.broken = true;
-            return Err(Broken);
+            return Err(self.give_up());
         }
         Ok(())
+    }
+
+    fn give_up(&mut self) -> Broken {
+        self.broken = true;
+        self.repaired = true;
+        Broken
     }
 }

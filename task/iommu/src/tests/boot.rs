@@ -372,3 +372,25 @@ fn the_death_of_the_server_opens_nothing() {
     }
     assert!(reachable(&mut rig).iter().any(Option::is_some));
 }
+
+#[test]
+fn no_stream_takes_translated_accesses_or_address_spaces_of_a_device() {
+    for ats in [false, true] {
+        let mut rig = Rig::cold();
+        if ats {
+            rig.smmu.0.borrow_mut().behaviour.idr[0] |= 1 << 10;
+        }
+        rig.server.boot();
+        let checked = cr0::ATSCHK.is_set32(rig.smmu.0.borrow().get(CR0));
+        assert_eq!(checked, ats);
+        for (owner, device) in [(4, DISK), (5, EDU), (5, LEFT), (6, RIGHT)] {
+            rig.claim(task(owner), device);
+        }
+        for stream in rig.server.plan.streams {
+            let words = [0, 1].map(|word| rig.smmu.0.borrow().word(stream.entry + word * 8));
+            assert_eq!(smmu::stream::ste::CONFIG.get(words[0]), 0b101, "stage 1");
+            assert_eq!(smmu::stream::ste::S1CDMAX.get(words[0]), 0, "one context");
+            assert_eq!(smmu::stream::ste::EATS.get(words[1]), 0, "no ATS");
+        }
+    }
+}

@@ -162,3 +162,133 @@ fn status_is_for_owner_and_auditors() {
         assert_eq!(code(reply), (!allowed).then_some(Error::NotOwner));
     }
 }
+
+/// A server over a plan in which the disk is described differently.
+fn planned_disk(change: impl FnOnce(&mut plan::iommu::DeviceEntry)) -> Rig {
+    let mut view = plan();
+    let mut devices = view.devices.to_vec();
+    change(&mut devices[DISK as usize]);
+    view.devices = std::vec::Vec::leak(devices);
+    let mut rig = Rig::planned(view);
+    rig.server.boot();
+    rig.journal().clear();
+    rig
+}
+
+/// The disk cannot be claimed, and nobody has touched anything for it.
+fn is_blocked(rig: &mut Rig) {
+    let reply = rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]);
+    assert_eq!(code(reply), Some(Error::Blocked));
+    assert_eq!(rig.journal().deeds(), []);
+    assert!(rig.status(DISK).flags.has(StatusFlags::BLOCKED));
+    assert!(!rig.status(DISK).flags.has(StatusFlags::OPEN));
+    assert_eq!(rig.reach(0x100, BASE), None);
+}
+
+#[test]
+fn what_the_plan_blocks_cannot_be_claimed() {
+    let blocked = |rig: &mut Rig| {
+        is_blocked(rig);
+        rig.claim(task(5), EDU);
+    };
+    blocked(&mut planned_disk(|disk| disk.domain = plan::NONE));
+    blocked(&mut planned_disk(|disk| disk.stream_count = 0));
+    let mut view = plan();
+    let mut domains = view.domains.to_vec();
+    domains[0].kind = plan::iommu::DomainKind::Blocked as u32;
+    view.domains = std::vec::Vec::leak(domains);
+    let mut rig = Rig::planned(view);
+    rig.server.boot();
+    rig.journal().clear();
+    blocked(&mut rig);
+}
+
+#[test]
+fn what_nobody_owns_nobody_claims() {
+    let mut rig = planned_disk(|disk| disk.owner = plan::NONE);
+    for sender in [0, 3, 4, 5, 63] {
+        let reply = rig.ask(task(sender), Operation::Claim, &[u64::from(DISK)]);
+        assert_eq!(code(reply), Some(Error::NotOwner));
+    }
+    assert_eq!(rig.journal().deeds(), []);
+    assert!(rig.status(DISK).flags.has(StatusFlags::BLOCKED));
+}
+
+#[test]
+fn what_was_not_found_as_planned_cannot_be_claimed() {
+    let mut rig = Rig::cold();
+    rig.around.borrow_mut().blocked = Some(DISK);
+    rig.server.boot();
+    rig.journal().clear();
+    is_blocked(&mut rig);
+    let mut rig = Rig::cold();
+    rig.around.borrow_mut().refused = true;
+    rig.server.boot();
+    rig.journal().clear();
+    is_blocked(&mut rig);
+}
+
+#[test]
+fn a_claim_waits_for_the_life_before() {
+    let mut rig = Rig::booted();
+    let claim = |rig: &mut Rig, life| {
+        let id = abi::TaskId::new(4, life);
+        code(rig.ask(id, Operation::Claim, &[u64::from(DISK)]))
+    };
+    rig.claim(task(4), DISK);
+    // The kernel has not told of the death yet.
+    assert_eq!(claim(&mut rig, 2), Some(Error::Busy));
+    rig.around.borrow_mut().result = Some(pci_api::QuiesceState::Running);
+    rig.die(4);
+    assert_eq!(claim(&mut rig, 2), Some(Error::Busy));
+    rig.around.borrow_mut().result = None;
+    rig.server.on_quiesced();
+    assert_eq!(claim(&mut rig, 2), None);
+}
+
+#[test]
+fn a_claim_waits_for_the_release_of_what_shares_its_stream() {
+    let mut rig = Rig::booted();
+    let mut left = rig.claim(task(5), LEFT);
+    left.map_any(&mut rig, 0, 1);
+    assert_eq!(left.release(&mut rig), Reply::Later);
+    let claim = |rig: &mut Rig| code(rig.ask(task(6), Operation::Claim, &[u64::from(RIGHT)]));
+    assert_eq!(claim(&mut rig), Some(Error::Busy));
+    assert!(!rig.is_held(RIGHT));
+    rig.server.on_quiesced();
+    rig.claim(task(6), RIGHT);
+}
+
+#[test]
+fn what_was_made_quiet_is_given_at_once_and_what_was_opened_since_is_not() {
+    let mut rig = Rig::booted();
+    let next = |life| abi::TaskId::new(4, life);
+    let starts = |rig: &Rig| rig.around.borrow().started.len();
+    // Made quiet for its release: the next life finds it so.
+    let mut disk = rig.claim(next(1), DISK);
+    disk.map_any(&mut rig, 0, 1);
+    assert_eq!(disk.release(&mut rig), Reply::Later);
+    rig.server.on_quiesced();
+    assert_eq!(starts(&rig), 2);
+    let again = rig.ask(next(2), Operation::Claim, &[u64::from(DISK)]);
+    assert!(matches!(again, Reply::Now { code: 0, .. }));
+    assert_eq!(starts(&rig), 2);
+    // Opened since, and released by the word of this life only.
+    let mut disk = rig.claim(next(2), DISK);
+    assert!(matches!(disk.release(&mut rig), Reply::Now { code: 0, .. }));
+    let later = rig.ask(next(3), Operation::Claim, &[u64::from(DISK)]);
+    assert_eq!(later, Reply::Later);
+    assert_eq!(starts(&rig), 3);
+}
+
+#[test]
+fn what_was_cut_off_is_made_quiet_with_nothing_mapped_too() {
+    let mut rig = Rig::booted();
+    rig.claim(task(5), LEFT);
+    let mut right = rig.claim(task(6), RIGHT);
+    rig.die(5);
+    rig.server.on_quiesced();
+    let before = rig.around.borrow().started.len();
+    assert_eq!(right.release(&mut rig), Reply::Later);
+    assert_eq!(rig.around.borrow().started[before..], [RIGHT]);
+}

@@ -221,3 +221,97 @@ fn pins_of_a_dead_driver_are_lifted_after_the_reset() {
     rig.server.on_quiesced();
     assert!(rig.around.borrow().pins.is_empty());
 }
+
+/// The disk with a lease of two pages and a page of its pool mapped: the first IOVA of each.
+fn disk_with_a_lease(rig: &mut Rig) -> (Driver, [u64; 2]) {
+    let mut disk = rig.claim(task(4), DISK);
+    rig.around.borrow_mut().lease = Some(crate::hardware::Pinned {
+        slot: 0,
+        pa: 0x7000_0000,
+        readable: true,
+        writable: true,
+    });
+    let lease = disk.map_lease(rig, 2, MapFlags::READ_WRITE).unwrap();
+    let page = disk.map_any(rig, 0, 1);
+    (disk, [lease, page])
+}
+
+/// The device stays cut off, and what it could reach held.
+fn is_stuck(rig: &mut Rig, iovas: [u64; 2]) {
+    let flags = rig.status(DISK).flags;
+    assert!(flags.has(StatusFlags::STUCK) && !flags.has(StatusFlags::OPEN));
+    assert_eq!(rig.status(DISK).mapped_pages, 3);
+    assert!(rig.is_held(DISK));
+    assert_eq!(rig.around.borrow().pins.len(), 1);
+    assert_eq!(rig.around.borrow().bus_master.last(), Some(&(DISK, false)));
+    for iova in iovas {
+        assert_eq!(rig.reach(0x100, iova), None);
+    }
+    for life in [1, 2] {
+        let (code, _) = rig.now(TaskId::new(4, life), Operation::Claim, &[u64::from(DISK)]);
+        assert_eq!(Error::from_code(code), Some(Error::NotQuiet));
+    }
+    // Not even a quiesce that ends well after all changes it.
+    rig.around.borrow_mut().result = None;
+    rig.server.on_quiesced();
+    assert!(rig.is_held(DISK));
+    assert_eq!(rig.around.borrow().pins.len(), 1);
+}
+
+#[test]
+fn a_release_that_does_not_become_quiet_keeps_everything() {
+    let mut rig = Rig::booted();
+    let (mut disk, iovas) = disk_with_a_lease(&mut rig);
+    rig.fail_quiesce();
+    assert_eq!(disk.release(&mut rig), Reply::Later);
+    rig.server.on_quiesced();
+    let (to, code, _, len) = rig.around.borrow_mut().replies.pop().unwrap();
+    assert_eq!((to, len), (task(4), 0));
+    assert_eq!(Error::from_code(code), Some(Error::NotQuiet));
+    is_stuck(&mut rig, iovas);
+}
+
+#[test]
+fn a_death_that_does_not_become_quiet_keeps_everything() {
+    let mut rig = Rig::booted();
+    let (_, iovas) = disk_with_a_lease(&mut rig);
+    rig.fail_quiesce();
+    rig.die(4);
+    rig.server.on_quiesced();
+    is_stuck(&mut rig, iovas);
+}
+
+#[test]
+fn a_handle_is_stale_while_its_device_is_made_quiet() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 1);
+    assert_eq!(disk.release(&mut rig), Reply::Later);
+    let extent = |first: u64, pages: u64| first | pages << 32;
+    let requests: [(Operation, &[u64]); 8] = [
+        (Operation::Map, &[extent(0, 1), 3 << 16, 0]),
+        (Operation::MapLease, &[extent(0, 1), 3 << 16, 0, 7]),
+        (Operation::MapList, &[3 << 16, 0, extent(0, 1)]),
+        (Operation::Unmap, &[iova, 1]),
+        (Operation::UnmapList, &[extent(iova >> 12, 1)]),
+        (Operation::Flush, &[]),
+        (Operation::Release, &[]),
+        (Operation::NextFault, &[]),
+    ];
+    for (operation, rest) in requests {
+        // The last number would be a repeat of the release.
+        for number in [disk.sequence, disk.sequence + 1] {
+            let mut words = [disk.handle.0, number].to_vec();
+            if operation == Operation::NextFault {
+                words.pop();
+            }
+            words.extend(rest);
+            let (code, _) = rig.now(disk.id, operation, &words);
+            let error = Error::from_code(code);
+            assert_eq!(error, Some(Error::StaleHandle), "{operation:?}");
+        }
+    }
+    assert_eq!(rig.status(DISK).mapped_pages, 1);
+    rig.server.on_quiesced();
+    assert_eq!(rig.around.borrow().replies.len(), 1, "the release");
+}

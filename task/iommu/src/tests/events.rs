@@ -218,3 +218,66 @@ fn a_stream_of_nobody() {
     rig.server.on_interrupt(1 << 16);
     assert!(rig.logged("Fault { name: \"\", stream: 12288"));
 }
+
+#[test]
+fn a_turn_takes_32_records_whatever_arrives_meanwhile() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    rig.smmu.0.borrow_mut().behaviour.refill = 8;
+    for page in 0..16 {
+        rig.reach(0x100, BASE + page * 4096);
+    }
+    let _ = rig.server.take_unmask();
+    rig.server.on_interrupt(1 << 16);
+    assert_eq!(rig.server.take_unmask() & 1 << 16, 0, "not done");
+    assert!(
+        rig.server.take_new_deadline().is_some(),
+        "goes on by itself"
+    );
+    let queue = rig.smmu.0.borrow().get(smmu::registers::EVENTQ_CONS) & 0x1f;
+    assert_eq!(queue, 32 % 32, "taken: {queue}");
+    assert_eq!(rig.server.devices[DISK as usize].faults.total, 32);
+    // A client is served in between.
+    disk.map_any(&mut rig, 0, 1);
+    rig.smmu.0.borrow_mut().behaviour.refill = 0;
+    rig.server.on_timer();
+    assert_eq!(rig.server.take_unmask() & 1 << 16, 1 << 16, "done");
+}
+
+#[test]
+fn faults_below_the_limit_are_no_storm() {
+    let mut rig = Rig::booted();
+    rig.claim(task(5), EDU);
+    // Twice a fault less than the limit, more than the period apart.
+    for _ in 0..2 {
+        for number in 1..STORM_FAULTS {
+            rig.reach(0x008, BASE + 0x10_0000);
+            if number % 8 == 0 {
+                rig.server.on_timer();
+            }
+        }
+        let status = rig.status(EDU);
+        assert!(status.flags.has(StatusFlags::OPEN));
+        rig.smmu.0.borrow_mut().time += 100_000_001;
+    }
+    assert_eq!(rig.status(EDU).faults, 2 * (STORM_FAULTS - 1));
+    assert!(rig.around.borrow().storms.is_empty());
+    let closed = (crate::limits::STORM_PERIOD_NS, STORM_FAULTS);
+    assert_eq!(closed, (100_000_000, 4096), "as the protocol says");
+}
+
+#[test]
+fn a_storm_turns_bus_mastering_off_and_tells_claimant_and_supervisor() {
+    let mut rig = Rig::booted();
+    let mut edu = rig.claim(task(5), EDU);
+    edu.map_any(&mut rig, 0, 1);
+    for _ in 0..STORM_FAULTS {
+        // Always the same page: the first record is the only one that is new.
+        rig.reach(0x008, BASE + 0x10_0000);
+        rig.server.on_timer();
+    }
+    let around = rig.around.borrow();
+    assert_eq!(around.bus_master.last(), Some(&(EDU, false)));
+    assert_eq!(around.posts, [5, 5], "the first fault, and the end");
+    assert_eq!(around.storms, [EDU]);
+}

@@ -12,6 +12,7 @@ use smmu::stream::{StreamTableEntry, level1_decode};
 use smmu::{Class, Command, ContextDescriptor, Event, EventKind, QueueIndex, StreamConfig};
 use vmsa::{Attributes, Descriptor, Granule, Permissions, Regime};
 
+use super::journal::{Did, Journal};
 use crate::hardware::Hardware;
 
 pub const TABLES_PA: u64 = 0x4_4000_0000;
@@ -23,8 +24,12 @@ pub struct Behaviour {
     pub has_gbpa: bool,
     /// Commands are not consumed.
     pub stuck: bool,
-    /// The next command of this opcode is refused.
-    pub refuse: Option<u64>,
+    /// The next command of each of these opcodes is refused, one after the other.
+    pub refuse: Vec<u64>,
+    /// Commands are carried out only when somebody looks at how far they are, one at a look.
+    pub slow: bool,
+    /// So many records more arrive whenever some were taken.
+    pub refill: u32,
     /// Until when `CR0ACK` shows another value than what an earlier life wrote to `CR0`, and which.
     pub lagging: Option<(u64, u32)>,
     /// Overflow is reported as `EVENTQ_ABT_ERR`, as QEMU does; else as `OVFLG`.
@@ -35,6 +40,7 @@ pub struct Fake {
     pub words: Vec<u64>,
     pub registers: BTreeMap<usize, u64>,
     pub commands: Vec<Command>,
+    pub journal: Journal,
     pub time: u64,
     pub behaviour: Behaviour,
     /// Number of barriers.
@@ -54,12 +60,15 @@ impl Fake {
             words: vec![0; (TABLES_LEN / 8) as usize],
             registers: BTreeMap::new(),
             commands: Vec::new(),
+            journal: Journal::default(),
             time: 1 << 20,
             behaviour: Behaviour {
                 idr: [0x0d40_101a, 0x0273_0010, 0x1404, 0x74],
                 has_gbpa: true,
                 stuck: false,
-                refuse: None,
+                refuse: Vec::new(),
+                slow: false,
+                refill: 0,
                 lagging: None,
                 overflow_as_abort: true,
             },
@@ -91,15 +100,15 @@ impl Fake {
         core::array::from_fn(|word| self.physical(pa + word as u64 * 8))
     }
 
-    /// Consumes commands up to the producer index.
-    fn consume(&mut self) {
+    /// Consumes commands up to the producer index, at most so many.
+    fn consume(&mut self, at_most: usize) {
         if !cr0::CMDQEN.is_set32(self.get(CR0)) {
             return;
         }
         let base = self.registers.get(&CMDQ_BASE).copied().unwrap_or(0);
         let log2 = queue_base::LOG2SIZE.get(base) as u32;
         let ring = queue_base::ADDR.address(base) - TABLES_PA;
-        loop {
+        for _ in 0..at_most {
             let producer = QueueIndex::new(self.get(CMDQ_PROD), log2);
             let consumer = QueueIndex::new(self.get(CMDQ_CONS), log2);
             let error = (self.get(GERROR) ^ self.get(GERRORN)) & 1 != 0;
@@ -108,9 +117,11 @@ impl Fake {
             }
             let at = ring + consumer.slot() * 16;
             let words = [self.word(at), self.word(at + 8)];
-            let refuse = self.behaviour.refuse == Some(words[0] & 0xff);
+            let refuse = self.behaviour.refuse.first() == Some(&(words[0] & 0xff));
             let Some(command) = Command::decode(words).filter(|_| !refuse) else {
-                self.behaviour.refuse = None;
+                if refuse {
+                    self.behaviour.refuse.remove(0);
+                }
                 self.set(CMDQ_CONS, consumer.raw() | 1 << 24);
                 self.set(GERROR, self.get(GERROR) ^ 1);
                 return;
@@ -122,6 +133,7 @@ impl Fake {
 
     fn execute(&mut self, command: Command) {
         self.commands.push(command);
+        self.journal.note(Did::Command(command));
         match command {
             Command::ConfigStream { stream, .. } => {
                 self.streams.remove(&stream);
@@ -266,6 +278,13 @@ impl Fake {
         None
     }
 
+    /// As a device does that faults faster than its records are taken.
+    fn refill(&mut self) {
+        for page in 0..u64::from(self.behaviour.refill) {
+            self.access(0x100, 0x1000_0000 + page * 4096, true);
+        }
+    }
+
     /// Writes an event record, or loses it.
     pub fn record(&mut self, event: &Event) {
         let base = self.registers[&EVENTQ_BASE];
@@ -291,7 +310,10 @@ impl Fake {
 
 impl Hardware for Handle {
     fn read32(&mut self, register: usize) -> u32 {
-        let fake = self.0.borrow();
+        let mut fake = self.0.borrow_mut();
+        if register == CMDQ_CONS && fake.behaviour.slow {
+            fake.consume(1);
+        }
         match register {
             IDR0 => fake.behaviour.idr[0],
             IDR1 => fake.behaviour.idr[1],
@@ -308,6 +330,7 @@ impl Hardware for Handle {
     }
     fn write32(&mut self, register: usize, value: u32) {
         let mut fake = self.0.borrow_mut();
+        fake.journal.note(Did::Register(register, value));
         let settled = fake
             .behaviour
             .lagging
@@ -319,11 +342,12 @@ impl Hardware for Handle {
             EVENTQ_CONS => {
                 // OVACKFLG equal to OVFLG acknowledges.
                 fake.set(EVENTQ_CONS, value);
+                fake.refill();
             }
             other => fake.set(other, value),
         }
-        if register == CMDQ_PROD || register == GERRORN || register == CR0 {
-            fake.consume();
+        if matches!(register, CMDQ_PROD | GERRORN | CR0) && !fake.behaviour.slow {
+            fake.consume(usize::MAX);
         }
     }
     fn read64(&mut self, register: usize) -> u64 {

@@ -7,6 +7,8 @@ mod containment;
 mod events;
 mod fake;
 mod hostile;
+mod journal;
 mod maps;
+mod order;
 mod queue;
 mod rig;

@@ -16,12 +16,14 @@ use pci_api::client::CallError;
 use pci_api::{BootStatus, Description, DeviceState, QuiesceFailure, QuiesceState};
 use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
 use plan::{NONE, Name};
-use smmu::ContextDescriptor;
+use smmu::registers::CMDQ_PROD;
 use smmu::stream::{StreamTableEntry, level1_descriptor};
+use smmu::{Command, ContextDescriptor, QueueIndex};
 use vmsa::Granule;
 
 use super::fake::{Fake, Handle as Smmu, TABLES_LEN, TABLES_PA};
-use crate::hardware::{Held, Pinned, System};
+use super::journal::{Did, Journal};
+use crate::hardware::{Hardware, Held, Pinned, System};
 use crate::log::Line;
 use crate::plan_view::PlanView;
 use crate::{Reply, Request, Server};
@@ -53,6 +55,11 @@ pub struct Around {
     pub started: Vec<u32>,
     pub result: Option<QuiesceState>,
     pub start_error: Option<CallError>,
+    /// What turning bus mastering on fails of.
+    pub bus_master_error: Option<CallError>,
+    /// What the next hold is answered.
+    pub hold_code: Option<Code>,
+    pub journal: Journal,
     pub replies: Vec<(TaskId, u32, Payload, usize)>,
     pub posts: Vec<usize>,
     pub storms: Vec<u32>,
@@ -77,6 +84,10 @@ pub struct Shared(pub Rc<RefCell<Around>>);
 impl System for Shared {
     fn hold(&mut self, task: TaskId, device: u32) -> Code {
         let mut around = self.0.borrow_mut();
+        if let Some(code) = around.hold_code.take() {
+            return code;
+        }
+        around.journal.note(Did::Hold(device));
         if !around.holds.iter().any(|h| (h.0, h.1) == (task, device)) {
             around.holds.push((task, device, false));
         }
@@ -89,6 +100,7 @@ impl System for Shared {
             .holds
             .retain(|h| h.0.index() != index || h.1 != device);
         if around.holds.len() < before {
+            around.journal.note(Did::Lift(device));
             Code::OK
         } else {
             Code::REFUSED
@@ -107,6 +119,7 @@ impl System for Shared {
         let mut pinned = around.lease.filter(|_| lease == 0).ok_or(Code::NO_LEASE)?;
         around.next_slot += 1;
         pinned.slot = around.next_slot;
+        around.journal.note(Did::Pin(pinned.slot));
         around.pins.push((pinned.slot, lender, device));
         around.pinned.insert(pinned.slot, (pinned.pa, len));
         Ok(pinned)
@@ -115,6 +128,7 @@ impl System for Shared {
         let mut around = self.0.borrow_mut();
         let before = around.pins.len();
         around.pins.retain(|pin| pin.0 != slot);
+        around.journal.note(Did::Unpin(slot));
         assert_eq!(around.pins.len() + 1, before, "unpinned twice");
         Code::OK
     }
@@ -191,7 +205,12 @@ impl System for Shared {
         })
     }
     fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
-        self.0.borrow_mut().bus_master.push((device, on));
+        let mut around = self.0.borrow_mut();
+        if let (Some(error), true) = (around.bus_master_error, on) {
+            return Err(error);
+        }
+        around.journal.note(Did::BusMaster(device, on));
+        around.bus_master.push((device, on));
         Ok(())
     }
     fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
@@ -199,14 +218,22 @@ impl System for Shared {
         if let Some(error) = around.start_error.take() {
             return Err(error);
         }
+        around.journal.note(Did::Quiesce(device));
         around.started.push(device);
         Ok(())
     }
-    fn quiesce_result(&mut self, _: u32) -> Result<QuiesceState, CallError> {
-        Ok(self.0.borrow().result.unwrap_or(QuiesceState::Quiet))
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+        let around = self.0.borrow();
+        let state = around.result.unwrap_or(QuiesceState::Quiet);
+        if state == QuiesceState::Quiet {
+            around.journal.note(Did::HeardQuiet(device));
+        }
+        Ok(state)
     }
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize) {
-        self.0.borrow_mut().replies.push((to, code, *payload, len));
+        let mut around = self.0.borrow_mut();
+        around.journal.note(Did::Reply(to.index(), code));
+        around.replies.push((to, code, *payload, len));
     }
     fn post_fault(&mut self, index: usize) {
         self.0.borrow_mut().posts.push(index);
@@ -362,13 +389,22 @@ pub struct Rig {
 impl Rig {
     /// Before the boot.
     pub fn cold() -> Self {
-        let plan = plan();
-        let smmu = Smmu(Rc::new(RefCell::new(tables(&plan))));
-        Self::over(smmu, Rc::new(RefCell::new(Around::default())))
+        Self::planned(plan())
+    }
+    /// Before the boot of a server with another plan, over tables like those of [`plan`].
+    pub fn planned(plan: PlanView<'static>) -> Self {
+        let around = Around::default();
+        let mut fake = tables(&plan);
+        fake.journal = around.journal.clone();
+        let smmu = Smmu(Rc::new(RefCell::new(fake)));
+        Self::with(plan, smmu, Rc::new(RefCell::new(around)))
     }
     /// A server's life over existing hardware.
     pub fn over(smmu: Smmu, around: Rc<RefCell<Around>>) -> Self {
-        let server = Server::new(plan(), Shared(around.clone()), |_| smmu.clone()).unwrap();
+        Self::with(plan(), smmu, around)
+    }
+    fn with(plan: PlanView<'static>, smmu: Smmu, around: Rc<RefCell<Around>>) -> Self {
+        let server = Server::new(plan, Shared(around.clone()), |_| smmu.clone()).unwrap();
         Self {
             server,
             smmu,
@@ -449,6 +485,21 @@ impl Rig {
     }
     pub fn is_held(&self, device: u32) -> bool {
         self.around.borrow().holds.iter().any(|h| h.1 == device)
+    }
+    /// Queues commands as another life of the server would.
+    pub fn queue_behind_its_back(&self, commands: &[Command]) {
+        let mut smmu = self.smmu.clone();
+        let log2 = self.server.plan.smmus[0].command_log2;
+        let mut producer = QueueIndex::new(smmu.0.borrow().get(CMDQ_PROD), log2);
+        for command in commands {
+            let at = COMMANDS + producer.slot() * 16;
+            smmu.0.borrow_mut().put(at, &command.encode());
+            producer = producer.advance(1);
+        }
+        smmu.write32(CMDQ_PROD, producer.raw());
+    }
+    pub fn journal(&self) -> Journal {
+        self.around.borrow().journal.clone()
     }
     pub fn logged(&self, text: &str) -> bool {
         self.around.borrow().lines.iter().any(|l| l.contains(text))

@@ -12,7 +12,7 @@ pub const RETURNED: u16 = 2;
 pub const FAILED: u16 = 3;
 /// The case cannot be run here; the message is the reason. There is no reply.
 pub const SKIPPED: u16 = 4;
-/// A privileged call by the runner: [`Action`], role number, argument, argument. Reply: its code, then up
+/// A privileged call by the runner: [`Action`], role number, up to three arguments. Reply: its code, then up
 /// to seven words.
 pub const PLEASE: u16 = 5;
 /// Appends the first word to the notes of the case.
@@ -41,7 +41,7 @@ pub enum Action {
     Retire = 5,
     /// `ReadMemory` of eight bytes at the first argument: one word.
     ReadWord = 6,
-    /// Any privileged call: its number and one argument, as they are, the role is ignored.
+    /// Any privileged call: its number and two arguments, as they are, the role is ignored.
     Raw = 7,
 }
 

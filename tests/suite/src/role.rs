@@ -70,20 +70,14 @@ impl Stage {
         self.tell(FAILED, &text);
     }
 
-    fn ask(&self, operation: u16, words: [u64; 4]) -> Answer {
-        let [a, b, c, d] = words;
-        ipc::call(
-            self.runner,
-            operation,
-            &[a, b, c, d, 0, 0, 0, 0],
-            32,
-            64,
-            &[],
-        )
+    fn ask(&self, operation: u16, words: [u64; 5]) -> Answer {
+        let [a, b, c, d, e] = words;
+        let payload = [a, b, c, d, e, 0, 0, 0];
+        ipc::call(self.runner, operation, &payload, 40, 64, &[])
     }
 
     fn please(&self, action: Action, role: usize, first: u64, second: u64) -> Payload {
-        self.ask(PLEASE, [action as u64, role as u64, first, second])
+        self.ask(PLEASE, [action as u64, role as u64, first, second, 0])
             .payload
     }
 
@@ -104,12 +98,12 @@ impl Stage {
 
     /// Leaves a note that the other parts can read, for the order in which things happen.
     pub fn note(&self, value: u64) {
-        self.ask(NOTE, [value, 0, 0, 0]);
+        self.ask(NOTE, [value, 0, 0, 0, 0]);
     }
 
     /// How many notes were left in this case, and the first seven.
     pub fn notes(&self) -> (u64, [u64; 7]) {
-        let [count, notes @ ..] = self.ask(NOTES, [0; 4]).payload;
+        let [count, notes @ ..] = self.ask(NOTES, [0; 5]).payload;
         (count, notes)
     }
 
@@ -163,7 +157,13 @@ impl Stage {
 
     /// Any privileged call of the runner, with up to one argument; the code.
     pub fn privileged(&self, number: u64, argument: u64) -> Code {
-        Code(self.please(Action::Raw, 0, number, argument)[0] as u32)
+        self.privileged_two(number, argument, 0)
+    }
+
+    /// Any privileged call of the runner, with two arguments; the code.
+    pub fn privileged_two(&self, number: u64, first: u64, second: u64) -> Code {
+        let words = [Action::Raw as u64, 0, number, first, second];
+        Code(self.ask(PLEASE, words).payload[0] as u32)
     }
 
     /// Lets lower priorities run for some milliseconds.

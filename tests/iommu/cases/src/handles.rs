@@ -21,7 +21,7 @@ const ALL: [Operation; 8] = [
 ];
 
 /// Asks with a handle, with every number that could be right.
-fn stale(operation: Operation, handle: u64, iova: u64) -> Result {
+pub fn stale(operation: Operation, handle: u64, iova: u64) -> Result {
     for sequence in [0, 1, 2, 3, u64::MAX] {
         let message = about_claim(operation, handle, sequence, iova);
         let answer = send(operation as u16, &message, reply_len(operation), &[]);

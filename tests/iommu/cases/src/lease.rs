@@ -19,7 +19,7 @@ const FEW: usize = 16;
 const PINS: u64 = 5;
 
 /// The next message of a client.
-fn next_message() -> core::result::Result<Message, Failure> {
+pub fn next_message() -> core::result::Result<Message, Failure> {
     Ok(check_is!(ipc::receive(0), Received::Message(message) => message))
 }
 
@@ -43,7 +43,7 @@ fn map_words(claimed: &mut Claimed, lender: u64, lease: u64, pages: (u64, u64), 
 }
 
 /// One page of lease 0.
-fn map_page(claimed: &mut Claimed, lender: TaskId, page: u64, flags: u64) -> Got {
+pub fn map_page(claimed: &mut Claimed, lender: TaskId, page: u64, flags: u64) -> Got {
     map_words(claimed, lender.0, 0, (page, 1), flags)
 }
 
@@ -61,7 +61,7 @@ fn lend_all(stage: &Stage) -> Result {
 }
 
 /// A client whose request ends in one way or the other.
-fn lend_and_forget(stage: &Stage) -> Result {
+pub fn lend_and_forget(stage: &Stage) -> Result {
     let _ = lend_all(stage);
     Ok(())
 }

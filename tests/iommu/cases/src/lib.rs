@@ -17,11 +17,14 @@ mod dma;
 mod fault;
 mod handles;
 mod help;
+mod last;
 mod lease;
 mod list;
 mod look;
 mod map;
 mod message;
+mod misfit;
+mod quiet;
 mod sequence;
 mod servers;
 mod shape;
@@ -42,6 +45,8 @@ pub const LENDER: usize = 3;
 pub const LEFT: usize = 4;
 /// Drives `edu3`.
 pub const RIGHT: usize = 5;
+/// Drives `misfit0`, which the machine does not have.
+pub const MISFIT: usize = 6;
 
 /// Number of the host bridge in the plan.
 pub const HOST_BRIDGE: u64 = 0;
@@ -53,13 +58,19 @@ pub const DISK: u64 = 2;
 pub const EDU0: u64 = 4;
 /// Number of the second driver's device.
 pub const EDU1: u64 = 6;
+/// Number of the device of [`RIGHT`].
+pub const EDU3: u64 = 10;
+/// Number of the device that the machine does not have.
+pub const MISFIT0: u64 = 12;
 /// Devices in the plan.
-pub const DEVICES: u64 = 11;
+pub const DEVICES: u64 = 13;
 
 /// All cases.
 pub const SUITE: Suite = Suite {
     name: "iommu",
-    roles: &["first", "second", "outsider", "lender", "left", "right"],
+    roles: &[
+        "first", "second", "outsider", "lender", "left", "right", "misfit",
+    ],
     groups: &[
         look::CASES,
         claim::CASES,
@@ -74,7 +85,10 @@ pub const SUITE: Suite = Suite {
         fault::CASES,
         alias::CASES,
         death::CASES,
+        quiet::CASES,
+        misfit::CASES,
         servers::CASES,
+        last::CASES,
     ],
 };
 

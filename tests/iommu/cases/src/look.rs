@@ -113,7 +113,7 @@ fn undefined_operations(_: &Stage) -> Result {
 pub const CASES: &[Case] = &[
     Case::new(
         "numbers-of-the-plan",
-        &["IOMMU-G9-1"],
+        &["IOMMU-LOOK-2"],
         &[
             Part::returns(FIRST, numbers),
             Part::returns(SECOND, numbers),

@@ -1,5 +1,6 @@
 //! Messages word by word, so that each word can be wrong.
 
+use abi::TaskId;
 use iommu_api::Operation;
 use userlib::config;
 use userlib::ipc::{self, Answer, LeaseBuffer};
@@ -53,6 +54,12 @@ pub const fn what(number: u64, flags: u64) -> u64 {
     number | flags << 16
 }
 
+/// The server's id.
+pub fn server() -> TaskId {
+    let index = config::peer("iommu").map_or(usize::MAX, |peer| peer.index as usize);
+    ipc::refresh(index).0
+}
+
 /// Sends it to the server.
 pub fn send(
     operation: u16,
@@ -60,8 +67,7 @@ pub fn send(
     capacity: usize,
     leases: &[LeaseBuffer<'_>],
 ) -> Answer {
-    let index = config::peer("iommu").map_or(usize::MAX, |peer| peer.index as usize);
-    let (target, _) = ipc::refresh(index);
+    let target = server();
     if message.len <= abi::REGISTER_BYTES {
         let mut payload = [0; 8];
         for (to, from) in payload.iter_mut().zip(message.words) {

@@ -17,7 +17,8 @@ use crate::{EDU0, FIRST, SECOND};
 const FEW: usize = 16;
 const CONTENT: u8 = 0x4d;
 
-fn index(name: &str) -> u64 {
+/// Task index of a peer.
+pub fn index(name: &str) -> u64 {
     config::peer(name).map_or(u64::from(u8::MAX), |peer| u64::from(peer.index))
 }
 
@@ -145,6 +146,31 @@ fn a_call_finds_no_server(stage: &Stage) -> Result {
     Ok(())
 }
 
+/// A server that starts while the PCI task is down opens nothing and takes nothing over, until it is up.
+fn starts_without_the_pci_task(stage: &Stage) -> Result {
+    let mut claimed = claim()?;
+    check_eq!(code(claimed.map(0, 2, READ)), 0);
+    stop(stage, "pci")?;
+    restart(stage, "iommu")?;
+    let mut unavailable = false;
+    for _ in 0..200 {
+        let code = claim_words(EDU0).code;
+        check!(code.0 != 0);
+        unavailable = code.0 == Error::Unavailable as u32;
+        if unavailable {
+            break;
+        }
+        stage.pause(1);
+    }
+    check!(unavailable);
+    check_eq!(status(EDU0)?.flags.0, StatusFlags::BLOCKED);
+    start(stage, "pci")?;
+    claimed = claim_again(stage)?;
+    claimed.has_mapped(2)?;
+    check_eq!(code(claimed.release()), 0);
+    Ok(())
+}
+
 fn bus_mastering_comes_back(stage: &Stage) -> Result {
     let mut claimed = claim()?;
     let board = Board::new()?;
@@ -164,6 +190,11 @@ fn bus_mastering_comes_back(stage: &Stage) -> Result {
 }
 
 pub const CASES: &[Case] = &[
+    Case::new(
+        "server-starts-without-pci",
+        &["IOMMU-BOOT-4", "IOMMU-BOOT-1"],
+        &[Part::returns(FIRST, starts_without_the_pci_task)],
+    ),
     Case::new(
         "pci-restarts",
         &["IOMMU-DEATH-5"],

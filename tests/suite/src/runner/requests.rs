@@ -93,7 +93,7 @@ impl<S: System> Runner<'_, S> {
     }
 
     fn please(&mut self, words: &Payload) -> Payload {
-        let [action, number, first, second, ..] = *words;
+        let [action, number, first, second, third, ..] = *words;
         let refused = [u64::from(Code::REFUSED.0), 0, 0, 0, 0, 0, 0, 0];
         let role = usize::try_from(number).ok().and_then(|n| self.roles.get(n));
         let (Some(action), Some(role)) = (Action::from_number(action), role) else {
@@ -128,7 +128,7 @@ impl<S: System> Runner<'_, S> {
                 Ok(word) => [0, word, 0, 0, 0, 0, 0, 0],
                 Err(code) => only(code),
             },
-            Action::Raw => self.system.privileged(first, [second, 0, 0, 0, 0]),
+            Action::Raw => self.system.privileged(first, [second, third, 0, 0, 0]),
         }
     }
 }

@@ -23,6 +23,17 @@ impl Code {
     pub const REFUSED: Self = Self(0xffff_ff05);
     /// No slot is left for another hold or pin.
     pub const EXHAUSTED: Self = Self(0xffff_ff06);
+    /// The kernel's codes with their names.
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("OK", Self::OK),
+        ("DEAD", Self::DEAD),
+        ("DOWN", Self::DOWN),
+        ("HELD", Self::HELD),
+        ("NO_LEASE", Self::NO_LEASE),
+        ("LEASE_BOUNDS", Self::LEASE_BOUNDS),
+        ("REFUSED", Self::REFUSED),
+        ("EXHAUSTED", Self::EXHAUSTED),
+    ];
     /// First code that only the kernel gives.
     pub const KERNEL_FIRST: u32 = 0xffff_ff00;
     /// Highest code that a server may reply with.

@@ -38,6 +38,28 @@ pub enum FaultKind {
     Injected = 15,
 }
 
+impl FaultKind {
+    /// All of them; each one's number is its place.
+    pub const ALL: [Self; 16] = [
+        Self::None,
+        Self::MemoryAccess,
+        Self::StackOverflow,
+        Self::InstructionFetch,
+        Self::Alignment,
+        Self::IllegalInstruction,
+        Self::BusError,
+        Self::UndefinedSyscall,
+        Self::SyscallUsage,
+        Self::BadSlice,
+        Self::NoRight,
+        Self::ReplyTooLong,
+        Self::Panic,
+        Self::MaxRun,
+        Self::Stopped,
+        Self::Injected,
+    ];
+}
+
 /// The record of a death: what `Status` returns in five words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault {

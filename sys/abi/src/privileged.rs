@@ -1,5 +1,7 @@
 //! Privileged calls: `SVC` with `Syscall::Privileged`, the number in `x8`.
 
+use crate::Rights;
+
 /// Which privileged call. Arguments are in `x9..=x13`; `x0` of the result is a
 /// [`Code`](crate::Code), further results follow from `x1`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +48,38 @@ pub enum Privileged {
     Enumerate = 12,
 }
 
+impl Privileged {
+    /// All of them; each one's number is its place.
+    pub const ALL: [Self; 13] = [
+        Self::Status,
+        Self::Restart,
+        Self::Stop,
+        Self::ReadMemory,
+        Self::Console,
+        Self::Exit,
+        Self::ArmFault,
+        Self::Registers,
+        Self::Hold,
+        Self::Lift,
+        Self::Pin,
+        Self::Unpin,
+        Self::Enumerate,
+    ];
+
+    /// The right that a call needs.
+    pub const fn needed(self) -> Rights {
+        match self {
+            Self::Status | Self::Restart | Self::Stop | Self::ReadMemory => Rights::SUPERVISE,
+            Self::Console => Rights::CONSOLE,
+            Self::Exit => Rights::EXIT,
+            Self::ArmFault | Self::Registers => Rights::TEST,
+            Self::Hold | Self::Lift | Self::Pin | Self::Unpin | Self::Enumerate => {
+                Rights::DMA_AUTHORITY
+            }
+        }
+    }
+}
+
 /// What `Status` tells of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]
@@ -60,4 +94,15 @@ pub enum TaskState {
     DeadHeld = 3,
     /// Stopped for good.
     Stopped = 4,
+}
+
+impl TaskState {
+    /// All of them; each one's number is its place.
+    pub const ALL: [Self; 5] = [
+        Self::Ready,
+        Self::Blocked,
+        Self::Dead,
+        Self::DeadHeld,
+        Self::Stopped,
+    ];
 }

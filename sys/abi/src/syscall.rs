@@ -53,3 +53,22 @@ pub enum Syscall {
     /// from `x9` up, results from `x0` up.
     Privileged = 16,
 }
+
+impl Syscall {
+    /// All of them, in ascending order of their numbers.
+    pub const ALL: [Self; 13] = [
+        Self::WhoAmI,
+        Self::Send,
+        Self::Receive,
+        Self::Reply,
+        Self::ReplyReceive,
+        Self::Post,
+        Self::BorrowRead,
+        Self::BorrowWrite,
+        Self::Timer,
+        Self::Interrupt,
+        Self::Refresh,
+        Self::Panic,
+        Self::Privileged,
+    ];
+}

@@ -7,39 +7,6 @@ use crate::kernel::{Kernel, Outcome, violation};
 use crate::machine::Arch;
 use crate::task_set::TaskIndex;
 
-const ALL: [Privileged; 13] = [
-    Privileged::Status,
-    Privileged::Restart,
-    Privileged::Stop,
-    Privileged::ReadMemory,
-    Privileged::Console,
-    Privileged::Exit,
-    Privileged::ArmFault,
-    Privileged::Registers,
-    Privileged::Hold,
-    Privileged::Lift,
-    Privileged::Pin,
-    Privileged::Unpin,
-    Privileged::Enumerate,
-];
-
-/// The right that a call needs.
-const fn needed(call: Privileged) -> Rights {
-    match call {
-        Privileged::Status | Privileged::Restart | Privileged::Stop | Privileged::ReadMemory => {
-            Rights::SUPERVISE
-        }
-        Privileged::Console => Rights::CONSOLE,
-        Privileged::Exit => Rights::EXIT,
-        Privileged::ArmFault | Privileged::Registers => Rights::TEST,
-        Privileged::Hold
-        | Privileged::Lift
-        | Privileged::Pin
-        | Privileged::Unpin
-        | Privileged::Enumerate => Rights::DMA_AUTHORITY,
-    }
-}
-
 impl<A: Arch> Kernel<'_, A> {
     /// `Privileged`: `x8` which.
     pub(crate) fn privileged(&mut self, caller: TaskIndex) -> Outcome {
@@ -47,10 +14,10 @@ impl<A: Arch> Kernel<'_, A> {
         let number = task.frame.x[8];
         let call = usize::try_from(number)
             .ok()
-            .and_then(|number| ALL.get(number))
+            .and_then(|number| Privileged::ALL.get(number))
             .copied()
             .ok_or(violation(FaultKind::SyscallUsage, number))?;
-        if !Rights::from_bits_truncate(task.rights).contains(needed(call)) {
+        if !Rights::from_bits_truncate(task.rights).contains(call.needed()) {
             return Err(violation(FaultKind::NoRight, number));
         }
         match call {
@@ -73,8 +40,8 @@ impl<A: Arch> Kernel<'_, A> {
 
 const _: () = {
     let mut number = 0;
-    while number < ALL.len() {
-        assert!(ALL[number] as usize == number);
+    while number < Privileged::ALL.len() {
+        assert!(Privileged::ALL[number] as usize == number);
         number += 1;
     }
 };

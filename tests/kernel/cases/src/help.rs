@@ -2,7 +2,7 @@
 
 use abi::{Code, ReplyDescriptor, SendDescriptor, TaskId};
 use suite::role::Stage;
-use suite::{Result, check_is};
+use suite::{Result, check, check_eq, check_is};
 use userlib::ipc::{self, Answer, Message, Payload, Received};
 
 use crate::SERVER;
@@ -124,4 +124,47 @@ pub fn death_of(
         stage.pause(5);
     }
     Err(Code::REFUSED)
+}
+
+/// Fails unless the supervisor is told that a role died of `kind` in the system call `call` (0xffff: in none), with
+/// this address or argument if it is known.
+pub fn told(
+    stage: &Stage,
+    role: usize,
+    kind: abi::FaultKind,
+    call: u16,
+    address: Option<u64>,
+) -> Result {
+    let fault = check_is!(death_of(stage, role, kind), Ok(fault) => fault);
+    check_eq!(fault[0], kind as u64 | u64::from(call) << 16);
+    if let Some(address) = address {
+        check_eq!(fault[1], address);
+    }
+    let program = abi::layout::TASK_IMAGE_BASE..abi::layout::TASK_PLAN_BASE;
+    check!(kind == abi::FaultKind::InstructionFetch || program.contains(&fault[2]));
+    let stack = abi::layout::TASK_STACK_TOP;
+    check!((stack - (1 << 20)..=stack).contains(&fault[3]));
+    Ok(())
+}
+
+/// Serves everybody but the client, whose call is to fault: not a word of it may arrive.
+pub fn serve_others(stage: &Stage) -> Result {
+    loop {
+        let message = next_message()?;
+        check!(message.sender.index() != stage.index(crate::CLIENT));
+        reply(message.sender, message.payload[0].wrapping_add(1));
+    }
+}
+
+/// The client died of a call to the server, and the server has noticed nothing.
+pub fn only_the_client_died(stage: &Stage, kind: abi::FaultKind, address: Option<u64>) -> Result {
+    told(
+        stage,
+        crate::CLIENT,
+        kind,
+        abi::Syscall::Send as u16,
+        address,
+    )?;
+    check_eq!(call_server(stage, 1, 6).payload[0], 7);
+    Ok(())
 }

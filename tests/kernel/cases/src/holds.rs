@@ -279,6 +279,24 @@ pub const CASES: &[Case] = &[
         ],
     ),
     Case::new(
+        "unpin-of-what-was-never-pinned",
+        &["IPC-HOLD-8"],
+        &[Part::returns(SERVER, |_| {
+            for slot in [0, 1, 100, 255] {
+                check_eq!(privileged::unpin(slot).0, Code::REFUSED.0);
+            }
+            Ok(())
+        })],
+    ),
+    Case::new(
+        "unpin-of-no-slot",
+        &["IPC-PRIV-8"],
+        &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
+            privileged::unpin(256);
+            Ok(())
+        })],
+    ),
+    Case::new(
         "lift-of-no-task",
         &["IPC-PRIV-8"],
         &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {

@@ -48,7 +48,75 @@ const LENDER: Part = Part::returns(CLIENT, |stage| {
     Ok(())
 });
 
+/// The server borrows and looks at its client, which sees nothing of it but what was written.
+fn borrow_unnoticed(stage: &Stage) -> suite::Result {
+    let message = next_message()?;
+    let mut buffer = [0; 64];
+    for _ in 0..3 {
+        check_eq!(ipc::borrow_read(message.sender, 0, 0, &mut buffer).0, 0);
+        check_eq!(ipc::borrow_read_raw(message.sender, 0, 0, NOWHERE, 0).0, 0);
+        let client = stage.status(CLIENT);
+        check_eq!(client.state, abi::privileged::TaskState::Blocked as u64);
+        check_eq!(client.id.0, message.sender.0);
+    }
+    check!(buffer == [0x77; 64]);
+    reply(message.sender, 5);
+    Ok(())
+}
+
 pub const CASES: &[Case] = &[
+    Case::new(
+        "borrow-without-notice",
+        &["IPC-LEASE-8", "IPC-LEASE-7"],
+        &[
+            Part::serves(SERVER, borrow_unnoticed),
+            Part::returns(CLIENT, |stage| {
+                let buffer = [0x77; 64];
+                let leases = [LeaseBuffer::read(&buffer)];
+                let answer = ipc::call(stage.id(SERVER), 1, &[0; 8], 0, 8, &leases);
+                check_eq!(answer.code.0, 0);
+                check_eq!(answer.payload[0], 5);
+                check!(core::hint::black_box(&buffer) == &[0x77; 64]);
+                Ok(())
+            }),
+        ],
+    ),
+    // The same memory twice, and the borrower's copy over the lender's own message.
+    Case::new(
+        "leases-of-one-place",
+        &["IPC-LEASE-5"],
+        &[
+            Part::serves(SERVER, |_| {
+                let from = next_message()?.sender;
+                let mut seen = [0; 32];
+                check_eq!(ipc::borrow_write(from, 0, 0, &[7; 32]).0, 0);
+                check_eq!(ipc::borrow_read(from, 1, 0, &mut seen).0, 0);
+                check!(seen == [7; 32]);
+                check_eq!(ipc::borrow_write(from, 1, 16, &[8; 16]).0, 0);
+                check_eq!(ipc::borrow_read(from, 0, 0, &mut seen).0, 0);
+                check!(seen[..16] == [7; 16] && seen[16..] == [8; 16]);
+                reply(from, 0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let mut place = [0u8; 32];
+                let lease = || {
+                    let all = Lease::new(32, LeaseAttributes::all());
+                    LeaseBuffer::raw(place.as_ptr() as u64, all)
+                };
+                let leases = [lease(), lease()];
+                check_eq!(
+                    ipc::call(stage.id(SERVER), 1, &[0; 8], 0, 8, &leases)
+                        .code
+                        .0,
+                    0
+                );
+                let seen = core::hint::black_box(&mut place);
+                check!(seen[..16] == [7; 16] && seen[16..] == [8; 16]);
+                Ok(())
+            }),
+        ],
+    ),
     Case::new(
         "lease-read-and-write",
         &["IPC-LEASE-5"],
@@ -280,7 +348,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "borrow-too-much",
-        &["IPC-LEASE-3"],
+        &["IPC-LEASE-7"],
         &[
             Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
                 let from = next_message()?.sender;

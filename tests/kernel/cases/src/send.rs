@@ -1,11 +1,13 @@
 //! Sending: what arrives, what faults, what returns at once.
 
-use abi::{Code, FaultKind, SendDescriptor, TaskId};
+use abi::{Code, FaultKind, Lease, LeaseAttributes, SendDescriptor, TaskId};
+use suite::role::Stage;
 use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 
 use crate::help::{
-    call, call_server, calls_next, next_message, reply, send_raw, serve, stale, waits, words,
+    NOWHERE, call, call_server, calls_next, next_message, only_the_client_died, reply, send_raw,
+    serve, serve_others, stale, told, waits, words,
 };
 use crate::{CLIENT, LAST, MIDDLE, OUTCAST, SECOND, SERVER};
 
@@ -16,6 +18,43 @@ fn pattern(index: usize) -> u8 {
 
 fn filled<const N: usize>() -> [u8; N] {
     core::array::from_fn(pattern)
+}
+
+/// How many mistakes a send can have at once.
+const MISTAKES: u64 = 8;
+
+/// The registers of a send with the mistakes from number `first` on, what it has to die of, and of which
+/// argument.
+fn mistakes(stage: &Stage, first: u64) -> ([u64; 8], FaultKind, u64) {
+    let wrong = |number: u64, bad: u64, good: u64| if first <= number { bad } else { good };
+    let reserved = wrong(0, 1 << 63, 0);
+    let descriptor = SendDescriptor::new(1, 100, 100, 2).0 | reserved;
+    let stale_server = stale(stage.id(SERVER)).0;
+    // Whoever it may send to is as good as the server, by a stale id or not.
+    let target = wrong(1, 200, wrong(2, stage.id(OUTCAST).0, stale_server));
+    let good = abi::layout::TASK_STACK_TOP - 0x1000;
+    let lease = Lease::new(8, LeaseAttributes::READ).0;
+    let registers = [
+        target,
+        descriptor,
+        wrong(3, NOWHERE, good),
+        wrong(4, NOWHERE + 1, good),
+        wrong(6, NOWHERE + 2, good),
+        lease | wrong(5, 1 << 34, 0),
+        NOWHERE + 3,
+        lease,
+    ];
+    let (kind, argument) = match first {
+        0 => (FaultKind::SyscallUsage, descriptor),
+        1 => (FaultKind::SyscallUsage, target),
+        2 => (FaultKind::NoRight, target),
+        3 => (FaultKind::BadSlice, NOWHERE),
+        4 => (FaultKind::BadSlice, NOWHERE + 1),
+        5 => (FaultKind::SyscallUsage, registers[5]),
+        6 => (FaultKind::BadSlice, NOWHERE + 2),
+        _ => (FaultKind::BadSlice, NOWHERE + 3),
+    };
+    (registers, kind, argument)
 }
 
 pub const CASES: &[Case] = &[
@@ -170,10 +209,14 @@ pub const CASES: &[Case] = &[
         "send-message-too-long",
         &["IPC-SEND-5"],
         &[
-            Part::serves(SERVER, serve),
+            Part::serves(SERVER, serve_others),
             Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
                 send_raw(stage, SendDescriptor::new(1, 4097, 0, 0).0, 0, 0);
                 Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                let argument = Some(SendDescriptor::new(1, 4097, 0, 0).0);
+                only_the_client_died(stage, FaultKind::SyscallUsage, argument)
             }),
         ],
     ),
@@ -181,10 +224,14 @@ pub const CASES: &[Case] = &[
         "send-capacity-too-large",
         &["IPC-SEND-5"],
         &[
-            Part::serves(SERVER, serve),
+            Part::serves(SERVER, serve_others),
             Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
                 send_raw(stage, SendDescriptor::new(1, 0, 4097, 0).0, 0, 0);
                 Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                let argument = Some(SendDescriptor::new(1, 0, 4097, 0).0);
+                only_the_client_died(stage, FaultKind::SyscallUsage, argument)
             }),
         ],
     ),
@@ -192,10 +239,14 @@ pub const CASES: &[Case] = &[
         "send-three-leases",
         &["IPC-SEND-5"],
         &[
-            Part::serves(SERVER, serve),
+            Part::serves(SERVER, serve_others),
             Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
                 send_raw(stage, SendDescriptor::new(1, 0, 0, 3).0, 0, 0);
                 Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                let argument = Some(SendDescriptor::new(1, 0, 0, 3).0);
+                only_the_client_died(stage, FaultKind::SyscallUsage, argument)
             }),
         ],
     ),
@@ -203,10 +254,14 @@ pub const CASES: &[Case] = &[
         "send-reserved-bits",
         &["IPC-REG-9"],
         &[
-            Part::serves(SERVER, serve),
+            Part::serves(SERVER, serve_others),
             Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
                 send_raw(stage, 1 << 50, 0, 0);
                 Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                let argument = Some(1 << 50);
+                only_the_client_died(stage, FaultKind::SyscallUsage, argument)
             }),
         ],
     ),
@@ -268,6 +323,54 @@ pub const CASES: &[Case] = &[
                 let later = TaskId::new(id.index() as u8, id.generation() + 1);
                 check_eq!(call(later, 1, 0).code.0, Code::DEAD.0);
                 check_eq!(call(id, 1, 6).payload[0], 7);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "ids-that-differ-in-one-bit",
+        &["IPC-ID-6", "IPC-ID-4"],
+        &[
+            Part::serves(SERVER, serve),
+            Part::returns(CLIENT, |stage| {
+                let id = stage.id(SERVER);
+                for bit in 8..64 {
+                    let other = TaskId(id.0 ^ 1 << bit);
+                    check_eq!(call(other, 1, 0).code.0, Code::DEAD.0);
+                    check_eq!(ipc::post(other, 0).0, Code::DEAD.0);
+                    let mut byte = [0];
+                    check_eq!(ipc::borrow_read(other, 0, 0, &mut byte).0, Code::DEAD.0);
+                }
+                check_eq!(call(id, 1, 6).payload[0], 7);
+                Ok(())
+            }),
+        ],
+    ),
+    // Each life of the client makes a send with one mistake less.
+    Case::new(
+        "send-wrong-in-several-ways",
+        &["IPC-SEND-12", "IPC-FAULT-5"],
+        &[
+            Part::serves(SERVER, serve_others),
+            Part::dies(CLIENT, FaultKind::BadSlice, |stage| {
+                ipc::call_raw(mistakes(stage, stage.life).0, &[0; 8]);
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                for life in 0..MISTAKES {
+                    let (_, kind, argument) = mistakes(stage, life);
+                    told(
+                        stage,
+                        CLIENT,
+                        kind,
+                        abi::Syscall::Send as u16,
+                        Some(argument),
+                    )?;
+                    if life + 1 < MISTAKES {
+                        check_eq!(stage.restart(CLIENT).0, 0);
+                    }
+                }
+                check_eq!(call_server(stage, 1, 6).payload[0], 7);
                 Ok(())
             }),
         ],

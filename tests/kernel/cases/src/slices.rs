@@ -5,21 +5,26 @@ use suite::{Case, Part, check, check_eq, check_is};
 use userlib::{config, ipc};
 
 use crate::help::{
-    KERNEL_HALF, NOWHERE, next_message, read_only, reply, reply_to, send_from, send_raw, serve,
+    KERNEL_HALF, NOWHERE, next_message, only_the_client_died, read_only, reply, reply_to,
+    send_from, send_raw, serve, serve_others,
 };
-use crate::{CLIENT, SERVER};
+use crate::{CLIENT, LAST, SERVER};
 
-/// A client that dies of a bad slice, at a server that would serve it.
+/// A client that dies of a bad slice, and a server that notices nothing of it. The address is that of the
+/// slice, if it is known at build time.
 macro_rules! bad {
-    ($name:literal, $requirements:expr, |$stage:ident| $call:expr) => {
+    ($name:literal, $requirements:expr, $address:expr, |$stage:ident| $call:expr) => {
         Case::new(
             $name,
             $requirements,
             &[
-                Part::serves(SERVER, serve),
+                Part::serves(SERVER, serve_others),
                 Part::dies(CLIENT, FaultKind::BadSlice, |$stage| {
                     $call;
                     Ok(())
+                }),
+                Part::returns(LAST, |stage| {
+                    only_the_client_died(stage, FaultKind::BadSlice, $address)
                 }),
             ],
         )
@@ -32,56 +37,79 @@ const STACK_END: u64 = abi::layout::TASK_STACK_TOP - 10;
 const HALF_END: u64 = (1 << abi::layout::TASK_VA_BITS) - 10;
 
 pub const CASES: &[Case] = &[
-    bad!("message-at-null", &["IPC-SEND-6"], |stage| send_from(
-        stage, 0, 100
-    )),
-    bad!("message-nowhere", &["IPC-SEND-6"], |stage| send_from(
-        stage, NOWHERE, 100
-    )),
+    bad!(
+        "message-at-null",
+        &["IPC-SEND-6", "IPC-FAULT-5"],
+        Some(0),
+        |stage| send_from(stage, 0, 100)
+    ),
+    bad!("message-nowhere", &["IPC-SEND-6"], Some(NOWHERE), |stage| {
+        send_from(stage, NOWHERE, 100)
+    }),
     bad!(
         "message-in-the-kernel",
         &["IPC-SEND-6", "IPC-FAULT-4"],
+        Some(KERNEL_HALF),
         |stage| send_from(stage, KERNEL_HALF, 100)
     ),
     bad!(
         "message-across-the-halves",
         &["IPC-SEND-6", "IPC-FAULT-4"],
+        Some(HALF_END),
         |stage| send_from(stage, HALF_END, 100)
     ),
     bad!(
         "message-around-the-end",
         &["IPC-SEND-6"],
+        Some(u64::MAX - 9),
         |stage| send_from(stage, u64::MAX - 9, 100)
     ),
-    bad!("message-beyond-its-region", &["IPC-SEND-6"], |stage| {
-        send_from(stage, STACK_END, 100)
+    bad!(
+        "message-beyond-its-region",
+        &["IPC-SEND-6"],
+        Some(STACK_END),
+        |stage| { send_from(stage, STACK_END, 100) }
+    ),
+    bad!("reply-buffer-at-null", &["IPC-SEND-6"], Some(0), |stage| {
+        reply_to(stage, 0, 100)
     }),
-    bad!("reply-buffer-at-null", &["IPC-SEND-6"], |stage| reply_to(
-        stage, 0, 100
-    )),
-    bad!("reply-buffer-read-only", &["IPC-SEND-6"], |stage| reply_to(
-        stage,
-        read_only(),
-        100
-    )),
+    bad!(
+        "reply-buffer-read-only",
+        &["IPC-SEND-6"],
+        Some(read_only()),
+        |stage| reply_to(stage, read_only(), 100)
+    ),
     bad!(
         "reply-buffer-in-the-kernel",
         &["IPC-SEND-6", "IPC-FAULT-4"],
+        Some(KERNEL_HALF),
         |stage| reply_to(stage, KERNEL_HALF, 100)
     ),
-    bad!("reply-buffer-around-the-end", &["IPC-SEND-6"], |stage| {
-        reply_to(stage, u64::MAX - 9, 100)
-    }),
-    bad!("reply-buffer-beyond-its-region", &["IPC-SEND-6"], |stage| {
-        reply_to(stage, STACK_END, 100)
-    }),
-    bad!("message-in-device-registers", &["IPC-SEND-6"], |stage| {
-        let registers = check_is!(config::mapping("rtc"), Some(registers) => registers);
-        send_from(stage, registers.va, 100)
-    }),
+    bad!(
+        "reply-buffer-around-the-end",
+        &["IPC-SEND-6"],
+        Some(u64::MAX - 9),
+        |stage| { reply_to(stage, u64::MAX - 9, 100) }
+    ),
+    bad!(
+        "reply-buffer-beyond-its-region",
+        &["IPC-SEND-6"],
+        Some(STACK_END),
+        |stage| { reply_to(stage, STACK_END, 100) }
+    ),
+    bad!(
+        "message-in-device-registers",
+        &["IPC-SEND-6"],
+        None,
+        |stage| {
+            let registers = check_is!(config::mapping("rtc"), Some(registers) => registers);
+            send_from(stage, registers.va, 100)
+        }
+    ),
     bad!(
         "reply-buffer-in-device-registers",
         &["IPC-SEND-6"],
+        None,
         |stage| {
             let registers = check_is!(config::mapping("rtc"), Some(registers) => registers);
             reply_to(stage, registers.va, 100)
@@ -172,7 +200,7 @@ pub const CASES: &[Case] = &[
                 check_eq!(crate::help::call_server(stage, 2, 0).code.0, 0);
                 Ok(())
             }),
-            Part::returns(crate::LAST, |stage| {
+            Part::returns(LAST, |stage| {
                 let fault = check_is!(
                 crate::help::death_of(stage, CLIENT, FaultKind::BadSlice), Ok(fault) => fault);
                 check_eq!(fault[1], NOWHERE);

@@ -115,3 +115,20 @@ fn sources(folder: &Path) -> Outcome<Vec<String>> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test;
+
+    /// The reference asks for nothing that no test asserts.
+    #[test]
+    fn every_requirement_has_a_case() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let suites = test::images(&root).into_iter().map(|suite| suite.name);
+        let systems = test::systems(&root).into_iter().map(|system| system.name);
+        let images: Vec<String> = suites.chain(systems).collect();
+        let table = table(&root, &images).unwrap_or_else(|_| panic!("cannot be read"));
+        assert!(table.is_complete(), "{}", table.summary());
+    }
+}

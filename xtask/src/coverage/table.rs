@@ -70,6 +70,18 @@ impl Table {
         self.complaints.is_empty() && self.without().next().is_none()
     }
 
+    /// What is missing or wrong, and the counts.
+    pub fn summary(&self) -> String {
+        let without = self
+            .without()
+            .map(|requirement| format!("NO CASE {}  {}\n", requirement.number, requirement.text));
+        let wrong = self.complaints.iter().map(|what| format!("WRONG {what}\n"));
+        let all = self.requirements.len();
+        let count = self.without().count();
+        let end = format!("{all} requirements, {count} without a case\n");
+        without.chain(wrong).chain([end]).collect()
+    }
+
     fn without(&self) -> impl Iterator<Item = &Requirement> {
         self.requirements
             .iter()
@@ -91,15 +103,7 @@ impl fmt::Display for Table {
                 writeln!(out, "    {test}")?;
             }
         }
-        for requirement in self.without() {
-            writeln!(out, "NO CASE {}  {}", requirement.number, requirement.text)?;
-        }
-        for complaint in &self.complaints {
-            writeln!(out, "WRONG {complaint}")?;
-        }
-        let without = self.without().count();
-        let all = self.requirements.len();
-        writeln!(out, "{all} requirements, {without} without a case")
+        out.write_str(&self.summary())
     }
 }
 

@@ -18,9 +18,9 @@ use crate::{EDU0, EDU1, EDU3, FIRST, LEFT, LENDER, RIGHT, SECOND};
 const FEW: usize = 16;
 const CONTENT: u8 = 0x3d;
 
-/// Waits until the PCI task is gone.
+/// Notes when the PCI task is gone.
 const GONE: u64 = 3;
-/// Notes before `SECOND` ends: also that this driver's device is stuck.
+/// Notes when the first driver has tried to release.
 const RELEASED: u64 = 4;
 
 /// With a lease and a page mapped and a transfer under way it wants to give its device back.
@@ -84,18 +84,19 @@ fn end_it(stage: &Stage) -> Result {
     Ok(())
 }
 
-/// What shares a stream with a device that is not quiet cannot be claimed.
-fn claim_beside(stage: &Stage) -> Result {
+/// Nor can another device; and whose claim was refused is not held.
+fn claim_afterwards(stage: &Stage) -> Result {
     notes(stage, RELEASED + 1);
     check!(refusal(Operation::Claim, EDU3) == Some(Error::NotQuiet));
     check_eq!(status(EDU3)?.flags.0, 0);
+    check_eq!(stage.stop(SECOND).0, 0);
+    check_eq!(stage.status(SECOND).state, TaskState::Dead as u64);
     Ok(())
 }
 
 pub const CASES: &[Case] = &[Case::new(
     "nobody-makes-a-device-quiet",
     &[
-        "IOMMU-CLAIM-3",
         "IOMMU-CLAIM-6",
         "IOMMU-REL-4",
         "IOMMU-DEATH-3",
@@ -105,7 +106,7 @@ pub const CASES: &[Case] = &[Case::new(
         Part::serves(FIRST, release),
         Part::serves(LEFT, die),
         Part::returns(SECOND, end_it),
-        Part::returns(RIGHT, claim_beside),
+        Part::returns(RIGHT, claim_afterwards),
         Part::serves(LENDER, lend_and_forget),
     ],
 )];

@@ -77,12 +77,12 @@ impl Project {
 
     /// All steps.
     pub fn build(&self, app: Option<&Path>) -> Outcome<Built> {
-        let plan = self.plan(app)?;
+        // One report for all steps: a later one points into files that the first one read.
         let report = Report::default();
+        let plan = shown(&report, self.plan_with(&report, app, None))?;
         shown(&report, plan.check_buildable(&report))?;
         setup::target()?;
         let programs = compile::compile(&self.workshop(), &plan.app)?;
-        let report = Report::default();
         let tables = shown(&report, tables::build(&report, &plan, &programs))?;
         let dist = pack::pack(&self.target, &plan, &programs, &tables)?;
         Ok(Built {
@@ -94,7 +94,7 @@ impl Project {
     }
 }
 
-/// Shows the report of a step, warnings of a successful one included.
+/// Shows what a step reported, warnings of a successful one included.
 fn shown<T>(report: &Report, result: Result<T, Reported>) -> Outcome<T> {
     report.show();
     Ok(result?)

@@ -4,7 +4,7 @@ mod mistake;
 
 pub use mistake::Mistake;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::IsTerminal;
 use std::ops::Range;
 use std::path::Path;
@@ -45,6 +45,8 @@ pub struct Reported;
 pub struct Report {
     files: RefCell<SimpleFiles<String, String>>,
     found: RefCell<Vec<Diagnostic<usize>>>,
+    /// How many of them were shown.
+    shown: Cell<usize>,
 }
 
 /// One mistake on its way into the report.
@@ -109,19 +111,25 @@ impl Report {
     }
 
     /// The diagnostics as plain text, in the order of the files and places.
+    #[cfg(test)]
     pub fn text(&self) -> String {
+        self.text_from(0)
+    }
+
+    fn text_from(&self, first: usize) -> String {
         let files = self.files.borrow();
         let config = term::Config::default();
-        self.sorted()
+        self.sorted(first)
             .iter()
             .filter_map(|found| term::emit_into_string(&config, &*files, found).ok())
             .collect()
     }
 
-    /// Shows the diagnostics on standard error, in colour on a terminal.
+    /// Shows the diagnostics that were not shown yet on standard error, in colour on a terminal.
     pub fn show(&self) {
+        let first = self.shown.replace(self.found.borrow().len());
         if !std::io::stderr().is_terminal() {
-            eprint!("{}", self.text());
+            eprint!("{}", self.text_from(first));
             return;
         }
         let files = self.files.borrow();
@@ -129,15 +137,28 @@ impl Report {
         let styles = term::Styles::default();
         let mut stream =
             term::termcolor::StandardStream::stderr(term::termcolor::ColorChoice::Auto);
-        for found in self.sorted() {
+        for found in self.sorted(first) {
             let mut writer = term::StylesWriter::new(&mut stream, &styles);
             // A terminal that went away is no reason to fail differently.
             let _ = term::emit_to_write_style(&mut writer, &config, &*files, &found);
         }
     }
 
-    fn sorted(&self) -> Vec<Diagnostic<usize>> {
-        let mut found = self.found.borrow().clone();
+    /// What was reported from `first` on.
+    fn sorted(&self, first: usize) -> Vec<Diagnostic<usize>> {
+        let mut found = self
+            .found
+            .borrow()
+            .get(first..)
+            .unwrap_or_default()
+            .to_vec();
+        let files = self.files.borrow();
+        for diagnostic in &mut found {
+            // Without a place that cannot be shown rather than not at all.
+            diagnostic
+                .labels
+                .retain(|label| files.get(label.file_id).is_ok());
+        }
         found.sort_by_key(|diagnostic| {
             diagnostic
                 .labels
@@ -186,5 +207,37 @@ impl Drop for Draft<'_> {
             diagnostic.notes.push(format!("{REMEDY}{usual}"));
         }
         self.report.found.borrow_mut().push(diagnostic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_another_reports_file_is_no_reason_to_be_silent() {
+        let report = Report::default();
+        let elsewhere = Span {
+            file: 3,
+            range: 10..20,
+        };
+        report
+            .error(Mistake::NotBuildable, "it cannot be built")
+            .at(&elsewhere, "this");
+        let text = report.text();
+        assert!(
+            text.contains("error[P0037]: it cannot be built"),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn what_was_shown_is_not_shown_again() {
+        let report = Report::default();
+        drop(report.error(Mistake::NotBuildable, "first"));
+        report.show();
+        drop(report.error(Mistake::NotBuildable, "second"));
+        let left = report.text_from(report.shown.get());
+        assert!(left.contains("second") && !left.contains("first"), "{left}");
     }
 }

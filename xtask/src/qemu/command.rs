@@ -65,8 +65,9 @@ fn device(plan: &Plan, number: usize, function: &Function) -> Option<String> {
         .map(|parent| parent.name.as_str())
         .or_else(|| expander(plan, function))
         .unwrap_or("pcie.0");
+    // QEMU reads both numbers as hexadecimal.
     let mut text = format!(
-        "{model},id={},bus={bus},addr={}.{}",
+        "{model},id={},bus={bus},addr={:x}.{:x}",
         function.name, function.slot.0, function.slot.1
     );
     if function.multifunction && function.slot.1 == 0 {

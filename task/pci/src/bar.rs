@@ -6,7 +6,7 @@ use crate::config::{ConfigSpace, Function};
 use crate::registers::{BAR, BRIDGE_ROM, ENDPOINT_ROM};
 
 /// Bit 0 of a BAR: I/O space.
-const IO: u32 = 1 << 0;
+pub(crate) const IO: u32 = 1 << 0;
 /// Bits 2:1 of a memory BAR are 2: 64 bits, in this register and the next.
 const WIDE: u32 = 1 << 2;
 /// Bits of a memory BAR that are no address.

@@ -99,13 +99,14 @@ pub(crate) fn port_type<C: ConfigSpace>(
 }
 
 /// Probes the BARs and tells every difference. The host bridge's own function is left alone: what looks
-/// like its BARs may be the system's view of memory.
+/// like its BARs may be the system's view of memory. An I/O BAR that is not planned is none: I/O is never
+/// decoded.
 pub(crate) fn bars<C: ConfigSpace>(
     entry: &FunctionEntry,
     function: &Function<'_, C>,
     mut tell: impl FnMut(Finding),
 ) {
-    if has(entry, FunctionFlags::HOST_BRIDGE) {
+    if has(entry, FunctionFlags::HOST_BRIDGE) || has(entry, FunctionFlags::ANY_BARS) {
         return;
     }
     let probed = bar::probe(function, has(entry, FunctionFlags::BRIDGE));
@@ -120,6 +121,9 @@ pub(crate) fn bars<C: ConfigSpace>(
                 found,
             });
         };
+        if *len == 0 && found_kind & bar::IO != 0 {
+            continue;
+        }
         if len != found_len {
             differs(Mismatch::BarSize, *len, *found_len);
         } else if *len != 0 && kind != found_kind {

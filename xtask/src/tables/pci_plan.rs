@@ -122,11 +122,14 @@ fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> Fu
             flags.set(FunctionFlags::NO_INTERRUPT, !routed);
             if let Some(device) = plan.app.devices.get(device) {
                 recipe(&mut entry, device.quiesce.unwrap_or(Quiesce::None));
+                flags.set(FunctionFlags::ANY_BARS, !device.bars_known);
             }
         }
     }
     entry.flags = flags.bits();
-    bars(&mut entry, function);
+    if !flags.contains(FunctionFlags::ANY_BARS) {
+        bars(&mut entry, function);
+    }
     entry
 }
 

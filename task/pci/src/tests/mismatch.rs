@@ -3,6 +3,7 @@
 use std::vec::Vec;
 
 use pci_api::Mismatch;
+use plan::pci::FunctionFlags;
 
 use crate::registers::*;
 use crate::tests::fake::Node;
@@ -98,6 +99,8 @@ fn another_bar() {
     assert_eq!(blocked, [(DISK, Mismatch::BarSize)]);
     let (told, _) = run(EDU0, |node| *node = node.clone().bar(2, 0x1000, 0));
     assert_eq!(told, [Mismatch::BarSize], "a BAR that is not planned");
+    let (told, _) = run(EDU0, |node| *node = node.clone().bar(2, 0x20, 1));
+    assert_eq!(told, [], "I/O that is not planned is never decoded");
     let (told, _) = run(NIC0, |node| node.allow(BAR + 20, 4, 0xffff_ffc0));
     assert_eq!(told, [Mismatch::BarSize], "I/O");
     let (told, _) = run(EDU0, |node| node.put32(BAR, 8));
@@ -113,6 +116,17 @@ fn another_bar() {
         node.allow(BAR, 4, 0xbff0_0000);
     });
     assert_eq!(told, [Mismatch::BarAddress]);
+}
+
+#[test]
+fn bars_that_nobody_knows() {
+    let mut scene = Scene::new();
+    scene.plan[DISK].flags |= FunctionFlags::ANY_BARS.bits();
+    (scene.plan[DISK].bar_len, scene.plan[DISK].bar_kind) = Default::default();
+    let (fabric, notes) = scene.enumerate();
+    assert_eq!(notes.differences, []);
+    assert!(fabric.is_ready(DISK));
+    assert_eq!(scene.fake.node(DISK).command(), 0, "it decodes nothing");
 }
 
 #[test]

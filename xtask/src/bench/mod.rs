@@ -35,6 +35,7 @@ pub fn run(
         qemu,
         timeout: LIMIT,
         extra: COUNTING.map(str::to_owned).to_vec(),
+        changes: Vec::new(),
     };
     let mut counted: Vec<(String, u64)> = Vec::new();
     let end = run::run(&built, &drives, &options, |line| {

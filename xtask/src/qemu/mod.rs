@@ -1,12 +1,14 @@
 //! The emulator: finding it, its command line, and what it says before the guest starts.
 
 mod bypass;
+mod change;
 mod command;
 mod find;
 mod monitor;
 mod probe;
 
 pub use bypass::refuse_bypass;
+pub use change::Change;
 pub use command::{Drives, command};
 pub use find::{OLDEST, PROGRAM, Qemu, find, in_folders, on_path};
 pub use monitor::Monitor;

@@ -24,7 +24,7 @@ use crate::disk;
 use crate::failure::{Failure, Outcome};
 use crate::planning::Plan;
 use crate::project::{Built, Project};
-use crate::qemu::{Drives, Qemu};
+use crate::qemu::{Change, Drives, Qemu};
 
 /// What to run and how.
 pub struct Options {
@@ -33,6 +33,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Further QEMU arguments.
     pub extra: Vec<String>,
+    /// In what the machine differs from the planned one.
+    pub changes: Vec<Change>,
 }
 
 /// The files behind a plan's drives; `given` stands for the first.
@@ -81,6 +83,9 @@ pub fn observe(
     let decoder = Decoder::new(&built.plan, &built.programs);
     let rings = Rings::new(&built.tables.layout);
     let mut arguments = crate::qemu::command(&built.plan, &built.dist.image, drives);
+    for change in &options.changes {
+        change.apply(&mut arguments)?;
+    }
     arguments.extend(options.extra.iter().cloned());
     let guest = Guest::start(&options.qemu, &arguments)?;
     let limit = Some(options.timeout).filter(|limit| *limit != Duration::MAX);

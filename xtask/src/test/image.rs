@@ -51,6 +51,7 @@ pub fn image(
         qemu: row.qemu.clone(),
         timeout: LIMIT,
         extra: row.arguments.clone(),
+        changes: Vec::new(),
     };
     let mut follower = Follower::new(&suite.name, show);
     let end = run::observe(&built, &drives, &options, &mut follower)?;

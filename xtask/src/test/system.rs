@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::differences::{DIFFERENCES, Difference, POLICIES};
 use super::{Case, Outcome, Row};
 use crate::disk::{self, Digest};
 use crate::failure::{self, Failure};
@@ -16,12 +17,16 @@ pub struct System {
     /// Further QEMU arguments.
     extra: &'static [&'static str],
     expect: Expect,
+    /// In what the machine differs from the plan, and whether that refuses the boot.
+    difference: Option<(&'static Difference, bool)>,
 }
 
 #[derive(Clone, Copy)]
 enum Expect {
     /// The guest's verdict is pass.
     Pass,
+    /// The same, and each of these words are in the log.
+    PassTelling(&'static [&'static str]),
     /// The same with a disk of this many bytes: no whole sectors.
     PassOn(usize),
     /// A verdict that is not pass, and these words in the log.
@@ -98,6 +103,9 @@ const VERDICTS: [(&str, Expect); 6] = [
 /// Folder of one system for each shape of fabric.
 const TOPOLOGIES: &str = "topologies";
 
+/// Folder of the systems whose machine is another one than planned.
+const DIFFERENT: &str = "differences";
+
 /// All systems there are.
 pub fn systems(root: &Path) -> Vec<System> {
     let tests = root.join("tests");
@@ -108,6 +116,7 @@ pub fn systems(root: &Path) -> Vec<System> {
             app: root.join(app),
             extra,
             expect,
+            difference: None,
         })
         .collect();
     let plain = |name: String, app: PathBuf, expect| System {
@@ -115,6 +124,7 @@ pub fn systems(root: &Path) -> Vec<System> {
         app,
         extra: &[],
         expect,
+        difference: None,
     };
     for (name, expect) in VERDICTS {
         let app = tests.join(name).join("app.toml");
@@ -132,6 +142,16 @@ pub fn systems(root: &Path) -> Vec<System> {
         let shape = app.file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("{TOPOLOGIES}::{shape}");
         systems.push(plain(name, app, Expect::Pass));
+    }
+    for (policy, refuses) in POLICIES {
+        let app = tests.join(DIFFERENT).join(format!("{policy}.toml"));
+        systems.extend(DIFFERENCES.iter().map(|difference| System {
+            name: format!("{DIFFERENT}::{policy}::{}", difference.name),
+            app: app.clone(),
+            extra: difference.extra,
+            expect: Expect::PassTelling(difference.told),
+            difference: Some((difference, refuses)),
+        }));
     }
     systems.retain(|system| system.app.is_file());
     systems
@@ -151,12 +171,26 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// Builds and runs one.
 pub fn system(project: &Project, system: &System, row: &Row) -> failure::Outcome<Case> {
+    let since = system
+        .difference
+        .and_then(|(difference, _)| difference.since);
+    if let Some((_, lack)) = since.filter(|(first, _)| row.qemu.version < *first) {
+        let why = format!("QEMU {} has {lack}", row.qemu.name());
+        return Ok(Case::new(system.name.as_str(), Outcome::Skipped(why)));
+    }
     let started = Instant::now();
     let mut log = Vec::new();
     let run = execute(project, system, row, &mut log);
     let outcome = match (run, &system.expect) {
         (Err(Failure::Shown), _) => return Err(Failure::Shown),
         (Ok(Verdict { code: 0, .. }), Expect::Pass | Expect::PassOn(_)) => Outcome::Passed,
+        (Ok(Verdict { code: 0, .. }), Expect::PassTelling(told)) => {
+            let silent = |words: &&&str| !log.iter().any(|line| line.contains(**words));
+            match told.iter().find(silent) {
+                None => Outcome::Passed,
+                Some(words) => Outcome::Failed(format!("it passed without saying `{words}`")),
+            }
+        }
         (Err(Failure::Message(why)), Expect::Refusal(words)) if why.contains(words) => {
             Outcome::Passed
         }
@@ -203,6 +237,10 @@ fn execute(
         qemu: row.qemu.clone(),
         timeout: LIMIT,
         extra: row.arguments.iter().cloned().chain(own).collect(),
+        changes: match system.difference {
+            Some((difference, refuses)) => difference.changes(&built.plan, refuses)?,
+            None => Vec::new(),
+        },
     };
     let mut watch = Watch::new(&built.plan);
     let end = run::run(&built, &drives, &options, |line| {

@@ -1,0 +1,92 @@
+//! A machine that is not the planned one: changes of the command line that the plan gives.
+
+use crate::failure::{Failure, Outcome};
+
+/// One change; functions are named as in the plan.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
+    /// The function is not there.
+    Remove(&'static str),
+    /// A function of this model, with its properties, is in its place.
+    Model(&'static str, &'static str),
+    /// It has these properties as well; of one that is given twice the later counts.
+    With(&'static str, &'static str),
+    /// The same of one property with a number.
+    WithNumber(&'static str, &'static str, u64),
+    /// A function that the plan does not have, as after `-device`.
+    Add(&'static str),
+}
+
+impl Change {
+    /// Changes the command line; fails if it has no such function.
+    pub fn apply(&self, arguments: &mut Vec<String>) -> Outcome<()> {
+        match self {
+            Self::Remove(name) => {
+                let at = find(arguments, name)?;
+                // With the word `-device` before it.
+                arguments.drain(at - 1..=at);
+            }
+            Self::Model(name, model) => {
+                let device = device(arguments, name)?;
+                if let Some((_, place)) = device.split_once(",id=") {
+                    *device = format!("{model},id={place}");
+                }
+            }
+            Self::With(name, properties) => {
+                let device = device(arguments, name)?;
+                device.push(',');
+                device.push_str(properties);
+            }
+            Self::WithNumber(name, property, number) => {
+                device(arguments, name)?.push_str(&format!(",{property}={number}"));
+            }
+            Self::Add(device) => {
+                arguments.extend(["-device".to_owned(), (*device).to_owned()]);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Position of a function's description; the word `-device` is before it.
+fn find(arguments: &[String], name: &str) -> Outcome<usize> {
+    let is_it = |pair: &[String]| {
+        let mut properties = pair[1].split(',');
+        pair[0] == "-device"
+            && properties.any(|property| property.strip_prefix("id=") == Some(name))
+    };
+    let found = arguments.windows(2).position(is_it).map(|at| at + 1);
+    found.ok_or_else(|| Failure::new(format!("the machine has no function `{name}` to change")))
+}
+
+fn device<'a>(arguments: &'a mut [String], name: &str) -> Outcome<&'a mut String> {
+    let at = find(arguments, name)?;
+    arguments
+        .get_mut(at)
+        .ok_or_else(|| Failure::new(format!("`{name}` is not described")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(change: &Change) -> Option<String> {
+        let line = "-m 1G -device edu,id=edu0,bus=rp1,addr=0.0 -device nvme,id=edu,addr=2.0";
+        let mut arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        change.apply(&mut arguments).ok()?;
+        Some(arguments.join(" "))
+    }
+
+    #[test]
+    fn each_kind() {
+        let two = "-m 1G -device edu,id=edu0,bus=rp1,addr=0.0";
+        assert_eq!(changed(&Change::Remove("edu")).as_deref(), Some(two));
+        let other = changed(&Change::Model("edu0", "nvme,serial=a"));
+        assert!(other.is_some_and(|line| line.contains("nvme,serial=a,id=edu0,bus=rp1,addr=0.0 ")));
+        let more = changed(&Change::With("edu", "serial=a"));
+        assert!(more.is_some_and(|line| line.ends_with("nvme,id=edu,addr=2.0,serial=a")));
+        let added = changed(&Change::Add("edu,bus=rp1"));
+        assert!(added.is_some_and(|line| line.ends_with(" -device edu,bus=rp1")));
+        assert_eq!(changed(&Change::Remove("edu1")), None);
+    }
+}

@@ -91,11 +91,17 @@ fn by_name(m: &Machine, s: &Solution) -> Vec<String> {
         .diagnostics
         .iter()
         .map(|d| {
+            let chain: Vec<String> = d
+                .chain
+                .iter()
+                .map(|e| format!("{} - {}: {}", name(m, e.from), name(m, e.to), e.because))
+                .collect();
             format!(
-                "{} {} {:?}",
+                "{} {} {:?} {chain:?} {:?}",
                 d.code,
                 d.message,
-                d.parties.iter().map(|p| &p.text).collect::<Vec<_>>()
+                d.parties.iter().map(|p| &p.text).collect::<Vec<_>>(),
+                d.remedies.iter().map(|r| &r.text).collect::<Vec<_>>()
             )
         })
         .collect();
@@ -234,6 +240,18 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// Which errors get remedies at all depends on how many there are, so all do here.
+    #[test]
+    fn remedies_do_not_depend_on_the_order_either(
+        seeds in proptest::collection::vec(any::<u32>(), 16..200),
+        keys in seeds(),
+    ) {
+        let m = random::build(&seeds);
+        let p = random::permuted(&m, &keys);
+        let options = Options { mode: Mode::Strict, remedies: usize::MAX };
+        prop_assert_eq!(by_name(&m, &solve(&m, &options)), by_name(&p, &solve(&p, &options)));
     }
 
     #[test]

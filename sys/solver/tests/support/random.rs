@@ -235,7 +235,7 @@ fn owners(m: &mut Machine, c: &mut Choices<'_>) {
     };
 }
 
-/// The same machine with its nodes and owners in another order.
+/// The same machine with its nodes, owners, root buses and policies in another order.
 pub fn permuted(m: &Machine, keys: &[u32]) -> Machine {
     let order = |len: usize| {
         let mut order: Vec<usize> = (0..len).collect();
@@ -285,5 +285,22 @@ pub fn permuted(m: &Machine, keys: &[u32]) -> Machine {
         group.members.iter_mut().for_each(|n| *n = node_id(*n));
     }
     p.groups.reverse();
+    p.waivers.reverse();
+    p.containment.reverse();
+    let last = p.roots.len() - 1;
+    let root_id = |root: RootId| RootId::new(last - root.index());
+    p.roots.reverse();
+    for root in &mut p.roots {
+        root.expander_of = root.expander_of.map(root_id);
+    }
+    for node in &mut p.nodes {
+        if let Place::Slot {
+            upstream: Upstream::Root(root),
+            ..
+        } = &mut node.place
+        {
+            *root = root_id(*root);
+        }
+    }
     p
 }

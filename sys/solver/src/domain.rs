@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{DomainType, FunctionKind, Machine, NodeId};
+use crate::model::{DomainType, FunctionKind, Machine, NodeId, Source};
 use crate::named_group;
 use crate::ownership::Pairs;
 use crate::relation::Chains;
@@ -111,7 +111,14 @@ impl Domains<'_> {
     }
 
     fn party(&self, diagnostic: Diagnostic, demand: Demand) -> Diagnostic {
-        diagnostic.device(self.machine, demand.node, self.demand_text(demand))
+        let mut diagnostic = diagnostic.device(self.machine, demand.node, self.demand_text(demand));
+        let source = self.machine.nodes[demand.node].demand_source;
+        if let (None, Some(party)) = (demand.forced_by, diagnostic.parties.last_mut())
+            && source != Source::default()
+        {
+            party.source = source;
+        }
+        diagnostic
     }
 
     fn demand_text(&self, demand: Demand) -> String {

@@ -17,6 +17,8 @@ pub struct Node {
     pub owner: Option<OwnerId>,
     /// The domain type it demands; none: neutral.
     pub demand: Option<DomainType>,
+    /// Where it demands that; 0: where it is declared.
+    pub demand_source: Source,
     /// How it is made quiet.
     pub quiesce: Quiesce,
     /// Address ranges that firmware or hardware needs mapped 1:1 at any time.

@@ -2,7 +2,7 @@
 
 use solver::model::{
     Function as Facts, FunctionKind as Kind, Identity, Node, NodeId, OwnerId, Place,
-    Quiesce as Quiet, Region, RootId, Upstream, Window,
+    Quiesce as Quiet, Region, RootId, Source, Upstream, Window,
 };
 
 use super::places::{Places, smmu};
@@ -140,6 +140,10 @@ fn device_node(
             .domain
             .as_ref()
             .map(|demand| domain_type(demand.value)),
+        demand_source: device
+            .domain
+            .as_ref()
+            .map_or(Source::default(), |demand| sources.add(&demand.span)),
         quiesce: match device.quiesce {
             None => Quiet::Unknown,
             Some(Quiesce::None) => Quiet::Never,

@@ -310,7 +310,15 @@ fn fault(machine: &Machine, topology: &Topology, mode: Mode, node: usize, shared
             Some("is a bridge to a bus without ACS")
         }
         FunctionKind::EventCollector => Some("is an event collector"),
-        FunctionKind::RootPort => acs_fault(function.acs),
+        FunctionKind::RootPort => match (mode, function.acs) {
+            // It need not redirect what it cannot route, but a port with ACS has to implement source validation
+            // (PCIe base specification, ACS Functional Requirements); without it, what is below may take the
+            // requester id, and so the StreamID, of any other device.
+            (Mode::Strict, Some(acs)) if acs.implemented & Acs::SOURCE_VALIDATION == 0 => {
+                Some(ACS_PARTIAL)
+            }
+            _ => acs_fault(function.acs),
+        },
         FunctionKind::DownstreamPort => match (mode, function.acs) {
             // A downstream port has to implement all of them (PCIe base specification, ACS Capability
             // Register); one that does not is not what it says.

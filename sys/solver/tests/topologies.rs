@@ -61,6 +61,28 @@ fn root_ports_without_acs_are_one_group_unless_the_platform_knows_better() {
     assert_eq!(groups(&m, &strict(&m)), [["a", "rp-a"], ["b", "rp-b"]]);
 }
 
+/// What implements no source validation lets a device take another's requester id.
+#[test]
+fn a_root_port_without_source_validation_isolates_nothing() {
+    let redirects = Acs {
+        implemented: Acs::REQUEST_REDIRECT,
+        enabled: Acs::REQUEST_REDIRECT,
+    };
+    let validates = Acs {
+        implemented: Acs::SOURCE_VALIDATION,
+        enabled: Acs::SOURCE_VALIDATION,
+    };
+    for (acs, apart) in [(redirects, false), (validates, true)] {
+        let mut m = machine();
+        for (index, name) in ["a", "b"].iter().enumerate() {
+            let port = root_port(&mut m, &format!("rp-{name}"), index as u8 + 1, Some(acs));
+            endpoint(&mut m, name, below(port, 0, 0));
+        }
+        assert_eq!(groups(&m, &strict(&m)).len(), if apart { 4 } else { 1 });
+        assert_eq!(groups(&m, &linux(&m)).len(), 4);
+    }
+}
+
 #[test]
 fn two_devices_behind_one_bridge_share_a_domain() {
     let mut m = machine();

@@ -42,6 +42,12 @@ impl Config {
         u32::from(self.word(offset)) | u32::from(self.word(offset + 2)) << 16
     }
 
+    /// Memory space enable: the BARs and windows of a function that does not decode may hold anything.
+    pub fn decodes_memory(&self) -> bool {
+        const COMMAND: usize = 0x04;
+        self.word(COMMAND) & 1 << 1 != 0
+    }
+
     /// Offset of the capability `id`.
     ///
     /// # Errors

@@ -341,16 +341,24 @@ fn bars(
         }
         index += if wide { 2 } else { 1 };
     }
-    for bar in &bars {
-        check_size(bar)?;
+    for bar in &mut bars {
+        if bar.address > LARGEST && !config.decodes_memory() {
+            // What does not decode may hold anything.
+            bar.address = 0;
+        }
+        check_bar(bar)?;
     }
     Ok(bars)
 }
 
-/// A size that the BAR cannot have means that text and configuration space do not belong together.
-fn check_size(bar: &Bar) -> Result<(), String> {
-    // No address of the architecture has more bits.
-    const LARGEST: u64 = 1 << 52;
+/// No address, and so no size, of the architecture has more bits.
+const LARGEST: u64 = 1 << 52;
+
+/// An address or size that the BAR cannot have means that the dump is damaged.
+fn check_bar(bar: &Bar) -> Result<(), String> {
+    if bar.address > LARGEST {
+        return Err(format!("BAR {} cannot be at {:#x}", bar.index, bar.address));
+    }
     let (Some(size), false) = (bar.size, bar.kind == BarKind::Io) else {
         return Ok(());
     };

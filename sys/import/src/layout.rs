@@ -18,7 +18,7 @@ pub(crate) fn sizes(functions: &mut [Function]) {
         let Some(ends) = all.get(&function.address.segment) else {
             continue;
         };
-        if !decodes_memory(function) {
+        if !function.config.decodes_memory() {
             continue;
         }
         let lower: Vec<u64> = function
@@ -44,7 +44,7 @@ pub(crate) fn sizes(functions: &mut [Function]) {
 /// bridges, and what lies just beyond a window. Each segment has addresses of its own.
 fn ends(functions: &[Function]) -> BTreeMap<u16, Vec<u64>> {
     let mut all: BTreeMap<u16, Vec<u64>> = BTreeMap::new();
-    for function in functions.iter().filter(|f| decodes_memory(f)) {
+    for function in functions.iter().filter(|f| f.config.decodes_memory()) {
         let ends = all.entry(function.address.segment).or_default();
         let memory = function
             .bars
@@ -61,12 +61,6 @@ fn ends(functions: &[Function]) -> BTreeMap<u16, Vec<u64>> {
     }
     all.values_mut().for_each(|ends| ends.sort_unstable());
     all
-}
-
-/// Memory space enable: what a function does not decode may lie anywhere.
-fn decodes_memory(function: &Function) -> bool {
-    const COMMAND: usize = 0x04;
-    function.config.word(COMMAND) & 1 << 1 != 0
 }
 
 /// Bytes of `bar` that MSI-X table and pending bits need; 0 if they lie elsewhere.

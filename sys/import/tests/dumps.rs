@@ -300,6 +300,38 @@ fn sizes_that_a_bar_cannot_have() {
     assert!(parse(&sized("1M")).is_ok());
 }
 
+/// The upper half of a BAR may be anything as long as the function does not decode.
+#[test]
+fn addresses_that_a_bar_cannot_have() {
+    assert_eq!(
+        kinds(&patched("0000:00:04.0", 0x17, &[0xc2])),
+        [ErrorKind::Contradiction]
+    );
+    let text = patched("0000:00:04.0", 0x17, &[0xc2]);
+    let line = text
+        .lines()
+        .position(|l| l.starts_with("0000:00:04.0"))
+        .expect("it")
+        + 1;
+    let off: Vec<String> = text
+        .lines()
+        .enumerate()
+        .map(|(n, l)| {
+            if n == line {
+                l[..16].to_owned() + "00 00" + &l[21..]
+            } else {
+                l.into()
+            }
+        })
+        .collect();
+    let functions = parse(&off.join("\n")).expect("a whole dump");
+    let nvme = functions
+        .iter()
+        .find(|f| f.address.to_string() == "0000:00:04.0")
+        .expect("it");
+    assert_eq!(nvme.bars[0].address, 0);
+}
+
 /// Sizes of QEMU's models, which the oracles' machines consist of.
 #[test]
 fn the_layout_tells_sizes() {

@@ -128,6 +128,48 @@ fn accepted_as_it_is_with_one_warning() {
     }
 }
 
+/// What import does not refuse, plan takes, up to bus numbers that no machine can have.
+#[test]
+fn a_changed_dump_is_refused_or_accepted() {
+    let mut random = oorandom::Rand32::new(0x15c1);
+    let (mut refused, mut accepted) = (0, 0);
+    for round in 0..150 {
+        let case = ORACLES[round % ORACLES.len()];
+        let mut lines: Vec<String> = file(case, "lspci-Dnxxxx.txt")
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        let headers: Vec<usize> = (0..lines.len())
+            .filter(|line| lines[*line].len() > 50 && !lines[*line].starts_with("00: "))
+            .filter(|line| lines[*line].as_bytes()[2] == b':' && lines[*line].as_bytes()[0] < b'8')
+            .collect();
+        for _ in 0..=random.rand_range(0..4) {
+            let line = headers[random.rand_range(0..headers.len() as u32) as usize];
+            let at = 4 + 3 * random.rand_range(0..16) as usize;
+            let value = format!("{:02x}", random.rand_u32() as u8);
+            lines[line].replace_range(at..at + 2, &value);
+        }
+        let Ok(text) = super::describe(&lines.join("\n"), None, AcsState::Enabled) else {
+            refused += 1;
+            continue;
+        };
+        let report = Report::default();
+        let app = read::from_text(&report, &paths(), Path::new("imported.toml"), text);
+        if app.and_then(|app| Plan::new(&report, app)).is_ok() {
+            accepted += 1;
+        } else {
+            let found = report.text();
+            for error in found.split("\n\n").filter(|text| text.starts_with("error")) {
+                assert!(
+                    error.starts_with("error[P0304]"),
+                    "{case}, round {round}:\n{error}"
+                );
+            }
+        }
+    }
+    assert!(refused > 5 && accepted > 40, "{refused} {accepted}");
+}
+
 #[test]
 fn damaged_dumps_say_what_is_missing() {
     let whole = file("t1/dt", "lspci-Dnxxxx.txt");

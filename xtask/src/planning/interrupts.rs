@@ -132,6 +132,15 @@ fn shared(report: &Report, app: &App, fabric: &Fabric, routes: &[InterruptRoute]
                 &first.name.span,
                 format!("below slot {first_slot} of the root bus"),
             );
+        if slot == first_slot {
+            // What is below one slot moves together.
+            drop(draft.remedy(format!(
+                "let one task drive both, or write `interrupt = \"none\"` if a driver can do without, or give \
+                 `{}` another pin",
+                device.name.value
+            )));
+            continue;
+        }
         match free_slot(app, fabric, routes, slot) {
             Some(free) => drop(draft.remedy(format!(
                 "move `{}` from slot {slot} to slot {free}, whose line is free",

@@ -65,6 +65,7 @@ fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
         let seed = trip as u8;
         pattern::write(&pool, SOURCE, len, seed);
         pool.fill(DESTINATION, 4096, 0);
+        pool.hand_over(SOURCE, DESTINATION + 4096);
         publish();
         for (direction, iova) in [
             (Direction::FromMemory, source),
@@ -80,6 +81,7 @@ fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
                 .run(&transfer)
                 .map_err(|_| "a transfer did not end")?;
         }
+        pool.hand_over(DESTINATION, 4096);
         acquire();
         if pattern::differences(&pool, DESTINATION, len, seed) != 0 {
             return Err("what came back differs from what went out");

@@ -137,6 +137,10 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     if pool.len() < layout::POOL_LEN {
         return Err(NoDisk::Plan("DMA pool of 12 KiB"));
     }
+    // Its rings and status bytes lie side by side with those that the driver writes.
+    if !pool.is_coherent() {
+        return Err(NoDisk::Plan("disk that snoops the caches"));
+    }
     let pci = Server::named("pci").ok_or(NoDisk::Plan("pci for this driver"))?;
 
     let mut claim =

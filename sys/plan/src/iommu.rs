@@ -105,6 +105,10 @@ pub struct DomainEntry {
     pub block_base: u64,
     /// Blocks in it.
     pub blocks: u64,
+    /// 1 if accesses look into the caches: at least one device of it snoops. Else leaves are non-cacheable.
+    pub snoops: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
 }
 
 impl Record for DomainEntry {

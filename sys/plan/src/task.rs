@@ -74,6 +74,16 @@ pub enum MappingKind {
     Persistent = 5,
 }
 
+bitflags::bitflags! {
+    /// Properties of a mapping.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct MappingFlags: u32 {
+        /// A pool that a device which does not snoop the caches can be given: whoever writes for it or reads
+        /// from it has to hand it over.
+        const NON_COHERENT = 1 << 0;
+    }
+}
+
 /// Memory of the task beyond its program, stack, plan and log ring.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
@@ -88,6 +98,10 @@ pub struct MappingEntry {
     pub kind: u32,
     /// For a log ring: the index of the task that writes it.
     pub task: u32,
+    /// [`MappingFlags`] bits.
+    pub flags: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
 }
 
 impl Record for MappingEntry {

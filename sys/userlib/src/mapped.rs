@@ -3,7 +3,7 @@
 //! Every object here is made from a record of the plan page, so that the address is mapped, with these
 //! attributes, for the task's whole life.
 
-use plan::task::MappingEntry;
+use plan::task::{MappingEntry, MappingFlags};
 
 use crate::memory::Memory;
 use crate::registers::Registers;
@@ -231,24 +231,39 @@ accessors!(Registers for MappedRegisters, outside u64::MAX,);
 
 /// A pool of this task, or a part of one.
 #[derive(Clone, Copy, Debug)]
-pub struct PoolMemory(Run);
+pub struct PoolMemory(Run, Snooping);
+
+/// Whether every device that can reach a pool sees the caches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Snooping {
+    Every,
+    NotEvery,
+}
 
 impl PoolMemory {
     /// The pool of a mapping.
     pub fn of(mapping: &'static MappingEntry) -> Self {
-        Self(Run {
+        let flags = MappingFlags::from_bits_truncate(mapping.flags);
+        let run = Run {
             va: mapping.va,
             len: mapping.len as usize,
-        })
+        };
+        let snooping = if flags.contains(MappingFlags::NON_COHERENT) {
+            Snooping::NotEvery
+        } else {
+            Snooping::Every
+        };
+        Self(run, snooping)
     }
 
     /// A part of it; empty where it exceeds the whole.
     pub fn part(&self, offset: usize, len: usize) -> Self {
         let inside = offset.checked_add(len).is_some_and(|end| end <= self.0.len);
-        Self(Run {
+        let run = Run {
             va: self.0.va + offset as u64,
             len: if inside { len } else { 0 },
-        })
+        };
+        Self(run, self.1)
     }
 
     /// Address of `offset` in this task, for a lease or a borrow of pool memory.
@@ -256,11 +271,21 @@ impl PoolMemory {
         self.0.va + offset as u64
     }
 
-    /// Cleans and invalidates the lines of a range, for a device that does not see the caches: before it
-    /// reads what the task wrote, and before the task reads what it wrote. Costs an instruction a line;
-    /// not needed where the plan calls the device coherent.
+    /// Whether every device that the plan lets reach this memory sees the caches.
+    pub fn is_coherent(&self) -> bool {
+        self.1 == Snooping::Every
+    }
+
+    /// The point at which bytes change hands between this task and a device that may not see the caches:
+    /// before the device is told to read or write them, and again before this task reads what the device
+    /// wrote. Their cache lines are cleaned and invalidated, an instruction each; nothing where
+    /// [`PoolMemory::is_coherent`]. What the device writes must not share a line with what this task
+    /// writes meanwhile: lines have up to 2 KiB (`CTR_EL0.CWG`).
+    #[inline(always)]
     pub fn hand_over(&self, offset: usize, len: usize) {
-        clean_invalidate(self.0, offset, len);
+        if !self.is_coherent() {
+            clean_invalidate(self.0, offset, len);
+        }
     }
 }
 

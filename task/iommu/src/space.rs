@@ -28,18 +28,24 @@ pub struct LeafTemplates {
 }
 
 impl LeafTemplates {
-    /// Of a level-3 table (pages) or a level-2 table (blocks). Normal write-back memory, inner
-    /// shareable, accessible to unprivileged transactions, never executable.
-    pub const fn new(level: u32) -> Self {
+    /// Of a level-3 table (pages) or a level-2 table (blocks). Normal memory, accessible to unprivileged
+    /// transactions, never executable: write-back and inner shareable for devices that snoop the caches, else
+    /// non-cacheable, so that nothing on the way to memory allocates what no cache maintenance reaches.
+    pub const fn new(level: u32, snoops: bool) -> Self {
+        let memory = if snoops {
+            Memory::NormalWriteBack
+        } else {
+            Memory::NormalNonCacheable
+        };
         Self {
-            read: template(level, Permissions::Read),
-            read_write: template(level, Permissions::ReadWrite),
+            read: template(level, memory, Permissions::Read),
+            read_write: template(level, memory, Permissions::ReadWrite),
         }
     }
 }
 
-const fn template(level: u32, permissions: Permissions) -> u64 {
-    match Attributes::new(Regime::Device, Memory::NormalWriteBack, permissions) {
+const fn template(level: u32, memory: Memory, permissions: Permissions) -> u64 {
+    match Attributes::new(Regime::Device, memory, permissions) {
         Ok(attributes) => vmsa::leaf(Granule::Size4K, level, 0, attributes),
         // Not an entry at all: nothing would ever be mapped.
         Err(_) => 0,
@@ -94,19 +100,27 @@ pub struct Part {
 impl Part {
     /// The page part of a domain.
     pub const fn pages(entry: &DomainEntry) -> Self {
-        Self::new(entry.leaf, entry.iova_base, entry.pages, 12, 3)
+        let templates = LeafTemplates::new(3, entry.snoops != 0);
+        Self::new(entry.leaf, entry.iova_base, entry.pages, 12, templates)
     }
     /// The block part.
     pub const fn blocks(entry: &DomainEntry) -> Self {
-        Self::new(entry.block_entries, entry.block_base, entry.blocks, 21, 2)
+        let templates = LeafTemplates::new(2, entry.snoops != 0);
+        Self::new(
+            entry.block_entries,
+            entry.block_base,
+            entry.blocks,
+            21,
+            templates,
+        )
     }
-    const fn new(offset: u64, base: u64, count: u64, shift: u32, level: u32) -> Self {
+    const fn new(offset: u64, base: u64, count: u64, shift: u32, templates: LeafTemplates) -> Self {
         Self {
             offset,
             base,
             count,
             shift,
-            templates: LeafTemplates::new(level),
+            templates,
             free_first: 0,
             free_end: 0,
         }

@@ -3,8 +3,9 @@
 use solver::model::{DomainType, Machine, OwnerId};
 use solver::solution::Solution;
 
+use super::coherence::is_coherent;
 use super::fabric::Fabric;
-use crate::read::Domain;
+use crate::read::{App, Domain};
 
 /// What became of the devices.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +48,9 @@ pub struct DomainPlan {
     pub block_bytes: u64,
     /// Indices of the tasks that map into it.
     pub owners: Vec<usize>,
+    /// Whether its leaves say that accesses look into the caches: a device that does not snoop is not hurt by
+    /// that, but one that does would miss what a cache holds without it.
+    pub snoops: bool,
 }
 
 fn domain_kind(domain: DomainType) -> Domain {
@@ -58,7 +62,7 @@ fn domain_kind(domain: DomainType) -> Domain {
 }
 
 /// What the image needs of a solution: functions first, in the order of the fabric, then platform devices.
-pub fn domains(machine: &Machine, solution: &Solution, fabric: &Fabric) -> Domains {
+pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabric) -> Domains {
     let functions = fabric.functions.iter().map(|function| function.node);
     let others = solution.order.iter().copied().filter(|node| {
         let device = solution.devices.get(node.index());
@@ -88,6 +92,10 @@ pub fn domains(machine: &Machine, solution: &Solution, fabric: &Fabric) -> Domai
                 block_base: window.map_or(0, |window| window.block_base),
                 block_bytes: window.map_or(0, |window| window.block_bytes),
                 owners: domain.owners.iter().map(|owner| owner.index()).collect(),
+                snoops: domain
+                    .devices
+                    .iter()
+                    .any(|node| is_coherent(app, machine, *node)),
             }
         })
         .collect();

@@ -1,6 +1,7 @@
 //! Step 2: the plan. Everything is decided here that does not depend on the programs: the fabric,
 //! interrupts, notification bits, rights, domains.
 
+mod coherence;
 mod domains;
 mod fabric;
 mod findings;
@@ -108,7 +109,7 @@ impl Plan {
         let non_pci = non_pci::devices(&app, &described, &solution);
         let interrupts = interrupts::plan(report, &app, &fabric);
         let notifications = notifications::plan(&app);
-        let domains = domains::domains(&described.machine, &solution, &fabric);
+        let domains = domains::domains(&app, &described.machine, &solution, &fabric);
         limits::check(report, &app, &described.machine, &solution);
         blocked_but_driven(report, &app, &described.machine, &solution);
         report.check()?;

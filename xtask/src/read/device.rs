@@ -27,6 +27,8 @@ pub struct Device {
     pub window_base: Option<u64>,
     /// Address bits it can drive; 0 for no limit.
     pub address_bits: u32,
+    /// Whether it snoops the caches; `None`: as the platform says.
+    pub coherent: Option<bool>,
     /// What configuration space says it is.
     pub form: FunctionForm,
     pub acs: Option<Acs>,
@@ -137,6 +139,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
     let block_window = read_window(&fields, "block-window").map_or(0, |size| size.value);
     let window_base = fields.integer("window-base").map(|base| base.value);
     let address_bits = read_address_bits(&fields);
+    let coherent = fields.boolean("coherent").map(|coherent| coherent.value);
     // The only way there is; declared, so that it can be seen.
     fields.choice("invalidation", &[("strict", ())]);
     let pin = fields.choice("interrupt", &PINS);
@@ -174,6 +177,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
         block_window,
         window_base,
         address_bits,
+        coherent,
         pin: pin.map_or(1, |pin| pin.value),
         form: form
             .or_else(|| model.map(|model| model.form))

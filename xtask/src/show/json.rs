@@ -52,6 +52,7 @@ fn device(plan: &Plan, node: NodeId) -> Value {
         "stream_ids": streams,
         "smmus": smmus,
         "domain": found.domain_type.text(),
+        "coherent": plan.is_coherent(node),
         "because": found.domain_because,
     })
 }

@@ -48,6 +48,9 @@ fn device(
         many => format!("StreamIDs {}", many.join(" ")),
     };
     write!(out, "  {} ({streams})", name(plan, node))?;
+    if !plan.is_coherent(node) {
+        write!(out, ", does not snoop the caches")?;
+    }
     if reach.untranslated {
         write!(
             out,

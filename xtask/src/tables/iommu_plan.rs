@@ -84,6 +84,8 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
                 block_entries: tables.block_entries,
                 block_base: domain.block_base,
                 blocks: domain.block_bytes / abi::layout::BLOCK,
+                snoops: u32::from(domain.snoops),
+                reserved: 0,
             }
         })
         .collect()

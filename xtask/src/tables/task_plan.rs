@@ -1,8 +1,8 @@
 //! A task's plan.
 
 use plan::task::{
-    DeviceEntry, MappingEntry, MappingKind as Kind, NotificationEntry, ParameterEntry, PeerEntry,
-    ReasonEntry, RestartEntry, SelfEntry, reports,
+    DeviceEntry, MappingEntry, MappingFlags, MappingKind as Kind, NotificationEntry,
+    ParameterEntry, PeerEntry, ReasonEntry, RestartEntry, SelfEntry, reports,
 };
 use plan::{Builder, NONE, Name, Text};
 
@@ -37,7 +37,7 @@ pub fn build(
         .push(&[own])
         .push(&peers(plan, task))
         .push(&notifications(plan, task))
-        .push(&mappings(layout, task))
+        .push(&mappings(plan, layout, task))
         .push(&devices(plan, layout, task))
         .push(&parameters(plan, layout, roots, declared));
     if task == 0 {
@@ -112,7 +112,7 @@ fn notifications(plan: &Plan, task: usize) -> Vec<NotificationEntry> {
     bits.chain(interrupts).collect()
 }
 
-fn mappings(layout: &Layout, task: usize) -> Vec<MappingEntry> {
+fn mappings(plan: &Plan, layout: &Layout, task: usize) -> Vec<MappingEntry> {
     let Some(layout) = layout.tasks.get(task) else {
         return Vec::new();
     };
@@ -130,12 +130,17 @@ fn mappings(layout: &Layout, task: usize) -> Vec<MappingEntry> {
                 // The tables of devices and functions tell of these.
                 MappingKind::Bar(..) | MappingKind::QuiesceBar(_) => return None,
             };
+            let mut flags = MappingFlags::empty();
+            let is_pool = mapping.kind == MappingKind::Pool;
+            flags.set(MappingFlags::NON_COHERENT, is_pool && plan.hands_over(task));
             Some(MappingEntry {
                 name: Name::new(&mapping.name),
                 va: mapping.va,
                 len: mapping.len,
                 kind: kind as u32,
                 task: other,
+                flags: flags.bits(),
+                reserved: 0,
             })
         })
         .collect()

@@ -3,6 +3,7 @@ use smmu::Command;
 
 use super::rig::*;
 use crate::hardware::Pinned;
+use crate::space::Part;
 
 fn disk() -> (Rig, Driver) {
     let mut rig = Rig::booted();
@@ -22,6 +23,30 @@ fn a_mapped_page_is_reached_and_an_unmapped_one_not() {
     assert_eq!(rig.reach(0x100, iova), None);
     assert_eq!(rig.reach(0x100, iova + 4096), None);
     assert_eq!(rig.status(DISK).mapped_pages, 0);
+}
+
+/// A domain without a device that snoops has leaves that no cache on the way keeps anything of.
+#[test]
+fn leaves_follow_the_domains_devices() {
+    use vmsa::{Attributes, Memory, Permissions, Regime};
+    for (snoops, memory) in [
+        (1, Memory::NormalWriteBack),
+        (0, Memory::NormalNonCacheable),
+    ] {
+        let entry = plan::iommu::DomainEntry {
+            snoops,
+            ..domain(0)
+        };
+        for part in [Part::pages(&entry), Part::blocks(&entry)] {
+            for (writable, permissions) in
+                [(false, Permissions::Read), (true, Permissions::ReadWrite)]
+            {
+                let leaf = part.template(writable, 0);
+                let found = Attributes::of(leaf).decode(Regime::Device);
+                assert_eq!(found, Some((memory, permissions)));
+            }
+        }
+    }
 }
 
 #[test]

@@ -262,7 +262,7 @@ fn leak<T>(values: Vec<T>) -> &'static [T] {
     Vec::leak(values)
 }
 
-fn domain(index: u64) -> DomainEntry {
+pub fn domain(index: u64) -> DomainEntry {
     let tables = 0x1_0000 + index * 0x8000;
     DomainEntry {
         kind: DomainKind::Dma as u32,
@@ -277,6 +277,8 @@ fn domain(index: u64) -> DomainEntry {
         block_entries: tables + 0x1000 + 2 * 8,
         block_base: BLOCKS,
         blocks: 4,
+        snoops: 1,
+        reserved: 0,
     }
 }
 

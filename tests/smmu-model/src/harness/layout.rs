@@ -290,6 +290,8 @@ fn domain(arena: &mut Arena<'_>, asid: u32, context: u64, pages: u64, blocks: u6
             block_entries,
             block_base,
             blocks,
+            snoops: 1,
+            reserved: 0,
         })
     };
     match build(arena) {

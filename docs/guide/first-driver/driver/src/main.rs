@@ -45,9 +45,11 @@ fn lesson() -> Result<bool, Failure> {
     defmt::info!("page 0 of the pool is at IOVA {=u64:#x}", iova);
 
     pool.write64(0, 0x0123_4567_89ab_cdef);
+    pool.hand_over(0, 4096);
     publish();
     transfer(&edu, iova, BUFFER, 0);
     transfer(&edu, BUFFER, iova + 512, TO_MEMORY);
+    pool.hand_over(0, 4096);
     acquire();
     let same = pool.read64(512) == 0x0123_4567_89ab_cdef;
 

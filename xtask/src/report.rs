@@ -111,7 +111,6 @@ impl Report {
     }
 
     /// The diagnostics as plain text, in the order of the files and places.
-    #[cfg(test)]
     pub fn text(&self) -> String {
         self.text_from(0)
     }

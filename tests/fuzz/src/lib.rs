@@ -5,7 +5,13 @@
 //! `cargo test`), and guided by coverage under `cargo bolero` (`tests/coverage.rs`).
 #![forbid(unsafe_code)]
 
+// Everything is built with counters under `cargo bolero`, and only the fuzzer brings what they need.
+#[cfg(all(test, fuzzing))]
+use bolero as _;
+
+pub mod app_toml;
 pub mod device;
+pub mod device_tree;
 pub mod events;
 pub mod fabric;
 pub mod input;
@@ -42,7 +48,7 @@ const fn target(name: &'static str, run: fn(&[u8]), len_max: usize, rounds: u32)
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     target("iommu-messages", messages::iommu, 128, 200_000),
     target("pci-messages", messages::pci, 128, 200_000),
     target("block-messages", messages::block, 128, 200_000),
@@ -57,5 +63,13 @@ pub const TARGETS: [Target; 9] = [
     Target {
         seeds: lspci::seeds,
         ..target("lspci", lspci::run, 256, 400)
+    },
+    Target {
+        seeds: app_toml::seeds,
+        ..target("app-toml", app_toml::run, 256, 2_000)
+    },
+    Target {
+        seeds: device_tree::seeds,
+        ..target("device-tree", device_tree::run, 256, 2_000)
     },
 ];

@@ -1,10 +1,15 @@
-//! Plan blobs: any bytes are read in place without leaving them.
+//! Plan blobs: any bytes are read in place without leaving them, by tasks, by the kernel, by the IOMMU server.
 
+use iommu::plan_view::PlanView;
+use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
+use plan::kernel::{
+    InterruptEntry, KernelEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
+};
 use plan::task::{MappingEntry, ParameterEntry, PeerEntry, SelfEntry};
-use plan::{Blob, Builder, Name, Record};
+use plan::{Blob, Builder, NONE, Name, Record};
 use zerocopy::{FromZeros, IntoBytes};
 
-/// Every table of a task's plan.
+/// Every table of a plan.
 pub fn run(bytes: &[u8]) {
     // Where the kernel and the tasks find theirs, it is aligned.
     let mut words = vec![0u64; bytes.len().div_ceil(8)];
@@ -24,6 +29,12 @@ pub fn run(bytes: &[u8]) {
     for peer in blob.table::<PeerEntry>().unwrap_or_default() {
         assert!(peer.name.as_str().len() <= size_of::<Name>());
     }
+    if let Ok(plan) = PlanView::new(&blob) {
+        server(&plan);
+    }
+    if let Ok(tables) = kern::Tables::read(blob) {
+        kernel(&tables);
+    }
 }
 
 fn table<T: Record>(blob: &Blob<'_>, bytes: &[u8]) {
@@ -36,8 +47,51 @@ fn table<T: Record>(blob: &Blob<'_>, bytes: &[u8]) {
     }
 }
 
-/// A good one.
+/// What the kernel has checked it uses without a check.
+fn kernel(tables: &kern::Tables<'_>) {
+    let ram = tables.system.ram_base..tables.system.ram_base + tables.system.ram_len;
+    for task in tables.tasks {
+        let mut free = 0;
+        for region in tables.regions_of(task).expect("checked") {
+            assert!(region.va >= free && region.len > 0);
+            free = region.va + region.len;
+            let device = region.attributes & RegionAttributes::DEVICE.bits() != 0;
+            assert!(device || region.pa >= ram.start && region.pa + region.len <= ram.end);
+        }
+        for post in tables.posts_of(task).expect("checked") {
+            assert!((post.to as usize) < tables.tasks.len());
+        }
+    }
+    for interrupt in tables.interrupts {
+        assert!((interrupt.task as usize) < tables.tasks.len());
+    }
+}
+
+/// The same of the IOMMU server.
+fn server(plan: &PlanView<'_>) {
+    for (index, device) in plan.devices.iter().enumerate() {
+        assert_eq!(
+            plan.streams_of(device).len(),
+            device.stream_count as usize,
+            "a device without its streams"
+        );
+        assert!(plan.member(index) < plan.devices.len() as u64);
+        if let Some((_, domain)) = plan.domain_of(device) {
+            assert!((domain.smmu as usize) < plan.smmus.len());
+        }
+        assert!(plan.first_pool(device.owner) <= plan.pools.len());
+    }
+    for stream in plan.streams {
+        assert!((stream.smmu as usize) < plan.smmus.len());
+    }
+}
+
+/// Good ones.
 pub fn seeds() -> Vec<Vec<u8>> {
+    vec![of_task(), of_kernel(), of_server()]
+}
+
+fn of_task() -> Vec<u8> {
     let own = SelfEntry {
         name: Name::new("edu"),
         ..SelfEntry::new_zeroed()
@@ -48,10 +102,96 @@ pub fn seeds() -> Vec<Vec<u8>> {
         may_send: 1,
     };
     let mapping = MappingEntry::new_zeroed();
-    let blob = Builder::new()
+    Builder::new()
         .push(&[own])
         .push(&[peer, peer])
         .push(&[mapping; 3])
-        .finish();
-    vec![blob]
+        .finish()
+}
+
+fn of_kernel() -> Vec<u8> {
+    let system = KernelEntry {
+        authority: NONE,
+        ram_base: 0x4000_0000,
+        ram_len: 0x100_0000,
+        ..KernelEntry::new_zeroed()
+    };
+    let (read, write) = (RegionAttributes::READ, RegionAttributes::WRITE);
+    let region = |va, attributes: RegionAttributes| RegionEntry {
+        va,
+        pa: 0x4000_0000 + va,
+        len: 0x1000,
+        attributes: attributes.bits(),
+        reserved: 0,
+    };
+    let regions = [
+        region(0x40_0000, read | RegionAttributes::EXECUTE),
+        region(0x80_0000, read | write),
+    ];
+    let task = |priority: u32| TaskEntry {
+        name: Name::new("task"),
+        entry: 0x40_0000,
+        stack_base: 0x80_0000,
+        stack_top: 0x80_1000,
+        priority,
+        send_to: u64::from(priority),
+        region_count: 2,
+        post_count: 1,
+        start: 1,
+        ..TaskEntry::new_zeroed()
+    };
+    let post = PostEntry { to: 0, bits: 1 };
+    let interrupt = InterruptEntry {
+        intid: 40,
+        task: 1,
+        bit: 1 << 16,
+        edge: 0,
+    };
+    Builder::new()
+        .push(&[system])
+        .push(&[task(0), task(1)])
+        .push(&regions)
+        .push(&[post])
+        .push(&[interrupt])
+        .finish()
+}
+
+fn of_server() -> Vec<u8> {
+    let smmu = SmmuEntry::new_zeroed();
+    let domain = DomainEntry {
+        kind: DomainKind::Dma as u32,
+        asid: 1,
+        ..DomainEntry::new_zeroed()
+    };
+    let stream = StreamEntry::new_zeroed();
+    let device = |streams, stream_count| DeviceEntry {
+        streams,
+        stream_count,
+        ..DeviceEntry::new_zeroed()
+    };
+    Builder::new()
+        .push(&[smmu])
+        .push(&[domain])
+        .push(&[stream; 3])
+        .push(&[device(0, 2), device(2, 1)])
+        .push(&[PoolEntry::new_zeroed()])
+        .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Changes start from plans that are accepted.
+    #[test]
+    fn seeds_are_plans() {
+        let read = |bytes: Vec<u8>, accepts: fn(Blob<'_>) -> bool| {
+            let mut words = vec![0u64; bytes.len().div_ceil(8)];
+            words.as_mut_bytes()[..bytes.len()].copy_from_slice(&bytes);
+            assert!(accepts(Blob::new(words.as_bytes()).expect("a blob")));
+        };
+        read(of_task(), |blob| blob.one::<SelfEntry>().is_ok());
+        read(of_kernel(), |blob| kern::Tables::read(blob).is_ok());
+        read(of_server(), |blob| PlanView::new(&blob).is_ok());
+    }
 }

@@ -18,5 +18,7 @@ targets!(
     virtio_transport fuzz::transport::run,
     pci_fabric fuzz::fabric::run,
     plan_blob fuzz::plan_blob::run,
-    lspci fuzz::lspci::run
+    lspci fuzz::lspci::run,
+    app_toml fuzz::app_toml::run,
+    device_tree fuzz::device_tree::run
 );

@@ -3,6 +3,10 @@
 //! `FUZZ_FACTOR` multiplies the inputs, `FUZZ_SEED` is another seed: a long run is
 //! `FUZZ_FACTOR=1000 cargo test --release --package fuzz`.
 
+// As in `src/lib.rs`.
+#[cfg(fuzzing)]
+use bolero as _;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -97,5 +101,7 @@ targets!(
     virtio_transport "virtio-transport",
     pci_fabric "pci-fabric",
     plan_blob "plan-blob",
-    lspci "lspci"
+    lspci "lspci",
+    app_toml "app-toml",
+    device_tree "device-tree"
 );

@@ -86,7 +86,6 @@ pub fn load(report: &Report, paths: &Paths, file: &Path) -> Result<App, Reported
 }
 
 /// The same for text that is in no file.
-#[cfg(test)]
 pub fn from_text(
     report: &Report,
     paths: &Paths,

@@ -14,9 +14,7 @@ pub mod units;
 
 use std::path::{Path, PathBuf};
 
-#[cfg(test)]
-pub use app::from_text;
-pub use app::{App, load};
+pub use app::{App, from_text, load};
 pub use device::{Device, Domain, Place};
 pub use iommu::{MismatchPolicy, SolverMode};
 pub use known::{Bar, FunctionForm, Quiesce};

@@ -1,6 +1,8 @@
 //! From frames to lines: each task's records are decoded with that task's program.
 
+use abi::log::RECORD_MAX;
 use defmt_decoder::Table;
+use defmt_parser::{Fragment, ParserMode, Type};
 
 use super::frames::Piece;
 use crate::compile::Programs;
@@ -23,22 +25,48 @@ pub enum Level {
     Error,
 }
 
+/// Whether decoding a record takes memory in proportion to its length. A record names formats by number, any of
+/// its program's, and the task that wrote it is not trusted.
+fn is_bounded(table: &Table) -> bool {
+    table.raw_symbols().all(|symbol| {
+        let symbol: Option<serde_json::Value> = serde_json::from_str(symbol).ok();
+        let format = symbol
+            .as_ref()
+            .and_then(|symbol| symbol.get("data")?.as_str());
+        format.is_some_and(has_bound)
+    })
+}
+
+/// A slice of things with formats of their own is as long as four bytes of the record say, and its elements may
+/// take no bytes at all. Everything else is as long as its bytes, or as its format says.
+fn has_bound(format: &str) -> bool {
+    // What is no format is a name or an interned string.
+    let fragments = defmt_parser::parse(format, ParserMode::ForwardsCompatible).unwrap_or_default();
+    fragments.iter().all(|fragment| match fragment {
+        Fragment::Parameter(parameter) => match parameter.ty {
+            Type::FormatSlice => false,
+            Type::FormatArray(len) | Type::U8Array(len) => len <= RECORD_MAX,
+            _ => true,
+        },
+        Fragment::Literal(_) => true,
+    })
+}
+
 /// Decodes pieces of the console.
 pub struct Decoder {
     tasks: Vec<(String, Option<Table>)>,
 }
 
 impl Decoder {
-    /// A program without a log has no table, and nothing of it can be decoded.
+    /// A program without a log has no table, and nothing of it can be decoded; nor of one whose records could
+    /// exhaust memory.
     pub fn new(plan: &Plan, programs: &Programs) -> Self {
         let tasks = plan.app.tasks.iter().zip(&programs.tasks);
         Self {
             tasks: tasks
                 .map(|(task, program)| {
-                    (
-                        task.name.value.clone(),
-                        Table::parse(&program.elf).ok().flatten(),
-                    )
+                    let table = Table::parse(&program.elf).ok().flatten();
+                    (task.name.value.clone(), table.filter(is_bounded))
                 })
                 .collect(),
         }
@@ -96,6 +124,27 @@ impl Decoder {
             task: Some(self.name(task)),
             level,
             text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_bound;
+
+    #[test]
+    fn counts_that_the_record_says_are_refused() {
+        for bounded in [
+            "plain",
+            "{=u32:#x} of {=str}",
+            "A|B({=?})",
+            "{=[u8]} {=[u8; 6]} {=[?; 4]}",
+            "no format: {",
+        ] {
+            assert!(has_bound(bounded), "{bounded}");
+        }
+        for unbounded in ["{=[?]}", "{0=u8} then {1=[?]}", "{=[?; 1000000]}"] {
+            assert!(!has_bound(unbounded), "{unbounded}");
         }
     }
 }

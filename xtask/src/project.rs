@@ -6,7 +6,7 @@ use crate::compile::{self, Programs, Workshop};
 use crate::failure::{Failure, Outcome};
 use crate::pack::{self, Dist};
 use crate::planning::Plan;
-use crate::read::{self, Paths, SolverMode};
+use crate::read::{self, App, Paths, SolverMode};
 use crate::report::{Report, Reported};
 use crate::setup;
 use crate::tables::{self, Tables};
@@ -60,26 +60,36 @@ impl Project {
     /// The same in a mode other than that of the file.
     pub fn plan_in_mode(&self, app: Option<&Path>, mode: Option<SolverMode>) -> Outcome<Plan> {
         let report = Report::default();
-        shown(&report, self.plan_with(&report, app, mode))
+        let change = |app: &mut App| app.iommu.mode = mode.unwrap_or(app.iommu.mode);
+        shown(&report, self.plan_with(&report, app, change))
     }
 
     fn plan_with(
         &self,
         report: &Report,
         app: Option<&Path>,
-        mode: Option<SolverMode>,
+        change: impl FnOnce(&mut App),
     ) -> Result<Plan, Reported> {
         let file = app.map_or_else(|| self.paths.root.join("app.toml"), Path::to_path_buf);
         let mut app = read::load(report, &self.paths, &file)?;
-        app.iommu.mode = mode.unwrap_or(app.iommu.mode);
+        change(&mut app);
         Plan::new(report, app)
     }
 
     /// All steps.
     pub fn build(&self, app: Option<&Path>) -> Outcome<Built> {
+        self.build_changed(app, |_| ())
+    }
+
+    /// All steps, with something other than what the file says.
+    pub fn build_changed(
+        &self,
+        app: Option<&Path>,
+        change: impl FnOnce(&mut App),
+    ) -> Outcome<Built> {
         // One report for all steps: a later one points into files that the first one read.
         let report = Report::default();
-        let plan = shown(&report, self.plan_with(&report, app, None))?;
+        let plan = shown(&report, self.plan_with(&report, app, change))?;
         shown(&report, plan.check_buildable(&report))?;
         setup::target()?;
         let programs = compile::compile(&self.workshop(), &plan.app)?;

@@ -10,7 +10,7 @@ use super::show;
 use crate::coverage;
 use crate::failure::{Failure, Outcome};
 use crate::project::Project;
-use crate::test::{self, Case, HostPrograms, Matrix, Outcome as End, Row, Suite, System};
+use crate::test::{self, Case, HostPrograms, LONG, Matrix, Outcome as End, Row, Suite, System};
 
 /// The filter that names the run under Miri, which takes minutes and another compiler.
 const MIRI: &str = "miri";
@@ -19,7 +19,7 @@ const MIRI: &str = "miri";
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Only tests whose names contain this; `miri` runs the kernel's host tests under Miri, which is installed
-    /// if it is missing
+    /// if it is missing, `long` or the name of one what takes long
     pub filter: Option<String>,
     /// Show what there is
     #[arg(long)]
@@ -45,6 +45,9 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     }
     if filter == Some(MIRI) {
         return Ok(u8::from(!test::miri(&project.paths.root)?));
+    }
+    if let Some(filter) = filter.filter(|filter| filter.starts_with(LONG)) {
+        return run_long(project, arguments, filter);
     }
     let mut target = Target::select(project, filter);
     let host = if target.is_meant_by(filter) {
@@ -73,6 +76,36 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
                 End::Failed("it does not build".to_owned()),
             ));
         }
+    }
+    if !target.is_empty() {
+        run_target(project, arguments, &target, &mut progress)?;
+    }
+    progress.finish(project)
+}
+
+/// Long runs whose names contain the filter.
+fn run_long(project: &Project, arguments: &Arguments, filter: &str) -> Outcome<u8> {
+    let programs = test::LONG_PROGRAMS.iter();
+    let programs = programs.filter(|program| program.name.contains(filter));
+    let mut target = Target {
+        suites: Vec::new(),
+        systems: test::long_systems(&project.paths.root),
+    };
+    target.systems.retain(|system| system.name.contains(filter));
+    if arguments.list {
+        programs.for_each(|program| println!("{}", program.name));
+        target
+            .systems
+            .iter()
+            .for_each(|system| println!("{}", system.name));
+        return Ok(0);
+    }
+    let mut progress = Progress::new(Some(filter));
+    progress.stage("long runs");
+    for program in programs {
+        progress.under_way(program.name);
+        let case = test::long_program(&project.paths.root, program)?;
+        progress.show(case);
     }
     if !target.is_empty() {
         run_target(project, arguments, &target, &mut progress)?;

@@ -3,6 +3,7 @@
 mod differences;
 mod host;
 mod image;
+mod long;
 mod matrix;
 mod miri;
 mod report;
@@ -12,10 +13,11 @@ use std::time::Duration;
 
 pub use host::Programs as HostPrograms;
 pub use image::{Suite, image, images};
+pub use long::{LONG, PROGRAMS as LONG_PROGRAMS, program as long_program};
 pub use matrix::{Matrix, Row};
 pub use miri::miri;
 pub use report::{counts, write as write_reports};
-pub use system::{System, system, systems};
+pub use system::{System, long_systems, system, systems};
 
 /// What became of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::differences::{DIFFERENCES, Difference, POLICIES};
+use super::long::{LONG, lengthen};
 use super::{Case, Outcome, Row};
 use crate::disk::{self, Digest};
 use crate::failure::{self, Failure};
 use crate::project::Project;
+use crate::read::App;
 use crate::run::{self, Options, Verdict, Watch};
 
 /// One run.
@@ -19,6 +21,9 @@ pub struct System {
     expect: Expect,
     /// In what the machine differs from the plan, and whether that refuses the boot.
     difference: Option<(&'static Difference, bool)>,
+    /// What is run instead of what the file says.
+    change: fn(&mut App),
+    limit: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -106,29 +111,34 @@ const TOPOLOGIES: &str = "topologies";
 /// Folder of the systems whose machine is another one than planned.
 const DIFFERENT: &str = "differences";
 
+impl System {
+    /// As its file says.
+    fn new(name: String, app: PathBuf, expect: Expect) -> Self {
+        Self {
+            name,
+            app,
+            extra: &[],
+            expect,
+            difference: None,
+            change: |_| (),
+            limit: LIMIT,
+        }
+    }
+}
+
 /// All systems there are.
 pub fn systems(root: &Path) -> Vec<System> {
     let tests = root.join("tests");
     let mut systems: Vec<System> = RUNS
         .iter()
         .map(|&(name, app, extra, expect)| System {
-            name: name.to_owned(),
-            app: root.join(app),
             extra,
-            expect,
-            difference: None,
+            ..System::new(name.to_owned(), root.join(app), expect)
         })
         .collect();
-    let plain = |name: String, app: PathBuf, expect| System {
-        name,
-        app,
-        extra: &[],
-        expect,
-        difference: None,
-    };
     for (name, expect) in VERDICTS {
         let app = tests.join(name).join("app.toml");
-        systems.push(plain(name.to_owned(), app, expect));
+        systems.push(System::new(name.to_owned(), app, expect));
     }
     let entries = std::fs::read_dir(tests.join(TOPOLOGIES));
     let mut shapes: Vec<PathBuf> = entries
@@ -141,20 +151,32 @@ pub fn systems(root: &Path) -> Vec<System> {
     for app in shapes {
         let shape = app.file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("{TOPOLOGIES}::{shape}");
-        systems.push(plain(name, app, Expect::Pass));
+        systems.push(System::new(name, app, Expect::Pass));
     }
     for (policy, refuses) in POLICIES {
         let app = tests.join(DIFFERENT).join(format!("{policy}.toml"));
         systems.extend(DIFFERENCES.iter().map(|difference| System {
-            name: format!("{DIFFERENT}::{policy}::{}", difference.name),
-            app: app.clone(),
             extra: difference.extra,
-            expect: Expect::PassTelling(difference.told),
             difference: Some((difference, refuses)),
+            ..System::new(
+                format!("{DIFFERENT}::{policy}::{}", difference.name),
+                app.clone(),
+                Expect::PassTelling(difference.told),
+            )
         }));
     }
     systems.retain(|system| system.app.is_file());
     systems
+}
+
+/// Systems that run long: by name only.
+pub fn long_systems(root: &Path) -> Vec<System> {
+    let app = root.join("tests/hostile/app.toml");
+    vec![System {
+        change: lengthen,
+        limit: 12 * LIMIT,
+        ..System::new(format!("{LONG}::hostile"), app, Expect::Pass)
+    }]
 }
 
 impl System {
@@ -220,7 +242,7 @@ fn execute(
     row: &Row,
     log: &mut Vec<String>,
 ) -> failure::Outcome<Verdict> {
-    let built = project.build(Some(&system.app))?;
+    let built = project.build_changed(Some(&system.app), system.change)?;
     let folder = project.target.join("test");
     let odd = match system.expect {
         Expect::PassOn(len) => Some(disk::sample(&folder, len)?),
@@ -235,7 +257,7 @@ fn execute(
     let own = system.extra.iter().map(|word| (*word).to_owned());
     let options = Options {
         qemu: row.qemu.clone(),
-        timeout: LIMIT,
+        timeout: system.limit,
         extra: row.arguments.iter().cloned().chain(own).collect(),
         changes: match system.difference {
             Some((difference, refuses)) => difference.changes(&built.plan, refuses)?,

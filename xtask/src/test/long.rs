@@ -1,0 +1,100 @@
+//! Long runs: what every test run does a little of, a few hundred times as long. By name only.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use super::{Case, Outcome};
+use crate::failure::{self, Failure};
+use crate::read::{App, Parameter};
+
+/// What their names begin with.
+pub const LONG: &str = "long";
+
+/// A program of the host.
+pub struct Program {
+    pub name: &'static str,
+    /// Arguments of cargo.
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+}
+
+/// Other seeds than every run has.
+pub const PROGRAMS: [Program; 2] = [
+    Program {
+        name: "long::smmu-histories",
+        arguments: &[
+            "test",
+            "--package",
+            "smmu-model",
+            "--test",
+            "histories",
+            "--",
+            "--steps",
+            "20000000",
+            "--seed",
+            "1000000",
+        ],
+        environment: &[],
+    },
+    Program {
+        name: "long::decoders",
+        // Optimised, and overflow is still a panic.
+        arguments: &[
+            "test",
+            "--profile",
+            "fuzz",
+            "--package",
+            "fuzz",
+            "--test",
+            "seeded",
+        ],
+        environment: &[("FUZZ_FACTOR", "100"), ("FUZZ_SEED", "1000000")],
+    },
+];
+
+/// Runs one; what it prints is shown as it prints it.
+pub fn program(root: &Path, program: &Program) -> failure::Outcome<Case> {
+    let started = Instant::now();
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(program.arguments)
+        .envs(program.environment.iter().copied())
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .status()
+        .map_err(Failure::when("cannot run cargo"))?;
+    let outcome = if status.success() {
+        Outcome::Passed
+    } else {
+        Outcome::Failed(status.to_string())
+    };
+    let mut case = Case::new(program.name, outcome);
+    case.time = started.elapsed();
+    Ok(case)
+}
+
+/// `tests/hostile` with another seed, and enough to do for those beside the fuzzer.
+pub fn lengthen(app: &mut App) {
+    const PARAMETERS: [(&str, &str, Parameter); 7] = [
+        ("fuzzer", "rounds", Parameter::Number(500_000)),
+        ("fuzzer", "seed", Parameter::Number(4)),
+        ("judge", "rounds", Parameter::Number(500_000)),
+        ("judge", "lives", Parameter::Number(240)),
+        ("judge", "patience", Parameter::Nanoseconds(600_000_000_000)),
+        ("victim", "lives", Parameter::Number(240)),
+        ("edu", "repeat", Parameter::Number(60)),
+    ];
+    app.name.push_str("-long");
+    for (task, name, value) in PARAMETERS {
+        let tasks = app.tasks.iter_mut();
+        let parameters = tasks
+            .filter(|of| of.name.value == task)
+            .flat_map(|of| &mut of.parameters);
+        for (_, parameter) in parameters.filter(|(of, _)| of.value == name) {
+            parameter.value = value.clone();
+        }
+    }
+    for drive in &mut app.drives {
+        drive.len *= 5;
+    }
+}

@@ -115,6 +115,33 @@ fn the_last_largest_entry_of_the_space() {
     });
 }
 
+/// Tables do not know the output size of whoever walks them: the highest memory of each size that is not below the
+/// input size is reached by entries of every level.
+#[test]
+fn the_last_memory_of_every_output_size() {
+    for_every_shape(|granule, levels, bits, half| {
+        for output_bits in INPUT_BITS.into_iter().filter(|output| *output >= bits) {
+            for &level in levels {
+                let mut words = words(4, granule);
+                let mut arena = Arena::new(&mut words, BASE);
+                let space = AddressSpace::new(&mut arena, granule, bits, half).unwrap();
+                let size = granule.entry_size(level);
+                let (input, output) = (space.last() - (size - 1), (1 << output_bits) - size);
+                let map = |arena: &mut Arena, output| {
+                    let blocks = Blocks::WhereAligned;
+                    space.map(arena, input, output, size, attributes(), blocks)
+                };
+                map(&mut arena, output).unwrap();
+                let found = space.translate(&arena, space.last()).unwrap();
+                assert_eq!((found.output, found.size), ((1 << output_bits) - 1, size));
+                assert_eq!(space.unmap(&mut arena, input, size), Ok(size));
+                assert_eq!(map(&mut arena, 1 << 48), Err(MapError::OutputRange));
+                assert_eq!(space.translate(&arena, input), None);
+            }
+        }
+    });
+}
+
 #[test]
 fn blocks_are_used_only_when_asked_for_and_where_aligned() {
     let granule = Granule::Size4K;

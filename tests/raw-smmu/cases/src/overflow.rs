@@ -109,6 +109,8 @@ fn queue_nowhere(stage: &Stage) -> Result {
         machine.smmu.write64(EVENTQ_BASE, value);
     };
     let nowhere = machine.nowhere;
+    // Records that were there before are not to be told from what a failed write left.
+    machine.write(stage, iova, 2 * ACCESS)?;
     machine.while_off(cr0::EVENTQEN, |machine| place(machine, nowhere))?;
     machine.write(stage, iova, 3 * ACCESS)?;
     if machine.errors() == 0 {

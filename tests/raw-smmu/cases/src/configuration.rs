@@ -1,5 +1,6 @@
 //! Stream table and context descriptors: what is refused and how it is told.
 
+use edu::Direction;
 use iommu::hardware::Hardware;
 use smmu::EventKind::{BadContext, BadStream, BadStreamId, ContextFetch, StreamFetch, Translation};
 use smmu::Field;
@@ -7,10 +8,10 @@ use smmu::context::cd;
 use smmu::registers::{IDR0, STRTAB_BASE_CFG, cr0, idr0, strtab};
 use smmu::stream::{SPLIT, StreamConfig, level1_descriptor, ste};
 use suite::role::Stage;
-use suite::{Case, Result, check, check_eq};
+use suite::{Case, Result, check};
 
 use crate::board::ACCESS;
-use crate::machine::{FIRST, Machine};
+use crate::machine::{FIRST, Got, Machine, SECOND};
 use crate::records::{Record, skip};
 use crate::shows;
 use crate::tables::{leaf, level1_at};
@@ -22,7 +23,7 @@ const AT: u64 = 5;
 const LITTLE: u32 = 2;
 
 /// Everything in place for a write to arrive: the case then takes one thing away.
-fn ready(stage: &Stage) -> crate::machine::Got<(Machine, u64)> {
+fn ready(stage: &Stage) -> Got<(Machine, u64)> {
     let mut machine = Machine::open(stage)?;
     let output = machine.page(TARGET);
     machine.map(FIRST, AT, leaf(output, true))?;
@@ -208,19 +209,20 @@ fn input_size_out_of_range(stage: &Stage) -> Result {
 }
 
 fn other_streams_go_on(stage: &Stage) -> Result {
-    let (mut machine, _) = ready(stage)?;
-    machine.open_stream(crate::machine::SECOND)?;
+    let (mut machine, iova) = ready(stage)?;
+    machine.open_stream(SECOND)?;
     let [word, attributes] = machine.open_words(FIRST)?;
     machine.set_stream(FIRST, [word & !ste::V.mask(), attributes])?;
     machine.forget_stream(FIRST)?;
     // Nothing is mapped for the second device: its access is told of, with its own StreamID.
-    let second = machine.device(crate::machine::SECOND)?;
-    let (stream, iova) = (second.stream.stream_id, second.domain.iova_base);
+    let second = machine.device(SECOND)?;
+    let (stream, there) = (second.stream.stream_id, second.domain.iova_base);
     second
         .board
-        .transfer(stage, edu::Direction::ToMemory, iova, ACCESS)?;
-    check_eq!(second.stream.stream_id, stream);
-    machine.recorded(&Record::write(Translation, stream, iova))
+        .transfer(stage, Direction::ToMemory, there, ACCESS)?;
+    machine.recorded(&Record::write(Translation, stream, there))?;
+    let record = Record::plain(BadStream, machine.stream(FIRST)?);
+    refused(stage, &mut machine, iova, &record)
 }
 
 pub const CASES: &[Case] = &[

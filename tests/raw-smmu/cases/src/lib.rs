@@ -1,9 +1,9 @@
 //! Cases that drive the SMMU raw.
 //!
 //! One task owns the SMMU, its tables and two devices that really do DMA. It corrupts what a correct server never
-//! writes, and compares what the SMMU reports through the server's own decoding, command queue and event queue. A
-//! case that does not know what it will find starts from [`machine::Machine::start`], which makes all tables anew: a
-//! case that failed halfway leaves nothing to the next.
+//! writes, and compares what the SMMU reports through the server's own decoding, command queue and event queue. Every
+//! case starts from [`machine::Machine::start`], which makes all tables anew: one that failed halfway leaves nothing to
+//! the next.
 //!
 //! What the architecture leaves to an implementation is a condition: a case whose condition does not hold here is
 //! skipped with the reason.
@@ -23,7 +23,7 @@ mod records;
 mod tables;
 mod translation;
 
-use suite::{Case, Suite};
+use suite::Suite;
 
 /// The role that owns everything.
 pub const RAW: usize = 0;
@@ -42,18 +42,9 @@ pub const SUITE: Suite = Suite {
 };
 
 /// A case: its name, the rows of `docs/reference/smmu-rules.md` that it shows, and what is done.
-const fn case(
-    name: &'static str,
-    rules: &'static [&'static str],
-    parts: &'static [suite::Part; 1],
-) -> Case {
-    Case::new(name, rules, parts)
-}
-
-/// [`case`] with its only part.
 macro_rules! shows {
     ($name:expr, $rules:expr, $act:expr) => {
-        crate::case($name, $rules, &[suite::Part::returns(crate::RAW, $act)])
+        suite::Case::new($name, $rules, &[suite::Part::returns(crate::RAW, $act)])
     };
 }
 pub(crate) use shows;

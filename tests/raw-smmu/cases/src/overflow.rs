@@ -58,7 +58,7 @@ fn overflow(stage: &Stage) -> Result {
         let flags = machine.smmu.read32(EVENTQ_PROD) ^ machine.smmu.read32(EVENTQ_CONS);
         let flagged = OVERFLOW_FLAG.is_set32(flags);
         let aborted = gerror::EVENTQ_ABT_ERR.is_set32(machine.errors());
-        // QEMU tells of an abort instead (platform), which the architecture has for something else.
+        // By the flag of the index (section 7.4), or as QEMU does, by the error that is for failed writes.
         check!(flagged != aborted);
         let (found, turn) = machine.take()?;
         check!(turn.lost);
@@ -159,7 +159,6 @@ fn event_interrupt(stage: &Stage) -> Result {
     let (stream, iova) = (machine.stream(FIRST)?, machine.iova(AT)?);
     let bit = machine.entry.event_interrupt;
     listen(stage, bit)?;
-    // An access that is allowed to nobody, and told at once.
     machine.write(stage, iova, ACCESS)?;
     check!(posted(stage, bit, 50));
     machine.recorded(&Record::write(Translation, stream, iova))

@@ -17,8 +17,12 @@ const TARGET: usize = 3;
 const AT: u64 = 5;
 /// Page of the pool that serves as a root table.
 const ROOT: usize = 6;
+/// Page of the pool that serves as the table below it.
+const EMPTY: usize = 7;
 /// The access flag of a leaf (Arm ARM, VMSAv8-64 descriptor format).
 const AF: u64 = 1 << 10;
+/// What tells a page from a block.
+const PAGE_BIT: u64 = 1 << 1;
 
 fn unmapped(stage: &Stage) -> Result {
     let mut machine = Machine::open(stage)?;
@@ -81,22 +85,21 @@ fn table_entries(stage: &Stage) -> Result {
     let mut machine = Machine::open(stage)?;
     let (stream, iova) = (machine.stream(FIRST)?, machine.iova(AT)?);
     let record = Record::write(Translation, stream, iova);
-    // Invalid, and valid but of a kind that level 1 to 3 have: a block that level 1 of another format has not.
+    // Nothing in the root.
     own_root(&mut machine, 0)?;
     machine.write(stage, iova, ACCESS)?;
     machine.recorded(&record)?;
-    // A table whose entries are all invalid.
-    machine.pool.clear(TARGET);
-    let next = machine.page(TARGET);
+    // A table with nothing in it.
+    machine.pool.clear(EMPTY);
+    let next = machine.page(EMPTY);
     own_root(&mut machine, table(next))?;
     machine.write(stage, iova, ACCESS)?;
     machine.recorded(&record)?;
-    // At level 3 bits 1:0 = 1 are reserved and translate nothing.
-    machine.pool.clear(TARGET);
+    // What is a block above is reserved at level 3, and translates nothing.
     let words = machine.context_words(FIRST)?;
     machine.set_context(FIRST, words)?;
     machine.forget_stream(FIRST)?;
-    machine.map(FIRST, AT, leaf(next, true) & !0b10)?;
+    machine.map(FIRST, AT, leaf(machine.page(TARGET), true) & !PAGE_BIT)?;
     check!(!machine.reaches(stage, iova, TARGET)?);
     machine.recorded(&record)
 }

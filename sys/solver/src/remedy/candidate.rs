@@ -1,83 +1,21 @@
-//! Remedies, tried before they are proposed: the changed machine is solved again, and only what makes
-//! the error go away without a new one is reported.
+//! What might solve an error.
 
 use std::collections::BTreeSet;
 
 use crate::change::Change;
-use crate::diagnostic::{Code, Diagnostic, Remedy, Severity};
+use crate::diagnostic::{Code, Diagnostic, Remedy};
 use crate::model::{DomainType, FunctionKind, Machine, NodeId, OwnerId, Place, Quiesce, Upstream};
 use crate::solution::{EdgeKind, Mode, Solution};
-use crate::solve::{Options, solve};
 
 /// A remedy that has not been tried.
 type Candidate = Remedy;
 
-/// Size of a machine from which on trials are counted.
-const LARGE: usize = 1_000;
-/// Nodes that all trials together may solve in a large machine: a second's work at most.
-const WORK: usize = 40_000;
-/// Trials there are in any case.
-const LEAST: usize = 2;
-
-/// Attaches remedies to the first errors of `solution`.
-pub(crate) fn attach(machine: &Machine, options: &Options, solution: &mut Solution) {
-    let before = keys(solution);
-    let mut left = options.remedies;
-    let nodes = machine.nodes.len();
-    let mut trials = if nodes > LARGE {
-        (WORK / nodes).max(LEAST)
-    } else {
-        usize::MAX
-    };
-    let mut diagnostics = core::mem::take(&mut solution.diagnostics);
-    for diagnostic in &mut diagnostics {
-        if diagnostic.severity != Severity::Error || left == 0 {
-            continue;
-        }
-        left -= 1;
-        for candidate in candidates(machine, solution, diagnostic) {
-            if trials == 0 {
-                break;
-            }
-            trials -= 1;
-            if solves(
-                machine,
-                options.mode,
-                &candidate.changes,
-                diagnostic,
-                &before,
-            ) {
-                diagnostic.remedies.push(candidate);
-            }
-        }
-    }
-    solution.diagnostics = diagnostics;
-}
-
-fn key(diagnostic: &Diagnostic) -> (Code, String) {
-    (diagnostic.code, diagnostic.message.clone())
-}
-
-fn keys(solution: &Solution) -> BTreeSet<(Code, String)> {
-    solution.errors().map(key).collect()
-}
-
-fn solves(
+/// Candidates for one error, the least change first.
+pub(super) fn all(
     machine: &Machine,
-    mode: Mode,
-    changes: &[Change],
+    solution: &Solution,
     diagnostic: &Diagnostic,
-    before: &BTreeSet<(Code, String)>,
-) -> bool {
-    let mut changed = machine.clone();
-    for change in changes {
-        change.apply(&mut changed);
-    }
-    let after = keys(&solve(&changed, &Options { mode, remedies: 0 }));
-    !after.contains(&key(diagnostic)) && after.is_subset(before)
-}
-
-fn candidates(machine: &Machine, solution: &Solution, diagnostic: &Diagnostic) -> Vec<Candidate> {
+) -> Vec<Candidate> {
     let builder = Builder {
         machine,
         solution,

@@ -43,6 +43,10 @@ pub struct SmmuEntry {
     pub coherent: u32,
     /// Physical address bits of the platform, for CD.IPS.
     pub address_bits: u32,
+    /// 1: if it is not as planned, the whole boot is refused; 0: its devices are.
+    pub refuse_on_mismatch: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
 }
 
 impl Record for SmmuEntry {

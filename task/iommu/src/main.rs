@@ -12,6 +12,7 @@ use iommu::mapped::Mapped;
 use iommu::plan_view::PlanView;
 use iommu::{Reply, Request, Server};
 use static_cell::StaticCell;
+use supervisor::report::{self, Outcome};
 use task::system::Surroundings;
 use userlib::abi::{MESSAGE_MAX, TaskId, notification};
 use userlib::ipc::{self, Message, Payload, Received};
@@ -41,10 +42,20 @@ fn main() -> ! {
         panic!("{}", why.name());
     }
     core.boot();
+    give_notice(core);
     let interrupts = plan.smmus.iter().fold(0, |bits, smmu| {
         bits | smmu.event_interrupt | smmu.error_interrupt
     });
     serve(core, interrupts)
+}
+
+/// If the boot is refused no driver will ever get its device, and a run that waits for one of them would wait
+/// for ever.
+fn give_notice(core: &Core) {
+    if core.is_refused() && report::is_allowed() {
+        // Dead or not, the supervisor's answer changes nothing here: nothing is opened.
+        let _ = report::send(Outcome::Fail, "the SMMU is not the one planned for");
+    }
 }
 
 fn serve(core: &mut Core, interrupts: u32) -> ! {
@@ -154,6 +165,7 @@ fn notified(core: &mut Core, bits: u32, interrupts: u32, quiesced: u32) {
     if bits & notification::PEER_UP != 0 {
         core.system.refresh_pci();
         core.on_pci_up();
+        give_notice(core);
     }
     if bits & notification::TIMER != 0 {
         core.on_timer();

@@ -137,11 +137,19 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         for index in 0..self.smmus.len() {
             adopted |= self.bring_up(index);
         }
-        self.judge_devices(refused);
+        self.judge_devices(refused || self.is_refused());
         self.adopt(adopted);
         for smmu in 0..self.smmus.len() {
             self.drain(smmu);
         }
+    }
+
+    /// Whether the whole boot is refused because an SMMU is not the planned one: by the plan's policy no device on
+    /// any other SMMU is given either.
+    pub fn is_refused(&self) -> bool {
+        let unlike =
+            |smmu: &Smmu<'_, H>| smmu.running.is_none() && smmu.entry.refuse_on_mismatch != 0;
+        self.booted && self.smmus.iter().any(unlike)
     }
 
     /// The PCI task is up again. Its new life began with bus mastering off everywhere: what was on goes on
@@ -240,13 +248,10 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         }
         let found = self.system.pci_describe(index as u32);
         let absent = found.is_ok_and(|found| found.state == DeviceState::Absent);
-        if boot_refused {
-            return (Some(Error::Blocked), absent);
-        }
         let smmu = self.smmus.get(domain.smmu as usize);
         let runs = smmu.is_some_and(|smmu| smmu.running.is_some());
         let unusable = match found {
-            Ok(found) if runs && found.state == DeviceState::Ready => None,
+            Ok(found) if runs && !boot_refused && found.state == DeviceState::Ready => None,
             Ok(_) if runs => Some(Error::Blocked),
             Ok(_) | Err(_) => Some(Error::Unavailable),
         };

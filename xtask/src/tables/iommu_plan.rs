@@ -9,7 +9,7 @@ use smmu::stream::SPLIT;
 use super::smmu::{COMMAND_LOG2, EVENT_LOG2, SmmuTables};
 use crate::place::{Layout, MappingKind};
 use crate::planning::Plan;
-use crate::read::{Domain, PlatformDeviceKind};
+use crate::read::{Domain, MismatchPolicy, PlatformDeviceKind};
 
 /// Adds the server's tables; `task` is the server.
 pub fn add(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize, builder: &mut Builder) {
@@ -57,6 +57,8 @@ fn smmus(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize) -> Vec<Sm
         error_interrupt: interrupt("error"),
         coherent: u32::from(platform.coherent),
         address_bits: platform.address_bits,
+        refuse_on_mismatch: u32::from(plan.app.iommu.on_mismatch == MismatchPolicy::Refuse),
+        reserved: 0,
     }]
 }
 

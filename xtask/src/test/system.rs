@@ -41,7 +41,7 @@ enum Expect {
 }
 
 /// Runs of the demo and of the guide: app below the root, further QEMU arguments, what is expected.
-const RUNS: [(&str, &str, &[&str], Expect); 8] = [
+const RUNS: [(&str, &str, &[&str], Expect); 9] = [
     ("demo::entered-at-el1", "app.toml", &[], Expect::Pass),
     (
         "demo::entered-at-el2",
@@ -61,6 +61,12 @@ const RUNS: [(&str, &str, &[&str], Expect); 8] = [
         "app.toml",
         &[],
         Expect::PassOn(1_000_003),
+    ),
+    (
+        "demo::machine-without-smmu-is-refused",
+        "app.toml",
+        &["-machine", "iommu=none"],
+        Expect::Refusal("the machine has no SMMUv3"),
     ),
     (
         "demo::bus-past-the-smmu-is-refused",

@@ -1,9 +1,16 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use iommu_api::*;
+use plan::Name;
+use plan::iommu::SmmuEntry;
 use smmu::Command;
 use smmu::registers::*;
 
+use super::fake::Handle as Smmu;
 use super::rig::*;
 use crate::boot::Refusal;
+use crate::{Reply, Server};
 
 #[test]
 fn turns_on_with_every_stream_aborting() {
@@ -29,6 +36,7 @@ fn turns_on_with_every_stream_aborting() {
         "both interrupts are wanted"
     );
     assert!(rig.logged("reset_bypass_closed: true"));
+    assert!(!rig.server.is_refused());
 }
 
 #[test]
@@ -72,6 +80,46 @@ fn refused(why: Refusal, spoil: impl FnOnce(&mut Rig)) {
     assert_eq!(rig.smmu.0.borrow().get(CR0) & 1, 0);
     let (code, _) = rig.now(task(4), Operation::Claim, &[1]);
     assert_eq!(Error::from_code(code), Some(Error::Unavailable));
+    assert!(rig.server.is_refused(), "by the plan's policy");
+}
+
+/// A device of another SMMU is given or not, by the policy.
+#[test]
+fn one_smmu_that_differs_can_refuse_all() {
+    for refuses in [false, true] {
+        let mut plan = plan();
+        let own = SmmuEntry {
+            refuse_on_mismatch: u32::from(refuses),
+            ..plan.smmus[0]
+        };
+        let other = SmmuEntry {
+            name: Name::new("other"),
+            ..own
+        };
+        plan.smmus = std::vec![own, other].leak();
+        let good = Smmu(Rc::new(RefCell::new(tables(&plan))));
+        let bad = Smmu(Rc::new(RefCell::new(tables(&plan))));
+        bad.0.borrow_mut().behaviour.idr[0] = 0x0d40_1018;
+        let around = Rc::new(RefCell::new(Around::default()));
+        let hardware = |entry: &SmmuEntry| match entry.name.as_str() {
+            "other" => bad.clone(),
+            _ => good.clone(),
+        };
+        let mut server = Server::new(plan, Shared(around.clone()), hardware).unwrap();
+        server.boot();
+        assert_eq!(server.is_refused(), refuses);
+        let mut rig = Rig {
+            server,
+            smmu: good,
+            around,
+        };
+        match rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]) {
+            Reply::Later => assert!(!refuses),
+            Reply::Now { code, .. } => {
+                assert!(refuses && code == Error::Blocked as u32, "{code}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -335,6 +335,8 @@ pub fn plan() -> PlanView<'static> {
             error_interrupt: 1 << 17,
             coherent: 1,
             address_bits: 44,
+            refuse_on_mismatch: 1,
+            reserved: 0,
         }]),
         domains: leak((0..4).map(domain).collect()),
         streams: leak(std::vec![stream(0x100), stream(0x008), stream(0x010)]),

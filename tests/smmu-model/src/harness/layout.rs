@@ -177,6 +177,8 @@ pub fn build(features: &Features, chooser: &mut Chooser, one_asid: bool) -> (Lay
         error_interrupt: 1 << 17,
         coherent: 1,
         address_bits: 40,
+        refuse_on_mismatch: 1,
+        reserved: 0,
     };
     let (devices, streams) = devices();
     let pools = POOLS.map(|(task, pool, pa, len)| PoolEntry {

@@ -195,10 +195,8 @@ impl History<'_> {
 
     /// What must hold between any two requests.
     fn check(&self) {
-        let mut world = self.world.borrow_mut();
-        world.check_landed();
-        world.audit();
-        world.check_pins();
+        self.check_reach();
+        self.world.borrow_mut().check_pins();
     }
 
     /// Devices of living and dead drivers may use what they were granted at any moment.

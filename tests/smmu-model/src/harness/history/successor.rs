@@ -102,6 +102,7 @@ impl<'p> History<'p> {
         }
         self.forget_calls();
         self.world.borrow_mut().settle();
+        self.check_reach();
         for _ in 0..self.chooser.below(4) {
             match self.chooser.below(4) {
                 0 => self.die(),
@@ -114,10 +115,15 @@ impl<'p> History<'p> {
                     }
                 }
             }
-            let mut world = self.world.borrow_mut();
-            world.check_landed();
-            world.audit();
+            self.check_reach();
         }
+    }
+
+    /// What must hold whether there is a server or not.
+    pub(super) fn check_reach(&self) {
+        let mut world = self.world.borrow_mut();
+        world.check_landed();
+        world.audit();
     }
 
     /// Whoever waits for a reply is told that the server died; what was posted to it is lost.

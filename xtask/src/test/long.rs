@@ -31,7 +31,7 @@ pub const PROGRAMS: [Program; 2] = [
             "histories",
             "--",
             "--steps",
-            "20000000",
+            "10000000",
             "--seed",
             "1000000",
         ],

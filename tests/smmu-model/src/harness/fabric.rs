@@ -25,6 +25,10 @@ pub struct Fabric {
     pub quiesced: bool,
     /// Once in how many quiesces one fails; 0 for never.
     pub failures: u32,
+    /// The PCI task is dead.
+    pub down: bool,
+    /// It is up again, and the server was not told.
+    pub up: bool,
 }
 
 impl Default for Fabric {
@@ -40,6 +44,8 @@ impl Default for Fabric {
             functions: vec![off; DEVICES.len()],
             quiesced: false,
             failures: 0,
+            down: false,
+            up: false,
         }
     }
 }
@@ -106,9 +112,23 @@ impl Fabric {
             .map(|function| function.quiesce)
     }
 
+    /// The PCI task runs again: with bus mastering off everywhere, and no memory of a quiesce.
+    pub fn restart(&mut self) {
+        for function in &mut self.functions {
+            function.bus_master = false;
+            function.quiesce = QuiesceState::Never;
+        }
+        self.down = false;
+        self.up = true;
+        self.quiesced = false;
+    }
+
     /// Time passes: the devices that were reset now.
     pub fn pass(&mut self, chooser: &mut Chooser) -> Vec<u32> {
         let mut reset = Vec::new();
+        if self.down {
+            return reset;
+        }
         for (function, device) in self.functions.iter_mut().zip(0u32..) {
             if function.quiesce != QuiesceState::Running {
                 continue;

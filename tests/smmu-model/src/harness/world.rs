@@ -111,7 +111,8 @@ impl World {
                 .holds
                 .iter()
                 .any(|hold| hold.device as usize == device);
-            if !held && self.fabric.is_bus_master(device) {
+            // Without the PCI task nobody can turn it off.
+            if !held && self.fabric.is_bus_master(device) && !self.fabric.down {
                 findings.note(Check::Containment, || {
                     format!("device {device} is bus master, and nobody has it")
                 });
@@ -152,7 +153,7 @@ impl World {
             if !self.kernel.is_current(hold.task) {
                 let device = hold.device as usize;
                 self.oracle.cut_off(&self.model, device, &mut findings);
-                if self.fabric.is_bus_master(device) {
+                if self.fabric.is_bus_master(device) && !self.fabric.down {
                     findings.note(Check::Containment, || {
                         format!("device {device} of a dead task is bus master")
                     });
@@ -248,6 +249,21 @@ impl World {
                 self.check_released(&left, device, pa, len);
             }
         }
+    }
+
+    /// The PCI task dies, or its next life starts.
+    pub fn switch_pci(&mut self) {
+        if self.fabric.down {
+            self.model.ambient.clear();
+            self.fabric.restart();
+        } else {
+            self.fabric.down = true;
+        }
+    }
+
+    fn pci(&self) -> Result<(), CallError> {
+        let down = CallError::Unavailable(Code::DOWN);
+        if self.fabric.down { Err(down) } else { Ok(()) }
     }
 
     /// Time passes for the PCI task: resets end.
@@ -348,6 +364,7 @@ impl System for Shared {
         world.enumerated(held)
     }
     fn pci_status(&mut self) -> Result<BootStatus, CallError> {
+        self.enter().pci()?;
         let ready = DEVICES.len() as u32;
         Ok(BootStatus {
             ready,
@@ -358,6 +375,7 @@ impl System for Shared {
     }
     fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
         let mut world = self.enter();
+        world.pci()?;
         let planned = DEVICES.get(device as usize).ok_or(NO_DEVICE)?;
         let on = world.sabotage.finds_on() || world.fabric.is_bus_master(device as usize);
         Ok(Description {
@@ -372,7 +390,9 @@ impl System for Shared {
         })
     }
     fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
-        self.enter()
+        let mut world = self.enter();
+        world.pci()?;
+        world
             .set_bus_master(device, on)
             .then_some(())
             .ok_or(NO_DEVICE)
@@ -380,6 +400,7 @@ impl System for Shared {
     fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
         let mut guard = self.enter();
         let world = &mut *guard;
+        world.pci()?;
         world.check_started(device, false);
         let started = world.fabric.quiesce(device, &mut world.model.chooser);
         if world.sabotage.is_quiet_at_once() {
@@ -394,6 +415,7 @@ impl System for Shared {
     }
     fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
         let mut world = self.enter();
+        world.pci()?;
         world.pass();
         world.fabric.result(device).ok_or(NO_DEVICE)
     }

@@ -152,6 +152,41 @@ impl History<'_> {
         }
     }
 
+    pub(super) fn pci_dies(&mut self) {
+        let mut world = self.world.borrow_mut();
+        if !world.fabric.down {
+            self.counts[9] += 1;
+            world.switch_pci();
+        }
+    }
+
+    /// Time passes for the PCI task, or a next life of it starts.
+    pub(super) fn pass(&mut self) {
+        let mut world = self.world.borrow_mut();
+        if world.fabric.down {
+            world.switch_pci();
+        } else {
+            world.pass();
+        }
+    }
+
+    /// The server was told that the PCI task is up again: what is claimed and open can start again.
+    pub(super) fn check_started_again(&self) {
+        let world = self.world.borrow();
+        let stopped = self.held.iter().enumerate().find(|(device, held)| {
+            held.is_some_and(|held| !held.revoked && !self.is_waiting(held.owner))
+                && world.translates(*device)
+                && !world.fabric.is_bus_master(*device)
+        });
+        let stopped = stopped.map(|(device, _)| device);
+        drop(world);
+        if let Some(device) = stopped {
+            self.note(Check::Function, || {
+                format!("device {device} stays off after the PCI task's restart")
+            });
+        }
+    }
+
     /// G5: what runs again finds nothing of its earlier life within reach of a device.
     pub(super) fn restart(&mut self) {
         let start = self.chooser.below(8);

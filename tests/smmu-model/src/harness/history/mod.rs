@@ -52,8 +52,9 @@ pub struct Outcome {
     /// How often the seeded fault struck.
     pub struck: u64,
     /// Counts of what happened: claims, maps, unmaps, faults recorded, deaths, restarts,
-    /// successors of the server; deaths of it in a turn, and in a start.
-    pub counts: [u64; 9],
+    /// successors of the server; deaths of it in a turn, and in a start;
+    /// deaths of the PCI task.
+    pub counts: [u64; 10],
 }
 
 /// A claim that a driver has.
@@ -90,7 +91,7 @@ struct History<'p> {
     deadline: Option<u64>,
     /// The server does not die in what it does now.
     immortal: bool,
-    counts: [u64; 9],
+    counts: [u64; 10],
 }
 
 /// Runs a history until its end or the first finding.
@@ -131,7 +132,7 @@ pub fn run(setting: &Setting) -> Outcome {
         lost: (0, 0),
         deadline: None,
         immortal: false,
-        counts: [0; 9],
+        counts: [0; 10],
     };
     history.start();
     history.check();
@@ -187,7 +188,8 @@ impl History<'_> {
             28 => self.look_at_faults(false),
             29 => self.garbage(),
             30 if self.chooser.once_in(4) => self.succeed(),
-            _ => self.world.borrow_mut().pass(),
+            30 if self.chooser.once_in(4) => self.pci_dies(),
+            _ => self.pass(),
         }
         self.deliver();
         self.check();
@@ -251,6 +253,13 @@ impl History<'_> {
         }
         if quiesced && self.serve(Server::on_quiesced).is_none() {
             return self.succeed();
+        }
+        let up = std::mem::take(&mut self.world.borrow_mut().fabric.up);
+        if up {
+            if self.serve(Server::on_pci_up).is_none() {
+                return self.succeed();
+            }
+            self.check_started_again();
         }
         let bits = u32::from(event) << 16 | u32::from(error) << 17;
         if bits != 0 && self.serve(|server| server.on_interrupt(bits)).is_none() {

@@ -135,7 +135,12 @@ impl<'p> History<'p> {
         let mut world = self.world.borrow_mut();
         world.replies.clear();
         world.kernel.held_death = false;
+        // A server that finds no PCI task refuses everything until there is one.
+        if world.fabric.down {
+            world.switch_pci();
+        }
         world.fabric.quiesced = false;
+        world.fabric.up = false;
         world.model.event_interrupt = false;
         world.model.error_interrupt = false;
         world.sabotage.succeed();

@@ -61,6 +61,30 @@ fn root_ports_without_acs_are_one_group_unless_the_platform_knows_better() {
     assert_eq!(groups(&m, &strict(&m)), [["a", "rp-a"], ["b", "rp-b"]]);
 }
 
+/// All root buses of a root complex, however their expanders are chained.
+#[test]
+fn expanders_belong_to_one_root_complex() {
+    let mut m = machine();
+    m.roots[0].bus_last = 63;
+    for (index, bus) in [(1, 64), (2, 128)] {
+        let mut expander = root(&format!("expander-{index}"), 0, bus);
+        expander.expander_of = Some(RootId::new(index - 1));
+        expander.bus_last = bus + 63;
+        m.roots.push(expander);
+    }
+    for index in 0..3 {
+        let at = Place::Slot {
+            upstream: Upstream::Root(RootId::new(index)),
+            device: 1,
+            function: 0,
+        };
+        let name = format!("rp{index}");
+        bridge(&mut m, &name, FunctionKind::RootPort, at, Some(Acs::OFF));
+    }
+    assert_eq!(groups(&m, &strict(&m)), [["rp0", "rp1", "rp2"]]);
+    assert_eq!(groups(&m, &linux(&m)).len(), 3);
+}
+
 /// What implements no source validation lets a device take another's requester id.
 #[test]
 fn a_root_port_without_source_validation_isolates_nothing() {

@@ -32,15 +32,8 @@ pub fn check(report: &Report, app: &App) -> Result<(), Reported> {
             place(report, app, &root.name, None, slot.value);
         }
         root_bus(report, app, root);
-        if let Some(main) = &root.expander_of
-            && !app.roots.iter().any(|other| other.name.value == main.value)
-        {
-            report
-                .error(
-                    Mistake::UnknownBridge,
-                    format!("there is no root bus `{}`", main.value),
-                )
-                .at(&main.span, "not a table below [pci]");
+        if let Some(main) = &root.expander_of {
+            expander(report, app, main);
         }
     }
     for bridge in &app.bridges {
@@ -223,5 +216,30 @@ fn loops(report: &Report, app: &App, start: &Bridge) {
         }
         members.push(&above.name);
         at = above.at.as_ref();
+    }
+}
+
+/// What an expander belongs to is a root complex's first root bus. Through a chain of expanders two of its
+/// buses would pass for two root complexes, whose ports nothing joins.
+fn expander(report: &Report, app: &App, main: &Spanned<String>) {
+    let found = app.roots.iter().find(|root| root.name.value == main.value);
+    let Some(found) = found else {
+        report
+            .error(
+                Mistake::UnknownBridge,
+                format!("there is no root bus `{}`", main.value),
+            )
+            .at(&main.span, "not a table below [pci]");
+        return;
+    };
+    if let Some(first) = &found.expander_of {
+        report
+            .error(
+                Mistake::Loop,
+                format!("`{}` is an expander itself", main.value),
+            )
+            .at(&main.span, "not the first root bus of a root complex")
+            .with(&first.span, "that is this one")
+            .remedy(format!("write `expander-of = \"{}\"`", first.value));
     }
 }

@@ -80,8 +80,8 @@ mistakes! {
         "BARs are packed by size into the platform's PCI apertures; behind a bridge in units of 1 MiB.";
     33 BadSlot "a slot that is not there",
         "The root bus has the slots that the platform leaves free; a link (below a root port or a downstream port) has only slot 0.";
-    34 Loop "a bridge above itself",
-        "Following `at` from bridge to bridge must end at a root bus.";
+    34 Loop "a bridge or root bus above itself",
+        "Following `at` from bridge to bridge must end at a root bus, and `expander-of` names the first root bus of a root complex, which is no expander itself.";
     35 Place "a device in several places",
         "A device is in a slot (`at`, `slot`), a virtual function (`virtual`), or not on PCI (`streams`).";
     36 NoAccessControl "access control that the function does not have",

@@ -23,7 +23,7 @@ pub struct Options {
     /// How much the hardware is believed.
     pub mode: Mode,
     /// How many errors get remedies, in order; each costs a few solutions of the changed machine. Of a machine
-    /// with more than a thousand nodes it may be fewer, so that the answer takes no longer than a second.
+    /// with more than a few hundred nodes it may be fewer, so that the answer takes no longer than a second.
     pub remedies: usize,
 }
 
@@ -31,7 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             mode: Mode::Strict,
-            remedies: 16,
+            remedies: 48,
         }
     }
 }

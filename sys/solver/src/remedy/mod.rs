@@ -12,7 +12,7 @@ use crate::solution::{Mode, Solution};
 use crate::solve::{Options, solve};
 
 /// Size of a machine from which on trials are counted.
-const LARGE: usize = 1_000;
+const LARGE: usize = 300;
 /// Nodes that all trials together may solve in a large machine: a second's work at most.
 const WORK: usize = 40_000;
 /// Trials there are in any case.

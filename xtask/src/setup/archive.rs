@@ -39,10 +39,8 @@ pub fn unpacked(
     if root.is_dir() {
         return Ok(root);
     }
-    let targets = output(Command::new("apt-get").args(["indextargets", "--format", FIELDS]))?;
-    let repositories = repositories(&targets, codename);
     let mut why = format!("apt has no source of {codename}");
-    for repository in repositories {
+    for repository in configured(&folder, codename)? {
         let private = Private::new(&folder)?;
         let source = source(&repository, codename, suite, Path::new(KEYS).is_file());
         write(&private.source, &source)?;
@@ -52,6 +50,24 @@ pub fn unpacked(
         }
     }
     Err(why)
+}
+
+/// The archives that the system's own sources name. apt tells of sources only what it has lists of, and images of
+/// containers often come without: they are then fetched beside the system's.
+fn configured(folder: &Path, codename: &str) -> Result<Vec<String>, String> {
+    let ask = |mut apt: Command| output(apt.args(["indextargets", "--format", FIELDS]));
+    let found = repositories(&ask(Command::new("apt-get"))?, codename);
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let private = Private::new(&folder.join("configured"))?;
+    // One source that cannot be reached does not take the others away.
+    let updated = output(private.apt().arg("update"));
+    let found = repositories(&ask(private.apt())?, codename);
+    if found.is_empty() {
+        updated?;
+    }
+    Ok(found)
 }
 
 /// The archives that may have other suites of the release: those with its main component, Debian's own first.
@@ -93,6 +109,7 @@ fn source(repository: &str, codename: &str, suite: &str, signed: bool) -> String
 /// apt's state for one download.
 struct Private {
     folder: PathBuf,
+    /// The only source, if it exists; else those of the system.
     source: PathBuf,
 }
 
@@ -109,16 +126,18 @@ impl Private {
         })
     }
 
-    /// `apt-get` that sees nothing of the system but what is installed and how it is configured.
+    /// `apt-get` with lists and a cache of its own.
     fn apt(&self) -> Command {
         let mut command = Command::new("apt-get");
         command.args(["-q", "-y"]);
-        let places = [
-            ("Dir::Etc::SourceList", self.source.clone()),
-            ("Dir::Etc::SourceParts", PathBuf::from("/dev/null")),
+        let mut places = vec![
             ("Dir::State::Lists", self.folder.join("lists")),
             ("Dir::Cache", self.folder.join("cache")),
         ];
+        if self.source.is_file() {
+            places.push(("Dir::Etc::SourceList", self.source.clone()));
+            places.push(("Dir::Etc::SourceParts", PathBuf::from("/dev/null")));
+        }
         for (key, place) in places {
             let mut option = OsString::from(format!("{key}="));
             option.push(place);

@@ -32,6 +32,8 @@ fn restart_its_owner(stage: &Stage) -> Result {
     crate::help::notes(stage, 1);
     check_eq!(stage.stop(MISFIT).0, 0);
     check_eq!(stage.restart(MISFIT).0, 0);
+    // Until its next life has come as far, the end of the one before is all that is known of it.
+    crate::help::notes(stage, 2);
     // Another group goes on.
     check!(claim()?.flush().is_ok());
     Ok(())

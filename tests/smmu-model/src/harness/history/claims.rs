@@ -86,21 +86,25 @@ impl History<'_> {
 
     /// A claim is of a device that can start something, or its claimant is told that it cannot.
     fn check_claim(&mut self, device: usize) {
-        let Some(held) = self.held.get(device).copied().flatten() else {
-            return;
-        };
-        if self.world.borrow().fabric.is_bus_master(device) {
-            return;
-        }
-        let words = |head: Sequenced| head.to_words()[..2].to_vec();
-        let answer = self.change((device, held), Operation::Flush, words, &Intent::default());
-        if let Some((code, _)) = answer {
-            self.changed(device, code);
-            if code == 0 {
-                self.note(Check::Adoption, || {
-                    format!("device {device} is claimed and cut off, and nobody is told")
-                });
+        loop {
+            let Some(held) = self.held.get(device).copied().flatten() else {
+                return;
+            };
+            if self.world.borrow().fabric.is_bus_master(device) {
+                return;
             }
+            let words = |head: Sequenced| head.to_words()[..2].to_vec();
+            let answer = self.change((device, held), Operation::Flush, words, &Intent::default());
+            match answer {
+                Some((0, _)) => self.note(Check::Adoption, || {
+                    format!("device {device} is claimed and cut off, and nobody is told")
+                }),
+                // Its number was a wrong one.
+                Some((code, _)) if code == Error::OutOfSequence as u32 => continue,
+                Some((code, _)) => self.changed(device, code),
+                None => {}
+            }
+            return;
         }
     }
 

@@ -264,7 +264,9 @@ impl History<'_> {
     /// Uses a grant as it may be used, and as it may not.
     pub(super) fn try_grants(&mut self, device: usize) {
         let mut world = self.world.borrow_mut();
-        if !world.fabric.is_bus_master(device) {
+        // Without the PCI task a device that is cut off stays bus master.
+        let cut_off = world.fabric.down && !world.translates(device);
+        if !world.fabric.is_bus_master(device) || cut_off {
             return;
         }
         let grants = world.oracle.grants(device);

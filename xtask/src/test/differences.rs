@@ -262,3 +262,78 @@ impl Difference {
         Ok(changes.chain([told]).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::qemu;
+    use crate::read::{self, Paths};
+    use crate::report::Report;
+
+    fn root() -> PathBuf {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        own.join("..").canonicalize().unwrap()
+    }
+
+    fn file(policy: &str) -> PathBuf {
+        root().join(format!("tests/differences/{policy}.toml"))
+    }
+
+    #[test]
+    fn the_files_differ_in_their_policy_only() {
+        let text = |policy: &str| {
+            let text = std::fs::read_to_string(file(policy)).unwrap();
+            let own = |line: &&str| !line.starts_with('#');
+            let lines: Vec<String> = text.lines().filter(own).map(str::to_owned).collect();
+            lines.join("\n").replace(policy, "POLICY")
+        };
+        let [(block, _), (refuse, _)] = POLICIES;
+        assert_eq!(text(block), text(refuse));
+    }
+
+    #[test]
+    fn what_is_named_exists() {
+        let report = Report::default();
+        let paths = Paths { root: root() };
+        let app = read::load(&report, &paths, &file("block"));
+        let plan = app.and_then(|app| Plan::new(&report, app));
+        let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
+        let planned = qemu::command(&plan, Path::new("image"), &qemu::Drives::new());
+        for difference in &DIFFERENCES {
+            let changes = difference.changes(&plan, false).ok().unwrap();
+            let mut arguments = planned.clone();
+            for change in &changes {
+                let applied = change.apply(&mut arguments);
+                assert!(applied.is_ok(), "{}: {change:?}", difference.name);
+            }
+            // The last one tells the judge; the one for the plan itself changes nothing else.
+            let same = changes.len() == 1 && difference.extra.is_empty();
+            assert_eq!(same, difference.name == "none", "{}", difference.name);
+            assert!(!difference.told.is_empty(), "{}", difference.name);
+        }
+    }
+
+    #[test]
+    fn bits_are_in_the_order_of_the_plan() {
+        let report = Report::default();
+        let paths = Paths { root: root() };
+        let app = read::load(&report, &paths, &file("refuse"));
+        let plan = app.and_then(|app| Plan::new(&report, app)).ok().unwrap();
+        let told = |name: &str, refuses| {
+            let row = DIFFERENCES.iter().find(|row| row.name == name).unwrap();
+            match row.changes(&plan, refuses).ok().unwrap().last() {
+                Some(WithNumber("expected", _, bits)) => *bits,
+                other => panic!("{other:?}"),
+            }
+        };
+        // alone, left, right, switched, first, second, twin0, twin1, sized, expected, far.
+        assert_eq!(told("none", false), 1 << 5);
+        assert_eq!(told("none", true), 1 << 5, "nothing differs");
+        assert_eq!(told("identity", false), 1 << 5 | 1);
+        assert_eq!(told("identity", true), (1 << 11) - 1);
+        assert_eq!(told("bus-number", false), 1 << 5 | 1 << 10);
+        assert_eq!(told("the-other-alternative", true), 1 << 4);
+    }
+}

@@ -54,6 +54,8 @@ pub enum Kind {
     NoBusMasterOff,
     /// Holds are lifted when bus mastering goes off.
     EarlyLift,
+    /// Pins of a device are lifted when its bus mastering goes off.
+    UnpinAtOff,
     /// Pins are lifted when the command that forgets their pages is queued.
     EarlyUnpin,
     /// A command is changed after its submission.
@@ -406,6 +408,18 @@ impl World {
             Some(Kind::EarlyLift) if !on => {
                 self.sabotage.struck += 1;
                 self.check_lift(device as usize);
+            }
+            Some(Kind::UnpinAtOff) if !on => {
+                for slot in 0..self.kernel.pins.len() as u32 {
+                    if self
+                        .kernel
+                        .pinned(slot)
+                        .is_some_and(|pin| pin.device == device)
+                    {
+                        self.sabotage.struck += 1;
+                        self.check_unpin(slot);
+                    }
+                }
             }
             _ => {}
         }

@@ -23,6 +23,12 @@ pub const MUTANTS: &[Mutant] = &[
         Kind::EarlyUnpin,
     ),
     other(
+        "unpin-before-reset",
+        "E11",
+        &[Check::Release],
+        Kind::UnpinAtOff,
+    ),
+    other(
         "lift-before-reset",
         "E11",
         &[Check::Release],

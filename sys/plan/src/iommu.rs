@@ -1,7 +1,8 @@
 //! What the IOMMU server reads: SMMUs, their tables, streams, domains, pools.
 //!
 //! All offsets are into the SMMU's table memory (`MappingKind::SmmuTables`), which the build step has
-//! filled: the stream table with every stream aborting, context descriptors, page tables.
+//! filled: the stream table, with every stream aborting but the standing ones, context descriptors, page
+//! tables with the permanent mappings.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -129,6 +130,11 @@ pub struct StreamEntry {
     pub smmu: u32,
     /// Offset of its stream table entry.
     pub entry: u64,
+    /// 1 if the stream is a standing one: a device with direct regions has it, and no alternative of its hotplug
+    /// slot, so its entry translates in the image.
+    pub standing: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
 }
 
 impl Record for StreamEntry {
@@ -156,8 +162,8 @@ pub struct DeviceEntry {
     pub reset_unit: u32,
     /// Most holds and pins it may use at once.
     pub pins: u32,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// 1 if the device has direct regions: it is bus master also while nobody has claimed it.
+    pub standing: u32,
     /// Bit i: task i may read its `status` without owning it.
     pub auditors: u64,
 }
@@ -182,4 +188,49 @@ pub struct PoolEntry {
 
 impl Record for PoolEntry {
     const KIND: u32 = 0x404;
+}
+
+/// Why a range is mapped for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum PermanentKind {
+    /// A direct region, 1:1: what firmware or hardware needs at any time.
+    Direct = 0,
+    /// A pool of an owner in an identity domain, 1:1.
+    Identity = 1,
+    /// A pool of an owner in the window of a domain with persistent invalidation.
+    Persistent = 2,
+}
+
+/// Mark, in bits 58:55 of a leaf that the SMMU ignores, of everything that the build step has mapped. What the
+/// server maps is marked with the position of the device in its alias set, which is smaller.
+pub const PERMANENT_MARK: u64 = 15;
+
+/// A range that the build step has mapped in a domain, and that stays mapped: readable and writable. The ranges
+/// of a domain do not overlap; persistent pools of one task are in a row and in their order.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct PermanentEntry {
+    /// Index of the domain.
+    pub domain: u32,
+    /// A [`PermanentKind`].
+    pub kind: u32,
+    /// Index of the task whose pool it is; [`crate::NONE`] for a direct region.
+    pub task: u32,
+    /// Number of the pool in that task.
+    pub pool: u32,
+    /// First IOVA, a multiple of 4 KiB.
+    pub iova: u64,
+    /// Physical address that it leads to.
+    pub pa: u64,
+    /// Bytes, whole pages, not 0.
+    pub len: u64,
+    /// Memory type of its leaves, as an index of the domain's MAIR.
+    pub memory: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
+}
+
+impl Record for PermanentEntry {
+    const KIND: u32 = 0x405;
 }

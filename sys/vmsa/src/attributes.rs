@@ -18,6 +18,12 @@ pub enum Memory {
 pub const MAIR: u64 = 0x0044_04ff;
 
 impl Memory {
+    /// The memory type of an attribute index.
+    #[must_use]
+    pub fn of_index(index: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|memory| *memory as u32 == index)
+    }
+
     const ALL: [Self; 4] = [
         Self::NormalWriteBack,
         Self::DeviceNgnre,
@@ -97,6 +103,11 @@ const NOT_GLOBAL: u64 = 1 << 11;
 const PRIVILEGED_EXECUTE_NEVER: u64 = 1 << 53;
 const UNPRIVILEGED_EXECUTE_NEVER: u64 = 1 << 54;
 
+/// Lowest of the bits of a leaf that hardware leaves to software (Arm ARM D8.3, bits 58:55).
+pub const MARK_SHIFT: u32 = 55;
+/// These bits, in place.
+pub const MARK_MASK: u64 = 0xf << MARK_SHIFT;
+
 /// Attribute bits of a leaf descriptor, checked.
 ///
 /// The access flag is always set: neither the kernel nor the SMMU is set up to take or to handle a
@@ -141,6 +152,12 @@ impl Attributes {
             bits |= UNPRIVILEGED_EXECUTE_NEVER;
         }
         Ok(Self(bits))
+    }
+
+    /// The same with `mark`, of which four bits are kept, in the bits that hardware leaves to software.
+    #[must_use]
+    pub const fn marked(self, mark: u64) -> Self {
+        Self(self.0 & !MARK_MASK | mark << MARK_SHIFT & MARK_MASK)
     }
 
     /// The attribute bits, in place.

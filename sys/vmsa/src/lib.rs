@@ -17,7 +17,9 @@ mod registers;
 mod space;
 
 pub use arena::Arena;
-pub use attributes::{AttributeError, Attributes, MAIR, Memory, Permissions, Regime};
+pub use attributes::{
+    AttributeError, Attributes, MAIR, MARK_MASK, MARK_SHIFT, Memory, Permissions, Regime,
+};
 pub use descriptor::{Descriptor, OUTPUT_BITS_MAX, leaf, table};
 pub use granule::Granule;
 pub use registers::{output_size_code, tcr_el1, ttbr};

@@ -1,7 +1,6 @@
 //! Taking over what an earlier life of this server left: streams, mappings, holds, pins.
 
 use iommu_api::PAGE;
-use smmu::stream::stage1_word;
 
 use crate::hardware::{Hardware, Held, System};
 use crate::ownership::State;
@@ -42,20 +41,26 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes over what an earlier life left; `running` says whether it left an SMMU on.
     ///
     /// A held device whose streams translate stays as it is, claimed by the living task under a new handle
-    /// that it gets by claiming again. One that was being claimed, released or is cut off is closed: its
+    /// that it gets by claiming again; one with direct regions that nobody is held for goes on standing. One that was being claimed, released or is cut off is closed: its
     /// task may claim it if nothing is mapped, else it has to release it. Those of dead tasks are
     /// contained, all others closed.
     pub(crate) fn adopt(&mut self, running: bool) {
         for index in 0..self.devices.len() {
-            let open = self.hold_of(index).is_some() && self.was_in_use(index);
+            let used = self.was_in_use(index);
+            let open = used && self.hold_of(index).is_some();
+            let standing = self.stood(index, used);
             if let Some(device) = self.devices.get_mut(index) {
                 device.open = open;
+                device.standing = standing;
                 device.used_before = running;
             }
         }
         for index in 0..self.devices.len() {
             // Only now is it known which shared streams have to stay.
-            let stray = self.devices.get(index).is_some_and(|device| !device.open);
+            let stray = self
+                .devices
+                .get(index)
+                .is_some_and(|device| !device.open && !device.standing);
             if running && stray {
                 let _ = self.system.bus_master(index as u32, false);
                 if self.close(index, false).is_err() {
@@ -85,32 +90,75 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 self.forgo_unused(index, held.task.index());
             }
         }
+        if running {
+            self.withhold_strays();
+        }
     }
 
-    /// Whether a device's streams translate and it may use them. A shared stream alone may be another's.
-    fn was_in_use(&mut self, index: usize) -> bool {
+    /// Free devices with direct regions that an earlier life had closed stay so until they are claimed, unless
+    /// something that shares streams or a reset with one is not over: then until that is.
+    fn withhold_strays(&mut self) {
+        for index in 0..self.devices.len() {
+            let closed = self.devices.get(index).is_some_and(|device| {
+                device.may_stand && !device.standing && device.state == State::Free
+            });
+            let over = !self.stays_cut_off(index);
+            if let Some(device) = self.devices.get_mut(index)
+                && closed
+            {
+                device.withheld = over;
+            }
+        }
+    }
+
+    /// Whether a device's streams translate. A shared stream alone may be another's.
+    fn streams_translate(&mut self, index: usize) -> bool {
         let plan = self.plan;
         let Some(entry) = plan.devices.get(index) else {
             return false;
         };
-        let usable = self
-            .devices
-            .get(index)
-            .is_some_and(|device| device.unusable.is_none());
-        let on = self
-            .system
-            .pci_describe(index as u32)
-            .is_ok_and(|found| found.bus_master);
-        let Some((_, domain)) = plan.domain_of(entry).filter(|_| usable && on) else {
+        let (Some((_, domain)), Some(word)) = (plan.domain_of(entry), plan.open_word(entry)) else {
             return false;
         };
         let Some(smmu) = self.smmus.get_mut(domain.smmu as usize) else {
             return false;
         };
-        let word = stage1_word(smmu.entry.tables_pa + domain.context);
-        plan.streams_of(entry)
-            .iter()
-            .all(|stream| smmu.hardware.load(stream.entry) == word)
+        smmu.running.is_some()
+            && plan
+                .streams_of(entry)
+                .iter()
+                .all(|stream| smmu.hardware.load(stream.entry) == word)
+    }
+
+    /// Whether a device's streams translate and it may use them.
+    fn was_in_use(&mut self, index: usize) -> bool {
+        let usable = self
+            .devices
+            .get(index)
+            .is_some_and(|device| device.unusable.is_none() || device.may_stand);
+        let on = self
+            .system
+            .pci_describe(index as u32)
+            .is_ok_and(|found| found.bus_master);
+        usable && on && self.streams_translate(index)
+    }
+
+    /// Whether a device that may stand does: it is in use, or was but for a restart of the PCI task. Whatever
+    /// cuts a device off closes its streams; those that a claimant shares say nothing.
+    fn stood(&mut self, index: usize, used: bool) -> bool {
+        let Some(device) = self.devices.get(index).filter(|device| device.may_stand) else {
+            return false;
+        };
+        let domain = device.entry.domain;
+        if used {
+            return true;
+        }
+        let claimed = (0..self.devices.len()).any(|other| {
+            let sharer = self.devices.get(other);
+            sharer.is_some_and(|sharer| sharer.entry.domain == domain)
+                && self.hold_of(other).is_some()
+        });
+        !claimed && self.streams_translate(index)
     }
 
     /// A claim of a living task by which nothing can be reached ends, as if it had never been granted.
@@ -118,7 +166,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(device) = self.devices.get_mut(index) else {
             return;
         };
-        if device.open || device.mapped != 0 || device.pins != 0 {
+        // What reaches pools without a request has to be made quiet first, by its release.
+        let reaches = self.plan.reaches_pools(device.entry);
+        if device.open || device.mapped != 0 || device.pins != 0 || reaches {
             return;
         }
         device.state = State::Free;

@@ -7,6 +7,7 @@ use smmu::registers::{
     IRQ_CTRL, IRQ_CTRLACK, STRTAB_BASE, STRTAB_BASE_CFG, cr0, cr1, cr2, gbpa, irq_ctrl, queue_base,
     strtab,
 };
+use smmu::stream::abort_word;
 use smmu::{Command, Features, QueueIndex};
 
 use crate::check;
@@ -43,11 +44,11 @@ pub enum Refusal {
     OutputSize,
     /// Table memory is not what the plan describes: misaligned, too short, or beyond the output size.
     TableMemory,
-    /// A stream table entry in the image does not abort, or is not where the plan says.
+    /// A stream table entry in the image does not abort and is no standing one, or is not where the plan says.
     StreamTable,
     /// A context descriptor in the image is not the planned one.
     ContextDescriptor,
-    /// Page tables in the image are not linked as planned.
+    /// Page tables in the image are not linked as planned, or do not map exactly what is planned.
     PageTables,
     /// A control register did not follow in time.
     ControlTimeout,
@@ -124,11 +125,13 @@ pub fn features<H: Hardware>(hardware: &mut H) -> Result<Features, Refusal> {
 
 /// Brings SMMU number `index` up. If it is already on with exactly the planned tables, an earlier life of
 /// this server left it so: it is taken over as it is, so that nothing opens and nothing that works
-/// stops. Otherwise it is closed, set up and turned on with every stream aborting.
+/// stops. Otherwise it is closed, set up and turned on with every stream aborting but those of devices with
+/// direct regions that `may_stand`.
 pub fn bring_up<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
     index: usize,
+    may_stand: impl Fn(usize) -> bool,
 ) -> Result<Running, Refusal> {
     let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
     let features = features(hardware)?;
@@ -144,6 +147,7 @@ pub fn bring_up<H: Hardware>(
     control(hardware, IRQ_CTRL, IRQ_CTRLACK, 0)?;
     check::stream_tables(hardware, plan, index, &features)?;
     check::domains(hardware, plan, index, &features)?;
+    hold_back(hardware, plan, index, may_stand);
     set_up(hardware, entry)?;
     let mut running = Running {
         features,
@@ -154,6 +158,26 @@ pub fn bring_up<H: Hardware>(
     };
     turn_on(hardware, &mut running)?;
     Ok(running)
+}
+
+/// Closes the standing streams of devices that are not what the plan says. What shares one with them begins
+/// closed too.
+fn hold_back<H: Hardware>(
+    hardware: &mut H,
+    plan: &PlanView<'_>,
+    index: usize,
+    may_stand: impl Fn(usize) -> bool,
+) {
+    for (number, device) in plan.devices.iter().enumerate() {
+        if device.standing != 1 || may_stand(number) {
+            continue;
+        }
+        for stream in plan.streams_of(device) {
+            if stream.smmu as usize == index {
+                hardware.store(stream.entry, abort_word());
+            }
+        }
+    }
 }
 
 const fn stream_base(entry: &SmmuEntry) -> u64 {

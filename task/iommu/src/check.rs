@@ -4,12 +4,15 @@ use plan::iommu::{DomainEntry, DomainKind, SmmuEntry};
 use smmu::command::COMMAND_BYTES;
 use smmu::context::CD_WORDS;
 use smmu::event::EVENT_BYTES;
-use smmu::stream::{SPLIT, STE_BYTES, abort_word, attributes_word, level1_decode, stall_disable};
+use smmu::stream::{
+    SPLIT, STE_BYTES, STE_WORDS, abort_word, attributes_word, level1_decode, stall_disable,
+};
 use smmu::{ContextDescriptor, Features};
 use vmsa::{Descriptor, Granule};
 
 use crate::boot::Refusal;
 use crate::hardware::Hardware;
+use crate::permanent;
 use crate::plan_view::PlanView;
 
 /// Refuses an SMMU that lacks what this server builds on.
@@ -80,8 +83,9 @@ fn inside(entry: &SmmuEntry, offset: u64, bytes: u64) -> bool {
         .is_some_and(|end| end <= entry.tables_len)
 }
 
-/// Checks that every entry that any StreamID reaches aborts, that each planned stream's entry is where
-/// the plan says, and gives planned entries the attributes this SMMU needs.
+/// Checks that every entry that any StreamID reaches aborts but those of standing streams, which translate
+/// through their domain's context descriptor; that each planned stream's entry is where the plan says; and
+/// gives planned entries the attributes this SMMU needs.
 pub fn stream_tables<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
@@ -102,7 +106,9 @@ pub fn stream_tables<H: Hardware>(
             return Err(Refusal::StreamTable);
         }
         for stream in 0..u64::from(entries) {
-            if hardware.load(offset + stream * STE_BYTES) != abort_word() {
+            let at = offset + stream * STE_BYTES;
+            let word = hardware.load(at);
+            if word != abort_word() && standing_word(plan, index, at) != Some(word) {
                 return Err(Refusal::StreamTable);
             }
         }
@@ -114,7 +120,14 @@ pub fn stream_tables<H: Hardware>(
         let array = level1_decode(hardware.load(entry.stream_l1 + bus * 8));
         let planned = entry.tables_pa + stream.entry;
         let found = array.map(|(array, _)| array + slot * STE_BYTES);
-        if !in_range || found != Some(planned) {
+        let standing = standing_word(plan, index, stream.entry);
+        let word = hardware.load(stream.entry);
+        let mut others = (2..STE_WORDS as u64).map(|word| hardware.load(stream.entry + word * 8));
+        if !in_range
+            || found != Some(planned)
+            || standing.is_some_and(|standing| standing != word)
+            || others.any(|word| word != 0)
+        {
             return Err(Refusal::StreamTable);
         }
         hardware.store(stream.entry + 8, attributes);
@@ -122,7 +135,20 @@ pub fn stream_tables<H: Hardware>(
     Ok(())
 }
 
-/// Checks the context descriptor and the table links of every domain that can be used.
+/// What word 0 of the entry at an offset is in the image, if it is that of a standing stream.
+fn standing_word(plan: &PlanView<'_>, index: usize, at: u64) -> Option<u64> {
+    let mut devices = plan.devices.iter();
+    devices.find_map(|device| {
+        let mut streams = plan.streams_of(device).iter();
+        let stream = streams.find(|stream| stream.entry == at && stream.smmu as usize == index)?;
+        (stream.standing == 1)
+            .then(|| plan.open_word(device))
+            .flatten()
+    })
+}
+
+/// Checks the context descriptor and the page tables of every domain that can be used: the links of its
+/// window, and that nothing is mapped but what the build step has to map.
 pub fn domains<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
@@ -134,8 +160,9 @@ pub fn domains<H: Hardware>(
         .pools
         .iter()
         .map(|pool| pool.pa.saturating_add(pool.len))
+        .chain(plan.permanent.iter().map(|range| range.pa + range.len))
         .fold(entry.tables_pa + entry.tables_len, u64::max);
-    for domain in plan.domains {
+    for (number, domain) in plan.domains.iter().enumerate() {
         if domain.smmu as usize != index || domain.kind == DomainKind::Blocked as u32 {
             continue;
         }
@@ -146,6 +173,13 @@ pub fn domains<H: Hardware>(
         if domain.kind == DomainKind::Dma as u32 {
             links(hardware, entry, domain, input_bits)?;
         }
+        permanent::check(
+            hardware,
+            entry,
+            domain,
+            plan.permanent_of(number),
+            input_bits,
+        )?;
     }
     Ok(())
 }

@@ -38,11 +38,22 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             Quiet::ByWord(life) => life == sender,
             Quiet::Unknown => false,
         };
+        // A hold of a device that is in use means that its claim was granted, also to a successor of this server.
+        let stood = device.standing && !quiet;
+        if stood {
+            self.stop_standing(index);
+        }
         // Held before anything can reach its memory.
-        match self.system.hold(sender, index as u32) {
-            abi::Code::OK => {}
-            abi::Code::EXHAUSTED => return Err(Error::PinsExhausted),
-            _ => return Err(Error::Busy),
+        let refused = match self.system.hold(sender, index as u32) {
+            abi::Code::OK => None,
+            abi::Code::EXHAUSTED => Some(Error::PinsExhausted),
+            _ => Some(Error::Busy),
+        };
+        if let Some(error) = refused {
+            if stood {
+                self.stand(index);
+            }
+            return Err(error);
         }
         if quiet {
             let claim = self.grant(index, sender)?;
@@ -86,6 +97,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         let device = self.devices.get_mut(index).ok_or(Error::NoSuchDevice)?;
         device.begin_claim(owner);
+        device.standing = device.may_stand;
         if device.is_first_of_life() {
             self.system.log(Line::Claimed {
                 name: device.entry.name.as_str(),
@@ -104,18 +116,30 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             Begun::Again(recorded) => return Ok(Reply::recorded(&recorded)),
         };
         let device = self.devices.get_mut(index).ok_or(Error::StaleHandle)?;
-        let nothing_mapped = device.mapped == 0 && device.pins == 0 && !device.revoked;
+        let nothing_mapped = device.mapped == 0
+            && device.pins == 0
+            && !device.revoked
+            && !self.plan.reaches_pools(device.entry);
+        let stands = nothing_mapped && device.standing;
         let (name, told) = (device.entry.name, !device.is_first_of_life());
-        // Off is always granted; if the PCI task is down, its successor begins with it off.
-        let _ = self.system.bus_master(index as u32, false);
+        if stands {
+            device.open = false;
+        } else {
+            // Off is always granted; if the PCI task is down, its successor begins with it off.
+            let _ = self.system.bus_master(index as u32, false);
+        }
         if !told {
             self.system.log(Line::Released {
                 name: name.as_str(),
                 owner,
             });
         }
+        if !nothing_mapped {
+            // What shares its streams reaches what is mapped for it, and would go on while it is made quiet.
+            self.stop_standing_sharers(index);
+        }
         // Closed before it is quiet: what is under way finds no translation, whoever dies meanwhile.
-        if self.close(index, false).is_err() {
+        if !stands && self.close(index, false).is_err() {
             self.note_broken(index);
             self.stick(index, owner.index());
             return Err(Error::HardwareFailure);

@@ -64,13 +64,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return;
         };
         for other in 0..self.devices.len() {
-            let shares = self
-                .devices
-                .get(other)
-                .is_some_and(|device| device.entry.domain == domain && device.open);
+            let Some(device) = self.devices.get(other) else {
+                continue;
+            };
+            let open = device.open;
+            let shares = device.entry.domain == domain && (open || device.standing);
             if other != index && shares {
                 self.shut(other);
-                self.mark_revoked(other);
+                if open {
+                    self.mark_revoked(other);
+                }
             }
         }
     }
@@ -87,6 +90,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(device) = self.devices.get_mut(index) else {
             return;
         };
+        if device.state == State::Free {
+            // Nobody will release it: a device that stood and went wild stays off until it is claimed.
+            device.withheld = true;
+            return;
+        }
         device.revoked = true;
         if let Some(owner) = device.held_by() {
             self.system.post_fault(owner);
@@ -157,17 +165,27 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return;
         };
         for other in 0..self.devices.len() {
-            let in_unit = self.devices.get(other).is_some_and(|device| {
-                device.entry.reset_unit == unit && matches!(device.state, State::Claimed(_))
-            });
-            if other != index && unit != plan::NONE && in_unit {
+            let Some(device) = self.devices.get(other) else {
+                continue;
+            };
+            if other == index || unit == plan::NONE || device.entry.reset_unit != unit {
+                continue;
+            }
+            if matches!(device.state, State::Claimed(_)) {
                 self.revoke(other);
+            } else if device.standing {
+                self.stop_standing(other);
             }
         }
     }
 
     /// The PCI task finished some quiesce, or is up again.
     pub fn on_quiesced(&mut self) {
+        self.take_results();
+        self.stand_free();
+    }
+
+    fn take_results(&mut self) {
         for index in 0..self.devices.len() {
             let waits = self
                 .devices
@@ -230,6 +248,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn refuse_claim(&mut self, index: usize, owner: TaskId, error: Error) {
         if let Some(device) = self.devices.get_mut(index) {
             device.state = State::Free;
+            device.withheld = device.quiet != Quiet::Known;
         }
         let _ = self.system.lift(owner.index(), index as u32);
         self.system.reply(owner, error as u32, &[0; 8], 0);
@@ -263,7 +282,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             device.state = State::Free;
             device.revoked = false;
         }
+        // The hold first: to a successor a device that is held and in use is a claim.
         let _ = self.system.lift(owner, index as u32);
+        self.stand_free();
         Ok(())
     }
 

@@ -9,7 +9,8 @@
 //! * [`events`] and [`fault_lines`]: faults, for claimants and for people.
 //! * `turns`: what the loop does between requests.
 //! * [`containment`]: deaths, quiescing; `adoption`: after this server's own death.
-//! * [`boot`] and [`check`]: bringing an SMMU up.
+//! * [`boot`], [`check`] and [`permanent`]: bringing an SMMU up; `standing`: devices that reach their direct
+//!   regions while nobody has claimed them.
 //!
 //!
 //! [`mapped`] is the hardware of a task that owns an SMMU; what the task has around it is the program's.
@@ -35,11 +36,13 @@ pub mod log;
 pub mod mapped;
 mod maps;
 pub mod ownership;
+pub mod permanent;
 pub mod plan_view;
 pub mod protocol;
 pub mod queue;
 pub mod server;
 pub mod space;
+mod standing;
 pub mod stream;
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,12 @@ pub const DEVICES_MAX: usize = 64;
 pub const DOMAINS_MAX: usize = 64;
 /// Most streams.
 pub const STREAMS_MAX: usize = 128;
+/// Most ranges that the build step has mapped.
+pub const PERMANENT_MAX: usize = 256;
 /// Most leases mapped at once.
 pub const PINS_MAX: usize = 128;
-/// Most devices that share a domain: their mark in a leaf has four bits.
-pub const MEMBERS_MAX: usize = 16;
+/// Most devices that share a domain: their mark in a leaf has four bits, and one mark is the build step's.
+pub const MEMBERS_MAX: usize = 15;
 /// Faults kept for a claimant that does not fetch them.
 pub const FAULTS_KEPT: usize = 16;
 

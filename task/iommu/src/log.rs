@@ -8,7 +8,7 @@ use crate::boot::Refusal;
 /// A line of the log.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Line<'a> {
-    /// An SMMU was set up; every stream aborts.
+    /// An SMMU was set up; every stream aborts but those of standing devices.
     Smmu {
         /// Its name in the platform.
         name: &'a str,
@@ -18,6 +18,24 @@ pub enum Line<'a> {
         reset_bypass_closed: bool,
         /// Whether tables of an earlier life were adopted.
         adopted: bool,
+        /// Devices that stand.
+        standing: usize,
+    },
+    /// A device reaches a direct region whether or not anybody has claimed it.
+    Direct {
+        /// Its name.
+        name: &'a str,
+        /// First address of the region.
+        base: u64,
+        /// Bytes of it.
+        len: u64,
+        /// The device was found as planned, so it may.
+        stands: bool,
+    },
+    /// A device reaches its direct regions from now on.
+    Stands {
+        /// Its name.
+        name: &'a str,
     },
     /// An SMMU is not used, and why; its devices stay off.
     SmmuRefused {

@@ -20,7 +20,7 @@ pub enum Purpose {
 /// State of a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// Nobody has it; its stream aborts.
+    /// Nobody has it; its stream aborts unless it stands.
     Free,
     /// It is being made quiet.
     Quiescing(Purpose),
@@ -105,8 +105,15 @@ pub struct Device<'p> {
     pub unusable: Option<Error>,
     /// Not there, as the plan allows: another alternative of its hotplug slot may have its StreamIDs.
     pub absent: bool,
-    /// Its streams translate.
+    /// Its streams translate for a claimant.
     pub open: bool,
+    /// It has direct regions, and the PCI task found it as planned.
+    pub may_stand: bool,
+    /// It is bus master and its streams translate whether or not anybody has claimed it.
+    pub standing: bool,
+    /// It stays cut off until it is claimed: it faulted too often while nobody had it, could not be made
+    /// quiet, or nobody knows why an earlier life of this server had closed it.
+    pub withheld: bool,
     /// Cut off while claimed, after a storm or because its reset unit was reset: it has to be released.
     pub revoked: bool,
     /// An earlier life of this server may have opened it.
@@ -152,6 +159,9 @@ impl<'p> Device<'p> {
             unusable: None,
             absent: false,
             open: false,
+            may_stand: false,
+            standing: false,
+            withheld: false,
             revoked: false,
             used_before: false,
             generation,
@@ -220,6 +230,7 @@ impl<'p> Device<'p> {
         self.state = State::Claimed(owner);
         self.quiet = Quiet::Unknown;
         self.revoked = false;
+        self.withheld = false;
         self.storm = false;
         self.generation += 1;
         self.claims += 1;

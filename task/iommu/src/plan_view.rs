@@ -1,10 +1,14 @@
 //! The server's part of the plan, checked once so that later look-ups cannot go astray.
 
 use plan::Blob;
-use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
+use plan::iommu::{
+    DeviceEntry, DomainEntry, DomainKind, PERMANENT_MARK, PermanentEntry, PermanentKind, PoolEntry,
+    SmmuEntry, StreamEntry,
+};
+use smmu::stream::stage1_word;
 
 use crate::boot::Refusal;
-use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, SMMUS_MAX, STREAMS_MAX};
+use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX};
 
 /// The tables of [`plan::iommu`].
 #[derive(Clone, Copy)]
@@ -19,7 +23,11 @@ pub struct PlanView<'p> {
     pub devices: &'p [DeviceEntry],
     /// Pools, of each task in a row and in their order.
     pub pools: &'p [PoolEntry],
+    /// What the build step has mapped.
+    pub permanent: &'p [PermanentEntry],
 }
+
+const _: () = assert!(MEMBERS_MAX as u64 <= PERMANENT_MARK);
 
 impl<'p> PlanView<'p> {
     /// Reads the tables; a record that names what does not exist, or more records than this server
@@ -32,6 +40,7 @@ impl<'p> PlanView<'p> {
             streams: blob.table().map_err(broken)?,
             devices: blob.table().map_err(broken)?,
             pools: blob.table().map_err(broken)?,
+            permanent: blob.table().map_err(broken)?,
         };
         view.check()?;
         Ok(view)
@@ -41,7 +50,8 @@ impl<'p> PlanView<'p> {
         let fits = self.smmus.len() <= SMMUS_MAX
             && self.domains.len() <= DOMAINS_MAX
             && self.devices.len() <= DEVICES_MAX
-            && self.streams.len() <= STREAMS_MAX;
+            && self.streams.len() <= STREAMS_MAX
+            && self.permanent.len() <= PERMANENT_MAX;
         if !fits {
             return Err(Refusal::TooMany);
         }
@@ -59,7 +69,15 @@ impl<'p> PlanView<'p> {
                 && (device.domain == plan::NONE || (device.domain as usize) < self.domains.len())
                 && self.member(index) < MEMBERS_MAX as u64
         });
-        if domains && streams && devices {
+        let permanent = self.permanent.iter().all(|range| {
+            let pages = |word: u64| word.is_multiple_of(iommu_api::PAGE);
+            (range.domain as usize) < self.domains.len()
+                && pages(range.iova | range.pa | range.len)
+                && range.len > 0
+                && range.iova.checked_add(range.len).is_some()
+                && range.pa.checked_add(range.len).is_some()
+        });
+        if domains && streams && devices && permanent {
             Ok(())
         } else {
             Err(Refusal::Inconsistent)
@@ -91,6 +109,25 @@ impl<'p> PlanView<'p> {
         let index = device.domain as usize;
         let domain = self.domains.get(index)?;
         (domain.kind != DomainKind::Blocked as u32).then_some((index, domain))
+    }
+
+    /// Word 0 of a device's stream table entries while they translate.
+    pub fn open_word(&self, device: &DeviceEntry) -> Option<u64> {
+        let (_, domain) = self.domain_of(device)?;
+        let smmu = self.smmus.get(domain.smmu as usize)?;
+        Some(stage1_word(smmu.tables_pa.wrapping_add(domain.context)))
+    }
+
+    /// What the build step has mapped in a domain.
+    pub fn permanent_of(&self, domain: usize) -> impl Iterator<Item = &'p PermanentEntry> + Clone {
+        let all = self.permanent.iter();
+        all.filter(move |range| range.domain as usize == domain)
+    }
+
+    /// Whether a device can reach memory of its owner that no request mapped.
+    pub fn reaches_pools(&self, device: &DeviceEntry) -> bool {
+        let mut ranges = self.permanent_of(device.domain as usize);
+        ranges.any(|range| range.kind != PermanentKind::Direct as u32)
     }
 
     /// First pool of a task.

@@ -205,7 +205,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let flags = flag(
             matches!(device.state, State::Claimed(_)),
             StatusFlags::CLAIMED,
-        ) | flag(device.open, StatusFlags::OPEN)
+        ) | flag(device.open || device.standing, StatusFlags::OPEN)
             | flag(device.revoked, StatusFlags::STORM)
             | flag(
                 matches!(device.state, State::Quiescing(_)),

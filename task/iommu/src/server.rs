@@ -133,12 +133,17 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             }
         };
         self.booted = true;
+        self.find_standing(refused);
         let mut adopted = false;
         for index in 0..self.smmus.len() {
             adopted |= self.bring_up(index);
         }
+        if self.is_refused() {
+            self.forbid_standing();
+        }
         self.judge_devices(refused || self.is_refused());
         self.adopt(adopted);
+        self.stand_on();
         for smmu in 0..self.smmus.len() {
             self.drain(smmu);
         }
@@ -168,6 +173,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
                 self.revoke(index);
             }
         }
+        self.stand_on();
         self.on_quiesced();
     }
 
@@ -188,13 +194,17 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             return false;
         };
         let name = smmu.entry.name.as_str();
-        match boot::bring_up(&mut smmu.hardware, &self.plan, index) {
+        let devices = &self.devices;
+        let may_stand = |device: usize| devices.get(device).is_some_and(|device| device.may_stand);
+        match boot::bring_up(&mut smmu.hardware, &self.plan, index, may_stand) {
             Ok(running) => {
+                let standing = devices.iter().filter(|device| device.may_stand);
                 self.system.log(Line::Smmu {
                     name,
                     features: &running.features,
                     reset_bypass_closed: running.reset_bypass_closed,
                     adopted: running.adopted,
+                    standing: standing.count(),
                 });
                 self.unmask |= smmu.entry.event_interrupt | smmu.entry.error_interrupt;
                 let adopted = running.adopted;
@@ -231,6 +241,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
                     absent,
                 });
             }
+            self.list_direct(index);
         }
     }
 
@@ -298,7 +309,8 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         )
     }
 
-    /// Closes a device's streams; those that another open device uses too only if `shared` says so.
+    /// Closes a device's streams; those that another device uses too, open or standing, only if `shared`
+    /// says so.
     pub(crate) fn close(&mut self, device: usize, shared: bool) -> Result<(), Broken> {
         let plan = self.plan;
         let Some(entry) = plan.devices.get(device) else {
@@ -308,7 +320,8 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let mut in_use: Vec<u32, 64> = Vec::new();
         if !shared {
             let devices = self.devices.iter().enumerate();
-            let others = devices.filter(|&(index, other)| index != device && other.open);
+            let others =
+                devices.filter(|&(index, other)| index != device && (other.open || other.standing));
             // Of another domain is an alternative of the same hotplug slot.
             for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry)) {
                 let same = |own: &StreamEntry| {
@@ -325,6 +338,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             return Ok(());
         };
         parts.device.open = false;
+        parts.device.standing = false;
         let asid = parts.space.asid;
         let streams = own
             .iter()

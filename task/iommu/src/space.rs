@@ -1,19 +1,19 @@
 //! IOVAs and table entries of one domain.
 //!
-//! The tables are the only record of what is mapped: an entry that is 0 is free. A part of the window
+//! The tables are the only record of what is mapped: an entry that is 0 is free, and the others have the
+//! mark of the member of the alias set that they were made for, or that of the build step. A part of the window
 //! keeps one run of entries it knows to be free, so that taking and giving back IOVAs in turn
 //! looks at nothing; only when the run is used up does it search.
 
 use iommu_api::{BLOCK_PAGES, PAGE, Window};
 use plan::iommu::DomainEntry;
-use vmsa::{Attributes, Granule, Memory, Permissions, Regime};
+use vmsa::{
+    Attributes, Granule, MARK_MASK as MEMBER_MASK, MARK_SHIFT as MEMBER_SHIFT, Memory, Permissions,
+    Regime,
+};
 
 use crate::hardware::Hardware;
 
-/// Position of the mark that says for which member of the alias set an entry was made: bits that the
-/// SMMU ignores (Arm ARM D8.3, bits 58:55 of a leaf).
-const MEMBER_SHIFT: u32 = 55;
-const MEMBER_MASK: u64 = 0xf << MEMBER_SHIFT;
 const VALID: u64 = 1;
 /// Output address of a page (Arm ARM D8.3, 4 KiB granule).
 const ADDRESS_MASK: u64 = 0x0000_ffff_ffff_f000;

@@ -127,7 +127,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let Some(device) = self.devices.get_mut(index) else {
                 continue;
             };
-            if !core::mem::take(&mut device.storm) || !device.open {
+            if !core::mem::take(&mut device.storm) || !(device.open || device.standing) {
                 continue;
             }
             let faults = device.faults.total;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json as object};
 
 use crate::place::Layout;
-use crate::planning::{FunctionKind, Plan};
+use crate::planning::{DomainPlan, FunctionKind, Permanent, Plan};
 
 /// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
 pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
@@ -13,7 +13,7 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         "tasks": tasks(plan, layout),
         "functions": functions(plan),
         "non-pci": non_pci(plan),
-        "domains": domains(plan),
+        "domains": domains(plan, layout),
         "interrupts": interrupts(plan),
         "memory": layout.map(memory),
     });
@@ -129,7 +129,7 @@ fn owner(plan: &Plan, device: &str) -> Option<String> {
     Some(plan.app.tasks.get(task)?.name.value.clone())
 }
 
-fn domains(plan: &Plan) -> Vec<Value> {
+fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
     plan.domains
         .domains
         .iter()
@@ -141,9 +141,38 @@ fn domains(plan: &Plan) -> Vec<Value> {
                 "page-bytes": domain.page_bytes,
                 "block-iova": hex(domain.block_base),
                 "block-bytes": domain.block_bytes,
+                "permanent": permanent(plan, layout, domain),
             })
         })
         .collect()
+}
+
+fn permanent(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<Value> {
+    let all = domain.permanent.iter();
+    all.map(|permanent| match *permanent {
+        Permanent::Direct { base, len, .. } => object!({
+            "kind": "direct",
+            "iova": hex(base),
+            "address": hex(base),
+            "bytes": len,
+        }),
+        Permanent::Identity { task, pool } => {
+            let declared = plan.app.tasks.get(task);
+            let of_pool = declared.and_then(|task| task.pools.get(pool));
+            let extent = layout
+                .and_then(|layout| layout.tasks.get(task))
+                .and_then(|task| task.pools.get(pool));
+            object!({
+                "kind": "identity",
+                "task": declared.map(|task| task.name.value.as_str()),
+                "pool": of_pool.map(|(name, _)| name.value.as_str()),
+                "iova": extent.map(|extent| hex(extent.pa)),
+                "address": extent.map(|extent| hex(extent.pa)),
+                "bytes": of_pool.map(|(_, len)| *len),
+            })
+        }
+    })
+    .collect()
 }
 
 fn interrupts(plan: &Plan) -> Vec<Value> {

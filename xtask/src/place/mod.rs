@@ -17,7 +17,7 @@ pub use task::{Place, TaskLayout};
 use abi::layout::PAGE;
 
 use crate::compile::Programs;
-use crate::planning::Plan;
+use crate::planning::{Plan, direct_in_ram};
 use crate::read::units::show_size;
 use crate::report::{Mistake, Report, Reported};
 use allocator::Allocator;
@@ -37,6 +37,15 @@ pub struct Sizes {
 pub struct Extent {
     pub pa: u64,
     pub len: u64,
+}
+
+impl Extent {
+    pub fn end(self) -> u64 {
+        self.pa.saturating_add(self.len)
+    }
+    pub fn overlaps(self, other: Self) -> bool {
+        self.pa < other.end() && other.pa < self.end()
+    }
 }
 
 /// All addresses.
@@ -101,6 +110,11 @@ pub fn place(
         task::in_file(plan, index, task, &mut memory);
     }
     let file_end = memory.next();
+    let file = Extent {
+        pa: image_base,
+        len: file_end - image_base,
+    };
+    direct_regions(report, plan, file, &mut memory)?;
     let kernel_stack = memory.pages(plan.app.kernel_stack);
     for task in &mut tasks {
         task::writable(task, &mut memory);
@@ -138,6 +152,99 @@ pub fn place(
     Ok(layout)
 }
 
+/// Keeps what follows clear of direct regions. The file itself is loaded in one piece, so none may lie in it.
+fn direct_regions(
+    report: &Report,
+    plan: &Plan,
+    file: Extent,
+    memory: &mut Allocator,
+) -> Result<(), Reported> {
+    let mut holes = Vec::new();
+    let before = report.errors();
+    for (device, region) in direct_in_ram(&plan.app) {
+        let hole = Extent {
+            pa: region.base,
+            len: region.len,
+        };
+        holes.push(hole);
+        if hole.overlaps(file) {
+            report
+                .error(
+                    Mistake::Overlap,
+                    format!(
+                        "the direct region `{}` of `{}` lies where the image is loaded",
+                        region.name.value, device.name.value
+                    ),
+                )
+                .at(
+                    &region.name.span,
+                    format!("{:#x} to {:#x}", hole.pa, hole.end() - 1),
+                )
+                .with(&device.name.span, "would reach the kernel and page tables")
+                .note(format!(
+                    "the image's file is {:#x} to {:#x}",
+                    file.pa,
+                    file.end() - 1
+                ))
+                .remedy(
+                    "move the region, or load the image elsewhere (`memory.image` of the platform)",
+                );
+        }
+    }
+    memory.avoid(holes);
+    if report.errors() > before {
+        Err(Reported)
+    } else {
+        Ok(())
+    }
+}
+
 /// Alignment of the SMMU's tables: that of the largest of them, a level-2 stream table of 16 KiB or a
 /// queue of 64 KiB.
 pub const SMMU_ALIGNMENT: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::{self, Paths};
+
+    /// The system of a configuration case, its direct region moved to `base`.
+    fn plan(report: &Report, base: u64) -> Plan {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let root = root.canonicalize().unwrap();
+        let file = root.join("tests/configs/direct-unaligned.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.replace("0x4000_0100", &format!("{base:#x}"));
+        // Read as a file of the root.
+        let text = text.replace("../../", "");
+        let app = read::from_text(report, &Paths { root }, &file, text).unwrap();
+        Plan::new(report, app).unwrap_or_else(|_| panic!("{}", report.text()))
+    }
+
+    #[test]
+    fn a_direct_region_is_kept_free_or_refused() {
+        let file = Extent {
+            pa: 0x4020_0000,
+            len: 0x10_0000,
+        };
+        let placed = |base: u64| {
+            let report = Report::default();
+            let plan = plan(&report, base);
+            let mut memory = Allocator::new(file.end());
+            let result = direct_regions(&report, &plan, file, &mut memory);
+            (result.map(|()| memory.pages(PAGE).pa), report.text())
+        };
+        assert_eq!(placed(file.end()).0.ok(), Some(file.end() + PAGE));
+        assert_eq!(placed(file.end() + PAGE).0.ok(), Some(file.end()));
+        assert_eq!(placed(file.pa - PAGE).0.ok(), Some(file.end()));
+        for base in [file.pa, file.end() - PAGE] {
+            let (result, text) = placed(base);
+            assert!(result.is_err());
+            assert!(
+                text.contains("`fb` of `edu0` lies where the image is loaded"),
+                "{text}"
+            );
+            assert!(text.contains("direct.fb"), "{text}");
+        }
+    }
+}

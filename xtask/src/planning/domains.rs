@@ -5,6 +5,7 @@ use solver::solution::Solution;
 
 use super::coherence::is_coherent;
 use super::fabric::Fabric;
+use super::permanent::{self, Permanent};
 use crate::read::{App, Domain};
 
 /// What became of the devices.
@@ -23,6 +24,8 @@ pub struct Domains {
 #[derive(Clone, Debug, Default)]
 pub struct DevicePlan {
     pub streams: Vec<u32>,
+    /// It has direct regions, so its streams translate from the start.
+    pub standing: bool,
     /// Index in `Domains::domains`; none for a bridge and for a blocked device.
     pub domain: Option<usize>,
     /// Index in `Domains::groups`.
@@ -51,6 +54,21 @@ pub struct DomainPlan {
     /// Whether its leaves say that accesses look into the caches: a device that does not snoop is not hurt by
     /// that, but one that does would miss what a cache holds without it.
     pub snoops: bool,
+    /// What the image maps in it.
+    pub permanent: Vec<Permanent>,
+}
+
+impl Domains {
+    /// The domain of a stream that translates in the image: a device with direct regions has it, and no
+    /// alternative of its hotplug slot in another domain, since nobody knows before the start which is there.
+    pub fn standing(&self, stream: u32) -> Option<usize> {
+        let has = |device: &&DevicePlan| device.streams.contains(&stream);
+        let all = || self.devices.iter().filter(has);
+        let domain = all().find(|device| device.standing)?.domain?;
+        all()
+            .all(|device| device.domain == Some(domain))
+            .then_some(domain)
+    }
 }
 
 fn domain_kind(domain: DomainType) -> Domain {
@@ -70,9 +88,10 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
     });
     let devices = functions
         .chain(others)
-        .filter_map(|node| solution.devices.get(node.index()))
-        .map(|device| DevicePlan {
+        .filter_map(|node| Some((node, solution.devices.get(node.index())?)))
+        .map(|(node, device)| DevicePlan {
             streams: device.streams.iter().map(|stream| stream.id).collect(),
+            standing: solution.exceptions.contains(&node),
             domain: device.domain,
             group: device.group,
             reset_unit: device.reset_unit,
@@ -84,7 +103,7 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
         .iter()
         .map(|domain| {
             let window = domain.window;
-            DomainPlan {
+            let mut planned = DomainPlan {
                 kind: domain_kind(domain.domain_type),
                 asid: domain.contexts.first().map_or(0, |context| context.asid),
                 iova_base: window.map_or(0, |window| window.page_base),
@@ -96,7 +115,10 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
                     .devices
                     .iter()
                     .any(|node| is_coherent(app, machine, *node)),
-            }
+                permanent: Vec::new(),
+            };
+            planned.permanent = permanent::of_domain(app, machine, &domain.devices, &planned);
+            planned
         })
         .collect();
     Domains {

@@ -93,9 +93,6 @@ impl Plan {
                 _ if node.unsafe_bypass.is_some() => {
                     "a bypass can be planned, but no server opens one"
                 }
-                _ if !node.direct.is_empty() => {
-                    "direct regions can be planned, but no image maps them"
-                }
                 _ => continue,
             };
             report

@@ -16,7 +16,7 @@ const DOMAINS_MAX: usize = 64;
 /// Most StreamIDs of all devices together.
 const STREAMS_MAX: usize = 128;
 /// Most devices in one domain.
-const MEMBERS_MAX: usize = 16;
+const MEMBERS_MAX: usize = 15;
 
 /// Reports what is too much. A machine without an IOMMU server is only looked at.
 pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution) {

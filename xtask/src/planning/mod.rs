@@ -11,6 +11,7 @@ mod limits;
 mod machine;
 mod non_pci;
 mod notifications;
+mod permanent;
 mod wiring;
 
 pub use domains::{DomainPlan, Domains};
@@ -18,6 +19,7 @@ pub use fabric::{Fabric, Function, FunctionKind, WINDOW_CLOSED};
 pub use interrupts::InterruptRoute;
 pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;
+pub use permanent::{IOVA_BITS, Permanent, direct_in_ram};
 
 use abi::Rights;
 
@@ -110,6 +112,7 @@ impl Plan {
         let interrupts = interrupts::plan(report, &app, &fabric);
         let notifications = notifications::plan(&app);
         let domains = domains::domains(&app, &described.machine, &solution, &fabric);
+        permanent::check(report, &app);
         limits::check(report, &app, &described.machine, &solution);
         blocked_but_driven(report, &app, &described.machine, &solution);
         report.check()?;

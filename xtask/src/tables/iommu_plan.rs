@@ -1,11 +1,13 @@
 //! What the IOMMU server reads beyond what every task does.
 
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, Invalidation, PoolEntry, SmmuEntry, StreamEntry,
+    DeviceEntry, DomainEntry, DomainKind, Invalidation, PermanentEntry, PoolEntry, SmmuEntry,
+    StreamEntry,
 };
 use plan::{Builder, NONE, Name};
 use smmu::stream::SPLIT;
 
+use super::permanent;
 use super::smmu::{COMMAND_LOG2, EVENT_LOG2, SmmuTables};
 use crate::place::{Layout, MappingKind};
 use crate::planning::Plan;
@@ -19,7 +21,8 @@ pub fn add(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize, builder
         .push(&domains(plan, smmu))
         .push(&streams)
         .push(&devices)
-        .push(&pools(layout));
+        .push(&pools(layout))
+        .push(&permanent_entries(plan, layout));
 }
 
 fn smmus(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize) -> Vec<SmmuEntry> {
@@ -110,16 +113,38 @@ fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry
             group: device.group as u32,
             reset_unit: device.reset_unit as u32,
             pins,
-            reserved: 0,
+            standing: u32::from(device.standing),
             auditors: plan.auditors(name),
         });
         streams.extend(device.streams.iter().map(|&stream| StreamEntry {
             stream_id: stream,
             smmu: 0,
             entry: smmu.entry(stream).unwrap_or(0),
+            standing: u32::from(plan.domains.standing(stream).is_some()),
+            reserved: 0,
         }));
     }
     (streams, devices)
+}
+
+fn permanent_entries(plan: &Plan, layout: &Layout) -> Vec<PermanentEntry> {
+    let domains = plan.domains.domains.iter().enumerate();
+    domains
+        .flat_map(|(index, domain)| {
+            let ranges = permanent::ranges(layout, domain).into_iter();
+            ranges.map(move |range| PermanentEntry {
+                domain: index as u32,
+                kind: range.kind as u32,
+                task: range.pool.map_or(NONE, |(task, _)| task as u32),
+                pool: range.pool.map_or(0, |(_, pool)| pool as u32),
+                iova: range.iova,
+                pa: range.pa,
+                len: range.len,
+                memory: range.memory as u32,
+                reserved: 0,
+            })
+        })
+        .collect()
 }
 
 fn pools(layout: &Layout) -> Vec<PoolEntry> {

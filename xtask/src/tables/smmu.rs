@@ -1,24 +1,24 @@
 //! The SMMU's table memory: stream table, context descriptors, queues, page tables.
 //!
-//! Every stream aborts until the IOMMU server opens it. The windows' leaf tables are linked in here, so
-//! that a map at run time is an index and a store and cannot run out of tables.
+//! Every stream aborts until the IOMMU server opens it, but those of devices with direct regions. The windows'
+//! leaf tables are linked in here, so that a map at run time is an index and a store and cannot run out of
+//! tables; what is mapped for good is mapped here.
 
 use std::collections::BTreeMap;
 
+use plan::iommu::PERMANENT_MARK;
 use smmu::context::{CD_BYTES, ContextDescriptor};
 use smmu::stream::{SPLIT, STE_BYTES, StreamTableEntry, level1_descriptor};
 use vmsa::{
-    AddressSpace, Arena, Attributes, Blocks, Granule, Half, MapError, Memory, Permissions, Regime,
-    Tables,
+    AddressSpace, Arena, Attributes, Blocks, Granule, Half, MapError, Permissions, Regime, Tables,
 };
 
+use super::permanent;
 use crate::place::{Layout, SMMU_ALIGNMENT};
-use crate::planning::{DomainPlan, Plan};
-use crate::read::{Domain, PlatformDeviceKind};
+use crate::planning::{DomainPlan, IOVA_BITS, Permanent, Plan};
+use crate::read::PlatformDeviceKind;
 use crate::report::{Mistake, Report, Reported};
 
-/// Bits of an IOVA: the root is one level-1 table.
-const IOVA_BITS: u32 = 39;
 /// log2 of the command queue's entries: 4 KiB of them.
 pub const COMMAND_LOG2: u32 = 8;
 /// log2 of the event queue's entries; a device that runs wild raises one event for every few bytes.
@@ -76,6 +76,15 @@ pub fn build(report: &Report, plan: &Plan, layout: &Layout) -> Result<SmmuTables
         put(&mut tables.bytes, at, &[level1_descriptor(base + array)]);
         for stream in 0..1 << SPLIT {
             put(&mut tables.bytes, array + stream * STE_BYTES, &entry);
+        }
+    }
+    let devices = plan.domains.devices.iter();
+    for &stream in devices.flat_map(|device| &device.streams) {
+        let domain = plan.domains.standing(stream);
+        let context = domain.and_then(|domain| tables.contexts.get(domain).copied());
+        if let (Some(context), Some(at)) = (context, tables.entry(stream)) {
+            let entry = StreamTableEntry::stage1(base + context, plan.app.platform.coherent, false);
+            put(&mut tables.bytes, at, &entry.0);
         }
     }
     for ((context, domain), placed) in tables
@@ -155,7 +164,7 @@ fn page_tables(plan: &Plan, layout: &Layout, tables: &mut SmmuTables) -> Result<
     let mut words = vec![0; usize::try_from(pages * page / 8).unwrap_or(0)];
     let mut arena = Arena::new(&mut words, layout.smmu.pa + start);
     for domain in &plan.domains.domains {
-        let placed = domain_tables(plan, layout, domain, &mut arena)?;
+        let placed = domain_tables(layout, domain, &mut arena)?;
         tables.domains.push(placed);
     }
     let end = arena.end() - layout.smmu.pa;
@@ -169,18 +178,16 @@ fn page_tables(plan: &Plan, layout: &Layout, tables: &mut SmmuTables) -> Result<
 
 /// Most pages that a domain's tables take.
 pub fn pages_of(domain: &DomainPlan) -> u64 {
-    // Root, level 2, a leaf table for every 2 MiB; identity maps split at most at both ends of each pool.
-    let pools = 64;
-    2 + domain.page_bytes / abi::layout::BLOCK
-        + if domain.kind == Domain::Identity {
-            pools
-        } else {
-            0
-        }
+    // Root, level 2, a leaf table for every 2 MiB; what is permanent splits blocks at both of its ends, below a
+    // level-2 table for each GiB that it touches.
+    let permanent = domain.permanent.iter().map(|permanent| match permanent {
+        Permanent::Direct { len, .. } => (len >> 30) + 4,
+        Permanent::Identity { .. } => 4,
+    });
+    2 + domain.page_bytes / abi::layout::BLOCK + permanent.sum::<u64>()
 }
 
 fn domain_tables(
-    plan: &Plan,
     layout: &Layout,
     domain: &DomainPlan,
     arena: &mut Arena<'_>,
@@ -212,8 +219,8 @@ fn domain_tables(
     if domain.block_bytes > 0 {
         placed.block_entries = offset(arena, domain.block_base, 2);
     }
-    if domain.kind == Domain::Identity {
-        identity(plan, layout, domain, &space, arena)?;
+    for range in permanent::ranges(layout, domain) {
+        map(&range, &space, arena)?;
     }
     Ok(placed)
 }
@@ -237,40 +244,15 @@ fn check_contiguous(
     }
 }
 
-/// 1:1 over the owners' pools, and nothing else.
-fn identity<T: Tables>(
-    plan: &Plan,
-    layout: &Layout,
-    domain: &DomainPlan,
+/// Maps a range for good: readable and writable, with the mark that tells it from what the server maps.
+fn map<T: Tables>(
+    range: &permanent::Range,
     space: &AddressSpace,
-    arena: &mut T,
+    tables: &mut T,
 ) -> Result<(), MapError> {
-    let attributes = Attributes::new(
-        Regime::Device,
-        if plan.app.platform.coherent {
-            Memory::NormalWriteBack
-        } else {
-            Memory::NormalNonCacheable
-        },
-        Permissions::ReadWrite,
-    )
-    .map_err(|_| MapError::OutputRange)?;
-    for owner in &domain.owners {
-        for pool in layout
-            .tasks
-            .get(*owner)
-            .into_iter()
-            .flat_map(|task| &task.pools)
-        {
-            space.map(
-                arena,
-                pool.pa,
-                pool.pa,
-                pool.len,
-                attributes,
-                Blocks::WhereAligned,
-            )?;
-        }
-    }
-    Ok(())
+    let attributes = Attributes::new(Regime::Device, range.memory, Permissions::ReadWrite)
+        .map_err(|_| MapError::OutputRange)?
+        .marked(PERMANENT_MARK);
+    let blocks = Blocks::WhereAligned;
+    space.map(tables, range.iova, range.pa, range.len, attributes, blocks)
 }

@@ -62,6 +62,7 @@ pub fn print(line: Line<'_>) {
             features,
             reset_bypass_closed,
             adopted,
+            standing,
         } => defmt::info!(
             "{=str}: SMMUv3.{=u32}, stage {=str}, {=u32}-bit StreamIDs, {=u32}-bit output, {=str}; {=str}, reset bypass {=str}",
             name,
@@ -76,6 +77,8 @@ pub fn print(line: Line<'_>) {
             },
             if adopted {
                 "on as an earlier life left it"
+            } else if standing > 0 {
+                "on, every stream aborts but those of devices with direct regions"
             } else {
                 "on, every stream aborts"
             },
@@ -107,6 +110,25 @@ pub fn print(line: Line<'_>) {
             },
             Reason(device)
         ),
+        Line::Direct {
+            name,
+            base,
+            len,
+            stands,
+        } => defmt::warn!(
+            "{=str}: direct region {=u64:#x} to {=u64:#x} {=str}",
+            name,
+            base,
+            base.wrapping_add(len.wrapping_sub(1)),
+            if stands {
+                "reachable at any time: an exception to G1"
+            } else {
+                "not opened: the device is not as planned"
+            }
+        ),
+        Line::Stands { name } => {
+            defmt::info!("{=str}: open to its direct regions", name);
+        }
         Line::Claimed { name, owner } => {
             defmt::info!("{=str}: claimed by {}", name, Task(owner.index() as u32));
         }

@@ -12,3 +12,4 @@ mod maps;
 mod order;
 mod queue;
 mod rig;
+mod standing;

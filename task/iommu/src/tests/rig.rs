@@ -3,6 +3,8 @@
 //! Devices: 0 a bridge; 1 `disk` (task 4, stream 0x100); 2 `edu` (task 5, stream 0x008, blocks);
 //! 3 and 4 `left` and `right` (tasks 5 and 6), one alias set (stream 0x010); 5 `spare` (task 6), an alternative
 //! of `edu` in its slot and so with its stream, absent unless a test says otherwise.
+//! In [`standing_plan`] also 6
+//! `display` (task 6, stream 0x018), which has a direct region, and 7 `mate` (task 5), which shares its stream.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,12 +16,15 @@ use abi::{Code, TaskId};
 use iommu_api::*;
 use pci_api::client::CallError;
 use pci_api::{BootStatus, Description, DeviceState, QuiesceFailure, QuiesceState};
-use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
+use plan::iommu::{
+    DeviceEntry, DomainEntry, DomainKind, PERMANENT_MARK, PermanentEntry, PermanentKind, PoolEntry,
+    SmmuEntry, StreamEntry,
+};
 use plan::{NONE, Name};
 use smmu::registers::CMDQ_PROD;
 use smmu::stream::{StreamTableEntry, level1_descriptor};
 use smmu::{Command, ContextDescriptor, QueueIndex};
-use vmsa::Granule;
+use vmsa::{Attributes, Granule, Memory, Permissions, Regime};
 
 use super::fake::{Fake, Handle as Smmu, TABLES_LEN, TABLES_PA};
 use super::journal::{Did, Journal};
@@ -33,6 +38,10 @@ pub const EDU: u32 = 2;
 pub const LEFT: u32 = 3;
 pub const RIGHT: u32 = 4;
 pub const SPARE: u32 = 5;
+pub const DISPLAY: u32 = 6;
+pub const MATE: u32 = 7;
+/// The direct region: two pages.
+pub const DIRECT: u64 = 0x7000_0000;
 pub const BASE: u64 = 0x1_0000_0000;
 pub const BLOCKS: u64 = BASE + 0x40_0000;
 pub const POOL: u64 = 0x5000_0000;
@@ -292,7 +301,7 @@ fn device(name: &str, domain: u32, owner: u32, streams: u32, count: u32) -> Devi
         group: 0,
         reset_unit: domain,
         pins: 2,
-        reserved: 0,
+        standing: 0,
         auditors: 1 << 3,
     }
 }
@@ -307,6 +316,8 @@ fn stream(stream_id: u32) -> StreamEntry {
         stream_id,
         smmu: 0,
         entry: array + u64::from(stream_id & 0xff) * 64,
+        standing: 0,
+        reserved: 0,
     }
 }
 
@@ -354,7 +365,45 @@ pub fn plan() -> PlanView<'static> {
             pool(5, 1, BIG_POOL, 4 << 20),
             pool(6, 0, POOL + 0x20_0000, 16 * 4096),
         ]),
+        permanent: &[],
     }
+}
+
+/// With a device that has a direct region, and one in its alias set that has none.
+pub fn standing_plan() -> PlanView<'static> {
+    let mut plan = plan();
+    let mut devices = plan.devices.to_vec();
+    devices.push(DeviceEntry {
+        standing: 1,
+        ..device("display", 4, 6, 3, 1)
+    });
+    devices.push(device("mate", 4, 5, 3, 1));
+    let mut streams = plan.streams.to_vec();
+    streams.push(StreamEntry {
+        standing: 1,
+        ..stream(0x018)
+    });
+    plan.devices = leak(devices);
+    plan.streams = leak(streams);
+    plan.domains = leak((0..5).map(domain).collect());
+    plan.permanent = leak(std::vec![PermanentEntry {
+        domain: 4,
+        kind: PermanentKind::Direct as u32,
+        task: NONE,
+        pool: 0,
+        iova: DIRECT,
+        pa: DIRECT,
+        len: 0x2000,
+        memory: Memory::NormalWriteBack as u32,
+        reserved: 0,
+    }]);
+    plan
+}
+
+/// A leaf of the build step.
+pub fn permanent_leaf(pa: u64, memory: Memory, permissions: Permissions) -> u64 {
+    let attributes = Attributes::new(Regime::Device, memory, permissions).unwrap();
+    vmsa::leaf(Granule::Size4K, 3, pa, attributes.marked(PERMANENT_MARK))
 }
 
 /// The image's tables.
@@ -380,6 +429,27 @@ pub fn tables(plan: &PlanView<'_>) -> Fake {
         let level2 = entry.root + 0x1000;
         fake.put(entry.root + (BASE >> 30) * 8, &[table(level2)]);
         fake.put(level2, &[table(entry.leaf), table(entry.leaf + 0x1000)]);
+    }
+    for range in plan.permanent {
+        let root = plan.domains[range.domain as usize].root;
+        let table = |offset: u64| vmsa::table(Granule::Size4K, TABLES_PA + offset);
+        let (level2, level3) = (root + 0x4000, root + 0x5000);
+        fake.put(root + (range.iova >> 30) * 8, &[table(level2)]);
+        fake.put(level2 + (range.iova >> 21 & 511) * 8, &[table(level3)]);
+        for page in 0..range.len >> 12 {
+            let at = level3 + ((range.iova >> 12 & 511) + page) * 8;
+            let leaf = permanent_leaf(
+                range.pa + (page << 12),
+                Memory::NormalWriteBack,
+                Permissions::ReadWrite,
+            );
+            fake.put(at, &[leaf]);
+        }
+    }
+    for device in plan.devices.iter().filter(|device| device.standing == 1) {
+        for stream in plan.streams_of(device) {
+            fake.put(stream.entry, &[plan.open_word(device).unwrap()]);
+        }
     }
     fake
 }
@@ -407,7 +477,8 @@ impl Rig {
     pub fn over(smmu: Smmu, around: Rc<RefCell<Around>>) -> Self {
         Self::with(plan(), smmu, around)
     }
-    fn with(plan: PlanView<'static>, smmu: Smmu, around: Rc<RefCell<Around>>) -> Self {
+    /// The same with another plan.
+    pub fn with(plan: PlanView<'static>, smmu: Smmu, around: Rc<RefCell<Around>>) -> Self {
         let server = Server::new(plan, Shared(around.clone()), |_| smmu.clone()).unwrap();
         Self {
             server,
@@ -486,6 +557,9 @@ impl Rig {
     }
     pub fn fail_quiesce(&self) {
         self.around.borrow_mut().result = Some(QuiesceState::Failed(QuiesceFailure::Deadline));
+    }
+    pub fn is_bus_master(&self, device: u32) -> bool {
+        self.around.borrow().is_bus_master(device)
     }
     pub fn is_held(&self, device: u32) -> bool {
         self.around.borrow().holds.iter().any(|h| h.1 == device)

@@ -109,7 +109,7 @@ impl Machine {
             smmus: &[entry],
             ..plan
         };
-        let running = match boot::bring_up(&mut smmu, &small, 0) {
+        let running = match boot::bring_up(&mut smmu, &small, 0, |_| false) {
             Ok(running) => running,
             Err(why) => {
                 return Err(Failure {

@@ -73,11 +73,20 @@ impl Fabric {
         }
     }
 
-    /// Turns bus mastering on or off; false for an unknown device.
+    /// Turns bus mastering on or off; false for an unknown device, and for one that is being made quiet or could
+    /// not be, which stays off.
     pub fn bus_master(&mut self, device: u32, on: bool) -> bool {
         let Some(function) = self.functions.get_mut(device as usize) else {
             return false;
         };
+        if on
+            && matches!(
+                function.quiesce,
+                QuiesceState::Running | QuiesceState::Failed(_)
+            )
+        {
+            return false;
+        }
         function.bus_master = on;
         if on {
             function.quiesce = QuiesceState::Never;

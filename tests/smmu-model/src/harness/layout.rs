@@ -2,12 +2,16 @@
 //! have written.
 
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, Invalidation, PoolEntry, SmmuEntry, StreamEntry,
+    DeviceEntry, DomainEntry, DomainKind, Invalidation, PERMANENT_MARK, PermanentEntry,
+    PermanentKind, PoolEntry, SmmuEntry, StreamEntry,
 };
 use plan::{Builder, NONE, Name};
 use smmu::ContextDescriptor;
-use smmu::stream::{StreamTableEntry, level1_descriptor};
-use vmsa::{AddressSpace, Arena, Granule, Half, MAIR, Tables};
+use smmu::stream::{StreamTableEntry, level1_descriptor, stage1_word};
+use vmsa::{
+    AddressSpace, Arena, Attributes, Blocks, Granule, Half, MAIR, Memory as MemoryType,
+    Permissions, Regime, Tables,
+};
 
 use crate::{Chooser, Features, Memory};
 
@@ -26,7 +30,7 @@ pub const TASKS: usize = 8;
 /// Memory that is nobody's pool.
 pub const FOREIGN: u64 = 0x4000_0000;
 /// StreamIDs, the last one planned for no device.
-pub const STREAMS: [u32; 6] = [0x100, 0x108, 0x200, 0x208, 0x300, 0x310];
+pub const STREAMS: [u32; 7] = [0x100, 0x108, 0x200, 0x208, 0x300, 0x320, 0x310];
 /// Where windows begin.
 pub const WINDOW: u64 = 0x1_0000_0000;
 
@@ -40,55 +44,84 @@ pub struct Planned {
     pub streams: &'static [u32],
     /// Devices that are reset with it.
     pub reset_unit: u32,
+    /// It has a direct region.
+    pub standing: bool,
 }
 
 /// Devices, by number: a bridge, a device alone, two of owners that trust each
 /// other and share two StreamIDs, one with blocks, a second one of the
-/// first owner, one that nobody may use.
-pub const DEVICES: [Planned; 7] = [
+/// first owner, one that nobody may use, one with a direct region.
+pub const DEVICES: [Planned; 8] = [
     Planned {
         owner: NONE,
         domain: NONE,
         streams: &[],
         reset_unit: 0,
+        standing: false,
     },
     Planned {
         owner: 4,
         domain: 0,
         streams: &[0x100],
         reset_unit: 1,
+        standing: false,
     },
     Planned {
         owner: 5,
         domain: 1,
         streams: &[0x200, 0x208],
         reset_unit: 2,
+        standing: false,
     },
     Planned {
         owner: 6,
         domain: 1,
         streams: &[0x200, 0x208],
         reset_unit: 2,
+        standing: false,
     },
     Planned {
         owner: 6,
         domain: 2,
         streams: &[0x300],
         reset_unit: 3,
+        standing: false,
     },
     Planned {
         owner: 4,
         domain: 3,
         streams: &[0x108],
         reset_unit: 4,
+        standing: false,
     },
     Planned {
         owner: NONE,
         domain: NONE,
         streams: &[0x310],
         reset_unit: 5,
+        standing: false,
+    },
+    Planned {
+        owner: 5,
+        domain: 4,
+        streams: &[0x320],
+        reset_unit: 6,
+        standing: true,
     },
 ];
+
+/// What the build step maps for good.
+pub const PERMANENT: [PermanentEntry; 1] = [PermanentEntry {
+    domain: 4,
+    kind: PermanentKind::Direct as u32,
+    task: NONE,
+    pool: 0,
+    iova: 0x7000_0000,
+    pa: 0x7000_0000,
+    len: 0x2000,
+    memory: MemoryType::NormalWriteBack as u32,
+    reserved: 0,
+}];
 
 /// Pools: task, number in it, physical address, bytes.
 pub const POOLS: [(usize, u32, u64, u64); 5] = [
@@ -100,7 +133,7 @@ pub const POOLS: [(usize, u32, u64, u64); 5] = [
 ];
 
 /// Pages and blocks of each domain's window.
-const WINDOWS: [(u64, u64); 4] = [(512, 0), (512, 0), (512, 3), (512, 0)];
+const WINDOWS: [(u64, u64); 5] = [(512, 0), (512, 0), (512, 3), (512, 0), (512, 0)];
 const LEVEL1: u64 = 0;
 const ARRAYS: [(u32, u64); 3] = [(1, 0x4000), (2, 0x8000), (3, 0xc000)];
 const CONTEXTS: u64 = 0x1_0000;
@@ -160,6 +193,13 @@ pub fn build(features: &Features, chooser: &mut Chooser, one_asid: bool) -> (Lay
         }
     }
     let domains = domains(&mut memory, features, one_asid);
+    for planned in DEVICES.iter().filter(|planned| planned.standing) {
+        let context = domains[planned.domain as usize].context;
+        for &stream in planned.streams {
+            let word = stage1_word(TABLES + context);
+            memory.preset(TABLES + entry_of(stream), word);
+        }
+    }
     let smmu = SmmuEntry {
         name: Name::new("smmu"),
         registers_va: 0,
@@ -193,7 +233,8 @@ pub fn build(features: &Features, chooser: &mut Chooser, one_asid: bool) -> (Lay
         .push(&domains)
         .push(&streams)
         .push(&devices)
-        .push(&pools);
+        .push(&pools)
+        .push(&PERMANENT);
     let blob = builder
         .finish()
         .chunks_exact(8)
@@ -214,12 +255,23 @@ pub fn build(features: &Features, chooser: &mut Chooser, one_asid: bool) -> (Lay
     )
 }
 
+const NAMES: [&str; DEVICES.len()] = [
+    "bridge", "disk", "left", "right", "big", "second", "spare", "display",
+];
+
+/// Whether a stream translates in the image.
+#[must_use]
+pub fn stands(stream: u32) -> bool {
+    let mut devices = DEVICES.iter();
+    devices.any(|planned| planned.standing && planned.streams.contains(&stream))
+}
+
 fn devices() -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
     let mut streams = Vec::new();
     let mut devices = Vec::new();
     for (index, device) in DEVICES.iter().enumerate() {
         devices.push(DeviceEntry {
-            name: Name::new(["bridge", "disk", "left", "right", "big", "second", "spare"][index]),
+            name: Name::new(NAMES[index]),
             domain: device.domain,
             owner: device.owner,
             streams: streams.len() as u32,
@@ -227,13 +279,15 @@ fn devices() -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
             group: device.reset_unit,
             reset_unit: device.reset_unit,
             pins: 4,
-            reserved: 0,
+            standing: u32::from(device.standing),
             auditors: 1 << AUDITOR,
         });
         streams.extend(device.streams.iter().map(|&stream_id| StreamEntry {
             stream_id,
             smmu: 0,
             entry: entry_of(stream_id),
+            standing: u32::from(stands(stream_id)),
+            reserved: 0,
         }));
     }
     (devices, streams)
@@ -246,7 +300,7 @@ fn domains(memory: &mut Memory, features: &Features, one_asid: bool) -> Vec<Doma
     for (index, (pages, blocks)) in WINDOWS.into_iter().enumerate() {
         let context = CONTEXTS + index as u64 * 64;
         let asid = if one_asid { 1 } else { index as u32 + 1 };
-        let domain = domain(&mut arena, asid, context, pages, blocks);
+        let domain = domain(&mut arena, index as u32, asid, context, pages, blocks);
         let descriptor = ContextDescriptor {
             root: TABLES + domain.root,
             asid: domain.asid as u16,
@@ -271,12 +325,27 @@ fn domains(memory: &mut Memory, features: &Features, one_asid: bool) -> Vec<Doma
     domains
 }
 
-fn domain(arena: &mut Arena<'_>, asid: u32, context: u64, pages: u64, blocks: u64) -> DomainEntry {
+fn domain(
+    arena: &mut Arena<'_>,
+    index: u32,
+    asid: u32,
+    context: u64,
+    pages: u64,
+    blocks: u64,
+) -> DomainEntry {
     let build = |arena: &mut Arena<'_>| {
         let space = AddressSpace::new(arena, Granule::Size4K, 39, Half::Lower)?;
         let block_base = WINDOW + (pages << 12);
         space.link(arena, WINDOW, (pages << 12) + (blocks << 21), 2)?;
         space.link(arena, WINDOW, pages << 12, 3)?;
+        for range in PERMANENT.iter().filter(|range| range.domain == index) {
+            let (memory, rights) = (MemoryType::NormalWriteBack, Permissions::ReadWrite);
+            let attributes = Attributes::new(Regime::Device, memory, rights)
+                .map_err(|_| vmsa::MapError::OutputRange)?
+                .marked(PERMANENT_MARK);
+            let (iova, pa, len) = (range.iova, range.pa, range.len);
+            space.map(arena, iova, pa, len, attributes, Blocks::Never)?;
+        }
         let place = |input, level| space.entry(arena, input, level).map_or(0, |at| at - TABLES);
         let block_entries = if blocks > 0 { place(block_base, 2) } else { 0 };
         Ok::<_, vmsa::MapError>(DomainEntry {

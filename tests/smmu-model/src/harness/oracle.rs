@@ -3,7 +3,7 @@
 use crate::finding::{Check, Findings};
 use crate::{Flight, Model};
 
-use super::layout::{DEVICES, STREAMS};
+use super::layout::{DEVICES, PERMANENT, STREAMS};
 
 /// A run of pages that the server said is mapped for a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +31,19 @@ impl Grant {
             && next.output == self.output + self.bytes
             && next.write == self.write
     }
+}
+
+/// What the build step has mapped for a device, whoever has claimed it.
+pub fn direct(device: usize) -> impl Iterator<Item = Grant> {
+    let planned = DEVICES.get(device);
+    let mine = move |domain: u32| planned.is_some_and(|planned| planned.domain == domain);
+    let ranges = PERMANENT.iter().filter(move |range| mine(range.domain));
+    ranges.map(|range| Grant {
+        input: range.iova,
+        output: range.pa,
+        bytes: range.len,
+        write: true,
+    })
 }
 
 /// Grants by device.
@@ -142,6 +155,8 @@ impl Oracle {
     fn granted_to(&self, device: usize, input: u64, bytes: u64, output: u64, write: bool) -> bool {
         self.grants(device)
             .iter()
+            .copied()
+            .chain(direct(device))
             .any(|grant| grant.contains(input, bytes, output, write))
     }
 

@@ -5,7 +5,7 @@
 
 use iommu::hardware::Held;
 
-use super::layout::{Layout, TABLES};
+use super::layout::{DEVICES, Layout, TABLES, entry_of};
 use super::world::World;
 use crate::Memory;
 use crate::finding::Check;
@@ -48,10 +48,18 @@ pub enum Kind {
     NoAcquire,
     /// A word of the image, from its offset and value.
     Image(fn(&Layout, &mut Memory)),
+    /// The same behind the server's back, just before it turns the SMMU on: what it would not see without a check.
+    Unchecked(fn(&Layout, &mut Memory)),
     /// Devices are not reset.
     NoReset,
     /// Bus mastering stays on.
     NoBusMasterOff,
+    /// Devices with direct regions are open again while they are being made quiet.
+    EarlyStand,
+    /// Devices with direct regions stay off after they were cut off.
+    NeverStands,
+    /// A successor's stores that close a stream.
+    NoCloseByHeir,
     /// Holds are lifted when bus mastering goes off.
     EarlyLift,
     /// Pins of a device are lifted when its bus mastering goes off.
@@ -94,6 +102,7 @@ pub struct Edit<'a> {
 
 /// Opcode of a prefetch, which may do nothing.
 const PREFETCH: [u64; 2] = [0x01, 0];
+const CR0: usize = 0x20;
 pub(crate) const CFGI_STE: u64 = 0x03;
 pub(crate) const CFGI_RANGE: u64 = 0x04;
 pub(crate) const TLBI_ASID: u64 = 0x11;
@@ -148,6 +157,12 @@ impl Sabotage {
 
     fn kind(&self) -> Option<Kind> {
         self.mutant.map(|mutant| mutant.kind)
+    }
+
+    /// Whether the server is not in its first life.
+    #[must_use]
+    pub fn has_succeeded(&self) -> bool {
+        self.succeeded
     }
 
     /// The server died: what it does from now on is a successor's.
@@ -227,6 +242,11 @@ impl World {
         if entries && offset.is_multiple_of(64) {
             self.sabotage.opening = value >> 1 & 7 == 0b101;
         }
+        let closes = entries && offset.is_multiple_of(64) && value >> 1 & 7 == 0;
+        if matches!(kind, Some(Kind::NoCloseByHeir)) && self.sabotage.succeeded && closes {
+            self.sabotage.struck += 1;
+            return;
+        }
         if let Some(Kind::Entry(change)) = kind
             && entries
         {
@@ -258,6 +278,24 @@ impl World {
         self.model
             .store(TABLES + offset, before & !low | value & low);
         self.model.store(TABLES + offset, value);
+    }
+
+    /// A quiesce was started: a device with direct regions is opened before it ends.
+    pub(crate) fn stand_early(&mut self, device: u32) {
+        let early = matches!(self.sabotage.kind(), Some(Kind::EarlyStand));
+        let Some(planned) = DEVICES
+            .get(device as usize)
+            .filter(|planned| planned.standing && early)
+        else {
+            return;
+        };
+        let context = self.layout.domains[planned.domain as usize].context;
+        for &stream in planned.streams {
+            self.sabotage.struck += 1;
+            let word = smmu::stream::stage1_word(TABLES + context);
+            self.model.store(TABLES + entry_of(stream), word);
+        }
+        self.model.publish();
     }
 
     fn store_command(&mut self, offset: u64, value: u64, kind: Option<Kind>) {
@@ -345,6 +383,13 @@ impl World {
 
     pub(crate) fn write_register(&mut self, register: usize, value: u32) {
         self.sabotage.fresh = false;
+        if let Some(Kind::Unchecked(change)) = self.sabotage.kind()
+            && register == CR0
+            && value & !self.model.control() & 1 == 1
+        {
+            self.sabotage.struck += 1;
+            change(&self.layout, &mut self.model.memory);
+        }
         let written = match self.sabotage.kind() {
             Some(Kind::Write(change)) => change(self, register, value),
             _ => Some(value),
@@ -400,7 +445,19 @@ impl World {
 
     pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> bool {
         self.check_started(device, on);
+        let stands = DEVICES
+            .get(device as usize)
+            .is_some_and(|planned| planned.standing);
         match self.sabotage.kind() {
+            Some(Kind::NeverStands) if on && stands && self.lines > 0 => {
+                let mut holds = self.kernel.holds.iter();
+                let claimed =
+                    holds.any(|hold| hold.device == device && self.kernel.is_current(hold.task));
+                if !claimed {
+                    self.sabotage.struck += 1;
+                    return true;
+                }
+            }
             Some(Kind::NoBusMasterOff) if !on => {
                 self.sabotage.struck += 1;
                 return true;
@@ -422,6 +479,9 @@ impl World {
                 }
             }
             _ => {}
+        }
+        if on {
+            self.check_start(device as usize);
         }
         if !on {
             self.model

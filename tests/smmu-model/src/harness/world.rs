@@ -111,8 +111,9 @@ impl World {
                 .holds
                 .iter()
                 .any(|hold| hold.device as usize == device);
+            let stands = DEVICES.get(device).is_some_and(|planned| planned.standing);
             // Without the PCI task nobody can turn it off.
-            if !held && self.fabric.is_bus_master(device) && !self.fabric.down {
+            if !held && !stands && self.fabric.is_bus_master(device) && !self.fabric.down {
                 findings.note(Check::Containment, || {
                     format!("device {device} is bus master, and nobody has it")
                 });
@@ -136,6 +137,11 @@ impl World {
             .find(|hold| hold.device == device)
             .map(|hold| hold.task);
         let user = self.fabric.user(device);
+        if holder.is_none() {
+            // It stands: whoever has its registers may use it, claimed or not.
+            self.fabric.set_user(device, user.or(Some(TaskId::KERNEL)));
+            return;
+        }
         if user.is_some() && user != holder {
             self.model.findings.note(Check::Containment, || {
                 format!(
@@ -188,6 +194,55 @@ impl World {
                 self.model
                     .findings
                     .note(Check::Leak, || format!("{hold:x?} is for nothing"));
+            }
+        }
+    }
+
+    /// A device is about to be turned on: if a dead task had it, it was made quiet, and of what was mapped for
+    /// it nothing is left.
+    pub(crate) fn check_start(&mut self, device: usize) {
+        let mut left = self.oracle.clone();
+        left.clear(device);
+        let mut holds = self.kernel.holds.iter();
+        let dead =
+            holds.any(|hold| hold.device as usize == device && !self.kernel.is_current(hold.task));
+        if !dead {
+            return;
+        }
+        let mut findings = std::mem::take(&mut self.model.findings);
+        if self.fabric.result(device as u32) != Some(QuiesceState::Quiet) {
+            findings.note(Check::Containment, || {
+                format!("device {device} of a dead task goes on before it was quiet")
+            });
+        }
+        left.audit(&self.model, |_| false, &mut findings);
+        self.model.findings = findings;
+    }
+
+    /// Something happened that the server was not told of yet.
+    pub fn is_untold(&self) -> bool {
+        self.kernel.held_death || self.fabric.quiesced || self.fabric.up || self.fabric.down
+    }
+
+    /// Devices with direct regions stand while nobody that shares their streams is held.
+    pub fn check_standing(&mut self) {
+        for (device, planned) in DEVICES.iter().enumerate() {
+            let mut holds = self.kernel.holds.iter();
+            let held = holds.any(|hold| {
+                let other = DEVICES.get(hold.device as usize);
+                other.is_some_and(|other| other.domain == planned.domain)
+            });
+            if !planned.standing || held {
+                continue;
+            }
+            let closed = planned
+                .streams
+                .iter()
+                .any(|stream| self.model.reachable(*stream).runs.is_empty());
+            if closed || !self.fabric.is_bus_master(device) {
+                self.model.findings.note(Check::Containment, || {
+                    format!("device {device} is cut off, and nobody had it")
+                });
             }
         }
     }
@@ -395,7 +450,7 @@ impl System for Shared {
         world
             .set_bus_master(device, on)
             .then_some(())
-            .ok_or(NO_DEVICE)
+            .ok_or(CallError::Refused(Error::NotQuiet))
     }
     fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
         let mut guard = self.enter();
@@ -411,6 +466,7 @@ impl System for Shared {
             .model
             .ambient
             .retain(|ambient| ambient.device != device);
+        world.stand_early(device);
         started.then_some(()).ok_or(NO_DEVICE)
     }
     fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {

@@ -27,9 +27,10 @@ impl History<'_> {
             return;
         };
         for _ in 0..1 + self.chooser.below(6) {
-            let input = match self.chooser.below(3) {
-                0 => WINDOW + self.chooser.below(600) as u64 * 4096,
-                1 => self.chooser.word(),
+            let input = match self.chooser.below(4) {
+                0 => 0x7000_0000 - 4096 + self.chooser.below(4) as u64 * 4096,
+                1 => WINDOW + self.chooser.below(600) as u64 * 4096,
+                2 => self.chooser.word(),
                 _ => 0x5000_0000 + self.chooser.below(64) as u64 * 4096,
             };
             let write = self.chooser.once_in(2);

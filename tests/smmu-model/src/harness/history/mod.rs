@@ -17,6 +17,7 @@ use iommu_api::{Claim, Handle, Operation};
 use zerocopy::IntoBytes;
 
 use super::layout::DEVICES;
+use super::oracle::direct;
 use super::sabotage::{Mutant, Sabotage};
 use super::world::{Shared, World};
 use crate::finding::{Check, Finding};
@@ -198,7 +199,12 @@ impl History<'_> {
     /// What must hold between any two requests.
     fn check(&self) {
         self.check_reach();
-        self.world.borrow_mut().check_pins();
+        let mut world = self.world.borrow_mut();
+        world.check_pins();
+        // Whatever a successor finds closed and cannot explain it leaves closed.
+        if world.fabric.failures == 0 && !world.sabotage.has_succeeded() && !world.is_untold() {
+            world.check_standing();
+        }
     }
 
     /// Devices of living and dead drivers may use what they were granted at any moment.
@@ -209,7 +215,13 @@ impl History<'_> {
             if !world.fabric.is_bus_master(device) {
                 continue;
             }
-            for grant in world.oracle.grants(device) {
+            for grant in world
+                .oracle
+                .grants(device)
+                .iter()
+                .copied()
+                .chain(direct(device))
+            {
                 let page = self.chooser.below((grant.bytes / 4096) as usize) as u64;
                 let Some(&stream) = self.chooser.pick(planned.streams) else {
                     continue;

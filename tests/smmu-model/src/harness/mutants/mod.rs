@@ -6,6 +6,7 @@ mod order;
 mod queues;
 mod registers;
 mod restart;
+mod standing;
 mod translations;
 
 use super::layout::Layout;
@@ -133,6 +134,7 @@ pub fn all() -> impl Iterator<Item = Mutant> {
         queues::MUTANTS,
         registers::MUTANTS,
         restart::MUTANTS,
+        standing::MUTANTS,
         image::MUTANTS,
     ];
     tables.into_iter().flatten().copied()

@@ -1,0 +1,104 @@
+//! What the build step has mapped in a domain, compared entry by entry with the plan.
+
+use iommu_api::PAGE;
+use plan::iommu::{DomainEntry, PERMANENT_MARK, PermanentEntry, SmmuEntry};
+use vmsa::{Attributes, Descriptor, Granule, Memory, Permissions, Regime};
+
+use crate::boot::Refusal;
+use crate::hardware::Hardware;
+
+const GRANULE: Granule = Granule::Size4K;
+/// Level of the root table.
+const ROOT_LEVEL: u32 = 1;
+const ENTRIES: u64 = 512;
+
+/// Checks that the tables of a domain map exactly the planned ranges, each where and as the plan says, and
+/// nothing else; whatever is not mapped is 0. Only for an SMMU that is off: later the windows have other entries.
+pub fn check<'p, H: Hardware>(
+    hardware: &mut H,
+    smmu: &SmmuEntry,
+    domain: &DomainEntry,
+    ranges: impl Iterator<Item = &'p PermanentEntry> + Clone,
+    input_bits: u32,
+) -> Result<(), Refusal> {
+    let mut walk = Walk {
+        hardware,
+        smmu,
+        ranges: ranges.clone(),
+        mapped: 0,
+        tables: smmu.tables_len / PAGE,
+    };
+    // A smaller root has another level, a larger one more entries than a table.
+    let entries = match input_bits {
+        31..=39 => 1 << (input_bits - GRANULE.entry_shift(ROOT_LEVEL)),
+        _ => return Err(Refusal::PageTables),
+    };
+    walk.table(domain.root, ROOT_LEVEL, 0, entries)?;
+    // Ranges do not overlap and no entry maps more than one: equal sums are equal sets.
+    let planned = ranges.fold(0u64, |sum, range| sum.saturating_add(range.len));
+    if walk.mapped == planned {
+        Ok(())
+    } else {
+        Err(Refusal::PageTables)
+    }
+}
+
+struct Walk<'a, H, R> {
+    hardware: &'a mut H,
+    smmu: &'a SmmuEntry,
+    ranges: R,
+    /// Bytes found mapped.
+    mapped: u64,
+    /// Tables that may still be visited: no more than there is memory for, so that a loop ends.
+    tables: u64,
+}
+
+impl<'p, H: Hardware, R: Iterator<Item = &'p PermanentEntry> + Clone> Walk<'_, H, R> {
+    fn table(&mut self, offset: u64, level: u32, base: u64, entries: u64) -> Result<(), Refusal> {
+        let inside = offset.checked_add(entries * 8);
+        self.tables = self.tables.checked_sub(1).ok_or(Refusal::PageTables)?;
+        if inside.is_none_or(|end| end > self.smmu.tables_len) {
+            return Err(Refusal::PageTables);
+        }
+        for entry in 0..entries {
+            let word = self.hardware.load(offset + entry * 8);
+            if word == 0 {
+                continue;
+            }
+            let iova = base + (entry << GRANULE.entry_shift(level));
+            match Descriptor::decode(GRANULE, level, word) {
+                Descriptor::Table { next } => {
+                    let next = next.checked_sub(self.smmu.tables_pa);
+                    let next = next.ok_or(Refusal::PageTables)?;
+                    self.table(next, level + 1, iova, ENTRIES)?;
+                }
+                Descriptor::Leaf { output, .. } => self.leaf(word, level, iova, output)?,
+                Descriptor::Invalid => return Err(Refusal::PageTables),
+            }
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, word: u64, level: u32, iova: u64, output: u64) -> Result<(), Refusal> {
+        let size = GRANULE.entry_size(level);
+        let planned = self.ranges.clone().any(|range| {
+            let offset = iova.wrapping_sub(range.iova);
+            let within = iova >= range.iova && offset < range.len && size <= range.len - offset;
+            within && output == range.pa + offset && Some(word) == leaf_of(range, level, output)
+        });
+        self.mapped = self.mapped.saturating_add(size);
+        if planned {
+            Ok(())
+        } else {
+            Err(Refusal::PageTables)
+        }
+    }
+}
+
+/// The entry for `output` in a range.
+fn leaf_of(range: &PermanentEntry, level: u32, output: u64) -> Option<u64> {
+    let memory = Memory::of_index(range.memory)?;
+    let attributes = Attributes::new(Regime::Device, memory, Permissions::ReadWrite).ok()?;
+    let attributes = attributes.marked(PERMANENT_MARK);
+    Some(vmsa::leaf(GRANULE, level, output, attributes))
+}

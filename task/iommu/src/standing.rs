@@ -1,0 +1,160 @@
+//! Devices with direct regions: what firmware or hardware needs mapped 1:1 at any time.
+//!
+//! Such a device *stands*: it is bus master and its streams translate whether or not anybody has claimed it, and
+//! as long as nothing is mapped for it, it reaches its direct regions only. Whatever cuts it off ends that; it
+//! stands again when what it was cut off for is over.
+
+use plan::iommu::PermanentKind;
+
+use crate::hardware::{Hardware, System};
+use crate::log::Line;
+use crate::ownership::{Quiet, State};
+use crate::server::Server;
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// Finds out which devices may stand: those that the PCI task found as planned.
+    pub(crate) fn find_standing(&mut self, boot_refused: bool) {
+        let plan = self.plan;
+        for (index, entry) in plan.devices.iter().enumerate() {
+            let may_stand = entry.standing == 1
+                && !boot_refused
+                && entry.stream_count > 0
+                && plan.domain_of(entry).is_some()
+                && self
+                    .system
+                    .pci_describe(index as u32)
+                    .is_ok_and(|found| found.state == pci_api::DeviceState::Ready);
+            if let Some(device) = self.devices.get_mut(index) {
+                device.may_stand = may_stand;
+            }
+        }
+    }
+
+    /// The boot is refused after some SMMU was turned on: nothing stands, on any.
+    pub(crate) fn forbid_standing(&mut self) {
+        for index in 0..self.devices.len() {
+            let may = self
+                .devices
+                .get_mut(index)
+                .map(|device| &mut device.may_stand);
+            if may.is_some_and(core::mem::take) && self.close(index, true).is_err() {
+                self.note_broken(index);
+            }
+        }
+    }
+
+    /// Lists the direct regions of a device for people.
+    pub(crate) fn list_direct(&mut self, index: usize) {
+        let plan = self.plan;
+        let Some(entry) = plan.devices.get(index).filter(|entry| entry.standing == 1) else {
+            return;
+        };
+        let stands = self
+            .devices
+            .get(index)
+            .is_some_and(|device| device.may_stand);
+        for range in plan.permanent_of(entry.domain as usize) {
+            if range.kind == PermanentKind::Direct as u32 {
+                self.system.log(Line::Direct {
+                    name: entry.name.as_str(),
+                    base: range.iova,
+                    len: range.len,
+                    stands,
+                });
+            }
+        }
+    }
+
+    /// Lets every device stand that may and does not: at the start, and when what one was cut off for is over.
+    pub(crate) fn stand_free(&mut self) {
+        for index in 0..self.devices.len() {
+            let waits = self.devices.get(index).is_some_and(|device| {
+                device.may_stand
+                    && !device.standing
+                    && !device.withheld
+                    && device.state == State::Free
+            });
+            if waits && !self.stays_cut_off(index) {
+                self.stand(index);
+            }
+        }
+    }
+
+    /// Whether something that shares streams or a reset with a free device is not over yet.
+    pub(crate) fn stays_cut_off(&self, index: usize) -> bool {
+        let Some(own) = self.devices.get(index).map(|device| device.entry) else {
+            return true;
+        };
+        let mut others = self.devices.iter().enumerate();
+        self.sharer_bars(index).is_some()
+            || others.any(|(other, device)| {
+                let sharer = device.entry.domain == own.domain;
+                let unit = device.entry.reset_unit == own.reset_unit;
+                other != index
+                    && (sharer && device.revoked
+                        || unit && matches!(device.state, State::Quiescing(_)))
+            })
+    }
+
+    /// Opens the streams of a free device, then turns bus mastering on. If that fails it stays cut off, until
+    /// [`Self::stand_free`] is called again.
+    pub(crate) fn stand(&mut self, index: usize) {
+        let opened = self.open(index).is_ok();
+        let started = opened && self.system.bus_master(index as u32, true).is_ok();
+        if !started {
+            self.stop_standing(index);
+            if let Some(device) = self.devices.get_mut(index) {
+                device.withheld |= !opened;
+            }
+            return;
+        }
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        device.open = false;
+        device.standing = true;
+        // Its owner has its registers, claimed or not.
+        device.quiet = Quiet::Unknown;
+        self.system.log(Line::Stands {
+            name: device.entry.name.as_str(),
+        });
+    }
+
+    /// Bus mastering of a free device off, its streams closed unless another of its alias set uses them.
+    pub(crate) fn stop_standing(&mut self, index: usize) {
+        let _ = self.system.bus_master(index as u32, false);
+        if self.close(index, false).is_err() {
+            self.note_broken(index);
+        }
+    }
+
+    /// The same for all that share streams with a device and stand unclaimed.
+    pub(crate) fn stop_standing_sharers(&mut self, index: usize) {
+        let Some(domain) = self.devices.get(index).map(|device| device.entry.domain) else {
+            return;
+        };
+        for other in 0..self.devices.len() {
+            let stands = self.devices.get(other).is_some_and(|device| {
+                device.entry.domain == domain && device.standing && device.state == State::Free
+            });
+            if other != index && stands {
+                self.stop_standing(other);
+            }
+        }
+    }
+
+    /// Bus mastering on for what stands: at the start, and after a restart of the PCI task, which begins with bus
+    /// mastering off everywhere.
+    pub(crate) fn stand_on(&mut self) {
+        for index in 0..self.devices.len() {
+            let stands = self
+                .devices
+                .get(index)
+                .is_some_and(|device| device.standing && device.state == State::Free);
+            if stands && self.system.bus_master(index as u32, true).is_err() {
+                self.stop_standing(index);
+            }
+        }
+        self.stand_free();
+    }
+}

@@ -1,0 +1,437 @@
+//! Devices with direct regions.
+
+use iommu_api::*;
+use vmsa::{Memory, Permissions};
+
+use super::rig::*;
+use crate::Reply;
+use crate::boot::Refusal;
+
+const STREAM: u32 = 0x018;
+/// Of the domain's root, and of its level-3 table for the region.
+const ROOT: u64 = 0x1_0000 + 4 * 0x8000;
+const REGION: u64 = ROOT + 0x5000 + (DIRECT >> 12 & 511) * 8;
+/// The entry of the stream.
+const ENTRY: u64 = 0x4000 + 0x18 * 64;
+
+fn cold() -> Rig {
+    Rig::planned(standing_plan())
+}
+
+fn booted() -> Rig {
+    let mut rig = cold();
+    rig.server.boot();
+    rig
+}
+
+fn successor(rig: &Rig) -> Rig {
+    let mut rig = Rig::with(standing_plan(), rig.smmu.clone(), rig.around.clone());
+    rig.server.boot();
+    rig
+}
+
+/// It reaches its direct region, and nothing in the window.
+fn stands(rig: &Rig) {
+    assert!(rig.is_bus_master(DISPLAY));
+    reaches_region_only(rig);
+}
+
+fn reaches_region_only(rig: &Rig) {
+    for page in 0..2 {
+        assert_eq!(
+            rig.reach(STREAM, DIRECT + page * PAGE + 8),
+            Some(DIRECT + page * PAGE + 8)
+        );
+    }
+    for iova in [
+        DIRECT - 1,
+        DIRECT + 2 * PAGE,
+        0,
+        BASE,
+        BASE + 5 * PAGE,
+        POOL,
+    ] {
+        assert_eq!(rig.read(STREAM, iova), None, "{iova:#x}");
+    }
+}
+
+fn is_cut_off(rig: &Rig) {
+    assert!(!rig.is_bus_master(DISPLAY));
+    assert_eq!(rig.read(STREAM, DIRECT), None);
+}
+
+#[test]
+fn stands_from_the_start_and_is_listed() {
+    let mut rig = booted();
+    stands(&rig);
+    assert!(!rig.is_bus_master(MATE), "it has no direct region itself");
+    assert!(rig.logged("Direct { name: \"display\", base: 1879048192, len: 8192, stands: true }"));
+    assert!(rig.logged("standing: 1"));
+    let status = rig.status(DISPLAY);
+    assert!(status.flags.has(StatusFlags::OPEN) && !status.flags.has(StatusFlags::CLAIMED));
+    assert_eq!(rig.status(MATE).flags.0, 0);
+    assert!(rig.around.borrow().started.is_empty());
+}
+
+#[test]
+fn bus_mastering_comes_after_the_smmu_is_on() {
+    let mut rig = cold();
+    rig.smmu.0.borrow_mut().behaviour.stuck = true;
+    rig.server.boot();
+    assert!(!rig.is_bus_master(DISPLAY));
+    assert!(rig.around.borrow().bus_master.iter().all(|(_, on)| !on));
+}
+
+fn refused(why: Refusal, offset: u64, value: u64) {
+    let mut rig = cold();
+    rig.smmu.0.borrow_mut().put(offset, &[value]);
+    rig.server.boot();
+    let lines = &rig.around.borrow().lines;
+    assert!(
+        lines
+            .iter()
+            .any(|l| l.contains(&std::format!("why: {why:?}"))),
+        "{offset:#x}: {lines:?}"
+    );
+    assert_eq!(rig.smmu.0.borrow().get(smmu::registers::CR0) & 1, 0);
+    assert!(!rig.is_bus_master(DISPLAY));
+}
+
+#[test]
+fn refuses_an_image_that_maps_anything_else() {
+    let leaf = |pa| permanent_leaf(pa, Memory::NormalWriteBack, Permissions::ReadWrite);
+    // A page more, one less, another one, one twice.
+    refused(Refusal::PageTables, REGION + 16, leaf(DIRECT + 2 * PAGE));
+    refused(Refusal::PageTables, REGION, 0);
+    refused(Refusal::PageTables, REGION, leaf(DIRECT + 8 * PAGE));
+    refused(Refusal::PageTables, REGION, leaf(DIRECT + PAGE));
+    // Other rights, another memory type, another mark.
+    let read_only = permanent_leaf(DIRECT, Memory::NormalWriteBack, Permissions::Read);
+    refused(Refusal::PageTables, REGION, read_only);
+    let device = permanent_leaf(DIRECT, Memory::DeviceNgnre, Permissions::ReadWrite);
+    refused(Refusal::PageTables, REGION, device);
+    refused(Refusal::PageTables, REGION, leaf(DIRECT) & !(0xf << 55));
+    // Something in the window, in a window of another domain, a block, a loop, what is no entry at all.
+    refused(Refusal::PageTables, ROOT + 0x2000 + 8, leaf(POOL));
+    refused(Refusal::PageTables, 0x1_0000 + 0x2000, leaf(POOL));
+    refused(
+        Refusal::PageTables,
+        ROOT + 0x4000,
+        0x4000_0000 | 0x0060_0000_0000_0f41,
+    );
+    let root = vmsa::table(vmsa::Granule::Size4K, super::fake::TABLES_PA + ROOT);
+    refused(Refusal::PageTables, ROOT + 0x4000 + 8, root);
+    refused(Refusal::PageTables, REGION + 16, 2);
+    // The entry of the stream: closed, of another domain, with bits of stage 2; a stream that must be closed.
+    refused(Refusal::StreamTable, ENTRY, smmu::stream::abort_word());
+    let plan = standing_plan();
+    let other = plan.open_word(&plan.devices[1]).unwrap();
+    refused(Refusal::StreamTable, ENTRY, other);
+    refused(Refusal::StreamTable, ENTRY + 24, 1 << 4);
+    refused(Refusal::StreamTable, 0x8000, other);
+    refused(
+        Refusal::StreamTable,
+        0x4000 + 0x19 * 64,
+        plan.open_word(&plan.devices[6]).unwrap(),
+    );
+}
+
+#[test]
+fn what_is_not_as_planned_does_not_stand() {
+    let mut rig = cold();
+    rig.around.borrow_mut().blocked = Some(DISPLAY);
+    rig.server.boot();
+    is_cut_off(&rig);
+    assert!(rig.logged("stands: false"));
+    let mut rig = cold();
+    rig.around.borrow_mut().refused = true;
+    rig.server.boot();
+    is_cut_off(&rig);
+}
+
+#[test]
+fn a_claim_makes_it_quiet_and_maps_beside_the_region() {
+    let mut rig = booted();
+    assert!(matches!(
+        rig.ask(task(6), Operation::Claim, &[u64::from(DISPLAY)]),
+        Reply::Later
+    ));
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    let mut display = rig.claim(task(6), DISPLAY);
+    stands(&rig);
+    let iova = display.map_any(&mut rig, 0, 1);
+    assert_eq!(rig.reach(STREAM, iova), Some(POOL + 0x20_0000));
+    assert_eq!(rig.reach(STREAM, DIRECT), Some(DIRECT));
+    // The region is no part of the window.
+    assert_eq!(
+        display.map(&mut rig, 0, 0, 1, MapFlags(7), DIRECT),
+        Err(Error::BadRange)
+    );
+    assert_eq!(display.unmap(&mut rig, DIRECT, 1), Err(Error::BadRange));
+    assert_eq!(rig.status(DISPLAY).mapped_pages, 1);
+}
+
+#[test]
+fn a_release_with_nothing_mapped_leaves_it_standing() {
+    let mut rig = booted();
+    let mut display = rig.claim(task(6), DISPLAY);
+    let iova = display.map_any(&mut rig, 0, 1);
+    display.unmap(&mut rig, iova, 1).unwrap();
+    let before = rig.around.borrow().bus_master.len();
+    assert!(matches!(
+        display.release(&mut rig),
+        Reply::Now { code: 0, .. }
+    ));
+    assert_eq!(
+        rig.around.borrow().bus_master.len(),
+        before,
+        "not even for a moment"
+    );
+    stands(&rig);
+    assert!(!rig.is_held(DISPLAY));
+    // The same life by its word; another one not.
+    let claim = rig.ask(task(6), Operation::Claim, &[u64::from(DISPLAY)]);
+    assert!(matches!(claim, Reply::Now { code: 0, .. }));
+}
+
+#[test]
+fn a_release_with_mappings_cuts_it_off_until_it_is_quiet() {
+    let mut rig = booted();
+    let mut display = rig.claim(task(6), DISPLAY);
+    let iova = display.map_any(&mut rig, 0, 1);
+    assert!(matches!(display.release(&mut rig), Reply::Later));
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    stands(&rig);
+    assert_eq!(rig.read(STREAM, iova), None);
+    assert!(!rig.is_held(DISPLAY));
+}
+
+#[test]
+fn a_death_cuts_it_off_until_it_is_quiet() {
+    let mut rig = booted();
+    let mut display = rig.claim(task(6), DISPLAY);
+    let iova = display.map_any(&mut rig, 0, 1);
+    rig.die(6);
+    is_cut_off(&rig);
+    assert!(rig.is_held(DISPLAY));
+    rig.server.on_quiesced();
+    stands(&rig);
+    assert_eq!(rig.read(STREAM, iova), None);
+    assert!(!rig.is_held(DISPLAY));
+}
+
+#[test]
+fn what_cannot_be_made_quiet_stays_cut_off() {
+    let mut rig = booted();
+    rig.claim(task(6), DISPLAY).map_any(&mut rig, 0, 1);
+    rig.fail_quiesce();
+    rig.die(6);
+    rig.server.on_quiesced();
+    rig.server.on_pci_up();
+    is_cut_off(&rig);
+    assert!(rig.is_held(DISPLAY));
+}
+
+#[test]
+fn a_claim_that_fails_leaves_it_cut_off_until_one_succeeds() {
+    let mut rig = booted();
+    rig.fail_quiesce();
+    let claim = [u64::from(DISPLAY)];
+    assert!(matches!(
+        rig.ask(task(6), Operation::Claim, &claim),
+        Reply::Later
+    ));
+    rig.server.on_quiesced();
+    let code = rig.around.borrow_mut().replies.pop().unwrap().1;
+    assert_eq!(Error::from_code(code), Some(Error::NotQuiet));
+    is_cut_off(&rig);
+    assert!(!rig.is_held(DISPLAY));
+    rig.around.borrow_mut().result = None;
+    rig.claim(task(6), DISPLAY);
+    stands(&rig);
+}
+
+fn storm(rig: &mut Rig) {
+    for _ in 0..crate::limits::STORM_FAULTS / 8 {
+        for _ in 0..8 {
+            assert_eq!(rig.read(STREAM, 0x1000), None);
+        }
+        rig.server.on_interrupt(1 << 16);
+    }
+}
+
+#[test]
+fn a_storm_of_a_free_device_cuts_it_off_until_it_is_claimed() {
+    let mut rig = booted();
+    storm(&mut rig);
+    is_cut_off(&rig);
+    assert_eq!(rig.around.borrow().storms, [DISPLAY]);
+    rig.server.on_quiesced();
+    rig.server.on_pci_up();
+    is_cut_off(&rig);
+    let mut display = rig.claim(task(6), DISPLAY);
+    stands(&rig);
+    display.release(&mut rig);
+    stands(&rig);
+}
+
+#[test]
+fn a_storm_of_a_claimant_ends_with_its_release() {
+    let mut rig = booted();
+    let mut display = rig.claim(task(6), DISPLAY);
+    storm(&mut rig);
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    is_cut_off(&rig);
+    assert!(matches!(display.release(&mut rig), Reply::Later));
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    stands(&rig);
+}
+
+#[test]
+fn the_death_of_a_mate_cuts_it_off_until_that_is_quiet() {
+    let mut rig = booted();
+    let mut mate = rig.claim(task(5), MATE);
+    stands(&rig);
+    let iova = mate.map_any(&mut rig, 0, 1);
+    assert_eq!(rig.reach(STREAM, iova), Some(POOL + 0x10_0000));
+    rig.die(5);
+    is_cut_off(&rig);
+    assert!(!rig.is_bus_master(MATE));
+    rig.server.on_quiesced();
+    stands(&rig);
+    assert!(!rig.is_bus_master(MATE));
+}
+
+#[test]
+fn a_mate_that_was_cut_off_keeps_it_down_until_it_is_released() {
+    let mut rig = booted();
+    let mut mate = rig.claim(task(5), MATE);
+    mate.map_any(&mut rig, 0, 1);
+    rig.server.revoke(MATE as usize);
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    is_cut_off(&rig);
+    assert!(matches!(mate.release(&mut rig), Reply::Later));
+    rig.server.on_quiesced();
+    stands(&rig);
+}
+
+#[test]
+fn a_mates_claim_and_release_do_not_touch_it() {
+    let mut rig = booted();
+    rig.claim(task(5), MATE).release(&mut rig);
+    stands(&rig);
+    assert!(!rig.around.borrow().bus_master.contains(&(DISPLAY, false)));
+    // But what is mapped for the mate it could use until it is gone.
+    let mut mate = rig.claim(task(5), MATE);
+    mate.map_any(&mut rig, 0, 1);
+    assert!(matches!(mate.release(&mut rig), Reply::Later));
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    stands(&rig);
+}
+
+#[test]
+fn a_restart_of_the_pci_task_turns_it_on_again() {
+    let mut rig = booted();
+    rig.around.borrow_mut().bus_master.clear();
+    rig.server.on_pci_up();
+    stands(&rig);
+}
+
+#[test]
+fn a_successor_leaves_it_standing() {
+    let rig = booted();
+    rig.around.borrow_mut().bus_master.push((MATE, false));
+    let before = rig.around.borrow().bus_master.len();
+    let rig = successor(&rig);
+    stands(&rig);
+    assert!(!rig.around.borrow().bus_master[before..].contains(&(DISPLAY, false)));
+    assert!(!rig.is_held(DISPLAY));
+}
+
+#[test]
+fn both_servers_restart() {
+    let rig = booted();
+    // The new life of the PCI task has turned everything off, and nobody told the IOMMU server.
+    rig.around.borrow_mut().bus_master.push((DISPLAY, false));
+    stands(&successor(&rig));
+    // A device that was cut off is no such case, even if another has opened the stream since.
+    let mut rig = booted();
+    storm(&mut rig);
+    rig.claim(task(5), MATE).map_any(&mut rig, 0, 1);
+    let rig = successor(&rig);
+    assert!(!rig.is_bus_master(DISPLAY));
+}
+
+#[test]
+fn a_successor_goes_on_with_its_claim() {
+    let mut rig = booted();
+    let iova = rig.claim(task(6), DISPLAY).map_any(&mut rig, 0, 1);
+    let mut rig = successor(&rig);
+    assert!(rig.is_held(DISPLAY));
+    assert_eq!(rig.reach(STREAM, iova), Some(POOL + 0x20_0000));
+    let mut display = rig.claim(task(6), DISPLAY);
+    assert_eq!(
+        rig.status(DISPLAY).mapped_pages,
+        1,
+        "the region is no mapping of the claim"
+    );
+    display.unmap(&mut rig, iova, 1).unwrap();
+    display.release(&mut rig);
+    stands(&rig);
+}
+
+#[test]
+fn a_successor_opens_nothing_that_was_closed() {
+    let mut rig = booted();
+    storm(&mut rig);
+    let mut rig = successor(&rig);
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    is_cut_off(&rig);
+    rig.claim(task(6), DISPLAY);
+    stands(&rig);
+}
+
+#[test]
+fn a_successor_finishes_what_ends_with_it_standing() {
+    let mut rig = booted();
+    rig.claim(task(6), DISPLAY).map_any(&mut rig, 0, 1);
+    rig.die(6);
+    let mut rig = successor(&rig);
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    stands(&rig);
+    // For a mate, too.
+    rig.claim(task(5), MATE).map_any(&mut rig, 0, 1);
+    rig.die(5);
+    let mut rig = successor(&rig);
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    stands(&rig);
+}
+
+#[test]
+fn a_claim_that_the_server_did_not_survive_is_not_taken_for_granted() {
+    let mut rig = booted();
+    assert!(matches!(
+        rig.ask(task(6), Operation::Claim, &[u64::from(DISPLAY)]),
+        Reply::Later
+    ));
+    assert!(rig.is_held(DISPLAY));
+    let mut rig = successor(&rig);
+    is_cut_off(&rig);
+    assert!(!rig.is_held(DISPLAY));
+    let started = rig.around.borrow().started.len();
+    rig.claim(task(6), DISPLAY);
+    assert_eq!(
+        rig.around.borrow().started.len(),
+        started + 1,
+        "made quiet before it is granted"
+    );
+}

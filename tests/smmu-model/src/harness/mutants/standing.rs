@@ -1,0 +1,47 @@
+//! Devices with direct regions.
+
+use super::{REACHED, REFUSED, image, other};
+use crate::Memory;
+use crate::finding::Check;
+use crate::harness::layout::{Layout, PERMANENT, TABLES};
+use crate::harness::sabotage::{Kind, Mutant};
+
+/// Changes leaf number `page` of the direct region from its word and the one before it.
+fn patch_region(layout: &Layout, memory: &mut Memory, page: u64, change: impl Fn(u64, u64) -> u64) {
+    let word = |memory: &Memory, at: u64| memory.latest(at).unwrap_or(0);
+    let table = |word: u64| word & 0xffff_ffff_f000;
+    for range in &PERMANENT {
+        let root = TABLES + layout.domains[range.domain as usize].root;
+        let level2 = table(word(memory, root + (range.iova >> 30) * 8));
+        let level3 = table(word(memory, level2 + (range.iova >> 21 & 511) * 8));
+        let at = level3 + ((range.iova >> 12 & 511) + page) * 8;
+        let changed = change(word(memory, at), word(memory, at - 8));
+        memory.preset(at, changed);
+    }
+}
+
+/// The faults.
+pub const MUTANTS: &[Mutant] = &[
+    other("adopt-no-abort", "J10", REACHED, Kind::NoCloseByHeir),
+    other("stand-before-quiet", "J11", REACHED, Kind::EarlyStand),
+    other(
+        "stand-no-more",
+        "J11",
+        &[Check::Containment],
+        Kind::NeverStands,
+    ),
+    image("region-page-more", "J12", REFUSED, |layout, memory| {
+        patch_region(layout, memory, 2, |_, before| before + 0x1000);
+    }),
+    image("region-page-elsewhere", "J12", REFUSED, |layout, memory| {
+        patch_region(layout, memory, 1, |word, _| word + 0x1000);
+    }),
+    other(
+        "region-unchecked",
+        "J12",
+        &[Check::Reach],
+        Kind::Unchecked(|layout, memory| {
+            patch_region(layout, memory, 2, |_, before| before + 0x1000);
+        }),
+    ),
+];

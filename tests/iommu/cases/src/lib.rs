@@ -13,6 +13,7 @@ mod alias;
 mod board;
 mod claim;
 mod death;
+mod direct;
 mod dma;
 mod fault;
 mod handles;
@@ -47,6 +48,8 @@ pub const LEFT: usize = 4;
 pub const RIGHT: usize = 5;
 /// Drives `misfit0`, which the machine does not have.
 pub const MISFIT: usize = 6;
+/// Drives `edu4`, which has a direct region.
+pub const DIRECT: usize = 7;
 
 /// Number of the host bridge in the plan.
 pub const HOST_BRIDGE: u64 = 0;
@@ -62,16 +65,19 @@ pub const EDU1: u64 = 6;
 pub const EDU3: u64 = 10;
 /// Number of the device that the machine does not have.
 pub const MISFIT0: u64 = 12;
+/// Number of the device with a direct region.
+pub const EDU4: u64 = 14;
 /// Devices in the plan.
-pub const DEVICES: u64 = 13;
+pub const DEVICES: u64 = 15;
 
 /// All cases.
 pub const SUITE: Suite = Suite {
     name: "iommu",
     roles: &[
-        "first", "second", "outsider", "lender", "left", "right", "misfit",
+        "first", "second", "outsider", "lender", "left", "right", "misfit", "direct",
     ],
     groups: &[
+        direct::FIRST_CASES,
         look::CASES,
         claim::CASES,
         shape::CASES,
@@ -87,7 +93,9 @@ pub const SUITE: Suite = Suite {
         death::CASES,
         quiet::CASES,
         misfit::CASES,
+        direct::CASES,
         servers::CASES,
+        direct::LAST_CASES,
         last::CASES,
     ],
 };

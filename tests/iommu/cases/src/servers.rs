@@ -3,14 +3,16 @@
 use abi::Code;
 use abi::privileged::{Privileged, TaskState};
 use edu::Direction;
-use iommu_api::{Error, Operation, StatusFlags};
+use iommu_api::{Error, Operation, Status, StatusFlags};
 use suite::role::Stage;
 use suite::{Case, Part, Result, check, check_eq, check_is};
 use userlib::{config, ipc};
 
 use crate::board::{Board, F_TRANSLATION};
 use crate::death::{start_again, wait_for_the_end};
-use crate::help::{BOTH, Claimed, READ, claim, claim_words, code, notes, refusal, status};
+use crate::help::{
+    BOTH, Claimed, READ, claim, claim_device, claim_words, code, notes, refusal, status,
+};
 use crate::{EDU0, FIRST, SECOND};
 
 /// Bytes of a small transfer.
@@ -34,21 +36,33 @@ fn start(stage: &Stage, name: &str) -> Result {
     Ok(())
 }
 
-fn restart(stage: &Stage, name: &str) -> Result {
+/// Ends a server's life and begins its next.
+pub fn restart(stage: &Stage, name: &str) -> Result {
     stop(stage, name)?;
     start(stage, name)
 }
 
 /// Claims again, until the new life of the server serves.
-fn claim_again(stage: &Stage) -> core::result::Result<Claimed, suite::Failure> {
+pub fn claim_again(stage: &Stage, device: u64) -> core::result::Result<Claimed, suite::Failure> {
     for _ in 0..200 {
-        let code = claim_words(EDU0).code;
+        let code = claim_words(device).code;
         if code != Code::DEAD && code != Code::DOWN && code.0 != Error::Unavailable as u32 {
             break;
         }
         stage.pause(1);
     }
-    claim()
+    claim_device(device)
+}
+
+/// The state of a device, as soon as the new life of the server serves.
+pub fn status_again(stage: &Stage, device: u64) -> core::result::Result<Status, suite::Failure> {
+    for _ in 0..200 {
+        if refusal(Operation::Status, device).is_none() {
+            break;
+        }
+        stage.pause(1);
+    }
+    status(device)
 }
 
 fn go_on_after_restart(stage: &Stage) -> Result {
@@ -63,7 +77,7 @@ fn go_on_after_restart(stage: &Stage) -> Result {
     board.write(stage, iova, FEW)?;
     board.only(4, 0, FEW)?;
     let before = claimed;
-    let mut claimed = claim_again(stage)?;
+    let mut claimed = claim_again(stage, EDU0)?;
     check!(claimed.handle != before.handle);
     check!(claimed.window == before.window);
     check_eq!(claimed.sequence, 0);
@@ -87,15 +101,7 @@ fn go_on_after_restart(stage: &Stage) -> Result {
 fn nothing_opens(stage: &Stage) -> Result {
     let board = Board::new()?;
     restart(stage, "iommu")?;
-    let mut flags = None;
-    for _ in 0..200 {
-        if refusal(Operation::Status, EDU0).is_none() {
-            flags = status(EDU0).ok().map(|status| status.flags.0);
-            break;
-        }
-        stage.pause(1);
-    }
-    check_eq!(check_is!(flags, Some(flags) => flags), 0);
+    check_eq!(status_again(stage, EDU0)?.flags.0, 0);
     let address = check_is!(config::parameter("own-pool"), Some(address) => address);
     board.put(0, CONTENT);
     board.write(stage, address, FEW)?;
@@ -113,7 +119,7 @@ fn dies_without_a_server(stage: &Stage) -> Result {
         return wait_for_the_end(stage);
     }
     check!(!board.busy());
-    let mut claimed = claim_again(stage)?;
+    let mut claimed = claim_again(stage, EDU0)?;
     claimed.has_mapped(0)?;
     claimed.is_empty()?;
     let [iova, ..] = notes(stage, 1);
@@ -141,7 +147,7 @@ fn a_call_finds_no_server(stage: &Stage) -> Result {
     let answer = claim_words(EDU0);
     start(stage, "iommu")?;
     check_eq!(answer.code.0, Code::DOWN.0);
-    check_eq!(claim_again(stage)?.sequence, 0);
+    check_eq!(claim_again(stage, EDU0)?.sequence, 0);
     check_eq!(ipc::refresh(index("iommu") as usize).1.0, 0);
     Ok(())
 }
@@ -165,7 +171,7 @@ fn starts_without_the_pci_task(stage: &Stage) -> Result {
     check!(unavailable);
     check_eq!(status(EDU0)?.flags.0, StatusFlags::BLOCKED);
     start(stage, "pci")?;
-    claimed = claim_again(stage)?;
+    claimed = claim_again(stage, EDU0)?;
     claimed.has_mapped(2)?;
     check_eq!(code(claimed.release()), 0);
     Ok(())

@@ -1,11 +1,13 @@
-//! What the reference says of tasks, without registers, memory or speed: docs/reference/ipc.md, sections 2
-//! to 5 and 7 to 10, in the fewest words.
+//! What the reference says of tasks, without registers or speed: docs/reference/ipc.md, in the fewest words.
+//! Here their lives, messages and notifications; memory and what belongs to devices is beside.
 
 use std::vec::Vec;
 
-use abi::{Code, TaskId, notification};
+use abi::{Code, Lease, TaskId, notification};
 
-use crate::tests::world::{COUNT, DRIVER, PRIORITIES, SERVER, SUPERVISOR};
+use super::devices::Devices;
+use super::memory::{Place, Pools};
+use crate::tests::world::{AUTHORITY, COUNT, DRIVER, PRIORITIES, SERVER, SUPERVISOR};
 
 /// What a task does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,14 +22,34 @@ pub enum Doing {
 /// What a call returned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Heard {
-    /// Of a send: code, and the word of the reply if there is one.
-    Reply(Code, Option<u64>),
-    /// Of a receive.
-    Message(TaskId, u64),
+    /// Of a send: code, and the reply's first word and length if there is one.
+    Reply(Code, Option<(u64, u64)>),
+    /// Of a receive: sender, first word, descriptor, leases.
+    Message(TaskId, u64, u64, [u64; 2]),
     Bits(u32),
     Dead,
     /// Of any other call.
     Code(Code),
+    /// Of an unmasking: the bits that are unmasked.
+    Unmasked(u32),
+    /// Of a pin: slot, physical address, attributes.
+    Pinned(u64, u64, u64),
+}
+
+/// What a task sends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Message {
+    /// First word of the payload.
+    pub word: u64,
+    /// The send descriptor.
+    pub descriptor: u64,
+    /// Where it lies if it is long.
+    pub long: Option<Place>,
+    /// Bytes that are taken in the reply, and where if they are many.
+    pub reply: Place,
+    /// Offset in the pool and descriptor of what it lends.
+    pub leases: [(u64, u64); 2],
+    pub lease_count: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -37,9 +59,13 @@ pub struct Task {
     pub bits: u32,
     /// When it became ready, or was queued.
     since: u64,
-    retired: bool,
-    /// First word of its message.
-    word: u64,
+    pub retired: bool,
+    /// What it sent last.
+    pub message: Message,
+    /// Where it receives long messages.
+    pub buffer: Place,
+    /// At which of its calls from now it is made to die; 0 at none.
+    pub armed: u64,
     /// What it heard in the last step.
     pub heard: Option<Heard>,
 }
@@ -55,24 +81,30 @@ pub struct Named {
 pub struct Model {
     pub tasks: Vec<Task>,
     pub running: Option<usize>,
+    pub pools: Pools,
+    pub devices: Devices,
     clock: u64,
 }
 
 impl Model {
     /// All tasks start, in order.
-    pub fn new(generations: [u64; COUNT]) -> Self {
+    pub fn new(generations: [u64; COUNT], pools: Pools) -> Self {
         let task = |(index, generation)| Task {
             generation,
             doing: Doing::Ready,
             bits: 0,
             since: index as u64,
             retired: false,
-            word: 0,
+            message: Message::default(),
+            buffer: Place::default(),
+            armed: 0,
             heard: None,
         };
         Self {
             tasks: generations.into_iter().enumerate().map(task).collect(),
             running: Some(SUPERVISOR),
+            pools,
+            devices: Devices::new(),
             clock: COUNT as u64,
         }
     }
@@ -88,7 +120,7 @@ impl Model {
         self.clock += 1;
         self.clock
     }
-    fn hears(&mut self, task: usize, heard: Heard) {
+    pub fn hears(&mut self, task: usize, heard: Heard) {
         self.tasks[task].heard = Some(heard);
     }
     fn wakes(&mut self, task: usize, heard: Heard) {
@@ -106,7 +138,7 @@ impl Model {
         self.running = self.first(|task| task.doing == Doing::Ready);
     }
     /// Why nothing reaches a task, if nothing does.
-    fn away(&self, to: Named) -> Option<Code> {
+    pub fn away(&self, to: Named) -> Option<Code> {
         let task = &self.tasks[to.task];
         match (to.stale, task.doing, task.retired) {
             (true, ..) => Some(Code::DEAD),
@@ -114,6 +146,17 @@ impl Model {
             (false, Doing::Down, false) => Some(Code::DOWN),
             _ => None,
         }
+    }
+
+    /// A call begins; false if the caller is made to die of it.
+    pub fn begins(&mut self, task: usize) -> bool {
+        let armed = &mut self.tasks[task].armed;
+        if *armed == 1 {
+            self.die(task);
+            return false;
+        }
+        *armed = armed.saturating_sub(1);
+        true
     }
 
     pub fn notify(&mut self, to: usize, bits: u32) {
@@ -134,27 +177,48 @@ impl Model {
         Heard::Bits(bits)
     }
 
-    pub fn send(&mut self, from: usize, to: Named, word: u64) {
+    pub fn send(&mut self, from: usize, to: Named, message: Message) {
         if PRIORITIES[to.task] >= PRIORITIES[from] {
             return self.die(from);
         }
+        self.tasks[from].message = message;
         if let Some(code) = self.away(to) {
             return self.hears(from, Heard::Reply(code, None));
         }
         match self.tasks[to.task].doing {
             Doing::Receiving { from: filter, .. } if filter.is_none_or(|only| only == from) => {
-                self.wakes(to.task, Heard::Message(self.id(from), word));
-                self.tasks[from].doing = Doing::AwaitingReply(to.task);
+                let heard = self.deliver(from, to.task);
+                self.wakes(to.task, heard);
             }
             _ => {
                 self.tasks[from].since = self.now();
-                self.tasks[from].word = word;
                 self.tasks[from].doing = Doing::Sending(to.task);
             }
         }
     }
 
-    pub fn receive(&mut self, task: usize, mask: u32, from: Option<Named>) {
+    /// The message goes over; its sender waits for the reply.
+    fn deliver(&mut self, from: usize, to: usize) -> Heard {
+        self.tasks[from].doing = Doing::AwaitingReply(to);
+        let message = self.tasks[from].message;
+        if let Some(long) = message.long {
+            let buffer = self.tasks[to].buffer;
+            let len = long.len.min(buffer.len);
+            self.pools.copy(from, long.at, to, buffer.at, len);
+        }
+        let lease = |number: usize| {
+            if number < message.lease_count {
+                message.leases[number].1
+            } else {
+                0
+            }
+        };
+        let leases = [lease(0), lease(1)];
+        Heard::Message(self.id(from), message.word, message.descriptor, leases)
+    }
+
+    pub fn receive(&mut self, task: usize, mask: u32, from: Option<Named>, buffer: Place) {
+        self.tasks[task].buffer = buffer;
         if self.tasks[task].bits & mask != 0 {
             let heard = self.take(task, mask);
             return self.hears(task, heard);
@@ -169,20 +233,28 @@ impl Model {
         };
         match sender {
             Some(sender) => {
-                self.tasks[sender].doing = Doing::AwaitingReply(task);
-                self.hears(
-                    task,
-                    Heard::Message(self.id(sender), self.tasks[sender].word),
-                );
+                let heard = self.deliver(sender, task);
+                self.hears(task, heard);
             }
             None => self.tasks[task].doing = Doing::Receiving { mask, from },
         }
     }
 
-    pub fn reply(&mut self, from: usize, to: Named, code: Code, word: u64) {
-        if !to.stale && self.tasks[to.task].doing == Doing::AwaitingReply(from) {
-            self.wakes(to.task, Heard::Reply(code, Some(word)));
+    /// False if the replier died of it.
+    pub fn reply(&mut self, from: usize, to: Named, code: Code, word: u64, reply: Place) -> bool {
+        if to.stale || self.tasks[to.task].doing != Doing::AwaitingReply(from) {
+            return true;
         }
+        let room = self.tasks[to.task].message.reply;
+        if reply.len > room.len {
+            self.die(from);
+            return false;
+        }
+        if reply.len > abi::REGISTER_BYTES as u64 {
+            self.pools.copy(from, reply.at, to.task, room.at, reply.len);
+        }
+        self.wakes(to.task, Heard::Reply(code, Some((word, reply.len))));
+        true
     }
 
     pub fn post(&mut self, from: usize, to: Named, bits: u32) {
@@ -193,15 +265,37 @@ impl Model {
         }
     }
 
+    /// What `lender` lends to `borrower`: offset in its pool, and the descriptor.
+    pub fn lent(
+        &self,
+        borrower: usize,
+        lender: Named,
+        number: usize,
+    ) -> Result<(u64, Lease), Code> {
+        let task = &self.tasks[lender.task];
+        if lender.stale {
+            Err(Code::DEAD)
+        } else if task.doing != Doing::AwaitingReply(borrower) || number >= task.message.lease_count
+        {
+            Err(Code::NO_LEASE)
+        } else {
+            let (at, lease) = task.message.leases[number];
+            Ok((at, Lease(lease)))
+        }
+    }
+
     /// A fault.
     pub fn die(&mut self, task: usize) {
         self.end(task);
-        self.notify(SUPERVISOR, notification::FAULT);
+        if self.devices.holds_of(task) == 0 {
+            self.notify(SUPERVISOR, notification::FAULT);
+        }
     }
     fn end(&mut self, task: usize) {
         let dead = &mut self.tasks[task];
         dead.generation += 1;
-        (dead.doing, dead.bits) = (Doing::Down, 0);
+        (dead.doing, dead.bits, dead.armed) = (Doing::Down, 0, 0);
+        self.devices.end(task);
         for peer in 0..COUNT {
             match self.tasks[peer].doing {
                 Doing::Sending(to) | Doing::AwaitingReply(to) if to == task => {
@@ -212,6 +306,9 @@ impl Model {
                 }
                 _ => {}
             }
+        }
+        if self.devices.holds_of(task) != 0 {
+            self.notify(AUTHORITY, notification::HELD_DEATH);
         }
     }
 
@@ -228,7 +325,8 @@ impl Model {
     }
     /// By the supervisor.
     pub fn restart(&mut self, task: usize) {
-        if self.is_up(task) || self.tasks[task].retired {
+        let held = self.devices.holds_of(task) != 0;
+        if self.is_up(task) || self.tasks[task].retired || held {
             return self.hears(SUPERVISOR, Heard::Code(Code::REFUSED));
         }
         self.hears(SUPERVISOR, Heard::Code(Code::OK));
@@ -237,5 +335,15 @@ impl Model {
         if task == SERVER {
             self.notify(DRIVER, notification::PEER_UP);
         }
+    }
+    /// By the supervisor.
+    pub fn arm(&mut self, task: usize, calls: u64) {
+        let code = if self.is_up(task) {
+            self.tasks[task].armed = calls;
+            Code::OK
+        } else {
+            Code::REFUSED
+        };
+        self.hears(SUPERVISOR, Heard::Code(code));
     }
 }

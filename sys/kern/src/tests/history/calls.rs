@@ -372,7 +372,7 @@ impl History {
                 (Privileged::Lift, [held.task as u64, device, 0, 0, 0])
             }
             3 | 4 => {
-                let used = self.model.devices.pins.iter().position(Option::is_some);
+                let used = self.model.devices.pins.keys().next().copied();
                 let slot = used.unwrap_or(self.dice.roll(256) as usize);
                 if used.is_some() {
                     self.saw("unpin");

@@ -1,8 +1,6 @@
 //! Timers, interrupts, and what devices may reach: holds and pins.
 
-use std::collections::BTreeSet;
-use std::vec;
-use std::vec::Vec;
+use std::collections::{BTreeMap, BTreeSet};
 
 use abi::{Code, notification};
 
@@ -24,7 +22,7 @@ pub struct Devices {
     pub unmasked: [bool; 2],
     pub holds: BTreeSet<(usize, u32)>,
     /// Lenders, by slot.
-    pub pins: Vec<Option<usize>>,
+    pub pins: BTreeMap<usize, usize>,
 }
 
 impl Devices {
@@ -33,14 +31,14 @@ impl Devices {
             timers: [None; COUNT],
             unmasked: [false; 2],
             holds: BTreeSet::new(),
-            pins: vec![None; PINS],
+            pins: BTreeMap::new(),
         }
     }
 
     /// Holds and pins of a task.
     pub fn holds_of(&self, task: usize) -> usize {
         let holds = self.holds.iter().filter(|(held, _)| *held == task);
-        let pins = self.pins.iter().filter(|pin| **pin == Some(task));
+        let pins = self.pins.values().filter(|lender| **lender == task);
         holds.count() + pins.count()
     }
 
@@ -116,7 +114,7 @@ impl Model {
     }
 
     pub fn unpin(&mut self, slot: usize) {
-        let lender = self.devices.pins[slot].take();
+        let lender = self.devices.pins.remove(&slot);
         self.lifted(lender);
     }
 
@@ -158,9 +156,10 @@ impl Model {
         if !fits || len == 0 || !len.is_multiple_of(PAGE) || !(place + at).is_multiple_of(PAGE) {
             return Err(Code::LEASE_BOUNDS);
         }
-        let free = self.devices.pins.iter().position(Option::is_none);
+        let used = &self.devices.pins;
+        let free = (0..PINS).find(|slot| !used.contains_key(slot));
         let slot = free.ok_or(Code::EXHAUSTED)?;
-        self.devices.pins[slot] = Some(lender.task);
+        self.devices.pins.insert(slot, lender.task);
         let address = physical(lender.task, POOL + place + at);
         Ok(Heard::Pinned(
             slot as u64,

@@ -18,7 +18,7 @@ use crate::State;
 
 /// Histories of a test, and their length; the interpreter of Miri is some thousand times slower.
 const HISTORIES: u64 = if cfg!(miri) { 2 } else { 50 };
-const STEPS: usize = if cfg!(miri) { 150 } else { 1000 };
+const STEPS: usize = if cfg!(miri) { 120 } else { 1000 };
 
 /// Numbers that a seed determines (xorshift64*, Vigna 2016).
 struct Dice(u64);

@@ -44,7 +44,10 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
         return Ok(u8::from(!table.is_complete()));
     }
     if filter == Some(MIRI) {
-        return Ok(u8::from(!test::miri(&project.paths.root)?));
+        let mut progress = Progress::new(filter);
+        progress.stage(MIRI);
+        test::miri(&project.paths.root, &mut |case| progress.show(case))?;
+        return progress.finish(project);
     }
     if let Some(filter) = filter.filter(|filter| filter.starts_with(LONG)) {
         return run_long(project, arguments, filter);

@@ -211,7 +211,7 @@ impl Program {
 const WHOLE: [&str; 1] = ["histories"];
 
 /// Runs a program and reads its output line by line: whether it succeeded.
-fn lines(mut command: Command, mut each: impl FnMut(&str)) -> failure::Outcome<bool> {
+pub(super) fn lines(mut command: Command, mut each: impl FnMut(&str)) -> failure::Outcome<bool> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -264,7 +264,7 @@ impl Details {
 }
 
 /// A result as libtest prints it: `test NAME ... ok`.
-fn result(line: &str) -> Option<(&str, Outcome)> {
+pub(super) fn result(line: &str) -> Option<(&str, Outcome)> {
     let (name, word) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
     let (word, why) = word.split_once(", ").unwrap_or((word, ""));
     let outcome = match word.trim() {

@@ -78,7 +78,19 @@ fn text_is_cut_at_a_character() {
     assert_eq!(Name::new("").as_str(), "");
 }
 
+/// Fewer cases in the interpreter, which also has no files to look for earlier failures in.
+fn cases() -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if cfg!(miri) {
+        config.cases = 32;
+        config.failure_persistence = None;
+    }
+    config
+}
+
 proptest! {
+    #![proptest_config(cases())]
+
     #[test]
     fn damaged_blobs_never_panic(
         at in 0usize..400, value: u8, cut in 0usize..400, count in 0u64..8

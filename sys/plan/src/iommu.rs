@@ -64,6 +64,8 @@ pub enum DomainKind {
     Dma = 1,
     /// 1:1 over the owners' pools, filled in at build time.
     Identity = 2,
+    /// Not translated while a device of it is claimed: no window, and its tables are not used.
+    Bypass = 3,
 }
 
 /// When an unmapped page is given back.

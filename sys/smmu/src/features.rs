@@ -37,6 +37,8 @@ pub struct Features {
     pub tables_preset: bool,
     /// The queues' bases cannot be set.
     pub queues_preset: bool,
+    /// Stream table entries can override memory types and shareability.
+    pub overrides_types: bool,
     /// Range invalidation.
     pub range_invalidation: bool,
     /// Hierarchical attributes can be disabled.
@@ -70,6 +72,7 @@ impl Features {
             event_log2: idr1::EVENTQS.get32(idr1),
             tables_preset: idr1::TABLES_PRESET.is_set32(idr1),
             queues_preset: idr1::QUEUES_PRESET.is_set32(idr1),
+            overrides_types: idr1::ATTR_TYPES_OVR.is_set32(idr1),
             range_invalidation: idr3::RIL.is_set32(idr3),
             hierarchical_disable: idr3::HAD.is_set32(idr3),
             break_before_make: idr3::BBML.get32(idr3),

@@ -126,6 +126,17 @@ pub const fn stage1_word(context: u64) -> u64 {
         | ste::S1CONTEXTPTR.address(context)
 }
 
+/// Word 0 of an entry that lets transactions through untranslated.
+pub const fn bypass_word() -> u64 {
+    ste::V.put(1) | ste::CONFIG.put(StreamConfig::Bypass as u64)
+}
+
+/// Word 1 of an entry that alternates between aborting and bypass: the shareability of what passes stays as it
+/// comes. Where overrides do not exist the field is RES0, and this is what happens anyway (§5.2, SHCFG).
+pub const fn bypass_attributes_word(features: &Features) -> u64 {
+    ste::SHCFG.put(features.overrides_types as u64)
+}
+
 /// Word 1 of both: attributes of the context descriptor's fetch. Everything that overrides
 /// attributes stays 0, which is also right where those fields are RES0 (§5.2, SHCFG and on).
 pub const fn attributes_word(coherent: bool, stall_disable: bool) -> u64 {

@@ -61,7 +61,11 @@ pub(crate) fn contexts(
 /// Places the window of every translated domain.
 pub(crate) fn windows(machine: &Machine, domains: &mut [Domain], found: &mut Vec<Diagnostic>) {
     for domain in domains {
-        if domain.domain_type == DomainType::Dma {
+        let bypassed = domain
+            .devices
+            .iter()
+            .any(|node| machine.nodes[node.index()].unsafe_bypass.is_some());
+        if domain.domain_type == DomainType::Dma && !bypassed {
             domain.window = window(machine, domain, found);
         }
     }

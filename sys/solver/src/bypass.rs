@@ -6,15 +6,15 @@ use crate::relation::Chains;
 use crate::solution::EdgeKind;
 use crate::topology::Topology;
 
-/// Reports bypasses that cannot be.
+/// Reports bypasses that cannot be. `units` are what shares a domain: alias sets, in `linux` mode groups.
 pub(crate) fn check(
     machine: &Machine,
     topology: &Topology,
     chains: &Chains<'_>,
-    alias_sets: &[Vec<usize>],
+    units: &[Vec<usize>],
     found: &mut Vec<Diagnostic>,
 ) {
-    for members in alias_sets {
+    for members in units {
         for &node in members {
             let entry = &machine.nodes[node];
             if entry.unsafe_bypass.is_none() {
@@ -37,6 +37,15 @@ pub(crate) fn check(
                 found
                     .push(refuse(why).party(format!("external port `{}`", port.name), port.source));
             }
+            if entry.owner.is_none() {
+                found.push(refuse("nobody drives it, so nobody would open it".into()));
+            }
+            if let Some(region) = entry.direct.first() {
+                let why = format!("its direct region `{}` needs a translation", region.name);
+                found.push(
+                    refuse(why).party(format!("direct region `{}`", region.name), region.source),
+                );
+            }
             if let Some(demand) = entry.demand {
                 found.push(refuse(format!("it demands a `{}` domain", demand.text())));
             }
@@ -46,11 +55,14 @@ pub(crate) fn check(
             });
             if let Some(other) = translated {
                 let name = &machine.nodes[other].name;
-                let why = format!("it shares a StreamID with `{name}`, which would bypass it too");
+                let why = format!("it shares a domain with `{name}`, which would bypass it too");
                 let mut diagnostic =
                     refuse(why).device(machine, other, format!("`{name}` is to be translated"));
-                diagnostic.chain =
-                    chains.find(NodeId::new(node), NodeId::new(other), &[EdgeKind::Alias]);
+                diagnostic.chain = chains.find(
+                    NodeId::new(node),
+                    NodeId::new(other),
+                    &[EdgeKind::Alias, EdgeKind::Isolation],
+                );
                 found.push(diagnostic);
             }
         }

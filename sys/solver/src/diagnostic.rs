@@ -85,7 +85,7 @@ codes! {
     315 EmptyReason Error "a waiver or a bypass without a reason",
         "The reason is repeated in every report; somebody has to be able to judge it later.";
     316 Bypass Error "a bypass that contradicts something else",
-        "A stream that bypasses the SMMU reaches all memory. That cannot be for what is plugged into an external port, nor for a device that demands a domain, nor for one of several devices that share a StreamID, as the SMMU cannot tell them apart.";
+        "A stream that bypasses the SMMU reaches all memory. That cannot be for what is plugged into an external port, nor for a device that demands a domain or has direct regions, nor for one of several devices that share a domain, as the SMMU cannot tell them apart. And somebody has to drive it: the stream is open only while the device is claimed.";
     320 GroupTrust Error "owners share an isolation group without trust",
         "Devices of the two owners can reach each other without the SMMU. Both owners must declare trust in the other, or the pair is waived with a written reason, or the devices are put apart.";
     321 AliasTrust Error "owners share an alias set without trust",

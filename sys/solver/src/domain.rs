@@ -138,6 +138,10 @@ impl Domains<'_> {
     /// Decides a unit from what its own members say; `None` if it is neutral and owned.
     fn by_demand(&self, members: &[usize], found: &mut Vec<Diagnostic>) -> Option<Decision> {
         let demands = self.demands(members);
+        let bypass = members.iter().copied().find(|n| {
+            let node = &self.machine.nodes[*n];
+            node.unsafe_bypass.is_some() && node.owner.is_some()
+        });
         let direct = members
             .iter()
             .copied()
@@ -222,6 +226,20 @@ impl Domains<'_> {
             return Some(Decision {
                 domain_type: demand.domain_type,
                 because: self.demand_text(demand),
+            });
+        }
+        // It has no use for a policy: its driver opens it, and nothing is translated.
+        if let Some(bypass) = bypass {
+            return Some(Decision {
+                domain_type: DomainType::Dma,
+                because: format!(
+                    "`{}` bypasses the SMMU: {}",
+                    self.name(bypass),
+                    self.machine.nodes[bypass]
+                        .unsafe_bypass
+                        .as_deref()
+                        .unwrap_or_default()
+                ),
             });
         }
         if members

@@ -78,11 +78,11 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
         containment: &containment,
     };
     let waivers = ownership.check(&mut found);
-    bypass::check(machine, &topology, &chains, &alias_sets, &mut found);
     let (units, unit_of) = match mode {
         Mode::Strict => (&alias_sets, &alias_of),
         Mode::Linux => (&groups, &group_of),
     };
+    bypass::check(machine, &topology, &chains, units, &mut found);
     let decisions = Domains {
         machine,
         topology: &topology,

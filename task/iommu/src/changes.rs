@@ -82,13 +82,14 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         request.shape(Map::LEN, 8)?;
         let map = Map::from_words(&request.payload).ok_or(Error::Malformed)?;
         let (sender, pools) = (request.sender, self.plan.pools);
+        let permanent = self.plan.permanent;
         let index = match self.begin(Operation::Map, map.head, sender)? {
             Begun::New(index) => index,
             Begun::Again(recorded) => return Ok(recorded),
         };
         let mut parts = self.parts(index).ok_or(Error::Unavailable)?;
         let result = match parts.usable() {
-            Ok(()) => parts.map(&map, sender, pools),
+            Ok(()) => parts.map(&map, sender, pools, permanent),
             Err(error) => Err(error),
         };
         Ok(parts.record(Operation::Map, result))
@@ -98,13 +99,14 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     pub(crate) fn unmap(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
         request.shape(Unmap::LEN, 0)?;
         let unmap = Unmap::from_words(&request.payload);
-        let index = match self.begin(Operation::Unmap, unmap.head, request.sender)? {
+        let (sender, permanent) = (request.sender, self.plan.permanent);
+        let index = match self.begin(Operation::Unmap, unmap.head, sender)? {
             Begun::New(index) => index,
             Begun::Again(recorded) => return Ok(recorded),
         };
         let mut parts = self.parts(index).ok_or(Error::Unavailable)?;
         let result = match parts.usable() {
-            Ok(()) => parts.unmap(unmap.iova, unmap.pages),
+            Ok(()) => parts.unmap(unmap.iova, unmap.pages, sender, permanent),
             Err(error) => Err(error),
         };
         let recorded = parts.record(Operation::Unmap, result);

@@ -5,7 +5,8 @@ use smmu::command::COMMAND_BYTES;
 use smmu::context::CD_WORDS;
 use smmu::event::EVENT_BYTES;
 use smmu::stream::{
-    SPLIT, STE_BYTES, STE_WORDS, abort_word, attributes_word, level1_decode, stall_disable,
+    SPLIT, STE_BYTES, STE_WORDS, abort_word, attributes_word, bypass_attributes_word,
+    level1_decode, stall_disable,
 };
 use smmu::{ContextDescriptor, Features};
 use vmsa::{Descriptor, Granule};
@@ -130,9 +131,24 @@ pub fn stream_tables<H: Hardware>(
         {
             return Err(Refusal::StreamTable);
         }
-        hardware.store(stream.entry + 8, attributes);
+        let passes = if bypasses(plan, index, stream.entry) {
+            bypass_attributes_word(features)
+        } else {
+            0
+        };
+        hardware.store(stream.entry + 8, attributes | passes);
     }
     Ok(())
+}
+
+/// Whether a device that is not translated has the entry at an offset. What passes untranslated keeps its
+/// attributes by fields of word 1 that stage 1 does not look at, so that an alternative of the same hotplug slot
+/// can be translated.
+fn bypasses(plan: &PlanView<'_>, index: usize, at: u64) -> bool {
+    plan.devices.iter().any(|device| {
+        let mut streams = plan.streams_of(device).iter();
+        plan.bypasses(device) && streams.any(|s| s.entry == at && s.smmu as usize == index)
+    })
 }
 
 /// What word 0 of the entry at an offset is in the image, if it is that of a standing stream.

@@ -2,7 +2,7 @@
 
 use abi::TaskId;
 use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, PAGE};
-use plan::iommu::PoolEntry;
+use plan::iommu::{PermanentEntry, PermanentKind, PoolEntry};
 
 use crate::hardware::{Hardware, System};
 use crate::ownership::Device;
@@ -59,7 +59,13 @@ fn name_a_page_twice(extents: &[u64]) -> bool {
 impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     /// Maps contiguous memory of a pool.
     #[inline(always)]
-    pub(crate) fn map(&mut self, map: &Map, sender: TaskId, pools: &[PoolEntry]) -> Changed {
+    pub(crate) fn map(
+        &mut self,
+        map: &Map,
+        sender: TaskId,
+        pools: &[PoolEntry],
+        permanent: &[PermanentEntry],
+    ) -> Changed {
         let (first, pages) = (u64::from(map.extent.first), u64::from(map.extent.pages));
         check_content(map.flags, pages, map.iova)?;
         let pool = pool_of(self.device, pools, sender, map.pool)?;
@@ -67,6 +73,15 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             return Err(Error::BadMemory);
         }
         let pa = pool.pa + first * PAGE;
+        if self.space.persistent && map.flags == MapFlags::READ_WRITE {
+            let covers = |range: &&PermanentEntry| {
+                range.pool == u32::from(map.pool) && first + pages <= range.len / PAGE
+            };
+            let mut ranges = self.persistent(permanent, sender);
+            if let Some(range) = ranges.find(covers) {
+                return Ok(Some(range.iova + first * PAGE));
+            }
+        }
         if map.flags.has(MapFlags::BLOCKS) {
             return self.map_blocks(map, pa, pages);
         }
@@ -215,9 +230,66 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         self.map_run(Kind::Pages, map.flags, run, pinned.pa)
     }
 
+    /// Pools of `owner` that the build step has mapped in the device's domain.
+    fn persistent<'t>(
+        &self,
+        permanent: &'t [PermanentEntry],
+        owner: TaskId,
+    ) -> impl Iterator<Item = &'t PermanentEntry> {
+        let domain = self.device.entry.domain;
+        permanent.iter().filter(move |range| {
+            range.domain == domain
+                && range.kind == PermanentKind::Persistent as u32
+                && range.task as usize == owner.index()
+        })
+    }
+
+    /// An unmap of what no request mapped: nothing is to be done if it is a pool that stays mapped.
+    #[cold]
+    fn not_removable(
+        &self,
+        error: Error,
+        iova: u64,
+        pages: u64,
+        owner: TaskId,
+        permanent: &[PermanentEntry],
+    ) -> Changed {
+        if error == Error::NotMapped && self.stays_mapped(permanent, owner, iova, pages) {
+            return Ok(None);
+        }
+        Err(error)
+    }
+
+    /// Whether a range lies wholly in a pool of `owner` that stays mapped.
+    fn stays_mapped(
+        &self,
+        permanent: &[PermanentEntry],
+        owner: TaskId,
+        iova: u64,
+        pages: u64,
+    ) -> bool {
+        let within = |range: &PermanentEntry| {
+            let offset = iova.wrapping_sub(range.iova);
+            iova >= range.iova
+                && iova.is_multiple_of(PAGE)
+                && offset < range.len
+                && pages <= (range.len - offset) / PAGE
+        };
+        pages > 0 && self.persistent(permanent, owner).any(within)
+    }
+
     #[inline(always)]
-    pub(crate) fn unmap(&mut self, iova: u64, pages: u64) -> Changed {
-        let (kind, run) = self.removable(iova, pages)?;
+    pub(crate) fn unmap(
+        &mut self,
+        iova: u64,
+        pages: u64,
+        sender: TaskId,
+        permanent: &[PermanentEntry],
+    ) -> Changed {
+        let (kind, run) = match self.removable(iova, pages) {
+            Ok(found) => found,
+            Err(error) => return self.not_removable(error, iova, pages, sender, permanent),
+        };
         self.remove(kind, run)?;
         self.complete()?;
         self.give_back(kind, run);

@@ -5,7 +5,7 @@ use plan::iommu::{
     DeviceEntry, DomainEntry, DomainKind, PERMANENT_MARK, PermanentEntry, PermanentKind, PoolEntry,
     SmmuEntry, StreamEntry,
 };
-use smmu::stream::stage1_word;
+use smmu::stream::{bypass_word, stage1_word};
 
 use crate::boot::Refusal;
 use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX};
@@ -111,11 +111,20 @@ impl<'p> PlanView<'p> {
         (domain.kind != DomainKind::Blocked as u32).then_some((index, domain))
     }
 
-    /// Word 0 of a device's stream table entries while they translate.
+    /// Word 0 of a device's stream table entries while they are open.
     pub fn open_word(&self, device: &DeviceEntry) -> Option<u64> {
         let (_, domain) = self.domain_of(device)?;
+        if domain.kind == DomainKind::Bypass as u32 {
+            return Some(bypass_word());
+        }
         let smmu = self.smmus.get(domain.smmu as usize)?;
         Some(stage1_word(smmu.tables_pa.wrapping_add(domain.context)))
+    }
+
+    /// Whether nothing that a device does is translated.
+    pub fn bypasses(&self, device: &DeviceEntry) -> bool {
+        let domain = self.domain_of(device);
+        domain.is_some_and(|(_, domain)| domain.kind == DomainKind::Bypass as u32)
     }
 
     /// What the build step has mapped in a domain.
@@ -126,6 +135,9 @@ impl<'p> PlanView<'p> {
 
     /// Whether a device can reach memory of its owner that no request mapped.
     pub fn reaches_pools(&self, device: &DeviceEntry) -> bool {
+        if self.bypasses(device) {
+            return true;
+        }
         let mut ranges = self.permanent_of(device.domain as usize);
         ranges.any(|range| range.kind != PermanentKind::Direct as u32)
     }

@@ -292,10 +292,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let Some(parts) = self.parts(device) else {
             return Err(Broken);
         };
-        let Some((_, domain)) = plan.domain_of(parts.device.entry) else {
-            return Err(Broken);
-        };
-        let Some(entry) = plan.smmus.get(domain.smmu as usize) else {
+        let Some(word) = plan.open_word(parts.device.entry) else {
             return Err(Broken);
         };
         let streams = plan.streams_of(parts.device.entry);
@@ -304,8 +301,8 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             parts.hardware,
             &mut parts.running.queue,
             streams.iter().map(|s| (s.stream_id, s.entry)),
-            entry.tables_pa + domain.context,
-            domain.asid as u16,
+            word,
+            parts.space.asid,
         )
     }
 

@@ -6,7 +6,7 @@
 //! looks at nothing; only when the run is used up does it search.
 
 use iommu_api::{BLOCK_PAGES, PAGE, Window};
-use plan::iommu::DomainEntry;
+use plan::iommu::{DomainEntry, Invalidation};
 use vmsa::{
     Attributes, Granule, MARK_MASK as MEMBER_MASK, MARK_SHIFT as MEMBER_SHIFT, Memory, Permissions,
     Regime,
@@ -352,6 +352,8 @@ pub struct Space {
     pub asid: u16,
     /// The SMMU, by its place in the plan.
     pub smmu: usize,
+    /// The build step has mapped pools of the owner in the page part.
+    pub persistent: bool,
 }
 
 /// Which part of a window.
@@ -371,6 +373,7 @@ impl Space {
             blocks: Part::blocks(entry),
             asid: entry.asid as u16,
             smmu: entry.smmu as usize,
+            persistent: entry.invalidation == Invalidation::Persistent as u32,
         }
     }
     /// One of its parts.

@@ -1,6 +1,6 @@
 //! Opening and closing streams, and what the SMMU must forget with them.
 
-use smmu::stream::{abort_word, stage1_word};
+use smmu::stream::abort_word;
 use smmu::{Command, Features};
 
 use crate::hardware::Hardware;
@@ -8,16 +8,16 @@ use crate::limits::SINGLE_INVALIDATIONS_MAX;
 use crate::queue::{Broken, CommandQueue};
 use crate::space::{Part, Run};
 
-/// Lets streams translate through a context descriptor. Only word 0 of each entry changes, so the SMMU
+/// Opens streams: `word` is word 0 of their entries then. Only that word changes, so the SMMU
 /// sees an entry either closed or open, never half; it may have cached the closed one.
 pub fn open<H: Hardware>(
     hardware: &mut H,
     queue: &mut CommandQueue,
     streams: impl Iterator<Item = (u32, u64)>,
-    context: u64,
+    word: u64,
     asid: u16,
 ) -> Result<(), Broken> {
-    change(hardware, queue, streams, stage1_word(context), asid)
+    change(hardware, queue, streams, word, asid)
 }
 
 /// Makes streams abort. When it returns, nothing of theirs is translated any more and everything that

@@ -179,7 +179,10 @@ fn change(before: &Entry, to: Option<u64>, streams: u64) -> Recorder {
     let mut queue = CommandQueue::new(QUEUE, LOG2, 0);
     let list = (0..streams).map(|stream| (stream as u32, place(stream)));
     match to {
-        Some(context) => stream::open(&mut recorder, &mut queue, list, context, 7).unwrap(),
+        Some(context) => {
+            let word = smmu::stream::stage1_word(context);
+            stream::open(&mut recorder, &mut queue, list, word, 7).unwrap()
+        }
         None => stream::close(&mut recorder, &mut queue, list, 7).unwrap(),
     }
     recorder

@@ -156,23 +156,36 @@ fn permanent(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<V
             "address": hex(base),
             "bytes": len,
         }),
-        Permanent::Identity { task, pool } => {
-            let declared = plan.app.tasks.get(task);
-            let of_pool = declared.and_then(|task| task.pools.get(pool));
-            let extent = layout
-                .and_then(|layout| layout.tasks.get(task))
-                .and_then(|task| task.pools.get(pool));
-            object!({
-                "kind": "identity",
-                "task": declared.map(|task| task.name.value.as_str()),
-                "pool": of_pool.map(|(name, _)| name.value.as_str()),
-                "iova": extent.map(|extent| hex(extent.pa)),
-                "address": extent.map(|extent| hex(extent.pa)),
-                "bytes": of_pool.map(|(_, len)| *len),
-            })
+        Permanent::Identity { task, pool } => pool_of(plan, layout, "identity", (task, pool), None),
+        Permanent::Persistent { task, pool, iova } => {
+            pool_of(plan, layout, "persistent", (task, pool), Some(iova))
         }
     })
     .collect()
+}
+
+/// A pool that stays mapped; 1:1 without an IOVA.
+fn pool_of(
+    plan: &Plan,
+    layout: Option<&Layout>,
+    kind: &str,
+    (task, pool): (usize, usize),
+    iova: Option<u64>,
+) -> Value {
+    let declared = plan.app.tasks.get(task);
+    let named = declared.and_then(|task| task.pools.get(pool));
+    let placed = layout.and_then(|layout| layout.tasks.get(task));
+    let address = placed
+        .and_then(|task| task.pools.get(pool))
+        .map(|extent| extent.pa);
+    object!({
+        "kind": kind,
+        "task": declared.map(|task| task.name.value.as_str()),
+        "pool": named.map(|(name, _)| name.value.as_str()),
+        "iova": iova.or(address).map(hex),
+        "address": address.map(hex),
+        "bytes": named.map(|(_, len)| *len),
+    })
 }
 
 fn interrupts(plan: &Plan) -> Vec<Value> {

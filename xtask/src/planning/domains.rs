@@ -6,6 +6,7 @@ use solver::solution::Solution;
 use super::coherence::is_coherent;
 use super::fabric::Fabric;
 use super::permanent::{self, Permanent};
+use super::persistent;
 use crate::read::{App, Domain};
 
 /// What became of the devices.
@@ -54,6 +55,10 @@ pub struct DomainPlan {
     /// Whether its leaves say that accesses look into the caches: a device that does not snoop is not hurt by
     /// that, but one that does would miss what a cache holds without it.
     pub snoops: bool,
+    /// Its streams are not translated, by a written reason.
+    pub bypass: bool,
+    /// The pools of its owner are mapped once, by the build step.
+    pub persistent: bool,
     /// What the image maps in it.
     pub permanent: Vec<Permanent>,
 }
@@ -115,6 +120,11 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
                     .devices
                     .iter()
                     .any(|node| is_coherent(app, machine, *node)),
+                bypass: domain.devices.iter().any(|node| {
+                    let node = machine.nodes.get(node.index());
+                    node.is_some_and(|node| node.unsafe_bypass.is_some())
+                }),
+                persistent: persistent::is_asked(app, machine, &domain.devices),
                 permanent: Vec::new(),
             };
             planned.permanent = permanent::of_domain(app, machine, &domain.devices, &planned);

@@ -90,9 +90,6 @@ impl Plan {
                 Place::Virtual { .. } if node.owner.is_some() => {
                     "virtual functions can be planned, but not driven: SR-IOV is never turned on"
                 }
-                _ if node.unsafe_bypass.is_some() => {
-                    "a bypass can be planned, but no server opens one"
-                }
                 _ => continue,
             };
             report

@@ -12,6 +12,7 @@ mod machine;
 mod non_pci;
 mod notifications;
 mod permanent;
+mod persistent;
 mod wiring;
 
 pub use domains::{DomainPlan, Domains};
@@ -113,6 +114,7 @@ impl Plan {
         let notifications = notifications::plan(&app);
         let domains = domains::domains(&app, &described.machine, &solution, &fabric);
         permanent::check(report, &app);
+        persistent::check(report, &app, &described.machine, &solution, &domains);
         limits::check(report, &app, &described.machine, &solution);
         blocked_but_driven(report, &app, &described.machine, &solution);
         report.check()?;

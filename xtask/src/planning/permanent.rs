@@ -3,6 +3,7 @@
 use solver::model::{Machine, NodeId};
 
 use super::domains::DomainPlan;
+use super::persistent;
 use crate::read::{App, Device, Direct, Domain};
 use crate::report::{Mistake, Report};
 
@@ -13,6 +14,8 @@ pub enum Permanent {
     Direct { base: u64, len: u64, ram: bool },
     /// A pool, by task and number, at its physical address.
     Identity { task: usize, pool: usize },
+    /// A pool at an IOVA of the window's page part.
+    Persistent { task: usize, pool: usize, iova: u64 },
 }
 
 /// IOVA bits of a domain: its root is one level-1 table.
@@ -54,7 +57,10 @@ pub fn of_domain(
         .filter(|_| domain.kind == Domain::Identity);
     let identity = identity
         .flat_map(|&task| (0..pools(&task)).map(move |pool| Permanent::Identity { task, pool }));
-    direct.chain(identity).collect()
+    direct
+        .chain(identity)
+        .chain(persistent::pools(app, domain))
+        .collect()
 }
 
 fn in_ram(app: &App, address: u64) -> bool {

@@ -29,6 +29,8 @@ pub struct Device {
     pub address_bits: u32,
     /// Whether it snoops the caches; `None`: as the platform says.
     pub coherent: Option<bool>,
+    /// What its maps are; strict without a word.
+    pub invalidation: Option<Spanned<Invalidation>>,
     /// What configuration space says it is.
     pub form: FunctionForm,
     pub acs: Option<Acs>,
@@ -107,6 +109,21 @@ pub const DOMAINS: [(&str, Domain); 3] = [
     ("blocked", Domain::Blocked),
 ];
 
+/// When what was mapped is unmapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Invalidation {
+    /// By each unmap, which returns when nothing cached is left.
+    Strict,
+    /// Never: the pools of its owner are mapped by the build step.
+    Persistent,
+}
+
+/// Words for [`Invalidation`].
+const INVALIDATIONS: [(&str, Invalidation); 2] = [
+    ("strict", Invalidation::Strict),
+    ("persistent", Invalidation::Persistent),
+];
+
 /// Words for the pin of an INTx.
 const PINS: [(&str, u8); 6] = [
     ("none", 0),
@@ -140,8 +157,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
     let window_base = fields.integer("window-base").map(|base| base.value);
     let address_bits = read_address_bits(&fields);
     let coherent = fields.boolean("coherent").map(|coherent| coherent.value);
-    // The only way there is; declared, so that it can be seen.
-    fields.choice("invalidation", &[("strict", ())]);
+    let invalidation = fields.choice("invalidation", &INVALIDATIONS);
     let pin = fields.choice("interrupt", &PINS);
     let quiesce = known::read_quiesce(&fields);
     let (mut bars, unknown) = known::read_bars(&fields);
@@ -178,6 +194,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
         window_base,
         address_bits,
         coherent,
+        invalidation,
         pin: pin.map_or(1, |pin| pin.value),
         form: form
             .or_else(|| model.map(|model| model.form))

@@ -15,7 +15,7 @@ pub mod units;
 use std::path::{Path, PathBuf};
 
 pub use app::{App, from_text, load};
-pub use device::{Device, Direct, Domain, Place};
+pub use device::{Device, Direct, Domain, Invalidation, Place};
 pub use iommu::{MismatchPolicy, SolverMode};
 pub use known::{Bar, FunctionForm, Quiesce};
 pub use pci::{Bridge, EXPANDER, Root};

@@ -87,13 +87,15 @@ mistakes! {
     36 NoAccessControl "access control that the function does not have",
         "`acs = true` has the PCI task enable and check ACS at boot, which fails where the capability is missing. Without it the function isolates nothing.";
     37 NotBuildable "it can be planned, but not built",
-        "The plan describes more machines than the servers of this version drive: foreign boards, several SMMUs or segments, virtual functions, bridges as alternatives in hotplug slots and bypasses are planned and shown, but no image is made.";
+        "The plan describes more machines than the servers of this version drive: foreign boards, several SMMUs or segments, virtual functions and bridges as alternatives in hotplug slots are planned and shown, but no image is made.";
     40 Domain "a demand that contradicts its use",
         "Nobody can claim a device whose domain is `blocked`.";
     43 NoQuiesce "a device that nobody can make quiet",
         "When a driver dies, memory its device could write stays held until the device is known to be quiet. So every driven device has a recipe: a function-level reset, a bus reset, a register to poll, or a time to wait; or `none`, and then the memory stays held until power-off.";
     44 Window "a window or region that cannot be",
         "IOVA windows are multiples of 2 MiB, page and block part together at most 1 GiB, since both lie below one level-2 table. Direct regions are whole pages, in RAM or outside as a whole, within what a domain translates, and not on registers of the platform.";
+    45 Persistent "mappings that cannot be persistent",
+        "With `invalidation = \"persistent\"` the build step maps the pools of the device's owner in its window, once and for good; a request to map one gives the place it has. So the domain is translated, has one owner, whose pools fit the page part of the window, and all its devices say the same.";
     50 Overlap "two ranges overlap",
         "Memory, registers and apertures of a platform must be apart: two tasks would share what each thinks its own. A direct region in RAM must not lie where the image is loaded.";
     51 MemoryFull "the memory of the platform is full",
@@ -145,6 +147,7 @@ impl Mistake {
             Self::Domain => "take away the demand or the driver",
             Self::NoQuiesce => "declare `quiesce`",
             Self::Window => "correct base or size",
+            Self::Persistent => "let the device be strict",
             Self::Overlap => "move one of them",
             Self::MemoryFull => "make stacks, pools or logs smaller",
             Self::Parameter => "write one of the known forms",

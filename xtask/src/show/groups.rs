@@ -128,6 +128,9 @@ fn domains(plan: &Plan, out: &mut String) -> std::fmt::Result {
                 )?;
             }
         }
+        if planned.persistent {
+            write!(out, ", its owner's pools mapped for good")?;
+        }
         writeln!(out, ", tables {}", show_size(cost))?;
         if let Some(first) = domain.devices.first() {
             writeln!(

@@ -74,13 +74,18 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
             let tables = smmu.domains.get(index).copied().unwrap_or_default();
             DomainEntry {
                 kind: match domain.kind {
+                    _ if domain.bypass => DomainKind::Bypass,
                     Domain::Blocked => DomainKind::Blocked,
                     Domain::Dma => DomainKind::Dma,
                     Domain::Identity => DomainKind::Identity,
                 } as u32,
                 smmu: 0,
                 asid: u32::from(domain.asid),
-                invalidation: Invalidation::Strict as u32,
+                invalidation: if domain.persistent {
+                    Invalidation::Persistent
+                } else {
+                    Invalidation::Strict
+                } as u32,
                 context: smmu.contexts.get(index).copied().unwrap_or(0),
                 root: tables.root,
                 leaf: tables.leaf,

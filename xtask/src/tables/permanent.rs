@@ -51,6 +51,17 @@ pub fn ranges(layout: &Layout, domain: &DomainPlan) -> Vec<Range> {
                     memory: normal,
                 }
             }
+            Permanent::Persistent { task, pool, iova } => {
+                let extent = extent(task, pool)?;
+                Range {
+                    kind: PermanentKind::Persistent,
+                    pool: Some((task, pool)),
+                    iova,
+                    pa: extent.pa,
+                    len: extent.len,
+                    memory: normal,
+                }
+            }
         })
     })
     .collect()

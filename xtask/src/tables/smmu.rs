@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::iommu::PERMANENT_MARK;
+use plan::iommu::{PERMANENT_MARK, PermanentKind};
 use smmu::context::{CD_BYTES, ContextDescriptor};
 use smmu::stream::{SPLIT, STE_BYTES, StreamTableEntry, level1_descriptor};
 use vmsa::{
@@ -183,6 +183,8 @@ pub fn pages_of(domain: &DomainPlan) -> u64 {
     let permanent = domain.permanent.iter().map(|permanent| match permanent {
         Permanent::Direct { len, .. } => (len >> 30) + 4,
         Permanent::Identity { .. } => 4,
+        // In the leaf tables of the window.
+        Permanent::Persistent { .. } => 0,
     });
     2 + domain.page_bytes / abi::layout::BLOCK + permanent.sum::<u64>()
 }
@@ -253,6 +255,10 @@ fn map<T: Tables>(
     let attributes = Attributes::new(Regime::Device, range.memory, Permissions::ReadWrite)
         .map_err(|_| MapError::OutputRange)?
         .marked(PERMANENT_MARK);
-    let blocks = Blocks::WhereAligned;
+    // The window's page part has leaf tables already.
+    let blocks = match range.kind {
+        PermanentKind::Persistent => Blocks::Never,
+        PermanentKind::Direct | PermanentKind::Identity => Blocks::WhereAligned,
+    };
     space.map(tables, range.iova, range.pa, range.len, attributes, blocks)
 }

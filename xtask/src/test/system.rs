@@ -100,9 +100,11 @@ const WITHOUT_STAGE1: &str = "demo::without-stage-1-is-refused";
 const ANY_SMMU: [&str; 1] = ["demo::entered-at-el1"];
 
 /// Folders below `tests/` that are one run each.
-const VERDICTS: [(&str, Expect); 6] = [
+const VERDICTS: [(&str, Expect); 8] = [
     ("alias", Expect::Pass),
     ("non-pci", Expect::Pass),
+    ("bypass", Expect::Pass),
+    ("persistent", Expect::Pass),
     ("disk", Expect::Pass),
     ("hostile", Expect::Pass),
     ("supervisor-crash", Expect::Fail("the supervisor died")),

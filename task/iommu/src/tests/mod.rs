@@ -2,6 +2,7 @@
 
 mod alternatives;
 mod boot;
+mod bypass;
 mod claims;
 mod containment;
 mod events;
@@ -10,6 +11,7 @@ mod hostile;
 mod journal;
 mod maps;
 mod order;
+mod persistent;
 mod queue;
 mod rig;
 mod standing;

@@ -431,20 +431,27 @@ pub fn tables(plan: &PlanView<'_>) -> Fake {
         fake.put(level2, &[table(entry.leaf), table(entry.leaf + 0x1000)]);
     }
     for range in plan.permanent {
-        let root = plan.domains[range.domain as usize].root;
+        let domain = &plan.domains[range.domain as usize];
+        let leaves = |fake: &mut Fake, at: u64| {
+            for page in 0..range.len >> 12 {
+                let pa = range.pa + (page << 12);
+                let leaf = permanent_leaf(pa, Memory::NormalWriteBack, Permissions::ReadWrite);
+                fake.put(at + page * 8, &[leaf]);
+            }
+        };
+        if range.kind == PermanentKind::Persistent as u32 {
+            leaves(
+                &mut fake,
+                domain.leaf + ((range.iova - domain.iova_base) >> 12) * 8,
+            );
+            continue;
+        }
+        let root = domain.root;
         let table = |offset: u64| vmsa::table(Granule::Size4K, TABLES_PA + offset);
         let (level2, level3) = (root + 0x4000, root + 0x5000);
         fake.put(root + (range.iova >> 30) * 8, &[table(level2)]);
         fake.put(level2 + (range.iova >> 21 & 511) * 8, &[table(level3)]);
-        for page in 0..range.len >> 12 {
-            let at = level3 + ((range.iova >> 12 & 511) + page) * 8;
-            let leaf = permanent_leaf(
-                range.pa + (page << 12),
-                Memory::NormalWriteBack,
-                Permissions::ReadWrite,
-            );
-            fake.put(at, &[leaf]);
-        }
+        leaves(&mut fake, level3 + (range.iova >> 12 & 511) * 8);
     }
     for device in plan.devices.iter().filter(|device| device.standing == 1) {
         for stream in plan.streams_of(device) {

@@ -1,0 +1,173 @@
+//! Domains in which the build step has mapped the owner's pool for good.
+
+use iommu_api::*;
+use plan::iommu::{Invalidation, PermanentEntry, PermanentKind};
+use std::vec::Vec;
+
+use super::rig::*;
+use crate::Reply;
+use crate::plan_view::PlanView;
+
+const STREAM: u32 = 0x100;
+/// Pages of the pool, of which the build step has mapped all.
+const PAGES: u64 = 16;
+
+/// The usual machine, the first pool of `disk`'s owner mapped from the window's first page on.
+fn persistent_plan() -> PlanView<'static> {
+    let mut plan = plan();
+    let mut domains = plan.domains.to_vec();
+    let number = plan.devices[DISK as usize].domain;
+    domains[number as usize].invalidation = Invalidation::Persistent as u32;
+    plan.domains = Vec::leak(domains);
+    let mut permanent = plan.permanent.to_vec();
+    permanent.push(PermanentEntry {
+        domain: number,
+        kind: PermanentKind::Persistent as u32,
+        task: 4,
+        pool: 0,
+        iova: BASE,
+        pa: POOL,
+        len: PAGES * PAGE,
+        memory: vmsa::Memory::NormalWriteBack as u32,
+        reserved: 0,
+    });
+    plan.permanent = Vec::leak(permanent);
+    plan
+}
+
+fn claimed() -> (Rig, Driver) {
+    let mut rig = Rig::planned(persistent_plan());
+    rig.server.boot();
+    assert_eq!(
+        rig.reach(STREAM, BASE),
+        None,
+        "closed before the first claim"
+    );
+    let disk = rig.claim(task(4), DISK);
+    (rig, disk)
+}
+
+#[test]
+fn a_map_gives_the_place_that_the_pool_has() {
+    let (mut rig, mut disk) = claimed();
+    let page = |n: u64| BASE + n * PAGE;
+    assert_eq!(rig.reach(STREAM, page(3) + 5), Some(POOL + 3 * PAGE + 5));
+    for (first, pages) in [(0, 1), (3, 2), (15, 1), (0, 16)] {
+        let iova = disk.map(&mut rig, 0, first, pages, MapFlags::READ_WRITE, 0);
+        assert_eq!(iova, Ok(page(u64::from(first))));
+    }
+    assert_eq!(rig.status(DISK).mapped_pages, 0);
+    assert_eq!(
+        rig.reach(STREAM, page(PAGES)),
+        None,
+        "nothing was mapped behind it"
+    );
+}
+
+#[test]
+fn an_unmap_takes_nothing_away() {
+    let (mut rig, mut disk) = claimed();
+    for (page, pages) in [(0, 1), (3, 2), (0, PAGES)] {
+        disk.unmap(&mut rig, BASE + page * PAGE, pages).unwrap();
+        assert_eq!(
+            rig.reach(STREAM, BASE + page * PAGE),
+            Some(POOL + page * PAGE)
+        );
+    }
+    for (iova, pages, error) in [
+        (BASE, PAGES + 1, Error::NotMapped),
+        (BASE + PAGES * PAGE, 1, Error::NotMapped),
+        (BASE + 1, 1, Error::BadRange),
+        (BASE - PAGE, 1, Error::BadRange),
+        (BASE, 0, Error::Malformed),
+        (BASE, u64::MAX, Error::BadRange),
+    ] {
+        assert_eq!(
+            disk.unmap(&mut rig, iova, pages),
+            Err(error),
+            "{iova:#x} {pages}"
+        );
+    }
+    assert_eq!(rig.reach(STREAM, BASE), Some(POOL));
+}
+
+#[test]
+fn everything_else_is_strict() {
+    let (mut rig, mut disk) = claimed();
+    let behind = BASE + PAGES * PAGE;
+    let read = disk.map(&mut rig, 0, 2, 1, MapFlags::READ, 0).unwrap();
+    assert!(read >= behind, "where it could be written");
+    assert_eq!(rig.read(STREAM, read), Some(POOL + 2 * PAGE));
+    assert_eq!(rig.reach(STREAM, read), None);
+    let fixed = MapFlags::READ_WRITE.with(MapFlags::FIXED);
+    let over = disk.map(&mut rig, 0, 2, 1, fixed, BASE + 2 * PAGE);
+    assert_eq!(over, Err(Error::Overlap));
+    let list = disk.map_list(&mut rig, &[(5, 1), (1, 1)]).unwrap();
+    assert!(list >= behind);
+    assert_eq!(rig.reach(STREAM, list), Some(POOL + 5 * PAGE));
+    assert_eq!(
+        disk.unmap_list(&mut rig, &[((BASE / PAGE) as u32, 1)]),
+        Err(Error::NotMapped)
+    );
+    assert_eq!(rig.status(DISK).mapped_pages, 3);
+    disk.unmap(&mut rig, list, 2).unwrap();
+    disk.unmap(&mut rig, read, 1).unwrap();
+    assert_eq!(rig.reach(STREAM, list), None);
+    assert_eq!(rig.status(DISK).mapped_pages, 0);
+}
+
+#[test]
+fn beyond_the_pool_is_bad_memory() {
+    let (mut rig, mut disk) = claimed();
+    let pages = (rig.server.plan.pools[0].len / PAGE) as u32;
+    for (first, count) in [(pages, 1), (pages - 1, 2), (u32::MAX, 1), (1, u32::MAX)] {
+        let beyond = disk.map(&mut rig, 0, first, count, MapFlags::READ_WRITE, 0);
+        assert_eq!(beyond, Err(Error::BadMemory));
+    }
+    let iova = disk.map(&mut rig, 0, 0, 1, MapFlags::READ_WRITE, BASE);
+    assert_eq!(iova, Err(Error::Malformed), "an IOVA that is not asked for");
+}
+
+#[test]
+fn a_release_makes_it_quiet_and_keeps_the_entries() {
+    let (mut rig, mut disk) = claimed();
+    assert_eq!(
+        disk.release(&mut rig),
+        Reply::Later,
+        "though no request mapped anything"
+    );
+    assert_eq!(rig.reach(STREAM, BASE), None);
+    assert!(rig.is_held(DISK));
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(DISK));
+    rig.claim(task(4), DISK);
+    assert_eq!(rig.reach(STREAM, BASE), Some(POOL));
+}
+
+#[test]
+fn a_death_is_contained_and_a_restart_goes_on() {
+    let (mut rig, _) = claimed();
+    rig.die(4);
+    assert_eq!(rig.reach(STREAM, BASE), None);
+    assert!(
+        rig.is_held(DISK),
+        "its pool can be written until the device is quiet"
+    );
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(DISK));
+    rig.around.borrow_mut().holds.clear();
+    rig.claim(task(4), DISK);
+    assert_eq!(rig.reach(STREAM, BASE), Some(POOL));
+}
+
+#[test]
+fn a_successor_finds_nothing_of_a_claim_in_it() {
+    let (rig, _) = claimed();
+    let mut next = Rig::with(persistent_plan(), rig.smmu.clone(), rig.around.clone());
+    next.server.boot();
+    assert_eq!(next.reach(STREAM, BASE), Some(POOL));
+    assert_eq!(next.status(DISK).mapped_pages, 0);
+    next.die(4);
+    next.server.on_quiesced();
+    assert_eq!(next.reach(STREAM, BASE), None);
+}

@@ -4,87 +4,25 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use edu::channel::Channel;
-use edu::{Direction, Transfer, pattern};
-use iommu_api::client::{Device, Failure};
+use iommu_api::client::Device;
 use iommu_api::{Error, Extent, MapFlags, PAGE};
-use supervisor::report::{self, Outcome};
-use userlib::memory::{Memory, PoolMemory, acquire, publish};
-use userlib::plan::task::MappingKind;
+use trial::{Board, Reason, check, refused, why};
+use userlib::memory::Memory;
 use userlib::server::Server;
-use userlib::{config, ipc};
 
 userlib::task!(main);
 
-/// Bytes moved, and the two pages of the pool that they travel between.
-const LEN: usize = 1000;
-const SOURCE: usize = 0;
-const DESTINATION: usize = 4096;
 /// Event of an access that the mapping does not allow (IHI 0070, 7.3.15, F_PERMISSION).
 const PERMISSION: u8 = 0x13;
-
-fn why(error: Failure) -> &'static str {
-    match error {
-        Failure::Refused(error) => error.name(),
-        _ => "no answer",
-    }
-}
-
-fn check(holds: bool, otherwise: &'static str) -> Result<(), &'static str> {
-    if holds { Ok(()) } else { Err(otherwise) }
-}
-
-fn refused<T>(result: Result<T, Failure>, error: Error) -> Result<(), &'static str> {
-    match result {
-        Err(Failure::Refused(found)) if found == error => Ok(()),
-        Err(other) => Err(why(other)),
-        Ok(_) => Err("what has to be refused was granted"),
-    }
-}
-
-struct Board {
-    pool: PoolMemory,
-    channel: Channel,
-}
-
-impl Board {
-    /// Whether data travels through the device from `source` to `destination`, IOVAs of the two pages.
-    fn moves(&self, source: u64, destination: u64, seed: u8) -> Result<bool, &'static str> {
-        pattern::write(&self.pool, SOURCE, LEN, seed);
-        self.pool.fill(DESTINATION, LEN, 0);
-        publish();
-        for (direction, iova) in [
-            (Direction::FromMemory, source),
-            (Direction::ToMemory, destination),
-        ] {
-            let transfer = Transfer {
-                direction,
-                iova,
-                offset: 0,
-                len: LEN,
-            };
-            self.channel
-                .run(&transfer)
-                .map_err(|_| "a transfer did not end")?;
-        }
-        acquire();
-        Ok(pattern::differences(&self.pool, DESTINATION, LEN, seed) == 0)
-    }
-}
 
 fn page(first: u32) -> Extent {
     Extent { first, pages: 1 }
 }
 
-fn all(iommu: &Server) -> Result<(), &'static str> {
-    let device = config::devices().first().ok_or("no device in the plan")?;
-    let pool = config::mappings(MappingKind::Pool).next();
-    let pool = PoolMemory::of(pool.ok_or("no pool in the plan")?);
-    let pages = (pool.len() as u64 / PAGE) as u32;
-    let board = Board {
-        pool,
-        channel: Channel::new(device).map_err(|_| "not an edu that answers")?,
-    };
+fn persistent(iommu: &Server) -> Result<(), Reason> {
+    let device = trial::device("edu0")?;
+    let board = Board::new(device)?;
+    let pages = (board.pool.len() as u64 / PAGE) as u32;
     let mut claim = Device::claim(iommu, device.device).map_err(why)?;
     let base = claim.window().iova_base;
     let (source, destination) = (base, base + PAGE);
@@ -149,18 +87,5 @@ fn all(iommu: &Server) -> Result<(), &'static str> {
 }
 
 fn main() -> ! {
-    let Some(iommu) = Server::named("iommu") else {
-        panic!("the plan has no iommu for this driver");
-    };
-    let sent = match all(&iommu) {
-        Ok(()) => report::send(Outcome::Pass, "mapped once, and reached while claimed"),
-        Err(reason) => report::send(Outcome::Fail, reason),
-    };
-    if sent.is_err() {
-        panic!("the supervisor does not take the report");
-    }
-    loop {
-        // Done; there is nothing to wait for.
-        let _ = ipc::receive(0);
-    }
+    trial::main(persistent, "mapped once, and reached while claimed")
 }

@@ -1,0 +1,224 @@
+//! A kernel and a PCI task, as far as the server asks anything of them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use abi::{Code, TaskId};
+use iommu_api::*;
+use pci_api::client::CallError;
+use pci_api::{BootStatus, Description, DeviceState, QuiesceState};
+
+use super::super::journal::{Did, Journal};
+use super::image::*;
+use crate::hardware::{Held, Pinned, System};
+use crate::log::Line;
+
+/// A kernel and a PCI task.
+#[derive(Default)]
+pub struct Around {
+    pub holds: Vec<(TaskId, u32, bool)>,
+    pub pins: Vec<(u32, TaskId, u32)>,
+    /// Address and bytes of what was ever pinned, by slot.
+    pub pinned: BTreeMap<u32, (u64, u64)>,
+    pub next_slot: u32,
+    pub lease: Option<Pinned>,
+    pub bus_master: Vec<(u32, bool)>,
+    pub started: Vec<u32>,
+    pub result: Option<QuiesceState>,
+    pub start_error: Option<CallError>,
+    /// What turning bus mastering on fails of.
+    pub bus_master_error: Option<CallError>,
+    /// What the next hold is answered.
+    pub hold_code: Option<Code>,
+    pub journal: Journal,
+    pub replies: Vec<(TaskId, u32, Payload, usize)>,
+    pub posts: Vec<usize>,
+    pub storms: Vec<u32>,
+    pub lines: Vec<String>,
+    pub blocked: Option<u32>,
+    /// [`SPARE`] is there, and [`EDU`] is not.
+    pub swapped: bool,
+    pub refused: bool,
+    pub no_pci: bool,
+}
+
+impl Around {
+    pub fn is_bus_master(&self, device: u32) -> bool {
+        let last = self.bus_master.iter().rfind(|(other, _)| *other == device);
+        last.is_some_and(|(_, on)| *on)
+    }
+}
+
+#[derive(Clone)]
+pub struct Shared(pub Rc<RefCell<Around>>);
+
+impl System for Shared {
+    fn hold(&mut self, task: TaskId, device: u32) -> Code {
+        let mut around = self.0.borrow_mut();
+        if let Some(code) = around.hold_code.take() {
+            return code;
+        }
+        around.journal.note(Did::Hold(device));
+        if !around.holds.iter().any(|h| (h.0, h.1) == (task, device)) {
+            around.holds.push((task, device, false));
+        }
+        Code::OK
+    }
+    fn lift(&mut self, index: usize, device: u32) -> Code {
+        let mut around = self.0.borrow_mut();
+        let before = around.holds.len();
+        around
+            .holds
+            .retain(|h| h.0.index() != index || h.1 != device);
+        if around.holds.len() < before {
+            around.journal.note(Did::Lift(device));
+            Code::OK
+        } else {
+            Code::REFUSED
+        }
+    }
+    fn pin(
+        &mut self,
+        _: TaskId,
+        lender: TaskId,
+        lease: u32,
+        device: u32,
+        _: u64,
+        len: u64,
+    ) -> Result<Pinned, Code> {
+        let mut around = self.0.borrow_mut();
+        let mut pinned = around.lease.filter(|_| lease == 0).ok_or(Code::NO_LEASE)?;
+        around.next_slot += 1;
+        pinned.slot = around.next_slot;
+        around.journal.note(Did::Pin(pinned.slot));
+        around.pins.push((pinned.slot, lender, device));
+        around.pinned.insert(pinned.slot, (pinned.pa, len));
+        Ok(pinned)
+    }
+    fn unpin(&mut self, slot: u32) -> Code {
+        let mut around = self.0.borrow_mut();
+        let before = around.pins.len();
+        around.pins.retain(|pin| pin.0 != slot);
+        around.journal.note(Did::Unpin(slot));
+        assert_eq!(around.pins.len() + 1, before, "unpinned twice");
+        Code::OK
+    }
+    fn enumerate(&mut self, cursor: u64) -> Held {
+        let around = self.0.borrow();
+        let index = cursor as usize;
+        let end = Held {
+            next: 0,
+            kind: 0,
+            task: TaskId(0),
+            device: 0,
+            slot: 0,
+            dead: false,
+            pa: 0,
+            len: 0,
+        };
+        if let Some(&(task, device, dead)) = around.holds.get(index) {
+            return Held {
+                next: cursor + 1,
+                kind: 1,
+                task,
+                device,
+                dead,
+                ..end
+            };
+        }
+        // Cursors of pins are slots, beyond those of all holds.
+        let from = (cursor as u32).saturating_sub(100);
+        let pins = around.pins.iter().filter(|pin| pin.0 >= from);
+        pins.min().map_or(end, |&(slot, task, device)| {
+            let (pa, len) = around.pinned[&slot];
+            Held {
+                next: u64::from(slot) + 101,
+                kind: 2,
+                task,
+                device,
+                slot,
+                pa,
+                len,
+                ..end
+            }
+        })
+    }
+    fn pci_status(&mut self) -> Result<BootStatus, CallError> {
+        let around = self.0.borrow();
+        if around.no_pci {
+            return Err(CallError::Unavailable(Code::DOWN));
+        }
+        Ok(BootStatus {
+            ready: 5,
+            mismatches: 0,
+            undeclared: 0,
+            refused: around.refused,
+        })
+    }
+    fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
+        let absent = if self.0.borrow().swapped { EDU } else { SPARE };
+        let state = if self.0.borrow().blocked == Some(device) {
+            DeviceState::Blocked
+        } else if device == absent {
+            DeviceState::Absent
+        } else {
+            DeviceState::Ready
+        };
+        Ok(Description {
+            state,
+            reason: None,
+            bus_master: self.0.borrow().is_bus_master(device),
+            requester_id: 0,
+            vendor_id: 0,
+            device_id: 0,
+            group: 0,
+            buses: [0; 2],
+        })
+    }
+    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
+        let mut around = self.0.borrow_mut();
+        if let (Some(error), true) = (around.bus_master_error, on) {
+            return Err(error);
+        }
+        around.journal.note(Did::BusMaster(device, on));
+        around.bus_master.push((device, on));
+        Ok(())
+    }
+    fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
+        let mut around = self.0.borrow_mut();
+        if let Some(error) = around.start_error.take() {
+            return Err(error);
+        }
+        around.journal.note(Did::Quiesce(device));
+        around.started.push(device);
+        Ok(())
+    }
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+        let around = self.0.borrow();
+        let state = around.result.unwrap_or(QuiesceState::Quiet);
+        if state == QuiesceState::Quiet {
+            around.journal.note(Did::HeardQuiet(device));
+        }
+        Ok(state)
+    }
+    fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize) {
+        let mut around = self.0.borrow_mut();
+        around.journal.note(Did::Reply(to.index(), code));
+        around.replies.push((to, code, *payload, len));
+    }
+    fn post_fault(&mut self, index: usize) {
+        self.0.borrow_mut().posts.push(index);
+    }
+    fn post_storm(&mut self, device: u32) {
+        self.0.borrow_mut().storms.push(device);
+    }
+    fn log(&mut self, line: Line<'_>) {
+        self.0
+            .borrow_mut()
+            .lines
+            .push(std::format!("{line:?}").to_string());
+    }
+}

@@ -8,6 +8,7 @@ mod containment;
 mod events;
 mod fake;
 mod hostile;
+mod identity;
 mod journal;
 mod maps;
 mod order;

@@ -18,6 +18,7 @@ mod dma;
 mod fault;
 mod handles;
 mod help;
+mod identity;
 mod last;
 mod lease;
 mod list;
@@ -48,7 +49,7 @@ pub const LEFT: usize = 4;
 pub const RIGHT: usize = 5;
 /// Drives `misfit0`, which the machine does not have.
 pub const MISFIT: usize = 6;
-/// Drives `edu4`, which has a direct region.
+/// Drives `edu4`, which has a direct region, and `edu5` in an identity domain.
 pub const DIRECT: usize = 7;
 
 /// Number of the host bridge in the plan.
@@ -67,8 +68,10 @@ pub const EDU3: u64 = 10;
 pub const MISFIT0: u64 = 12;
 /// Number of the device with a direct region.
 pub const EDU4: u64 = 14;
+/// Number of the device in an identity domain.
+pub const EDU5: u64 = 16;
 /// Devices in the plan.
-pub const DEVICES: u64 = 15;
+pub const DEVICES: u64 = 17;
 
 /// All cases.
 pub const SUITE: Suite = Suite {
@@ -94,6 +97,7 @@ pub const SUITE: Suite = Suite {
         quiet::CASES,
         misfit::CASES,
         direct::CASES,
+        identity::CASES,
         servers::CASES,
         direct::LAST_CASES,
         last::CASES,

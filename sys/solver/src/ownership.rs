@@ -328,7 +328,12 @@ impl Ownership<'_> {
                 list.push(node);
             }
         }
-        match self.machine.policy.unowned {
+        let policy = self.machine.policy.unowned;
+        if policy == Unowned::Block {
+            // Not blocked: its direct regions are open, which is a finding of its own.
+            list.retain(|&node| self.machine.nodes[node].direct.is_empty());
+        }
+        match policy {
             Unowned::Refuse => {
                 for node in list {
                     let entry = &self.machine.nodes[node];

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{DomainType, Machine, NodeId};
+use crate::model::{DomainType, Machine, NodeId, Region};
 use crate::solution::Solution;
 
 /// The most that one device can ever reach, by name, whatever its driver does.
@@ -21,7 +21,7 @@ pub struct Reach {
     pub domain_mates: BTreeSet<String>,
     /// Devices of its group, whose registers and memory on the device it can reach without the SMMU.
     pub peers: BTreeSet<String>,
-    /// Direct regions of its domain.
+    /// Direct regions of its domain, with their addresses: one that was moved or has grown is another.
     pub direct: BTreeSet<String>,
 }
 
@@ -52,7 +52,7 @@ pub fn reach(machine: &Machine, solution: &Solution, node: NodeId) -> Reach {
         direct: members
             .iter()
             .flat_map(|n| &machine.nodes[n.index()].direct)
-            .map(|region| region.name.clone())
+            .map(Region::to_string)
             .collect(),
     }
 }

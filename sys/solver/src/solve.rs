@@ -314,21 +314,30 @@ fn exceptions(machine: &Machine, topology: &Topology, found: &mut Vec<Diagnostic
     let mut list = Vec::new();
     for &node in &topology.order {
         let entry = &machine.nodes[node];
-        let Some(region) = entry.direct.first() else {
+        if entry.direct.is_empty() {
             continue;
-        };
+        }
         list.push(NodeId::new(node));
-        found.push(
-            Diagnostic::new(
-                Code::DirectException,
-                format!(
-                    "`{}` can reach its direct region `{}` from the start",
-                    entry.name, region.name
-                ),
-            )
-            .device(machine, node, format!("`{}`", entry.name))
-            .party(format!("direct region `{}`", region.name), region.source),
+        let named: Vec<String> = entry
+            .direct
+            .iter()
+            .map(|region| format!("`{}`", region.name))
+            .collect();
+        let (regions, named) = match named.as_slice() {
+            [one] => ("region", one.clone()),
+            many => ("regions", many.join(", ")),
+        };
+        let exception = Diagnostic::new(
+            Code::DirectException,
+            format!(
+                "`{}` can reach its direct {regions} {named} from the start",
+                entry.name
+            ),
         );
+        let exception = exception.device(machine, node, format!("`{}`", entry.name));
+        found.push(entry.direct.iter().fold(exception, |exception, region| {
+            exception.party(format!("direct region `{}`", region.name), region.source)
+        }));
         for region in &entry.direct {
             let Some(reserved) = machine.reserved.iter().find(|r| r.overlaps(region)) else {
                 continue;

@@ -211,6 +211,11 @@ fn direct_regions_forbid_blocked_and_are_listed() {
     m.nodes[gpu.index()].owner = None;
     m.policy.unowned = Unowned::Block;
     assert_eq!(
+        codes(&strict(&m)),
+        [Code::DirectException],
+        "nothing says that it is blocked"
+    );
+    assert_eq!(
         domain(&m, &strict(&m), "gpu"),
         DomainType::Dma,
         "it cannot be blocked"

@@ -114,6 +114,28 @@ fn an_untranslated_stream_reaches_everything() {
 }
 
 #[test]
+fn a_direct_region_that_moves_or_grows_is_another() {
+    let mut before = bridged(Acs::ON);
+    let disk = id(&before, "disk").index();
+    before.nodes[disk]
+        .direct
+        .push(region("fw", 0x4800_0000, 0x1000));
+    let old = summary(&before, &strict(&before));
+    for (base, len, place) in [
+        (0x5000_0000, 0x1000, "0x50000000 to 0x50000fff"),
+        (0x4800_0000, 0x2000, "0x48000000 to 0x48001fff"),
+    ] {
+        let mut after = before.clone();
+        after.nodes[disk].direct[0] = region("fw", base, len);
+        let found = diff(&old, &summary(&after, &strict(&after)));
+        let text: Vec<_> = found.iter().map(|d| (d.widens, d.text.clone())).collect();
+        let new = format!("can now reach the direct region `fw {place}`");
+        let gone = "can no longer reach the direct region `fw 0x48000000 to 0x48000fff`";
+        assert_eq!(text, [(true, new), (false, gone.to_owned())]);
+    }
+}
+
+#[test]
 fn a_change_is_shown_by_what_it_lets_devices_reach() {
     let (on, off) = (bridged(Acs::ON), bridged(Acs::OFF));
     let summaries = (summary(&on, &strict(&on)), summary(&off, &strict(&off)));

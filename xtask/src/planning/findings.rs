@@ -58,7 +58,7 @@ fn follows(machine: &Machine, solution: &Solution, found: &Diagnostic) -> bool {
 }
 
 /// What helps in general where no change was found that solves it.
-fn usual_remedy(code: Code, is_virtual: bool) -> &'static str {
+fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool) -> &'static str {
     match code {
         Code::SlotTaken | Code::BusNumbers if is_virtual => {
             "correct the `offset` of the virtual function"
@@ -72,6 +72,9 @@ fn usual_remedy(code: Code, is_virtual: bool) -> &'static str {
         Code::AliasTrust => "declare `trusts` in both directions, or let one task drive both",
         Code::Containment => {
             "declare them in one [iommu.containment.NAME], or give the devices recipes of their own"
+        }
+        Code::Unowned if has_direct => {
+            "let a task drive it, or write `unowned = \"block\"` in [iommu], which leaves it its direct regions only"
         }
         Code::Unowned => "let a task drive it, or write `domain = \"blocked\"`",
         Code::BridgeDemand => "take owner and demand off the bridge",
@@ -89,7 +92,9 @@ fn usual_remedy(code: Code, is_virtual: bool) -> &'static str {
         Code::NoStream => "add a row to `iommu-map` that covers its requester id",
         Code::StreamRange => "correct the StreamID, or `stream-bits` of the SMMU",
         Code::UntrustedIdentity => "take the demand off the device",
-        Code::DirectBlocked => "remove the demand or the direct regions",
+        Code::DirectBlocked => {
+            "remove the direct regions; or the demand, where a task drives the device or [iommu] says `unowned = \"block\"`"
+        }
         Code::EmptyReason => "write down why it is accepted; every report repeats it",
         Code::NoWindow => "leave `window-base` to the plan, or ask for a smaller `window`",
         Code::DirectReserved => {
@@ -151,7 +156,16 @@ fn one(report: &Report, machine: &Machine, sources: &Sources, found: &Diagnostic
     }
     let place = |node: &NodeId| machine.nodes.get(node.index()).map(|node| &node.place);
     let is_virtual = |node: &NodeId| matches!(place(node), Some(Place::Virtual { .. }));
-    let usual = usual_remedy(found.code, found.nodes.iter().any(is_virtual));
+    let has_direct = |node: &NodeId| {
+        let node = machine.nodes.get(node.index());
+        node.is_some_and(|node| !node.direct.is_empty())
+    };
+    let mut nodes = found.nodes.iter();
+    let usual = usual_remedy(
+        found.code,
+        nodes.clone().any(is_virtual),
+        nodes.any(has_direct),
+    );
     if found.remedies.is_empty() {
         drop(draft.remedy(usual));
     }

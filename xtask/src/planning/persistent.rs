@@ -169,7 +169,8 @@ fn owner(
             .remedy("give the task a `dma-pool`, or let the device be strict");
         return;
     };
-    if bytes > planned.page_bytes {
+    // Without any window the solver has said why.
+    if planned.page_bytes > 0 && bytes > planned.page_bytes {
         report
             .error(
                 Mistake::Persistent,

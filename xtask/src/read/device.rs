@@ -151,10 +151,17 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
         })
     };
     let domain = fields.choice("domain", &DOMAINS);
-    let window =
-        read_window(&fields, "window").unwrap_or_else(|| Spanned::new(WINDOW, name.span.clone()));
-    let block_window = read_window(&fields, "block-window").map_or(0, |size| size.value);
-    let window_base = fields.integer("window-base").map(|base| base.value);
+    let window = read_window(&fields, "window");
+    let block_window = read_window(&fields, "block-window");
+    let window_base = fields.integer("window-base");
+    let asked_window = [&window, &block_window, &window_base]
+        .into_iter()
+        .flatten()
+        .map(|asked| asked.span.clone())
+        .next();
+    let window = window.unwrap_or_else(|| Spanned::new(WINDOW, name.span.clone()));
+    let block_window = block_window.map_or(0, |size| size.value);
+    let window_base = window_base.map(|base| base.value);
     let address_bits = read_address_bits(&fields);
     let coherent = fields.boolean("coherent").map(|coherent| coherent.value);
     let invalidation = fields.choice("invalidation", &INVALIDATIONS);
@@ -162,7 +169,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
     let quiesce = known::read_quiesce(&fields);
     let (mut bars, unknown) = known::read_bars(&fields);
     let direct = read_direct(&fields);
-    let bypass = fields.string("unsafe-bypass");
+    let bypass = fields.line("unsafe-bypass");
     let qemu = fields.string("qemu").map(|qemu| qemu.value);
     let form = fields.choice("form", &FORMS).map(|form| form.value);
     let declared_acs = super::acs::read(&fields);
@@ -177,6 +184,22 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
             )
             .at(&window.span, "both parts together are at most 1 GiB")
             .remedy("use a smaller `window` or `block-window`");
+    }
+    let without_window = match (&bypass, &domain) {
+        (Some(word), _) => Some((&word.span, "is not translated")),
+        (None, Some(word)) if word.value == Domain::Identity => Some((&word.span, "is mapped 1:1")),
+        (None, Some(word)) if word.value == Domain::Blocked => Some((&word.span, "is blocked")),
+        _ => None,
+    };
+    if let (Some((span, why)), Some(asked)) = (without_window, &asked_window) {
+        report
+            .error(
+                Mistake::Window,
+                format!("`{}` asks for a window that it cannot have", name.value),
+            )
+            .at(asked, "would be its IOVA space")
+            .with(span, why)
+            .remedy("leave the window out, or let the domain be `dma`");
     }
     let id = id?;
     let model = known.get(&id.value).filter(|_| !platform);

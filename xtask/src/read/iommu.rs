@@ -93,7 +93,7 @@ pub fn read(fields: Fields<'_>) -> IommuPolicy {
                 .error(Mistake::BadValue, "a waiver is for two tasks")
                 .at(waiver.span(), "expected `tasks = [\"one\", \"other\"]`");
         }
-        let reason = waiver.required("reason", Fields::string);
+        let reason = waiver.required("reason", Fields::line);
         waiver.finish();
         if let Some(reason) = reason {
             policy.waivers.push(Waiver { tasks, reason });

@@ -93,7 +93,7 @@ mistakes! {
     43 NoQuiesce "a device that nobody can make quiet",
         "When a driver dies, memory its device could write stays held until the device is known to be quiet. So every driven device has a recipe: a function-level reset, a bus reset, a register to poll, or a time to wait; or `none`, and then the memory stays held until power-off.";
     44 Window "a window or region that cannot be",
-        "IOVA windows are multiples of 2 MiB, page and block part together at most 1 GiB, since both lie below one level-2 table. Direct regions are whole pages, in RAM or outside as a whole, within what a domain translates, and not on registers of the platform.";
+        "IOVA windows are multiples of 2 MiB, page and block part together at most 1 GiB, since both lie below one level-2 table, and only a `dma` domain has one. Direct regions are whole pages, in RAM or outside as a whole, within what a domain translates, and not on registers of the platform.";
     45 Persistent "mappings that cannot be persistent",
         "With `invalidation = \"persistent\"` the build step maps the pools of the device's owner in its window, once and for good; a request to map one gives the place it has. So the domain is translated, has one owner, whose pools fit the page part of the window, and all its devices say the same.";
     50 Overlap "two ranges overlap",

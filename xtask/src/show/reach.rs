@@ -92,7 +92,11 @@ fn device(
     }
     if !reach.direct.is_empty() {
         let regions: Vec<&str> = reach.direct.iter().map(String::as_str).collect();
-        writeln!(out, "    direct regions {}, at any time", regions.join(" "))?;
+        writeln!(
+            out,
+            "    direct regions {}, at any time",
+            regions.join(", ")
+        )?;
     }
     if !reach.domain_mates.is_empty() {
         let mates: Vec<&str> = reach.domain_mates.iter().map(String::as_str).collect();

@@ -156,6 +156,14 @@ pub struct Region {
     pub len: u64,
 }
 
+impl std::fmt::Display for Region {
+    /// The name with the first and the last address.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let last = self.base.saturating_add(self.len.saturating_sub(1));
+        write!(f, "{} {:#x} to {last:#x}", self.name, self.base)
+    }
+}
+
 impl Region {
     /// True if the two have an address in common.
     pub fn overlaps(&self, other: &Self) -> bool {

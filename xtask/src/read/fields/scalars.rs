@@ -5,6 +5,17 @@ use crate::read::units;
 use crate::report::{Mistake, Spanned};
 
 impl Fields<'_> {
+    /// A string of one line, such as reports repeat: without control characters, which a terminal obeys.
+    pub fn line(&self, key: &'static str) -> Option<Spanned<String>> {
+        let text = self.string(key)?;
+        if text.value.contains(char::is_control) {
+            self.wrong(key, &text.span, "one line, without control characters");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// A string.
     pub fn string(&self, key: &'static str) -> Option<Spanned<String>> {
         let item = self.item(key)?;
         match item.value.as_str() {

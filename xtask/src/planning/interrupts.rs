@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Plan;
 use super::fabric::{Fabric, FunctionKind};
 use crate::read::App;
 use crate::report::{Mistake, Report};
@@ -18,7 +19,7 @@ pub struct InterruptRoute {
     pub edge: bool,
     /// Index of the task.
     pub task: usize,
-    /// As a mask.
+    /// As a mask. Devices of one task on one line have the same: the kernel masks lines, not devices.
     pub bit: u32,
     /// Its notification's name.
     pub name: String,
@@ -27,7 +28,7 @@ pub struct InterruptRoute {
     pub interrupt: String,
 }
 
-/// Gives every interrupt of a task a bit.
+/// Gives every interrupt line of a task a bit.
 pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> {
     let mut routes = Vec::new();
     for (index, task) in app.tasks.iter().enumerate() {
@@ -38,12 +39,14 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
             } else {
                 format!("{device}-{interrupt}-irq")
             };
-            if next < END_BIT {
+            let same = |route: &&InterruptRoute| route.task == index && route.intid == intid;
+            let shared = routes.iter().find(same).map(|route| route.bit);
+            if let Some(bit) = shared.or((next < END_BIT).then(|| 1 << next)) {
                 routes.push(InterruptRoute {
                     intid,
                     edge,
                     task: index,
-                    bit: 1 << next,
+                    bit,
                     name,
                     device: device.to_owned(),
                     interrupt: interrupt.to_owned(),
@@ -56,7 +59,7 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
                     )
                     .at(&task.name.span, format!("at most {}", END_BIT - FIRST_BIT));
             }
-            next += 1;
+            next += u32::from(shared.is_none());
         };
         for own in &task.owns {
             if let Some(device) = app.platform.device(&own.value) {
@@ -82,6 +85,18 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
     routes
 }
 
+impl Plan {
+    /// Each line once, as the kernel routes it: the first of those that share one.
+    pub fn lines(&self) -> impl Iterator<Item = &InterruptRoute> {
+        let routes = self.interrupts.iter().enumerate();
+        let first = routes.filter(|(index, route)| {
+            let mut earlier = self.interrupts.iter().take(*index);
+            earlier.all(|other| other.intid != route.intid)
+        });
+        first.map(|(_, route)| route)
+    }
+}
+
 /// INTID of a device's pin, swizzled through the bridges above it.
 fn line(app: &App, fabric: &Fabric, device: usize) -> Option<u32> {
     let pin = app.devices.get(device)?.pin.checked_sub(1)?;
@@ -102,7 +117,7 @@ fn shared(report: &Report, app: &App, fabric: &Fabric, routes: &[InterruptRoute]
             continue;
         };
         if other.task == route.task {
-            // One bit for both would do, but the driver could not tell which device it masks.
+            // Both have one bit: their driver looks at each before it unmasks the line.
             continue;
         }
         let find = |route: &InterruptRoute| {
@@ -181,4 +196,45 @@ fn fabric_slot(app: &App, fabric: &Fabric, route: &InterruptRoute) -> Option<u8>
         .iter()
         .position(|d| d.name.value == route.device)?;
     fabric.root_slot(fabric.device(device)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::planning::Plan;
+    use crate::read::{self, Paths};
+    use crate::report::Report;
+
+    /// Slots 1 and 5 of the root bus have one line.
+    #[test]
+    fn devices_of_one_task_on_one_line_share_its_bit_and_its_route() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut text = std::fs::read_to_string(root.join("tests/bypass/app.toml")).unwrap();
+        text = text
+            .replace("../../", "")
+            .replace("\"driver\"", "\"tests/bypass/driver\"");
+        text = text.replace("[\"edu0\"]", "[\"edu0\", \"edu1\", \"edu2\"]");
+        for (device, slot) in [("edu1", 5), ("edu2", 6)] {
+            text += &format!(
+                "\n[pci.port-of-{device}]\nkind = \"root-port\"\nslot = \"{slot}\"\nacs = true\n\
+                 \n[devices.{device}]\nat = \"port-of-{device}\"\nid = \"1234:11e8\"\n"
+            );
+        }
+        let report = Report::default();
+        let app = read::from_text(&report, &Paths { root }, "app.toml".as_ref(), text);
+        let plan = app
+            .and_then(|app| Plan::new(&report, app))
+            .unwrap_or_else(|_| panic!("{}", report.text()));
+        let route = |device: &str| {
+            let mut routes = plan.interrupts.iter();
+            routes.find(|route| route.device == device).unwrap()
+        };
+        let (first, same, other) = (route("edu0"), route("edu1"), route("edu2"));
+        assert_eq!((first.intid, first.bit), (same.intid, same.bit));
+        assert_ne!((first.intid, first.bit), (other.intid, other.bit));
+        let mut lines: Vec<u32> = plan.lines().map(|route| route.intid).collect();
+        let all = lines.len();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!(lines.len(), all, "the kernel takes one route of a line");
+    }
 }

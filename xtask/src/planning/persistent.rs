@@ -89,8 +89,37 @@ pub fn check(
                 .with(&device.name.span, kind);
             continue;
         }
+        stands(report, app, machine, &domain.devices, device, word);
         strict_member(report, app, machine, &domain.devices, device, word);
         owner(report, app, planned, device, word);
+    }
+}
+
+/// A member that stands, by direct regions: pools that stay mapped would be open to it with nobody held for them.
+fn stands(
+    report: &Report,
+    app: &App,
+    machine: &Machine,
+    members: &[NodeId],
+    device: &Device,
+    word: &Spanned<Invalidation>,
+) {
+    let mut regions = devices(app, machine, members).flat_map(|member| &member.direct);
+    if let Some(region) = regions.next() {
+        report
+            .error(
+                Mistake::Persistent,
+                format!(
+                    "the domain of `{}` has a direct region, so no pool can stay mapped in it",
+                    device.name.value
+                ),
+            )
+            .at(
+                &word.span,
+                "its owner's pools would be open without a claim",
+            )
+            .with(&region.name.span, "keeps the stream open at any time")
+            .remedy("let the device be strict");
     }
 }
 

@@ -95,7 +95,7 @@ mistakes! {
     44 Window "a window or region that cannot be",
         "IOVA windows are multiples of 2 MiB, page and block part together at most 1 GiB, since both lie below one level-2 table, and only a `dma` domain has one. Direct regions are whole pages, in RAM or outside as a whole, within what a domain translates, and not on registers of the platform.";
     45 Persistent "mappings that cannot be persistent",
-        "With `invalidation = \"persistent\"` the build step maps the pools of the device's owner in its window, once and for good; a request to map one gives the place it has. So the domain is translated, has one owner, whose pools fit the page part of the window, and all its devices say the same.";
+        "With `invalidation = \"persistent\"` the build step maps the pools of the device's owner in its window, once and for good; a request to map one gives the place it has. So the domain is translated, has one owner, whose pools fit the page part of the window, has no direct regions, which keep a stream open without a claim, and all its devices say the same.";
     50 Overlap "two ranges overlap",
         "Memory, registers and apertures of a platform must be apart: two tasks would share what each thinks its own. A direct region in RAM must not lie where the image is loaded.";
     51 MemoryFull "the memory of the platform is full",

@@ -58,8 +58,7 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         posts.extend(own_posts);
     }
     let interrupts: Vec<InterruptEntry> = plan
-        .interrupts
-        .iter()
+        .lines()
         .map(|route| InterruptEntry {
             intid: route.intid,
             task: route.task as u32,

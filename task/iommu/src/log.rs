@@ -21,10 +21,12 @@ pub enum Line<'a> {
         /// Devices that stand.
         standing: usize,
     },
-    /// A device reaches a direct region whether or not anybody has claimed it.
+    /// A device reaches a direct region, or a pool beside one, whether or not anybody has claimed it.
     Direct {
         /// Its name.
         name: &'a str,
+        /// A pool, which the plan maps in the same domain.
+        pool: bool,
         /// First address of the region.
         base: u64,
         /// Bytes of it.

@@ -43,7 +43,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Lists the direct regions of a device for people.
+    /// Lists what a device with direct regions reaches at any time, for people: in an identity domain also the
+    /// pools, which are in the same tables.
     pub(crate) fn list_direct(&mut self, index: usize) {
         let plan = self.plan;
         let Some(entry) = plan.devices.get(index).filter(|entry| entry.standing == 1) else {
@@ -54,14 +55,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             .get(index)
             .is_some_and(|device| device.may_stand);
         for range in plan.permanent_of(entry.domain as usize) {
-            if range.kind == PermanentKind::Direct as u32 {
-                self.system.log(Line::Direct {
-                    name: entry.name.as_str(),
-                    base: range.iova,
-                    len: range.len,
-                    stands,
-                });
-            }
+            self.system.log(Line::Direct {
+                name: entry.name.as_str(),
+                pool: range.kind != PermanentKind::Direct as u32,
+                base: range.iova,
+                len: range.len,
+                stands,
+            });
         }
     }
 

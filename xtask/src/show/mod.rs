@@ -15,7 +15,7 @@ pub use svg::svg;
 use std::fmt::Write;
 
 use solver::Severity;
-use solver::model::NodeId;
+use solver::model::{DomainType, NodeId};
 
 use crate::place::Layout;
 use crate::planning::Plan;
@@ -50,11 +50,25 @@ fn remarks(plan: &Plan, out: &mut String) -> std::fmt::Result {
     section(
         out,
         "open from the start: streams with direct regions",
-        exceptions
-            .map(|node| name(plan, *node).to_owned())
-            .collect(),
+        exceptions.map(|node| exception(plan, *node)).collect(),
     )?;
     section(out, "warnings", warnings(plan))
+}
+
+/// A device with direct regions: what it reaches at any time.
+fn exception(plan: &Plan, node: NodeId) -> String {
+    let reach = solver::reach(&plan.machine, &plan.solution, node);
+    let listed = |names: &std::collections::BTreeSet<String>| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        names.join(", ")
+    };
+    let regions = listed(&reach.direct);
+    let pools = match reach.domain {
+        // Its tables have the pools as well, and translate from the start.
+        DomainType::Identity => format!("; the pools of {}", listed(&reach.owners)),
+        _ => String::new(),
+    };
+    format!("{}: {regions}{pools}", name(plan, node))
 }
 
 fn bypasses(plan: &Plan) -> Vec<String> {
@@ -104,4 +118,39 @@ fn name(plan: &Plan, node: NodeId) -> &str {
 fn joined(plan: &Plan, nodes: &[NodeId]) -> String {
     let names: Vec<&str> = nodes.iter().map(|node| name(plan, *node)).collect();
     names.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::{self, Paths};
+    use crate::report::Report;
+
+    /// What is open from the start in the system of tests/bypass, whose device has `keys` instead.
+    fn exceptions(keys: &str) -> Vec<String> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut text = std::fs::read_to_string(root.join("tests/bypass/app.toml")).unwrap();
+        text = text
+            .replace("../../", "")
+            .replace("\"driver\"", "\"tests/bypass/driver\"");
+        text = text.replace("unsafe-bypass", "# ") + keys;
+        let report = Report::default();
+        let app = read::from_text(&report, &Paths { root }, "app.toml".as_ref(), text);
+        let plan = app
+            .and_then(|app| Plan::new(&report, app))
+            .unwrap_or_else(|_| panic!("{}", report.text()));
+        let nodes = plan.solution.exceptions.iter();
+        nodes.map(|node| exception(&plan, *node)).collect()
+    }
+
+    #[test]
+    fn what_is_open_from_the_start_is_listed_with_its_addresses() {
+        let region = "direct.fw = { base = 0x4800_0000, size = \"64 KiB\" }\n";
+        assert_eq!(exceptions(""), [""; 0]);
+        assert_eq!(exceptions(region), ["edu0: fw 0x48000000 to 0x4800ffff"]);
+        assert_eq!(
+            exceptions(&format!("{region}domain = \"identity\"\n")),
+            ["edu0: fw 0x48000000 to 0x4800ffff; the pools of driver"]
+        );
+    }
 }

@@ -112,12 +112,14 @@ pub fn print(line: Line<'_>) {
         ),
         Line::Direct {
             name,
+            pool,
             base,
             len,
             stands,
         } => defmt::warn!(
-            "{=str}: direct region {=u64:#x} to {=u64:#x} {=str}",
+            "{=str}: {=str} {=u64:#x} to {=u64:#x} {=str}",
             name,
+            if pool { "pool" } else { "direct region" },
             base,
             base.wrapping_add(len.wrapping_sub(1)),
             if stands {

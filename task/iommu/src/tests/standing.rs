@@ -1,6 +1,8 @@
 //! Devices with direct regions.
 
 use iommu_api::*;
+use plan::iommu::{DomainKind, PermanentEntry, PermanentKind};
+use std::vec::Vec;
 use vmsa::{Memory, Permissions};
 
 use super::rig::*;
@@ -65,12 +67,44 @@ fn stands_from_the_start_and_is_listed() {
     let mut rig = booted();
     stands(&rig);
     assert!(!rig.is_bus_master(MATE), "it has no direct region itself");
-    assert!(rig.logged("Direct { name: \"display\", base: 1879048192, len: 8192, stands: true }"));
+    assert!(rig.logged(
+        "Direct { name: \"display\", pool: false, base: 1879048192, len: 8192, stands: true }"
+    ));
     assert!(rig.logged("standing: 1"));
     let status = rig.status(DISPLAY);
     assert!(status.flags.has(StatusFlags::OPEN) && !status.flags.has(StatusFlags::CLAIMED));
     assert_eq!(rig.status(MATE).flags.0, 0);
     assert!(rig.around.borrow().started.is_empty());
+}
+
+/// In an identity domain the owner's pools are in the tables that translate from the start.
+#[test]
+fn the_pools_of_an_identity_domain_are_open_and_listed_too() {
+    // Below the same table of the rig.
+    let pool = DIRECT + 16 * PAGE;
+    let mut plan = standing_plan();
+    let device = plan.devices[DISPLAY as usize];
+    let mut domains = plan.domains.to_vec();
+    let domain = &mut domains[device.domain as usize];
+    (domain.kind, domain.pages, domain.blocks) = (DomainKind::Identity as u32, 0, 0);
+    plan.domains = Vec::leak(domains);
+    let mut permanent = plan.permanent.to_vec();
+    let region = permanent.iter().find(|range| range.domain == device.domain);
+    permanent.push(PermanentEntry {
+        kind: PermanentKind::Identity as u32,
+        task: device.owner,
+        iova: pool,
+        pa: pool,
+        len: PAGE,
+        ..*region.unwrap()
+    });
+    plan.permanent = Vec::leak(permanent);
+    let mut rig = Rig::planned(plan);
+    rig.server.boot();
+    assert_eq!(rig.reach(STREAM, pool), Some(pool));
+    assert_eq!(rig.read(STREAM, pool + PAGE), None);
+    let line = std::format!("name: \"display\", pool: true, base: {pool}, len: 4096, stands: true");
+    assert!(rig.logged(&line));
 }
 
 #[test]

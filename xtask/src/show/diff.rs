@@ -1,11 +1,11 @@
 //! What a change of `app.toml` changes in who can reach what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde_json::Value;
 use solver::model::DomainType;
-use solver::{Reach, Summary};
+use solver::{Difference, Reach, Summary};
 
 use crate::planning::Plan;
 
@@ -16,9 +16,27 @@ pub struct Unreadable(pub String);
 /// Compares with the JSON of an earlier plan. Lines that widen what a device reaches start with `+`,
 /// others with `-`.
 pub fn diff(old: &str, plan: &Plan) -> Result<String, Unreadable> {
-    let old = summary(old)?;
+    let (old, lent) = summary(old)?;
     let new = solver::summary(&plan.machine, &plan.solution);
-    let found = solver::diff(&old, &new);
+    let mut found = solver::diff(&old, &new);
+    for (device, reach) in &new {
+        let now = super::reach::lenders(plan, reach);
+        let before = lent.get(device).cloned().unwrap_or_default();
+        let mut add = |widens, can: &str, task: &String| {
+            found.push(Difference {
+                device: device.clone(),
+                widens,
+                text: format!("can {can} reach buffers that `{task}` lends"),
+            })
+        };
+        now.difference(&before)
+            .for_each(|task| add(true, "now", task));
+        before
+            .difference(&now)
+            .for_each(|task| add(false, "no longer", task));
+    }
+    // Stable: of one device in the order of finding.
+    found.sort_by(|one, other| one.device.cmp(&other.device));
     let mut out = String::new();
     for difference in &found {
         let sign = if difference.widens { '+' } else { '-' };
@@ -31,7 +49,8 @@ pub fn diff(old: &str, plan: &Plan) -> Result<String, Unreadable> {
     Ok(out)
 }
 
-fn summary(text: &str) -> Result<Summary, Unreadable> {
+/// What each device reached, and whose buffers.
+fn summary(text: &str) -> Result<(Summary, BTreeMap<String, BTreeSet<String>>), Unreadable> {
     let wrong = |what: &str| Unreadable(what.to_owned());
     let value: Value = serde_json::from_str(text).map_err(|error| Unreadable(error.to_string()))?;
     if value.get("version").and_then(Value::as_u64) != Some(1) {
@@ -42,6 +61,7 @@ fn summary(text: &str) -> Result<Summary, Unreadable> {
     let reach = value.get("reach").and_then(Value::as_object);
     let reach = reach.ok_or_else(|| wrong("it has no `reach`"))?;
     let mut summary = Summary::new();
+    let mut lent = BTreeMap::new();
     for (device, value) in reach {
         let domain = match value.get("domain").and_then(Value::as_str) {
             Some("dma") => DomainType::Dma,
@@ -69,7 +89,44 @@ fn summary(text: &str) -> Result<Summary, Unreadable> {
             peers: names("peers")?,
             direct: names("direct")?,
         };
+        lent.insert(device.clone(), names("lenders")?);
         summary.insert(device.clone(), reach);
     }
-    Ok(summary)
+    Ok((summary, lent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::{self, Paths};
+    use crate::report::Report;
+
+    #[test]
+    fn a_client_that_may_lend_is_a_difference() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let text = std::fs::read_to_string(root.join("app.toml")).unwrap();
+        let plan = |text: &str| {
+            let report = Report::default();
+            let paths = Paths { root: root.clone() };
+            let app = read::from_text(&report, &paths, "app.toml".as_ref(), text.to_owned());
+            app.and_then(|app| Plan::new(&report, app))
+                .unwrap_or_else(|_| panic!("{}", report.text()))
+        };
+        let with = plan(&text);
+        let without = plan(&text.replace(r#"["supervisor", "virtio-blk"]"#, r#"["supervisor"]"#));
+        let differences = |old: &Plan, new: &Plan| {
+            let json = crate::pack::json(old, None);
+            diff(&json, new).unwrap_or_else(|why| panic!("{why:?}"))
+        };
+        let same = "no device reaches anything else than before\n";
+        assert_eq!(differences(&with, &with), same);
+        assert_eq!(
+            differences(&without, &with),
+            "+ disk0: can now reach buffers that `digest` lends\n"
+        );
+        assert_eq!(
+            differences(&with, &without),
+            "- disk0: can no longer reach buffers that `digest` lends\n"
+        );
+    }
 }

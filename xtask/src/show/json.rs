@@ -134,6 +134,7 @@ fn reach(plan: &Plan) -> Value {
                 "untranslated": reach.untranslated,
                 "doorbell": reach.untranslated,
                 "owners": reach.owners,
+                "lenders": super::reach::lenders(plan, reach),
                 "domain_mates": reach.domain_mates,
                 "peers": reach.peers,
                 "direct": reach.direct,

@@ -1,7 +1,9 @@
 //! What each device can reach at most, whatever its driver does.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use solver::Reach;
 use solver::model::{DomainType, NodeId};
 
 use super::name;
@@ -27,6 +29,22 @@ pub fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt
         device(plan, layout, node, out)?;
     }
     Ok(())
+}
+
+/// Tasks that may lend a task buffers.
+fn clients<'p>(plan: &'p Plan, owner: &str) -> impl Iterator<Item = &'p str> {
+    let callers = plan.app.tasks.iter().filter(move |caller| {
+        let mut calls = caller.calls.iter();
+        calls.any(|call| call.value == owner)
+    });
+    callers.map(|caller| caller.name.value.as_str())
+}
+
+/// Tasks whose buffers a device can reach while they are lent to an owner of its domain.
+pub fn lenders(plan: &Plan, reach: &Reach) -> BTreeSet<String> {
+    let owners = reach.owners.iter();
+    let lenders = owners.flat_map(|owner| clients(plan, owner));
+    lenders.map(str::to_owned).collect()
 }
 
 fn device(
@@ -76,12 +94,7 @@ fn device(
                 show_size(*len)
             )?;
         }
-        let callers = plan
-            .app
-            .tasks
-            .iter()
-            .filter(|caller| caller.calls.iter().any(|call| call.value == *owner));
-        let callers: Vec<&str> = callers.map(|caller| caller.name.value.as_str()).collect();
+        let callers: Vec<&str> = clients(plan, owner).collect();
         if !callers.is_empty() {
             writeln!(
                 out,

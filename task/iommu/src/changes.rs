@@ -131,7 +131,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             if map.flags.has(MapFlags::BLOCKS) {
                 return Err(Error::Malformed);
             }
-            let pool = pool_of(parts.device, pools, sender, map.pool)?;
+            let pool = pool_of(parts.device, pools, sender, map.pool);
             parts.map_extents(&map, pool, extents)
         })
     }

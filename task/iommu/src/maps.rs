@@ -137,12 +137,15 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         part.iova(run.first)
     }
 
+    /// Maps extents of a pool; one that does not exist is one without pages.
     pub(crate) fn map_extents(
         &mut self,
         map: &MapList,
-        pool: &PoolEntry,
+        pool: Result<&PoolEntry, Error>,
         extents: &[u64],
     ) -> Changed {
+        // An empty extent is judged with those that are too long: the first that is wrong decides.
+        check_content(map.flags, 1, map.iova)?;
         // No sum overflows: both numbers of an extent have 32 bits, and there are some hundred extents.
         let (mut pages, mut least, mut end) = (0u64, u64::MAX, 0u64);
         for &word in extents {
@@ -155,11 +158,11 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             least = least.min(count);
             end = end.max(u64::from(first) + count);
         }
-        let limit = pool.len / PAGE;
+        let limit = pool.map_or(0, |pool| pool.len / PAGE);
         if least == 0 || end > limit {
             return Err(wrong_extent(extents, limit));
         }
-        check_content(map.flags, pages, map.iova)?;
+        let pool = pool?;
         let run = self.place(Kind::Pages, map.flags, pages, map.iova)?;
         let part = &mut self.space.pages;
         let template = part.template(map.flags.writable(), self.device.member);
@@ -193,10 +196,10 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         if map.flags.has(MapFlags::BLOCKS) {
             return Err(Error::Malformed);
         }
+        let run = self.place(Kind::Pages, map.flags, pages, map.iova)?;
         if self.device.pins >= self.device.entry.pins || self.pins.is_full() {
             return Err(Error::PinsExhausted);
         }
-        let run = self.place(Kind::Pages, map.flags, pages, map.iova)?;
         let number = map.head.handle.device();
         let pinned = self
             .system

@@ -26,6 +26,8 @@ mod look;
 mod map;
 mod message;
 mod misfit;
+mod order;
+mod places;
 mod quiet;
 mod sequence;
 mod servers;
@@ -90,6 +92,8 @@ pub const SUITE: Suite = Suite {
         unmap::CASES,
         list::CASES,
         lease::CASES,
+        places::CASES,
+        order::CASES,
         dma::CASES,
         fault::CASES,
         alias::CASES,

@@ -8,6 +8,17 @@ use crate::alone;
 use crate::help::{BOTH, Claimed, READ, claim, code, got};
 use crate::message::{Words, about_claim, extent, reply_len, send, what};
 
+/// Every operation with a number.
+const ALL: [Operation; 7] = [
+    Operation::Release,
+    Operation::Map,
+    Operation::MapLease,
+    Operation::MapList,
+    Operation::Unmap,
+    Operation::UnmapList,
+    Operation::Flush,
+];
+
 /// A claim that has used the numbers 1 and 2 and has one page mapped.
 fn second() -> core::result::Result<Claimed, suite::Failure> {
     let mut claimed = claim()?;
@@ -37,6 +48,67 @@ fn another_operation(operation: Operation) -> Result {
     let answer = send(operation as u16, &message, reply_len(operation), &[]);
     check_eq!(answer.code.0, Error::OutOfSequence);
     claimed.has_mapped(1)
+}
+
+/// Every operation with a number, and the number of every other one that can be the last.
+fn every_other_operation(_: &Stage) -> Result {
+    let mut claimed = second()?;
+    for last in ALL {
+        if last == Operation::Release {
+            continue;
+        }
+        claimed.sequence += 1;
+        let (handle, sequence) = (claimed.handle, claimed.sequence);
+        // Refused or not, it has the number.
+        let message = about_claim(last, handle, sequence, claimed.base());
+        send(last as u16, &message, reply_len(last), &[]);
+        let mapped = claimed.status()?.mapped_pages;
+        for operation in ALL {
+            if operation == last {
+                continue;
+            }
+            let message = about_claim(operation, handle, sequence, claimed.base());
+            let answer = send(operation as u16, &message, reply_len(operation), &[]);
+            check_eq!(answer.code.0, Error::OutOfSequence);
+        }
+        claimed.has_mapped(mapped)?;
+        check_eq!(claim()?.sequence, sequence);
+    }
+    Ok(())
+}
+
+/// A request that is malformed by content has its number like any other: well-formed, it gets the same again.
+fn every_error_again(_: &Stage) -> Result {
+    let mut claimed = second()?;
+    let (handle, iova) = (claimed.handle, claimed.base());
+    let page = iova >> 12;
+    for operation in ALL {
+        let sequence = claimed.sequence + 1;
+        let read = what(0, READ);
+        let empty: &[u64] = match operation {
+            Operation::Map => &[handle, sequence, extent(0, 0), read, 0],
+            Operation::MapLease => &[handle, sequence, extent(0, 0), read, 0, 0],
+            Operation::MapList => &[handle, sequence, read, 0, extent(0, 0)],
+            Operation::Unmap => &[handle, sequence, iova, 0],
+            Operation::UnmapList => &[handle, sequence, extent(page, 0)],
+            _ => continue,
+        };
+        for again in [false, true, true] {
+            let message = if again {
+                about_claim(operation, handle, sequence, iova)
+            } else {
+                Words::of(empty)
+            };
+            let answer = send(operation as u16, &message, reply_len(operation), &[]);
+            check_eq!(answer.code.0, Error::Malformed);
+            check_eq!(answer.len, 0);
+        }
+        claimed.sequence += 1;
+        check_eq!(claim()?.sequence, sequence);
+        claimed.has_mapped(1)?;
+    }
+    check_eq!(code(claimed.flush()), 0);
+    Ok(())
 }
 
 fn zero_first(_: &Stage) -> Result {
@@ -175,6 +247,8 @@ macro_rules! sequences {
             alone!("release-with-the-number-of-a-flush", &["IOMMU-SEQ-4"], |_| another_operation(
                 Operation::Release
             )),
+            alone!("the-number-of-every-other-operation", &["IOMMU-SEQ-4"], every_other_operation),
+            alone!("malformed-by-content-again", &["IOMMU-SEQ-1", "IOMMU-SEQ-3", "IOMMU-FORM-8"], every_error_again),
             alone!("there-is-no-number-0", &["IOMMU-SEQ-2"], zero_first),
             alone!("map-again", &["IOMMU-SEQ-3"], repeated_map),
             alone!("map-again-with-other-words", &["IOMMU-SEQ-3"], repeated_with_other_words),

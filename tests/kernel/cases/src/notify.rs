@@ -1,13 +1,13 @@
 //! Posts, and control of interrupts.
 
-use abi::{Code, FaultKind, TaskId, notification};
+use abi::{Code, FaultKind, Syscall, TaskId, notification};
 use suite::role::Stage;
 use suite::{Case, Failure, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
-use userlib::{config, interrupt};
+use userlib::{config, interrupt, time};
 
-use crate::help::{notes, serve, stale};
-use crate::{CLIENT, LAST, OUTCAST, SERVER};
+use crate::help::{notes, serve, stale, told};
+use crate::{CLIENT, LAST, OUTCAST, SECOND, SERVER};
 
 type Bits = core::result::Result<u32, Failure>;
 
@@ -30,6 +30,29 @@ fn granted(stage: &Stage, role: usize, name: &'static str) -> Bits {
 /// Posts `ping` to the server.
 pub fn post_ping(stage: &Stage) -> core::result::Result<Code, Failure> {
     Ok(ipc::post(stage.id(SERVER), granted(stage, SERVER, "ping")?))
+}
+
+/// The server, to which a role posts and dies of it: the supervisor is told, and not one bit was set.
+macro_rules! nothing_posted {
+    ($role:expr, $bits:expr) => {
+        Part::returns(SERVER, |stage| {
+            told(stage, $role, FaultKind::NoRight, Syscall::Post as u16, Some(u64::from($bits)))?;
+            time::set_timer(Some(time::Ticks(0)));
+            let bits = check_is!(ipc::receive(u32::MAX), Received::Notification(bits) => bits);
+            check_eq!(bits, notification::TIMER);
+            Ok(())
+        })
+    };
+}
+
+/// A role that watches another die, and what the supervisor is told of that.
+macro_rules! watches {
+    ($role:expr, $kind:ident, $call:ident, $address:expr) => {
+        Part::returns(SECOND, |stage| {
+            let call = Syscall::$call as u16;
+            told(stage, $role, FaultKind::$kind, call, Some($address))
+        })
+    };
 }
 
 pub const CASES: &[Case] = &[
@@ -108,43 +131,61 @@ pub const CASES: &[Case] = &[
     Case::new(
         "post-without-right",
         &["IPC-POST-2"],
-        &[Part::dies(OUTCAST, FaultKind::NoRight, |stage| {
-            ipc::post(stage.id(SERVER), 1);
-            Ok(())
-        })],
+        &[
+            Part::dies(OUTCAST, FaultKind::NoRight, |stage| {
+                ipc::post(stage.id(SERVER), 1);
+                Ok(())
+            }),
+            nothing_posted!(OUTCAST, 1u32),
+        ],
     ),
     Case::new(
         "post-one-bit-too-many",
         &["IPC-POST-2"],
-        &[Part::dies(LAST, FaultKind::NoRight, |stage| {
-            let ping = granted(stage, SERVER, "ping")?;
-            ipc::post(stage.id(SERVER), notification::POSTABLE & !ping | ping);
-            Ok(())
-        })],
+        &[
+            Part::dies(LAST, FaultKind::NoRight, |stage| {
+                // The one that it may post is not set either.
+                let ping = granted(stage, SERVER, "ping")?;
+                check_eq!(notification::POSTABLE & ping, ping);
+                ipc::post(stage.id(SERVER), notification::POSTABLE);
+                Ok(())
+            }),
+            nothing_posted!(LAST, notification::POSTABLE),
+        ],
     ),
     Case::new(
         "post-the-kernels-bits",
         &["IPC-POST-2"],
-        &[Part::dies(CLIENT, FaultKind::NoRight, |stage| {
-            ipc::post(stage.id(SERVER), notification::TIMER);
-            Ok(())
-        })],
+        &[
+            Part::dies(CLIENT, FaultKind::NoRight, |stage| {
+                // The server has `dma-authority`: it would contain whom the kernel holds.
+                ipc::post(stage.id(SERVER), notification::HELD_DEATH);
+                Ok(())
+            }),
+            nothing_posted!(CLIENT, notification::HELD_DEATH),
+        ],
     ),
     Case::new(
         "post-to-the-supervisor",
         &["IPC-POST-2"],
-        &[Part::dies(CLIENT, FaultKind::NoRight, |stage| {
-            ipc::post(stage.runner(), notification::FAULT);
-            Ok(())
-        })],
+        &[
+            Part::dies(CLIENT, FaultKind::NoRight, |stage| {
+                ipc::post(stage.runner(), notification::FAULT);
+                Ok(())
+            }),
+            watches!(CLIENT, NoRight, Post, u64::from(notification::FAULT)),
+        ],
     ),
     Case::new(
         "post-to-no-task",
         &["IPC-ID-5"],
-        &[Part::dies(CLIENT, FaultKind::SyscallUsage, |_| {
-            ipc::post(TaskId::new(200, 0), 0);
-            Ok(())
-        })],
+        &[
+            Part::dies(CLIENT, FaultKind::SyscallUsage, |_| {
+                ipc::post(TaskId::new(200, 0), 0);
+                Ok(())
+            }),
+            watches!(CLIENT, SyscallUsage, Post, TaskId::new(200, 0).0),
+        ],
     ),
     Case::new(
         "post-to-the-dead",
@@ -165,18 +206,24 @@ pub const CASES: &[Case] = &[
     Case::new(
         "a-foreign-interrupt",
         &["IPC-INT-3"],
-        &[Part::dies(LAST, FaultKind::NoRight, |_| {
-            interrupt::mask(1 << 16);
-            Ok(())
-        })],
+        &[
+            Part::dies(LAST, FaultKind::NoRight, |_| {
+                interrupt::mask(1 << 16);
+                Ok(())
+            }),
+            watches!(LAST, NoRight, Interrupt, 1 << 16),
+        ],
     ),
     Case::new(
         "an-interrupt-that-is-no-interrupt",
         &["IPC-INT-3"],
-        &[Part::dies(CLIENT, FaultKind::NoRight, |_| {
-            interrupt::unmask(notification::TIMER);
-            Ok(())
-        })],
+        &[
+            Part::dies(CLIENT, FaultKind::NoRight, |_| {
+                interrupt::unmask(notification::TIMER);
+                Ok(())
+            }),
+            watches!(CLIENT, NoRight, Interrupt, u64::from(notification::TIMER)),
+        ],
     ),
     Case::new(
         "an-own-interrupt",

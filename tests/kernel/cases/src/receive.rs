@@ -1,16 +1,28 @@
 //! Receiving: order of notifications and messages, closed receives.
 
-use abi::{Code, FaultKind, TaskId};
+use abi::{Code, FaultKind, Syscall, TaskId};
 use suite::{Case, Part, check, check_eq, check_is};
 use userlib::config;
 use userlib::ipc::{self, Received};
 
 use crate::help::{
     KERNEL_HALF, NOWHERE, call_server, calls_next, next_message, notes, read_only, reply, stale,
-    waits,
+    told, waits,
 };
 use crate::notify::{ping, post_ping};
 use crate::{CLIENT, LAST, SECOND, SERVER};
+
+/// A client whose call waits while the server dies of its receive, and what the supervisor is told of that.
+macro_rules! abandoned {
+    ($kind:ident, $address:expr) => {
+        Part::returns(CLIENT, |stage| {
+            calls_next(stage, CLIENT);
+            check_eq!(call_server(stage, 1, 0).code.0, Code::DEAD.0);
+            let call = Syscall::Receive as u16;
+            told(stage, SERVER, FaultKind::$kind, call, Some($address))
+        })
+    };
+}
 
 pub const CASES: &[Case] = &[
     Case::new(
@@ -133,36 +145,52 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "receive-closed-from-no-task",
-        &["IPC-ID-5"],
-        &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
-            ipc::receive_from(TaskId::new(200, 0), 0);
-            Ok(())
-        })],
+        &["IPC-ID-5", "IPC-DEATH-1"],
+        &[
+            Part::dies(SERVER, FaultKind::SyscallUsage, |stage| {
+                waits(stage, CLIENT);
+                ipc::receive_from(TaskId::new(200, 0), 0);
+                Ok(())
+            }),
+            abandoned!(SyscallUsage, TaskId::new(200, 0).0),
+        ],
     ),
     Case::new(
         "receive-capacity-too-large",
-        &["IPC-RECV-5"],
-        &[Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
-            let buffer = [0u8; 64];
-            ipc::receive_raw(0, TaskId::ANY, buffer.as_ptr() as u64, 4097);
-            Ok(())
-        })],
+        &["IPC-RECV-5", "IPC-DEATH-1"],
+        &[
+            Part::dies(SERVER, FaultKind::SyscallUsage, |stage| {
+                waits(stage, CLIENT);
+                let buffer = [0u8; 64];
+                ipc::receive_raw(0, TaskId::ANY, buffer.as_ptr() as u64, 4097);
+                Ok(())
+            }),
+            abandoned!(SyscallUsage, 4097),
+        ],
     ),
     Case::new(
         "receive-into-read-only-memory",
-        &["IPC-RECV-5"],
-        &[Part::dies(SERVER, FaultKind::BadSlice, |_| {
-            ipc::receive_raw(0, TaskId::ANY, read_only(), 100);
-            Ok(())
-        })],
+        &["IPC-RECV-5", "IPC-DEATH-1"],
+        &[
+            Part::dies(SERVER, FaultKind::BadSlice, |stage| {
+                waits(stage, CLIENT);
+                ipc::receive_raw(0, TaskId::ANY, read_only(), 100);
+                Ok(())
+            }),
+            abandoned!(BadSlice, read_only()),
+        ],
     ),
     Case::new(
         "receive-into-the-kernel",
-        &["IPC-RECV-5"],
-        &[Part::dies(SERVER, FaultKind::BadSlice, |_| {
-            ipc::receive_raw(0, TaskId::ANY, KERNEL_HALF, 100);
-            Ok(())
-        })],
+        &["IPC-RECV-5", "IPC-DEATH-1"],
+        &[
+            Part::dies(SERVER, FaultKind::BadSlice, |stage| {
+                waits(stage, CLIENT);
+                ipc::receive_raw(0, TaskId::ANY, KERNEL_HALF, 100);
+                Ok(())
+            }),
+            abandoned!(BadSlice, KERNEL_HALF),
+        ],
     ),
     Case::new(
         "receive-into-nothing-anywhere",

@@ -1,20 +1,27 @@
 //! Replying.
 
-use abi::{Code, FaultKind, ReplyDescriptor, TaskId};
-use suite::{Case, Part, check_eq, check_is};
+use abi::{Code, FaultKind, ReplyDescriptor, Syscall, TaskId};
+use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 
 use crate::help::{
-    KERNEL_HALF, call_server, next_message, notes, read_only, reply, reply_from, reply_raw, stale,
-    words,
+    KERNEL_HALF, call_server, calls_next, next_message, notes, read_only, reply, reply_from,
+    reply_raw, stale, told, waits, words,
 };
 use crate::{CLIENT, LAST, SECOND, SERVER};
 
-/// The client of a server that dies of its reply.
-const BEREAVED: Part = Part::returns(CLIENT, |stage| {
-    check_eq!(call_server(stage, 1, 0).code.0, Code::DEAD.0);
-    Ok(())
-});
+/// The client of a server that dies of its reply, and what the supervisor is told of that.
+macro_rules! bereaved {
+    ($kind:ident, $call:ident, $address:expr) => {
+        Part::returns(CLIENT, |stage| {
+            let answer = call_server(stage, 1, 0);
+            check_eq!(answer.code.0, Code::DEAD.0);
+            check_eq!(answer.len, 0);
+            let call = Syscall::$call as u16;
+            told(stage, SERVER, FaultKind::$kind, call, Some($address))
+        })
+    };
+}
 
 pub const CASES: &[Case] = &[
     Case::new(
@@ -26,7 +33,7 @@ pub const CASES: &[Case] = &[
                 ipc::reply(message.sender, 0, &[0; 8], 16);
                 Ok(())
             }),
-            BEREAVED,
+            bereaved!(ReplyTooLong, Reply, ReplyDescriptor::new(0, 16).0),
         ],
     ),
     Case::new(
@@ -42,8 +49,16 @@ pub const CASES: &[Case] = &[
                 let mut answer = [0xee; 120];
                 let result = ipc::call_long(stage.id(SERVER), 1, &[], &mut answer[..100], &[]);
                 check_eq!(result.code.0, Code::DEAD.0);
-                check_eq!(answer[0], 0xee);
-                Ok(())
+                check!(answer == [0xee; 120]);
+                let descriptor = ReplyDescriptor::new(0, 101).0;
+                let call = Syscall::Reply as u16;
+                told(
+                    stage,
+                    SERVER,
+                    FaultKind::ReplyTooLong,
+                    call,
+                    Some(descriptor),
+                )
             }),
         ],
     ),
@@ -56,7 +71,7 @@ pub const CASES: &[Case] = &[
                 reply_raw(message.sender, ReplyDescriptor::new(Code::DEAD.0, 0).0, 0);
                 Ok(())
             }),
-            BEREAVED,
+            bereaved!(SyscallUsage, Reply, ReplyDescriptor::new(Code::DEAD.0, 0).0),
         ],
     ),
     Case::new(
@@ -68,7 +83,7 @@ pub const CASES: &[Case] = &[
                 reply_raw(message.sender, 1 << 48, 0);
                 Ok(())
             }),
-            BEREAVED,
+            bereaved!(SyscallUsage, Reply, 1 << 48),
         ],
     ),
     Case::new(
@@ -80,7 +95,7 @@ pub const CASES: &[Case] = &[
                 reply_from(message.sender, KERNEL_HALF, 100);
                 Ok(())
             }),
-            BEREAVED,
+            bereaved!(BadSlice, Reply, KERNEL_HALF),
         ],
     ),
     Case::new(
@@ -161,6 +176,25 @@ pub const CASES: &[Case] = &[
                 Ok(())
             }),
             Part::returns(LAST, |_| Ok(())),
+        ],
+    ),
+    Case::new(
+        "reply-before-it-is-received",
+        &["IPC-REPLY-2"],
+        &[
+            Part::returns(SERVER, |stage| {
+                waits(stage, LAST);
+                reply(stage.id(LAST), 9);
+                let message = next_message()?;
+                check_eq!(message.payload[0], 5);
+                reply(message.sender, 1);
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                calls_next(stage, LAST);
+                check_eq!(call_server(stage, 1, 5).payload[0], 1);
+                Ok(())
+            }),
         ],
     ),
     Case::new(
@@ -255,7 +289,7 @@ pub const CASES: &[Case] = &[
                 ipc::reply_receive_raw(arguments, &words(1));
                 Ok(())
             }),
-            BEREAVED,
+            bereaved!(BadSlice, ReplyReceive, read_only()),
         ],
     ),
 ];

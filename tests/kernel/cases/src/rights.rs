@@ -1,14 +1,17 @@
 //! Privileged calls by those who may not make them.
 
-use abi::FaultKind;
-use suite::{Case, Part, check_eq, check_is};
+use abi::privileged::Privileged;
+use abi::{FaultKind, Syscall};
+use suite::{Case, Part, check_eq};
 use userlib::privileged;
 
-use crate::help::death_of;
+use crate::help::{call_server, serve, told};
 use crate::{CLIENT, OUTCAST, SERVER};
 
 /// Privileged calls that exist, from 0.
 const CALLS: u64 = 13;
+/// Number of the system call.
+const PRIVILEGED: u16 = Syscall::Privileged as u16;
 
 pub const CASES: &[Case] = &[
     // Each life of the outcast tries the next call.
@@ -20,11 +23,14 @@ pub const CASES: &[Case] = &[
                 privileged::raw(stage.life, [stage.index(SERVER) as u64, 1, 0, 0, 0]);
                 Ok(())
             }),
+            Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
+                let server = stage.id(SERVER);
                 for call in 0..CALLS {
-                    let fault = check_is!(
-                    death_of(stage, OUTCAST, FaultKind::NoRight), Ok(fault) => fault);
-                    check_eq!(fault[1], call);
+                    told(stage, OUTCAST, FaultKind::NoRight, PRIVILEGED, Some(call))?;
+                    // Nothing was done to the task that it named.
+                    check_eq!(stage.id(SERVER).0, server.0);
+                    check_eq!(call_server(stage, 1, call).payload[0], call + 1);
                     if call + 1 < CALLS {
                         check_eq!(stage.restart(OUTCAST).0, 0);
                     }
@@ -36,25 +42,60 @@ pub const CASES: &[Case] = &[
     Case::new(
         "a-privileged-call-that-does-not-exist",
         &["IPC-PRIV-1"],
-        &[Part::dies(OUTCAST, FaultKind::SyscallUsage, |_| {
-            privileged::raw(CALLS, [0; 5]);
-            Ok(())
-        })],
+        &[
+            Part::dies(OUTCAST, FaultKind::SyscallUsage, |_| {
+                privileged::raw(CALLS, [0; 5]);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                told(
+                    stage,
+                    OUTCAST,
+                    FaultKind::SyscallUsage,
+                    PRIVILEGED,
+                    Some(CALLS),
+                )
+            }),
+        ],
     ),
     Case::new(
         "a-privileged-call-with-a-wild-number",
         &["IPC-PRIV-1"],
-        &[Part::dies(OUTCAST, FaultKind::SyscallUsage, |_| {
-            privileged::raw(u64::MAX, [0; 5]);
-            Ok(())
-        })],
+        &[
+            Part::dies(OUTCAST, FaultKind::SyscallUsage, |_| {
+                privileged::raw(u64::MAX, [0; 5]);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                told(
+                    stage,
+                    OUTCAST,
+                    FaultKind::SyscallUsage,
+                    PRIVILEGED,
+                    Some(u64::MAX),
+                )
+            }),
+        ],
     ),
     Case::new(
         "the-authority-does-not-supervise",
         &["IPC-PRIV-1"],
-        &[Part::dies(SERVER, FaultKind::NoRight, |stage| {
-            privileged::stop(stage.index(CLIENT), false);
-            Ok(())
-        })],
+        &[
+            Part::dies(SERVER, FaultKind::NoRight, |stage| {
+                privileged::stop(stage.index(CLIENT), false);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                // It was to be stopped.
+                check_eq!(stage.life, 0);
+                told(
+                    stage,
+                    SERVER,
+                    FaultKind::NoRight,
+                    PRIVILEGED,
+                    Some(Privileged::Stop as u64),
+                )
+            }),
+        ],
     ),
 ];

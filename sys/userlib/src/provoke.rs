@@ -20,6 +20,11 @@ pub fn post(target: u64, bits: u64) -> u64 {
     stubs::plain::<{ Syscall::Post as u16 }>([target, bits, 0, 0, 0, 0])[0]
 }
 
+/// `Panic` with a text of the caller's.
+pub fn panic(text: &[u8]) -> ! {
+    stubs::panic(text)
+}
+
 /// Division by zero, which the architecture defines as 0.
 pub fn divide_by_zero(dividend: u64) -> u64 {
     target::divide_by_zero(dividend)

@@ -292,6 +292,9 @@ mod target {
     pub(crate) fn plain_pair<const CALL: u16>(_: u64, _: u64) -> u64 {
         unreachable!("{NOT_A_TASK}")
     }
+    pub(crate) fn panic(_: &[u8]) -> ! {
+        unreachable!("{NOT_A_TASK}")
+    }
     pub(crate) fn counter() -> u64 {
         0
     }

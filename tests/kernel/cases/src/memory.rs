@@ -3,10 +3,14 @@
 use abi::FaultKind;
 use suite::role::Stage;
 use suite::{Case, Part, check, check_eq, check_is};
+use userlib::provoke;
 use userlib::registers::{MappedRegisters, Registers};
 
 use crate::help::{KERNEL_HALF, NOWHERE, death_of, read_only};
 use crate::{CLIENT, LAST, OUTCAST, SERVER};
+
+/// What a task leaves when it panics.
+const LAST_WORDS: &[u8] = b"last words of the server";
 
 /// Reads a byte wherever it is; the kernel has to stop it.
 fn read(address: u64) -> u8 {
@@ -87,13 +91,15 @@ pub const CASES: &[Case] = &[
         "panic-leaves-its-text",
         &["IPC-FAULT-3", "IPC-PRIV-5"],
         &[
-            Part::dies(SERVER, FaultKind::Panic, |_| panic!("last words")),
+            Part::dies(SERVER, FaultKind::Panic, |_| provoke::panic(LAST_WORDS)),
             Part::returns(CLIENT, |stage| {
                 let fault =
                     check_is!(death_of(stage, SERVER, FaultKind::Panic), Ok(fault) => fault);
-                check!(fault[4] > 10);
+                check_eq!(fault[4], LAST_WORDS.len() as u64);
                 let text = check_is!(stage.read_word(SERVER, fault[1]), Ok(text) => text);
                 check_eq!(text, u64::from_le_bytes(*b"last wor"));
+                let text = check_is!(stage.read_word(SERVER, fault[1] + 16), Ok(text) => text);
+                check_eq!(text, u64::from_le_bytes(*b"e server"));
                 Ok(())
             }),
         ],

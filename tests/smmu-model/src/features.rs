@@ -165,7 +165,7 @@ pub struct Liberties {
     pub pounce: u32,
     /// A command is consumed at once rather than later (rules E5, E6).
     pub consume: u32,
-    /// A command cannot be read, and the queue stops (rule E12); not twice within a few commands.
+    /// A command cannot be read, and the queue stops (rule E12); not again before that is repaired.
     pub abort: u32,
     /// A field of CR0 takes effect at once (rule G1).
     pub acknowledge: u32,

@@ -21,14 +21,15 @@ pub struct Commands {
     early: Vec<(u32, [u64; 2])>,
     /// Consumed, but without a guarantee yet.
     incomplete: Vec<Command>,
-    /// Commands that are read without an abort before the next one may be.
+    /// SYNCs that are completed before the next command may be refused.
     calm: u32,
     /// Commands consumed, by kind: configuration, translation, SYNC.
     pub counts: [u64; 3],
 }
 
-/// More than what repairs one.
-const CALM: u32 = 16;
+/// More than what repairs one: the SYNC in its place, two of the rest of a batch, four of a successor that starts and
+/// repairs. Counted in SYNCs, since a batch may have any number of other commands.
+const CALM: u32 = 8;
 
 impl Model {
     /// How many configuration invalidations, translation invalidations and SYNCs were consumed.
@@ -99,9 +100,7 @@ impl Model {
         if !enabled || stopped || self.commands.consumer == self.registers.command_producer {
             return false;
         }
-        if self.commands.calm > 0 {
-            self.commands.calm -= 1;
-        } else if self.chooser.once_in(self.liberties.abort) {
+        if self.commands.calm == 0 && self.chooser.once_in(self.liberties.abort) {
             self.commands.calm = CALM;
             self.stop(2);
             return false;
@@ -137,6 +136,7 @@ impl Model {
             }
             Ok(Command::Sync) => {
                 self.commands.counts[2] += 1;
+                self.commands.calm = self.commands.calm.saturating_sub(1);
                 self.complete();
             }
             Ok(Command::Hint) => {}

@@ -31,6 +31,8 @@ pub struct Reach {
 pub struct Reachable {
     /// The stream can bypass translation, so that all memory is reachable.
     pub bypass: bool,
+    /// The same, because of its entry.
+    pub untranslated: bool,
     /// What its translations reach.
     pub runs: BTreeSet<Reach>,
 }
@@ -51,7 +53,10 @@ impl Model {
         let mut spaces = BTreeSet::new();
         for words in self.possible_streams(stream) {
             match structure::stream(words, &self.features) {
-                Stream::Bypass => found.bypass = true,
+                Stream::Bypass => {
+                    found.bypass = true;
+                    found.untranslated = true;
+                }
                 Stream::Translate {
                     context,
                     vmid,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::{DEVICES, TABLES};
+use super::layout::{DEVICES, PERMANENT, TABLES};
 use super::oracle::Grant;
 use super::world::World;
 use crate::finding::Check;
@@ -60,12 +60,20 @@ fn covers(leaves: &Leaves, input: u64) -> bool {
 }
 
 impl World {
-    /// The entries of a domain's window that translate, as they were stored last.
+    /// The entries of a domain's window that translate, as they were stored last; but those of the build step.
     #[must_use]
     pub fn leaves(&self, domain: usize) -> Leaves {
         let mut leaves = Leaves::new();
         let Some(entry) = self.layout.domains.get(domain) else {
             return leaves;
+        };
+        let ranges = PERMANENT
+            .iter()
+            .filter(|range| range.domain as usize == domain);
+        let planned = |input| {
+            ranges
+                .clone()
+                .any(|range| (range.iova..range.iova + range.len).contains(&input))
         };
         let parts = [
             (entry.leaf, entry.iova_base, entry.pages, 12, 3),
@@ -75,9 +83,12 @@ impl World {
             for index in 0..count {
                 let word = self.model.memory.latest(TABLES + offset + index * 8);
                 let word = word.unwrap_or(0);
-                if let Entry::Leaf(output) = structure::entry(word, level, 12) {
+                let input = base + (index << shift);
+                if let Entry::Leaf(output) = structure::entry(word, level, 12)
+                    && !planned(input)
+                {
                     let leaf = Grant {
-                        input: base + (index << shift),
+                        input,
                         output,
                         bytes: 1 << shift,
                         write: structure::permits(word, true).is_ok(),

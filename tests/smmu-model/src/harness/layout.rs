@@ -12,6 +12,7 @@ use vmsa::{
     AddressSpace, Arena, Attributes, Blocks, Granule, Half, MAIR, Memory as MemoryType,
     Permissions, Regime, Tables,
 };
+use zerocopy::FromZeros;
 
 use crate::{Chooser, Features, Memory};
 
@@ -30,7 +31,9 @@ pub const TASKS: usize = 8;
 /// Memory that is nobody's pool.
 pub const FOREIGN: u64 = 0x4000_0000;
 /// StreamIDs, the last one planned for no device.
-pub const STREAMS: [u32; 7] = [0x100, 0x108, 0x200, 0x208, 0x300, 0x320, 0x310];
+pub const STREAMS: [u32; 9] = [
+    0x100, 0x108, 0x200, 0x208, 0x300, 0x320, 0x328, 0x110, 0x310,
+];
 /// Where windows begin.
 pub const WINDOW: u64 = 0x1_0000_0000;
 
@@ -50,8 +53,9 @@ pub struct Planned {
 
 /// Devices, by number: a bridge, a device alone, two of owners that trust each
 /// other and share two StreamIDs, one with blocks, a second one of the
-/// first owner, one that nobody may use, one with a direct region.
-pub const DEVICES: [Planned; 8] = [
+/// first owner, one that nobody may use, one with a direct region, one of a persistent domain,
+/// one that bypasses.
+pub const DEVICES: [Planned; 10] = [
     Planned {
         owner: NONE,
         domain: NONE,
@@ -108,20 +112,50 @@ pub const DEVICES: [Planned; 8] = [
         reset_unit: 6,
         standing: true,
     },
+    Planned {
+        owner: 5,
+        domain: 5,
+        streams: &[0x328],
+        reset_unit: 7,
+        standing: false,
+    },
+    Planned {
+        owner: 4,
+        domain: BYPASS,
+        streams: &[0x110],
+        reset_unit: 8,
+        standing: false,
+    },
 ];
 
+/// The domain whose devices are not translated.
+const BYPASS: u32 = 6;
+
 /// What the build step maps for good.
-pub const PERMANENT: [PermanentEntry; 1] = [PermanentEntry {
-    domain: 4,
-    kind: PermanentKind::Direct as u32,
-    task: NONE,
-    pool: 0,
-    iova: 0x7000_0000,
-    pa: 0x7000_0000,
-    len: 0x2000,
-    memory: MemoryType::NormalWriteBack as u32,
-    reserved: 0,
-}];
+pub const PERMANENT: [PermanentEntry; 2] = [
+    PermanentEntry {
+        domain: 4,
+        kind: PermanentKind::Direct as u32,
+        task: NONE,
+        pool: 0,
+        iova: 0x7000_0000,
+        pa: 0x7000_0000,
+        len: 0x2000,
+        memory: MemoryType::NormalWriteBack as u32,
+        reserved: 0,
+    },
+    PermanentEntry {
+        domain: 5,
+        kind: PermanentKind::Persistent as u32,
+        task: 5,
+        pool: 0,
+        iova: WINDOW,
+        pa: 0x5020_0000,
+        len: 16 * 4096,
+        memory: MemoryType::NormalWriteBack as u32,
+        reserved: 0,
+    },
+];
 
 /// Pools: task, number in it, physical address, bytes.
 pub const POOLS: [(usize, u32, u64, u64); 5] = [
@@ -133,7 +167,15 @@ pub const POOLS: [(usize, u32, u64, u64); 5] = [
 ];
 
 /// Pages and blocks of each domain's window.
-const WINDOWS: [(u64, u64); 5] = [(512, 0), (512, 0), (512, 3), (512, 0), (512, 0)];
+const WINDOWS: [(u64, u64); 7] = [
+    (512, 0),
+    (512, 0),
+    (512, 3),
+    (512, 0),
+    (512, 0),
+    (512, 0),
+    (512, 0),
+];
 const LEVEL1: u64 = 0;
 const ARRAYS: [(u32, u64); 3] = [(1, 0x4000), (2, 0x8000), (3, 0xc000)];
 const CONTEXTS: u64 = 0x1_0000;
@@ -256,7 +298,7 @@ pub fn build(features: &Features, chooser: &mut Chooser, one_asid: bool) -> (Lay
 }
 
 const NAMES: [&str; DEVICES.len()] = [
-    "bridge", "disk", "left", "right", "big", "second", "spare", "display",
+    "bridge", "disk", "left", "right", "big", "second", "spare", "display", "network", "raw",
 ];
 
 /// Whether a stream translates in the image.
@@ -264,6 +306,24 @@ const NAMES: [&str; DEVICES.len()] = [
 pub fn stands(stream: u32) -> bool {
     let mut devices = DEVICES.iter();
     devices.any(|planned| planned.standing && planned.streams.contains(&stream))
+}
+
+/// The pool that the build step has mapped for a device.
+#[must_use]
+pub fn pool_of(device: usize) -> Option<&'static PermanentEntry> {
+    let planned = DEVICES.get(device)?;
+    let mut ranges = PERMANENT.iter();
+    ranges.find(|range| {
+        range.domain == planned.domain && range.kind == PermanentKind::Persistent as u32
+    })
+}
+
+/// Whether a device is not translated.
+#[must_use]
+pub fn bypasses(device: usize) -> bool {
+    DEVICES
+        .get(device)
+        .is_some_and(|planned| planned.domain == BYPASS)
 }
 
 fn devices() -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
@@ -348,11 +408,29 @@ fn domain(
         }
         let place = |input, level| space.entry(arena, input, level).map_or(0, |at| at - TABLES);
         let block_entries = if blocks > 0 { place(block_base, 2) } else { 0 };
+        let persistent = PERMANENT
+            .iter()
+            .any(|range| range.domain == index && range.kind == PermanentKind::Persistent as u32);
+        let invalidation = if persistent {
+            Invalidation::Persistent
+        } else {
+            Invalidation::Strict
+        };
+        if index == BYPASS {
+            return Ok(DomainEntry {
+                kind: DomainKind::Bypass as u32,
+                asid,
+                context,
+                root: space.root() - TABLES,
+                snoops: 1,
+                ..DomainEntry::new_zeroed()
+            });
+        }
         Ok::<_, vmsa::MapError>(DomainEntry {
             kind: DomainKind::Dma as u32,
             smmu: 0,
             asid,
-            invalidation: Invalidation::Strict as u32,
+            invalidation: invalidation as u32,
             context,
             root: space.root() - TABLES,
             leaf: place(WINDOW, 3),

@@ -3,7 +3,9 @@
 use crate::finding::{Check, Findings};
 use crate::{Flight, Model};
 
-use super::layout::{DEVICES, PERMANENT, STREAMS};
+use plan::iommu::PermanentKind;
+
+use super::layout::{self, DEVICES, PERMANENT, STREAMS};
 
 /// A run of pages that the server said is mapped for a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +25,8 @@ impl Grant {
         let Some(offset) = input.checked_sub(self.input) else {
             return false;
         };
-        offset + bytes <= self.bytes && output == self.output + offset && (self.write || !write)
+        let room = self.bytes.saturating_sub(offset);
+        bytes <= room && output == self.output + offset && (self.write || !write)
     }
 
     fn goes_on_with(&self, next: &Self) -> bool {
@@ -33,12 +36,33 @@ impl Grant {
     }
 }
 
-/// What the build step has mapped for a device, whoever has claimed it.
+/// What the build step has mapped for a device, whether anybody has claimed it or not.
 pub fn direct(device: usize) -> impl Iterator<Item = Grant> {
     let planned = DEVICES.get(device);
     let mine = move |domain: u32| planned.is_some_and(|planned| planned.domain == domain);
-    let ranges = PERMANENT.iter().filter(move |range| mine(range.domain));
+    let ranges = PERMANENT
+        .iter()
+        .filter(move |range| mine(range.domain) && range.kind == PermanentKind::Direct as u32);
     ranges.map(|range| Grant {
+        input: range.iova,
+        output: range.pa,
+        bytes: range.len,
+        write: true,
+    })
+}
+
+/// What a device can reach without a request while it is claimed: a pool that the build step has mapped, or
+/// everything, where it is.
+fn unasked(device: usize) -> Option<Grant> {
+    if layout::bypasses(device) {
+        return Some(Grant {
+            input: 0,
+            output: 0,
+            bytes: u64::MAX,
+            write: true,
+        });
+    }
+    layout::pool_of(device).map(|range| Grant {
         input: range.iova,
         output: range.pa,
         bytes: range.len,
@@ -50,6 +74,8 @@ pub fn direct(device: usize) -> impl Iterator<Item = Grant> {
 #[derive(Clone, Debug)]
 pub struct Oracle {
     grants: Vec<Vec<Grant>>,
+    /// Devices with a hold.
+    held: Vec<bool>,
     /// What was unmapped when the server died: it may be reached until its successor has started.
     parted: Vec<Vec<Grant>>,
 }
@@ -58,6 +84,7 @@ impl Default for Oracle {
     fn default() -> Self {
         Self {
             grants: vec![Vec::new(); DEVICES.len()],
+            held: vec![false; DEVICES.len()],
             parted: vec![Vec::new(); DEVICES.len()],
         }
     }
@@ -68,6 +95,20 @@ impl Oracle {
     #[must_use]
     pub fn grants(&self, device: usize) -> &[Grant] {
         self.grants.get(device).map_or(&[], Vec::as_slice)
+    }
+
+    /// Somebody is held for a device.
+    pub fn hold(&mut self, device: usize) {
+        if let Some(held) = self.held.get_mut(device) {
+            *held = true;
+        }
+    }
+
+    /// What a device may use now though no request mapped it.
+    #[must_use]
+    pub fn unasked(&self, device: usize) -> Option<Grant> {
+        let held = self.held.get(device).copied().unwrap_or(false);
+        unasked(device).filter(|_| held)
     }
 
     /// The server mapped something.
@@ -147,6 +188,9 @@ impl Oracle {
 
     /// Nothing is granted to a device any more.
     pub fn clear(&mut self, device: usize) {
+        if let Some(held) = self.held.get_mut(device) {
+            *held = false;
+        }
         if let Some(grants) = self.grants.get_mut(device) {
             grants.clear();
         }
@@ -157,6 +201,7 @@ impl Oracle {
             .iter()
             .copied()
             .chain(direct(device))
+            .chain(self.unasked(device))
             .any(|grant| grant.contains(input, bytes, output, write))
     }
 
@@ -187,7 +232,7 @@ impl Oracle {
     pub fn audit(&self, model: &Model, started: impl Fn(u32) -> bool, findings: &mut Findings) {
         for stream in STREAMS {
             let reachable = model.reachable(stream);
-            if reachable.bypass && started(stream) {
+            if reachable.bypass && started(stream) && !self.may_bypass(stream) {
                 findings.note(Check::Open, || {
                     format!("stream {stream:#x} bypasses translation")
                 });
@@ -209,6 +254,15 @@ impl Oracle {
         }
     }
 
+    /// Whether a device of a stream is held, and not translated.
+    fn may_bypass(&self, stream: u32) -> bool {
+        DEVICES.iter().enumerate().any(|(device, planned)| {
+            planned.streams.contains(&stream)
+                && layout::bypasses(device)
+                && self.unasked(device).is_some()
+        })
+    }
+
     /// Transactions reached memory: each where its device was allowed to.
     pub fn landed(&self, flights: &[Flight], findings: &mut Findings) {
         for flight in flights {
@@ -225,9 +279,10 @@ impl Oracle {
             .get(device)
             .map_or(&[][..], |planned| planned.streams)
         {
-            if let Some(run) = model.reachable(stream).runs.first() {
+            let reachable = model.reachable(stream);
+            if reachable.untranslated || !reachable.runs.is_empty() {
                 findings.note(Check::Containment, || {
-                    format!("device {device} is not cut off: stream {stream:#x} reaches {run:x?}")
+                    format!("device {device} is not cut off: stream {stream:#x}, {reachable:x?}")
                 });
             }
         }
@@ -243,9 +298,17 @@ impl Oracle {
         bytes: u64,
         findings: &mut Findings,
     ) {
-        let overlaps = |at: u64, len: u64| at < output + bytes && output < at + len;
+        let overlaps = |at: u64, len: u64| {
+            at < output.saturating_add(bytes) && output < at.saturating_add(len)
+        };
         for stream in STREAMS {
-            for run in model.reachable(stream).runs {
+            let reachable = model.reachable(stream);
+            if reachable.untranslated && !self.may_bypass(stream) {
+                findings.note(Check::Release, || {
+                    format!("given back while stream {stream:#x} bypasses translation")
+                });
+            }
+            for run in reachable.runs {
                 if overlaps(run.output, run.bytes)
                     && !self.granted(stream, run.input, run.bytes, run.output, run.write)
                 {

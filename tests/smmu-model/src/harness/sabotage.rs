@@ -5,7 +5,7 @@
 
 use iommu::hardware::Held;
 
-use super::layout::{DEVICES, Layout, TABLES, entry_of};
+use super::layout::{DEVICES, Layout, TABLES, bypasses, entry_of};
 use super::world::World;
 use crate::Memory;
 use crate::finding::Check;
@@ -74,6 +74,12 @@ pub enum Kind {
     Quiet,
     /// The same, but not by the first life.
     AdoptedQuiet,
+    /// The same, but only those that reach something without a request, when they are released.
+    UnaskedQuiet,
+    /// Streams that bypass are not closed when their device's owner has died.
+    DeadBypass,
+    /// Nor when their device is released.
+    LivingBypass,
     /// What a successor learns of a hold or pin.
     Adopted(fn(&mut Held)),
     /// A successor reads another value from a 32-bit register, until it first writes one.
@@ -141,6 +147,8 @@ pub struct Sabotage {
     starting: bool,
     /// This life has written no register yet.
     fresh: bool,
+    /// The device that was turned off last, while it was on.
+    turned_off: Option<u32>,
     /// How often it struck.
     pub struck: u64,
 }
@@ -247,6 +255,15 @@ impl World {
             self.sabotage.struck += 1;
             return;
         }
+        let stays = match kind {
+            Some(Kind::DeadBypass) => self.is_bypass(offset, false),
+            Some(Kind::LivingBypass) => self.is_bypass(offset, true),
+            _ => false,
+        };
+        if closes && stays {
+            self.sabotage.struck += 1;
+            return;
+        }
         if let Some(Kind::Entry(change)) = kind
             && entries
         {
@@ -268,6 +285,27 @@ impl World {
             return self.store_halves(offset, value);
         }
         self.model.store(TABLES + offset, value);
+    }
+
+    /// A release makes a device quiet that reaches something without a request; `true` to skip it.
+    pub(crate) fn skips_unasked(&self, device: u32) -> bool {
+        let mut holds = self.kernel.holds.iter();
+        matches!(self.sabotage.kind(), Some(Kind::UnaskedQuiet))
+            && self.sabotage.turned_off == Some(device)
+            && self.oracle.unasked(device as usize).is_some()
+            && holds.any(|hold| hold.device == device && self.kernel.is_current(hold.task))
+    }
+
+    /// Whether an entry is that of a bypassing device whose owner lives, or has died.
+    fn is_bypass(&self, offset: u64, lives: bool) -> bool {
+        let mut holds = self.kernel.holds.iter();
+        holds.any(|hold| {
+            let device = hold.device as usize;
+            let mut streams = DEVICES[device].streams.iter();
+            bypasses(device)
+                && self.kernel.is_current(hold.task) == lives
+                && streams.any(|&stream| entry_of(stream) == offset)
+        })
     }
 
     /// A store in two halves, the lower one first.
@@ -484,6 +522,8 @@ impl World {
             self.check_start(device as usize);
         }
         if !on {
+            let was_on = self.fabric.is_bus_master(device as usize);
+            self.sabotage.turned_off = was_on.then_some(device);
             self.model
                 .ambient
                 .retain(|ambient| ambient.device != device);

@@ -127,7 +127,10 @@ impl World {
     pub(crate) fn check_started(&mut self, device: u32, on: bool) {
         if !on {
             let on = self.fabric.is_bus_master(device as usize);
-            if on && !self.oracle.grants(device as usize).is_empty() {
+            let oracle = &self.oracle;
+            let number = device as usize;
+            let used = !oracle.grants(number).is_empty() || oracle.unasked(number).is_some();
+            if on && used {
                 self.fabric.set_user(device, Some(TaskId::KERNEL));
             }
             return;
@@ -169,15 +172,20 @@ impl World {
         self.model.findings = findings;
     }
 
-    /// Whether all streams of a device translate, as their entries were stored last.
+    /// Whether all streams of a device are open, as their entries were stored last.
     #[must_use]
-    pub fn translates(&self, device: usize) -> bool {
+    pub fn is_open(&self, device: usize) -> bool {
         let streams = DEVICES
             .get(device)
             .map_or(&[][..], |planned| planned.streams);
         streams.iter().all(|&stream| {
             let word = self.model.memory.latest(TABLES + layout::entry_of(stream));
-            word.is_some_and(|word| word & 0b1111 == 0b1011)
+            let open = if layout::bypasses(device) {
+                0b1001
+            } else {
+                0b1011
+            };
+            word.is_some_and(|word| word & 0b1111 == open)
         })
     }
 
@@ -189,6 +197,7 @@ impl World {
             let kept = was_in_use(device)
                 || !self.kernel.is_current(hold.task)
                 || !self.oracle.grants(device).is_empty()
+                || self.oracle.unasked(device).is_some()
                 || pins.any(|pin| pin.device == hold.device);
             if !kept {
                 self.model
@@ -274,7 +283,9 @@ impl World {
     pub(crate) fn check_lift(&mut self, device: usize) {
         let mut left = self.oracle.clone();
         left.clear(device);
-        for grant in self.oracle.grants(device).to_vec() {
+        let unasked = self.oracle.unasked(device);
+        let grants = self.oracle.grants(device).to_vec();
+        for grant in grants.into_iter().chain(unasked) {
             self.check_released(&left, device, grant.output, grant.bytes);
         }
     }
@@ -384,7 +395,12 @@ const NO_DEVICE: CallError = CallError::Refused(Error::NoSuchDevice);
 
 impl System for Shared {
     fn hold(&mut self, task: TaskId, device: u32) -> Code {
-        self.enter().kernel.hold(task, device)
+        let mut world = self.enter();
+        let code = world.kernel.hold(task, device);
+        if code == Code::OK {
+            world.oracle.hold(device as usize);
+        }
+        code
     }
     fn lift(&mut self, index: usize, device: u32) -> Code {
         let mut world = self.enter();
@@ -458,7 +474,7 @@ impl System for Shared {
         world.pci()?;
         world.check_started(device, false);
         let started = world.fabric.quiesce(device, &mut world.model.chooser);
-        if world.sabotage.is_quiet_at_once() {
+        if world.sabotage.is_quiet_at_once() || world.skips_unasked(device) {
             world.sabotage.struck += 1;
             world.fabric.pretend_quiet(device);
         }

@@ -112,7 +112,10 @@ impl History<'_> {
         let Some((device, held)) = self.driver() else {
             return;
         };
-        if self.world.borrow().oracle.grants(device).is_empty() {
+        let world = self.world.borrow();
+        let idle = world.oracle.grants(device).is_empty() && world.oracle.unasked(device).is_none();
+        drop(world);
+        if idle {
             self.quieten(device);
         }
         let head = self.head(device, &held);
@@ -179,7 +182,7 @@ impl History<'_> {
         let world = self.world.borrow();
         let stopped = self.held.iter().enumerate().find(|(device, held)| {
             held.is_some_and(|held| !held.revoked && !self.is_waiting(held.owner))
-                && world.translates(*device)
+                && world.is_open(*device)
                 && !world.fabric.is_bus_master(*device)
         });
         let stopped = stopped.map(|(device, _)| device);

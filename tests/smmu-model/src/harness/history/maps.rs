@@ -2,12 +2,12 @@
 
 use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, Operation};
 
-use super::History;
+use super::{History, PAGES_USED};
 use crate::Fault;
 use crate::finding::Check;
 use crate::harness::intent::Intent;
 use crate::harness::kernel::Lent;
-use crate::harness::layout::{CLIENT, DEVICES, POOLS, WINDOW};
+use crate::harness::layout::{CLIENT, DEVICES, POOLS, WINDOW, pool_of};
 use crate::harness::oracle::Grant;
 
 impl History<'_> {
@@ -88,6 +88,12 @@ impl History<'_> {
                 self.note(Check::Protocol, || {
                     format!("device {device}: {extent:?} of pool {pool} was granted")
                 });
+            }
+            if let Some(range) = pool_of(device)
+                && range.pool == pool
+                && flags == MapFlags::READ_WRITE
+            {
+                return self.found(device, payload[0], range.iova + first * 4096);
             }
             self.granted(device, payload[0], &intent.maps, write);
         }
@@ -221,6 +227,20 @@ impl History<'_> {
         }
     }
 
+    /// The server named the place of what is mapped for good.
+    fn found(&mut self, device: usize, iova: u64, planned: u64) {
+        self.counts[1] += 1;
+        if iova != planned {
+            self.note(Check::Protocol, || {
+                format!("device {device}: {iova:#x} for what is at {planned:#x}")
+            });
+        }
+        let held = self.held.get(device).copied().flatten();
+        if held.is_some_and(|held| !held.revoked) {
+            self.try_grants(device);
+        }
+    }
+
     /// The server granted a run of addresses: it must translate at once, and as asked.
     pub(super) fn granted(
         &mut self,
@@ -265,20 +285,27 @@ impl History<'_> {
     pub(super) fn try_grants(&mut self, device: usize) {
         let mut world = self.world.borrow_mut();
         // Without the PCI task a device that is cut off stays bus master.
-        let cut_off = world.fabric.down && !world.translates(device);
+        let cut_off = world.fabric.down && !world.is_open(device);
         if !world.fabric.is_bus_master(device) || cut_off {
             return;
         }
-        let grants = world.oracle.grants(device);
+        let granted = world.oracle.grants(device).iter().copied();
+        let grants: Vec<Grant> = world
+            .oracle
+            .unasked(device)
+            .into_iter()
+            .chain(granted)
+            .collect();
         // The newest as often as all others.
         let newest = grants.last().filter(|_| self.chooser.once_in(2));
         let (Some(&grant), Some(&stream)) = (
-            newest.or_else(|| self.chooser.pick(grants)),
+            newest.or_else(|| self.chooser.pick(&grants)),
             self.chooser.pick(DEVICES[device].streams),
         ) else {
             return;
         };
-        let offset = self.chooser.below(grant.bytes as usize) as u64;
+        let bytes = grant.bytes.min(PAGES_USED * 4096);
+        let offset = self.chooser.below(bytes as usize) as u64;
         let write = self.chooser.once_in(2);
         let outcome = world
             .model

@@ -163,6 +163,9 @@ fn refused(why: &str) -> Outcome {
     }
 }
 
+/// Pages of what is reached without a request that devices use: as many as any part has addresses for.
+const PAGES_USED: u64 = 1 << 20;
+
 impl History<'_> {
     fn has_finding(&self) -> bool {
         !self.world.borrow().model.findings.all().is_empty()
@@ -221,8 +224,10 @@ impl History<'_> {
                 .iter()
                 .copied()
                 .chain(direct(device))
+                .chain(world.oracle.unasked(device))
             {
-                let page = self.chooser.below((grant.bytes / 4096) as usize) as u64;
+                let pages = (grant.bytes / 4096).min(PAGES_USED);
+                let page = self.chooser.below(pages as usize) as u64;
                 let Some(&stream) = self.chooser.pick(planned.streams) else {
                     continue;
                 };

@@ -153,7 +153,7 @@ impl<'p> History<'p> {
         let in_use = holds.filter(|hold| {
             let device = hold.device as usize;
             world.fabric.is_bus_master(device)
-                && world.translates(device)
+                && world.is_open(device)
                 && world.kernel.is_current(hold.task)
         });
         let used: Vec<_> = in_use
@@ -168,7 +168,10 @@ impl<'p> History<'p> {
         };
         let working = used.iter().copied();
         let working = working.filter(|&(device, _)| !doomed(device)).collect();
-        let closed = |stream: &u32| world.model.reachable(*stream).runs.is_empty();
+        let closed = |stream: &u32| {
+            let reachable = world.model.reachable(*stream);
+            reachable.runs.is_empty() && !reachable.untranslated
+        };
         let domains = 0..world.layout.domains.len();
         Estate {
             used,
@@ -183,9 +186,9 @@ impl<'p> History<'p> {
     fn check_estate(&mut self, estate: &Estate) {
         for &stream in &estate.closed {
             let reachable = self.world.borrow().model.reachable(stream);
-            if let Some(run) = reachable.runs.first() {
+            if reachable.untranslated || !reachable.runs.is_empty() {
                 self.note(Check::Adoption, || {
-                    format!("stream {stream:#x} was closed and reaches {run:x?}")
+                    format!("stream {stream:#x} was closed: {reachable:x?}")
                 });
             }
         }

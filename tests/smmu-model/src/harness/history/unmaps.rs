@@ -5,7 +5,13 @@ use iommu_api::{Error, Extent, Operation, Sequenced, Unmap, UnmapList};
 use super::History;
 use crate::finding::Check;
 use crate::harness::intent::Intent;
-use crate::harness::layout::{DEVICES, WINDOW};
+use crate::harness::layout::{DEVICES, WINDOW, pool_of};
+
+/// Whether a run is of a pool that stays mapped.
+fn stays(device: usize, input: u64, pages: u64) -> bool {
+    pool_of(device)
+        .is_some_and(|range| input >= range.iova && input + pages * 4096 <= range.iova + range.len)
+}
 
 impl History<'_> {
     /// A device ends what it does, as its driver promises by unmapping.
@@ -36,6 +42,11 @@ impl History<'_> {
         if self.chooser.once_in(8) {
             target = Some((WINDOW + self.chooser.below(513) as u64 * 4096, 1));
         }
+        if let Some(range) = pool_of(device)
+            && self.chooser.once_in(2)
+        {
+            target = Some((range.iova, range.len / 4096));
+        }
         let Some((mut input, mut pages)) = target else {
             return;
         };
@@ -59,8 +70,12 @@ impl History<'_> {
         self.changed(device, code);
         if code == 0 {
             self.counts[2] += 1;
-            self.unmapped(device, input, pages);
-        } else if code == Error::NotMapped as u32 && self.is_granted(device, input, pages) {
+            if !stays(device, input, pages) {
+                self.unmapped(device, input, pages);
+            }
+        } else if code == Error::NotMapped as u32
+            && (self.is_granted(device, input, pages) || stays(device, input, pages))
+        {
             self.note(Check::Protocol, || {
                 format!("device {device}: {input:#x} and {pages} pages refused")
             });

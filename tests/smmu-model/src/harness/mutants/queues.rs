@@ -1,6 +1,6 @@
 //! Commands and events.
 
-use super::{DELIVERY, REACHED, REFUSED, command, other, read, write};
+use super::{DELIVERY, REACHED, REFUSED, USED, command, other, read, write};
 use crate::finding::Check;
 use crate::harness::sabotage::{CFGI_RANGE, CFGI_STE, Kind, Mutant, SYNC, TLBI_ALL, TLBI_VA};
 
@@ -54,7 +54,7 @@ pub const MUTANTS: &[Mutant] = &[
             edit.words[0] |= 3 << 12;
         }
     }),
-    command("repair-forgets-nothing", "E12, E13", REACHED, |edit| {
+    command("repair-forgets-nothing", "E12, E13", USED, |edit| {
         let drop = edit.on && !edit.starting && matches!(edit.opcode(), CFGI_RANGE | TLBI_ALL);
         edit.drop_if(drop);
     }),

@@ -7,8 +7,9 @@ use pci_api::client::CallError;
 
 use crate::hardware::{Hardware, System};
 use crate::log::Line;
-use crate::ownership::{Purpose, Quiet, State};
+use crate::ownership::{Purpose, Quiet, Settling, State};
 use crate::server::Server;
+use crate::settling::Sharers;
 use crate::space::Kind;
 use crate::stream;
 
@@ -51,6 +52,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         });
         // A device that was being released or claimed shares streams that others may have open.
         self.cut_off(index);
+        self.settle_sharers(index);
         if !runs {
             self.start_quiesce(index);
         }
@@ -132,12 +134,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Asks the PCI task to make a device quiet; the state already says what for. A failure to start is
     /// handled as a failed quiesce.
     pub(crate) fn start_quiesce(&mut self, index: usize) {
-        let mut started = self.system.quiesce_start(index as u32);
-        if started == Err(CallError::Refused(pci_api::Error::UnitActive)) {
-            self.stop_reset_unit(index);
-            started = self.system.quiesce_start(index as u32);
+        // It was cut off before, and made quiet since, for what shares its streams.
+        let is_quiet = self.devices.get(index).map(|device| device.quiet) == Some(Quiet::Known);
+        if is_quiet {
+            self.quiesced(index, true);
+            return;
         }
-        match started {
+        match self.quiesce(index) {
             // One that runs already ends with the same notification.
             Ok(()) | Err(CallError::Refused(pci_api::Error::Quiescing)) => {}
             // Asked again when the PCI task is up again.
@@ -149,6 +152,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             }
             Err(_) => self.quiesced(index, false),
         }
+    }
+
+    /// Asks the PCI task, and once more with the device's reset unit stopped if that is in the way.
+    pub(crate) fn quiesce(&mut self, index: usize) -> Result<(), CallError> {
+        let started = self.system.quiesce_start(index as u32);
+        if started == Err(CallError::Refused(pci_api::Error::UnitActive)) {
+            self.stop_reset_unit(index);
+            return self.system.quiesce_start(index as u32);
+        }
+        started
     }
 
     fn is_first_claim(&self, index: usize) -> bool {
@@ -187,22 +200,26 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     fn take_results(&mut self) {
         for index in 0..self.devices.len() {
-            let waits = self
-                .devices
-                .get(index)
-                .is_some_and(|device| matches!(device.state, State::Quiescing(_)));
-            if !waits {
+            let Some(device) = self.devices.get(index) else {
+                continue;
+            };
+            let own = matches!(device.state, State::Quiescing(_)) && device.quiet != Quiet::Known;
+            if !own && device.settling != Settling::Running {
                 continue;
             }
             match self.system.quiesce_result(index as u32) {
                 Ok(QuiesceState::Running) => {}
-                Ok(QuiesceState::Quiet) => self.quiesced(index, true),
+                Ok(QuiesceState::Quiet) if own => self.quiesced(index, true),
+                Ok(QuiesceState::Quiet) => self.settled(index, true),
                 // A new life of the PCI task knows nothing of it.
-                Ok(QuiesceState::Never) => self.start_quiesce(index),
+                Ok(QuiesceState::Never) if own => self.start_quiesce(index),
+                Ok(QuiesceState::Never) => self.settle_again(index),
                 Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {}
-                Ok(QuiesceState::Failed(_)) | Err(_) => self.quiesced(index, false),
+                Ok(QuiesceState::Failed(_)) | Err(_) if own => self.quiesced(index, false),
+                Ok(QuiesceState::Failed(_)) | Err(_) => self.settled(index, false),
             }
         }
+        self.go_on();
     }
 
     /// A quiesce ended: what it was for goes on.
@@ -214,9 +231,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return;
         };
         if quiet {
-            device.quiet = Quiet::Known;
+            device.now_quiet();
         }
         match purpose {
+            Purpose::Release(_) | Purpose::Death(_) if quiet => self.end_when_settled(index),
             Purpose::Claim(owner) => {
                 // What shares the domain may have begun to be made quiet meanwhile.
                 let refused = if quiet {
@@ -229,6 +247,26 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                     Some(error) => self.refuse_claim(index, owner, error),
                 }
             }
+            Purpose::Release(_) | Purpose::Death(_) => self.end(index, false),
+        }
+    }
+
+    /// Ends the release or the containment of a device that is quiet, once what shares its streams is quiet
+    /// as well.
+    pub(crate) fn end_when_settled(&mut self, index: usize) {
+        match self.settle_sharers(index) {
+            Sharers::Quiet => self.end(index, true),
+            Sharers::NotQuiet => self.end(index, false),
+            Sharers::Wait => {}
+        }
+    }
+
+    fn end(&mut self, index: usize, quiet: bool) {
+        let Some(State::Quiescing(purpose)) = self.devices.get(index).map(|d| d.state) else {
+            return;
+        };
+        match purpose {
+            Purpose::Claim(_) => {}
             Purpose::Release(owner) => {
                 let result = self.finish_release(index, owner.index(), quiet);
                 let code = result.err().map_or(0, |error| error as u32);

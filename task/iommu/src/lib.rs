@@ -11,7 +11,7 @@
 //! * [`containment`]: deaths, quiescing; `adoption`: after this server's own death.
 //! * [`boot`], [`check`] and [`permanent`]: bringing an SMMU up; `standing`: devices that reach their direct
 //!   regions while nobody has claimed them.
-//!
+//! * `settling`: waiting for what shares streams.
 //!
 //! [`mapped`] is the hardware of a task that owns an SMMU; what the task has around it is the program's.
 //!
@@ -41,6 +41,7 @@ pub mod plan_view;
 pub mod protocol;
 pub mod queue;
 pub mod server;
+mod settling;
 pub mod space;
 mod standing;
 pub mod stream;

@@ -42,6 +42,18 @@ pub enum Quiet {
     ByWord(TaskId),
 }
 
+/// Whether a device that was cut off is being made quiet for the sake of those that share its streams, whoever
+/// has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Settling {
+    /// No.
+    No,
+    /// Yes.
+    Running,
+    /// It could not be.
+    Failed,
+}
+
 /// The result of the last sequenced request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Recorded {
@@ -101,6 +113,8 @@ pub struct Device<'p> {
     pub state: State,
     /// Whether it can be trusted to do nothing.
     pub quiet: Quiet,
+    /// It is being made quiet for others.
+    pub settling: Settling,
     /// Why it can never be claimed.
     pub unusable: Option<Error>,
     /// Not there, as the plan allows: another alternative of its hotplug slot may have its StreamIDs.
@@ -156,6 +170,7 @@ impl<'p> Device<'p> {
             number,
             state: State::Free,
             quiet: Quiet::Unknown,
+            settling: Settling::No,
             unusable: None,
             absent: false,
             open: false,
@@ -225,10 +240,24 @@ impl<'p> Device<'p> {
         }
     }
 
+    /// Whether an access of a device whose streams are closed may be under way: it was open once, and nobody has
+    /// made it quiet or given his word since.
+    pub fn may_be_under_way(&self) -> bool {
+        let used = self.claims > 0 || self.used_before || self.may_stand;
+        used && !self.open && !self.standing && self.quiet == Quiet::Unknown
+    }
+
+    /// It was made quiet.
+    pub fn now_quiet(&mut self) {
+        self.quiet = Quiet::Known;
+        self.settling = Settling::No;
+    }
+
     /// A new claim by `owner`.
     pub fn begin_claim(&mut self, owner: TaskId) {
         self.state = State::Claimed(owner);
         self.quiet = Quiet::Unknown;
+        self.settling = Settling::No;
         self.revoked = false;
         self.withheld = false;
         self.storm = false;

@@ -286,8 +286,16 @@ fn what_was_cut_off_is_made_quiet_with_nothing_mapped_too() {
     let mut rig = Rig::booted();
     rig.claim(task(5), LEFT);
     let mut right = rig.claim(task(6), RIGHT);
+    let before = rig.around.borrow().started.len();
     rig.die(5);
+    assert_eq!(rig.around.borrow().started[before..], [RIGHT, LEFT]);
     rig.server.on_quiesced();
+    assert_eq!(right.release(&mut rig), Reply::Later);
+    let reply = rig.around.borrow_mut().replies.pop().unwrap();
+    assert_eq!((reply.0, reply.1), (task(6), 0));
+    // Cut off for another reason than a death, it is made quiet by its own release.
+    let mut right = rig.claim(task(6), RIGHT);
+    rig.server.revoke(RIGHT as usize);
     let before = rig.around.borrow().started.len();
     assert_eq!(right.release(&mut rig), Reply::Later);
     assert_eq!(rig.around.borrow().started[before..], [RIGHT]);

@@ -15,4 +15,5 @@ mod order;
 mod persistent;
 mod queue;
 mod rig;
+mod settling;
 mod standing;

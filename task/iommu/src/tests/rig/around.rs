@@ -28,6 +28,8 @@ pub struct Around {
     pub bus_master: Vec<(u32, bool)>,
     pub started: Vec<u32>,
     pub result: Option<QuiesceState>,
+    /// Of single devices, before `result`.
+    pub results: BTreeMap<u32, QuiesceState>,
     pub start_error: Option<CallError>,
     /// What turning bus mastering on fails of.
     pub bus_master_error: Option<CallError>,
@@ -198,7 +200,8 @@ impl System for Shared {
     }
     fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
         let around = self.0.borrow();
-        let state = around.result.unwrap_or(QuiesceState::Quiet);
+        let of_all = around.result.unwrap_or(QuiesceState::Quiet);
+        let state = around.results.get(&device).copied().unwrap_or(of_all);
         if state == QuiesceState::Quiet {
             around.journal.note(Did::HeardQuiet(device));
         }

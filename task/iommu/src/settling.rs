@@ -1,0 +1,105 @@
+//! Waiting for what shares streams with a device.
+//!
+//! Through the shared entries each member of an alias set reaches what is mapped for any other. When one was cut off,
+//! by a death or by force, the others were cut off with it; but an access of theirs that was under way may
+//! still land. So nothing that was mapped is given back before each of them is known to be quiet too.
+
+use pci_api::client::CallError;
+
+use crate::hardware::{Hardware, System};
+use crate::ownership::{Purpose, Quiet, Settling, State};
+use crate::server::Server;
+
+/// What is known of the others of a domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sharers {
+    /// None has anything under way.
+    Quiet,
+    /// At least one is being made quiet.
+    Wait,
+    /// At least one cannot be made quiet.
+    NotQuiet,
+}
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// Makes every cut-off device that shares streams with `index`, and may have something under way, quiet.
+    pub(crate) fn settle_sharers(&mut self, index: usize) -> Sharers {
+        let domain = self.devices.get(index).map(|device| device.entry.domain);
+        let mut found = Sharers::Quiet;
+        for other in 0..self.devices.len() {
+            let Some(device) = self.devices.get(other) else {
+                continue;
+            };
+            if other == index || Some(device.entry.domain) != domain || !device.may_be_under_way() {
+                continue;
+            }
+            match self.settle(other) {
+                Sharers::Quiet => {}
+                Sharers::Wait if found == Sharers::NotQuiet => {}
+                worse => found = worse,
+            }
+        }
+        found
+    }
+
+    /// One that is being made quiet for a reason of its own ends by itself.
+    fn settle(&mut self, other: usize) -> Sharers {
+        let Some(device) = self.devices.get(other) else {
+            return Sharers::Quiet;
+        };
+        match (device.state, device.settling) {
+            (State::Stuck(_), _) | (_, Settling::Failed) => return Sharers::NotQuiet,
+            (State::Quiescing(_), _) | (_, Settling::Running) => return Sharers::Wait,
+            (State::Free | State::Claimed(_), Settling::No) => {}
+        }
+        let settling = match self.quiesce(other) {
+            // One that runs already ends with the same notification.
+            Ok(()) | Err(CallError::Refused(pci_api::Error::Quiescing)) => Settling::Running,
+            // Asked again when the PCI task is up again.
+            Err(CallError::Unavailable(code)) if code != abi::Code::HELD => Settling::Running,
+            Err(_) => Settling::Failed,
+        };
+        if let Some(device) = self.devices.get_mut(other) {
+            device.settling = settling;
+        }
+        match settling {
+            Settling::Failed => Sharers::NotQuiet,
+            Settling::No | Settling::Running => Sharers::Wait,
+        }
+    }
+
+    /// A new life of the PCI task knows nothing of what was begun.
+    pub(crate) fn settle_again(&mut self, index: usize) {
+        if let Some(device) = self.devices.get_mut(index) {
+            device.settling = Settling::No;
+        }
+        self.settle(index);
+    }
+
+    /// What became of a device that is made quiet for the sake of others.
+    pub(crate) fn settled(&mut self, index: usize, quiet: bool) {
+        if let Some(device) = self.devices.get_mut(index) {
+            if quiet {
+                device.now_quiet();
+            } else {
+                device.settling = Settling::Failed;
+            }
+        }
+    }
+
+    /// Goes on with everything that is quiet itself and waited for others.
+    pub(crate) fn go_on(&mut self) {
+        for index in 0..self.devices.len() {
+            let waits = self.devices.get(index).is_some_and(|device| {
+                let ends = matches!(
+                    device.state,
+                    State::Quiescing(Purpose::Release(_) | Purpose::Death(_))
+                );
+                ends && device.quiet == Quiet::Known
+            });
+            if waits {
+                self.end_when_settled(index);
+            }
+        }
+    }
+}

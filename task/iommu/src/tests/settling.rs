@@ -1,0 +1,110 @@
+//! Nothing of an alias set is given back before all of its members are quiet.
+
+use iommu_api::*;
+use pci_api::{QuiesceFailure, QuiesceState};
+
+use super::rig::*;
+use crate::Reply;
+
+/// `left` with something mapped, and `right`, which can reach it.
+fn both() -> (Rig, Driver, Driver) {
+    let mut rig = Rig::booted();
+    let mut left = rig.claim(task(5), LEFT);
+    let right = rig.claim(task(6), RIGHT);
+    left.map_any(&mut rig, 0, 1);
+    (rig, left, right)
+}
+
+fn only(rig: &Rig, device: u32, state: QuiesceState) {
+    rig.around.borrow_mut().results.insert(device, state);
+}
+
+#[test]
+fn a_death_waits_for_what_shares_the_stream() {
+    let (mut rig, _, _) = both();
+    only(&rig, RIGHT, QuiesceState::Running);
+    rig.die(5);
+    rig.server.on_quiesced();
+    assert!(
+        rig.is_held(LEFT),
+        "what is under way from right may land in its memory"
+    );
+    assert_eq!(rig.status(LEFT).mapped_pages, 1);
+    only(&rig, RIGHT, QuiesceState::Quiet);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(LEFT));
+    assert_eq!(rig.status(LEFT).mapped_pages, 0);
+    assert!(
+        rig.is_held(RIGHT),
+        "its owner is alive and has to release it"
+    );
+}
+
+#[test]
+fn a_death_beside_one_that_is_not_quiet_keeps_everything() {
+    let (mut rig, _, _) = both();
+    only(&rig, RIGHT, QuiesceState::Failed(QuiesceFailure::Deadline));
+    rig.die(5);
+    rig.server.on_quiesced();
+    assert!(rig.is_held(LEFT));
+    assert_eq!(rig.status(LEFT).mapped_pages, 1);
+    let later = rig.ask(task(6), Operation::Claim, &[u64::from(RIGHT)]);
+    assert!(
+        matches!(later, Reply::Now { .. }),
+        "it has its claim, cut off"
+    );
+}
+
+#[test]
+fn both_owners_dead_end_together() {
+    let (mut rig, _, _) = both();
+    rig.die(5);
+    rig.die(6);
+    only(&rig, RIGHT, QuiesceState::Running);
+    rig.server.on_quiesced();
+    assert!(rig.is_held(LEFT) && rig.is_held(RIGHT));
+    only(&rig, RIGHT, QuiesceState::Quiet);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(LEFT) && !rig.is_held(RIGHT));
+}
+
+#[test]
+fn a_release_after_a_revocation_waits_too() {
+    let (mut rig, mut left, _) = both();
+    rig.server.revoke(RIGHT as usize);
+    only(&rig, RIGHT, QuiesceState::Running);
+    assert_eq!(left.release(&mut rig), Reply::Later);
+    rig.server.on_quiesced();
+    assert!(rig.is_held(LEFT));
+    only(&rig, RIGHT, QuiesceState::Quiet);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(LEFT));
+}
+
+#[test]
+fn a_release_beside_one_in_use_does_not_wait() {
+    let (mut rig, mut left, _) = both();
+    only(&rig, RIGHT, QuiesceState::Running);
+    assert_eq!(left.release(&mut rig), Reply::Later);
+    rig.server.on_quiesced();
+    assert!(
+        !rig.is_held(LEFT),
+        "by the word of its driver it is done with the memory"
+    );
+    assert!(rig.is_bus_master(RIGHT));
+}
+
+#[test]
+fn a_new_life_of_the_pci_task_is_asked_again() {
+    let (mut rig, _, _) = both();
+    only(&rig, RIGHT, QuiesceState::Never);
+    rig.die(5);
+    let begun = |rig: &Rig| {
+        let around = rig.around.borrow();
+        around.started.iter().filter(|d| **d == RIGHT).count()
+    };
+    let before = begun(&rig);
+    rig.server.on_pci_up();
+    assert!(begun(&rig) > before);
+    assert!(rig.is_held(LEFT));
+}

@@ -166,6 +166,11 @@ pub struct DeviceEntry {
     pub pins: u32,
     /// 1 if the device has direct regions: it is bus master also while nobody has claimed it.
     pub standing: u32,
+    /// 1 if it is not on PCI: it has no bus mastering, so that it reaches memory whenever its stream is open, by
+    /// whomever.
+    pub non_pci: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
     /// Bit i: task i may read its `status` without owning it.
     pub auditors: u64,
 }

@@ -148,6 +148,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             if let Some(device) = self.devices.get_mut(index) {
                 device.state = State::Quiescing(Purpose::Release(owner));
             }
+            self.doubt_ungated(index);
             self.settle_sharers(index);
             self.start_quiesce(index);
             return Ok(Reply::Later);

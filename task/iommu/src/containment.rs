@@ -52,6 +52,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         });
         // A device that was being released or claimed shares streams that others may have open.
         self.cut_off(index);
+        self.doubt_ungated(index);
         self.settle_sharers(index);
         if !runs {
             self.start_quiesce(index);

@@ -240,10 +240,11 @@ impl<'p> Device<'p> {
         }
     }
 
-    /// Whether an access of a device whose streams are closed may be under way: it was open once, and nobody has
-    /// made it quiet or given his word since.
+    /// Whether an access of a device whose streams are closed may be under way: it was open once, by its own claim
+    /// or, without bus mastering, by another's, and nobody has made it quiet or given his word since.
     pub fn may_be_under_way(&self) -> bool {
-        let used = self.claims > 0 || self.used_before || self.may_stand;
+        let ungated = self.entry.non_pci == 1;
+        let used = self.claims > 0 || self.used_before || self.may_stand || ungated;
         used && !self.open && !self.standing && self.quiet == Quiet::Unknown
     }
 

@@ -297,13 +297,15 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         };
         let streams = plan.streams_of(parts.device.entry);
         parts.device.open = true;
-        stream::open(
+        let opened = stream::open(
             parts.hardware,
             &mut parts.running.queue,
             streams.iter().map(|s| (s.stream_id, s.entry)),
             word,
             parts.space.asid,
-        )
+        );
+        self.doubt_ungated(device);
+        opened
     }
 
     /// Closes a device's streams; those that another device uses too, open or standing, only if `shared`

@@ -22,6 +22,18 @@ pub(crate) enum Sharers {
 }
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// What is not on PCI and shares streams with `index` could act as long as these were open, whether or not it
+    /// was claimed: nothing is known of it any more.
+    pub(crate) fn doubt_ungated(&mut self, index: usize) {
+        let domain = self.devices.get(index).map(|device| device.entry.domain);
+        for (other, device) in self.devices.iter_mut().enumerate() {
+            let shares = other != index && Some(device.entry.domain) == domain;
+            if shares && device.entry.non_pci == 1 && !device.open {
+                device.quiet = Quiet::Unknown;
+            }
+        }
+    }
+
     /// Makes every cut-off device that shares streams with `index`, and may have something under way, quiet.
     pub(crate) fn settle_sharers(&mut self, index: usize) -> Sharers {
         let domain = self.devices.get(index).map(|device| device.entry.domain);

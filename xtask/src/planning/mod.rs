@@ -110,6 +110,7 @@ impl Plan {
         }
         let fabric = fabric::plan(report, &app, &described, &solution)?;
         let non_pci = non_pci::devices(&app, &described, &solution);
+        non_pci::check(report, &app, &described.machine, &solution);
         let interrupts = interrupts::plan(report, &app, &fabric);
         let notifications = notifications::plan(&app);
         let domains = domains::domains(&app, &described.machine, &solution, &fabric);

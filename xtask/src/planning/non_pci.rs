@@ -1,10 +1,12 @@
 //! Devices that are not on PCI. In every protocol their numbers follow those of the functions.
 
+use solver::model::Machine;
 use solver::solution::Solution;
 
 use super::fabric::FunctionKind;
 use super::machine::Described;
-use crate::read::{App, Place};
+use crate::read::{App, Device, Place};
+use crate::report::{Mistake, Report};
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -35,4 +37,38 @@ pub fn devices(app: &App, described: &Described, solution: &Solution) -> Vec<Non
             _ => None,
         })
         .collect()
+}
+
+/// A device without bus mastering uses its stream whenever another member of its alias set has it open, so that
+/// the other's memory is given back only once it is quiet: it has a recipe although nobody drives it.
+pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution) {
+    for domain in &solution.domains {
+        let members = || {
+            let nodes = domain.devices.iter();
+            let names = nodes.filter_map(|node| Some(&machine.nodes.get(node.index())?.name));
+            names.filter_map(|name| app.devices.iter().find(|d| d.name.value == *name))
+        };
+        let is_driven = |device: &&Device| app.driver(&device.name.value).is_some();
+        let Some(driven) = members().find(is_driven) else {
+            continue;
+        };
+        for device in members().filter(|device| !is_driven(device)) {
+            if matches!(device.place, Place::Platform { .. }) && device.quiesce.is_none() {
+                report
+                    .error(
+                        Mistake::NoQuiesce,
+                        format!(
+                            "nobody can quiesce `{}`, which shares the stream of `{}`",
+                            device.name.value, driven.name.value
+                        ),
+                    )
+                    .at(
+                        &device.name.span,
+                        "no recipe is known for it, and it has no bus mastering to turn off",
+                    )
+                    .with(&driven.name.span, "what is mapped for this one it reaches")
+                    .remedy("declare `quiesce`: { poll = … } of its `registers`, { wait = … }, or \"none\"");
+            }
+        }
+    }
 }

@@ -104,7 +104,9 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
 fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry>) {
     let mut streams = Vec::new();
     let mut devices = Vec::new();
-    for (name, device) in plan.device_names().zip(&plan.domains.devices) {
+    let non_pci = plan.non_pci_numbers();
+    let named = plan.device_names().zip(&plan.domains.devices);
+    for (number, (name, device)) in named.enumerate() {
         let owner = plan.app.driver(name);
         let pins = owner
             .and_then(|owner| plan.app.tasks.get(owner))
@@ -119,6 +121,8 @@ fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry
             reset_unit: device.reset_unit as u32,
             pins,
             standing: u32::from(device.standing),
+            non_pci: u32::from(non_pci.contains(&number)),
+            reserved: 0,
             auditors: plan.auditors(name),
         });
         streams.extend(device.streams.iter().map(|&stream| StreamEntry {

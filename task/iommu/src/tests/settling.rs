@@ -5,6 +5,7 @@ use pci_api::{QuiesceFailure, QuiesceState};
 
 use super::rig::*;
 use crate::Reply;
+use crate::plan_view::PlanView;
 
 /// `left` with something mapped, and `right`, which can reach it.
 fn both() -> (Rig, Driver, Driver) {
@@ -107,4 +108,43 @@ fn a_new_life_of_the_pci_task_is_asked_again() {
     rig.server.on_pci_up();
     assert!(begun(&rig) > before);
     assert!(rig.is_held(LEFT));
+}
+
+/// `right` is not on PCI.
+fn ungated_plan() -> PlanView<'static> {
+    let mut plan = plan();
+    let mut devices = plan.devices.to_vec();
+    devices[RIGHT as usize].non_pci = 1;
+    plan.devices = std::vec::Vec::leak(devices);
+    plan
+}
+
+#[test]
+fn without_bus_mastering_one_that_nobody_claimed_is_waited_for() {
+    let mut rig = Rig::planned(ungated_plan());
+    rig.server.boot();
+    let mut left = rig.claim(task(5), LEFT);
+    left.map_any(&mut rig, 0, 1);
+    only(&rig, RIGHT, QuiesceState::Running);
+    rig.die(5);
+    rig.server.on_quiesced();
+    assert!(rig.is_held(LEFT), "right could use the stream unclaimed");
+    only(&rig, RIGHT, QuiesceState::Quiet);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(LEFT));
+}
+
+#[test]
+fn without_bus_mastering_quiet_lasts_until_the_stream_is_open() {
+    let mut rig = Rig::planned(ungated_plan());
+    rig.server.boot();
+    let mut right = rig.claim(task(6), RIGHT);
+    right.map_any(&mut rig, 0, 1);
+    right.release(&mut rig);
+    rig.server.on_quiesced();
+    rig.claim(task(5), LEFT);
+    let before = rig.around.borrow().started.len();
+    let again = rig.ask(task(6), Operation::Claim, &[u64::from(RIGHT)]);
+    assert_eq!(again, Reply::Later, "it may have begun something since");
+    assert_eq!(rig.around.borrow().started[before..], [RIGHT]);
 }

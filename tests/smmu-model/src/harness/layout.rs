@@ -340,6 +340,8 @@ fn devices() -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
             reset_unit: device.reset_unit,
             pins: 4,
             standing: u32::from(device.standing),
+            non_pci: 0,
+            reserved: 0,
             auditors: 1 << AUDITOR,
         });
         streams.extend(device.streams.iter().map(|&stream_id| StreamEntry {

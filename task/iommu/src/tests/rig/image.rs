@@ -82,6 +82,8 @@ fn device(name: &str, domain: u32, owner: u32, streams: u32, count: u32) -> Devi
         reset_unit: domain,
         pins: 2,
         standing: 0,
+        non_pci: 0,
+        reserved: 0,
         auditors: 1 << 3,
     }
 }

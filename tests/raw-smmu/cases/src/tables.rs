@@ -4,7 +4,9 @@ use iommu::hardware::Hardware;
 use iommu::mapped::Mapped;
 use iommu::stream;
 use smmu::context::CD_WORDS;
-use smmu::stream::{SPLIT, STE_BYTES, attributes_word, level1_descriptor, stall_disable};
+use smmu::stream::{
+    SPLIT, STE_BYTES, attributes_word, level1_descriptor, stage1_word, stall_disable,
+};
 use smmu::{Command, ContextDescriptor, Field};
 use suite::{Result, check};
 use userlib::plan::iommu::SmmuEntry;
@@ -94,12 +96,12 @@ impl Machine {
         let device = self.device(number)?;
         let (stream, domain) = (device.stream, device.domain);
         let streams = [(stream.stream_id, stream.entry)];
-        let context = self.entry.tables_pa + domain.context;
+        let word = stage1_word(self.entry.tables_pa + domain.context);
         let opened = stream::open(
             &mut self.smmu,
             &mut self.commands,
             streams.into_iter(),
-            context,
+            word,
             domain.asid as u16,
         );
         check!(opened.is_ok());

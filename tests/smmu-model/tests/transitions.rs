@@ -147,22 +147,26 @@ fn stage1(context: u64, stall: bool) -> Entry {
     smmu::StreamTableEntry::stage1(context, true, stall).0
 }
 
-/// Entries the server leaves in the table, on parts with and without stalls, by name.
-fn entries(stall: bool) -> [(&'static str, Entry, Option<u64>); 3] {
+/// Entries the server leaves in the table, by name, and word 0 of those that are open: on parts with and without
+/// stalls, for streams that can be let through untranslated and for others, whose word 1 differs.
+fn entries(stall: bool, passes: bool) -> [(&'static str, Entry, Option<u64>); 4] {
+    let word1 = |mut entry: Entry| {
+        entry[1] |= smmu::stream::ste::SHCFG.put(passes.into());
+        entry
+    };
+    let open = |name, entry: Entry| (name, word1(entry), Some(entry[0]));
+    let mut bypass = abort(stall);
+    bypass[0] = smmu::stream::bypass_word();
     [
-        ("abort", abort(stall), None),
-        (
-            "stage 1, context A",
-            stage1(0x4801_0000, stall),
-            Some(0x4801_0000),
-        ),
-        (
-            "stage 1, context B",
-            stage1(0x4801_0040, stall),
-            Some(0x4801_0040),
-        ),
+        ("abort", word1(abort(stall)), None),
+        open("stage 1, context A", stage1(0x4801_0000, stall)),
+        open("stage 1, context B", stage1(0x4801_0040, stall)),
+        open("bypass", bypass),
     ]
 }
+
+/// Every kind of part and stream.
+const PARTS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
 fn change(before: &Entry, to: Option<u64>, streams: u64) -> Recorder {
     let mut recorder = Recorder {
@@ -179,10 +183,7 @@ fn change(before: &Entry, to: Option<u64>, streams: u64) -> Recorder {
     let mut queue = CommandQueue::new(QUEUE, LOG2, 0);
     let list = (0..streams).map(|stream| (stream as u32, place(stream)));
     match to {
-        Some(context) => {
-            let word = smmu::stream::stage1_word(context);
-            stream::open(&mut recorder, &mut queue, list, word, 7).unwrap()
-        }
+        Some(word) => stream::open(&mut recorder, &mut queue, list, word, 7).unwrap(),
         None => stream::close(&mut recorder, &mut queue, list, 7).unwrap(),
     }
     recorder
@@ -190,11 +191,11 @@ fn change(before: &Entry, to: Option<u64>, streams: u64) -> Recorder {
 
 #[test]
 fn every_transition_is_old_or_new_throughout() {
-    for stall in [false, true] {
-        for (from, before, _) in entries(stall) {
-            for (to, after, context) in entries(stall) {
+    for (stall, passes) in PARTS {
+        for (from, before, _) in entries(stall, passes) {
+            for (to, after, open) in entries(stall, passes) {
                 for streams in 1..4 {
-                    let recorder = change(&before, context, streams);
+                    let recorder = change(&before, open, streams);
                     for stream in 0..streams {
                         let place = ENTRIES + stream * 64;
                         let of_stream = |stores: &Vec<(u64, u64)>| {
@@ -218,10 +219,10 @@ fn every_transition_is_old_or_new_throughout() {
 
 #[test]
 fn every_transition_invalidates_exactly() {
-    for (from, before, _) in entries(false) {
-        for (to, _, context) in entries(false) {
+    for (from, before, _) in entries(false, true) {
+        for (to, _, open) in entries(false, true) {
             for streams in 1..4 {
-                let recorder = change(&before, context, streams);
+                let recorder = change(&before, open, streams);
                 // CFGI_STE for each StreamID; SYNC; TLBI_NH_ASID; SYNC.
                 let mut expected = vec![0x03; streams as usize];
                 expected.extend([0x46, 0x11, 0x46]);

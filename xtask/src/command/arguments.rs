@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 /// Builds, runs and tests a Portcullis system. APP is an app.toml; by default the one at the root.
 #[derive(Parser, Debug)]
-#[command(name = "cargo xtask", version)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,

@@ -37,7 +37,8 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let qemu = qemu::find(arguments.qemu.as_deref())?;
     let gdb = DEBUGGERS
         .into_iter()
-        .find_map(qemu::on_path)
+        .filter_map(qemu::on_path)
+        .find(|gdb| debugs_aarch64(gdb))
         .ok_or_else(missing)?;
     let built = project.build(arguments.app.as_deref())?;
     let drives = run::drives(project, &built.plan, None)?;
@@ -97,6 +98,16 @@ impl Drop for Waiting {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// A distribution's plain `gdb` often knows its own architecture only.
+fn debugs_aarch64(gdb: &Path) -> bool {
+    let mut ask = Command::new(gdb);
+    ask.args(["-nx", "-batch", "-ex", "set architecture aarch64"]);
+    // It complains, but succeeds.
+    ask.stdin(Stdio::null()).output().is_ok_and(|said| {
+        said.status.success() && !String::from_utf8_lossy(&said.stderr).contains("Undefined item")
+    })
 }
 
 fn missing() -> Failure {

@@ -41,9 +41,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes over what an earlier life left; `running` says whether it left an SMMU on.
     ///
     /// A held device whose streams translate stays as it is, claimed by the living task under a new handle
-    /// that it gets by claiming again; one with direct regions that nobody is held for goes on standing. One that was being claimed, released or is cut off is closed: its
-    /// task may claim it if nothing is mapped, else it has to release it. Those of dead tasks are
-    /// contained, all others closed.
+    /// that it gets by claiming again; one with direct regions that nobody is held for goes on standing. One that
+    /// was being claimed, released or is cut off is closed: its task may claim it if nothing is mapped, else it
+    /// has to release it. Those of dead tasks are contained, all others closed.
     pub(crate) fn adopt(&mut self, running: bool) {
         for index in 0..self.devices.len() {
             let used = self.was_in_use(index);

@@ -244,7 +244,9 @@ impl<'p> Device<'p> {
     /// or, without bus mastering, by another's, and nobody has made it quiet or given his word since.
     pub fn may_be_under_way(&self) -> bool {
         let ungated = self.entry.non_pci == 1;
-        let used = self.claims > 0 || self.used_before || self.may_stand || ungated;
+        // What nobody owns, no life of this server has let be bus master.
+        let used_before = self.used_before && self.entry.owner != plan::NONE;
+        let used = self.claims > 0 || used_before || self.may_stand || ungated;
         used && !self.open && !self.standing && self.quiet == Quiet::Unknown
     }
 

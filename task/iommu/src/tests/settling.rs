@@ -148,3 +148,21 @@ fn without_bus_mastering_quiet_lasts_until_the_stream_is_open() {
     assert_eq!(again, Reply::Later, "it may have begun something since");
     assert_eq!(rig.around.borrow().started[before..], [RIGHT]);
 }
+
+#[test]
+fn one_that_nobody_owns_is_not_waited_for_after_a_restart() {
+    let mut unowned = plan();
+    let mut devices = unowned.devices.to_vec();
+    devices[RIGHT as usize].owner = plan::NONE;
+    unowned.devices = std::vec::Vec::leak(devices);
+    let mut rig = Rig::planned(unowned);
+    rig.server.boot();
+    rig.claim(task(5), LEFT).map_any(&mut rig, 0, 1);
+    let mut next = Rig::with(unowned, rig.smmu.clone(), rig.around.clone());
+    next.server.boot();
+    let before = next.around.borrow().started.len();
+    next.die(5);
+    assert_eq!(next.around.borrow().started[before..], [LEFT]);
+    next.server.on_quiesced();
+    assert!(!next.is_held(LEFT));
+}

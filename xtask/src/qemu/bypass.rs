@@ -4,10 +4,11 @@
 use serde_json::{Value, json};
 
 use super::Monitor;
-use crate::failure::{Failure, Outcome};
+use super::monitor::Answer;
+use crate::failure::Failure;
 
 /// Refuses a machine in which a bus or a device bypasses the SMMU; the message says which.
-pub fn refuse_bypass(monitor: &mut Monitor) -> Outcome<()> {
+pub fn refuse_bypass(monitor: &mut Monitor) -> Answer<()> {
     let mut reasons = Vec::new();
     if get(monitor, "/machine", "iommu")?
         .as_ref()
@@ -36,10 +37,11 @@ pub fn refuse_bypass(monitor: &mut Monitor) -> Outcome<()> {
     Err(Failure::new(format!(
         "refused before the guest started, because the SMMU would be bypassed\n  {}",
         reasons.join("\n  ")
-    )))
+    ))
+    .into())
 }
 
-fn device_reasons(monitor: &mut Monitor, path: &str, reasons: &mut Vec<String>) -> Outcome<()> {
+fn device_reasons(monitor: &mut Monitor, path: &str, reasons: &mut Vec<String>) -> Answer<()> {
     let name = path.rsplit('/').next().unwrap_or(path).to_owned();
     for property in list_properties(monitor, path)? {
         let bypass = matches!(property.as_str(), "bypass_iommu" | "bypass-iommu");
@@ -57,21 +59,21 @@ fn device_reasons(monitor: &mut Monitor, path: &str, reasons: &mut Vec<String>) 
     Ok(())
 }
 
-fn get(monitor: &mut Monitor, path: &str, property: &str) -> Outcome<Option<Value>> {
+fn get(monitor: &mut Monitor, path: &str, property: &str) -> Answer<Option<Value>> {
     let arguments = json!({ "path": path, "property": property });
     Ok(monitor.ask("qom-get", &arguments)?.ok())
 }
 
 /// Names of the children at `path`.
-fn list(monitor: &mut Monitor, path: &str) -> Outcome<Vec<String>> {
+fn list(monitor: &mut Monitor, path: &str) -> Answer<Vec<String>> {
     names(monitor, path, |kind| kind.starts_with("child<"))
 }
 
-fn list_properties(monitor: &mut Monitor, path: &str) -> Outcome<Vec<String>> {
+fn list_properties(monitor: &mut Monitor, path: &str) -> Answer<Vec<String>> {
     names(monitor, path, |kind| kind == "bool")
 }
 
-fn names(monitor: &mut Monitor, path: &str, wanted: impl Fn(&str) -> bool) -> Outcome<Vec<String>> {
+fn names(monitor: &mut Monitor, path: &str, wanted: impl Fn(&str) -> bool) -> Answer<Vec<String>> {
     let list = monitor
         .ask("qom-list", &json!({ "path": path }))?
         .unwrap_or_default();

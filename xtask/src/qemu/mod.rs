@@ -11,5 +11,7 @@ pub use bypass::refuse_bypass;
 pub use change::Change;
 pub use command::{Drives, command};
 pub use find::{OLDEST, PROGRAM, Qemu, find, in_folders, on_path};
-pub use monitor::Monitor;
+#[cfg(test)]
+pub use monitor::tests::emulator;
+pub use monitor::{Answer, Monitor, MonitorError};
 pub use probe::{Registers, machines, registers};

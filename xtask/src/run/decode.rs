@@ -53,6 +53,7 @@ fn has_bound(format: &str) -> bool {
 }
 
 /// Decodes pieces of the console.
+#[derive(Default)]
 pub struct Decoder {
     tasks: Vec<(String, Option<Table>)>,
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use super::frames::Splitter;
 use super::interrupt;
 use super::rings::Rings;
 use crate::failure::{Failure, Outcome};
-use crate::qemu::{Monitor, Qemu, refuse_bypass};
+use crate::qemu::{Answer, Monitor, MonitorError, Qemu, refuse_bypass};
 
 /// How often a run looks at the clock and for an interrupt.
 const TICK: Duration = Duration::from_millis(100);
@@ -116,12 +117,36 @@ impl Guest {
             folder,
             monitor: None,
         };
-        let child = &mut guest.child;
-        let mut monitor = Monitor::connect(&socket, || matches!(child.try_wait(), Ok(None)))?;
-        refuse_bypass(&mut monitor)?;
-        monitor.execute("cont", &json!({}))?;
-        guest.monitor = Some(monitor);
+        match guest.prepare(&socket) {
+            Ok(monitor) => guest.let_run(monitor)?,
+            // It has said why on standard error.
+            Err(MonitorError::Closed) => {
+                return Err(Failure::new("QEMU ended before the guest started"));
+            }
+            Err(MonitorError::Failure(failure)) => return Err(failure),
+        }
         Ok(guest)
+    }
+
+    /// The connection to a machine that waits to be run and that nothing bypasses the SMMU of.
+    fn prepare(&mut self, socket: &Path) -> Answer<Monitor> {
+        let child = &mut self.child;
+        let mut monitor = Monitor::connect(socket, || matches!(child.try_wait(), Ok(None)))?;
+        refuse_bypass(&mut monitor)?;
+        Ok(monitor)
+    }
+
+    /// Lets the guest run. From here on what happens to the connection is no error of the run: a guest that ends
+    /// QEMU at once ends the connection before QEMU has answered, and how it ended is in its console and its exit
+    /// code.
+    fn let_run(&mut self, mut monitor: Monitor) -> Outcome<()> {
+        if let Ok(Err(why)) = monitor.ask("cont", &json!({})) {
+            return Err(Failure::new(format!(
+                "QEMU does not let the guest run: {why}"
+            )));
+        }
+        self.monitor = Some(monitor);
+        Ok(())
     }
 
     /// Reads the console until the guest ends or `timeout` is over.
@@ -242,6 +267,64 @@ impl Drop for Guest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::qemu::emulator;
+    use std::process::Command;
+
+    /// A guest that ends at once, on an emulator that says `script` over its monitor.
+    fn ended(shell: &str, script: &'static [&'static str]) -> Outcome<End> {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("monitor");
+        let talk = emulator(&socket, script);
+        let child = Command::new("sh")
+            .args(["-c", shell])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut guest = Guest {
+            child,
+            folder,
+            monitor: None,
+        };
+        let monitor = Monitor::connect(&socket, || true);
+        guest.let_run(monitor.unwrap_or_else(|error| panic!("{error:?}")))?;
+        talk.join().unwrap();
+        let mut lines = Vec::new();
+        let mut keep = |line: &Line| lines.push(line.text.clone());
+        let end = guest.watch(None, &Decoder::default(), Rings::default(), &mut keep)?;
+        assert_eq!(lines, ["last words"]);
+        Ok(end)
+    }
+
+    #[test]
+    fn a_guest_that_ends_before_the_monitor_answers() {
+        let ready = "{\"return\": {}, \"id\": {id}}\n";
+        let off = "{\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true}}\n";
+        let scripts: [&[&str]; 3] = [&[ready, ready], &[ready, ""], &[ready, off]];
+        let ends = [End::Exit(0), End::Exit(0), End::PoweredOff];
+        for (script, end) in scripts.into_iter().zip(ends) {
+            let script: &'static [&'static str] = Vec::leak(script.to_vec());
+            assert_eq!(ended("echo last words", script).unwrap(), end);
+        }
+        let script: &'static [&'static str] = Vec::leak(vec![ready, ""]);
+        let verdict = ended("echo last words; exit 3", script);
+        assert_eq!(verdict.unwrap(), End::Exit(3));
+        let refused = "{\"error\": {\"desc\": \"no\"}, \"id\": {id}}\n";
+        let script: &'static [&'static str] = Vec::leak(vec![ready, refused]);
+        assert!(ended("echo last words", script).is_err());
+    }
+
+    #[test]
+    fn an_emulator_that_does_not_start() {
+        let qemu = Qemu {
+            program: "false".into(),
+            version: (7, 2),
+            root: None,
+        };
+        let Err(Failure::Message(why)) = Guest::start(&qemu, &[]) else {
+            panic!("it cannot start");
+        };
+        assert_eq!(why, "QEMU ended before the guest started");
+    }
 
     #[test]
     fn program_counters() {

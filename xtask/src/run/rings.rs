@@ -59,6 +59,7 @@ struct Reader {
 }
 
 /// All rings of a system.
+#[derive(Default)]
 pub struct Rings(Vec<Reader>);
 
 impl Rings {

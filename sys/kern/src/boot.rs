@@ -71,12 +71,10 @@ impl<'p, A: Arch> Kernel<'p, A> {
         }
         *place = u16::try_from(interrupt.intid).ok()?;
         self.task_mut(index).has_interrupts = true;
-        if !self.routes.add(interrupt.intid, index, bit) {
-            return None;
-        }
-        self.arch
-            .route_interrupt(interrupt.intid, interrupt.edge == 1);
-        Some(())
+        let edge = interrupt.edge == 1;
+        let routed = self.routes.add(interrupt.intid, index, bit, edge)
+            && self.arch.route_interrupt(interrupt.intid, edge);
+        routed.then_some(())
     }
 }
 

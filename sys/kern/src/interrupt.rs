@@ -20,8 +20,11 @@ pub(crate) struct Route {
     task_plus_one: u8,
     /// Number of its notification bit.
     bit: u8,
-    /// Whether the task lets it through.
+    /// Whether the task lets it through: never without a task. What arrives while it does not is told to
+    /// nobody, since holding back in the controller may take effect late.
     pub unmasked: bool,
+    /// Whether it is edge-triggered.
+    edge: bool,
 }
 
 /// Routes by INTID, so that an interrupt finds its task without a search.
@@ -35,15 +38,17 @@ impl Routes {
             task_plus_one: 0,
             bit: 0,
             unmasked: false,
+            edge: false,
         }; INTIDS],
     );
 
     /// Routes an interrupt; `false` if the INTID is out of range or has a route.
-    pub fn add(&mut self, intid: u32, task: TaskIndex, bit: u32) -> bool {
+    pub fn add(&mut self, intid: u32, task: TaskIndex, bit: u32, edge: bool) -> bool {
         match self.0.get_mut(intid as usize) {
             Some(route) if route.task_plus_one == 0 => {
                 route.task_plus_one = task.number() as u8 + 1;
                 route.bit = bit as u8;
+                route.edge = edge;
                 true
             }
             _ => false,
@@ -65,9 +70,17 @@ impl<A: Arch> Kernel<'_, A> {
             self.arch.set_interrupt(intid, false);
             return self.after_interrupt(running);
         };
-        route.unmasked = false;
         let bit = 1u64 << (route.bit & 31);
+        let (unmasked, edge) = (core::mem::take(&mut route.unmasked), route.edge);
         self.arch.set_interrupt(intid, false);
+        if !unmasked {
+            // It was signalled before holding it back took effect. A level is still up when the task
+            // lets it through; an edge was used up by taking it.
+            if edge {
+                self.arch.repeat_interrupt(intid);
+            }
+            return self.after_interrupt(running);
+        }
         let woken = self.notify(task, bit);
         match running {
             Some(running) if woken => {
@@ -148,6 +161,13 @@ impl<A: Arch> Kernel<'_, A> {
             self.arch.set_interrupt(intid, false);
         }
     }
+}
+
+/// What `GICD_IROUTER<n>` takes to route a shared interrupt to the core with this `MPIDR_EL1` (Arm IHI 0069,
+/// 12.9.22): its affinities alone. Bit 31 is 1 in `MPIDR_EL1`, and there means "any core".
+pub const fn affinity(mpidr: u64) -> u64 {
+    const AFFINITIES: u64 = 0xff_00ff_ffff;
+    mpidr & AFFINITIES
 }
 
 /// The notification bit and INTID of each interrupt of a task.

@@ -40,6 +40,7 @@ mod test_support;
 mod tests;
 mod timer;
 
+pub use interrupt::affinity;
 pub use kernel::Kernel;
 pub use machine::Arch;
 pub use tables::{PlanError, Tables};

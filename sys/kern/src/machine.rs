@@ -11,12 +11,17 @@ pub trait Arch {
     /// Stores `len` zero bytes; `at` and `len` are multiples of 4096.
     fn clear(&mut self, at: u64, len: u64);
 
-    /// Lets an interrupt through (`true`) or holds it back in the interrupt controller.
+    /// Lets an interrupt through (`true`) or holds it back in the interrupt controller. Holding back may
+    /// take effect late: the interrupt can arrive once more.
     fn set_interrupt(&mut self, intid: u32, enabled: bool);
 
+    /// Makes an interrupt that was taken come again as soon as it is let through.
+    fn repeat_interrupt(&mut self, intid: u32);
+
     /// Chooses how an interrupt is triggered and routes it to this core; called once, at boot, while
-    /// it is held back.
-    fn route_interrupt(&mut self, intid: u32, edge: bool);
+    /// it is held back. Returns `false` if the machine has no such interrupt.
+    #[must_use]
+    fn route_interrupt(&mut self, intid: u32, edge: bool) -> bool;
 
     /// Ticks of the clock that tasks read as `CNTVCT_EL0`.
     fn now(&self) -> u64;

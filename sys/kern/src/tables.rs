@@ -24,7 +24,7 @@ pub enum PlanError {
     Region(usize),
     /// Target or bits of a right to post.
     Post(usize),
-    /// Number, task or bit of an interrupt.
+    /// Number, task or bit of an interrupt, or the machine has not got it.
     Interrupt(usize),
 }
 

@@ -3,10 +3,10 @@
 use core::ptr::NonNull;
 
 use abi::layout::{KERNEL_GICD, KERNEL_GICR};
-use arm_gic::gicv3::registers::{Gicd, GicrSgi};
+use arm_gic::gicv3::registers::{Gicd, GicdCtlr, GicrCtlr, GicrSgi, Waker};
 use arm_gic::gicv3::{GicCpuInterface, GicDistributor, GicRedistributor, Group};
 use arm_gic::{IntId, Trigger};
-use safe_mmio::UniqueMmioPointer;
+use safe_mmio::{UniqueMmioPointer, field, field_shared};
 
 use super::instructions::{dsb, isb, read_register, write_register};
 
@@ -22,60 +22,122 @@ pub const SPECIAL: u32 = 1020;
 /// without the core.
 pub const CLEAR_ENABLE: u64 = KERNEL_GICD + 0x180;
 
-fn distributor() -> GicDistributor<'static> {
-    let Some(registers) = NonNull::new(KERNEL_GICD as *mut Gicd) else {
-        super::power::fail()
-    };
-    // SAFETY: the kernel's tables map the distributor there, for the kernel alone; the value lives
-    // only as long as one of the functions below, none of which calls another.
-    GicDistributor::new(unsafe { UniqueMmioPointer::new(registers) })
+fn distributor_registers() -> Option<UniqueMmioPointer<'static, Gicd>> {
+    let registers = NonNull::new(KERNEL_GICD as *mut Gicd)?;
+    // SAFETY: the kernel's tables map the distributor there, for the kernel alone. It only has registers
+    // that are read and written as whole words, so that two such pointers do not disturb each other.
+    Some(unsafe { UniqueMmioPointer::new(registers) })
 }
 
-fn redistributor() -> GicRedistributor<'static> {
-    let Some(registers) = NonNull::new(KERNEL_GICR as *mut GicrSgi) else {
-        super::power::fail()
-    };
+fn distributor() -> Option<GicDistributor<'static>> {
+    distributor_registers().map(GicDistributor::new)
+}
+
+fn redistributor_registers() -> Option<UniqueMmioPointer<'static, GicrSgi>> {
+    let registers = NonNull::new(KERNEL_GICR as *mut GicrSgi)?;
     // SAFETY: as for the distributor.
-    GicRedistributor::new(unsafe { UniqueMmioPointer::new(registers) })
+    Some(unsafe { UniqueMmioPointer::new(registers) })
 }
 
-/// Puts the controller in a known state: everything masked but the timer.
+fn redistributor() -> Option<GicRedistributor<'static>> {
+    redistributor_registers().map(GicRedistributor::new)
+}
+
+/// Polls before the controller counts as broken: far more than it takes to wake up or to take a write.
+const POLLS: u32 = 1 << 20;
+
+fn eventually(mut done: impl FnMut() -> bool) -> bool {
+    (0..POLLS).any(|_| done())
+}
+
+/// Puts the controller in a known state: everything masked but the timer, nothing pending and nothing active,
+/// whatever firmware or the run before left. An interrupt that stayed active would never come again, and a
+/// stale edge would come at the first unmask.
 ///
-/// Interrupt by interrupt: the crate's functions for all of them have an `unwrap` that the compiler
-/// cannot remove, and the kernel has no panic.
-pub fn initialise() {
+/// The crate's functions for all interrupts have an `unwrap` that the compiler cannot remove, and its waits have
+/// no end; the kernel has neither.
+pub fn initialise() -> Result<(), &'static str> {
     GicCpuInterface::enable_system_register_el1();
     // The end of an interrupt also deactivates it.
     // SAFETY: concerns the interrupt controller's interface alone.
     unsafe { write_register!("S3_0_C12_C12_4", 0) };
-    let mut redistributor = redistributor();
-    // An error only says that the core is awake already.
-    let _ = redistributor.mark_core_awake();
-    for number in 0..IntId::SGI_COUNT {
-        let _ = redistributor.enable_interrupt(IntId::sgi(number), false);
+    clear_active_priorities();
+    initialise_private().ok_or("the interrupt redistributor does not answer")?;
+    initialise_shared().ok_or("the interrupt distributor does not answer")?;
+    GicCpuInterface::set_priority_mask(0xff);
+    GicCpuInterface::enable_group1(true);
+    Ok(())
+}
+
+/// An interrupt that was taken and never ended holds back all others of its priority.
+fn clear_active_priorities() {
+    // ICC_CTLR_EL1.PRIbits: bits of a priority less one, each value of them with a bit here.
+    let priority_bits = (read_register!("S3_0_C12_C12_4") >> 8 & 7) + 1;
+    // SAFETY: concerns the interrupt controller's interface alone; the registers beyond the first exist
+    // with so many priorities only.
+    unsafe {
+        write_register!("S3_0_C12_C9_0", 0); // ICC_AP1R0_EL1
+        if priority_bits > 5 {
+            write_register!("S3_0_C12_C9_1", 0);
+        }
+        if priority_bits > 6 {
+            write_register!("S3_0_C12_C9_2", 0);
+            write_register!("S3_0_C12_C9_3", 0);
+        }
     }
-    for number in 0..IntId::PPI_COUNT {
-        let _ = redistributor.enable_interrupt(IntId::ppi(number), false);
+    isb();
+}
+
+/// Interrupts of this core: all masked, then the timer let through.
+fn initialise_private() -> Option<()> {
+    let mut registers = redistributor_registers()?;
+    let mut frame = field!(registers, gicr);
+    let mut waker = field!(frame, waker);
+    let asleep = waker.read();
+    if asleep.contains(Waker::CHILDREN_ASLEEP) {
+        waker.write(asleep - Waker::PROCESSOR_SLEEP);
     }
-    redistributor.wait_for_pending_write();
+    if !eventually(|| !waker.read().contains(Waker::CHILDREN_ASLEEP)) {
+        return None;
+    }
+    let ctlr = field!(frame, ctlr);
+    let settled = || eventually(|| !ctlr.read().contains(GicrCtlr::RWP));
+    let mut registers = redistributor_registers()?;
+    let mut private = field!(registers, sgi);
+    field!(private, icenabler).get(0)?.write(u32::MAX);
+    if !settled() {
+        return None;
+    }
+    field!(private, icpendr).get(0)?.write(u32::MAX);
+    field!(private, icactiver).get(0)?.write(u32::MAX);
+    let mut redistributor = redistributor()?;
     let _ = redistributor.set_group(TIMER, Group::Group1NS);
     let _ = redistributor.set_trigger(TIMER, Trigger::Level);
     let _ = redistributor.set_interrupt_priority(TIMER, PRIORITY);
     let _ = redistributor.enable_interrupt(TIMER, true);
-    redistributor.wait_for_pending_write();
+    settled().then_some(())
+}
 
-    let mut distributor = distributor();
+/// Shared interrupts: all masked.
+fn initialise_shared() -> Option<()> {
+    let mut distributor = distributor()?;
     distributor.enable_affinity_routing_secure(true);
     distributor.enable_group1_non_secure(true);
     let implemented = distributor.typer().num_spis();
-    for number in 0..IntId::MAX_SPI_COUNT {
-        if number < implemented {
-            let _ = distributor.enable_interrupt(IntId::spi(number), false);
-        }
+    let mut registers = distributor_registers()?;
+    // A word has 32 of them; the first word is the cores' own.
+    for word in 1..=implemented.div_ceil(32) as usize {
+        field!(registers, icenabler).get(word)?.write(u32::MAX);
     }
-    distributor.wait_for_pending_write();
-    GicCpuInterface::set_priority_mask(0xff);
-    GicCpuInterface::enable_group1(true);
+    let ctlr = field_shared!(registers, ctlr);
+    if !eventually(|| !ctlr.read().contains(GicdCtlr::RWP)) {
+        return None;
+    }
+    for word in 1..=implemented.div_ceil(32) as usize {
+        field!(registers, icpendr).get(word)?.write(u32::MAX);
+        field!(registers, icactiver).get(word)?.write(u32::MAX);
+    }
+    Some(())
 }
 
 /// Takes the interrupt of highest priority: its INTID, or one from [`SPECIAL`] up.
@@ -105,24 +167,39 @@ fn shared(intid: u32) -> Option<IntId> {
     }
 }
 
-/// Lets a shared interrupt through or holds it back.
+/// Lets a shared interrupt through or holds it back. Holding back takes effect some time later; the core
+/// expects that an interrupt comes once more.
 #[inline(never)]
 pub fn enable(intid: u32, enabled: bool) {
-    if let Some(interrupt) = shared(intid) {
+    if let (Some(interrupt), Some(mut distributor)) = (shared(intid), distributor()) {
         // The only error is a wrong INTID.
-        let _ = distributor().enable_interrupt(interrupt, enabled);
+        let _ = distributor.enable_interrupt(interrupt, enabled);
     }
 }
 
-/// Sets trigger, priority and target of a shared interrupt.
-pub fn route(intid: u32, edge: bool) {
-    let Some(interrupt) = shared(intid) else {
-        return;
+/// Makes a shared interrupt pending.
+pub fn repeat(intid: u32) {
+    if shared(intid).is_some()
+        && let Some(mut registers) = distributor_registers()
+        && let Some(mut word) = field!(registers, ispendr).get(intid as usize / 32)
+    {
+        word.write(1 << (intid % 32));
+    }
+}
+
+/// Sets trigger, priority and target of a shared interrupt; `false` if the distributor has not got it.
+pub fn route(intid: u32, edge: bool) -> bool {
+    let (Some(interrupt), Some(mut distributor)) = (shared(intid), distributor()) else {
+        return false;
     };
+    if intid - FIRST_SPI >= distributor.typer().num_spis() {
+        return false;
+    }
     let trigger = if edge { Trigger::Edge } else { Trigger::Level };
-    let mut distributor = distributor();
+    let core = kern::affinity(read_register!("mpidr_el1"));
     let _ = distributor.set_trigger(interrupt, trigger);
     let _ = distributor.set_group(interrupt, Group::Group1NS);
     let _ = distributor.set_interrupt_priority(interrupt, PRIORITY);
-    let _ = distributor.set_routing(interrupt, Some(read_register!("mpidr_el1")));
+    let _ = distributor.set_routing(interrupt, Some(core));
+    true
 }

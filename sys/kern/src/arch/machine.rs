@@ -40,8 +40,12 @@ impl Arch for Machine {
         gic::enable(intid, enabled);
     }
 
-    fn route_interrupt(&mut self, intid: u32, edge: bool) {
-        gic::route(intid, edge);
+    fn repeat_interrupt(&mut self, intid: u32) {
+        gic::repeat(intid);
+    }
+
+    fn route_interrupt(&mut self, intid: u32, edge: bool) -> bool {
+        gic::route(intid, edge)
     }
 
     #[inline(always)]

@@ -34,7 +34,9 @@ extern "C" fn kernel_main(entered_at_el2: u64) -> ! {
     power::set_semihosting(flags.contains(KernelFlags::SEMIHOSTING));
     restrict_tasks();
     set_up_counters(flags.contains(KernelFlags::USER_COUNTERS));
-    gic::initialise();
+    if let Err(why) = gic::initialise() {
+        stop(why, 0)
+    }
 
     // SAFETY: boot is an entry, the first one.
     let kernel = unsafe { entry::kernel() };

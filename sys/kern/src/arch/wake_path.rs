@@ -48,11 +48,12 @@ global_asm!(
     "add x18, x19, #{routes_pages}, lsl #12",
     "add x18, x18, #{routes}",
     "add x18, x18, x25, lsl #2",
-    "ldrb w8, [x18]",                   // index of its task plus 1
-    "cbz w8, interrupt_saved",
+    "ldr w21, [x18]",
+    "tbz w21, #16, interrupt_saved",    // masked, or nobody's
+    "and w8, w21, #0x7f",               // index of its task plus 1
     "sub w8, w8, #1",
     "add x20, x19, x8, lsl #{task_shift}",
-    "ldrb w21, [x18, #1]",              // number of its bit
+    "lsr w21, w21, #8",                 // number of its bit; a shift takes the low five bits
     "mov w9, #1",
     "lsl w9, w9, w21",
 

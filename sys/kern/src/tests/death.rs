@@ -198,6 +198,7 @@ fn who_am_i_tells_the_current_life() {
 #[test]
 fn the_dead_get_no_notifications() {
     let mut world = World::waiting_down_to(LEFT);
+    world.unmask(DRIVER);
     world.kill(DRIVER);
     world.running = world.kernel.interrupt(world.running, DRIVER_INTID);
     assert_eq!(world.runs(), LEFT);

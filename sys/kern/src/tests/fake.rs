@@ -17,6 +17,10 @@ pub struct Fake {
     pub timer_writes: usize,
     pub unmasked: BTreeMap<u32, bool>,
     pub edge: BTreeMap<u32, bool>,
+    /// Edges that come again.
+    pub repeated: Vec<u32>,
+    /// The first INTID that this machine has not got.
+    pub intids: u32,
     pub console: String,
     pub verdict: Option<u64>,
     pub fatal: Option<&'static str>,
@@ -32,6 +36,8 @@ impl Fake {
             timer_writes: 0,
             unmasked: BTreeMap::new(),
             edge: BTreeMap::new(),
+            repeated: Vec::new(),
+            intids: 1020,
             console: String::new(),
             verdict: None,
             fatal: None,
@@ -63,8 +69,12 @@ impl Arch for Fake {
     fn set_interrupt(&mut self, intid: u32, enabled: bool) {
         self.unmasked.insert(intid, enabled);
     }
-    fn route_interrupt(&mut self, intid: u32, edge: bool) {
+    fn repeat_interrupt(&mut self, intid: u32) {
+        self.repeated.push(intid);
+    }
+    fn route_interrupt(&mut self, intid: u32, edge: bool) -> bool {
         self.edge.insert(intid, edge);
+        intid < self.intids
     }
     fn now(&self) -> u64 {
         self.now

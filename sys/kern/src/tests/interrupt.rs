@@ -36,6 +36,7 @@ fn an_interrupt_wakes_its_task_and_is_held_back() {
 fn an_interrupt_of_a_lower_task_does_not_disturb() {
     let mut world = World::waiting_down_to(SERVER);
     world.kernel.task_mut(index(SERVER)).frame_mut().x[20] = 77;
+    world.unmask(DRIVER);
     world.running = world.kernel.interrupt(world.running, DRIVER_INTID);
     assert_eq!((world.runs(), world.x(SERVER, 20)), (SERVER, 77));
 }
@@ -43,6 +44,7 @@ fn an_interrupt_of_a_lower_task_does_not_disturb() {
 #[test]
 fn an_interrupt_ends_the_idle_state() {
     let mut world = World::waiting_down_to(COUNT - 1);
+    world.unmask(SERVER);
     world.receive(LOW, 0, TaskId::ANY, 0, 0);
     assert_eq!(world.running, None);
     world.running = world.kernel.interrupt(None, SERVER_INTID);
@@ -57,6 +59,7 @@ fn an_interrupt_ends_the_idle_state() {
 #[test]
 fn a_preempted_task_goes_on_before_its_equals() {
     let mut world = World::waiting_down_to(DRIVER);
+    world.unmask(DRIVER);
     world.receive(DRIVER, DRIVER_BIT, TaskId::ANY, 0, 0);
     assert_eq!(world.runs(), LEFT);
     world.running = world.kernel.interrupt(world.running, DRIVER_INTID);
@@ -105,4 +108,51 @@ fn triggers_come_from_the_plan_and_strangers_are_held_back() {
         assert_eq!(unmasked(&world, intid), Some(false));
         assert_eq!(world.runs(), SUPERVISOR);
     }
+}
+
+#[test]
+fn what_arrives_while_it_is_masked_is_told_to_nobody() {
+    let mut world = World::waiting_down_to(LEFT);
+    for (task, intid, bit) in [
+        (DRIVER, DRIVER_INTID, DRIVER_BIT),
+        (SERVER, SERVER_INTID, SERVER_BIT),
+    ] {
+        let bits = |world: &World| world.kernel.task(index(task)).notifications;
+        let edge = world.kernel.arch().edge[&intid];
+        let repeated = |world: &World| world.kernel.arch().repeated.contains(&intid);
+        // It comes twice: holding it back took effect too late.
+        world.unmask(task);
+        for (round, again) in [false, true].into_iter().enumerate() {
+            world.running = world.kernel.interrupt(world.running, intid);
+            assert_eq!(world.runs(), LEFT);
+            assert_eq!(bits(&world), u64::from(bit), "round {round}");
+            assert_eq!(repeated(&world), again && edge);
+            assert_eq!(unmasked(&world, intid), Some(false));
+            world.kernel.task_mut(index(task)).notifications &= u64::from(bit);
+        }
+        // A third time after its task took the bit, still masked.
+        world.kernel.task_mut(index(task)).notifications = 0;
+        world.running = world.kernel.interrupt(world.running, intid);
+        assert_eq!(bits(&world), 0);
+        world.unmask(task);
+        world.running = world.kernel.interrupt(world.running, intid);
+        assert_eq!(bits(&world), u64::from(bit));
+    }
+}
+
+#[test]
+fn an_interrupt_that_the_machine_has_not_got_is_refused() {
+    let mut kernel = Tables::new();
+    kernel.interrupts[1].intid = 900;
+    assert!(kernel.boot().is_ok());
+    let refused = kernel.boot_on(|machine| machine.intids = 900);
+    assert_eq!(refused.err(), Some(crate::PlanError::Interrupt(1)));
+}
+
+#[test]
+fn a_core_is_named_by_its_affinities_alone() {
+    // Bit 31 is RES1, 30 U and 24 MT.
+    assert_eq!(crate::affinity(0x8000_0000), 0);
+    assert_eq!(crate::affinity(0x12_c1_03_02_01), 0x12_00_03_02_01);
+    assert_eq!(crate::affinity(u64::MAX), 0xff_00ff_ffff);
 }

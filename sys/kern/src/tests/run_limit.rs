@@ -50,6 +50,7 @@ fn a_receive_that_returns_at_once_starts_a_new_run() {
 #[test]
 fn time_while_preempted_does_not_count() {
     let mut world = World::waiting_down_to(DRIVER);
+    world.unmask(DRIVER);
     world.receive(DRIVER, DRIVER_BIT, TaskId::ANY, 0, 0);
     world.only(LOW);
     pass(&mut world, 300);

@@ -157,6 +157,11 @@ impl Tables {
     }
 
     pub fn boot(&self) -> Result<World, PlanError> {
+        self.boot_on(|_| {})
+    }
+
+    /// Boots on a machine that `change` made different.
+    pub fn boot_on(&self, change: impl FnOnce(&mut Fake)) -> Result<World, PlanError> {
         let bytes = Builder::new()
             .push(&self.system)
             .push(&self.tasks)
@@ -169,7 +174,9 @@ impl Tables {
             .map(|chunk| u64::from_ne_bytes(chunk.try_into().unwrap()))
             .collect();
         let bytes = zerocopy::IntoBytes::as_bytes(lasting(words));
-        let mut kernel = Box::new(Kernel::new(Fake::new()));
+        let mut machine = Fake::new();
+        change(&mut machine);
+        let mut kernel = Box::new(Kernel::new(machine));
         let running = kernel.boot(Blob::new(bytes).unwrap(), 1_000_000_000)?;
         Ok(World { kernel, running })
     }
@@ -203,6 +210,21 @@ impl World {
         }
         assert_eq!(world.runs(), first);
         world
+    }
+
+    /// A task lets all its interrupts through.
+    pub fn unmask(&mut self, task: usize) {
+        let kernel = &mut self.kernel;
+        let interrupts = kernel.task(index(task)).interrupts;
+        for (place, bit) in interrupts.iter().zip(crate::interrupt::FIRST_BIT..) {
+            if *place != 0 {
+                let frame = kernel.task_mut(index(task)).frame_mut();
+                let before = *frame;
+                (frame.x[8], frame.x[9]) = (1 << bit, 1);
+                let _ = kernel.control_interrupts(index(task)).unwrap();
+                *kernel.task_mut(index(task)).frame_mut() = before;
+            }
+        }
     }
 
     pub fn id(&self, task: usize) -> TaskId {

@@ -53,7 +53,7 @@ type Step = (&'static str, usize, [u64; 4]);
 type Seen = BTreeMap<&'static str, u64>;
 
 /// What every batch of histories has to come across.
-const WORTH_SEEING: [&str; 17] = [
+const WORTH_SEEING: [&str; 18] = [
     "message at once",
     "message queued",
     "long message",
@@ -66,6 +66,7 @@ const WORTH_SEEING: [&str; 17] = [
     "bytes written to a lease",
     "timer due",
     "interrupt",
+    "masked interrupt",
     "pin",
     "unpin",
     "held death",
@@ -177,11 +178,14 @@ impl History {
         let number = self.dice.roll(2) as usize;
         let intid = [DRIVER_INTID, SERVER_INTID][number];
         self.did("interrupt", INTERRUPTS[number].0, [intid.into(), 0, 0, 0]);
-        if self.model.interrupt(number) {
-            self.saw("interrupt");
-            let running = self.world.running;
-            self.world.running = self.world.kernel.interrupt(running, intid);
-        }
+        let through = self.model.interrupt(number);
+        self.saw(if through {
+            "interrupt"
+        } else {
+            "masked interrupt"
+        });
+        let running = self.world.running;
+        self.world.running = self.world.kernel.interrupt(running, intid);
     }
 
     fn time(&mut self) {

@@ -188,9 +188,9 @@ pub struct Task<'p> {
     pub(crate) rights: u32,
 }
 
-/// Bits of a [`abi::SendDescriptor`] that the fast path refuses once
-/// [`FAST_LENGTH_ADD`] was added: a length or capacity beyond the
-/// registers carries into bit 7 of its field; leases and reserved bits are in it as they are.
+/// Bits that the fast path refuses in a [`abi::SendDescriptor`], and in the sum of it and [`FAST_LENGTH_ADD`]. A
+/// length or capacity from 128 up, leases and reserved bits show in the descriptor; below 128 one beyond the
+/// registers carries into bit 7 of its field, and nothing carries out of a field.
 pub(crate) const SLOW_LENGTHS: u64 = 0xffff_ff80_ff80_0000;
 /// Added to a send's descriptor before that test: 63 in the length and in the capacity.
 const FAST_LENGTH_ADD: u64 = 63 << 16 | 63 << 32;

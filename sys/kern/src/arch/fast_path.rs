@@ -116,6 +116,7 @@ global_asm!(
     // Short both ways, no leases, no reserved bits.
     "ldp x23, x24, [sp, #{slow_lengths}]",
     "add x24, x24, x9",
+    "orr x24, x24, x9",
     "tst x24, x23",
     "b.ne long_send",
     "ldp x25, x26, [x20, #{run_limit}]",

@@ -20,6 +20,18 @@ impl Means {
         self.random.rand_range(0..end)
     }
 
+    /// More bytes than a message or reply can have, up to what its field can say.
+    fn too_long(&mut self) -> u16 {
+        let most = u64::from(u16::MAX) - MESSAGE_MAX as u64;
+        // The smallest and the largest as often as any other.
+        let beyond = match self.below(3) {
+            0 => self.below(2),
+            1 => most - 1 - self.below(128),
+            _ => self.below(most),
+        };
+        (MESSAGE_MAX as u64 + 1 + beyond) as u16
+    }
+
     /// Where no task can read.
     fn unreadable(&mut self) -> u64 {
         match self.below(5) {
@@ -62,15 +74,16 @@ const LONG: u16 = 128;
 pub const CALLS: [Call; 24] = [
     // Malformed arguments.
     |m| {
-        let reserved = 1 << (50 + m.below(14));
+        // Any of them, up to all.
+        let reserved = (1 + m.below(0x3fff)) << 50;
         m.send(SendDescriptor::new(1, 0, 0, 0).0 | reserved, 0, 0, [0; 4]);
     },
     |m| {
-        let len = MESSAGE_MAX as u16 + 1 + m.below(0xe000) as u16;
+        let len = m.too_long();
         m.send(SendDescriptor::new(1, len, 0, 0).0, 0, 0, [0; 4]);
     },
     |m| {
-        let capacity = MESSAGE_MAX as u16 + 1 + m.below(0xe000) as u16;
+        let capacity = m.too_long();
         m.send(SendDescriptor::new(1, 0, capacity, 0).0, 0, 0, [0; 4]);
     },
     |m| m.send(SendDescriptor::new(1, 0, 0, 3).0, 0, 0, [0; 4]),

@@ -57,6 +57,21 @@ fn mistakes(stage: &Stage, first: u64) -> ([u64; 8], FaultKind, u64) {
     (registers, kind, argument)
 }
 
+/// Send descriptors of which nothing may arrive: lengths and capacities whose sum with a small number leaves its
+/// field, and with it the word.
+const MALFORMED: [u64; 10] = [
+    u64::MAX,
+    0xffff << 16,
+    0xffff << 32,
+    0xffff_ffff << 32,
+    0xffc1 << 16 | 63 << 32,
+    0xffc0 << 16,
+    0x8000 << 16 | 0x8000 << 32,
+    0xffc1 << 16 | 0xffc0 << 32,
+    0xffff_ffc1 << 32,
+    0xfffc << 48,
+];
+
 pub const CASES: &[Case] = &[
     Case::new(
         "send-in-registers",
@@ -262,6 +277,49 @@ pub const CASES: &[Case] = &[
             Part::returns(LAST, |stage| {
                 let argument = Some(1 << 50);
                 only_the_client_died(stage, FaultKind::SyscallUsage, argument)
+            }),
+        ],
+    ),
+    // Each life of the client makes a send with another descriptor.
+    Case::new(
+        "send-malformed-descriptors",
+        &["IPC-SEND-5", "IPC-REG-9"],
+        &[
+            Part::serves(SERVER, serve_others),
+            Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
+                let descriptor = MALFORMED.get(stage.life as usize);
+                send_raw(stage, descriptor.copied().unwrap_or(0), 0, 0);
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                for (life, descriptor) in (1..).zip(MALFORMED) {
+                    only_the_client_died(stage, FaultKind::SyscallUsage, Some(descriptor))?;
+                    if life < MALFORMED.len() {
+                        check_eq!(stage.restart(CLIENT).0, 0);
+                    }
+                }
+                Ok(())
+            }),
+        ],
+    ),
+    // What the client claimed of its reply buffer decides where the kernel writes.
+    Case::new(
+        "send-malformed-then-long-reply",
+        &["IPC-SEND-5", "IPC-SEND-8"],
+        &[
+            Part::serves(SERVER, |_| {
+                let message = next_message()?;
+                ipc::reply_long(message.sender, 0, &[0x22; 100]);
+                Ok(())
+            }),
+            Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
+                send_raw(stage, u64::MAX, 0, 0);
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                let send = abi::Syscall::Send as u16;
+                let argument = Some(u64::MAX);
+                told(stage, CLIENT, FaultKind::SyscallUsage, send, argument)
             }),
         ],
     ),

@@ -3,7 +3,7 @@
 use abi::TaskId;
 use pci_api::{QuiesceFailure, QuiesceState};
 
-use super::layout::DEVICES;
+use super::layout::Machine;
 use crate::Chooser;
 
 /// One function.
@@ -31,8 +31,10 @@ pub struct Fabric {
     pub up: bool,
 }
 
-impl Default for Fabric {
-    fn default() -> Self {
+impl Fabric {
+    /// Every function as firmware left it.
+    #[must_use]
+    pub fn new(machine: &Machine) -> Self {
         let off = Function {
             bus_master: false,
             quiesce: QuiesceState::Never,
@@ -41,16 +43,14 @@ impl Default for Fabric {
             user: Some(TaskId::KERNEL),
         };
         Self {
-            functions: vec![off; DEVICES.len()],
+            functions: vec![off; machine.devices.len()],
             quiesced: false,
             failures: 0,
             down: false,
             up: false,
         }
     }
-}
 
-impl Fabric {
     /// Whether a device may start transactions.
     #[must_use]
     pub fn is_bus_master(&self, device: usize) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layout::{DEVICES, PERMANENT, TABLES};
+use super::layout::TABLES;
 use super::oracle::Grant;
 use super::world::World;
 use crate::finding::Check;
@@ -67,7 +67,10 @@ impl World {
         let Some(entry) = self.layout.domains.get(domain) else {
             return leaves;
         };
-        let ranges = PERMANENT
+        let ranges = self
+            .layout
+            .machine
+            .permanent
             .iter()
             .filter(|range| range.domain as usize == domain);
         let planned = |input| {
@@ -105,7 +108,7 @@ impl World {
     /// everything, and no longer.
     pub fn settle(&mut self) {
         let intent = self.intent.take().unwrap_or_default();
-        for (device, planned) in DEVICES.iter().enumerate() {
+        for (device, planned) in self.layout.machine.devices.iter().enumerate() {
             let domain = planned.domain as usize;
             let own = device == intent.device;
             let cut_off = !self.fabric.is_bus_master(device);
@@ -127,10 +130,10 @@ impl World {
     }
 
     fn settle_map(&mut self, intent: &Intent, leaves: &Leaves) {
-        let domain = DEVICES[intent.device].domain;
+        let machine = self.layout.machine;
         for leaf in leaves.values() {
-            let known = DEVICES.iter().enumerate().any(|(device, planned)| {
-                planned.domain == domain && self.oracle.is_granted(device, leaf.input)
+            let known = (0..machine.devices.len()).any(|device| {
+                machine.share(device, intent.device) && self.oracle.is_granted(device, leaf.input)
             });
             if known {
                 continue;

@@ -5,7 +5,7 @@ use crate::{Flight, Model};
 
 use plan::iommu::PermanentKind;
 
-use super::layout::{self, DEVICES, PERMANENT, STREAMS};
+use super::layout::Machine;
 
 /// A run of pages that the server said is mapped for a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,10 +37,11 @@ impl Grant {
 }
 
 /// What the build step has mapped for a device, whether anybody has claimed it or not.
-pub fn direct(device: usize) -> impl Iterator<Item = Grant> {
-    let planned = DEVICES.get(device);
+pub fn direct(machine: &'static Machine, device: usize) -> impl Iterator<Item = Grant> {
+    let planned = machine.device(device);
     let mine = move |domain: u32| planned.is_some_and(|planned| planned.domain == domain);
-    let ranges = PERMANENT
+    let ranges = machine
+        .permanent
         .iter()
         .filter(move |range| mine(range.domain) && range.kind == PermanentKind::Direct as u32);
     ranges.map(|range| Grant {
@@ -53,8 +54,8 @@ pub fn direct(device: usize) -> impl Iterator<Item = Grant> {
 
 /// What a device can reach without a request while it is claimed: a pool that the build step has mapped, or
 /// everything, where it is.
-fn unasked(device: usize) -> Option<Grant> {
-    if layout::bypasses(device) {
+fn unasked(machine: &Machine, device: usize) -> Option<Grant> {
+    if machine.bypasses(device) {
         return Some(Grant {
             input: 0,
             output: 0,
@@ -62,7 +63,7 @@ fn unasked(device: usize) -> Option<Grant> {
             write: true,
         });
     }
-    layout::pool_of(device).map(|range| Grant {
+    machine.pool_of(device).map(|range| Grant {
         input: range.iova,
         output: range.pa,
         bytes: range.len,
@@ -73,6 +74,7 @@ fn unasked(device: usize) -> Option<Grant> {
 /// Grants by device.
 #[derive(Clone, Debug)]
 pub struct Oracle {
+    machine: &'static Machine,
     grants: Vec<Vec<Grant>>,
     /// Devices with a hold.
     held: Vec<bool>,
@@ -80,17 +82,19 @@ pub struct Oracle {
     parted: Vec<Vec<Grant>>,
 }
 
-impl Default for Oracle {
-    fn default() -> Self {
+impl Oracle {
+    /// Nothing is granted.
+    #[must_use]
+    pub fn new(machine: &'static Machine) -> Self {
+        let devices = machine.devices.len();
         Self {
-            grants: vec![Vec::new(); DEVICES.len()],
-            held: vec![false; DEVICES.len()],
-            parted: vec![Vec::new(); DEVICES.len()],
+            machine,
+            grants: vec![Vec::new(); devices],
+            held: vec![false; devices],
+            parted: vec![Vec::new(); devices],
         }
     }
-}
 
-impl Oracle {
     /// Grants of a device.
     #[must_use]
     pub fn grants(&self, device: usize) -> &[Grant] {
@@ -108,7 +112,7 @@ impl Oracle {
     #[must_use]
     pub fn unasked(&self, device: usize) -> Option<Grant> {
         let held = self.held.get(device).copied().unwrap_or(false);
-        unasked(device).filter(|_| held)
+        unasked(self.machine, device).filter(|_| held)
     }
 
     /// The server mapped something.
@@ -200,37 +204,46 @@ impl Oracle {
         self.grants(device)
             .iter()
             .copied()
-            .chain(direct(device))
+            .chain(direct(self.machine, device))
             .chain(self.unasked(device))
             .any(|grant| grant.contains(input, bytes, output, write))
     }
 
     /// Whether some device with this stream may do it.
     fn granted(&self, stream: u32, input: u64, bytes: u64, output: u64, write: bool) -> bool {
-        DEVICES.iter().enumerate().any(|(device, planned)| {
-            planned.streams.contains(&stream)
-                && self.granted_to(device, input, bytes, output, write)
-        })
+        self.machine
+            .devices
+            .iter()
+            .enumerate()
+            .any(|(device, planned)| {
+                planned.streams.contains(&stream)
+                    && self.granted_to(device, input, bytes, output, write)
+            })
     }
 
     /// The same of what may be reached, granted or not.
     fn within_reach(&self, stream: u32, input: u64, bytes: u64, output: u64, write: bool) -> bool {
         self.granted(stream, input, bytes, output, write)
-            || DEVICES.iter().zip(&self.parted).any(|(planned, parted)| {
-                planned.streams.contains(&stream)
-                    && (0..bytes).step_by(4096).all(|page| {
-                        let (input, output) = (input + page, output + page);
-                        let here = bytes.min(4096);
-                        let mut parted = parted.iter();
-                        parted.any(|grant| grant.contains(input, here, output, write))
-                    })
-            })
+            || self
+                .machine
+                .devices
+                .iter()
+                .zip(&self.parted)
+                .any(|(planned, parted)| {
+                    planned.streams.contains(&stream)
+                        && (0..bytes).step_by(4096).all(|page| {
+                            let (input, output) = (input + page, output + page);
+                            let here = bytes.min(4096);
+                            let mut parted = parted.iter();
+                            parted.any(|grant| grant.contains(input, here, output, write))
+                        })
+                })
     }
 
     /// G1 to G3: no stream can reach what was not granted. `started` says whether a device of that stream
     /// is bus master.
     pub fn audit(&self, model: &Model, started: impl Fn(u32) -> bool, findings: &mut Findings) {
-        for stream in STREAMS {
+        for &stream in self.machine.streams {
             let reachable = model.reachable(stream);
             if reachable.bypass && started(stream) && !self.may_bypass(stream) {
                 findings.note(Check::Open, || {
@@ -256,11 +269,15 @@ impl Oracle {
 
     /// Whether a device of a stream is held, and not translated.
     fn may_bypass(&self, stream: u32) -> bool {
-        DEVICES.iter().enumerate().any(|(device, planned)| {
-            planned.streams.contains(&stream)
-                && layout::bypasses(device)
-                && self.unasked(device).is_some()
-        })
+        self.machine
+            .devices
+            .iter()
+            .enumerate()
+            .any(|(device, planned)| {
+                planned.streams.contains(&stream)
+                    && self.machine.bypasses(device)
+                    && self.unasked(device).is_some()
+            })
     }
 
     /// Transactions reached memory: each where its device was allowed to.
@@ -275,10 +292,7 @@ impl Oracle {
 
     /// G5: the device is cut off, whatever it was granted.
     pub fn cut_off(&self, model: &Model, device: usize, findings: &mut Findings) {
-        for &stream in DEVICES
-            .get(device)
-            .map_or(&[][..], |planned| planned.streams)
-        {
+        for &stream in self.machine.streams_of(device) {
             let reachable = model.reachable(stream);
             if reachable.untranslated || !reachable.runs.is_empty() {
                 findings.note(Check::Containment, || {
@@ -301,7 +315,7 @@ impl Oracle {
         let overlaps = |at: u64, len: u64| {
             at < output.saturating_add(bytes) && output < at.saturating_add(len)
         };
-        for stream in STREAMS {
+        for &stream in self.machine.streams {
             let reachable = model.reachable(stream);
             if reachable.untranslated && !self.may_bypass(stream) {
                 findings.note(Check::Release, || {

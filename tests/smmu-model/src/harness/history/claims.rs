@@ -6,13 +6,14 @@ use super::requests::Answer;
 use super::{History, Waiting};
 use crate::finding::Check;
 use crate::harness::intent::Intent;
-use crate::harness::layout::{CLIENT, DEVICES, DRIVERS};
+use crate::harness::layout::{CLIENT, DRIVERS};
 
 impl History<'_> {
     pub(super) fn claim(&mut self) {
-        let device = self.chooser.below(DEVICES.len() + 1);
-        let owner = DEVICES
-            .get(device)
+        let device = self.chooser.below(self.machine.devices.len() + 1);
+        let owner = self
+            .machine
+            .device(device)
             .map_or(plan::NONE, |planned| planned.owner);
         let foreign = self.chooser.once_in(16) || owner == plan::NONE;
         let task = if foreign {

@@ -5,12 +5,12 @@ use iommu_api::{DeviceRequest, HandleRequest, Operation, Status};
 use super::History;
 use super::requests::Answer;
 use crate::finding::Check;
-use crate::harness::layout::{AUDITOR, DEVICES, WINDOW};
+use crate::harness::layout::{AUDITOR, WINDOW};
 
 impl History<'_> {
     /// A device does what it should, or something else.
     pub(super) fn access(&mut self) {
-        let device = self.chooser.below(DEVICES.len());
+        let device = self.chooser.below(self.machine.devices.len());
         if !self.world.borrow().fabric.is_bus_master(device) {
             return;
         }
@@ -23,7 +23,7 @@ impl History<'_> {
             return;
         }
         let mut world = self.world.borrow_mut();
-        let Some(&stream) = self.chooser.pick(DEVICES[device].streams) else {
+        let Some(&stream) = self.chooser.pick(self.machine.streams_of(device)) else {
             return;
         };
         for _ in 0..1 + self.chooser.below(6) {
@@ -44,8 +44,8 @@ impl History<'_> {
         let auditor = self.world.borrow().kernel.id(AUDITOR);
         let (dropped, lost_before) = (self.world.borrow().model.events_lost, self.lost);
         let mut lost = lost_before.1;
-        for device in [1, 4, 5] {
-            let Some(&stream) = DEVICES[device].streams.first() else {
+        for &device in self.machine.watched {
+            let Some(&stream) = self.machine.streams_of(device).first() else {
                 continue;
             };
             let low = self.world.borrow().model.written(stream);

@@ -7,7 +7,7 @@ use crate::Fault;
 use crate::finding::Check;
 use crate::harness::intent::Intent;
 use crate::harness::kernel::Lent;
-use crate::harness::layout::{CLIENT, DEVICES, POOLS, WINDOW, pool_of};
+use crate::harness::layout::{CLIENT, POOLS, WINDOW};
 use crate::harness::oracle::Grant;
 
 impl History<'_> {
@@ -36,6 +36,12 @@ impl History<'_> {
         (flags.with(MapFlags::FIXED), base + slot * unit)
     }
 
+    fn has_blocks(&self, device: usize) -> bool {
+        let world = self.world.borrow();
+        let domain = world.layout.domain_of(device);
+        domain.is_some_and(|domain| domain.blocks > 0)
+    }
+
     pub(super) fn map(&mut self) {
         let Some((device, held)) = self.driver() else {
             return;
@@ -51,10 +57,11 @@ impl History<'_> {
             self.chooser.below(pool_pages as usize) as u64,
             1 + self.chooser.below(4) as u64,
         );
-        if device == 4 && self.chooser.once_in(3) {
+        let blocks = self.has_blocks(device);
+        if blocks && self.chooser.once_in(3) {
             // Beyond what is invalidated page by page.
             pages = 60 + self.chooser.below(80) as u64;
-        } else if device == 4 && self.chooser.once_in(3) {
+        } else if blocks && self.chooser.once_in(3) {
             flags = flags.with(MapFlags::BLOCKS);
             first = first / 512 * 512;
             pages = 512;
@@ -89,7 +96,7 @@ impl History<'_> {
                     format!("device {device}: {extent:?} of pool {pool} was granted")
                 });
             }
-            if let Some(range) = pool_of(device)
+            if let Some(range) = self.machine.persistent_of(device)
                 && range.pool == pool
                 && flags == MapFlags::READ_WRITE
             {
@@ -261,8 +268,8 @@ impl History<'_> {
                 write,
             };
             let mut world = self.world.borrow_mut();
-            let overlaps = (0..DEVICES.len()).any(|other| {
-                DEVICES[other].domain == DEVICES[device].domain
+            let overlaps = (0..self.machine.devices.len()).any(|other| {
+                self.machine.share(other, device)
                     && world.oracle.grants(other).iter().any(|other| {
                         input < other.input + other.bytes && other.input < input + bytes
                     })
@@ -300,7 +307,7 @@ impl History<'_> {
         let newest = grants.last().filter(|_| self.chooser.once_in(2));
         let (Some(&grant), Some(&stream)) = (
             newest.or_else(|| self.chooser.pick(&grants)),
-            self.chooser.pick(DEVICES[device].streams),
+            self.chooser.pick(self.machine.streams_of(device)),
         ) else {
             return;
         };

@@ -16,7 +16,7 @@ use iommu::plan_view::PlanView;
 use iommu_api::{Claim, Handle, Operation};
 use zerocopy::IntoBytes;
 
-use super::layout::DEVICES;
+use super::layout::{self, Machine};
 use super::oracle::direct;
 use super::sabotage::{Mutant, Sabotage};
 use super::world::{Shared, World};
@@ -76,6 +76,7 @@ struct Waiting {
 }
 
 struct History<'p> {
+    machine: &'static Machine,
     plan: PlanView<'p>,
     world: Rc<RefCell<World>>,
     shared: Shared,
@@ -105,7 +106,8 @@ pub fn run(setting: &Setting) -> Outcome {
     let sabotage = setting
         .mutant
         .map_or_else(Sabotage::default, Sabotage::with);
-    let mut world = World::new(features, setting.liberties, setting.seed, sabotage);
+    let machine = &layout::EVERYDAY;
+    let mut world = World::new(machine, features, setting.liberties, setting.seed, sabotage);
     world.fabric.failures = setting.quiesce_failures;
     let words = world.layout.blob.clone();
     let world = Rc::new(RefCell::new(world));
@@ -119,17 +121,19 @@ pub fn run(setting: &Setting) -> Outcome {
     let Ok(server) = Server::new(plan, shared.clone(), |_| shared.clone()) else {
         return refused("the server is not made");
     };
+    let devices = machine.devices.len();
     let mut history = History {
+        machine,
         plan,
         world,
         shared,
         server,
         chooser,
         trace: setting.trace,
-        held: vec![None; DEVICES.len()],
-        handles: vec![None; DEVICES.len()],
+        held: vec![None; devices],
+        handles: vec![None; devices],
         waiting: Vec::new(),
-        faults: vec![(0, 0, 0); DEVICES.len()],
+        faults: vec![(0, 0, 0); devices],
         lost: (0, 0),
         deadline: None,
         immortal: false,
@@ -214,7 +218,7 @@ impl History<'_> {
     fn refresh_ambient(&mut self) {
         let mut world = self.world.borrow_mut();
         let mut ambient = Vec::new();
-        for (device, planned) in DEVICES.iter().enumerate() {
+        for (device, planned) in self.machine.devices.iter().enumerate() {
             if !world.fabric.is_bus_master(device) {
                 continue;
             }
@@ -223,7 +227,7 @@ impl History<'_> {
                 .grants(device)
                 .iter()
                 .copied()
-                .chain(direct(device))
+                .chain(direct(self.machine, device))
                 .chain(world.oracle.unasked(device))
             {
                 let pages = (grant.bytes / 4096).min(PAGES_USED);

@@ -6,7 +6,6 @@ use iommu_api::{Operation, Sequenced};
 
 use super::{Held, History};
 use crate::harness::intent::Intent;
-use crate::harness::layout::DEVICES;
 
 /// What a request came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,9 +91,10 @@ impl History<'_> {
 
     /// A claimed device of a driver that can ask.
     pub(super) fn driver(&mut self) -> Option<(usize, Held)> {
-        let start = self.chooser.below(DEVICES.len());
-        for offset in 0..DEVICES.len() {
-            let device = (start + offset) % DEVICES.len();
+        let devices = self.machine.devices.len();
+        let start = self.chooser.below(devices);
+        for offset in 0..devices {
+            let device = (start + offset) % devices;
             let Some(held) = self.held.get(device).copied().flatten() else {
                 continue;
             };

@@ -7,7 +7,6 @@ use iommu_api::{Claim, DeviceRequest, Operation};
 use super::{Held, History};
 use crate::finding::Check;
 use crate::harness::intent::{Intent, Leaves};
-use crate::harness::layout::{DEVICES, STREAMS};
 use crate::harness::world::Shared;
 
 /// Once in how many turns of the server it dies in the turn, and a start of it in the start.
@@ -162,7 +161,7 @@ impl<'p> History<'p> {
         let doomed = |device: usize| {
             let mut holds = world.kernel.holds.iter();
             holds.any(|hold| {
-                DEVICES[hold.device as usize].domain == DEVICES[device].domain
+                self.machine.share(hold.device as usize, device)
                     && !world.kernel.is_current(hold.task)
             })
         };
@@ -176,7 +175,13 @@ impl<'p> History<'p> {
         Estate {
             used,
             working,
-            closed: STREAMS.into_iter().filter(closed).collect(),
+            closed: self
+                .machine
+                .streams
+                .iter()
+                .copied()
+                .filter(closed)
+                .collect(),
             leaves: domains.map(|domain| world.leaves(domain)).collect(),
         }
     }
@@ -205,7 +210,7 @@ impl<'p> History<'p> {
             let works = estate
                 .working
                 .iter()
-                .any(|&(device, _)| DEVICES[device].domain as usize == domain);
+                .any(|&(device, _)| self.machine.devices[device].domain as usize == domain);
             if works && after.len() < before.len() {
                 self.note(Check::Adoption, || {
                     format!("something of domain {domain} was unmapped by nobody")

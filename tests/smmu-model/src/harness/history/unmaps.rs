@@ -5,11 +5,12 @@ use iommu_api::{Error, Extent, Operation, Sequenced, Unmap, UnmapList};
 use super::History;
 use crate::finding::Check;
 use crate::harness::intent::Intent;
-use crate::harness::layout::{DEVICES, WINDOW, pool_of};
+use crate::harness::layout::{Machine, WINDOW};
 
 /// Whether a run is of a pool that stays mapped.
-fn stays(device: usize, input: u64, pages: u64) -> bool {
-    pool_of(device)
+fn stays(machine: &Machine, device: usize, input: u64, pages: u64) -> bool {
+    machine
+        .persistent_of(device)
         .is_some_and(|range| input >= range.iova && input + pages * 4096 <= range.iova + range.len)
 }
 
@@ -17,9 +18,9 @@ impl History<'_> {
     /// A device ends what it does, as its driver promises by unmapping.
     pub(super) fn quieten(&mut self, device: usize) {
         let mut world = self.world.borrow_mut();
-        for (other, planned) in DEVICES.iter().enumerate() {
+        for other in 0..self.machine.devices.len() {
             // What shares its StreamIDs could have used the same pages.
-            if planned.domain == DEVICES[device].domain {
+            if self.machine.share(other, device) {
                 world
                     .model
                     .ambient
@@ -42,7 +43,7 @@ impl History<'_> {
         if self.chooser.once_in(8) {
             target = Some((WINDOW + self.chooser.below(513) as u64 * 4096, 1));
         }
-        if let Some(range) = pool_of(device)
+        if let Some(range) = self.machine.persistent_of(device)
             && self.chooser.once_in(2)
         {
             target = Some((range.iova, range.len / 4096));
@@ -70,11 +71,11 @@ impl History<'_> {
         self.changed(device, code);
         if code == 0 {
             self.counts[2] += 1;
-            if !stays(device, input, pages) {
+            if !stays(self.machine, device, input, pages) {
                 self.unmapped(device, input, pages);
             }
         } else if code == Error::NotMapped as u32
-            && (self.is_granted(device, input, pages) || stays(device, input, pages))
+            && (self.is_granted(device, input, pages) || stays(self.machine, device, input, pages))
         {
             self.note(Check::Protocol, || {
                 format!("device {device}: {input:#x} and {pages} pages refused")

@@ -5,7 +5,7 @@ use plan::iommu::PermanentKind;
 use super::{REACHED, REFUSED, image, other};
 use crate::Memory;
 use crate::finding::Check;
-use crate::harness::layout::{Layout, PERMANENT, TABLES};
+use crate::harness::layout::{Layout, TABLES};
 use crate::harness::sabotage::{Kind, Mutant};
 
 /// Changes leaf number `page` of ranges of a kind from its word and the one before it.
@@ -18,7 +18,8 @@ fn patch(
 ) {
     let word = |memory: &Memory, at: u64| memory.latest(at).unwrap_or(0);
     let table = |word: u64| word & 0xffff_ffff_f000;
-    for range in PERMANENT.iter().filter(|range| range.kind == kind as u32) {
+    let ranges = layout.machine.permanent.iter();
+    for range in ranges.filter(|range| range.kind == kind as u32) {
         let root = TABLES + layout.domains[range.domain as usize].root;
         let level2 = table(word(memory, root + (range.iova >> 30) * 8));
         let level3 = table(word(memory, level2 + (range.iova >> 21 & 511) * 8));

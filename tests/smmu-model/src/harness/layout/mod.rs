@@ -1,0 +1,187 @@
+//! The planned systems that histories run in: their records, and the table memory the build step would
+//! have written.
+
+mod image;
+mod machines;
+
+use plan::iommu::{DomainEntry, DomainKind, PermanentEntry, PermanentKind, SmmuEntry};
+
+pub use image::build;
+pub use machines::EVERYDAY;
+
+/// Physical address of the SMMU's table memory: both halves of a word that leads there matter.
+pub const TABLES: u64 = 0x5_4800_0000;
+/// Bytes of it.
+pub const TABLES_LEN: usize = 0x4_0000;
+/// Index of the task that audits devices it does not own.
+pub const AUDITOR: usize = 3;
+/// Drivers.
+pub const DRIVERS: [usize; 3] = [4, 5, 6];
+/// The client that lends memory to drivers.
+pub const CLIENT: usize = 7;
+/// Tasks in all.
+pub const TASKS: usize = 8;
+/// Memory that is nobody's pool.
+pub const FOREIGN: u64 = 0x4000_0000;
+/// Where windows begin.
+pub const WINDOW: u64 = 0x1_0000_0000;
+/// Offset of the page tables, which go on to the end.
+pub const PAGE_TABLES: u64 = 0x1_8000;
+
+/// Pools: task, number in it, physical address, bytes.
+pub const POOLS: [(usize, u32, u64, u64); 5] = [
+    (4, 0, 0x5000_0000, 24 * 4096),
+    (4, 1, 0x5010_0000, 8 * 4096),
+    (5, 0, 0x5020_0000, 16 * 4096),
+    (6, 0, 0x6000_0000, 6 << 20),
+    (CLIENT, 0, 0x5030_0000, 16 * 4096),
+];
+
+/// One device of the plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned {
+    /// Its name.
+    pub name: &'static str,
+    /// Who may claim it, or [`plan::NONE`].
+    pub owner: u32,
+    /// Its domain, or [`plan::NONE`].
+    pub domain: u32,
+    /// Its streams.
+    pub streams: &'static [u32],
+    /// Devices that cannot be reset apart.
+    pub reset_unit: u32,
+    /// It has a direct region.
+    pub standing: bool,
+}
+
+/// The window of a domain.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// What its devices reach.
+    pub kind: DomainKind,
+    /// Pages.
+    pub pages: u64,
+    /// Blocks.
+    pub blocks: u64,
+}
+
+impl Window {
+    /// A window of pages only.
+    pub const PAGES: Self = Self {
+        kind: DomainKind::Dma,
+        pages: 512,
+        blocks: 0,
+    };
+}
+
+/// Devices and what they are to reach.
+#[derive(Debug)]
+pub struct Machine {
+    /// Devices, by number.
+    pub devices: &'static [Planned],
+    /// Windows, by domain.
+    pub windows: &'static [Window],
+    /// What the build step maps for good.
+    pub permanent: &'static [PermanentEntry],
+    /// StreamIDs, the last one planned for no domain.
+    pub streams: &'static [u32],
+    /// Devices alone on their StreamIDs, whose faults are counted.
+    pub watched: &'static [usize],
+}
+
+impl Machine {
+    /// A device by number.
+    #[must_use]
+    pub fn device(&self, device: usize) -> Option<&'static Planned> {
+        self.devices.get(device)
+    }
+
+    /// Streams of a device.
+    #[must_use]
+    pub fn streams_of(&self, device: usize) -> &'static [u32] {
+        self.device(device).map_or(&[], |planned| planned.streams)
+    }
+
+    /// Whether two devices share their StreamIDs and so a domain.
+    #[must_use]
+    pub fn share(&self, device: usize, other: usize) -> bool {
+        let domain = |device| self.device(device).map(|planned| planned.domain);
+        domain(device) == domain(other) && domain(device) != Some(plan::NONE)
+    }
+
+    /// Whether a stream translates in the image.
+    #[must_use]
+    pub fn stands(&self, stream: u32) -> bool {
+        let mut devices = self.devices.iter();
+        devices.any(|planned| planned.standing && planned.streams.contains(&stream))
+    }
+
+    /// The pool that the build step has mapped for a device.
+    #[must_use]
+    pub fn pool_of(&self, device: usize) -> Option<&'static PermanentEntry> {
+        let planned = self.device(device)?;
+        let mut ranges = self.permanent.iter();
+        ranges.find(|range| {
+            range.domain == planned.domain && range.kind != PermanentKind::Direct as u32
+        })
+    }
+
+    /// The same, if it is in the window.
+    #[must_use]
+    pub fn persistent_of(&self, device: usize) -> Option<&'static PermanentEntry> {
+        let persistent = PermanentKind::Persistent as u32;
+        self.pool_of(device)
+            .filter(|range| range.kind == persistent)
+    }
+
+    /// Whether a device is not translated.
+    #[must_use]
+    pub fn bypasses(&self, device: usize) -> bool {
+        let window = self
+            .device(device)
+            .and_then(|planned| self.windows.get(planned.domain as usize));
+        window.is_some_and(|window| window.kind == DomainKind::Bypass)
+    }
+}
+
+const LEVEL1: u64 = 0;
+const ARRAYS: [(u32, u64); 3] = [(1, 0x4000), (2, 0x8000), (3, 0xc000)];
+const CONTEXTS: u64 = 0x1_0000;
+const COMMANDS: u64 = 0x1_1000;
+const EVENTS: u64 = 0x1_2000;
+
+/// The blob of the server and what its offsets are.
+pub struct Layout {
+    /// The machine.
+    pub machine: &'static Machine,
+    /// Words of the plan's blob.
+    pub blob: Vec<u64>,
+    /// The SMMU's record.
+    pub smmu: SmmuEntry,
+    /// The domains' records.
+    pub domains: Vec<DomainEntry>,
+}
+
+impl Layout {
+    /// The record of a device's domain, or `None` without one.
+    #[must_use]
+    pub fn domain_of(&self, device: usize) -> Option<&DomainEntry> {
+        self.domains
+            .get(self.machine.device(device)?.domain as usize)
+    }
+
+    /// Offset and bytes of the command queue.
+    #[must_use]
+    pub fn command_queue(&self) -> (u64, u64) {
+        (self.smmu.command_queue, 16 << self.smmu.command_log2)
+    }
+}
+
+/// Offset of a stream's entry.
+pub(super) fn entry_of(stream: u32) -> u64 {
+    let array = ARRAYS
+        .iter()
+        .find(|&&(bus, _)| bus == stream >> 8)
+        .map_or(0, |&(_, at)| at);
+    array + u64::from(stream & 0xff) * 64
+}

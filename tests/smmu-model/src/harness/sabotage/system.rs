@@ -1,0 +1,99 @@
+//! Calls to the kernel and the PCI task that a fault changes.
+
+use iommu::hardware::Held;
+
+use super::Kind;
+use crate::harness::layout::{TABLES, entry_of};
+use crate::harness::world::World;
+
+impl World {
+    /// A release makes a device quiet that reaches something without a request; `true` to skip it.
+    pub(crate) fn skips_unasked(&self, device: u32) -> bool {
+        let mut holds = self.kernel.holds.iter();
+        matches!(self.sabotage.kind(), Some(Kind::UnaskedQuiet))
+            && self.sabotage.turned_off == Some(device)
+            && self.oracle.unasked(device as usize).is_some()
+            && holds.any(|hold| hold.device == device && self.kernel.is_current(hold.task))
+    }
+
+    /// A quiesce was started: a device with direct regions is opened before it ends.
+    pub(crate) fn stand_early(&mut self, device: u32) {
+        let early = matches!(self.sabotage.kind(), Some(Kind::EarlyStand));
+        let machine = self.layout.machine;
+        let Some(planned) = machine
+            .device(device as usize)
+            .filter(|planned| planned.standing && early)
+        else {
+            return;
+        };
+        let context = self.layout.domains[planned.domain as usize].context;
+        for &stream in planned.streams {
+            self.sabotage.struck += 1;
+            let word = smmu::stream::stage1_word(TABLES + context);
+            self.model.store(TABLES + entry_of(stream), word);
+        }
+        self.model.publish();
+    }
+
+    pub(crate) fn enumerated(&mut self, mut held: Held) -> Held {
+        if let Some(Kind::Adopted(change)) = self.sabotage.kind()
+            && self.sabotage.succeeded
+        {
+            let before = held;
+            change(&mut held);
+            self.sabotage.struck += u64::from(before != held);
+        }
+        held
+    }
+
+    pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> bool {
+        self.check_started(device, on);
+        let machine = self.layout.machine;
+        let stands = machine
+            .device(device as usize)
+            .is_some_and(|planned| planned.standing);
+        match self.sabotage.kind() {
+            Some(Kind::NeverStands) if on && stands && self.lines > 0 => {
+                let mut holds = self.kernel.holds.iter();
+                let claimed =
+                    holds.any(|hold| hold.device == device && self.kernel.is_current(hold.task));
+                if !claimed {
+                    self.sabotage.struck += 1;
+                    return true;
+                }
+            }
+            Some(Kind::NoBusMasterOff) if !on => {
+                self.sabotage.struck += 1;
+                return true;
+            }
+            Some(Kind::EarlyLift) if !on => {
+                self.sabotage.struck += 1;
+                self.check_lift(device as usize);
+            }
+            Some(Kind::UnpinAtOff) if !on => {
+                for slot in 0..self.kernel.pins.len() as u32 {
+                    if self
+                        .kernel
+                        .pinned(slot)
+                        .is_some_and(|pin| pin.device == device)
+                    {
+                        self.sabotage.struck += 1;
+                        self.check_unpin(slot);
+                    }
+                }
+            }
+            _ => {}
+        }
+        if on {
+            self.check_start(device as usize);
+        }
+        if !on {
+            let was_on = self.fabric.is_bus_master(device as usize);
+            self.sabotage.turned_off = was_on.then_some(device);
+            self.model
+                .ambient
+                .retain(|ambient| ambient.device != device);
+        }
+        self.fabric.bus_master(device, on)
+    }
+}

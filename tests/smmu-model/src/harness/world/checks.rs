@@ -1,0 +1,217 @@
+//! What must hold, between requests and at the moments when something is given back.
+
+use abi::TaskId;
+use pci_api::QuiesceState;
+
+use super::World;
+use crate::finding::{Check, Findings};
+use crate::harness::layout;
+use crate::harness::oracle::Oracle;
+
+impl World {
+    /// What landed since the last look is checked against what is granted now.
+    pub fn check_landed(&mut self) {
+        let landed = self.model.take_landed();
+        self.oracle.landed(&landed, &mut self.model.findings);
+    }
+
+    /// Everything that a stream could reach is checked against what is granted now, and bus mastering
+    /// against who holds the device.
+    pub fn audit(&mut self) {
+        let mut findings = std::mem::take(&mut self.model.findings);
+        let (fabric, machine) = (&self.fabric, self.layout.machine);
+        let started = |stream: u32| {
+            let mut devices = machine.devices.iter().enumerate();
+            devices.any(|(device, planned)| {
+                planned.streams.contains(&stream) && fabric.is_bus_master(device)
+            })
+        };
+        self.oracle.audit(&self.model, started, &mut findings);
+        for (device, planned) in machine.devices.iter().enumerate() {
+            let held = self
+                .kernel
+                .holds
+                .iter()
+                .any(|hold| hold.device as usize == device);
+            // Without the PCI task nobody can turn it off.
+            if !held && !planned.standing && self.fabric.is_bus_master(device) && !self.fabric.down
+            {
+                findings.note(Check::Containment, || {
+                    format!("device {device} is bus master, and nobody has it")
+                });
+            }
+        }
+        self.model.findings = findings;
+    }
+
+    /// A device is turned on only if nothing of anybody else can be under way in it; turned off with
+    /// something mapped, only a reset says so.
+    pub(crate) fn check_started(&mut self, device: u32, on: bool) {
+        if !on {
+            let on = self.fabric.is_bus_master(device as usize);
+            let oracle = &self.oracle;
+            let number = device as usize;
+            let used = !oracle.grants(number).is_empty() || oracle.unasked(number).is_some();
+            if on && used {
+                self.fabric.set_user(device, Some(TaskId::KERNEL));
+            }
+            return;
+        }
+        let mut holds = self.kernel.holds.iter();
+        let holder = holds
+            .find(|hold| hold.device == device)
+            .map(|hold| hold.task);
+        let user = self.fabric.user(device);
+        if holder.is_none() {
+            // It stands: whoever has its registers may use it, claimed or not.
+            self.fabric.set_user(device, user.or(Some(TaskId::KERNEL)));
+            return;
+        }
+        if user.is_some() && user != holder {
+            self.model.findings.note(Check::Containment, || {
+                format!(
+                    "device {device} is turned on for {holder:x?}, not reset since {user:x?} had it"
+                )
+            });
+        }
+        self.fabric.set_user(device, holder);
+    }
+
+    /// The server was told of deaths: the devices of the dead are cut off by now.
+    pub fn check_cut_off(&mut self) {
+        let mut findings = std::mem::take(&mut self.model.findings);
+        for hold in &self.kernel.holds {
+            if !self.kernel.is_current(hold.task) {
+                let device = hold.device as usize;
+                self.oracle.cut_off(&self.model, device, &mut findings);
+                if self.fabric.is_bus_master(device) && !self.fabric.down {
+                    findings.note(Check::Containment, || {
+                        format!("device {device} of a dead task is bus master")
+                    });
+                }
+            }
+        }
+        self.model.findings = findings;
+    }
+
+    /// The successor has started: a living task is held only for what it has to use or to release.
+    pub fn check_holds(&mut self, was_in_use: impl Fn(usize) -> bool) {
+        for hold in &self.kernel.holds {
+            let device = hold.device as usize;
+            let mut pins = self.kernel.pins.iter().flatten();
+            let kept = was_in_use(device)
+                || !self.kernel.is_current(hold.task)
+                || !self.oracle.grants(device).is_empty()
+                || self.oracle.unasked(device).is_some()
+                || pins.any(|pin| pin.device == hold.device);
+            if !kept {
+                self.model
+                    .findings
+                    .note(Check::Leak, || format!("{hold:x?} is for nothing"));
+            }
+        }
+    }
+
+    /// A device is about to be turned on: if a dead task had it, it was made quiet, and of what was mapped for
+    /// it nothing is left.
+    pub(crate) fn check_start(&mut self, device: usize) {
+        let mut left = self.oracle.clone();
+        left.clear(device);
+        let mut holds = self.kernel.holds.iter();
+        let dead =
+            holds.any(|hold| hold.device as usize == device && !self.kernel.is_current(hold.task));
+        if !dead {
+            return;
+        }
+        let mut findings = std::mem::take(&mut self.model.findings);
+        if self.fabric.result(device as u32) != Some(QuiesceState::Quiet) {
+            findings.note(Check::Containment, || {
+                format!("device {device} of a dead task goes on before it was quiet")
+            });
+        }
+        left.audit(&self.model, |_| false, &mut findings);
+        self.model.findings = findings;
+    }
+
+    /// Devices with direct regions stand while nobody that shares their streams is held.
+    pub fn check_standing(&mut self) {
+        let machine = self.layout.machine;
+        for (device, planned) in machine.devices.iter().enumerate() {
+            let mut holds = self.kernel.holds.iter();
+            let held = holds.any(|hold| machine.share(hold.device as usize, device));
+            if !planned.standing || held {
+                continue;
+            }
+            let closed = planned
+                .streams
+                .iter()
+                .any(|stream| self.model.reachable(*stream).runs.is_empty());
+            if closed || !self.fabric.is_bus_master(device) {
+                self.model.findings.note(Check::Containment, || {
+                    format!("device {device} is cut off, and nobody had it")
+                });
+            }
+        }
+    }
+
+    /// Pins are kept for what is mapped, and no longer.
+    pub fn check_pins(&mut self) {
+        for pin in self.kernel.pins.iter().flatten() {
+            let grants = self.oracle.grants(pin.device as usize);
+            let used = grants.iter().any(|grant| {
+                grant.output < pin.pa + pin.len && pin.pa < grant.output + grant.bytes
+            });
+            if !used {
+                self.model
+                    .findings
+                    .note(Check::Leak, || format!("nothing is mapped of {pin:x?}"));
+            }
+        }
+    }
+
+    /// Memory is given back; `left` is what remains granted.
+    fn check_released(&mut self, left: &Oracle, device: usize, output: u64, bytes: u64) {
+        self.check_landed();
+        let mut findings: Findings = std::mem::take(&mut self.model.findings);
+        left.released(&self.model, device, output, bytes, &mut findings);
+        self.model.findings = findings;
+    }
+
+    /// A hold ends: all that was granted of the device's owner has to be out of reach.
+    pub(crate) fn check_lift(&mut self, device: usize) {
+        let mut left = self.oracle.clone();
+        left.clear(device);
+        let unasked = self.oracle.unasked(device);
+        let grants = self.oracle.grants(device).to_vec();
+        for grant in grants.into_iter().chain(unasked) {
+            self.check_released(&left, device, grant.output, grant.bytes);
+        }
+    }
+
+    /// A pin ends: with the request that unmaps it, or with everything of its device.
+    pub(crate) fn check_unpin(&mut self, slot: u32) {
+        let Some(pin) = self.kernel.pinned(slot) else {
+            return;
+        };
+        let device = pin.device as usize;
+        let mut left = self.oracle.clone();
+        match &self.intent {
+            None => left.clear(device),
+            Some(intent) => {
+                let runs = intent.unmaps.iter();
+                runs.for_each(|&(input, bytes)| left.revoke(device, input, bytes));
+            }
+        }
+        self.check_released(&left, device, pin.pa, pin.len);
+    }
+
+    /// A task runs again: nothing of its earlier life is within reach of a device.
+    pub(crate) fn check_restart(&mut self, task: usize) {
+        for &(_, _, pa, len) in layout::POOLS.iter().filter(|pool| pool.0 == task) {
+            for device in 0..self.layout.machine.devices.len() {
+                let left = self.oracle.clone();
+                self.check_released(&left, device, pa, len);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The model as the core's hardware, kernel and PCI task as its system.
+
+use abi::{Code, TaskId};
+use iommu::hardware::{Hardware, Held, Pinned, System};
+use iommu::log::Line;
+use pci_api::client::CallError;
+use pci_api::{BootStatus, Description, DeviceState, Error, QuiesceState};
+
+use super::{Reply, Shared};
+use crate::finding::Check;
+
+impl Hardware for Shared {
+    fn read32(&mut self, register: usize) -> u32 {
+        let mut world = self.enter();
+        let value = world.model.read32(register);
+        world.read_register(register, value)
+    }
+    fn write32(&mut self, register: usize, value: u32) {
+        self.enter().write_register(register, value);
+    }
+    fn read64(&mut self, register: usize) -> u64 {
+        self.enter().model.read64(register)
+    }
+    fn write64(&mut self, register: usize, value: u64) {
+        self.enter().write_register64(register, value);
+    }
+    fn load(&mut self, offset: u64) -> u64 {
+        self.0.borrow_mut().load_word(offset)
+    }
+    fn store(&mut self, offset: u64, value: u64) {
+        self.enter().store_word(offset, value);
+    }
+    fn publish(&mut self) {
+        self.enter().barrier();
+    }
+    fn acquire(&mut self) {
+        self.enter().acquire_barrier();
+    }
+    fn now(&mut self) -> u64 {
+        self.enter().model.now()
+    }
+    fn ticks(&self, nanoseconds: u64) -> u64 {
+        nanoseconds / 1000
+    }
+}
+
+const NO_DEVICE: CallError = CallError::Refused(Error::NoSuchDevice);
+
+impl System for Shared {
+    fn hold(&mut self, task: TaskId, device: u32) -> Code {
+        let mut world = self.enter();
+        let code = world.kernel.hold(task, device);
+        if code == Code::OK {
+            world.oracle.hold(device as usize);
+        }
+        code
+    }
+    fn lift(&mut self, index: usize, device: u32) -> Code {
+        let mut world = self.enter();
+        if world.sabotage.keeps_hold() {
+            return Code::OK;
+        }
+        world.check_lift(device as usize);
+        world.oracle.clear(device as usize);
+        world.kernel.lift(index, device)
+    }
+    fn pin(
+        &mut self,
+        driver: TaskId,
+        lender: TaskId,
+        lease: u32,
+        device: u32,
+        offset: u64,
+        len: u64,
+    ) -> Result<Pinned, Code> {
+        self.enter()
+            .kernel
+            .pin(driver, lender, lease, device, offset, len)
+    }
+    fn unpin(&mut self, slot: u32) -> Code {
+        let mut world = self.enter();
+        world.check_unpin(slot);
+        world.kernel.unpin(slot)
+    }
+    fn enumerate(&mut self, cursor: u64) -> Held {
+        let mut world = self.enter();
+        let held = world.kernel.enumerate(cursor);
+        world.enumerated(held)
+    }
+    fn pci_status(&mut self) -> Result<BootStatus, CallError> {
+        self.enter().pci()?;
+        let ready = self.0.borrow().layout.machine.devices.len() as u32;
+        Ok(BootStatus {
+            ready,
+            mismatches: 0,
+            undeclared: 0,
+            refused: false,
+        })
+    }
+    fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
+        let mut world = self.enter();
+        world.pci()?;
+        let planned = world.layout.machine.device(device as usize);
+        let planned = planned.ok_or(NO_DEVICE)?;
+        let on = world.sabotage.finds_on() || world.fabric.is_bus_master(device as usize);
+        Ok(Description {
+            state: DeviceState::Ready,
+            reason: None,
+            bus_master: on,
+            requester_id: planned.streams.first().copied().unwrap_or(0) as u16,
+            vendor_id: 0x1af4,
+            device_id: 0x1042,
+            group: planned.reset_unit,
+            buses: [0; 2],
+        })
+    }
+    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
+        let mut world = self.enter();
+        world.pci()?;
+        world
+            .set_bus_master(device, on)
+            .then_some(())
+            .ok_or(CallError::Refused(Error::NotQuiet))
+    }
+    fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
+        let mut guard = self.enter();
+        let world = &mut *guard;
+        world.pci()?;
+        world.check_started(device, false);
+        let started = world.fabric.quiesce(device, &mut world.model.chooser);
+        if world.sabotage.is_quiet_at_once() || world.skips_unasked(device) {
+            world.sabotage.struck += 1;
+            world.fabric.pretend_quiet(device);
+        }
+        world
+            .model
+            .ambient
+            .retain(|ambient| ambient.device != device);
+        world.stand_early(device);
+        started.then_some(()).ok_or(NO_DEVICE)
+    }
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+        let mut world = self.enter();
+        world.pci()?;
+        world.pass();
+        world.fabric.result(device).ok_or(NO_DEVICE)
+    }
+    fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], _len: usize) {
+        self.enter().replies.push(Reply {
+            to,
+            code,
+            payload: *payload,
+        });
+    }
+    fn post_fault(&mut self, index: usize) {
+        self.enter().posts.push(index);
+    }
+    fn log(&mut self, line: Line<'_>) {
+        let mut world = self.enter();
+        world.lines += 1;
+        if let Line::SmmuRefused { why, .. } = line {
+            world
+                .model
+                .findings
+                .note(Check::Refusal, || format!("{why:?}"));
+        }
+    }
+}

@@ -250,6 +250,16 @@ impl<'p> Device<'p> {
         used && !self.open && !self.standing && self.quiet == Quiet::Unknown
     }
 
+    /// Its streams are about to be closed. What it could do until now may be under way, whatever was known before: one
+    /// that stands goes on after its owner's word.
+    pub fn closed(&mut self) {
+        if self.open || self.standing {
+            self.quiet = Quiet::Unknown;
+        }
+        self.open = false;
+        self.standing = false;
+    }
+
     /// It was made quiet.
     pub fn now_quiet(&mut self) {
         self.quiet = Quiet::Known;

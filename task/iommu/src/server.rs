@@ -336,8 +336,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let Some(parts) = self.parts(device) else {
             return Ok(());
         };
-        parts.device.open = false;
-        parts.device.standing = false;
+        parts.device.closed();
         let asid = parts.space.asid;
         let streams = own
             .iter()

@@ -1,6 +1,7 @@
 //! Devices with direct regions.
 
 use iommu_api::*;
+use pci_api::QuiesceState;
 use plan::iommu::{DomainKind, PermanentEntry, PermanentKind};
 use std::vec::Vec;
 use vmsa::{Memory, Permissions};
@@ -338,6 +339,29 @@ fn the_death_of_a_mate_cuts_it_off_until_that_is_quiet() {
     rig.server.on_quiesced();
     stands(&rig);
     assert!(!rig.is_bus_master(MATE));
+}
+
+/// Its owner's word is about what it has done, not about what it goes on doing.
+#[test]
+fn the_word_of_its_owner_ends_when_it_is_cut_off() {
+    let mut rig = booted();
+    rig.claim(task(6), DISPLAY).release(&mut rig);
+    stands(&rig);
+    let mut mate = rig.claim(task(5), MATE);
+    mate.map_any(&mut rig, 0, 1);
+    let result = |rig: &Rig, state| {
+        let mut around = rig.around.borrow_mut();
+        around.results.insert(DISPLAY, state);
+    };
+    result(&rig, QuiesceState::Running);
+    rig.die(5);
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    assert!(rig.is_held(MATE), "what it has under way may land there");
+    result(&rig, QuiesceState::Quiet);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(MATE));
+    stands(&rig);
 }
 
 #[test]

@@ -59,16 +59,20 @@ impl Channel {
     fn wait(&self, deadline: Ticks) -> Result<(), Failure> {
         loop {
             match ipc::receive(self.interrupt | abi::notification::TIMER) {
-                Received::Notification(bits) if bits & self.interrupt != 0 => {
+                Received::Notification(bits) => {
+                    // The timer's bit may be left over from an earlier wait. The clock is read before the device
+                    // is looked at: time in which this task did not run was not the device's.
+                    let late = time::now() >= deadline;
                     let finished = self.edu.acknowledge();
-                    interrupt::unmask(self.interrupt);
-                    if finished && !self.edu.busy() {
-                        return Ok(());
+                    if bits & self.interrupt != 0 {
+                        interrupt::unmask(self.interrupt);
+                    }
+                    match finished && !self.edu.busy() {
+                        true => return Ok(()),
+                        false if late => return Err(Failure::Timeout),
+                        false => {}
                     }
                 }
-                // The timer's bit may be left over from an earlier wait.
-                Received::Notification(_) if time::now() < deadline => {}
-                Received::Notification(_) => return Err(Failure::Timeout),
                 Received::Message(message) => {
                     ipc::reply(message.sender, NOT_A_SERVER, &[0; 8], 0);
                 }

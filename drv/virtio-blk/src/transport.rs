@@ -3,6 +3,7 @@
 use bitflags::bitflags;
 use blk_api::{DEPTH, Geometry, SECTOR};
 use userlib::registers::Registers;
+use userlib::time::look_until;
 
 use crate::layout::QUEUE_MAX;
 
@@ -154,11 +155,8 @@ impl<R: Registers> Transport<R> {
     /// not enabled. `expired` says when the deadline of the reset has passed.
     pub fn negotiate(&self, mut expired: impl FnMut() -> bool) -> Result<Negotiated, StartError> {
         self.common.write8(DEVICE_STATUS, 0);
-        while self.common.read8(DEVICE_STATUS) != 0 {
-            if expired() {
-                return Err(StartError::Reset);
-            }
-        }
+        let is_reset = |_: &mut ()| (self.common.read8(DEVICE_STATUS) == 0).then_some(());
+        look_until(&mut (), |()| expired(), is_reset).ok_or(StartError::Reset)?;
         let mut status = Status::ACKNOWLEDGE | Status::DRIVER;
         self.common.write8(DEVICE_STATUS, status.bits());
 
@@ -502,6 +500,15 @@ mod tests {
             polls > 10
         };
         assert_eq!(transport.negotiate(expired), Err(StartError::Reset));
+
+        // It was reset in the moment in which the time ended.
+        let (transport, model) = device();
+        model.resets_after.set(u32::MAX);
+        let expired = || {
+            model.resets_after.set(0);
+            true
+        };
+        assert!(transport.negotiate(expired).is_ok());
 
         let (transport, model) = device();
         model.refuse_features.set(true);

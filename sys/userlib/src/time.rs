@@ -52,6 +52,23 @@ pub fn set_timer(deadline: Option<Ticks>) {
     stubs::plain::<{ Syscall::Timer as u16 }>([ticks, 0, 0, 0, 0, 0]);
 }
 
+/// Looks until there is something or the time is over, and then once more: a task that was not run between a look
+/// and the clock has not waited for the device meanwhile. Both may change `context`; `expired` may sleep.
+pub fn look_until<C, T>(
+    context: &mut C,
+    mut expired: impl FnMut(&mut C) -> bool,
+    mut look: impl FnMut(&mut C) -> Option<T>,
+) -> Option<T> {
+    loop {
+        if let Some(found) = look(context) {
+            return Some(found);
+        }
+        if expired(context) {
+            return look(context);
+        }
+    }
+}
+
 /// Instructions retired at EL0 and EL1 since boot, modulo 2^32; only in an image with `user-counters`
 /// (elsewhere reading it faults), and counted by QEMU only under `-icount`.
 #[inline(always)]

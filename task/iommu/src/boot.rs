@@ -8,11 +8,11 @@ use smmu::registers::{
     strtab,
 };
 use smmu::stream::abort_word;
-use smmu::{Command, Features, QueueIndex};
+use smmu::{Command, Features};
 
 use crate::check;
 use crate::events::EventQueue;
-use crate::hardware::Hardware;
+use crate::hardware::{Hardware, wait_for};
 use crate::limits::CONTROL_DEADLINE_NS;
 use crate::plan_view::PlanView;
 use crate::queue::CommandQueue;
@@ -225,17 +225,9 @@ fn adopt<H: Hardware>(
 ) -> Result<Running, Refusal> {
     let producer = hardware.read32(CMDQ_PROD);
     let mut queue = CommandQueue::new(entry.command_queue, entry.command_log2, producer);
-    let deadline = deadline(hardware);
-    loop {
-        queue.repair(hardware);
-        let consumer = QueueIndex::new(hardware.read32(CMDQ_CONS), entry.command_log2);
-        if QueueIndex::new(producer, entry.command_log2).distance(consumer) == 0 {
-            break;
-        }
-        if hardware.now() > deadline {
-            return Err(Refusal::CommandTimeout);
-        }
-    }
+    queue
+        .catch_up(hardware)
+        .map_err(|_| Refusal::CommandTimeout)?;
     forget_all(hardware, &mut queue, &features)?;
     let consumer = hardware.read32(EVENTQ_CONS);
     Ok(Running {
@@ -251,14 +243,10 @@ fn adopt<H: Hardware>(
 /// Makes traffic abort while the SMMU is off (§6.3.14). Where the register does not exist (reads 0),
 /// only bus mastering being off keeps devices quiet until the SMMU is on.
 fn close_reset_bypass<H: Hardware>(hardware: &mut H) -> Result<bool, Refusal> {
-    let deadline = deadline(hardware);
     let wait = |hardware: &mut H| {
-        while gbpa::UPDATE.is_set32(hardware.read32(GBPA)) {
-            if hardware.now() > deadline {
-                return Err(Refusal::ControlTimeout);
-            }
-        }
-        Ok(())
+        follows(hardware, |hardware| {
+            !gbpa::UPDATE.is_set32(hardware.read32(GBPA))
+        })
     };
     // A write while an update is under way is unpredictable.
     wait(hardware)?;
@@ -276,13 +264,9 @@ fn settled<H: Hardware>(
     acknowledgement: usize,
     fields: u32,
 ) -> Result<(), Refusal> {
-    let deadline = deadline(hardware);
-    while (hardware.read32(register) ^ hardware.read32(acknowledgement)) & fields != 0 {
-        if hardware.now() > deadline {
-            return Err(Refusal::ControlTimeout);
-        }
-    }
-    Ok(())
+    follows(hardware, |hardware| {
+        (hardware.read32(register) ^ hardware.read32(acknowledgement)) & fields == 0
+    })
 }
 
 /// Writes a control register and waits until its acknowledgement follows (§6.3.9, §6.3.16);
@@ -293,21 +277,22 @@ pub fn control<H: Hardware>(
     acknowledgement: usize,
     value: u32,
 ) -> Result<(), Refusal> {
-    let deadline = deadline(hardware);
     hardware.publish();
     hardware.write32(register, value);
-    while hardware.read32(acknowledgement) != value {
-        if hardware.now() > deadline {
-            return Err(Refusal::ControlTimeout);
-        }
-    }
-    Ok(())
+    follows(hardware, |hardware| {
+        hardware.read32(acknowledgement) == value
+    })
 }
 
-fn deadline<H: Hardware>(hardware: &mut H) -> u64 {
-    hardware
-        .now()
-        .saturating_add(hardware.ticks(CONTROL_DEADLINE_NS))
+/// Waits until a control register is in the state that was asked for.
+fn follows<H: Hardware>(
+    hardware: &mut H,
+    mut holds: impl FnMut(&mut H) -> bool,
+) -> Result<(), Refusal> {
+    wait_for(hardware, CONTROL_DEADLINE_NS, |hardware| {
+        holds(hardware).then_some(())
+    })
+    .ok_or(Refusal::ControlTimeout)
 }
 
 /// Everything that can only be written while the SMMU and its queues are off.
@@ -373,6 +358,8 @@ fn forget_all<H: Hardware>(
     queue.push(hardware, Command::Sync).map_err(timeout)?;
     queue.push(hardware, Command::TlbAll).map_err(timeout)?;
     if features.hypervisor {
+        // Invalidations of different worlds in one batch: MMU-700, erratum 2812531.
+        queue.push(hardware, Command::Sync).map_err(timeout)?;
         queue.push(hardware, Command::TlbEl2All).map_err(timeout)?;
     }
     queue.sync(hardware).map_err(timeout)

@@ -6,6 +6,7 @@
 use abi::{Code, TaskId};
 use pci_api::client::CallError;
 use pci_api::{BootStatus, Description, QuiesceState};
+use userlib::time::look_until;
 
 use crate::log::Line;
 
@@ -72,6 +73,16 @@ pub trait Hardware {
     fn now(&mut self) -> u64;
     /// Nanoseconds as ticks.
     fn ticks(&self, nanoseconds: u64) -> u64;
+}
+
+/// Looks until there is something, for so long at most, and once more when the time is over.
+pub fn wait_for<H: Hardware, T>(
+    hardware: &mut H,
+    nanoseconds: u64,
+    look: impl FnMut(&mut H) -> Option<T>,
+) -> Option<T> {
+    let deadline = hardware.now().saturating_add(hardware.ticks(nanoseconds));
+    look_until(hardware, |hardware| hardware.now() > deadline, look)
 }
 
 /// A pinned lease.

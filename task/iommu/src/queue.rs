@@ -6,8 +6,8 @@ use smmu::registers::{
 };
 use smmu::{Command, QueueIndex};
 
-use crate::hardware::Hardware;
-use crate::limits::SYNC_DEADLINE_NS;
+use crate::hardware::{Hardware, wait_for};
+use crate::limits::{BATCH_MAX, SYNC_DEADLINE_NS};
 
 /// The SMMU no longer confirms commands: nothing can be proved about what it has cached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,14 +22,24 @@ pub struct Refused {
     pub command: u64,
 }
 
-/// The only writer of one command queue.
+/// Commands between two CMD_SYNCs: there is a slot for the second one.
+const fn batch(log2: u32) -> u32 {
+    let slots = 1 << log2;
+    if slots > BATCH_MAX {
+        BATCH_MAX
+    } else {
+        slots - 1
+    }
+}
+
+/// The only writer of one command queue. It is empty between two batches.
 #[derive(Debug)]
 pub struct CommandQueue {
     /// Offset of the queue in table memory.
     offset: u64,
     log2: u32,
     producer: QueueIndex,
-    /// Slots known to be free.
+    /// Commands that may follow before a CMD_SYNC has to.
     room: u32,
     /// Set when commands did not complete in time, or their repair was refused, for good: no later
     /// completion says what the SMMU has forgotten.
@@ -48,7 +58,7 @@ impl CommandQueue {
             offset,
             log2,
             producer: QueueIndex::new(index, log2),
-            room: 1 << log2,
+            room: batch(log2),
             broken: false,
             repaired: false,
             refused: None,
@@ -65,22 +75,21 @@ impl CommandQueue {
         self.refused.take()
     }
 
-    /// Writes a command; the SMMU sees it at the next [`Self::sync`], or before when the queue is full.
+    /// Writes a command; the SMMU sees it at the next [`Self::sync`], or before when the batch is full.
     #[inline(always)]
     pub fn push<H: Hardware>(&mut self, hardware: &mut H, command: Command) -> Result<(), Broken> {
         if self.room == 0 {
             self.make_room(hardware)?;
         }
-        self.put(hardware, self.producer, command);
-        self.producer = self.producer.advance(1);
+        self.append(hardware, command);
         self.room -= 1;
         Ok(())
     }
 
-    #[cold]
-    fn make_room<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
-        self.submit(hardware);
-        self.wait(hardware, 1)
+    #[inline(always)]
+    fn append<H: Hardware>(&mut self, hardware: &mut H, command: Command) {
+        self.put(hardware, self.producer, command);
+        self.producer = self.producer.advance(1);
     }
 
     /// Writes a command into the slot of an index.
@@ -94,12 +103,35 @@ impl CommandQueue {
     /// taken effect, and what was translated with forgotten entries is visible (§4.7.3).
     #[inline(always)]
     pub fn sync<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
-        self.push(hardware, Command::Sync)?;
-        self.submit(hardware);
-        self.wait(hardware, 1 << self.log2)?;
+        self.complete(hardware)?;
         if self.repaired {
             return self.forget_everything(hardware);
         }
+        Ok(())
+    }
+
+    /// Ends a full batch in the midst of what a later [`Self::sync`] completes.
+    #[cold]
+    fn make_room<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        self.complete(hardware)
+    }
+
+    #[inline(always)]
+    fn complete<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        if self.broken {
+            return Err(Broken);
+        }
+        // A batch leaves a slot for it.
+        self.append(hardware, Command::Sync);
+        self.submit(hardware);
+        self.wait(hardware)
+    }
+
+    /// Waits for what an earlier life of the server had queued. Nothing of it counts as done: everything has to
+    /// be forgotten afterwards.
+    pub fn catch_up<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        self.wait(hardware)?;
+        self.repaired = false;
         Ok(())
     }
 
@@ -110,48 +142,57 @@ impl CommandQueue {
         hardware.write32(CMDQ_PROD, self.producer.raw());
     }
 
-    /// Waits until at least `room` slots are free; all of them: until everything completed, as the last
-    /// command is a CMD_SYNC.
+    /// Waits until everything was consumed, and so completed, as the last command is a CMD_SYNC.
     #[inline(always)]
-    fn wait<H: Hardware>(&mut self, hardware: &mut H, room: u32) -> Result<(), Broken> {
-        if self.poll(hardware) >= room {
-            return Ok(());
+    fn wait<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        if !self.is_consumed(hardware) {
+            self.wait_longer(hardware)?;
         }
-        self.wait_longer(hardware, room)
+        self.room = batch(self.log2);
+        Ok(())
     }
 
-    /// Slots free now. A consumer index that makes no sense counts as no progress, so that the wait
+    /// Whether the queue is empty. A consumer index that makes no sense counts as no progress, so that the wait
     /// ends at its deadline.
     #[inline(always)]
-    fn poll<H: Hardware>(&mut self, hardware: &mut H) -> u32 {
+    fn is_consumed<H: Hardware>(&self, hardware: &mut H) -> bool {
         let consumer = self.producer.at(hardware.read32(CMDQ_CONS));
-        let used = self.producer.distance(consumer);
-        self.room = (1u32 << self.log2).saturating_sub(used);
-        self.room
+        self.producer == consumer
     }
 
     #[cold]
-    fn wait_longer<H: Hardware>(&mut self, hardware: &mut H, room: u32) -> Result<(), Broken> {
-        if self.broken {
-            return Err(Broken);
-        }
-        let deadline = hardware
-            .now()
-            .saturating_add(hardware.ticks(SYNC_DEADLINE_NS));
-        loop {
-            self.repaired |= self.repair(hardware);
-            if self.poll(hardware) >= room {
+    fn wait_longer<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        // An SMMU that stopped at a bad command waits for this task, which may not have run meanwhile: if the last
+        // look repaired something, the time begins again, once.
+        for _ in 0..2 {
+            let mut repaired = false;
+            let done = wait_for(hardware, SYNC_DEADLINE_NS, |hardware| {
+                repaired = self.repair(hardware);
+                self.repaired |= repaired;
+                self.is_consumed(hardware).then_some(())
+            });
+            if done.is_some() {
                 return Ok(());
             }
-            if hardware.now() > deadline {
-                return Err(self.give_up());
+            if !repaired {
+                break;
             }
         }
+        Err(self.give_up())
+    }
+
+    /// An error interrupt came: repairs the queue, unless it is broken. It is, for good, and one that stops at
+    /// whatever it is given would otherwise be set going again by each interrupt that this causes.
+    /// True if there was something to repair.
+    pub fn on_error<H: Hardware>(&mut self, hardware: &mut H) -> bool {
+        let repaired = !self.broken && self.repair(hardware);
+        self.repaired |= repaired;
+        repaired
     }
 
     /// If consumption stopped at a bad command: replaces it by a CMD_SYNC and lets the SMMU go on (§7.1).
     /// True if it did.
-    pub fn repair<H: Hardware>(&mut self, hardware: &mut H) -> bool {
+    fn repair<H: Hardware>(&mut self, hardware: &mut H) -> bool {
         let acknowledged = hardware.read32(GERRORN);
         let active = hardware.read32(GERROR) ^ acknowledged;
         if !gerror::CMDQ_ERR.is_set32(active) {
@@ -175,25 +216,22 @@ impl CommandQueue {
     /// forgets everything. If one of these commands is refused too, the queue is broken.
     #[cold]
     fn forget_everything<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
-        if self.broken {
-            return Err(Broken);
-        }
         self.repaired = false;
         self.push(hardware, Command::ConfigAll)?;
         self.push(hardware, Command::Sync)?;
         self.push(hardware, Command::TlbAll)?;
-        self.push(hardware, Command::Sync)?;
-        self.submit(hardware);
-        self.wait(hardware, 1 << self.log2)?;
+        self.complete(hardware)?;
         if self.repaired {
             return Err(self.give_up());
         }
         Ok(())
     }
 
-    fn give_up(&mut self) -> Broken {
+    /// Takes the queue for broken, for good.
+    pub fn give_up(&mut self) -> Broken {
         self.broken = true;
         self.repaired = true;
+        self.room = 0;
         Broken
     }
 }

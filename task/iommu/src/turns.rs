@@ -1,10 +1,12 @@
 //! The turns of the server's loop: events, errors, storms, the timer.
 
+use smmu::registers::{GERROR, GERRORN, gerror};
+
 use crate::events::{Turn, storm_period};
 use crate::hardware::{Hardware, System};
 use crate::limits::{EVENT_PAUSE_NS, STORM_PERIOD_NS};
 use crate::log::Line;
-use crate::ownership::State;
+use crate::ownership::{Device, State};
 use crate::server::Server;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
@@ -89,10 +91,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             });
         }
         for device in &mut self.devices {
-            let here = self
-                .plan
-                .domain_of(device.entry)
-                .is_some_and(|(_, domain)| domain.smmu as usize == index);
+            let domain = self.plan.domain_of(device.entry);
+            let here = domain.is_some_and(|(_, domain)| domain.smmu as usize == index);
             if let (true, State::Claimed(owner)) = (here, device.state) {
                 device.faults.note_loss();
                 self.system.post_fault(owner.index());
@@ -156,8 +156,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 continue;
             };
             let (event, error) = (smmu.entry.event_interrupt, smmu.entry.error_interrupt);
-            if bits & error != 0 {
-                self.global_error(index);
+            if bits & error != 0 && self.global_error(index) {
                 self.unmask |= error;
             }
             if bits & (event | error) != 0 {
@@ -166,21 +165,25 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Acknowledges global errors other than the two that the queues handle themselves.
-    fn global_error(&mut self, index: usize) {
-        use smmu::registers::{GERROR, GERRORN, gerror};
+    /// Repairs the command queue and acknowledges global errors other than the two that the queues handle
+    /// themselves. False if the SMMU is broken: then the interrupt has nothing to say any more.
+    fn global_error(&mut self, index: usize) -> bool {
         let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
+            return false;
         };
         let Some(running) = &mut smmu.running else {
-            return;
+            return false;
         };
-        running.queue.repair(&mut smmu.hardware);
+        running.queue.on_error(&mut smmu.hardware);
         let acknowledged = smmu.hardware.read32(GERRORN);
         let active = (smmu.hardware.read32(GERROR) ^ acknowledged) & gerror::ALL;
         let others = active & !gerror::EVENTQ_ABT_ERR.put32(1) & !gerror::CMDQ_ERR.put32(1);
+        let failed = gerror::SFM_ERR.is_set32(others) && !running.queue.is_broken();
+        if failed {
+            running.queue.give_up();
+        }
+        let serves = !running.queue.is_broken();
         if others != 0 {
-            // A service failure cannot be acknowledged away; commands will time out and cut off.
             smmu.hardware.write32(GERRORN, acknowledged ^ others);
             self.system.log(Line::GlobalError {
                 name: smmu.entry.name.as_str(),
@@ -188,6 +191,30 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             });
         }
         self.note_refused(index);
+        if failed {
+            self.cut_off_all(index);
+        }
+        serves
+    }
+
+    /// Cuts every device of an SMMU off that has stopped for good: what it has cached, and whether it still
+    /// translates, nobody knows, and the next request may be long in coming.
+    fn cut_off_all(&mut self, smmu: usize) {
+        for index in 0..self.devices.len() {
+            let in_use = self.devices.get(index).is_some_and(|device| {
+                let claimed = matches!(device.state, State::Claimed(_)) && !device.revoked;
+                self.is_behind(device, smmu) && (claimed || device.standing)
+            });
+            if in_use {
+                self.revoke(index);
+            }
+        }
+    }
+
+    /// Whether the domain of a device is translated by an SMMU.
+    fn is_behind(&self, device: &Device<'_>, smmu: usize) -> bool {
+        let domain = self.plan.domain_of(device.entry);
+        domain.is_some_and(|(_, domain)| domain.smmu as usize == smmu)
     }
 
     /// Logs a command that the SMMU refused.

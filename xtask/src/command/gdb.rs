@@ -82,8 +82,13 @@ impl Waiting {
             .map_err(Failure::when("cannot run QEMU"))?;
         let mut waiting = Self(child);
         let deadline = Instant::now() + PATIENCE;
-        while !socket.exists() {
-            if Instant::now() > deadline || !matches!(waiting.0.try_wait(), Ok(None)) {
+        loop {
+            // Before the look: whoever was not run in between has not waited for QEMU meanwhile.
+            let over = Instant::now() > deadline || !matches!(waiting.0.try_wait(), Ok(None));
+            if socket.exists() {
+                break;
+            }
+            if over {
                 return Err(Failure::new("QEMU does not wait for gdb"));
             }
             std::thread::sleep(Duration::from_millis(10));

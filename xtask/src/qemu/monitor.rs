@@ -48,10 +48,12 @@ impl Monitor {
     pub fn connect(socket: &Path, mut alive: impl FnMut() -> bool) -> Answer<Self> {
         let deadline = Instant::now() + PATIENCE;
         let stream = loop {
+            // Read before the look: whoever was not run in between has not waited for QEMU meanwhile.
+            let late = Instant::now() > deadline;
             match UnixStream::connect(socket) {
                 Ok(stream) => break stream,
                 Err(_) if !alive() => return Err(MonitorError::Closed),
-                Err(error) if Instant::now() > deadline => {
+                Err(error) if late => {
                     let why = format!("QEMU does not open its monitor: {error}");
                     return Err(Failure::new(why).into());
                 }

@@ -162,6 +162,8 @@ impl Guest {
         let console = self.console();
         let mut splitter = Splitter::default();
         loop {
+            // Before the look: a guest has not had the time in which this process was not run.
+            let late = timeout.filter(|limit| start.elapsed() >= *limit);
             let pieces = match console.recv_timeout(TICK) {
                 Ok(bytes) => {
                     heard = Instant::now();
@@ -182,7 +184,7 @@ impl Guest {
             if interrupt::asked() {
                 return Ok(End::Interrupted);
             }
-            if let Some(limit) = timeout.filter(|limit| start.elapsed() >= *limit) {
+            if let Some(limit) = late {
                 let silent = heard.elapsed();
                 let counter = self.counter();
                 return Ok(End::Timeout(Late {

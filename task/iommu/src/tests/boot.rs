@@ -58,6 +58,55 @@ fn waits_for_what_an_earlier_life_wrote() {
     assert!(rig.logged("why: ControlTimeout"));
 }
 
+/// A register that followed while the task was not run has followed in time.
+#[test]
+fn a_register_is_looked_at_once_more() {
+    for (written, acknowledged) in [(0b1101, 0b1100), (0b0000, 0b1101)] {
+        let mut rig = Rig::cold();
+        let mut fake = rig.smmu.0.borrow_mut();
+        fake.set(CR0, written);
+        fake.behaviour.lagging = Some((fake.time + 500_000_000, acknowledged));
+        fake.behaviour.preempted_in = Some(2);
+        drop(fake);
+        rig.server.boot();
+        assert!(rig.logged("adopted: false"));
+    }
+}
+
+/// So has a command that an earlier life had queued.
+#[test]
+fn a_successor_looks_once_more_at_the_queue() {
+    for clocks in 0..8 {
+        let mut rig = Rig::booted();
+        let _ = two_leases(&mut rig);
+        rig.smmu.0.borrow_mut().behaviour.stuck = true;
+        rig.queue_behind_its_back(&[Command::TlbAll, Command::Sync]);
+        rig.smmu.0.borrow_mut().behaviour.preempted_in = Some(clocks);
+        let mut next = successor(&rig);
+        assert!(next.logged("adopted: true"), "{clocks}");
+        next.claim(task(4), DISK);
+    }
+}
+
+#[test]
+fn invalidations_of_two_worlds_are_not_in_one_batch() {
+    let mut rig = Rig::cold();
+    rig.smmu.0.borrow_mut().behaviour.idr[0] |= 1 << 9;
+    rig.server.boot();
+    let commands = rig.smmu.0.borrow().commands.clone();
+    assert_eq!(
+        commands,
+        [
+            Command::ConfigAll,
+            Command::Sync,
+            Command::TlbAll,
+            Command::Sync,
+            Command::TlbEl2All,
+            Command::Sync
+        ]
+    );
+}
+
 #[test]
 fn runs_without_gbpa() {
     let mut rig = Rig::cold();

@@ -26,6 +26,11 @@ pub struct Behaviour {
     pub stuck: bool,
     /// The next command of each of these opcodes is refused, one after the other.
     pub refuse: Vec<u64>,
+    /// Every command is refused, also the one that repairs a refused one.
+    pub refuse_all: bool,
+    /// The task is not run for a second when it has read the clock so often, and meanwhile the SMMU goes on with
+    /// what it was stuck at.
+    pub preempted_in: Option<u32>,
     /// Commands are carried out only when somebody looks at how far they are, one at a look.
     pub slow: bool,
     /// So many records more arrive whenever some were taken.
@@ -67,6 +72,8 @@ impl Fake {
                 has_gbpa: true,
                 stuck: false,
                 refuse: Vec::new(),
+                refuse_all: false,
+                preempted_in: None,
                 slow: false,
                 refill: 0,
                 lagging: None,
@@ -117,9 +124,10 @@ impl Fake {
             }
             let at = ring + consumer.slot() * 16;
             let words = [self.word(at), self.word(at + 8)];
-            let refuse = self.behaviour.refuse.first() == Some(&(words[0] & 0xff));
+            let listed = self.behaviour.refuse.first() == Some(&(words[0] & 0xff));
+            let refuse = listed || self.behaviour.refuse_all;
             let Some(command) = Command::decode(words).filter(|_| !refuse) else {
-                if refuse {
+                if listed {
                     self.behaviour.refuse.remove(0);
                 }
                 self.set(CMDQ_CONS, consumer.raw() | 1 << 24);
@@ -373,6 +381,17 @@ impl Hardware for Handle {
     fn now(&mut self) -> u64 {
         let mut fake = self.0.borrow_mut();
         fake.time += 1000;
+        fake.behaviour.preempted_in = match fake.behaviour.preempted_in {
+            Some(0) => {
+                fake.time += 1_000_000_000;
+                if core::mem::take(&mut fake.behaviour.stuck) {
+                    let commands = if fake.behaviour.slow { 1 } else { usize::MAX };
+                    fake.consume(commands);
+                }
+                None
+            }
+            left => left.map(|left| left - 1),
+        };
         fake.time
     }
     fn ticks(&self, nanoseconds: u64) -> u64 {

@@ -1,8 +1,11 @@
 use iommu_api::*;
 use smmu::Command;
 use smmu::command::opcode;
+use smmu::registers::{CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, GERROR, GERRORN};
 
+use super::journal::Did;
 use super::rig::*;
+use crate::hardware::Hardware;
 use crate::queue::CommandQueue;
 
 #[test]
@@ -20,12 +23,128 @@ fn wraps_and_takes_batches_longer_than_itself() {
     }
     queue.sync(&mut hardware).unwrap();
     let commands = rig.smmu.0.borrow().commands[before..].to_vec();
-    assert_eq!(commands.len(), 101);
-    for (asid, command) in (0..100).zip(&commands) {
+    assert_eq!(commands.last(), Some(&Command::Sync));
+    let asids = commands.iter().filter(|command| **command != Command::Sync);
+    for (asid, command) in (0..100).zip(asids) {
         assert_eq!(*command, Command::TlbAsid { asid });
     }
-    assert_eq!(commands[100], Command::Sync);
+    // Each batch leaves a slot for its CMD_SYNC.
+    assert_eq!(commands.len(), 100 + 100usize.div_ceil(15));
     rig.server.on_timer();
+}
+
+#[test]
+fn a_long_list_of_invalidations_has_completions_in_between() {
+    let rig = Rig::booted();
+    let mut hardware = rig.smmu.clone();
+    let base = hardware.read64(CMDQ_BASE);
+    // 128 slots.
+    hardware.write64(CMDQ_BASE, base + 3);
+    rig.smmu.0.borrow_mut().set(CMDQ_PROD, 0);
+    rig.smmu.0.borrow_mut().set(CMDQ_CONS, 0);
+    let mut queue = CommandQueue::new(plan().smmus[0].command_queue, 7, 0);
+    let before = rig.smmu.0.borrow().commands.len();
+    for page in 0..500 {
+        let address = page << 12;
+        let command = Command::TlbAddress { asid: 1, address };
+        queue.push(&mut hardware, command).unwrap();
+    }
+    queue.sync(&mut hardware).unwrap();
+    let commands = rig.smmu.0.borrow().commands[before..].to_vec();
+    let mut runs = commands.split(|command| *command == Command::Sync);
+    assert!(runs.all(|run| run.len() < 63), "MMU-700, erratum 2812531");
+    let syncs = commands.iter().filter(|command| **command == Command::Sync);
+    assert_eq!(commands.len() - syncs.count(), 500);
+}
+
+/// A task that was not run between its look and the clock has not waited for the SMMU.
+#[test]
+fn what_completed_while_the_task_was_not_run_completed() {
+    for clocks in [1, 2, 5] {
+        let mut rig = Rig::booted();
+        let mut disk = rig.claim(task(4), DISK);
+        let iova = disk.map_any(&mut rig, 0, 1);
+        rig.smmu.0.borrow_mut().behaviour.stuck = true;
+        rig.smmu.0.borrow_mut().behaviour.preempted_in = Some(clocks);
+        assert_eq!(disk.unmap(&mut rig, iova, 1), Ok(0));
+        assert_eq!(rig.reach(0x100, iova), None);
+    }
+}
+
+/// Nor has it waited for an SMMU that stopped meanwhile, and waits for the task.
+#[test]
+fn the_time_begins_again_with_a_late_repair() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 1);
+    let mut fake = rig.smmu.0.borrow_mut();
+    fake.behaviour.stuck = true;
+    fake.behaviour.slow = true;
+    fake.behaviour.preempted_in = Some(1);
+    fake.behaviour.refuse = [opcode::TLBI_NH_VA].into();
+    drop(fake);
+    assert_eq!(disk.unmap(&mut rig, iova, 1), Ok(0));
+    assert_eq!(rig.reach(0x100, iova), None);
+}
+
+#[test]
+fn an_smmu_that_refuses_everything_is_broken_in_bounded_time() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 1);
+    rig.smmu.0.borrow_mut().behaviour.refuse_all = true;
+    let before = rig.smmu.0.borrow().time;
+    assert_eq!(disk.unmap(&mut rig, iova, 1), Err(Error::HardwareFailure));
+    let waited = rig.smmu.0.borrow().time - before;
+    assert!(waited < 202_000_000, "{waited} ns");
+    is_broken(&mut rig, &mut disk, iova);
+    // Repaired again and again it would stop again, and interrupt again, for ever.
+    rig.server.take_unmask();
+    let journal = rig.journal();
+    journal.clear();
+    rig.server.on_interrupt(1 << 17);
+    let acknowledged = |did: &Did| matches!(did, Did::Register(GERRORN, _));
+    assert!(!journal.at_the_smmu().iter().any(acknowledged));
+    assert_eq!(rig.server.take_unmask() & 1 << 17, 0, "stays masked");
+}
+
+/// What the interrupt's turn repairs is made up for by the next completion.
+#[test]
+fn a_repair_between_two_requests_is_not_forgotten() {
+    let rig = Rig::booted();
+    let mut hardware = rig.smmu.clone();
+    let entry = plan().smmus[0];
+    let producer = hardware.read32(CMDQ_PROD);
+    let mut queue = CommandQueue::new(entry.command_queue, entry.command_log2, producer);
+    let command = Command::TlbAsid { asid: 1 };
+    queue.push(&mut hardware, command).unwrap();
+    rig.smmu.0.borrow_mut().behaviour.refuse = [opcode::TLBI_NH_ASID].into();
+    hardware.write32(CMDQ_PROD, producer + 1);
+    assert!(queue.on_error(&mut hardware));
+    assert!(!queue.on_error(&mut hardware));
+    let before = rig.smmu.0.borrow().commands.len();
+    queue.sync(&mut hardware).unwrap();
+    let commands = rig.smmu.0.borrow().commands[before..].to_vec();
+    assert!(commands.contains(&Command::TlbAll) && commands.contains(&Command::ConfigAll));
+}
+
+/// A service failure cuts everything off at once: the next request may never come.
+#[test]
+fn a_service_failure_is_not_waited_for() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(&mut rig, 0, 1);
+    let mut fake = rig.smmu.0.borrow_mut();
+    fake.behaviour.stuck = true;
+    let failed = fake.get(GERROR) ^ 1 << 8;
+    fake.set(GERROR, failed);
+    drop(fake);
+    rig.server.take_unmask();
+    rig.server.on_interrupt(1 << 17);
+    assert_eq!(rig.around.borrow().posts, [4]);
+    assert_eq!(rig.server.take_unmask() & 1 << 17, 0, "stays masked");
+    assert!(rig.logged("GlobalError"));
+    is_broken(&mut rig, &mut disk, iova);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use smmu::registers::{
 use smmu::{Command, QueueIndex};
 use suite::role::Stage;
 use suite::{Case, Result, check, check_eq};
+use userlib::time;
 
 use crate::machine::{FIRST, Got, Machine, QUEUE_LEN, QUEUE_LOG2};
 use crate::records::skip;
@@ -58,12 +59,9 @@ impl Machine {
     /// Whether a condition comes to hold in time.
     pub fn soon(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
         let end = self.smmu.now() + self.smmu.ticks(PATIENCE);
-        while !holds(self) {
-            if self.smmu.now() > end {
-                return false;
-            }
-        }
-        true
+        let expired = |machine: &mut Self| machine.smmu.now() > end;
+        let look = |machine: &mut Self| holds(machine).then_some(());
+        time::look_until(self, expired, look).is_some()
     }
 
     /// The server's queue, which takes what was submitted by hand for its own.
@@ -72,6 +70,9 @@ impl Machine {
         self.commands = CommandQueue::new(self.entry.command_queue, QUEUE_LOG2, producer);
     }
 }
+
+/// Commands in the longest batch: more than the queue holds, and with their CMD_SYNCs less than twice around it.
+const LONGEST: usize = 2 * QUEUE_LEN - 4;
 
 /// Goes around the queue in batches of every size up to more than it holds, and has an effect at each.
 fn wrap(stage: &Stage) -> Result {
@@ -83,7 +84,7 @@ fn wrap(stage: &Stage) -> Result {
     let begun = machine.producer().raw() as usize;
     let mut last = begun;
     for round in 0..BATCHES {
-        let batch = round % (2 * QUEUE_LEN);
+        let batch = round % LONGEST;
         for _ in 0..batch {
             let command = Command::TlbAddress {
                 asid,
@@ -92,7 +93,8 @@ fn wrap(stage: &Stage) -> Result {
             check!(machine.commands.push(&mut machine.smmu, command).is_ok());
         }
         check!(machine.commands.sync(&mut machine.smmu).is_ok());
-        issued += batch + 1;
+        // A full batch ends with a CMD_SYNC of its own.
+        issued += batch + batch.saturating_sub(1) / (QUEUE_LEN - 1) + 1;
         let producer = machine.producer().raw() as usize;
         check_eq!(machine.consumer().raw(), producer);
         check_eq!(producer, (begun + issued) % (2 * QUEUE_LEN));
@@ -148,10 +150,10 @@ fn illegal(stage: &Stage, words: [u64; 2]) -> Result {
         check!(machine.soon(|machine| machine.smmu.read32(GERROR) != before));
         stopped(&mut machine, at, command_error::ILLEGAL)?;
         machine.adopt_commands();
-        check!(machine.commands.repair(&mut machine.smmu));
+        check!(machine.commands.on_error(&mut machine.smmu));
         check!(machine.soon(|machine| machine.consumer().raw() == at.advance(2).raw()));
         check_eq!(machine.errors(), 0);
-        check!(!machine.commands.repair(&mut machine.smmu));
+        check!(!machine.commands.on_error(&mut machine.smmu));
         let refused = Some(Refused {
             code: command_error::ILLEGAL,
             command: words[0],

@@ -54,11 +54,12 @@ impl<S: System> Runner<'_, S> {
             if running.is_none() {
                 self.restart_roles();
             }
+            // Before the look: what was done while the runner was not run was done in time.
+            let now = self.system.now();
             if done(self) {
                 self.system.set_timer(None);
                 return true;
             }
-            let now = self.system.now();
             if now >= end {
                 self.system.set_timer(None);
                 return false;

@@ -7,7 +7,7 @@ use crate::bench;
 use crate::failure::{Failure, Outcome};
 use crate::output::{say, say_text};
 use crate::project::Project;
-use crate::qemu;
+use crate::setup;
 
 /// Arguments of `bench`.
 #[derive(clap::Args, Debug)]
@@ -24,7 +24,7 @@ pub struct Arguments {
 }
 
 pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
-    let qemu = qemu::find(arguments.qemu.as_deref())?;
+    let qemu = setup::emulator(arguments.qemu.as_deref(), &project.target)?;
     let figures = bench::run(project, qemu, |line| {
         if arguments.verbose {
             say!("{}", show::line(line, 12, false));

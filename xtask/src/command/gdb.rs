@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::failure::{Failure, Outcome};
 use crate::pack::DEBUGGER;
 use crate::project::{Built, Project};
-use crate::{qemu, run};
+use crate::{qemu, run, setup};
 
 /// Programs that debug AArch64, the best first.
 const DEBUGGERS: [&str; 4] = [
@@ -34,7 +34,7 @@ pub struct Arguments {
 }
 
 pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
-    let qemu = qemu::find(arguments.qemu.as_deref())?;
+    let qemu = setup::emulator(arguments.qemu.as_deref(), &project.target)?;
     let gdb = DEBUGGERS
         .into_iter()
         .filter_map(qemu::on_path)

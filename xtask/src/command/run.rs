@@ -11,8 +11,8 @@ use crate::disk::Digest;
 use crate::failure::Outcome;
 use crate::output::say;
 use crate::project::Project;
-use crate::qemu;
 use crate::run::{self, End, Line, Observer, Options, Probe, Watch};
+use crate::setup;
 
 /// Seconds after which a run that has to come to a verdict is given up.
 const PATIENCE: u64 = 900;
@@ -41,7 +41,7 @@ pub struct Arguments {
 }
 
 pub fn run(project: &Project, arguments: Arguments) -> Outcome<u8> {
-    let qemu = qemu::find(arguments.qemu.as_deref())?;
+    let qemu = setup::emulator(arguments.qemu.as_deref(), &project.target)?;
     let built = project.build(arguments.app.as_deref())?;
     let drives = run::drives(project, &built.plan, arguments.disk.as_ref())?;
     let digest = run::watched(&built.plan, &drives).map(Digest::start);

@@ -200,7 +200,7 @@ fn run_target(
         let platform = project.plan(None)?.app.platform;
         Matrix::whole(&arguments.qemu, &project.target, &platform)?
     } else {
-        Matrix::plain(&arguments.qemu)?
+        Matrix::plain(&arguments.qemu, &project.target)?
     };
     let several = matrix.rows.len() > 1;
     for row in &matrix.rows {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::compile::Programs;
 use crate::failure::{Failure, Outcome};
 use crate::planning::Plan;
+use crate::qemu::PROGRAM;
 use crate::tables::Tables;
 
 pub use debugger::DEBUGGER;
@@ -56,7 +57,8 @@ pub fn pack(target: &Path, plan: &Plan, programs: &Programs, tables: &Tables) ->
     Ok(Dist { folder, image })
 }
 
-/// The QEMU command as a shell script; drives are those that `run` makes.
+/// The QEMU command as a shell script, whose program the variable `QEMU` can name; drives are those that `run`
+/// makes.
 fn qemu(plan: &Plan, folder: &Path, image: &Path) -> String {
     let drives = plan
         .app
@@ -69,7 +71,7 @@ fn qemu(plan: &Plan, folder: &Path, image: &Path) -> String {
             )
         })
         .collect();
-    let mut script = "#!/bin/sh\nexec qemu-system-aarch64".to_owned();
+    let mut script = format!("#!/bin/sh\nexec \"${{QEMU:-{PROGRAM}}}\"");
     for argument in crate::qemu::command(plan, image, &drives) {
         let separator = if argument.starts_with('-') {
             " \\\n  "

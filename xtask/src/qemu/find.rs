@@ -1,10 +1,9 @@
-//! Finding QEMU.
+//! Which QEMU there is.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::failure::{Failure, Outcome};
-use crate::setup;
 
 pub const PROGRAM: &str = "qemu-system-aarch64";
 /// The oldest version whose SMMU model is known to work.
@@ -16,24 +15,12 @@ pub struct Qemu {
     pub program: PathBuf,
     /// Major and minor.
     pub version: (u32, u32),
-    /// Root of the file tree it was unpacked to, where it is not installed.
-    pub root: Option<PathBuf>,
 }
 
 impl Qemu {
-    /// An installed one.
+    /// The one at `program`, which is asked for its version.
     pub fn at(program: &Path) -> Outcome<Self> {
-        Self::ask(program, None)
-    }
-
-    /// The one that was unpacked to the file tree at `root`.
-    pub fn unpacked(root: PathBuf) -> Outcome<Self> {
-        let program = root.join("usr/bin").join(PROGRAM);
-        Self::ask(&program, Some(root))
-    }
-
-    fn ask(program: &Path, root: Option<PathBuf>) -> Outcome<Self> {
-        let output = command(program, root.as_deref())
+        let output = Command::new(program)
             .arg("--version")
             .output()
             .map_err(Failure::when(format!("cannot run {}", program.display())))?;
@@ -60,41 +47,18 @@ impl Qemu {
         Ok(Self {
             program: program.to_path_buf(),
             version,
-            root,
         })
     }
 
-    /// A command without arguments but those that this installation needs.
+    /// A command without arguments.
     pub fn command(&self) -> Command {
-        command(&self.program, self.root.as_deref())
+        Command::new(&self.program)
     }
 
     /// `7.2`.
     pub fn name(&self) -> String {
         format!("{}.{}", self.version.0, self.version.1)
     }
-}
-
-fn command(program: &Path, root: Option<&Path>) -> Command {
-    let mut command = Command::new(program);
-    if let Some(root) = root {
-        command.arg("-L").arg(root.join("usr/share/qemu"));
-        // Libraries that are not installed were unpacked with it.
-        if let Ok(path) = std::env::join_paths(libraries(root)) {
-            command.env("LD_LIBRARY_PATH", path);
-        }
-    }
-    command
-}
-
-/// Folders of an unpacked tree that are for the libraries of one architecture.
-fn libraries(root: &Path) -> Vec<PathBuf> {
-    let folders = ["lib", "usr/lib"].map(|folder| std::fs::read_dir(root.join(folder)));
-    let entries = folders.into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.is_dir() && path.to_string_lossy().contains("-linux-"))
-        .collect()
 }
 
 /// `QEMU emulator version 7.2.22 (Debian …)`.
@@ -104,21 +68,6 @@ fn version(text: &str) -> Option<(u32, u32)> {
     let major = numbers.next()?.parse().ok()?;
     let minor = numbers.next()?.parse().ok()?;
     Some((major, minor))
-}
-
-/// The QEMU at `given`, or the one on the PATH; it is installed if it is missing and that needs no
-/// question.
-pub fn find(given: Option<&Path>) -> Outcome<Qemu> {
-    if let Some(program) = given {
-        return Qemu::at(program);
-    }
-    if on_path(PROGRAM).is_none() {
-        setup::qemu()?;
-    }
-    match on_path(PROGRAM) {
-        Some(program) => Qemu::at(&program),
-        None => Err(setup::no_qemu()),
-    }
 }
 
 /// The first program of that name in the folders of PATH.

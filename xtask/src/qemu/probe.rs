@@ -132,7 +132,6 @@ mod tests {
         let qemu = Qemu {
             program: "false".into(),
             version: (7, 2),
-            root: None,
         };
         let why = registers(&qemu, &[], 0).unwrap_err();
         assert_eq!(why, "it does not let its registers be read");

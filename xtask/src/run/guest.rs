@@ -320,7 +320,6 @@ mod tests {
         let qemu = Qemu {
             program: "false".into(),
             version: (7, 2),
-            root: None,
         };
         let Err(Failure::Message(why)) = Guest::start(&qemu, &[]) else {
             panic!("it cannot start");

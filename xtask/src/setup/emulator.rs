@@ -1,13 +1,24 @@
-//! QEMU: installed with apt where that needs no question.
+//! QEMU: the one on the PATH, else installed with apt where that asks nothing and removes nothing, else unpacked
+//! from Debian's packages without being installed.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::archive;
+use super::private::{self, Wanted, output};
 use crate::failure::{Failure, Outcome};
-use crate::qemu::{PROGRAM, in_folders};
+use crate::qemu::{PROGRAM, Qemu, in_folders, on_path};
 
 /// The Debian package of [`PROGRAM`].
-pub const PACKAGE: &str = "qemu-system-arm";
+const PACKAGE: &str = "qemu-system-arm";
+/// What is unpacked of it.
+const WANTED: Wanted<'static> = Wanted {
+    package: PACKAGE,
+    family: "qemu",
+    program: PROGRAM,
+    data: "qemu",
+};
 
 /// How a program is run as root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,20 +29,86 @@ enum Way {
     Sudo,
 }
 
-/// Installs QEMU, or says how to.
-pub fn qemu() -> Outcome<()> {
+/// The emulator at `given`, or one that is there or can be had without a question; what is unpacked goes below
+/// `target`.
+pub fn emulator(given: Option<&Path>, target: &Path) -> Outcome<Qemu> {
+    if let Some(program) = given {
+        return Qemu::at(program);
+    }
+    if let Some(program) = on_path(PROGRAM) {
+        return Qemu::at(&program);
+    }
+    let codename = archive::release();
+    if let Some(codename) = &codename
+        && let Some(qemu) = unpacked_before(codename, target)
+    {
+        return Ok(qemu);
+    }
+    let mut why = match install() {
+        Ok(()) => match on_path(PROGRAM) {
+            Some(program) => return Qemu::at(&program),
+            None => format!("{PACKAGE} brings no {PROGRAM}"),
+        },
+        Err(why) => why,
+    };
+    if let Some(codename) = codename {
+        let place = folder(target);
+        eprintln!("{why}: unpacking QEMU to {} instead", place.display());
+        // The release's own may be too old.
+        for suite in [codename.clone(), backports(&codename)] {
+            match private_emulator(&codename, &suite, target) {
+                Ok(qemu) => return Ok(qemu),
+                Err(reason) => why = format!("{why}\n  {reason}"),
+            }
+        }
+    }
+    Err(no_qemu(&why))
+}
+
+/// The suite of newer packages for a release.
+pub fn backports(codename: &str) -> String {
+    format!("{codename}-backports")
+}
+
+/// The emulator of `suite` of this Debian, unpacked below `target` and not installed.
+pub fn private_emulator(codename: &str, suite: &str, target: &Path) -> Result<Qemu, String> {
+    let program = private::unpacked(&WANTED, codename, suite, &folder(target))
+        .map_err(|why| format!("no QEMU from {suite} ({why})"))?;
+    Qemu::at(&program).map_err(|failure| match failure {
+        Failure::Message(why) => why,
+        Failure::Shown => format!("that of {suite} cannot be run"),
+    })
+}
+
+fn folder(target: &Path) -> std::path::PathBuf {
+    target.join("qemu")
+}
+
+/// One that an earlier run unpacked.
+fn unpacked_before(codename: &str, target: &Path) -> Option<Qemu> {
+    [codename.to_owned(), backports(codename)]
+        .iter()
+        .map(|suite| folder(target).join(suite).join(PROGRAM))
+        .filter(|program| program.is_file())
+        .find_map(|program| Qemu::at(&program).ok())
+}
+
+/// Installs QEMU, or says why not.
+fn install() -> Result<(), String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let way = way(&path, is_root(), || {
         quiet("sudo", &["-n", "true"]).is_some()
     })
-    .ok_or_else(no_qemu)?;
-    eprintln!("installing QEMU with apt-get");
-    if apt(way, &install()).is_none() {
+    .ok_or("QEMU cannot be installed without a question")?;
+    // Tried without a change first: what is in the way is then told once and in one line.
+    let attempt = || output(Command::new("apt-get").arg("--simulate").args(INSTALL));
+    if attempt().is_err() {
         // The lists of packages may be missing or old.
         let _ = apt(way, &["update", "-q"]);
-        apt(way, &install()).ok_or_else(no_qemu)?;
+        attempt().map_err(|why| format!("QEMU cannot be installed ({why})"))?;
     }
-    Ok(())
+    eprintln!("installing QEMU with apt-get");
+    apt(way, &INSTALL).ok_or_else(|| "QEMU cannot be installed".to_owned())
 }
 
 /// Whether and how apt can install something without a question.
@@ -46,9 +123,15 @@ fn way(path: &OsStr, root: bool, sudo: impl FnOnce() -> bool) -> Option<Way> {
     }
 }
 
-fn install() -> [&'static str; 5] {
-    ["install", "-y", "-q", "--no-install-recommends", PACKAGE]
-}
+/// What somebody has installed is never removed for it.
+const INSTALL: [&str; 6] = [
+    "install",
+    "-y",
+    "-q",
+    "--no-remove",
+    "--no-install-recommends",
+    PACKAGE,
+];
 
 /// The words of an `apt-get` command that asks nothing.
 fn words(way: Way, arguments: &[&'static str]) -> Vec<&'static str> {
@@ -88,10 +171,11 @@ fn quiet(program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     output.status.success().then_some(output.stdout)
 }
 
-/// What to do where QEMU cannot be installed from here.
-pub fn no_qemu() -> Failure {
+/// What to do where QEMU cannot be had from here.
+fn no_qemu(why: &str) -> Failure {
     Failure::new(format!(
-        "{PROGRAM} is not installed; install it with one of\n  \
+        "{PROGRAM} is missing: {why}\n\
+         install it with one of\n  \
          sudo apt-get install {PACKAGE}\n  \
          sudo dnf install qemu-system-aarch64-core\n  \
          sudo pacman -S qemu-system-aarch64\n  \
@@ -130,23 +214,46 @@ mod tests {
     }
 
     #[test]
-    fn commands_ask_nothing() {
-        let root = words(Way::Root, &install()).join(" ");
+    fn commands_ask_nothing_and_remove_nothing() {
+        let root = words(Way::Root, &INSTALL).join(" ");
         assert_eq!(
             root,
-            "env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-             qemu-system-arm"
+            "env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-remove \
+             --no-install-recommends qemu-system-arm"
         );
         let sudo = words(Way::Sudo, &["update"]).join(" ");
         assert!(sudo.starts_with("sudo -n env"));
     }
 
     #[test]
+    fn what_an_earlier_run_unpacked_is_used() {
+        let target = tempfile::tempdir().unwrap();
+        assert!(unpacked_before("bookworm", target.path()).is_none());
+        let says = |suite: &str, version: &str| {
+            let folder = folder(target.path()).join(suite);
+            std::fs::create_dir_all(&folder).unwrap();
+            let file = folder.join(PROGRAM);
+            let script = format!("#!/bin/sh\necho QEMU emulator version {version}\n");
+            std::fs::write(&file, script).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        says("bookworm", "5.2.0");
+        assert!(
+            unpacked_before("bookworm", target.path()).is_none(),
+            "it is too old"
+        );
+        says("bookworm-backports", "10.0.2");
+        let found = unpacked_before("bookworm", target.path());
+        assert_eq!(found.map(|qemu| qemu.version), Some((10, 0)));
+    }
+
+    #[test]
     fn every_package_manager_is_named() {
-        let Failure::Message(text) = no_qemu() else {
+        let Failure::Message(text) = no_qemu("no reason") else {
             panic!("it has a message");
         };
         for command in [
+            "no reason",
             "apt-get install",
             "dnf install",
             "pacman -S",

@@ -1,10 +1,12 @@
-//! What a machine needs before anything can be built and run. Nothing here asks a question: what cannot be
-//! installed without one is named in a message, with the command that does it.
+//! What a machine needs before anything can be built and run. Nothing here asks a question, and nothing that is
+//! installed is removed: what cannot be had without that is named in a message, with the command that does it.
 
 mod archive;
 mod emulator;
+mod installed;
+mod private;
 mod target;
 
-pub use archive::{release, unpacked};
-pub use emulator::{PACKAGE as QEMU_PACKAGE, no_qemu, qemu};
+pub use archive::release;
+pub use emulator::{backports, emulator, private_emulator};
 pub use target::target;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::qemu::{self, OLDEST, Qemu, Registers};
 use crate::read::Platform;
 use crate::setup;
@@ -47,12 +47,12 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// One machine for each emulator in `given`, or for the one that is found.
-    pub fn plain(given: &[PathBuf]) -> Outcome<Self> {
+    /// One machine for each emulator in `given`, or for the one that is found; downloads go below `target`.
+    pub fn plain(given: &[PathBuf], target: &Path) -> Outcome<Self> {
         let emulators = if given.is_empty() {
-            vec![qemu::find(None)?]
+            vec![setup::emulator(None, target)?]
         } else {
-            let named = given.iter().map(|program| qemu::find(Some(program)));
+            let named = given.iter().map(|program| Qemu::at(program));
             named.collect::<Outcome<_>>()?
         };
         Ok(Self {
@@ -62,12 +62,12 @@ impl Matrix {
     }
 
     /// Adds a second emulator if there is none from before and one from after [`NEW`], and then what each
-    /// offers; downloads go below `target`.
+    /// offers.
     pub fn whole(given: &[PathBuf], target: &Path, platform: &Platform) -> Outcome<Self> {
-        let mut matrix = Self::plain(given)?;
+        let mut matrix = Self::plain(given, target)?;
         let versions: Vec<_> = matrix.rows.iter().map(|row| row.qemu.version).collect();
         if !both(&versions) {
-            match second(&versions, &target.join("qemu")) {
+            match second(&versions, target) {
                 Ok(qemu) => matrix.rows.push(Row::plain(qemu)),
                 Err(why) => matrix.omitted.push(("a second QEMU".to_owned(), why)),
             }
@@ -177,21 +177,17 @@ fn both(versions: &[(u32, u32)]) -> bool {
 
 /// The one that is missing, from the packages of this Debian: a new one from its backports, an old one from
 /// the release itself.
-fn second(versions: &[(u32, u32)], folder: &Path) -> Result<Qemu, String> {
+fn second(versions: &[(u32, u32)], target: &Path) -> Result<Qemu, String> {
     let codename = setup::release().ok_or(
         "a second QEMU comes from Debian's packages, and this is no Debian; name one with --qemu",
     )?;
     let suite = if versions.iter().all(|version| *version < NEW) {
-        format!("{codename}-backports")
+        setup::backports(&codename)
     } else {
         codename.clone()
     };
-    let root = setup::unpacked(setup::QEMU_PACKAGE, &codename, &suite, folder)
-        .map_err(|why| format!("no QEMU from {suite} ({why}); name one with --qemu"))?;
-    let qemu = Qemu::unpacked(root).map_err(|failure| match failure {
-        Failure::Message(why) => why,
-        Failure::Shown => "it cannot be run".to_owned(),
-    })?;
+    let qemu = setup::private_emulator(&codename, &suite, target)
+        .map_err(|why| format!("{why}; name one with --qemu"))?;
     if both(&[versions, &[qemu.version]].concat()) {
         Ok(qemu)
     } else {
@@ -246,7 +242,6 @@ mod tests {
         let qemu = Qemu {
             program: PathBuf::new(),
             version: (10, 0),
-            root: None,
         };
         let mut row = Row::plain(qemu);
         assert_eq!(row.name(), "qemu-10.0");

@@ -9,11 +9,22 @@ use serde_json::Value;
 
 use crate::failure::{Failure, Outcome};
 
-/// Runs a cargo build: the programs by the name of their package. Cargo's own output goes to the
-/// terminal untouched.
-pub fn run(cargo: Command) -> Outcome<BTreeMap<String, PathBuf>> {
+/// What one build gave.
+pub struct Artifacts {
+    /// The programs, by the name of their package.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// How many crates were compiled, rather than found as an earlier build left them.
+    pub compiled: usize,
+}
+
+/// Runs a cargo build. Cargo's own output goes to the terminal untouched.
+pub fn run(cargo: Command) -> Outcome<Artifacts> {
     let messages = messages(cargo)?;
-    Ok(messages.iter().filter_map(program).collect())
+    let fresh = |message: &&Value| message.get("fresh").and_then(Value::as_bool) == Some(true);
+    Ok(Artifacts {
+        programs: messages.iter().filter_map(program).collect(),
+        compiled: messages.len() - messages.iter().filter(fresh).count(),
+    })
 }
 
 /// Runs cargo: its `compiler-artifact` messages.

@@ -1,10 +1,13 @@
 //! Running cargo.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{TARGET, artifacts};
+use sha2::{Digest, Sha256};
+
+use super::TARGET;
+use super::artifacts::{self, Artifacts};
 use crate::failure::{Failure, Outcome};
 
 /// Where programs are built.
@@ -57,23 +60,22 @@ impl Workshop {
         Ok(Package { name, workspace })
     }
 
-    /// Builds the kernel: its program.
-    pub fn build_kernel(&self) -> Outcome<PathBuf> {
+    /// Builds the kernel: its program, and how many crates were compiled for it.
+    pub fn build_kernel(&self) -> Outcome<(PathBuf, usize)> {
         let mut cargo = self.build(&self.root, "kernel", &["sys/kern/kernel.ld"]);
         cargo.args(["--package", "kern"]);
-        let programs = artifacts::run(cargo)?;
-        programs
-            .get("kern")
-            .cloned()
-            .ok_or_else(|| Failure::new("cargo built no kernel"))
+        let built = artifacts::run(cargo)?;
+        let program = built.programs.get("kern").cloned();
+        let program = program.ok_or_else(|| Failure::new("cargo built no kernel"))?;
+        Ok((program, built.compiled))
     }
 
-    /// Builds task packages of one workspace: the program of each by its index.
+    /// Builds task packages of one workspace.
     pub fn build_tasks(
         &self,
         workspace: &Path,
         packages: &[(usize, Package)],
-    ) -> Outcome<BTreeMap<usize, PathBuf>> {
+    ) -> Outcome<Artifacts> {
         let mut cargo = self.build(workspace, "tasks", &["task.ld", "defmt.x"]);
         for (_, package) in packages {
             cargo.args(["--package", &package.name]);
@@ -81,11 +83,7 @@ impl Workshop {
         if workspace != self.root {
             cargo.args(self.profile()?);
         }
-        let programs = artifacts::run(cargo)?;
-        Ok(packages
-            .iter()
-            .filter_map(|(index, package)| Some((*index, programs.get(&package.name)?.clone())))
-            .collect())
+        artifacts::run(cargo)
     }
 
     /// Lints packages of one workspace as they are built for the target; a warning is an error.
@@ -114,10 +112,11 @@ impl Workshop {
     }
 
     /// A command of cargo's for the target, with linker scripts (`task.ld` and `defmt.x` are found by the search
-    /// paths that `userlib` and `defmt` give), in a folder of its own below the target directory: cargo would
-    /// otherwise build again what both need whenever the scripts change. Paths that would differ from one checkout to the next are mapped to
-    /// fixed ones, so that the same source gives the same bytes anywhere.
-    fn cargo(&self, workspace: &Path, verb: &str, folder: &str, scripts: &[&str]) -> Command {
+    /// paths that `userlib` and `defmt` give), in a folder of its own below the target directory for each set of
+    /// flags: cargo builds everything again whose flags are others than in the last build of the same folder. Paths
+    /// that would differ from one checkout to the next are mapped to fixed ones, so that the same source gives the
+    /// same bytes anywhere.
+    fn cargo(&self, workspace: &Path, verb: &str, kind: &str, scripts: &[&str]) -> Command {
         let home = std::env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
@@ -126,19 +125,18 @@ impl Workshop {
             .iter()
             .map(|script| format!("-Clink-arg=-T{script}"))
             .collect();
+        let (folder, app) = if workspace == self.root {
+            (kind.to_owned(), "/portcullis")
+        } else {
+            (format!("{kind}-{}", tag(workspace)), "/app")
+        };
+        let folder = self.target.join(folder);
         // The last that matches counts: the target directory may lie in the repository.
         for (from, to) in [
             (home.as_path(), "/cargo"),
             (self.root.as_path(), "/portcullis"),
-            (
-                workspace,
-                if workspace == self.root {
-                    "/portcullis"
-                } else {
-                    "/app"
-                },
-            ),
-            (self.target.as_path(), "/target"),
+            (workspace, app),
+            (folder.as_path(), &format!("/target/{kind}")),
         ] {
             flags.push(format!("--remap-path-prefix={}={to}", from.display()));
         }
@@ -150,7 +148,7 @@ impl Workshop {
             .current_dir(workspace)
             .args([verb, "--release", "--target", TARGET])
             .arg("--target-dir")
-            .arg(self.target.join(folder))
+            .arg(folder)
             .arg("--config")
             .arg(format!("target.{TARGET}.rustflags={flags}"))
             // The log's level is decided when the macros expand; the default hides all but errors.
@@ -190,6 +188,13 @@ impl Workshop {
     }
 }
 
+/// A short name for a folder that no other folder has.
+fn tag(folder: &Path) -> String {
+    let hash = Sha256::digest(folder.as_os_str().as_encoded_bytes());
+    let digits = hash.iter().take(6).map(|byte| format!("{byte:02x}"));
+    digits.collect()
+}
+
 fn workspace_of(folder: &Path) -> Outcome<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -207,4 +212,51 @@ fn workspace_of(folder: &Path) -> Outcome<PathBuf> {
         .parent()
         .map(Path::to_path_buf)
         .ok_or_else(|| Failure::new(format!("no workspace around {}", folder.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// The value behind an option.
+    fn option(command: &Command, name: &str) -> String {
+        let mut words = command.get_args().map(|word| word.to_string_lossy());
+        words.find(|word| word == name);
+        words.next().unwrap_or_default().into_owned()
+    }
+
+    /// Cargo compiles everything again that was built with other flags in the same folder.
+    #[test]
+    fn builds_with_other_flags_are_elsewhere() {
+        let workshop = Workshop {
+            root: "/work/portcullis".into(),
+            target: "/work/portcullis/target".into(),
+        };
+        let mut flags_of = BTreeMap::new();
+        for workspace in [
+            "/work/portcullis",
+            "/work/portcullis/docs/guide/first-driver",
+            "/work/one",
+            "/work/two",
+        ] {
+            for (kind, scripts) in [
+                ("kernel", &["k.ld"][..]),
+                ("tasks", &["task.ld"]),
+                ("lint", &[]),
+            ] {
+                let cargo = workshop.cargo(Path::new(workspace), "build", kind, scripts);
+                let folder = option(&cargo, "--target-dir");
+                let flags = option(&cargo, "--config");
+                assert!(folder.starts_with("/work/portcullis/target/"));
+                assert!(
+                    flags.contains(&format!("{folder}=/target/{kind}")),
+                    "{flags}"
+                );
+                let known = flags_of.entry(folder).or_insert_with(|| flags.clone());
+                assert_eq!(*known, flags);
+            }
+        }
+        assert_eq!(flags_of.len(), 12);
+    }
 }

@@ -21,16 +21,19 @@ pub struct Programs {
     pub kernel: Program,
     /// By task index.
     pub tasks: Vec<Program>,
+    /// How many crates were compiled for them, rather than found as an earlier build left them.
+    pub compiled: usize,
 }
 
 /// Builds the kernel.
 pub fn kernel(workshop: &Workshop) -> Outcome<Program> {
-    read(&workshop.build_kernel()?)
+    read(&workshop.build_kernel()?.0)
 }
 
 /// Builds everything that changed.
 pub fn compile(workshop: &Workshop, app: &App) -> Outcome<Programs> {
-    let kernel = kernel(workshop)?;
+    let (kernel, mut compiled) = workshop.build_kernel()?;
+    let kernel = read(&kernel)?;
     // One invocation for each workspace: cargo then builds what the tasks share once.
     let mut workspaces: BTreeMap<PathBuf, Vec<(usize, cargo::Package)>> = BTreeMap::new();
     for (index, task) in app.tasks.iter().enumerate() {
@@ -42,7 +45,12 @@ pub fn compile(workshop: &Workshop, app: &App) -> Outcome<Programs> {
     }
     let mut files: BTreeMap<usize, PathBuf> = BTreeMap::new();
     for (workspace, packages) in &workspaces {
-        files.extend(workshop.build_tasks(workspace, packages)?);
+        let built = workshop.build_tasks(workspace, packages)?;
+        compiled += built.compiled;
+        let program = |(index, package): &(usize, cargo::Package)| {
+            Some((*index, built.programs.get(&package.name)?.clone()))
+        };
+        files.extend(packages.iter().filter_map(program));
     }
     let mut tasks = Vec::new();
     for (index, task) in app.tasks.iter().enumerate() {
@@ -51,7 +59,11 @@ pub fn compile(workshop: &Workshop, app: &App) -> Outcome<Programs> {
         })?;
         tasks.push(read(file)?);
     }
-    Ok(Programs { kernel, tasks })
+    Ok(Programs {
+        kernel,
+        tasks,
+        compiled,
+    })
 }
 
 fn read(file: &Path) -> Outcome<Program> {

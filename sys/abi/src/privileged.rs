@@ -46,11 +46,14 @@ pub enum Privileged {
     /// `x4` device index | pin slot << 32, `x5` 1 if the life that was held is over, `x6` physical
     /// address, `x7` bytes.
     Enumerate = 12,
+    /// `SUPERVISE`. Out: `x1` how many asynchronous errors came that no task could be charged with, `x2` the
+    /// `ESR_EL1` of the last.
+    SystemErrors = 13,
 }
 
 impl Privileged {
     /// All of them; each one's number is its place.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Status,
         Self::Restart,
         Self::Stop,
@@ -64,12 +67,15 @@ impl Privileged {
         Self::Pin,
         Self::Unpin,
         Self::Enumerate,
+        Self::SystemErrors,
     ];
 
     /// The right that a call needs.
     pub const fn needed(self) -> Rights {
         match self {
-            Self::Status | Self::Restart | Self::Stop | Self::ReadMemory => Rights::SUPERVISE,
+            Self::Status | Self::Restart | Self::Stop | Self::ReadMemory | Self::SystemErrors => {
+                Rights::SUPERVISE
+            }
             Self::Console => Rights::CONSOLE,
             Self::Exit => Rights::EXIT,
             Self::ArmFault | Self::Registers => Rights::TEST,

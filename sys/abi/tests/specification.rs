@@ -114,6 +114,7 @@ fn privileged_calls() {
             Privileged::Registers | Privileged::Hold | Privileged::Lift => 10,
             Privileged::ReadMemory => 12,
             Privileged::Pin => 13,
+            Privileged::SystemErrors => 8,
         };
         assert!(registers(&row[3]).into_iter().eq(9..=last), "{call:?}");
     }

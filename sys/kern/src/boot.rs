@@ -20,7 +20,16 @@ impl<'p, A: Arch> Kernel<'p, A> {
         self.clear_memory(tables);
         for (number, entry) in tables.tasks.iter().enumerate() {
             let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
-            *self.task_mut(index) = describe(tables, index, entry, frequency);
+            let mut task = describe(tables, index, entry, frequency);
+            let is_device = |region: &RegionEntry| {
+                RegionAttributes::from_bits_truncate(region.attributes)
+                    .contains(RegionAttributes::DEVICE)
+            };
+            if task.regions().iter().any(is_device) {
+                task.set_devices(self.arch.defers_errors());
+            }
+            task.arm(0);
+            *self.task_mut(index) = task;
         }
         for (number, entry) in tables.tasks.iter().enumerate() {
             let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
@@ -104,6 +113,7 @@ fn describe<'p>(
     task.partner = abi::TaskId::KERNEL;
     task.send_to = TaskSet(entry.send_to);
     task.above = with(|other, own| other < own);
+    task.fast_above = task.above;
     task.equals = with(|other, own| other == own);
     task.at_least = with(|other, own| other <= own);
     task.run_limit = ticks(entry.max_run, frequency);
@@ -117,7 +127,6 @@ fn describe<'p>(
     if let Some(region) = task.regions().iter().find(stack).copied() {
         task.set_span(&region);
     }
-    task.arm(0);
     task
 }
 

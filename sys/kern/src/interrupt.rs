@@ -119,7 +119,7 @@ impl<A: Arch> Kernel<'_, A> {
         next
     }
 
-    fn after_interrupt(&mut self, running: Option<TaskIndex>) -> Option<TaskIndex> {
+    pub(crate) fn after_interrupt(&mut self, running: Option<TaskIndex>) -> Option<TaskIndex> {
         match running {
             // Only strictly higher priorities preempt.
             Some(index) if self.ready.and(self.task(index).above).is_empty() => Some(index),

@@ -8,6 +8,7 @@ use crate::interrupt::Routes;
 use crate::machine::Arch;
 use crate::pin::Pins;
 use crate::schedule::NextTask;
+use crate::system_error::Unclaimed;
 use crate::tables::{PlanError, Tables};
 use crate::task::Task;
 use crate::task_set::{TaskIndex, TaskSet};
@@ -51,6 +52,7 @@ pub struct Kernel<'p, A> {
     pub(crate) routes: Routes,
     pub(crate) holds: Holds,
     pub(crate) pins: Pins,
+    pub(crate) unclaimed: Unclaimed,
     pub(crate) tables: Option<Tables<'p>>,
     pub(crate) arch: A,
 }
@@ -71,6 +73,7 @@ impl<'p, A> Kernel<'p, A> {
             routes: Routes::NONE,
             holds: Holds::NONE,
             pins: Pins::NONE,
+            unclaimed: Unclaimed::NONE,
             tables: None,
             arch,
         }
@@ -185,6 +188,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
     }
 
     /// A task faulted. `address` and `detail` as in [`Fault`].
+    #[inline(always)]
     pub fn exception(
         &mut self,
         caller: TaskIndex,

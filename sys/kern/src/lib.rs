@@ -32,6 +32,8 @@ mod run_limit;
 pub mod schedule;
 mod send;
 mod supervise;
+pub mod syndrome;
+mod system_error;
 mod tables;
 mod task;
 mod task_set;

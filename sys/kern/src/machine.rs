@@ -33,6 +33,10 @@ pub trait Arch {
     /// Writes bytes to the polled console.
     fn console(&mut self, from: u64, len: u64);
 
+    /// Whether the processor defers errors at a barrier (FEAT_RAS), so that the machine's fast path has to look
+    /// for them there too.
+    fn defers_errors(&self) -> bool;
+
     /// Ends the run with a verdict, 0 for pass. On a machine it does not come back.
     fn exit(&mut self, verdict: u64);
 

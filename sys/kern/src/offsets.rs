@@ -9,7 +9,7 @@ use core::mem::{offset_of, size_of};
 use abi::TASKS_MAX;
 
 use crate::kernel::Kernel;
-use crate::task::{Frame, Task};
+use crate::task::{Frame, Slow, Task};
 
 /// log2 of a task's size.
 pub const TASK_SHIFT: usize = 10;
@@ -23,8 +23,14 @@ pub const FRAME_SP: usize = offset_of!(Task, frame) + offset_of!(Frame, sp);
 pub const FRAME_PC: usize = offset_of!(Task, frame) + offset_of!(Frame, pc);
 /// Processor state.
 pub const FRAME_PSTATE: usize = offset_of!(Task, frame) + offset_of!(Frame, pstate);
-/// Filter that the fast path takes; the id follows.
-pub const FAST_FILTER: usize = offset_of!(Task, fast_filter);
+/// [`Slow`] bits; the id follows.
+pub const SLOW: usize = offset_of!(Task, slow);
+/// Number of the bit of a task with device registers.
+pub const SLOW_DEVICES_BIT: u32 = Slow::DEVICES.bits().trailing_zeros();
+/// Number of the bit of a task whose processor defers errors.
+pub const SLOW_DEFERRED_ERRORS_BIT: u32 = Slow::DEFERRED_ERRORS.bits().trailing_zeros();
+/// Number of the bit of a task with a fault armed.
+pub const SLOW_ARMED_BIT: u32 = Slow::ARMED.bits().trailing_zeros();
 /// Id; state and partner follow.
 pub const ID: usize = offset_of!(Task, id);
 /// State.
@@ -72,6 +78,10 @@ pub const USED: usize = offset_of!(Task, used);
 pub const POST_TO: usize = offset_of!(Task, post_to);
 /// Tasks of higher priority.
 pub const ABOVE: usize = offset_of!(Task, above);
+/// The same, none for a task with device registers.
+pub const FAST_ABOVE: usize = offset_of!(Task, fast_above);
+/// Rights to send of a task with device registers too.
+pub const SEND_TO: usize = offset_of!(Task, send_to);
 /// Routes of interrupts, from the kernel's start: four bytes each.
 pub const ROUTES: usize = offset_of!(Kernel<()>, routes);
 
@@ -86,7 +96,7 @@ pub const RUNNING_SINCE: usize = offset_of!(Kernel<()>, running_since) - SCHEDUL
 
 const _: () = assert!(offset_of!(Kernel<()>, tasks) == 0);
 // Pairs that are loaded or stored together.
-const _: () = assert!(ID == FAST_FILTER + 8 && STATE == ID + 8 && PARTNER == ID + 16);
+const _: () = assert!(ID == SLOW + 8 && STATE == ID + 8 && PARTNER == ID + 16);
 const _: () = assert!(REPLY_LIMIT == PARTNER + 8);
 const _: () = assert!(offset_of!(Task, reply_capacity) == REPLY_LIMIT + 8);
 const _: () = assert!(offset_of!(Task, senders) == NOTIFICATIONS + 8);

@@ -34,6 +34,7 @@ impl<A: Arch> Kernel<'_, A> {
             Privileged::Pin => self.pin(caller),
             Privileged::Unpin => self.unpin(caller),
             Privileged::Enumerate => self.enumerate(caller),
+            Privileged::SystemErrors => self.system_errors(caller),
         }
     }
 }

@@ -108,8 +108,8 @@ impl HeldLease {
 #[repr(C, align(1024))]
 pub struct Task<'p> {
     pub(crate) frame: Frame,
-    /// The receive filter that the fast path takes: `TaskId::ANY`, or none while a fault is armed.
-    pub(crate) fast_filter: u64,
+    /// What the fast path has to do before it carries out a receive: nothing (0), or as [`Slow`] bits say.
+    pub(crate) slow: u64,
     /// Name of the current life, or of the next one if the task is down.
     pub(crate) id: TaskId,
     pub(crate) state: State,
@@ -130,7 +130,8 @@ pub struct Task<'p> {
     /// receives into one buffer has it checked once.
     pub(crate) receive_address: u64,
     pub(crate) receive_capacity: u64,
-    /// Rights to send as the fast path sees them: none while a fault is armed.
+    /// Rights to send as the fast path sees them: none while a fault is armed, or if the task has device
+    /// registers.
     pub(crate) fast_send_to: TaskSet,
     /// `max-run` in ticks, 0 without limit.
     pub(crate) run_limit: u64,
@@ -165,6 +166,8 @@ pub struct Task<'p> {
     pub(crate) callers: TaskSet,
     /// Tasks of strictly higher priority.
     pub(crate) above: TaskSet,
+    /// The same as the fast path sees it: none if the task has device registers.
+    pub(crate) fast_above: TaskSet,
     /// Tasks of the same priority, this one included.
     pub(crate) equals: TaskSet,
     /// When it became ready or was queued as a sender: first come, first served among equals.
@@ -188,6 +191,20 @@ pub struct Task<'p> {
     pub(crate) rights: u32,
 }
 
+bitflags::bitflags! {
+    /// Why the fast path cannot do for a task what it does for most.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) struct Slow: u64 {
+        /// A fault is armed: every call must pass the core, which counts.
+        const ARMED = 1 << 0;
+        /// It has device registers: its accesses must be complete before another task runs, so that an error
+        /// of one is charged to it.
+        const DEVICES = 1 << 1;
+        /// The processor defers errors at a barrier, where they have to be looked for too.
+        const DEFERRED_ERRORS = 1 << 2;
+    }
+}
+
 /// Bits that the fast path refuses in a [`abi::SendDescriptor`], and in the sum of it and [`FAST_LENGTH_ADD`]. A
 /// length or capacity from 128 up, leases and reserved bits show in the descriptor; below 128 one beyond the
 /// registers carries into bit 7 of its field, and nothing carries out of a field.
@@ -199,7 +216,7 @@ impl Task<'_> {
     /// A place in the table without a task in it; all bytes zero but for `state`.
     pub(crate) const VACANT: Self = Self {
         frame: Frame::CLEAR,
-        fast_filter: 0,
+        slow: 0,
         id: TaskId(0),
         state: State::Runnable,
         partner: TaskId(0),
@@ -232,6 +249,7 @@ impl Task<'_> {
         send_to: TaskSet::EMPTY,
         callers: TaskSet::EMPTY,
         above: TaskSet::EMPTY,
+        fast_above: TaskSet::EMPTY,
         equals: TaskSet::EMPTY,
         ticket: 0,
         used: 0,
@@ -290,14 +308,30 @@ impl Task<'_> {
         self.post_to = u64::MAX;
         self.length_add = FAST_LENGTH_ADD;
         if calls == 0 {
-            self.fast_send_to = self.send_to;
+            self.slow &= !Slow::ARMED.bits();
             self.slow_lengths = SLOW_LENGTHS;
-            self.fast_filter = TaskId::ANY.0;
         } else {
-            self.fast_send_to = TaskSet::EMPTY;
+            self.slow |= Slow::ARMED.bits();
             self.slow_lengths = u64::MAX;
-            // No id has this index.
-            self.fast_filter = 0xff;
         }
+        self.fast_send_to = if self.slow == 0 {
+            self.send_to
+        } else {
+            TaskSet::EMPTY
+        };
+    }
+
+    /// Whether it has device registers.
+    pub fn has_devices(&self) -> bool {
+        self.slow & Slow::DEVICES.bits() != 0
+    }
+
+    /// It has device registers.
+    pub(crate) fn set_devices(&mut self, defers_errors: bool) {
+        self.slow |= Slow::DEVICES.bits();
+        if defers_errors {
+            self.slow |= Slow::DEFERRED_ERRORS.bits();
+        }
+        self.fast_above = TaskSet::EMPTY;
     }
 }

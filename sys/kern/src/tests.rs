@@ -17,4 +17,5 @@ mod run_limit;
 mod send;
 mod supervise;
 mod support;
+mod system_error;
 mod timer;

@@ -75,6 +75,13 @@ pub fn exit(verdict: u8) -> ! {
     }
 }
 
+/// `SUPERVISE`: how many asynchronous errors came that no task could be charged with, and `ESR_EL1` of the
+/// last.
+pub fn system_errors() -> (u64, u64) {
+    let (_, r) = privileged(Privileged::SystemErrors, [0; 5]);
+    (r[0], r[1])
+}
+
 /// `TEST`: the task is faulted at the entry of its `n`-th system call from now; 0 disarms.
 pub fn arm_fault(index: usize, n: u64) -> Code {
     privileged(Privileged::ArmFault, [index as u64, n, 0, 0, 0]).0

@@ -25,6 +25,8 @@ struct Watched {
 /// All tasks, by index; the supervisor's own entry is never looked at.
 pub struct Deaths {
     tasks: &'static [RestartEntry],
+    /// Errors that no task was charged with, as far as they were logged.
+    unclaimed: u64,
     watched: Vec<Watched, TASKS_MAX>,
 }
 
@@ -38,6 +40,7 @@ impl Deaths {
         // Filled in place: a collected copy would double what this takes of the stack.
         let mut deaths = Self {
             tasks,
+            unclaimed: 0,
             watched: Vec::new(),
         };
         for entry in tasks {
@@ -81,6 +84,20 @@ impl Deaths {
                     Decision::GiveUp => give_up(self.tasks, index, verdict),
                 }
             }
+        }
+    }
+
+    /// Logs errors that the kernel could not charge to a task: memory that goes bad, or a firmware's doings.
+    pub fn look_at_errors(&mut self) {
+        let (count, syndrome) = privileged::system_errors();
+        let new = count.saturating_sub(self.unclaimed);
+        if new > 0 {
+            self.unclaimed = count;
+            defmt::error!(
+                "{=u64} errors of the memory system that no task caused, ESR_EL1 of the last {=u64:#x}",
+                new,
+                syndrome
+            );
         }
     }
 

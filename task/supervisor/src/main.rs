@@ -51,6 +51,8 @@ fn main() -> ! {
         }
     }
     let mut deaths = Deaths::new(tasks);
+    // Those of the time before there was a supervisor.
+    deaths.look_at_errors();
     loop {
         deaths.set_timer();
         match ipc::receive(notification::FAULT | notification::TIMER) {
@@ -58,6 +60,7 @@ fn main() -> ! {
             Received::Notification(bits) => {
                 if bits & notification::FAULT != 0 {
                     deaths.look(&mut verdict);
+                    deaths.look_at_errors();
                 }
                 deaths.restart_due(&mut verdict);
             }

@@ -65,9 +65,9 @@ pub fn run(
     Ok(figures)
 }
 
-/// `row NAME N` of the image's client; nobody else's word counts.
+/// `row NAME N` of the image's client, an instance of it without a device included; nobody else's word counts.
 fn reported(line: &run::Line) -> Option<(String, u64)> {
-    if line.task.as_deref() != Some("client") {
+    if !matches!(line.task.as_deref(), Some("client" | "caller")) {
         return None;
     }
     let (name, value) = line.text.strip_prefix("row ")?.split_once(' ')?;

@@ -34,7 +34,7 @@ const fn row(
 }
 
 /// In the order they are printed.
-pub const ROWS: [Row; 17] = [
+pub const ROWS: [Row; 19] = [
     row(
         "null-syscall",
         "455",
@@ -71,6 +71,14 @@ pub const ROWS: [Row; 17] = [
         Some(150),
         "post to a waiting higher-priority task, until it runs",
     ),
+    row(
+        "ipc-0-drivers",
+        "",
+        "",
+        None,
+        "ipc-0 between tasks with device registers, whose accesses complete first",
+    ),
+    row("notify-drivers", "", "", None, "notify between such tasks"),
     row(
         "irq",
         "",

@@ -2,12 +2,12 @@
 
 use core::cell::UnsafeCell;
 
-use abi::FaultKind;
+use kern::syndrome::{self, Address};
 use kern::{Kernel, Task, TaskIndex};
 
 use super::instructions::{read_register, wait_for_interrupt};
 use super::machine::Machine;
-use super::{console, gic, power};
+use super::{console, gic, power, system_error};
 
 /// The kernel's state. Page-aligned, so that the fast path reaches it with one instruction.
 #[repr(C, align(4096))]
@@ -48,6 +48,13 @@ pub fn resume(kernel: &mut Kernel<'static, Machine>, next: Option<TaskIndex>) ->
 fn idle(kernel: &mut Kernel<'static, Machine>) -> *const Task<'static> {
     loop {
         wait_for_interrupt();
+        // Else it would end every wait, and be taken by the next task that runs.
+        if system_error::is_pending()
+            && let Some(syndrome) = system_error::take()
+            && let Some(index) = kernel.system_error(None, syndrome)
+        {
+            return kernel.task(index);
+        }
         if let Some(index) = take_interrupt(kernel, None, gic::acknowledge()) {
             return kernel.task(index);
         }
@@ -60,19 +67,34 @@ extern "C" fn kernel_synchronous(index: u64, syndrome: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
     let running = running(index);
-    const SVC: u64 = 0x15;
-    let next = if syndrome >> 26 & 0x3f == SVC {
+    let next = if let Some(next) = late_error(kernel, running) {
+        next
+    } else if syndrome::is_system_call(syndrome) {
         kernel.system_call(running, syndrome as u16)
     } else {
-        let (kind, has_address) = decode(syndrome);
-        let address = if has_address {
-            read_register!("far_el1")
-        } else {
-            kernel.task(running).frame().pc
+        let (kind, address) = syndrome::fault(syndrome);
+        let address = match address {
+            Address::Fault => read_register!("far_el1"),
+            Address::Instruction => kernel.task(running).frame().pc,
+            Address::Unknown => 0,
         };
         kernel.exception(running, kind, address, syndrome)
     };
     resume(kernel, next)
+}
+
+/// Waits for the device accesses of a task that enters the kernel. If one failed, the task dies of it before
+/// anything is done for it or anybody else runs: returns who runs next.
+#[inline(always)]
+fn late_error(
+    kernel: &mut Kernel<'static, Machine>,
+    running: TaskIndex,
+) -> Option<Option<TaskIndex>> {
+    if !kernel.task(running).has_devices() {
+        return None;
+    }
+    let next = kernel.system_error(Some(running), system_error::take()?);
+    (next != Some(running)).then_some(next)
 }
 
 /// An interrupt while a task ran, acknowledged already: `acknowledged` is what `ICC_IAR1_EL1` said.
@@ -80,19 +102,19 @@ extern "C" fn kernel_synchronous(index: u64, syndrome: u64) -> ! {
 extern "C" fn kernel_interrupt(index: u64, acknowledged: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
-    let next = take_interrupt(kernel, Some(running(index)), acknowledged as u32);
+    let running = running(index);
+    let running = late_error(kernel, running).unwrap_or(Some(running));
+    let next = take_interrupt(kernel, running, acknowledged as u32);
     resume(kernel, next)
 }
 
-/// An asynchronous abort while a task ran: what the kernel itself touches cannot cause one, so it is
-/// the task's.
+/// An asynchronous error while a task ran.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_system_error(index: u64, syndrome: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
     let running = running(index);
-    let pc = kernel.task(running).frame().pc;
-    let next = kernel.exception(running, FaultKind::BusError, pc, syndrome);
+    let next = kernel.system_error(Some(running), syndrome);
     resume(kernel, next)
 }
 
@@ -130,25 +152,4 @@ fn take_interrupt(
     };
     gic::end(number);
     next
-}
-
-/// Kind of a fault by its exception class (Arm DDI 0487, ESR_EL1.EC), and whether `FAR_EL1` is valid.
-fn decode(syndrome: u64) -> (FaultKind, bool) {
-    const INSTRUCTION_ABORT: u64 = 0x20;
-    const PC_ALIGNMENT: u64 = 0x22;
-    const DATA_ABORT: u64 = 0x24;
-    const SP_ALIGNMENT: u64 = 0x26;
-    let status = syndrome & 0x3f;
-    // External aborts: on the access itself, or on a table walk for it.
-    let external = matches!(status, 0x10 | 0x13..=0x17);
-    const ALIGNMENT: u64 = 0x21;
-    match syndrome >> 26 & 0x3f {
-        INSTRUCTION_ABORT | DATA_ABORT if external => (FaultKind::BusError, true),
-        INSTRUCTION_ABORT => (FaultKind::InstructionFetch, true),
-        DATA_ABORT if status == ALIGNMENT => (FaultKind::Alignment, true),
-        DATA_ABORT => (FaultKind::MemoryAccess, true),
-        PC_ALIGNMENT => (FaultKind::Alignment, true),
-        SP_ALIGNMENT => (FaultKind::Alignment, false),
-        _ => (FaultKind::IllegalInstruction, false),
-    }
 }

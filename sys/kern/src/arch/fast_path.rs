@@ -58,15 +58,30 @@ global_asm!(
     "str xzr, [x20, #{used}]",
     ".endm",
 
+    // A task with device registers, whose `Slow` bits are in `flags`, leaves the processor: its accesses must be
+    // complete, and if one failed, the core charges the task with it.
+    ".macro complete_accesses flags, scratch, failed",
+    "dsb sy",
+    "mrs \\scratch, isr_el1",
+    "tbnz \\scratch, #8, \\failed",
+    "tbz \\flags, #{deferred_errors}, 30f",
+    "hint #16",                         // ESB
+    "mrs \\scratch, S3_0_C12_C1_1",     // DISR_EL1
+    "tbnz \\scratch, #31, \\failed",
+    "30:",
+    ".endm",
+
     // The receive half of a reply and receive: nothing to receive at once, an open receive into the buffer
-    // of the last time, and nobody ready who comes before the caller, at x20. The filter is in x29.
-    ".macro check_receive",
+    // of the last time, and nobody ready who comes before the caller, at x20. The task's `Slow` bits are in
+    // x29; if there are any, or the receive is closed, the code at `slow` decides, and may come back to `open`.
+    ".macro check_receive slow, open",
     "ldp x27, x28, [sp, #{notifications}]",
     "tst w27, w11",
     "b.ne fast_give_up",
     "cbnz x28, fast_give_up",
-    "cmp x12, x29",
-    "b.ne fast_give_up",
+    "orn x27, x29, x12",
+    "cbnz x27, \\slow",
+    "\\open:",
     "ldp x27, x28, [sp, #{receive_address}]",
     "cmp x13, x27",
     "ccmp x14, x28, #0, eq",
@@ -106,7 +121,8 @@ global_asm!(
     "and x20, x8, #63",
     "ldr x18, [sp, #{fast_send_to}]",
     "lsr x18, x18, x20",
-    "tbz w18, #0, fast_give_up",
+    "tbz w18, #0, send_slow",
+    "send_granted:",
     "add x20, x19, x20, lsl #{task_shift}",
     // The life that is meant, waiting for anybody.
     "ldp x21, x22, [x20, #{id}]",
@@ -145,7 +161,7 @@ global_asm!(
     // The life that is meant, waiting for this one's reply.
     "ldp x21, x22, [x20, #{id}]",
     "ldp x23, x25, [x20, #{partner}]",
-    "ldp x29, x24, [sp, #{fast_filter}]",
+    "ldp x29, x24, [sp, #{slow}]",
     "cmp x21, x8",
     "ccmp x22, #{awaiting_reply}, #0, eq",
     "ccmp x23, x24, #0, eq",
@@ -155,7 +171,7 @@ global_asm!(
     "cmp x24, x25",
     "b.hi long_reply",
     "tbnz w9, #31, fast_give_up",
-    "check_receive",
+    "check_receive reply_slow, reply_open",
     "ldp x25, x26, [x20, #{run_limit}]",
     "cbnz x25, 4f",
     "3:",
@@ -234,7 +250,7 @@ global_asm!(
     "cmp x22, x25",
     "b.hi fast_give_up",
     "add x30, x28, x22",
-    "check_receive",
+    "check_receive long_reply_slow, long_reply_open",
     "ldp x25, x26, [x20, #{run_limit}]",
     "cbnz x25, fast_give_up",
     "ldr x21, [x20, #{reply_physical}]",
@@ -244,6 +260,30 @@ global_asm!(
     "bl copy_physical",
     "mov x24, x29",
     "b reply_commit",
+
+    // No right to send, as far as the fast path sees.
+    "send_slow:",
+    "ldr x21, [sp, #{slow}]",
+    "tbnz w21, #{armed}, fast_give_up",
+    "tbz w21, #{devices}, fast_give_up",
+    "complete_accesses x21, x22, fast_give_up",
+    "ldr x18, [sp, #{send_to}]",
+    "lsr x18, x18, x20",
+    "tbnz w18, #0, send_granted",
+    "b fast_give_up",
+
+    ".macro open_receive open",
+    "tbnz w29, #{armed}, fast_give_up",
+    "tbz w29, #{devices}, fast_give_up",
+    "complete_accesses x29, x27, fast_give_up",
+    "cmn x12, #1",
+    "b.eq \\open",
+    "b fast_give_up",
+    ".endm",
+    "reply_slow:",
+    "open_receive reply_open",
+    "long_reply_slow:",
+    "open_receive long_reply_open",
 
     "fast_give_up:",
     "ldp x18, x19, [sp, #{zeros}]",
@@ -267,7 +307,11 @@ global_asm!(
     awaiting_reply = const State::AwaitingReply as u64,
     x = const offsets::FRAME_X,
     sp_pc = const offsets::FRAME_SP,
-    fast_filter = const offsets::FAST_FILTER,
+    slow = const offsets::SLOW,
+    armed = const offsets::SLOW_ARMED_BIT,
+    devices = const offsets::SLOW_DEVICES_BIT,
+    deferred_errors = const offsets::SLOW_DEFERRED_ERRORS_BIT,
+    send_to = const offsets::SEND_TO,
     id = const offsets::ID,
     state = const offsets::STATE,
     partner = const offsets::PARTNER,
@@ -299,4 +343,6 @@ global_asm!(
 
 // `Runnable` is stored from the zero register, and the ids' index is taken from their low byte.
 const _: () = assert!(State::Runnable as u64 == 0 && abi::TASKS_MAX == 64);
+// A receive is open if its filter is all ones.
+const _: () = assert!(abi::TaskId::ANY.0 == u64::MAX);
 const _: () = assert!(Syscall::WhoAmI as u16 == 0);

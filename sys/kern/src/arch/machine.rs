@@ -5,7 +5,7 @@ use kern::Arch;
 use plan::kernel::KernelFlags;
 
 use super::instructions::{isb, read_register, write_register};
-use super::{console, copy, gic, power};
+use super::{console, copy, gic, power, system_error};
 
 /// The machine. Almost all of its state is in registers.
 pub struct Machine {
@@ -66,6 +66,10 @@ impl Arch for Machine {
             // SAFETY: as in `copy`; a task may change the byte meanwhile, it is read once.
             console::write_byte(unsafe { (address as *const u8).read_volatile() });
         }
+    }
+
+    fn defers_errors(&self) -> bool {
+        system_error::are_deferred()
     }
 
     fn exit(&mut self, verdict: u64) {

@@ -11,5 +11,6 @@ mod machine;
 mod panic;
 mod power;
 mod processor;
+mod system_error;
 mod vectors;
 mod wake_path;

@@ -6,7 +6,7 @@ use plan::Blob;
 use plan::kernel::{KernelEntry, KernelFlags};
 
 use super::instructions::{isb, read_register, write_register};
-use super::{console, entry, gic, power};
+use super::{console, entry, gic, power, system_error};
 
 unsafe extern "C" {
     /// In the image, behind its header; filled in by the build tool.
@@ -41,6 +41,10 @@ extern "C" fn kernel_main(entered_at_el2: u64) -> ! {
     // SAFETY: boot is an entry, the first one.
     let kernel = unsafe { entry::kernel() };
     kernel.arch_mut().configure(flags);
+    // Of a time before there were tasks.
+    if let Some(syndrome) = system_error::take() {
+        kernel.system_error(None, syndrome);
+    }
     match kernel.boot(blob, read_register!("cntfrq_el0")) {
         Ok(first) => {
             start_timer();

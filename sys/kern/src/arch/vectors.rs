@@ -50,7 +50,7 @@ global_asm!(
     ".balign 2048",
     ".global vectors",
     "vectors:",
-    // From the kernel itself: nothing of it may happen.
+    // From the kernel itself: nothing of it may happen but an error that it waits for.
     "vector \"b kernel_fault\"",
     "vector \"b kernel_fault\"",
     "vector \"b kernel_fault\"",
@@ -58,7 +58,7 @@ global_asm!(
     "vector \"b kernel_fault\"",
     "vector \"b kernel_fault\"",
     "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
+    "vector \"b system_error_taken\"",
     // From a task in AArch64.
     "vector \"b synchronous\"",
     "vector \"b interrupt\"",

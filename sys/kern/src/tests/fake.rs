@@ -21,6 +21,7 @@ pub struct Fake {
     pub repeated: Vec<u32>,
     /// The first INTID that this machine has not got.
     pub intids: u32,
+    pub defers_errors: bool,
     pub console: String,
     pub verdict: Option<u64>,
     pub fatal: Option<&'static str>,
@@ -38,6 +39,7 @@ impl Fake {
             edge: BTreeMap::new(),
             repeated: Vec::new(),
             intids: 1020,
+            defers_errors: false,
             console: String::new(),
             verdict: None,
             fatal: None,
@@ -86,6 +88,9 @@ impl Arch for Fake {
     fn console(&mut self, from: u64, len: u64) {
         let text = String::from_utf8_lossy(self.bytes(from, len)).into_owned();
         self.console.push_str(&text);
+    }
+    fn defers_errors(&self) -> bool {
+        self.defers_errors
     }
     fn exit(&mut self, verdict: u64) {
         self.verdict = Some(verdict);

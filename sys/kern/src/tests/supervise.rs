@@ -158,7 +158,7 @@ fn wrong_arguments_fault() {
         world.privileged(SUPERVISOR, call, &arguments);
         assert_eq!(world.fault(SUPERVISOR), kind, "{call:?}");
     }
-    for number in [13, u64::MAX] {
+    for number in [Privileged::ALL.len() as u64, u64::MAX] {
         let mut world = World::new();
         world.call(SUPERVISOR, abi::Syscall::Privileged as u16, &[number]);
         assert_eq!(world.fault(SUPERVISOR), FaultKind::SyscallUsage);

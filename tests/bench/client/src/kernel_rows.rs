@@ -11,10 +11,9 @@ use crate::row::{instructions, median, report};
 /// `edu`'s register that raises its interrupt by the bits written.
 const RAISE: usize = 0x60;
 
-/// Runs all of them; false if one failed.
-pub fn run() -> bool {
-    let (Some(server), Some(supervisor)) = (Server::named("echo"), Server::named("supervisor"))
-    else {
+/// Runs those of tasks without devices; false if one failed.
+pub fn run_plain() -> bool {
+    let Some(server) = Server::named("plain") else {
         return report("null-syscall", None);
     };
     let mut complete = report(
@@ -25,7 +24,17 @@ pub fn run() -> bool {
     complete &= report("ipc-64", median(|| registers(&server, 64)));
     complete &= report("ipc-128", median(|| long::<128>(&server)));
     complete &= report("ipc-1024", median(|| long::<1024>(&server)));
-    complete &= report("notify", median(|| notify(&server)));
+    complete & report("notify", median(|| notify(&server)))
+}
+
+/// Runs those of drivers, and the supervisor's; false if one failed.
+pub fn run() -> bool {
+    let (Some(server), Some(supervisor)) = (Server::named("echo"), Server::named("supervisor"))
+    else {
+        return report("ipc-0-drivers", None);
+    };
+    let mut complete = report("ipc-0-drivers", median(|| registers(&server, 0)));
+    complete &= report("notify-drivers", median(|| notify(&server)));
     complete &= report("irq", median(|| interrupt(&server)));
     complete & report("fault", median(|| fault(&supervisor)))
 }

@@ -11,14 +11,17 @@ mod kernel_rows;
 mod row;
 
 use bench_protocol::supervisor;
-use userlib::ipc;
 use userlib::server::Server;
+use userlib::{config, ipc};
 
 userlib::task!(main);
 
 fn main() -> ! {
+    if let Some(go) = config::notification("go") {
+        as_caller(go);
+    }
     // The disk comes first, for the count from boot.
-    let complete = disk_rows::run() & kernel_rows::run() & iommu_rows::run();
+    let complete = disk_rows::run() & let_caller_run() & kernel_rows::run() & iommu_rows::run();
     if let Some(supervisor) = Server::named("supervisor") {
         let _ = supervisor.call(
             supervisor::FINISH,
@@ -31,4 +34,32 @@ fn main() -> ! {
     loop {
         ipc::receive(0);
     }
+}
+
+/// The instance without a device: runs its rows when it is told to. A row that is missing is seen by who reads
+/// the rows.
+fn as_caller(go: u32) -> ! {
+    ipc::receive(go);
+    kernel_rows::run_plain();
+    post("client", "called");
+    loop {
+        ipc::receive(0);
+    }
+}
+
+fn let_caller_run() -> bool {
+    let posted = post("caller", "go");
+    if let Some(called) = config::notification("called").filter(|_| posted) {
+        ipc::receive(called);
+    }
+    posted
+}
+
+/// Posts a notification that another task declared.
+fn post(task: &str, name: &str) -> bool {
+    let Some(peer) = config::peer(task) else {
+        return false;
+    };
+    let bit = config::notification_of(peer.index, name);
+    bit.is_some_and(|bit| Server::at(peer.index as usize).post(bit).is_ok())
 }

@@ -1,0 +1,66 @@
+//! Asynchronous errors (SErrors): who is charged with one.
+//!
+//! An access to device registers can fail long after the instruction that made it. A task that has device
+//! registers therefore does not leave the processor before its accesses are complete: the machine's entry code
+//! waits for them, and gives an error of theirs to this module before anything is done for or instead of the
+//! task. So an error that comes while such a task runs is its own. Any other, which can come from memory that
+//! goes bad or from a firmware's doings, is nobody's: the supervisor is told, and nobody dies.
+
+use abi::{Code, FaultKind, notification};
+
+use crate::kernel::{Kernel, Outcome};
+use crate::machine::Arch;
+use crate::schedule::NextTask;
+use crate::syndrome::{Severity, severity};
+use crate::task_set::TaskIndex;
+
+/// Errors that no task was charged with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unclaimed {
+    pub count: u64,
+    /// Syndrome of the last one.
+    syndrome: u64,
+}
+
+impl Unclaimed {
+    pub const NONE: Self = Self {
+        count: 0,
+        syndrome: 0,
+    };
+}
+
+impl<A: Arch> Kernel<'_, A> {
+    /// An asynchronous error was taken. `running` is the task whose accesses all came after those of the
+    /// others were complete, `None` if all tasks wait. Returns who runs next.
+    #[inline(never)]
+    pub fn system_error(&mut self, running: Option<TaskIndex>, syndrome: u64) -> Option<TaskIndex> {
+        match severity(syndrome) {
+            Severity::Corrected => return running,
+            Severity::Uncontained => {
+                self.arch
+                    .fatal("an error of the memory system is not contained");
+            }
+            Severity::Contained => {}
+        }
+        match running {
+            Some(index) if self.task(index).has_devices() => {
+                self.exception(index, FaultKind::BusError, 0, syndrome)
+            }
+            _ => {
+                self.unclaimed.count = self.unclaimed.count.saturating_add(1);
+                self.unclaimed.syndrome = syndrome;
+                self.notify(TaskIndex::SUPERVISOR, u64::from(notification::FAULT));
+                self.after_interrupt(running)
+            }
+        }
+    }
+
+    /// `SystemErrors`.
+    pub(crate) fn system_errors(&mut self, caller: TaskIndex) -> Outcome {
+        let Unclaimed { count, syndrome } = self.unclaimed;
+        self.finish(caller, Code::OK);
+        let x = &mut self.task_mut(caller).frame.x;
+        (x[1], x[2]) = (count, syndrome);
+        Ok(NextTask::Same)
+    }
+}

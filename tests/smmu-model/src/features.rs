@@ -169,6 +169,8 @@ pub struct Liberties {
     pub abort: u32,
     /// A field of CR0 takes effect at once (rule G1).
     pub acknowledge: u32,
+    /// The processor does something else for a second when it looks at the time (rule E17).
+    pub preempt: u32,
     /// A translated transaction is performed at once (rule E10).
     pub perform: u32,
     /// Transactions outlive a SYNC until the device is reset, as QEMU's block devices do.
@@ -184,6 +186,7 @@ impl Liberties {
         consume: 3,
         abort: 300,
         acknowledge: 3,
+        preempt: 0,
         perform: 3,
         outlive: true,
     };

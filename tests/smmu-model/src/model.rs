@@ -47,6 +47,8 @@ pub struct Model {
     pub(crate) streams: Vec<u32>,
     /// Addresses that speculative walks choose from, the latest last.
     pub(crate) addresses: Vec<u64>,
+    /// No command completes any more.
+    pub(crate) stopped: bool,
     /// Goes up with every store, so that audits know what they have seen.
     pub(crate) stores: u64,
     clock: u64,
@@ -65,6 +67,8 @@ pub struct Ambient {
     pub write: bool,
 }
 
+/// Ticks of a second.
+const SECOND: u64 = 1_000_000;
 /// Addresses of interest that are remembered.
 const ADDRESSES: usize = 24;
 
@@ -112,6 +116,7 @@ impl Model {
             landed: Vec::new(),
             streams: streams.to_vec(),
             addresses: Vec::new(),
+            stopped: false,
             stores: 0,
             clock: 0,
         }
@@ -188,11 +193,27 @@ impl Model {
         self.memory.acquire();
     }
 
-    /// Ticks since reset; time passes with every look at it.
+    /// Ticks since reset; time passes with every look at it. The task that looks may not be run for a second, in
+    /// which an SMMU that works ends all that it was given.
     pub fn now(&mut self) -> u64 {
         self.act();
         self.clock += 1;
+        if self.chooser.once_in(self.liberties.preempt) {
+            self.clock += SECOND;
+            self.finish();
+        }
         self.clock
+    }
+
+    /// It completes no command any more: the rest of it goes on.
+    pub fn stop_for_good(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Whether it has stopped for good.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// Lets time pass.

@@ -95,6 +95,9 @@ impl Model {
 
     /// Consumes the next command, if there is one: false if not.
     pub(crate) fn consume(&mut self) -> bool {
+        if self.stopped {
+            return false;
+        }
         let enabled = self.registers.cr0_ack & CMDQEN != 0;
         let stopped = (self.registers.gerror ^ self.registers.gerror_ack) & CMDQ_ERR != 0;
         if !enabled || stopped || self.commands.consumer == self.registers.command_producer {

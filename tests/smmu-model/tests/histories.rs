@@ -1,12 +1,15 @@
 //! Random histories of the server's core on the model.
 //!
-//! `cargo test -p smmu-model --test histories -- [--steps N] [--seed S] [--trace]`; without arguments a million steps.
+//! `cargo test -p smmu-model --test histories -- [--steps N] [--seed S] [--machine M] [--trace]`; without arguments a million
+//! steps on all machines.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use smmu_model::Liberties;
 use smmu_model::harness::history::{Setting, run};
+use smmu_model::harness::layout::MACHINES;
+use smmu_model::harness::troubles::Troubles;
 
 /// Steps of one history; each begins with another machine and an empty system.
 const STEPS: u64 = 1000;
@@ -36,13 +39,15 @@ fn main() -> ExitCode {
                 let setting = Setting {
                     seed,
                     steps: STEPS,
+                    machine: MACHINES
+                        [argument("--machine").unwrap_or(seed / 2) as usize % MACHINES.len()],
                     features: None,
                     liberties: match seed % 3 {
                         0 => Liberties::ORDERLY_DEVICES,
                         1 => Liberties::SLOW,
                         _ => Liberties::ALL,
                     },
-                    quiesce_failures: if seed.is_multiple_of(5) { 20 } else { 0 },
+                    troubles: Troubles::of(seed),
                     trace: std::env::args().any(|argument| argument == "--trace"),
                     mutant: None,
                 };

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 
 use rig::steps::STEPS;
 use smmu_model::harness::history::{Outcome, Setting, run};
+use smmu_model::harness::layout::MACHINES;
 use smmu_model::harness::mutants;
 use smmu_model::harness::sabotage::Mutant;
+use smmu_model::harness::troubles::Troubles;
 use smmu_model::{Check, Features, Liberties};
 
 /// Histories on each part, and steps of each, until a fault must have been caught.
@@ -24,13 +26,14 @@ fn hunt(mutant: Mutant) -> (Option<(Outcome, u64)>, u64, BTreeSet<Check>) {
             let setting = Setting {
                 seed,
                 steps: LENGTH,
+                machine: MACHINES[seed as usize % MACHINES.len()],
                 features: Some(features),
                 liberties: if seed % 2 == 0 {
                     Liberties::ALL
                 } else {
                     Liberties::SLOW
                 },
-                quiesce_failures: 0,
+                troubles: Troubles::default(),
                 trace: false,
                 mutant: Some(mutant),
             };

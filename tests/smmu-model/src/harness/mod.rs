@@ -9,4 +9,5 @@ pub mod layout;
 pub mod mutants;
 pub mod oracle;
 pub mod sabotage;
+pub mod troubles;
 pub mod world;

@@ -37,7 +37,7 @@ impl Grant {
 }
 
 /// What the build step has mapped for a device, whether anybody has claimed it or not.
-pub fn direct(machine: &'static Machine, device: usize) -> impl Iterator<Item = Grant> {
+fn direct(machine: &'static Machine, device: usize) -> impl Iterator<Item = Grant> {
     let planned = machine.device(device);
     let mine = move |domain: u32| planned.is_some_and(|planned| planned.domain == domain);
     let ranges = machine
@@ -113,6 +113,13 @@ impl Oracle {
     pub fn unasked(&self, device: usize) -> Option<Grant> {
         let held = self.held.get(device).copied().unwrap_or(false);
         unasked(self.machine, device).filter(|_| held)
+    }
+
+    /// What a device may use now, whoever mapped it.
+    pub fn usable(&self, device: usize) -> impl Iterator<Item = Grant> + '_ {
+        let grants = self.grants(device).iter().copied();
+        let direct = direct(self.machine, device);
+        grants.chain(direct).chain(self.unasked(device))
     }
 
     /// The server mapped something.
@@ -303,15 +310,8 @@ impl Oracle {
     }
 
     /// G4, G5: memory at `output` is given back. Nobody may be able to reach it, and nothing on its way
-    /// there may be left in `device`; but by what remains granted (`self`).
-    pub fn released(
-        &self,
-        model: &Model,
-        device: usize,
-        output: u64,
-        bytes: u64,
-        findings: &mut Findings,
-    ) {
+    /// there may be left; but by what remains granted (`self`).
+    pub fn released(&self, model: &Model, output: u64, bytes: u64, findings: &mut Findings) {
         let overlaps = |at: u64, len: u64| {
             at < output.saturating_add(bytes) && output < at.saturating_add(len)
         };
@@ -333,8 +333,7 @@ impl Oracle {
             }
         }
         for flight in model.flights() {
-            if flight.device as usize == device
-                && overlaps(flight.output, 1)
+            if overlaps(flight.output, 1)
                 && !self.granted(flight.stream, flight.input, 1, flight.output, flight.write)
             {
                 findings.note(Check::Release, || {

@@ -118,6 +118,8 @@ impl History<'_> {
         drop(world);
         if idle {
             self.quieten(device);
+        } else {
+            self.agree(device);
         }
         let head = self.head(device, &held);
         let waiting = Waiting {
@@ -157,41 +159,6 @@ impl History<'_> {
             if slot.is_some_and(|held| held.owner.index() == task) {
                 *slot = None;
             }
-        }
-    }
-
-    pub(super) fn pci_dies(&mut self) {
-        let mut world = self.world.borrow_mut();
-        if !world.fabric.down {
-            self.counts[9] += 1;
-            world.switch_pci();
-        }
-    }
-
-    /// Time passes for the PCI task, or a next life of it starts.
-    pub(super) fn pass(&mut self) {
-        let mut world = self.world.borrow_mut();
-        if world.fabric.down {
-            world.switch_pci();
-        } else {
-            world.pass();
-        }
-    }
-
-    /// The server was told that the PCI task is up again: what is claimed and open can start again.
-    pub(super) fn check_started_again(&self) {
-        let world = self.world.borrow();
-        let stopped = self.held.iter().enumerate().find(|(device, held)| {
-            held.is_some_and(|held| !held.revoked && !self.is_waiting(held.owner))
-                && world.is_open(*device)
-                && !world.fabric.is_bus_master(*device)
-        });
-        let stopped = stopped.map(|(device, _)| device);
-        drop(world);
-        if let Some(device) = stopped {
-            self.note(Check::Function, || {
-                format!("device {device} stays off after the PCI task's restart")
-            });
         }
     }
 

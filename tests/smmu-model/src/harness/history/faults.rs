@@ -5,13 +5,13 @@ use iommu_api::{DeviceRequest, HandleRequest, Operation, Status};
 use super::History;
 use super::requests::Answer;
 use crate::finding::Check;
-use crate::harness::layout::{AUDITOR, WINDOW};
+use crate::harness::layout::{AUDITOR, Recipe, WINDOW};
 
 impl History<'_> {
     /// A device does what it should, or something else.
     pub(super) fn access(&mut self) {
         let device = self.chooser.below(self.machine.devices.len());
-        if !self.world.borrow().fabric.is_bus_master(device) {
+        if !self.world.borrow().fabric.may_act(device) {
             return;
         }
         let held = self.held.get(device).copied().flatten();
@@ -39,8 +39,32 @@ impl History<'_> {
         }
     }
 
+    /// A task has the registers of its devices at all times, and may start something in one that it has not claimed.
+    pub(super) fn touch(&mut self) {
+        let mut world = self.world.borrow_mut();
+        if !self.chooser.once_in(world.fabric.troubles.touches) {
+            return;
+        }
+        let device = self.chooser.below(self.machine.devices.len());
+        let planned = &self.machine.devices[device];
+        // By the plan's written word one without a recipe is not used before its first claim.
+        let touchable = planned.owner != plan::NONE && planned.recipe != Recipe::None;
+        let owner = planned.owner as usize;
+        if touchable && world.kernel.is_alive(owner) {
+            let life = world.kernel.id(owner);
+            world.fabric.touch(device as u32, life);
+            if self.trace {
+                eprintln!("{life:x?} touches device {device}");
+            }
+        }
+    }
+
     /// G8: faults are told, or their loss is.
     pub(super) fn look_at_faults(&mut self, start: bool) {
+        if !self.settled || self.world.borrow().model.has_stopped() {
+            // What was told by then is not known.
+            return self.take_faults();
+        }
         let auditor = self.world.borrow().kernel.id(AUDITOR);
         let (dropped, lost_before) = (self.world.borrow().model.events_lost, self.lost);
         let mut lost = lost_before.1;

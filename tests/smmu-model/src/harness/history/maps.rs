@@ -162,6 +162,10 @@ impl History<'_> {
             return;
         };
         let lender = self.world.borrow().kernel.id(CLIENT);
+        if held.owner.index() == CLIENT {
+            // Nobody waits for its own reply.
+            return;
+        }
         let Some(&(_, _, pa, len)) = POOLS.iter().find(|entry| entry.0 == CLIENT) else {
             return;
         };
@@ -222,7 +226,8 @@ impl History<'_> {
         {
             held.revoked = true;
         }
-        if code == Error::HardwareFailure as u32 {
+        let stopped = self.world.borrow().model.has_stopped();
+        if code == Error::HardwareFailure as u32 && !stopped {
             self.note(Check::Liveness, || {
                 format!("device {device}: hardware failure")
             });

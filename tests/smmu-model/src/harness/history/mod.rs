@@ -3,6 +3,7 @@
 mod claims;
 mod faults;
 mod maps;
+mod pci;
 mod requests;
 mod successor;
 mod unmaps;
@@ -16,9 +17,10 @@ use iommu::plan_view::PlanView;
 use iommu_api::{Claim, Handle, Operation};
 use zerocopy::IntoBytes;
 
-use super::layout::{self, Machine};
-use super::oracle::direct;
+use super::layout::Machine;
+use super::oracle::Grant;
 use super::sabotage::{Mutant, Sabotage};
+use super::troubles::Troubles;
 use super::world::{Shared, World};
 use crate::finding::{Check, Finding};
 use crate::model::Ambient;
@@ -31,12 +33,14 @@ pub struct Setting {
     pub seed: u64,
     /// Steps.
     pub steps: u64,
+    /// The machine.
+    pub machine: &'static Machine,
     /// The part; `None` for one of them by seed.
     pub features: Option<Features>,
     /// How devices and SMMU behave.
     pub liberties: Liberties,
-    /// Once in how many quiesces one fails; 0 for never.
-    pub quiesce_failures: u32,
+    /// What goes wrong around the server.
+    pub troubles: Troubles,
     /// Print every request and what became of it.
     pub trace: bool,
     /// A seeded fault.
@@ -91,6 +95,8 @@ struct History<'p> {
     faults: Vec<(u64, u64, u64)>,
     lost: (u64, u64),
     deadline: Option<u64>,
+    /// The server has taken over what its predecessor left, and was answered by the PCI task in all of it.
+    settled: bool,
     /// The server does not die in what it does now.
     immortal: bool,
     counts: [u64; 10],
@@ -106,9 +112,15 @@ pub fn run(setting: &Setting) -> Outcome {
     let sabotage = setting
         .mutant
         .map_or_else(Sabotage::default, Sabotage::with);
-    let machine = &layout::EVERYDAY;
-    let mut world = World::new(machine, features, setting.liberties, setting.seed, sabotage);
-    world.fabric.failures = setting.quiesce_failures;
+    let machine = setting.machine;
+    let world = World::new(
+        machine,
+        setting.troubles,
+        features,
+        setting.liberties,
+        setting.seed,
+        sabotage,
+    );
     let words = world.layout.blob.clone();
     let world = Rc::new(RefCell::new(world));
     let shared = Shared(world.clone());
@@ -136,12 +148,15 @@ pub fn run(setting: &Setting) -> Outcome {
         faults: vec![(0, 0, 0); devices],
         lost: (0, 0),
         deadline: None,
+        settled: false,
         immortal: false,
         counts: [0; 10],
     };
     history.start();
     history.check();
-    history.look_at_faults(true);
+    if history.settled {
+        history.look_at_faults(true);
+    }
     let mut steps = 0;
     while steps < setting.steps && !history.has_finding() {
         history.step();
@@ -181,6 +196,7 @@ impl History<'_> {
 
     fn step(&mut self) {
         self.refresh_ambient();
+        self.touch();
         match self.chooser.below(32) {
             0..=2 => self.claim(),
             3 => self.release(),
@@ -197,6 +213,7 @@ impl History<'_> {
             29 => self.garbage(),
             30 if self.chooser.once_in(4) => self.succeed(),
             30 if self.chooser.once_in(4) => self.pci_dies(),
+            30 if self.stops() => {}
             _ => self.pass(),
         }
         self.deliver();
@@ -207,9 +224,18 @@ impl History<'_> {
     fn check(&self) {
         self.check_reach();
         let mut world = self.world.borrow_mut();
-        world.check_pins();
+        // What an earlier life of the server left, this one has taken over.
+        if self.settled && !world.model.has_stopped() {
+            world.check_pins();
+        }
         // Whatever a successor finds closed and cannot explain it leaves closed.
-        if world.fabric.failures == 0 && !world.sabotage.has_succeeded() && !world.is_untold() {
+        let troubles = world.fabric.troubles;
+        let undisturbed = troubles.quiesce_failures == 0
+            && troubles.call_deaths == 0
+            && !world.fabric.refused
+            && !world.model.has_stopped()
+            && !world.sabotage.has_succeeded();
+        if undisturbed && !world.is_untold() {
             world.check_standing();
         }
     }
@@ -219,17 +245,18 @@ impl History<'_> {
         let mut world = self.world.borrow_mut();
         let mut ambient = Vec::new();
         for (device, planned) in self.machine.devices.iter().enumerate() {
-            if !world.fabric.is_bus_master(device) {
+            if !world.fabric.may_act(device) {
                 continue;
             }
-            for grant in world
-                .oracle
-                .grants(device)
-                .iter()
-                .copied()
-                .chain(direct(self.machine, device))
-                .chain(world.oracle.unasked(device))
-            {
+            let own = world.oracle.usable(device);
+            // Through the streams that they share it reaches what is mapped for another.
+            let mates: Vec<Grant> = (0..self.machine.devices.len())
+                .filter(|&other| other != device && self.machine.share(other, device))
+                .filter(|&other| !self.is_released(other))
+                .flat_map(|other| world.oracle.usable(other).collect::<Vec<_>>())
+                .collect();
+            let mate = self.chooser.pick(&mates).copied();
+            for grant in own.chain(mate).collect::<Vec<_>>() {
                 let pages = (grant.bytes / 4096).min(PAGES_USED);
                 let page = self.chooser.below(pages as usize) as u64;
                 let Some(&stream) = self.chooser.pick(planned.streams) else {
@@ -276,11 +303,8 @@ impl History<'_> {
             return self.succeed();
         }
         let up = std::mem::take(&mut self.world.borrow_mut().fabric.up);
-        if up {
-            if self.serve(Server::on_pci_up).is_none() {
-                return self.succeed();
-            }
-            self.check_started_again();
+        if up && self.pci_is_up().is_none() {
+            return self.succeed();
         }
         let bits = u32::from(event) << 16 | u32::from(error) << 17;
         if bits != 0 && self.serve(|server| server.on_interrupt(bits)).is_none() {

@@ -89,6 +89,13 @@ impl History<'_> {
         self.waiting.iter().any(|waiting| waiting.sender == sender)
     }
 
+    /// Whether a device's claimant has asked for the end of its claim, and waits.
+    pub(super) fn is_released(&self, device: usize) -> bool {
+        self.waiting
+            .iter()
+            .any(|waiting| waiting.device == device && waiting.operation == Operation::Release)
+    }
+
     /// A claimed device of a driver that can ask.
     pub(super) fn driver(&mut self) -> Option<(usize, Held)> {
         let devices = self.machine.devices.len();

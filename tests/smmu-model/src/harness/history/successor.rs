@@ -7,6 +7,7 @@ use iommu_api::{Claim, DeviceRequest, Operation};
 use super::{Held, History};
 use crate::finding::Check;
 use crate::harness::intent::{Intent, Leaves};
+use crate::harness::kernel::{Hold, Pin};
 use crate::harness::world::Shared;
 
 /// Once in how many turns of the server it dies in the turn, and a start of it in the start.
@@ -23,6 +24,9 @@ struct Estate {
     closed: Vec<u32>,
     /// What each domain maps.
     leaves: Vec<Leaves>,
+    /// Holds and pins.
+    holds: Vec<Hold>,
+    pins: Vec<Option<Pin>>,
 }
 
 impl<'p> History<'p> {
@@ -56,6 +60,12 @@ impl<'p> History<'p> {
         world.intent = Some(Intent::default());
         world.sabotage.start(true);
         drop(world);
+        self.settled = false;
+        let disturbances = {
+            let mut world = self.world.borrow_mut();
+            world.fabric.refresh();
+            world.fabric.disturbances
+        };
         let (plan, shared) = (self.plan, self.shared.clone());
         let started = self.shared.outlive(|| {
             let mut server = Server::new(plan, shared.clone(), |_| shared.clone()).ok()?;
@@ -65,7 +75,9 @@ impl<'p> History<'p> {
         let mut world = self.world.borrow_mut();
         world.intent = None;
         world.sabotage.start(false);
+        let answered = world.fabric.disturbances == disturbances;
         drop(world);
+        self.settled = answered && started.is_some();
         match started? {
             Some(server) => self.server = server,
             None => self.note(Check::Refusal, || "the successor is not made".into()),
@@ -84,12 +96,29 @@ impl<'p> History<'p> {
             // Whoever died meanwhile is not to be found alive.
             estate = self.estate();
         }
-        self.world.borrow_mut().oracle.forget_parted();
-        self.check_estate(&estate);
-        self.immortal = true;
-        for (device, owner) in estate.working {
-            self.claim_again(device, owner);
+        let stopped = self.world.borrow().model.has_stopped();
+        self.check_unopened(&estate);
+        if stopped {
+            self.check_broken(&estate);
+        } else if self.settled {
+            self.check_estate(&estate);
+            self.immortal = true;
+            for (device, owner) in estate.working {
+                self.claim_again(device, owner);
+            }
+            self.immortal = false;
+            self.settle();
         }
+    }
+
+    /// The server has the answers of the PCI task that it had not when it started.
+    pub(super) fn settle(&mut self) {
+        self.settled = true;
+        if self.world.borrow().model.has_stopped() {
+            return;
+        }
+        self.world.borrow_mut().oracle.forget_parted();
+        self.immortal = true;
         self.look_at_faults(true);
         self.immortal = false;
     }
@@ -103,9 +132,11 @@ impl<'p> History<'p> {
         self.world.borrow_mut().settle();
         self.check_reach();
         for _ in 0..self.chooser.below(4) {
+            let deadly = self.world.borrow().fabric.troubles.call_deaths > 0;
             match self.chooser.below(4) {
                 0 => self.die(),
                 1 => self.restart(),
+                2 if deadly => self.world.borrow_mut().switch_pci(),
                 _ => {
                     let mut world = self.world.borrow_mut();
                     world.pass();
@@ -134,8 +165,7 @@ impl<'p> History<'p> {
         let mut world = self.world.borrow_mut();
         world.replies.clear();
         world.kernel.held_death = false;
-        // A server that finds no PCI task refuses everything until there is one.
-        if world.fabric.down {
+        if world.fabric.down && world.fabric.troubles.call_deaths == 0 {
             world.switch_pci();
         }
         world.fabric.quiesced = false;
@@ -161,8 +191,9 @@ impl<'p> History<'p> {
         let doomed = |device: usize| {
             let mut holds = world.kernel.holds.iter();
             holds.any(|hold| {
-                self.machine.share(hold.device as usize, device)
-                    && !world.kernel.is_current(hold.task)
+                let dead = hold.device as usize;
+                let reset = self.machine.reset_with(dead).any(|at| at == device);
+                (reset || self.machine.share(dead, device)) && !world.kernel.is_current(hold.task)
             })
         };
         let working = used.iter().copied();
@@ -183,12 +214,43 @@ impl<'p> History<'p> {
                 .filter(closed)
                 .collect(),
             leaves: domains.map(|domain| world.leaves(domain)).collect(),
+            holds: world.kernel.holds.clone(),
+            pins: world.kernel.pins.clone(),
         }
     }
 
-    /// The successor has started: nothing was opened, mapped or taken from those who go on, and what nobody
-    /// goes on with is out of the way.
-    fn check_estate(&mut self, estate: &Estate) {
+    /// A successor of a server whose SMMU confirms nothing: nothing is given back, and bus mastering is off.
+    fn check_broken(&mut self, estate: &Estate) {
+        let mut world = self.world.borrow_mut();
+        let world = &mut *world;
+        let kept = |hold: &Hold| world.kernel.holds.contains(hold);
+        let exposed = |hold: &Hold| world.exposed[hold.device as usize];
+        let mut holds = estate.holds.iter();
+        let lost = holds.find(|hold| exposed(hold) && !kept(hold)).copied();
+        let pins = estate.pins != world.kernel.pins;
+        let mut held = world.kernel.holds.iter();
+        let on = held.find(|hold| world.fabric.is_bus_master(hold.device as usize));
+        let on = on.filter(|_| self.settled && world.knows_pci()).copied();
+        let findings = &mut world.model.findings;
+        if let Some(hold) = lost {
+            findings.note(Check::Release, || {
+                format!("{hold:x?} is lifted, and the SMMU confirms nothing")
+            });
+        }
+        if pins {
+            findings.note(Check::Release, || {
+                "a pin is lifted, and the SMMU confirms nothing".into()
+            });
+        }
+        if let Some(hold) = on {
+            findings.note(Check::Containment, || {
+                format!("{hold:x?}: bus master on an SMMU that confirms nothing")
+            });
+        }
+    }
+
+    /// The successor has started: nothing was opened, mapped or taken from those who go on.
+    fn check_unopened(&mut self, estate: &Estate) {
         for &stream in &estate.closed {
             let reachable = self.world.borrow().model.reachable(stream);
             if reachable.untranslated || !reachable.runs.is_empty() {
@@ -217,6 +279,10 @@ impl<'p> History<'p> {
                 });
             }
         }
+    }
+
+    /// The successor has started, with a PCI task that answers: what nobody goes on with is out of the way.
+    fn check_estate(&mut self, estate: &Estate) {
         let mut world = self.world.borrow_mut();
         world.check_cut_off();
         let used = |device| estate.used.iter().any(|&(used, _)| used == device);

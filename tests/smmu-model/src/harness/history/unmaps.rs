@@ -31,6 +31,22 @@ impl History<'_> {
         world.check_landed();
     }
 
+    /// Those that share streams with a device, and go on, know that it is released: they use nothing of it any more.
+    pub(super) fn agree(&mut self, device: usize) {
+        for other in 0..self.machine.devices.len() {
+            let held = self.held.get(other).copied().flatten();
+            let mut world = self.world.borrow_mut();
+            let lives = held.is_some_and(|held| world.kernel.is_current(held.owner));
+            if other != device && self.machine.share(other, device) && lives && world.is_open(other)
+            {
+                let ambient = &mut world.model.ambient;
+                ambient.retain(|ambient| ambient.device as usize != other);
+                world.model.finish_device(other as u32);
+            }
+        }
+        self.world.borrow_mut().check_landed();
+    }
+
     pub(super) fn unmap(&mut self) {
         let Some((device, held)) = self.driver() else {
             return;

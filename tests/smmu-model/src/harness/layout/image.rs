@@ -122,7 +122,7 @@ fn devices(machine: &Machine) -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
             reset_unit: device.reset_unit,
             pins: 4,
             standing: u32::from(device.standing),
-            non_pci: 0,
+            non_pci: u32::from(device.platform),
             reserved: 0,
             auditors: 1 << AUDITOR,
         });

@@ -4,7 +4,7 @@ use plan::NONE;
 use plan::iommu::{DomainKind, PermanentEntry, PermanentKind};
 use vmsa::Memory as MemoryType;
 
-use super::{Machine, Planned, WINDOW, Window};
+use super::{Machine, Planned, Recipe, WINDOW, Window};
 
 const fn direct(domain: u32, base: u64, len: u64) -> PermanentEntry {
     PermanentEntry {
@@ -35,15 +35,6 @@ const fn pool(domain: u32, kind: PermanentKind, task: u32, iova: u64, pa: u64) -
     }
 }
 
-const BRIDGE: Planned = Planned {
-    name: "bridge",
-    owner: NONE,
-    domain: NONE,
-    streams: &[],
-    reset_unit: 0,
-    standing: false,
-};
-
 /// A device of one driver.
 const fn driven(
     name: &'static str,
@@ -58,7 +49,8 @@ const fn driven(
         domain,
         streams,
         reset_unit,
-        standing: false,
+        recipe: Recipe::Own,
+        ..Planned::BRIDGE
     }
 }
 
@@ -67,7 +59,7 @@ const fn driven(
 /// one of a persistent domain, one that bypasses.
 pub static EVERYDAY: Machine = Machine {
     devices: &[
-        BRIDGE,
+        Planned::BRIDGE,
         driven("disk", 4, 0, &[0x100], 1),
         driven("left", 5, 1, &[0x200, 0x208], 2),
         driven("right", 6, 1, &[0x200, 0x208], 2),
@@ -105,3 +97,98 @@ pub static EVERYDAY: Machine = Machine {
     ],
     watched: &[1, 4, 5],
 };
+
+const CLIENT: u32 = super::CLIENT as u32;
+
+/// Alias sets of unlike members: one with a device that stands, owned or not, one with a platform device, two
+/// of a persistent domain, two of an identity domain whose owner lends memory as well; and a platform
+/// device alone.
+pub static SHARED: Machine = Machine {
+    devices: &[
+        Planned::BRIDGE,
+        driven("disk", 4, 0, &[0x100], 1),
+        Planned {
+            standing: true,
+            ..driven("display", 5, 0, &[0x100], 2)
+        },
+        Planned {
+            platform: true,
+            ..driven("codec", 4, 1, &[0x200], 3)
+        },
+        driven("card", 6, 1, &[0x200], 4),
+        driven("left", 5, 2, &[0x108], 5),
+        driven("right", 5, 2, &[0x108], 6),
+        driven("lender", CLIENT, 3, &[0x300], 7),
+        driven("shadow", CLIENT, 3, &[0x300], 8),
+        Planned {
+            platform: true,
+            ..driven("crypto", 6, 4, &[0x310], 9)
+        },
+        driven("network", 4, 5, &[0x320], 10),
+        Planned {
+            standing: true,
+            ..driven("console", NONE, 5, &[0x320], 11)
+        },
+    ],
+    windows: &[
+        Window::PAGES,
+        Window::PAGES,
+        Window::PAGES,
+        Window {
+            kind: DomainKind::Identity,
+            pages: 0,
+            blocks: 0,
+        },
+        Window::PAGES,
+        Window::PAGES,
+    ],
+    permanent: &[
+        direct(0, 0x7000_0000, 0x2000),
+        pool(2, PermanentKind::Persistent, 5, WINDOW, 0x5020_0000),
+        pool(3, PermanentKind::Identity, CLIENT, 0x5030_0000, 0x5030_0000),
+        direct(5, 0x7100_0000, 0x1000),
+    ],
+    streams: &[0x100, 0x200, 0x108, 0x300, 0x310, 0x320, 0x208],
+    watched: &[9],
+};
+
+/// A bus with four devices, one of which stands and one of which can be reset alone; a slot with two alternatives;
+/// a device that cannot be made quiet; one alone; one of a client that lends memory as well.
+pub static RESETS: Machine = Machine {
+    devices: &[
+        Planned::BRIDGE,
+        on_bus(driven("disk", 4, 0, &[0x100], 1)),
+        on_bus(driven("network", 5, 1, &[0x108], 1)),
+        Planned {
+            below: Some(0),
+            ..driven("card", 6, 2, &[0x110], 1)
+        },
+        Planned {
+            standing: true,
+            ..on_bus(driven("display", 5, 3, &[0x118], 1))
+        },
+        driven("slot-a", 4, 4, &[0x200], 2),
+        driven("slot-b", 5, 5, &[0x200], 2),
+        Planned {
+            recipe: Recipe::None,
+            ..driven("once", 6, 6, &[0x300], 3)
+        },
+        driven("second", 4, 7, &[0x308], 4),
+        driven("lender", CLIENT, 8, &[0x310], 5),
+    ],
+    windows: &[Window::PAGES; 9],
+    permanent: &[direct(3, 0x7000_0000, 0x2000)],
+    streams: &[
+        0x100, 0x108, 0x110, 0x118, 0x200, 0x300, 0x308, 0x310, 0x208,
+    ],
+    watched: &[1, 2, 8],
+};
+
+/// One that is reset with its whole bus.
+const fn on_bus(planned: Planned) -> Planned {
+    Planned {
+        recipe: Recipe::Bus,
+        below: Some(0),
+        ..planned
+    }
+}

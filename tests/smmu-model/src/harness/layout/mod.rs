@@ -7,7 +7,10 @@ mod machines;
 use plan::iommu::{DomainEntry, DomainKind, PermanentEntry, PermanentKind, SmmuEntry};
 
 pub use image::build;
-pub use machines::EVERYDAY;
+pub use machines::{EVERYDAY, RESETS, SHARED};
+
+/// All machines.
+pub static MACHINES: [&Machine; 3] = [&EVERYDAY, &SHARED, &RESETS];
 
 /// Physical address of the SMMU's table memory: both halves of a word that leads there matter.
 pub const TABLES: u64 = 0x5_4800_0000;
@@ -52,6 +55,38 @@ pub struct Planned {
     pub reset_unit: u32,
     /// It has a direct region.
     pub standing: bool,
+    /// It is not on PCI: nothing but its streams keeps it from memory.
+    pub platform: bool,
+    /// How it is made quiet.
+    pub recipe: Recipe,
+    /// The bridge above it, whose bus reset takes it.
+    pub below: Option<usize>,
+}
+
+impl Planned {
+    /// A bridge.
+    pub const BRIDGE: Self = Self {
+        name: "bridge",
+        owner: plan::NONE,
+        domain: plan::NONE,
+        streams: &[],
+        reset_unit: 0,
+        standing: false,
+        platform: false,
+        recipe: Recipe::None,
+        below: None,
+    };
+}
+
+/// How a device is made quiet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Recipe {
+    /// Alone.
+    Own,
+    /// With all others below its bridge.
+    Bus,
+    /// It cannot be.
+    None,
 }
 
 /// The window of a domain.
@@ -107,6 +142,36 @@ impl Machine {
     pub fn share(&self, device: usize, other: usize) -> bool {
         let domain = |device| self.device(device).map(|planned| planned.domain);
         domain(device) == domain(other) && domain(device) != Some(plan::NONE)
+    }
+
+    /// What a device's recipe resets, if that is more than the device.
+    pub fn reset_with(&self, device: usize) -> impl Iterator<Item = usize> + use<> {
+        let own = self.device(device);
+        let bridge = own
+            .filter(|own| own.recipe == Recipe::Bus)
+            .and_then(|own| own.below);
+        let devices = self.devices.iter().enumerate();
+        let below = move |planned: &Planned| bridge.is_some() && planned.below == bridge;
+        let taken: Vec<usize> = devices
+            .filter_map(|(at, planned)| below(planned).then_some(at))
+            .collect();
+        taken.into_iter()
+    }
+
+    /// The other alternatives of a device's slot: they have its StreamIDs and domains of their own.
+    pub fn alternatives(&self, device: usize) -> impl Iterator<Item = usize> + '_ {
+        let streams = self.streams_of(device);
+        let devices = self.devices.iter().enumerate();
+        devices
+            .filter(move |&(other, planned)| {
+                other != device
+                    && !self.share(other, device)
+                    && planned
+                        .streams
+                        .iter()
+                        .any(|stream| streams.contains(stream))
+            })
+            .map(|(other, _)| other)
     }
 
     /// Whether a stream translates in the image.

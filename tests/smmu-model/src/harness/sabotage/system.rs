@@ -1,6 +1,8 @@
 //! Calls to the kernel and the PCI task that a fault changes.
 
 use iommu::hardware::Held;
+use pci_api::QuiesceState;
+use pci_api::client::CallError;
 
 use super::Kind;
 use crate::harness::layout::{TABLES, entry_of};
@@ -46,8 +48,7 @@ impl World {
         held
     }
 
-    pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> bool {
-        self.check_started(device, on);
+    pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
         let machine = self.layout.machine;
         let stands = machine
             .device(device as usize)
@@ -59,12 +60,12 @@ impl World {
                     holds.any(|hold| hold.device == device && self.kernel.is_current(hold.task));
                 if !claimed {
                     self.sabotage.struck += 1;
-                    return true;
+                    return Ok(());
                 }
             }
             Some(Kind::NoBusMasterOff) if !on => {
                 self.sabotage.struck += 1;
-                return true;
+                return Ok(());
             }
             Some(Kind::EarlyLift) if !on => {
                 self.sabotage.struck += 1;
@@ -84,9 +85,6 @@ impl World {
             }
             _ => {}
         }
-        if on {
-            self.check_start(device as usize);
-        }
         if !on {
             let was_on = self.fabric.is_bus_master(device as usize);
             self.sabotage.turned_off = was_on.then_some(device);
@@ -94,6 +92,33 @@ impl World {
                 .ambient
                 .retain(|ambient| ambient.device != device);
         }
-        self.fabric.bus_master(device, on)
+        let was_quiet = self.fabric.result(device) == Ok(QuiesceState::Quiet);
+        if !on && self.fabric.is_bus_master(device as usize) {
+            self.check_turned_off(device);
+        }
+        let done = self.fabric.bus_master(device, on, &mut self.model.chooser);
+        if on && done.is_ok() {
+            self.check_started(device);
+            self.check_start(device as usize, was_quiet);
+        }
+        done
+    }
+
+    pub(crate) fn start_quiesce(&mut self, device: u32) -> Result<(), CallError> {
+        let quiet = self.sabotage.is_quiet_at_once() || self.skips_unasked(device);
+        let was_on = self.fabric.is_bus_master(device as usize);
+        self.fabric.quiesce(device, &mut self.model.chooser)?;
+        if was_on {
+            self.check_turned_off(device);
+        }
+        if quiet {
+            self.sabotage.struck += 1;
+            self.fabric.pretend_quiet(device);
+        }
+        self.model
+            .ambient
+            .retain(|ambient| ambient.device != device);
+        self.stand_early(device);
+        Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! What must hold, between requests and at the moments when something is given back.
 
 use abi::TaskId;
-use pci_api::QuiesceState;
 
 use super::World;
 use crate::finding::{Check, Findings};
@@ -34,8 +33,8 @@ impl World {
                 .iter()
                 .any(|hold| hold.device as usize == device);
             // Without the PCI task nobody can turn it off.
-            if !held && !planned.standing && self.fabric.is_bus_master(device) && !self.fabric.down
-            {
+            let on = self.fabric.is_bus_master(device) && self.knows_pci();
+            if !held && !planned.standing && on {
                 findings.note(Check::Containment, || {
                     format!("device {device} is bus master, and nobody has it")
                 });
@@ -44,19 +43,17 @@ impl World {
         self.model.findings = findings;
     }
 
-    /// A device is turned on only if nothing of anybody else can be under way in it; turned off with
-    /// something mapped, only a reset says so.
-    pub(crate) fn check_started(&mut self, device: u32, on: bool) {
-        if !on {
-            let on = self.fabric.is_bus_master(device as usize);
-            let oracle = &self.oracle;
-            let number = device as usize;
-            let used = !oracle.grants(number).is_empty() || oracle.unasked(number).is_some();
-            if on && used {
-                self.fabric.set_user(device, Some(TaskId::KERNEL));
-            }
-            return;
+    /// A device was turned off with something mapped: only a reset says that nothing is under way.
+    pub(crate) fn check_turned_off(&mut self, device: u32) {
+        let number = device as usize;
+        let used = !self.oracle.grants(number).is_empty() || self.oracle.unasked(number).is_some();
+        if used {
+            self.fabric.set_user(device, Some(TaskId::KERNEL));
         }
+    }
+
+    /// A device is turned on only if nothing of anybody else can be under way in it.
+    pub(crate) fn check_started(&mut self, device: u32) {
         let mut holds = self.kernel.holds.iter();
         let holder = holds
             .find(|hold| hold.device == device)
@@ -75,6 +72,7 @@ impl World {
             });
         }
         self.fabric.set_user(device, holder);
+        self.expose(device as usize);
     }
 
     /// The server was told of deaths: the devices of the dead are cut off by now.
@@ -83,8 +81,11 @@ impl World {
         for hold in &self.kernel.holds {
             if !self.kernel.is_current(hold.task) {
                 let device = hold.device as usize;
-                self.oracle.cut_off(&self.model, device, &mut findings);
-                if self.fabric.is_bus_master(device) && !self.fabric.down {
+                // What an SMMU that has stopped keeps in its caches nobody can take from it.
+                if !self.model.has_stopped() {
+                    self.oracle.cut_off(&self.model, device, &mut findings);
+                }
+                if self.fabric.is_bus_master(device) && self.knows_pci() {
                     findings.note(Check::Containment, || {
                         format!("device {device} of a dead task is bus master")
                     });
@@ -112,9 +113,9 @@ impl World {
         }
     }
 
-    /// A device is about to be turned on: if a dead task had it, it was made quiet, and of what was mapped for
+    /// A device was turned on: if a dead task had it, it was made quiet, and of what was mapped for
     /// it nothing is left.
-    pub(crate) fn check_start(&mut self, device: usize) {
+    pub(crate) fn check_start(&mut self, device: usize, quiet: bool) {
         let mut left = self.oracle.clone();
         left.clear(device);
         let mut holds = self.kernel.holds.iter();
@@ -124,7 +125,7 @@ impl World {
             return;
         }
         let mut findings = std::mem::take(&mut self.model.findings);
-        if self.fabric.result(device as u32) != Some(QuiesceState::Quiet) {
+        if !quiet {
             findings.note(Check::Containment, || {
                 format!("device {device} of a dead task goes on before it was quiet")
             });
@@ -133,13 +134,18 @@ impl World {
         self.model.findings = findings;
     }
 
-    /// Devices with direct regions stand while nobody that shares their streams is held.
+    /// Devices with direct regions stand while nobody that shares their streams is held, or waits for a reset that
+    /// takes them too.
     pub fn check_standing(&mut self) {
         let machine = self.layout.machine;
         for (device, planned) in machine.devices.iter().enumerate() {
             let mut holds = self.kernel.holds.iter();
-            let held = holds.any(|hold| machine.share(hold.device as usize, device));
-            if !planned.standing || held {
+            let held = holds.any(|hold| {
+                let other = hold.device as usize;
+                let unit = machine.devices[other].reset_unit == planned.reset_unit;
+                machine.share(other, device) || unit && !self.fabric.is_bus_master(other)
+            });
+            if !planned.standing || held || self.fabric.is_busy(device) {
                 continue;
             }
             let closed = planned
@@ -170,21 +176,41 @@ impl World {
     }
 
     /// Memory is given back; `left` is what remains granted.
-    fn check_released(&mut self, left: &Oracle, device: usize, output: u64, bytes: u64) {
+    fn check_released(&mut self, left: &Oracle, output: u64, bytes: u64) {
         self.check_landed();
         let mut findings: Findings = std::mem::take(&mut self.model.findings);
-        left.released(&self.model, device, output, bytes, &mut findings);
+        left.released(&self.model, output, bytes, &mut findings);
         self.model.findings = findings;
+    }
+
+    /// The holder of a device can use it from now on.
+    pub(crate) fn expose(&mut self, device: usize) {
+        if let Some(exposed) = self.exposed.get_mut(device) {
+            *exposed = true;
+        }
+    }
+
+    /// Something of a device's holder is given back: not if the SMMU, which has stopped, may still let the device
+    /// reach it.
+    fn check_confirmed(&mut self, device: usize) {
+        let stands = self.layout.machine.devices[device].standing;
+        let idle = self.oracle.grants(device).is_empty();
+        if self.model.has_stopped() && self.exposed[device] && !(stands && idle) {
+            self.model.findings.note(Check::Release, || {
+                format!("given back of device {device}, and the SMMU confirms nothing")
+            });
+        }
     }
 
     /// A hold ends: all that was granted of the device's owner has to be out of reach.
     pub(crate) fn check_lift(&mut self, device: usize) {
+        self.check_confirmed(device);
         let mut left = self.oracle.clone();
         left.clear(device);
         let unasked = self.oracle.unasked(device);
         let grants = self.oracle.grants(device).to_vec();
         for grant in grants.into_iter().chain(unasked) {
-            self.check_released(&left, device, grant.output, grant.bytes);
+            self.check_released(&left, grant.output, grant.bytes);
         }
     }
 
@@ -194,6 +220,11 @@ impl World {
             return;
         };
         let device = pin.device as usize;
+        let intent = self.intent.as_ref();
+        // Of a request to map that is refused.
+        if intent.is_none_or(|intent| intent.maps.is_empty()) {
+            self.check_confirmed(device);
+        }
         let mut left = self.oracle.clone();
         match &self.intent {
             None => left.clear(device),
@@ -202,16 +233,14 @@ impl World {
                 runs.for_each(|&(input, bytes)| left.revoke(device, input, bytes));
             }
         }
-        self.check_released(&left, device, pin.pa, pin.len);
+        self.check_released(&left, pin.pa, pin.len);
     }
 
     /// A task runs again: nothing of its earlier life is within reach of a device.
     pub(crate) fn check_restart(&mut self, task: usize) {
         for &(_, _, pa, len) in layout::POOLS.iter().filter(|pool| pool.0 == task) {
-            for device in 0..self.layout.machine.devices.len() {
-                let left = self.oracle.clone();
-                self.check_released(&left, device, pa, len);
-            }
+            let left = self.oracle.clone();
+            self.check_released(&left, pa, len);
         }
     }
 }

@@ -16,6 +16,7 @@ use super::kernel::Kernel;
 use super::layout::{self, Layout, Machine, TABLES};
 use super::oracle::Oracle;
 use super::sabotage::Sabotage;
+use super::troubles::Troubles;
 use crate::{Chooser, Features, Liberties, Model};
 
 /// A reply that the server gave later than at once.
@@ -51,6 +52,8 @@ pub struct World {
     pub replies: Vec<Reply>,
     /// Tasks that `iommu-fault` was posted to.
     pub posts: Vec<usize>,
+    /// Devices that their holders could have used, as far as the server knows.
+    pub exposed: Vec<bool>,
     /// Lines of the log, for a failing history.
     pub lines: u64,
 }
@@ -64,6 +67,7 @@ impl World {
     #[must_use]
     pub fn new(
         machine: &'static Machine,
+        troubles: Troubles,
         features: Features,
         liberties: Liberties,
         seed: u64,
@@ -81,7 +85,7 @@ impl World {
         Self {
             model,
             kernel: Kernel::new(),
-            fabric: Fabric::new(machine),
+            fabric: Fabric::new(machine, troubles, &mut chooser),
             oracle: Oracle::new(machine),
             sabotage,
             layout,
@@ -89,6 +93,7 @@ impl World {
             intent: None,
             replies: Vec::new(),
             posts: Vec::new(),
+            exposed: vec![false; machine.devices.len()],
             lines: 0,
         }
     }
@@ -109,45 +114,70 @@ impl World {
     }
 
     /// Something happened that the server was not told of yet.
+    #[must_use]
     pub fn is_untold(&self) -> bool {
-        self.kernel.held_death || self.fabric.quiesced || self.fabric.up || self.fabric.down
+        self.kernel.held_death || self.fabric.quiesced || !self.knows_pci()
+    }
+
+    /// The server was told of the PCI task's life, which goes on.
+    #[must_use]
+    pub fn knows_pci(&self) -> bool {
+        !self.fabric.up && self.fabric.silence().is_none()
     }
 
     /// The PCI task dies, or its next life starts.
     pub fn switch_pci(&mut self) {
         if self.fabric.down {
-            self.model.ambient.clear();
-            self.fabric.restart();
+            self.restart_pci();
         } else {
-            self.fabric.down = true;
+            self.fabric.die(&mut self.model.chooser);
         }
     }
 
-    fn pci(&self) -> Result<(), CallError> {
-        let down = CallError::Unavailable(Code::DOWN);
-        if self.fabric.down { Err(down) } else { Ok(()) }
+    fn restart_pci(&mut self) {
+        self.model.ambient.clear();
+        self.fabric.restart(&mut self.model.chooser);
+    }
+
+    /// A call of the server to the PCI task, which may die before or after it does what it is asked to do; its
+    /// next life may run before the next call.
+    pub(crate) fn call<T>(
+        &mut self,
+        answer: impl FnOnce(&mut Self) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let deaths = self.fabric.troubles.call_deaths;
+        if self.fabric.down && deaths > 0 && self.model.chooser.once_in(8) {
+            self.restart_pci();
+        }
+        if let Some(silence) = self.fabric.silence() {
+            self.fabric.disturbances += 1;
+            return Err(silence);
+        }
+        if !self.model.chooser.once_in(deaths) {
+            return answer(self);
+        }
+        if self.model.chooser.once_in(2) {
+            // What it would have answered nobody learns.
+            let _ = answer(self);
+        }
+        self.fabric.die(&mut self.model.chooser);
+        self.fabric.disturbances += 1;
+        Err(CallError::Unavailable(Code::DEAD))
     }
 
     /// Time passes for the PCI task: resets end.
     pub fn pass(&mut self) {
         for device in self.fabric.pass(&mut self.model.chooser) {
-            let machine = self.layout.machine;
-            let unit = machine
-                .device(device as usize)
-                .map(|planned| planned.reset_unit);
-            for (other, planned) in machine.devices.iter().enumerate() {
-                if Some(planned.reset_unit) != unit {
-                    continue;
-                }
-                if !self.fabric.is_bus_master(other) {
-                    self.fabric.set_user(other as u32, None);
-                }
-                self.check_landed();
-                if self.sabotage.skips_reset() {
-                    self.sabotage.struck += 1;
-                } else {
-                    self.model.reset_device(other as u32);
-                }
+            if !self.fabric.is_bus_master(device) {
+                self.fabric.set_user(device as u32, None);
+                let ambient = &mut self.model.ambient;
+                ambient.retain(|ambient| ambient.device as usize != device);
+            }
+            self.check_landed();
+            if self.sabotage.skips_reset() {
+                self.sabotage.struck += 1;
+            } else {
+                self.model.reset_device(device as u32);
             }
         }
     }

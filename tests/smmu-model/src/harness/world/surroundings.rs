@@ -1,10 +1,11 @@
 //! The model as the core's hardware, kernel and PCI task as its system.
 
 use abi::{Code, TaskId};
+use iommu::boot::Refusal;
 use iommu::hardware::{Hardware, Held, Pinned, System};
 use iommu::log::Line;
 use pci_api::client::CallError;
-use pci_api::{BootStatus, Description, DeviceState, Error, QuiesceState};
+use pci_api::{BootStatus, Description, Error, QuiesceState};
 
 use super::{Reply, Shared};
 use crate::finding::Check;
@@ -62,6 +63,7 @@ impl System for Shared {
         }
         world.check_lift(device as usize);
         world.oracle.clear(device as usize);
+        world.exposed[device as usize] = false;
         world.kernel.lift(index, device)
     }
     fn pin(
@@ -88,62 +90,36 @@ impl System for Shared {
         world.enumerated(held)
     }
     fn pci_status(&mut self) -> Result<BootStatus, CallError> {
-        self.enter().pci()?;
-        let ready = self.0.borrow().layout.machine.devices.len() as u32;
-        Ok(BootStatus {
-            ready,
-            mismatches: 0,
-            undeclared: 0,
-            refused: false,
-        })
+        self.enter().call(|world| Ok(world.fabric.status()))
     }
     fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
-        let mut world = self.enter();
-        world.pci()?;
-        let planned = world.layout.machine.device(device as usize);
-        let planned = planned.ok_or(NO_DEVICE)?;
-        let on = world.sabotage.finds_on() || world.fabric.is_bus_master(device as usize);
-        Ok(Description {
-            state: DeviceState::Ready,
-            reason: None,
-            bus_master: on,
-            requester_id: planned.streams.first().copied().unwrap_or(0) as u16,
-            vendor_id: 0x1af4,
-            device_id: 0x1042,
-            group: planned.reset_unit,
-            buses: [0; 2],
+        self.enter().call(|world| {
+            let number = device as usize;
+            let planned = world.layout.machine.device(number).ok_or(NO_DEVICE)?;
+            let found_on = world.sabotage.finds_on();
+            Ok(Description {
+                state: world.fabric.found(number).ok_or(NO_DEVICE)?,
+                reason: None,
+                bus_master: found_on || world.fabric.is_bus_master(number),
+                requester_id: planned.streams.first().copied().unwrap_or(0) as u16,
+                vendor_id: 0x1af4,
+                device_id: 0x1042,
+                group: planned.reset_unit,
+                buses: [0; 2],
+            })
         })
     }
     fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
-        let mut world = self.enter();
-        world.pci()?;
-        world
-            .set_bus_master(device, on)
-            .then_some(())
-            .ok_or(CallError::Refused(Error::NotQuiet))
+        self.enter().call(|world| world.set_bus_master(device, on))
     }
     fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
-        let mut guard = self.enter();
-        let world = &mut *guard;
-        world.pci()?;
-        world.check_started(device, false);
-        let started = world.fabric.quiesce(device, &mut world.model.chooser);
-        if world.sabotage.is_quiet_at_once() || world.skips_unasked(device) {
-            world.sabotage.struck += 1;
-            world.fabric.pretend_quiet(device);
-        }
-        world
-            .model
-            .ambient
-            .retain(|ambient| ambient.device != device);
-        world.stand_early(device);
-        started.then_some(()).ok_or(NO_DEVICE)
+        self.enter().call(|world| world.start_quiesce(device))
     }
     fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
-        let mut world = self.enter();
-        world.pci()?;
-        world.pass();
-        world.fabric.result(device).ok_or(NO_DEVICE)
+        self.enter().call(|world| {
+            world.pass();
+            world.fabric.result(device)
+        })
     }
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], _len: usize) {
         self.enter().replies.push(Reply {
@@ -158,7 +134,10 @@ impl System for Shared {
     fn log(&mut self, line: Line<'_>) {
         let mut world = self.enter();
         world.lines += 1;
-        if let Line::SmmuRefused { why, .. } = line {
+        if let Line::SmmuRefused { why, .. } = line
+            && why != Refusal::NoPci
+            && !world.model.has_stopped()
+        {
             world
                 .model
                 .findings

@@ -1,0 +1,29 @@
+//! What goes wrong around the server in a history, beside what the SMMU takes the liberty to do.
+
+/// How often things go wrong: once in that many opportunities, 0 for never.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Troubles {
+    /// A quiesce fails.
+    pub quiesce_failures: u32,
+    /// The PCI task dies in a call, before or after it has done what it was asked to do.
+    pub call_deaths: u32,
+    /// It does not come back from a death.
+    pub retirements: u32,
+    /// A function is not what the plan says, as a life of the PCI task finds out, or as it turns one on.
+    pub mismatches: u32,
+    /// The SMMU completes no command any more, by steps.
+    pub stops: u32,
+    /// A task starts something in a device that it owns and has not claimed, by steps.
+    pub touches: u32,
+}
+
+impl Troubles {
+    /// The troubles of a history, by its seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        Self {
+            quiesce_failures: if seed.is_multiple_of(5) { 20 } else { 0 },
+            ..Self::default()
+        }
+    }
+}

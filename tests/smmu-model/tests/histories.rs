@@ -40,7 +40,7 @@ fn main() -> ExitCode {
                     seed,
                     steps: STEPS,
                     machine: MACHINES
-                        [argument("--machine").unwrap_or(seed / 2) as usize % MACHINES.len()],
+                        [argument("--machine").unwrap_or(seed / 3) as usize % MACHINES.len()],
                     features: None,
                     liberties: match seed % 3 {
                         0 => Liberties::ORDERLY_DEVICES,

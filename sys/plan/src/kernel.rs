@@ -32,8 +32,6 @@ bitflags::bitflags! {
     pub struct KernelFlags: u32 {
         /// Tasks may read the performance counters (images that count instructions).
         const USER_COUNTERS = 1 << 0;
-        /// The image may be ended by semihosting; without it `Exit` powers the machine off.
-        const SEMIHOSTING = 1 << 1;
     }
 }
 

@@ -50,6 +50,24 @@ pub fn privileged_register() {
     target::privileged_register();
 }
 
+/// Computes a pointer authentication code. No control of EL1 forbids it: where a core has it, only EL2 and EL3
+/// can.
+pub fn generic_authentication() {
+    target::generic_authentication();
+}
+
+/// A write of the debug communications channel, whose words would pass from task to task.
+pub fn debug_channel() {
+    target::debug_channel();
+}
+
+/// Writes `TPIDR_EL0`, and gives what it holds when `wait` has returned.
+pub fn thread_register(value: u64, wait: impl FnOnce()) -> u64 {
+    target::write_thread_register(value);
+    wait();
+    target::read_thread_register()
+}
+
 /// Calls what is at `address`, which must not be executable.
 pub fn jump(address: u64) {
     target::jump(address);
@@ -200,6 +218,24 @@ mod target {
         // SAFETY: the read traps at EL0; were it allowed, it would have no effect.
         unsafe { asm!("mrs {}, sctlr_el1", out(reg) _, options(nomem, nostack)) };
     }
+    pub(super) fn generic_authentication() {
+        // SAFETY: PACGA X9, X9, X9 changes that register or is undefined.
+        unsafe { asm!(".inst 0x9ac93129", out("x9") _, options(nomem, nostack)) };
+    }
+    pub(super) fn debug_channel() {
+        // SAFETY: the write traps at EL0; were it allowed, only a debugger would see it.
+        unsafe { asm!("msr dbgdtr_el0, {}", in(reg) 0x5eed_u64, options(nomem, nostack)) };
+    }
+    pub(super) fn write_thread_register(value: u64) {
+        // SAFETY: nothing in a task depends on this register.
+        unsafe { asm!("msr tpidr_el0, {}", in(reg) value, options(nomem, nostack)) };
+    }
+    pub(super) fn read_thread_register() -> u64 {
+        let value;
+        // SAFETY: a read without effect.
+        unsafe { asm!("mrs {}, tpidr_el0", out(reg) value, options(nomem, nostack)) };
+        value
+    }
     pub(super) fn jump(address: u64) {
         // SAFETY: for addresses that are not executable, as the callers give, the fetch traps; registers that
         // a call may change are declared.
@@ -239,6 +275,18 @@ mod target {
         unreachable!("{NOT_A_TASK}")
     }
     pub(super) fn privileged_register() {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(super) fn generic_authentication() {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(super) fn debug_channel() {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(super) fn write_thread_register(_: u64) {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(super) fn read_thread_register() -> u64 {
         unreachable!("{NOT_A_TASK}")
     }
     pub(super) fn jump(_: u64) {

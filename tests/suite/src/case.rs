@@ -71,6 +71,11 @@ impl Part {
         let end = End::Dies(kind);
         Self { role, end, act }
     }
+    /// Returns where the processor has what it tries, and else dies of this kind of fault.
+    pub const fn returns_or_dies(role: usize, kind: FaultKind, act: fn(&Stage) -> Result) -> Self {
+        let end = End::ReturnsOrDies(kind);
+        Self { role, end, act }
+    }
     /// Serves the others; whether it waits or was stopped at the end does not matter, only that it did not fail.
     pub const fn serves(role: usize, act: fn(&Stage) -> Result) -> Self {
         let end = End::Serves;
@@ -85,6 +90,8 @@ pub enum End {
     Returns,
     /// Its last life ends by a fault of this kind.
     Dies(FaultKind),
+    /// It returns, or its last life ends by a fault of this kind.
+    ReturnsOrDies(FaultKind),
     /// It is not waited for. It fails the case only by returning a failure.
     Serves,
 }

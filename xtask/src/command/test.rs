@@ -224,7 +224,7 @@ fn run_row(
     name: &str,
     progress: &mut Progress,
 ) -> Outcome<()> {
-    for suite in &target.suites {
+    for suite in target.suites.iter().filter(|suite| suite.fits(row)) {
         progress.stage_on(&suite.name, name);
         if row.stage1 {
             let run = test::image(project, suite, row, &mut |case| progress.show(case));

@@ -26,6 +26,8 @@ pub struct Segment {
     pub bytes: Vec<u8>,
     pub write: bool,
     pub execute: bool,
+    /// Without any right, reading included.
+    pub hidden: bool,
 }
 
 impl Program {
@@ -67,6 +69,7 @@ fn parse(data: &[u8]) -> Result<(u64, Vec<Segment>), String> {
             bytes: bytes.to_vec(),
             write,
             execute,
+            hidden: !write && !execute && !flags.contains(elf::PF_R),
         });
     }
     segments.sort_by_key(|segment| segment.va);

@@ -1,12 +1,16 @@
 //! Headers of the image.
 
-use abi::boot::{BOOT_HEADER_OFFSET, BOOT_MAGIC, BootHeader};
+use abi::boot::{
+    ANY_CORE, BOOT_HEADER_OFFSET, BOOT_MAGIC, BOOT_SEMIHOSTING, BOOT_VERSION, BootCore, BootHeader,
+    CONDUIT_HVC, CONDUIT_NONE, CONDUIT_SMC,
+};
 use abi::layout::{KERNEL_VA_BITS, TASK_VA_BITS};
 use vmsa::Granule;
 use zerocopy::IntoBytes;
 
 use crate::failure::{Failure, Outcome};
 use crate::planning::Plan;
+use crate::read::Psci;
 use crate::tables::{Tables, console};
 
 /// Little endian, 4 KiB pages, close to the start of RAM (Linux, Documentation/arch/arm64/booting.rst).
@@ -18,14 +22,35 @@ pub fn write(image: &mut [u8], plan: &Plan, tables: &Tables) -> Outcome<()> {
     let layout = &tables.layout;
     let boot = BootHeader {
         magic: BOOT_MAGIC,
+        version: BOOT_VERSION,
+        len: size_of::<BootHeader>() as u32,
         image_base: layout.image_base,
-        boot_ttbr0: tables.roots.boot,
-        kernel_ttbr1: tables.roots.kernel,
         console: console(plan),
         // Without an output size: the kernel takes it from the processor.
         tcr: vmsa::tcr_el1(Granule::Size4K, TASK_VA_BITS, KERNEL_VA_BITS, 0),
         mair: vmsa::MAIR,
-        plan_len: tables.plans.first().map_or(0, |plan| plan.len() as u64),
+        boot_ttbr0: tables.roots.boot,
+        el2: layout.el2.pa,
+        el2_len: layout.el2.len,
+        conduit: match plan.app.platform.psci {
+            Psci::None => CONDUIT_NONE,
+            Psci::Smc => CONDUIT_SMC,
+            Psci::Hvc => CONDUIT_HVC,
+        },
+        flags: if plan.app.semihosting {
+            BOOT_SEMIHOSTING
+        } else {
+            0
+        },
+        image_version: 0,
+        image_digest: [0; 32],
+        core_count: 1,
+        reserved: 0,
+        cores: [BootCore {
+            mpidr: ANY_CORE,
+            kernel_ttbr1: tables.roots.kernel,
+            plan_len: tables.plans.first().map_or(0, |plan| plan.len() as u64),
+        }],
     };
     let memory = layout.memory_end - layout.image_base;
     let fields: [(usize, &[u8]); 7] = [

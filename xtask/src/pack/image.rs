@@ -12,7 +12,7 @@ pub fn build(plan: &Plan, tables: &Tables) -> Outcome<Vec<u8>> {
     let len = usize::try_from(layout.file_end - layout.image_base)
         .map_err(Failure::when("the image is too large"))?;
     let mut image = vec![0; len];
-    for place in &layout.kernel {
+    for place in layout.kernel.iter().chain([&layout.el2]) {
         put(&mut image, layout, place.pa, &place.bytes)?;
     }
     for task in &layout.tasks {

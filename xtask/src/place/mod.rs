@@ -49,7 +49,7 @@ impl Extent {
 }
 
 /// All addresses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Layout {
     pub image_base: u64,
     /// End of the image's file.
@@ -58,6 +58,8 @@ pub struct Layout {
     pub memory_end: u64,
     /// The kernel's segments, in the order of its program's.
     pub kernel: Vec<Place>,
+    /// The program that stays at EL2, if the image is entered there.
+    pub el2: Place,
     pub kernel_plan: Extent,
     pub kernel_stack: Extent,
     pub page_tables: Extent,
@@ -65,6 +67,8 @@ pub struct Layout {
     pub tasks: Vec<TaskLayout>,
     /// Read-only in the kernel's window, in the order of their addresses.
     pub read_only: Vec<Extent>,
+    /// Not in the kernel's window, nor anywhere else.
+    pub hidden: Vec<Extent>,
 }
 
 /// Places everything.
@@ -78,9 +82,10 @@ pub fn place(
     let mut memory = Allocator::new(image_base);
     let mut read_only = Vec::new();
 
-    let kernel = program::kernel(report, &programs.kernel, image_base)?;
+    let (kernel, el2) = program::kernel(report, &programs.kernel, image_base)?;
+    memory.reserve_to(el2.extent().end());
     for place in &kernel {
-        memory.reserve_to(place.pa + place.len);
+        memory.reserve_to(place.extent().end());
         if !place.rights.write {
             read_only.push(place.extent());
         }
@@ -141,6 +146,8 @@ pub fn place(
         file_end,
         memory_end,
         kernel,
+        hidden: vec![el2.extent()],
+        el2,
         kernel_plan,
         kernel_stack,
         page_tables,

@@ -8,8 +8,15 @@ use crate::report::{Mistake, Report, Reported};
 
 /// Places the kernel. Its first instructions run where it is loaded, before the MMU is on, so nothing may
 /// be moved against the rest.
-pub fn kernel(report: &Report, program: &Program, image_base: u64) -> Result<Vec<Place>, Reported> {
+///
+/// The segment without any right is not the kernel's but the program for EL2; it is returned apart.
+pub fn kernel(
+    report: &Report,
+    program: &Program,
+    image_base: u64,
+) -> Result<(Vec<Place>, Place), Reported> {
     let mut places = Vec::new();
+    let mut el2 = None;
     let mut end = KERNEL_IMAGE_BASE;
     for segment in &program.segments {
         let fits = segment.va >= end
@@ -31,7 +38,7 @@ pub fn kernel(report: &Report, program: &Program, image_base: u64) -> Result<Vec
         end = segment.va + len;
         let mut bytes = segment.bytes.clone();
         bytes.resize(usize::try_from(len).unwrap_or(0), 0);
-        places.push(Place {
+        let place = Place {
             va: segment.va,
             pa: segment.va - KERNEL_IMAGE_BASE + image_base,
             len,
@@ -40,7 +47,12 @@ pub fn kernel(report: &Report, program: &Program, image_base: u64) -> Result<Vec
                 write: segment.write,
                 execute: segment.execute,
             },
-        });
+        };
+        if segment.hidden {
+            el2 = Some(place);
+        } else {
+            places.push(place);
+        }
     }
     if places
         .first()
@@ -52,5 +64,12 @@ pub fn kernel(report: &Report, program: &Program, image_base: u64) -> Result<Vec
         );
         return Err(Reported);
     }
-    Ok(places)
+    let Some(el2) = el2 else {
+        report.error(
+            Mistake::Program,
+            "the kernel has no segment without rights: the program for EL2",
+        );
+        return Err(Reported);
+    };
+    Ok((places, el2))
 }

@@ -15,6 +15,8 @@ pub struct Platform {
     pub address_bits: u32,
     /// Whether table walks and devices snoop the caches.
     pub coherent: bool,
+    /// How firmware is called.
+    pub psci: Psci,
     pub memory_base: u64,
     pub memory_len: u64,
     /// Physical address the image is loaded at.
@@ -29,6 +31,17 @@ pub struct Platform {
     pub qemu_processor: String,
     /// Parts that were not declared: without them a system can be planned but not built.
     pub missing: Vec<&'static str>,
+}
+
+/// How the board's firmware is called (Arm DEN 0022, PSCI).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Psci {
+    /// Not at all: nothing switches the machine off.
+    #[default]
+    None,
+    Smc,
+    /// Something at EL2 listens, if the image is not entered there.
+    Hvc,
 }
 
 /// One row of an `iommu-map`.
@@ -192,6 +205,10 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         48
     };
     let coherent = fields.required("coherent", Fields::boolean);
+    let psci = fields.choice(
+        "psci",
+        &[("none", Psci::None), ("smc", Psci::Smc), ("hvc", Psci::Hvc)],
+    );
     let devices: Vec<PlatformDevice> = fields
         .tables("devices")
         .into_iter()
@@ -216,6 +233,7 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         description: description?.value,
         address_bits,
         coherent: coherent?.value,
+        psci: psci.map_or(Psci::None, |psci| psci.value),
         memory_base: 0,
         memory_len: 0,
         image_base: 0,

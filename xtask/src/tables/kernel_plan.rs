@@ -15,7 +15,6 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
     let app = &plan.app;
     let mut flags = KernelFlags::empty();
     flags.set(KernelFlags::USER_COUNTERS, app.counters);
-    flags.set(KernelFlags::SEMIHOSTING, app.semihosting);
     let kernel = KernelEntry {
         supervisor: 0,
         authority: app.authority().map_or(NONE, |task| task as u32),

@@ -8,6 +8,7 @@ mod pci_plan;
 mod permanent;
 mod smmu;
 mod task_plan;
+mod window;
 
 use abi::layout::PAGE;
 

@@ -8,6 +8,7 @@ use vmsa::{
     AddressSpace, Arena, Attributes, Blocks, Granule, Half, MapError, Memory, Permissions, Regime,
 };
 
+use super::window;
 use crate::place::{Layout, MappingKind, Place, TaskLayout};
 use crate::planning::Plan;
 use crate::report::{Mistake, Report, Reported};
@@ -180,34 +181,10 @@ fn kernel(plan: &Plan, layout: &Layout, arena: &mut Arena<'_>) -> Result<u64, Ma
     ] {
         space.map(va, pa, len, Memory::DeviceNgnre, Permissions::ReadWrite)?;
     }
-    // The window: what is read-only anywhere is read-only here too, or W^X would hold in name only.
-    let mut at = platform.memory_base;
-    let end = platform.memory_end();
-    for extent in &layout.read_only {
-        let writable = extent.pa - at;
-        space.map(
-            KERNEL_WINDOW + at,
-            at,
-            writable,
-            normal,
-            Permissions::ReadWrite,
-        )?;
-        space.map(
-            KERNEL_WINDOW + extent.pa,
-            extent.pa,
-            extent.len,
-            normal,
-            Permissions::Read,
-        )?;
-        at = extent.pa + extent.len;
+    for shown in window::pieces(layout, platform.memory_base, platform.memory_end()) {
+        let (pa, len) = (shown.extent.pa, shown.extent.len);
+        space.map(KERNEL_WINDOW + pa, pa, len, normal, shown.permissions)?;
     }
-    space.map(
-        KERNEL_WINDOW + at,
-        at,
-        end - at,
-        normal,
-        Permissions::ReadWrite,
-    )?;
     Ok(space.space.root())
 }
 

@@ -14,10 +14,20 @@ use crate::run::{self, End, Line, Observer, Options, Probe};
 pub struct Suite {
     pub name: String,
     pub app: PathBuf,
+    /// Further QEMU arguments.
+    extra: &'static [&'static str],
 }
 
-/// Folders below `tests/` that are images of cases.
-const SUITES: [&str; 3] = ["kernel", "iommu", "raw-smmu"];
+/// Images of cases: name, folder below `tests/`, further QEMU arguments.
+const SUITES: [(&str, &str, &[&str]); 4] = [
+    ("kernel", "kernel", &[]),
+    // Instructions and traps that older processors do not have, and an EL2 to fall into.
+    ("kernel-at-el2", "kernel", NEWEST_AT_EL2),
+    ("iommu", "iommu", &[]),
+    ("raw-smmu", "raw-smmu", &[]),
+];
+/// The newest processor of an emulator, entered at EL2.
+pub const NEWEST_AT_EL2: &[&str] = &["-cpu", "max", "-machine", "virtualization=on"];
 /// How long an image may run; its own runner bounds every case.
 const LIMIT: Duration = Duration::from_secs(600);
 /// How often the tasks' logs are read: often enough that little is overwritten before.
@@ -30,12 +40,20 @@ const SHOWN: usize = 40;
 pub fn images(root: &Path) -> Vec<Suite> {
     SUITES
         .iter()
-        .map(|name| Suite {
-            name: (*name).to_owned(),
-            app: root.join("tests").join(name).join("app.toml"),
+        .map(|&(name, folder, extra)| Suite {
+            name: name.to_owned(),
+            app: root.join("tests").join(folder).join("app.toml"),
+            extra,
         })
         .filter(|suite| suite.app.is_file())
         .collect()
+}
+
+impl Suite {
+    /// Whether it is to be run on a machine: what another processor changes, another SMMU does not change again.
+    pub fn fits(&self, row: &Row) -> bool {
+        self.extra.is_empty() || row.variant.is_empty()
+    }
 }
 
 /// Builds and runs an image; `show` gets each result as it comes.
@@ -47,10 +65,11 @@ pub fn image(
 ) -> failure::Outcome<()> {
     let built = project.build(Some(&suite.app))?;
     let drives = run::drives(project, &built.plan, None)?;
+    let own = suite.extra.iter().map(|word| (*word).to_owned());
     let options = Options {
         qemu: row.qemu.clone(),
         timeout: LIMIT,
-        extra: row.arguments.clone(),
+        extra: row.arguments.iter().cloned().chain(own).collect(),
         changes: Vec::new(),
     };
     let mut follower = Follower::new(&suite.name, show);

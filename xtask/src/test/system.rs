@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::differences::{DIFFERENCES, Difference, POLICIES};
+use super::image::NEWEST_AT_EL2;
 use super::long::{LONG, lengthen};
 use super::{Case, Outcome, Row};
 use crate::disk::{self, Digest};
@@ -55,7 +56,7 @@ const RUNS: [(&str, &str, &[&str], Expect); 9] = [
     (
         "demo::newest-processor-at-el2",
         "app.toml",
-        &["-cpu", "max", "-machine", "virtualization=on"],
+        NEWEST_AT_EL2,
         Expect::Pass,
     ),
     (

@@ -17,7 +17,7 @@ pub struct Place(UnsafeCell<Kernel<'static, Machine>>);
 // below uses the state at a time.
 unsafe impl Sync for Place {}
 
-pub static KERNEL: Place = Place(UnsafeCell::new(Kernel::new(Machine::NEW)));
+pub static KERNEL: Place = Place(UnsafeCell::new(Kernel::new(Machine)));
 
 /// The kernel's state, for the duration of one entry.
 ///
@@ -128,6 +128,13 @@ extern "C" fn kernel_died(syndrome: u64, pc: u64, address: u64) -> ! {
     console::write(" far ");
     console::write_number(address);
     console::write("\r\n");
+    power::fail()
+}
+
+/// An interrupt of group 0 while a task ran.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_fast_interrupt() -> ! {
+    console::write("portcullis: a FIQ: firmware left group 0 of the interrupt controller on\r\n");
     power::fail()
 }
 

@@ -43,6 +43,8 @@ global_asm!(
     "ldp x28, x29, [sp, #{zeros}]",
     "mov x30, xzr",
     "eret",
+    "dsb nsh",
+    "isb",
     ".endm",
 
     // The task at x20 has a run limit, in x25: its run starts now. If that needs the hardware timer
@@ -115,6 +117,8 @@ global_asm!(
     "ldr x0, [sp, #{id}]",
     "ldp x16, x17, [sp, #{zeros}]",
     "eret",
+    "dsb nsh",
+    "isb",
 
     "fast_send:",
     "adrp x19, {kernel}",

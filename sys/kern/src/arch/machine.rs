@@ -2,25 +2,12 @@
 
 use abi::layout::KERNEL_WINDOW;
 use kern::Arch;
-use plan::kernel::KernelFlags;
 
 use super::instructions::{isb, read_register, write_register};
 use super::{console, copy, gic, power, system_error};
 
-/// The machine. Almost all of its state is in registers.
-pub struct Machine {
-    semihosting: bool,
-}
-
-impl Machine {
-    /// Before the plan is read.
-    pub const NEW: Self = Self { semihosting: false };
-
-    /// Takes over what the plan says about the machine.
-    pub fn configure(&mut self, flags: KernelFlags) {
-        self.semihosting = flags.contains(KernelFlags::SEMIHOSTING);
-    }
-}
+/// The machine. Its state is in registers.
+pub struct Machine;
 
 impl Arch for Machine {
     #[inline(always)]
@@ -73,13 +60,13 @@ impl Arch for Machine {
     }
 
     fn exit(&mut self, verdict: u64) {
-        power::exit(self.semihosting, verdict)
+        power::exit(verdict)
     }
 
     fn fatal(&mut self, why: &'static str) {
         console::write("portcullis: ");
         console::write(why);
         console::write("\r\n");
-        power::exit(self.semihosting, power::FAILED)
+        power::fail()
     }
 }

@@ -3,9 +3,11 @@
 mod boot;
 mod console;
 mod copy;
+mod el2;
 mod entry;
 mod fast_path;
 mod gic;
+mod head_macros;
 mod instructions;
 mod machine;
 mod panic;

@@ -1,32 +1,38 @@
 //! Ending a run.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use abi::boot::{BOOT_SEMIHOSTING, BootHeader, CONDUIT_HVC, CONDUIT_NONE, CONDUIT_SMC};
 use smccc::{Hvc, Smc, psci};
 
 /// Verdict of a run that the kernel itself ends.
 pub const FAILED: u64 = 1;
+/// Semihosting: the operation that ends the application (Arm semihosting specification).
+pub const SYS_EXIT: u64 = 0x18;
+/// The reason that goes with it: the application ended by itself.
+pub const APPLICATION_EXIT: u64 = 0x2_0026;
 
-/// Whether firmware is called by `SMC`: so if the kernel was entered at EL2, where an `HVC` would come
-/// back to what it left there.
-static BY_SMC: AtomicBool = AtomicBool::new(false);
+/// How firmware is called: one of `abi::boot::CONDUIT_*`.
+static CONDUIT: AtomicU32 = AtomicU32::new(CONDUIT_NONE);
 /// Whether semihosting may be tried.
 static SEMIHOSTING: AtomicBool = AtomicBool::new(false);
 
-/// Remembers how firmware is called.
-pub fn set_conduit(entered_at_el2: bool) {
-    BY_SMC.store(entered_at_el2, Ordering::Relaxed);
-}
-
-/// Remembers whether the image may use semihosting.
-pub fn set_semihosting(allowed: bool) {
-    SEMIHOSTING.store(allowed, Ordering::Relaxed);
+/// Remembers how firmware is called and whether the image may use semihosting. Entered at EL2, an `HVC` would come to
+/// the image's own program there, so firmware can only be below it.
+pub fn configure(header: &BootHeader, level: u64) {
+    let conduit = match header.conduit {
+        CONDUIT_HVC if level == 2 => CONDUIT_SMC,
+        conduit => conduit,
+    };
+    CONDUIT.store(conduit, Ordering::Relaxed);
+    let semihosting = header.flags & BOOT_SEMIHOSTING != 0;
+    SEMIHOSTING.store(semihosting, Ordering::Relaxed);
 }
 
 /// Ends the run with a verdict: by semihosting if the image may, which gives an emulator's exit code,
 /// else by switching the machine off.
-pub fn exit(semihosting: bool, verdict: u64) -> ! {
-    if semihosting {
+pub fn exit(verdict: u64) -> ! {
+    if SEMIHOSTING.load(Ordering::Relaxed) {
         // An exception that this raises where nobody listens comes back here, and must not try again.
         SEMIHOSTING.store(false, Ordering::Relaxed);
         semihosting_exit(verdict);
@@ -36,15 +42,15 @@ pub fn exit(semihosting: bool, verdict: u64) -> ! {
 
 /// Ends the run as failed.
 pub fn fail() -> ! {
-    exit(SEMIHOSTING.load(Ordering::Relaxed), FAILED)
+    exit(FAILED)
 }
 
 fn off() -> ! {
     // Either returns only if it failed; then there is nothing left but to wait.
-    let _ = if BY_SMC.load(Ordering::Relaxed) {
-        psci::system_off::<Smc>()
-    } else {
-        psci::system_off::<Hvc>()
+    let _ = match CONDUIT.load(Ordering::Relaxed) {
+        CONDUIT_SMC => psci::system_off::<Smc>(),
+        CONDUIT_HVC => psci::system_off::<Hvc>(),
+        _ => Ok(()),
     };
     loop {
         super::instructions::wait_for_interrupt();
@@ -53,8 +59,6 @@ fn off() -> ! {
 
 /// `SYS_EXIT` (Arm semihosting specification): the block says that the application exited, and the code.
 fn semihosting_exit(verdict: u64) {
-    const SYS_EXIT: u64 = 0x18;
-    const APPLICATION_EXIT: u64 = 0x2_0026;
     let block = [APPLICATION_EXIT, verdict];
     // SAFETY: the debugger reads the block and ends the machine; if it does not, the instruction is
     // undefined or does nothing.

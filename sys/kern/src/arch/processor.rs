@@ -14,15 +14,19 @@ unsafe extern "C" {
     static BOOT_HEADER: BootHeader;
 }
 
-/// Called once, on the kernel's stack, with the MMU on.
+/// Called on each core's own kernel stack, with the MMU on: number of the core in the boot header, and the
+/// exception level that the image was entered at.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_main(entered_at_el2: u64) -> ! {
-    power::set_conduit(entered_at_el2 != 0);
+extern "C" fn kernel_main(core: u64, level: u64) -> ! {
     // SAFETY: the header is part of the kernel's text; nothing writes it.
     let header = unsafe { &BOOT_HEADER };
+    power::configure(header, level);
+    let Some(own) = header.cores.get(core as usize) else {
+        stop("the image has no such core", core as usize)
+    };
     // SAFETY: the kernel's tables map the plan's bytes there, read-only, for good.
     let bytes = unsafe {
-        core::slice::from_raw_parts(KERNEL_PLAN_BASE as *const u8, header.plan_len as usize)
+        core::slice::from_raw_parts(KERNEL_PLAN_BASE as *const u8, own.plan_len as usize)
     };
     let Ok(blob) = Blob::new(bytes) else {
         stop("the kernel's plan cannot be read", 0)
@@ -31,7 +35,11 @@ extern "C" fn kernel_main(entered_at_el2: u64) -> ! {
         stop("the plan has no system record", 0)
     };
     let flags = KernelFlags::from_bits_truncate(system.flags);
-    power::set_semihosting(flags.contains(KernelFlags::SEMIHOSTING));
+    let frequency = read_register!("cntfrq_el0");
+    if frequency == 0 {
+        // Every limit and every deadline would be none.
+        stop("firmware did not set the counter's frequency", 0)
+    }
     restrict_tasks();
     set_up_counters(flags.contains(KernelFlags::USER_COUNTERS));
     if let Err(why) = gic::initialise() {
@@ -40,12 +48,11 @@ extern "C" fn kernel_main(entered_at_el2: u64) -> ! {
 
     // SAFETY: boot is an entry, the first one.
     let kernel = unsafe { entry::kernel() };
-    kernel.arch_mut().configure(flags);
     // Of a time before there were tasks.
     if let Some(syndrome) = system_error::take() {
         kernel.system_error(None, syndrome);
     }
-    match kernel.boot(blob, read_register!("cntfrq_el0")) {
+    match kernel.boot(blob, frequency) {
         Ok(first) => {
             start_timer();
             entry::resume(kernel, first)
@@ -63,14 +70,17 @@ fn stop(why: &str, record: usize) -> ! {
     power::fail()
 }
 
-/// Floating point traps, also in the kernel; of the timers tasks can only read the virtual counter.
+/// Floating point traps, also in the kernel; of the timers tasks can only read the virtual counter; the debugger's
+/// channel, whose words would go from task to task, traps.
 fn restrict_tasks() {
     const EL0VCTEN: u64 = 1 << 1;
+    /// `MDSCR_EL1.TDCC`.
+    const TDCC: u64 = 1 << 12;
     // SAFETY: none of these registers concerns the kernel's memory or its own code.
     unsafe {
         write_register!("cpacr_el1", 0);
         write_register!("cntkctl_el1", EL0VCTEN);
-        write_register!("mdscr_el1", 0);
+        write_register!("mdscr_el1", TDCC);
         write_register!("tpidrro_el0", 0);
     }
     isb();
@@ -99,6 +109,7 @@ fn set_up_counters(readable: bool) {
     // SAFETY: counters concern neither memory nor control flow; overflow interrupts stay off.
     unsafe {
         write_register!("pmuserenr_el0", 0);
+        write_register!("pmselr_el0", 0);
         write_register!("pmintenclr_el1", u64::from(u32::MAX));
         if readable {
             write_register!("pmevtyper0_el0", INST_RETIRED);

@@ -62,7 +62,7 @@ global_asm!(
     // From a task in AArch64.
     "vector \"b synchronous\"",
     "vector \"b interrupt\"",
-    "vector \"b interrupt\"",
+    "vector \"b fast_interrupt\"",
     "vector \"b system_error\"",
     // From AArch32, which no task can enter.
     "vector \"b kernel_fault\"",
@@ -110,6 +110,9 @@ global_asm!(
     "ldp x26, x27, [sp, #{x} + 208]",
     "ldp x28, x29, [sp, #{x} + 224]",
     "eret",
+    // Nobody goes on here in earnest; a processor that guesses past the return stops.
+    "dsb nsh",
+    "isb",
 
     // The fast path comes here with an interrupt that it does not deliver; x25 is what was acknowledged.
     ".global interrupt_saved",
@@ -124,6 +127,13 @@ global_asm!(
     "enter_core",
     "mrs x1, esr_el1",
     "b kernel_system_error",
+
+    // Of the interrupt controller's group 0, which the kernel neither routes nor can acknowledge: going on would
+    // take it for ever.
+    "fast_interrupt:",
+    "ldr x4, =kernel_stack_top",
+    "mov sp, x4",
+    "b kernel_fast_interrupt",
 
     // The stack may be what is wrong: start on an empty one.
     "kernel_fault:",

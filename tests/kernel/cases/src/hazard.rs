@@ -77,6 +77,25 @@ pub const CASES: &[Case] = &[
         IllegalInstruction(NONE, None),
         |_| { provoke::floating_point() }
     ),
+    // The one instruction of pointer authentication that EL1 cannot turn off.
+    Case::new(
+        "generic-authentication",
+        &["IPC-FAULT-8"],
+        &[Part::returns_or_dies(
+            CLIENT,
+            FaultKind::IllegalInstruction,
+            |_| {
+                provoke::generic_authentication();
+                Ok(())
+            },
+        )],
+    ),
+    dies!(
+        "debug-channel",
+        &["IPC-FAULT-1", "IPC-FAULT-8"],
+        IllegalInstruction(NONE, None),
+        |_| { provoke::debug_channel() }
+    ),
     dies!(
         "execute-null",
         &["IPC-FAULT-1", "IPC-FAULT-5"],

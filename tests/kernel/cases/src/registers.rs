@@ -145,6 +145,25 @@ pub const CASES: &[Case] = &[
             Ok(())
         })],
     ),
+    // It would carry a word from one task to the next, so it is nobody's.
+    Case::new(
+        "thread-register-is-nobodys",
+        &["IPC-REG-10"],
+        &[Part::returns(CLIENT, |stage| {
+            let after_call = provoke::thread_register(OF_CLIENT, || {
+                provoke::call_with::<{ Syscall::Send as u16 }>(&arguments(
+                    OF_CLIENT,
+                    &[
+                        stage.runner().0,
+                        SendDescriptor::new(suite::protocol::NOTES, 0, 64, 0).0,
+                    ],
+                ));
+            });
+            check_eq!(after_call, 0);
+            check_eq!(provoke::thread_register(OF_CLIENT, || stage.pause(1)), 0);
+            Ok(())
+        })],
+    ),
     // The middle role preempts the client again and again, with other values in its registers.
     Case::new(
         "registers-of-the-preempted",

@@ -121,15 +121,19 @@ impl<S: System> Runner<'_, S> {
                 (End::Dies(_), Some(Ended::Returned)) => {
                     return Verdict::Failed(Line::of(format_args!("{name}: lived on")));
                 }
-                (End::Dies(kind), Some(Ended::Died(status))) if is_kind(status.fault[0], kind) => {}
-                (End::Returns | End::Dies(_), Some(Ended::Died(status))) => {
+                (End::Dies(kind) | End::ReturnsOrDies(kind), Some(Ended::Died(status)))
+                    if is_kind(status.fault[0], kind) => {}
+                (
+                    End::Returns | End::Dies(_) | End::ReturnsOrDies(_),
+                    Some(Ended::Died(status)),
+                ) => {
                     let [kind, address, pc, ..] = status.fault;
                     return Verdict::Failed(Line::of(format_args!(
                         "{name}: died of fault {}, address {address:#x}, pc {pc:#x}",
                         kind & 0xffff
                     )));
                 }
-                (End::Returns | End::Dies(_), None) => {
+                (End::Returns | End::Dies(_) | End::ReturnsOrDies(_), None) => {
                     let state = self.system.status(index).map(|status| status.state);
                     let how = match state {
                         Some(state) if state == TaskState::Blocked as u64 => "waits",
@@ -140,7 +144,8 @@ impl<S: System> Runner<'_, S> {
                         "{name}: still {how} at the deadline"
                     )));
                 }
-                (End::Returns, Some(Ended::Returned)) | (End::Serves, _) => {}
+                (End::Returns | End::ReturnsOrDies(_), Some(Ended::Returned))
+                | (End::Serves, _) => {}
             }
         }
         match (skipped, late) {

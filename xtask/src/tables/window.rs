@@ -1,0 +1,93 @@
+//! What the kernel's window shows of physical memory.
+
+use vmsa::Permissions;
+
+use crate::place::{Extent, Layout};
+
+/// A piece of the window.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    pub extent: Extent,
+    pub permissions: Permissions,
+}
+
+/// The memory from `base` to `end` in pieces, in the order of their addresses: what is read-only anywhere is
+/// read-only here too, or W^X would hold in name only; what is hidden is left out.
+pub fn pieces(layout: &Layout, base: u64, end: u64) -> Vec<Piece> {
+    let read_only = layout
+        .read_only
+        .iter()
+        .map(|of| (*of, Some(Permissions::Read)));
+    let hidden = layout.hidden.iter().map(|of| (*of, None));
+    let mut special: Vec<(Extent, Option<Permissions>)> = read_only.chain(hidden).collect();
+    special.sort_by_key(|(extent, _)| extent.pa);
+    let mut pieces = Vec::new();
+    let mut add = |pa: u64, end: u64, permissions| {
+        if let Some(len) = end.checked_sub(pa).filter(|len| *len > 0) {
+            let extent = Extent { pa, len };
+            pieces.push(Piece {
+                extent,
+                permissions,
+            });
+        }
+    };
+    let mut at = base;
+    for (extent, permissions) in special {
+        add(at, extent.pa.min(end), Permissions::ReadWrite);
+        if let Some(permissions) = permissions {
+            add(extent.pa.max(at), extent.end().min(end), permissions);
+        }
+        at = at.max(extent.end());
+    }
+    add(at, end, Permissions::ReadWrite);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(read_only: &[(u64, u64)], hidden: &[(u64, u64)]) -> Vec<(u64, u64, bool)> {
+        let extents = |of: &[(u64, u64)]| of.iter().map(|&(pa, len)| Extent { pa, len }).collect();
+        let layout = Layout {
+            read_only: extents(read_only),
+            hidden: extents(hidden),
+            ..Layout::default()
+        };
+        let pieces = pieces(&layout, 0x1000, 0x9000).into_iter();
+        pieces
+            .map(|piece| {
+                let writable = piece.permissions == Permissions::ReadWrite;
+                (piece.extent.pa, piece.extent.end(), writable)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_hidden_is_in_no_piece() {
+        let pieces = shown(&[(0x2000, 0x1000)], &[(0x3000, 0x1000), (0x5000, 0x1000)]);
+        let expected = [
+            (0x1000, 0x2000, true),
+            (0x2000, 0x3000, false),
+            (0x4000, 0x5000, true),
+            (0x6000, 0x9000, true),
+        ];
+        assert_eq!(pieces, expected);
+    }
+
+    #[test]
+    fn edges_of_memory() {
+        assert_eq!(shown(&[], &[]), [(0x1000, 0x9000, true)]);
+        let pieces = shown(&[(0x1000, 0x1000)], &[(0x8000, 0x1000)]);
+        assert_eq!(pieces, [(0x1000, 0x2000, false), (0x2000, 0x8000, true)]);
+        // Firmware's memory may begin below what is ours, or end beyond it.
+        let pieces = shown(&[], &[(0, 0x2000), (0x8000, 0x4000)]);
+        assert_eq!(pieces, [(0x2000, 0x8000, true)]);
+    }
+
+    #[test]
+    fn hidden_memory_may_overlap() {
+        let pieces = shown(&[], &[(0x2000, 0x4000), (0x3000, 0x1000)]);
+        assert_eq!(pieces, [(0x1000, 0x2000, true), (0x6000, 0x9000, true)]);
+    }
+}

@@ -15,7 +15,7 @@ pub enum Syscall {
     /// Send and wait for the reply. In: `x8` target, `x9` [`SendDescriptor`](crate::SendDescriptor),
     /// `x10` message address if longer than 64 bytes, `x11` reply buffer address if its capacity is
     /// over 64 bytes, `x12`/`x13` address and descriptor of lease 0, `x14`/`x15` of lease 1.
-    /// Out: `x8` [`Code`](crate::Code), `x9` reply length (true length, even if truncated).
+    /// Out: `x8` [`Code`](crate::Code), `x9` reply length, at most the capacity.
     Send = 1,
     /// Receive. In: `x8` notification mask, `x9` the only sender accepted or `TaskId::ANY`, `x10`
     /// buffer address, `x11` buffer capacity (0: messages over 64 bytes lose what is beyond).

@@ -37,6 +37,7 @@ impl<A: Arch> Kernel<'_, A> {
         task.fault.detail = fault.detail;
         task.notifications = 0;
         task.lease_count = 0;
+        (task.message_physical, task.reply_physical) = (0, 0);
         task.arm(0);
         let interrupts = task.has_interrupts;
         self.ready.remove(index);

@@ -12,14 +12,14 @@ const INTIDS: usize = 1020;
 /// First bit of the notification word that interrupts use.
 pub(crate) const FIRST_BIT: u32 = notification::INTERRUPTS.trailing_zeros();
 
-/// Who gets an interrupt. The machine's fast path reads it too, byte by byte.
+/// Who gets an interrupt. The machine's fast path reads it too, by the offsets of [`crate::offsets`].
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(4))]
 pub(crate) struct Route {
     /// Index of the task plus 1; 0 for nobody.
-    task_plus_one: u8,
+    pub(crate) task_plus_one: u8,
     /// Number of its notification bit.
-    bit: u8,
+    pub(crate) bit: u8,
     /// Whether the task lets it through: never without a task. What arrives while it does not is told to
     /// nobody, since holding back in the controller may take effect late.
     pub unmasked: bool,

@@ -17,6 +17,7 @@ mod boot;
 mod borrow;
 mod claim;
 mod death;
+pub mod fast;
 mod hold;
 mod interrupt;
 mod kernel;

@@ -27,6 +27,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
         task.notifications = 0;
         task.receive_address = 0;
         task.receive_capacity = 0;
+        task.receive_physical = 0;
         self.make_ready(index);
         let dependants = self.entry(index).map_or(0, |entry| entry.dependants);
         for dependant in TaskSet(dependants) {

@@ -8,12 +8,17 @@ use core::mem::{offset_of, size_of};
 
 use abi::TASKS_MAX;
 
+use crate::interrupt::Route;
 use crate::kernel::Kernel;
 use crate::task::{Frame, Slow, Task};
 
 /// log2 of a task's size.
 pub const TASK_SHIFT: usize = 10;
 const _: () = assert!(size_of::<Task>() == 1 << TASK_SHIFT);
+/// What the kernel's address must be a multiple of: the task table's size, so that a task's address is made by
+/// inserting its index, which is the low byte of an id, of which six bits are taken.
+pub const KERNEL_ALIGNMENT: usize = TASKS_MAX << TASK_SHIFT;
+const _: () = assert!(TASKS_MAX == 64);
 
 /// `x0`; the other registers follow.
 pub const FRAME_X: usize = offset_of!(Task, frame) + offset_of!(Frame, x);
@@ -23,7 +28,7 @@ pub const FRAME_SP: usize = offset_of!(Task, frame) + offset_of!(Frame, sp);
 pub const FRAME_PC: usize = offset_of!(Task, frame) + offset_of!(Frame, pc);
 /// Processor state.
 pub const FRAME_PSTATE: usize = offset_of!(Task, frame) + offset_of!(Frame, pstate);
-/// [`Slow`] bits; the id follows.
+/// [`Slow`] bits.
 pub const SLOW: usize = offset_of!(Task, slow);
 /// Number of the bit of a task with device registers.
 pub const SLOW_DEVICES_BIT: u32 = Slow::DEVICES.bits().trailing_zeros();
@@ -39,7 +44,7 @@ pub const STATE: usize = offset_of!(Task, state);
 pub const PARTNER: usize = offset_of!(Task, partner);
 /// Reply limit; the reply capacity follows.
 pub const REPLY_LIMIT: usize = offset_of!(Task, reply_limit);
-/// Lease count.
+/// Lease count; where the reply buffer is follows.
 pub const LEASE_COUNT: usize = offset_of!(Task, lease_count);
 /// Pending notifications; the queued senders follow.
 pub const NOTIFICATIONS: usize = offset_of!(Task, notifications);
@@ -82,8 +87,14 @@ pub const ABOVE: usize = offset_of!(Task, above);
 pub const FAST_ABOVE: usize = offset_of!(Task, fast_above);
 /// Rights to send of a task with device registers too.
 pub const SEND_TO: usize = offset_of!(Task, send_to);
-/// Routes of interrupts, from the kernel's start: four bytes each.
+/// Routes of interrupts, from the kernel's start.
 pub const ROUTES: usize = offset_of!(Kernel<()>, routes);
+/// log2 of a route's size.
+pub const ROUTE_SHIFT: usize = 2;
+/// Byte of a route that holds the number of its bit.
+pub const ROUTE_BIT: usize = offset_of!(Route, bit);
+/// Byte of a route that says whether it is unmasked.
+pub const ROUTE_UNMASKED: usize = offset_of!(Route, unmasked);
 
 /// Where the scheduler's words begin: behind the task table, which is at the start of the kernel.
 pub const SCHEDULE: usize = TASKS_MAX << TASK_SHIFT;
@@ -96,7 +107,8 @@ pub const RUNNING_SINCE: usize = offset_of!(Kernel<()>, running_since) - SCHEDUL
 
 const _: () = assert!(offset_of!(Kernel<()>, tasks) == 0);
 // Pairs that are loaded or stored together.
-const _: () = assert!(ID == SLOW + 8 && STATE == ID + 8 && PARTNER == ID + 16);
+const _: () = assert!(STATE == ID + 8 && PARTNER == ID + 16);
+const _: () = assert!(REPLY_PHYSICAL == LEASE_COUNT + 8);
 const _: () = assert!(REPLY_LIMIT == PARTNER + 8);
 const _: () = assert!(offset_of!(Task, reply_capacity) == REPLY_LIMIT + 8);
 const _: () = assert!(offset_of!(Task, senders) == NOTIFICATIONS + 8);
@@ -105,6 +117,9 @@ const _: () = assert!(TTBR0 == RUN_LIMIT + 8);
 const _: () = assert!(offset_of!(Task, length_add) == SLOW_LENGTHS + 8);
 const _: () = assert!(offset_of!(Task, post_bits) == POST_TO + 8);
 const _: () = assert!(offset_of!(Task, span_len) == SPAN_ADDRESS + 8);
+// A route is loaded as one word, and the index of its task taken from the lowest byte.
+const _: () =
+    assert!(size_of::<Route>() == 1 << ROUTE_SHIFT && offset_of!(Route, task_plus_one) == 0);
 // Reach of a pair's offset.
 const _: () = assert!(SPAN_ADDRESS <= 504);
 // A span is at least a page, so its length less that of a message does not wrap.

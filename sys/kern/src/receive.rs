@@ -90,6 +90,7 @@ impl<A: Arch> Kernel<'_, A> {
         let sender = TaskIndex::of(arguments.filter);
         if self.not_up(arguments.filter, sender).is_some() {
             self.deliver_notification(caller, 0, Code::DEAD);
+            self.restart_account(caller);
             return NextTask::Same;
         }
         if self.task(caller).senders.contains(sender) {

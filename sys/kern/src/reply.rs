@@ -11,6 +11,13 @@ use crate::schedule::NextTask;
 use crate::task::State;
 use crate::task_set::TaskIndex;
 
+/// Whether nothing is wrong with a reply's descriptor by itself.
+pub(crate) const fn is_well_formed(descriptor: ReplyDescriptor) -> bool {
+    descriptor.0 & ReplyDescriptor::RESERVED == 0
+        && descriptor.len() <= MESSAGE_MAX
+        && descriptor.code() <= Code::SERVER_LAST
+}
+
 impl<A: Arch> Kernel<'_, A> {
     /// `Reply`: `x8` caller, `x9` descriptor, `x10` address of a long reply.
     pub(crate) fn reply(&mut self, server: TaskIndex) -> Outcome {
@@ -54,10 +61,7 @@ impl<A: Arch> Kernel<'_, A> {
         let caller_id = TaskId(x[8]);
         let descriptor = ReplyDescriptor(x[9]);
         let len = descriptor.len();
-        if descriptor.0 & ReplyDescriptor::RESERVED != 0
-            || len > MESSAGE_MAX
-            || descriptor.code() > Code::SERVER_LAST
-        {
+        if !is_well_formed(descriptor) {
             return Err(violation(FaultKind::SyscallUsage, descriptor.0));
         }
         let mut source = 0;

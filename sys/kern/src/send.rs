@@ -12,6 +12,14 @@ use crate::schedule::NextTask;
 use crate::task::{HeldLease, State, Task};
 use crate::task_set::TaskIndex;
 
+/// Whether nothing is wrong with a send's descriptor by itself.
+pub(crate) const fn is_well_formed(descriptor: SendDescriptor) -> bool {
+    descriptor.0 & SendDescriptor::RESERVED == 0
+        && descriptor.len() <= MESSAGE_MAX
+        && descriptor.reply_capacity() <= MESSAGE_MAX
+        && descriptor.leases() <= LEASES_MAX
+}
+
 impl<A: Arch> Kernel<'_, A> {
     /// `Send`: `x8` target, `x9` descriptor, further registers as in [`abi::Syscall::Send`].
     ///
@@ -21,11 +29,7 @@ impl<A: Arch> Kernel<'_, A> {
         let x = &self.task(caller).frame.x;
         let target_id = TaskId(x[8]);
         let descriptor = SendDescriptor(x[9]);
-        if descriptor.0 & SendDescriptor::RESERVED != 0
-            || descriptor.len() > MESSAGE_MAX
-            || descriptor.reply_capacity() > MESSAGE_MAX
-            || descriptor.leases() > LEASES_MAX
-        {
+        if !is_well_formed(descriptor) {
             return Err(violation(FaultKind::SyscallUsage, descriptor.0));
         }
         let target = self.id_argument(target_id)?;
@@ -76,6 +80,8 @@ impl<A: Arch> Kernel<'_, A> {
         task.reply_capacity = capacity as u64;
         task.reply_limit = capacity.min(REGISTER_BYTES) as u64;
         task.lease_count = descriptor.leases() as u64;
+        // What another call left must never be taken for this one's.
+        (task.message_physical, task.reply_physical) = (0, 0);
         if descriptor.len() > REGISTER_BYTES {
             let address = task.frame.x[10];
             let message = Claim::new(address, descriptor.len() as u64);

@@ -64,6 +64,10 @@ impl<A: Arch> Kernel<'_, A> {
         let task = self.task_mut(index);
         task.retired |= for_good == 1;
         if task.is_up() {
+            if task.state != State::Runnable {
+                // It gave them away with the call that it waits in; what is here may be of any entry before.
+                task.frame.x = [0; 31];
+            }
             let fault = Fault {
                 kind: FaultKind::Stopped,
                 syscall: 0xffff,

@@ -3,6 +3,7 @@
 use abi::{Fault, FaultKind, LEASES_MAX, TaskId};
 use plan::kernel::{PostEntry, RegionEntry};
 
+use crate::fast;
 use crate::task_set::TaskSet;
 
 /// Saved registers. The entry code of the machine stores and loads them at these places.
@@ -100,8 +101,8 @@ impl HeldLease {
     };
 }
 
-/// One task. The fields down to `span_physical` are read and written by the machine's fast path as well,
-/// which finds them through [`crate::offsets`].
+/// One task. Fields are read and written by the machine's fast path as well, which finds them through
+/// [`crate::offsets`]: those down to `span_physical`, which have to be within its reach, and some behind.
 ///
 /// A power of two in size, so that the fast path finds a task by a shift.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +121,9 @@ pub struct Task<'p> {
     /// While a reply is awaited: bytes that the sender can take.
     pub(crate) reply_capacity: u64,
     pub(crate) lease_count: u64,
+    /// Where the buffer for a reply is, if that can be longer than the registers hold; written by every send, and
+    /// 0 where there is none.
+    pub(crate) reply_physical: u64,
     /// Pending bits; the upper half stays 0.
     pub(crate) notifications: u64,
     /// Tasks queued to send to this one.
@@ -140,7 +144,7 @@ pub struct Task<'p> {
     pub(crate) at_least: TaskSet,
     /// Message and reply lengths that the fast path leaves to the core: all while a fault is armed.
     pub(crate) slow_lengths: u64,
-    /// [`FAST_LENGTH_ADD`], for a load together with `slow_lengths`.
+    /// [`fast::LENGTH_ADD`], for a load together with `slow_lengths`.
     pub(crate) length_add: u64,
     /// Always 0: what the fast path clears registers from.
     pub(crate) zeros: [u64; 2],
@@ -149,14 +153,13 @@ pub struct Task<'p> {
     pub(crate) post_to: u64,
     pub(crate) post_bits: u64,
     pub(crate) receive_physical: u64,
-    pub(crate) reply_physical: u64,
     /// The region, readable and writable, in which a claim was found last; at first the stack. Never
     /// shorter than the longest message.
     pub(crate) span_address: u64,
     pub(crate) span_len: u64,
     pub(crate) span_physical: u64,
     pub(crate) span_attributes: u32,
-    /// Source of a queued message longer than the registers hold.
+    /// Source of a queued message longer than the registers hold, else 0.
     pub(crate) message_physical: u64,
     /// Descriptor of the message that is queued or awaits its reply.
     pub(crate) descriptor: u64,
@@ -205,15 +208,8 @@ bitflags::bitflags! {
     }
 }
 
-/// Bits that the fast path refuses in a [`abi::SendDescriptor`], and in the sum of it and [`FAST_LENGTH_ADD`]. A
-/// length or capacity from 128 up, leases and reserved bits show in the descriptor; below 128 one beyond the
-/// registers carries into bit 7 of its field, and nothing carries out of a field.
-pub(crate) const SLOW_LENGTHS: u64 = 0xffff_ff80_ff80_0000;
-/// Added to a send's descriptor before that test: 63 in the length and in the capacity.
-const FAST_LENGTH_ADD: u64 = 63 << 16 | 63 << 32;
-
 impl Task<'_> {
-    /// A place in the table without a task in it; all bytes zero but for `state`.
+    /// A place in the table without a task in it; all bytes zero.
     pub(crate) const VACANT: Self = Self {
         frame: Frame::CLEAR,
         slow: 0,
@@ -223,6 +219,7 @@ impl Task<'_> {
         reply_limit: 0,
         reply_capacity: 0,
         lease_count: 0,
+        reply_physical: 0,
         notifications: 0,
         senders: TaskSet::EMPTY,
         mask: 0,
@@ -238,7 +235,6 @@ impl Task<'_> {
         post_to: 0,
         post_bits: 0,
         receive_physical: 0,
-        reply_physical: 0,
         span_address: 0,
         span_len: 0,
         span_physical: 0,
@@ -306,10 +302,10 @@ impl Task<'_> {
     pub(crate) fn arm(&mut self, calls: u64) {
         self.armed = calls;
         self.post_to = u64::MAX;
-        self.length_add = FAST_LENGTH_ADD;
+        self.length_add = fast::LENGTH_ADD;
         if calls == 0 {
             self.slow &= !Slow::ARMED.bits();
-            self.slow_lengths = SLOW_LENGTHS;
+            self.slow_lengths = fast::SLOW_LENGTHS;
         } else {
             self.slow |= Slow::ARMED.bits();
             self.slow_lengths = u64::MAX;

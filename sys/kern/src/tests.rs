@@ -5,6 +5,7 @@ mod world;
 
 mod borrow;
 mod death;
+mod fast;
 mod history;
 mod hold;
 mod interrupt;

@@ -3,15 +3,17 @@
 use core::cell::UnsafeCell;
 
 use kern::syndrome::{self, Address};
-use kern::{Kernel, Task, TaskIndex};
+use kern::{Kernel, Task, TaskIndex, offsets};
 
 use super::instructions::{read_register, wait_for_interrupt};
 use super::machine::Machine;
 use super::{console, gic, power, system_error};
 
-/// The kernel's state. Page-aligned, so that the fast path reaches it with one instruction.
-#[repr(C, align(4096))]
+/// The kernel's state. Aligned so that the fast path reaches it with one instruction, and a task with two.
+#[repr(C, align(65536))]
 pub struct Place(UnsafeCell<Kernel<'static, Machine>>);
+
+const _: () = assert!(align_of::<Place>() == offsets::KERNEL_ALIGNMENT);
 
 // SAFETY: there is one core, and the kernel runs with interrupts masked, so only one of the entries
 // below uses the state at a time.

@@ -86,6 +86,9 @@ impl Arch for Fake {
         self.timer_writes += 1;
     }
     fn console(&mut self, from: u64, len: u64) {
+        if len == 0 {
+            return;
+        }
         let text = String::from_utf8_lossy(self.bytes(from, len)).into_owned();
         self.console.push_str(&text);
     }

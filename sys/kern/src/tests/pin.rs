@@ -70,10 +70,10 @@ fn only_whole_pages_of_a_pool_within_the_lease() {
         let code = pin(&mut world, [driver, left, lease, offset, len]);
         assert_eq!(code, Code::LEASE_BOUNDS, "{lease} {offset:x} {len:x}");
     }
-    assert_eq!(
-        pin(&mut world, [driver, left, 2, 0, 0x1000]),
-        Code::NO_LEASE
-    );
+    for number in [2, 3, 1 << 31, u64::from(u32::MAX)] {
+        let code = pin(&mut world, [driver, left, number, 0, 0x1000]);
+        assert_eq!(code, Code::NO_LEASE, "{number}");
+    }
 }
 
 #[test]

@@ -48,6 +48,38 @@ fn a_receive_that_returns_at_once_starts_a_new_run() {
 }
 
 #[test]
+fn a_receive_from_the_dead_starts_a_new_run() {
+    let mut world = World::waiting_down_to(LOW);
+    let stale = TaskId(world.id(LEFT).0.wrapping_sub(0x100));
+    for _ in 0..4 {
+        pass(&mut world, LIMIT - 10);
+        world.receive(LOW, 0, stale, 0, 0);
+        assert_eq!(world.x(LOW, 10), u64::from(abi::Code::DEAD.0));
+    }
+    assert_eq!(world.runs(), LOW);
+}
+
+#[test]
+fn the_longest_limit_there_is_never_comes() {
+    let mut tables = Tables::new();
+    tables.tasks[LOW].max_run = u64::MAX;
+    let mut world = tables.boot().unwrap();
+    for _ in 0..LOW {
+        world.park();
+    }
+    assert_eq!(world.runs(), LOW);
+    assert_eq!(world.kernel.task(index(LOW)).run_limit, u64::MAX);
+    pass(&mut world, 1 << 62);
+    assert_eq!(world.state(LOW), State::Runnable);
+    // Called back and forth, as by the fast path, it still has the longest run before it.
+    world.send_pattern(LOW, SERVER, 1);
+    let arguments = [world.id(LOW).0, 0, 0, 0, TaskId::ANY.0, 0, 0];
+    world.call(SERVER, abi::Syscall::ReplyReceive as u16, &arguments);
+    pass(&mut world, 1 << 62);
+    assert_eq!((world.runs(), world.state(LOW)), (LOW, State::Runnable));
+}
+
+#[test]
 fn time_while_preempted_does_not_count() {
     let mut world = World::waiting_down_to(DRIVER);
     world.unmask(DRIVER);

@@ -4,7 +4,7 @@ use abi::privileged::{Privileged, TaskState};
 use abi::{Code, FaultKind, SendDescriptor, TaskId, notification};
 
 use super::world::*;
-use crate::State;
+use crate::{State, TaskSet};
 
 const FAULT: u32 = notification::FAULT;
 
@@ -54,12 +54,68 @@ fn a_stop_in_any_state_frees_the_peers() {
     world.kernel.task_mut(index(SUPERVISOR)).mask = u64::from(FAULT);
     world.kernel.notify(index(SUPERVISOR), u64::from(FAULT));
     world.resume();
-    for task in [LEFT, RIGHT, DRIVER, SERVER] {
+    let stop = |world: &mut World, task: usize| {
         let code = world.privileged(SUPERVISOR, Privileged::Stop, &[task as u64, 0]);
         assert_eq!((code, world.state(task)), (Code::OK, State::Down));
+    };
+    let queued = |world: &World, task: usize| world.kernel.task(index(task)).senders;
+    assert_eq!(world.state(LEFT), State::AwaitingReply);
+    assert_eq!(queued(&world, SERVER), TaskSet(1 << RIGHT));
+    // It may wait itself, in a call to a third.
+    assert_eq!(world.state(SERVER), State::AwaitingReply);
+    stop(&mut world, SERVER);
+    assert!(queued(&world, SERVER).is_empty());
+    for (task, seed) in [(LEFT, 1), (RIGHT, 2)] {
+        assert_eq!(world.state(task), State::Runnable);
+        assert_eq!((world.code(task), world.x(task, 9)), (Code::DEAD, 0));
+        assert_eq!(world.payload(task), pattern(seed));
     }
-    assert!(world.kernel.task(index(AUTHORITY)).senders.is_empty());
-    assert!(world.kernel.task(index(SERVER)).senders.is_empty());
+    // Nobody waits for this one, which waits in a receive.
+    stop(&mut world, DRIVER);
+}
+
+#[test]
+fn a_stop_takes_a_sender_out_of_the_queue() {
+    let mut world = World::waiting_down_to(SERVER);
+    world.run_server_aside();
+    for task in [LEFT, RIGHT] {
+        world.only(task);
+        world.send_pattern(task, SERVER, task as u64);
+    }
+    let queued = |world: &World| world.kernel.task(index(SERVER)).senders;
+    assert_eq!(queued(&world), TaskSet(1 << LEFT | 1 << RIGHT));
+    world.kernel.task_mut(index(SUPERVISOR)).mask = u64::from(FAULT);
+    world.kernel.notify(index(SUPERVISOR), u64::from(FAULT));
+    world.resume();
+    world.privileged(SUPERVISOR, Privileged::Stop, &[LEFT as u64, 0]);
+    assert_eq!(queued(&world), TaskSet(1 << RIGHT));
+    assert_eq!(world.state(RIGHT), State::Sending);
+}
+
+#[test]
+fn a_stop_frees_those_who_wait_for_a_reply_and_in_a_closed_receive() {
+    let mut world = World::waiting_down_to(SERVER);
+    world.receive(SERVER, 0, TaskId::ANY, 0, 0);
+    world.only(LEFT);
+    world.send_pattern(LEFT, SERVER, 1);
+    world.receive(SERVER, 0, world.id(RIGHT), 0, 0);
+    assert_eq!(
+        (world.state(LEFT), world.state(SERVER)),
+        (State::AwaitingReply, State::ReceivingFrom)
+    );
+    world.kernel.task_mut(index(SUPERVISOR)).mask = u64::from(FAULT);
+    world.kernel.notify(index(SUPERVISOR), u64::from(FAULT));
+    world.resume();
+    world.privileged(SUPERVISOR, Privileged::Stop, &[RIGHT as u64, 0]);
+    assert_eq!(world.state(SERVER), State::Runnable);
+    assert_eq!(world.sender(SERVER), TaskId::KERNEL);
+    assert_eq!(world.x(SERVER, 10), u64::from(Code::DEAD.0));
+    assert_eq!(world.state(LEFT), State::AwaitingReply);
+    world.privileged(SUPERVISOR, Privileged::Stop, &[SERVER as u64, 0]);
+    assert_eq!(
+        (world.state(LEFT), world.code(LEFT)),
+        (State::Runnable, Code::DEAD)
+    );
 }
 
 #[test]
@@ -104,6 +160,12 @@ fn console_and_exit_reach_the_machine() {
         (code, world.kernel.arch().console.as_str()),
         (Code::OK, "pass")
     );
+    // Nothing, from nowhere.
+    for address in [0, STACK, CODE, u64::MAX] {
+        let code = world.privileged(SUPERVISOR, Privileged::Console, &[address, 0]);
+        assert_eq!(code, Code::OK);
+    }
+    assert_eq!(world.kernel.arch().console.as_str(), "pass");
     world.privileged(SUPERVISOR, Privileged::Exit, &[3]);
     assert_eq!(world.kernel.arch().verdict, Some(3));
 }

@@ -59,6 +59,40 @@ fn a_new_life_is_not_armed() {
 }
 
 #[test]
+fn an_armed_reply_and_receive_is_not_left_to_the_fast_path() {
+    // Whatever its filter is; this one is no task's, and not `ANY`.
+    let mut world = World::waiting_down_to(LEFT);
+    world.send_pattern(LEFT, SERVER, 1);
+    world.kernel.task_mut(index(SERVER)).arm(1);
+    assert_ne!(world.kernel.task(index(SERVER)).slow, 0);
+    let arguments = [world.id(LEFT).0, 0, 0, 0, 0xff, 0, 0];
+    world.call(SERVER, Syscall::ReplyReceive as u16, &arguments);
+    assert_eq!(world.fault(SERVER), FaultKind::Injected);
+}
+
+#[test]
+fn registers_of_one_that_died_waiting_are_those_it_kept() {
+    for queued in [false, true] {
+        let mut world = World::waiting_down_to(if queued { SERVER } else { LEFT });
+        if queued {
+            world.run_server_aside();
+            world.only(LEFT);
+        }
+        let frame = world.kernel.task_mut(index(LEFT)).frame_mut();
+        frame.x = core::array::from_fn(|i| 100 + i as u64);
+        (frame.sp, frame.pc) = (131, 132);
+        world.send_pattern(LEFT, SERVER, 1);
+        world.kernel.task_mut(index(LEFT)).frame_mut().x[20] = 0x57a1e;
+        world.kernel.task_mut(index(SUPERVISOR)).mask = u64::from(WAKE);
+        world.kernel.notify(index(SUPERVISOR), u64::from(WAKE));
+        world.resume();
+        world.privileged(SUPERVISOR, Privileged::Stop, &[LEFT as u64, 0]);
+        let frame = world.frame(LEFT);
+        assert_eq!((frame.x, frame.sp, frame.pc), ([0; 31], 131, 132));
+    }
+}
+
+#[test]
 fn registers_of_the_dead_are_those_it_died_with() {
     let mut world = World::new();
     let frame = world.kernel.task_mut(index(LEFT)).frame_mut();

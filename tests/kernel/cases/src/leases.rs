@@ -7,8 +7,8 @@ use userlib::config;
 use userlib::ipc::{self, Answer, LeaseBuffer};
 
 use crate::help::{
-    KERNEL_HALF, NOWHERE, call_server, calls_next, next_message, notes, read_only, reply, serve,
-    waits,
+    KERNEL_HALF, NOWHERE, call_server, calls_next, next_message, notes, only_the_client_died,
+    read_only, reply, serve, serve_others, waits,
 };
 use crate::{CLIENT, LAST, MIDDLE, SECOND, SERVER};
 
@@ -224,6 +224,53 @@ pub const CASES: &[Case] = &[
                 Ok(())
             }),
             LENDER,
+        ],
+    ),
+    Case::new(
+        "three-leases",
+        &["IPC-SEND-5"],
+        &[
+            Part::serves(SERVER, serve_others),
+            Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
+                let [a, b, c] = [[1; 8]; 3];
+                let leases = [&a, &b, &c].map(|lent| LeaseBuffer::read(lent));
+                ipc::call(stage.id(SERVER), 1, &[0; 8], 0, 8, &leases);
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                let argument = Some(SendDescriptor::new(1, 0, 8, 3).0);
+                only_the_client_died(stage, FaultKind::SyscallUsage, argument)
+            }),
+        ],
+    ),
+    // Two, then one, then none: what a call lent ends with it, by whatever way the next one goes.
+    Case::new(
+        "leases-of-the-call-before",
+        &["IPC-LEASE-1", "IPC-LEASE-6"],
+        &[
+            Part::serves(SERVER, |_| {
+                let none = Code::NO_LEASE.0;
+                for lent in [2, 1, 0] {
+                    let message = next_message()?;
+                    check_eq!(message.lease_count, lent);
+                    let mut buffer = [0; 1];
+                    for number in 0..4 {
+                        let code = ipc::borrow_read(message.sender, number, 0, &mut buffer);
+                        check_eq!(code.0, if number < lent { Code::OK.0 } else { none });
+                    }
+                    reply(message.sender, 0);
+                }
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let [a, b] = [[1; 8]; 2];
+                let leases = [&a, &b].map(|lent| LeaseBuffer::read(lent));
+                for lent in [2, 1, 0] {
+                    let answer = ipc::call(stage.id(SERVER), 1, &[0; 8], 0, 8, &leases[..lent]);
+                    check_eq!(answer.code.0, 0);
+                }
+                Ok(())
+            }),
         ],
     ),
     Case::new(

@@ -1,12 +1,13 @@
 //! What system calls and interrupts do to registers.
 
-use abi::{ReplyDescriptor, SendDescriptor, Syscall, TaskId};
+use abi::{Code, FaultKind, ReplyDescriptor, SendDescriptor, Syscall, TaskId};
 use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq};
+use suite::{Case, Part, Result, check, check_eq, check_is};
+use userlib::ipc;
 use userlib::provoke::{self, Registers};
 
-use crate::help::next_message;
-use crate::{CLIENT, MIDDLE, SERVER};
+use crate::help::{NOWHERE, next_message, read_only, serve_others, told};
+use crate::{CLIENT, LAST, MIDDLE, SECOND, SERVER};
 
 /// Marks in the upper half of a register, one for each role.
 const OF_SERVER: u64 = 0x5e5e_5e5e;
@@ -57,6 +58,52 @@ fn own(before: &Registers, after: &Registers) -> Result {
 fn keeps<const CALL: u16>(values: &[u64]) -> Result {
     let before = arguments(OF_CLIENT, values);
     own(&before, &provoke::call_with::<CALL>(&before))
+}
+
+/// Sends to the server that it dies of, each with the registers from `x8` up: a descriptor that is wrong, a slice
+/// that is, two ids that are.
+fn deadly(stage: &Stage, number: u64) -> Registers {
+    let server = stage.id(SERVER).0;
+    let long = |len, capacity| SendDescriptor::new(1, len, capacity, 0).0;
+    let values = match number {
+        0 => [server, u64::MAX, 0, 0],
+        1 => [server, long(4097, 0), 0, 0],
+        2 => [server, long(100, 0), NOWHERE, 0],
+        3 => [server, long(0, 100), 0, NOWHERE],
+        4 => [stage.id(SECOND).0, 0, 0, 0],
+        5 => [server + 64, 0, 0, 0],
+        // By its number of calls, of which the request for it is one.
+        _ => [server, long(64, 64), 0, 0],
+    };
+    arguments(OF_CLIENT, &values)
+}
+
+/// How many there are.
+const DEADLY: u64 = 7;
+
+/// Replies that a server dies of whose client can take 100 bytes: too long, with a reserved bit, from nowhere.
+fn deadly_reply(number: u64, client: TaskId) -> Registers {
+    let (descriptor, address) = match number {
+        0 => (ReplyDescriptor::new(9, 101).0, read_only()),
+        1 => (ReplyDescriptor::new(9, 8).0 | 1 << 48, 0),
+        _ => (ReplyDescriptor::new(9, 100).0, NOWHERE),
+    };
+    let call = [client.0, descriptor, address, 0, TaskId::ANY.0, 0, 0];
+    arguments(OF_SERVER, &call)
+}
+
+/// How many there are.
+const DEADLY_REPLIES: u64 = 3;
+
+/// All general registers of a dead role are these.
+fn died_with(stage: &Stage, role: usize, expected: &Registers) -> Result {
+    for first in (0..31).step_by(7) {
+        let found = check_is!(stage.registers(role, first as u64), Ok(found) => found);
+        for (found, expected) in found.iter().zip(&expected[first..]) {
+            check_eq!(*found, *expected);
+        }
+    }
+    Ok(())
 }
 
 /// A call to the server with marked registers, and its reply likewise.
@@ -126,6 +173,107 @@ pub const CASES: &[Case] = &[
             Part::returns(CLIENT, |stage| {
                 client_calls(stage)?;
                 client_calls(stage)
+            }),
+        ],
+    ),
+    // Each life of the client makes another such call.
+    Case::new(
+        "registers-of-the-dead-in-a-send",
+        &["IPC-PRIV-7", "IPC-PRIV-6", "IPC-ID-5"],
+        &[
+            Part::serves(SERVER, serve_others),
+            Part::dies(CLIENT, FaultKind::Injected, |stage| {
+                let call = deadly(stage, stage.life);
+                if stage.life + 1 == DEADLY {
+                    stage.arm_fault(CLIENT, 1);
+                }
+                provoke::call_with::<{ Syscall::Send as u16 }>(&call);
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                for life in 0..DEADLY {
+                    let kind = match life {
+                        2 | 3 => FaultKind::BadSlice,
+                        4 => FaultKind::NoRight,
+                        6 => FaultKind::Injected,
+                        _ => FaultKind::SyscallUsage,
+                    };
+                    told(stage, CLIENT, kind, Syscall::Send as u16, None)?;
+                    died_with(stage, CLIENT, &deadly(stage, life))?;
+                    if life + 1 < DEADLY {
+                        check_eq!(stage.restart(CLIENT).0, 0);
+                    }
+                }
+                Ok(())
+            }),
+        ],
+    ),
+    // Each life of the server makes another such reply.
+    Case::new(
+        "registers-of-the-dead-in-a-reply",
+        &["IPC-PRIV-7", "IPC-REPLY-3", "IPC-REPLY-6"],
+        &[
+            Part::dies(SERVER, FaultKind::BadSlice, |stage| {
+                let client = next_message()?.sender;
+                let call = deadly_reply(stage.life, client);
+                provoke::call_with::<{ Syscall::ReplyReceive as u16 }>(&call);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                for life in 0..DEADLY_REPLIES {
+                    let mut buffer = [0; 200];
+                    let answer = ipc::call_long(stage.id(SERVER), 1, &[], &mut buffer[..100], &[]);
+                    check_eq!(answer.code.0, Code::DEAD.0);
+                    check!(buffer == [0; 200]);
+                    let kind = [
+                        FaultKind::ReplyTooLong,
+                        FaultKind::SyscallUsage,
+                        FaultKind::BadSlice,
+                    ][life as usize];
+                    let call = Syscall::ReplyReceive as u16;
+                    told(stage, SERVER, kind, call, None)?;
+                    let own = stage.id(CLIENT);
+                    died_with(stage, SERVER, &deadly_reply(life, own))?;
+                    if life + 1 < DEADLY_REPLIES {
+                        check_eq!(stage.restart(SERVER).0, 0);
+                    }
+                }
+                Ok(())
+            }),
+        ],
+    ),
+    // A task gives its registers away with the call that it waits in.
+    Case::new(
+        "registers-of-the-dead-that-waited",
+        &["IPC-PRIV-7"],
+        &[
+            Part::serves(SERVER, |_| {
+                // Twice, so that the second wait is one of `ReplyReceive`.
+                let message = next_message()?;
+                ipc::reply_receive(message.sender, 0, &[0; 8], 8, 0, &mut []);
+                loop {
+                    next_message()?;
+                }
+            }),
+            Part::dies(CLIENT, FaultKind::Stopped, |stage| {
+                let descriptor = SendDescriptor::new(1, 64, 64, 0).0;
+                for _ in 0..2 {
+                    let call = arguments(OF_CLIENT, &[stage.id(SERVER).0, descriptor]);
+                    provoke::call_with::<{ Syscall::Send as u16 }>(&call);
+                }
+                Ok(())
+            }),
+            Part::returns(LAST, |stage| {
+                for role in [CLIENT, SERVER] {
+                    check_eq!(stage.stop(role).0, 0);
+                    died_with(stage, role, &[0; 31])?;
+                    let fault = stage.status(role).fault;
+                    let special = check_is!(stage.registers(role, 31), Ok(registers) => registers);
+                    check_eq!(special[0], fault[3]);
+                    check_eq!(special[1], fault[2]);
+                    check!(fault[2] != 0 && fault[3] != 0);
+                }
+                Ok(())
             }),
         ],
     ),

@@ -23,6 +23,9 @@ macro_rules! bereaved {
     };
 }
 
+/// Lengths of replies around what travels in registers, up to the longest.
+const LENGTHS: [usize; 8] = [0, 64, 65, 66, 127, 128, 4095, 4096];
+
 pub const CASES: &[Case] = &[
     Case::new(
         "reply-too-long-in-registers",
@@ -72,6 +75,69 @@ pub const CASES: &[Case] = &[
                 Ok(())
             }),
             bereaved!(SyscallUsage, Reply, ReplyDescriptor::new(Code::DEAD.0, 0).0),
+        ],
+    ),
+    Case::new(
+        "long-reply-and-receive",
+        &["IPC-REPLY-7", "IPC-SEND-8", "IPC-REPLY-1"],
+        &[
+            Part::serves(SERVER, |_| {
+                let mut buffer = [0; 4096];
+                let mut received = ipc::receive_into(0, &mut buffer);
+                for len in LENGTHS {
+                    let message = check_is!(received, Received::Message(message) => message);
+                    for (index, byte) in buffer.iter_mut().enumerate() {
+                        *byte = (index * 3 + len) as u8;
+                    }
+                    let code = len as u32;
+                    received =
+                        ipc::reply_receive_in_place(message.sender, code, len, 0, &mut buffer);
+                }
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                for len in LENGTHS {
+                    let mut answer = [0xee; 4096];
+                    let room = &mut answer[..len.max(1)];
+                    let result = ipc::call_long(stage.id(SERVER), 1, &[1; 100], room, &[]);
+                    check_eq!(result.code.0, len as u32);
+                    check_eq!(result.len, len);
+                    if len > 64 {
+                        let right = |(index, byte): (usize, &u8)| *byte == (index * 3 + len) as u8;
+                        check!(answer[..len].iter().enumerate().all(right));
+                        check!(answer[len..].iter().all(|byte| *byte == 0xee));
+                    } else {
+                        check!(answer == [0xee; 4096]);
+                    }
+                }
+                Ok(())
+            }),
+        ],
+    ),
+    // The filter of its receive is one that no task has.
+    Case::new(
+        "an-armed-reply-and-receive",
+        &["IPC-PRIV-6", "IPC-ID-5"],
+        &[
+            Part::dies(SERVER, FaultKind::Injected, |stage| {
+                let message = next_message()?;
+                let fault = stage.life == 1;
+                if fault {
+                    check_eq!(stage.arm_fault(SERVER, 1).0, 0);
+                }
+                let descriptor = ReplyDescriptor::new(0, 0).0;
+                let arguments = [message.sender.0, descriptor, 0, 0, 0xff, 0, 0, 0];
+                ipc::reply_receive_raw(arguments, &[0; 8]);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let call = Syscall::ReplyReceive as u16;
+                check_eq!(call_server(stage, 1, 0).code.0, Code::DEAD.0);
+                told(stage, SERVER, FaultKind::SyscallUsage, call, Some(0xff))?;
+                check_eq!(stage.restart(SERVER).0, 0);
+                check_eq!(call_server(stage, 1, 0).code.0, Code::DEAD.0);
+                told(stage, SERVER, FaultKind::Injected, call, Some(0))
+            }),
         ],
     ),
     Case::new(

@@ -1,0 +1,83 @@
+//! What the machine's fast path tests before it does a call itself, in the operations of its instructions.
+//!
+//! The assembly carries these out word for word and names the one it carries out; the host compares each with
+//! what the core decides. What the fast path tests beside them are comparisons of whole words for equality: ids
+//! of 64 bits, the state of the peer, its partner, and the receive buffer with the one found valid last.
+
+use abi::{MESSAGE_MAX, REGISTER_BYTES};
+
+/// Bits that a send in registers has neither in its descriptor nor in the sum of that and [`LENGTH_ADD`]. A length
+/// or capacity from 128 up, leases and reserved bits show in the descriptor; below 128 one beyond the registers
+/// carries into bit 7 of its field, and nothing carries out of a field.
+pub const SLOW_LENGTHS: u64 = 0xffff_ff80_ff80_0000;
+/// Added to a send's descriptor before that test: 63 in the length and in the capacity.
+pub const LENGTH_ADD: u64 = 63 << 16 | 63 << 32;
+const _: () = assert!(REGISTER_BYTES + 63 < 128 && REGISTER_BYTES + 64 == 128);
+
+/// Whether a task has the right to send to the index in the low six bits of an id; that the id is one of a task
+/// is told by comparing it with that task's.
+pub const fn may_send(send_to: u64, target: u64) -> bool {
+    send_to >> (target & 63) & 1 != 0
+}
+
+/// Whether message and reply of a send fit in registers, and nothing else is asked for.
+pub const fn is_short_send(descriptor: u64) -> bool {
+    (descriptor.wrapping_add(LENGTH_ADD) | descriptor) & SLOW_LENGTHS == 0
+}
+
+/// Whether a send has no leases, no reserved bits, and lengths as the interface permits.
+pub const fn is_long_send(descriptor: u64) -> bool {
+    descriptor >> 48 == 0
+        && descriptor >> 16 & 0xffff <= MESSAGE_MAX as u64
+        && descriptor >> 32 <= MESSAGE_MAX as u64
+}
+
+/// Whether a slice lies in a span that is at least as long as the slice.
+pub const fn is_in_span(address: u64, len: u64, span_address: u64, span_len: u64) -> bool {
+    address.wrapping_sub(span_address) <= span_len.wrapping_sub(len)
+}
+
+/// Whether a reply is not longer than `limit`, at most a message's length, and has no reserved bits.
+pub const fn is_reply_within(descriptor: u64, limit: u64) -> bool {
+    limit >= descriptor >> 32
+}
+
+/// Whether a reply's code is one of the lower half, all of which a server may give.
+pub const fn is_plain_code(descriptor: u64) -> bool {
+    descriptor & 1 << 31 == 0
+}
+
+/// Whether a receive finds no notification and no sender. The upper half of the mask is not looked at.
+pub const fn nothing_to_receive(notifications: u64, mask: u64, senders: u64) -> bool {
+    notifications as u32 & mask as u32 == 0 && senders == 0
+}
+
+/// Whether a receive is open, of a task for which nothing else has to be done; see `Slow`.
+pub const fn is_plain_open(filter: u64, slow: u64) -> bool {
+    slow | !filter == 0
+}
+
+/// Whether nobody who is ready has the priority of a task or a higher one.
+pub const fn nobody_before(ready: u64, at_least: u64) -> bool {
+    ready & at_least == 0
+}
+
+/// Whether a run that starts now ends no earlier than the hardware timer fires anyway.
+pub const fn run_needs_no_timer(now: u64, limit: u64, timer_at: u64) -> bool {
+    now.wrapping_add(limit) >= timer_at
+}
+
+/// Whether a post is of bits that were found granted, to the target of the last granted post.
+pub const fn is_granted_post(target: u64, bits: u64, last: u64, granted: u64) -> bool {
+    last == target && bits & !granted == 0
+}
+
+/// The bits that a task waiting for `mask` is woken with, if any.
+pub const fn woken_with(notifications: u64, bits: u64, mask: u64) -> u64 {
+    (notifications | bits) & mask
+}
+
+/// Whether the index in the low six bits of an id is among the tasks above the running one.
+pub const fn is_above(above: u64, target: u64) -> bool {
+    above >> (target & 63) & 1 != 0
+}

@@ -1,0 +1,208 @@
+//! The fast path's tests against the core's decisions.
+
+use std::vec::Vec;
+
+use abi::{Code, MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, SendDescriptor, TaskId};
+use plan::kernel::{RegionAttributes, RegionEntry};
+
+use super::world::*;
+use crate::claim::Claim;
+use crate::fast::*;
+use crate::task::Task;
+use crate::{reply, send};
+
+/// Values at which a field of 16 bits changes its meaning, or a sum leaves it.
+const EDGES: [u16; 24] = [
+    0, 1, 63, 64, 65, 127, 128, 129, 0xff, 0x100, 4095, 4096, 4097, 0x7fff, 0x8000, 0xff7f, 0xff80,
+    0xffbf, 0xffc0, 0xffc1, 0xffc2, 0xfffe, 0xffff, 0xaaaa,
+];
+
+fn fits_in_registers(descriptor: SendDescriptor) -> bool {
+    send::is_well_formed(descriptor)
+        && descriptor.len() <= REGISTER_BYTES
+        && descriptor.reply_capacity() <= REGISTER_BYTES
+        && descriptor.leases() == 0
+}
+
+/// Compares both tests of a send with the core's.
+fn send_agrees(word: u64) -> bool {
+    let descriptor = SendDescriptor(word);
+    let long = send::is_well_formed(descriptor) && descriptor.leases() == 0;
+    is_short_send(word) == fits_in_registers(descriptor) && is_long_send(word) == long
+}
+
+/// All of them: 2^32. What the core says to a length and a capacity without anything else, the next test asks it.
+#[test]
+fn every_length_with_every_capacity() {
+    const FITS: u64 = REGISTER_BYTES as u64;
+    const LONG: u64 = MESSAGE_MAX as u64;
+    for len in 0..1u64 << 16 {
+        let wrong = |capacity: u64| {
+            let word = len << 16 | capacity << 32;
+            let short = (len <= FITS) & (capacity <= FITS);
+            let long = (len <= LONG) & (capacity <= LONG);
+            u64::from((is_short_send(word) != short) | (is_long_send(word) != long))
+        };
+        assert_eq!((0..1 << 16).map(wrong).sum::<u64>(), 0, "length {len}");
+    }
+}
+
+/// Each length, and each capacity, as the core takes it.
+#[test]
+fn lengths_and_capacities_as_the_core_takes_them() {
+    for value in 0..=u16::MAX {
+        for word in [u64::from(value) << 16, u64::from(value) << 32] {
+            assert!(send_agrees(word), "{word:#x}");
+        }
+    }
+}
+
+#[test]
+fn leases_and_reserved_bits_at_the_edges_of_both_fields() {
+    for (len, capacity) in EDGES.iter().flat_map(|a| EDGES.map(|b| (*a, b))) {
+        for upper in 0..=u16::MAX {
+            let word = SendDescriptor::new(0, len, capacity, 0).0 | u64::from(upper) << 48;
+            assert!(send_agrees(word) && send_agrees(word | 0xffff), "{word:#x}");
+        }
+    }
+}
+
+#[test]
+fn each_bit_above_with_every_value_of_a_field() {
+    let uppers = (0..16).map(|bit| 1u64 << (48 + bit));
+    for upper in uppers.chain([0xffff << 48, 0xfffc << 48, 3 << 48]) {
+        for (edge, value) in EDGES
+            .iter()
+            .flat_map(|edge| (0..=u16::MAX).map(|value| (*edge, value)))
+        {
+            for (len, capacity) in [(edge, value), (value, edge)] {
+                let word = SendDescriptor::new(edge, len, capacity, 0).0 | upper;
+                assert!(send_agrees(word), "{word:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn replies_that_the_core_takes() {
+    let codes = [
+        0,
+        1,
+        0x7fff_ffff,
+        0x8000_0000,
+        Code::SERVER_LAST,
+        Code::KERNEL_FIRST,
+        u32::MAX,
+    ];
+    let uppers = (0..16)
+        .map(|bit| 1u64 << (48 + bit))
+        .chain([0, u64::from(u16::MAX) << 48]);
+    for upper in uppers {
+        for (code, len) in codes
+            .iter()
+            .flat_map(|code| (0..=u16::MAX).map(|len| (*code, len)))
+        {
+            let word = ReplyDescriptor::new(code, len).0 | upper;
+            let core = reply::is_well_formed(ReplyDescriptor(word));
+            for limit in [0, 1, 63, 64, 65, 4095, MESSAGE_MAX as u64] {
+                let takes = core && u64::from(len) <= limit;
+                let fast = is_reply_within(word, limit) && is_plain_code(word);
+                // A code of the upper half is left to the core.
+                assert_eq!(fast, takes && code < 1 << 31, "{word:#x} {limit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn slices_in_the_span_are_those_that_the_core_finds_there() {
+    let region = RegionEntry {
+        va: 0x1000,
+        pa: 0x4000_0000,
+        len: 0x2000,
+        attributes: (RegionAttributes::READ | RegionAttributes::WRITE).bits(),
+        reserved: 0,
+    };
+    let mut task = Task::VACANT;
+    task.set_span(&region);
+    let around = |address: u64| (0..80).map(move |i| address.wrapping_sub(40).wrapping_add(i));
+    let addresses: Vec<u64> = [0, 0x1000, 0x2000, 0x3000, 1 << 63]
+        .into_iter()
+        .flat_map(around)
+        .collect();
+    for address in addresses {
+        for len in (1..130).chain(around(4096).filter(|len| *len <= MESSAGE_MAX as u64)) {
+            let core = task.check(Claim::new(address, len), RegionAttributes::READ);
+            let fast = is_in_span(address, len, task.span_address, task.span_len);
+            assert_eq!(fast, core.is_some(), "{address:#x} {len}");
+            let physical = task
+                .span_physical
+                .wrapping_add(address.wrapping_sub(task.span_address));
+            assert!(core.is_none_or(|checked| checked.physical == physical));
+        }
+    }
+}
+
+#[test]
+fn rights_and_priorities_by_every_bit() {
+    for bit in 0..64 {
+        for target in 0..=255u64 {
+            let own = target % 64 == bit;
+            assert_eq!(may_send(1 << bit, target), own);
+            assert_eq!(is_above(1 << bit, target), own);
+            // Only ids of tasks are compared with, and an index from 64 up is in none.
+            assert_eq!(TaskId(target).index(), target as usize);
+        }
+        assert!(!nobody_before(1 << bit, u64::MAX) && nobody_before(1 << bit, !(1 << bit)));
+    }
+}
+
+#[test]
+fn what_a_receive_finds() {
+    let words = (0..64).map(|bit| 1u64 << bit).chain([0, u64::MAX]);
+    for (mask, low) in words.flat_map(|mask| (0..33u32).map(move |low| (mask, low))) {
+        let notifications = if low == 32 { 0 } else { 1 << low };
+        // What the core does with a mask: `wait_for_message`.
+        let pending = notifications & (mask & u64::from(u32::MAX));
+        assert_eq!(nothing_to_receive(notifications, mask, 0), pending == 0);
+        assert!(!nothing_to_receive(notifications, mask, 1));
+        assert_eq!(
+            woken_with(0, notifications, mask & u64::from(u32::MAX)),
+            pending
+        );
+    }
+    assert!(is_plain_open(TaskId::ANY.0, 0));
+    for filter in (0..64).map(|bit| !(1u64 << bit)).chain([0, 0xff]) {
+        assert!(!is_plain_open(filter, 0), "{filter:#x}");
+    }
+    // Whatever the filter is while a fault is armed or with device registers.
+    for slow in (0..64).map(|bit| 1u64 << bit) {
+        assert!(!is_plain_open(TaskId::ANY.0, slow) && !is_plain_open(!slow, slow));
+        assert!(!is_plain_open(0xff, slow));
+    }
+}
+
+#[test]
+fn a_run_without_timer_is_one_that_the_core_would_set_none_for() {
+    let values = [0, 1, 499, 500, 501, 1 << 40, u64::MAX - 1, u64::MAX];
+    for (now, limit) in values.iter().flat_map(|a| values.map(|b| (*a, b))) {
+        for timer_at in values {
+            if run_needs_no_timer(now, limit, timer_at) {
+                assert!(now.saturating_add(limit) >= timer_at);
+            }
+        }
+    }
+}
+
+#[test]
+fn posts_by_what_was_granted_last() {
+    for bit in 0..64 {
+        assert_eq!(is_granted_post(7, 1 << bit, 7, 0xff), bit < 8);
+        assert!(!is_granted_post(7, 1, 7 ^ 1 << bit, 0xff));
+    }
+    // While a fault is armed nothing was granted: there is no task with the id of all ones.
+    assert!(is_granted_post(u64::MAX, 1, u64::MAX, 0xff));
+    let mut world = World::waiting_down_to(LEFT);
+    world.call(LEFT, abi::Syscall::Post as u16, &[u64::MAX, 1]);
+    assert_eq!(world.fault(LEFT), abi::FaultKind::SyscallUsage);
+}

@@ -186,7 +186,7 @@ impl Liberties {
         consume: 3,
         abort: 300,
         acknowledge: 3,
-        preempt: 0,
+        preempt: 200,
         perform: 3,
         outlive: true,
     };

@@ -47,6 +47,8 @@ pub struct Model {
     pub(crate) streams: Vec<u32>,
     /// Addresses that speculative walks choose from, the latest last.
     pub(crate) addresses: Vec<u64>,
+    /// It does nothing while the task that looks at the time does not run.
+    pub(crate) sleeps_too: bool,
     /// No command completes any more.
     pub(crate) stopped: bool,
     /// Goes up with every store, so that audits know what they have seen.
@@ -116,6 +118,7 @@ impl Model {
             landed: Vec::new(),
             streams: streams.to_vec(),
             addresses: Vec::new(),
+            sleeps_too: false,
             stopped: false,
             stores: 0,
             clock: 0,
@@ -200,7 +203,10 @@ impl Model {
         self.clock += 1;
         if self.chooser.once_in(self.liberties.preempt) {
             self.clock += SECOND;
-            self.finish();
+            if !self.sleeps_too {
+                self.finish();
+                self.show_command_consumer();
+            }
         }
         self.clock
     }

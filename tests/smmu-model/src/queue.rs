@@ -49,6 +49,11 @@ impl Model {
         self.commands.shown | self.commands.error << 24
     }
 
+    /// What is consumed shows: long ago it was.
+    pub(crate) fn show_command_consumer(&mut self) {
+        self.commands.shown = self.commands.consumer;
+    }
+
     pub(crate) fn set_command_consumer(&mut self, value: u32) {
         let mask = (2u32 << self.registers.command_log2()) - 1;
         self.commands.consumer = value & mask;

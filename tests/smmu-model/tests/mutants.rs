@@ -33,7 +33,7 @@ fn hunt(mutant: Mutant) -> (Option<(Outcome, u64)>, u64, BTreeSet<Check>) {
                 } else {
                     Liberties::SLOW
                 },
-                troubles: Troubles::default(),
+                troubles: Troubles::of(seed),
                 trace: false,
                 mutant: Some(mutant),
             };

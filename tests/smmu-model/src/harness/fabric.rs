@@ -12,11 +12,15 @@ use crate::Chooser;
 #[derive(Clone, Copy, Debug)]
 struct Function {
     found: DeviceState,
+    /// It was not, and is taken for it.
+    pretended: bool,
     bus_master: bool,
     quiesce: QuiesceState,
     /// Steps until a running quiesce ends, and until it resets the function.
     left: u32,
     until_reset: Option<u32>,
+    /// What it was to be reset by has failed.
+    failed: bool,
     /// A running bus reset takes it too.
     covered: bool,
     /// Whose it was since it was last reset: that life may open it again, if it said that nothing is under
@@ -53,10 +57,12 @@ impl Fabric {
     pub fn new(machine: &'static Machine, troubles: Troubles, chooser: &mut Chooser) -> Self {
         let function = |planned: &super::layout::Planned| Function {
             found: DeviceState::Ready,
+            pretended: false,
             bus_master: false,
             quiesce: QuiesceState::Never,
             left: 0,
             until_reset: None,
+            failed: false,
             covered: false,
             // Firmware may have used it, unless somebody has given his word that it has not.
             user: (planned.recipe != Recipe::None).then_some(TaskId::KERNEL),
@@ -97,7 +103,10 @@ impl Fabric {
 
     /// A life of the PCI task compares everything with the plan.
     fn find(&mut self, chooser: &mut Chooser) {
-        for function in &mut self.functions {
+        for (function, planned) in self.functions.iter_mut().zip(self.machine.devices) {
+            if planned.standing {
+                continue;
+            }
             let blocked = chooser.once_in(self.troubles.mismatches) && chooser.once_in(4);
             if blocked && function.found == DeviceState::Ready {
                 function.found = DeviceState::Blocked;
@@ -213,10 +222,28 @@ impl Fabric {
 
     /// Takes a device for quiet that was not reset.
     pub fn pretend_quiet(&mut self, device: u32) {
+        for other in self.machine.reset_with(device as usize) {
+            self.functions[other].covered = false;
+        }
         if let Some(function) = self.functions.get_mut(device as usize) {
             function.quiesce = QuiesceState::Quiet;
             self.quiesced = true;
         }
+    }
+
+    /// Takes a device for one that is as planned.
+    pub fn pretend_found(&mut self, device: usize) {
+        if let Some(function) = self.functions.get_mut(device) {
+            function.found = DeviceState::Ready;
+            function.pretended = true;
+        }
+    }
+
+    /// Whether a device really is as planned.
+    #[must_use]
+    pub fn is_as_planned(&self, device: usize) -> bool {
+        let function = self.functions.get(device);
+        function.is_some_and(|f| f.found == DeviceState::Ready && !f.pretended)
     }
 
     /// Starts to make a device quiet.
@@ -319,30 +346,35 @@ impl Fabric {
             }
             if function.until_reset == Some(function.left) {
                 function.until_reset = None;
-                reset.push(device);
-                reset.extend(self.machine.reset_with(device).filter(|&at| at != device));
+                for at in self.taken(device) {
+                    let failed = chooser.once_in(self.troubles.quiesce_failures);
+                    self.functions[at].failed = failed;
+                    reset.extend((!failed).then_some(at));
+                }
             }
             let function = &mut self.functions[device];
             if function.left > 0 {
                 function.left -= 1;
                 continue;
             }
-            self.end(device, chooser);
+            self.end(device);
         }
         reset
     }
 
+    /// What a device's recipe resets.
+    fn taken(&self, device: usize) -> Vec<usize> {
+        let bus: Vec<usize> = self.machine.reset_with(device).collect();
+        if bus.is_empty() { vec![device] } else { bus }
+    }
+
     /// A quiesce ends, of a device and of all that its bus reset took.
-    fn end(&mut self, device: usize, chooser: &mut Chooser) {
+    fn end(&mut self, device: usize) {
         self.quiesced = true;
-        let mut taken: Vec<usize> = self.machine.reset_with(device).collect();
-        if taken.is_empty() {
-            taken.push(device);
-        }
-        for at in taken {
+        for at in self.taken(device) {
             let function = &mut self.functions[at];
             function.covered = false;
-            function.quiesce = if chooser.once_in(self.troubles.quiesce_failures) {
+            function.quiesce = if function.failed {
                 QuiesceState::Failed(QuiesceFailure::Deadline)
             } else {
                 QuiesceState::Quiet

@@ -23,6 +23,7 @@ impl Troubles {
     pub fn of(seed: u64) -> Self {
         Self {
             quiesce_failures: if seed.is_multiple_of(5) { 20 } else { 0 },
+            mismatches: if seed.is_multiple_of(4) { 8 } else { 0 },
             ..Self::default()
         }
     }

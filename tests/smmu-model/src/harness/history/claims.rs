@@ -61,6 +61,7 @@ impl History<'_> {
         if !self.world.borrow().kernel.is_current(sender) {
             return;
         }
+        self.check_hardware(device, code);
         match (operation, code) {
             (Operation::Claim, 0) => match Claim::from_words(payload) {
                 Some(claim) => {

@@ -57,7 +57,7 @@ impl History<'_> {
             self.chooser.below(pool_pages as usize) as u64,
             1 + self.chooser.below(4) as u64,
         );
-        let blocks = self.has_blocks(device);
+        let blocks = pool_pages >= 512 && self.has_blocks(device);
         if blocks && self.chooser.once_in(3) {
             // Beyond what is invalidated page by page.
             pages = 60 + self.chooser.below(80) as u64;
@@ -226,15 +226,20 @@ impl History<'_> {
         {
             held.revoked = true;
         }
+        self.check_hardware(device, code);
+        if code == Error::Unavailable as u32 || Error::from_code(code).is_none() && code != 0 {
+            self.note(Check::Protocol, || {
+                format!("device {device}: code {code:#x}")
+            });
+        }
+    }
+
+    /// An SMMU that works is not taken for broken.
+    pub(super) fn check_hardware(&self, device: usize, code: u32) {
         let stopped = self.world.borrow().model.has_stopped();
         if code == Error::HardwareFailure as u32 && !stopped {
             self.note(Check::Liveness, || {
                 format!("device {device}: hardware failure")
-            });
-        }
-        if code == Error::Unavailable as u32 || Error::from_code(code).is_none() && code != 0 {
-            self.note(Check::Protocol, || {
-                format!("device {device}: code {code:#x}")
             });
         }
     }

@@ -76,10 +76,7 @@ pub static EVERYDAY: Machine = Machine {
     windows: &[
         Window::PAGES,
         Window::PAGES,
-        Window {
-            blocks: 3,
-            ..Window::PAGES
-        },
+        Window::BLOCKS,
         Window::PAGES,
         Window::PAGES,
         Window::PAGES,
@@ -132,7 +129,7 @@ pub static SHARED: Machine = Machine {
     ],
     windows: &[
         Window::PAGES,
-        Window::PAGES,
+        Window::BLOCKS,
         Window::PAGES,
         Window {
             kind: DomainKind::Identity,
@@ -176,7 +173,17 @@ pub static RESETS: Machine = Machine {
         driven("second", 4, 7, &[0x308], 4),
         driven("lender", CLIENT, 8, &[0x310], 5),
     ],
-    windows: &[Window::PAGES; 9],
+    windows: &[
+        Window::PAGES,
+        Window::PAGES,
+        Window::BLOCKS,
+        Window::PAGES,
+        Window::PAGES,
+        Window::PAGES,
+        Window::PAGES,
+        Window::PAGES,
+        Window::PAGES,
+    ],
     permanent: &[direct(3, 0x7000_0000, 0x2000)],
     streams: &[
         0x100, 0x108, 0x110, 0x118, 0x200, 0x300, 0x308, 0x310, 0x208,

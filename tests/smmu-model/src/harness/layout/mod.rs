@@ -107,6 +107,11 @@ impl Window {
         pages: 512,
         blocks: 0,
     };
+    /// One with blocks behind them.
+    pub const BLOCKS: Self = Self {
+        blocks: 3,
+        ..Self::PAGES
+    };
 }
 
 /// Devices and what they are to reach.

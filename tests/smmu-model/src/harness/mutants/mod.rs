@@ -1,5 +1,6 @@
 //! The seeded faults, one for each way to break a rule.
 
+mod around;
 mod configuration;
 mod image;
 mod order;
@@ -135,6 +136,7 @@ pub fn all() -> impl Iterator<Item = Mutant> {
         registers::MUTANTS,
         restart::MUTANTS,
         standing::MUTANTS,
+        around::MUTANTS,
         image::MUTANTS,
     ];
     tables.into_iter().flatten().copied()

@@ -69,6 +69,10 @@ pub const MUTANTS: &[Mutant] = &[
         }),
     ),
     image("pool-page-more", "J12", REFUSED, lengthen_pool),
+    image("identity-page-more", "J12", REFUSED, |layout, memory| {
+        let kind = PermanentKind::Identity;
+        patch(kind, layout, memory, 16, |_, before| before + 0x1000);
+    }),
     other(
         "pool-unchecked",
         "J12",

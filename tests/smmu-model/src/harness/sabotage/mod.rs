@@ -94,6 +94,20 @@ pub enum Kind {
     FoundOn,
     /// A successor lifts no hold when it starts.
     StartingNoLift,
+    /// Devices are taken for quiet that are cut off with one of their alias set.
+    NoSettle,
+    /// The same, but only those without bus mastering that nobody has.
+    NoDoubt,
+    /// A bus is reset whatever is in use on it.
+    UnitIgnored,
+    /// A quiesce that failed is taken for one that did not.
+    FailedIsQuiet,
+    /// A device that was not found as planned is given to its owner.
+    FoundAnyway,
+    /// With the hold of a lender end the pins of its memory.
+    LiftUnpins,
+    /// What the SMMU did while the server did not run is not seen.
+    OldLook,
 }
 
 /// A command on its way into the queue.
@@ -227,6 +241,12 @@ impl Sabotage {
     #[must_use]
     pub fn shares_asids(&self) -> bool {
         matches!(self.kind(), Some(Kind::OneAsid))
+    }
+
+    /// Whether the SMMU does nothing while the server does not run: as if it had been looked at before.
+    #[must_use]
+    pub fn looks_once(&self) -> bool {
+        matches!(self.kind(), Some(Kind::OldLook))
     }
 
     /// Whether resets do nothing.

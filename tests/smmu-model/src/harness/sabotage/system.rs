@@ -1,8 +1,8 @@
 //! Calls to the kernel and the PCI task that a fault changes.
 
 use iommu::hardware::Held;
-use pci_api::QuiesceState;
 use pci_api::client::CallError;
+use pci_api::{DeviceState, Error, QuiesceState};
 
 use super::Kind;
 use crate::harness::layout::{TABLES, entry_of};
@@ -16,6 +16,60 @@ impl World {
             && self.sabotage.turned_off == Some(device)
             && self.oracle.unasked(device as usize).is_some()
             && holds.any(|hold| hold.device == device && self.kernel.is_current(hold.task))
+    }
+
+    /// Whether a quiesce is for the sake of a dead member of the device's alias set only, and is to be skipped.
+    fn skips_settling(&self, device: u32) -> bool {
+        let machine = self.layout.machine;
+        let dead = |device: usize| {
+            let mut holds = self.kernel.holds.iter();
+            holds.any(|hold| hold.device as usize == device && !self.kernel.is_current(hold.task))
+        };
+        let own = device as usize;
+        let held = self.kernel.holds.iter().any(|hold| hold.device == device);
+        let skipped = match self.sabotage.kind() {
+            Some(Kind::NoSettle) => true,
+            Some(Kind::NoDoubt) => machine.devices[own].platform && !held,
+            _ => false,
+        };
+        let mut others = 0..machine.devices.len();
+        skipped && !dead(own) && others.any(|other| machine.share(other, own) && dead(other))
+    }
+
+    /// What the server learns of a device's last quiesce.
+    pub(crate) fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+        let result = self.fabric.result(device)?;
+        let fakes = matches!(self.sabotage.kind(), Some(Kind::FailedIsQuiet));
+        if fakes && matches!(result, QuiesceState::Failed(_)) {
+            self.sabotage.struck += 1;
+            self.fabric.pretend_quiet(device);
+        }
+        self.fabric.result(device)
+    }
+
+    /// What a device is found to be, as the server takes it.
+    pub(crate) fn found(&mut self, device: usize) -> Option<DeviceState> {
+        let found = self.fabric.found(device)?;
+        let fakes = matches!(self.sabotage.kind(), Some(Kind::FoundAnyway));
+        if fakes && found != DeviceState::Ready {
+            self.sabotage.struck += 1;
+            self.fabric.pretend_found(device);
+        }
+        self.fabric.found(device)
+    }
+
+    /// A hold is lifted.
+    pub(crate) fn lifted(&mut self, index: usize) {
+        if !matches!(self.sabotage.kind(), Some(Kind::LiftUnpins)) {
+            return;
+        }
+        for slot in 0..self.kernel.pins.len() as u32 {
+            let pin = self.kernel.pinned(slot);
+            if pin.is_some_and(|pin| pin.lender.index() == index) {
+                self.sabotage.struck += 1;
+                self.check_unpin(slot);
+            }
+        }
     }
 
     /// A quiesce was started: a device with direct regions is opened before it ends.
@@ -98,6 +152,7 @@ impl World {
         }
         let done = self.fabric.bus_master(device, on, &mut self.model.chooser);
         if on && done.is_ok() {
+            self.check_found(device as usize);
             self.check_started(device);
             self.check_start(device as usize, was_quiet);
         }
@@ -105,9 +160,21 @@ impl World {
     }
 
     pub(crate) fn start_quiesce(&mut self, device: u32) -> Result<(), CallError> {
-        let quiet = self.sabotage.is_quiet_at_once() || self.skips_unasked(device);
+        let quiet = self.sabotage.is_quiet_at_once()
+            || self.skips_unasked(device)
+            || self.skips_settling(device);
         let was_on = self.fabric.is_bus_master(device as usize);
-        self.fabric.quiesce(device, &mut self.model.chooser)?;
+        let started = self.fabric.quiesce(device, &mut self.model.chooser);
+        let ignored = matches!(self.sabotage.kind(), Some(Kind::UnitIgnored));
+        if ignored && started == Err(CallError::Refused(Error::UnitActive)) {
+            self.sabotage.struck += 1;
+            for other in self.layout.machine.reset_with(device as usize) {
+                self.reset(other);
+            }
+            self.fabric.pretend_quiet(device);
+            return Ok(());
+        }
+        started?;
         if was_on {
             self.check_turned_off(device);
         }

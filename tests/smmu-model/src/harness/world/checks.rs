@@ -75,6 +75,15 @@ impl World {
         self.expose(device as usize);
     }
 
+    /// G9: what is turned on is what the plan says.
+    pub(crate) fn check_found(&mut self, device: usize) {
+        if !self.fabric.is_as_planned(device) {
+            self.model.findings.note(Check::Containment, || {
+                format!("device {device} is turned on, and is not as planned")
+            });
+        }
+    }
+
     /// The server was told of deaths: the devices of the dead are cut off by now.
     pub fn check_cut_off(&mut self) {
         let mut findings = std::mem::take(&mut self.model.findings);
@@ -145,7 +154,8 @@ impl World {
                 let unit = machine.devices[other].reset_unit == planned.reset_unit;
                 machine.share(other, device) || unit && !self.fabric.is_bus_master(other)
             });
-            if !planned.standing || held || self.fabric.is_busy(device) {
+            let off = self.fabric.is_busy(device) || !self.fabric.is_as_planned(device);
+            if !planned.standing || held || off {
                 continue;
             }
             let closed = planned

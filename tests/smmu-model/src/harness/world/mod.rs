@@ -17,6 +17,7 @@ use super::layout::{self, Layout, Machine, TABLES};
 use super::oracle::Oracle;
 use super::sabotage::Sabotage;
 use super::troubles::Troubles;
+use crate::finding::Check;
 use crate::{Chooser, Features, Liberties, Model};
 
 /// A reply that the server gave later than at once.
@@ -78,6 +79,7 @@ impl World {
             layout::build(machine, &features, &mut chooser, sabotage.shares_asids());
         sabotage.image(&layout, &mut memory);
         let mut model = Model::new(features, liberties, seed, memory, machine.streams);
+        model.sleeps_too = sabotage.looks_once();
         model.leave_behind(layout::FOREIGN);
         if chooser.once_in(2) {
             model.leave_on();
@@ -168,17 +170,25 @@ impl World {
     /// Time passes for the PCI task: resets end.
     pub fn pass(&mut self) {
         for device in self.fabric.pass(&mut self.model.chooser) {
-            if !self.fabric.is_bus_master(device) {
-                self.fabric.set_user(device as u32, None);
-                let ambient = &mut self.model.ambient;
-                ambient.retain(|ambient| ambient.device as usize != device);
-            }
-            self.check_landed();
-            if self.sabotage.skips_reset() {
-                self.sabotage.struck += 1;
-            } else {
-                self.model.reset_device(device as u32);
-            }
+            self.reset(device);
+        }
+    }
+
+    /// A device is reset, by its own recipe or with its bus.
+    pub(crate) fn reset(&mut self, device: usize) {
+        if self.fabric.is_bus_master(device) {
+            self.model.findings.note(Check::Containment, || {
+                format!("device {device} is reset in use")
+            });
+        }
+        self.fabric.set_user(device as u32, None);
+        let ambient = &mut self.model.ambient;
+        ambient.retain(|ambient| ambient.device as usize != device);
+        self.check_landed();
+        if self.sabotage.skips_reset() {
+            self.sabotage.struck += 1;
+        } else {
+            self.model.reset_device(device as u32);
         }
     }
 }

@@ -64,6 +64,7 @@ impl System for Shared {
         world.check_lift(device as usize);
         world.oracle.clear(device as usize);
         world.exposed[device as usize] = false;
+        world.lifted(index);
         world.kernel.lift(index, device)
     }
     fn pin(
@@ -98,7 +99,7 @@ impl System for Shared {
             let planned = world.layout.machine.device(number).ok_or(NO_DEVICE)?;
             let found_on = world.sabotage.finds_on();
             Ok(Description {
-                state: world.fabric.found(number).ok_or(NO_DEVICE)?,
+                state: world.found(number).ok_or(NO_DEVICE)?,
                 reason: None,
                 bus_master: found_on || world.fabric.is_bus_master(number),
                 requester_id: planned.streams.first().copied().unwrap_or(0) as u16,
@@ -118,7 +119,7 @@ impl System for Shared {
     fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
         self.enter().call(|world| {
             world.pass();
-            world.fabric.result(device)
+            world.quiesce_result(device)
         })
     }
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], _len: usize) {

@@ -1,0 +1,25 @@
+//! What is around the server: the PCI task, other members of an alias set, resets, time.
+
+use super::other;
+use crate::finding::Check;
+use crate::harness::sabotage::{Kind, Mutant};
+
+const QUIET: &[Check] = &[Check::Containment];
+const RELEASE: &[Check] = &[Check::Release];
+const UNDER_WAY: &[Check] = &[Check::Release, Check::Containment];
+
+/// The faults.
+pub const MUTANTS: &[Mutant] = &[
+    other(
+        "old-look",
+        "E17",
+        &[Check::Liveness, Check::Refusal],
+        Kind::OldLook,
+    ),
+    other("settle-dropped", "K1", RELEASE, Kind::NoSettle),
+    other("doubt-dropped", "K2", UNDER_WAY, Kind::NoDoubt),
+    other("unit-ignored", "K3", QUIET, Kind::UnitIgnored),
+    other("failure-ignored", "K4", QUIET, Kind::FailedIsQuiet),
+    other("found-anyway", "K5", QUIET, Kind::FoundAnyway),
+    other("lift-unpins", "K6", &[Check::Release], Kind::LiftUnpins),
+];

@@ -2,13 +2,19 @@
 //!
 //! Ring memory: a 64-byte header, then `capacity` bytes of data. The writer stores records (a
 //! little-endian `u16` length, then that many bytes, wrapping) at `written % capacity` and then
-//! advances `written`; it never waits, so a slow reader loses the oldest. The reader keeps its
-//! cursor in its own memory, copies, and checks `written` again: what was overtaken is counted lost.
-//! The reader trusts nothing in the ring, the writer is an untrusted task.
+//! advances `written`; it never waits, so a slow reader loses the oldest. Before it overwrites a
+//! record it advances `oldest` behind it, so that what is between the two is whole at any time. The
+//! reader keeps its cursor in its own memory, copies, and looks at both again: what was overtaken is
+//! counted lost, and reading goes on at `oldest`. The reader trusts nothing in the ring, the writer is
+//! an untrusted task: a lie about `oldest` costs the liar records of its own.
 
 /// Offset of `written`, a `u64` count of bytes since the task's start, monotonic. A restarted task
 /// goes on from it.
 pub const WRITTEN_OFFSET: usize = 0;
+/// Offset of `oldest`, counted as `written`: where the oldest whole record starts.
+pub const OLDEST_OFFSET: usize = 8;
+/// Bytes of a record's length.
+pub const PREFIX_BYTES: u64 = 2;
 /// Bytes before the data.
 pub const HEADER_BYTES: usize = 64;
 /// Longest record, bytes, without its length.
@@ -20,3 +26,7 @@ pub const FRAME_DELIMITER: u8 = 0;
 pub const FRAME_RECORD: u8 = 1;
 /// Loss: task index (u8), then bytes lost (u64, little endian).
 pub const FRAME_LOST: u8 = 2;
+
+/// Name of the log task's memory that survives its restarts: how far it has read each ring, a `u64` a
+/// task by index, counted as `written`. The build step gives it to the task that reads the logs.
+pub const CURSORS: &str = "log-cursors";

@@ -20,6 +20,7 @@ pub mod memory;
 pub mod privileged;
 pub mod provoke;
 pub mod registers;
+pub mod ring;
 pub mod server;
 mod stubs;
 pub mod time;

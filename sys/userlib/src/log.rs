@@ -1,12 +1,12 @@
 //! `defmt` over the task's log ring (format at [`abi::log`]).
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{Ordering, fence};
 
-use abi::layout::TASK_LOG_RING;
-use abi::log::{HEADER_BYTES, RECORD_MAX, WRITTEN_OFFSET};
+use abi::log::RECORD_MAX;
 use abi::{Code, TaskId, notification};
 
+use crate::memory::PoolMemory;
+use crate::ring::Writer;
 use crate::{config, ipc, time};
 
 #[defmt::global_logger]
@@ -19,7 +19,7 @@ struct State {
     encoder: defmt::Encoder,
     record: [u8; RECORD_MAX],
     len: usize,
-    capacity: u64,
+    ring: Option<Writer<PoolMemory>>,
     log_task: TaskId,
     ready: bool,
 }
@@ -34,7 +34,7 @@ static STATE: Shared = Shared(UnsafeCell::new(State {
     encoder: defmt::Encoder::new(),
     record: [0; RECORD_MAX],
     len: 0,
-    capacity: 0,
+    ring: None,
     log_task: TaskId::KERNEL,
     ready: false,
 }));
@@ -46,7 +46,8 @@ impl State {
         }
         self.ready = true;
         let own = config::own();
-        self.capacity = u64::from(own.log_capacity);
+        let ring = PoolMemory::log_ring(own.log_capacity);
+        self.ring = Writer::new(ring, u64::from(own.log_capacity));
         if own.log_task != plan::NONE && own.log_task != own.index {
             self.log_task = ipc::refresh(own.log_task as usize).0;
         }
@@ -63,24 +64,10 @@ impl State {
     }
 
     fn commit(&mut self) {
-        if !self.capacity.is_power_of_two() {
+        let Some(ring) = &self.ring else {
             return;
-        }
-        let written = TASK_LOG_RING as usize + WRITTEN_OFFSET;
-        let data = TASK_LOG_RING as usize + HEADER_BYTES;
-        // SAFETY: the ring is mapped writable at this address in every task; only this task writes it.
-        let mut at = unsafe { (written as *const u64).read_volatile() };
-        let prefix = (self.len as u16).to_le_bytes();
-        for &byte in prefix.iter().chain(self.record.iter().take(self.len)) {
-            let offset = (at & (self.capacity - 1)) as usize;
-            // SAFETY: the offset is below the ring's capacity.
-            unsafe { ((data + offset) as *mut u8).write_volatile(byte) };
-            at += 1;
-        }
-        // The reader, on another core one day, must see the data before the count that covers it.
-        fence(Ordering::Release);
-        // SAFETY: as above.
-        unsafe { (written as *mut u64).write_volatile(at) };
+        };
+        ring.put(self.record.get(..self.len).unwrap_or(&[]));
         self.wake();
     }
 

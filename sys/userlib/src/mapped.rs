@@ -1,7 +1,7 @@
 //! The task's own mappings as safe objects: registers, pools, the plan page.
 //!
-//! Every object here is made from a record of the plan page, so that the address is mapped, with these
-//! attributes, for the task's whole life.
+//! Every object here is made from a record of the plan page, or is the log ring, which every task has: the address
+//! is mapped, with these attributes, for the task's whole life.
 
 use plan::task::{MappingEntry, MappingFlags};
 
@@ -254,6 +254,16 @@ impl PoolMemory {
             Snooping::Every
         };
         Self(run, snooping)
+    }
+
+    /// This task's log ring, whose data has `capacity` bytes.
+    #[cfg(target_os = "none")]
+    pub(crate) fn log_ring(capacity: u32) -> Self {
+        let run = Run {
+            va: abi::layout::TASK_LOG_RING,
+            len: abi::log::HEADER_BYTES + capacity as usize,
+        };
+        Self(run, Snooping::Every)
     }
 
     /// A part of it; empty where it exceeds the whole.

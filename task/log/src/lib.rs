@@ -3,6 +3,7 @@
 //! The rings are written by untrusted tasks at any time. Whose ring a record came from says who speaks;
 //! nothing that a record contains can change that, because the frame around it is made here.
 //!
+//! * [`copy`]: all rings to the console;
 //! * [`ring`]: reads one ring;
 //! * [`merge`]: which ring is next;
 //! * [`frame`]: what goes to the console (format at [`abi::log`]);
@@ -13,6 +14,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod copy;
 pub mod frame;
 pub mod merge;
 pub mod ring;

@@ -1,18 +1,15 @@
 //! The log task: runs near the bottom, woken by a post whenever a task logged something.
 //!
 //! Plan: mapping `uart` (and its interrupt `uart-irq`, without which a full FIFO is waited for by timer),
-//! one log-ring mapping for each task; the notification `drain` from the supervisor, answered with
+//! one log-ring mapping for each task; memory for its cursors that survives a restart; the notification `drain` from the supervisor, answered with
 //! `drained` when everything that was in the rings by then is on the console.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use abi::log::RECORD_MAX;
-use abi::{TASKS_MAX, notification};
-use heapless::Vec;
-use log_server::frame::{self, Frame};
-use log_server::merge::Merge;
-use log_server::ring::{Next, Ring};
+use abi::{log, notification};
+use log_server::copy::Copier;
+use log_server::frame::Frame;
 use log_server::uart::Uart;
 use userlib::memory::PoolMemory;
 use userlib::plan::task::MappingKind;
@@ -24,62 +21,13 @@ userlib::task!(main);
 /// Nanoseconds until a full FIFO is looked at again if there is no interrupt: half of it at 115200 baud.
 const FIFO_WAIT: u64 = 700_000;
 
-/// One task's ring and who it is.
-struct Source {
-    task: u8,
-    ring: Ring<PoolMemory>,
-}
-
-struct Log {
+/// The transmitter, and how it is waited for.
+struct Console {
     uart: Uart<MappedRegisters>,
     room: u32,
-    sources: Vec<Source, TASKS_MAX>,
-    merge: Merge,
 }
 
-impl Log {
-    fn new() -> Self {
-        let Some(uart) = config::mapping("uart") else {
-            panic!("the plan has no uart");
-        };
-        let mut sources = Vec::new();
-        for mapping in config::mappings(MappingKind::LogRing) {
-            if let Some(ring) = Ring::new(PoolMemory::of(mapping)) {
-                let task = mapping.task as u8;
-                // There are no more rings than tasks.
-                let _ = sources.push(Source { task, ring });
-            }
-        }
-        Self {
-            uart: Uart::new(MappedRegisters::of(uart)),
-            room: config::notification("uart-irq").unwrap_or(0),
-            sources,
-            merge: Merge::new(),
-        }
-    }
-
-    /// Copies what is in the rings until they are empty. Every task that logs preempts this one, so this
-    /// delays nobody.
-    fn copy_all(&mut self) {
-        let mut record = [0; RECORD_MAX];
-        loop {
-            let waiting = self.sources.iter().enumerate();
-            let waiting = waiting.filter_map(|(at, source)| Some((at, source.ring.time()?)));
-            let Some(at) = self.merge.pick(waiting) else {
-                return;
-            };
-            let Some(Source { task, ring }) = self.sources.get_mut(at) else {
-                return;
-            };
-            let frame = match ring.next(&mut record) {
-                Next::Record(len) => frame::record(*task, record.get(..len).unwrap_or(&[])),
-                Next::Lost(bytes) => frame::lost(*task, bytes),
-                Next::Nothing => continue,
-            };
-            self.send(&frame);
-        }
-    }
-
+impl Console {
     fn send(&self, frame: &Frame) {
         let mut rest = frame.as_slice();
         loop {
@@ -105,19 +53,32 @@ impl Log {
 }
 
 fn main() -> ! {
-    let mut log = Log::new();
+    let (Some(uart), Some(cursors)) = (config::mapping("uart"), config::mapping(log::CURSORS))
+    else {
+        panic!("the plan has no uart or no memory for the log's cursors");
+    };
+    let console = Console {
+        uart: Uart::new(MappedRegisters::of(uart)),
+        room: config::notification("uart-irq").unwrap_or(0),
+    };
+    let mut copier = Copier::new(PoolMemory::of(cursors));
+    for mapping in config::mappings(MappingKind::LogRing) {
+        copier.add(mapping.task as u8, PoolMemory::of(mapping));
+    }
+    // Until the rings are empty. Every task that logs preempts this one, so this delays nobody.
+    let mut copy_all = || while copier.copy(|frame| console.send(frame)) {};
     let supervisor = config::own().supervisor;
     let drain = config::notification("drain").unwrap_or(0);
     let drained = config::notification_of(supervisor, "drained");
     loop {
-        log.copy_all();
+        copy_all();
         let received = ipc::receive(notification::LOG | drain);
         if let ipc::Received::Notification(bits) = received
             && bits & drain != 0
             && let Some(drained) = drained
         {
             // What was logged before the request is in the rings now.
-            log.copy_all();
+            copy_all();
             let (supervisor, _) = ipc::refresh(supervisor as usize);
             ipc::post(supervisor, drained);
         }

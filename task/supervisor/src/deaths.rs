@@ -1,9 +1,9 @@
 //! Who died, why, and when to start it again.
 
 use abi::fault::FaultKind;
-use abi::privileged::TaskState;
 use abi::{Code, TASKS_MAX, TaskId};
 use heapless::Vec;
+use supervisor::look::Look;
 use supervisor::policy::{Decision, Policy, Rule};
 use supervisor::verdict::Verdict;
 use userlib::plan::task::RestartEntry;
@@ -68,8 +68,8 @@ impl Deaths {
             let Some(status) = privileged::status(index) else {
                 continue;
             };
-            let dead = status.state == TaskState::Dead as u64;
-            if !dead && status.state != TaskState::DeadHeld as u64 {
+            let look = Look::at(status.state, status.fault[0]);
+            if matches!(look, Look::Up | Look::NeverStarted) {
                 continue;
             }
             let name = entry.name.as_str();
@@ -77,7 +77,7 @@ impl Deaths {
                 watched.logged = status.id;
                 log_death(name, index, &status);
             }
-            if dead && watched.decided != status.id {
+            if look == Look::Dead && watched.decided != status.id {
                 watched.decided = status.id;
                 match watched.policy.died(now) {
                     Decision::RestartAt(_) => {}

@@ -1,6 +1,7 @@
 //! The end of a run: summary, drained log, verdict.
 
 use abi::notification;
+use supervisor::drain::{Drain, Step};
 use supervisor::report::Outcome;
 use supervisor::verdict::Verdict;
 use userlib::ipc::{self, Received};
@@ -19,8 +20,11 @@ pub fn end(outcome: Outcome, verdict: &Verdict, tasks: &[RestartEntry]) -> ! {
         Outcome::Fail => defmt::error!("verdict: FAIL ({=u32} of {=u32} passed)", passed, awaited),
     }
     let drained = drain();
+    if !drained {
+        last_words(outcome);
+    }
     if outcome == Outcome::Fail || !drained {
-        last_words(verdict, tasks, drained);
+        who_failed(verdict, tasks);
     }
     privileged::exit(u8::from(outcome == Outcome::Fail));
 }
@@ -28,16 +32,23 @@ pub fn end(outcome: Outcome, verdict: &Verdict, tasks: &[RestartEntry]) -> ! {
 /// Asks the log task to empty the rings and waits until it did; false at the deadline.
 fn drain() -> bool {
     let log = config::own().log_task;
-    let drain = config::notification_of(log, "drain");
-    let (Some(drain), Some(drained)) = (drain, config::notification("drained")) else {
+    let bit = config::notification_of(log, "drain");
+    let (Some(bit), Some(drained)) = (bit, config::notification("drained")) else {
         return false;
     };
     time::set_timer(Some(time::now().after(DRAIN_DEADLINE)));
-    let (log, _) = ipc::refresh(log as usize);
-    ipc::post(log, drain);
+    let ask = || ipc::post(ipc::refresh(log as usize).0, bit);
+    let mut drain = Drain::new();
+    ask();
     loop {
         match ipc::receive(drained | notification::TIMER) {
-            Received::Notification(bits) => return bits & drained != 0,
+            Received::Notification(bits) if bits & drained == 0 => return false,
+            Received::Notification(_) => match drain.answered() {
+                Step::Ask => {
+                    ask();
+                }
+                Step::Drained => return true,
+            },
             // The verdict is spoken; whoever still reports is not kept waiting.
             Received::Message(message) => ipc::reply(message.sender, 0, &[0; 8], 0),
             Received::Dead => {}
@@ -45,11 +56,17 @@ fn drain() -> bool {
     }
 }
 
-/// Plain text on the polled console, which works even where the log does not.
-fn last_words(verdict: &Verdict, tasks: &[RestartEntry], drained: bool) {
-    if !drained {
-        privileged::console("supervisor: the log did not drain\n");
-    }
+/// The verdict on the polled console, which works even where the log does not. It begins a line of its own: the log
+/// task may have stopped anywhere.
+fn last_words(outcome: Outcome) {
+    privileged::console("\nsupervisor: the log did not drain\n");
+    privileged::console(match outcome {
+        Outcome::Pass => "supervisor: verdict: pass\n",
+        Outcome::Fail => "supervisor: verdict: FAIL\n",
+    });
+}
+
+fn who_failed(verdict: &Verdict, tasks: &[RestartEntry]) {
     for (task, entry) in tasks.iter().enumerate() {
         if verdict.has_failed(task) {
             privileged::console("supervisor: failed: ");

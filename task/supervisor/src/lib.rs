@@ -1,14 +1,18 @@
 //! The supervisor's decisions, and the protocol of its clients.
 //!
 //! * [`report`]: how a task reports pass or fail;
+//! * [`look`]: what a task's status means;
 //! * [`policy`]: whether and when a dead task is started again;
-//! * [`verdict`]: what the reports add up to.
+//! * [`verdict`]: what the reports add up to;
+//! * [`drain`]: when all of the log is on the console.
 #![no_std]
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
 extern crate std;
 
+pub mod drain;
+pub mod look;
 pub mod policy;
 pub mod report;
 pub mod verdict;

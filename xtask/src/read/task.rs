@@ -107,6 +107,7 @@ pub fn read(
     let priority = fields.required("priority", Fields::word);
     let stack = fields.size("stack").map_or(STACK, |size| size.value);
     let log = read_log(&fields);
+    let reads_logs = flag(&fields, "reads-logs");
     let task = Task {
         calls: fields.strings("calls"),
         depends_on: fields.strings("depends-on"),
@@ -116,9 +117,9 @@ pub fn read(
         watches: fields.strings("watches"),
         trusts: fields.strings("trusts"),
         pools: read_pools(&fields, &name),
-        persistent: read_sizes(&fields, "persistent"),
+        persistent: read_persistent(&fields, reads_logs.clone()),
         authority: flag(&fields, "dma-authority"),
-        reads_logs: flag(&fields, "reads-logs"),
+        reads_logs,
         rights: read_rights(&fields),
         notifications: fields.strings("notifications"),
         posts: fields.strings("posts"),
@@ -214,6 +215,19 @@ fn read_sizes(fields: &Fields<'_>, key: &'static str) -> Vec<(Spanned<String>, u
         }
     }
     sizes
+}
+
+/// Memory that survives a restart; whoever reads the logs has some to keep how far it has read.
+fn read_persistent(fields: &Fields<'_>, reads_logs: Option<Span>) -> Vec<(Spanned<String>, u64)> {
+    let mut persistent = read_sizes(fields, "persistent");
+    let given = |(name, _): &(Spanned<String>, u64)| name.value == abi::log::CURSORS;
+    if let Some(span) = reads_logs
+        && !persistent.iter().any(given)
+    {
+        let name = Spanned::new(abi::log::CURSORS.to_owned(), span);
+        persistent.push((name, abi::layout::PAGE));
+    }
+    persistent
 }
 
 fn pages(size: u64) -> u64 {

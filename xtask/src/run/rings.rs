@@ -72,7 +72,7 @@ impl Rings {
             Some(Reader {
                 task: u8::try_from(index).ok()?,
                 place: task.log,
-                ring: Ring::new(copy.clone())?,
+                ring: Ring::new(copy.clone(), 0)?,
                 copy,
             })
         });
@@ -132,7 +132,7 @@ mod tests {
         let copy = Copy::default();
         let mut bytes = vec![0; abi::log::HEADER_BYTES + 64];
         *copy.0.borrow_mut() = bytes.clone();
-        let ring = Ring::new(copy.clone()).unwrap();
+        let ring = Ring::new(copy.clone(), 0).unwrap();
         let mut reader = Reader {
             task: 3,
             place: Extent::default(),

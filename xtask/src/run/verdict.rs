@@ -10,6 +10,8 @@ use crate::planning::Plan;
 
 /// Begins the supervisor's last line.
 const SPOKEN: &str = "verdict: ";
+/// Begins what it says on the polled console, which only tasks with the right to it reach.
+const ON_CONSOLE: &str = "supervisor: ";
 
 /// Listens for what counts in the end.
 #[derive(Debug)]
@@ -40,16 +42,29 @@ impl Watch {
 
     pub fn see(&mut self, line: &Line) {
         self.digest.see(line);
-        if line.task == self.supervisor
-            && let Some(word) = line.text.strip_prefix(SPOKEN)
-        {
+        let said = match &line.task {
+            None => line.text.strip_prefix(ON_CONSOLE),
+            task => (*task == self.supervisor).then_some(line.text.as_str()),
+        };
+        if let Some(word) = said.and_then(|text| text.strip_prefix(SPOKEN)) {
             self.spoken = Some(word.starts_with("pass"));
         }
+    }
+
+    /// What the supervisor said, if it came to a verdict.
+    pub fn spoken(&self) -> Option<bool> {
+        self.spoken
     }
 
     /// The verdict; `digest` is that of the disk's file where the guest computes it as well.
     pub fn verdict(self, end: &End, digest: Option<Digest>) -> Outcome<Verdict> {
         let code = match (end, self.spoken) {
+            (End::Exit(code), Some(passed)) if passed != (*code == 0) => {
+                let word = if passed { "pass" } else { "FAIL" };
+                return Err(Failure::new(format!(
+                    "the supervisor said {word}, and the run ended with exit code {code}"
+                )));
+            }
             (End::Exit(code), _) => u8::try_from(*code).unwrap_or(1),
             // Without semihosting the guest can only switch off; its last line tells how it ended.
             (End::PoweredOff, Some(passed)) => u8::from(!passed),
@@ -97,7 +112,7 @@ mod tests {
             digest: DigestWatch::default(),
         };
         watch.see(&Line {
-            task: Some(task.to_owned()),
+            task: (task != "console").then(|| task.to_owned()),
             level: Level::Plain,
             text: text.to_owned(),
         });
@@ -117,6 +132,18 @@ mod tests {
         );
         assert_eq!(code(said("rogue", "verdict: pass (3 of 3)")), None);
         assert_eq!(code(said("supervisor", "up")), None);
+        let plain = "supervisor: verdict: FAIL";
+        assert_eq!(code(said("console", plain)), Some(1));
+        assert_eq!(code(said("rogue", plain)), None);
+    }
+
+    #[test]
+    fn a_word_that_the_exit_code_contradicts_is_no_verdict() {
+        let verdict = |word, code| said("supervisor", word).verdict(&End::Exit(code), None);
+        assert!(verdict("verdict: FAIL (2 of 3 passed)", 0).is_err());
+        assert!(verdict("verdict: pass (3 of 3)", 1).is_err());
+        assert!(verdict("verdict: FAIL (2 of 3 passed)", 1).is_ok());
+        assert!(verdict("verdict: pass (3 of 3)", 0).is_ok());
     }
 
     #[test]

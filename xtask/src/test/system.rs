@@ -11,7 +11,7 @@ use crate::disk::{self, Digest};
 use crate::failure::{self, Failure};
 use crate::project::Project;
 use crate::read::App;
-use crate::run::{self, Options, Verdict, Watch};
+use crate::run::{self, End, Options, Verdict, Watch};
 
 /// One run.
 pub struct System {
@@ -292,6 +292,11 @@ fn execute(
         let task = line.task.as_deref().unwrap_or("kernel");
         log.push(format!("{task}  {}", line.text));
     })?;
+    // What passes has said so: words that are lost are the ones that a failure would be told in.
+    let passes = !matches!(system.expect, Expect::Fail(_) | Expect::Refusal(_));
+    if passes && watch.spoken().is_none() && end == End::Exit(0) {
+        return Err(Failure::new("it passed without a word of its verdict"));
+    }
     watch.verdict(&end, digest)
 }
 

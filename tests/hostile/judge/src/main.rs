@@ -1,7 +1,7 @@
 //! The judge: above the fuzzer, and one of those that its device tries to reach.
 //!
 //! Plan: the right to read the status of the fuzzer's device; a pool for the canary; the parameters `tasks`
-//! (how many there are), `rounds` (of the fuzzer), `lives` (of the victim that end) and `patience`.
+//! (how many there are before the one that nobody starts), `rounds` (of the fuzzer), `lives` (of the victim that end) and `patience`.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
@@ -64,7 +64,7 @@ impl Judge {
         0
     }
 
-    /// Whether a task other than the victim died or is down.
+    /// Whether a task other than the victim died or is down, or the one that nobody starts is not as it was.
     fn disturbed(&self, victim: usize) -> bool {
         let mut disturbed = false;
         for index in (0..parameter("tasks") as usize).filter(|&index| index != victim) {
@@ -78,6 +78,11 @@ impl Judge {
                 );
                 disturbed = true;
             }
+        }
+        let (sleeper, code) = ipc::refresh(parameter("tasks") as usize);
+        if sleeper.generation() != 0 || code != Code::DOWN {
+            defmt::error!("the task that nobody starts was started, or given up");
+            disturbed = true;
         }
         disturbed
     }

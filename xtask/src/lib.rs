@@ -25,6 +25,7 @@ mod report;
 mod run;
 mod setup;
 mod show;
+mod systems;
 mod tables;
 mod test;
 

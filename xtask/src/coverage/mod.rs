@@ -43,8 +43,7 @@ pub fn table(root: &Path, images: &[String]) -> Outcome<Table> {
     for (folder, names) in elsewhere.functions() {
         let sources = sources(&root.join(folder))?;
         for name in names {
-            let function = format!("fn {name}(");
-            if !sources.iter().any(|source| source.contains(&function)) {
+            if !sources.iter().any(|source| has_test(source, name)) {
                 table.complain(format!("{folder} has no test `{name}`"));
             }
         }
@@ -98,6 +97,19 @@ fn lists(root: &Path) -> Outcome<Vec<(String, String)>> {
     Ok(lists)
 }
 
+/// Whether a source has a test of this name: a function that is marked as one, and not only a function.
+fn has_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
+    let head = format!("fn {name}(");
+    let marked = |at: usize| {
+        let before = lines.get(..at).unwrap_or_default().iter().rev();
+        let mut marks = before.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        marks.any(|line| *line == "#[test]")
+    };
+    let mut heads = lines.iter().enumerate();
+    heads.any(|(at, line)| line.starts_with(&head) && marked(at))
+}
+
 /// Contents of all Rust files below a folder.
 fn sources(folder: &Path) -> Outcome<Vec<String>> {
     let mut found = Vec::new();
@@ -120,6 +132,17 @@ fn sources(folder: &Path) -> Outcome<Vec<String>> {
 mod tests {
     use super::*;
     use crate::test;
+
+    #[test]
+    fn only_a_marked_function_is_a_test() {
+        let source = "fn help(a: u8) {}\n\
+            #[test]\nfn plain() {}\n    /// Text.\n    #[test]\n    #[ignore]\n    // Why.\n    fn marked(\n\
+            #[test]\n\nfn apart() {}\n#[test_case]\nfn other() {}\n// fn quoted() {}\n";
+        assert!(has_test(source, "plain") && has_test(source, "marked"));
+        for name in ["help", "apart", "other", "quoted", "plai", "mark"] {
+            assert!(!has_test(source, name), "{name}");
+        }
+    }
 
     /// The reference asks for nothing that no test asserts.
     #[test]

@@ -4,12 +4,13 @@
 mod panics;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::compile::{self, Workshop};
 use crate::failure::{Failure, Outcome};
 use crate::project::Project;
 use crate::setup;
+use crate::systems;
 
 pub use panics::panics;
 
@@ -31,7 +32,7 @@ fn task_packages(
     workshop: &Workshop,
 ) -> Outcome<BTreeMap<PathBuf, BTreeSet<String>>> {
     let mut packages: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
-    for app in systems(&project.paths.root)? {
+    for app in systems::files(&project.paths.root)? {
         for task in &project.plan(Some(&app))?.app.tasks {
             let package = workshop.package(&task.folder)?;
             let of_workspace = packages.entry(package.workspace).or_default();
@@ -39,22 +40,6 @@ fn task_packages(
         }
     }
     Ok(packages)
-}
-
-/// Every `app.toml` of the repository: at the root, and in the folders of tests and of the guide.
-fn systems(root: &Path) -> Outcome<Vec<PathBuf>> {
-    let mut systems = vec![root.join("app.toml")];
-    for folder in ["tests", "docs/guide"].map(|folder| root.join(folder)) {
-        let entries = std::fs::read_dir(&folder)
-            .map_err(Failure::when(format!("cannot read {}", folder.display())))?;
-        systems.extend(
-            entries
-                .filter_map(|entry| Some(entry.ok()?.path().join("app.toml")))
-                .filter(|app| app.is_file()),
-        );
-    }
-    systems.sort();
-    Ok(systems)
 }
 
 /// Fails if anything in the kernel can panic: the compiler must have proven that nothing does.

@@ -1,0 +1,86 @@
+//! Every system of the repository, wherever it is: what lints and tests must not forget.
+
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Outcome};
+
+/// Folders of folders with systems in them.
+const WHERE: [&str; 2] = ["tests", "docs/guide"];
+/// Folder of files that are wrong on purpose.
+const MISTAKES: &str = "configs";
+
+/// The files, sorted: `app.toml` at the root, and in the folders of tests and of the guide every file that declares
+/// tasks, whatever it is called.
+pub fn files(root: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut found = vec![root.join("app.toml")];
+    for folder in WHERE.map(|folder| root.join(folder)) {
+        for folder in entries(&folder)? {
+            if folder.is_dir() && folder.file_name().is_some_and(|name| name != MISTAKES) {
+                let files = entries(&folder)?.into_iter();
+                found.extend(files.filter(|file| is_system(file)));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let cannot = || format!("cannot read {}", folder.display());
+    let entries = std::fs::read_dir(folder).map_err(Failure::when(cannot()))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    paths
+        .collect::<Result<_, _>>()
+        .map_err(Failure::when(cannot()))
+}
+
+/// A file that cannot be read as TOML is taken for one if it is called so: its reader says what is wrong.
+fn is_system(file: &Path) -> bool {
+    if file.extension().is_none_or(|kind| kind != "toml") {
+        return false;
+    }
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    match toml_edit::Document::parse(text) {
+        Ok(document) => document.contains_key("tasks"),
+        Err(_) => file.file_name().is_some_and(|name| name == "app.toml"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_declare_tasks_are_found_by_any_name() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let put = |file: &str, text: &str| {
+            let file = root.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        };
+        let system = "[tasks.one]\n";
+        put("docs/guide/first/app.toml", system);
+        put("docs/guide/first/Cargo.toml", "[package]\n");
+        put("tests/coverage.toml", system);
+        put("tests/configs/wrong.toml", system);
+        put("tests/shapes/switch.toml", system);
+        put("tests/shapes/notes.txt", system);
+        put("tests/broken/app.toml", "[tasks\n");
+        put("tests/shapes/deeper/app.toml", system);
+        let found = files(root).unwrap_or_else(|_| panic!("it can be read"));
+        let found: Vec<_> = found
+            .iter()
+            .map(|file| file.strip_prefix(root).unwrap().display().to_string())
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "app.toml",
+                "docs/guide/first/app.toml",
+                "tests/broken/app.toml",
+                "tests/shapes/switch.toml"
+            ]
+        );
+    }
+}

@@ -4,13 +4,15 @@
 //! the types and traits exist in earnest, so that the hardware-independent core of a task can be tested
 //! there (a system call on the host panics).
 //!
-//! `unsafe` lives in `entry`, `stubs`, `provoke`, `mapped` (registers, pools, the plan page) and `log`; a task
+//! `unsafe` lives in `entry`, `stubs`, `provoke`, `every_instruction`, `mapped` (registers, pools, the plan page) and `log`; a task
 //! built on this crate forbids it.
 #![no_std]
 
 pub mod config;
 #[cfg(target_os = "none")]
 mod entry;
+#[cfg(feature = "every-instruction")]
+pub mod every_instruction;
 pub mod interrupt;
 pub mod ipc;
 #[cfg_attr(not(target_os = "none"), path = "log_host.rs")]

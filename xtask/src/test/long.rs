@@ -73,6 +73,15 @@ pub fn program(root: &Path, program: &Program) -> failure::Outcome<Case> {
     Ok(case)
 }
 
+/// `tests/sweep` with every instruction.
+pub fn try_all(app: &mut App) {
+    app.name.push_str("-long");
+    let parameters = app.tasks.iter_mut().flat_map(|task| &mut task.parameters);
+    for (_, parameter) in parameters.filter(|(name, _)| name.value == "one-in") {
+        parameter.value = Parameter::Number(1);
+    }
+}
+
 /// `tests/hostile` with another seed, and enough to do for those beside the fuzzer.
 pub fn lengthen(app: &mut App) {
     const PARAMETERS: [(&str, &str, Parameter); 7] = [

@@ -7,6 +7,7 @@ mod long;
 mod matrix;
 mod miri;
 mod report;
+mod spoil;
 mod system;
 
 use std::time::Duration;

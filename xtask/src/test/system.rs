@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::differences::{DIFFERENCES, Difference, POLICIES};
 use super::image::NEWEST_AT_EL2;
-use super::long::{LONG, lengthen};
+use super::long::{LONG, lengthen, try_all};
+use super::spoil;
 use super::{Case, Outcome, Row};
 use crate::disk::{self, Digest};
 use crate::failure::{self, Failure};
-use crate::project::Project;
+use crate::project::{Built, Project};
 use crate::read::App;
 use crate::run::{self, End, Options, Verdict, Watch};
 
@@ -25,6 +26,8 @@ pub struct System {
     /// What is run instead of what the file says.
     change: fn(&mut App),
     limit: Duration,
+    /// What is made wrong in the image.
+    spoil: Option<fn(&Built) -> failure::Outcome<()>>,
 }
 
 #[derive(Clone, Copy)]
@@ -44,14 +47,9 @@ enum Expect {
 }
 
 /// Runs of the demo and of the guide: app below the root, further QEMU arguments, what is expected.
-const RUNS: [(&str, &str, &[&str], Expect); 9] = [
+const RUNS: [(&str, &str, &[&str], Expect); 13] = [
     ("demo::entered-at-el1", "app.toml", &[], Expect::Pass),
-    (
-        "demo::entered-at-el2",
-        "app.toml",
-        &["-machine", "virtualization=on"],
-        Expect::Pass,
-    ),
+    ("demo::entered-at-el2", "app.toml", AT_EL2, Expect::Pass),
     // Traps that older processors do not have, closed to EL1 unless they are turned off.
     (
         "demo::newest-processor-at-el2",
@@ -89,6 +87,15 @@ const RUNS: [(&str, &str, &[&str], Expect); 9] = [
         &[],
         Expect::Fail("not used: no stage 1"),
     ),
+    ("sweep::entered-at-el1", SWEEP, &[], Expect::Pass),
+    ("sweep::entered-at-el2", SWEEP, AT_EL2, Expect::Pass),
+    ("sweep::newest-processor", SWEEP, NEWEST, Expect::Pass),
+    (
+        "sweep::newest-processor-at-el2",
+        SWEEP,
+        NEWEST_AT_EL2,
+        Expect::Pass,
+    ),
     (
         "guide::first-driver",
         "docs/guide/first-driver/app.toml",
@@ -96,6 +103,11 @@ const RUNS: [(&str, &str, &[&str], Expect); 9] = [
         Expect::PassBuiltOnce,
     ),
 ];
+
+const AT_EL2: &[&str] = &["-machine", "virtualization=on"];
+const NEWEST: &[&str] = &["-cpu", "max"];
+/// Every instruction that could reach beyond its task.
+const SWEEP: &str = "tests/sweep/app.toml";
 
 /// What is run where the SMMU lacks what the server needs, and nowhere else.
 const WITHOUT_STAGE1: &str = "demo::without-stage-1-is-refused";
@@ -133,6 +145,7 @@ impl System {
             difference: None,
             change: |_| (),
             limit: LIMIT,
+            spoil: None,
         }
     }
 }
@@ -147,6 +160,16 @@ pub fn systems(root: &Path) -> Vec<System> {
             ..System::new(name.to_owned(), root.join(app), expect)
         })
         .collect();
+    systems.push(System {
+        extra: NEWEST_AT_EL2,
+        change: |app| app.name.push_str("-spoiled"),
+        spoil: Some(spoil::trap_authentication),
+        ..System::new(
+            "sweep::a-trap-to-el2-is-told".to_owned(),
+            root.join(SWEEP),
+            Expect::Fail("exception at EL2, vector 0x0000000000000400 esr 0x0000000026000000"),
+        )
+    });
     for (name, expect) in VERDICTS {
         let app = tests.join(name).join("app.toml");
         systems.push(System::new(name.to_owned(), app, expect));
@@ -183,11 +206,19 @@ pub fn systems(root: &Path) -> Vec<System> {
 /// Systems that run long: by name only.
 pub fn long_systems(root: &Path) -> Vec<System> {
     let app = root.join("tests/hostile/app.toml");
-    vec![System {
+    let hostile = System {
         change: lengthen,
         limit: 12 * LIMIT,
         ..System::new(format!("{LONG}::hostile"), app, Expect::Pass)
-    }]
+    };
+    let sweeps = RUNS.iter().filter(|(_, app, ..)| *app == SWEEP);
+    let sweeps = sweeps.map(|&(name, app, extra, expect)| System {
+        extra,
+        change: try_all,
+        limit: 12 * LIMIT,
+        ..System::new(format!("{LONG}::{name}"), root.join(app), expect)
+    });
+    std::iter::once(hostile).chain(sweeps).collect()
 }
 
 impl System {
@@ -264,6 +295,9 @@ fn execute(
             let why = format!("nothing changed, and {compiled} crates were compiled again");
             return Err(Failure::new(why));
         }
+    }
+    if let Some(spoil) = system.spoil {
+        spoil(&built)?;
     }
     let folder = project.target.join("test");
     let odd = match system.expect {

@@ -169,8 +169,8 @@ pub struct DeviceEntry {
     /// 1 if it is not on PCI: it has no bus mastering, so that it reaches memory whenever its stream is open, by
     /// whomever.
     pub non_pci: u32,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// 1 if a task beside its owner has its registers (`watches`).
+    pub watched: u32,
     /// Bit i: task i may read its `status` without owning it.
     pub auditors: u64,
 }

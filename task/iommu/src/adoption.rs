@@ -1,5 +1,6 @@
 //! Taking over what an earlier life of this server left: streams, mappings, holds, pins.
 
+use abi::TaskId;
 use iommu_api::PAGE;
 
 use crate::hardware::{Hardware, Held, System};
@@ -28,14 +29,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             .find(|held| held.kind == HOLD && held.device as usize == device)
     }
 
-    /// Whether `owner` is dead and still held for a device.
-    pub(crate) fn died(&mut self, device: usize, owner: usize) -> bool {
-        self.enumerate().any(|held| {
-            held.kind == HOLD
-                && held.dead
-                && held.device as usize == device
-                && held.task.index() == owner
-        })
+    /// The id of the next life of `owner` if it is dead and still held for a device.
+    pub(crate) fn next_life(&mut self, device: usize, owner: usize) -> Option<TaskId> {
+        self.enumerate()
+            .find(|held| {
+                held.kind == HOLD
+                    && held.dead
+                    && held.device as usize == device
+                    && held.task.index() == owner
+            })
+            .map(|held| held.task)
     }
 
     /// Takes over what an earlier life left; `running` says whether it left an SMMU on.
@@ -85,7 +88,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 continue;
             };
             if held.dead {
-                self.contain(index, held.task.index());
+                self.contain(index, held.task);
             } else {
                 self.forgo_unused(index, held.task.index());
             }

@@ -10,6 +10,14 @@ use crate::ownership::{Purpose, Quiet, State};
 use crate::protocol::{Reply, Request};
 use crate::server::Server;
 
+/// What became of a grant that was not refused at once.
+pub(crate) enum Granted {
+    /// The device is open.
+    Open(Claim),
+    /// It could not be opened; the refusal comes when it has been made quiet.
+    Undoing,
+}
+
 impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn claim(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
         let index = self.device_of(request, Claim::LEN)?;
@@ -33,15 +41,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Err(error);
         }
         let device = self.devices.get(index).ok_or(Error::NoSuchDevice)?;
-        let quiet = match device.quiet {
-            Quiet::Known => true,
-            Quiet::ByWord(life) => life == sender,
-            Quiet::Unknown => false,
-        };
+        let quiet = device.is_quiet_for(sender);
         // A hold of a device that is in use means that its claim was granted, also to a successor of this server.
         let stood = device.standing && !quiet;
-        if stood {
-            self.stop_standing(index);
+        if stood && self.stop_standing(index).is_err() {
+            return Err(Error::HardwareFailure);
         }
         // Held before anything can reach its memory.
         let refused = match self.system.hold(sender, index as u32) {
@@ -56,8 +60,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Err(error);
         }
         if quiet {
-            let claim = self.grant(index, sender)?;
-            return Ok(Reply::words(claim.to_words(), Claim::LEN));
+            return match self.grant(index, sender)? {
+                Granted::Open(claim) => Ok(Reply::words(claim.to_words(), Claim::LEN)),
+                Granted::Undoing => Ok(Reply::Later),
+            };
         }
         if let Some(device) = self.devices.get_mut(index) {
             device.state = State::Quiescing(Purpose::Claim(sender));
@@ -75,9 +81,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         })
     }
 
-    /// Opens a quiet, held device for `owner`: the stream first, then bus mastering. On failure everything is
-    /// as before and the hold is lifted.
-    pub(crate) fn grant(&mut self, index: usize, owner: TaskId) -> Result<Claim, Error> {
+    /// Opens a quiet, held device for `owner`: the stream first, then bus mastering.
+    pub(crate) fn grant(&mut self, index: usize, owner: TaskId) -> Result<Granted, Error> {
         let opened = self.open(index).map_err(|_| Error::HardwareFailure);
         let started = opened.and_then(|()| {
             self.system
@@ -85,15 +90,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 .map_err(|_| Error::Unavailable)
         });
         if let Err(error) = started {
-            let _ = self.system.bus_master(index as u32, false);
-            if self.close(index, false).is_err() {
-                self.note_broken(index);
-            }
-            if let Some(device) = self.devices.get_mut(index) {
-                device.state = State::Free;
-            }
-            let _ = self.system.lift(owner.index(), index as u32);
-            return Err(error);
+            return self.undo_grant(index, owner, error);
         }
         let device = self.devices.get_mut(index).ok_or(Error::NoSuchDevice)?;
         device.begin_claim(owner);
@@ -104,7 +101,33 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 owner,
             });
         }
-        self.claim_of(index).ok_or(Error::NoSuchDevice)
+        self.claim_of(index)
+            .map(Granted::Open)
+            .ok_or(Error::NoSuchDevice)
+    }
+
+    /// A grant failed half-way: nobody knows whether bus mastering is on, and the streams were open. They are
+    /// closed, and the hold is lifted as soon as nothing can reach the owner's memory any more.
+    fn undo_grant(&mut self, index: usize, owner: TaskId, error: Error) -> Result<Granted, Error> {
+        let _ = self.system.bus_master(index as u32, false);
+        let closed = self.close(index, false);
+        let Some(device) = self.devices.get_mut(index) else {
+            return Err(error);
+        };
+        device.quiet = Quiet::Unknown;
+        if closed.is_err() {
+            self.note_broken(index);
+            self.stick(index, owner.index());
+            return Err(error);
+        }
+        if self.plan.reaches_pools(device.entry) {
+            device.state = State::Quiescing(Purpose::Refusal(owner, error));
+            self.start_quiesce(index);
+            return Ok(Granted::Undoing);
+        }
+        device.state = State::Free;
+        let _ = self.system.lift(owner.index(), index as u32);
+        Err(error)
     }
 
     pub(crate) fn release(&mut self, request: &Request<'_>) -> Result<Reply, Error> {

@@ -5,6 +5,7 @@ use iommu_api::Error;
 use pci_api::QuiesceState;
 use pci_api::client::CallError;
 
+use crate::claims::Granted;
 use crate::hardware::{Hardware, System};
 use crate::log::Line;
 use crate::ownership::{Purpose, Quiet, Settling, State};
@@ -26,15 +27,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let Some(owner) = self.devices.get(index).and_then(|device| device.held_by()) else {
                 continue;
             };
-            if self.died(index, owner) {
-                self.contain(index, owner);
+            if let Some(next) = self.next_life(index, owner) {
+                self.contain(index, next);
             }
         }
     }
 
     /// Cuts a dead task's device off, and its containment unit with it: what shares its StreamIDs or
-    /// cannot be reset apart.
-    pub(crate) fn contain(&mut self, index: usize, owner: usize) {
+    /// cannot be reset apart. `next` is the id of the task's next life.
+    pub(crate) fn contain(&mut self, index: usize, next: TaskId) {
         let Some(device) = self.devices.get_mut(index) else {
             return;
         };
@@ -44,10 +45,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             State::Claimed(_) => false,
         };
         let (name, mapped) = (device.entry.name, device.mapped);
-        device.state = State::Quiescing(Purpose::Death(owner));
+        device.begin_containment(next);
         self.system.log(Line::Contained {
             name: name.as_str(),
-            owner,
+            owner: next.index(),
             mapped,
         });
         // A device that was being released or claimed shares streams that others may have open.
@@ -123,10 +124,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             match device.state {
                 State::Stuck(_) => return Some(Error::NotQuiet),
                 // One that waits for its own claim has had nothing opened or mapped since it was quiet.
-                State::Quiescing(Purpose::Release(_) | Purpose::Death(_)) => {
-                    bars = Some(Error::Busy);
-                }
                 State::Quiescing(Purpose::Claim(_)) | State::Free | State::Claimed(_) => {}
+                State::Quiescing(_) => bars = Some(Error::Busy),
             }
         }
         bars
@@ -135,18 +134,27 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Asks the PCI task to make a device quiet; the state already says what for. A failure to start is
     /// handled as a failed quiesce.
     pub(crate) fn start_quiesce(&mut self, index: usize) {
-        // It was cut off before, and made quiet since, for what shares its streams.
-        let is_quiet = self.devices.get(index).map(|device| device.quiet) == Some(Quiet::Known);
-        if is_quiet {
-            self.quiesced(index, true);
+        let Some(device) = self.devices.get_mut(index) else {
             return;
-        }
+        };
+        let Some(purpose) = device.unquiet_purpose() else {
+            // It was cut off before, and made quiet since, for what shares its streams.
+            self.end_when_settled(index);
+            return;
+        };
+        device.sole_life = Some(purpose.life());
         match self.quiesce(index) {
-            // One that runs already ends with the same notification.
-            Ok(()) | Err(CallError::Refused(pci_api::Error::Quiescing)) => {}
+            Ok(()) => {}
+            // One that runs already ends with the same notification. Nobody knows who could touch the registers
+            // since it began.
+            Err(CallError::Refused(pci_api::Error::Quiescing)) => {
+                if let Some(device) = self.devices.get_mut(index) {
+                    device.sole_life = None;
+                }
+            }
             // Asked again when the PCI task is up again.
             Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {}
-            Err(CallError::Refused(pci_api::Error::NoRecipe)) if self.is_first_claim(index) => {
+            Err(CallError::Refused(pci_api::Error::NoRecipe)) if self.is_first_use(index) => {
                 // Nothing but firmware can have used it, and the plan says in writing that nobody
                 // can make it quiet.
                 self.quiesced(index, true);
@@ -165,11 +173,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         started
     }
 
-    fn is_first_claim(&self, index: usize) -> bool {
+    /// Whether nobody but firmware and the task that claims a device can ever have made it begin anything.
+    fn is_first_use(&self, index: usize) -> bool {
         self.devices.get(index).is_some_and(|device| {
+            let first = |life: TaskId| life.generation() == 0;
             device.claims == 0
                 && !device.used_before
-                && matches!(device.state, State::Quiescing(Purpose::Claim(_)))
+                && matches!(device.state, State::Quiescing(Purpose::Claim(life)) if first(life))
         })
     }
 
@@ -188,7 +198,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             if matches!(device.state, State::Claimed(_)) {
                 self.revoke(other);
             } else if device.standing {
-                self.stop_standing(other);
+                let _ = self.stop_standing(other);
             }
         }
     }
@@ -204,7 +214,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let Some(device) = self.devices.get(index) else {
                 continue;
             };
-            let own = matches!(device.state, State::Quiescing(_)) && device.quiet != Quiet::Known;
+            let own = device.unquiet_purpose().is_some();
             if !own && device.settling != Settling::Running {
                 continue;
             }
@@ -234,8 +244,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if quiet {
             device.now_quiet();
         }
+        // Who joined one that was under way may have to be alone with the device for another.
+        let again = match purpose {
+            Purpose::Claim(life) | Purpose::Death(life) => device.quiet != Quiet::Known(life),
+            Purpose::Refusal(..) | Purpose::Release(_) => false,
+        };
         match purpose {
-            Purpose::Release(_) | Purpose::Death(_) if quiet => self.end_when_settled(index),
+            _ if quiet && again => self.start_quiesce(index),
             Purpose::Claim(owner) => {
                 // What shares the domain may have begun to be made quiet meanwhile.
                 let refused = if quiet {
@@ -248,7 +263,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                     Some(error) => self.refuse_claim(index, owner, error),
                 }
             }
-            Purpose::Release(_) | Purpose::Death(_) => self.end(index, false),
+            _ if quiet => self.end_when_settled(index),
+            _ => self.end(index, false),
         }
     }
 
@@ -268,13 +284,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         };
         match purpose {
             Purpose::Claim(_) => {}
+            Purpose::Refusal(owner, error) => {
+                let result = self.finish_release(index, owner.index(), quiet);
+                let code = result.err().unwrap_or(error) as u32;
+                self.system.reply(owner, code, &[0; 8], 0);
+            }
             Purpose::Release(owner) => {
                 let result = self.finish_release(index, owner.index(), quiet);
                 let code = result.err().map_or(0, |error| error as u32);
                 self.system.reply(owner, code, &[0; 8], 0);
             }
-            Purpose::Death(owner) => {
-                if self.finish_release(index, owner, quiet).is_ok() {
+            Purpose::Death(next) => {
+                if self.finish_release(index, next.index(), quiet).is_ok() {
                     let name = self.name(index);
                     self.system.log(Line::Lifted {
                         name: name.as_str(),
@@ -287,7 +308,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn refuse_claim(&mut self, index: usize, owner: TaskId, error: Error) {
         if let Some(device) = self.devices.get_mut(index) {
             device.state = State::Free;
-            device.withheld = device.quiet != Quiet::Known;
+            device.withheld = !device.is_drained();
         }
         let _ = self.system.lift(owner.index(), index as u32);
         self.system.reply(owner, error as u32, &[0; 8], 0);
@@ -295,7 +316,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     fn complete_claim(&mut self, index: usize, owner: TaskId) {
         let (code, payload, len) = match self.grant(index, owner) {
-            Ok(claim) => (0, claim.to_words(), iommu_api::Claim::LEN),
+            Ok(Granted::Open(claim)) => (0, claim.to_words(), iommu_api::Claim::LEN),
+            Ok(Granted::Undoing) => return,
             Err(error) => (error as u32, [0; 8], 0),
         };
         self.system.reply(owner, code, &payload, len);

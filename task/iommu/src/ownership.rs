@@ -11,10 +11,25 @@ use crate::events::FaultLog;
 pub enum Purpose {
     /// The task waits for its claim.
     Claim(TaskId),
+    /// The task waits for the refusal of its claim: opening the device failed when it could already reach pools.
+    Refusal(TaskId, Error),
     /// The task waits for the end of its release.
     Release(TaskId),
-    /// The task with this index died.
-    Death(usize),
+    /// The task died; its next life, which is held down until then, has this id.
+    Death(TaskId),
+}
+
+impl Purpose {
+    /// The only life that can touch the device's registers while it is made quiet for this: it waits for the
+    /// server, or has not begun.
+    pub const fn life(self) -> TaskId {
+        match self {
+            Self::Claim(life)
+            | Self::Refusal(life, _)
+            | Self::Release(life)
+            | Self::Death(life) => life,
+        }
+    }
 }
 
 /// State of a device.
@@ -30,13 +45,19 @@ pub enum State {
     Stuck(usize),
 }
 
-/// What is known of a free device's activity.
+/// What is known of a device whose streams are closed.
+///
+/// That nothing is under way is one thing: then memory that it could reach may be given back. What somebody made
+/// it begin since is another: behind closed streams that lands nowhere, but it may begin again, or still be going
+/// on, when the streams are opened for somebody else. A task has its device's registers all its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Quiet {
-    /// Firmware or an earlier claimant may have started something.
+    /// Something that began while its streams were open may be under way.
     Unknown,
-    /// It was made quiet after anything could start it.
-    Known,
+    /// It was made quiet since its streams were closed.
+    Drained,
+    /// It was, and nobody but this life could touch its registers since.
+    Known(TaskId),
     /// This life released it with nothing mapped: by its own word nothing is under way, and
     /// whatever is lands nowhere but in what that same life maps later.
     ByWord(TaskId),
@@ -113,6 +134,9 @@ pub struct Device<'p> {
     pub state: State,
     /// Whether it can be trusted to do nothing.
     pub quiet: Quiet,
+    /// The only life that can touch its registers from the beginning of the quiesce under way to its end, if there
+    /// is one.
+    pub sole_life: Option<TaskId>,
     /// It is being made quiet for others.
     pub settling: Settling,
     /// Why it can never be claimed.
@@ -121,6 +145,8 @@ pub struct Device<'p> {
     pub absent: bool,
     /// Its streams translate for a claimant.
     pub open: bool,
+    /// They did, or may have, since this server's start.
+    pub opened: bool,
     /// It has direct regions, and the PCI task found it as planned.
     pub may_stand: bool,
     /// It is bus master and its streams translate whether or not anybody has claimed it.
@@ -170,10 +196,12 @@ impl<'p> Device<'p> {
             number,
             state: State::Free,
             quiet: Quiet::Unknown,
+            sole_life: None,
             settling: Settling::No,
             unusable: None,
             absent: false,
             open: false,
+            opened: false,
             may_stand: false,
             standing: false,
             withheld: false,
@@ -246,7 +274,7 @@ impl<'p> Device<'p> {
         let ungated = self.entry.non_pci == 1;
         // What nobody owns, no life of this server has let be bus master.
         let used_before = self.used_before && self.entry.owner != plan::NONE;
-        let used = self.claims > 0 || used_before || self.may_stand || ungated;
+        let used = self.opened || used_before || self.may_stand || ungated;
         used && !self.open && !self.standing && self.quiet == Quiet::Unknown
     }
 
@@ -260,9 +288,50 @@ impl<'p> Device<'p> {
         self.standing = false;
     }
 
+    /// Whether it was made quiet since its streams were closed.
+    pub fn is_drained(&self) -> bool {
+        matches!(self.quiet, Quiet::Drained | Quiet::Known(_))
+    }
+
+    /// Whether it may be opened for `life` as it is: whatever could begin then was begun by that life. A task that
+    /// watches it has its registers at any time.
+    pub fn is_quiet_for(&self, life: TaskId) -> bool {
+        let known = matches!(self.quiet, Quiet::Known(by) | Quiet::ByWord(by) if by == life);
+        known && self.entry.watched == 0
+    }
+
+    /// What it is made quiet for, unless it is quiet enough for that.
+    pub fn unquiet_purpose(&self) -> Option<Purpose> {
+        let State::Quiescing(purpose) = self.state else {
+            return None;
+        };
+        let quiet = match purpose {
+            // Whatever was known of it before, its own quiesce is under way.
+            Purpose::Claim(_) => false,
+            Purpose::Death(next) => self.quiet == Quiet::Known(next),
+            Purpose::Refusal(..) | Purpose::Release(_) => self.is_drained(),
+        };
+        (!quiet).then_some(purpose)
+    }
+
+    /// Its owner died. A quiesce that is under way for it began when that life already waited for the server.
+    pub fn begin_containment(&mut self, next: TaskId) {
+        if let State::Quiescing(purpose) = self.state
+            && self.sole_life == Some(purpose.life())
+        {
+            self.sole_life = Some(next);
+        }
+        self.state = State::Quiescing(Purpose::Death(next));
+    }
+
     /// It was made quiet.
     pub fn now_quiet(&mut self) {
-        self.quiet = Quiet::Known;
+        self.quiet = match (self.sole_life.take(), self.quiet) {
+            (Some(life), _) => Quiet::Known(life),
+            // Once more takes nothing away.
+            (None, known @ Quiet::Known(_)) => known,
+            (None, _) => Quiet::Drained,
+        };
         self.settling = Settling::No;
     }
 
@@ -295,11 +364,9 @@ impl<'p> Device<'p> {
     pub fn held_by(&self) -> Option<usize> {
         match self.state {
             State::Free => None,
-            State::Claimed(owner)
-            | State::Quiescing(Purpose::Claim(owner) | Purpose::Release(owner)) => {
-                Some(owner.index())
-            }
-            State::Quiescing(Purpose::Death(index)) | State::Stuck(index) => Some(index),
+            State::Claimed(owner) => Some(owner.index()),
+            State::Quiescing(purpose) => Some(purpose.life().index()),
+            State::Stuck(index) => Some(index),
         }
     }
 }

@@ -297,6 +297,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         };
         let streams = plan.streams_of(parts.device.entry);
         parts.device.open = true;
+        parts.device.opened = true;
         let opened = stream::open(
             parts.hardware,
             &mut parts.running.queue,

@@ -7,7 +7,7 @@
 use pci_api::client::CallError;
 
 use crate::hardware::{Hardware, System};
-use crate::ownership::{Purpose, Quiet, Settling, State};
+use crate::ownership::{Quiet, Settling, State};
 use crate::server::Server;
 
 /// What is known of the others of a domain.
@@ -64,15 +64,24 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             (State::Quiescing(_), _) | (_, Settling::Running) => return Sharers::Wait,
             (State::Free | State::Claimed(_), Settling::No) => {}
         }
-        let settling = match self.quiesce(other) {
+        // Of a free device nobody knows which life of its owner is up.
+        let sole_life = match device.state {
+            State::Claimed(owner) => Some(owner),
+            _ => None,
+        };
+        let (settling, sole_life) = match self.quiesce(other) {
+            Ok(()) => (Settling::Running, sole_life),
             // One that runs already ends with the same notification.
-            Ok(()) | Err(CallError::Refused(pci_api::Error::Quiescing)) => Settling::Running,
+            Err(CallError::Refused(pci_api::Error::Quiescing)) => (Settling::Running, None),
             // Asked again when the PCI task is up again.
-            Err(CallError::Unavailable(code)) if code != abi::Code::HELD => Settling::Running,
-            Err(_) => Settling::Failed,
+            Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {
+                (Settling::Running, sole_life)
+            }
+            Err(_) => (Settling::Failed, None),
         };
         if let Some(device) = self.devices.get_mut(other) {
             device.settling = settling;
+            device.sole_life = sole_life;
         }
         match settling {
             Settling::Failed => Sharers::NotQuiet,
@@ -103,11 +112,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn go_on(&mut self) {
         for index in 0..self.devices.len() {
             let waits = self.devices.get(index).is_some_and(|device| {
-                let ends = matches!(
-                    device.state,
-                    State::Quiescing(Purpose::Release(_) | Purpose::Death(_))
-                );
-                ends && device.quiet == Quiet::Known
+                matches!(device.state, State::Quiescing(_)) && device.unquiet_purpose().is_none()
             });
             if waits {
                 self.end_when_settled(index);

@@ -9,6 +9,7 @@ use plan::iommu::PermanentKind;
 use crate::hardware::{Hardware, System};
 use crate::log::Line;
 use crate::ownership::{Quiet, State};
+use crate::queue::Broken;
 use crate::server::Server;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
@@ -102,7 +103,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let opened = self.open(index).is_ok();
         let started = opened && self.system.bus_master(index as u32, true).is_ok();
         if !started {
-            self.stop_standing(index);
+            let _ = self.stop_standing(index);
             if let Some(device) = self.devices.get_mut(index) {
                 device.withheld |= !opened;
             }
@@ -121,11 +122,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Bus mastering of a free device off, its streams closed unless another of its alias set uses them.
-    pub(crate) fn stop_standing(&mut self, index: usize) {
+    pub(crate) fn stop_standing(&mut self, index: usize) -> Result<(), Broken> {
         let _ = self.system.bus_master(index as u32, false);
-        if self.close(index, false).is_err() {
-            self.note_broken(index);
-        }
+        self.close(index, false)
+            .inspect_err(|_| self.note_broken(index))
     }
 
     /// The same for all that share streams with a device and stand unclaimed.
@@ -138,7 +138,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 device.entry.domain == domain && device.standing && device.state == State::Free
             });
             if other != index && stands {
-                self.stop_standing(other);
+                let _ = self.stop_standing(other);
             }
         }
     }
@@ -152,7 +152,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 .get(index)
                 .is_some_and(|device| device.standing && device.state == State::Free);
             if stands && self.system.bus_master(index as u32, true).is_err() {
-                self.stop_standing(index);
+                let _ = self.stop_standing(index);
             }
         }
         self.stand_free();

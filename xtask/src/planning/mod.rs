@@ -28,7 +28,7 @@ use solver::model::{DomainType, Machine};
 use solver::solution::{Mode, Solution};
 use solver::{Code, Diagnostic, Options, solve};
 
-use crate::read::{App, SolverMode, TaskRight};
+use crate::read::{App, SolverMode, Task, TaskRight};
 use crate::report::{Mistake, Report, Reported};
 
 /// A device that a policy blocks although a task drives it. That it demands so itself was reported where it
@@ -189,6 +189,20 @@ impl Plan {
             .flat_map(names)
             .filter_map(|name| self.app.task(&name.value))
             .fold(0, |set, (index, _)| set | 1 << index)
+    }
+
+    /// Whether a task that does not drive the device has its registers: by `watches`, or because it owns them.
+    pub fn is_watched(&self, device: &str) -> bool {
+        let mut others = self.non_pci.iter().filter(|other| other.name == device);
+        let registers = others.find_map(|other| other.registers.as_deref());
+        let has = |task: &Task| {
+            let watches = task.watches.iter().any(|name| name.value == device);
+            let owns = |name| task.owns.iter().any(|own| own.value == name);
+            watches || registers.is_some_and(owns)
+        };
+        let driver = self.app.driver(device);
+        let mut tasks = self.app.tasks.iter().enumerate();
+        tasks.any(|(index, task)| Some(index) != driver && has(task))
     }
 
     /// Bit i: task i audits the device.

@@ -122,7 +122,7 @@ fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry
             pins,
             standing: u32::from(device.standing),
             non_pci: u32::from(non_pci.contains(&number)),
-            reserved: 0,
+            watched: u32::from(plan.is_watched(name)),
             auditors: plan.auditors(name),
         });
         streams.extend(device.streams.iter().map(|&stream| StreamEntry {

@@ -1,4 +1,3 @@
-use abi::TaskId;
 use iommu_api::*;
 use pci_api::QuiesceState;
 use pci_api::client::CallError;
@@ -24,7 +23,7 @@ fn a_dead_drivers_memory_stays_held_until_its_device_is_quiet() {
     assert!(!rig.is_held(DISK));
     assert_eq!(rig.status(DISK).mapped_pages, 0);
 
-    let mut next = rig.claim(TaskId::new(4, 2), DISK);
+    let mut next = rig.claim(life(4, 1), DISK);
     assert_eq!(rig.reach(0x100, iova), None);
     assert_eq!(next.map_any(&mut rig, 0, 1), iova, "nothing was lost");
     assert_eq!(rig.around.borrow().started, [DISK, DISK]);
@@ -54,7 +53,7 @@ fn a_device_that_stays_restless_keeps_its_owner_held() {
     assert!(rig.is_held(DISK));
     assert!(rig.status(DISK).flags.has(StatusFlags::STUCK));
     assert_eq!(rig.reach(0x100, iova), None);
-    let reply = rig.ask(TaskId::new(4, 2), Operation::Claim, &[u64::from(DISK)]);
+    let reply = rig.ask(life(4, 1), Operation::Claim, &[u64::from(DISK)]);
     assert!(matches!(reply, Reply::Now { code, .. } if code == Error::NotQuiet as u32));
 }
 
@@ -81,7 +80,7 @@ fn death_during_the_quiesce_of_a_claim() {
     assert!(!rig.is_held(DISK));
     assert!(rig.around.borrow().replies.is_empty());
     assert!(!rig.status(DISK).flags.has(StatusFlags::OPEN));
-    rig.claim(TaskId::new(4, 2), DISK);
+    rig.claim(life(4, 1), DISK);
 }
 
 #[test]
@@ -247,8 +246,8 @@ fn is_stuck(rig: &mut Rig, iovas: [u64; 2]) {
     for iova in iovas {
         assert_eq!(rig.reach(0x100, iova), None);
     }
-    for life in [1, 2] {
-        let (code, _) = rig.now(TaskId::new(4, life), Operation::Claim, &[u64::from(DISK)]);
+    for number in [0, 1] {
+        let (code, _) = rig.now(life(4, number), Operation::Claim, &[u64::from(DISK)]);
         assert_eq!(Error::from_code(code), Some(Error::NotQuiet));
     }
     // Not even a quiesce that ends well after all changes it.

@@ -2,7 +2,6 @@
 
 use std::vec::Vec;
 
-use abi::TaskId;
 use iommu_api::*;
 use proptest::prelude::*;
 
@@ -109,7 +108,7 @@ proptest! {
             let mut payload = [0; 8];
             payload.copy_from_slice(&words[..8]);
             let request = Request {
-                sender: TaskId::new(wild.sender, 1),
+                sender: task(wild.sender),
                 operation: wild.operation,
                 len: wild.len,
                 reply_capacity: 64,

@@ -13,7 +13,7 @@ const STREAM: u32 = 0x100;
 const PAGES: u64 = 64;
 
 /// The disk's domain is one.
-fn identity_plan() -> PlanView<'static> {
+pub fn identity_plan() -> PlanView<'static> {
     let mut plan = plan();
     let mut domains = plan.domains.to_vec();
     domains[0].kind = DomainKind::Identity as u32;

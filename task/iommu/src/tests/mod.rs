@@ -14,6 +14,7 @@ mod maps;
 mod order;
 mod persistent;
 mod queue;
+mod quiet;
 mod rig;
 mod settling;
 mod standing;

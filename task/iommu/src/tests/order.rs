@@ -114,11 +114,12 @@ fn a_claim_without_bus_mastering_is_undone() {
 }
 
 #[test]
-fn a_claim_whose_stream_does_not_open_is_undone() {
+fn a_claim_whose_stream_is_not_confirmed_to_be_closed_again_sticks() {
     let mut rig = Rig::booted();
     rig.smmu.0.borrow_mut().behaviour.stuck = true;
     assert_eq!(refused_claim(&mut rig), Some(Error::HardwareFailure));
-    assert!(!rig.is_held(DISK));
+    assert!(rig.is_held(DISK));
+    assert_eq!(rig.status(DISK).flags.0, StatusFlags::STUCK);
     assert_eq!(rig.reach(0x100, BASE), None);
     let on = Did::BusMaster(DISK, true);
     assert!(!rig.journal().deeds().contains(&on));

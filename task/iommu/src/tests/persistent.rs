@@ -13,7 +13,7 @@ const STREAM: u32 = 0x100;
 const PAGES: u64 = 16;
 
 /// The usual machine, the first pool of `disk`'s owner mapped from the window's first page on.
-fn persistent_plan() -> PlanView<'static> {
+pub fn persistent_plan() -> PlanView<'static> {
     let mut plan = plan();
     let mut domains = plan.domains.to_vec();
     let number = plan.devices[DISK as usize].domain;

@@ -143,7 +143,8 @@ fn dies_anywhere(stage: &Stage) -> Result {
     wait_for_the_end(stage)
 }
 
-fn start_whenever_dead(stage: &Stage) -> Result {
+/// Starts the first driver again whenever it is dead, until there is a note.
+pub fn start_whenever_dead(stage: &Stage) -> Result {
     while stage.notes().0 == 0 {
         if stage.status(FIRST).state >= TaskState::Dead as u64 {
             start_again(stage, FIRST)?;

@@ -1,15 +1,14 @@
 //! A device with a direct region: it reaches that at any time, and else what was mapped for it.
 
 use edu::{Direction, pattern};
-use iommu_api::{Error, Operation, StatusFlags, Window};
+use iommu_api::{Error, StatusFlags};
 use suite::role::Stage;
 use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
 use userlib::config;
 
 use crate::board::{Board, PAGE_BYTES};
 use crate::death::{start_again, wait_for_the_end};
-use crate::help::{BOTH, FIXED, PAGE, READ, claim, code, notes, status};
-use crate::message::{about_device, reply_len, send};
+use crate::help::{BOTH, FIXED, PAGE, READ, claim, code, describe, notes, status};
 use crate::servers::{claim_again, restart, status_again};
 use crate::{DIRECT, EDU4, FIRST};
 
@@ -73,14 +72,7 @@ fn before_any_claim(stage: &Stage) -> Result {
     let board = Board::new()?;
     check_eq!(status(EDU4)?.claims, 0);
     stands(stage, &board)?;
-    let asked = send(
-        Operation::Describe as u16,
-        &about_device(EDU4),
-        reply_len(Operation::Describe),
-        &[],
-    );
-    let window = check_is!(Window::from_words(&asked.payload), Some(window) => window);
-    faults_elsewhere(stage, &board, &[window.iova_base])?;
+    faults_elsewhere(stage, &board, &[describe(EDU4)?.iova_base])?;
     check_eq!(status(EDU4)?.claims, 0);
     Ok(())
 }

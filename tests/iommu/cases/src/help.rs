@@ -222,6 +222,18 @@ pub fn status(device: u64) -> core::result::Result<Status, Failure> {
     Ok(check_is!(Status::from_words(&answer.payload), Some(status) => status))
 }
 
+/// The window of a device, claimed or not.
+pub fn describe(device: u64) -> core::result::Result<Window, Failure> {
+    let answer = send(
+        Operation::Describe as u16,
+        &about_device(device),
+        reply_len(Operation::Describe),
+        &[],
+    );
+    check_eq!(answer.code.0, 0);
+    Ok(check_is!(Window::from_words(&answer.payload), Some(window) => window))
+}
+
 /// The error that a request for a device gets, with good lengths.
 pub fn refusal(operation: Operation, device: u64) -> Option<Error> {
     let answer = send(

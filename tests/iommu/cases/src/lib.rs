@@ -22,6 +22,7 @@ mod identity;
 mod last;
 mod lease;
 mod list;
+mod lives;
 mod look;
 mod map;
 mod message;
@@ -99,6 +100,7 @@ pub const SUITE: Suite = Suite {
         alias::CASES,
         death::CASES,
         quiet::CASES,
+        lives::CASES,
         misfit::CASES,
         direct::CASES,
         identity::CASES,

@@ -122,6 +122,8 @@ impl System for Shared {
             len: 0,
         };
         if let Some(&(task, device, dead)) = around.holds.get(index) {
+            // The id advances at death.
+            let task = TaskId::new(task.index() as u8, task.generation() + u64::from(dead));
             return Held {
                 next: cursor + 1,
                 kind: 1,

@@ -34,8 +34,13 @@ pub const BLOCKS: u64 = BASE + 0x40_0000;
 pub const POOL: u64 = 0x5000_0000;
 pub const BIG_POOL: u64 = 0x6000_0000;
 
+/// The first life of a task.
 pub fn task(index: u8) -> TaskId {
-    TaskId::new(index, 1)
+    life(index, 0)
+}
+
+pub fn life(index: u8, number: u64) -> TaskId {
+    TaskId::new(index, number)
 }
 
 /// Offsets in table memory.
@@ -83,7 +88,7 @@ fn device(name: &str, domain: u32, owner: u32, streams: u32, count: u32) -> Devi
         pins: 2,
         standing: 0,
         non_pci: 0,
-        reserved: 0,
+        watched: 0,
         auditors: 1 << 3,
     }
 }

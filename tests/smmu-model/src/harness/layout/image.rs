@@ -123,7 +123,7 @@ fn devices(machine: &Machine) -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
             pins: 4,
             standing: u32::from(device.standing),
             non_pci: u32::from(device.platform),
-            reserved: 0,
+            watched: 0,
             auditors: 1 << AUDITOR,
         });
         streams.extend(device.streams.iter().map(|&stream_id| StreamEntry {

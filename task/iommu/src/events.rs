@@ -22,6 +22,15 @@ pub struct EventQueue {
     seen_full: bool,
 }
 
+/// How much is taken at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Share {
+    /// Up to [`EVENTS_PER_TURN`] records; they may arrive as fast as they are taken.
+    Turn,
+    /// What the queue holds now, however much.
+    Recorded,
+}
+
 /// What one turn found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Turn {
@@ -46,19 +55,36 @@ impl EventQueue {
     }
 
     /// Takes up to [`EVENTS_PER_TURN`] records, oldest first.
+    pub fn turn<H: Hardware>(&mut self, hardware: &mut H, take: impl FnMut(Event)) -> Turn {
+        self.take(hardware, Share::Turn, take)
+    }
+
+    /// Takes a share of the records, oldest first.
     ///
     /// Loss is reported in one of two ways: `OVFLG` in the producer index (§7.4), or
     /// `GERROR.EVENTQ_ABT_ERR` (§7.2.2; QEMU reports overflow so). The latter may also mean that accesses
     /// to the queue failed, and then its records are not to be trusted: they are, only if the queue was
     /// seen full.
-    pub fn turn<H: Hardware>(&mut self, hardware: &mut H, mut take: impl FnMut(Event)) -> Turn {
+    pub fn take<H: Hardware>(
+        &mut self,
+        hardware: &mut H,
+        share: Share,
+        mut take: impl FnMut(Event),
+    ) -> Turn {
         let mut turn = Turn::default();
         let acknowledged = hardware.read32(GERRORN);
         let active = hardware.read32(GERROR) ^ acknowledged;
         turn.aborted = gerror::EVENTQ_ABT_ERR.is_set32(active);
         let trusted = !turn.aborted || self.seen_full;
         self.seen_full = false;
-        let mut left = EVENTS_PER_TURN;
+        let mut left = match share {
+            Share::Turn => EVENTS_PER_TURN,
+            Share::Recorded => {
+                let producer = QueueIndex::new(hardware.read32(EVENTQ_PROD), self.log2);
+                producer.distance(self.consumer).min(1 << self.log2)
+            }
+        };
+        let share = left;
         let mut first = true;
         loop {
             let raw = hardware.read32(EVENTQ_PROD);
@@ -92,7 +118,7 @@ impl EventQueue {
             }
             first = false;
             // A queue that was not seen empty again raises no interrupt for what arrived meanwhile (§3.18.2).
-            turn.more = left == 0;
+            turn.more = left == 0 && share > 0;
             if now == 0 || left == 0 {
                 break;
             }
@@ -132,8 +158,40 @@ pub struct FaultLog {
     pub last: Option<Event>,
     kept: Deque<FaultRecord, FAULTS_KEPT>,
     lost: u64,
-    window_start: u64,
-    window_faults: u64,
+    rate: Rate,
+}
+
+/// Parts of the storm window in which faults are counted apart.
+const SLICES: usize = 8;
+
+/// Faults within the last [`STORM_PERIOD_NS`], to a slice: a fault counts for at least the period, and at most for
+/// an eighth longer, so that no [`STORM_FAULTS`] within a period go unnoticed wherever it begins.
+#[derive(Debug, Default)]
+struct Rate {
+    /// Faults of the slices of which the number, modulo the slices, is the index.
+    slices: [u32; SLICES + 1],
+    /// Number of the latest slice, since time 0.
+    latest: u64,
+}
+
+impl Rate {
+    /// One more at `now`: how many there were within a period.
+    fn add(&mut self, now: u64, period: u64) -> u64 {
+        let slice = now / (period / SLICES as u64).max(1);
+        let passed = slice.saturating_sub(self.latest);
+        let slots = self.slices.len() as u64;
+        for gone in 0..passed.min(slots) {
+            let slot = (slice - gone) % slots;
+            if let Some(count) = self.slices.get_mut(slot as usize) {
+                *count = 0;
+            }
+        }
+        self.latest = self.latest.max(slice);
+        if let Some(count) = self.slices.get_mut((self.latest % slots) as usize) {
+            *count += 1;
+        }
+        self.slices.iter().map(|count| u64::from(*count)).sum()
+    }
 }
 
 impl FaultLog {
@@ -141,12 +199,7 @@ impl FaultLog {
     pub fn record(&mut self, event: &Event, now: u64, period: u64) -> Reaction {
         self.total += 1;
         self.last = Some(*event);
-        if now.saturating_sub(self.window_start) > period {
-            self.window_start = now;
-            self.window_faults = 0;
-        }
-        self.window_faults += 1;
-        let storm = self.window_faults == STORM_FAULTS;
+        let storm = self.rate.add(now, period) >= STORM_FAULTS;
         if let Some(newest) = self.kept.back_mut()
             && newest.event == event.number
             && newest.stream == event.stream
@@ -193,7 +246,7 @@ impl FaultLog {
     pub fn begin_claim(&mut self) {
         self.kept.clear();
         self.lost = 0;
-        self.window_faults = 0;
+        self.rate = Rate::default();
     }
 }
 

@@ -343,7 +343,11 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             .iter()
             .filter(|stream| !in_use.contains(&stream.stream_id))
             .map(|stream| (stream.stream_id, stream.entry));
-        stream::close(parts.hardware, &mut parts.running.queue, streams, asid)
+        let closed = stream::close(parts.hardware, &mut parts.running.queue, streams, asid);
+        let smmu = parts.space.smmu;
+        // What the closed streams are blamed for is recorded by now: it is for whoever had them until now.
+        self.drain_recorded(smmu);
+        closed
     }
 }
 

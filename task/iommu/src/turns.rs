@@ -2,7 +2,7 @@
 
 use smmu::registers::{GERROR, GERRORN, gerror};
 
-use crate::events::{Turn, storm_period};
+use crate::events::{Share, Turn, storm_period};
 use crate::hardware::{Hardware, System};
 use crate::limits::{EVENT_PAUSE_NS, STORM_PERIOD_NS};
 use crate::log::Line;
@@ -12,6 +12,16 @@ use crate::server::Server;
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes events of one SMMU, up to a turn's share.
     pub(crate) fn drain(&mut self, index: usize) {
+        self.take_events(index, Share::Turn);
+        self.block_storms();
+    }
+
+    /// Takes all events of one SMMU that are recorded now. Storms are looked for in the next turn.
+    pub(crate) fn drain_recorded(&mut self, index: usize) {
+        self.take_events(index, Share::Recorded);
+    }
+
+    fn take_events(&mut self, index: usize, share: Share) {
         let Some(smmu) = self.smmus.get_mut(index) else {
             return;
         };
@@ -29,7 +39,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 .and_then(|device| plan.devices.get(device))
                 .map_or("", |entry| entry.name.as_str())
         };
-        let turn: Turn = running.events.turn(&mut smmu.hardware, |event| {
+        let turn: Turn = running.events.take(&mut smmu.hardware, share, |event| {
             let mut known = false;
             for (number, device) in devices.iter_mut().enumerate() {
                 let hit = plan
@@ -76,7 +86,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.tell_loss(index, turn.aborted);
         }
         self.schedule(index);
-        self.block_storms();
     }
 
     fn tell_loss(&mut self, index: usize, aborted: bool) {

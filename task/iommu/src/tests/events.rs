@@ -107,16 +107,111 @@ fn an_aborted_queue_that_was_never_full_is_discarded() {
 }
 
 #[test]
-fn a_turn_is_bounded_and_goes_on_later() {
+fn what_is_left_of_a_turn_is_taken_in_the_next_by_itself() {
     let mut rig = Rig::booted();
     rig.claim(task(4), DISK);
-    let _ = rig.server.take_unmask();
+    let (_, _) = (rig.server.take_unmask(), rig.server.take_new_deadline());
+    let taken = |rig: &Rig| rig.server.devices[DISK as usize].faults.total;
+    // Half a queue more whenever something was taken: three turns' worth, and a rest.
+    rig.smmu.0.borrow_mut().behaviour.refill = 8;
     for page in 0..16 {
         rig.reach(0x100, BASE + page * 4096);
     }
     rig.server.on_interrupt(1 << 16);
+    for turn in 1..=3 {
+        assert_eq!(taken(&rig), 32 * turn);
+        assert_eq!(
+            rig.server.take_unmask(),
+            0,
+            "masked until it was seen empty"
+        );
+        let due = rig.server.take_new_deadline().unwrap();
+        let now = rig.smmu.0.borrow().time;
+        assert!(due > now && due <= now + crate::limits::EVENT_PAUSE_NS);
+        if turn == 3 {
+            rig.smmu.0.borrow_mut().behaviour.refill = 0;
+        }
+        rig.server.on_timer();
+    }
+    assert_eq!(taken(&rig), 3 * 32 + 8);
     assert_eq!(rig.server.take_unmask(), 1 << 16);
     assert_eq!(rig.server.take_new_deadline(), None);
+}
+
+#[test]
+fn faults_of_a_claim_do_not_reach_the_next_one() {
+    for cut_off in [false, true] {
+        let mut rig = Rig::booted();
+        let mut disk = rig.claim(task(4), DISK);
+        // All that the queue holds; nobody has looked at it yet.
+        for page in 0..16 {
+            assert_eq!(rig.reach(0x100, BASE + page * 4096), None);
+        }
+        if cut_off {
+            rig.server.revoke(DISK as usize);
+        }
+        disk.release(&mut rig);
+        rig.server.on_quiesced();
+        rig.around.borrow_mut().posts.clear();
+        let mut next = rig.claim(task(4), DISK);
+        rig.server.on_interrupt(1 << 16);
+        rig.server.on_timer();
+        assert_eq!(next.fault(&mut rig), None);
+        assert!(rig.around.borrow().posts.is_empty());
+        assert_eq!(rig.status(DISK).faults, 16, "they are counted all the same");
+        // Recording goes on, and what is the new claim's reaches it.
+        rig.reach(0x100, BASE);
+        rig.server.on_interrupt(1 << 16);
+        assert_eq!(next.fault(&mut rig).unwrap().count, 1);
+    }
+}
+
+#[test]
+fn nothing_recorded_at_a_close_asks_for_no_turn() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let _ = rig.server.take_new_deadline();
+    disk.release(&mut rig);
+    assert_eq!(rig.server.take_new_deadline(), None);
+}
+
+/// Faults of the disk's log at these times, in periods of 800: after how many of them it is a storm.
+fn storm_after(times: impl IntoIterator<Item = u64>) -> Option<usize> {
+    let mut log = FaultLog::default();
+    let event = smmu::Event {
+        kind: smmu::EventKind::Translation,
+        number: 0x10,
+        stream: 0x100,
+        read: true,
+        class: smmu::Class::Input,
+        address: BASE,
+        fetch: 0,
+    };
+    let mut times = times.into_iter();
+    times
+        .position(|now| log.record(&event, now, 800).storm)
+        .map(|place| place + 1)
+}
+
+#[test]
+fn so_many_faults_within_the_period_are_a_storm_wherever_it_begins() {
+    let limit = STORM_FAULTS as usize;
+    for start in (0..2000).step_by(37) {
+        // As many as may be, at the very end of a window and at the very beginning of the next.
+        for late in [0, 1, 399, 799] {
+            let burst = (0..limit - 1).map(|_| start).chain([start + late]);
+            assert_eq!(
+                storm_after(burst),
+                Some(limit),
+                "from {start}, {late} later"
+            );
+        }
+        let spread = (0..2 * limit as u64).map(|n| start + n * 800 / STORM_FAULTS);
+        assert_eq!(storm_after(spread), Some(limit), "from {start}");
+        // One less, and the next only when an eighth more than the period is over.
+        let apart = (0..limit - 1).map(|_| start).chain([start + 900; 4000]);
+        assert_eq!(storm_after(apart), None, "from {start}");
+    }
 }
 
 #[test]
@@ -258,7 +353,7 @@ fn faults_below_the_limit_are_no_storm() {
         }
         let status = rig.status(EDU);
         assert!(status.flags.has(StatusFlags::OPEN));
-        rig.smmu.0.borrow_mut().time += 100_000_001;
+        rig.smmu.0.borrow_mut().time += 112_500_001;
     }
     assert_eq!(rig.status(EDU).faults, 2 * (STORM_FAULTS - 1));
     assert!(rig.around.borrow().storms.is_empty());

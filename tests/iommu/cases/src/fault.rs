@@ -176,10 +176,16 @@ fn each_once(stage: &Stage) -> Result {
 fn not_of_the_claim_before(stage: &Stage) -> Result {
     let mut claimed = claim()?;
     let board = Board::new()?;
-    board.write(stage, claimed.page(1), FEW)?;
-    check!(claimed.status()?.faults > 0);
+    let before = claimed.status()?.faults;
+    // More records than many turns take: most of them lie in the queue when the device is released. Nobody asks for
+    // the status before that, which would look at some.
+    board.write(stage, claimed.page(1), TRANSFER_MAX)?;
     check_eq!(code(claimed.release()), 0);
-    check!(claim()?.next_fault()?.is_none());
+    let next = claim()?;
+    stage.pause(20);
+    check!(next.next_fault()?.is_none());
+    check!(next.status()?.faults > before);
+    check!(next.next_fault()?.is_none());
     Ok(())
 }
 
@@ -245,7 +251,7 @@ pub const CASES: &[Case] = &[
     ),
     alone!(
         "faults-of-the-claim-before",
-        &["IOMMU-CLAIM-9"],
+        &["IOMMU-CLAIM-9", "IOMMU-FAULT-10"],
         not_of_the_claim_before
     ),
     alone!(

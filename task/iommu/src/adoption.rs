@@ -188,7 +188,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for kind in [Kind::Pages, Kind::Blocks] {
             let part = parts.space.part(kind);
             let mut from = 0;
-            while let Some(run) = part.next_of(parts.hardware, from, member, u64::MAX) {
+            while let Some(run) = part.next_of(parts.hardware, from, member) {
+                part.found_used(run);
                 pages += run.count * part.entry_pages();
                 from = run.first + run.count;
             }

@@ -4,6 +4,7 @@ use abi::TaskId;
 use iommu_api::Error;
 use pci_api::QuiesceState;
 use pci_api::client::CallError;
+use smmu::Command;
 
 use crate::claims::Granted;
 use crate::hardware::{Hardware, System};
@@ -12,10 +13,6 @@ use crate::ownership::{Purpose, Quiet, Settling, State};
 use crate::server::Server;
 use crate::settling::Sharers;
 use crate::space::Kind;
-use crate::stream;
-
-/// Entries cleared between two looks at the command queue.
-const CLEAR_AT_ONCE: u64 = 4096;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// A held task died: whatever devices it had are cut off and made quiet.
@@ -361,8 +358,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         });
     }
 
-    /// Clears every entry that was made for a device, and makes the SMMU forget them. False if it does
-    /// not confirm.
+    /// Clears every entry that was made for a device, and makes the SMMU forget them: all that it caches of the
+    /// domain at once, however they lie. False if it does not confirm.
     fn unmap_all(&mut self, index: usize) -> bool {
         let Some(parts) = self.parts(index) else {
             return false;
@@ -372,20 +369,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return true;
         }
         for kind in [Kind::Pages, Kind::Blocks] {
-            let part = parts.space.part(kind);
-            let mut from = 0;
-            while let Some(run) = part.next_of(parts.hardware, from, member, CLEAR_AT_ONCE) {
-                part.clear(parts.hardware, run);
-                let queue = &mut parts.running.queue;
-                let features = &parts.running.features;
-                let forgotten =
-                    stream::forget(parts.hardware, queue, features, part, run, asid).is_ok();
-                if !forgotten || queue.sync(parts.hardware).is_err() {
-                    return false;
-                }
-                part.give(run);
-                from = run.first + run.count;
-            }
+            parts.space.part(kind).clear_all(parts.hardware, member);
+        }
+        let queue = &mut parts.running.queue;
+        let queued = queue.push(parts.hardware, Command::TlbAsid { asid });
+        // An entry that is 0 is free, and may be mapped again before this is confirmed: only by a broken SMMU's
+        // devices, none of which is ever opened again.
+        if queued.is_err() || queue.sync(parts.hardware).is_err() {
+            return false;
         }
         parts.device.mapped = 0;
         true

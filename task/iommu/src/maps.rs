@@ -1,7 +1,9 @@
 //! Mapping and unmapping in one domain, and the pins that go with it.
 
 use abi::TaskId;
-use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, PAGE};
+use heapless::BinaryHeap;
+use heapless::binary_heap::Min;
+use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, PAGE, Sequenced};
 use plan::iommu::{PermanentEntry, PermanentKind, PoolEntry};
 
 use crate::hardware::{Hardware, System};
@@ -40,20 +42,29 @@ fn wrong_extent(extents: &[u64], limit: u64) -> Error {
         .map_or(Error::BadMemory, |_| Error::Malformed)
 }
 
-/// Whether a page is in two extents of a list. Compares each with each; a list has a few hundred.
+/// Most extents of a list that unmaps.
+const EXTENTS_MAX: usize = (abi::MESSAGE_MAX - Sequenced::LEN) / size_of::<u64>();
+
+/// Whether a page is in two extents of a list: sorts them, as comparing each with each would take as long as
+/// unmapping a large window.
 #[cold]
 fn name_a_page_twice(extents: &[u64]) -> bool {
-    let range = |word: u64| {
-        let Extent { first, pages } = Extent::from_word(word);
-        u64::from(first)..u64::from(first) + u64::from(pages)
-    };
-    extents.iter().enumerate().any(|(place, &one)| {
-        let one = range(one);
-        extents.iter().take(place).any(|&other| {
-            let other = range(other);
-            one.start < other.end && other.start < one.end
-        })
-    })
+    let mut sorted: BinaryHeap<u64, Min, EXTENTS_MAX> = BinaryHeap::new();
+    for &word in extents {
+        // First page and pages change places, so that the first page decides.
+        if sorted.push(word.rotate_left(32)).is_err() {
+            return true;
+        }
+    }
+    let mut end = 0;
+    while let Some(word) = sorted.pop() {
+        let Extent { first, pages } = Extent::from_word(word.rotate_left(32));
+        if u64::from(first) < end {
+            return true;
+        }
+        end = u64::from(first) + u64::from(pages);
+    }
+    false
 }
 
 impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
@@ -319,8 +330,14 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     /// Unmaps several ranges, or none.
     pub(crate) fn unmap_extents(&mut self, extents: &[u64]) -> Changed {
         let (mut ascending, mut end) = (true, 0);
-        for &word in extents {
+        // What is mapped, less the pages looked at: beyond that some are named twice or not mapped.
+        let mut left = self.device.mapped;
+        for (place, &word) in extents.iter().enumerate() {
             let (iova, pages) = iova_range(word);
+            if pages > left {
+                return Err(self.names_too_much(extents.get(place..).unwrap_or_default()));
+            }
+            left -= pages;
             self.removable(iova, pages)?;
             ascending &= iova >= end;
             end = iova + pages * PAGE;
@@ -342,6 +359,21 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             }
         }
         Ok(None)
+    }
+
+    /// What is wrong with a list that names more pages than are mapped: no entry is looked at any more, so that a
+    /// list of many large extents costs no more than one of them.
+    #[cold]
+    fn names_too_much(&self, rest: &[u64]) -> Error {
+        let wrong = |&word: &u64| {
+            let (iova, pages) = iova_range(word);
+            if pages == 0 {
+                return Some(Error::Malformed);
+            }
+            let located = self.space.locate(iova, pages);
+            located.is_none().then_some(Error::BadRange)
+        };
+        rest.iter().find_map(wrong).unwrap_or(Error::NotMapped)
     }
 
     /// Two devices of one alias set share the domain's entries, not their pins.

@@ -5,6 +5,8 @@
 //! keeps one run of entries it knows to be free, so that taking and giving back IOVAs in turn
 //! looks at nothing; only when the run is used up does it search.
 
+use core::ops::Range;
+
 use iommu_api::{BLOCK_PAGES, PAGE, Window};
 use plan::iommu::{DomainEntry, Invalidation};
 use vmsa::{
@@ -80,6 +82,15 @@ impl Run {
     }
 }
 
+/// What a search in a range came to.
+enum Searched {
+    Found(Run),
+    /// Nothing; so many entries are free from its beginning on.
+    None {
+        leading: u64,
+    },
+}
+
 /// One part of a window: entries of one size, contiguous in the tables.
 #[derive(Debug)]
 pub struct Part {
@@ -95,6 +106,10 @@ pub struct Part {
     /// Entries known to be free.
     free_first: u64,
     free_end: u64,
+    /// At most so many entries are free.
+    most_free: u64,
+    /// No longer run of free entries exists.
+    longest_free: u64,
 }
 
 impl Part {
@@ -123,6 +138,8 @@ impl Part {
             templates,
             free_first: 0,
             free_end: 0,
+            most_free: count,
+            longest_free: count,
         }
     }
 
@@ -177,10 +194,11 @@ impl Part {
         })
     }
 
-    /// Looks for a run of at least `count` free entries, once around from the end of the last one.
+    /// Looks for a run of at least `count` free entries, once around from the end of the last one. Each entry is
+    /// read once at most, and none if there cannot be such a run.
     #[cold]
     fn search<H: Hardware>(&mut self, hardware: &mut H, count: u64) -> Option<()> {
-        if count > self.count {
+        if count > self.most_free.min(self.longest_free) {
             return None;
         }
         let start = if self.free_end < self.count {
@@ -188,39 +206,58 @@ impl Part {
         } else {
             0
         };
-        let found = self
-            .search_between(hardware, start, self.count, count)
-            .or_else(|| {
+        let found = match self.search_between(hardware, start..self.count, 0, count) {
+            Searched::Found(run) => run,
+            Searched::None { leading } => {
                 // A run may begin before `start` and reach beyond it.
-                let end = (start + count).min(self.count);
-                self.search_between(hardware, 0, end, count)
-            })?;
+                match self.search_between(hardware, 0..start, leading, count) {
+                    Searched::Found(run) => run,
+                    Searched::None { .. } => {
+                        self.longest_free = count - 1;
+                        return None;
+                    }
+                }
+            }
+        };
         self.free_first = found.first;
         self.free_end = found.end();
         Some(())
     }
 
+    /// Looks in a range of entries, of which `behind` more are known to be free behind its end.
     fn search_between<H: Hardware>(
         &self,
         hardware: &mut H,
-        from: u64,
-        to: u64,
+        range: Range<u64>,
+        behind: u64,
         count: u64,
-    ) -> Option<Run> {
+    ) -> Searched {
+        let (from, to) = (range.start, range.end);
+        let enough = count + LOOK_AHEAD;
         let mut first = from;
+        let mut leading = None;
         for entry in from..to {
             if hardware.load(self.at(entry)) != 0 {
                 let run = entry - first;
                 if run >= count {
-                    return Some(Run { first, count: run });
+                    return Searched::Found(Run { first, count: run });
                 }
+                leading.get_or_insert(run);
                 first = entry + 1;
-            } else if entry - first + 1 >= count + LOOK_AHEAD {
-                break;
+            } else if entry - first + 1 >= enough {
+                return Searched::Found(Run {
+                    first,
+                    count: enough,
+                });
             }
         }
-        let run = (to - first).min(count + LOOK_AHEAD);
-        (run >= count && first < to).then_some(Run { first, count: run })
+        let run = to - first + behind;
+        if run >= count && run > 0 {
+            return Searched::Found(Run { first, count: run });
+        }
+        Searched::None {
+            leading: leading.unwrap_or(run),
+        }
     }
 
     /// Whether all entries of a run are free.
@@ -244,6 +281,7 @@ impl Part {
     /// Takes a run, found free, out of the entries known to be free.
     #[inline(always)]
     pub fn take(&mut self, run: Run) {
+        self.most_free = self.most_free.saturating_sub(run.count);
         if run.first == self.free_first {
             self.free_first = run.end().min(self.free_end);
         } else if run.first < self.free_end && self.free_first < run.end() {
@@ -254,6 +292,8 @@ impl Part {
     /// Gives a run back; its entries are 0 and the SMMU has forgotten them.
     #[inline(always)]
     pub fn give(&mut self, run: Run) {
+        self.most_free = self.count.min(self.most_free + run.count);
+        self.longest_free = self.count;
         if run.end() == self.free_first {
             self.free_first = run.first;
         } else if run.first == self.free_end {
@@ -262,6 +302,11 @@ impl Part {
             self.free_first = run.first;
             self.free_end = run.end();
         }
+    }
+
+    /// Notes entries that were found in use when the tables were read.
+    pub fn found_used(&mut self, run: Run) {
+        self.most_free = self.most_free.saturating_sub(run.count);
     }
 
     /// What every entry of a mapping has in common.
@@ -313,6 +358,16 @@ impl Part {
         }
     }
 
+    /// Makes all entries that were made for `member` invalid, and gives them back.
+    pub fn clear_all<H: Hardware>(&mut self, hardware: &mut H, member: u64) {
+        let mut from = 0;
+        while let Some(run) = self.next_of(hardware, from, member) {
+            self.clear(hardware, run);
+            self.give(run);
+            from = run.first + run.count;
+        }
+    }
+
     /// Physical address that an entry leads to, if it was made for `member`.
     pub fn output<H: Hardware>(&self, hardware: &mut H, entry: u64, member: u64) -> Option<u64> {
         let word = hardware.load(self.at(entry));
@@ -320,20 +375,13 @@ impl Part {
         mine.then_some(word & ADDRESS_MASK)
     }
 
-    /// The next run of entries, from `from` on, that were made for `member`, at most `longest` long.
-    pub fn next_of<H: Hardware>(
-        &self,
-        hardware: &mut H,
-        from: u64,
-        member: u64,
-        longest: u64,
-    ) -> Option<Run> {
+    /// The next run of entries, from `from` on, that were made for `member`.
+    pub fn next_of<H: Hardware>(&self, hardware: &mut H, from: u64, member: u64) -> Option<Run> {
         let mine = |word: u64| word & VALID != 0 && (word & MEMBER_MASK) >> MEMBER_SHIFT == member;
         let first = (from..self.count).find(|&entry| mine(hardware.load(self.at(entry))))?;
-        let limit = self.count.min(first.saturating_add(longest));
-        let end = (first + 1..limit)
+        let end = (first + 1..self.count)
             .find(|&entry| !mine(hardware.load(self.at(entry))))
-            .unwrap_or(limit);
+            .unwrap_or(self.count);
         Some(Run {
             first,
             count: end - first,

@@ -50,6 +50,9 @@ pub struct Fake {
     pub behaviour: Behaviour,
     /// Number of barriers.
     pub published: u64,
+    /// Words of table memory that were loaded and stored.
+    pub loads: u64,
+    pub stores: u64,
     streams: BTreeMap<u32, [u64; 8]>,
     contexts: BTreeMap<u32, [u64; 8]>,
     /// (ASID, page) to leaf and level.
@@ -80,6 +83,8 @@ impl Fake {
                 overflow_as_abort: true,
             },
             published: 0,
+            loads: 0,
+            stores: 0,
             streams: BTreeMap::new(),
             contexts: BTreeMap::new(),
             tlb: BTreeMap::new(),
@@ -366,10 +371,13 @@ impl Hardware for Handle {
         self.0.borrow_mut().registers.insert(register, value);
     }
     fn load(&mut self, offset: u64) -> u64 {
-        self.0.borrow().word(offset)
+        let mut fake = self.0.borrow_mut();
+        fake.loads += 1;
+        fake.word(offset)
     }
     fn store(&mut self, offset: u64, value: u64) {
         let mut fake = self.0.borrow_mut();
+        fake.stores += 1;
         if let Some(word) = fake.words.get_mut((offset / 8) as usize) {
             *word = value;
         }

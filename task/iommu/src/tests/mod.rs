@@ -5,6 +5,7 @@ mod boot;
 mod bypass;
 mod claims;
 mod containment;
+mod cost;
 mod events;
 mod fake;
 mod hostile;

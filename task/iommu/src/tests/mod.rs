@@ -16,6 +16,7 @@ mod order;
 mod persistent;
 mod queue;
 mod quiet;
+mod refusals;
 mod rig;
 mod settling;
 mod standing;

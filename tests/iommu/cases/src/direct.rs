@@ -1,14 +1,14 @@
 //! A device with a direct region: it reaches that at any time, and else what was mapped for it.
 
-use edu::{Direction, pattern};
+use edu::pattern;
 use iommu_api::{Error, StatusFlags};
 use suite::role::Stage;
 use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
 use userlib::config;
 
 use crate::board::{Board, PAGE_BYTES};
-use crate::death::{start_again, wait_for_the_end};
-use crate::help::{BOTH, FIXED, PAGE, READ, claim, code, describe, notes, status};
+use crate::death::{start_and_be_stopped, stop_in_time, was_stopped_in_time};
+use crate::help::{BOTH, FIXED, PAGE, READ, claim, code, describe, status};
 use crate::servers::{claim_again, restart, status_again};
 use crate::{DIRECT, EDU4, FIRST};
 
@@ -144,28 +144,23 @@ fn released_with_mappings(stage: &Stage) -> Result {
 
 fn killed(stage: &Stage) -> Result {
     let board = Board::new()?;
-    if stage.life == 0 {
+    let iova = describe(EDU4)?.iova_base;
+    if !was_stopped_in_time(stage) {
         let mut claimed = claim()?;
-        let iova = check_is!(claimed.map(4, 1, BOTH), Ok(iova) => iova);
+        check_eq!(code(claimed.map_at(4, 1, BOTH | FIXED, iova)), 0);
         board.put(4, CONTENT);
         // Under way: it must not land in what the next life maps.
-        board.start(Direction::ToMemory, iova, FEW)?;
-        stage.note(iova);
-        return wait_for_the_end(stage);
+        return start_and_be_stopped(stage, &board, iova, FEW);
     }
     check!(!board.busy());
     board.kept(4, CONTENT)?;
     stands(stage, &board)?;
-    let [iova, ..] = notes(stage, 1);
     faults_elsewhere(stage, &board, &[iova])
 }
 
 /// Ends the driver's life and begins its next.
 fn kill(stage: &Stage) -> Result {
-    notes(stage, 1);
-    check_eq!(stage.stop(DIRECT).0, 0);
-    start_again(stage, DIRECT)?;
-    Ok(())
+    stop_in_time(stage, DIRECT, || Ok(()))
 }
 
 fn server_restarts(stage: &Stage) -> Result {

@@ -25,9 +25,11 @@ pub const TASK_VA_BITS: u32 = 39;
 
 /// Bits of a kernel virtual address (`TCR_EL1.T1SZ` = 64 - 39).
 pub const KERNEL_VA_BITS: u32 = 39;
-/// The kernel's window: physical address `p` of RAM is at `KERNEL_WINDOW + p`. Nothing executable
-/// is mapped writable in it.
+/// The kernel's window: physical address `p` of memory that the image uses is at `KERNEL_WINDOW + p`. Nothing
+/// executable is mapped writable in it.
 pub const KERNEL_WINDOW: u64 = 0xffff_ff80_0000_0000;
+/// Bytes of addresses that the window has room for: its end is where the kernel is linked.
+pub const KERNEL_WINDOW_LEN: u64 = KERNEL_IMAGE_BASE - KERNEL_WINDOW;
 /// Where the kernel is linked.
 pub const KERNEL_IMAGE_BASE: u64 = 0xffff_ffc0_0000_0000;
 /// Where the kernel finds its plan, read-only.

@@ -6,6 +6,7 @@
 use abi::{Rights, TASKS_MAX, layout, notification};
 use plan::kernel::{
     InterruptEntry, KernelEntry, KernelFlags, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
+    WindowEntry,
 };
 use plan::{Blob, BlobError, NONE};
 
@@ -14,11 +15,13 @@ use plan::{Blob, BlobError, NONE};
 pub enum PlanError {
     /// The tables cannot be read.
     Blob(BlobError),
-    /// Supervisor, authority, flags or RAM.
+    /// Supervisor, authority or flags.
     System,
+    /// Place or order of a range of the kernel's window.
+    Window(usize),
     /// No task, or more than [`TASKS_MAX`].
     TaskCount,
-    /// Order, entry, stack, rights, or peers of a task.
+    /// Order, entry, stack, tables, rights, or peers of a task.
     Task(usize),
     /// Place, order or attributes of a region.
     Region(usize),
@@ -34,6 +37,7 @@ impl PlanError {
         match self {
             Self::Blob(_) => "the kernel's plan cannot be read",
             Self::System => "the plan's system record is wrong",
+            Self::Window(_) => "a window record of the plan is wrong",
             Self::TaskCount => "the plan has no task, or more than 64",
             Self::Task(_) => "a task record of the plan is wrong",
             Self::Region(_) => "a region record of the plan is wrong",
@@ -46,7 +50,8 @@ impl PlanError {
     pub const fn record(self) -> usize {
         match self {
             Self::Blob(_) | Self::System | Self::TaskCount => 0,
-            Self::Task(index)
+            Self::Window(index)
+            | Self::Task(index)
             | Self::Region(index)
             | Self::Post(index)
             | Self::Interrupt(index) => index,
@@ -67,6 +72,8 @@ pub struct Tables<'p> {
     pub system: &'p KernelEntry,
     /// Tasks by priority.
     pub tasks: &'p [TaskEntry],
+    /// What the kernel reaches of memory.
+    pub window: &'p [WindowEntry],
     regions: &'p [RegionEntry],
     posts: &'p [PostEntry],
     /// Interrupt routes.
@@ -79,11 +86,13 @@ impl<'p> Tables<'p> {
         let tables = Self {
             system: blob.one::<KernelEntry>()?,
             tasks: blob.table()?,
+            window: blob.table()?,
             regions: blob.table()?,
             posts: blob.table()?,
             interrupts: blob.table()?,
         };
         tables.check_system()?;
+        tables.check_window()?;
         for (index, task) in tables.tasks.iter().enumerate() {
             tables
                 .check_task(index, task)
@@ -116,9 +125,28 @@ impl<'p> Tables<'p> {
         let system = self.system;
         let good = system.supervisor == 0
             && (system.authority == NONE || (system.authority as usize) < self.tasks.len())
-            && KernelFlags::from_bits(system.flags).is_some()
-            && system.ram_base.checked_add(system.ram_len).is_some();
+            && KernelFlags::from_bits(system.flags).is_some();
         good.then_some(()).ok_or(PlanError::System)
+    }
+
+    fn check_window(&self) -> Result<(), PlanError> {
+        let mut free = 0;
+        for (number, range) in self.window.iter().enumerate() {
+            let end = range.base.checked_add(range.len);
+            let good = range.len != 0
+                && (range.base | range.len).is_multiple_of(layout::PAGE)
+                && range.base >= free;
+            free = end
+                .filter(|end| good && *end <= layout::KERNEL_WINDOW_LEN)
+                .ok_or(PlanError::Window(number))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the kernel reaches all of a range of memory.
+    fn in_window(&self, pa: u64, end: u64) -> bool {
+        let whole = |range: &WindowEntry| pa >= range.base && end - range.base <= range.len;
+        self.window.iter().any(|range| pa <= end && whole(range))
     }
 
     fn check_task(&self, index: usize, task: &TaskEntry) -> Option<()> {
@@ -143,8 +171,9 @@ impl<'p> Tables<'p> {
                 && task.entry - region.va < region.len
         });
         let writable = RegionAttributes::READ.union(RegionAttributes::WRITE).bits();
+        let device = RegionAttributes::DEVICE.bits();
         let stack = regions.iter().any(|region| {
-            region.attributes & writable == writable
+            region.attributes & (writable | device) == writable
                 && region.va <= task.stack_base
                 && task.stack_base < task.stack_top
                 && task.stack_top - region.va <= region.len
@@ -158,8 +187,21 @@ impl<'p> Tables<'p> {
             && task.stack_top.is_multiple_of(16)
             && executable
             && stack
-            && task.ttbr0 & 0xfff == 0;
+            && self.has_own_tables(index, task);
         good.then_some(())
+    }
+
+    /// Whether root table and ASID are no other task's: else it would see the other's memory, or through
+    /// translations of the other that are still cached. ASID 0 is that of the first instructions.
+    fn has_own_tables(&self, index: usize, task: &TaskEntry) -> bool {
+        const ROOT: u64 = 0xffff_ffff_f000;
+        const ASID: u64 = 0xffff << 48;
+        let apart = |other: &TaskEntry| {
+            (other.ttbr0 ^ task.ttbr0) & ROOT != 0 && (other.ttbr0 ^ task.ttbr0) & ASID != 0
+        };
+        task.ttbr0 & !(ROOT | ASID) == 0
+            && task.ttbr0 & ASID != 0
+            && self.tasks.iter().take(index).all(apart)
     }
 
     fn check_regions(&self, task: &TaskEntry) -> Result<(), PlanError> {
@@ -177,13 +219,15 @@ impl<'p> Tables<'p> {
         let attributes = RegionAttributes::from_bits(region.attributes)?;
         let end = region.va.checked_add(region.len)?;
         let physical_end = region.pa.checked_add(region.len)?;
-        let ram_end = self.system.ram_base.checked_add(self.system.ram_len)?;
-        let in_ram = region.pa >= self.system.ram_base && physical_end <= ram_end;
+        let of_device = attributes.contains(RegionAttributes::DEVICE);
+        // Registers are neither run nor lent.
+        let no_device = RegionAttributes::EXECUTE.union(RegionAttributes::DMA);
         let good = region.len != 0
             && (region.va | region.pa | region.len).is_multiple_of(layout::PAGE)
             && region.va >= free
             && end <= 1 << layout::TASK_VA_BITS
-            && (in_ram || attributes.contains(RegionAttributes::DEVICE))
+            && (of_device || self.in_window(region.pa, physical_end))
+            && !(of_device && attributes.intersects(no_device))
             && !attributes.contains(RegionAttributes::WRITE.union(RegionAttributes::EXECUTE));
         good.then_some(end)
     }

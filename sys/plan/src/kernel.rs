@@ -16,14 +16,25 @@ pub struct KernelEntry {
     pub flags: u32,
     /// Reserved, 0.
     pub reserved: u32,
-    /// Start of RAM (physical), all of which the window covers.
-    pub ram_base: u64,
-    /// Bytes of RAM.
-    pub ram_len: u64,
 }
 
 impl Record for KernelEntry {
     const KIND: u32 = 0x100;
+}
+
+/// A range of memory that the kernel's window maps: all that the image uses, and nothing else. Ranges are ordered by
+/// address and do not overlap.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct WindowEntry {
+    /// Physical address, page-aligned.
+    pub base: u64,
+    /// Bytes, whole pages.
+    pub len: u64,
+}
+
+impl Record for WindowEntry {
+    const KIND: u32 = 0x105;
 }
 
 bitflags::bitflags! {

@@ -3,7 +3,7 @@
 use iommu::plan_view::PlanView;
 use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
 use plan::kernel::{
-    InterruptEntry, KernelEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
+    InterruptEntry, KernelEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::task::{MappingEntry, ParameterEntry, PeerEntry, SelfEntry};
 use plan::{Blob, Builder, NONE, Name, Record};
@@ -49,14 +49,16 @@ fn table<T: Record>(blob: &Blob<'_>, bytes: &[u8]) {
 
 /// What the kernel has checked it uses without a check.
 fn kernel(tables: &kern::Tables<'_>) {
-    let ram = tables.system.ram_base..tables.system.ram_base + tables.system.ram_len;
     for task in tables.tasks {
         let mut free = 0;
         for region in tables.regions_of(task).expect("checked") {
             assert!(region.va >= free && region.len > 0);
             free = region.va + region.len;
             let device = region.attributes & RegionAttributes::DEVICE.bits() != 0;
-            assert!(device || region.pa >= ram.start && region.pa + region.len <= ram.end);
+            let within = |range: &WindowEntry| {
+                range.base <= region.pa && region.pa + region.len <= range.base + range.len
+            };
+            assert!(device || tables.window.iter().any(within));
         }
         for post in tables.posts_of(task).expect("checked") {
             assert!((post.to as usize) < tables.tasks.len());
@@ -112,9 +114,11 @@ fn of_task() -> Vec<u8> {
 fn of_kernel() -> Vec<u8> {
     let system = KernelEntry {
         authority: NONE,
-        ram_base: 0x4000_0000,
-        ram_len: 0x100_0000,
         ..KernelEntry::new_zeroed()
+    };
+    let window = WindowEntry {
+        base: 0x4000_0000,
+        len: 0x100_0000,
     };
     let (read, write) = (RegionAttributes::READ, RegionAttributes::WRITE);
     let region = |va, attributes: RegionAttributes| RegionEntry {
@@ -134,6 +138,7 @@ fn of_kernel() -> Vec<u8> {
         stack_base: 0x80_0000,
         stack_top: 0x80_1000,
         priority,
+        ttbr0: (u64::from(priority + 1) << 48) | (0x4010_0000 + u64::from(priority) * 0x1000),
         send_to: u64::from(priority),
         region_count: 2,
         post_count: 1,
@@ -150,6 +155,7 @@ fn of_kernel() -> Vec<u8> {
     Builder::new()
         .push(&[system])
         .push(&[task(0), task(1)])
+        .push(&[window])
         .push(&regions)
         .push(&[post])
         .push(&[interrupt])

@@ -14,12 +14,12 @@ mod task;
 pub use mappings::{Mapping, MappingKind};
 pub use task::{Place, TaskLayout};
 
-use abi::layout::PAGE;
+use abi::layout::{self, PAGE};
 
 use crate::compile::Programs;
 use crate::planning::{Plan, direct_in_ram};
 use crate::read::units::show_size;
-use crate::report::{Mistake, Report, Reported};
+use crate::report::{Mistake, Report, Reported, Span};
 use allocator::Allocator;
 
 /// Sizes that later steps find out; the first guess is zero, and placing is repeated until they hold.
@@ -69,6 +69,10 @@ pub struct Layout {
     pub read_only: Vec<Extent>,
     /// Not in the kernel's window, nor anywhere else.
     pub hidden: Vec<Extent>,
+    /// What the kernel's window maps, in the order of their addresses: memory that this image uses, and none
+    /// that is somebody else's. A processor may fetch ahead from whatever is mapped, and firmware's memory
+    /// answers with an error.
+    pub window: Vec<Extent>,
 }
 
 /// Places everything.
@@ -119,7 +123,9 @@ pub fn place(
         pa: image_base,
         len: file_end - image_base,
     };
-    direct_regions(report, plan, file, &mut memory)?;
+    let mut holes = holes(report, plan, file)?;
+    memory.avoid(holes.clone());
+    holes.push(el2.extent());
     let kernel_stack = memory.pages(plan.app.kernel_stack);
     for task in &mut tasks {
         task::writable(task, &mut memory);
@@ -154,56 +160,130 @@ pub fn place(
         smmu,
         tasks,
         read_only,
+        window: without(
+            Extent {
+                pa: image_base,
+                len: memory_end - image_base,
+            },
+            holes,
+        ),
     };
+    reachable(report, plan, memory_end)?;
     mappings::place(plan, &mut layout);
     Ok(layout)
 }
 
-/// Keeps what follows clear of direct regions. The file itself is loaded in one piece, so none may lie in it.
-fn direct_regions(
-    report: &Report,
-    plan: &Plan,
-    file: Extent,
-    memory: &mut Allocator,
-) -> Result<(), Reported> {
-    let mut holes = Vec::new();
+/// Memory that is not the image's to use: what devices reach at any time, and what is reserved. The file itself
+/// is loaded in one piece, so none may lie in it.
+fn holes(report: &Report, plan: &Plan, file: Extent) -> Result<Vec<Extent>, Reported> {
     let before = report.errors();
+    let mut holes = Vec::new();
+    let shown = |hole: Extent| format!("{:#x} to {:#x}", hole.pa, hole.end() - 1);
+    let refuse = |hole: Extent, what: String, name: &Span| {
+        report
+            .error(
+                Mistake::Overlap,
+                format!("{what} lies where the image is loaded"),
+            )
+            .at(name, shown(hole))
+            .note(format!("the image's file is {}", shown(file)))
+    };
     for (device, region) in direct_in_ram(&plan.app) {
-        let hole = Extent {
-            pa: region.base,
-            len: region.len,
-        };
+        let hole = whole_pages(region.base, region.len);
         holes.push(hole);
         if hole.overlaps(file) {
-            report
-                .error(
-                    Mistake::Overlap,
-                    format!(
-                        "the direct region `{}` of `{}` lies where the image is loaded",
-                        region.name.value, device.name.value
-                    ),
-                )
-                .at(
-                    &region.name.span,
-                    format!("{:#x} to {:#x}", hole.pa, hole.end() - 1),
-                )
-                .with(&device.name.span, "would reach the kernel and page tables")
-                .note(format!(
-                    "the image's file is {:#x} to {:#x}",
-                    file.pa,
-                    file.end() - 1
-                ))
+            let (region, device) = (&region.name, &device.name);
+            let what = format!("the direct region `{}` of `{}`", region.value, device.value);
+            refuse(hole, what, &region.span)
+                .with(&device.span, "would reach the kernel and page tables")
                 .remedy(
                     "move the region, or load the image elsewhere (`memory.image` of the platform)",
                 );
         }
     }
-    memory.avoid(holes);
-    if report.errors() > before {
-        Err(Reported)
-    } else {
-        Ok(())
+    for reserved in &plan.app.platform.reserved {
+        let hole = whole_pages(reserved.base, reserved.len);
+        holes.push(hole);
+        if hole.overlaps(file) {
+            let what = format!("the reserved range `{}`", reserved.name.value);
+            refuse(hole, what, &reserved.name.span)
+                .remedy("load the image elsewhere (`memory.image` of the platform)");
+        }
     }
+    if report.errors() > before {
+        return Err(Reported);
+    }
+    Ok(holes)
+}
+
+fn whole_pages(base: u64, len: u64) -> Extent {
+    let pa = base - base % PAGE;
+    Extent {
+        pa,
+        len: base.saturating_add(len).next_multiple_of(PAGE) - pa,
+    }
+}
+
+/// What is left of an extent without some holes, from the bottom up.
+fn without(all: Extent, mut holes: Vec<Extent>) -> Vec<Extent> {
+    holes.sort_by_key(|hole| hole.pa);
+    let mut left = Vec::new();
+    let mut at = all.pa;
+    for hole in holes {
+        let end = hole.pa.min(all.end());
+        if at < end {
+            left.push(Extent {
+                pa: at,
+                len: end - at,
+            });
+        }
+        at = at.max(hole.end());
+    }
+    if at < all.end() {
+        left.push(Extent {
+            pa: at,
+            len: all.end() - at,
+        });
+    }
+    left
+}
+
+/// The kernel's window ends where its image is mapped, and the first instructions run in an identity map.
+fn reachable(report: &Report, plan: &Plan, memory_end: u64) -> Result<(), Reported> {
+    let platform = &plan.app.platform;
+    let before = report.errors();
+    let refuse = |what: &str, at: u64, limit: u64, span: &Span, why: &str| {
+        report
+            .error(
+                Mistake::OutOfReach,
+                format!("{what} is beyond what the kernel's tables reach"),
+            )
+            .at(span, format!("{what} is at {at:#x}"))
+            .note(format!("{why} ends at {limit:#x}"));
+    };
+    if memory_end > layout::KERNEL_WINDOW_LEN {
+        refuse(
+            "the end of the memory in use",
+            memory_end,
+            layout::KERNEL_WINDOW_LEN,
+            &platform.span,
+            "the kernel's window",
+        );
+    }
+    let console = platform.device(&platform.console);
+    if let Some(console) = console.filter(|console| console.base >> layout::TASK_VA_BITS != 0) {
+        refuse(
+            "the console",
+            console.base,
+            1 << layout::TASK_VA_BITS,
+            &console.span,
+            "the identity map of the first instructions",
+        );
+    }
+    if report.errors() > before {
+        return Err(Reported);
+    }
+    Ok(())
 }
 
 /// Alignment of the SMMU's tables: that of the largest of them, a level-2 stream table of 16 KiB or a
@@ -230,28 +310,109 @@ mod tests {
 
     #[test]
     fn a_direct_region_is_kept_free_or_refused() {
-        let file = Extent {
-            pa: 0x4020_0000,
-            len: 0x10_0000,
-        };
         let placed = |base: u64| {
             let report = Report::default();
             let plan = plan(&report, base);
-            let mut memory = Allocator::new(file.end());
-            let result = direct_regions(&report, &plan, file, &mut memory);
-            (result.map(|()| memory.pages(PAGE).pa), report.text())
+            first_page(&report, &plan)
         };
-        assert_eq!(placed(file.end()).0.ok(), Some(file.end() + PAGE));
-        assert_eq!(placed(file.end() + PAGE).0.ok(), Some(file.end()));
-        assert_eq!(placed(file.pa - PAGE).0.ok(), Some(file.end()));
-        for base in [file.pa, file.end() - PAGE] {
-            let (result, text) = placed(base);
-            assert!(result.is_err());
+        assert_eq!(placed(FILE.end()).0, Some(FILE.end() + PAGE));
+        assert_eq!(placed(FILE.end() + PAGE).0, Some(FILE.end()));
+        assert_eq!(placed(FILE.pa - PAGE).0, Some(FILE.end()));
+        for base in [FILE.pa, FILE.end() - PAGE] {
+            let (page, text) = placed(base);
+            assert_eq!(page, None);
             assert!(
                 text.contains("`fb` of `edu0` lies where the image is loaded"),
                 "{text}"
             );
             assert!(text.contains("direct.fb"), "{text}");
         }
+    }
+
+    const FILE: Extent = Extent {
+        pa: 0x4020_0000,
+        len: 0x10_0000,
+    };
+
+    /// Where the first page behind the file lies, and what was said.
+    fn first_page(report: &Report, plan: &Plan) -> (Option<u64>, String) {
+        let mut memory = Allocator::new(FILE.end());
+        let holes = holes(report, plan, FILE).ok();
+        let page = holes.map(|holes| {
+            memory.avoid(holes);
+            memory.pages(PAGE).pa
+        });
+        (page, report.text())
+    }
+
+    #[test]
+    fn nothing_is_placed_in_reserved_memory() {
+        let placed = |base: u64, len: u64| {
+            let report = Report::default();
+            // Its direct region is elsewhere.
+            let mut plan = plan(&report, 0x5000_0000);
+            plan.app.platform.reserved.push(crate::read::Reserved {
+                name: plan.app.devices[0].name.clone(),
+                base,
+                len,
+            });
+            first_page(&report, &plan)
+        };
+        // Parts of pages are whole pages.
+        assert_eq!(placed(FILE.end() + 8, 8).0, Some(FILE.end() + PAGE));
+        assert_eq!(placed(FILE.end(), PAGE + 1).0, Some(FILE.end() + 2 * PAGE));
+        assert_eq!(placed(FILE.end() + PAGE, PAGE).0, Some(FILE.end()));
+        let (page, text) = placed(FILE.end() - 8, PAGE);
+        assert_eq!(page, None);
+        let said = "the reserved range `edu0` lies where the image is loaded";
+        assert!(
+            text.contains(said) && text.contains("memory.image"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_window_is_what_the_image_uses_without_holes() {
+        let extent = |pa: u64, end: u64| Extent { pa, len: end - pa };
+        let all = extent(0x10, 0x90);
+        assert_eq!(without(all, vec![]), [all]);
+        let holes = vec![
+            extent(0x60, 0x68),
+            extent(0x00, 0x18),
+            extent(0x20, 0x30),
+            extent(0x28, 0x40),
+            extent(0x88, 0xa0),
+            extent(0xb0, 0xc0),
+        ];
+        let left = [(0x18, 0x20), (0x40, 0x60), (0x68, 0x88)];
+        assert_eq!(without(all, holes), left.map(|(pa, end)| extent(pa, end)));
+        assert_eq!(without(all, vec![extent(0, 0x100)]), []);
+    }
+
+    #[test]
+    fn what_the_tables_do_not_reach_is_said() {
+        let report = Report::default();
+        let mut plan = plan(&report, 0x5000_0000);
+        let end = layout::KERNEL_WINDOW_LEN;
+        assert!(reachable(&report, &plan, end).is_ok());
+        assert!(reachable(&report, &plan, end + PAGE).is_err());
+        let text = report.text();
+        assert!(
+            text.contains("P0054") && text.contains("the end of the memory in use"),
+            "{text}"
+        );
+        let console = plan.app.platform.console.clone();
+        for device in &mut plan.app.platform.devices {
+            if device.name == console {
+                device.base = 1 << 39;
+            }
+        }
+        let report = Report::default();
+        assert!(reachable(&report, &plan, end).is_err());
+        assert!(
+            report.text().contains("the console is beyond"),
+            "{}",
+            report.text()
+        );
     }
 }

@@ -19,7 +19,7 @@ pub use device::{Device, Direct, Domain, Invalidation, Place};
 pub use iommu::{MismatchPolicy, SolverMode};
 pub use known::{Bar, FunctionForm, Quiesce};
 pub use pci::{Bridge, EXPANDER, Root};
-pub use platform::{Platform, PlatformDeviceKind, Psci, StreamRow};
+pub use platform::{Platform, PlatformDeviceKind, Psci, Reserved, StreamRow};
 pub use task::{Parameter, Task, TaskRight};
 
 use crate::report::{Mistake, Report, Reported, Span};

@@ -21,6 +21,8 @@ pub struct Platform {
     pub memory_len: u64,
     /// Physical address the image is loaded at.
     pub image_base: u64,
+    /// Parts of the memory that are firmware's: nothing is placed there, and nothing maps them.
+    pub reserved: Vec<Reserved>,
     pub console: String,
     pub gic_distributor: u64,
     pub gic_redistributor: u64,
@@ -42,6 +44,14 @@ pub enum Psci {
     Smc,
     /// Something at EL2 listens, if the image is not entered there.
     Hvc,
+}
+
+/// Memory that somebody else uses: firmware, a secure world, another processor.
+#[derive(Clone, Debug)]
+pub struct Reserved {
+    pub name: Spanned<String>,
+    pub base: u64,
+    pub len: u64,
 }
 
 /// One row of an `iommu-map`.
@@ -237,6 +247,7 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         memory_base: 0,
         memory_len: 0,
         image_base: 0,
+        reserved: Vec::new(),
         console: String::new(),
         gic_distributor: 0,
         gic_redistributor: 0,
@@ -255,6 +266,7 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         let base = memory.required("base", Fields::integer);
         let size = memory.required("size", Fields::size);
         let image = memory.required("image", Fields::integer);
+        platform.reserved = read_reserved(&memory);
         memory.finish();
         (platform.memory_base, platform.memory_len) = (base?.value, size?.value);
         platform.image_base = image?.value;
@@ -283,6 +295,21 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         (platform.qemu_machine, platform.qemu_processor) = (machine?.value, processor?.value);
     }
     Some(platform)
+}
+
+fn read_reserved(memory: &Fields<'_>) -> Vec<Reserved> {
+    let read = |(name, fields): (Spanned<String>, Fields<'_>)| {
+        let base = fields.required("base", Fields::integer);
+        let size = fields.required("size", Fields::size);
+        fields.finish();
+        Some(Reserved {
+            name,
+            base: base?.value,
+            len: size?.value,
+        })
+    };
+    let reserved = memory.tables("reserved").into_iter();
+    reserved.filter_map(read).collect()
 }
 
 fn read_device(name: Spanned<String>, fields: Fields<'_>) -> Option<PlatformDevice> {

@@ -104,6 +104,8 @@ mistakes! {
         "A parameter is a number, a time, or an address of the plan such as \"address:pool:TASK.POOL\".";
     53 Program "a program that cannot be placed",
         "The ELF file of kernel or task has segments that the image cannot take; the linker scripts are in sys/kern and sys/userlib.";
+    54 OutOfReach "an address that the kernel cannot map",
+        "The kernel reaches memory through a window of 256 GiB from physical address 0, and its first instructions the console in an identity map of 512 GiB. Memory and console of the platform have to lie there.";
 }
 
 impl Mistake {
@@ -150,6 +152,7 @@ impl Mistake {
             Self::Persistent => "let the device be strict",
             Self::Overlap => "move one of them",
             Self::MemoryFull => "make stacks, pools or logs smaller",
+            Self::OutOfReach => "load the image lower, if the platform has memory there",
             Self::Parameter => "write one of the known forms",
             Self::Program => "build the program with the linker script of this repository",
         }

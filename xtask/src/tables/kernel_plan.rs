@@ -3,6 +3,7 @@
 use abi::layout::{TASK_LOG_RING, TASK_PLAN_BASE, TASK_STACK_TOP};
 use plan::kernel::{
     InterruptEntry, KernelEntry, KernelFlags, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
+    WindowEntry,
 };
 use plan::{Builder, NONE, Name};
 
@@ -20,9 +21,15 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         authority: app.authority().map_or(NONE, |task| task as u32),
         flags: flags.bits(),
         reserved: 0,
-        ram_base: app.platform.memory_base,
-        ram_len: app.platform.memory_len,
     };
+    let window: Vec<WindowEntry> = layout
+        .window
+        .iter()
+        .map(|range| WindowEntry {
+            base: range.pa,
+            len: range.len,
+        })
+        .collect();
     let mut tasks = Vec::new();
     let mut regions = Vec::new();
     let mut posts = Vec::new();
@@ -67,6 +74,7 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         .collect();
     Builder::new()
         .push(&[kernel])
+        .push(&window)
         .push(&tasks)
         .push(&regions)
         .push(&posts)

@@ -181,9 +181,11 @@ fn kernel(plan: &Plan, layout: &Layout, arena: &mut Arena<'_>) -> Result<u64, Ma
     ] {
         space.map(va, pa, len, Memory::DeviceNgnre, Permissions::ReadWrite)?;
     }
-    for shown in window::pieces(layout, platform.memory_base, platform.memory_end()) {
-        let (pa, len) = (shown.extent.pa, shown.extent.len);
-        space.map(KERNEL_WINDOW + pa, pa, len, normal, shown.permissions)?;
+    for range in &layout.window {
+        for shown in window::pieces(layout, range.pa, range.end()) {
+            let (pa, len) = (shown.extent.pa, shown.extent.len);
+            space.map(KERNEL_WINDOW + pa, pa, len, normal, shown.permissions)?;
+        }
     }
     Ok(space.space.root())
 }

@@ -9,6 +9,8 @@ use crate::{PlanError, State};
 
 type Spoil = fn(&mut Tables);
 
+const DEVICE_BIT: u32 = RegionAttributes::DEVICE.bits();
+
 fn refused(spoil: Spoil) -> PlanError {
     let mut tables = Tables::new();
     spoil(&mut tables);
@@ -20,11 +22,21 @@ fn refused(spoil: Spoil) -> PlanError {
 
 #[test]
 fn mistakes_are_found_and_located() {
-    let cases: [(Spoil, PlanError); 27] = [
+    let cases: [(Spoil, PlanError); 41] = [
         (|t| t.system[0].supervisor = 1, PlanError::System),
         (|t| t.system[0].authority = COUNT as u32, PlanError::System),
         (|t| t.system[0].flags = 1 << 9, PlanError::System),
-        (|t| t.system[0].ram_len = u64::MAX, PlanError::System),
+        (|t| t.window[0].len = 0, PlanError::Window(0)),
+        (|t| t.window[0].base += 1, PlanError::Window(0)),
+        (|t| t.window[1].len += 0x800, PlanError::Window(1)),
+        (|t| t.window[1].base -= 0x1000, PlanError::Window(1)),
+        (
+            |t| t.window[1].base = (1 << 38) - 0x1000,
+            PlanError::Window(1),
+        ),
+        (|t| t.window[1].len = !0xfff, PlanError::Window(1)),
+        // The stack of task 0 would lie half beyond the first range.
+        (|t| t.window[0].len = 0x1_1000, PlanError::Region(1)),
         (|t| t.tasks.clear(), PlanError::TaskCount),
         (|t| t.tasks = t.tasks.repeat(10), PlanError::TaskCount),
         (|t| t.tasks[2].priority = 9, PlanError::Task(3)),
@@ -45,6 +57,39 @@ fn mistakes_are_found_and_located() {
             PlanError::Task(3),
         ),
         (|t| t.tasks[3].ttbr0 |= 1, PlanError::Task(3)),
+        // Another's root, another's ASID, that of the first instructions.
+        (
+            |t| t.tasks[3].ttbr0 = t.tasks[1].ttbr0 & !(0xffff << 48) | 9 << 48,
+            PlanError::Task(3),
+        ),
+        (
+            |t| t.tasks[3].ttbr0 = t.tasks[3].ttbr0 & !(0xffff << 48) | 1 << 48,
+            PlanError::Task(3),
+        ),
+        (|t| t.tasks[0].ttbr0 &= !(0xffff << 48), PlanError::Task(0)),
+        // Stacks that are registers, registers that are run or lent.
+        (
+            |t| t.regions[1].attributes |= DEVICE_BIT,
+            PlanError::Task(0),
+        ),
+        (
+            |t| t.regions[9].attributes |= DEVICE_BIT,
+            PlanError::Task(2),
+        ),
+        (
+            |t| t.regions[2].attributes |= DEVICE_BIT,
+            PlanError::Region(2),
+        ),
+        (
+            |t| t.regions[3].attributes |= RegionAttributes::DMA.bits(),
+            PlanError::Region(3),
+        ),
+        (
+            |t| {
+                t.regions[3].attributes = DEVICE_BIT | RegionAttributes::EXECUTE.bits();
+            },
+            PlanError::Region(3),
+        ),
         (|t| t.tasks[3].region_count = 99, PlanError::Task(3)),
         (|t| t.regions[1].va = CODE, PlanError::Task(0)),
         (|t| t.regions[2].va = STACK, PlanError::Region(2)),

@@ -8,7 +8,7 @@ use std::vec::Vec;
 use abi::privileged::Privileged;
 use abi::{Code, FaultKind, Rights, SendDescriptor, Syscall, TaskId};
 use plan::kernel::{
-    InterruptEntry, KernelEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
+    InterruptEntry, KernelEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::{Blob, Builder, Name};
 
@@ -47,6 +47,7 @@ pub const WAKE: u32 = 1 << 7;
 pub struct Tables {
     pub system: Vec<KernelEntry>,
     pub tasks: Vec<TaskEntry>,
+    pub window: Vec<WindowEntry>,
     pub regions: Vec<RegionEntry>,
     pub posts: Vec<PostEntry>,
     pub interrupts: Vec<InterruptEntry>,
@@ -92,10 +93,15 @@ impl Tables {
                 authority: AUTHORITY as u32,
                 flags: 0,
                 reserved: 0,
-                ram_base: RAM_BASE,
-                ram_len: RAM_LEN,
             }],
             tasks: vec![],
+            // Two ranges: what lies between them would be firmware's.
+            window: [
+                (RAM_BASE, RAM_LEN / 2),
+                (RAM_BASE + RAM_LEN / 2, RAM_LEN / 2),
+            ]
+            .map(|(base, len)| WindowEntry { base, len })
+            .to_vec(),
             regions: vec![],
             posts: vec![],
             interrupts: vec![],
@@ -112,7 +118,7 @@ impl Tables {
                 entry: CODE,
                 stack_top: STACK_TOP,
                 stack_base: STACK,
-                ttbr0: (index as u64 + 1) << 48 | RAM_BASE,
+                ttbr0: ((index as u64 + 1) << 48) | (RAM_BASE + 0x1000 * index as u64),
                 send_to: (1 << above) - 1,
                 dependants: if index == SERVER { 1 << DRIVER } else { 0 },
                 max_run: if index == LOW { LIMIT } else { 0 },
@@ -165,6 +171,7 @@ impl Tables {
         let bytes = Builder::new()
             .push(&self.system)
             .push(&self.tasks)
+            .push(&self.window)
             .push(&self.regions)
             .push(&self.posts)
             .push(&self.interrupts)

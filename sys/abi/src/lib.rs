@@ -31,5 +31,7 @@ pub const TASKS_MAX: usize = 64;
 pub const REGISTER_BYTES: usize = 64;
 /// Longest message or reply, bytes; what exceeds [`REGISTER_BYTES`] is copied by the kernel.
 pub const MESSAGE_MAX: usize = 4096;
+/// Most instructions that the kernel executes with interrupts masked, in any entry.
+pub const LONGEST_MASKED: u32 = 3_000;
 /// Most leases one send can carry.
 pub const LEASES_MAX: usize = 2;

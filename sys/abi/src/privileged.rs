@@ -19,7 +19,7 @@ pub enum Privileged {
     /// `SUPERVISE`. In: index, address in that (dead) task, local address, bytes up to 4096. Copies
     /// the task's memory, for a panic message.
     ReadMemory = 3,
-    /// `CONSOLE`. In: address, bytes up to 4096. Writes to the polled console.
+    /// `CONSOLE`. In: address, bytes up to 4096. Out: `x1` how many of them the polled console took at once.
     Console = 4,
     /// `EXIT`. In: verdict, 0 for pass. Ends the run; does not return.
     Exit = 5,

@@ -10,8 +10,9 @@ use crate::schedule::NextTask;
 use crate::task::{HeldLease, State};
 use crate::task_set::TaskIndex;
 
-/// Most bytes that one borrow copies: it bounds the time in the kernel.
-const BORROW_MAX: u64 = MESSAGE_MAX as u64 * 16;
+/// Most bytes that one borrow copies: as any copy, it bounds the time with interrupts masked. Who wants more asks
+/// again, and whoever is more urgent runs between.
+const BORROW_MAX: u64 = MESSAGE_MAX as u64;
 
 impl<A: Arch> Kernel<'_, A> {
     /// `BorrowRead`: arguments as in [`abi::Syscall::BorrowRead`].

@@ -18,17 +18,24 @@ pub(crate) struct Hold {
     pub device: u32,
 }
 
-/// All holds. Free slots are none; a search looks at used slots only.
+/// All holds, in slots: task and device of each as one word, so that a search is a compare a slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holds {
     used: u128,
-    slots: [(u8, u32); HOLDS_MAX],
+    slots: [u64; HOLDS_MAX],
+}
+
+/// No hold's word: there are fewer tasks.
+const FREE: u64 = u64::MAX;
+
+const fn word(task: TaskIndex, device: u32) -> u64 {
+    (task.number() as u64) << 32 | device as u64
 }
 
 impl Holds {
     pub const NONE: Self = Self {
         used: 0,
-        slots: [(0, 0); HOLDS_MAX],
+        slots: [FREE; HOLDS_MAX],
     };
 
     /// The first used slot from `from` up.
@@ -38,20 +45,15 @@ impl Holds {
             return None;
         }
         let slot = from.checked_add(rest.trailing_zeros() as usize)?;
-        let (task, device) = *self.slots.get(slot)?;
-        let task = TaskIndex::new(usize::from(task))?;
+        let word = *self.slots.get(slot)?;
+        let task = TaskIndex::new((word >> 32) as usize)?;
+        let device = word as u32;
         Some((slot, Hold { task, device }))
     }
 
     fn find(&self, task: TaskIndex, device: u32) -> Option<usize> {
-        let mut from = 0;
-        while let Some((slot, hold)) = self.next(from) {
-            if hold.task == task && hold.device == device {
-                return Some(slot);
-            }
-            from = slot.saturating_add(1);
-        }
-        None
+        let wanted = word(task, device);
+        self.slots.iter().position(|word| *word == wanted)
     }
 
     fn add(&mut self, task: TaskIndex, device: u32) -> bool {
@@ -59,12 +61,15 @@ impl Holds {
         let Some(place) = self.slots.get_mut(slot) else {
             return false;
         };
-        *place = (task.number() as u8, device);
+        *place = word(task, device);
         self.used |= 1u128.checked_shl(slot as u32).unwrap_or(0);
         true
     }
 
     fn remove(&mut self, slot: usize) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = FREE;
+        }
         self.used &= !1u128.checked_shl(slot as u32).unwrap_or(0);
     }
 }

@@ -30,8 +30,8 @@ pub trait Arch {
     /// deadline asked for before; the interrupt comes at once if it has passed.
     fn set_timer(&mut self, deadline: u64);
 
-    /// Writes bytes to the polled console.
-    fn console(&mut self, from: u64, len: u64);
+    /// Writes the first of some bytes to the polled console, as many as it takes without waiting; how many.
+    fn console(&mut self, from: u64, len: u64) -> u64;
 
     /// Whether the processor defers errors at a barrier (FEAT_RAS), so that the machine's fast path has to look
     /// for them there too.

@@ -11,6 +11,10 @@ use crate::schedule::NextTask;
 use crate::task::State;
 use crate::task_set::TaskIndex;
 
+/// Most bytes that one call writes to the console, each some accesses to a slow device: as many as a UART's buffer
+/// has room for.
+const CONSOLE_MAX: u64 = 32;
+
 impl<A: Arch> Kernel<'_, A> {
     /// `Status`: `x9` index.
     pub(crate) fn status(&mut self, caller: TaskIndex) -> Outcome {
@@ -111,8 +115,9 @@ impl<A: Arch> Kernel<'_, A> {
         let x = &self.task(caller).frame.x;
         let (address, len) = (x[9], x[10]);
         let physical = self.own_slice(caller, address, len, RegionAttributes::READ)?;
-        self.arch.console(physical, len);
+        let written = self.arch.console(physical, len.min(CONSOLE_MAX));
         self.finish(caller, Code::OK);
+        self.task_mut(caller).frame.x[1] = written;
         Ok(NextTask::Same)
     }
 

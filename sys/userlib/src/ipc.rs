@@ -382,23 +382,43 @@ pub fn refresh(index: usize) -> (TaskId, Code) {
     (TaskId(result[0]), Code(result[1] as u32))
 }
 
-/// Copies from a lease of `lender`, which waits for this task's reply.
+/// Copies from a lease of `lender`, which waits for this task's reply. What is longer than the kernel copies at once
+/// is copied in pieces: if the lender dies meanwhile, or has lent less, some of them are there.
 pub fn borrow_read(lender: TaskId, lease: usize, offset: usize, to: &mut [u8]) -> Code {
-    borrow_read_raw(lender, lease, offset, to.as_mut_ptr() as u64, to.len())
+    in_pieces(to.len(), |from, len| {
+        let piece = to.get_mut(from..).unwrap_or_default().as_mut_ptr() as u64;
+        borrow_read_raw(lender, lease, offset.saturating_add(from), piece, len)
+    })
 }
 
-/// Copies into a lease of `lender`.
+/// Copies into a lease of `lender`, as [`borrow_read`] from one.
 pub fn borrow_write(lender: TaskId, lease: usize, offset: usize, from: &[u8]) -> Code {
-    borrow_write_raw(lender, lease, offset, from.as_ptr() as u64, from.len())
+    in_pieces(from.len(), |start, len| {
+        let piece = from.get(start..).unwrap_or_default().as_ptr() as u64;
+        borrow_write_raw(lender, lease, offset.saturating_add(start), piece, len)
+    })
 }
 
-/// [`borrow_read`] to an address of this task, for pools; the kernel checks it.
+/// Carries out a borrow piece by piece until one is refused; none at all is one of no bytes.
+fn in_pieces(len: usize, mut borrow: impl FnMut(usize, usize) -> Code) -> Code {
+    let mut done = 0;
+    loop {
+        let piece = (len - done).min(MESSAGE_MAX);
+        let code = borrow(done, piece);
+        done += piece;
+        if code != Code::OK || done == len {
+            return code;
+        }
+    }
+}
+
+/// [`borrow_read`] of at most [`MESSAGE_MAX`] bytes to an address of this task, for pools; the kernel checks it.
 pub fn borrow_read_raw(lender: TaskId, lease: usize, offset: usize, to: u64, len: usize) -> Code {
     let arguments = [lender.0, lease as u64, offset as u64, to, len as u64, 0];
     Code(stubs::plain::<{ Syscall::BorrowRead as u16 }>(arguments)[0] as u32)
 }
 
-/// [`borrow_write`] from an address of this task, for pools; the kernel checks it.
+/// [`borrow_write`] of at most [`MESSAGE_MAX`] bytes from an address of this task, for pools; the kernel checks it.
 pub fn borrow_write_raw(
     lender: TaskId,
     lease: usize,

@@ -19,20 +19,54 @@ pub struct Figure {
 }
 
 /// Deterministic time: one instruction a nanosecond, so that every row without a disk repeats exactly.
-const COUNTING: [&str; 2] = ["-icount", "shift=0"];
+pub const COUNTING: [&str; 2] = ["-icount", "shift=0"];
 /// The image ends by itself in seconds.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Builds and runs the image; `show` hears every line of its log.
+/// The images, below the root: what operations cost, and the longest times with interrupts masked.
+const BENCH_APP: &str = "tests/bench/app.toml";
+pub const LONGEST_APP: &str = "tests/longest/app.toml";
+
+/// Builds and runs both images; `show` hears every line of their logs.
 pub fn run(
     project: &Project,
-    qemu: Qemu,
+    qemu: &Qemu,
     mut show: impl FnMut(&run::Line),
 ) -> Outcome<Vec<Figure>> {
-    let built = project.build(Some(&project.paths.root.join("tests/bench/app.toml")))?;
+    let mut counted = count(project, qemu, BENCH_APP, &mut show)?;
+    counted.extend(count(project, qemu, LONGEST_APP, &mut show)?);
+    let figures: Vec<Figure> = ROWS
+        .iter()
+        .filter_map(|row| {
+            let (_, value) = counted.iter().find(|(name, _)| name == row.name)?;
+            Some(Figure { row, value: *value })
+        })
+        .collect();
+    let missing: Vec<&str> = ROWS
+        .iter()
+        .filter(|row| !figures.iter().any(|figure| figure.row.name == row.name))
+        .map(|row| row.name)
+        .collect();
+    if !missing.is_empty() {
+        return Err(Failure::new(format!(
+            "no figure for: {}",
+            missing.join(" ")
+        )));
+    }
+    Ok(figures)
+}
+
+/// What one image counted, and the size of its kernel.
+fn count(
+    project: &Project,
+    qemu: &Qemu,
+    app: &str,
+    show: &mut impl FnMut(&run::Line),
+) -> Outcome<Vec<(String, u64)>> {
+    let built = project.build(Some(&project.paths.root.join(app)))?;
     let drives = run::drives(project, &built.plan, None)?;
     let options = Options {
-        qemu,
+        qemu: qemu.clone(),
         timeout: LIMIT,
         extra: COUNTING.map(str::to_owned).to_vec(),
         changes: Vec::new(),
@@ -44,30 +78,27 @@ pub fn run(
     })?;
     let [text, ..] = parts(&built.programs.kernel);
     counted.push((rows::KERNEL_TEXT.to_owned(), text));
-    let figures: Vec<Figure> = ROWS
-        .iter()
-        .filter_map(|row| {
-            let (_, value) = counted.iter().find(|(name, _)| name == row.name)?;
-            Some(Figure { row, value: *value })
-        })
-        .collect();
-    if end != End::Exit(0) || figures.len() < ROWS.len() {
-        let missing: Vec<&str> = ROWS
+    if end != End::Exit(0) {
+        let found: Vec<String> = counted
             .iter()
-            .filter(|row| !figures.iter().any(|figure| figure.row.name == row.name))
-            .map(|row| row.name)
+            .map(|(name, value)| format!("{name} {value}"))
             .collect();
         return Err(Failure::new(format!(
-            "the image ended with {end:?}; no figure for: {}",
-            missing.join(" ")
+            "{app} ended with {end:?}; it counted: {}",
+            found.join(", ")
         )));
     }
-    Ok(figures)
+    Ok(counted)
 }
 
-/// `row NAME N` of the image's client, an instance of it without a device included; nobody else's word counts.
+/// `row NAME N` of a task that counts; nobody else's word is taken.
 fn reported(line: &run::Line) -> Option<(String, u64)> {
-    if !matches!(line.task.as_deref(), Some("client" | "caller")) {
+    const COUNTERS: [&str; 4] = ["client", "caller", "supervisor", "authority"];
+    if !line
+        .task
+        .as_deref()
+        .is_some_and(|task| COUNTERS.contains(&task))
+    {
         return None;
     }
     let (name, value) = line.text.strip_prefix("row ")?.split_once(' ')?;

@@ -25,7 +25,7 @@ pub struct Arguments {
 
 pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let qemu = setup::emulator(arguments.qemu.as_deref(), &project.target)?;
-    let figures = bench::run(project, qemu, |line| {
+    let figures = bench::run(project, &qemu, |line| {
         if arguments.verbose {
             say!("{}", show::line(line, 12, false));
         }

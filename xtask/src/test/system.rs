@@ -8,6 +8,7 @@ use super::image::NEWEST_AT_EL2;
 use super::long::{LONG, lengthen, try_all};
 use super::spoil;
 use super::{Case, Outcome, Row};
+use crate::bench::{COUNTING, LONGEST_APP};
 use crate::disk::{self, Digest};
 use crate::failure::{self, Failure};
 use crate::project::{Built, Project};
@@ -128,6 +129,8 @@ const VERDICTS: [(&str, Expect); 8] = [
         Expect::Fail("the machine is not the one planned for"),
     ),
 ];
+/// What counts the longest times with interrupts masked.
+const LONGEST: &str = "longest";
 /// Folder of one system for each shape of fabric.
 const TOPOLOGIES: &str = "topologies";
 
@@ -174,6 +177,10 @@ pub fn systems(root: &Path) -> Vec<System> {
         let app = tests.join(name).join("app.toml");
         systems.push(System::new(name.to_owned(), app, expect));
     }
+    systems.push(System {
+        extra: &COUNTING,
+        ..System::new(LONGEST.to_owned(), root.join(LONGEST_APP), Expect::Pass)
+    });
     let entries = std::fs::read_dir(tests.join(TOPOLOGIES));
     let mut shapes: Vec<PathBuf> = entries
         .into_iter()

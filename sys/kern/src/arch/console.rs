@@ -7,8 +7,8 @@ use abi::layout::KERNEL_CONSOLE;
 use arm_pl011_uart::{PL011Registers, Uart};
 use safe_mmio::UniqueMmioPointer;
 
-/// Polls for room before a byte is given up: some milliseconds, far more than a byte takes, so that a
-/// console without a clock cannot hang the kernel.
+/// Polls for room before a byte of the kernel's own last words is given up: some milliseconds each, far more than a
+/// byte takes, so that a console without a clock cannot keep the kernel from ending.
 const POLLS: u32 = 1 << 20;
 
 fn uart() -> Option<Uart<'static>> {
@@ -16,6 +16,11 @@ fn uart() -> Option<Uart<'static>> {
     // SAFETY: the kernel's tables map the console there. The log task uses the same registers; both
     // only write bytes and read flags, which interleaves bytes and nothing worse.
     Some(Uart::new(unsafe { UniqueMmioPointer::new(registers) }))
+}
+
+/// Whether a byte can be written without waiting.
+pub fn has_room() -> bool {
+    uart().is_some_and(|uart| !uart.is_tx_fifo_full())
 }
 
 /// Writes one byte.

@@ -47,12 +47,15 @@ impl Arch for Machine {
         isb();
     }
 
-    fn console(&mut self, from: u64, len: u64) {
-        for offset in 0..len {
-            let address = KERNEL_WINDOW.wrapping_add(from).wrapping_add(offset);
+    fn console(&mut self, from: u64, len: u64) -> u64 {
+        let mut written = 0;
+        while written < len && console::has_room() {
+            let address = KERNEL_WINDOW.wrapping_add(from).wrapping_add(written);
             // SAFETY: as in `copy`; a task may change the byte meanwhile, it is read once.
             console::write_byte(unsafe { (address as *const u8).read_volatile() });
+            written += 1;
         }
+        written
     }
 
     fn defers_errors(&self) -> bool {

@@ -23,6 +23,8 @@ pub struct Fake {
     pub intids: u32,
     pub defers_errors: bool,
     pub console: String,
+    /// Bytes that the console takes before it is full.
+    pub console_room: u64,
     pub verdict: Option<u64>,
     pub fatal: Option<&'static str>,
 }
@@ -41,6 +43,7 @@ impl Fake {
             intids: 1020,
             defers_errors: false,
             console: String::new(),
+            console_room: u64::MAX,
             verdict: None,
             fatal: None,
         }
@@ -85,12 +88,15 @@ impl Arch for Fake {
         self.timer = deadline;
         self.timer_writes += 1;
     }
-    fn console(&mut self, from: u64, len: u64) {
+    fn console(&mut self, from: u64, len: u64) -> u64 {
+        let len = len.min(self.console_room);
+        self.console_room -= len;
         if len == 0 {
-            return;
+            return 0;
         }
         let text = String::from_utf8_lossy(self.bytes(from, len)).into_owned();
         self.console.push_str(&text);
+        len
     }
     fn defers_errors(&self) -> bool {
         self.defers_errors

@@ -171,6 +171,27 @@ fn console_and_exit_reach_the_machine() {
 }
 
 #[test]
+fn the_console_takes_what_it_has_room_for() {
+    let mut world = World::new();
+    world.memory(SUPERVISOR, STACK, 4096).fill(b'x');
+    for (len, room, written) in [
+        (0, 9, 0),
+        (4, 9, 4),
+        (4, 3, 3),
+        (4, 0, 0),
+        (32, 100, 32),
+        (33, 100, 32),
+        (4096, 100, 32),
+    ] {
+        world.kernel.arch_mut().console_room = room;
+        world.kernel.arch_mut().console.clear();
+        let code = world.privileged(SUPERVISOR, Privileged::Console, &[STACK, len]);
+        assert_eq!((code, world.x(SUPERVISOR, 1)), (Code::OK, written));
+        assert_eq!(world.kernel.arch().console.len() as u64, written);
+    }
+}
+
+#[test]
 fn privileged_calls_need_their_right() {
     let calls = [
         Privileged::Status,

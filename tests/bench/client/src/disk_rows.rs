@@ -9,7 +9,7 @@ use userlib::ipc::{self, LeaseBuffer, Received};
 use userlib::memory::PoolMemory;
 use userlib::{config, plan, time};
 
-use crate::row::{instructions, median, report};
+use bench_protocol::row::{instructions, median, report};
 
 const PAGE: u64 = 4096;
 const SECTORS: u64 = PAGE / SECTOR;

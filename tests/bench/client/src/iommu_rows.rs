@@ -6,7 +6,7 @@ use iommu_api::{BLOCK_PAGES, Extent, MapFlags};
 use userlib::config;
 use userlib::server::Server;
 
-use crate::row::{instructions, median, report};
+use bench_protocol::row::{instructions, median, report};
 
 /// Number of the pool that is mapped by pages, and of the one that is mapped as one block.
 const PAGES: u16 = 0;

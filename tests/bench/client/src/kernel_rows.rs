@@ -6,7 +6,7 @@ use userlib::registers::{MappedRegisters, Registers};
 use userlib::server::Server;
 use userlib::{config, time};
 
-use crate::row::{instructions, median, report};
+use bench_protocol::row::{instructions, median, report};
 
 /// `edu`'s register that raises its interrupt by the bits written.
 const RAISE: usize = 0x60;

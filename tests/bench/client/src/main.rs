@@ -8,7 +8,6 @@
 mod disk_rows;
 mod iommu_rows;
 mod kernel_rows;
-mod row;
 
 use bench_protocol::supervisor;
 use userlib::server::Server;

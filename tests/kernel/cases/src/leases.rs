@@ -399,7 +399,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
                 let from = next_message()?.sender;
-                ipc::borrow_read_raw(from, 0, 0, read_only(), 16 * 4096 + 1);
+                ipc::borrow_read_raw(from, 0, 0, read_only(), 4097);
                 Ok(())
             }),
             LENDER,

@@ -36,6 +36,7 @@ impl<A: Arch> Kernel<'_, A> {
         task.fault.sp = fault.sp;
         task.fault.detail = fault.detail;
         task.notifications = 0;
+        task.own_bits = 0;
         task.lease_count = 0;
         (task.message_physical, task.reply_physical) = (0, 0);
         task.arm(0);

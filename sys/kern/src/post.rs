@@ -30,7 +30,14 @@ impl<A: Arch> Kernel<'_, A> {
         }
         let code = self.not_up(target_id, target).unwrap_or(Code::OK);
         self.task_mut(caller).frame.set_result(u64::from(code.0));
-        if code == Code::OK && self.notify(target, bits) {
+        if code != Code::OK {
+            return Ok(NextTask::Same);
+        }
+        if target == caller {
+            let task = self.task_mut(caller);
+            task.own_bits |= bits & !task.notifications;
+            task.notifications |= bits;
+        } else if self.notify(target, bits) {
             return Ok(self.preempt_for(target, caller));
         }
         Ok(NextTask::Same)
@@ -45,6 +52,7 @@ impl<A: Arch> Kernel<'_, A> {
             State::Receiving | State::ReceivingFrom => {}
             _ => {
                 task.notifications |= bits;
+                task.own_bits &= !bits;
                 return false;
             }
         }

@@ -1,6 +1,6 @@
 //! Receiving: notifications first, then queued senders, else wait.
 
-use abi::{Code, FaultKind, MESSAGE_MAX, TaskId};
+use abi::{Code, FaultKind, MESSAGE_MAX, TaskId, notification};
 use plan::kernel::RegionAttributes;
 
 use crate::claim::Claim;
@@ -73,8 +73,13 @@ impl<A: Arch> Kernel<'_, A> {
         let pending = task.notifications & mask;
         if pending != 0 {
             task.notifications &= !pending;
+            // A deadline is the task's own too.
+            let own = task.own_bits | u64::from(notification::TIMER);
+            task.own_bits &= !pending;
             self.deliver_notification(caller, pending, Code::OK);
-            self.restart_account(caller);
+            if pending & !own != 0 {
+                self.restart_account(caller);
+            }
             return NextTask::Same;
         }
         if !closed {

@@ -5,8 +5,9 @@
 //! earlier (for a task that blocked meanwhile), then the interrupt finds nothing to do. A limited
 //! server that is called again and again so costs no timer write a call.
 //!
-//! A receive ends a run even if it returns at once: otherwise clients that keep a server's queue full
-//! could have the server killed.
+//! A receive ends a run even if it returns at once, if what it returns came from somebody else: otherwise clients
+//! that keep a server's queue full could have the server killed. What a task can bring about itself ends none, or
+//! it could run for ever by waking itself.
 
 use crate::kernel::Kernel;
 use crate::machine::Arch;

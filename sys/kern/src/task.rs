@@ -173,6 +173,8 @@ pub struct Task<'p> {
     pub(crate) fast_above: TaskSet,
     /// Tasks of the same priority, this one included.
     pub(crate) equals: TaskSet,
+    /// Of the pending bits those that the task set itself: taking them ends no run.
+    pub(crate) own_bits: u64,
     /// When it became ready or was queued as a sender: first come, first served among equals.
     pub(crate) ticket: u64,
     /// Ticks it ran since it last blocked, up to its last dispatch.
@@ -247,6 +249,7 @@ impl Task<'_> {
         above: TaskSet::EMPTY,
         fast_above: TaskSet::EMPTY,
         equals: TaskSet::EMPTY,
+        own_bits: 0,
         ticket: 0,
         used: 0,
         deadline: 0,

@@ -1,6 +1,6 @@
 //! `max-run`: LOW may run 500 ticks without blocking.
 
-use abi::{FaultKind, TaskId};
+use abi::{FaultKind, TaskId, notification};
 
 use super::world::*;
 use crate::State;
@@ -41,7 +41,8 @@ fn a_receive_that_returns_at_once_starts_a_new_run() {
     let mut world = World::waiting_down_to(LOW);
     for _ in 0..4 {
         pass(&mut world, LIMIT - 10);
-        world.post(LOW, LOW, 1);
+        // As another task's post while it runs.
+        world.kernel.notify(index(LOW), 1);
         world.receive(LOW, 1, TaskId::ANY, 0, 0);
     }
     assert_eq!(world.runs(), LOW);
@@ -125,4 +126,56 @@ fn an_early_timer_only_sets_the_next_one() {
     assert_eq!(world.state(LOW), State::Runnable);
     pass(&mut world, 1);
     assert_eq!(world.fault(LOW), FaultKind::MaxRun);
+}
+
+#[test]
+fn what_a_task_brings_about_itself_ends_no_run() {
+    let wakes: [fn(&mut World); 3] = [
+        |world| {
+            world.call(LOW, abi::Syscall::Timer as u16, &[0]);
+            world.receive(LOW, notification::TIMER, TaskId::ANY, 0, 0);
+        },
+        |world| {
+            world.post(LOW, LOW, 1);
+            world.receive(LOW, 1, TaskId::ANY, 0, 0);
+        },
+        |world| {
+            world.post(LOW, LOW, 3);
+            world.call(LOW, abi::Syscall::Timer as u16, &[0]);
+            world.receive(LOW, u32::MAX, TaskId::ANY, 0, 0);
+        },
+    ];
+    for (number, wake) in wakes.into_iter().enumerate() {
+        let mut world = World::waiting_down_to(LOW);
+        pass(&mut world, LIMIT - 10);
+        wake(&mut world);
+        assert_eq!(world.runs(), LOW);
+        pass(&mut world, 9);
+        assert_eq!(world.state(LOW), State::Runnable);
+        pass(&mut world, 1);
+        assert_eq!(world.fault(LOW), FaultKind::MaxRun, "wake {number}");
+    }
+}
+
+#[test]
+fn a_bit_that_another_set_too_ends_a_run() {
+    for others_first in [false, true] {
+        let mut world = World::waiting_down_to(LOW);
+        pass(&mut world, LIMIT - 10);
+        if others_first {
+            world.kernel.notify(index(LOW), 1);
+            world.post(LOW, LOW, 1);
+        } else {
+            world.post(LOW, LOW, 1);
+            world.kernel.notify(index(LOW), 1);
+        }
+        world.receive(LOW, 1, TaskId::ANY, 0, 0);
+        pass(&mut world, LIMIT - 1);
+        assert_eq!(world.state(LOW), State::Runnable);
+        // What was taken is not remembered.
+        world.kernel.notify(index(LOW), 1);
+        world.receive(LOW, 1, TaskId::ANY, 0, 0);
+        pass(&mut world, LIMIT - 1);
+        assert_eq!(world.state(LOW), State::Runnable);
+    }
 }

@@ -114,6 +114,16 @@ pub const CASES: &[Case] = &[
         })],
     ),
     Case::new(
+        "a-task-that-wakes-itself",
+        &["IPC-SCHED-3"],
+        &[Part::dies(OUTCAST, FaultKind::MaxRun, |_| {
+            loop {
+                userlib::time::set_timer(Some(userlib::time::Ticks(0)));
+                userlib::ipc::receive(abi::notification::TIMER);
+            }
+        })],
+    ),
+    Case::new(
         "a-long-run-with-pauses",
         &["IPC-SCHED-3"],
         &[Part::returns(OUTCAST, |stage| {

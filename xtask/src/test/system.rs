@@ -130,7 +130,7 @@ const VERDICTS: [(&str, Expect); 8] = [
     ),
 ];
 /// What counts the longest times with interrupts masked.
-const LONGEST: &str = "longest";
+const LONGEST: &str = "masked-time";
 /// Folder of one system for each shape of fabric.
 const TOPOLOGIES: &str = "topologies";
 

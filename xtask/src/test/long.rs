@@ -83,7 +83,7 @@ pub fn try_all(app: &mut App) {
 }
 
 /// `tests/hostile` with another seed, and enough to do for those beside the fuzzer.
-pub fn lengthen(app: &mut App) {
+pub fn hostile(app: &mut App) {
     const PARAMETERS: [(&str, &str, Parameter); 7] = [
         ("fuzzer", "rounds", Parameter::Number(500_000)),
         ("fuzzer", "seed", Parameter::Number(4)),
@@ -93,17 +93,31 @@ pub fn lengthen(app: &mut App) {
         ("victim", "lives", Parameter::Number(240)),
         ("edu", "repeat", Parameter::Number(60)),
     ];
-    app.name.push_str("-long");
-    for (task, name, value) in PARAMETERS {
-        let tasks = app.tasks.iter_mut();
-        let parameters = tasks
-            .filter(|of| of.name.value == task)
-            .flat_map(|of| &mut of.parameters);
-        for (_, parameter) in parameters.filter(|(of, _)| of.value == name) {
-            parameter.value = value.clone();
-        }
-    }
+    set(app, &PARAMETERS);
     for drive in &mut app.drives {
         drive.len *= 5;
+    }
+}
+
+/// `tests/fast-path` with another seed, and a hundred times as many calls.
+pub fn fast_path(app: &mut App) {
+    const PARAMETERS: [(&str, &str, Parameter); 2] = [
+        ("judge", "calls", Parameter::Number(10_000_000)),
+        ("judge", "seed", Parameter::Number(2)),
+    ];
+    set(app, &PARAMETERS);
+}
+
+/// Gives parameters of tasks other values, and the app another name.
+fn set(app: &mut App, parameters: &[(&str, &str, Parameter)]) {
+    app.name.push_str("-long");
+    for (task, name, value) in parameters {
+        let tasks = app.tasks.iter_mut();
+        let parameters = tasks
+            .filter(|of| of.name.value == *task)
+            .flat_map(|of| &mut of.parameters);
+        for (_, parameter) in parameters.filter(|(of, _)| of.value == *name) {
+            parameter.value = value.clone();
+        }
     }
 }

@@ -1,0 +1,101 @@
+//! What was played, so that a run in which nothing happens does not pass.
+
+use abi::FaultKind;
+use fast_path_calls::Call;
+use fast_path_calls::compare::{Ended, Way};
+use fast_path_calls::draw::Step;
+
+use crate::print;
+
+/// Faults that calls can die of, by their numbers.
+const FAULTS: usize = 16;
+
+/// Counts of calls.
+#[derive(Default)]
+pub struct Tally {
+    returned: [u64; Call::ALL.len()],
+    waited: [u64; Call::ALL.len()],
+    died: [u64; Call::ALL.len()],
+    faults: [u64; FAULTS],
+}
+
+fn total(counts: &[u64; Call::ALL.len()], of: impl Fn(Call) -> bool) -> u64 {
+    Call::ALL
+        .iter()
+        .zip(counts)
+        .filter(|(call, _)| of(**call))
+        .map(|(_, count)| *count)
+        .sum()
+}
+
+impl Tally {
+    /// Counts the steps of an actor.
+    pub fn count(&mut self, steps: &[Step], ended: &Ended) {
+        let made = ended.outcome.count as usize;
+        for step in steps.iter().take(made) {
+            self.returned[step.call as usize] += 1;
+        }
+        let Some(last) = steps.get(made) else {
+            return;
+        };
+        match ended.way {
+            Way::Reported => {}
+            Way::Waits => self.waited[last.call as usize] += 1,
+            Way::Died => {
+                self.died[last.call as usize] += 1;
+                if let Some(count) = self.faults.get_mut((ended.fault[0] & 0xffff) as usize) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+
+    /// Calls of those that the fast path decides some of.
+    pub fn calls(&self) -> u64 {
+        [&self.returned, &self.waited, &self.died]
+            .into_iter()
+            .map(|counts| total(counts, Call::is_fast))
+            .sum()
+    }
+
+    /// Prints the counts; what of all this has hardly happened, if anything.
+    pub fn missing(&self) -> Option<&'static str> {
+        for call in Call::ALL {
+            let number = call as usize;
+            print(format_args!(
+                "  {call:?}: {} returned, {} wait, {} died",
+                self.returned[number], self.waited[number], self.died[number]
+            ));
+        }
+        let few = self.calls() / 1000;
+        let fault = |kind: FaultKind| self.faults[kind as usize];
+        let needed = [
+            ("WhoAmI", self.returned[Call::WhoAmI as usize]),
+            ("Send that returned", self.returned[Call::Send as usize]),
+            ("Send that waits", self.waited[Call::Send as usize]),
+            ("Send that died", self.died[Call::Send as usize]),
+            (
+                "ReplyReceive that returned",
+                self.returned[Call::ReplyReceive as usize],
+            ),
+            (
+                "ReplyReceive that waits",
+                self.waited[Call::ReplyReceive as usize],
+            ),
+            (
+                "ReplyReceive that died",
+                self.died[Call::ReplyReceive as usize],
+            ),
+            ("Post that returned", self.returned[Call::Post as usize]),
+            ("Post that died", self.died[Call::Post as usize]),
+            ("death of SyscallUsage", fault(FaultKind::SyscallUsage)),
+            ("death of BadSlice", fault(FaultKind::BadSlice)),
+            ("death of NoRight", fault(FaultKind::NoRight)),
+            ("death of ReplyTooLong", fault(FaultKind::ReplyTooLong)),
+        ];
+        needed
+            .into_iter()
+            .find(|(_, count)| *count <= few)
+            .map(|(what, _)| what)
+    }
+}

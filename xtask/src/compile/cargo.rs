@@ -10,6 +10,12 @@ use super::TARGET;
 use super::artifacts::{self, Artifacts};
 use crate::failure::{Failure, Outcome};
 
+/// Flags of the compiler for the kernel. A task chooses the branch of a jump table, and could train the processor to
+/// guess another: `docs/decisions/0011-speculation.md`.
+const KERNEL_FLAGS: [&str; 2] = ["-Clink-arg=-Tsys/kern/kernel.ld", "-Cjump-tables=no"];
+/// The same for tasks; `task.ld` and `defmt.x` are found by the search paths that `userlib` and `defmt` give.
+const TASK_FLAGS: [&str; 2] = ["-Clink-arg=-Ttask.ld", "-Clink-arg=-Tdefmt.x"];
+
 /// Where programs are built.
 #[derive(Clone, Debug)]
 pub struct Workshop {
@@ -62,7 +68,7 @@ impl Workshop {
 
     /// Builds the kernel: its program, and how many crates were compiled for it.
     pub fn build_kernel(&self) -> Outcome<(PathBuf, usize)> {
-        let mut cargo = self.build(&self.root, "kernel", &["sys/kern/kernel.ld"]);
+        let mut cargo = self.build(&self.root, "kernel", &KERNEL_FLAGS);
         cargo.args(["--package", "kern"]);
         let built = artifacts::run(cargo)?;
         let program = built.programs.get("kern").cloned();
@@ -76,7 +82,7 @@ impl Workshop {
         workspace: &Path,
         packages: &[(usize, Package)],
     ) -> Outcome<Artifacts> {
-        let mut cargo = self.build(workspace, "tasks", &["task.ld", "defmt.x"]);
+        let mut cargo = self.build(workspace, "tasks", &TASK_FLAGS);
         for (_, package) in packages {
             cargo.args(["--package", &package.name]);
         }
@@ -105,26 +111,22 @@ impl Workshop {
         }
     }
 
-    fn build(&self, workspace: &Path, folder: &str, scripts: &[&str]) -> Command {
-        let mut cargo = self.cargo(workspace, "build", folder, scripts);
+    fn build(&self, workspace: &Path, folder: &str, flags: &[&str]) -> Command {
+        let mut cargo = self.cargo(workspace, "build", folder, flags);
         cargo.arg("--bins");
         cargo
     }
 
-    /// A command of cargo's for the target, with linker scripts (`task.ld` and `defmt.x` are found by the search
-    /// paths that `userlib` and `defmt` give), in a folder of its own below the target directory for each set of
-    /// flags: cargo builds everything again whose flags are others than in the last build of the same folder. Paths
+    /// A command of cargo's for the target with these flags of the compiler, in a folder of its own below the target
+    /// directory for each set of flags: cargo builds everything again whose flags are others than in the last build of the same folder. Paths
     /// that would differ from one checkout to the next are mapped to fixed ones, so that the same source gives the
     /// same bytes anywhere.
-    fn cargo(&self, workspace: &Path, verb: &str, kind: &str, scripts: &[&str]) -> Command {
+    fn cargo(&self, workspace: &Path, verb: &str, kind: &str, flags: &[&str]) -> Command {
         let home = std::env::var_os("CARGO_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
             .unwrap_or_default();
-        let mut flags: Vec<String> = scripts
-            .iter()
-            .map(|script| format!("-Clink-arg=-T{script}"))
-            .collect();
+        let mut flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let (folder, app) = if workspace == self.root {
             (kind.to_owned(), "/portcullis")
         } else {

@@ -1,6 +1,7 @@
 //! What the compiler alone does not refuse: lints of everything that is built for the target, and a kernel
 //! that could panic.
 
+mod branches;
 mod panics;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use crate::project::Project;
 use crate::setup;
 use crate::systems;
 
+pub use branches::indirect;
 pub use panics::panics;
 
 /// Runs clippy for the target over the kernel and every task of the repository's systems; a warning is an
@@ -42,15 +44,23 @@ fn task_packages(
     Ok(packages)
 }
 
-/// Fails if anything in the kernel can panic: the compiler must have proven that nothing does.
+/// Fails if anything in the kernel can panic, since the compiler must have proven that nothing does; or if it branches
+/// to an address in a register once tasks run.
 pub fn kernel(project: &Project) -> Outcome<()> {
     let kernel = compile::kernel(&project.workshop())?;
     let found = panics(&kernel.elf).map_err(Failure::when("cannot read the kernel's symbols"))?;
-    if found.is_empty() {
-        return Ok(());
+    if !found.is_empty() {
+        return Err(Failure::new(format!(
+            "the kernel can panic; it contains\n  {}",
+            found.join("\n  ")
+        )));
     }
-    Err(Failure::new(format!(
-        "the kernel can panic; it contains\n  {}",
-        found.join("\n  ")
-    )))
+    let found = indirect(&kernel.elf).map_err(Failure::when("cannot read the kernel's code"))?;
+    match found.first() {
+        None => Ok(()),
+        Some(address) => Err(Failure::new(format!(
+            "the kernel has {} indirect branches that a task can reach, the first at {address:#x}",
+            found.len()
+        ))),
+    }
 }

@@ -65,7 +65,11 @@ fn platform(machine: &Machine, tree: Option<&Tree>, out: &mut String) -> std::fm
         }
         return Ok(());
     };
-    writeln!(out, "coherent = {}\n", tree.coherent)?;
+    writeln!(out, "coherent = {}", tree.coherent)?;
+    if let Some(psci) = tree.psci {
+        writeln!(out, "psci = \"{psci}\"")?;
+    }
+    out.push('\n');
     for smmu in &tree.smmus {
         writeln!(out, "[platform.devices.{}]", smmu.name)?;
         writeln!(out, "kind = \"smmu-v3\"\nbase = {:#x}", smmu.base)?;

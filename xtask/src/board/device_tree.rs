@@ -10,6 +10,8 @@ pub struct Tree {
     pub hosts: Vec<Host>,
     /// Every PCI host and SMMU says `dma-coherent`.
     pub coherent: bool,
+    /// How firmware is called (binding `arm,psci`), if it is: `smc` or `hvc`.
+    pub psci: Option<&'static str>,
 }
 
 /// An SMMUv3.
@@ -105,10 +107,16 @@ fn parse(blob: &[u8]) -> Result<Tree, String> {
         coherent &= node.property("dma-coherent").is_some();
         hosts.push(host(&node, hosts.len(), &smmus)?);
     }
+    let method = tree
+        .find_node("/psci")
+        .and_then(|node| node.property("method"))
+        .and_then(|method| method.as_str());
+    let psci = method.and_then(|method| ["smc", "hvc"].into_iter().find(|known| *known == method));
     Ok(Tree {
         smmus,
         hosts,
         coherent,
+        psci,
     })
 }
 

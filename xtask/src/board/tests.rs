@@ -199,6 +199,7 @@ const VIRT: &[u8] = include_bytes!("virt.dtb");
 fn a_blob_tells_of_smmu_and_apertures() {
     let tree = super::device_tree::read(VIRT).unwrap();
     assert!(tree.coherent);
+    assert_eq!(tree.psci, Some("hvc"));
     let smmu = tree.smmus.first().unwrap();
     assert_eq!((smmu.base, smmu.len), (0x0905_0000, 0x2_0000));
     let interrupt = |name: &str| smmu.interrupts.iter().find(|found| found.0 == name);

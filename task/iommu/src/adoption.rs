@@ -1,100 +1,279 @@
 //! Taking over what an earlier life of this server left: streams, mappings, holds, pins.
 
 use abi::TaskId;
-use iommu_api::PAGE;
+use heapless::Vec;
+use pci_api::QuiesceState;
 
-use crate::hardware::{Hardware, Held, System};
+use crate::boot::Refusal;
+use crate::hardware::{Hardware, System};
+use crate::limits::{DEVICES_MAX, PINS_MAX};
+use crate::log::Line;
 use crate::ownership::State;
-use crate::server::{Pin, Server};
-use crate::space::{Kind, Run};
+use crate::server::Server;
+use crate::space::Run;
 
-/// Kinds of [`Held`].
+/// Kinds of [`crate::hardware::Held`].
 const HOLD: u64 = 1;
 const PIN: u64 = 2;
 
-impl<H: Hardware, S: System> Server<'_, H, S> {
-    /// All holds and pins. What is lifted meanwhile does not disturb it.
-    fn enumerate(&mut self) -> impl Iterator<Item = Held> + '_ {
-        let mut cursor = Some(0);
-        core::iter::from_fn(move || {
-            let held = self.system.enumerate(cursor?);
-            cursor = (held.next != 0).then_some(held.next);
-            (held.kind != 0).then_some(held)
-        })
-    }
+/// A hold that the kernel has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hold {
+    /// Current id of the task.
+    pub(crate) owner: TaskId,
+    /// The life that was held is over.
+    pub(crate) dead: bool,
+}
 
+/// A pin that the kernel has, and the entries that lead to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeldPin {
+    pub(crate) device: usize,
+    pub(crate) pa: u64,
+    pub(crate) len: u64,
+    pub(crate) slot: u32,
+    /// [`Run::NONE`] if none is known.
+    pub(crate) run: Run,
+    /// Which entries lead to it and which to others of the device cannot be told.
+    pub(crate) ambiguous: bool,
+}
+
+impl HeldPin {
+    /// Whether an address is of its memory.
+    pub(crate) fn contains(&self, address: u64) -> bool {
+        let offset = address.checked_sub(self.pa);
+        offset.is_some_and(|offset| offset < self.len)
+    }
+}
+
+/// What the kernel holds for this server, read once.
+pub(crate) struct Estate {
+    holds: [Option<Hold>; DEVICES_MAX],
+    /// By device and address. If there are more than this server ever makes, the others are kept for good.
+    pub(crate) pins: Vec<HeldPin, PINS_MAX>,
+}
+
+impl Estate {
     /// The hold for a device.
-    pub(crate) fn hold_of(&mut self, device: usize) -> Option<Held> {
-        self.enumerate()
-            .find(|held| held.kind == HOLD && held.device as usize == device)
+    pub(crate) fn hold(&self, device: usize) -> Option<Hold> {
+        self.holds.get(device).copied().flatten()
     }
 
-    /// The id of the next life of `owner` if it is dead and still held for a device.
-    pub(crate) fn next_life(&mut self, device: usize, owner: usize) -> Option<TaskId> {
-        self.enumerate()
-            .find(|held| {
-                held.kind == HOLD
-                    && held.dead
-                    && held.device as usize == device
-                    && held.task.index() == owner
-            })
-            .map(|held| held.task)
+    /// The pins of a device, by address.
+    pub(crate) fn pins_of(&mut self, device: usize) -> &mut [HeldPin] {
+        let first = self.pins.partition_point(|pin| pin.device < device);
+        let end = self.pins.partition_point(|pin| pin.device <= device);
+        self.pins.get_mut(first..end).unwrap_or_default()
+    }
+}
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// Reads all holds and pins, with one call for each.
+    pub(crate) fn read_estate(&mut self) -> Estate {
+        let mut estate = Estate {
+            holds: [None; DEVICES_MAX],
+            pins: Vec::new(),
+        };
+        let mut cursor = Some(0);
+        while let Some(at) = cursor {
+            let held = self.system.enumerate(at);
+            cursor = (held.next != 0).then_some(held.next);
+            let device = held.device as usize;
+            if held.kind == PIN {
+                let _ = estate.pins.push(HeldPin {
+                    device,
+                    pa: held.pa,
+                    len: held.len,
+                    slot: held.slot,
+                    run: Run::NONE,
+                    ambiguous: false,
+                });
+            } else if held.kind == HOLD
+                && let Some(hold) = estate.holds.get_mut(device)
+            {
+                *hold = Some(Hold {
+                    owner: held.task,
+                    dead: held.dead,
+                });
+            }
+        }
+        estate.pins.sort_unstable_by_key(|pin| (pin.device, pin.pa));
+        estate
     }
 
-    /// Takes over what an earlier life left; `running` says whether it left an SMMU on.
+    /// Takes over what an earlier life left on the SMMUs that it left on.
     ///
     /// A held device whose streams translate stays as it is, claimed by the living task under a new handle
     /// that it gets by claiming again; one with direct regions that nobody is held for goes on standing. One that
     /// was being claimed, released or is cut off is closed: its task may claim it if nothing is mapped, else it
-    /// has to release it. Those of dead tasks are contained, all others closed.
-    pub(crate) fn adopt(&mut self, running: bool) {
+    /// has to release it. Those of dead tasks are contained, all others closed. What is held for a device of an SMMU
+    /// that could not be taken over stays held.
+    pub(crate) fn adopt(&mut self) {
+        let mut estate = self.read_estate();
+        self.give_up_on_lost(&estate);
+        for domain in 0..self.spaces.len() {
+            self.survey(domain, &mut estate);
+        }
         for index in 0..self.devices.len() {
-            let used = self.was_in_use(index);
-            let open = used && self.hold_of(index).is_some();
-            let standing = self.stood(index, used);
-            if let Some(device) = self.devices.get_mut(index) {
-                device.open = open;
-                device.standing = standing;
-                device.used_before = running;
-            }
+            self.find_in_use(index, &estate);
         }
         for index in 0..self.devices.len() {
             // Only now is it known which shared streams have to stay.
-            let stray = self
-                .devices
-                .get(index)
-                .is_some_and(|device| !device.open && !device.standing);
-            if running && stray {
-                let _ = self.system.bus_master(index as u32, false);
-                if self.close(index, false).is_err() {
-                    self.note_broken(index);
+            self.close_stray(index);
+        }
+        for index in 0..self.devices.len() {
+            if let Some(hold) = estate.hold(index) {
+                self.inherit(index, hold);
+            }
+        }
+        self.adopt_pins(&estate);
+        for index in 0..self.devices.len() {
+            match estate.hold(index) {
+                Some(hold) if hold.dead => self.contain(index, hold.owner),
+                Some(hold) => self.go_on_or_forgo(index, hold.owner.index()),
+                None => {}
+            }
+        }
+        self.withhold_strays();
+    }
+
+    /// The SMMU that a device is behind.
+    pub(crate) fn smmu_of(&self, index: usize) -> Option<usize> {
+        let device = self.devices.get(index)?;
+        let (_, domain) = self.plan.domain_of(device.entry)?;
+        Some(domain.smmu as usize)
+    }
+
+    /// Whether the SMMU of a device is as an earlier life of this server left it.
+    pub(crate) fn is_adopted(&self, index: usize) -> bool {
+        let smmu = self.smmu_of(index).and_then(|smmu| self.smmus.get(smmu));
+        let running = smmu.and_then(|smmu| smmu.running.as_ref());
+        running.is_some_and(|running| running.adopted)
+    }
+
+    /// A claim is only granted on an SMMU that runs. Where somebody is held for a device and its SMMU could not be
+    /// taken over, nobody knows what the device still reaches: it stays cut off from the bus, and held is whatever
+    /// is. That SMMU is not used any more.
+    fn give_up_on_lost(&mut self, estate: &Estate) {
+        for index in 0..self.devices.len() {
+            let (Some(hold), false) = (estate.hold(index), self.is_adopted(index)) else {
+                continue;
+            };
+            if let Some(device) = self.devices.get_mut(index) {
+                device.state = State::Stuck(hold.owner.index());
+            }
+            let name = self.name(index);
+            self.system.log(Line::Stuck {
+                name: name.as_str(),
+            });
+            let smmu = self.smmu_of(index);
+            if let Some(smmu) = smmu
+                && self.smmus.get(smmu).is_some_and(|smmu| !smmu.refused)
+            {
+                self.refuse(smmu, Refusal::NotAsLeft);
+            }
+            for other in 0..self.devices.len() {
+                if other == index || smmu.is_some() && self.smmu_of(other) == smmu {
+                    self.stop_for_good(other);
                 }
             }
         }
-        for index in 0..self.devices.len() {
-            let Some(held) = self.hold_of(index) else {
-                continue;
-            };
-            let mapped = self.count_mapped(index);
-            if let Some(device) = self.devices.get_mut(index) {
-                device.begin_claim(held.task);
-                device.mapped = mapped;
-                device.revoked = !device.open;
-            }
-            self.adopt_pins(index);
+    }
+
+    /// An earlier life may have opened a device, and its SMMU cannot be told to close it.
+    fn stop_for_good(&mut self, index: usize) {
+        let first = self
+            .devices
+            .get_mut(index)
+            .is_some_and(|device| !core::mem::replace(&mut device.used_before, true));
+        if first {
+            let _ = self.system.bus_master(index as u32, false);
         }
-        for index in 0..self.devices.len() {
-            let Some(held) = self.hold_of(index) else {
-                continue;
-            };
-            if held.dead {
-                self.contain(index, held.task);
-            } else {
-                self.forgo_unused(index, held.task.index());
-            }
+    }
+
+    /// Whether a device is in use by its claimant, or stands.
+    ///
+    /// A held device whose streams translate may be in the midst of its claim or release, or share its streams with
+    /// the one that is in use. Bus mastering tells. If that is off, as it is after a restart of the PCI task, what is mapped
+    /// for it does, unless the streams may translate for another: a claim in the making has nothing mapped, and a
+    /// release that had not come as far as being made quiet is asked for again.
+    fn find_in_use(&mut self, index: usize, estate: &Estate) {
+        if !self.is_adopted(index) {
+            return;
         }
-        if running {
-            self.withhold_strays();
+        let translates = self.translates(index) && !self.is_distrusted(index);
+        let claimed = estate.hold(index).is_some();
+        let others_claim = self
+            .sharers(index)
+            .any(|other| estate.hold(other).is_some());
+        let others_stand = self
+            .sharers(index)
+            .any(|other| self.is_standing_kind(other));
+        let Some(device) = self.devices.get(index) else {
+            return;
+        };
+        let (entry, mapped) = (device.entry, device.mapped > 0);
+        let shared = others_claim || others_stand;
+        let reaches = self.plan.reaches_pools(entry) && !shared;
+        let (on, known) = match self.system.pci_describe(index as u32) {
+            Ok(found) => (found.bus_master, true),
+            Err(_) => (!shared, false),
+        };
+        let quiet = known && !on && translates && self.is_made_quiet(index);
+        let goes_on = mapped && !(known && shared) || reaches;
+        let open = translates && claimed && !quiet && (on || goes_on);
+        let alone = !claimed && !others_claim;
+        let standing = entry.standing == 1 && translates && (on || open || alone);
+        if let Some(device) = self.devices.get_mut(index) {
+            device.open = open;
+            device.standing = standing;
+            device.used_before = true;
+        }
+    }
+
+    /// The other members of a device's alias set.
+    fn sharers(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        let domain = self.devices.get(index).map(|device| device.entry.domain);
+        let others = self.devices.iter().enumerate();
+        others
+            .filter(move |(other, device)| *other != index && Some(device.entry.domain) == domain)
+            .map(|(other, _)| other)
+    }
+
+    fn is_standing_kind(&self, index: usize) -> bool {
+        self.devices
+            .get(index)
+            .is_some_and(|device| device.entry.standing == 1)
+    }
+
+    /// Whether the PCI task makes, or has made, a device quiet: its next life would know nothing of it.
+    fn is_made_quiet(&mut self, index: usize) -> bool {
+        let result = self.system.quiesce_result(index as u32);
+        result.is_ok_and(|state| state != QuiesceState::Never)
+    }
+
+    fn close_stray(&mut self, index: usize) {
+        let stray = self
+            .devices
+            .get(index)
+            .is_some_and(|device| !device.open && !device.standing);
+        if !stray || !self.is_adopted(index) {
+            return;
+        }
+        let _ = self.system.bus_master(index as u32, false);
+        if self.close(index, false).is_err() {
+            self.note_broken(index);
+        }
+    }
+
+    /// A held task has the claim again, under a new handle.
+    fn inherit(&mut self, index: usize, hold: Hold) {
+        if !self.is_adopted(index) {
+            return;
+        }
+        if let Some(device) = self.devices.get_mut(index) {
+            device.begin_claim(hold.owner);
+            device.revoked = !device.open;
         }
     }
 
@@ -102,9 +281,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// something that shares streams or a reset with one is not over: then until that is.
     fn withhold_strays(&mut self) {
         for index in 0..self.devices.len() {
-            let closed = self.devices.get(index).is_some_and(|device| {
-                device.may_stand && !device.standing && device.state == State::Free
-            });
+            let closed = self.is_adopted(index)
+                && self.devices.get(index).is_some_and(|device| {
+                    device.entry.standing == 1 && !device.standing && device.state == State::Free
+                });
             let over = !self.stays_cut_off(index);
             if let Some(device) = self.devices.get_mut(index)
                 && closed
@@ -115,7 +295,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Whether a device's streams translate. A shared stream alone may be another's.
-    fn streams_translate(&mut self, index: usize) -> bool {
+    pub(crate) fn translates(&mut self, index: usize) -> bool {
         let plan = self.plan;
         let Some(entry) = plan.devices.get(index) else {
             return false;
@@ -133,190 +313,27 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 .all(|stream| smmu.hardware.load(stream.entry) == word)
     }
 
-    /// Whether a device's streams translate and it may use them.
-    fn was_in_use(&mut self, index: usize) -> bool {
-        let usable = self
-            .devices
-            .get(index)
-            .is_some_and(|device| device.unusable.is_none() || device.may_stand);
-        let on = self
-            .system
-            .pci_describe(index as u32)
-            .is_ok_and(|found| found.bus_master);
-        usable && on && self.streams_translate(index)
-    }
-
-    /// Whether a device that may stand does: it is in use, or was but for a restart of the PCI task. Whatever
-    /// cuts a device off closes its streams; those that a claimant shares say nothing.
-    fn stood(&mut self, index: usize, used: bool) -> bool {
-        let Some(device) = self.devices.get(index).filter(|device| device.may_stand) else {
-            return false;
-        };
-        let domain = device.entry.domain;
-        if used {
-            return true;
-        }
-        let claimed = (0..self.devices.len()).any(|other| {
-            let sharer = self.devices.get(other);
-            sharer.is_some_and(|sharer| sharer.entry.domain == domain)
-                && self.hold_of(other).is_some()
-        });
-        !claimed && self.streams_translate(index)
-    }
-
-    /// A claim of a living task by which nothing can be reached ends, as if it had never been granted.
-    fn forgo_unused(&mut self, index: usize, owner: usize) {
+    /// A claim of a living task by which nothing can be reached ends, as if it had never been granted. The claimant of
+    /// one that was cut off is told, as it may wait for its device.
+    fn go_on_or_forgo(&mut self, index: usize, owner: usize) {
+        let broken = self
+            .parts(index)
+            .is_none_or(|parts| parts.running.queue.is_broken());
         let Some(device) = self.devices.get_mut(index) else {
             return;
         };
-        // What reaches pools without a request has to be made quiet first, by its release.
+        if device.open || !matches!(device.state, State::Claimed(_)) {
+            return;
+        }
+        // What reaches pools without a request has to be made quiet first, by its release. And nothing that could not
+        // be confirmed to be closed is let go.
         let reaches = self.plan.reaches_pools(device.entry);
-        if device.open || device.mapped != 0 || device.pins != 0 || reaches {
+        if device.mapped != 0 || device.pins != 0 || reaches || broken {
+            self.system.post_fault(owner);
             return;
         }
         device.state = State::Free;
         device.revoked = false;
         let _ = self.system.lift(owner, index as u32);
-    }
-
-    fn count_mapped(&mut self, index: usize) -> u64 {
-        let Some(parts) = self.parts(index) else {
-            return 0;
-        };
-        let member = parts.device.member;
-        let mut pages = 0;
-        for kind in [Kind::Pages, Kind::Blocks] {
-            let part = parts.space.part(kind);
-            let mut from = 0;
-            while let Some(run) = part.next_of(parts.hardware, from, member) {
-                part.found_used(run);
-                pages += run.count * part.entry_pages();
-                from = run.first + run.count;
-            }
-        }
-        pages
-    }
-
-    /// Finds the entries of each pin of a device, so that it is lifted when they are unmapped.
-    ///
-    /// A pin that nothing is mapped for is lifted: its request was never completed, or its unmapping was
-    /// confirmed by the invalidation of everything. If entries that lead to pinned memory cannot all be
-    /// told apart (the same pages pinned several times, in overlapping pieces), no pin of the device is
-    /// lifted before all of it is unmapped.
-    fn adopt_pins(&mut self, index: usize) {
-        // Those that a row of entries fits exactly first: what is left is less ambiguous.
-        for exact in [true, false] {
-            let mut cursor = Some(0);
-            while let Some(at) = cursor {
-                let held = self.system.enumerate(at);
-                cursor = (held.next != 0).then_some(held.next);
-                let known = self.pins.iter().any(|pin| pin.slot == held.slot);
-                if held.kind != PIN || held.device as usize != index || known {
-                    continue;
-                }
-                let run = self.run_of(index, held.pa, held.len, exact);
-                if run.is_none() && exact {
-                    continue;
-                }
-                let pin = Pin {
-                    device: index,
-                    run: run.unwrap_or(Run::NONE),
-                    slot: held.slot,
-                };
-                // Kept for good if there are more than this server ever makes.
-                if self.pins.push(pin).is_ok()
-                    && let Some(device) = self.devices.get_mut(index)
-                {
-                    device.pins += 1;
-                }
-            }
-        }
-        if self.explains_all(index) {
-            self.unpin_unused(index);
-        } else {
-            for pin in self.pins.iter_mut().filter(|pin| pin.device == index) {
-                pin.run = Run::NONE;
-            }
-        }
-    }
-
-    /// The entries, of no other pin, that lead to `len` bytes from `pa`: all of them in a row, or the most
-    /// there are; if `exact`, only all, and if the entries beside them do not go on in the same way.
-    fn run_of(&mut self, index: usize, pa: u64, len: u64, exact: bool) -> Option<Run> {
-        let mut best: Option<Run> = None;
-        let mut from = 0;
-        while let Some((run, output)) = self.next_unexplained(index, from) {
-            from = run.first + run.count;
-            let end = output + run.count * PAGE;
-            if output == pa && end == pa + len {
-                return Some(run);
-            }
-            let (first, last) = (output.max(pa), end.min(pa + len));
-            let within = Run {
-                first: run.first + first.saturating_sub(output) / PAGE,
-                count: last.saturating_sub(first) / PAGE,
-            };
-            if !exact && within.count > best.map_or(0, |best| best.count) {
-                best = Some(within);
-            }
-        }
-        best
-    }
-
-    /// The next run of entries from `from` on, made for a device and of none of its pins, that lead to
-    /// consecutive pages; and the first of these.
-    fn next_unexplained(&mut self, index: usize, from: u64) -> Option<(Run, u64)> {
-        let parts = self.parts(index)?;
-        let (part, member) = (&parts.space.pages, parts.device.member);
-        let mut found: Option<(Run, u64)> = None;
-        for first in from..part.len() {
-            let own = Run { first, count: 1 };
-            let mut pins = parts.pins.iter();
-            let output = part
-                .output(parts.hardware, first, member)
-                .filter(|_| !pins.any(|pin| pin.device == index && pin.run.contains(own)));
-            match (&mut found, output) {
-                (None, None) => {}
-                (None, Some(output)) => found = Some((own, output)),
-                (Some((run, start)), Some(output)) if *start + run.count * PAGE == output => {
-                    run.count += 1;
-                }
-                (Some(_), _) => break,
-            }
-        }
-        found
-    }
-
-    /// Whether every entry of a device that leads to memory pinned for it belongs to one of its pins.
-    fn explains_all(&mut self, index: usize) -> bool {
-        if !self.pins.iter().any(|pin| pin.device == index) {
-            return true;
-        }
-        let mut cursor = Some(0);
-        while let Some(at) = cursor {
-            let held = self.system.enumerate(at);
-            cursor = (held.next != 0).then_some(held.next);
-            let other = held.kind != PIN || held.device as usize != index;
-            if !other && self.run_of(index, held.pa, held.len, false).is_some() {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn unpin_unused(&mut self, index: usize) {
-        let system = &mut self.system;
-        let mut lifted = 0;
-        self.pins.retain(|pin| {
-            let unused = pin.device == index && pin.run == Run::NONE;
-            if unused {
-                let _ = system.unpin(pin.slot);
-                lifted += 1;
-            }
-            !unused
-        });
-        if let Some(device) = self.devices.get_mut(index) {
-            device.pins = device.pins.saturating_sub(lifted);
-        }
     }
 }

@@ -16,6 +16,7 @@ use crate::hardware::{Hardware, wait_for};
 use crate::limits::CONTROL_DEADLINE_NS;
 use crate::plan_view::PlanView;
 use crate::queue::CommandQueue;
+use crate::recheck::{self, Altered};
 
 /// Why an SMMU is not used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +61,8 @@ pub enum Refusal {
     TooMany,
     /// A record of the plan names something that does not exist.
     Inconsistent,
+    /// Tasks are held for its devices, and it is not on with the planned tables as an earlier life left it.
+    NotAsLeft,
     /// The PCI task does not answer, so nobody can say that bus mastering is off.
     NoPci,
 }
@@ -88,6 +91,7 @@ impl Refusal {
             Self::CommandTimeout => "commands do not complete",
             Self::TooMany => "the plan exceeds the server's limits",
             Self::Inconsistent => "the plan is inconsistent",
+            Self::NotAsLeft => "not as an earlier life of the server left it",
             Self::NoPci => "the PCI task does not answer",
         }
     }
@@ -106,6 +110,8 @@ pub struct Running {
     pub reset_bypass_closed: bool,
     /// The tables are those of an earlier life, in use.
     pub adopted: bool,
+    /// What of them was not what the plan or a request made, and is closed.
+    pub altered: Altered,
 }
 
 /// Reads the ID registers.
@@ -123,16 +129,22 @@ pub fn features<H: Hardware>(hardware: &mut H) -> Result<Features, Refusal> {
     ))
 }
 
-/// Brings SMMU number `index` up. If it is already on with exactly the planned tables, an earlier life of
-/// this server left it so: it is taken over as it is, so that nothing opens and nothing that works
-/// stops. Otherwise it is closed, set up and turned on with every stream aborting but those of devices with
-/// direct regions that `may_stand`.
-pub fn bring_up<H: Hardware>(
+/// What a server finds of an SMMU when it starts.
+#[derive(Debug)]
+pub enum Found {
+    /// On, as an earlier life of the server left it.
+    Running(Running),
+    /// Anything else that can be used: it has to be brought up.
+    Other(Features),
+}
+
+/// Takes SMMU number `index` over if it is on with exactly the planned tables: an earlier life of this server left
+/// it so, and nothing opens and nothing that works stops.
+pub fn take_over<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
     index: usize,
-    may_stand: impl Fn(usize) -> bool,
-) -> Result<Running, Refusal> {
+) -> Result<Found, Refusal> {
     let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
     let features = features(hardware)?;
     check::features(&features, entry)?;
@@ -140,8 +152,22 @@ pub fn bring_up<H: Hardware>(
     settled(hardware, CR0, CR0ACK, cr0::ALL)?;
     settled(hardware, IRQ_CTRL, IRQ_CTRLACK, irq_ctrl::ALL)?;
     if is_ours(hardware, entry, &features) {
-        return adopt(hardware, entry, features);
+        adopt(hardware, plan, index, features).map(Found::Running)
+    } else {
+        Ok(Found::Other(features))
     }
+}
+
+/// Brings SMMU number `index`, which [`take_over`] has found usable, up, whatever it does now: it is closed, set up and
+/// turned on with every stream aborting but those of devices with direct regions that `may_stand`.
+pub fn bring_up<H: Hardware>(
+    hardware: &mut H,
+    plan: &PlanView<'_>,
+    index: usize,
+    features: Features,
+    may_stand: impl Fn(usize) -> bool,
+) -> Result<Running, Refusal> {
+    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
     let reset_bypass_closed = close_reset_bypass(hardware)?;
     control(hardware, CR0, CR0ACK, 0)?;
     control(hardware, IRQ_CTRL, IRQ_CTRLACK, 0)?;
@@ -155,6 +181,7 @@ pub fn bring_up<H: Hardware>(
         events: EventQueue::new(entry.event_queue, entry.event_log2, 0, 0),
         reset_bypass_closed,
         adopted: false,
+        altered: Altered::default(),
     };
     turn_on(hardware, &mut running)?;
     Ok(running)
@@ -220,14 +247,17 @@ fn is_ours<H: Hardware>(hardware: &mut H, entry: &SmmuEntry, features: &Features
 /// taken for complete, so everything cached is forgotten once.
 fn adopt<H: Hardware>(
     hardware: &mut H,
-    entry: &SmmuEntry,
+    plan: &PlanView<'_>,
+    index: usize,
     features: Features,
 ) -> Result<Running, Refusal> {
+    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
     let producer = hardware.read32(CMDQ_PROD);
     let mut queue = CommandQueue::new(entry.command_queue, entry.command_log2, producer);
     queue
         .catch_up(hardware)
         .map_err(|_| Refusal::CommandTimeout)?;
+    let altered = recheck::tables(hardware, plan, index, &features)?;
     forget_all(hardware, &mut queue, &features)?;
     let consumer = hardware.read32(EVENTQ_CONS);
     Ok(Running {
@@ -237,6 +267,7 @@ fn adopt<H: Hardware>(
         events: EventQueue::new(entry.event_queue, entry.event_log2, consumer, consumer),
         reset_bypass_closed: gbpa::ABORT.is_set32(hardware.read32(GBPA)),
         adopted: true,
+        altered,
     })
 }
 

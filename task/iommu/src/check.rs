@@ -1,6 +1,6 @@
 //! Comparing the hardware and the image's tables with the plan before the SMMU is turned on.
 
-use plan::iommu::{DomainEntry, DomainKind, SmmuEntry};
+use plan::iommu::{DomainEntry, DomainKind, SmmuEntry, StreamEntry};
 use smmu::command::COMMAND_BYTES;
 use smmu::context::CD_WORDS;
 use smmu::event::EVENT_BYTES;
@@ -94,51 +94,77 @@ pub fn stream_tables<H: Hardware>(
     features: &Features,
 ) -> Result<(), Refusal> {
     let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
-    let attributes = attributes_word(true, stall_disable(features));
-    for bus in 0..1u64 << (entry.stream_log2 - SPLIT) {
-        let Some((array, entries)) = level1_decode(hardware.load(entry.stream_l1 + bus * 8)) else {
-            continue;
-        };
-        let offset = array
-            .checked_sub(entry.tables_pa)
-            .ok_or(Refusal::StreamTable)?;
-        // QEMU takes twice the entries of a descriptor's span: only full arrays are safe.
-        if entries != 1 << SPLIT || !inside(entry, offset, u64::from(entries) * STE_BYTES) {
-            return Err(Refusal::StreamTable);
-        }
-        for stream in 0..u64::from(entries) {
-            let at = offset + stream * STE_BYTES;
-            let word = hardware.load(at);
-            if word != abort_word() && standing_word(plan, index, at) != Some(word) {
-                return Err(Refusal::StreamTable);
-            }
-        }
-    }
+    each_entry(hardware, entry, |hardware, at| {
+        let word = hardware.load(at);
+        let good = word == abort_word() || standing_word(plan, index, at) == Some(word);
+        good.then_some(()).ok_or(Refusal::StreamTable)
+    })?;
     for stream in plan.streams.iter().filter(|s| s.smmu as usize == index) {
-        let bus = u64::from(stream.stream_id >> SPLIT);
-        let slot = u64::from(stream.stream_id & ((1 << SPLIT) - 1));
-        let in_range = u64::from(stream.stream_id) >> entry.stream_log2 == 0;
-        let array = level1_decode(hardware.load(entry.stream_l1 + bus * 8));
-        let planned = entry.tables_pa + stream.entry;
-        let found = array.map(|(array, _)| array + slot * STE_BYTES);
+        placed(hardware, entry, stream)?;
         let standing = standing_word(plan, index, stream.entry);
         let word = hardware.load(stream.entry);
         let mut others = (2..STE_WORDS as u64).map(|word| hardware.load(stream.entry + word * 8));
-        if !in_range
-            || found != Some(planned)
-            || standing.is_some_and(|standing| standing != word)
-            || others.any(|word| word != 0)
-        {
+        if standing.is_some_and(|standing| standing != word) || others.any(|word| word != 0) {
             return Err(Refusal::StreamTable);
         }
-        let passes = if bypasses(plan, index, stream.entry) {
-            bypass_attributes_word(features)
-        } else {
-            0
-        };
-        hardware.store(stream.entry + 8, attributes | passes);
+        let word = planned_attributes(plan, index, stream.entry, features);
+        hardware.store(stream.entry + 8, word);
     }
     Ok(())
+}
+
+/// Visits every entry that any StreamID reaches.
+pub(crate) fn each_entry<H: Hardware>(
+    hardware: &mut H,
+    smmu: &SmmuEntry,
+    mut visit: impl FnMut(&mut H, u64) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    for bus in 0..1u64 << (smmu.stream_log2 - SPLIT) {
+        let Some((array, entries)) = level1_decode(hardware.load(smmu.stream_l1 + bus * 8)) else {
+            continue;
+        };
+        let offset = array
+            .checked_sub(smmu.tables_pa)
+            .ok_or(Refusal::StreamTable)?;
+        // QEMU takes twice the entries of a descriptor's span: only full arrays are safe.
+        if entries != 1 << SPLIT || !inside(smmu, offset, u64::from(entries) * STE_BYTES) {
+            return Err(Refusal::StreamTable);
+        }
+        for stream in 0..u64::from(entries) {
+            visit(hardware, offset + stream * STE_BYTES)?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a planned stream's entry is where the plan says.
+pub(crate) fn placed<H: Hardware>(
+    hardware: &mut H,
+    smmu: &SmmuEntry,
+    stream: &StreamEntry,
+) -> Result<(), Refusal> {
+    let bus = u64::from(stream.stream_id >> SPLIT);
+    let slot = u64::from(stream.stream_id & ((1 << SPLIT) - 1));
+    let in_range = u64::from(stream.stream_id) >> smmu.stream_log2 == 0;
+    let array = level1_decode(hardware.load(smmu.stream_l1 + bus * 8));
+    let found = array.map(|(array, _)| array + slot * STE_BYTES);
+    let planned = in_range && found == Some(smmu.tables_pa + stream.entry);
+    planned.then_some(()).ok_or(Refusal::StreamTable)
+}
+
+/// Word 1 of the planned entry at an offset, for this SMMU.
+pub(crate) fn planned_attributes(
+    plan: &PlanView<'_>,
+    index: usize,
+    at: u64,
+    features: &Features,
+) -> u64 {
+    let passes = if bypasses(plan, index, at) {
+        bypass_attributes_word(features)
+    } else {
+        0
+    };
+    attributes_word(true, stall_disable(features)) | passes
 }
 
 /// Whether a device that is not translated has the entry at an offset. What passes untranslated keeps its
@@ -209,21 +235,7 @@ fn context<H: Hardware>(
     features: &Features,
     memory_end: u64,
 ) -> Result<u32, Refusal> {
-    if !inside(entry, domain.context, 64) || !domain.context.is_multiple_of(64) {
-        return Err(Refusal::ContextDescriptor);
-    }
-    let mut words = [0; CD_WORDS];
-    for (word, at) in words.iter_mut().zip((domain.context..).step_by(8)) {
-        *word = hardware.load(at);
-    }
-    let mut found = ContextDescriptor::decode(&words).ok_or(Refusal::ContextDescriptor)?;
-    let planned = found.root == entry.tables_pa + domain.root
-        && u32::from(found.asid) == domain.asid
-        && found.mair == vmsa::MAIR
-        && found.coherent;
-    if !planned {
-        return Err(Refusal::ContextDescriptor);
-    }
+    let mut found = descriptor(hardware, entry, domain)?;
     if found.output_bits > features.output_bits {
         found.output_bits = features.output_bits;
         for (word, at) in found.encode().iter().zip((domain.context..).step_by(8)) {
@@ -239,9 +251,30 @@ fn context<H: Hardware>(
     Ok(found.input_bits)
 }
 
+/// The context descriptor of a domain, if it leads to the planned tables in the planned way.
+pub(crate) fn descriptor<H: Hardware>(
+    hardware: &mut H,
+    entry: &SmmuEntry,
+    domain: &DomainEntry,
+) -> Result<ContextDescriptor, Refusal> {
+    if !inside(entry, domain.context, 64) || !domain.context.is_multiple_of(64) {
+        return Err(Refusal::ContextDescriptor);
+    }
+    let mut words = [0; CD_WORDS];
+    for (word, at) in words.iter_mut().zip((domain.context..).step_by(8)) {
+        *word = hardware.load(at);
+    }
+    let found = ContextDescriptor::decode(&words).ok_or(Refusal::ContextDescriptor)?;
+    let planned = found.root == entry.tables_pa + domain.root
+        && u32::from(found.asid) == domain.asid
+        && found.mair == vmsa::MAIR
+        && found.coherent;
+    planned.then_some(found).ok_or(Refusal::ContextDescriptor)
+}
+
 /// Checks that the page part's leaf tables and the block part's entries are what a walk from the root
 /// reaches, so that storing at an index is storing at an IOVA.
-fn links<H: Hardware>(
+pub(crate) fn links<H: Hardware>(
     hardware: &mut H,
     entry: &SmmuEntry,
     domain: &DomainEntry,

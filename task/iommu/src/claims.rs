@@ -24,15 +24,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let sender = request.sender;
         let device = self.devices.get_mut(index).ok_or(Error::NoSuchDevice)?;
         device.may_claim(sender)?;
+        // The claim exists: its reply was lost, or it was made with an earlier life of this server.
+        if device.state == State::Claimed(sender) {
+            let claim = self.claim_of(index).ok_or(Error::NoSuchDevice)?;
+            return Ok(Reply::words(claim.to_words(), Claim::LEN));
+        }
         if let Some(error) = device.unusable {
             return Err(error);
         }
         match device.state {
-            // The claim exists: its reply was lost, or it was made with an earlier life of this server.
-            State::Claimed(owner) if owner == sender => {
-                let claim = self.claim_of(index).ok_or(Error::NoSuchDevice)?;
-                return Ok(Reply::words(claim.to_words(), Claim::LEN));
-            }
             State::Claimed(_) | State::Quiescing(_) => return Err(Error::Busy),
             State::Stuck(_) => return Err(Error::NotQuiet),
             State::Free => {}

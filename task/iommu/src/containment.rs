@@ -20,12 +20,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// A dead lender needs nothing here: its pages stay pinned, and it stays held, until the driver that
     /// mapped them unmaps or dies itself.
     pub fn on_held_death(&mut self) {
+        let estate = self.read_estate();
         for index in 0..self.devices.len() {
-            let Some(owner) = self.devices.get(index).and_then(|device| device.held_by()) else {
-                continue;
-            };
-            if let Some(next) = self.next_life(index, owner) {
-                self.contain(index, next);
+            let owner = self.devices.get(index).and_then(|device| device.held_by());
+            let dead = estate.hold(index).filter(|hold| hold.dead);
+            if let (Some(owner), Some(hold)) = (owner, dead)
+                && hold.owner.index() == owner
+            {
+                self.contain(index, hold.owner);
             }
         }
     }
@@ -413,7 +415,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    fn name(&self, index: usize) -> plan::Name {
+    pub(crate) fn name(&self, index: usize) -> plan::Name {
         self.devices
             .get(index)
             .map_or(plan::Name::new(""), |device| device.entry.name)

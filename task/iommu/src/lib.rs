@@ -8,8 +8,10 @@
 //! * [`queue`]: commands, completion, errors.
 //! * [`events`] and [`fault_lines`]: faults, for claimants and for people.
 //! * `turns`: what the loop does between requests.
-//! * [`containment`]: deaths, quiescing; `adoption`: after this server's own death.
-//! * [`boot`], [`check`] and [`permanent`]: bringing an SMMU up; `standing`: devices that reach their direct
+//! * [`containment`]: deaths, quiescing; `adoption` and `survey`: after this
+//!   server's own death.
+//! * `start`: the order of a start; [`boot`], [`check`] and [`permanent`]: bringing an SMMU up, [`recheck`]
+//!   when it is on; `standing`: devices that reach their direct
 //!   regions while nobody has claimed them.
 //! * `settling`: waiting for what shares streams.
 //!
@@ -40,11 +42,14 @@ pub mod permanent;
 pub mod plan_view;
 pub mod protocol;
 pub mod queue;
+pub mod recheck;
 pub mod server;
 mod settling;
 pub mod space;
 mod standing;
+mod start;
 pub mod stream;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod turns;

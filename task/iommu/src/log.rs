@@ -143,6 +143,14 @@ pub enum Line<'a> {
         /// The active bits of `GERROR`.
         bits: u32,
     },
+    /// After a restart of this server something was not what it could have written. Streams that it lets translate are
+    /// closed.
+    Altered {
+        /// Name of a device that it is for.
+        name: &'a str,
+        /// What.
+        what: &'static str,
+    },
     /// The SMMU refused a command; it was replaced by a CMD_SYNC.
     CommandError {
         /// Name of the SMMU.

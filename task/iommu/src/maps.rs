@@ -387,7 +387,9 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             .any(|pin| self.is_own(pin) && run.overlaps(pin.run) && !run.contains(pin.run))
     }
 
-    /// Stores invalid entries and queues their invalidation.
+    /// Stores invalid entries and queues their invalidation. If that fails they look free although the SMMU may still
+    /// translate them. They are given to nobody: a queue that failed is broken for good, so nothing of this SMMU is
+    /// opened any more, and a successor either makes it forget everything or does not use it.
     #[inline(always)]
     fn remove(&mut self, kind: Kind, run: Run) -> Result<(), Error> {
         let asid = self.space.asid;

@@ -139,8 +139,10 @@ pub struct Device<'p> {
     pub sole_life: Option<TaskId>,
     /// It is being made quiet for others.
     pub settling: Settling,
-    /// Why it can never be claimed.
+    /// Why it cannot be claimed.
     pub unusable: Option<Error>,
+    /// A life of the PCI task has said what was found of it.
+    pub judged: bool,
     /// Not there, as the plan allows: another alternative of its hotplug slot may have its StreamIDs.
     pub absent: bool,
     /// Its streams translate for a claimant.
@@ -198,7 +200,8 @@ impl<'p> Device<'p> {
             quiet: Quiet::Unknown,
             sole_life: None,
             settling: Settling::No,
-            unusable: None,
+            unusable: Some(Error::Unavailable),
+            judged: false,
             absent: false,
             open: false,
             opened: false,
@@ -276,6 +279,16 @@ impl<'p> Device<'p> {
         let used_before = self.used_before && self.entry.owner != plan::NONE;
         let used = self.opened || used_before || self.may_stand || ungated;
         used && !self.open && !self.standing && self.quiet == Quiet::Unknown
+    }
+
+    /// Whether the PCI task is making it quiet, or is to.
+    pub fn is_awaited(&self) -> bool {
+        self.unquiet_purpose().is_some() || self.settling == Settling::Running
+    }
+
+    /// Whether an earlier life of this server, or a claim while the PCI task was gone, may have left it bus master.
+    pub fn may_be_on(&self) -> bool {
+        self.used_before || self.claims > 0 || self.may_stand || self.held_by().is_some()
     }
 
     /// Its streams are about to be closed. What it could do until now may be under way, whatever was known before: one

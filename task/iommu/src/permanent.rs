@@ -21,10 +21,40 @@ pub fn check<'p, H: Hardware>(
     ranges: impl Iterator<Item = &'p PermanentEntry> + Clone,
     input_bits: u32,
 ) -> Result<(), Refusal> {
+    compare(hardware, smmu, domain, ranges, input_bits, None)
+}
+
+/// The same beside the window of a domain, which has other entries while it is in use.
+pub fn check_beside<'p, H: Hardware>(
+    hardware: &mut H,
+    smmu: &SmmuEntry,
+    domain: &DomainEntry,
+    ranges: impl Iterator<Item = &'p PermanentEntry> + Clone,
+    input_bits: u32,
+) -> Result<(), Refusal> {
+    let ranges = ranges.filter(|range| !is_in_window(domain, range));
+    compare(hardware, smmu, domain, ranges, input_bits, Some(domain))
+}
+
+/// Whether a range lies in the page part of a domain's window.
+pub fn is_in_window(domain: &DomainEntry, range: &PermanentEntry) -> bool {
+    let from = range.iova.checked_sub(domain.iova_base);
+    from.is_some_and(|from| from < domain.pages * PAGE)
+}
+
+fn compare<'p, H: Hardware>(
+    hardware: &mut H,
+    smmu: &SmmuEntry,
+    domain: &DomainEntry,
+    ranges: impl Iterator<Item = &'p PermanentEntry> + Clone,
+    input_bits: u32,
+    beside: Option<&DomainEntry>,
+) -> Result<(), Refusal> {
     let mut walk = Walk {
         hardware,
         smmu,
         ranges: ranges.clone(),
+        beside,
         mapped: 0,
         tables: smmu.tables_len / PAGE,
     };
@@ -47,6 +77,8 @@ struct Walk<'a, H, R> {
     hardware: &'a mut H,
     smmu: &'a SmmuEntry,
     ranges: R,
+    /// The domain whose window's entries are not looked at.
+    beside: Option<&'a DomainEntry>,
     /// Bytes found mapped.
     mapped: u64,
     /// Tables that may still be visited: no more than there is memory for, so that a loop ends.
@@ -61,7 +93,11 @@ impl<'p, H: Hardware, R: Iterator<Item = &'p PermanentEntry> + Clone> Walk<'_, H
             return Err(Refusal::PageTables);
         }
         for entry in 0..entries {
-            let word = self.hardware.load(offset + entry * 8);
+            let at = offset + entry * 8;
+            if self.beside.is_some_and(|domain| is_of_window(domain, at)) {
+                continue;
+            }
+            let word = self.hardware.load(at);
             if word == 0 {
                 continue;
             }
@@ -95,8 +131,14 @@ impl<'p, H: Hardware, R: Iterator<Item = &'p PermanentEntry> + Clone> Walk<'_, H
     }
 }
 
+/// Whether an entry of a table is one of a window's.
+fn is_of_window(domain: &DomainEntry, at: u64) -> bool {
+    let part = |first: u64, count: u64| at >= first && at - first < count * 8;
+    part(domain.leaf, domain.pages) || part(domain.block_entries, domain.blocks)
+}
+
 /// The entry for `output` in a range.
-fn leaf_of(range: &PermanentEntry, level: u32, output: u64) -> Option<u64> {
+pub fn leaf_of(range: &PermanentEntry, level: u32, output: u64) -> Option<u64> {
     let memory = Memory::of_index(range.memory)?;
     let attributes = Attributes::new(Regime::Device, memory, Permissions::ReadWrite).ok()?;
     let attributes = attributes.marked(PERMANENT_MARK);

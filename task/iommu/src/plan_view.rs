@@ -67,6 +67,7 @@ impl<'p> PlanView<'p> {
                 .checked_add(device.stream_count as usize)
                 .is_some_and(|end| end <= self.streams.len())
                 && (device.domain == plan::NONE || (device.domain as usize) < self.domains.len())
+                && self.is_behind_one(device)
                 && self.member(index) < MEMBERS_MAX as u64
         });
         let permanent = self.permanent.iter().all(|range| {
@@ -82,6 +83,13 @@ impl<'p> PlanView<'p> {
         } else {
             Err(Refusal::Inconsistent)
         }
+    }
+
+    /// Whether all streams of a device are of its domain's SMMU: a request works on one.
+    fn is_behind_one(&self, device: &DeviceEntry) -> bool {
+        let domain = self.domains.get(device.domain as usize);
+        let mut streams = self.streams_of(device).iter();
+        streams.all(|stream| domain.is_none_or(|domain| domain.smmu == stream.smmu))
     }
 
     /// Position of a device among those that share its domain.
@@ -102,6 +110,12 @@ impl<'p> PlanView<'p> {
         self.streams
             .get(first..first.saturating_add(device.stream_count as usize))
             .unwrap_or(&[])
+    }
+
+    /// Whether a planned stream of an SMMU has its entry at an offset.
+    pub fn has_entry(&self, smmu: usize, at: u64) -> bool {
+        let mut streams = self.streams.iter();
+        streams.any(|stream| stream.entry == at && stream.smmu as usize == smmu)
     }
 
     /// The domain of a device, if it may be claimed at all.

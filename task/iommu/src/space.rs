@@ -91,6 +91,28 @@ enum Searched {
     },
 }
 
+/// Entries in a row that map consecutive memory alike.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stretch {
+    /// Which.
+    pub run: Run,
+    /// The first of them.
+    pub word: u64,
+    /// Pages of 4 KiB that each maps.
+    pub entry_pages: u64,
+}
+
+impl Stretch {
+    /// Whose they are.
+    pub const fn mark(&self) -> u64 {
+        (self.word & MEMBER_MASK) >> MEMBER_SHIFT
+    }
+    /// Physical address that the first leads to.
+    pub const fn output(&self) -> u64 {
+        self.word & ADDRESS_MASK
+    }
+}
+
 /// One part of a window: entries of one size, contiguous in the tables.
 #[derive(Debug)]
 pub struct Part {
@@ -309,6 +331,13 @@ impl Part {
         self.most_free = self.most_free.saturating_sub(run.count);
     }
 
+    /// Whether a word is a whole entry of a mapping for this member.
+    pub const fn is_mapping(&self, word: u64, member: u64) -> bool {
+        let rest = word & !ADDRESS_MASK;
+        let aligned = word & ADDRESS_MASK & ((1 << self.shift) - 1) == 0;
+        aligned && (rest == self.template(false, member) || rest == self.template(true, member))
+    }
+
     /// What every entry of a mapping has in common.
     #[inline(always)]
     pub const fn template(&self, writable: bool, member: u64) -> u64 {
@@ -368,11 +397,33 @@ impl Part {
         }
     }
 
-    /// Physical address that an entry leads to, if it was made for `member`.
-    pub fn output<H: Hardware>(&self, hardware: &mut H, entry: u64, member: u64) -> Option<u64> {
-        let word = hardware.load(self.at(entry));
-        let mine = word & VALID != 0 && (word & MEMBER_MASK) >> MEMBER_SHIFT == member;
-        mine.then_some(word & ADDRESS_MASK)
+    /// The next entries, from `from` on, that are not free: as many in a row as map consecutive memory alike. Each
+    /// entry is loaded once, if the next call goes on behind them, but for those at which one row ends and another begins.
+    pub fn next_stretch<H: Hardware>(&self, hardware: &mut H, from: u64) -> Option<Stretch> {
+        let mut found: Option<Stretch> = None;
+        for entry in from..self.count {
+            let word = hardware.load(self.at(entry));
+            match &mut found {
+                None if word == 0 => {}
+                None => {
+                    let run = Run {
+                        first: entry,
+                        count: 1,
+                    };
+                    let entry_pages = self.entry_pages();
+                    found = Some(Stretch {
+                        run,
+                        word,
+                        entry_pages,
+                    });
+                }
+                Some(stretch) if word == stretch.word + (stretch.run.count << self.shift) => {
+                    stretch.run.count += 1;
+                }
+                Some(_) => break,
+            }
+        }
+        found
     }
 
     /// The next run of entries, from `from` on, that were made for `member`.
@@ -402,6 +453,8 @@ pub struct Space {
     pub smmu: usize,
     /// The build step has mapped pools of the owner in the page part.
     pub persistent: bool,
+    /// Its tables were found altered after a restart: nothing is opened to it any more.
+    pub altered: bool,
 }
 
 /// Which part of a window.
@@ -422,6 +475,7 @@ impl Space {
             asid: entry.asid as u16,
             smmu: entry.smmu as usize,
             persistent: entry.invalidation == Invalidation::Persistent as u32,
+            altered: false,
         }
     }
     /// One of its parts.
@@ -430,6 +484,13 @@ impl Space {
         match kind {
             Kind::Pages => &mut self.pages,
             Kind::Blocks => &mut self.blocks,
+        }
+    }
+    /// The same, to look at.
+    pub const fn part_of(&self, kind: Kind) -> &Part {
+        match kind {
+            Kind::Pages => &self.pages,
+            Kind::Blocks => &self.blocks,
         }
     }
     /// The part and run that an IOVA range is.

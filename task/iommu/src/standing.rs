@@ -4,6 +4,7 @@
 //! as long as nothing is mapped for it, it reaches its direct regions only. Whatever cuts it off ends that; it
 //! stands again when what it was cut off for is over.
 
+use pci_api::client::CallError;
 use plan::iommu::PermanentKind;
 
 use crate::hardware::{Hardware, System};
@@ -17,14 +18,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn find_standing(&mut self, boot_refused: bool) {
         let plan = self.plan;
         for (index, entry) in plan.devices.iter().enumerate() {
-            let may_stand = entry.standing == 1
-                && !boot_refused
-                && entry.stream_count > 0
-                && plan.domain_of(entry).is_some()
-                && self
-                    .system
-                    .pci_describe(index as u32)
-                    .is_ok_and(|found| found.state == pci_api::DeviceState::Ready);
+            if entry.standing != 1 || entry.stream_count == 0 || plan.domain_of(entry).is_none() {
+                continue;
+            }
+            let may_stand = match self.system.pci_describe(index as u32) {
+                Ok(_) if self.is_distrusted(index) => false,
+                Ok(found) => !boot_refused && found.state == pci_api::DeviceState::Ready,
+                // Asked again when the PCI task's next life is up; what stands goes on until then.
+                Err(CallError::Unavailable(code)) if code != abi::Code::HELD => continue,
+                Err(_) => false,
+            };
             if let Some(device) = self.devices.get_mut(index) {
                 device.may_stand = may_stand;
             }
@@ -151,7 +154,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 .devices
                 .get(index)
                 .is_some_and(|device| device.standing && device.state == State::Free);
-            if stands && self.system.bus_master(index as u32, true).is_err() {
+            if stands && !self.start_again(index) {
                 let _ = self.stop_standing(index);
             }
         }

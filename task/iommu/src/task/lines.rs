@@ -248,6 +248,11 @@ fn rare(line: Line<'_>) {
             command,
             code
         ),
+        Line::Altered { name, what } => defmt::error!(
+            "{=str}: not what this server wrote: {=str}; closed",
+            name,
+            what
+        ),
         Line::CommandTimeout { name } => {
             defmt::error!("{=str}: does not complete commands", name);
         }

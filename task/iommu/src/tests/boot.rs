@@ -243,10 +243,10 @@ fn a_refused_boot_blocks_all() {
 #[test]
 fn waits_for_the_pci_task() {
     let mut rig = Rig::cold();
-    rig.around.borrow_mut().no_pci = true;
+    rig.around.borrow_mut().no_pci = Some(abi::Code::DOWN);
     rig.server.boot();
     assert_eq!(rig.smmu.0.borrow().get(CR0), 0, "not touched");
-    rig.around.borrow_mut().no_pci = false;
+    rig.around.borrow_mut().no_pci = None;
     rig.server.on_pci_up();
     rig.claim(task(4), DISK);
 }

@@ -17,6 +17,7 @@ mod persistent;
 mod queue;
 mod quiet;
 mod refusals;
+mod restart;
 mod rig;
 mod settling;
 mod standing;

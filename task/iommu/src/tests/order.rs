@@ -201,7 +201,7 @@ fn the_reset_bypass_is_closed_before_anything_else() {
 #[test]
 fn nothing_is_touched_before_the_pci_task_has_answered() {
     let mut rig = Rig::cold();
-    rig.around.borrow_mut().no_pci = true;
+    rig.around.borrow_mut().no_pci = Some(abi::Code::DOWN);
     rig.server.boot();
     assert_eq!(rig.journal().deeds(), []);
     assert_eq!(rig.journal().at_the_smmu(), []);
@@ -209,7 +209,7 @@ fn nothing_is_touched_before_the_pci_task_has_answered() {
         let (code, _) = rig.now(task(owner), Operation::Claim, &[u64::from(device)]);
         assert_eq!(Error::from_code(code), Some(Error::Unavailable));
     }
-    rig.around.borrow_mut().no_pci = false;
+    rig.around.borrow_mut().no_pci = None;
     rig.server.on_pci_up();
     rig.claim(task(4), DISK);
 }

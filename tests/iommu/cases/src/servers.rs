@@ -152,28 +152,51 @@ fn a_call_finds_no_server(stage: &Stage) -> Result {
     Ok(())
 }
 
-/// A server that starts while the PCI task is down opens nothing and takes nothing over, until it is up.
+/// A server that starts while the PCI task is down leaves the living as they are and gives nobody anything new, until
+/// it is up.
 fn starts_without_the_pci_task(stage: &Stage) -> Result {
     let mut claimed = claim()?;
-    check_eq!(code(claimed.map(0, 2, READ)), 0);
+    let board = Board::new()?;
+    let own = check_is!(claimed.map(0, 1, READ), Ok(iova) => iova);
+    board.load(stage, own, 0x55)?;
+    let iova = check_is!(claimed.map(4, 1, BOTH), Ok(iova) => iova);
     stop(stage, "pci")?;
     restart(stage, "iommu")?;
-    let mut unavailable = false;
-    for _ in 0..200 {
-        let code = claim_words(EDU0).code;
-        check!(code.0 != 0);
-        unavailable = code.0 == Error::Unavailable as u32;
-        if unavailable {
-            break;
-        }
-        stage.pause(1);
-    }
-    check!(unavailable);
+    board.clear(4);
+    board.write(stage, iova, FEW)?;
+    board.only(4, 0, FEW)?;
+    let mut claimed = claim_again(stage, EDU0)?;
+    claimed.has_mapped(2)?;
+    let works = StatusFlags::CLAIMED | StatusFlags::OPEN;
+    check_eq!(claimed.status()?.flags.0, works | StatusFlags::BLOCKED);
+    board.clear(4);
+    board.write(stage, iova, FEW)?;
+    board.only(4, 0, FEW)?;
+    check_eq!(code(claimed.unmap(own, 1)), 0);
+    check_eq!(code(claimed.unmap(iova, 1)), 0);
+    check_eq!(code(claimed.release()), 0);
+    check_eq!(claim_words(EDU0).code.0, Error::Unavailable as u32);
     check_eq!(status(EDU0)?.flags.0, StatusFlags::BLOCKED);
     start(stage, "pci")?;
     claimed = claim_again(stage, EDU0)?;
-    claimed.has_mapped(2)?;
+    claimed.has_mapped(0)?;
     check_eq!(code(claimed.release()), 0);
+    Ok(())
+}
+
+/// The driver dies while neither server is there. The SMMU's is the first to come back, and cuts its device off; it
+/// stays down until the other one has made that quiet.
+fn stop_all(stage: &Stage) -> Result {
+    notes(stage, 1);
+    stop(stage, "pci")?;
+    stop(stage, "iommu")?;
+    check_eq!(stage.stop(FIRST).0, 0);
+    start(stage, "iommu")?;
+    stage.pause(20);
+    check!(stage.restart(FIRST).0 != 0);
+    check_eq!(stage.status(FIRST).state, TaskState::DeadHeld as u64);
+    start(stage, "pci")?;
+    start_again(stage, FIRST)?;
     Ok(())
 }
 
@@ -198,8 +221,16 @@ fn bus_mastering_comes_back(stage: &Stage) -> Result {
 pub const CASES: &[Case] = &[
     Case::new(
         "server-starts-without-pci",
-        &["IOMMU-BOOT-4", "IOMMU-BOOT-1"],
+        &["IOMMU-BOOT-4", "IOMMU-BOOT-1", "IOMMU-ADOPT-7"],
         &[Part::returns(FIRST, starts_without_the_pci_task)],
+    ),
+    Case::new(
+        "all-three-die",
+        &["IOMMU-ADOPT-4", "IOMMU-ADOPT-7", "IOMMU-G4-1"],
+        &[
+            Part::returns(FIRST, dies_without_a_server),
+            Part::returns(SECOND, stop_all),
+        ],
     ),
     Case::new(
         "pci-restarts",

@@ -2,7 +2,7 @@
 
 use edu::Direction;
 use heapless::Vec;
-use iommu::boot;
+use iommu::boot::{self, Found};
 use iommu::events::EventQueue;
 use iommu::hardware::Hardware;
 use iommu::mapped::Mapped;
@@ -109,7 +109,11 @@ impl Machine {
             smmus: &[entry],
             ..plan
         };
-        let running = match boot::bring_up(&mut smmu, &small, 0, |_| false) {
+        let usable = boot::take_over(&mut smmu, &small, 0);
+        let running = match usable.and_then(|found| match found {
+            Found::Running(running) => Ok(running),
+            Found::Other(features) => boot::bring_up(&mut smmu, &small, 0, features, |_| false),
+        }) {
             Ok(running) => running,
             Err(why) => {
                 return Err(Failure {

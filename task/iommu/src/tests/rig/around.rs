@@ -44,10 +44,36 @@ pub struct Around {
     /// [`SPARE`] is there, and [`EDU`] is not.
     pub swapped: bool,
     pub refused: bool,
-    pub no_pci: bool,
+    /// Why the PCI task does not answer.
+    pub no_pci: Option<Code>,
+    /// After so many answers it does not answer any more, until it is told to.
+    pub pci_answers: Option<u32>,
+    /// System calls and calls of the PCI task so far.
+    pub calls: u64,
 }
 
 impl Around {
+    /// The PCI task takes a message, or does not.
+    fn pci(&mut self) -> Result<(), CallError> {
+        self.calls += 1;
+        match self.pci_answers {
+            Some(0) => self.no_pci = Some(Code::DEAD),
+            Some(left) => self.pci_answers = Some(left - 1),
+            None => {}
+        }
+        match self.no_pci {
+            Some(code) => Err(CallError::Unavailable(code)),
+            None => Ok(()),
+        }
+    }
+    /// The PCI task starts again, as it does: with bus mastering off and no memory of what it was asked.
+    pub fn restart_pci(&mut self) {
+        (self.no_pci, self.pci_answers) = (None, None);
+        let on: Vec<u32> = self.bus_master.iter().map(|(device, _)| *device).collect();
+        self.bus_master
+            .extend(on.into_iter().map(|device| (device, false)));
+        self.result = Some(QuiesceState::Never);
+    }
     pub fn is_bus_master(&self, device: u32) -> bool {
         let last = self.bus_master.iter().rfind(|(other, _)| *other == device);
         last.is_some_and(|(_, on)| *on)
@@ -109,7 +135,8 @@ impl System for Shared {
         Code::OK
     }
     fn enumerate(&mut self, cursor: u64) -> Held {
-        let around = self.0.borrow();
+        let mut around = self.0.borrow_mut();
+        around.calls += 1;
         let index = cursor as usize;
         let end = Held {
             next: 0,
@@ -151,10 +178,8 @@ impl System for Shared {
         })
     }
     fn pci_status(&mut self) -> Result<BootStatus, CallError> {
-        let around = self.0.borrow();
-        if around.no_pci {
-            return Err(CallError::Unavailable(Code::DOWN));
-        }
+        let mut around = self.0.borrow_mut();
+        around.pci()?;
         Ok(BootStatus {
             ready: 5,
             mismatches: 0,
@@ -163,6 +188,7 @@ impl System for Shared {
         })
     }
     fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
+        self.0.borrow_mut().pci()?;
         let absent = if self.0.borrow().swapped { EDU } else { SPARE };
         let state = if self.0.borrow().blocked == Some(device) {
             DeviceState::Blocked
@@ -184,6 +210,7 @@ impl System for Shared {
     }
     fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
         let mut around = self.0.borrow_mut();
+        around.pci()?;
         if let (Some(error), true) = (around.bus_master_error, on) {
             return Err(error);
         }
@@ -193,6 +220,7 @@ impl System for Shared {
     }
     fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
         let mut around = self.0.borrow_mut();
+        around.pci()?;
         if let Some(error) = around.start_error.take() {
             return Err(error);
         }
@@ -201,7 +229,8 @@ impl System for Shared {
         Ok(())
     }
     fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
-        let around = self.0.borrow();
+        let mut around = self.0.borrow_mut();
+        around.pci()?;
         let of_all = around.result.unwrap_or(QuiesceState::Quiet);
         let state = around.results.get(&device).copied().unwrap_or(of_all);
         if state == QuiesceState::Quiet {

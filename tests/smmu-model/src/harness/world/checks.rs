@@ -64,7 +64,9 @@ impl World {
             self.fabric.set_user(device, user.or(Some(TaskId::KERNEL)));
             return;
         }
-        if user.is_some() && user != holder {
+        // One that was turned off with something mapped may go on for the same claim: its hold was never lifted.
+        let goes_on = user == Some(TaskId::KERNEL) && self.exposed[device as usize];
+        if user.is_some() && user != holder && !goes_on {
             self.model.findings.note(Check::Containment, || {
                 format!(
                     "device {device} is turned on for {holder:x?}, not reset since {user:x?} had it"

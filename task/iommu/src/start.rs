@@ -1,0 +1,276 @@
+//! Starting, and starting again with each life of the PCI task.
+//!
+//! What an earlier life of this server left is taken over first, by the SMMU and the kernel alone: whoever died is
+//! cut off whether or not there is a PCI task. Only what is opened needs its word.
+
+use iommu_api::Error;
+use pci_api::DeviceState;
+use pci_api::client::CallError;
+
+use crate::boot::{self, Found, Refusal, Running};
+use crate::hardware::{Hardware, System};
+use crate::log::Line;
+use crate::ownership::State;
+use crate::server::Server;
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// Takes over what an earlier life left, and brings everything up if the PCI task answers; until it does
+    /// nothing is opened. Afterwards requests can be served, whatever the outcome.
+    pub fn boot(&mut self) {
+        self.take_over();
+        self.follow_pci();
+        for smmu in 0..self.smmus.len() {
+            self.drain(smmu);
+        }
+    }
+
+    /// Whether the whole boot is refused because an SMMU is not the planned one: by the plan's policy no device on
+    /// any other SMMU is given either.
+    pub fn is_refused(&self) -> bool {
+        let mut smmus = self.smmus.iter();
+        smmus.any(|smmu| smmu.refused && smmu.entry.refuse_on_mismatch != 0)
+    }
+
+    fn take_over(&mut self) {
+        for index in 0..self.smmus.len() {
+            let Some(smmu) = self.smmus.get_mut(index) else {
+                continue;
+            };
+            match boot::take_over(&mut smmu.hardware, &self.plan, index) {
+                Ok(Found::Running(running)) => self.runs(index, running),
+                Ok(Found::Other(features)) => smmu.usable = Some(features),
+                Err(why) => self.refuse(index, why),
+            }
+        }
+        self.adopt();
+    }
+
+    /// The PCI task is up, for the first time or again. Each of its lives finds out anew what there is and begins
+    /// with bus mastering off: what was on goes on again, what is not as planned any more is cut off, and what was
+    /// being made quiet begins anew. If it is gone again already, its next life is told of in the same way.
+    pub fn on_pci_up(&mut self) {
+        self.follow_pci();
+        self.on_quiesced();
+    }
+
+    fn follow_pci(&mut self) {
+        let Ok(status) = self.system.pci_status() else {
+            self.miss_pci();
+            return;
+        };
+        self.find_standing(status.refused);
+        for index in 0..self.smmus.len() {
+            self.bring_up(index);
+        }
+        let refused = self.is_refused();
+        if refused {
+            self.forbid_standing();
+        }
+        self.judge_devices(status.refused || refused);
+        for index in 0..self.devices.len() {
+            self.go_on_with(index);
+        }
+        self.stand_on();
+    }
+
+    fn miss_pci(&mut self) {
+        for smmu in &self.smmus {
+            if smmu.running.is_none() && !smmu.refused {
+                self.system.log(Line::SmmuRefused {
+                    name: smmu.entry.name.as_str(),
+                    why: Refusal::NoPci,
+                });
+            }
+        }
+    }
+
+    /// Turns an SMMU on that is not, and that nothing is known against.
+    fn bring_up(&mut self, index: usize) {
+        let devices = &self.devices;
+        let may_stand = |device: usize| devices.get(device).is_some_and(|device| device.may_stand);
+        let Some(smmu) = self.smmus.get_mut(index) else {
+            return;
+        };
+        let Some(features) = smmu.usable.take_if(|_| !smmu.refused) else {
+            return;
+        };
+        match boot::bring_up(&mut smmu.hardware, &self.plan, index, features, may_stand) {
+            Ok(running) => {
+                self.runs(index, running);
+                self.note_standing(index);
+            }
+            Err(why) => self.refuse(index, why),
+        }
+    }
+
+    /// Notes what stands since an SMMU was turned on, by the image's stream table.
+    fn note_standing(&mut self, smmu: usize) {
+        for index in 0..self.devices.len() {
+            let device = self.devices.get(index);
+            let may_stand = device.is_some_and(|device| device.may_stand);
+            let stands = may_stand && self.smmu_of(index) == Some(smmu) && self.translates(index);
+            if let Some(device) = self.devices.get_mut(index) {
+                device.standing |= stands;
+            }
+        }
+    }
+
+    fn runs(&mut self, index: usize, running: Running) {
+        let Some(smmu) = self.smmus.get_mut(index) else {
+            return;
+        };
+        let standing = self.devices.iter().filter(|device| device.may_stand);
+        self.system.log(Line::Smmu {
+            name: smmu.entry.name.as_str(),
+            features: &running.features,
+            reset_bypass_closed: running.reset_bypass_closed,
+            adopted: running.adopted,
+            standing: standing.count(),
+        });
+        self.unmask |= smmu.entry.event_interrupt | smmu.entry.error_interrupt;
+        let altered = running.altered;
+        smmu.running = Some(running);
+        for domain in 0..self.spaces.len() {
+            if altered.domains >> domain & 1 == 1 {
+                self.distrust(domain, "stream table entry, context descriptor or table");
+            }
+        }
+        for _ in 0..altered.strays.min(1) {
+            self.system.log(Line::Altered {
+                name: "a stream that the plan does not have",
+                what: "stream table entry",
+            });
+        }
+    }
+
+    /// The tables that translate for a domain are not what this server could have written: nothing is opened to it
+    /// any more, in this life of the server.
+    pub(crate) fn distrust(&mut self, domain: usize, what: &'static str) {
+        let Some(space) = self.spaces.get_mut(domain) else {
+            return;
+        };
+        if core::mem::replace(&mut space.altered, true) {
+            return;
+        }
+        let mut devices = self.plan.devices.iter();
+        let device = devices.find(|device| device.domain as usize == domain);
+        self.system.log(Line::Altered {
+            name: device.map_or("", |device| device.name.as_str()),
+            what,
+        });
+    }
+
+    /// Whether nothing is opened to a device's domain any more.
+    pub(crate) fn is_distrusted(&self, index: usize) -> bool {
+        let device = self.devices.get(index);
+        let space = device.and_then(|device| self.spaces.get(device.entry.domain as usize));
+        space.is_some_and(|space| space.altered)
+    }
+
+    /// An SMMU is not used, in this life of the server.
+    pub(crate) fn refuse(&mut self, index: usize, why: Refusal) {
+        if let Some(smmu) = self.smmus.get_mut(index) {
+            smmu.refused = true;
+            let name = smmu.entry.name.as_str();
+            self.system.log(Line::SmmuRefused { name, why });
+        }
+    }
+
+    /// Which devices can be claimed: those with an owner, a domain that is not blocked, on an SMMU that
+    /// runs, and found by the PCI task as planned.
+    fn judge_devices(&mut self, boot_refused: bool) {
+        for index in 0..self.devices.len() {
+            let (unusable, absent) = self.judge(index, boot_refused);
+            let Some(device) = self.devices.get_mut(index) else {
+                continue;
+            };
+            let first = !core::mem::replace(&mut device.judged, true);
+            let before = (device.unusable, device.absent);
+            (device.unusable, device.absent) = (unusable, absent);
+            if first || before != (unusable, absent) {
+                self.list(index);
+            }
+            if first {
+                self.list_direct(index);
+            }
+        }
+    }
+
+    /// Lists a device for people.
+    fn list(&mut self, index: usize) {
+        let Some(device) = self.devices.get(index) else {
+            return;
+        };
+        let usable = device.unusable.is_none();
+        if device.entry.owner == plan::NONE && !usable {
+            return;
+        }
+        let streams = self.plan.streams_of(device.entry);
+        self.system.log(Line::Device {
+            name: device.entry.name.as_str(),
+            device: index,
+            stream: streams.first().map_or(0, |stream| stream.stream_id),
+            owner: device.entry.owner,
+            usable,
+            absent: device.absent,
+        });
+    }
+
+    /// Why a device cannot be claimed, and whether it is absent as the plan allows.
+    fn judge(&mut self, index: usize, boot_refused: bool) -> (Option<Error>, bool) {
+        let blocked = (Some(Error::Blocked), false);
+        let Some(entry) = self.plan.devices.get(index) else {
+            return blocked;
+        };
+        let Some((_, domain)) = self.plan.domain_of(entry) else {
+            return blocked;
+        };
+        if entry.owner == plan::NONE || entry.stream_count == 0 {
+            return blocked;
+        }
+        let found = self.system.pci_describe(index as u32);
+        let absent = found.is_ok_and(|found| found.state == DeviceState::Absent);
+        let smmu = self.smmus.get(domain.smmu as usize);
+        let runs = smmu.is_some_and(|smmu| smmu.running.is_some());
+        let unusable = match found {
+            _ if self.is_distrusted(index) => Some(Error::Unavailable),
+            Ok(found) if runs && !boot_refused && found.state == DeviceState::Ready => None,
+            Ok(_) if runs => Some(Error::Blocked),
+            // Judged again when the PCI task's next life is up.
+            Ok(_) | Err(_) => Some(Error::Unavailable),
+        };
+        (unusable, absent)
+    }
+
+    /// What a new life of the PCI task means for a device.
+    fn go_on_with(&mut self, index: usize) {
+        let Some(device) = self.devices.get(index) else {
+            return;
+        };
+        let free = device.state == State::Free;
+        if matches!(device.state, State::Claimed(_)) && device.open {
+            let planned = device.unusable != Some(Error::Blocked);
+            if !planned || !self.start_again(index) {
+                self.revoke(index);
+            }
+        } else if device.standing && !device.may_stand && free {
+            let _ = self.stop_standing(index);
+        } else if !device.standing && !device.is_awaited() && device.may_be_on() {
+            let _ = self.system.bus_master(index as u32, false);
+        }
+    }
+
+    /// Bus mastering on again for a device that is in use. False if the PCI task does not want it on; one that is gone
+    /// again has said nothing. What is on is left alone.
+    pub(crate) fn start_again(&mut self, index: usize) -> bool {
+        let found = self.system.pci_describe(index as u32);
+        if found.is_ok_and(|found| found.bus_master) {
+            return true;
+        }
+        match self.system.bus_master(index as u32, true) {
+            Ok(()) => true,
+            Err(CallError::Unavailable(code)) => code != abi::Code::HELD,
+            Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What the tables of a domain say after a restart, read once: pages mapped for each member, the entries of each
+//! pin, and whether all of it is what this server could have written.
+//!
+//! The entries of a pin are a row as long as the pin, but those of a request that an earlier life did not survive:
+//! a part of such a row at most. The same pages may be pinned several times, so that rows cannot always be told apart.
+
+use heapless::Vec;
+use iommu_api::PAGE;
+use plan::iommu::PERMANENT_MARK;
+
+use crate::adoption::{Estate, HeldPin};
+use crate::hardware::{Hardware, System};
+use crate::permanent;
+use crate::server::{Pin, Server};
+use crate::space::{Kind, Run, Stretch};
+
+/// Rows of entries that belong to no pin as a whole. A request leaves one; with more of them it is not known any more
+/// which pin is whose.
+const GAPS_MAX: usize = 8;
+
+/// A row of entries made for a device that is neither of its owner's pools nor a whole pin.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    device: usize,
+    run: Run,
+    output: u64,
+}
+
+/// What is left to be explained in a domain.
+struct Gaps {
+    known: Vec<Gap, GAPS_MAX>,
+    /// There were more.
+    more: bool,
+}
+
+impl Gaps {
+    /// One entry more; beside the last one it makes that longer.
+    fn add(&mut self, device: usize, entry: u64, output: u64) {
+        if let Some(last) = self.known.last_mut()
+            && last.device == device
+            && last.run.first + last.run.count == entry
+            && last.output + last.run.count * PAGE == output
+        {
+            last.run.count += 1;
+            return;
+        }
+        let run = Run {
+            first: entry,
+            count: 1,
+        };
+        let gap = Gap {
+            device,
+            run,
+            output,
+        };
+        self.more |= self.known.push(gap).is_err();
+    }
+}
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// Reads the window of a domain, each entry once. Nothing is opened any more to one that maps what the plan does
+    /// not and no claim could.
+    pub(crate) fn survey(&mut self, domain: usize, estate: &mut Estate) {
+        if !self.is_taken_over(domain) {
+            return;
+        }
+        let (mut good, mut permanent) = (true, 0);
+        let mut gaps = Gaps {
+            known: Vec::new(),
+            more: false,
+        };
+        for kind in [Kind::Pages, Kind::Blocks] {
+            let mut from = 0;
+            while let Some(stretch) = self.next_stretch(domain, kind, from) {
+                from = stretch.run.first + stretch.run.count;
+                if stretch.mark() == PERMANENT_MARK {
+                    permanent += stretch.run.count * stretch.entry_pages * PAGE;
+                    good &= self.is_planned(domain, kind, &stretch);
+                    continue;
+                }
+                let Some(device) = self.member(domain, stretch.mark()) else {
+                    good = false;
+                    continue;
+                };
+                good &= self.is_mapping(domain, kind, &stretch);
+                if let Some(device) = self.devices.get_mut(device) {
+                    device.mapped += stretch.run.count * stretch.entry_pages;
+                }
+                good &= match kind {
+                    Kind::Pages => {
+                        self.match_pins(device, &stretch, estate.pins_of(device), &mut gaps)
+                    }
+                    Kind::Blocks => self.is_of_pools(device, &stretch),
+                };
+            }
+        }
+        if !good || permanent != self.planned_in_window(domain) {
+            self.distrust(domain, "page table entry");
+        }
+        let members = (0..self.devices.len()).filter(|&index| self.is_in(index, domain));
+        for device in members {
+            let pins = estate.pins_of(device);
+            if gaps.more || !explain(&gaps.known, device, pins) {
+                for pin in pins {
+                    pin.run = Run::NONE;
+                    pin.ambiguous = true;
+                }
+            }
+        }
+    }
+
+    fn next_stretch(&mut self, domain: usize, kind: Kind, from: u64) -> Option<Stretch> {
+        let space = self.spaces.get_mut(domain)?;
+        let smmu = self.smmus.get_mut(space.smmu)?;
+        let part = space.part(kind);
+        let stretch = part.next_stretch(&mut smmu.hardware, from)?;
+        part.found_used(stretch.run);
+        Some(stretch)
+    }
+
+    /// Whether the SMMU of a domain was taken over, and the domain can be used.
+    fn is_taken_over(&self, domain: usize) -> bool {
+        let smmu = self.spaces.get(domain).map(|space| space.smmu);
+        let smmu = smmu.and_then(|smmu| self.smmus.get(smmu));
+        let running = smmu.and_then(|smmu| smmu.running.as_ref());
+        running.is_some_and(|running| running.adopted)
+    }
+
+    /// Whether a stretch of the build step's entries is what the plan says, of one range or of several in a row.
+    fn is_planned(&self, domain: usize, kind: Kind, stretch: &Stretch) -> bool {
+        let Some(part) = self.spaces.get(domain).map(|space| space.part_of(kind)) else {
+            return false;
+        };
+        let ranges = self.plan.permanent_of(domain);
+        (0..stretch.run.count).all(|entry| {
+            let iova = part.iova(stretch.run.first + entry);
+            let size = stretch.entry_pages * PAGE;
+            let word = stretch.word + entry * size;
+            ranges.clone().any(|range| {
+                let from = iova.checked_sub(range.iova);
+                let from = from.filter(|from| *from < range.len && size <= range.len - from);
+                let leaf = |from| permanent::leaf_of(range, part.level(), range.pa + from);
+                from.and_then(leaf) == Some(word)
+            })
+        })
+    }
+
+    /// Whether a stretch's entries are what a request writes.
+    fn is_mapping(&self, domain: usize, kind: Kind, stretch: &Stretch) -> bool {
+        let space = self.spaces.get(domain);
+        space.is_some_and(|space| {
+            let part = space.part_of(kind);
+            part.is_mapping(stretch.word, stretch.mark())
+        })
+    }
+
+    /// Whether all that a stretch leads to is in pools of a device's owner.
+    fn is_of_pools(&self, device: usize, stretch: &Stretch) -> bool {
+        let mut at = stretch.output();
+        let end = at + stretch.run.count * stretch.entry_pages * PAGE;
+        while at < end {
+            match self.pool_end(device, at) {
+                Some(beyond) => at = beyond,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Bytes that the plan maps in the window of a domain.
+    fn planned_in_window(&self, domain: usize) -> u64 {
+        let Some(entry) = self.plan.domains.get(domain) else {
+            return 0;
+        };
+        let ranges = self.plan.permanent_of(domain);
+        let within = ranges.filter(|range| permanent::is_in_window(entry, range));
+        within.fold(0, |sum, range| sum + range.len)
+    }
+
+    fn is_in(&self, index: usize, domain: usize) -> bool {
+        let device = self.devices.get(index);
+        device.is_some_and(|device| device.entry.domain as usize == domain)
+    }
+
+    /// The device that a mark in a domain's leaves names.
+    fn member(&self, domain: usize, mark: u64) -> Option<usize> {
+        (0..self.devices.len()).find(|&index| {
+            let device = self.devices.get(index);
+            self.is_in(index, domain) && device.is_some_and(|device| device.member == mark)
+        })
+    }
+
+    /// Gives each whole row of a stretch to a pin of just that memory; the longest that fits where there are several.
+    /// False if an entry leads neither to a pool of the device's owner nor to a pin.
+    fn match_pins(
+        &self,
+        device: usize,
+        stretch: &Stretch,
+        pins: &mut [HeldPin],
+        gaps: &mut Gaps,
+    ) -> bool {
+        let mut at = 0;
+        while at < stretch.run.count {
+            let output = stretch.output() + at * PAGE;
+            let left = stretch.run.count - at;
+            let from = pins.partition_point(|pin| pin.pa < output);
+            let beyond = pins.partition_point(|pin| pin.pa <= output);
+            let next = pins.get(beyond).map_or(u64::MAX, |pin| pin.pa);
+            let here = pins.get_mut(from..beyond).unwrap_or_default().iter_mut();
+            let whole = here
+                .filter(|pin| pin.run == Run::NONE && pin.len / PAGE <= left)
+                .max_by_key(|pin| pin.len);
+            let first = stretch.run.first + at;
+            if let Some(pin) = whole {
+                let count = pin.len / PAGE;
+                pin.run = Run { first, count };
+                at += count;
+            } else if let Some(end) = self.pool_end(device, output) {
+                at += ((end.min(next) - output) / PAGE).clamp(1, left);
+            } else if pins.iter().any(|pin| pin.contains(output)) {
+                gaps.add(device, first, output);
+                at += 1;
+            } else {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Where the pool of a device's owner ends that an address is in.
+    fn pool_end(&self, device: usize, address: u64) -> Option<u64> {
+        let owner = self.plan.devices.get(device)?.owner;
+        let mut pools = self.plan.pools.iter();
+        let pool = pools.find(|pool| {
+            let offset = address.checked_sub(pool.pa);
+            pool.task == owner && offset.is_some_and(|offset| offset < pool.len)
+        })?;
+        Some(pool.pa + pool.len)
+    }
+
+    /// Takes over the pins of the devices that were taken over.
+    ///
+    /// A pin that nothing is mapped for is lifted: its request was never completed, or its unmapping was
+    /// confirmed by the invalidation of everything. If entries that lead to pinned memory cannot all be
+    /// told apart (the same pages pinned several times, in overlapping pieces), no pin of the device is
+    /// lifted before all of it is unmapped.
+    pub(crate) fn adopt_pins(&mut self, estate: &Estate) {
+        for pin in &estate.pins {
+            let known = estate.hold(pin.device).is_some() && self.is_adopted(pin.device);
+            if !known {
+                continue;
+            }
+            if pin.run == Run::NONE && !pin.ambiguous {
+                let _ = self.system.unpin(pin.slot);
+                continue;
+            }
+            let kept = Pin {
+                device: pin.device,
+                run: pin.run,
+                slot: pin.slot,
+            };
+            if self.pins.push(kept).is_ok()
+                && let Some(device) = self.devices.get_mut(pin.device)
+            {
+                device.pins += 1;
+            }
+        }
+    }
+}
+
+/// Gives what is left of a device's entries to pins that have none yet: each a part of one. False if some lead to
+/// pinned memory and are no such part.
+fn explain(gaps: &[Gap], device: usize, pins: &mut [HeldPin]) -> bool {
+    for gap in gaps.iter().filter(|gap| gap.device == device) {
+        let end = gap.output + gap.run.count * PAGE;
+        let contains = |pin: &HeldPin| pin.pa <= gap.output && end <= pin.pa + pin.len;
+        let mut free = pins.iter_mut().filter(|pin| pin.run == Run::NONE);
+        if let Some(pin) = free.find(|pin| contains(pin)) {
+            pin.run = gap.run;
+        } else if pins
+            .iter()
+            .any(|pin| pin.pa < end && gap.output < pin.pa + pin.len)
+        {
+            return false;
+        }
+    }
+    true
+}

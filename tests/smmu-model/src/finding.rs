@@ -27,6 +27,10 @@ pub enum Check {
     Adoption,
     /// G6: a pin stays with nothing mapped that it is for.
     Leak,
+    /// A device is in no state that there is, or holds, streams or bus mastering are not those of its state.
+    State,
+    /// G7: a request touched a device that its sender does not hold.
+    Bystander,
     /// G8: a fault was neither delivered nor reported as lost.
     Delivery,
     /// A mapping the server granted does not translate.

@@ -209,6 +209,7 @@ impl Fabric {
             QuiesceState::Failed(_) => Error::NotQuiet,
             _ if chooser.once_in(mismatches) && chooser.once_in(8) => {
                 function.found = DeviceState::Blocked;
+                function.bus_master = false;
                 Error::Blocked
             }
             _ => {

@@ -24,6 +24,7 @@ impl Troubles {
         Self {
             quiesce_failures: if seed.is_multiple_of(5) { 20 } else { 0 },
             mismatches: if seed.is_multiple_of(4) { 8 } else { 0 },
+            touches: 4,
             ..Self::default()
         }
     }

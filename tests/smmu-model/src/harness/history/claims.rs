@@ -92,9 +92,12 @@ impl History<'_> {
             let Some(held) = self.held.get(device).copied().flatten() else {
                 return;
             };
-            if self.world.borrow().fabric.is_bus_master(device) {
+            let world = self.world.borrow();
+            let on = world.fabric.is_bus_master(device);
+            if on || !world.knows_pci() {
                 return;
             }
+            drop(world);
             let words = |head: Sequenced| head.to_words()[..2].to_vec();
             let answer = self.change((device, held), Operation::Flush, words, &Intent::default());
             match answer {

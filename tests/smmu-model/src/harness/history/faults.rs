@@ -11,7 +11,7 @@ impl History<'_> {
     /// A device does what it should, or something else.
     pub(super) fn access(&mut self) {
         let device = self.chooser.below(self.machine.devices.len());
-        if !self.world.borrow().fabric.may_act(device) {
+        if !self.world.borrow().may_act(device) {
             return;
         }
         let held = self.held.get(device).copied().flatten();
@@ -50,8 +50,9 @@ impl History<'_> {
         // By the plan's written word one without a recipe is not used before its first claim.
         let touchable = planned.owner != plan::NONE && planned.recipe != Recipe::None;
         let owner = planned.owner as usize;
-        if touchable && world.kernel.is_alive(owner) {
-            let life = world.kernel.id(owner);
+        let life = world.kernel.id(owner);
+        // Who waits for a reply does nothing else.
+        if touchable && world.kernel.is_alive(owner) && !self.is_waiting(life) {
             world.fabric.touch(device as u32, life);
             if self.trace {
                 eprintln!("{life:x?} touches device {device}");

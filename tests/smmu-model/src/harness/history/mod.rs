@@ -5,6 +5,7 @@ mod faults;
 mod maps;
 mod pci;
 mod requests;
+mod states;
 mod successor;
 mod unmaps;
 
@@ -218,6 +219,9 @@ impl History<'_> {
         }
         self.deliver();
         self.check();
+        if self.chooser.once_in(4) {
+            self.check_states();
+        }
     }
 
     /// What must hold between any two requests.
@@ -245,7 +249,7 @@ impl History<'_> {
         let mut world = self.world.borrow_mut();
         let mut ambient = Vec::new();
         for (device, planned) in self.machine.devices.iter().enumerate() {
-            if !world.fabric.may_act(device) {
+            if !world.may_act(device) {
                 continue;
             }
             let own = world.oracle.usable(device);

@@ -74,7 +74,8 @@ impl History<'_> {
     fn check_started_again(&self) {
         let world = self.world.borrow();
         let mut used = self.in_use().into_iter();
-        let stopped = used.find(|&device| !world.fabric.is_bus_master(device));
+        let stopped =
+            used.find(|&device| !world.fabric.is_bus_master(device) && self.is_as_planned(device));
         drop(world);
         if let Some(device) = stopped {
             self.note(Check::Function, || {
@@ -87,9 +88,12 @@ impl History<'_> {
     fn check_not_revoked(&self, used: &[usize]) {
         let world = self.world.borrow();
         let troubles = world.fabric.troubles;
-        let lost = used.iter().find(|&&device| !world.is_open(device));
+        // A reset that was under way, and takes others on the bus, is begun again.
+        let alone = |device: usize| self.machine.devices[device].below.is_none();
+        let mut used = used.iter().filter(|&&device| alone(device));
+        let lost = used.find(|&&device| !world.is_open(device));
         let judged = troubles.mismatches == 0 && troubles.call_deaths > 0;
-        let lost = lost.filter(|_| judged).copied();
+        let lost = lost.filter(|_| judged && !world.fabric.retired).copied();
         drop(world);
         if let Some(device) = lost {
             self.note(Check::Liveness, || {

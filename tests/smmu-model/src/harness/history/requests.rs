@@ -5,6 +5,7 @@ use iommu::{Reply, Request};
 use iommu_api::{Operation, Sequenced};
 
 use super::{Held, History};
+use crate::finding::Check;
 use crate::harness::intent::Intent;
 
 /// What a request came to.
@@ -46,7 +47,9 @@ impl History<'_> {
         if self.trace {
             eprintln!("{sender:x?} {operation:?} {words:x?}");
         }
+        let bystanders = self.bystanders(words);
         let reply = self.serve(|server| server.handle(&request));
+        self.check_bystanders(&bystanders, operation);
         if self.trace {
             eprintln!(" -> {reply:x?}");
         }
@@ -57,6 +60,32 @@ impl History<'_> {
                 self.succeed();
                 Answer::Died
             }
+        }
+    }
+
+    /// Devices that a request about a device, or about a claim of it, has nothing to do with, and whose streams are
+    /// open.
+    fn bystanders(&self, words: &[u64]) -> Vec<usize> {
+        // Both a device's number and a handle have it in their lowest bits.
+        let device = words.first().map_or(0, |word| word & 0xffff) as usize;
+        let unit = |device| self.machine.device(device).map(|d| d.reset_unit);
+        let world = self.world.borrow();
+        let apart = |other: &usize| {
+            let own = *other == device || self.machine.share(*other, device);
+            !own && unit(*other) != unit(device) && world.is_open(*other)
+        };
+        (0..self.machine.devices.len()).filter(apart).collect()
+    }
+
+    fn check_bystanders(&self, before: &[usize], operation: Operation) {
+        let world = self.world.borrow();
+        let mut closed = before.iter().filter(|&&device| !world.is_open(device));
+        let closed = closed.next().copied();
+        drop(world);
+        if let Some(device) = closed {
+            self.note(Check::Bystander, || {
+                format!("{operation:?} for another closed device {device}")
+            });
         }
     }
 

@@ -104,7 +104,9 @@ impl<'p> History<'p> {
             self.check_estate(&estate);
             self.immortal = true;
             for (device, owner) in estate.working {
-                self.claim_again(device, owner);
+                if self.is_as_planned(device) {
+                    self.claim_again(device, owner);
+                }
             }
             self.immortal = false;
             self.settle();
@@ -198,9 +200,12 @@ impl<'p> History<'p> {
         };
         let working = used.iter().copied();
         let working = working.filter(|&(device, _)| !doomed(device)).collect();
+        // What stands is open as soon as the SMMU is on.
+        let off = world.model.control() & 1 == 0;
         let closed = |stream: &u32| {
             let reachable = world.model.reachable(*stream);
-            reachable.runs.is_empty() && !reachable.untranslated
+            let begins = off && self.machine.stands(*stream);
+            reachable.runs.is_empty() && !reachable.untranslated && !begins
         };
         let domains = 0..world.layout.domains.len();
         Estate {
@@ -287,6 +292,14 @@ impl<'p> History<'p> {
         world.check_cut_off();
         let used = |device| estate.used.iter().any(|&(used, _)| used == device);
         world.check_holds(used);
+    }
+
+    /// Whether neither a device nor what shares its streams was found to be another by now.
+    pub(super) fn is_as_planned(&self, device: usize) -> bool {
+        let world = self.world.borrow();
+        let mut set = (0..self.machine.devices.len())
+            .filter(|&other| other == device || self.machine.share(other, device));
+        set.all(|other| world.fabric.is_as_planned(other))
     }
 
     /// A living claim goes on under another handle, with all that was mapped.

@@ -34,9 +34,10 @@ impl History<'_> {
     /// Those that share streams with a device, and go on, know that it is released: they use nothing of it any more.
     pub(super) fn agree(&mut self, device: usize) {
         for other in 0..self.machine.devices.len() {
-            let held = self.held.get(other).copied().flatten();
             let mut world = self.world.borrow_mut();
-            let lives = held.is_some_and(|held| world.kernel.is_current(held.owner));
+            let mut holds = world.kernel.holds.iter();
+            let lives = holds
+                .any(|hold| hold.device as usize == other && world.kernel.is_current(hold.task));
             if other != device && self.machine.share(other, device) && lives && world.is_open(other)
             {
                 let ambient = &mut world.model.ambient;

@@ -18,6 +18,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     other("settle-dropped", "K1", RELEASE, Kind::NoSettle),
     other("doubt-dropped", "K2", UNDER_WAY, Kind::NoDoubt),
+    other("known-for-ever", "K7", QUIET, Kind::KnownForEver),
     other("unit-ignored", "K3", QUIET, Kind::UnitIgnored),
     other("failure-ignored", "K4", QUIET, Kind::FailedIsQuiet),
     other("found-anyway", "K5", QUIET, Kind::FoundAnyway),

@@ -106,6 +106,8 @@ pub enum Kind {
     FoundAnyway,
     /// With the hold of a lender end the pins of its memory.
     LiftUnpins,
+    /// A device that was made quiet once is taken for quiet, whoever may have touched it since.
+    KnownForEver,
     /// What the SMMU did while the server did not run is not seen.
     OldLook,
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use abi::{Code, TaskId};
 use pci_api::client::CallError;
+use smmu::stream::{bypass_word, stage1_word};
 
 use super::death::Fuse;
 use super::fabric::Fabric;
@@ -100,18 +101,22 @@ impl World {
         }
     }
 
-    /// Whether all streams of a device are open, as their entries were stored last.
+    /// Whether all streams of a device are open to its domain, as their entries were stored last.
     #[must_use]
     pub fn is_open(&self, device: usize) -> bool {
         let machine = self.layout.machine;
-        machine.streams_of(device).iter().all(|&stream| {
-            let word = self.model.memory.latest(TABLES + layout::entry_of(stream));
-            let open = if machine.bypasses(device) {
-                0b1001
-            } else {
-                0b1011
-            };
-            word.is_some_and(|word| word & 0b1111 == open)
+        let Some(domain) = self.layout.domain_of(device) else {
+            return false;
+        };
+        let open = if machine.bypasses(device) {
+            bypass_word()
+        } else {
+            stage1_word(TABLES + domain.context)
+        };
+        let mut streams = machine.streams_of(device).iter();
+        streams.all(|&stream| {
+            let at = TABLES + layout::entry_of(stream);
+            self.model.memory.latest(at) == Some(open)
         })
     }
 
@@ -119,6 +124,13 @@ impl World {
     #[must_use]
     pub fn is_untold(&self) -> bool {
         self.kernel.held_death || self.fabric.quiesced || !self.knows_pci()
+    }
+
+    /// Whether a device may start transactions that the SMMU translates: what nothing gates acts before the SMMU is
+    /// on as well, and is the platform's to keep quiet until then.
+    #[must_use]
+    pub fn may_act(&self, device: usize) -> bool {
+        self.fabric.may_act(device) && self.model.control() & 1 != 0
     }
 
     /// The server was told of the PCI task's life, which goes on.

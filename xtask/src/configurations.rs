@@ -13,7 +13,10 @@ fn diagnose(root: &Path, file: &Path) -> String {
     };
     let report = Report::default();
     let plan = read::load(&report, &paths, file).and_then(|app| Plan::new(&report, app));
-    let plan = plan.and_then(|plan| plan.check_buildable(&report));
+    let plan = plan.and_then(|plan| {
+        plan.check_buildable(&report)?;
+        plan.check_runnable(&report)
+    });
     let outcome = if plan.is_ok() { "accepted\n" } else { "" };
     let text = format!("{}{outcome}", report.text());
     text.replace(&format!("{}/", root.display()), "")

@@ -78,19 +78,34 @@ impl Project {
 
     /// All steps.
     pub fn build(&self, app: Option<&Path>) -> Outcome<Built> {
-        self.build_changed(app, |_| ())
+        self.steps(app, |_| (), |_, _| Ok(()))
     }
 
-    /// All steps, with something other than what the file says.
-    pub fn build_changed(
+    /// All steps, of a system that is to be run.
+    pub fn build_to_run(&self, app: Option<&Path>) -> Outcome<Built> {
+        self.build_to_run_changed(app, |_| ())
+    }
+
+    /// The same with something other than what the file says.
+    pub fn build_to_run_changed(
         &self,
         app: Option<&Path>,
         change: impl FnOnce(&mut App),
+    ) -> Outcome<Built> {
+        self.steps(app, change, Plan::check_runnable)
+    }
+
+    fn steps(
+        &self,
+        app: Option<&Path>,
+        change: impl FnOnce(&mut App),
+        check: impl FnOnce(&Plan, &Report) -> Result<(), Reported>,
     ) -> Outcome<Built> {
         // One report for all steps: a later one points into files that the first one read.
         let report = Report::default();
         let plan = shown(&report, self.plan_with(&report, app, change))?;
         shown(&report, plan.check_buildable(&report))?;
+        shown(&report, check(&plan, &report))?;
         setup::target()?;
         let programs = compile::compile(&self.workshop(), &plan.app)?;
         let tables = shown(&report, tables::build(&report, &plan, &programs))?;

@@ -23,6 +23,25 @@ pub const NOTES: u16 = 7;
 /// Longest text of a failure, bytes.
 pub const TEXT_MAX: usize = 160;
 
+/// The runner's parameters that say which cases to run, a bit for each by its number, 64 to a parameter. Without the
+/// first it runs all.
+pub const ASKED: [&str; 16] = [
+    "asked-0", "asked-1", "asked-2", "asked-3", "asked-4", "asked-5", "asked-6", "asked-7",
+    "asked-8", "asked-9", "asked-10", "asked-11", "asked-12", "asked-13", "asked-14", "asked-15",
+];
+
+/// Whether the case with this number is to be run; `parameter` gives the runner's.
+pub fn is_asked(number: usize, mut parameter: impl FnMut(&str) -> Option<u64>) -> bool {
+    let Some(first) = parameter(ASKED[0]) else {
+        return true;
+    };
+    let word = match number / 64 {
+        0 => Some(first),
+        at => ASKED.get(at).and_then(|name| parameter(name)),
+    };
+    word.is_some_and(|word| word >> (number % 64) & 1 != 0)
+}
+
 /// What the runner does for a role.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]

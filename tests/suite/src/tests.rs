@@ -10,7 +10,9 @@ use abi::{Code, FaultKind, Lease, TaskId, notification};
 use userlib::ipc::{Message, Payload, Received};
 use userlib::privileged::Status;
 
-use crate::protocol::{Action, FAILED, NEXT, NOTE, NOTES, PLEASE, RETURNED, SKIPPED};
+use crate::protocol::{
+    ASKED, Action, FAILED, NEXT, NOTE, NOTES, PLEASE, RETURNED, SKIPPED, is_asked,
+};
 use crate::runner::{System, run_on};
 use crate::{Case, Part, Suite};
 
@@ -30,6 +32,8 @@ struct Fake<'a> {
     states: Vec<(TaskId, TaskState, FaultKind)>,
     /// Never comes up.
     stuck: Option<usize>,
+    /// Words of the parameters that say which cases to run.
+    asked: &'a [u64],
     inbox: VecDeque<Received>,
     text: Vec<u8>,
     now: u64,
@@ -87,6 +91,10 @@ impl System for Fake<'_> {
             .iter()
             .position(|known| *known == name)
             .map(|at| at + 1)
+    }
+    fn parameter(&mut self, name: &str) -> Option<u64> {
+        let asked = ASKED.iter().position(|known| *known == name);
+        asked.and_then(|at| self.asked.get(at).copied())
     }
     fn receive(&mut self, _: u32, buffer: &mut [u8]) -> Received {
         let Some(received) = self.inbox.pop_front() else {
@@ -210,6 +218,10 @@ fn text(operation: u16, text: &str) -> Vec<Deed> {
 
 /// Runs the suite; the output, the replies, and the number of failures.
 fn run(stuck: Option<usize>) -> (String, Vec<(usize, Payload)>, usize) {
+    run_asked(stuck, &[])
+}
+
+fn run_asked(stuck: Option<usize>, asked: &[u64]) -> (String, Vec<(usize, Payload)>, usize) {
     let long = format!("line 7: {}", "x".repeat(100));
     let returned = text(RETURNED, "");
     let scripts = [
@@ -235,6 +247,7 @@ fn run(stuck: Option<usize>) -> (String, Vec<(usize, Payload)>, usize) {
             .map(|(at, (_, state, kind))| (TaskId::new(at as u8, 0), state, kind))
             .collect(),
         stuck,
+        asked,
         inbox: VecDeque::new(),
         text: Vec::new(),
         now: 0,
@@ -282,6 +295,31 @@ fn every_end_is_told_by_name_and_stops_nothing() {
 }
 
 #[test]
+fn what_is_not_asked_for_is_not_run() {
+    let (output, replies, failed) = run_asked(None, &[1 << 0 | 1 << 10 | 1 << 40]);
+    assert_eq!(
+        output,
+        "case passes ok\ncase passes-again ok\nsuite fake: 2 passed, 0 failed, 0 skipped\n"
+    );
+    assert_eq!((replies.len(), failed), (2, 0));
+    let (output, ..) = run_asked(None, &[0, u64::MAX]);
+    assert_eq!(output, "suite fake: 0 passed, 0 failed, 0 skipped\n");
+}
+
+#[test]
+fn cases_are_bits_of_the_parameters() {
+    let word = |at: usize| (at == 0 || at == 2).then_some(1 << 3);
+    let asked = |number| {
+        is_asked(number, |name| {
+            word(ASKED.iter().position(|known| *known == name)?)
+        })
+    };
+    let numbers: Vec<usize> = (0..64 * ASKED.len() + 64).filter(|n| asked(*n)).collect();
+    assert_eq!(numbers, [3, 131]);
+    assert!(is_asked(5000, |_| None));
+}
+
+#[test]
 fn a_role_that_does_not_start_fails_its_cases() {
     let (output, replies, failed) = run(Some(2));
     assert_eq!(failed, CASES.len());
@@ -300,6 +338,7 @@ fn a_missing_task_is_named() {
         scripts: BTreeMap::new(),
         states: Vec::new(),
         stuck: None,
+        asked: &[],
         inbox: VecDeque::new(),
         text: Vec::new(),
         now: 0,

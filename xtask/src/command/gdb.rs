@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Outcome};
 use crate::pack::DEBUGGER;
-use crate::project::{Built, Project};
+use crate::project::Project;
 use crate::{qemu, run, setup};
 
 /// Programs that debug AArch64, the best first.
@@ -40,12 +40,14 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
         .filter_map(qemu::on_path)
         .find(|gdb| debugs_aarch64(gdb))
         .ok_or_else(missing)?;
-    let built = project.build(arguments.app.as_deref())?;
-    let drives = run::drives(project, &built.plan, None)?;
+    let built = project.build_to_run(arguments.app.as_deref())?;
+    let disks = run::drives(project, &built.plan, None)?;
     let folder = tempfile::tempdir().map_err(Failure::when("cannot make a temporary folder"))?;
     let socket = folder.path().join("gdb");
     run::note_interrupts();
-    let guest = Waiting::start(&qemu, &built, &drives, &socket)?;
+    let image = built.dist.image_in(folder.path())?;
+    let machine = qemu::command(&built.plan, &image, &disks.drives);
+    let guest = Waiting::start(&qemu, &machine, &socket)?;
     let status = Command::new(gdb)
         .current_dir(&built.dist.folder)
         .args(["-q", "-x", DEBUGGER, "-d"])
@@ -62,15 +64,10 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
 struct Waiting(Child);
 
 impl Waiting {
-    fn start(
-        qemu: &qemu::Qemu,
-        built: &Built,
-        drives: &qemu::Drives,
-        socket: &Path,
-    ) -> Outcome<Self> {
+    fn start(qemu: &qemu::Qemu, arguments: &[String], socket: &Path) -> Outcome<Self> {
         let child = qemu
             .command()
-            .args(qemu::command(&built.plan, &built.dist.image, drives))
+            .args(arguments)
             .arg("-S")
             .arg("-gdb")
             .arg(format!("unix:{},server=on,wait=off", socket.display()))

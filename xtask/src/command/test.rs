@@ -10,7 +10,9 @@ use super::show;
 use crate::coverage;
 use crate::failure::{Failure, Outcome};
 use crate::project::Project;
-use crate::test::{self, Case, HostPrograms, LONG, Matrix, Outcome as End, Row, Suite, System};
+use crate::test::{
+    self, Asked, Case, HostPrograms, LONG, Matrix, Outcome as End, Row, Suite, System,
+};
 
 /// The filter that names the run under Miri, which takes minutes and another compiler.
 const MIRI: &str = "miri";
@@ -38,7 +40,7 @@ pub struct Arguments {
 pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let filter = arguments.filter.as_deref();
     if arguments.coverage_of_spec {
-        let all = Target::select(project, None);
+        let all = Target::select(project, None)?;
         let table = coverage::table(&project.paths.root, &all.names())?;
         print!("{table}");
         return Ok(u8::from(!table.is_complete()));
@@ -52,18 +54,17 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     if let Some(filter) = filter.filter(|filter| filter.starts_with(LONG)) {
         return run_long(project, arguments, filter);
     }
-    let mut target = Target::select(project, filter);
+    let target = Target::select(project, filter)?;
     let host = if target.is_meant_by(filter) {
         Ok(HostPrograms::none())
     } else {
         HostPrograms::build(&project.paths.root)
     };
-    let on_host = host
-        .as_ref()
-        .is_ok_and(|host| !host.select(filter).is_empty());
-    if target.is_empty() && !on_host {
-        // Names of cases are known only to the images: it is looked for in all of them.
-        target.suites = test::images(&project.paths.root);
+    if let (Ok(host), Some(filter)) = (&host, filter)
+        && target.is_empty()
+        && host.select(Some(filter)).is_empty()
+    {
+        return nothing_fits(project, host, filter);
     }
     if arguments.list {
         return list(&host?, &target, filter).map(|()| 0);
@@ -116,43 +117,88 @@ fn run_long(project: &Project, arguments: &Arguments, filter: &str) -> Outcome<u
     progress.finish(project)
 }
 
+/// The exit code of a command that was not understood, as for an unknown argument.
+const MISUNDERSTOOD: u8 = 2;
+
+/// Says what the filter may have been meant to be.
+fn nothing_fits(project: &Project, host: &HostPrograms, filter: &str) -> Outcome<u8> {
+    let all = Target::select(project, None)?;
+    let mut names = all.case_names()?;
+    names.extend(host.names());
+    names.extend(all.systems.into_iter().map(|system| system.name));
+    names.extend(test::LONG_PROGRAMS.map(|program| program.name.to_owned()));
+    let long = test::long_systems(&project.paths.root);
+    names.extend(long.into_iter().map(|system| system.name));
+    let meant = test::suggest(filter, names.iter().map(String::as_str));
+    eprintln!("error: {}", test::nothing_fits(filter, &meant));
+    Ok(MISUNDERSTOOD)
+}
+
 /// What runs on target.
 struct Target {
-    suites: Vec<Suite>,
+    suites: Vec<(Suite, Asked)>,
     systems: Vec<System>,
 }
 
 impl Target {
-    /// Images and systems whose names the filter fits.
-    fn select(project: &Project, filter: Option<&str>) -> Self {
-        let fits = |name: &str| filter.is_none_or(|filter| name.contains(filter));
-        let suites = test::images(&project.paths.root);
-        Self {
-            suites: suites
-                .into_iter()
-                .filter(|suite| {
-                    let prefix = format!("{}::", suite.name);
-                    fits(&prefix) || filter.is_some_and(|filter| filter.starts_with(&prefix))
-                })
-                .collect(),
-            systems: test::systems(&project.paths.root)
-                .into_iter()
-                .filter(|system| fits(&system.name))
-                .collect(),
+    /// Systems and cases whose names the filter fits; a filter that begins like a system or like a suite with its
+    /// cases means nothing else.
+    fn select(project: &Project, filter: Option<&str>) -> Outcome<Self> {
+        let root = &project.paths.root;
+        let mut systems = test::systems(root)?;
+        let all = test::images(root)?;
+        let means = |filter: &str| {
+            let begins = |system: &System| system.name.starts_with(filter);
+            systems.iter().any(begins) || all.iter().any(|suite| is_of(suite, filter))
+        };
+        let certain = filter.is_some_and(means);
+        systems.retain(|system| test::fits(filter, &system.name));
+        let mut suites = Vec::new();
+        for suite in all {
+            let prefix = format!("{}::", suite.name);
+            let asked = match filter {
+                _ if test::fits(filter, &prefix) => Asked::All,
+                Some(filter) if certain && !is_of(&suite, filter) => continue,
+                _ => {
+                    let cases = suite.cases()?.into_iter().enumerate();
+                    let fits = |name: &str| test::fits(filter, &format!("{prefix}{name}"));
+                    let asked = cases.filter(|(_, case)| fits(&case.name));
+                    Asked::Cases(asked.map(|(number, _)| number).collect())
+                }
+            };
+            if asked != Asked::Cases(Vec::new()) {
+                suites.push((suite, asked));
+            }
         }
+        Ok(Self { suites, systems })
     }
 
     fn names(&self) -> Vec<String> {
-        let suites = self.suites.iter().map(|suite| suite.name.clone());
+        let suites = self.suites.iter().map(|(suite, _)| suite.name.clone());
         let systems = self.systems.iter().map(|system| system.name.clone());
         suites.chain(systems).collect()
+    }
+
+    /// Full names of the cases that are asked for.
+    fn case_names(&self) -> Outcome<Vec<String>> {
+        let mut names = Vec::new();
+        for (suite, asked) in &self.suites {
+            let cases = suite.cases()?.into_iter().enumerate();
+            let asked = |number: &usize| match asked {
+                Asked::All => true,
+                Asked::Cases(numbers) => numbers.contains(number),
+            };
+            let cases = cases.filter(|(number, _)| asked(number));
+            names.extend(cases.map(|(_, case)| format!("{}::{}", suite.name, case.name)));
+        }
+        Ok(names)
     }
 
     /// Whether the filter can only mean something that runs on target.
     fn is_meant_by(&self, filter: Option<&str>) -> bool {
         let Some(filter) = filter else { return false };
         let mut suites = self.suites.iter();
-        suites.any(|suite| filter == suite.name || filter.starts_with(&format!("{}::", suite.name)))
+        suites.any(|(suite, _)| is_of(suite, filter))
             || self
                 .systems
                 .iter()
@@ -164,14 +210,19 @@ impl Target {
     }
 }
 
+/// Whether the filter names the suite, or begins with its name.
+fn is_of(suite: &Suite, filter: &str) -> bool {
+    filter == suite.name || filter.starts_with(&format!("{}::", suite.name))
+}
+
 fn list(host: &HostPrograms, target: &Target, filter: Option<&str>) -> Outcome<()> {
     for (program, tests) in host.select(filter) {
         for test in tests {
             println!("{}", program.name(&test));
         }
     }
-    for suite in &target.suites {
-        println!("{}::* (an image of cases)", suite.name);
+    for name in target.case_names()? {
+        println!("{name}");
     }
     for system in &target.systems {
         println!("{}", system.name);
@@ -224,10 +275,10 @@ fn run_row(
     name: &str,
     progress: &mut Progress,
 ) -> Outcome<()> {
-    for suite in target.suites.iter().filter(|suite| suite.fits(row)) {
+    for (suite, asked) in target.suites.iter().filter(|(suite, _)| suite.fits(row)) {
         progress.stage_on(&suite.name, name);
         if row.stage1 {
-            let run = test::image(project, suite, row, &mut |case| progress.show(case));
+            let run = test::image(project, suite, asked, row, &mut |case| progress.show(case));
             progress.survive(&suite.name, run)?;
         } else {
             let why = "the SMMU has no stage 1";
@@ -321,7 +372,7 @@ impl Progress {
     }
 
     fn show(&mut self, case: Case) {
-        // A suite is run as a whole, whichever of its cases was asked for.
+        // What was not asked for is told only where it kept the rest from being run: an image that hangs.
         let asked = self
             .filter
             .as_ref()

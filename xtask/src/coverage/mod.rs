@@ -8,8 +8,8 @@ mod elsewhere;
 mod requirements;
 mod table;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use elsewhere::Elsewhere;
 use requirements::requirements;
@@ -17,9 +17,13 @@ pub use table::Table;
 use table::Test;
 
 use crate::failure::{Failure, Outcome};
+use crate::test;
 
 /// What has requirements, below the project's root.
 const REFERENCES: [&str; 2] = ["docs/reference/ipc.md", "docs/reference/iommu-protocol.md"];
+/// The suite whose cases name rows of another document: the table of the SMMU's rules, for which the tests of the
+/// SMMU model answer.
+const OF_RULES: &str = "raw-smmu";
 /// Tests that are no cases of a suite.
 const ELSEWHERE: &str = "tests/coverage.toml";
 
@@ -30,11 +34,16 @@ pub fn table(root: &Path, images: &[String]) -> Outcome<Table> {
         all.extend(requirements(&read(&root.join(reference))?));
     }
     let mut table = Table::new(all);
-    for (suite, list) in lists(root)? {
-        for line in list.lines() {
-            let mut words = line.split_whitespace();
-            if let Some(name) = words.next() {
-                table.add(&Test::new(format!("{suite}::{name}"), words));
+    let mut known = BTreeSet::new();
+    for suite in test::images(root)? {
+        // Some images run the same cases.
+        if suite.name != OF_RULES && known.insert(suite.app.clone()) {
+            for case in suite.cases()? {
+                let requirements = case.requirements.iter().map(String::as_str);
+                table.add(&Test::new(
+                    format!("{}::{}", suite.name, case.name),
+                    requirements,
+                ));
             }
         }
     }
@@ -61,40 +70,6 @@ pub fn table(root: &Path, images: &[String]) -> Outcome<Table> {
 
 fn read(path: &Path) -> Outcome<String> {
     std::fs::read_to_string(path).map_err(Failure::when(format!("cannot read {}", path.display())))
-}
-
-/// What each crate of cases prints, with its suite's name.
-fn lists(root: &Path) -> Outcome<Vec<(String, String)>> {
-    let tests = root.join("tests");
-    let entries = std::fs::read_dir(&tests)
-        .map_err(Failure::when(format!("cannot read {}", tests.display())))?;
-    let mut suites: Vec<(String, PathBuf)> = entries
-        .flatten()
-        .map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            (name, entry.path().join("cases"))
-        })
-        .filter(|(_, cases)| cases.join("examples/list.rs").is_file())
-        .collect();
-    suites.sort();
-    let mut lists = Vec::new();
-    for (name, cases) in suites {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .current_dir(root)
-            .args(["run", "--quiet", "--example", "list", "--manifest-path"])
-            .arg(cases.join("Cargo.toml"))
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(Failure::when("cannot run cargo"))?;
-        if !output.status.success() {
-            return Err(Failure::new(format!(
-                "the cases of {name} cannot be listed"
-            )));
-        }
-        lists.push((name, String::from_utf8_lossy(&output.stdout).into_owned()));
-    }
-    Ok(lists)
 }
 
 /// Whether a source has a test of this name: a function that is marked as one, and not only a function.
@@ -131,7 +106,6 @@ fn sources(folder: &Path) -> Outcome<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test;
 
     #[test]
     fn only_a_marked_function_is_a_test() {
@@ -148,8 +122,10 @@ mod tests {
     #[test]
     fn every_requirement_has_a_case() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let suites = test::images(&root).into_iter().map(|suite| suite.name);
-        let systems = test::systems(&root).into_iter().map(|system| system.name);
+        let suites = test::images(&root).unwrap_or_else(|_| panic!("cannot be read"));
+        let suites = suites.into_iter().map(|suite| suite.name);
+        let systems = test::systems(&root).unwrap_or_else(|_| panic!("cannot be read"));
+        let systems = systems.into_iter().map(|system| system.name);
         let images: Vec<String> = suites.chain(systems).collect();
         let table = table(&root, &images).unwrap_or_else(|_| panic!("cannot be read"));
         assert!(table.is_complete(), "{}", table.summary());

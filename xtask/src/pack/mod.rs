@@ -11,6 +11,7 @@ mod text;
 use std::path::{Path, PathBuf};
 
 use crate::compile::Programs;
+use crate::disk;
 use crate::failure::{Failure, Outcome};
 use crate::planning::Plan;
 use crate::qemu::PROGRAM;
@@ -24,7 +25,18 @@ pub use text::text;
 #[derive(Clone, Debug)]
 pub struct Dist {
     pub folder: PathBuf,
-    pub image: PathBuf,
+    /// The image's bytes: the folder's may be another build's by the time they are needed.
+    pub image: Vec<u8>,
+}
+
+impl Dist {
+    /// Writes the image to a file in a folder of the caller's.
+    pub fn image_in(&self, folder: &Path) -> Outcome<PathBuf> {
+        let file = folder.join("image");
+        std::fs::write(&file, &self.image)
+            .map_err(Failure::when(format!("cannot write {}", file.display())))?;
+        Ok(file)
+    }
 }
 
 /// Name of a task's ELF file in a dist folder; the kernel's is `kernel.elf`.
@@ -38,9 +50,13 @@ pub fn pack(target: &Path, plan: &Plan, programs: &Programs, tables: &Tables) ->
     std::fs::create_dir_all(&folder)
         .map_err(Failure::when(format!("cannot make {}", folder.display())))?;
     let image = image::build(plan, tables)?;
+    // Of two builds of one name the files are of one or of the other, and not of both.
+    let _lock = lock(target, &plan.app.name)?;
     let write = |name: &str, bytes: &[u8]| {
         let file = folder.join(name);
-        std::fs::write(&file, bytes)
+        let partial = folder.join(format!(".{name}.partial"));
+        std::fs::write(&partial, bytes)
+            .and_then(|()| std::fs::rename(&partial, &file))
             .map_err(Failure::when(format!("cannot write {}", file.display())))
     };
     write("image", &image)?;
@@ -52,23 +68,29 @@ pub fn pack(target: &Path, plan: &Plan, programs: &Programs, tables: &Tables) ->
     write("plan.txt", text(plan, Some(&tables.layout)).as_bytes())?;
     let script = debugger::debugger(plan, &tables.roots);
     write(DEBUGGER, script.as_bytes())?;
-    let image = folder.join("image");
-    write("qemu", qemu(plan, &folder, &image).as_bytes())?;
+    write("qemu", qemu(plan, target, &folder.join("image")).as_bytes())?;
     Ok(Dist { folder, image })
+}
+
+/// Keeps other builds of this name waiting as long as the value lives.
+fn lock(target: &Path, name: &str) -> Outcome<std::fs::File> {
+    let file = target.join("dist").join(format!(".{name}.lock"));
+    let cannot = || Failure::when(format!("cannot use {}", file.display()));
+    let lock = std::fs::File::create(&file).map_err(cannot())?;
+    lock.lock().map_err(cannot())?;
+    Ok(lock)
 }
 
 /// The QEMU command as a shell script, whose program the variable `QEMU` can name; drives are those that `run`
 /// makes.
-fn qemu(plan: &Plan, folder: &Path, image: &Path) -> String {
+fn qemu(plan: &Plan, target: &Path, image: &Path) -> String {
     let drives = plan
         .app
         .drives
         .iter()
         .map(|drive| {
-            (
-                drive.name.clone(),
-                folder.join(format!("{}.disk", drive.name)),
-            )
+            let file = disk::place(drive.len, &disk::folder(target));
+            (drive.name.clone(), file)
         })
         .collect();
     let mut script = format!("#!/bin/sh\nexec \"${{QEMU:-{PROGRAM}}}\"");

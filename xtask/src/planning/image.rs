@@ -18,6 +18,51 @@ impl Plan {
         }
     }
 
+    /// Reports every function of a machine for QEMU that QEMU cannot be given.
+    pub fn check_runnable(&self, report: &Report) -> Result<(), Reported> {
+        let app = &self.app;
+        if app.platform.qemu_machine.is_empty() {
+            return Ok(());
+        }
+        let before = report.errors();
+        let functions = self.fabric.functions.iter().enumerate();
+        for (number, function) in functions {
+            let mut earlier = self.fabric.functions.iter().take(number);
+            if earlier.any(|other| other.is_alternative_of(function)) {
+                continue;
+            }
+            let (name, id, model) = match function.kind {
+                FunctionKind::HostBridge | FunctionKind::Expander(_) => continue,
+                FunctionKind::Bridge(bridge) => match app.bridges.get(bridge) {
+                    Some(bridge) => (&bridge.name, bridge.id, &bridge.qemu),
+                    None => continue,
+                },
+                FunctionKind::Device(device) => match app.devices.get(device) {
+                    Some(device) => (&device.name, device.id.value, &device.qemu),
+                    None => continue,
+                },
+            };
+            if model.is_none() {
+                let (vendor, device) = id;
+                let id = format!("{vendor:04x}:{device:04x}");
+                let name_of = &name.value;
+                report
+                    .error(
+                        Mistake::NotRunnable,
+                        format!("no QEMU model is known for `{name_of}`, which is {id}"),
+                    )
+                    .at(&name.span, "it would be missing from the machine that is run")
+                    .with(&app.platform.span, "a platform that QEMU emulates")
+                    .remedy("write its model and properties as `qemu = \"…\"`, as after `-device`; `cargo xtask dist` takes the file as it is");
+            }
+        }
+        if report.errors() > before {
+            Err(Reported)
+        } else {
+            Ok(())
+        }
+    }
+
     fn parts(&self, report: &Report) {
         let app = &self.app;
         let refuse = |message: String, (at, label): (&Span, &str), remedy: &str| {

@@ -73,6 +73,10 @@ fn device(plan: &Plan, number: usize, function: &Function) -> Option<String> {
     if function.multifunction && function.slot.1 == 0 {
         text.push_str(",multifunction=on");
     }
+    // Nothing runs a ROM here, and QEMU's packages often come without the files: it would not start.
+    if matches!(function.kind, FunctionKind::Device(_)) && !model.contains(",romfile=") {
+        text.push_str(",romfile=");
+    }
     if let FunctionKind::Bridge(bridge) = function.kind {
         // Slots are told apart by chassis numbers; an upstream port and a PCIe-to-PCI bridge are no slot.
         let kind = plan.app.bridges.get(bridge)?.kind;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use app::{App, from_text, load};
 pub use device::{Device, Direct, Domain, Invalidation, Place};
+pub use fields::distance;
 pub use iommu::{MismatchPolicy, SolverMode};
 pub use known::{Bar, FunctionForm, Quiesce};
 pub use pci::{Bridge, EXPANDER, Root};

@@ -88,6 +88,8 @@ mistakes! {
         "`acs = true` has the PCI task enable and check ACS at boot, which fails where the capability is missing. Without it the function isolates nothing.";
     37 NotBuildable "it can be planned, but not built",
         "The plan describes more machines than the servers of this version drive: foreign boards, several SMMUs or segments, virtual functions and bridges as alternatives in hotplug slots are planned and shown, but no image is made.";
+    38 NotRunnable "it can be built, but not emulated",
+        "`run`, `gdb` and `test` start the planned machine under QEMU, so each of its PCI functions needs a model there: from sys/platform/devices.toml by vendor and device id, or the function's `qemu`, as after QEMU's `-device`. A function without one would be missing at boot, and nothing would be given to anybody.";
     40 Domain "a demand that contradicts its use",
         "Nobody can claim a device whose domain is `blocked`.";
     43 NoQuiesce "a device that nobody can make quiet",
@@ -147,6 +149,7 @@ impl Mistake {
             Self::NoAccessControl => "leave `acs` out",
             Self::NotBuildable => "plan it with `cargo xtask plan`; remove it from what is built",
             Self::Domain => "take away the demand or the driver",
+            Self::NotRunnable => "write the model as the function's `qemu`",
             Self::NoQuiesce => "declare `quiesce`",
             Self::Window => "correct base or size",
             Self::Persistent => "let the device be strict",

@@ -37,23 +37,32 @@ pub struct Options {
     pub changes: Vec<Change>,
 }
 
+/// The disks of one run; copies that were made for it go with this value.
+pub struct Disks {
+    pub drives: Drives,
+    _disks: Vec<disk::Disk>,
+}
+
 /// The files behind a plan's drives; `given` stands for the first.
-pub fn drives(project: &Project, plan: &Plan, given: Option<&PathBuf>) -> Outcome<Drives> {
-    let folder = project.target.join("dist").join(&plan.app.name);
-    std::fs::create_dir_all(&folder)
-        .map_err(Failure::when(format!("cannot make {}", folder.display())))?;
+pub fn drives(project: &Project, plan: &Plan, given: Option<&PathBuf>) -> Outcome<Disks> {
+    let folder = disk::folder(&project.target);
     if given.is_some() && plan.app.drives.is_empty() {
         return Err(Failure::new("--disk is given, but the system has no drive"));
     }
     let mut drives = Drives::new();
+    let mut disks = Vec::new();
     for (index, drive) in plan.app.drives.iter().enumerate() {
-        let file = match given.filter(|_| index == 0) {
+        let disk = match given.filter(|_| index == 0) {
             Some(file) => disk::given(file, &folder)?,
-            None => disk::made(&drive.name, drive.len, &folder)?,
+            None => disk::made(drive.len, &folder)?,
         };
-        drives.insert(drive.name.clone(), file);
+        drives.insert(drive.name.clone(), disk.file.clone());
+        disks.push(disk);
     }
-    Ok(drives)
+    Ok(Disks {
+        drives,
+        _disks: disks,
+    })
 }
 
 /// The disk whose digest the guest computes: the first drive, if there is a task for it.
@@ -82,7 +91,10 @@ pub fn observe(
 ) -> Outcome<End> {
     let decoder = Decoder::new(&built.plan, &built.programs);
     let rings = Rings::new(&built.tables.layout);
-    let mut arguments = crate::qemu::command(&built.plan, &built.dist.image, drives);
+    // Of its own: another build may write to the dist folder before QEMU has read it.
+    let folder = tempfile::tempdir().map_err(Failure::when("cannot make a temporary folder"))?;
+    let image = built.dist.image_in(folder.path())?;
+    let mut arguments = crate::qemu::command(&built.plan, &image, drives);
     for change in &options.changes {
         change.apply(&mut arguments)?;
     }

@@ -51,6 +51,12 @@ impl Programs {
         Self(Vec::new())
     }
 
+    /// Names of all tests.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let programs = self.0.iter();
+        programs.flat_map(|program| program.tests.iter().map(|test| program.name(test)))
+    }
+
     /// What `filter` selects: each program with the names of its tests, without the prefix.
     pub fn select(&self, filter: Option<&str>) -> Vec<(&Program, Vec<String>)> {
         self.0

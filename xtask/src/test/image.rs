@@ -4,9 +4,14 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use suite::protocol::ASKED;
+
+use super::cases::{Listed, cases};
 use super::{Case, Outcome, Row};
-use crate::failure;
+use crate::failure::{self, Failure};
 use crate::project::Project;
+use crate::read::{App, Parameter};
+use crate::report::Spanned;
 use crate::run::{self, End, Line, Observer, Options, Probe};
 
 /// A suite: an `app.toml` and its name.
@@ -36,20 +41,73 @@ const READING: Duration = Duration::from_millis(200);
 const KEPT: usize = 4096;
 const SHOWN: usize = 40;
 
-/// The suites there are.
-pub fn images(root: &Path) -> Vec<Suite> {
-    SUITES
-        .iter()
-        .map(|&(name, folder, extra)| Suite {
-            name: name.to_owned(),
-            app: root.join("tests").join(folder).join("app.toml"),
-            extra,
-        })
-        .filter(|suite| suite.app.is_file())
-        .collect()
+/// File of a crate of cases that lists them on the host.
+const LIST: &str = "cases/examples/list.rs";
+
+/// The suites there are: those of the table, whether their folder is there or not, and every further folder below
+/// `tests/` that has cases.
+pub fn images(root: &Path) -> failure::Outcome<Vec<Suite>> {
+    let tests = root.join("tests");
+    let suite = |name: &str, folder: &str, extra| Suite {
+        name: name.to_owned(),
+        app: tests.join(folder).join("app.toml"),
+        extra,
+    };
+    let listed = SUITES.iter();
+    let mut suites: Vec<Suite> = listed
+        .map(|&(name, folder, extra)| suite(name, folder, extra))
+        .collect();
+    let cannot = || Failure::when(format!("cannot read {}", tests.display()));
+    let mut more = Vec::new();
+    for entry in std::fs::read_dir(&tests).map_err(cannot())? {
+        let folder = entry.map_err(cannot())?.path();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let known = SUITES.iter().any(|(_, known, _)| *known == name);
+        if !known && folder.join(LIST).is_file() {
+            more.push(suite(&name, &name, &[]));
+        }
+    }
+    more.sort_by(|a, b| a.name.cmp(&b.name));
+    suites.extend(more);
+    Ok(suites)
+}
+
+/// Which cases of a suite are to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    All,
+    /// By their numbers.
+    Cases(Vec<usize>),
+}
+
+impl Asked {
+    /// Tells the runner.
+    fn tell(&self, app: &mut App) {
+        let Self::Cases(numbers) = self else { return };
+        let Some(runner) = app.tasks.first_mut() else {
+            return;
+        };
+        let mut words = [0; ASKED.len()];
+        for number in numbers {
+            if let Some(word) = words.get_mut(number / 64) {
+                *word |= 1 << (number % 64);
+            }
+        }
+        let span = &runner.name.span;
+        let told = ASKED.iter().zip(words).map(|(name, word)| {
+            let value = Spanned::new(Parameter::Number(word), span.clone());
+            (Spanned::new((*name).to_owned(), span.clone()), value)
+        });
+        runner.parameters.extend(told);
+    }
 }
 
 impl Suite {
+    /// Its cases, in their order.
+    pub fn cases(&self) -> failure::Outcome<Vec<Listed>> {
+        cases(self.app.parent().unwrap_or(Path::new("")))
+    }
+
     /// Whether it is to be run on a machine: what another processor changes, another SMMU does not change again.
     pub fn fits(&self, row: &Row) -> bool {
         self.extra.is_empty() || row.variant.is_empty()
@@ -60,11 +118,12 @@ impl Suite {
 pub fn image(
     project: &Project,
     suite: &Suite,
+    asked: &Asked,
     row: &Row,
     show: &mut dyn FnMut(Case),
 ) -> failure::Outcome<()> {
-    let built = project.build(Some(&suite.app))?;
-    let drives = run::drives(project, &built.plan, None)?;
+    let built = project.build_to_run_changed(Some(&suite.app), |app| asked.tell(app))?;
+    let disks = run::drives(project, &built.plan, None)?;
     let own = suite.extra.iter().map(|word| (*word).to_owned());
     let options = Options {
         qemu: row.qemu.clone(),
@@ -73,7 +132,7 @@ pub fn image(
         changes: Vec::new(),
     };
     let mut follower = Follower::new(&suite.name, show);
-    let end = run::observe(&built, &drives, &options, &mut follower)?;
+    let end = run::observe(&built, &disks.drives, &options, &mut follower)?;
     follower.finish(&end);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Tests: on the host by cargo, and on the target by images of cases and by whole systems.
 
+mod cases;
 mod differences;
 mod host;
 mod image;
@@ -7,17 +8,19 @@ mod long;
 mod matrix;
 mod miri;
 mod report;
+mod selection;
 mod spoil;
 mod system;
 
 use std::time::Duration;
 
 pub use host::Programs as HostPrograms;
-pub use image::{Suite, image, images};
+pub use image::{Asked, Suite, image, images};
 pub use long::{LONG, PROGRAMS as LONG_PROGRAMS, program as long_program};
 pub use matrix::{Matrix, Row};
 pub use miri::miri;
 pub use report::{counts, write as write_reports};
+pub use selection::{fits, nothing_fits, suggest};
 pub use system::{System, long_systems, system, systems};
 
 /// What became of one test.

@@ -8,14 +8,13 @@ const HCR: u64 = 1 << 31 | AUTHENTICATION;
 const AUTHENTICATION: u64 = 1 << 41 | 1 << 40;
 
 /// Lets pointer authentication trap to EL2: then nothing that EL1 can do keeps a task out of it.
-pub fn trap_authentication(built: &Built) -> Outcome<()> {
-    let file = &built.dist.image;
-    let mut image =
-        std::fs::read(file).map_err(Failure::when(format!("cannot read {}", file.display())))?;
+pub fn trap_authentication(built: &mut Built) -> Outcome<()> {
     let layout = &built.tables.layout;
     let start = usize::try_from(layout.el2.pa - layout.image_base).unwrap_or(usize::MAX);
     let len = layout.el2.bytes.len();
-    let place = image
+    let place = built
+        .dist
+        .image
         .get_mut(start..)
         .and_then(|rest| rest.get_mut(..len))
         .into_iter()
@@ -23,5 +22,5 @@ pub fn trap_authentication(built: &Built) -> Outcome<()> {
         .find(|word| **word == HCR.to_le_bytes())
         .ok_or_else(|| Failure::new("the program at EL2 has no HCR_EL2 of that value"))?;
     place.copy_from_slice(&(HCR & !AUTHENTICATION).to_le_bytes());
-    std::fs::write(file, image).map_err(Failure::when(format!("cannot write {}", file.display())))
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::differences::{DIFFERENCES, Difference, POLICIES};
-use super::image::NEWEST_AT_EL2;
+use super::image::{NEWEST_AT_EL2, images};
 use super::long::{self, LONG};
 use super::spoil;
 use super::{Case, Outcome, Row};
@@ -14,6 +14,7 @@ use crate::failure::{self, Failure};
 use crate::project::{Built, Project};
 use crate::read::App;
 use crate::run::{self, End, Options, Verdict, Watch};
+use crate::systems;
 
 /// One run.
 pub struct System {
@@ -28,7 +29,7 @@ pub struct System {
     change: fn(&mut App),
     limit: Duration,
     /// What is made wrong in the image.
-    spoil: Option<fn(&Built) -> failure::Outcome<()>>,
+    spoil: Option<fn(&mut Built) -> failure::Outcome<()>>,
 }
 
 #[derive(Clone, Copy)]
@@ -136,8 +137,8 @@ const VERDICTS: [(&str, Expect); 9] = [
 ];
 /// What counts the longest times with interrupts masked.
 const LONGEST: &str = "masked-time";
-/// Folder of one system for each shape of fabric.
-const TOPOLOGIES: &str = "topologies";
+/// Folders below `tests/` of systems that `cargo xtask bench` runs.
+const MEASURED: [&str; 1] = ["bench"];
 
 /// Folder of the systems whose machine is another one than planned.
 const DIFFERENT: &str = "differences";
@@ -158,8 +159,9 @@ impl System {
     }
 }
 
-/// All systems there are.
-pub fn systems(root: &Path) -> Vec<System> {
+/// All systems there are: those of the tables, whether their files are there or not, and whatever else declares
+/// tasks below `tests/`, which has to pass.
+pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
     let tests = root.join("tests");
     let mut systems: Vec<System> = RUNS
         .iter()
@@ -186,19 +188,6 @@ pub fn systems(root: &Path) -> Vec<System> {
         extra: &COUNTING,
         ..System::new(LONGEST.to_owned(), root.join(LONGEST_APP), Expect::Pass)
     });
-    let entries = std::fs::read_dir(tests.join(TOPOLOGIES));
-    let mut shapes: Vec<PathBuf> = entries
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
-        .collect();
-    shapes.sort();
-    for app in shapes {
-        let shape = app.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{TOPOLOGIES}::{shape}");
-        systems.push(System::new(name, app, Expect::Pass));
-    }
     for (policy, refuses) in POLICIES {
         let app = tests.join(DIFFERENT).join(format!("{policy}.toml"));
         systems.extend(DIFFERENCES.iter().map(|difference| System {
@@ -211,8 +200,28 @@ pub fn systems(root: &Path) -> Vec<System> {
             )
         }));
     }
-    systems.retain(|system| system.app.is_file());
-    systems
+    let suites = images(root)?;
+    for app in systems::files(root)? {
+        let Ok(place) = app.strip_prefix(&tests) else {
+            continue;
+        };
+        let elsewhere = MEASURED.iter().any(|folder| place.starts_with(folder))
+            || suites.iter().any(|suite| suite.app == app)
+            || systems.iter().any(|system| system.app == app);
+        if !elsewhere {
+            systems.push(System::new(name(place), app, Expect::Pass));
+        }
+    }
+    Ok(systems)
+}
+
+/// `folder` for its `app.toml`, `folder::file` for others.
+fn name(place: &Path) -> String {
+    let folder = place.parent().unwrap_or(Path::new("")).display();
+    match place.file_stem().unwrap_or_default().to_string_lossy() {
+        file if file == "app" => folder.to_string(),
+        file => format!("{folder}::{file}"),
+    }
 }
 
 /// Systems that run long: by name only.
@@ -306,7 +315,7 @@ fn execute(
     row: &Row,
     log: &mut Vec<String>,
 ) -> failure::Outcome<Verdict> {
-    let build = || project.build_changed(Some(&system.app), system.change);
+    let build = || project.build_to_run_changed(Some(&system.app), system.change);
     let mut built = build()?;
     if matches!(system.expect, Expect::PassBuiltOnce) {
         built = build()?;
@@ -317,18 +326,18 @@ fn execute(
         }
     }
     if let Some(spoil) = system.spoil {
-        spoil(&built)?;
+        spoil(&mut built)?;
     }
     let folder = project.target.join("test");
     let odd = match system.expect {
         Expect::PassOn(len) => Some(disk::sample(&folder, len)?),
         _ => None,
     };
-    let drives = run::drives(project, &built.plan, odd.as_ref())?;
+    let disks = run::drives(project, &built.plan, odd.as_ref())?;
     let digest = match &odd {
         // Not from the file that the emulator reads: what the tool makes of the user's file is on trial.
         Some(file) => Some(padded(file)?),
-        None => run::watched(&built.plan, &drives).map(Digest::start),
+        None => run::watched(&built.plan, &disks.drives).map(Digest::start),
     };
     let own = system.extra.iter().map(|word| (*word).to_owned());
     let options = Options {
@@ -341,7 +350,7 @@ fn execute(
         },
     };
     let mut watch = Watch::new(&built.plan);
-    let end = run::run(&built, &drives, &options, |line| {
+    let end = run::run(&built, &disks.drives, &options, |line| {
         watch.see(line);
         let task = line.task.as_deref().unwrap_or("kernel");
         log.push(format!("{task}  {}", line.text));
@@ -349,7 +358,8 @@ fn execute(
     // What passes has said so: words that are lost are the ones that a failure would be told in.
     // Where other words are expected, those are looked for.
     let passes = matches!(system.expect, Expect::Pass | Expect::PassOn(_));
-    if passes && watch.spoken().is_none() && end == End::Exit(0) {
+    let awaited = built.plan.app.tasks.iter().any(|task| task.verdict);
+    if passes && awaited && watch.spoken().is_none() && end == End::Exit(0) {
         return Err(Failure::new("it passed without a word of its verdict"));
     }
     watch.verdict(&end, digest)

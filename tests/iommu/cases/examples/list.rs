@@ -1,4 +1,4 @@
-//! A line for each case: its name and the requirements it tests. `cargo xtask test --coverage-of-spec` reads it.
+//! A line for each case: its name and the requirements it tests. `cargo xtask test` reads it.
 #![forbid(unsafe_code)]
 
 fn main() {

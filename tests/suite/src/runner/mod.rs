@@ -12,7 +12,7 @@ use abi::notification;
 use heapless::Vec;
 
 use crate::Suite;
-use crate::protocol::{ROLES_MAX, TEXT_MAX};
+use crate::protocol::{ROLES_MAX, TEXT_MAX, is_asked};
 use life::Role;
 use line::Line;
 use play::Verdict;
@@ -35,13 +35,13 @@ pub(crate) struct Runner<'s, S> {
     pub note_count: u64,
 }
 
-/// Runs all cases and ends the run with the verdict.
+/// Runs all cases that are asked for and ends the run with the verdict.
 pub fn run(suite: &Suite) -> ! {
     let failed = run_on(OnTarget, suite);
     userlib::privileged::exit(u8::from(failed != 0))
 }
 
-/// Runs all cases; gives how many failed.
+/// Runs all cases that are asked for; gives how many failed.
 pub fn run_on<S: System>(system: S, suite: &Suite) -> usize {
     let mut runner = Runner {
         system,
@@ -56,6 +56,9 @@ pub fn run_on<S: System>(system: S, suite: &Suite) -> usize {
     }
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (number, case) in suite.cases().enumerate() {
+        if !is_asked(number, |name| runner.system.parameter(name)) {
+            continue;
+        }
         let begun = runner.system.now();
         match runner.play(number, case) {
             Verdict::Passed => {

@@ -9,6 +9,8 @@ use userlib::{config, time};
 pub trait System {
     /// Task index of a role.
     fn index_of(&mut self, name: &str) -> Option<usize>;
+    /// A parameter of the plan.
+    fn parameter(&mut self, name: &str) -> Option<u64>;
     /// Waits for a message or a notification in `mask`.
     fn receive(&mut self, mask: u32, buffer: &mut [u8]) -> Received;
     /// Replies with code 0.
@@ -40,6 +42,9 @@ pub struct OnTarget;
 impl System for OnTarget {
     fn index_of(&mut self, name: &str) -> Option<usize> {
         config::peer(name).map(|peer| peer.index as usize)
+    }
+    fn parameter(&mut self, name: &str) -> Option<u64> {
+        config::parameter(name)
     }
     fn receive(&mut self, mask: u32, buffer: &mut [u8]) -> Received {
         ipc::receive_into(mask, buffer)

@@ -5,7 +5,7 @@ mod nearest;
 mod scalars;
 mod tables;
 
-pub use nearest::nearest;
+pub use nearest::{distance, nearest};
 
 use std::cell::RefCell;
 

@@ -4,12 +4,22 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{Name, Record};
 
+/// Most functions that a plan may have.
+pub const FUNCTIONS_MAX: usize = 128;
+
+/// Bytes of the memory that a life of the PCI task leaves to the next one: a word ahead of all, a word a function.
+pub const RECORD_BYTES: u64 = 4096;
+
+const _: () = assert!((1 + FUNCTIONS_MAX) * size_of::<u64>() <= RECORD_BYTES as usize);
+
 /// One host bridge (one segment).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct HostBridgeEntry {
     /// Virtual address of its configuration space in the PCI task (1 MiB a bus).
     pub ecam_va: u64,
+    /// Virtual address of [`RECORD_BYTES`] of memory that outlives the PCI task: what a life leaves to the next.
+    pub record_va: u64,
     /// First bus.
     pub bus_first: u32,
     /// Last bus that the hardware can have.

@@ -45,9 +45,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.adopt();
     }
 
-    /// The PCI task is up, for the first time or again. Each of its lives finds out anew what there is and begins
-    /// with bus mastering off: what was on goes on again, what is not as planned any more is cut off, and what was
-    /// being made quiet begins anew. If it is gone again already, its next life is told of in the same way.
+    /// The PCI task is up, for the first time or again. Each of its lives finds out anew what there is; it leaves on
+    /// what was on and still is as planned, and does not know who has it. So what is claimed is turned on, which may
+    /// change nothing, what nobody has or is not as planned any more is cut off, and what was being made quiet begins
+    /// anew. If it is gone again already, its next life is told of in the same way.
     pub fn on_pci_up(&mut self) {
         self.follow_pci();
         self.on_quiesced();

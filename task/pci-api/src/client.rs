@@ -12,7 +12,7 @@ pub enum CallError {
     /// The server refused.
     Refused(Error),
     /// The server died or is down: `DEAD`, `DOWN` or `HELD`. Whatever it was asked to do may or may not
-    /// have been done; its successor starts with bus mastering off everywhere.
+    /// have been done; its successor tells what is so ([`crate`], "A new life").
     Unavailable(abi::Code),
     /// The reply is not of this protocol.
     Nonsense,

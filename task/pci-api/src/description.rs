@@ -47,10 +47,14 @@ pub enum Mismatch {
     Group = 13,
     /// A bridge of another kind, by its PCI Express capability: it may hide other requester ids.
     PortType = 14,
+    /// It stays in a low-power state.
+    Power = 15,
+    /// It has not what the planned recipe needs to make it quiet: function-level reset.
+    Recipe = 16,
 }
 
 impl Mismatch {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Missing,
         Self::Identity,
         Self::HeaderType,
@@ -65,6 +69,8 @@ impl Mismatch {
         Self::Undeclared,
         Self::Group,
         Self::PortType,
+        Self::Power,
+        Self::Recipe,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
@@ -90,6 +96,29 @@ impl Mismatch {
             Self::Undeclared => "undeclared function",
             Self::Group => "another of its group differs",
             Self::PortType => "other kind of bridge",
+            Self::Power => "does not leave its low-power state",
+            Self::Recipe => "planned `flr`, has no function-level reset",
+        }
+    }
+
+    /// What to do about it, for a log; nothing where the place says it all.
+    pub const fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Missing => Some("plug it in, or declare the port above it `hotplug`"),
+            Self::Identity => Some("correct `id`, or put the planned device there"),
+            Self::Multifunction => Some("set `multifunction`"),
+            Self::BarSize | Self::BarKind => Some("declare the BAR as found, in `bars`"),
+            Self::Acs => Some("leave out `acs`, or declare what it implements"),
+            Self::Undeclared => Some("declare it, or remove it"),
+            Self::PortType => Some("correct `kind`"),
+            Self::Recipe => Some("choose another `quiesce`"),
+            Self::HeaderType
+            | Self::BarAddress
+            | Self::BridgeRegisters
+            | Self::Command
+            | Self::Capabilities
+            | Self::Group
+            | Self::Power => None,
         }
     }
 }
@@ -214,7 +243,7 @@ pub enum QuiesceFailure {
 /// Answer of [`crate::QuiesceResult`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum QuiesceState {
-    /// None was started since bus mastering was last turned on.
+    /// None was started in this life of the server, since bus mastering was last turned on.
     Never,
     /// Not ended yet.
     Running,

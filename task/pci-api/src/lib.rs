@@ -14,6 +14,15 @@
 //! | [`QuiesceStart`] | the task with `dma-authority` | nothing; later a post |
 //! | [`QuiesceResult`] | the task with `dma-authority` | [`QuiesceState`] |
 //!
+//! # A new life
+//!
+//! A server that is started again leaves every function as it is, bus mastering included, that its predecessor had
+//! brought into the planned state and that still is in it; [`Description::bus_master`] says of which bus mastering is
+//! on. What is not so is silenced and set again, and what differs from the plan blocks as at the first start.
+//! Which of them has a claim it does not know: the authority asks, and turns off what nobody should use. That a
+//! quiesce failed is remembered, that one ended well is not: the authority may have wanted another one since. A reset
+//! that was under way is waited for as a quiesce of its own, of which nothing is known at its end.
+//!
 //! The server knows the authority as the task that the plan lets it post [`QUIESCED`] to.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -41,7 +41,7 @@ fn every_message_survives_the_wire() {
         DeviceState::Absent,
         DeviceState::Blocked,
     ] {
-        for number in 0..=14 {
+        for number in 0..=16 {
             let words = [
                 state as u64 | number << 8 | 1 << 16,
                 0x1042_1af4_0100,
@@ -81,7 +81,7 @@ fn fields_out_of_range_are_refused() {
     assert_eq!(BusMaster::from_words(&word(2 << 32, 0)), None);
     assert_eq!(Describe::from_words(&word(1 << 32, 0)), None);
     assert_eq!(Description::from_words(&word(3, 0)), None);
-    assert_eq!(Description::from_words(&word(15 << 8, 0)), None);
+    assert_eq!(Description::from_words(&word(17 << 8, 0)), None);
     assert_eq!(QuiesceState::from_words(&word(3, 0)), None);
 }
 

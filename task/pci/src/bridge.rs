@@ -4,8 +4,8 @@ use plan::pci::FunctionEntry;
 
 use crate::config::{ConfigSpace, Function};
 use crate::registers::{
-    BRIDGE_CONTROL, BUS_NUMBERS, IO_UPPER, IO_WINDOW, MEMORY_WINDOW, PREFETCH_BASE_UPPER,
-    PREFETCH_LIMIT_UPPER, PREFETCH_WINDOW,
+    BRIDGE_CONTROL, BRIDGE_RESET, BUS_NUMBERS, IO_UPPER, IO_WINDOW, MEMORY_WINDOW,
+    PREFETCH_BASE_UPPER, PREFETCH_LIMIT_UPPER, PREFETCH_WINDOW,
 };
 
 /// An I/O window whose base is above its limit: forwards nothing.
@@ -45,11 +45,21 @@ fn windows<C: ConfigSpace>(function: &Function<'_, C>, memory: [u64; 2], prefetc
 
 /// Sets the planned bus numbers and windows and reads them back; false if they are not kept.
 pub(crate) fn open<C: ConfigSpace>(function: &Function<'_, C>, entry: &FunctionEntry) -> bool {
-    let [primary, secondary, subordinate, _] = entry.buses;
-    let numbers = u32::from_le_bytes([primary, secondary, subordinate, 0]);
-    function.write32(BUS_NUMBERS, numbers);
+    function.write32(BUS_NUMBERS, numbers(entry));
     windows(function, entry.memory_window, entry.prefetch_window);
-    function.read32(BUS_NUMBERS) & 0x00ff_ffff == numbers && kept(function, entry)
+    function.read32(BUS_NUMBERS) & 0x00ff_ffff == numbers(entry) && kept(function, entry)
+}
+
+fn numbers(entry: &FunctionEntry) -> u32 {
+    let [primary, secondary, subordinate, _] = entry.buses;
+    u32::from_le_bytes([primary, secondary, subordinate, 0])
+}
+
+/// Whether a bridge has the planned bus numbers and windows, and resets nothing.
+pub(crate) fn is_open<C: ConfigSpace>(function: &Function<'_, C>, entry: &FunctionEntry) -> bool {
+    function.read32(BUS_NUMBERS) & 0x00ff_ffff == numbers(entry)
+        && function.read16(BRIDGE_CONTROL) & BRIDGE_RESET == 0
+        && kept(function, entry)
 }
 
 fn kept<C: ConfigSpace>(function: &Function<'_, C>, entry: &FunctionEntry) -> bool {

@@ -1,15 +1,15 @@
 //! Where a function differs from its entry in the plan.
 
 use pci_api::Mismatch;
-use plan::pci::{FunctionEntry, FunctionFlags, port_type};
+use plan::pci::{FunctionEntry, FunctionFlags, Quiesce, port_type};
 
 use crate::address::Address;
 use crate::bar;
 use crate::config::{ConfigSpace, Function};
-use crate::fabric::has;
+use crate::fabric::{self, has};
 use crate::registers::{
-    EXPRESS_REGISTER, EXPRESS_TYPE_SHIFT, HEADER_LAYOUT, HEADER_MULTIFUNCTION, LAYOUT_BRIDGE,
-    LAYOUT_ENDPOINT, VENDOR_ABSENT,
+    EXPRESS_DEVICE, EXPRESS_REGISTER, EXPRESS_RESETS, EXPRESS_TYPE_SHIFT, HEADER_LAYOUT,
+    HEADER_MULTIFUNCTION, LAYOUT_BRIDGE, LAYOUT_ENDPOINT, VENDOR_ABSENT,
 };
 
 /// One difference, without the place.
@@ -96,6 +96,17 @@ pub(crate) fn port_type<C: ConfigSpace>(
         u64::from(planned),
         u64::from(found),
     ))
+}
+
+/// A recipe that the function cannot carry out: its owner would never be given it.
+pub(crate) fn recipe<C: ConfigSpace>(
+    entry: &FunctionEntry,
+    function: &Function<'_, C>,
+    express: Option<u16>,
+) -> Option<Finding> {
+    let resets = |at| function.read32(at + EXPRESS_DEVICE) & EXPRESS_RESETS != 0;
+    let lacks = fabric::recipe(entry) == Quiesce::FunctionReset && !express.is_some_and(resets);
+    lacks.then_some(Finding::plain(Mismatch::Recipe))
 }
 
 /// Probes the BARs and tells every difference. The host bridge's own function is left alone: what looks

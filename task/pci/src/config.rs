@@ -16,6 +16,22 @@ pub trait ConfigSpace {
     fn write(&self, function: Address, offset: u16, width: Width, value: u32);
 }
 
+/// Words of this task's own memory that its death leaves as they are.
+pub trait Record {
+    /// A word; 0 outside.
+    fn load(&self, index: usize) -> u64;
+    /// Changes one; nothing outside.
+    fn store(&self, index: usize, value: u64);
+}
+
+/// Time, while there is nobody to be served.
+pub trait Clock {
+    /// Nanoseconds since some start.
+    fn now(&self) -> u64;
+    /// Lets so many nanoseconds pass.
+    fn pause(&self, nanoseconds: u64);
+}
+
 /// The BAR registers that quiesce recipes name, by the virtual address of the BAR in the plan.
 pub trait BarRegisters {
     /// Reads 32 bits `offset` bytes into the BAR of `len` bytes at `va`; all ones if outside.
@@ -51,11 +67,30 @@ impl<'a, C: ConfigSpace> Function<'a, C> {
     pub(crate) fn write32(&self, offset: u16, value: u32) {
         self.space.write(self.address, offset, Width::Word, value);
     }
-    /// Vendor and device id; none while nothing answers, or the device asks to be tried again later.
-    pub(crate) fn identity(&self) -> Option<(u16, u16)> {
+    /// What a read of the ids shows.
+    pub(crate) fn presence(&self) -> Presence {
         match self.read16(VENDOR_ID) {
-            VENDOR_ABSENT | VENDOR_RETRY => None,
-            vendor => Some((vendor, self.read16(DEVICE_ID))),
+            VENDOR_ABSENT => Presence::Nobody,
+            VENDOR_RETRY => Presence::Later,
+            vendor => Presence::There(vendor, self.read16(DEVICE_ID)),
         }
     }
+    /// Vendor and device id; none while nothing answers, or the device asks to be tried again later.
+    pub(crate) fn identity(&self) -> Option<(u16, u16)> {
+        match self.presence() {
+            Presence::There(vendor, device) => Some((vendor, device)),
+            Presence::Nobody | Presence::Later => None,
+        }
+    }
+}
+
+/// What answers where a function may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Presence {
+    /// Nothing, or not yet.
+    Nobody,
+    /// A function that is not ready: it asks to be tried again.
+    Later,
+    /// A function of this vendor and device id.
+    There(u16, u16),
 }

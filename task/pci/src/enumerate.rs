@@ -4,59 +4,120 @@ use pci_api::Mismatch;
 use plan::pci::{FunctionEntry, FunctionFlags};
 
 use crate::address::Address;
-use crate::config::{ConfigSpace, Function};
+use crate::config::{Clock, ConfigSpace, Function, Presence, Record};
 use crate::fabric::{Fabric, has, on_pci};
-use crate::registers::{COMMAND, COMMAND_MASTER, HEADER_LAYOUT, HEADER_TYPE, LAYOUT_BRIDGE};
+use crate::quiesce::{INTERVAL, Progress, RESET_DEADLINE};
+use crate::registers::{
+    COMMAND, COMMAND_MASTER, HEADER_LAYOUT, HEADER_TYPE, LAYOUT_BRIDGE, VENDOR_ABSENT, VENDOR_RETRY,
+};
 use crate::report::{Difference, Found, Observer};
-use crate::{bridge, compare, program, silence};
+use crate::{bridge, compare, power, program, silence};
+
+/// Longest time that a planned function is waited for at the first start: a device may take a second after
+/// power-on, and asks to be tried again or says nothing until then (PCI Express Base 4.0, 6.6.1).
+const POWER_ON: u64 = RESET_DEADLINE;
 
 impl Fabric<'_> {
+    /// Starts a life of this task: enumerates, and keeps the record for the next one.
+    pub fn start<H: ConfigSpace + Record + Clock, O: Observer>(
+        &mut self,
+        hardware: &H,
+        observer: &mut O,
+    ) {
+        self.recall(hardware);
+        self.enumerate(hardware, observer);
+        self.complete(hardware);
+    }
+
     /// Brings the machine into the planned state. Afterwards every function that is as planned decodes its
-    /// BARs, nothing else decodes anything, and no bus mastering is on anywhere.
-    pub fn enumerate<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O) {
-        silence::silence(space, self.host);
+    /// BARs, nothing else decodes anything, and no bus mastering is on but that of functions which were taken over
+    /// from an earlier life, and of the bridges above them.
+    pub fn enumerate<C: ConfigSpace + Clock, O: Observer>(&mut self, space: &C, observer: &mut O) {
+        for index in 0..self.plan.len() {
+            self.take_over(space, index);
+        }
+        silence::silence(space, self.host, |bus| self.spared(bus));
+        let deadline = space.now().saturating_add(POWER_ON);
         for bus in self.buses() {
             if self.is_root(bus) {
                 self.survey(space, observer, bus);
             }
         }
         for index in 0..self.plan.len() {
-            self.meet(space, observer, index);
+            self.meet(space, observer, index, deadline);
         }
         self.survey_strays(space, observer);
         self.spread();
-        for index in 0..self.plan.len() {
-            if self.is_ready(index) && !self.write_command(space, index) {
-                self.differs(observer, index, &compare::Finding::plain(Mismatch::Command));
-                self.spread();
-            }
+        if self.is_refused() {
+            self.stop_all();
+        }
+        // Each round but the last blocks at least one more function, and what forwarded for it may be off then.
+        while !self.write_commands(space, observer) {
+            self.spread();
         }
         self.quiet_blocked(space);
     }
 
-    /// Turns off everything on a bus that has just become visible, and finds what is not declared.
-    fn survey<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O, bus: u8) {
-        for devfn in 0..=255 {
+    /// Sets the command register of everything that is ready; false if one does not keep it.
+    fn write_commands<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O) -> bool {
+        let mut kept = true;
+        for index in 0..self.plan.len() {
+            let settled = self.is_ready(index) && !self.is_returning(index);
+            if settled && !self.write_command(space, index) {
+                self.differs(observer, index, &compare::Finding::plain(Mismatch::Command));
+                kept = false;
+            }
+        }
+        kept
+    }
+
+    fn is_returning(&self, index: usize) -> bool {
+        let state = self.states.get(index);
+        state.is_some_and(|state| state.progress.is_running())
+    }
+
+    /// Nothing goes on: by the plan's policy one difference refuses everything.
+    fn stop_all(&mut self) {
+        for state in &mut self.states {
+            state.master = false;
+        }
+    }
+
+    /// Turns off everything on a bus that has just become visible but what is spared, and finds what is not declared.
+    fn survey<C: ConfigSpace + Clock, O: Observer>(
+        &mut self,
+        space: &C,
+        observer: &mut O,
+        bus: u8,
+    ) {
+        let spared = self.spared(bus);
+        let mut woken = false;
+        for devfn in (0..=255).filter(|devfn| !spared.contains(*devfn)) {
             let address = Address::on_bus(bus, devfn);
             let function = Function::new(space, address);
-            let Some(identity) = function.identity() else {
-                continue;
-            };
             let planned = self.planned_at(address);
+            let identity = match (function.presence(), planned) {
+                (Presence::There(vendor, device), _) => (vendor, device),
+                (Presence::Later, None) => (VENDOR_RETRY, VENDOR_ABSENT),
+                (Presence::Later, Some(_)) | (Presence::Nobody, _) => continue,
+            };
             let off = self.turn_off(&function, planned);
             match planned {
                 Some(index) if !off => {
                     self.differs(observer, index, &compare::Finding::plain(Mismatch::Command));
                 }
-                Some(_) => {}
+                Some(_) => woken |= power::turn_on(&function),
                 None => self.undeclared(observer, address, identity),
             }
+        }
+        if woken {
+            space.pause(power::RECOVERY);
         }
     }
 
     /// Finds what answers on buses that no bridge of the plan leads to: a root bus that nobody declared, or
     /// that has another number than planned.
-    fn survey_strays<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O) {
+    fn survey_strays<C: ConfigSpace + Clock, O: Observer>(&mut self, space: &C, observer: &mut O) {
         for bus in self.buses() {
             if !self.is_root(bus) && !self.leads_to(bus) && silence::answers(space, bus) {
                 self.survey(space, observer, bus);
@@ -132,7 +193,13 @@ impl Fabric<'_> {
     }
 
     /// Looks for one planned function, unless what is above it rules that out.
-    fn meet<C: ConfigSpace, O: Observer>(&mut self, space: &C, observer: &mut O, index: usize) {
+    fn meet<C: ConfigSpace + Clock, O: Observer>(
+        &mut self,
+        space: &C,
+        observer: &mut O,
+        index: usize,
+        deadline: u64,
+    ) {
         let Some(entry) = self.plan.get(index).filter(|entry| on_pci(entry)) else {
             return;
         };
@@ -146,7 +213,15 @@ impl Fabric<'_> {
                 return;
             }
         }
-        match Function::new(space, Self::address(entry)).identity() {
+        if self.states.get(index).is_some_and(|state| state.kept) {
+            self.survey_below(space, observer, entry);
+            return;
+        }
+        if self.is_awaited(space, index) {
+            self.await_return(index, space.now());
+            return;
+        }
+        match self.await_identity(space, entry, deadline) {
             Some(identity) if self.is_alternative(index, identity) => self.mark_absent(index),
             Some(identity) => self.check(space, observer, index, entry, identity),
             None if has(entry, FunctionFlags::OPTIONAL) => self.mark_absent(index),
@@ -154,9 +229,55 @@ impl Fabric<'_> {
         }
     }
 
+    /// Also behind a bridge that is blocked everything has to be turned off.
+    fn survey_below<C: ConfigSpace + Clock, O: Observer>(
+        &mut self,
+        space: &C,
+        observer: &mut O,
+        entry: &FunctionEntry,
+    ) {
+        if has(entry, FunctionFlags::BRIDGE) {
+            let [_, secondary, ..] = entry.buses;
+            self.survey(space, observer, secondary);
+        }
+    }
+
+    /// Ids of what answers in the place of a planned function; at the first start not before it had time to.
+    fn await_identity<C: ConfigSpace + Clock>(
+        &self,
+        space: &C,
+        entry: &FunctionEntry,
+        deadline: u64,
+    ) -> Option<(u16, u16)> {
+        let function = Function::new(space, Self::address(entry));
+        loop {
+            // Judged by a look that begins after the deadline, however long this task did not run.
+            let last = self.resumed || space.now() >= deadline;
+            match function.presence() {
+                Presence::There(vendor, device) => return Some((vendor, device)),
+                Presence::Nobody if has(entry, FunctionFlags::OPTIONAL) => return None,
+                Presence::Nobody | Presence::Later if last => return None,
+                Presence::Nobody | Presence::Later => space.pause(INTERVAL),
+            }
+        }
+    }
+
+    /// A function that an earlier life was resetting, or which vanished: others go on while it is waited for.
+    fn await_return(&mut self, index: usize, now: u64) {
+        let is_bridge = self
+            .plan
+            .get(index)
+            .is_some_and(|entry| has(entry, FunctionFlags::BRIDGE));
+        if let Some(state) = self.states.get_mut(index) {
+            // What is behind it is waited for as well.
+            state.visible = is_bridge;
+            state.progress = Progress::returning(now, state.before.resetting);
+        }
+    }
+
     /// Compares a function that answers with the plan and sets it; a bridge's bus becomes visible by that.
     /// A function of another identity or layout is not touched further: its registers mean something else.
-    fn check<C: ConfigSpace, O: Observer>(
+    fn check<C: ConfigSpace + Clock, O: Observer>(
         &mut self,
         space: &C,
         observer: &mut O,
@@ -186,23 +307,7 @@ impl Fabric<'_> {
             self.differs(observer, index, &finding);
             return;
         }
-        match crate::capability::express(&function) {
-            Ok(found) => {
-                if let Some(state) = self.states.get_mut(index) {
-                    state.express = found.unwrap_or(0);
-                }
-                if let Some(finding) = compare::port_type(entry, &function, found) {
-                    self.differs(observer, index, &finding);
-                }
-            }
-            Err(_) => {
-                self.differs(
-                    observer,
-                    index,
-                    &compare::Finding::plain(Mismatch::Capabilities),
-                );
-            }
-        }
+        self.check_capabilities(observer, index, entry, &function);
         compare::bars(entry, &function, |finding| {
             self.differs(observer, index, &finding);
         });
@@ -210,13 +315,40 @@ impl Fabric<'_> {
         if let Err(mismatch) = programmed {
             self.differs(observer, index, &compare::Finding::plain(mismatch));
         }
-        // Also behind a bridge that is blocked everything has to be turned off.
         if has(entry, FunctionFlags::BRIDGE) && programmed != Err(Mismatch::BridgeRegisters) {
             if let Some(state) = self.states.get_mut(index) {
                 state.visible = true;
             }
-            let [_, secondary, ..] = entry.buses;
-            self.survey(space, observer, secondary);
+            self.survey_below(space, observer, entry);
+        }
+    }
+
+    /// What the function says of itself in its ordinary capabilities.
+    fn check_capabilities<C: ConfigSpace, O: Observer>(
+        &mut self,
+        observer: &mut O,
+        index: usize,
+        entry: &FunctionEntry,
+        function: &Function<'_, C>,
+    ) {
+        let (Ok(express), Ok(is_on)) =
+            (crate::capability::express(function), power::is_on(function))
+        else {
+            let broken = compare::Finding::plain(Mismatch::Capabilities);
+            self.differs(observer, index, &broken);
+            return;
+        };
+        if let Some(state) = self.states.get_mut(index) {
+            state.express = express.unwrap_or(0);
+        }
+        let power = (!is_on).then_some(compare::Finding::plain(Mismatch::Power));
+        let findings = [
+            compare::port_type(entry, function, express),
+            compare::recipe(entry, function, express),
+            power,
+        ];
+        for finding in findings.iter().flatten() {
+            self.differs(observer, index, finding);
         }
     }
 

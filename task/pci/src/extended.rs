@@ -29,6 +29,39 @@ pub(crate) fn turn_off<C: ConfigSpace>(function: &Function<'_, C>) -> Result<(),
     Ok(())
 }
 
+/// Whether all of that is off.
+pub(crate) fn is_off<C: ConfigSpace>(function: &Function<'_, C>) -> Result<bool, Broken> {
+    for (id, control, enable) in [
+        (EXTENDED_PRI, 4, 1),
+        (EXTENDED_ATS, 6, 1 << 15),
+        (EXTENDED_PASID, 6, 1),
+        (EXTENDED_SRIOV, 8, 1),
+    ] {
+        if let Some(at) = extended(function, id)?
+            && function.read16(at + control) & enable != 0
+        {
+            return Ok(false);
+        }
+    }
+    for (id, enable) in [(CAPABILITY_MSI, 1), (CAPABILITY_MSIX, 1 << 15)] {
+        if let Some(at) = ordinary(function, id)?
+            && function.read16(at + 2) & enable != 0
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether ACS control is exactly `bits`.
+pub(crate) fn has_acs<C: ConfigSpace>(
+    function: &Function<'_, C>,
+    bits: u16,
+) -> Result<bool, Broken> {
+    let found = extended(function, EXTENDED_ACS)?;
+    Ok(found.map_or(bits == 0, |at| function.read16(at + 6) == bits))
+}
+
 /// Sets ACS control to exactly `bits`; false if the function does not keep it.
 pub(crate) fn set_acs<C: ConfigSpace>(
     function: &Function<'_, C>,

@@ -2,13 +2,11 @@
 
 use heapless::Vec;
 use pci_api::{BootStatus, Mismatch};
-use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
+use plan::pci::{FUNCTIONS_MAX, FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
 
 use crate::address::Address;
 use crate::quiesce::Progress;
-
-/// Most functions a plan may have.
-pub const FUNCTIONS_MAX: usize = 128;
+use crate::record::Before;
 
 /// The plan has more than [`FUNCTIONS_MAX`] functions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +34,10 @@ pub(crate) struct State {
     pub covered: bool,
     /// How its last quiesce goes or went.
     pub progress: Progress,
+    /// What an earlier life of this task knew of it.
+    pub before: Before,
+    /// It is as that life left it, and was not touched.
+    pub kept: bool,
 }
 
 impl State {
@@ -50,6 +52,8 @@ impl State {
         intx_off: false,
         covered: false,
         progress: Progress::Never,
+        before: Before::NOTHING,
+        kept: false,
     };
 }
 
@@ -60,7 +64,12 @@ pub struct Fabric<'p> {
     pub(crate) states: Vec<State, FUNCTIONS_MAX>,
     pub(crate) mismatches: u32,
     pub(crate) undeclared: u32,
+    /// An earlier life of this task had finished its enumeration.
+    pub(crate) resumed: bool,
 }
+
+// It is moved on its way to where it stays, and the stack has to hold it more than once.
+const _: () = assert!(size_of::<Fabric<'_>>() <= 10 << 10);
 
 impl<'p> Fabric<'p> {
     /// A fabric of which nothing is known yet.
@@ -75,6 +84,7 @@ impl<'p> Fabric<'p> {
             states,
             mismatches: 0,
             undeclared: 0,
+            resumed: false,
         })
     }
 
@@ -137,6 +147,11 @@ impl<'p> Fabric<'p> {
     /// Whether the policy is to start nothing because of a difference.
     pub fn is_refused(&self) -> bool {
         self.host.refuse_on_mismatch != 0 && self.mismatches != 0
+    }
+
+    /// Functions that are bus masters since before this life.
+    pub fn going_on(&self) -> usize {
+        self.states.iter().filter(|s| s.kept && s.master).count()
     }
 
     /// Outcome of the enumeration.

@@ -6,10 +6,11 @@ use crate::address::Address;
 use crate::fabric::{Fabric, on_pci};
 
 impl Fabric<'_> {
-    /// Notes the first difference of a planned function.
+    /// Notes the first difference of a planned function: whatever it was used for is over.
     pub(crate) fn block(&mut self, index: usize, reason: Mismatch) {
         if let Some(state) = self.states.get_mut(index) {
             state.reason.get_or_insert(reason);
+            state.master = false;
         }
     }
 

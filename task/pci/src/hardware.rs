@@ -1,9 +1,11 @@
 //! Configuration space and BARs as this task has them mapped.
 
-use pci::{Address, BarRegisters, ConfigSpace};
+use pci::{Address, BarRegisters, Clock, ConfigSpace, Record};
 use pci_api::Width;
-use plan::pci::HostBridgeEntry;
+use plan::pci::{HostBridgeEntry, RECORD_BYTES};
+use userlib::abi::notification;
 use userlib::registers::{MappedRegisters, Registers};
+use userlib::{ipc, time};
 
 /// Bytes of one bus in the memory-mapped configuration space (PCI Express Base 4.0, 7.2.2).
 const BUS: u64 = 1 << 20;
@@ -11,6 +13,7 @@ const BUS: u64 = 1 << 20;
 /// The mapped configuration space of one host bridge.
 pub struct Hardware {
     space: MappedRegisters,
+    record: MappedRegisters,
     bus_first: u32,
 }
 
@@ -20,6 +23,7 @@ impl Hardware {
         let buses = u64::from(host.bus_last.saturating_sub(host.bus_first)) + 1;
         Self {
             space: MappedRegisters::planned(host.ecam_va, buses * BUS),
+            record: MappedRegisters::planned(host.record_va, RECORD_BYTES),
             bus_first: host.bus_first,
         }
     }
@@ -48,6 +52,28 @@ impl ConfigSpace for Hardware {
             Width::HalfWord => self.space.write16(at, value as u16),
             Width::Word => self.space.write32(at, value),
         }
+    }
+}
+
+impl Record for Hardware {
+    fn load(&self, index: usize) -> u64 {
+        self.record.read64(index * size_of::<u64>())
+    }
+
+    fn store(&self, index: usize, value: u64) {
+        self.record.write64(index * size_of::<u64>(), value);
+    }
+}
+
+impl Clock for Hardware {
+    fn now(&self) -> u64 {
+        time::now().nanoseconds()
+    }
+
+    fn pause(&self, nanoseconds: u64) {
+        time::set_timer(Some(time::now().after(nanoseconds)));
+        // Nobody sends to itself: only the timer ends it.
+        let _ = ipc::receive_from(ipc::who_am_i(), notification::TIMER);
     }
 }
 

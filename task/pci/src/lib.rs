@@ -24,20 +24,25 @@ mod enumerate;
 mod extended;
 mod fabric;
 mod groups;
+mod link;
 mod master;
+mod numbers;
+mod power;
 mod program;
 mod quiesce;
+mod record;
 mod registers;
 mod report;
 mod restore;
+mod resume;
 mod server;
 mod silence;
 #[cfg(test)]
 mod tests;
 
 pub use address::Address;
-pub use config::{BarRegisters, ConfigSpace};
-pub use fabric::{FUNCTIONS_MAX, Fabric, TooLarge};
+pub use config::{BarRegisters, Clock, ConfigSpace, Record};
+pub use fabric::{Fabric, TooLarge};
 pub use quiesce::Wake;
 pub use report::{Difference, Found, Observer};
 pub use server::{Answer, Request, Server};

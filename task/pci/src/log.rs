@@ -39,6 +39,17 @@ impl Format for Bars<'_> {
     }
 }
 
+/// What can be done, at the end of a line.
+struct Remedy(Mismatch);
+
+impl Format for Remedy {
+    fn format(&self, f: Formatter<'_>) {
+        if let Some(remedy) = self.0.remedy() {
+            defmt::write!(f, " ({=str})", remedy);
+        }
+    }
+}
+
 impl Observer for Log {
     fn found(&mut self, found: &Found<'_>) {
         defmt::info!(
@@ -54,57 +65,75 @@ impl Observer for Log {
         let place = Place(difference.address);
         let what = difference.mismatch.name();
         let name = difference.entry.map_or("", |entry| entry.name.as_str());
+        let remedy = Remedy(difference.mismatch);
         let (planned, found) = (difference.planned, difference.found);
         match (difference.mismatch, difference.bar) {
             (Mismatch::Undeclared, _) => {
-                defmt::error!("{} {=str} {}: stays blocked", place, what, Ids(found));
+                defmt::error!(
+                    "{} {=str} {}: stays blocked{}",
+                    place,
+                    what,
+                    Ids(found),
+                    remedy
+                );
             }
             (Mismatch::Missing, _) => {
                 defmt::error!(
-                    "{} {=str}: {=str}, planned {}",
+                    "{} {=str}: {=str}, planned {}{}",
                     place,
                     name,
                     what,
-                    Ids(planned)
+                    Ids(planned),
+                    remedy
                 );
             }
             (Mismatch::Identity, _) => defmt::error!(
-                "{} {=str}: {=str}: planned {}, found {}",
+                "{} {=str}: {=str}: planned {}, found {}{}",
                 place,
                 name,
                 what,
                 Ids(planned),
-                Ids(found)
+                Ids(found),
+                remedy
             ),
             (_, Some(bar)) => defmt::error!(
-                "{} {=str}: {=str} (BAR{=usize}): planned {=u64:#x}, found {=u64:#x}",
+                "{} {=str}: {=str} (BAR{=usize}): planned {=u64:#x}, found {=u64:#x}{}",
                 place,
                 name,
                 what,
                 bar,
                 planned,
-                found
+                found,
+                remedy
             ),
             _ if planned != found => defmt::error!(
-                "{} {=str}: {=str}: planned {=u64:#x}, found {=u64:#x}",
+                "{} {=str}: {=str}: planned {=u64:#x}, found {=u64:#x}{}",
                 place,
                 name,
                 what,
                 planned,
-                found
+                found,
+                remedy
             ),
-            _ => defmt::error!("{} {=str}: {=str}", place, name, what),
+            _ => defmt::error!("{} {=str}: {=str}{}", place, name, what, remedy),
         }
     }
 }
 
-/// The line that ends the enumeration.
-pub fn summary(status: &BootStatus, planned: usize) {
-    if status.mismatches == 0 {
+/// The line that ends the enumeration; `going_on` functions are bus masters since an earlier life.
+pub fn summary(status: &BootStatus, planned: usize, going_on: usize) {
+    if status.mismatches == 0 && going_on == 0 {
         defmt::info!(
             "{=u32} of {=usize} planned functions ready, bus mastering off on all",
             status.ready,
             planned
+        );
+    } else if status.mismatches == 0 {
+        defmt::info!(
+            "{=u32} of {=usize} planned functions ready, {=usize} go on",
+            status.ready,
+            planned,
+            going_on
         );
     } else {
         defmt::error!(

@@ -27,9 +27,9 @@ fn main() -> ! {
         panic!("the plan has more functions than this task can hold");
     };
     let hardware = Hardware::new(host);
-    fabric.enumerate(&hardware, &mut log::Log);
+    fabric.start(&hardware, &mut log::Log);
     let status = fabric.boot_status();
-    log::summary(&status, functions.len());
+    log::summary(&status, functions.len(), fabric.going_on());
     if status.refused {
         give_notice();
     }
@@ -67,6 +67,22 @@ fn serve(mut server: Server<'static, Hardware>) -> ! {
     // The kernel's timer as it was last set; a message that starts no recipe leaves it alone.
     let mut armed: Option<u64> = None;
     loop {
+        // Before the first message too: an earlier life's resets may have to be waited for.
+        let wake = server.step(time::now().nanoseconds());
+        if wake.ended
+            && let Some((index, bit)) = authority
+        {
+            // Refreshed each time: if it died meanwhile, its successor wants to know.
+            let (id, _) = ipc::refresh(index);
+            ipc::post(id, bit);
+        }
+        if wake.at != armed {
+            armed = wake.at;
+            time::set_timer(
+                wake.at
+                    .map(|at| time::Ticks(time::ticks(at).saturating_add(1))),
+            );
+        }
         let received = match reply.take() {
             Some((to, answer)) => ipc::reply_receive(
                 to,
@@ -85,21 +101,6 @@ fn serve(mut server: Server<'static, Hardware>) -> ! {
             // It fires once.
             Received::Notification(_) => armed = None,
             Received::Dead => {}
-        }
-        let wake = server.step(time::now().nanoseconds());
-        if wake.ended
-            && let Some((index, bit)) = authority
-        {
-            // Refreshed each time: if it died meanwhile, its successor wants to know.
-            let (id, _) = ipc::refresh(index);
-            ipc::post(id, bit);
-        }
-        if wake.at != armed {
-            armed = wake.at;
-            time::set_timer(
-                wake.at
-                    .map(|at| time::Ticks(time::ticks(at).saturating_add(1))),
-            );
         }
     }
 }

@@ -6,7 +6,7 @@ use plan::pci::{FunctionEntry, FunctionFlags};
 use crate::config::{ConfigSpace, Function};
 use crate::fabric::{Fabric, State, has, on_pci};
 use crate::registers::{COMMAND, COMMAND_INTX_OFF, COMMAND_MASTER, COMMAND_MEMORY};
-use crate::{bar, bridge, extended};
+use crate::{bar, bridge, extended, link};
 
 /// Sets BARs, a bridge's bus numbers and windows, ACS, and turns off what must be off. The command register
 /// is left alone: nothing is decoded before all of this holds.
@@ -22,6 +22,7 @@ pub(crate) fn function<C: ConfigSpace>(
         return Err(Mismatch::BarAddress);
     }
     extended::turn_off(function).map_err(|_| Mismatch::Capabilities)?;
+    link::set(function).map_err(|_| Mismatch::Capabilities)?;
     if has(entry, FunctionFlags::SET_ACS) {
         match extended::set_acs(function, entry.acs) {
             Ok(true) => {}
@@ -32,16 +33,25 @@ pub(crate) fn function<C: ConfigSpace>(
     Ok(())
 }
 
-/// The command register as a whole: never accumulated from what a device shows.
-pub(crate) fn command(entry: &FunctionEntry, state: &State, master: bool) -> u16 {
+/// The command register as the plan has it, without what its owner and the authority may change.
+pub(crate) fn planned_command(entry: &FunctionEntry) -> u16 {
     let mut command = 0;
     if has(entry, FunctionFlags::BRIDGE) || bar::decodes(entry) {
         command |= COMMAND_MEMORY;
     }
+    if has(entry, FunctionFlags::NO_INTERRUPT) {
+        command |= COMMAND_INTX_OFF;
+    }
+    command
+}
+
+/// The command register as a whole: never accumulated from what a device shows.
+pub(crate) fn command(entry: &FunctionEntry, state: &State, master: bool) -> u16 {
+    let mut command = planned_command(entry);
     if master {
         command |= COMMAND_MASTER;
     }
-    if state.intx_off || has(entry, FunctionFlags::NO_INTERRUPT) {
+    if state.intx_off {
         command |= COMMAND_INTX_OFF;
     }
     command

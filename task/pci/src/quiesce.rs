@@ -8,6 +8,9 @@
 //! | write, then poll | bus mastering off; write; as above |
 //! | wait | bus mastering off; the planned time |
 //!
+//! A reset that an earlier life of this task had begun is not gone on with: what it took is waited for and brought
+//! back, and nothing is known of it then.
+//!
 //! Times: PCI Express Base 4.0, 6.6.1 (a link needs up to 100 ms after a reset, a device a second) and
 //! 6.6.2 (a function-level reset takes up to 100 ms).
 
@@ -16,6 +19,7 @@ use plan::pci::{FunctionEntry, Quiesce};
 
 use crate::config::{BarRegisters, ConfigSpace, Function};
 use crate::fabric::{Fabric, recipe};
+use crate::link::DEVICE_CONTROL;
 use crate::registers::{
     EXPRESS_CONTROL, EXPRESS_DEVICE, EXPRESS_PENDING, EXPRESS_RESET, EXPRESS_RESETS, EXPRESS_STATUS,
 };
@@ -29,9 +33,9 @@ const RESET_HELD: u64 = MILLISECOND;
 /// No access for so long after a reset.
 const SETTLE: u64 = 100 * MILLISECOND;
 /// Deadline of a reset whose recipe gives none.
-const RESET_DEADLINE: u64 = 1000 * MILLISECOND;
+pub(crate) const RESET_DEADLINE: u64 = 1000 * MILLISECOND;
 /// Between two looks at something that changes by itself.
-const INTERVAL: u64 = MILLISECOND;
+pub(crate) const INTERVAL: u64 = MILLISECOND;
 
 /// How a function's last quiesce went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,10 +59,14 @@ pub(crate) struct Running {
 enum Next {
     /// See whether the function's requests have completed, then reset it; not later than `until`.
     Pending { until: u64 },
+    /// Put everything below the bridge above into reset.
+    Hold,
     /// End the reset of the bridge above.
     Release,
     /// See whether what was reset answers.
     Answer,
+    /// See whether what an earlier life of this task was resetting answers.
+    Return,
     /// Look at the polled register.
     Poll,
     /// Nothing: the time is over.
@@ -70,6 +78,8 @@ enum Next {
 /// What a step came to.
 enum Outcome {
     Quiet,
+    /// It works again, and nothing is known of it.
+    Back,
     Failed(QuiesceFailure),
     Later(Running),
 }
@@ -94,6 +104,24 @@ impl Progress {
     }
     pub(crate) fn is_running(self) -> bool {
         matches!(self, Self::Running(_))
+    }
+    /// Whether a reset is under way or about to be: its registers may be lost.
+    pub(crate) fn is_reset(self) -> bool {
+        match self {
+            Self::Running(running) => {
+                !matches!(running.next, Next::Poll | Next::Over | Next::Unsupported)
+            }
+            Self::Never | Self::Quiet | Self::Failed(_) => false,
+        }
+    }
+    /// A function that an earlier life was resetting, `now`; it must not be asked before the time that a reset
+    /// takes.
+    pub(crate) fn returning(now: u64, reset: bool) -> Self {
+        Self::Running(Running {
+            next: Next::Return,
+            wake: now.saturating_add(if reset { SETTLE } else { 0 }),
+            deadline: now.saturating_add(RESET_DEADLINE),
+        })
     }
 }
 
@@ -165,12 +193,8 @@ impl Fabric<'_> {
                 (Next::Pending { until }, now, reset_deadline)
             }
             Quiesce::BusReset => {
-                self.hold_reset(hardware, index);
-                (
-                    Next::Release,
-                    now.saturating_add(RESET_HELD),
-                    reset_deadline,
-                )
+                self.cover(index, true);
+                (Next::Hold, now, reset_deadline)
             }
             Quiesce::Poll => (Next::Poll, now, planned),
             Quiesce::WriteThenPoll => {
@@ -250,8 +274,12 @@ impl Fabric<'_> {
                 if pending && now < until {
                     return later(running.next, INTERVAL);
                 }
-                function.write16(express + EXPRESS_CONTROL, EXPRESS_RESET);
+                function.write16(express + EXPRESS_CONTROL, DEVICE_CONTROL | EXPRESS_RESET);
                 later(Next::Answer, SETTLE)
+            }
+            Next::Hold => {
+                self.hold_reset(hardware, index);
+                later(Next::Release, RESET_HELD)
             }
             Next::Release => {
                 self.release_reset(hardware, index);
@@ -260,6 +288,11 @@ impl Fabric<'_> {
             Next::Answer => match self.restore_after(hardware, index, now >= running.deadline) {
                 Restored::Yes => Outcome::Quiet,
                 Restored::NotYet => later(Next::Answer, INTERVAL),
+                Restored::Failed(failure) => Outcome::Failed(failure),
+            },
+            Next::Return => match self.bring_back(hardware, index, now >= running.deadline) {
+                Restored::Yes => Outcome::Back,
+                Restored::NotYet => later(Next::Return, INTERVAL),
                 Restored::Failed(failure) => Outcome::Failed(failure),
             },
             Next::Poll if self.shows_quiet(hardware, index) => Outcome::Quiet,
@@ -281,6 +314,7 @@ impl Fabric<'_> {
         if let Some(state) = self.states.get_mut(index) {
             state.progress = match outcome {
                 Outcome::Quiet => Progress::Quiet,
+                Outcome::Back => state.before.progress(),
                 Outcome::Failed(failure) => Progress::Failed(failure),
                 Outcome::Later(running) => Progress::Running(running),
             };

@@ -24,6 +24,9 @@ pub(crate) const INTERRUPT_LINE: u16 = 0x3c;
 /// Expansion ROM of an endpoint.
 pub(crate) const ENDPOINT_ROM: u16 = 0x30;
 
+/// Expansion ROM: it is decoded.
+pub(crate) const ROM_ENABLE: u32 = 1 << 0;
+
 /// What a read of the vendor id gives where nothing answers.
 pub(crate) const VENDOR_ABSENT: u16 = 0xffff;
 /// What it gives while a device that was reset asks to be tried again.
@@ -70,6 +73,12 @@ pub(crate) const BRIDGE_CONTROL: u16 = 0x3e;
 /// Bridge control: reset everything below.
 pub(crate) const BRIDGE_RESET: u16 = 1 << 6;
 
+/// Capability: power management.
+pub(crate) const CAPABILITY_POWER: u8 = 0x01;
+/// Power management: control and status, 16 bits.
+pub(crate) const POWER_CONTROL: u16 = 0x04;
+/// Its power state: 0 is on (D0), 3 is D3hot.
+pub(crate) const POWER_STATE: u16 = 0x3;
 /// Capability: MSI; control at +2.
 pub(crate) const CAPABILITY_MSI: u8 = 0x05;
 /// Capability: PCI Express.
@@ -86,6 +95,10 @@ pub(crate) const EXPRESS_DEVICE: u16 = 0x04;
 pub(crate) const EXPRESS_CONTROL: u16 = 0x08;
 /// PCI Express: device status, 16 bits.
 pub(crate) const EXPRESS_STATUS: u16 = 0x0a;
+/// PCI Express: device control 2, 16 bits; from version 2 of the capability on.
+pub(crate) const EXPRESS_CONTROL2: u16 = 0x28;
+/// Its own register: version, bits 3:0.
+pub(crate) const EXPRESS_VERSION: u16 = 0xf;
 /// Device capabilities: function-level reset.
 pub(crate) const EXPRESS_RESETS: u32 = 1 << 28;
 /// Device control: reset this function; reads as 0.

@@ -5,9 +5,9 @@ use plan::pci::Quiesce;
 
 use crate::config::{ConfigSpace, Function};
 use crate::fabric::{Fabric, recipe};
-use crate::program;
 use crate::quiesce::Progress;
-use crate::registers::{BRIDGE_CONTROL, BRIDGE_RESET};
+use crate::registers::{BRIDGE_CONTROL, BRIDGE_RESET, COMMAND};
+use crate::{capability, program};
 
 /// What became of bringing a function back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +24,6 @@ impl Fabric<'_> {
     /// Puts everything below the bridge above `index` into reset.
     pub(crate) fn hold_reset<C: ConfigSpace>(&mut self, space: &C, index: usize) {
         self.set_bridge_reset(space, index, BRIDGE_RESET);
-        self.cover(index, true);
     }
 
     /// Takes it out of reset.
@@ -42,7 +41,7 @@ impl Fabric<'_> {
     }
 
     /// Marks all functions that a bus reset for `index` takes.
-    fn cover(&mut self, index: usize, covered: bool) {
+    pub(crate) fn cover(&mut self, index: usize, covered: bool) {
         let bridge = self.parent(index);
         for at in 0..self.states.len() {
             let below = bridge.is_some_and(|bridge| self.is_below(at, bridge));
@@ -102,6 +101,26 @@ impl Fabric<'_> {
         own
     }
 
+    /// Brings back what an earlier life of this task was resetting, as [`Self::restore_after`]; that life
+    /// had found it as planned.
+    pub(crate) fn bring_back<C: ConfigSpace>(
+        &mut self,
+        space: &C,
+        index: usize,
+        last: bool,
+    ) -> Restored {
+        let restored = timely(self.restore(space, index), last);
+        if restored == Restored::Yes
+            && let Some(entry) = self.plan.get(index)
+            && let Some(state) = self.states.get_mut(index)
+        {
+            (state.vendor_id, state.device_id) = (entry.vendor_id, entry.device_id);
+            let express = capability::express(&Function::new(space, Self::address(entry)));
+            state.express = express.ok().flatten().unwrap_or(0);
+        }
+        restored
+    }
+
     /// Brings back one function.
     fn restore<C: ConfigSpace>(&mut self, space: &C, index: usize) -> Restored {
         let Some(entry) = self.plan.get(index) else {
@@ -117,6 +136,8 @@ impl Fabric<'_> {
                 if let Some(state) = self.states.get_mut(index) {
                     state.intx_off = false;
                 }
+                // A reset leaves it off, but one that was about to begin when a life of this task ended has not.
+                function.write16(COMMAND, 0);
                 let programmed = program::function(&function, entry).is_ok();
                 if programmed && self.write_command(space, index) {
                     Restored::Yes

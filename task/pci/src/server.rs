@@ -5,7 +5,7 @@ use pci_api::{
     Error, GetBootStatus, Mismatch, Operation, Payload, QuiesceResult, QuiesceStart, Width, Wire,
 };
 
-use crate::config::{BarRegisters, ConfigSpace, Function};
+use crate::config::{BarRegisters, ConfigSpace, Function, Record};
 use crate::fabric::{Fabric, on_pci};
 use crate::quiesce::{Progress, Wake};
 use crate::registers::BUS_NUMBERS;
@@ -45,7 +45,7 @@ pub struct Server<'p, H> {
     authority: Option<usize>,
 }
 
-impl<'p, H: ConfigSpace + BarRegisters> Server<'p, H> {
+impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
     /// Serves an enumerated fabric. `authority` is the index of the task with `dma-authority`.
     pub fn new(fabric: Fabric<'p>, hardware: H, authority: Option<usize>) -> Self {
         Self {
@@ -57,7 +57,10 @@ impl<'p, H: ConfigSpace + BarRegisters> Server<'p, H> {
 
     /// Answers one message. `now` in nanoseconds; [`Self::step`] has to follow.
     pub fn handle(&mut self, request: &Request<'_>, now: u64) -> Answer {
-        match self.dispatch(request, now) {
+        let result = self.dispatch(request, now);
+        // Before the reply, and before the next step begins a reset.
+        self.fabric.keep(&self.hardware);
+        match result {
             Ok(answer) => answer,
             Err(error) => Answer {
                 code: error as u32,
@@ -69,7 +72,9 @@ impl<'p, H: ConfigSpace + BarRegisters> Server<'p, H> {
 
     /// Goes on with all recipes under way.
     pub fn step(&mut self, now: u64) -> Wake {
-        self.fabric.step(&self.hardware, now)
+        let wake = self.fabric.step(&self.hardware, now);
+        self.fabric.keep(&self.hardware);
+        wake
     }
 
     /// The fabric as it stands.

@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use pci::{
-    Address, BarRegisters, ConfigSpace, Difference, Fabric, Found, Observer, Request, Server,
+    Address, BarRegisters, Clock, ConfigSpace, Difference, Fabric, Found, Observer, Record,
+    Request, Server,
 };
 use pci_api::Width;
 use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
@@ -19,6 +20,7 @@ const MASTER: u32 = 1 << 2;
 
 const HOST: HostBridgeEntry = HostBridgeEntry {
     ecam_va: 0,
+    record_va: 0,
     bus_first: 0,
     bus_last: 3,
     refuse_on_mismatch: 0,
@@ -85,6 +87,8 @@ struct Space<'a> {
     input: RefCell<Input<'a>>,
     registers: RefCell<BTreeMap<(u16, u16), u32>>,
     accesses: Cell<u32>,
+    now: Cell<u64>,
+    record: RefCell<BTreeMap<usize, u64>>,
 }
 
 impl Space<'_> {
@@ -178,6 +182,24 @@ impl BarRegisters for Space<'_> {
     }
 }
 
+impl Clock for Space<'_> {
+    fn now(&self) -> u64 {
+        self.now.get()
+    }
+    fn pause(&self, nanoseconds: u64) {
+        self.now.set(self.now.get() + nanoseconds);
+    }
+}
+
+impl Record for Space<'_> {
+    fn load(&self, index: usize) -> u64 {
+        self.record.borrow().get(&index).copied().unwrap_or(0)
+    }
+    fn store(&self, index: usize, value: u64) {
+        self.record.borrow_mut().insert(index, value);
+    }
+}
+
 struct Nobody;
 
 impl Observer for Nobody {
@@ -192,6 +214,8 @@ impl<'a> Space<'a> {
             input: RefCell::new(Input::new(bytes)),
             registers: RefCell::default(),
             accesses: Cell::new(0),
+            now: Cell::new(0),
+            record: RefCell::default(),
         }
     }
 }
@@ -277,6 +301,15 @@ impl ConfigSpace for Borrowed<'_, '_> {
     }
     fn write(&self, function: Address, offset: u16, width: Width, value: u32) {
         self.0.write(function, offset, width, value);
+    }
+}
+
+impl Record for Borrowed<'_, '_> {
+    fn load(&self, index: usize) -> u64 {
+        self.0.load(index)
+    }
+    fn store(&self, index: usize, value: u64) {
+        self.0.store(index, value);
     }
 }
 

@@ -47,13 +47,18 @@ pub fn platform(
     }
 }
 
-/// BARs of the devices that a task drives; for the PCI task those that its recipes poll.
-pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingKind)) {
+/// Whether a task owns the PCI host bridge.
+pub fn is_pci_task(plan: &Plan, task: usize) -> bool {
     let host = plan
         .app
         .platform
         .device_of_kind(PlatformDeviceKind::PciHost);
-    let is_pci = host.is_some_and(|host| plan.app.owner(&host.name) == Some(task));
+    host.is_some_and(|host| plan.app.owner(&host.name) == Some(task))
+}
+
+/// BARs of the devices that a task drives; for the PCI task those that its recipes poll.
+pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingKind)) {
+    let is_pci = is_pci_task(plan, task);
     for (number, function) in plan.fabric.functions.iter().enumerate() {
         let FunctionKind::Device(device) = function.kind else {
             continue;

@@ -25,6 +25,8 @@ pub enum MappingKind {
     SmmuTables,
     PciConfiguration,
     Persistent,
+    /// What a life of the PCI task leaves to the next one.
+    PciRecord,
     /// A BAR of a driven device: number of the function, BAR.
     Bar(usize, usize),
     /// The register by which the PCI task sees that a device is quiet: number of the function.
@@ -55,6 +57,9 @@ pub fn place(plan: &Plan, layout: &mut Layout) {
         }
         for ((name, _), extent) in declared.persistent.iter().zip(&task.persistent) {
             add(&name.value, *extent, MappingKind::Persistent);
+        }
+        if let Some(record) = task.pci_record {
+            add("pci-record", record, MappingKind::PciRecord);
         }
         devices::platform(plan, declared, smmu, &mut add);
         devices::pci(plan, index, &mut add);

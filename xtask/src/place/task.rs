@@ -1,10 +1,11 @@
 //! The memory of one task.
 
 use abi::layout::{BLOCK, PAGE, TASK_IMAGE_BASE, TASK_PLAN_BASE, TASK_STACK_TOP};
+use plan::pci::RECORD_BYTES;
 
-use super::Extent;
 use super::allocator::Allocator;
 use super::mappings::Mapping;
+use super::{Extent, devices};
 use crate::compile::{Program, Segment};
 use crate::planning::Plan;
 use crate::report::{Mistake, Report, Reported};
@@ -47,6 +48,8 @@ pub struct TaskLayout {
     pub log: Extent,
     pub pools: Vec<Extent>,
     pub persistent: Vec<Extent>,
+    /// Of the task that owns the PCI host bridge.
+    pub pci_record: Option<Extent>,
     /// Everything from `layout::TASK_MAPPINGS` up.
     pub mappings: Vec<Mapping>,
 }
@@ -169,6 +172,7 @@ pub fn in_file(plan: &Plan, index: usize, layout: &mut TaskLayout, memory: &mut 
         .iter()
         .map(|(_, len)| memory.pages(*len))
         .collect();
+    layout.pci_record = devices::is_pci_task(plan, index).then(|| memory.pages(RECORD_BYTES));
     layout.stack.len = task.stack;
 }
 

@@ -118,7 +118,7 @@ fn task_regions(layout: &TaskLayout) -> Vec<RegionEntry> {
     for mapping in &layout.mappings {
         let attributes = match mapping.kind {
             MappingKind::Pool => READ_WRITE.union(RegionAttributes::DMA),
-            MappingKind::Persistent => READ_WRITE,
+            MappingKind::Persistent | MappingKind::PciRecord => READ_WRITE,
             MappingKind::LogRing(_) => READ,
             // The SMMU's tables are memory, but nothing to lend or to send from.
             MappingKind::SmmuTables

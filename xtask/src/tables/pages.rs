@@ -223,9 +223,10 @@ fn task(layout: &TaskLayout, arena: &mut Arena<'_>) -> Result<u64, MapError> {
             }
             MappingKind::PciConfiguration => (Memory::DeviceNgnrne, Permissions::ReadWrite),
             MappingKind::LogRing(_) => (normal, Permissions::Read),
-            MappingKind::Pool | MappingKind::SmmuTables | MappingKind::Persistent => {
-                (normal, Permissions::ReadWrite)
-            }
+            MappingKind::Pool
+            | MappingKind::SmmuTables
+            | MappingKind::Persistent
+            | MappingKind::PciRecord => (normal, Permissions::ReadWrite),
         };
         space.map(mapping.va, mapping.pa, mapping.len, memory, permissions)?;
     }

@@ -20,6 +20,7 @@ pub fn add(plan: &Plan, layout: &Layout, task: usize, builder: &mut Builder) {
     };
     let host = HostBridgeEntry {
         ecam_va: va(MappingKind::PciConfiguration),
+        record_va: va(MappingKind::PciRecord),
         bus_first: 0,
         bus_last: plan.app.platform.pci.buses.saturating_sub(1),
         refuse_on_mismatch: u32::from(plan.app.iommu.on_mismatch == MismatchPolicy::Refuse),

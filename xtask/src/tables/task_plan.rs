@@ -127,8 +127,10 @@ fn mappings(plan: &Plan, layout: &Layout, task: usize) -> Vec<MappingEntry> {
                 MappingKind::SmmuTables => (Kind::SmmuTables, NONE),
                 MappingKind::PciConfiguration => (Kind::PciConfiguration, NONE),
                 MappingKind::Persistent => (Kind::Persistent, NONE),
-                // The tables of devices and functions tell of these.
-                MappingKind::Bar(..) | MappingKind::QuiesceBar(_) => return None,
+                // The tables of devices, functions and host bridges tell of these.
+                MappingKind::Bar(..) | MappingKind::QuiesceBar(_) | MappingKind::PciRecord => {
+                    return None;
+                }
             };
             let mut flags = MappingFlags::empty();
             let is_pool = mapping.kind == MappingKind::Pool;

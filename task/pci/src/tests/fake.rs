@@ -8,7 +8,7 @@ use std::vec::Vec;
 use pci_api::Width;
 
 use crate::address::Address;
-use crate::config::{BarRegisters, ConfigSpace};
+use crate::config::{BarRegisters, Clock, ConfigSpace, Record};
 use crate::registers::*;
 
 /// One function.
@@ -29,6 +29,10 @@ pub struct Node {
     pub gone: bool,
     /// Answers from this time on.
     pub dead_until: u64,
+    /// Asks to be tried again until this time.
+    pub retry_until: u64,
+    /// Offset of its power control, 0: none. It resets itself when it is turned on.
+    pub power: u16,
     /// Nanoseconds that it is dead after a reset.
     pub reset_time: u64,
     /// Vendor id shown after the next reset, if another.
@@ -55,6 +59,8 @@ impl Node {
             pristine: Vec::new(),
             gone: false,
             dead_until: 0,
+            retry_until: 0,
+            power: 0,
             reset_time: 0,
             vendor_after_reset: None,
             forgets_after_reset: false,
@@ -130,6 +136,15 @@ impl Node {
         self
     }
 
+    /// In power state `state`.
+    pub fn power(mut self, at: u16, state: u16) -> Self {
+        self = self.capability(at, CAPABILITY_POWER);
+        self.allow(at + POWER_CONTROL, 2, POWER_STATE.into());
+        self.put16(at + POWER_CONTROL, state);
+        self.power = at + POWER_CONTROL;
+        self
+    }
+
     pub fn extended(mut self, at: u16, id: u16, control: u16, mask: u16) -> Self {
         self.put32(at, u32::from(id) | 1 << 16);
         if self.last_extended != 0 {
@@ -167,6 +182,14 @@ impl Node {
         self.get16(COMMAND)
     }
 
+    fn state(&self) -> u16 {
+        if self.power == 0 {
+            0
+        } else {
+            self.get16(self.power) & POWER_STATE
+        }
+    }
+
     fn reset(&mut self, now: u64) {
         self.bytes.clone_from(&self.pristine);
         if let Some(vendor) = self.vendor_after_reset {
@@ -199,7 +222,16 @@ pub struct Fake {
     pub writes: RefCell<Vec<Write>>,
     /// BAR registers by address; a read of one that is not there gives all ones.
     pub registers: RefCell<BTreeMap<u64, u32>>,
+    /// The memory that outlives the task.
+    pub record: RefCell<Vec<u64>>,
+    /// Writes, to registers and to the record, until the task dies in one; `None` for never.
+    pub fuse: Cell<Option<u32>>,
+    /// Nanoseconds that every pause takes beyond what was asked for: others run.
+    pub preempted: Cell<u64>,
 }
+
+/// What a death of the task unwinds with.
+pub struct Death;
 
 impl Fake {
     pub fn new(mut nodes: Vec<Node>) -> Self {
@@ -211,6 +243,28 @@ impl Fake {
             now: Cell::new(0),
             writes: RefCell::default(),
             registers: RefCell::default(),
+            record: RefCell::new(std::vec![0; 512]),
+            fuse: Cell::new(None),
+            preempted: Cell::new(0),
+        }
+    }
+
+    /// Whether the task died in `act`, at the write after so many.
+    pub fn dies(&self, writes: u32, act: impl FnOnce()) -> bool {
+        self.fuse.set(Some(writes));
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
+        self.fuse.set(None);
+        match ended {
+            Ok(()) => false,
+            Err(death) if death.is::<Death>() => true,
+            Err(other) => std::panic::resume_unwind(other),
+        }
+    }
+
+    fn burn(&self) {
+        match self.fuse.get() {
+            Some(0) => std::panic::resume_unwind(std::boxed::Box::new(Death)),
+            left => self.fuse.set(left.map(|left| left - 1)),
         }
     }
 
@@ -309,6 +363,9 @@ impl ConfigSpace for Fake {
             return width.mask();
         };
         let node = &self.nodes.borrow()[index];
+        if offset == VENDOR_ID && node.retry_until > self.now.get() {
+            return (0xffff_0000 | u32::from(VENDOR_RETRY)) & width.mask();
+        }
         (0..width as u16).rev().fold(0, |value, byte| {
             value << 8 | u32::from(node.bytes[usize::from(offset + byte)])
         })
@@ -316,6 +373,7 @@ impl ConfigSpace for Fake {
 
     fn write(&self, function: Address, offset: u16, width: Width, value: u32) {
         assert_eq!(offset % width as u16, 0);
+        self.burn();
         let Some(index) = self.route(function) else {
             return;
         };
@@ -325,6 +383,7 @@ impl ConfigSpace for Fake {
             value,
             master_on: !self.masters().is_empty(),
         });
+        let low = self.node(index).state() != 0;
         self.change(index, |node| {
             let bars = if node.is_bridge() {
                 0x10..0x18
@@ -344,6 +403,34 @@ impl ConfigSpace for Fake {
             }
         });
         self.effects(index, offset, value);
+        if low && self.node(index).state() == 0 {
+            let now = self.now.get();
+            self.change(index, |node| {
+                node.reset(now);
+                node.put16(node.power, 0);
+                node.dead_until = now + 10_000_000;
+            });
+        }
+    }
+}
+
+impl Record for Fake {
+    fn load(&self, index: usize) -> u64 {
+        self.record.borrow()[index]
+    }
+    fn store(&self, index: usize, value: u64) {
+        self.burn();
+        self.record.borrow_mut()[index] = value;
+    }
+}
+
+impl Clock for Fake {
+    fn now(&self) -> u64 {
+        self.now.get()
+    }
+    fn pause(&self, nanoseconds: u64) {
+        self.now
+            .set(self.now.get() + nanoseconds + self.preempted.get());
     }
 }
 
@@ -379,5 +466,14 @@ impl<T: BarRegisters> BarRegisters for &T {
     }
     fn write32(&self, va: u64, len: u64, offset: u32, value: u32) {
         (*self).write32(va, len, offset, value);
+    }
+}
+
+impl<T: Record> Record for &T {
+    fn load(&self, index: usize) -> u64 {
+        (*self).load(index)
+    }
+    fn store(&self, index: usize, value: u64) {
+        (*self).store(index, value);
     }
 }

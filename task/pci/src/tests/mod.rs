@@ -2,9 +2,11 @@
 
 mod allow;
 mod alternatives;
+mod boards;
 mod enumerate;
 mod fake;
 mod hostile;
+mod lives;
 mod mismatch;
 mod platform;
 mod quiesce;

@@ -252,6 +252,7 @@ impl Scene {
             plan: plan(),
             host: HostBridgeEntry {
                 ecam_va: 0,
+                record_va: 0,
                 bus_first: 0,
                 bus_last: 15,
                 refuse_on_mismatch: 0,
@@ -270,6 +271,14 @@ impl Scene {
             "bus mastering is on after the enumeration"
         );
         (fabric, notes)
+    }
+
+    /// A life of the task, up to where it serves.
+    pub fn live(&self) -> (Server<'_, &Fake>, Notes) {
+        let mut fabric = Fabric::new(&self.host, &self.plan).unwrap();
+        let mut notes = Notes::default();
+        fabric.start(&self.fake, &mut notes);
+        (Server::new(fabric, &self.fake, Some(AUTHORITY)), notes)
     }
 
     pub fn serve(&self) -> Server<'_, &Fake> {

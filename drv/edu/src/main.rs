@@ -7,13 +7,14 @@
 
 use edu::channel::Channel;
 use edu::{Direction, TRANSFER_MAX, Transfer, pattern};
-use iommu_api::client::{Device, Failure};
+use iommu_api::client::Failure;
+use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, MapFlags};
 use supervisor::report::{self, Outcome};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::MappingKind;
 use userlib::server::Server;
-use userlib::{config, ipc};
+use userlib::{config, ipc, time};
 
 userlib::task!(main);
 
@@ -31,6 +32,18 @@ fn why(error: Failure) -> &'static str {
     }
 }
 
+/// Nanoseconds between two attempts to reach a server that is down, and how many there are.
+const SERVER_POLL: u64 = 1_000_000;
+const SERVER_POLLS: u32 = 10_000;
+
+/// Lets the server come up again; false if it has had its time.
+fn pause(waited: u32) -> bool {
+    time::set_timer(Some(time::now().after(SERVER_POLL)));
+    // Nobody sends to itself: only the timer ends it.
+    let _ = ipc::receive_from(ipc::who_am_i(), abi::notification::TIMER);
+    waited < SERVER_POLLS
+}
+
 /// Everything the task is there for; the bytes moved, or what went wrong.
 fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
     let device = config::devices().first().ok_or("no device in the plan")?;
@@ -41,7 +54,7 @@ fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
     if pool.len() < DESTINATION + 4096 {
         return Err("the pool is smaller than two pages");
     }
-    let mut claim = Device::claim(iommu, device.device).map_err(why)?;
+    let mut claim = Enduring::claim(iommu, device.device, pause).map_err(why)?;
     let channel = Channel::new(device).map_err(|_| "not an edu that answers")?;
     let (major, minor) = channel.edu().version();
     defmt::info!(

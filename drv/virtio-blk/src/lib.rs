@@ -7,6 +7,7 @@
 //!
 //! * [`capability`]: where its registers are, from configuration space;
 //! * [`transport`]: bring-up over the modern PCI transport;
+//! * [`iovas`]: where buffers are mapped;
 //! * [`layout`]: the driver's DMA memory;
 //! * [`queue`]: the split virtqueue;
 //! * [`request`]: requests in flight;
@@ -19,6 +20,7 @@ extern crate std;
 
 pub mod capability;
 pub mod clients;
+pub mod iovas;
 pub mod layout;
 pub mod queue;
 pub mod request;

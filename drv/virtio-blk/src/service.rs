@@ -4,14 +4,16 @@ use abi::{TASKS_MAX, TaskId};
 use blk_api::{Error, Geometry, Kind, Operation, Payload, Submit, encode_collected};
 use heapless::Vec;
 use iommu_api::client::{Device, Failure, IovaList};
-use iommu_api::{Extent, FAULT_NOTIFICATION, MapFlags, PAGE};
+use iommu_api::enduring::Enduring;
+use iommu_api::{Extent, FAULT_NOTIFICATION, MapFlags, PAGE, StatusFlags};
 use userlib::ipc::{self, Message, Received};
 use userlib::memory::PoolMemory;
 use userlib::plan::task::NotificationEntry;
 use userlib::registers::MappedRegisters;
 use userlib::{config, interrupt};
 use virtio_blk::clients::Clients;
-use virtio_blk::layout::SLOTS_MAX;
+use virtio_blk::iovas::Iovas;
+use virtio_blk::layout::{self, SLOTS_MAX};
 use virtio_blk::request::{Finished, Request, Requests, admit, pages};
 use virtio_blk::transport::{Isr, Negotiated, Transport};
 
@@ -22,7 +24,8 @@ struct Service<'s> {
     interrupt: u32,
     /// The bit by which the IOMMU server tells of faults; 0 if the plan gives it none.
     fault: u32,
-    claim: Device<'s>,
+    claim: Enduring<Device<'s>>,
+    iovas: Iovas,
     transport: Transport<MappedRegisters>,
     negotiated: Negotiated,
     requests: Requests<PoolMemory>,
@@ -55,6 +58,7 @@ pub fn serve(started: Started<'_>) -> ! {
     let mut service = Service {
         interrupt: started.interrupt,
         fault,
+        iovas: iovas(&started),
         claim: started.claim,
         transport: started.transport,
         negotiated: started.negotiated,
@@ -84,6 +88,20 @@ pub fn serve(started: Started<'_>) -> ! {
             Received::Dead => ipc::receive(mask),
         };
     }
+}
+
+/// Where buffers may be mapped: not where the queue is.
+fn iovas(started: &Started<'_>) -> Iovas {
+    let window = started.claim.device().window();
+    let mut iovas = Iovas::new(window.iova_base, window.pages);
+    let queue = [
+        (started.readable, layout::READABLE_LEN),
+        (started.writable, layout::WRITABLE_LEN),
+    ];
+    for (iova, len) in queue {
+        iovas.avoid(iova, len / PAGE as usize);
+    }
+    iovas
 }
 
 impl Service<'_> {
@@ -132,25 +150,29 @@ impl Service<'_> {
     /// Maps the client's buffer for the device, where it is. The kernel keeps it in place until it is
     /// unmapped, even if the client dies.
     fn map(&mut self, client: TaskId, bytes: u32, flags: MapFlags) -> Result<u64, Error> {
-        let extent = Extent {
-            first: 0,
-            pages: page_count(bytes),
-        };
-        self.claim
-            .map_lease(client, 0, extent, flags)
-            .map_err(|error| match error {
+        let pages = page_count(bytes);
+        let extent = Extent { first: 0, pages };
+        loop {
+            let iova = self.iovas.take(pages as usize).ok_or(Error::Busy)?;
+            let failure = match self.claim.map_lease_at(client, 0, extent, flags, iova) {
+                Ok(()) => return Ok(iova),
+                // The plan has something mapped there; each time there is less to choose from.
+                Err(Failure::Refused(iommu_api::Error::Overlap)) => continue,
+                Err(failure) => failure,
+            };
+            self.iovas.give(iova, pages as usize);
+            return Err(match failure {
                 Failure::Refused(
                     iommu_api::Error::NoLease
                     | iommu_api::Error::BadPermissions
                     | iommu_api::Error::BadMemory,
                 ) => Error::BadLease,
-                Failure::Refused(
-                    iommu_api::Error::NoSpace
-                    | iommu_api::Error::PinsExhausted
-                    | iommu_api::Error::Busy,
-                ) => Error::Busy,
-                error => lost("map", error),
-            })
+                Failure::Refused(iommu_api::Error::PinsExhausted | iommu_api::Error::Busy) => {
+                    Error::Busy
+                }
+                failure => lost("map", failure),
+            });
+        }
     }
 
     fn collect(&mut self, message: &Message) -> Result<(Payload, usize), Error> {
@@ -199,7 +221,7 @@ impl Service<'_> {
     fn fault(&mut self) {
         loop {
             match self.claim.next_fault() {
-                Ok(None) => return,
+                Ok(None) => break,
                 Ok(Some(fault)) if fault.count == 0 => {
                     defmt::warn!("{=u64} fault records were lost", fault.lost);
                 }
@@ -209,6 +231,12 @@ impl Service<'_> {
                 ),
                 Err(error) => lost("next_fault", error),
             }
+        }
+        // Without a record the post says that the device was cut off: what it has will never end.
+        match self.claim.status() {
+            Ok(status) if status.flags.has(StatusFlags::STORM) => panic!("the device was cut off"),
+            Ok(_) => {}
+            Err(error) => lost("status", error),
         }
     }
 
@@ -222,6 +250,12 @@ impl Service<'_> {
         };
         if let Err(error) = result {
             lost("unmap", error)
+        }
+        for Finished { request, .. } in batch {
+            if request.kind != Kind::Flush {
+                self.iovas
+                    .give(request.iova, page_count(request.bytes) as usize);
+            }
         }
     }
 
@@ -264,7 +298,7 @@ fn geometry(geometry: &Geometry, message: &Message) -> Result<(Payload, usize), 
     Ok((geometry.encode(), Geometry::BYTES))
 }
 
-/// The IOMMU server refuses what it must grant, or is gone: which requests the device can still reach is
+/// The IOMMU server refuses what it must grant, or is gone for good: which requests the device can still reach is
 /// not known any more. The driver's death makes the server cut the device off and reset it.
 fn lost(what: &str, error: Failure) -> ! {
     match error {

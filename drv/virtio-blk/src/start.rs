@@ -4,6 +4,7 @@ use core::fmt;
 
 use abi::{Code, notification};
 use iommu_api::client::{Device, Failure};
+use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, MapFlags, PAGE};
 use pci_api::Width;
 use userlib::memory::{Memory, PoolMemory};
@@ -24,6 +25,10 @@ const RESET_DEADLINE: u64 = 5_000_000_000;
 /// Nanoseconds between two looks at a device that resets: the driver must not run longer than the plan
 /// allows without blocking.
 const RESET_POLL: u64 = 100_000;
+/// Nanoseconds between two attempts to reach a server that is down, and how many there are: as long as the supervisor
+/// may leave one down.
+const SERVER_POLL: u64 = 1_000_000;
+const SERVER_POLLS: u32 = 10_000;
 /// The driver's own pool.
 const POOL: u16 = 0;
 
@@ -87,11 +92,32 @@ struct Space {
 
 impl ConfigurationSpace for Space {
     fn read32(&mut self, offset: u16) -> u32 {
-        // All ones is what a bus without the device would answer.
-        self.pci
-            .config_read(self.device, offset, Width::Word)
-            .unwrap_or(u32::MAX)
+        use pci_api::client::CallError;
+
+        let mut waited = 0;
+        loop {
+            match self.pci.config_read(self.device, offset, Width::Word) {
+                Ok(value) => return value,
+                Err(CallError::Unavailable(Code::DEAD | Code::DOWN)) if pause(waited) => {
+                    waited += 1
+                }
+                // What a bus without the device would answer.
+                Err(_) => return u32::MAX,
+            }
+        }
     }
+}
+
+fn sleep(nanoseconds: u64) {
+    time::set_timer(Some(time::now().after(nanoseconds)));
+    // Nobody sends to itself: only the timer ends it.
+    let _ = ipc::receive_from(ipc::who_am_i(), notification::TIMER);
+}
+
+/// Lets a server come up again; false if it has had its time.
+fn pause(waited: u32) -> bool {
+    sleep(SERVER_POLL);
+    waited < SERVER_POLLS
 }
 
 fn registers(device: &'static DeviceEntry, place: &Place) -> Result<MappedRegisters, NoDisk> {
@@ -104,7 +130,7 @@ pub struct Started<'s> {
     /// Its interrupt's bit.
     pub interrupt: u32,
     /// The claim on it.
-    pub claim: Device<'s>,
+    pub claim: Enduring<Device<'s>>,
     /// Its registers.
     pub transport: Transport<MappedRegisters>,
     /// What was agreed.
@@ -120,8 +146,7 @@ pub struct Started<'s> {
 /// Sleeps for a moment; true if the deadline has passed.
 fn sleep_until(deadline: Ticks) -> bool {
     let now = time::now();
-    time::set_timer(Some(now.after(RESET_POLL)));
-    let _ = ipc::receive_from(ipc::who_am_i(), notification::TIMER);
+    sleep(RESET_POLL);
     now > deadline
 }
 
@@ -143,8 +168,8 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     }
     let pci = Server::named("pci").ok_or(NoDisk::Plan("pci for this driver"))?;
 
-    let mut claim =
-        Device::claim(iommu, device.device).map_err(|error| NoDisk::Iommu("the claim", error))?;
+    let mut claim = Enduring::claim(iommu, device.device, pause)
+        .map_err(|error| NoDisk::Iommu("the claim", error))?;
     let mut space = Space {
         pci: pci_api::client::Client(Pci(pci)),
         device: device.device,

@@ -19,6 +19,20 @@ pub enum Failure {
     Unavailable(CallError),
     /// The reply is not of this protocol.
     Nonsense,
+    /// The claim did not survive the server: nothing of what was mapped is left, and the device was made quiet.
+    Lost,
+}
+
+impl Failure {
+    /// Whether the server died with the request, or a later life of it does not know the claim by this handle: what
+    /// became of the request is not known.
+    pub fn is_death(self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable(CallError::Dead | CallError::Down)
+                | Self::Refused(Error::StaleHandle)
+        )
+    }
 }
 
 impl From<CallError> for Failure {
@@ -100,6 +114,11 @@ impl<const HEADER: usize> List<HEADER> {
         *word = extent.to_word();
         self.len += 1;
         true
+    }
+    /// The extents in it.
+    pub fn extents(&self) -> impl Iterator<Item = Extent> + '_ {
+        let words = self.words.get(HEADER..self.len).unwrap_or(&[]);
+        words.iter().map(|word| Extent::from_word(*word))
     }
     fn message(&mut self, header: &[u64; HEADER]) -> &[u64] {
         for (to, from) in self.words.iter_mut().zip(header) {
@@ -228,12 +247,24 @@ impl<'s> Device<'s> {
         extent: Extent,
         flags: MapFlags,
     ) -> Result<u64, Failure> {
+        self.map_lease_at(lender, lease, extent, flags, 0)
+    }
+
+    /// As [`Self::map_lease`], at `iova` if `flags` has [`MapFlags::FIXED`].
+    pub fn map_lease_at(
+        &mut self,
+        lender: abi::TaskId,
+        lease: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure> {
         let request = MapLease {
             head: self.next(),
             extent,
             lease,
             flags,
-            iova: 0,
+            iova,
             lender: lender.0,
         };
         let answer = self.change(Operation::MapLease, &request.to_words(), MapLease::LEN, 8)?;
@@ -328,8 +359,47 @@ impl<'s> Device<'s> {
 
     /// Gives the device back. Unmap first: what is still mapped makes the server reset the device.
     pub fn release(mut self) -> Result<(), Failure> {
+        self.give_back()
+    }
+
+    fn give_back(&mut self) -> Result<(), Failure> {
         let request = self.next();
         self.change(Operation::Release, &request.to_words(), Sequenced::LEN, 0)?;
         Ok(())
+    }
+}
+
+impl crate::enduring::Requests for Device<'_> {
+    fn claim_again(&mut self) -> Result<(), Failure> {
+        *self = Self::claim(self.server, self.device)?;
+        Ok(())
+    }
+    fn map(&mut self, pool: u16, extent: Extent, flags: MapFlags) -> Result<u64, Failure> {
+        Self::map(self, pool, extent, flags)
+    }
+    fn map_lease_at(
+        &mut self,
+        lender: abi::TaskId,
+        lease: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure> {
+        Self::map_lease_at(self, lender, lease, extent, flags, iova)
+    }
+    fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
+        Self::unmap(self, iova, pages)
+    }
+    fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
+        Self::unmap_list(self, list)
+    }
+    fn release(&mut self) -> Result<(), Failure> {
+        self.give_back()
+    }
+    fn next_fault(&self) -> Result<Option<FaultRecord>, Failure> {
+        Self::next_fault(self)
+    }
+    fn status(&self) -> Result<Status, Failure> {
+        Self::status(self)
     }
 }

@@ -36,6 +36,8 @@ extern crate std;
 
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "client")]
+pub mod enduring;
 mod error;
 mod fault;
 mod request;

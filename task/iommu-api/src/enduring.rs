@@ -1,0 +1,490 @@
+//! A claim whose requests outlive the server.
+//!
+//! A server that dies may or may not have done what it was asked to do last. Its successor keeps the claim and what was
+//! mapped, under a new handle. So a driver claims again, and brings about what it had asked for from whatever it
+//! finds: what has to be mapped at a given place is first unmapped there, and of what has to be unmapped that is
+//! unmapped which is still there. None of it disturbs what the device is doing elsewhere.
+
+use abi::TaskId;
+
+use crate::client::{Device, Failure, IovaList};
+use crate::{Error, Extent, FaultRecord, MapFlags, PAGE, Status};
+
+/// What is asked of the server for one claim; [`Device`], but for tests.
+pub trait Requests {
+    /// The claim that exists, under its present handle, or a new one.
+    fn claim_again(&mut self) -> Result<(), Failure>;
+    /// [`Device::map`].
+    fn map(&mut self, pool: u16, extent: Extent, flags: MapFlags) -> Result<u64, Failure>;
+    /// [`Device::map_lease_at`].
+    fn map_lease_at(
+        &mut self,
+        lender: TaskId,
+        lease: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure>;
+    /// [`Device::unmap`].
+    fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure>;
+    /// [`Device::unmap_list`].
+    fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure>;
+    /// [`Device::release`].
+    fn release(&mut self) -> Result<(), Failure>;
+    /// [`Device::next_fault`].
+    fn next_fault(&self) -> Result<Option<FaultRecord>, Failure>;
+    /// [`Device::status`].
+    fn status(&self) -> Result<Status, Failure>;
+}
+
+/// A claimed device, of which the driver is told only what the server's life does not change.
+///
+/// `pause` lets a moment pass while there is no server, and is given how often it did since the last answer;
+/// false ends the waiting, and the request fails.
+#[derive(Debug)]
+pub struct Enduring<R> {
+    claim: R,
+    pause: fn(u32) -> bool,
+    /// Pages mapped, as the answers tell.
+    mapped: u64,
+}
+
+impl<'s> Enduring<Device<'s>> {
+    /// Claims as [`Device::claim`] does. A server that is down, or does not serve yet, is waited for.
+    pub fn claim(
+        server: &'s userlib::server::Server,
+        device: u32,
+        pause: fn(u32) -> bool,
+    ) -> Result<Self, Failure> {
+        let mut waited = 0;
+        loop {
+            match Device::claim(server, device) {
+                Ok(claim) => return Ok(Self::new(claim, pause)),
+                Err(failure) if is_passing(failure) && pause(waited) => waited += 1,
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+}
+
+/// Whether a claim may succeed later.
+fn is_passing(failure: Failure) -> bool {
+    let refused = [Error::Unavailable, Error::Busy].map(Failure::Refused);
+    failure.is_death() || refused.contains(&failure)
+}
+
+impl<R: Requests> Enduring<R> {
+    /// A new claim, for which nothing is mapped yet.
+    pub fn new(claim: R, pause: fn(u32) -> bool) -> Self {
+        Self {
+            claim,
+            pause,
+            mapped: 0,
+        }
+    }
+
+    /// Finds the claim again after the server's death. `doubt` is how many pages the request that it died with
+    /// would have mapped or unmapped.
+    fn recover(&mut self, doubt: u64) -> Result<(), Failure> {
+        let mut waited = 0;
+        loop {
+            let found = self.claim.claim_again().and_then(|()| self.claim.status());
+            match found {
+                Ok(status) => {
+                    let expected = self.mapped.saturating_sub(doubt)..=self.mapped + doubt;
+                    if expected.contains(&status.mapped_pages) {
+                        return Ok(());
+                    }
+                    return Err(Failure::Lost);
+                }
+                Err(failure) if is_passing(failure) && (self.pause)(waited) => waited += 1,
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Maps pages of the caller's pool where the server chooses. If the server dies with it they may be mapped
+    /// twice; they are the caller's own, and stay so until the claim ends.
+    pub fn map(&mut self, pool: u16, extent: Extent, flags: MapFlags) -> Result<u64, Failure> {
+        let pages = u64::from(extent.pages);
+        loop {
+            match self.claim.map(pool, extent, flags) {
+                Ok(iova) => {
+                    self.mapped += pages;
+                    return Ok(iova);
+                }
+                Err(failure) if failure.is_death() => {
+                    self.recover(pages)?;
+                    self.mapped = self.claim.status()?.mapped_pages;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Maps pages of a lease at `iova`, where the caller has nothing mapped. The lender has to wait for the caller.
+    pub fn map_lease_at(
+        &mut self,
+        lender: TaskId,
+        lease: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<(), Failure> {
+        let pages = u64::from(extent.pages);
+        let flags = flags.with(MapFlags::FIXED);
+        loop {
+            match self.claim.map_lease_at(lender, lease, extent, flags, iova) {
+                Ok(_) => {
+                    self.mapped += pages;
+                    return Ok(());
+                }
+                Err(failure) if failure.is_death() => {
+                    self.recover(pages)?;
+                    self.clear(iova, pages, pages)?;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// As [`Device::unmap`].
+    pub fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
+        match self.claim.unmap(iova, pages) {
+            Err(failure) if failure.is_death() => {
+                self.recover(pages)?;
+                self.clear(iova, pages, pages)?;
+            }
+            result => result?,
+        }
+        self.mapped = self.mapped.saturating_sub(pages);
+        Ok(())
+    }
+
+    /// As [`Device::unmap_list`].
+    pub fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
+        let pages = list.extents().map(|extent| u64::from(extent.pages)).sum();
+        match self.claim.unmap_list(list) {
+            Err(failure) if failure.is_death() => {
+                self.recover(pages)?;
+                for extent in list.extents() {
+                    let iova = u64::from(extent.first) * PAGE;
+                    self.clear(iova, u64::from(extent.pages), pages)?;
+                }
+            }
+            result => result?,
+        }
+        self.mapped = self.mapped.saturating_sub(pages);
+        Ok(())
+    }
+
+    /// Unmaps whatever is mapped of a range: all of it, nothing, or, if the server died between two entries, a row
+    /// that it had not come to or had come as far as.
+    fn clear(&mut self, iova: u64, pages: u64, doubt: u64) -> Result<(), Failure> {
+        'again: loop {
+            for first in 0..pages {
+                for count in (1..=pages - first).rev() {
+                    match self.claim.unmap(iova + first * PAGE, count) {
+                        // Another row cannot be left: entries are made and removed in their order.
+                        Ok(()) => return Ok(()),
+                        Err(Failure::Refused(Error::NotMapped | Error::PartOfLease)) => {}
+                        Err(failure) if failure.is_death() => {
+                            self.recover(doubt)?;
+                            continue 'again;
+                        }
+                        Err(failure) => return Err(failure),
+                    }
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    /// As [`Device::next_fault`]; what a dead server had not told is lost with it.
+    pub fn next_fault(&mut self) -> Result<Option<FaultRecord>, Failure> {
+        loop {
+            match self.claim.next_fault() {
+                Err(failure) if failure.is_death() => self.recover(0)?,
+                result => return result,
+            }
+        }
+    }
+
+    /// As [`Device::status`].
+    pub fn status(&mut self) -> Result<Status, Failure> {
+        loop {
+            match self.claim.status() {
+                Err(failure) if failure.is_death() => self.recover(0)?,
+                result => return result,
+            }
+        }
+    }
+
+    /// As [`Device::release`].
+    pub fn release(mut self) -> Result<(), Failure> {
+        loop {
+            match self.claim.release() {
+                // Whether it was released nobody knows: claimed again, it is released from there.
+                Err(failure) if failure.is_death() => {
+                    let mapped = self.mapped;
+                    self.recover(mapped)?;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The claim.
+    pub fn device(&self) -> &R {
+        &self.claim
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::vec::Vec;
+    use userlib::server::CallError;
+
+    const DEAD: Failure = Failure::Unavailable(CallError::Dead);
+    const DOWN: Failure = Failure::Unavailable(CallError::Down);
+    const LENDER: TaskId = TaskId::new(6, 0);
+    const BASE: u64 = 0x1_0000_0000;
+
+    /// A server that dies when it is told to: before, after, or between two entries of a request.
+    #[derive(Default)]
+    struct Fake {
+        /// Mapped pages, with the number of the lease that each belongs to.
+        pages: BTreeMap<u64, u64>,
+        /// Steps until the server dies; a step is an entry, or a reply.
+        fuse: Option<u64>,
+        /// Answers that it is down, before its next life serves.
+        down: u64,
+        leases: u64,
+        stale: bool,
+        /// The next life does not know the claim.
+        forgets: bool,
+        claims: u64,
+    }
+
+    impl Fake {
+        fn step(&mut self) -> Result<(), Failure> {
+            match self.fuse {
+                Some(0) => {
+                    self.fuse = None;
+                    self.stale = true;
+                    self.down = 2;
+                    if self.forgets {
+                        self.pages.clear();
+                    }
+                    // What is left of a lease is a lease of its own.
+                    Err(DEAD)
+                }
+                left => {
+                    self.fuse = left.map(|left| left - 1);
+                    Ok(())
+                }
+            }
+        }
+        fn ready(&self) -> Result<(), Failure> {
+            match self.stale {
+                true => Err(Failure::Refused(Error::StaleHandle)),
+                false => Ok(()),
+            }
+        }
+        fn put(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
+            self.ready()?;
+            self.step()?;
+            let range = iova / PAGE..iova / PAGE + pages;
+            if range.clone().any(|page| self.pages.contains_key(&page)) {
+                return Err(Failure::Refused(Error::Overlap));
+            }
+            self.leases += 1;
+            for page in range {
+                self.pages.insert(page, self.leases);
+                self.step()?;
+            }
+            self.step()
+        }
+        fn remove(&mut self, ranges: &[(u64, u64)]) -> Result<(), Failure> {
+            self.ready()?;
+            self.step()?;
+            for &(first, count) in ranges {
+                let range = first..first + count;
+                let leases: BTreeSet<_> = range.clone().map(|page| self.pages.get(&page)).collect();
+                if leases.contains(&None) {
+                    return Err(Failure::Refused(Error::NotMapped));
+                }
+                let cut = |(page, lease): (&u64, &u64)| {
+                    leases.contains(&Some(lease)) && !range.contains(page)
+                };
+                if self.pages.iter().any(cut) {
+                    return Err(Failure::Refused(Error::PartOfLease));
+                }
+            }
+            for &(first, count) in ranges {
+                for page in first..first + count {
+                    self.pages.remove(&page);
+                    self.step()?;
+                }
+            }
+            self.step()
+        }
+    }
+
+    impl Requests for Fake {
+        fn claim_again(&mut self) -> Result<(), Failure> {
+            if self.down > 0 {
+                self.down -= 1;
+                return Err(if self.down > 0 {
+                    DOWN
+                } else {
+                    Failure::Refused(Error::Unavailable)
+                });
+            }
+            self.stale = false;
+            self.claims += 1;
+            Ok(())
+        }
+        fn map(&mut self, _: u16, extent: Extent, _: MapFlags) -> Result<u64, Failure> {
+            let iova = (BASE..).step_by(PAGE as usize);
+            let mut free = iova.filter(|iova| !self.pages.contains_key(&(iova / PAGE)));
+            let iova = free.next().expect("room");
+            self.put(iova, u64::from(extent.pages)).map(|()| iova)
+        }
+        fn map_lease_at(
+            &mut self,
+            lender: TaskId,
+            _: u16,
+            extent: Extent,
+            flags: MapFlags,
+            iova: u64,
+        ) -> Result<u64, Failure> {
+            assert!(lender == LENDER && flags.has(MapFlags::FIXED));
+            self.put(iova, u64::from(extent.pages)).map(|()| iova)
+        }
+        fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
+            self.remove(&[(iova / PAGE, pages)])
+        }
+        fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
+            let ranges = list.extents();
+            let ranges = ranges.map(|extent| (u64::from(extent.first), u64::from(extent.pages)));
+            self.remove(&ranges.collect::<Vec<_>>())
+        }
+        fn release(&mut self) -> Result<(), Failure> {
+            self.ready()?;
+            self.step()?;
+            self.pages.clear();
+            self.step()
+        }
+        fn next_fault(&self) -> Result<Option<FaultRecord>, Failure> {
+            self.ready().map(|()| None)
+        }
+        fn status(&self) -> Result<Status, Failure> {
+            self.ready()?;
+            Ok(Status {
+                mapped_pages: self.pages.len() as u64,
+                ..Status::default()
+            })
+        }
+    }
+
+    fn claim() -> Enduring<Fake> {
+        Enduring::new(Fake::default(), |waited| waited < 10)
+    }
+
+    fn extent(pages: u32) -> Extent {
+        Extent { first: 0, pages }
+    }
+
+    fn lend(claim: &mut Enduring<Fake>, page: u64, pages: u32) -> Result<(), Failure> {
+        let iova = BASE + page * PAGE;
+        claim.map_lease_at(LENDER, 0, extent(pages), MapFlags::READ, iova)
+    }
+
+    fn mapped(claim: &Enduring<Fake>) -> Vec<u64> {
+        let pages = claim.claim.pages.keys();
+        pages.map(|page| page - BASE / PAGE).collect()
+    }
+
+    /// Whatever the server was doing when it died, and however often it does.
+    #[test]
+    fn a_death_at_any_step_changes_nothing() {
+        for fuse in 0..12 {
+            for second in 0..12 {
+                let mut claim = claim();
+                lend(&mut claim, 0, 2).expect("mapped");
+                claim.claim.fuse = Some(fuse);
+                lend(&mut claim, 8, 4).expect("mapped in the end");
+                assert_eq!(mapped(&claim), [0, 1, 8, 9, 10, 11], "{fuse}");
+                claim.claim.fuse = Some(second);
+                claim.unmap(BASE + 8 * PAGE, 4).expect("unmapped");
+                assert_eq!(mapped(&claim), [0, 1], "{fuse}");
+                claim.claim.fuse = None;
+                lend(&mut claim, 8, 4).expect("mapped");
+                let mut list = IovaList::new();
+                let first = (BASE / PAGE) as u32;
+                list.push(Extent { first, pages: 2 });
+                list.push(Extent {
+                    first: first + 8,
+                    pages: 4,
+                });
+                claim.claim.fuse = Some(second);
+                claim.unmap_list(&mut list).expect("unmapped");
+                assert_eq!(mapped(&claim), [], "{second}");
+                assert_eq!(claim.mapped, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_pool_that_may_be_mapped_twice_is_counted() {
+        for fuse in 0..4 {
+            let mut claim = claim();
+            claim.claim.fuse = Some(fuse);
+            claim.map(0, extent(1), MapFlags::READ).expect("mapped");
+            assert_eq!(claim.mapped, claim.claim.pages.len() as u64);
+            claim.claim.fuse = Some(0);
+            lend(&mut claim, 8, 1).expect("mapped");
+            claim.claim.fuse = None;
+        }
+    }
+
+    #[test]
+    fn a_claim_that_was_lost_is_no_claim() {
+        let mut claim = claim();
+        lend(&mut claim, 0, 2).expect("mapped");
+        claim.claim.forgets = true;
+        claim.claim.fuse = Some(0);
+        assert_eq!(lend(&mut claim, 8, 1), Err(Failure::Lost));
+    }
+
+    #[test]
+    fn a_release_is_made_until_it_is_confirmed() {
+        for fuse in 0..3 {
+            let mut claim = claim();
+            lend(&mut claim, 0, 2).expect("mapped");
+            claim.claim.fuse = Some(fuse);
+            assert_eq!(claim.release(), Ok(()), "{fuse}");
+        }
+    }
+
+    #[test]
+    fn patience_ends() {
+        let mut claim = Enduring::new(Fake::default(), |waited| waited < 1);
+        claim.claim.fuse = Some(0);
+        let failure = lend(&mut claim, 0, 1).expect_err("no server");
+        assert_eq!(failure, Failure::Refused(Error::Unavailable));
+    }
+
+    #[test]
+    fn what_is_only_asked_is_asked_again() {
+        let mut claim = claim();
+        claim.claim.stale = true;
+        assert_eq!(claim.next_fault(), Ok(None));
+        claim.claim.stale = true;
+        assert!(claim.status().is_ok());
+        assert_eq!(claim.claim.claims, 2);
+    }
+}

@@ -48,8 +48,8 @@ enum Expect {
     Refusal(&'static str),
 }
 
-/// Runs of the demo and of the guide: app below the root, further QEMU arguments, what is expected.
-const RUNS: [(&str, &str, &[&str], Expect); 13] = [
+/// Runs of the demo, of the guide and of servers that die: app below the root, further QEMU arguments, what is expected.
+const RUNS: [(&str, &str, &[&str], Expect); 17] = [
     ("demo::entered-at-el1", "app.toml", &[], Expect::Pass),
     ("demo::entered-at-el2", "app.toml", AT_EL2, Expect::Pass),
     // Traps that older processors do not have, closed to EL1 unless they are turned off.
@@ -103,6 +103,30 @@ const RUNS: [(&str, &str, &[&str], Expect); 13] = [
         "docs/guide/first-driver/app.toml",
         &[],
         Expect::PassBuiltOnce,
+    ),
+    (
+        "restarts::pci-dies",
+        "tests/restarts/pci-dies.toml",
+        &[],
+        Expect::Pass,
+    ),
+    (
+        "restarts::pci-dies-once",
+        "tests/restarts/pci-dies-once.toml",
+        &[],
+        Expect::Pass,
+    ),
+    (
+        "restarts::server-dies",
+        "tests/restarts/server-dies.toml",
+        &[],
+        Expect::Pass,
+    ),
+    (
+        "restarts::servers-die",
+        "tests/restarts/servers-die.toml",
+        &[],
+        Expect::Pass,
     ),
 ];
 

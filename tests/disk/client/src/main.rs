@@ -1,4 +1,7 @@
 //! Writes its own part of a disk, flushes, and reads back what it wrote.
+//!
+//! Plan: the disk, a pool; the parameters `sector`, where its part begins, and `for`, how long it does so over and over
+//! (once if there is none).
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
@@ -7,10 +10,10 @@ use abi::{Lease, LeaseAttributes};
 use blk_api::client::Disk;
 use blk_api::{DONE, Kind, Submit};
 use supervisor::report::{self, Outcome};
-use userlib::config;
 use userlib::ipc::{self, LeaseBuffer, Received};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::MappingKind;
+use userlib::{config, time};
 
 userlib::task!(main);
 
@@ -37,9 +40,9 @@ impl Client {
         })
     }
 
-    /// A word that depends on the place and on whose part it is.
-    fn word(&self, offset: usize) -> u64 {
-        (offset as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.sector
+    /// A word that depends on the place, on whose part it is, and on the round.
+    fn word(&self, offset: usize, round: u64) -> u64 {
+        (offset as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.sector ^ round << 32
     }
 
     fn finish(&self, tag: u32) -> Result<(), &'static str> {
@@ -76,9 +79,22 @@ impl Client {
         self.finish(tag)
     }
 
-    fn run(&self) -> Result<(), &'static str> {
+    /// As often as the plan says; the number of rounds.
+    fn run(&self) -> Result<u64, &'static str> {
+        let end = time::now().after(config::parameter("for").unwrap_or(0));
+        let mut rounds = 0;
+        loop {
+            self.round(rounds)?;
+            rounds += 1;
+            if time::now() >= end {
+                return Ok(rounds);
+            }
+        }
+    }
+
+    fn round(&self, round: u64) -> Result<(), &'static str> {
         for offset in (0..BYTES).step_by(8) {
-            self.pool.write64(offset, self.word(offset));
+            self.pool.write64(offset, self.word(offset, round));
         }
         publish();
         self.transfer(Kind::Write, 0, LeaseAttributes::READ)?;
@@ -88,7 +104,7 @@ impl Client {
         acquire();
         let same = (0..BYTES)
             .step_by(8)
-            .all(|offset| self.pool.read64(BACK + offset) == self.word(offset));
+            .all(|offset| self.pool.read64(BACK + offset) == self.word(offset, round));
         if same {
             Ok(())
         } else {
@@ -102,7 +118,10 @@ fn main() -> ! {
         .ok_or("the plan lacks something")
         .and_then(|client| client.run());
     let (outcome, text) = match result {
-        Ok(()) => (Outcome::Pass, "written, flushed, read back, equal"),
+        Ok(rounds) => {
+            defmt::info!("{=u64} rounds", rounds);
+            (Outcome::Pass, "written, flushed, read back, equal")
+        }
         Err(why) => (Outcome::Fail, why),
     };
     let _ = report::send(outcome, text);

@@ -8,49 +8,133 @@ use proptest::prelude::*;
 use super::rig::*;
 use crate::{Reply, Request};
 
-#[test]
-fn wrong_shapes_are_malformed() {
-    let mut rig = Rig::booted();
-    let disk = rig.claim(task(4), DISK);
-    for operation in 0..20u16 {
-        for len in 0..=80usize {
-            let request = Request {
-                sender: task(4),
-                operation,
-                len,
-                reply_capacity: 0,
-                payload: [disk.handle.0, 1, 0, 0, 0, 0, 0, 0],
-                long: &[],
-                leases: 1,
-            };
-            let Reply::Now { code, len, .. } = rig.server.handle(&request) else {
-                panic!("late");
-            };
-            assert_eq!(Error::from_code(code), Some(Error::Malformed));
-            assert_eq!(len, 0);
+/// A message of a claimant that is served, by its words; its reply's bytes. Lists have two extents.
+fn served(rig: &mut Rig, operation: u16) -> (Vec<u64>, usize) {
+    let mut disk = rig.claim(task(4), DISK);
+    let iova = disk.map_any(rig, 0, 2);
+    rig.around.borrow_mut().lease = Some(crate::hardware::Pinned {
+        slot: 0,
+        pa: 0x7000_0000,
+        readable: true,
+        writable: true,
+    });
+    let device = [u64::from(DISK)].to_vec();
+    let extent = |first: u64| first | 1 << 32;
+    let head = |rest: &[u64]| [&[disk.handle.0, disk.sequence + 1], rest].concat();
+    match Operation::from_number(operation).unwrap() {
+        Operation::Describe => (device, 32),
+        Operation::Claim => (device, 48),
+        Operation::Status => (device, 48),
+        Operation::NextFault => ([disk.handle.0].to_vec(), 32),
+        Operation::Release | Operation::Flush => (head(&[]), 0),
+        Operation::Map => (head(&[extent(0), 3 << 16, 0]), 8),
+        Operation::MapLease => (head(&[extent(0), 3 << 16, 0, task(7).0]), 8),
+        Operation::MapList => (head(&[3 << 16, 0, extent(0), extent(5)]), 8),
+        Operation::Unmap => (head(&[iova, 2]), 0),
+        Operation::UnmapList => {
+            let page = iova >> 12;
+            (head(&[extent(page), extent(page + 1)]), 0)
         }
     }
-    assert_eq!(rig.status(DISK).mapped_pages, 0);
+}
+
+const OPERATIONS: core::ops::RangeInclusive<u16> = 1..=11;
+
+/// The reply's code and length to a message of so many bytes.
+fn reply(
+    rig: &mut Rig,
+    operation: u16,
+    words: &[u64],
+    (len, reply_capacity, leases): (usize, usize, usize),
+) -> (Option<Error>, usize) {
+    let mut long = [0; 12];
+    long[..words.len()].copy_from_slice(words);
+    let mut payload = [0; 8];
+    payload.copy_from_slice(&long[..8]);
+    let request = Request {
+        sender: task(4),
+        operation,
+        len,
+        reply_capacity,
+        payload,
+        long: &long,
+        leases,
+    };
+    match rig.server.handle(&request) {
+        Reply::Now { code, len, .. } => (Error::from_code(code), len),
+        Reply::Later => {
+            rig.server.on_quiesced();
+            let (_, code, _, len) = rig.around.borrow_mut().replies.pop().unwrap();
+            (Error::from_code(code), len)
+        }
+    }
+}
+
+#[test]
+fn each_message_has_one_length() {
+    for operation in OPERATIONS {
+        let mut rig = Rig::booted();
+        let (words, bytes) = served(&mut rig, operation);
+        let listed = matches!(
+            Operation::from_number(operation),
+            Some(Operation::MapList | Operation::UnmapList)
+        );
+        let right = words.len() * 8;
+        for len in (0..=96).filter(|len| *len != right) {
+            // A list may be shorter or longer by whole extents; those behind this one are empty.
+            let fits = listed && len % 8 == 0 && len >= right - 8;
+            if !fits {
+                let found = reply(&mut rig, operation, &words, (len, 64, 0));
+                let wrong = (Some(Error::Malformed), 0);
+                assert_eq!(found, wrong, "operation {operation}, {len} bytes");
+            }
+        }
+        let found = reply(&mut rig, operation, &words, (right, 64, 0));
+        assert_eq!(
+            found,
+            (None, bytes),
+            "operation {operation}, as it should be"
+        );
+    }
+    let mut rig = Rig::booted();
+    let (words, _) = served(&mut rig, Operation::Map as u16);
+    for operation in (0..=300u16).filter(|number| !OPERATIONS.contains(number)) {
+        for len in 0..=96 {
+            let found = reply(&mut rig, operation, &words, (len, 64, 0));
+            assert_eq!(found, (Some(Error::Malformed), 0), "operation {operation}");
+        }
+    }
+}
+
+#[test]
+fn no_message_has_a_lease() {
+    for operation in OPERATIONS {
+        let mut rig = Rig::booted();
+        let (words, bytes) = served(&mut rig, operation);
+        let len = words.len() * 8;
+        for leases in [1, 2] {
+            let found = reply(&mut rig, operation, &words, (len, 64, leases));
+            assert_eq!(found, (Some(Error::Malformed), 0), "operation {operation}");
+        }
+        let found = reply(&mut rig, operation, &words, (len, 64, 0));
+        assert_eq!(found, (None, bytes), "operation {operation}");
+    }
 }
 
 #[test]
 fn replies_fit_the_sender() {
-    let mut rig = Rig::booted();
-    for operation in 1..=11u16 {
-        for capacity in 0..64usize {
-            let request = Request {
-                sender: task(4),
-                operation,
-                len: 8,
-                reply_capacity: capacity,
-                payload: [1, 0, 0, 0, 0, 0, 0, 0],
-                long: &[],
-                leases: 0,
-            };
-            if let Reply::Now { len, .. } = rig.server.handle(&request) {
-                assert!(len <= capacity);
-            }
+    for operation in OPERATIONS {
+        let mut rig = Rig::booted();
+        let (words, bytes) = served(&mut rig, operation);
+        let len = words.len() * 8;
+        for capacity in 0..bytes {
+            let found = reply(&mut rig, operation, &words, (len, capacity, 0));
+            let wrong = (Some(Error::Malformed), 0);
+            assert_eq!(found, wrong, "operation {operation}, {capacity} bytes");
         }
+        // With room for exactly the reply.
+        let found = reply(&mut rig, operation, &words, (len, bytes, 0));
+        assert_eq!(found, (None, bytes), "operation {operation}");
     }
 }
 

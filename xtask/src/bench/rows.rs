@@ -34,7 +34,7 @@ const fn row(
 }
 
 /// In the order they are printed.
-pub const ROWS: [Row; 19] = [
+pub const ROWS: [Row; 23] = [
     row(
         "null-syscall",
         "455",
@@ -115,6 +115,28 @@ pub const ROWS: [Row; 19] = [
         "256 scattered pages, a list each way",
     ),
     row("map-unmap-2m", "250218", "", Some(400), "one block"),
+    row(
+        "map-window",
+        "",
+        "",
+        None,
+        "1024 pages, all of the window, in one list",
+    ),
+    row("unmap-window", "", "", None, "the same again, as one range"),
+    row(
+        "unmap-list-510",
+        "",
+        "",
+        None,
+        "510 single pages, backwards, in one list",
+    ),
+    row(
+        "map-no-space",
+        "",
+        "",
+        None,
+        "2 pages where every other one of 1024 is free: refused",
+    ),
     row(
         "claim-release",
         "7921",

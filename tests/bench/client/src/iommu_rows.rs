@@ -11,6 +11,8 @@ use bench_protocol::row::{instructions, median, report};
 /// Number of the pool that is mapped by pages, and of the one that is mapped as one block.
 const PAGES: u16 = 0;
 const BLOCK: u16 = 1;
+/// Pages of the device's window.
+const WINDOW_PAGES: u64 = 1024;
 
 /// Runs all of them; false if one failed.
 pub fn run() -> bool {
@@ -33,11 +35,85 @@ pub fn run() -> bool {
     complete &= report("map-unmap-16x4k", median(|| list(&mut device, 16)));
     complete &= report("map-unmap-256x4k", median(|| list(&mut device, 256)));
     let blocks = MapFlags::READ_WRITE.with(MapFlags::BLOCKS);
-    complete
-        & report(
-            "map-unmap-2m",
-            median(|| run_of(&mut device, BLOCK, BLOCK_PAGES as u32, blocks)),
-        )
+    complete &= report(
+        "map-unmap-2m",
+        median(|| run_of(&mut device, BLOCK, BLOCK_PAGES as u32, blocks)),
+    );
+    complete & longest(&mut device)
+}
+
+/// The longest messages that there are: what others may have to wait for. The window has 1024 pages.
+fn longest(device: &mut Device<'_>) -> bool {
+    let mut complete = report("map-window", median(|| map_window(device)));
+    complete &= report("unmap-window", median(|| unmap_window(device)));
+    complete &= report("unmap-list-510", median(|| unmap_each(device)));
+    complete & report("map-no-space", median(|| no_space(device)))
+}
+
+/// The whole window in one list; its first IOVA.
+fn fill(device: &mut Device<'_>) -> Option<u64> {
+    let mut extents = PoolList::new();
+    for _ in 0..2 {
+        extents.push(Extent {
+            first: 0,
+            pages: (WINDOW_PAGES / 2) as u32,
+        });
+    }
+    let mapped = device.map_list(PAGES, &mut extents, MapFlags::READ_WRITE);
+    mapped.ok()
+}
+
+fn map_window(device: &mut Device<'_>) -> Option<u32> {
+    let (taken, iova) = instructions(|| fill(device));
+    device.unmap(iova?, WINDOW_PAGES).ok()?;
+    Some(taken)
+}
+
+fn unmap_window(device: &mut Device<'_>) -> Option<u32> {
+    let iova = fill(device)?;
+    let (taken, result) = instructions(|| device.unmap(iova, WINDOW_PAGES));
+    result.ok().map(|()| taken)
+}
+
+/// As many single pages as a list has room for, every other one, backwards.
+fn unmap_each(device: &mut Device<'_>) -> Option<u32> {
+    let iova = fill(device)?;
+    let mut extents = IovaList::new();
+    for page in (0..510).rev() {
+        extents.push(Extent {
+            first: (iova / 4096) as u32 + page * 2,
+            pages: 1,
+        });
+    }
+    let (taken, result) = instructions(|| device.unmap_list(&mut extents));
+    result.ok()?;
+    let mut rest = IovaList::new();
+    for page in 0..510 {
+        rest.push(Extent {
+            first: (iova / 4096) as u32 + page * 2 + 1,
+            pages: 1,
+        });
+    }
+    device.unmap_list(&mut rest).ok()?;
+    device.unmap(iova + 1020 * 4096, 4).ok()?;
+    Some(taken)
+}
+
+/// Two pages in a window of which every other one is free: all of it is looked at.
+fn no_space(device: &mut Device<'_>) -> Option<u32> {
+    let iova = fill(device)?;
+    for page in (0..WINDOW_PAGES).step_by(2) {
+        device.unmap(iova + page * 4096, 1).ok()?;
+    }
+    let two = Extent { first: 0, pages: 2 };
+    let (taken, result) = instructions(|| device.map(PAGES, two, MapFlags::READ_WRITE));
+    if result.is_ok() {
+        return None;
+    }
+    for page in (0..WINDOW_PAGES).step_by(2) {
+        device.unmap(iova + (page + 1) * 4096, 1).ok()?;
+    }
+    Some(taken)
 }
 
 /// The device is quiet already, so that its reset is not part of the figure.

@@ -86,21 +86,24 @@ impl History<'_> {
         }
     }
 
-    /// A claim is of a device that can start something, or its claimant is told that it cannot.
+    /// A claim is of a device that can start something, or its claimant is told that it cannot. Without the PCI task
+    /// nothing can start, and one that was cut off before is told all the same: through streams that it shares it
+    /// may look as if it were in use.
     fn check_claim(&mut self, device: usize) {
         loop {
             let Some(held) = self.held.get(device).copied().flatten() else {
                 return;
             };
             let world = self.world.borrow();
-            let on = world.fabric.is_bus_master(device);
-            if on || !world.knows_pci() {
+            let known = world.knows_pci();
+            if known && world.fabric.is_bus_master(device) {
                 return;
             }
             drop(world);
             let words = |head: Sequenced| head.to_words()[..2].to_vec();
             let answer = self.change((device, held), Operation::Flush, words, &Intent::default());
             match answer {
+                Some((0, _)) if !known => {}
                 Some((0, _)) => self.note(Check::Adoption, || {
                     format!("device {device} is claimed and cut off, and nobody is told")
                 }),

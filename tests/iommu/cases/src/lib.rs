@@ -30,6 +30,7 @@ mod misfit;
 mod order;
 mod places;
 mod quiet;
+mod registers;
 mod sequence;
 mod servers;
 mod shape;
@@ -101,6 +102,7 @@ pub const SUITE: Suite = Suite {
         death::CASES,
         quiet::CASES,
         lives::CASES,
+        registers::CASES,
         misfit::CASES,
         direct::CASES,
         identity::CASES,

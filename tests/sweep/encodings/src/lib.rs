@@ -15,7 +15,7 @@ use userlib::every_instruction::{EXCEPTIONS, EXTENSIONS, IMMEDIATES, PLAIN, SYST
 pub const NEXT: u16 = 1;
 /// A slot returned although it has to fault. Payload: the slot.
 pub const LIVED: u16 = 2;
-/// Everything from the first slot up was tried. Payload: how many, and how many returned in this life.
+/// Everything from the first slot up was tried, and returned. Payload: how many.
 pub const DONE: u16 = 3;
 /// The slot to write was written. The reply comes when the bystander has looked.
 pub const WROTE: u16 = 4;

@@ -101,17 +101,28 @@ impl Judge {
             // The processor has no such register.
             Some(number) => self.writing = Some(number + 1),
             None => {
-                self.returned += self.count(self.next..slot);
+                self.returned(self.next..slot);
                 self.next = slot + 1;
             }
         }
         privileged::restart(self.prober);
     }
 
-    fn count(&self, slots: core::ops::Range<usize>) -> u64 {
-        slots
-            .filter(|&slot| is_tried(slot, self.seed, self.one_in))
-            .count() as u64
+    /// The prober has the slots behind it, alive: how many of them it was to try. None of them may be one that has to fault,
+    /// else one that tries nothing would pass.
+    fn returned(&mut self, slots: core::ops::Range<usize>) -> u64 {
+        let mut count = 0;
+        for slot in slots {
+            if !is_tried(slot, self.seed, self.one_in) {
+                continue;
+            }
+            count += 1;
+            if matches!(end(slot), End::Faults | End::UndefinedCall) {
+                self.mistake(slot, format_args!("was passed over"));
+            }
+        }
+        self.returned += count;
+        count
     }
 
     fn faults(&mut self) {
@@ -147,8 +158,13 @@ impl Judge {
                 [0; 5]
             }
             DONE if from == self.prober => {
-                let rest = self.count(self.next..EXTENSIONS.end);
-                self.returned += rest;
+                let rest = self.returned(self.next..EXTENSIONS.end);
+                if first != rest {
+                    self.mistake(
+                        self.next,
+                        format_args!("{first} of {rest} from here were tried"),
+                    );
+                }
                 self.next = EXTENSIONS.end;
                 self.writing = Some(0);
                 [0; 5]

@@ -58,13 +58,15 @@ fn probe() -> ! {
             continue;
         }
         let slots = first as usize..EXTENSIONS.end;
+        let mut tried = 0;
         for slot in slots.filter(|&slot| is_tried(slot, seed, one_in)) {
+            tried += 1;
             perform(slot, first_address, second_address);
             if matches!(end(slot), End::Faults | End::UndefinedCall) {
                 tell(LIVED, [slot as u64, 0, 0]);
             }
         }
-        tell(DONE, [0; 3]);
+        tell(DONE, [tried, 0, 0]);
     }
 }
 

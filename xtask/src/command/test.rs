@@ -51,6 +51,14 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
         test::miri(&project.paths.root, &mut |case| progress.show(case))?;
         return progress.finish(project);
     }
+    if let Some(filter) = filter.filter(|filter| filter.starts_with(test::MUTATIONS)) {
+        let mut progress = Progress::new(Some(filter));
+        progress.stage(test::MUTATIONS);
+        let root = &project.paths.root;
+        let show = &mut |case| progress.show(case);
+        test::mutations(root, &project.target, filter, show)?;
+        return progress.finish(project);
+    }
     if let Some(filter) = filter.filter(|filter| filter.starts_with(LONG)) {
         return run_long(project, arguments, filter);
     }

@@ -73,7 +73,7 @@ pub struct Restart {
 }
 
 /// Value of a parameter.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Parameter {
     Number(u64),
     /// First page of the kernel's program.

@@ -1,12 +1,14 @@
 //! Tests: on the host by cargo, and on the target by images of cases and by whole systems.
 
 mod cases;
+mod chaos;
 mod differences;
 mod host;
 mod image;
 mod long;
 mod matrix;
 mod miri;
+mod mutations;
 mod report;
 mod selection;
 mod spoil;
@@ -19,6 +21,7 @@ pub use image::{Asked, Suite, image, images};
 pub use long::{LONG, PROGRAMS as LONG_PROGRAMS, program as long_program};
 pub use matrix::{Matrix, Row};
 pub use miri::miri;
+pub use mutations::{MUTATIONS, mutations};
 pub use report::{counts, write as write_reports};
 pub use selection::{fits, nothing_fits, suggest};
 pub use system::{System, long_systems, system, systems};

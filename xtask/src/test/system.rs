@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::chaos::{self, CHAOS, Chaos};
 use super::differences::{DIFFERENCES, Difference, POLICIES};
 use super::image::{NEWEST_AT_EL2, images};
 use super::long::{self, LONG};
@@ -26,10 +27,28 @@ pub struct System {
     /// In what the machine differs from the plan, and whether that refuses the boot.
     difference: Option<(&'static Difference, bool)>,
     /// What is run instead of what the file says.
-    change: fn(&mut App),
+    change: Change,
     limit: Duration,
     /// What is made wrong in the image.
     spoil: Option<fn(&mut Built) -> failure::Outcome<()>>,
+}
+
+/// How the system that is run differs from its file.
+#[derive(Clone, Copy)]
+enum Change {
+    None,
+    By(fn(&mut App)),
+    Chaos(&'static Chaos),
+}
+
+impl Change {
+    fn apply(self, app: &mut App) {
+        match self {
+            Self::None => {}
+            Self::By(change) => change(app),
+            Self::Chaos(run) => run.change(app),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -49,7 +68,7 @@ enum Expect {
 }
 
 /// Runs of the demo, of the guide and of servers that die: app below the root, further QEMU arguments, what is expected.
-const RUNS: [(&str, &str, &[&str], Expect); 17] = [
+const RUNS: [(&str, &str, &[&str], Expect); 13] = [
     ("demo::entered-at-el1", "app.toml", &[], Expect::Pass),
     ("demo::entered-at-el2", "app.toml", AT_EL2, Expect::Pass),
     // Traps that older processors do not have, closed to EL1 unless they are turned off.
@@ -104,30 +123,6 @@ const RUNS: [(&str, &str, &[&str], Expect); 17] = [
         &[],
         Expect::PassBuiltOnce,
     ),
-    (
-        "restarts::pci-dies",
-        "tests/restarts/pci-dies.toml",
-        &[],
-        Expect::Pass,
-    ),
-    (
-        "restarts::pci-dies-once",
-        "tests/restarts/pci-dies-once.toml",
-        &[],
-        Expect::Pass,
-    ),
-    (
-        "restarts::server-dies",
-        "tests/restarts/server-dies.toml",
-        &[],
-        Expect::Pass,
-    ),
-    (
-        "restarts::servers-die",
-        "tests/restarts/servers-die.toml",
-        &[],
-        Expect::Pass,
-    ),
 ];
 
 const AT_EL2: &[&str] = &["-machine", "virtualization=on"];
@@ -176,7 +171,7 @@ impl System {
             extra: &[],
             expect,
             difference: None,
-            change: |_| (),
+            change: Change::None,
             limit: LIMIT,
             spoil: None,
         }
@@ -196,7 +191,7 @@ pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
         .collect();
     systems.push(System {
         extra: NEWEST_AT_EL2,
-        change: |app| app.name.push_str("-spoiled"),
+        change: Change::By(|app| app.name.push_str("-spoiled")),
         spoil: Some(spoil::trap_authentication),
         ..System::new(
             "sweep::a-trap-to-el2-is-told".to_owned(),
@@ -220,6 +215,7 @@ pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
             )
         }));
     }
+    systems.extend(chaos_systems(&tests.join(CHAOS)));
     let suites = images(root)?;
     for app in systems::files(root)? {
         let Ok(place) = app.strip_prefix(&tests) else {
@@ -233,6 +229,29 @@ pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
         }
     }
     Ok(systems)
+}
+
+/// The runs of `tests/chaos`: the image as it stands, with each choice of victims, and a storm of faults.
+fn chaos_systems(folder: &Path) -> Vec<System> {
+    let app = folder.join("app.toml");
+    let run = |name: &str, change| System {
+        change,
+        ..System::new(format!("{CHAOS}::{name}"), app.clone(), Expect::Pass)
+    };
+    let storm = System {
+        // So many faults within a time: that must not depend on how busy the host is.
+        extra: &COUNTING,
+        ..System::new(
+            format!("{CHAOS}::storm"),
+            folder.join("storm.toml"),
+            Expect::Pass,
+        )
+    };
+    let chosen = chaos::RUNS.iter();
+    [run("everybody-dies", Change::None), storm]
+        .into_iter()
+        .chain(chosen.map(|chosen| run(chosen.name, Change::Chaos(chosen))))
+        .collect()
 }
 
 /// `folder` for its `app.toml`, `folder::file` for others.
@@ -249,7 +268,7 @@ pub fn long_systems(root: &Path) -> Vec<System> {
     let longer = |name: &str, change, expect| {
         let app = root.join("tests").join(name).join("app.toml");
         System {
-            change,
+            change: Change::By(change),
             limit: 12 * LIMIT,
             ..System::new(format!("{LONG}::{name}"), app, expect)
         }
@@ -257,7 +276,7 @@ pub fn long_systems(root: &Path) -> Vec<System> {
     let sweeps = RUNS.iter().filter(|(_, app, ..)| *app == SWEEP);
     let sweeps = sweeps.map(|&(name, app, extra, expect)| System {
         extra,
-        change: long::try_all,
+        change: Change::By(long::try_all),
         limit: 12 * LIMIT,
         ..System::new(format!("{LONG}::{name}"), root.join(app), expect)
     });
@@ -273,6 +292,7 @@ pub fn long_systems(root: &Path) -> Vec<System> {
     [
         masked,
         longer("hostile", long::hostile, Expect::Pass),
+        longer(CHAOS, chaos::lengthen, Expect::Pass),
         longer(FAST_PATH, long::fast_path, Expect::PassTelling(&[AGREED])),
     ]
     .into_iter()
@@ -345,7 +365,7 @@ fn execute(
     row: &Row,
     log: &mut Vec<String>,
 ) -> failure::Outcome<Verdict> {
-    let build = || project.build_to_run_changed(Some(&system.app), system.change);
+    let build = || project.build_to_run_changed(Some(&system.app), |app| system.change.apply(app));
     let mut built = build()?;
     if matches!(system.expect, Expect::PassBuiltOnce) {
         built = build()?;

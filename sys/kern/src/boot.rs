@@ -50,6 +50,8 @@ impl<'p, A: Arch> Kernel<'p, A> {
         for index in self.everybody() {
             self.task_mut(index).notifications = 0;
         }
+        // Errors of the time before.
+        self.tell_unclaimed();
         Ok(())
     }
 

@@ -50,6 +50,8 @@ pub const LEASE_COUNT: usize = offset_of!(Task, lease_count);
 pub const NOTIFICATIONS: usize = offset_of!(Task, notifications);
 /// Mask of the receive.
 pub const MASK: usize = offset_of!(Task, mask);
+/// Pending bits that it set itself.
+pub const OWN_BITS: usize = offset_of!(Task, own_bits);
 /// Validated receive buffer; its capacity follows.
 pub const RECEIVE_ADDRESS: usize = offset_of!(Task, receive_address);
 /// Rights to send.

@@ -47,16 +47,14 @@ impl<A: Arch> Kernel<'_, A> {
     /// task ready.
     pub(crate) fn notify(&mut self, target: TaskIndex, bits: u64) -> bool {
         let task = self.task_mut(target);
-        match task.state {
-            State::Down => return false,
-            State::Receiving | State::ReceivingFrom => {}
-            _ => {
-                task.notifications |= bits;
-                task.own_bits &= !bits;
-                return false;
-            }
+        if task.state == State::Down {
+            return false;
         }
         task.notifications |= bits;
+        task.own_bits &= !bits;
+        if !matches!(task.state, State::Receiving | State::ReceivingFrom) {
+            return false;
+        }
         let pending = task.notifications & task.mask;
         if pending == 0 {
             return false;

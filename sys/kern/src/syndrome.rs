@@ -55,13 +55,15 @@ const fn abort(syndrome: u64, kind: FaultKind) -> (FaultKind, Address) {
     }
 }
 
-/// What an asynchronous error did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What an asynchronous error did, from bad to worse.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
     /// Nothing: the hardware corrected it.
     Corrected,
     /// An access failed, and nothing else is damaged as far as the processor knows.
     Contained,
+    /// The same, but what it interrupted cannot go on: a state that is lost, or needs what is damaged.
+    Stopped,
     /// Anything may be damaged, the kernel's own state included.
     Uncontained,
 }
@@ -78,8 +80,19 @@ pub const fn severity(syndrome: u64) -> Severity {
     // AET.
     match syndrome >> 10 & 7 {
         0 => Severity::Uncontained,
+        // Unrecoverable (UEU), and recoverable by a repair (UER). A restartable one (UEO) lets everything go on.
+        1 | 3 => Severity::Stopped,
         6 => Severity::Corrected,
         _ => Severity::Contained,
+    }
+}
+
+/// The worse of two errors by their syndromes, where there are any; the first if they are equally bad.
+pub fn worse(first: Option<u64>, second: Option<u64>) -> Option<u64> {
+    match (first, second) {
+        (Some(one), Some(other)) if severity(other) > severity(one) => second,
+        (None, _) => second,
+        _ => first,
     }
 }
 
@@ -151,11 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_processor_says_is_uncontained_or_corrected() {
+    fn only_what_the_processor_says_is_worse_or_less_than_a_failed_access() {
         let error = |aet: u64| severity(exception(0x2f, aet << 10 | 0x11));
         assert_eq!(error(0), Severity::Uncontained);
         assert_eq!(error(6), Severity::Corrected);
-        for aet in [1, 2, 3, 4, 5, 7] {
+        // Unrecoverable, recoverable.
+        for aet in [1, 3] {
+            assert_eq!(error(aet), Severity::Stopped);
+        }
+        // Restartable, and reserved values.
+        for aet in [2, 4, 5, 7] {
             assert_eq!(error(aet), Severity::Contained);
         }
         // Uncategorized, and a syndrome of the implementation's own that looks uncontained.
@@ -164,6 +182,26 @@ mod tests {
             severity(exception(0x2f, 1 << 24 | 0x11)),
             Severity::Contained
         );
+    }
+
+    #[test]
+    fn of_two_errors_the_worse_counts() {
+        let error = |aet: u64| exception(0x2f, aet << 10 | 0x11);
+        // Corrected, restartable, recoverable, uncontained.
+        let rising = [6, 2, 3, 0].map(error);
+        for (at, one) in rising.iter().enumerate() {
+            assert_eq!(worse(Some(*one), None), Some(*one));
+            assert_eq!(worse(None, Some(*one)), Some(*one));
+            for other in &rising[at..] {
+                assert_eq!(worse(Some(*one), Some(*other)), Some(*other));
+                assert_eq!(worse(Some(*other), Some(*one)), Some(*other));
+            }
+        }
+        assert_eq!(worse(None, None), None);
+        // Equally bad: the first.
+        let (failed, restartable) = (exception(0x2f, 0), error(2));
+        assert_eq!(worse(Some(failed), Some(restartable)), Some(failed));
+        assert_eq!(worse(Some(restartable), Some(failed)), Some(restartable));
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub struct Layout {
     pub tasks: Vec<TaskLayout>,
     /// Read-only in the kernel's window, in the order of their addresses.
     pub read_only: Vec<Extent>,
-    /// Not in the kernel's window, nor anywhere else.
+    /// Not in the kernel's window, nor in a task's tables; the identity map of the first instructions may have it.
     pub hidden: Vec<Extent>,
     /// What the kernel's window maps, in the order of their addresses: memory that this image uses, and none
     /// that is somebody else's. A processor may fetch ahead from whatever is mapped, and firmware's memory

@@ -1,9 +1,11 @@
 //! The program at EL2: it gives EL1 everything, and then waits for what must never happen.
 //!
-//! A program of its own. It lies in whole pages that no table maps and that nothing else is placed in, uses
-//! no other memory of the image than the boot header, and runs with EL2's MMU off; so the build step can put
-//! another one in its place. It is entered at its first byte, at EL2, with the address to go on at in `x0` and
-//! the boot header's in `x20`, and goes on there at EL1 with `x19` to `x28` as they were.
+//! A program of its own. It lies in whole pages that nothing else is placed in, uses no other memory of the image
+//! than the boot header, and runs with EL2's MMU off; so the build step can put another one in its place. No table
+//! of the kernel's half or of a task maps those pages. The identity map of the first instructions does, like all of
+//! the image's first 2 MiB, read-only and executable; it is in use until the first task runs. The program is
+//! entered at its first byte, at EL2, with the address to go on at in `x0` and the boot header's in `x20`, and
+//! goes on there at EL1 with `x19` to `x28` as they were.
 //!
 //! If an instruction or an access of EL0 or EL1 traps to EL2 all the same, a table below is wrong for that
 //! processor. Then it says what came and ends the run as failed; the alternative would be to run what the loader

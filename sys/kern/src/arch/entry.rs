@@ -1,6 +1,7 @@
 //! Where the vectors enter Rust.
 
 use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use kern::syndrome::{self, Address};
 use kern::{Kernel, Task, TaskIndex, offsets};
@@ -69,6 +70,8 @@ extern "C" fn kernel_synchronous(index: u64, syndrome: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
     let running = running(index);
+    // An error that is taken from here on may change it, even one that is no error to the task.
+    let fault_address = read_register!("far_el1");
     let next = if let Some(next) = late_error(kernel, running) {
         next
     } else if syndrome::is_system_call(syndrome) {
@@ -76,7 +79,7 @@ extern "C" fn kernel_synchronous(index: u64, syndrome: u64) -> ! {
     } else {
         let (kind, address) = syndrome::fault(syndrome);
         let address = match address {
-            Address::Fault => read_register!("far_el1"),
+            Address::Fault => fault_address,
             Address::Instruction => kernel.task(running).frame().pc,
             Address::Unknown => 0,
         };
@@ -116,6 +119,12 @@ extern "C" fn kernel_system_error(index: u64, syndrome: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
     let running = running(index);
+    // There may be more where it came from, and nobody else is to be charged with them.
+    let syndrome = if kernel.task(running).has_devices() {
+        syndrome::worse(Some(syndrome), system_error::take()).unwrap_or(syndrome)
+    } else {
+        syndrome
+    };
     let next = kernel.system_error(Some(running), syndrome);
     resume(kernel, next)
 }
@@ -123,6 +132,12 @@ extern "C" fn kernel_system_error(index: u64, syndrome: u64) -> ! {
 /// An exception in the kernel.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_died(syndrome: u64, pc: u64, address: u64) -> ! {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if TOLD.load(Ordering::Relaxed) {
+        // Telling it, or ending the run, raised this one.
+        power::fail()
+    }
+    TOLD.store(true, Ordering::Relaxed);
     console::write("portcullis: exception in the kernel, esr ");
     console::write_number(syndrome);
     console::write(" pc ");

@@ -74,6 +74,7 @@ global_asm!(
     // complete, and if one failed, the core charges the task with it.
     ".macro complete_accesses flags, scratch, failed",
     "dsb sy",
+    "isb",                              // a barrier of memory accesses holds back no read of a register
     "mrs \\scratch, isr_el1",
     "tbnz \\scratch, #8, \\failed",
     "tbz \\flags, #{deferred_errors}, 30f",

@@ -46,8 +46,11 @@ pub fn fail() -> ! {
 }
 
 fn off() -> ! {
+    let conduit = CONDUIT.load(Ordering::Relaxed);
+    // An exception that the call raises where it is undefined comes back here, and must not try again.
+    CONDUIT.store(CONDUIT_NONE, Ordering::Relaxed);
     // Either returns only if it failed; then there is nothing left but to wait.
-    let _ = match CONDUIT.load(Ordering::Relaxed) {
+    let _ = match conduit {
         CONDUIT_SMC => psci::system_off::<Smc>(),
         CONDUIT_HVC => psci::system_off::<Hvc>(),
         _ => Ok(()),

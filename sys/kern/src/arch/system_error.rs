@@ -5,9 +5,12 @@
 
 use core::arch::{asm, global_asm};
 
-use kern::syndrome::deferred;
+use kern::syndrome::{deferred, worse};
 
-use super::instructions::{dsb, read_register, write_register};
+use super::instructions::{dsb, isb, read_register, write_register};
+
+/// Errors that are taken at once. One that is pending again all the same comes in the next entry.
+const AT_ONCE: u32 = 8;
 
 global_asm!(
     ".section .entry, \"ax\"",
@@ -36,13 +39,15 @@ pub fn are_deferred() -> bool {
     read_register!("id_aa64pfr0_el1") >> 28 & 0xf != 0
 }
 
-/// Whether an error is pending.
+/// Whether an error is pending, of what is complete so far.
 pub fn is_pending() -> bool {
     const SERROR: u64 = 1 << 8;
+    // A barrier of memory accesses holds back no read of a register.
+    isb();
     read_register!("isr_el1") & SERROR != 0
 }
 
-/// Waits until all accesses so far are complete, and takes the error of one of them: its syndrome. To be
+/// Waits until all accesses so far are complete, and takes the errors of them: the syndrome of the worst. To be
 /// called after what an exception left in registers was read.
 #[inline(always)]
 pub fn take() -> Option<u64> {
@@ -54,8 +59,22 @@ pub fn take() -> Option<u64> {
     }
 }
 
+/// One error can be pending while another is deferred: taking one alone would charge the next task with the other.
 #[inline(never)]
 fn take_pending() -> Option<u64> {
+    let mut worst = None;
+    for _ in 0..AT_ONCE {
+        let (taken, deferred) = (take_taken(), take_deferred());
+        if taken.or(deferred).is_none() {
+            break;
+        }
+        worst = worse(worst, worse(taken, deferred));
+    }
+    worst
+}
+
+/// Lets a pending error be taken as an exception.
+fn take_taken() -> Option<u64> {
     let syndrome: u64;
     // SAFETY: what is called touches no memory and no stack; an error taken meanwhile changes the exception
     // registers, whose values for the task are stored in its frame.
@@ -68,9 +87,11 @@ fn take_pending() -> Option<u64> {
             options(nostack)
         );
     }
-    if syndrome != 0 {
-        return Some(syndrome);
-    }
+    (syndrome != 0).then_some(syndrome)
+}
+
+/// The error that a barrier deferred.
+fn take_deferred() -> Option<u64> {
     if !are_deferred() {
         return None;
     }

@@ -54,7 +54,7 @@ global_asm!(
     "lsl w9, w9, w21",
 
     // The task at x16, whose index is in the low six bits of x8, gets the bits in x9 and runs at once, if
-    // it waits for them, is above the running task, and needs no hardware timer.
+    // it waits for them, has none that it posted to itself, is above the running task, and needs no hardware timer.
     "try_wake:",
     "ldr x22, [x16, #{state}]",
     "cmp x22, #{receiving}",
@@ -64,6 +64,8 @@ global_asm!(
     "orr x24, x24, x9",
     "ands x9, x24, x23",
     "b.eq wake_refused",
+    "ldr x21, [x16, #{own_bits}]",
+    "cbnz x21, wake_refused",           // others set bits here that the task also set itself
     "ldr x21, [sp, #{fast_above}]",
     "lsr x21, x21, x8",
     "tbz w21, #0, wake_slow",
@@ -145,6 +147,7 @@ global_asm!(
     state = const offsets::STATE,
     notifications = const offsets::NOTIFICATIONS,
     mask = const offsets::MASK,
+    own_bits = const offsets::OWN_BITS,
     run_limit = const offsets::RUN_LIMIT,
     above = const offsets::ABOVE,
     fast_above = const offsets::FAST_ABOVE,

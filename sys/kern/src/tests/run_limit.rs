@@ -179,3 +179,26 @@ fn a_bit_that_another_set_too_ends_a_run() {
         assert_eq!(world.state(LOW), State::Runnable);
     }
 }
+
+/// The same while the task waits for another bit, and takes that one first.
+#[test]
+fn a_bit_that_another_set_during_a_wait_ends_a_run() {
+    for peer in [false, true] {
+        let mut world = World::waiting_down_to(LEFT);
+        world.only(LOW);
+        world.post(LOW, LOW, 1);
+        world.receive(LOW, 2, TaskId::ANY, 0, 0);
+        if peer {
+            world.kernel.notify(index(LOW), 1);
+        }
+        world.kernel.notify(index(LOW), 2);
+        world.running = world.kernel.timer_interrupt(world.running);
+        assert_eq!(world.runs(), LOW);
+        pass(&mut world, LIMIT - 10);
+        world.receive(LOW, 1, TaskId::ANY, 0, 0);
+        assert_eq!(world.x(LOW, 9), 1);
+        pass(&mut world, 10);
+        let expected = if peer { State::Runnable } else { State::Down };
+        assert_eq!(world.state(LOW), expected);
+    }
+}

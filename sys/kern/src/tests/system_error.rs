@@ -7,10 +7,13 @@ use super::world::*;
 use crate::State;
 use crate::task::Slow;
 
-/// ESR_EL1 of an SError: uncategorized, corrected, uncontained.
+/// ESR_EL1 of an SError: uncategorized, corrected, uncontained, restartable, unrecoverable, recoverable.
 const ERROR: u64 = 0x2f << 26 | 1 << 25;
 const CORRECTED: u64 = ERROR | 6 << 10 | 0x11;
 const UNCONTAINED: u64 = ERROR | 0x11;
+const RESTARTABLE: u64 = ERROR | 2 << 10 | 0x11;
+const UNRECOVERABLE: u64 = ERROR | 1 << 10 | 0x11;
+const RECOVERABLE: u64 = ERROR | 3 << 10 | 0x11;
 
 /// The standard system, in which `without` have no device registers.
 fn system(without: &[usize]) -> World {
@@ -96,6 +99,50 @@ fn what_was_corrected_is_no_error_and_what_is_not_contained_is_the_end() {
     assert_eq!(world.kernel.arch().fatal, None);
     error(&mut world, UNCONTAINED);
     assert!(world.kernel.arch().fatal.is_some());
+}
+
+#[test]
+fn what_cannot_go_on_after_an_error_does_not() {
+    for syndrome in [UNRECOVERABLE, RECOVERABLE] {
+        let mut world = system(&[SERVER]);
+        world.receive(SUPERVISOR, notification::FAULT, TaskId::ANY, 0, 0);
+        world.receive(AUTHORITY, 0, TaskId::ANY, 0, 0);
+        assert_eq!(world.runs(), SERVER);
+        error(&mut world, syndrome);
+        assert_eq!(world.fault(SERVER), FaultKind::BusError);
+        assert_eq!(world.kernel.task(index(SERVER)).fault.detail, syndrome);
+        assert_eq!(world.runs(), SUPERVISOR);
+        assert_eq!(unclaimed(&mut world), (0, 0));
+        assert_eq!(world.kernel.arch().fatal, None);
+        // The kernel itself waited.
+        let mut world = World::waiting_down_to(COUNT - 1);
+        world.receive(LOW, 0, TaskId::ANY, 0, 0);
+        assert_eq!(world.running, None);
+        error(&mut world, syndrome);
+        assert!(world.kernel.arch().fatal.is_some());
+    }
+    let mut world = system(&[SUPERVISOR]);
+    error(&mut world, RESTARTABLE);
+    assert_eq!(world.fault(SUPERVISOR), FaultKind::None);
+    assert_eq!(unclaimed(&mut world), (1, RESTARTABLE));
+}
+
+#[test]
+fn an_error_before_the_first_task_is_told() {
+    let fault = u64::from(notification::FAULT);
+    for (errors, bits) in [(&[][..], 0), (&[CORRECTED], 0), (&[ERROR, ERROR], fault)] {
+        let world = Tables::new()
+            .boot_with(|kernel| {
+                for syndrome in errors {
+                    assert_eq!(kernel.system_error(None, *syndrome), None);
+                }
+            })
+            .unwrap();
+        for task in 0..COUNT {
+            let expected = if task == SUPERVISOR { bits } else { 0 };
+            assert_eq!(world.kernel.task(index(task)).notifications, expected);
+        }
+    }
 }
 
 #[test]

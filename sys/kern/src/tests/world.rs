@@ -168,6 +168,14 @@ impl Tables {
 
     /// Boots on a machine that `change` made different.
     pub fn boot_on(&self, change: impl FnOnce(&mut Fake)) -> Result<World, PlanError> {
+        self.boot_with(|kernel| change(&mut kernel.arch))
+    }
+
+    /// Boots a kernel to which something happened before.
+    pub fn boot_with(
+        &self,
+        before: impl FnOnce(&mut Kernel<'static, Fake>),
+    ) -> Result<World, PlanError> {
         let bytes = Builder::new()
             .push(&self.system)
             .push(&self.tasks)
@@ -181,9 +189,8 @@ impl Tables {
             .map(|chunk| u64::from_ne_bytes(chunk.try_into().unwrap()))
             .collect();
         let bytes = zerocopy::IntoBytes::as_bytes(lasting(words));
-        let mut machine = Fake::new();
-        change(&mut machine);
-        let mut kernel = Box::new(Kernel::new(machine));
+        let mut kernel = Box::new(Kernel::new(Fake::new()));
+        before(&mut kernel);
         let running = kernel.boot(Blob::new(bytes).unwrap(), 1_000_000_000)?;
         Ok(World { kernel, running })
     }

@@ -33,5 +33,8 @@ pub const REGISTER_BYTES: usize = 64;
 pub const MESSAGE_MAX: usize = 4096;
 /// Most instructions that the kernel executes with interrupts masked, in any entry.
 pub const LONGEST_MASKED: u32 = 3_000;
+/// Tasks that one interrupt of the timer notifies at most; who else is due is told in the next, at once. With all
+/// tasks in one it would be longer than [`LONGEST_MASKED`].
+pub const TIMERS_A_TURN: usize = TASKS_MAX / 2;
 /// Most leases one send can carry.
 pub const LEASES_MAX: usize = 2;

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use abi::privileged::{Privileged, TaskState};
 use abi::{
-    Code, FaultKind, LEASES_MAX, Lease, LeaseAttributes, MESSAGE_MAX, REGISTER_BYTES,
-    ReplyDescriptor, Rights, SendDescriptor, Syscall, TASKS_MAX, TaskId, notification,
+    Code, FaultKind, LEASES_MAX, LONGEST_MASKED, Lease, LeaseAttributes, MESSAGE_MAX,
+    REGISTER_BYTES, ReplyDescriptor, Rights, SendDescriptor, Syscall, TASKS_MAX, TIMERS_A_TURN,
+    TaskId, notification,
 };
 
 fn page() -> String {
@@ -229,6 +230,8 @@ fn limits() {
         ("a message or reply of at most {} bytes", MESSAGE_MAX),
         ("of which {} travel in registers", REGISTER_BYTES),
         ("at most {} leases with a send", LEASES_MAX),
+        ("execute more than {} instructions", LONGEST_MASKED as usize),
+        ("MUST notify at most {} tasks", TIMERS_A_TURN),
     ] {
         let limit = limit.replace("{}", &value.to_string());
         assert!(page.contains(&limit), "{limit}");

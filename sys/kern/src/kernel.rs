@@ -42,6 +42,9 @@ pub struct Kernel<'p, A> {
     /// What the hardware timer is set to; never later than a task's timer or the running task's
     /// limit.
     pub(crate) timer_at: u64,
+    /// Where the next turn of the timer's interrupt begins: at the first task that the last one had no room for,
+    /// so that tasks whose timers are always due again hold up nobody.
+    pub(crate) timer_turn: TaskIndex,
     /// When the running task was dispatched, if it is limited.
     pub(crate) running_since: u64,
     /// Tasks that ever made a closed receive, which may be from anybody.
@@ -66,6 +69,7 @@ impl<'p, A> Kernel<'p, A> {
             tickets: 0,
             timers: TaskSet::EMPTY,
             timer_at: 0,
+            timer_turn: TaskIndex::SUPERVISOR,
             running_since: 0,
             closed: TaskSet::EMPTY,
             task_count: 0,

@@ -73,6 +73,16 @@ impl TaskSet {
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
+    /// Those that are not in `other`.
+    #[inline(always)]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+    /// Those with this index or a larger one.
+    #[inline(always)]
+    pub const fn at_or_behind(self, index: TaskIndex) -> Self {
+        Self(self.0 & u64::MAX << index.number())
+    }
     /// The member with the smallest index: one of those with the highest priority.
     #[inline(always)]
     pub const fn first(self) -> Option<TaskIndex> {

@@ -1,6 +1,6 @@
 //! One timer a task, without a periodic tick.
 
-use abi::notification;
+use abi::{TIMERS_A_TURN, notification};
 
 use crate::kernel::{Kernel, Outcome};
 use crate::machine::Arch;
@@ -35,20 +35,33 @@ impl<A: Arch> Kernel<'_, A> {
         }
     }
 
-    /// The hardware timer fired: notifies whoever is due and sets it for the next deadline. The
-    /// timer may have been set for something that is over; then only the latter happens.
+    /// The hardware timer fired: notifies who is due, [`TIMERS_A_TURN`] at most, and sets it for the next
+    /// deadline. That has passed if somebody is left, so that the interrupt comes again as soon as this one is over.
+    /// The timer may have been set for something that is over; then it is only set.
     pub(crate) fn timer_expired(&mut self) {
         let now = self.arch.now();
+        let from = self.timers.at_or_behind(self.timer_turn);
+        let before = self.timers.without(from);
+        let mut room = TIMERS_A_TURN;
+        let mut left = None;
         let mut earliest = u64::MAX;
-        for index in self.timers {
-            let deadline = self.task(index).deadline;
-            if deadline <= now {
-                self.timers.remove(index);
-                self.notify(index, u64::from(notification::TIMER));
-            } else {
-                earliest = earliest.min(deadline);
+        // Two plain loops: chained iterators cost some ten instructions more for each task.
+        for part in [from, before] {
+            for index in part {
+                let deadline = self.task(index).deadline;
+                if deadline > now {
+                    earliest = earliest.min(deadline);
+                } else if room > 0 {
+                    room -= 1;
+                    self.timers.remove(index);
+                    self.notify(index, u64::from(notification::TIMER));
+                } else {
+                    left = left.or(Some(index));
+                    earliest = earliest.min(deadline);
+                }
             }
         }
+        self.timer_turn = left.unwrap_or(TaskIndex::SUPERVISOR);
         self.timer_at = earliest;
         self.arch.set_timer(earliest);
     }

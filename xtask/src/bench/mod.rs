@@ -23,18 +23,18 @@ pub const COUNTING: [&str; 2] = ["-icount", "shift=0"];
 /// The image ends by itself in seconds.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The image, below the root.
+/// The images, below the root: what operations cost, and the longest times with interrupts masked.
 const BENCH_APP: &str = "tests/bench/app.toml";
-/// The one that counts the longest times with interrupts masked.
 pub const LONGEST_APP: &str = "tests/longest/app.toml";
 
-/// Builds and runs the image; `show` hears every line of its log.
+/// Builds and runs both images; `show` hears every line of their logs.
 pub fn run(
     project: &Project,
     qemu: &Qemu,
     mut show: impl FnMut(&run::Line),
 ) -> Outcome<Vec<Figure>> {
-    let counted = count(project, qemu, BENCH_APP, &mut show)?;
+    let mut counted = count(project, qemu, BENCH_APP, &mut show)?;
+    counted.extend(count(project, qemu, LONGEST_APP, &mut show)?);
     let figures: Vec<Figure> = ROWS
         .iter()
         .filter_map(|row| {

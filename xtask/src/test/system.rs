@@ -156,8 +156,8 @@ const VERDICTS: [(&str, Expect); 9] = [
 ];
 /// What counts the longest times with interrupts masked.
 const LONGEST: &str = "masked-time";
-/// Folders below `tests/` of systems that count instructions: run by `cargo xtask bench` or by name.
-const MEASURED: [&str; 2] = ["bench", "longest"];
+/// Folders below `tests/` of systems that `cargo xtask bench` runs.
+const MEASURED: [&str; 1] = ["bench"];
 
 /// Folder of the systems whose machine is another one than planned.
 const DIFFERENT: &str = "differences";
@@ -203,6 +203,10 @@ pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
         let app = tests.join(name).join("app.toml");
         systems.push(System::new(name.to_owned(), app, expect));
     }
+    systems.push(System {
+        extra: &COUNTING,
+        ..System::new(LONGEST.to_owned(), root.join(LONGEST_APP), Expect::Pass)
+    });
     for (policy, refuses) in POLICIES {
         let app = tests.join(DIFFERENT).join(format!("{policy}.toml"));
         systems.extend(DIFFERENCES.iter().map(|difference| System {
@@ -280,17 +284,7 @@ pub fn long_systems(root: &Path) -> Vec<System> {
         limit: 12 * LIMIT,
         ..System::new(format!("{LONG}::{name}"), root.join(app), expect)
     });
-    let masked = System {
-        extra: &COUNTING,
-        limit: 12 * LIMIT,
-        ..System::new(
-            format!("{LONG}::{LONGEST}"),
-            root.join(LONGEST_APP),
-            Expect::Pass,
-        )
-    };
     [
-        masked,
         longer("hostile", long::hostile, Expect::Pass),
         longer(CHAOS, chaos::lengthen, Expect::Pass),
         longer(FAST_PATH, long::fast_path, Expect::PassTelling(&[AGREED])),

@@ -195,7 +195,8 @@ impl History {
             self.saw("timer due");
         }
         self.world.kernel.arch_mut().now = now;
-        if self.world.kernel.arch().timer <= now {
+        // The interrupt comes again as long as the timer is set to what has passed.
+        while self.world.kernel.arch().timer <= now {
             let running = self.world.running;
             self.world.running = self.world.kernel.timer_interrupt(running);
         }

@@ -37,6 +37,13 @@ impl History<'_> {
             // An address that happens to be granted is checked when it lands.
             let _ = world.model.access(device as u32, stream, input, write);
         }
+        let released =
+            |other| self.machine.share(other, device) && other != device && self.is_released(other);
+        if lives.is_some() && world.is_open(device) && (0..self.machine.devices.len()).any(released)
+        {
+            // Its claimant goes on, and has agreed to the release: nothing of it is under way when that ends.
+            world.model.finish_device(device as u32);
+        }
     }
 
     /// A task has the registers of its devices at all times, and may start something in one that it has not claimed.

@@ -164,6 +164,9 @@ pub struct RestartEntry {
     pub period: u64,
     /// Tasks that declared to depend on this one, a bit each by index: without it they do not get their work done.
     pub dependants: u64,
+    /// Tasks that stop and start together with this one, a bit each by index: they own devices of one containment
+    /// unit.
+    pub together: u64,
 }
 
 /// What reports of a task count for.

@@ -52,6 +52,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         });
         // A device that was being released or claimed shares streams that others may have open.
         self.cut_off(index);
+        self.stop_unit(self.containment_unit(index), index);
         self.doubt_ungated(index);
         self.settle_sharers(index);
         if !runs {
@@ -162,16 +163,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Asks the PCI task, and once more with the device's reset unit stopped if that is in the way.
-    pub(crate) fn quiesce(&mut self, index: usize) -> Result<(), CallError> {
-        let started = self.system.quiesce_start(index as u32);
-        if started == Err(CallError::Refused(pci_api::Error::UnitActive)) {
-            self.stop_reset_unit(index);
-            return self.system.quiesce_start(index as u32);
-        }
-        started
-    }
-
     /// Whether nobody but firmware and the task that claims a device can ever have made it begin anything.
     fn is_first_use(&self, index: usize) -> bool {
         self.devices.get(index).is_some_and(|device| {
@@ -180,26 +171,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 && !device.used_before
                 && matches!(device.state, State::Quiescing(Purpose::Claim(life)) if first(life))
         })
-    }
-
-    /// Turns off what would be reset together with a device.
-    fn stop_reset_unit(&mut self, index: usize) {
-        let Some(unit) = self.devices.get(index).map(|d| d.entry.reset_unit) else {
-            return;
-        };
-        for other in 0..self.devices.len() {
-            let Some(device) = self.devices.get(other) else {
-                continue;
-            };
-            if other == index || unit == plan::NONE || device.entry.reset_unit != unit {
-                continue;
-            }
-            if matches!(device.state, State::Claimed(_)) {
-                self.revoke(other);
-            } else if device.standing {
-                let _ = self.stop_standing(other);
-            }
-        }
     }
 
     /// The PCI task finished some quiesce, or is up again.

@@ -13,7 +13,7 @@
 //! * `start`: the order of a start; [`boot`], [`check`] and [`permanent`]: bringing an SMMU up, [`recheck`]
 //!   when it is on; `standing`: devices that reach their direct
 //!   regions while nobody has claimed them.
-//! * `settling`: waiting for what shares streams.
+//! * `settling`: waiting for what shares streams; `units`: what is stopped together.
 //!
 //! [`mapped`] is the hardware of a task that owns an SMMU; what the task has around it is the program's.
 //!
@@ -53,6 +53,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod units;
 
 pub use protocol::{Reply, Request};
 pub use server::Server;

@@ -145,7 +145,13 @@ impl Fabric<'_> {
         let quiesce = recipe(entry);
         match quiesce {
             Quiesce::None => return Err(Error::NoRecipe),
-            Quiesce::BusReset => self.may_reset_bus(index)?,
+            Quiesce::BusReset => {
+                if let Err(error) = self.may_reset_bus(index) {
+                    // What is under way is not its own reset: what became of an earlier one says nothing of now.
+                    self.forget_progress(index);
+                    return Err(error);
+                }
+            }
             _ => {}
         }
         if let Some(state) = self.states.get_mut(index) {
@@ -156,6 +162,22 @@ impl Fabric<'_> {
         let running = self.begin(hardware, index, entry, quiesce, now);
         self.settle(index, Outcome::Later(running));
         Ok(())
+    }
+
+    /// How a function's last quiesce went; a reset that takes it along is one of its own.
+    pub(crate) fn quiesce_state(&self, index: usize) -> Result<QuiesceState, Error> {
+        let state = self.states.get(index).ok_or(Error::NoSuchDevice)?;
+        Ok(if state.covered {
+            QuiesceState::Running
+        } else {
+            state.progress.state()
+        })
+    }
+
+    fn forget_progress(&mut self, index: usize) {
+        if let Some(state) = self.states.get_mut(index) {
+            state.progress = Progress::Never;
+        }
     }
 
     /// A bus reset takes everything below the bridge: nothing else there may be in use.

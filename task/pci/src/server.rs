@@ -100,9 +100,7 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
             }),
             Operation::QuiesceResult => answer(request, |QuiesceResult { device }| {
                 self.authorise(request.sender)?;
-                let state = self.fabric.states.get(self.index(device)?);
-                let state = state.ok_or(Error::NoSuchDevice)?;
-                Ok(state.progress.state())
+                self.fabric.quiesce_state(self.index(device)?)
             }),
         }
     }

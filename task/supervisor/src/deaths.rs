@@ -4,7 +4,7 @@ use abi::fault::FaultKind;
 use abi::{Code, TASKS_MAX, TaskId};
 use heapless::Vec;
 use supervisor::look::Look;
-use supervisor::policy::{Decision, Policy, Rule};
+use supervisor::policy::{self, Decision, Policy, Rule};
 use supervisor::verdict::Verdict;
 use userlib::plan::task::RestartEntry;
 use userlib::privileged::{self, Status};
@@ -20,6 +20,8 @@ struct Watched {
     logged: TaskId,
     /// The life whose death was decided upon last.
     decided: TaskId,
+    /// It will not come back.
+    gone: bool,
 }
 
 /// All tasks, by index; the supervisor's own entry is never looked at.
@@ -54,6 +56,7 @@ impl Deaths {
                 policy,
                 logged: never(),
                 decided: never(),
+                gone: false,
             });
         }
         deaths
@@ -62,7 +65,22 @@ impl Deaths {
     /// Looks at every task, after a fault was posted. A task that is still held is only logged: the
     /// kernel posts again when its last hold is lifted.
     pub fn look(&mut self, verdict: &mut Verdict) {
+        let mut before = 0;
+        // Who is stopped with another may be one that was looked at before.
+        loop {
+            let units = self.look_once(verdict);
+            if units & !before == 0 {
+                return;
+            }
+            before |= units;
+            self.stop_units(units);
+        }
+    }
+
+    /// The tasks that died by themselves since the last look, a bit each.
+    fn look_once(&mut self, verdict: &mut Verdict) -> u64 {
         let now = time::now().0;
+        let mut died = 0;
         for (index, (watched, entry)) in self.watched.iter_mut().zip(self.tasks).enumerate().skip(1)
         {
             let Some(status) = privileged::status(index) else {
@@ -73,18 +91,60 @@ impl Deaths {
                 continue;
             }
             let name = entry.name.as_str();
+            let [what, ..] = status.fault;
+            let was_stopped = what as u16 == FaultKind::Stopped as u16;
             if watched.logged != status.id {
                 watched.logged = status.id;
                 log_death(name, index, &status);
+                if !was_stopped {
+                    died |= 1 << index;
+                }
             }
             if look == Look::Dead && watched.decided != status.id {
                 watched.decided = status.id;
-                match watched.policy.died(now) {
-                    Decision::RestartAt(_) => {}
-                    Decision::GiveUp => give_up(self.tasks, index, verdict),
+                let decision = if was_stopped {
+                    watched.policy.stopped_with_another(now)
+                } else {
+                    watched.policy.died(now)
+                };
+                if decision == Decision::GiveUp {
+                    watched.gone = true;
+                    give_up(self.tasks, index, verdict);
                 }
             }
         }
+        died
+    }
+
+    /// Stops those that are declared to stop and start together with tasks that died.
+    fn stop_units(&self, died: u64) {
+        for (index, entry) in self.tasks.iter().enumerate() {
+            if died >> index & 1 == 0 {
+                continue;
+            }
+            for other in members(entry.together) {
+                if look_at(other) == Some(Look::Up) {
+                    let name = self.tasks.get(other).map_or("", |task| task.name.as_str());
+                    defmt::warn!(
+                        "{=str}: stopped, as it belongs together with {=str}",
+                        name,
+                        entry.name.as_str()
+                    );
+                    privileged::stop(other, false);
+                }
+            }
+        }
+    }
+
+    /// When a task is to be started: with its unit, if it has one.
+    fn start_of(&self, index: usize) -> Option<u64> {
+        let together = self.tasks.get(index).map_or(0, |entry| entry.together);
+        self.watched.get(index)?.policy.due()?;
+        let unit = members(together | 1 << index);
+        let returning = unit.filter(|task| look_at(*task) != Some(Look::NeverStarted));
+        let returning = returning.filter_map(|task| self.watched.get(task));
+        let returning = returning.filter(|task| !task.gone);
+        policy::start_together(returning.map(|task| task.policy.due()))
     }
 
     /// Logs errors that the kernel could not charge to a task: memory that goes bad, or a firmware's doings.
@@ -104,15 +164,24 @@ impl Deaths {
     /// Starts what is due.
     pub fn restart_due(&mut self, verdict: &mut Verdict) {
         let now = time::now().0;
-        for (index, (watched, entry)) in self.watched.iter_mut().zip(self.tasks).enumerate() {
-            if !watched.policy.take_due(now) {
+        let due = (0..self.tasks.len()).filter(|index| {
+            let start = self.start_of(*index);
+            start.is_some_and(|at| at <= now)
+        });
+        // All of a unit before any of it is started.
+        let due = due.fold(0u64, |set, index| set | 1 << index);
+        for index in members(due) {
+            let (Some(watched), Some(entry)) = (self.watched.get_mut(index), self.tasks.get(index))
+            else {
                 continue;
-            }
+            };
+            watched.policy.start();
             let name = entry.name.as_str();
             match privileged::restart(index) {
                 Code::OK => defmt::info!("{=str}: started again", name),
                 _ => {
                     defmt::error!("{=str}: the kernel refuses to start it", name);
+                    watched.gone = true;
                     give_up(self.tasks, index, verdict);
                 }
             }
@@ -121,13 +190,21 @@ impl Deaths {
 
     /// Sets the timer to the next restart, or stops it.
     pub fn set_timer(&self) {
-        let next = self
-            .watched
-            .iter()
-            .filter_map(|watched| watched.policy.due())
+        let next = (0..self.tasks.len())
+            .filter_map(|index| self.start_of(index))
             .min();
         time::set_timer(next.map(Ticks));
     }
+}
+
+fn look_at(task: usize) -> Option<Look> {
+    let status = privileged::status(task)?;
+    Some(Look::at(status.state, status.fault[0]))
+}
+
+/// The tasks of a set, a bit each.
+fn members(set: u64) -> impl Iterator<Item = usize> {
+    (0..TASKS_MAX).filter(move |index| set >> index & 1 == 1)
 }
 
 fn give_up(tasks: &[RestartEntry], index: usize, verdict: &mut Verdict) {

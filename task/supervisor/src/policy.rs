@@ -63,19 +63,27 @@ impl Policy {
         Decision::RestartAt(at)
     }
 
+    /// The task was stopped because another of its unit died: it is started again with that, and it does not count
+    /// as a death of its own.
+    pub fn stopped_with_another(&mut self, now: u64) -> Decision {
+        self.schedule(now)
+    }
+
     /// When the task is due to be started, if it is.
     pub fn due(&self) -> Option<u64> {
         self.due
     }
 
-    /// Whether it is due at `now`; then it no longer is.
-    pub fn take_due(&mut self, now: u64) -> bool {
-        let due = self.due.is_some_and(|at| at <= now);
-        if due {
-            self.due = None;
-        }
-        due
+    /// It is being started.
+    pub fn start(&mut self) {
+        self.due = None;
     }
+}
+
+/// When tasks that stop and start together can be started: when the last of them is due, and not before each of
+/// them is down. For each of them that will come back, when it is due; none for one that is up or held.
+pub fn start_together(mut members: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    members.try_fold(0, |latest, due| Some(latest.max(due?)))
 }
 
 #[cfg(test)]
@@ -89,13 +97,11 @@ mod tests {
     };
 
     #[test]
-    fn a_restart_is_due_after_its_delay() {
+    fn a_restart_is_due_after_its_delay_until_it_is_made() {
         let mut policy = Policy::new(RULE);
         assert_eq!(policy.died(5), Decision::RestartAt(15));
         assert_eq!(policy.due(), Some(15));
-        assert!(!policy.take_due(14));
-        assert!(policy.take_due(15));
-        assert!(!policy.take_due(16));
+        policy.start();
         assert_eq!(policy.due(), None);
     }
 
@@ -110,6 +116,31 @@ mod tests {
             assert_eq!(policy.died(now), Decision::RestartAt(now + 10));
         }
         assert_eq!(policy.died(201), Decision::GiveUp);
+    }
+
+    #[test]
+    fn who_is_stopped_with_another_comes_back_uncounted() {
+        let mut policy = Policy::new(RULE);
+        for now in 0..10 {
+            let decision = policy.stopped_with_another(now);
+            assert_eq!(decision, Decision::RestartAt(now + 10));
+        }
+        let mut never = Policy::new(Rule { limit: 0, ..RULE });
+        assert_eq!(never.stopped_with_another(1), Decision::RestartAt(11));
+        assert_eq!(never.died(20), Decision::GiveUp);
+        for now in 20..23 {
+            assert_eq!(policy.died(now), Decision::RestartAt(now + 10));
+        }
+        assert_eq!(policy.died(23), Decision::GiveUp);
+    }
+
+    #[test]
+    fn all_of_a_unit_start_when_the_last_is_due_and_down() {
+        let start = |members: &[Option<u64>]| start_together(members.iter().copied());
+        assert_eq!(start(&[Some(5)]), Some(5));
+        assert_eq!(start(&[Some(5), Some(90), Some(7)]), Some(90));
+        assert_eq!(start(&[Some(5), None]), None);
+        assert_eq!(start(&[None, Some(5)]), None);
     }
 
     #[test]

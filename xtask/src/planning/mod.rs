@@ -191,6 +191,23 @@ impl Plan {
             .fold(0, |set, (index, _)| set | 1 << index)
     }
 
+    /// Bit i: task i is declared to stop and start together with this one, directly or through others.
+    pub fn together(&self, task: usize) -> u64 {
+        let index = |name: &str| self.app.tasks.iter().position(|t| t.name.value == name);
+        let units = self.app.iommu.containment.iter().map(|unit| {
+            let tasks = unit.tasks.iter().filter_map(|name| index(&name.value));
+            tasks.fold(0u64, |set, task| set | 1 << task)
+        });
+        let units: Vec<u64> = units.collect();
+        let mut all = 1u64 << task;
+        // Each round adds a unit at least, or is the last.
+        for _ in &units {
+            let touched = units.iter().filter(|unit| *unit & all != 0);
+            all = touched.fold(all, |all, unit| all | unit);
+        }
+        all & !(1 << task)
+    }
+
     /// Whether a task that does not drive the device has its registers: by `watches`, or because it owns them.
     pub fn is_watched(&self, device: &str) -> bool {
         let mut others = self.non_pci.iter().filter(|other| other.name == device);

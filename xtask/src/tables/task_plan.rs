@@ -286,6 +286,7 @@ fn restarts(plan: &Plan) -> Vec<RestartEntry> {
             },
             period: task.restart.period,
             dependants: plan.dependants(index),
+            together: plan.together(index),
         })
         .collect()
 }

@@ -174,17 +174,6 @@ fn an_alias_set_is_cut_off_together() {
 }
 
 #[test]
-fn a_reset_unit_is_stopped_for_the_reset() {
-    let mut rig = Rig::booted();
-    rig.claim(task(4), DISK);
-    rig.around.borrow_mut().start_error = Some(CallError::Refused(pci_api::Error::UnitActive));
-    rig.die(4);
-    assert_eq!(rig.around.borrow().started, [DISK, DISK]);
-    rig.server.on_quiesced();
-    assert!(!rig.is_held(DISK));
-}
-
-#[test]
 fn the_pci_tasks_death_delays_and_loses_nothing() {
     let mut rig = Rig::booted();
     let mut edu = rig.claim(task(5), EDU);

@@ -21,3 +21,4 @@ mod restart;
 mod rig;
 mod settling;
 mod standing;
+mod units;

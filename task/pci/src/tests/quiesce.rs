@@ -32,7 +32,7 @@ impl<'s> Run<'s> {
             .quiesce_start(self.fake, index, self.fake.now.get())
     }
     fn state(&self, index: usize) -> QuiesceState {
-        self.fabric.states[index].progress.state()
+        self.fabric.quiesce_state(index).unwrap()
     }
     fn step(&mut self) -> Wake {
         let wake = self.fabric.step(self.fake, self.fake.now.get());
@@ -175,6 +175,7 @@ fn a_bus_reset_takes_and_restores_all_below() {
         "it is being reset too"
     );
     run.step();
+    assert_eq!(run.state(EDU0), QuiesceState::Running);
     assert_ne!(scene.fake.node(MUX).get16(BRIDGE_CONTROL) & BRIDGE_RESET, 0);
     let time = run.finish();
     assert_eq!(time, 101);
@@ -214,6 +215,18 @@ fn a_bus_reset_spares_a_neighbour_in_use() {
         "a recipe of its own is under way"
     );
     assert_eq!(scene.fake.node(EDU0).resets, 0);
+}
+
+#[test]
+fn what_cannot_begin_yet_is_not_quiet_from_earlier() {
+    let scene = Scene::new();
+    let mut run = Run::new(&scene);
+    assert_eq!(run.quiesce(EDU1).0, QuiesceState::Quiet);
+    run.start(EDU0).unwrap();
+    assert_eq!(run.start(EDU1), Err(Error::Quiescing));
+    assert_eq!(run.state(EDU1), QuiesceState::Never);
+    run.finish();
+    assert_eq!(run.state(EDU1), QuiesceState::Never);
 }
 
 #[test]

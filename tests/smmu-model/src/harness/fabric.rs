@@ -266,12 +266,18 @@ impl Fabric {
             return Err(CallError::Refused(Error::NoRecipe));
         }
         let others = || below.iter().filter(|&&other| other != device as usize);
-        if others().any(|&other| self.is_bus_master(other)) {
-            return Err(CallError::Refused(Error::UnitActive));
-        }
         let busy = |other: &Function| other.covered || other.quiesce == QuiesceState::Running;
-        if others().any(|&other| busy(&self.functions[other])) {
-            return Err(CallError::Refused(Error::Quiescing));
+        let refused = if others().any(|&other| self.is_bus_master(other)) {
+            Some(Error::UnitActive)
+        } else if others().any(|&other| busy(&self.functions[other])) {
+            Some(Error::Quiescing)
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            // What became of an earlier reset says nothing of now.
+            self.function(device)?.quiesce = QuiesceState::Never;
+            return Err(CallError::Refused(error));
         }
         for &other in &below {
             self.functions[other].covered = true;
@@ -285,12 +291,16 @@ impl Fabric {
         Ok(())
     }
 
-    /// How it went.
+    /// How it went; a reset that takes the device along is one of its own.
     ///
     /// # Errors
     /// There is no such device.
     pub fn result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
-        self.function(device).map(|function| function.quiesce)
+        self.function(device)
+            .map(|function| match function.covered {
+                true => QuiesceState::Running,
+                false => function.quiesce,
+            })
     }
 
     /// The PCI task dies, perhaps for good.

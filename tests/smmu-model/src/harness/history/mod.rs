@@ -298,10 +298,13 @@ impl History<'_> {
             eprintln!("told: death {death}, quiesced {quiesced}");
         }
         if death {
+            let mates = self.world.borrow().mates_of_dead();
             if self.serve(Server::on_held_death).is_none() {
                 return self.succeed();
             }
-            self.world.borrow_mut().check_cut_off();
+            let mut world = self.world.borrow_mut();
+            world.check_cut_off();
+            world.check_units_cut_off(&mates);
         }
         if quiesced && self.serve(Server::on_quiesced).is_none() {
             return self.succeed();

@@ -194,8 +194,7 @@ impl<'p> History<'p> {
             let mut holds = world.kernel.holds.iter();
             holds.any(|hold| {
                 let dead = hold.device as usize;
-                let reset = self.machine.reset_with(dead).any(|at| at == device);
-                (reset || self.machine.share(dead, device)) && !world.kernel.is_current(hold.task)
+                self.machine.contained_together(dead, device) && !world.kernel.is_current(hold.task)
             })
         };
         let working = used.iter().copied();

@@ -149,6 +149,23 @@ impl Machine {
         domain(device) == domain(other) && domain(device) != Some(plan::NONE)
     }
 
+    /// Whether two devices are cut off together at a death: they share streams or cannot be reset apart, directly or
+    /// through others.
+    #[must_use]
+    pub fn contained_together(&self, device: usize, other: usize) -> bool {
+        let unit = |device| self.device(device).map(|planned| planned.reset_unit);
+        let related = |a, b| self.share(a, b) || unit(a) == unit(b);
+        let mut reached = vec![device];
+        let mut next = 0;
+        while let Some(&from) = reached.get(next) {
+            next += 1;
+            let new = |at: &usize| !reached.contains(at) && related(from, *at);
+            let found: Vec<usize> = (0..self.devices.len()).filter(new).collect();
+            reached.extend(found);
+        }
+        reached.contains(&other)
+    }
+
     /// What a device's recipe resets, if that is more than the device.
     pub fn reset_with(&self, device: usize) -> impl Iterator<Item = usize> + use<> {
         let own = self.device(device);

@@ -106,6 +106,38 @@ impl World {
         self.model.findings = findings;
     }
 
+    /// The devices of the living that are to be cut off with those of the dead, which the server has not been told of.
+    pub fn mates_of_dead(&self) -> Vec<usize> {
+        let machine = self.layout.machine;
+        let holds = || self.kernel.holds.iter();
+        let dead: Vec<usize> = holds()
+            .filter(|hold| !self.kernel.is_current(hold.task))
+            .map(|hold| hold.device as usize)
+            .filter(|&device| self.is_open(device))
+            .collect();
+        let living = holds().filter(|hold| self.kernel.is_current(hold.task));
+        living
+            .map(|hold| hold.device as usize)
+            .filter(|&device| {
+                dead.iter()
+                    .any(|&at| machine.contained_together(at, device))
+            })
+            .collect()
+    }
+
+    /// The server was told of deaths: what is contained with the devices of the dead is cut off by now, whoever has it.
+    pub fn check_units_cut_off(&mut self, mates: &[usize]) {
+        for &device in mates {
+            let on = self.fabric.is_bus_master(device) && self.knows_pci();
+            // What an SMMU that has stopped keeps nobody can take from it.
+            if on || self.is_open(device) && !self.model.has_stopped() {
+                self.model.findings.note(Check::Containment, || {
+                    format!("device {device} goes on, and what is contained with it is not")
+                });
+            }
+        }
+    }
+
     /// The successor has started: a living task is held only for what it has to use or to release.
     pub fn check_holds(&mut self, was_in_use: impl Fn(usize) -> bool) {
         for hold in &self.kernel.holds {

@@ -37,10 +37,19 @@ impl<A: Arch> Kernel<'_, A> {
             let task = self.task_mut(caller);
             task.own_bits |= bits & !task.notifications;
             task.notifications |= bits;
-        } else if self.notify(target, bits) {
+            return Ok(NextTask::Same);
+        }
+        if self.notify_for_another(target, bits) {
             return Ok(self.preempt_for(target, caller));
         }
         Ok(NextTask::Same)
+    }
+
+    /// Sets bits that another task posts: they are not the target's own any more. Of the bits that a task can set
+    /// itself only these can come from others too, so what the kernel tells does not pay for this.
+    pub(crate) fn notify_for_another(&mut self, target: TaskIndex, bits: u64) -> bool {
+        self.task_mut(target).own_bits &= !bits;
+        self.notify(target, bits)
     }
 
     /// Sets bits of a task. A task that is down does not get them. Returns whether that made the
@@ -51,7 +60,6 @@ impl<A: Arch> Kernel<'_, A> {
             return false;
         }
         task.notifications |= bits;
-        task.own_bits &= !bits;
         if !matches!(task.state, State::Receiving | State::ReceivingFrom) {
             return false;
         }

@@ -42,7 +42,7 @@ fn a_receive_that_returns_at_once_starts_a_new_run() {
     for _ in 0..4 {
         pass(&mut world, LIMIT - 10);
         // As another task's post while it runs.
-        world.kernel.notify(index(LOW), 1);
+        world.kernel.notify_for_another(index(LOW), 1);
         world.receive(LOW, 1, TaskId::ANY, 0, 0);
     }
     assert_eq!(world.runs(), LOW);
@@ -163,17 +163,17 @@ fn a_bit_that_another_set_too_ends_a_run() {
         let mut world = World::waiting_down_to(LOW);
         pass(&mut world, LIMIT - 10);
         if others_first {
-            world.kernel.notify(index(LOW), 1);
+            world.kernel.notify_for_another(index(LOW), 1);
             world.post(LOW, LOW, 1);
         } else {
             world.post(LOW, LOW, 1);
-            world.kernel.notify(index(LOW), 1);
+            world.kernel.notify_for_another(index(LOW), 1);
         }
         world.receive(LOW, 1, TaskId::ANY, 0, 0);
         pass(&mut world, LIMIT - 1);
         assert_eq!(world.state(LOW), State::Runnable);
         // What was taken is not remembered.
-        world.kernel.notify(index(LOW), 1);
+        world.kernel.notify_for_another(index(LOW), 1);
         world.receive(LOW, 1, TaskId::ANY, 0, 0);
         pass(&mut world, LIMIT - 1);
         assert_eq!(world.state(LOW), State::Runnable);
@@ -189,7 +189,7 @@ fn a_bit_that_another_set_during_a_wait_ends_a_run() {
         world.post(LOW, LOW, 1);
         world.receive(LOW, 2, TaskId::ANY, 0, 0);
         if peer {
-            world.kernel.notify(index(LOW), 1);
+            world.kernel.notify_for_another(index(LOW), 1);
         }
         world.kernel.notify(index(LOW), 2);
         world.running = world.kernel.timer_interrupt(world.running);

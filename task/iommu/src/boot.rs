@@ -7,7 +7,6 @@ use smmu::registers::{
     IRQ_CTRL, IRQ_CTRLACK, STRTAB_BASE, STRTAB_BASE_CFG, cr0, cr1, cr2, gbpa, irq_ctrl, queue_base,
     strtab,
 };
-use smmu::stream::abort_word;
 use smmu::{Command, Features};
 
 use crate::check;
@@ -173,7 +172,7 @@ pub fn bring_up<H: Hardware>(
     control(hardware, IRQ_CTRL, IRQ_CTRLACK, 0)?;
     check::stream_tables(hardware, plan, index, &features)?;
     check::domains(hardware, plan, index, &features)?;
-    hold_back(hardware, plan, index, may_stand);
+    check::standing_streams(hardware, plan, index, may_stand);
     set_up(hardware, entry)?;
     let mut running = Running {
         features,
@@ -185,26 +184,6 @@ pub fn bring_up<H: Hardware>(
     };
     turn_on(hardware, &mut running)?;
     Ok(running)
-}
-
-/// Closes the standing streams of devices that are not what the plan says. What shares one with them begins
-/// closed too.
-fn hold_back<H: Hardware>(
-    hardware: &mut H,
-    plan: &PlanView<'_>,
-    index: usize,
-    may_stand: impl Fn(usize) -> bool,
-) {
-    for (number, device) in plan.devices.iter().enumerate() {
-        if device.standing != 1 || may_stand(number) {
-            continue;
-        }
-        for stream in plan.streams_of(device) {
-            if stream.smmu as usize == index {
-                hardware.store(stream.entry, abort_word());
-            }
-        }
-    }
 }
 
 const fn stream_base(entry: &SmmuEntry) -> u64 {

@@ -84,9 +84,12 @@ fn inside(entry: &SmmuEntry, offset: u64, bytes: u64) -> bool {
         .is_some_and(|end| end <= entry.tables_len)
 }
 
-/// Checks that every entry that any StreamID reaches aborts but those of standing streams, which translate
-/// through their domain's context descriptor; that each planned stream's entry is where the plan says; and
-/// gives planned entries the attributes this SMMU needs.
+/// Checks that every entry that any StreamID reaches aborts, or is that of a standing stream and translates through
+/// its domain's context descriptor; that each planned stream's entry is where the plan says; and gives planned
+/// entries the attributes this SMMU needs.
+///
+/// A standing stream may abort too: an earlier life held it back and died before the SMMU was on. Which of the two it
+/// does from now on [`standing_streams`] decides.
 pub fn stream_tables<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
@@ -101,16 +104,38 @@ pub fn stream_tables<H: Hardware>(
     })?;
     for stream in plan.streams.iter().filter(|s| s.smmu as usize == index) {
         placed(hardware, entry, stream)?;
-        let standing = standing_word(plan, index, stream.entry);
-        let word = hardware.load(stream.entry);
         let mut others = (2..STE_WORDS as u64).map(|word| hardware.load(stream.entry + word * 8));
-        if standing.is_some_and(|standing| standing != word) || others.any(|word| word != 0) {
+        if others.any(|word| word != 0) {
             return Err(Refusal::StreamTable);
         }
         let word = planned_attributes(plan, index, stream.entry, features);
         hardware.store(stream.entry + 8, word);
     }
     Ok(())
+}
+
+/// Lets standing streams translate, but those of devices that are not what the plan says. What shares a stream with one
+/// of these begins closed too. Only for an SMMU that is off.
+pub fn standing_streams<H: Hardware>(
+    hardware: &mut H,
+    plan: &PlanView<'_>,
+    index: usize,
+    may_stand: impl Fn(usize) -> bool,
+) {
+    let held_back = |at: u64| {
+        let mut devices = plan.devices.iter().enumerate();
+        devices.any(|(number, device)| {
+            let mut streams = plan.streams_of(device).iter();
+            let uses = streams.any(|stream| stream.entry == at && stream.smmu as usize == index);
+            device.standing == 1 && uses && !may_stand(number)
+        })
+    };
+    for stream in plan.streams.iter().filter(|s| s.smmu as usize == index) {
+        if let Some(word) = standing_word(plan, index, stream.entry) {
+            let closed = held_back(stream.entry);
+            hardware.store(stream.entry, if closed { abort_word() } else { word });
+        }
+    }
 }
 
 /// Visits every entry that any StreamID reaches.

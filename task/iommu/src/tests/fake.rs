@@ -322,6 +322,13 @@ impl Fake {
     }
 }
 
+impl Handle {
+    fn step(&self) {
+        let journal = self.0.borrow().journal.clone();
+        journal.step();
+    }
+}
+
 impl Hardware for Handle {
     fn read32(&mut self, register: usize) -> u32 {
         let mut fake = self.0.borrow_mut();
@@ -343,6 +350,7 @@ impl Hardware for Handle {
         }
     }
     fn write32(&mut self, register: usize, value: u32) {
+        self.step();
         let mut fake = self.0.borrow_mut();
         fake.journal.note(Did::Register(register, value));
         let settled = fake
@@ -368,6 +376,7 @@ impl Hardware for Handle {
         *self.0.borrow().registers.get(&register).unwrap_or(&0)
     }
     fn write64(&mut self, register: usize, value: u64) {
+        self.step();
         self.0.borrow_mut().registers.insert(register, value);
     }
     fn load(&mut self, offset: u64) -> u64 {
@@ -376,6 +385,7 @@ impl Hardware for Handle {
         fake.word(offset)
     }
     fn store(&mut self, offset: u64, value: u64) {
+        self.step();
         let mut fake = self.0.borrow_mut();
         fake.stores += 1;
         if let Some(word) = fake.words.get_mut((offset / 8) as usize) {

@@ -1,6 +1,8 @@
-//! What the server did to its surroundings, in one order.
+//! What the server did to its surroundings, in one order, and its death in the midst of that.
 
-use std::cell::RefCell;
+use std::boxed::Box;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::vec::Vec;
 
@@ -26,21 +28,48 @@ pub enum Did {
     Reply(usize, u32),
 }
 
+/// What unwinding carries, so that a failed test is not taken for the server's death.
+struct Death;
+
 /// Shared by the SMMU, the kernel and the PCI task.
 #[derive(Clone, Default)]
-pub struct Journal(Rc<RefCell<Vec<Did>>>);
+pub struct Journal {
+    deeds: Rc<RefCell<Vec<Did>>>,
+    /// Steps that the server has left; it lives for ever if there is no number.
+    steps: Rc<Cell<Option<u32>>>,
+}
 
 impl Journal {
     pub fn note(&self, did: Did) {
-        self.0.borrow_mut().push(did);
+        self.deeds.borrow_mut().push(did);
     }
     /// Forgets what was done so far.
     pub fn clear(&self) {
-        self.0.borrow_mut().clear();
+        self.deeds.borrow_mut().clear();
+    }
+    /// The server is about to change something outside itself, unless it dies first.
+    pub fn step(&self) {
+        let Some(left) = self.steps.get() else { return };
+        self.steps.set(left.checked_sub(1));
+        if left == 0 {
+            // Without the panic hook: nothing is printed.
+            resume_unwind(Box::new(Death));
+        }
+    }
+    /// Lets the server do something that it dies of after so many steps. False if it did.
+    pub fn survives(&self, steps: u32, act: impl FnOnce()) -> bool {
+        self.steps.set(Some(steps));
+        let result = catch_unwind(AssertUnwindSafe(act));
+        self.steps.set(None);
+        match result {
+            Ok(()) => true,
+            Err(payload) if payload.is::<Death>() => false,
+            Err(payload) => resume_unwind(payload),
+        }
     }
     /// All deeds but writes of registers.
     pub fn deeds(&self) -> Vec<Did> {
-        let all = self.0.borrow();
+        let all = self.deeds.borrow();
         let deeds = all.iter().copied();
         deeds
             .filter(|did| !matches!(did, Did::Register(..)))
@@ -48,7 +77,7 @@ impl Journal {
     }
     /// Registers and commands.
     pub fn at_the_smmu(&self) -> Vec<Did> {
-        let all = self.0.borrow();
+        let all = self.deeds.borrow();
         let deeds = all.iter().copied();
         deeds
             .filter(|did| matches!(did, Did::Register(..) | Did::Command(_)))

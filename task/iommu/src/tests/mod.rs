@@ -10,6 +10,7 @@ mod events;
 mod fake;
 mod hostile;
 mod identity;
+mod interrupted;
 mod journal;
 mod maps;
 mod order;

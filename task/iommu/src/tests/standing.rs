@@ -157,11 +157,17 @@ fn refuses_an_image_that_maps_anything_else() {
     let root = vmsa::table(vmsa::Granule::Size4K, super::fake::TABLES_PA + ROOT);
     refused(Refusal::PageTables, ROOT + 0x4000 + 8, root);
     refused(Refusal::PageTables, REGION + 16, 2);
-    // The entry of the stream: closed, of another domain, with bits of stage 2; a stream that must be closed.
-    refused(Refusal::StreamTable, ENTRY, smmu::stream::abort_word());
+    // The entry of the stream: invalid, untranslated, of another domain, of another version or descriptor, with bits
+    // of stage 2; a stream that must be closed. One that aborts is what a life leaves that held it back.
+    refused(Refusal::StreamTable, ENTRY, 0);
+    refused(Refusal::StreamTable, ENTRY, smmu::stream::bypass_word());
     let plan = standing_plan();
     let other = plan.open_word(&plan.devices[1]).unwrap();
     refused(Refusal::StreamTable, ENTRY, other);
+    let own = plan.open_word(&plan.devices[DISPLAY as usize]).unwrap();
+    for bit in 0..64 {
+        refused(Refusal::StreamTable, ENTRY, own ^ 1 << bit);
+    }
     refused(Refusal::StreamTable, ENTRY + 24, 1 << 4);
     refused(Refusal::StreamTable, 0x8000, other);
     refused(

@@ -83,8 +83,16 @@ impl Around {
 #[derive(Clone)]
 pub struct Shared(pub Rc<RefCell<Around>>);
 
+impl Shared {
+    fn step(&self) {
+        let journal = self.0.borrow().journal.clone();
+        journal.step();
+    }
+}
+
 impl System for Shared {
     fn hold(&mut self, task: TaskId, device: u32) -> Code {
+        self.step();
         let mut around = self.0.borrow_mut();
         if let Some(code) = around.hold_code.take() {
             return code;
@@ -96,6 +104,7 @@ impl System for Shared {
         Code::OK
     }
     fn lift(&mut self, index: usize, device: u32) -> Code {
+        self.step();
         let mut around = self.0.borrow_mut();
         let before = around.holds.len();
         around
@@ -117,6 +126,7 @@ impl System for Shared {
         _: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
+        self.step();
         let mut around = self.0.borrow_mut();
         let mut pinned = around.lease.filter(|_| lease == 0).ok_or(Code::NO_LEASE)?;
         around.next_slot += 1;
@@ -127,6 +137,7 @@ impl System for Shared {
         Ok(pinned)
     }
     fn unpin(&mut self, slot: u32) -> Code {
+        self.step();
         let mut around = self.0.borrow_mut();
         let before = around.pins.len();
         around.pins.retain(|pin| pin.0 != slot);
@@ -209,6 +220,7 @@ impl System for Shared {
         })
     }
     fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
+        self.step();
         let mut around = self.0.borrow_mut();
         around.pci()?;
         if let (Some(error), true) = (around.bus_master_error, on) {
@@ -219,6 +231,7 @@ impl System for Shared {
         Ok(())
     }
     fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
+        self.step();
         let mut around = self.0.borrow_mut();
         around.pci()?;
         if let Some(error) = around.start_error.take() {

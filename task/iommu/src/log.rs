@@ -94,6 +94,14 @@ pub enum Line<'a> {
         /// Its name.
         name: &'a str,
     },
+    /// A claimed device was not as it had been left when the PCI task was up again: it is cut off, and its claimant
+    /// is told.
+    StateLost {
+        /// Its name.
+        name: &'a str,
+        /// Index of the claimant.
+        owner: u32,
+    },
     /// Accesses that the SMMU refused.
     Fault {
         /// Name of the device, empty if the stream is of none.

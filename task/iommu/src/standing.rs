@@ -146,18 +146,30 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Bus mastering on for what stands: at the start, and after a restart of the PCI task, which begins with bus
-    /// mastering off everywhere.
+    /// Bus mastering on for what stands and is not claimed: at the start, and where it was lost while the PCI task was
+    /// down.
     pub(crate) fn stand_on(&mut self) {
         for index in 0..self.devices.len() {
             let stands = self
                 .devices
                 .get(index)
                 .is_some_and(|device| device.standing && device.state == State::Free);
-            if stands && !self.start_again(index) {
-                let _ = self.stop_standing(index);
+            if stands && self.still_master(index) == Some(false) {
+                self.stand_again(index);
             }
         }
         self.stand_free();
+    }
+
+    fn stand_again(&mut self, index: usize) {
+        let started = match self.system.bus_master(index as u32, true) {
+            Ok(()) => true,
+            // It has said nothing: its next life is asked.
+            Err(CallError::Unavailable(code)) => code != abi::Code::HELD,
+            Err(_) => false,
+        };
+        if !started {
+            let _ = self.stop_standing(index);
+        }
     }
 }

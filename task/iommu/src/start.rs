@@ -46,8 +46,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// The PCI task is up, for the first time or again. Each of its lives finds out anew what there is; it leaves on
-    /// what was on and still is as planned, and does not know who has it. So what is claimed is turned on, which may
-    /// change nothing, what nobody has or is not as planned any more is cut off, and what was being made quiet begins
+    /// what was on and still is as planned, and does not know who has it. So what is claimed goes on if it is still
+    /// on; if it is not, it lost its state and with it what was under way, and is revoked, so that its claimant hears
+    /// of it. What nobody has or is not as planned any more is cut off, and what was being made quiet begins
     /// anew. If it is gone again already, its next life is told of in the same way.
     pub fn on_pci_up(&mut self) {
         self.follow_pci();
@@ -249,9 +250,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return;
         };
         let free = device.state == State::Free;
-        if matches!(device.state, State::Claimed(_)) && device.open {
+        if let (State::Claimed(owner), true) = (device.state, device.open) {
             let planned = device.unusable != Some(Error::Blocked);
-            if !planned || !self.start_again(index) {
+            if !planned {
+                self.revoke(index);
+            } else if self.still_master(index) == Some(false) {
+                self.note_lost(index, owner.index() as u32);
                 self.revoke(index);
             }
         } else if device.standing && !device.may_stand && free {
@@ -261,17 +265,22 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Bus mastering on again for a device that is in use. False if the PCI task does not want it on; one that is gone
-    /// again has said nothing. What is on is left alone.
-    pub(crate) fn start_again(&mut self, index: usize) -> bool {
-        let found = self.system.pci_describe(index as u32);
-        if found.is_ok_and(|found| found.bus_master) {
-            return true;
+    /// Whether a device that was bus master still is: then it has lost nothing. Else it was set anew, and what it had
+    /// under way may be gone. `None` if the PCI task is gone again and has not said.
+    pub(crate) fn still_master(&mut self, index: usize) -> Option<bool> {
+        match self.system.pci_describe(index as u32) {
+            Ok(found) => Some(found.bus_master),
+            Err(CallError::Unavailable(code)) if code != abi::Code::HELD => None,
+            Err(_) => Some(false),
         }
-        match self.system.bus_master(index as u32, true) {
-            Ok(()) => true,
-            Err(CallError::Unavailable(code)) => code != abi::Code::HELD,
-            Err(_) => false,
-        }
+    }
+
+    /// Says that a device was not as it had been left when the PCI task came back.
+    pub(crate) fn note_lost(&mut self, index: usize, owner: u32) {
+        let name = self.name(index);
+        self.system.log(Line::StateLost {
+            name: name.as_str(),
+            owner,
+        });
     }
 }

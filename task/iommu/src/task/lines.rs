@@ -253,6 +253,11 @@ fn rare(line: Line<'_>) {
             name,
             what
         ),
+        Line::StateLost { name, owner } => defmt::warn!(
+            "{=str}: lost its state while pci was down; cut off, {} has to release it",
+            name,
+            Task(owner)
+        ),
         Line::CommandTimeout { name } => {
             defmt::error!("{=str}: does not complete commands", name);
         }

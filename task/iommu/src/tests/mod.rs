@@ -12,6 +12,7 @@ mod hostile;
 mod identity;
 mod interrupted;
 mod journal;
+mod losses;
 mod maps;
 mod order;
 mod persistent;

@@ -310,13 +310,16 @@ impl Fabric {
         self.retired |= chooser.once_in(self.troubles.retirements);
     }
 
-    /// The PCI task runs again: with bus mastering off everywhere, and no memory of a quiesce.
+    /// The PCI task runs again: what was bus master still is, unless it lost its state meanwhile. Of quiesces nothing
+    /// is known any more.
     pub fn restart(&mut self, chooser: &mut Chooser) {
         if self.retired {
             return;
         }
         for function in &mut self.functions {
-            function.bus_master = false;
+            if function.bus_master && chooser.once_in(self.troubles.losses) {
+                function.bus_master = false;
+            }
             function.quiesce = QuiesceState::Never;
             function.covered = false;
         }

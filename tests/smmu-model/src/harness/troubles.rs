@@ -9,6 +9,8 @@ pub struct Troubles {
     pub call_deaths: u32,
     /// It does not come back from a death.
     pub retirements: u32,
+    /// A function that is bus master is so no more when a next life of the PCI task finds it.
+    pub losses: u32,
     /// A function is not what the plan says, as a life of the PCI task finds out, or as it turns one on.
     pub mismatches: u32,
     /// The SMMU completes no command any more, by steps.
@@ -24,6 +26,7 @@ impl Troubles {
         Self {
             quiesce_failures: if seed.is_multiple_of(5) { 20 } else { 0 },
             mismatches: if seed.is_multiple_of(4) { 8 } else { 0 },
+            losses: 6,
             touches: 4,
             ..Self::default()
         }

@@ -31,6 +31,8 @@ pub struct Around {
     /// Of single devices, before `result`.
     pub results: BTreeMap<u32, QuiesceState>,
     pub start_error: Option<CallError>,
+    /// What asking for what was found of a device fails of.
+    pub describe_error: Option<CallError>,
     /// What turning bus mastering on fails of.
     pub bus_master_error: Option<CallError>,
     /// What the next hold is answered.
@@ -66,13 +68,15 @@ impl Around {
             None => Ok(()),
         }
     }
-    /// The PCI task starts again, as it does: with bus mastering off and no memory of what it was asked.
+    /// The PCI task starts again, as it does: what was on and still is as planned is left on, and of quiesces
+    /// nothing is known.
     pub fn restart_pci(&mut self) {
         (self.no_pci, self.pci_answers) = (None, None);
-        let on: Vec<u32> = self.bus_master.iter().map(|(device, _)| *device).collect();
-        self.bus_master
-            .extend(on.into_iter().map(|device| (device, false)));
         self.result = Some(QuiesceState::Never);
+    }
+    /// A device was not as planned any more when the PCI task started, and has been set anew.
+    pub fn lose(&mut self, device: u32) {
+        self.bus_master.push((device, false));
     }
     pub fn is_bus_master(&self, device: u32) -> bool {
         let last = self.bus_master.iter().rfind(|(other, _)| *other == device);
@@ -200,6 +204,9 @@ impl System for Shared {
     }
     fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
         self.0.borrow_mut().pci()?;
+        if let Some(error) = self.0.borrow().describe_error {
+            return Err(error);
+        }
         let absent = if self.0.borrow().swapped { EDU } else { SPARE };
         let state = if self.0.borrow().blocked == Some(device) {
             DeviceState::Blocked
@@ -238,6 +245,9 @@ impl System for Shared {
             return Err(error);
         }
         around.journal.note(Did::Quiesce(device));
+        if around.is_bus_master(device) {
+            around.bus_master.push((device, false));
+        }
         around.started.push(device);
         Ok(())
     }

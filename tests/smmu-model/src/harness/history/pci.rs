@@ -39,19 +39,23 @@ impl History<'_> {
         stops
     }
 
-    /// The server is told that the PCI task is up again: what is claimed and open can start again, whatever
-    /// has become of that life meanwhile. `None` if the server dies of it.
+    /// The server is told that the PCI task is up again: what is claimed and open goes on unless it lost its state,
+    /// whatever has become of that life meanwhile. `None` if the server dies of it.
     pub(super) fn pci_is_up(&mut self) -> Option<()> {
         self.world.borrow_mut().fabric.refresh();
         let before = self.world.borrow().fabric.disturbances;
         let used: Vec<usize> = self.in_use();
+        let (kept, lost): (Vec<usize>, Vec<usize>) = {
+            let fabric = &self.world.borrow().fabric;
+            used.into_iter()
+                .partition(|&device| fabric.is_bus_master(device))
+        };
         self.serve(Server::on_pci_up)?;
         let answered = self.world.borrow().fabric.disturbances == before;
         if answered {
-            self.check_started_again();
-        } else {
-            self.check_not_revoked(&used);
+            self.check_told(&lost);
         }
+        self.check_not_revoked(&kept, &lost);
         if !self.settled && answered {
             self.settle();
         }
@@ -70,34 +74,37 @@ impl History<'_> {
         used.map(|(device, _)| device).collect()
     }
 
-    /// The server was told that the PCI task is up again: what is claimed and open can start again.
-    fn check_started_again(&self) {
+    /// What was under way in a device that lost its state is gone: it is not turned on again for that claim, and its
+    /// claimant is told.
+    fn check_told(&self, lost: &[usize]) {
         let world = self.world.borrow();
-        let mut used = self.in_use().into_iter();
-        let stopped =
-            used.find(|&device| !world.fabric.is_bus_master(device) && self.is_as_planned(device));
+        let goes_on = |device: usize| world.is_open(device) || world.fabric.is_bus_master(device);
+        let silent = lost.iter().copied().find(|&device| goes_on(device));
         drop(world);
-        if let Some(device) = stopped {
+        if let Some(device) = silent {
             self.note(Check::Function, || {
-                format!("device {device} stays off after the PCI task's restart")
+                format!("device {device} lost its state, and its claim goes on")
             });
         }
     }
 
-    /// The PCI task did not answer everything: that is no reason to take a device from its claimant.
-    fn check_not_revoked(&self, used: &[usize]) {
+    /// That the PCI task was started again, or did not answer everything, is no reason to take a device from its
+    /// claimant that lost nothing, nor by what shares its streams.
+    fn check_not_revoked(&self, kept: &[usize], lost: &[usize]) {
         let world = self.world.borrow();
         let troubles = world.fabric.troubles;
         // A reset that was under way, and takes others on the bus, is begun again.
         let alone = |device: usize| self.machine.devices[device].below.is_none();
-        let mut used = used.iter().filter(|&&device| alone(device));
-        let lost = used.find(|&&device| !world.is_open(device));
-        let judged = troubles.mismatches == 0 && troubles.call_deaths > 0;
-        let lost = lost.filter(|_| judged && !world.fabric.retired).copied();
+        let beside = |device: usize| lost.iter().any(|&lost| self.machine.share(device, lost));
+        let mut kept = kept.iter();
+        let off = |device: usize| !world.is_open(device) || !world.fabric.is_bus_master(device);
+        let revoked = kept.find(|&&device| alone(device) && !beside(device) && off(device));
+        let judged = troubles.mismatches == 0 && !world.fabric.retired;
+        let revoked = revoked.filter(|_| judged).copied();
         drop(world);
-        if let Some(device) = lost {
+        if let Some(device) = revoked {
             self.note(Check::Liveness, || {
-                format!("device {device} is revoked as the PCI task gives no answer")
+                format!("device {device} is revoked though it lost nothing")
             });
         }
     }

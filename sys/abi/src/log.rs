@@ -22,9 +22,9 @@ pub const RECORD_MAX: usize = 512;
 /// Frames on the console are COBS-encoded between two zero bytes; everything outside frames is plain
 /// text of the kernel. First byte of a frame's content.
 pub const FRAME_DELIMITER: u8 = 0;
-/// A record: task index (u8), then the bytes of one raw-encoded `defmt` frame.
+/// A record: the task's number (u16, little endian), then the bytes of one raw-encoded `defmt` frame.
 pub const FRAME_RECORD: u8 = 1;
-/// Loss: task index (u8), then bytes lost (u64, little endian).
+/// Loss: the task's number as in a record, then bytes lost (u64, little endian).
 pub const FRAME_LOST: u8 = 2;
 
 /// Name of the log task's memory that survives its restarts: how far it has read each ring, a `u64` a

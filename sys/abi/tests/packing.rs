@@ -32,8 +32,18 @@ fn lease() {
 
 #[test]
 fn task_id() {
-    let id = TaskId::new(63, (1 << 56) - 1);
-    assert_eq!((id.index(), id.generation()), (63, (1 << 56) - 1));
+    let id = TaskId::new(63, (1 << 48) - 1);
+    assert_eq!(
+        (id.index(), id.core(), id.generation()),
+        (63, 0, (1 << 48) - 1)
+    );
+    let other = TaskId(id.0 | 5 << 8);
+    assert_eq!(
+        (other.index(), other.core(), other.generation()),
+        (63, 5, id.generation())
+    );
+    assert_eq!((id.number(), other.number()), (63, 0x53f));
+    assert_eq!(TaskId::new(63, 7).next_life(), TaskId::new(63, 8));
     assert_eq!(TaskId::new(7, 0).0, 7);
 }
 

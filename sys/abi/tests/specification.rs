@@ -190,9 +190,14 @@ fn fields() {
         rows.map(|row| mask(&row[1])).collect()
     };
     let all = |word: &str| of(word).iter().fold(0, |sum, bits| sum | bits);
-    let id = TaskId::new(0xff, (1 << 56) - 1);
-    assert_eq!(of("id"), [TaskId::new(0xff, 0).0, id.0 - 0xff]);
-    assert_eq!((TaskId::KERNEL, TaskId::ANY), (id, id));
+    let generation = TaskId::new(0, (1 << 48) - 1).0;
+    let index = TaskId::new(0xff, 0).0;
+    assert_eq!(of("id"), [index, !(index | generation), generation]);
+    let all_ones = TaskId(u64::MAX);
+    assert_eq!(
+        (all_ones.core(), TaskId::KERNEL, TaskId::ANY),
+        (0xff, all_ones, all_ones)
+    );
     assert_eq!(
         of("send descriptor"),
         [

@@ -26,7 +26,7 @@ impl<A: Arch> Kernel<'_, A> {
         let task = self.task_mut(index);
         let over = task.id;
         let queued_at = (task.state == State::Sending).then_some(task.partner);
-        task.id = TaskId(over.0.wrapping_add(1 << 8));
+        task.id = over.next_life();
         task.state = State::Down;
         // Word by word: as a whole it is copied by a function call.
         task.fault.kind = fault.kind;

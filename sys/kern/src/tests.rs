@@ -8,6 +8,7 @@ mod death;
 mod fast;
 mod history;
 mod hold;
+mod id;
 mod interrupt;
 mod pin;
 mod plan;

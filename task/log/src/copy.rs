@@ -15,7 +15,7 @@ use crate::ring::{Next, Ring};
 
 /// One task's ring and whose it is.
 struct Source<M> {
-    task: u8,
+    task: u16,
     ring: Ring<M>,
 }
 
@@ -27,7 +27,7 @@ pub struct Copier<M, C> {
 }
 
 /// Where a task's cursor is kept.
-fn place(task: u8) -> usize {
+fn place(task: u16) -> usize {
     usize::from(task) * size_of::<u64>()
 }
 
@@ -42,7 +42,7 @@ impl<M: Memory, C: Memory> Copier<M, C> {
     }
 
     /// Adds the ring of a task. Memory that is too small for one is left out.
-    pub fn add(&mut self, task: u8, memory: M) {
+    pub fn add(&mut self, task: u16, memory: M) {
         if let Some(ring) = Ring::new(memory, self.cursors.read64(place(task))) {
             // There are no more rings than tasks.
             let _ = self.sources.push(Source { task, ring });
@@ -131,7 +131,7 @@ mod tests {
     /// What happens next to two writers and the log task.
     #[derive(Clone, Debug)]
     enum Event {
-        Put(u8, u8),
+        Put(u16, u8),
         /// Prints so many records.
         Copy(u8),
         /// Dies with a record on the console that is not noted, or between two records.
@@ -140,7 +140,7 @@ mod tests {
 
     fn events() -> impl Strategy<Value = std::vec::Vec<Event>> {
         let event = prop_oneof![
-            4 => (0u8..2, 0u8..40).prop_map(|(task, len)| Event::Put(task, len)),
+            4 => (0u16..2, 0u8..40).prop_map(|(task, len)| Event::Put(task, len)),
             3 => (0u8..5).prop_map(Event::Copy),
             1 => any::<bool>().prop_map(Event::Die),
         ];
@@ -191,7 +191,7 @@ mod tests {
                         }
                         let counts = 1..=sizes[at].len();
                         let bytes = |count: usize| sizes[at][..count].iter().sum();
-                        let lost = |count: &usize| printed == frame::lost(at as u8, bytes(*count));
+                        let lost = |count: &usize| printed == frame::lost(at as u16, bytes(*count));
                         counts.into_iter().find(lost).map(|count| (at, count))
                     });
                     prop_assert!(found.is_some());

@@ -63,7 +63,9 @@ fn main() -> ! {
     };
     let mut copier = Copier::new(PoolMemory::of(cursors));
     for mapping in config::mappings(MappingKind::LogRing) {
-        copier.add(mapping.task as u8, PoolMemory::of(mapping));
+        if let Ok(task) = u16::try_from(mapping.task) {
+            copier.add(task, PoolMemory::of(mapping));
+        }
     }
     // Until the rings are empty. Every task that logs preempts this one, so this delays nobody.
     let mut copy_all = || while copier.copy(|frame| console.send(frame)) {};

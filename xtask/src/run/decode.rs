@@ -90,13 +90,13 @@ impl Decoder {
         }
     }
 
-    fn name(&self, task: u8) -> String {
+    fn name(&self, task: u16) -> String {
         self.tasks
             .get(usize::from(task))
             .map_or_else(|| format!("task {task}"), |task| task.0.clone())
     }
 
-    fn record(&self, task: u8, record: &[u8]) -> Line {
+    fn record(&self, task: u16, record: &[u8]) -> Line {
         let table = self
             .tasks
             .get(usize::from(task))

@@ -7,10 +7,10 @@ use abi::log::{FRAME_DELIMITER, FRAME_LOST, FRAME_RECORD};
 pub enum Piece {
     /// A line of the kernel's, without its end.
     Text(String),
-    /// A raw `defmt` frame of the task with this index.
-    Record(u8, Vec<u8>),
+    /// A raw `defmt` frame of the task with this number.
+    Record(u16, Vec<u8>),
     /// Bytes of that task's log that were overwritten before they were read.
-    Lost(u8, u64),
+    Lost(u16, u64),
 }
 
 /// Takes the stream apart.
@@ -79,7 +79,8 @@ impl Splitter {
 fn frame(encoded: &[u8]) -> Option<Piece> {
     let content = cobs::decode_vec(encoded).ok()?;
     let (&kind, rest) = content.split_first()?;
-    let (&task, rest) = rest.split_first()?;
+    let (task, rest) = rest.split_first_chunk()?;
+    let task = u16::from_le_bytes(*task);
     match kind {
         FRAME_RECORD => Some(Piece::Record(task, rest.to_vec())),
         FRAME_LOST => Some(Piece::Lost(task, u64::from_le_bytes(rest.try_into().ok()?))),
@@ -101,8 +102,8 @@ mod tests {
     #[test]
     fn text_and_frames() {
         let mut bytes = b"kernel up\n".to_vec();
-        bytes.extend(framed(&[FRAME_RECORD, 3, 0, 10, 0]));
-        bytes.extend(framed(&[FRAME_LOST, 4, 7, 0, 0, 0, 0, 0, 0, 0]));
+        bytes.extend(framed(&[FRAME_RECORD, 3, 0, 0, 10, 0]));
+        bytes.extend(framed(&[FRAME_LOST, 4, 1, 7, 0, 0, 0, 0, 0, 0, 0]));
         bytes.extend(b"panic");
         let mut splitter = Splitter::default();
         let mut pieces: Vec<Piece> = bytes
@@ -116,7 +117,7 @@ mod tests {
             [
                 text("kernel up"),
                 Piece::Record(3, vec![0, 10, 0]),
-                Piece::Lost(4, 7),
+                Piece::Lost(0x104, 7),
                 text("panic")
             ]
         );
@@ -127,7 +128,7 @@ mod tests {
         let mut splitter = Splitter::default();
         let mut bytes = vec![0, 0x41, 0x42];
         bytes.extend(b"kernel panic");
-        bytes.extend(framed(&[FRAME_RECORD, 1, 9]));
+        bytes.extend(framed(&[FRAME_RECORD, 1, 0, 9]));
         let pieces = splitter.push(&bytes);
         assert_eq!(pieces.last(), Some(&Piece::Record(1, vec![9])));
         assert!(matches!(pieces.first(), Some(Piece::Text(text)) if text.contains("kernel panic")));

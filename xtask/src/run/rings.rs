@@ -52,7 +52,7 @@ impl Memory for Copy {
 
 /// One task's ring and how far it was read.
 struct Reader {
-    task: u8,
+    task: u16,
     place: Extent,
     copy: Copy,
     ring: Ring<Copy>,
@@ -70,7 +70,7 @@ impl Rings {
                 .borrow_mut()
                 .resize(usize::try_from(task.log.len).ok()?, 0);
             Some(Reader {
-                task: u8::try_from(index).ok()?,
+                task: u16::try_from(index).ok()?,
                 place: task.log,
                 ring: Ring::new(copy.clone(), 0)?,
                 copy,

@@ -95,6 +95,11 @@ fn the_chain_must_hold() {
     assert_eq!(pin(&mut world, [stale, left, 0, 0, 0x1000]), Code::DEAD);
     let stale = TaskId::new(LEFT as u8, 9).0;
     assert_eq!(pin(&mut world, [driver, stale, 0, 0, 0x1000]), Code::DEAD);
+    // A core that the system has not.
+    let core = 1 << 8;
+    for [driver, lender] in [[driver | core, left], [driver, left | core]] {
+        assert_eq!(pin(&mut world, [driver, lender, 0, 0, 0x1000]), Code::DEAD);
+    }
     world.reply(AUTHORITY, TaskId(driver), 0, 0);
     assert_eq!(
         pin(&mut world, [driver, left, 0, 0, 0x1000]),

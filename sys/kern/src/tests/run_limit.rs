@@ -51,7 +51,7 @@ fn a_receive_that_returns_at_once_starts_a_new_run() {
 #[test]
 fn a_receive_from_the_dead_starts_a_new_run() {
     let mut world = World::waiting_down_to(LOW);
-    let stale = TaskId(world.id(LEFT).0.wrapping_sub(0x100));
+    let stale = TaskId::new(LEFT as u8, 9);
     for _ in 0..4 {
         pass(&mut world, LIMIT - 10);
         world.receive(LOW, 0, stale, 0, 0);

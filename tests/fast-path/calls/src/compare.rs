@@ -256,9 +256,9 @@ mod tests {
 
     fn pair(seed: u64) -> (Round, Played, Played) {
         let round = Draw::new(seed, [0x4000_0000; COUNT]).round();
-        let first = [0x101, 0x202, 0x303, 0x404, 0x505, 0x606];
+        let first = [1, 2, 3, 4, 5, 6].map(|index| index + 7 * crate::ids::LIFE);
         let core = played(&round, first);
-        let fast = played(&round, first.map(|id| id + 0x100));
+        let fast = played(&round, first.map(|id| id + crate::ids::LIFE));
         (round, core, fast)
     }
 

@@ -5,7 +5,7 @@ use abi::{Lease, LeaseAttributes, MESSAGE_MAX, ReplyDescriptor, SendDescriptor};
 use heapless::Vec;
 use oorandom::Rand64;
 
-use crate::ids::{Ids, Variation};
+use crate::ids::{Ids, LIFE, Variation};
 use crate::wire::{self, FROM_LAST, Script};
 use crate::{
     BYSTANDER, CALLER, COUNT, Call, LIMITED, POOL_LEN, QUEUER, Registers, SECOND, SERVER,
@@ -192,7 +192,7 @@ impl Draw {
             2 => Variation::Alias,
             // The lowest of the generation makes the next life's id of one, and a stale one of another.
             3 => match self.below(64) as u8 {
-                8 => Variation::Next,
+                bit if 1 << bit == LIFE => Variation::Next,
                 bit => Variation::Bit(bit),
             },
             4 => {
@@ -345,7 +345,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     const POOLS: [u64; COUNT] = [0x4000_0000; COUNT];
-    const IDS: Ids = [0x101, 0x202, 0x303, 0x404, 0x505, 0x606];
+    const IDS: Ids = [0x7_0001, 0x7_0002, 0x7_0003, 0x7_0004, 0x7_0005, 0x7_0006];
 
     #[test]
     fn a_seed_is_a_run() {

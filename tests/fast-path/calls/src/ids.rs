@@ -1,6 +1,11 @@
 //! Ids of actors, which differ from one playing of a round to the next.
 
+use abi::TaskId;
+
 use crate::COUNT;
+
+/// From one life to the next.
+pub const LIFE: u64 = TaskId::new(0, 1).0;
 
 /// How a word is made from an actor's id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,8 +27,8 @@ impl Variation {
     pub const fn of(self, id: u64) -> u64 {
         match self {
             Self::Current => id,
-            Self::Stale => id.wrapping_sub(0x100),
-            Self::Next => id.wrapping_add(0x100),
+            Self::Stale => id.wrapping_sub(LIFE),
+            Self::Next => id.wrapping_add(LIFE),
             Self::Alias => id ^ 0x40,
             Self::Bit(bit) => id ^ 1 << (bit & 63),
         }

@@ -1,5 +1,6 @@
 //! Near-valid messages to the IOMMU server.
 
+use abi::TaskId;
 use iommu_api::{
     Claim, DeviceRequest, Extent, FaultRecord, HandleRequest, Map, MapFlags, MapLease, MapList,
     Operation, PAGE, Sequenced, Status, Unmap, UnmapList, Window,
@@ -165,7 +166,7 @@ pub fn near_valid(session: &Session, choice: &mut Choice, long: &mut [u64; LONG_
                 lease: choice.below(3) as u16,
                 flags: flags(choice),
                 iova: 0,
-                lender: choice.below(16) | choice.below(2) << 8,
+                lender: TaskId::new(choice.below(16) as u8, choice.below(2)).0,
             };
             (request.to_words(), MapLease::LEN, 8)
         }

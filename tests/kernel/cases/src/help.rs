@@ -82,6 +82,11 @@ pub const fn stale(id: TaskId) -> TaskId {
     TaskId::new(id.index() as u8, id.generation().wrapping_sub(1))
 }
 
+/// The ids of the same life on every core that the system has not.
+pub fn elsewhere(id: TaskId) -> impl Iterator<Item = TaskId> {
+    (1..=0xff).map(move |core: u64| TaskId(id.0 | core << 8))
+}
+
 /// Added to a role's number in the notes of [`calls_next`], since notes that were not left read as 0.
 const CALLS: u64 = 100;
 

@@ -7,7 +7,7 @@ use userlib::config;
 use userlib::ipc::{self, Received};
 use userlib::privileged::{self, Held};
 
-use crate::help::{call_server, calls_next, next_message, reply, serve, stale, waits};
+use crate::help::{call_server, calls_next, elsewhere, next_message, reply, serve, stale, waits};
 use crate::{CLIENT, LAST, MIDDLE, SERVER};
 
 const DEVICE: u32 = 17;
@@ -110,11 +110,14 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "a-hold-names-a-life",
-        &["IPC-HOLD-1", "IPC-HOLD-6"],
+        &["IPC-HOLD-1", "IPC-HOLD-6", "IPC-ID-7"],
         &[
             Part::returns(SERVER, |stage| {
                 let id = stage.id(LAST);
                 check_eq!(privileged::hold(stale(id), DEVICE).0, Code::DEAD.0);
+                for other in elsewhere(id) {
+                    check_eq!(privileged::hold(other, DEVICE).0, Code::DEAD.0);
+                }
                 check_eq!(privileged::lift(id.index(), DEVICE).0, Code::REFUSED.0);
                 check_eq!(stage.stop(LAST).0, 0);
                 check_eq!(privileged::hold(id, DEVICE).0, Code::DEAD.0);

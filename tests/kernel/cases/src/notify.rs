@@ -6,7 +6,7 @@ use suite::{Case, Failure, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 use userlib::{config, interrupt, time};
 
-use crate::help::{notes, serve, stale, told};
+use crate::help::{elsewhere, notes, serve, stale, told};
 use crate::{CLIENT, LAST, OUTCAST, SECOND, SERVER};
 
 type Bits = core::result::Result<u32, Failure>;
@@ -189,13 +189,16 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "post-to-the-dead",
-        &["IPC-ID-4", "IPC-POST-3"],
+        &["IPC-ID-4", "IPC-ID-7", "IPC-POST-3"],
         &[
             Part::dies(SERVER, FaultKind::Stopped, serve),
             Part::returns(CLIENT, |stage| {
                 let ping = granted(stage, SERVER, "ping")?;
                 let id = stage.id(SERVER);
                 check_eq!(ipc::post(stale(id), ping).0, Code::DEAD.0);
+                for other in elsewhere(id) {
+                    check_eq!(ipc::post(other, ping).0, Code::DEAD.0);
+                }
                 check_eq!(stage.stop(SERVER).0, 0);
                 check_eq!(ipc::post(id, ping).0, Code::DEAD.0);
                 check_eq!(ipc::post(stage.id(SERVER), ping).0, Code::DOWN.0);

@@ -5,8 +5,8 @@ use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 
 use crate::help::{
-    KERNEL_HALF, call_server, calls_next, next_message, notes, read_only, reply, reply_from,
-    reply_raw, stale, told, waits, words,
+    KERNEL_HALF, call_server, calls_next, elsewhere, next_message, notes, read_only, reply,
+    reply_from, reply_raw, stale, told, waits, words,
 };
 use crate::{CLIENT, LAST, SECOND, SERVER};
 
@@ -226,7 +226,7 @@ pub const CASES: &[Case] = &[
     ),
     Case::new(
         "reply-to-a-stranger",
-        &["IPC-REPLY-2"],
+        &["IPC-REPLY-2", "IPC-ID-7"],
         &[
             Part::returns(SERVER, |stage| {
                 reply(stage.id(LAST), 9);
@@ -234,6 +234,9 @@ pub const CASES: &[Case] = &[
                 reply(stage.id(SERVER), 9);
                 let message = next_message()?;
                 reply(stage.id(LAST), 9);
+                for other in elsewhere(message.sender) {
+                    reply(other, 9);
+                }
                 reply(message.sender, 1);
                 Ok(())
             }),

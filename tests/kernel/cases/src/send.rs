@@ -6,8 +6,8 @@ use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 
 use crate::help::{
-    NOWHERE, call, call_server, calls_next, next_message, only_the_client_died, reply, send_raw,
-    serve, serve_others, stale, told, waits, words,
+    NOWHERE, call, call_server, calls_next, elsewhere, next_message, only_the_client_died, reply,
+    send_raw, serve, serve_others, stale, told, waits, words,
 };
 use crate::{CLIENT, LAST, MIDDLE, OUTCAST, SECOND, SERVER};
 
@@ -398,6 +398,25 @@ pub const CASES: &[Case] = &[
                     check_eq!(ipc::post(other, 0).0, Code::DEAD.0);
                     let mut byte = [0];
                     check_eq!(ipc::borrow_read(other, 0, 0, &mut byte).0, Code::DEAD.0);
+                }
+                check_eq!(call(id, 1, 6).payload[0], 7);
+                Ok(())
+            }),
+        ],
+    ),
+    Case::new(
+        "ids-of-other-cores",
+        &["IPC-ID-7"],
+        &[
+            Part::serves(SERVER, serve),
+            Part::returns(CLIENT, |stage| {
+                let id = stage.id(SERVER);
+                for other in elsewhere(id) {
+                    check_eq!(call(other, 1, 0).code.0, Code::DEAD.0);
+                    check_eq!(ipc::post(other, 0).0, Code::DEAD.0);
+                    let mut byte = [0];
+                    check_eq!(ipc::borrow_read(other, 0, 0, &mut byte).0, Code::DEAD.0);
+                    check!(matches!(ipc::receive_from(other, 0), Received::Dead));
                 }
                 check_eq!(call(id, 1, 6).payload[0], 7);
                 Ok(())

@@ -192,3 +192,11 @@ fn an_imported_machine_is_accepted_as_it_is() {
         }
     }
 }
+
+/// Function 0 of the slot was taken away in Linux; what is left has no header bit and is one of several.
+#[test]
+fn a_function_above_0_is_one_of_several() {
+    let machine = machine("t3/acpi", AcsState::AsIs);
+    let solution = solved(&machine, Mode::Linux);
+    assert_eq!(partition(&solution), oracle("t3/acpi").partition);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::alternative;
 use crate::model::{FunctionKind, Machine, Place, SmmuId};
 use crate::quirk::{self, Effect};
 use crate::relation::Edges;
@@ -15,6 +16,8 @@ pub(crate) struct Ids {
     pub aliases: Vec<Requester>,
     /// Their StreamIDs.
     pub streams: Vec<Stream>,
+    /// The first of the requester ids that no stream mapping covers.
+    pub unmapped: Option<Requester>,
     /// Bridges that issue its requests under an id of theirs, nearest first.
     pub taken_by: Vec<usize>,
 }
@@ -39,6 +42,8 @@ pub(crate) fn ids(machine: &Machine, topology: &Topology) -> Vec<Ids> {
                 .filter_map(|r| stream_of(machine, topology, node, *r))
                 .collect(),
         };
+        let uncovered = |r: &&Requester| stream_of(machine, topology, node, **r).is_none();
+        ids.unmapped = ids.aliases.iter().find(uncovered).copied();
         dedup(&mut ids.streams);
     }
     ids
@@ -94,8 +99,8 @@ fn walk(machine: &Machine, topology: &Topology, node: usize) -> Ids {
     dedup(&mut aliases);
     Ids {
         aliases,
-        streams: Vec::new(),
         taken_by,
+        ..Ids::default()
     }
 }
 
@@ -155,36 +160,65 @@ enum Key {
     Requester(Requester),
 }
 
-/// An alias edge from every user of an id to the first user of it.
+/// Everybody who uses one key, each with the requester id that led to it.
+#[derive(Default)]
+struct Users {
+    nodes: Vec<usize>,
+    by: HashMap<usize, Option<Requester>>,
+}
+
+/// Alias edges: the users of a key that can be there together are one to the SMMU.
 pub(crate) fn edges(machine: &Machine, topology: &Topology, ids: &[Ids], edges: &mut Edges) {
-    let mut first: HashMap<Key, (usize, Option<Requester>)> = HashMap::new();
+    let mut found: HashMap<Key, usize> = HashMap::new();
+    let mut users: Vec<(Key, Users)> = Vec::new();
     for &node in &topology.order {
-        let mut keys: Vec<(Key, Option<Requester>)> = Vec::new();
-        if topology.placed[node].requester.is_some() {
-            for requester in &ids[node].aliases {
-                let key = match stream_of(machine, topology, node, *requester) {
-                    Some(s) => Key::Stream(s.smmu, s.id),
-                    None => Key::Requester(*requester),
-                };
-                keys.push((key, Some(*requester)));
+        for (key, requester) in keys(machine, topology, ids, node) {
+            let index = *found.entry(key).or_insert_with(|| {
+                users.push((key, Users::default()));
+                users.len() - 1
+            });
+            let (_, users) = &mut users[index];
+            if users.nodes.last() != Some(&node) {
+                users.by.insert(node, requester);
+                users.nodes.push(node);
             }
-        } else {
-            let streams = ids[node].streams.iter();
-            keys.extend(streams.map(|s| (Key::Stream(s.smmu, s.id), None)));
-        }
-        for (key, requester) in keys {
-            let (other, others) = *first.entry(key).or_insert((node, requester));
-            if other == node || one_slot(topology, node, other) {
-                continue;
-            }
-            edges.add(
-                EdgeKind::Alias,
-                other,
-                node,
-                because(key, others, requester),
-            );
         }
     }
+    let mut spanning = Vec::new();
+    for (key, users) in &users {
+        alternative::span(topology, &users.nodes, &users.nodes, |one, other| {
+            let because = because(*key, users.by[&one], users.by[&other]);
+            spanning.push((one, other, because));
+        });
+    }
+    // By node, as everything is that reports list.
+    let mut rank = vec![0; machine.nodes.len()];
+    for (index, node) in topology.order.iter().enumerate() {
+        rank[*node] = index;
+    }
+    spanning.sort_by_key(|(one, other, _)| rank[*one].max(rank[*other]));
+    for (one, other, because) in spanning {
+        edges.add(EdgeKind::Alias, one, other, because);
+    }
+}
+
+/// What `node` has in common with whoever has it too.
+fn keys(
+    machine: &Machine,
+    topology: &Topology,
+    ids: &[Ids],
+    node: usize,
+) -> Vec<(Key, Option<Requester>)> {
+    if topology.placed[node].requester.is_none() {
+        let streams = ids[node].streams.iter();
+        return streams.map(|s| (Key::Stream(s.smmu, s.id), None)).collect();
+    }
+    let aliases = ids[node].aliases.iter();
+    let key = |requester: &Requester| match stream_of(machine, topology, node, *requester) {
+        Some(s) => Key::Stream(s.smmu, s.id),
+        None => Key::Requester(*requester),
+    };
+    aliases.map(|r| (key(r), Some(*r))).collect()
 }
 
 /// Why two nodes are one to the SMMU, by the ids that led to `key`.
@@ -199,10 +233,4 @@ fn because(key: Key, one: Option<Requester>, other: Option<Requester>) -> String
         }
         (Key::Stream(_, stream), _, _) => format!("both use StreamID {stream:#x}"),
     }
-}
-
-/// True for two devices that may appear in one hotplug slot: never both are there.
-pub(crate) fn one_slot(topology: &Topology, a: usize, b: usize) -> bool {
-    let (a, b) = (&topology.placed[a], &topology.placed[b]);
-    a.alternative && b.alternative && a.requester == b.requester
 }

@@ -88,8 +88,8 @@ codes! {
         "A stream that bypasses the SMMU reaches all memory. That cannot be for what is plugged into an external port, nor for a device that demands a domain or has direct regions, nor for one of several devices that share a domain, as the SMMU cannot tell them apart. And somebody has to drive it: the stream is open only while the device is claimed.";
     320 GroupTrust Error "owners share an isolation group without trust",
         "Devices of the two owners can reach each other without the SMMU. Both owners must declare trust in the other, or the pair is waived with a written reason, or the devices are put apart.";
-    321 AliasTrust Error "owners share an alias set without trust",
-        "The devices share a StreamID and with it one domain: what one owner maps, the other's device can reach. No waiver covers this; the owners must trust each other, or the devices get one owner.";
+    321 AliasTrust Error "owners share a domain without trust",
+        "The devices share a StreamID, in `linux` mode a group, and with it one domain: what one owner maps, the other's device can reach. No waiver covers this; the owners must trust each other, or the devices get one owner.";
     322 Containment Error "owners that cannot be contained apart",
         "A reset of one device takes the other along, or they share a domain that has to be emptied. Their owners must be declared to stop and restart together.";
     323 Unowned Error "a device neither owned nor blocked",

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{DomainType, FunctionKind, Machine, NodeId, Source};
 use crate::named_group;
@@ -281,49 +282,58 @@ impl Domains<'_> {
 
     /// Different demands in one group stand if their owners trust each other.
     fn check_group(&self, demands: &[Demand], found: &mut Vec<Diagnostic>) {
-        // One representative for each owner and type, so that large groups stay cheap.
-        let mut seen: BTreeMap<(DomainType, usize), Demand> = BTreeMap::new();
+        let mut seen: BTreeMap<(DomainType, usize), Vec<Demand>> = BTreeMap::new();
         for demand in self.owned(demands) {
             if let Some(owner) = self.machine.nodes[demand.node].owner {
-                seen.entry((demand.domain_type, owner.index()))
-                    .or_insert(*demand);
+                let key = (demand.domain_type, owner.index());
+                seen.entry(key).or_default().push(*demand);
             }
         }
         let list: Vec<_> = seen.into_iter().collect();
-        for (index, ((kind, owner), first)) in list.iter().enumerate() {
-            for ((other_kind, other_owner), second) in &list[index + 1..] {
-                if kind == other_kind
-                    || self.unit_of[first.node] == self.unit_of[second.node]
-                    || self.pairs.trusting(*owner, *other_owner)
-                    || crate::alias::one_slot(self.topology, first.node, second.node)
-                {
+        for (index, ((kind, owner), firsts)) in list.iter().enumerate() {
+            for ((other_kind, other_owner), seconds) in &list[index + 1..] {
+                if kind == other_kind || self.pairs.trusting(*owner, *other_owner) {
                     continue;
                 }
-                let (first, second) =
-                    if first.node_order(self.topology) <= second.node_order(self.topology) {
-                        (*first, *second)
-                    } else {
-                        (*second, *first)
-                    };
-                let mut diagnostic = Diagnostic::new(
-                    Code::GroupDemands,
-                    format!(
-                        "`{}` is to be `{}` and `{}` `{}`, they can reach each other, and their owners do not trust each other",
-                        self.name(first.node),
-                        first.domain_type.text(),
-                        self.name(second.node),
-                        second.domain_type.text()
-                    ),
-                );
-                diagnostic = self.party(self.party(diagnostic, first), second);
-                diagnostic.chain = self.chains.find(
-                    NodeId::new(first.node),
-                    NodeId::new(second.node),
-                    &[EdgeKind::Alias, EdgeKind::Isolation],
-                );
-                found.push(diagnostic);
+                // One pair for each two owners and types, so that large groups stay readable.
+                let pair = firsts
+                    .iter()
+                    .flat_map(|first| seconds.iter().map(move |second| (*first, *second)))
+                    .find(|(first, second)| {
+                        self.unit_of[first.node] != self.unit_of[second.node]
+                            && !apart(self.topology, first.node, second.node)
+                    });
+                if let Some((first, second)) = pair {
+                    self.group_conflict(first, second, found);
+                }
             }
         }
+    }
+
+    fn group_conflict(&self, first: Demand, second: Demand, found: &mut Vec<Diagnostic>) {
+        let (first, second) = if first.node_order(self.topology) <= second.node_order(self.topology)
+        {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        let mut diagnostic = Diagnostic::new(
+            Code::GroupDemands,
+            format!(
+                "`{}` is to be `{}` and `{}` `{}`, they can reach each other, and their owners do not trust each other",
+                self.name(first.node),
+                first.domain_type.text(),
+                self.name(second.node),
+                second.domain_type.text()
+            ),
+        );
+        diagnostic = self.party(self.party(diagnostic, first), second);
+        diagnostic.chain = self.chains.find(
+            NodeId::new(first.node),
+            NodeId::new(second.node),
+            &[EdgeKind::Alias, EdgeKind::Isolation],
+        );
+        found.push(diagnostic);
     }
 
     /// Decides a unit that somebody owns and that demands nothing.

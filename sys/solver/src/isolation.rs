@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::alias::Ids;
+use crate::alternative::span;
 use crate::model::{Acs, FunctionKind, Machine};
 use crate::quirk::{self, Effect};
 use crate::relation::Edges;
@@ -21,7 +22,8 @@ pub(crate) struct Isolation<'a> {
     machine: &'a Machine,
     topology: &'a Topology,
     mode: Mode,
-    /// Members of each slot, by first member: physical functions of one bus and device number.
+    /// Members of each slot that has several, by first member: functions of one bus and device number; in
+    /// strict mode the virtual functions of each, too.
     slots: Vec<Vec<usize>>,
     /// What each function fails to do.
     fault: Vec<Fault>,
@@ -71,7 +73,6 @@ impl<'a> Isolation<'a> {
         if self.mode == Mode::Strict {
             self.switches(edges);
             self.root_ports(edges);
-            self.virtual_functions(edges);
         }
     }
 
@@ -123,19 +124,20 @@ impl<'a> Isolation<'a> {
     /// Joins the functions of a slot that do not keep requests to each other apart. In strict mode one of
     /// them is enough: it can reach all.
     fn slot(&self, slot: &[usize], edges: &mut Edges) {
-        let Some(&open) = slot.iter().find(|n| self.fault[**n].is_some()) else {
-            return;
+        let is_open = |node: &usize| self.fault[*node].is_some();
+        let open: Vec<usize> = slot.iter().copied().filter(is_open).collect();
+        let members = match self.mode {
+            Mode::Strict => slot,
+            Mode::Linux => &open,
         };
-        for &node in slot {
-            if node != open && (self.mode == Mode::Strict || self.fault[node].is_some()) {
-                let because = format!(
-                    "functions of one slot, and `{}` {}",
-                    self.name(open),
-                    self.fault[open].unwrap_or(NO_ACS)
-                );
-                edges.add(EdgeKind::Isolation, open, node, because);
-            }
-        }
+        span(self.topology, &open, members, |open, node| {
+            let because = format!(
+                "functions of one slot, and `{}` {}",
+                self.name(open),
+                self.fault[open].unwrap_or(NO_ACS)
+            );
+            edges.add(EdgeKind::Isolation, open, node, because);
+        });
     }
 
     /// A switch routes between its downstream ports, so one port that does not redirect opens all that
@@ -190,30 +192,6 @@ impl<'a> Isolation<'a> {
         }
     }
 
-    /// A device with virtual functions has several functions, whatever its header says.
-    fn virtual_functions(&self, edges: &mut Edges) {
-        for &node in &self.topology.order {
-            let Some(physical) = self.topology.placed[node].physical else {
-                continue;
-            };
-            let acs = self.machine.nodes[node]
-                .function
-                .acs
-                .or(self.machine.nodes[physical].function.acs);
-            let fault = acs_fault(acs).map(|fault| (node, fault));
-            let physical_fault =
-                acs_fault(self.machine.nodes[physical].function.acs).map(|fault| (physical, fault));
-            if let Some((open, fault)) = physical_fault.or(fault) {
-                let because = format!(
-                    "a virtual function of `{}`, and `{}` {fault}",
-                    self.name(physical),
-                    self.name(open)
-                );
-                edges.add(EdgeKind::Isolation, physical, node, because);
-            }
-        }
-    }
-
     /// The root bus that stands for the root complex of `node`.
     fn complex(&self, node: usize) -> Option<usize> {
         let roots = &self.machine.roots;
@@ -257,42 +235,38 @@ impl<'a> Isolation<'a> {
 }
 
 /// Slots with several functions, and for each node whether its slot is one (the header bit of any
-/// function says so, too). A link has one device, whose functions may have eight-bit numbers (ARI) that
-/// look like several slots; Linux takes them for such.
+/// function says so, too, and so does a number above 0). A link has one device, whose functions may have
+/// eight-bit numbers (ARI) that look like several slots; Linux takes them for such. Virtual functions are
+/// functions of the slot of their physical one, wherever their ids are; Linux does not count them.
 fn slots(machine: &Machine, topology: &Topology, mode: Mode) -> (Vec<Vec<usize>>, Vec<bool>) {
     let on_link = |bridge: usize| machine.nodes[bridge].function.kind.leads_to_link();
-    let mut by_slot: BTreeMap<(u16, u16), Vec<usize>> = BTreeMap::new();
+    let mut by_slot: BTreeMap<(u16, u16), (Vec<usize>, bool)> = BTreeMap::new();
     for &node in &topology.order {
         let placed = &topology.placed[node];
-        if let Some(requester) = placed.requester
-            && placed.physical.is_none()
-        {
-            let whole_bus = mode == Mode::Strict && placed.parent.is_some_and(on_link);
-            let slot = if whole_bus {
-                requester.id & 0xff00
-            } else {
-                requester.id & 0xfff8
-            };
-            by_slot
-                .entry((requester.segment, slot))
-                .or_default()
-                .push(node);
+        let physical = placed.physical.unwrap_or(node);
+        let Some(requester) = topology.placed[physical].requester else {
+            continue;
+        };
+        if placed.physical.is_some() && mode == Mode::Linux {
+            continue;
         }
+        let whole_bus = mode == Mode::Strict && placed.parent.is_some_and(on_link);
+        let slot = requester.id & if whole_bus { 0xff00 } else { 0xfff8 };
+        let (members, several) = by_slot.entry((requester.segment, slot)).or_default();
+        members.push(node);
+        *several |= machine.nodes[node].function.multifunction
+            || requester.id != slot
+            || placed.physical.is_some();
     }
     let mut shared = vec![false; machine.nodes.len()];
     let mut slots = Vec::new();
-    for (_, mut slot) in by_slot {
-        let mut numbers: Vec<_> = slot.iter().map(|n| topology.placed[*n].requester).collect();
-        numbers.dedup();
-        let several = numbers.len() > 1
-            || slot
-                .iter()
-                .any(|n| machine.nodes[*n].function.multifunction);
+    for (_, (slot, several)) in by_slot {
         for &node in &slot {
             shared[node] = several;
         }
-        if numbers.len() > 1 {
-            slots.push(core::mem::take(&mut slot));
+        let id = |node: &usize| topology.placed[*node].requester;
+        if slot.iter().any(|node| id(node) != id(&slot[0])) {
+            slots.push(slot);
         }
     }
     (slots, shared)
@@ -301,6 +275,11 @@ fn slots(machine: &Machine, topology: &Topology, mode: Mode) -> (Vec<Vec<usize>>
 fn fault(machine: &Machine, topology: &Topology, mode: Mode, node: usize, shared: bool) -> Fault {
     topology.placed[node].requester?;
     let function = &machine.nodes[node].function;
+    // A virtual function may leave its ACS to its physical one.
+    let physical = topology.placed[node].physical;
+    let acs = physical.map_or(function.acs, |physical| {
+        function.acs.or(machine.nodes[physical].function.acs)
+    });
     match quirk::isolation(function.identity, function.kind) {
         Some(Effect::DeclaresIsolation) if mode == Mode::Linux => return None,
         Some(Effect::DeniesIsolation) => return Some(DENIED),
@@ -332,8 +311,8 @@ fn fault(machine: &Machine, topology: &Topology, mode: Mode, node: usize, shared
             _ => acs_fault(function.acs),
         },
         FunctionKind::Endpoint | FunctionKind::UpstreamPort | FunctionKind::RootComplexEndpoint => {
-            if shared && topology.placed[node].physical.is_none() {
-                acs_fault(function.acs)
+            if shared {
+                acs_fault(acs)
             } else {
                 None
             }

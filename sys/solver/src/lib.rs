@@ -9,6 +9,7 @@
 
 mod alias;
 mod allocate;
+mod alternative;
 mod bypass;
 mod change;
 mod diagnostic;

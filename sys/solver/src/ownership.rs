@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::alias::one_slot;
+use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{DomainType, FunctionKind, Machine, NodeId, Quiesce, Unowned};
 use crate::relation::Chains;
-use crate::solution::{EdgeKind, UsedWaiver};
+use crate::solution::{EdgeKind, Mode, UsedWaiver};
 use crate::topology::Topology;
 
 /// What owners say of each other, ready to be asked.
@@ -78,9 +78,12 @@ pub(crate) struct Ownership<'a> {
     pub topology: &'a Topology,
     pub chains: &'a Chains<'a>,
     pub pairs: &'a Pairs<'a>,
-    pub alias_sets: &'a [Vec<usize>],
+    pub mode: Mode,
+    /// What has one domain: alias sets, in `linux` mode groups.
+    pub units: &'a [Vec<usize>],
+    pub unit_of: &'a [usize],
     pub groups: &'a [Vec<usize>],
-    /// Closure of alias sets and reset units.
+    /// Closure of units and reset units.
     pub containment: &'a [Vec<usize>],
 }
 
@@ -90,8 +93,8 @@ impl Ownership<'_> {
         self.bridges(found);
         self.reasons(found);
         self.unowned(found);
-        for set in self.alias_sets {
-            self.alias_set(set, found);
+        for unit in self.units {
+            self.unit(unit, found);
         }
         let mut used = Vec::new();
         for (group, set) in self.groups.iter().enumerate() {
@@ -131,35 +134,39 @@ impl Ownership<'_> {
         (owner < self.machine.owners.len()).then_some(owner)
     }
 
-    /// Pairs of different owners in `set`, each with a device of both; by name of the owners.
-    fn pairs_in(&self, set: &[usize]) -> Vec<(usize, usize, usize, usize)> {
-        let mut devices: BTreeMap<&str, (usize, Vec<usize>)> = BTreeMap::new();
+    /// Pairs of different owners in `set`, each with the first device of both for which `counts` holds; by name
+    /// of the owners.
+    fn pairs_in(
+        &self,
+        set: &[usize],
+        counts: impl Fn(usize, usize) -> bool,
+    ) -> Vec<(usize, usize, usize, usize)> {
+        let mut devices: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
         for &node in set {
             if let Some(owner) = self.owner(node) {
-                let list = &mut devices
-                    .entry(self.pairs.owner_name(owner))
-                    .or_insert((owner, Vec::new()))
-                    .1;
-                // Two are enough to tell whether they are alternatives of one slot.
-                if list.len() < 2 {
-                    list.push(node);
-                }
+                let name = self.pairs.owner_name(owner);
+                devices.entry((name, owner)).or_default().push(node);
             }
         }
-        let owners: Vec<_> = devices.into_values().collect();
+        let owners: Vec<_> = devices.into_iter().collect();
         let mut pairs = Vec::new();
-        for (index, (owner, nodes)) in owners.iter().enumerate() {
-            for (other, others) in &owners[index + 1..] {
-                let together = nodes
+        for (index, ((_, owner), nodes)) in owners.iter().enumerate() {
+            for ((_, other), others) in &owners[index + 1..] {
+                let pair = nodes
                     .iter()
                     .flat_map(|a| others.iter().map(move |b| (*a, *b)))
-                    .find(|(a, b)| !one_slot(self.topology, *a, *b));
-                if let Some((a, b)) = together {
+                    .find(|(a, b)| counts(*a, *b));
+                if let Some((a, b)) = pair {
                     pairs.push((*owner, *other, a, b));
                 }
             }
         }
         pairs
+    }
+
+    /// True if the two can be there together.
+    fn meet(&self, a: usize, b: usize) -> bool {
+        !apart(self.topology, a, b)
     }
 
     fn shared(
@@ -186,15 +193,23 @@ impl Ownership<'_> {
         diagnostic
     }
 
-    fn alias_set(&self, set: &[usize], found: &mut Vec<Diagnostic>) {
-        for pair in self.pairs_in(set) {
+    /// One domain has the pools of all its owners, also of those whose devices are never there together.
+    fn unit(&self, set: &[usize], found: &mut Vec<Diagnostic>) {
+        let (what, kinds): (_, &[EdgeKind]) = match self.mode {
+            Mode::Strict => ("share a StreamID", &[EdgeKind::Alias]),
+            Mode::Linux => (
+                "share a group, which in `linux` mode has one domain",
+                &[EdgeKind::Alias, EdgeKind::Isolation],
+            ),
+        };
+        for pair in self.pairs_in(set, |_, _| true) {
             if !self.pairs.trusting(pair.0, pair.1) {
                 let message = format!(
-                    "`{}` and `{}` own devices that share a StreamID, without trust in each other",
+                    "`{}` and `{}` own devices that {what}, without trust in each other",
                     self.owner_text(pair.0),
                     self.owner_text(pair.1)
                 );
-                found.push(self.shared(Code::AliasTrust, message, pair, &[EdgeKind::Alias]));
+                found.push(self.shared(Code::AliasTrust, message, pair, kinds));
             }
         }
     }
@@ -206,12 +221,16 @@ impl Ownership<'_> {
         used: &mut Vec<UsedWaiver>,
         found: &mut Vec<Diagnostic>,
     ) {
-        for pair in self.pairs_in(set) {
+        for pair in self.pairs_in(set, |a, b| self.meet(a, b)) {
             if self.pairs.trusting(pair.0, pair.1) {
                 continue;
             }
             if let Some(waiver) = self.pairs.waiver(pair.0, pair.1) {
                 used.push(UsedWaiver { waiver, group });
+                continue;
+            }
+            // In `linux` mode a group is a unit, and was found to be without trust as one.
+            if self.mode == Mode::Linux {
                 continue;
             }
             let message = format!(
@@ -229,19 +248,19 @@ impl Ownership<'_> {
     }
 
     fn containment_unit(&self, set: &[usize], found: &mut Vec<Diagnostic>) {
-        for pair in self.pairs_in(set) {
+        let kinds: &[EdgeKind] = match self.mode {
+            Mode::Strict => &[EdgeKind::Alias, EdgeKind::Reset],
+            Mode::Linux => &[EdgeKind::Alias, EdgeKind::Isolation, EdgeKind::Reset],
+        };
+        let together = |a: usize, b: usize| self.unit_of[a] == self.unit_of[b] || self.meet(a, b);
+        for pair in self.pairs_in(set, together) {
             if !self.pairs.contained(pair.0, pair.1) {
                 let message = format!(
                     "`{}` and `{}` own devices that cannot be contained apart, but are not declared to restart together",
                     self.owner_text(pair.0),
                     self.owner_text(pair.1)
                 );
-                found.push(self.shared(
-                    Code::Containment,
-                    message,
-                    pair,
-                    &[EdgeKind::Alias, EdgeKind::Reset],
-                ));
+                found.push(self.shared(Code::Containment, message, pair, kinds));
             }
         }
     }

@@ -1,28 +1,18 @@
 //! Who is reset together with whom.
 
+use crate::alternative::{apart, span};
 use crate::model::{FunctionKind, Machine, Quiesce};
 use crate::relation::Edges;
 use crate::solution::EdgeKind;
 use crate::topology::Topology;
 
-/// An edge from a device that only has a bus reset to everything else below the same bridge.
+/// An edge from a device that only has a bus reset to everything else below the same bridge, but for what is
+/// never there together with it.
 pub(crate) fn edges(machine: &Machine, topology: &Topology, edges: &mut Edges) {
-    // For each bridge the device whose reset takes all below it along; inherited downwards, as a reset
-    // of an outer bus includes the inner ones.
-    let mut cause: Vec<Option<(usize, usize)>> = vec![None; machine.nodes.len()];
+    // For each bridge the devices whose reset takes all below it along; those of an outer bus take the inner
+    // ones along as well.
+    let mut causes: Vec<Vec<usize>> = vec![Vec::new(); machine.nodes.len()];
     for &node in &topology.order {
-        if let Some(parent) = topology.placed[node].parent
-            && let Some((device, bridge)) = cause[parent]
-        {
-            cause[node] = cause[parent];
-            if !topology.placed[node].alternative {
-                let because = format!(
-                    "`{}` can only be reset by the secondary bus of `{}`, which resets all below it",
-                    machine.nodes[device].name, machine.nodes[bridge].name
-                );
-                edges.add(EdgeKind::Reset, device, node, because);
-            }
-        }
         if let Some(physical) = topology.placed[node].physical {
             let because = format!(
                 "a reset of `{}` removes its virtual functions",
@@ -30,13 +20,43 @@ pub(crate) fn edges(machine: &Machine, topology: &Topology, edges: &mut Edges) {
             );
             edges.add(EdgeKind::Reset, physical, node, because);
         }
-        if machine.nodes[node].function.kind.is_bridge() && cause[node].is_none() {
-            let device = topology.children[node].iter().find(|child| {
-                needs_bus_reset(machine, **child) && !topology.placed[**child].alternative
-            });
-            cause[node] = device.map(|device| (*device, node));
+        if !machine.nodes[node].function.kind.is_bridge() {
+            continue;
+        }
+        let outer = topology.placed[node].parent.map(|above| &causes[above]);
+        let outer: Vec<usize> = outer
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|cause| !apart(topology, *cause, node))
+            .collect();
+        if outer.is_empty() {
+            causes[node] = own(machine, topology, node, edges);
+        } else {
+            causes[node] = outer;
         }
     }
+}
+
+/// The devices on the bus of `bridge` that only its reset makes quiet; joins them with all below.
+fn own(machine: &Machine, topology: &Topology, bridge: usize, edges: &mut Edges) -> Vec<usize> {
+    let children = topology.children[bridge].iter().copied();
+    let causes: Vec<usize> = children
+        .filter(|child| needs_bus_reset(machine, *child))
+        .collect();
+    span(
+        topology,
+        &causes,
+        &topology.below(bridge),
+        |device, node| {
+            let because = format!(
+                "`{}` can only be reset by the secondary bus of `{}`, which resets all below it",
+                machine.nodes[device].name, machine.nodes[bridge].name
+            );
+            edges.add(EdgeKind::Reset, device, node, because);
+        },
+    );
+    causes
 }
 
 fn needs_bus_reset(machine: &Machine, node: usize) -> bool {

@@ -62,7 +62,19 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
     let (alias_sets, alias_of) = sets(&[EdgeKind::Alias]);
     let (groups, group_of) = sets(&[EdgeKind::Alias, EdgeKind::Isolation]);
     let (reset_units, reset_of) = sets(&[EdgeKind::Reset]);
-    let (containment, _) = sets(&[EdgeKind::Alias, EdgeKind::Reset]);
+    // The unit of a domain, and with the resets that of containment.
+    let (units, unit_of, (containment, _)) = match mode {
+        Mode::Strict => (
+            &alias_sets,
+            &alias_of,
+            sets(&[EdgeKind::Alias, EdgeKind::Reset]),
+        ),
+        Mode::Linux => (
+            &groups,
+            &group_of,
+            sets(&[EdgeKind::Alias, EdgeKind::Isolation, EdgeKind::Reset]),
+        ),
+    };
 
     let chains = Chains::new(machine.nodes.len(), &edges);
     let pairs = Pairs::new(machine);
@@ -73,15 +85,13 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
         topology: &topology,
         chains: &chains,
         pairs: &pairs,
-        alias_sets: &alias_sets,
+        mode,
+        units,
+        unit_of,
         groups: &groups,
         containment: &containment,
     };
     let waivers = ownership.check(&mut found);
-    let (units, unit_of) = match mode {
-        Mode::Strict => (&alias_sets, &alias_of),
-        Mode::Linux => (&groups, &group_of),
-    };
     bypass::check(machine, &topology, &chains, units, &mut found);
     let decisions = Domains {
         machine,
@@ -265,19 +275,20 @@ fn check_streams(
     for &node in &topology.order {
         let entry = &machine.nodes[node];
         let streams = &ids[node].streams;
-        let expected = ids[node].aliases.len().max(1);
         let party = |d: Diagnostic| d.device(machine, node, format!("`{}`", entry.name));
-        if entry.owner.is_some()
-            && streams.len() < expected
-            && (topology.placed[node].root.is_some() || streams.is_empty())
-        {
-            let message = match topology.placed[node].requester {
-                Some(requester) => format!(
-                    "no stream mapping covers every id of `{}` ({requester})",
-                    entry.name
-                ),
-                None => format!("`{}` has no StreamID", entry.name),
-            };
+        let missing = match (ids[node].unmapped, topology.placed[node].requester) {
+            (Some(id), Some(own)) if id == own => {
+                Some(format!("no stream mapping covers `{}` ({own})", entry.name))
+            }
+            (Some(id), _) => Some(format!(
+                "no stream mapping covers {id}, which requests of `{}` may carry",
+                entry.name
+            )),
+            (None, _) => streams
+                .is_empty()
+                .then(|| format!("`{}` has no StreamID", entry.name)),
+        };
+        if let (Some(_), Some(message)) = (entry.owner, missing) {
             found.push(party(Diagnostic::new(Code::NoStream, message)));
         }
         for Stream { smmu, id } in streams {

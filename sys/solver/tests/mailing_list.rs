@@ -140,6 +140,7 @@ fn two_demands_in_linux_mode() {
     }
     demand(&mut m, "a", DomainType::Dma);
     demand(&mut m, "c", DomainType::Identity);
+    contain(&mut m, &["of-a", "of-b", "of-c"]);
     let s = linux(&m);
     assert_eq!(
         s.errors().map(|d| d.code).collect::<Vec<_>>(),

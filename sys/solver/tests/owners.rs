@@ -223,3 +223,30 @@ fn direct_regions_forbid_blocked_and_are_listed() {
     m.nodes[gpu.index()].direct[0].base = 0x2000_0000;
     assert!(codes(&strict(&m)).contains(&Code::DirectReserved));
 }
+
+/// In `linux` mode a group has one domain: what the pools of its owners need is asked of it.
+#[test]
+fn one_domain_of_a_group_needs_trust_and_containment() {
+    let mut m = slot();
+    let (a, b) = (owner(&mut m, "of-a"), owner(&mut m, "of-b"));
+    m.waivers.push(Waiver {
+        pair: (a, b),
+        reason: "one card".into(),
+        source: Source(2),
+    });
+    assert!(strict(&m).accepted());
+    let s = linux(&m);
+    assert_eq!(codes(&s), [Code::AliasTrust, Code::Containment]);
+    assert!(
+        s.diagnostics[0]
+            .message
+            .contains("which in `linux` mode has one domain")
+    );
+    trust(&mut m, "of-a", "of-b");
+    m.waivers.clear();
+    assert_eq!(codes(&linux(&m)), [Code::Containment]);
+    contain(&mut m, &["of-a", "of-b"]);
+    let s = linux(&m);
+    assert_eq!(s.diagnostics, []);
+    assert_eq!(s.domains[0].owners, [a, b]);
+}

@@ -4,7 +4,7 @@
 mod random;
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use solver::model::*;
@@ -133,24 +133,6 @@ proptest! {
         let p = random::permuted(&m, &keys);
         for mode in [Mode::Strict, Mode::Linux] {
             prop_assert_eq!(by_name(&m, &quick(&m, mode)), by_name(&p, &quick(&p, mode)));
-        }
-    }
-
-    #[test]
-    fn devices_that_share_a_stream_share_everything(seeds in seeds()) {
-        let m = random::build(&seeds);
-        for mode in [Mode::Strict, Mode::Linux] {
-            let s = quick(&m, mode);
-            let mut users: BTreeMap<_, Vec<NodeId>> = BTreeMap::new();
-            for node in &s.order {
-                for stream in &s.device(*node).streams {
-                    users.entry(*stream).or_default().push(*node);
-                }
-            }
-            let users: Vec<_> = users.into_values().collect();
-            prop_assert!(joined(&users, |n| s.device(n).alias_set));
-            prop_assert!(joined(&users, |n| s.device(n).group));
-            prop_assert!(joined(&users, |n| s.device(n).domain.unwrap_or(usize::MAX)));
         }
     }
 

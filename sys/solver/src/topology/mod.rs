@@ -23,6 +23,8 @@ pub(crate) struct Placed {
     pub buses: Option<BridgeBuses>,
     /// Another device may sit in its slot instead of it.
     pub alternative: bool,
+    /// The alternatives of hotplug slots without which it is not there: itself, its physical function, bridges above.
+    pub hangs_on: Vec<usize>,
     /// On a bus below a port that leaves the machine.
     pub external: Option<usize>,
     /// Physical function of a virtual one.
@@ -61,6 +63,20 @@ impl Topology {
             diagnostics: Vec::new(),
         }
         .build()
+    }
+
+    /// Everything below `bridge`, what is above first.
+    pub fn below(&self, bridge: usize) -> Vec<usize> {
+        let mut below = Vec::new();
+        let mut stack: Vec<usize> = self.children[bridge].iter().rev().copied().collect();
+        while let Some(node) = stack.pop() {
+            // A function that is not connected has no place, and may be below itself.
+            if self.placed[node].requester.is_some() {
+                below.push(node);
+                stack.extend(self.children[node].iter().rev());
+            }
+        }
+        below
     }
 }
 
@@ -109,6 +125,7 @@ impl Builder<'_> {
             self.place_root(root, &slots);
         }
         self.check_ids();
+        self.adopt_virtual();
         self.place_platform();
         self.report_unconnected();
         Topology {
@@ -247,12 +264,18 @@ impl Builder<'_> {
                 self.placed[b].external
             }
         });
+        let alternative = self.placed[node].alternative;
+        let mut hangs_on = bridge.map_or(Vec::new(), |b| self.placed[b].hangs_on.clone());
+        if alternative {
+            hangs_on.push(node);
+        }
         self.placed[node] = Placed {
             parent: bridge,
             root: Some(RootId::new(root)),
             requester: Some(Requester { segment, id }),
             external,
-            alternative: self.placed[node].alternative,
+            alternative,
+            hangs_on: hangs_on.clone(),
             ..Placed::default()
         };
         self.seen[node] = true;
@@ -273,11 +296,22 @@ impl Builder<'_> {
                 root: Some(RootId::new(root)),
                 requester: Some(Requester { segment, id }),
                 external,
+                hangs_on: hangs_on.clone(),
                 physical: Some(node),
                 ..Placed::default()
             };
             self.seen[child] = true;
             self.order.push(child);
+        }
+    }
+
+    /// Files virtual functions below their bridge, each after its physical function.
+    fn adopt_virtual(&mut self) {
+        for list in &mut self.children {
+            let all = list.iter().flat_map(|node| {
+                core::iter::once(*node).chain(self.virtuals[*node].iter().copied())
+            });
+            *list = all.collect();
         }
     }
 

@@ -35,8 +35,17 @@ const QUIRKS: [(u16, u16); 6] = [
     (0x1b21, 0x1080),
 ];
 
-/// A machine of up to `seeds.len() / 4` functions.
+/// A machine of up to `seeds.len() / 4` functions, and the alternatives of its bays.
 pub fn build(seeds: &[u32]) -> Machine {
+    with(seeds, true)
+}
+
+/// The same without bays: everything in it can be there together.
+pub fn without_bays(seeds: &[u32]) -> Machine {
+    with(seeds, false)
+}
+
+fn with(seeds: &[u32], bays: bool) -> Machine {
     let mut c = Choices(seeds.iter());
     let mut m = machine();
     m.roots[0].bus_last = 127;
@@ -44,6 +53,9 @@ pub fn build(seeds: &[u32]) -> Machine {
     let mut expander = root("expander", 0, 128);
     expander.expander_of = Some(RootId(0));
     m.roots.push(expander);
+    for root in &mut m.roots {
+        streams(root, &mut c);
+    }
     for index in 0..OWNERS {
         owner(&mut m, &format!("owner-{index}"));
     }
@@ -73,15 +85,7 @@ pub fn build(seeds: &[u32]) -> Machine {
                 function: slot.1,
             },
         );
-        node.function.acs = match c.below(4) {
-            0 => None,
-            1 => Some(Acs::OFF),
-            2 => Some(Acs {
-                implemented: Acs::REQUEST_REDIRECT,
-                enabled: Acs::REQUEST_REDIRECT,
-            }),
-            _ => Some(Acs::ON),
-        };
+        node.function.acs = acs(&mut c);
         node.function.multifunction = c.one_in(6);
         if c.one_in(5) {
             let (vendor, device) = QUIRKS[c.below(QUIRKS.len())];
@@ -90,27 +94,83 @@ pub fn build(seeds: &[u32]) -> Machine {
         let bridge = kind.is_bridge();
         if bridge {
             node.external = c.one_in(12);
+            node.hotplug = c.one_in(3);
         } else {
             policy(&mut node, &mut c);
         }
+        let place = node.place.clone();
         let id = push(&mut m, node);
         if bridge {
             buses.push(Upstream::Bridge(id));
         } else if kind == FunctionKind::Endpoint && c.one_in(6) {
-            let mut virtual_function = super::node(
-                &format!("n{index}v"),
-                kind,
-                Place::Virtual {
-                    physical: id,
-                    offset: 0x80,
-                },
-            );
-            policy(&mut virtual_function, &mut c);
-            push(&mut m, virtual_function);
+            virtual_function(&mut m, &mut c, id);
+        }
+        if c.one_in(2) && bays && in_bay(&m, upstream) {
+            for alternative in 0..1 + c.below(3) {
+                let mut node = super::node(
+                    &format!("n{index}or{alternative}"),
+                    FunctionKind::Endpoint,
+                    place.clone(),
+                );
+                node.function.acs = acs(&mut c);
+                policy(&mut node, &mut c);
+                let id = push(&mut m, node);
+                if c.one_in(6) {
+                    virtual_function(&mut m, &mut c, id);
+                }
+            }
         }
     }
     owners(&mut m, &mut c);
     m
+}
+
+/// Every combination of ACS bits, the usual ones more often.
+fn acs(c: &mut Choices<'_>) -> Option<Acs> {
+    match c.below(6) {
+        0 => None,
+        1 => Some(Acs::OFF),
+        2 => {
+            let implemented = c.below(0x80) as u16;
+            let enabled = implemented & c.below(0x80) as u16;
+            Some(Acs {
+                implemented,
+                enabled,
+            })
+        }
+        _ => Some(Acs::ON),
+    }
+}
+
+/// A map that has holes, that makes several ids one, or that is empty.
+fn streams(root: &mut RootBus, c: &mut Choices<'_>) {
+    match c.below(8) {
+        0 => root.stream_mask = 0xfff8,
+        1 => root.stream_mask = 0xff00,
+        2 => root.streams.clear(),
+        3 => root.streams[0].len = 0x300,
+        _ => {}
+    }
+}
+
+fn in_bay(m: &Machine, upstream: Upstream) -> bool {
+    matches!(upstream, Upstream::Bridge(bridge) if m.nodes[bridge.index()].hotplug)
+}
+
+fn virtual_function(m: &mut Machine, c: &mut Choices<'_>, physical: NodeId) {
+    let mut node = super::node(
+        &format!("{}v", m.nodes[physical.index()].name),
+        FunctionKind::Endpoint,
+        Place::Virtual {
+            physical,
+            offset: 0x80,
+        },
+    );
+    if c.one_in(2) {
+        node.function.acs = acs(c);
+    }
+    policy(&mut node, c);
+    push(m, node);
 }
 
 fn kind_below(m: &Machine, upstream: Upstream, choice: usize) -> FunctionKind {
@@ -144,7 +204,11 @@ fn kind_below(m: &Machine, upstream: Upstream, choice: usize) -> FunctionKind {
 
 fn platform(m: &mut Machine, c: &mut Choices<'_>, index: usize) {
     let streams = (0..1 + c.below(2))
-        .map(|_| (SmmuId(0), 0x9000 + c.below(4) as u32))
+        .map(|_| {
+            // Now and then a StreamID that functions have.
+            let first = if c.one_in(3) { 0x100 } else { 0x9000 };
+            (SmmuId(0), first + c.below(4) as u32)
+        })
         .collect();
     let mut node = node(
         &format!("n{index}"),

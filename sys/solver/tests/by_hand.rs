@@ -1,0 +1,151 @@
+//! `docs/reference/plan.md` done by hand: the relations and the checks of owners once more, pair by pair, from
+//! the text of that page and from nothing of the solver but the numbers it gave to functions.
+
+#[path = "support/by_hand.rs"]
+mod hand;
+#[path = "support/random.rs"]
+mod random;
+mod support;
+
+use std::collections::BTreeSet;
+
+use hand::{Hand, partition};
+use proptest::prelude::*;
+use solver::model::*;
+use solver::solution::{Mode, Solution};
+use solver::{Code, Machine, Options, solve};
+use support::*;
+
+fn seeds() -> impl Strategy<Value = Vec<u32>> {
+    proptest::collection::vec(any::<u32>(), 16..480)
+}
+
+fn quick(machine: &Machine, mode: Mode) -> Solution {
+    solve(machine, &Options { mode, remedies: 0 })
+}
+
+fn sets<'a>(list: impl Iterator<Item = &'a Vec<NodeId>>) -> BTreeSet<BTreeSet<usize>> {
+    list.map(|set| set.iter().map(|node| node.index()).collect())
+        .collect()
+}
+
+/// True if an error of one of `codes` names both owners.
+fn named(s: &Solution, codes: &[Code], owners: (&str, &str)) -> bool {
+    s.errors().any(|error| {
+        codes.contains(&error.code)
+            && error.message.contains(&format!("`{}`", owners.0))
+            && error.message.contains(&format!("`{}`", owners.1))
+    })
+}
+
+/// Where two devices of owners without trust meet, something is said of both.
+fn owners_are_named(m: &Machine, s: &Solution) -> Result<(), TestCaseError> {
+    let hand = Hand::new(m, s);
+    for a in 0..m.nodes.len() {
+        for b in 0..a {
+            let (Some(x), Some(y)) = (m.nodes[a].owner, m.nodes[b].owner) else {
+                continue;
+            };
+            if x == y {
+                continue;
+            }
+            let names = (
+                m.owners[x.index()].name.as_str(),
+                m.owners[y.index()].name.as_str(),
+            );
+            let (one, other) = (&s.devices[a], &s.devices[b]);
+            let trust = hand.trusting(x, y);
+            let meet = !hand.never_together(a, b);
+            let at = format!("{} and {}", m.nodes[a].name, m.nodes[b].name);
+            let unit = one.alias_set == other.alias_set
+                || s.mode == Mode::Linux && one.group == other.group;
+            if unit && !trust {
+                prop_assert!(named(s, &[Code::AliasTrust], names), "{at}: one domain");
+            }
+            if one.domain.is_some() && one.domain == other.domain && !trust {
+                prop_assert!(!s.accepted(), "{at}: one domain, two pools");
+            }
+            if one.group == other.group && meet && !trust && !hand.waived(x, y) {
+                let codes = [Code::GroupTrust, Code::AliasTrust];
+                prop_assert!(named(s, &codes, names), "{at}: one group");
+            }
+            let reset = one.reset_unit == other.reset_unit && meet;
+            if (unit || reset) && !hand.contained(x, y) {
+                prop_assert!(named(s, &[Code::Containment], names), "{at}: one unit");
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(192) })]
+
+    #[test]
+    fn devices_that_share_a_stream_share_everything(seeds in seeds()) {
+        let m = random::build(&seeds);
+        for mode in [Mode::Strict, Mode::Linux] {
+            let s = quick(&m, mode);
+            let hand = Hand::new(&m, &s);
+            for a in 0..m.nodes.len() {
+                for b in 0..a {
+                    if !hand.share_a_stream(a, b) || hand.never_together(a, b) {
+                        continue;
+                    }
+                    let (one, other) = (&s.devices[a], &s.devices[b]);
+                    let at = format!("{} and {}", m.nodes[a].name, m.nodes[b].name);
+                    prop_assert_eq!(one.alias_set, other.alias_set, "{}", at);
+                    prop_assert_eq!(one.group, other.group, "{}", at);
+                    prop_assert_eq!(one.domain, other.domain, "{}", at);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn alias_sets_and_reset_units_are_those_of_the_page(seeds in seeds()) {
+        let m = random::build(&seeds);
+        let s = quick(&m, Mode::Strict);
+        let hand = Hand::new(&m, &s);
+        let aliases = partition(m.nodes.len(), |a, b| hand.share_a_stream(a, b) && !hand.never_together(a, b));
+        prop_assert_eq!(sets(s.alias_sets.iter().map(|set| &set.devices)), aliases);
+        let resets = partition(m.nodes.len(), |a, b| hand.reset_together(a, b) || hand.reset_together(b, a));
+        prop_assert_eq!(sets(s.reset_units.iter().map(|set| &set.devices)), resets);
+    }
+
+    #[test]
+    fn every_pair_of_owners_without_trust_is_named(seeds in seeds()) {
+        let m = random::build(&seeds);
+        for mode in [Mode::Strict, Mode::Linux] {
+            owners_are_named(&m, &quick(&m, mode))?;
+        }
+    }
+
+    /// Few of the machines above are accepted; these are, or nearly so.
+    #[test]
+    fn no_accepted_machine_mixes_pools(seeds in seeds()) {
+        let mut m = random::build(&seeds);
+        m.policy.unowned = Unowned::Block;
+        for root in &mut m.roots {
+            *root = RootBus { streams: machine().roots[0].streams.clone(), stream_mask: 0, ..root.clone() };
+        }
+        for node in &mut m.nodes {
+            node.demand = None;
+            node.direct.clear();
+            node.external = false;
+        }
+        let all: Vec<OwnerId> = (0..4).map(|index| owner(&mut m, &format!("owner-{index}"))).collect();
+        m.containment.push(Containment { name: "all".into(), owners: all, source: Source(0) });
+        for mode in [Mode::Strict, Mode::Linux] {
+            let s = quick(&m, mode);
+            let hand = Hand::new(&m, &s);
+            for domain in s.domains.iter().filter(|_| s.accepted()) {
+                for (index, a) in domain.owners.iter().enumerate() {
+                    for b in &domain.owners[..index] {
+                        prop_assert!(hand.trusting(*a, *b));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -72,6 +72,10 @@ pub enum MappingKind {
     PciConfiguration = 4,
     /// Plain memory shared with nobody, `persistent` across restarts.
     Persistent = 5,
+    /// Registers that a recipe for making a device quiet polls (for the PCI task), Device-nGnRE.
+    Recipe = 6,
+    /// What the PCI task remembers from one life to the next.
+    PciRecord = 7,
 }
 
 bitflags::bitflags! {

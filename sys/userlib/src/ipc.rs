@@ -7,6 +7,7 @@ use abi::{
     SendDescriptor, Syscall, TaskId,
 };
 
+use crate::memory::{Memory, PoolMemory};
 use crate::stubs::{self, Carried, Returned};
 
 /// What travels in registers: up to 64 bytes.
@@ -91,9 +92,13 @@ impl<'a> LeaseBuffer<'a> {
             lent: PhantomData,
         }
     }
-    /// Lends memory by address: a pool, or a deliberately wrong lease of a test. The kernel checks it
-    /// against the task's regions, so a wrong address is a fault and never somebody else's memory.
-    pub fn raw(address: u64, lease: Lease) -> Self {
+    /// Lends all of a pool, or of a part of one.
+    pub fn pool(memory: PoolMemory, attributes: LeaseAttributes) -> Self {
+        let lease = Lease::new(lease_len(memory.len()), attributes);
+        Self::at(memory.address(0), lease)
+    }
+    /// Nobody else may use the memory in a way that the lease allows the server, for as long as the lease lives.
+    pub(crate) const fn at(address: u64, lease: Lease) -> Self {
         Self {
             address,
             lease,
@@ -115,7 +120,7 @@ fn leased(leases: &[LeaseBuffer<'_>]) -> (u8, [u64; 4]) {
     }
 }
 
-fn answer(returned: &Returned) -> Answer {
+pub(crate) fn answer(returned: &Returned) -> Answer {
     Answer {
         code: Code(returned.x8 as u32),
         payload: returned.payload,
@@ -180,14 +185,6 @@ pub fn call_long(
     }))
 }
 
-/// A send with every argument as given, valid or not: for tests of the kernel, which checks all of it.
-pub fn call_raw(arguments: [u64; 8], payload: &Payload) -> Answer {
-    answer(&stubs::carry::<{ Syscall::Send as u16 }>(&Carried {
-        payload: *payload,
-        arguments,
-    }))
-}
-
 /// First 64 bytes of `bytes` as register payload; zero if there are more, which travel through memory.
 pub fn payload_of(bytes: &[u8]) -> Payload {
     let mut payload = [0; 8];
@@ -211,7 +208,7 @@ pub fn payload_of(bytes: &[u8]) -> Payload {
 }
 
 #[inline(always)]
-fn received(returned: &Returned) -> Received {
+pub(crate) fn received(returned: &Returned) -> Received {
     if returned.x8 == TaskId::KERNEL.0 {
         if returned.x10 == u64::from(Code::DEAD.0) {
             return Received::Dead;
@@ -233,18 +230,18 @@ fn received(returned: &Returned) -> Received {
 /// Receives from anybody, or a notification in `mask`.
 #[inline(always)]
 pub fn receive(mask: u32) -> Received {
-    receive_raw(mask, TaskId::ANY, 0, 0)
+    receive_with(mask, TaskId::ANY, 0, 0)
 }
 
 /// Receives only from `sender`, or a notification in `mask`.
 pub fn receive_from(sender: TaskId, mask: u32) -> Received {
-    receive_raw(mask, sender, 0, 0)
+    receive_with(mask, sender, 0, 0)
 }
 
 /// Receives with a buffer for messages of over 64 bytes.
 #[inline(always)]
 pub fn receive_into(mask: u32, buffer: &mut [u8]) -> Received {
-    receive_raw(
+    receive_with(
         mask,
         TaskId::ANY,
         buffer.as_mut_ptr() as u64,
@@ -252,9 +249,9 @@ pub fn receive_into(mask: u32, buffer: &mut [u8]) -> Received {
     )
 }
 
-/// A receive with every argument as given; see [`call_raw`].
+/// `buffer` is where `capacity` bytes may be written.
 #[inline(always)]
-pub fn receive_raw(mask: u32, sender: TaskId, buffer: u64, capacity: u64) -> Received {
+fn receive_with(mask: u32, sender: TaskId, buffer: u64, capacity: u64) -> Received {
     received(&stubs::receive([
         u64::from(mask),
         sender.0,
@@ -267,7 +264,7 @@ pub fn receive_raw(mask: u32, sender: TaskId, buffer: u64, capacity: u64) -> Rec
 /// [`Code::SERVER_LAST`]. Does nothing if the caller no longer waits.
 #[inline(always)]
 pub fn reply(to: TaskId, code: u32, payload: &Payload, len: usize) {
-    reply_raw(
+    reply_with(
         [
             to.0,
             ReplyDescriptor::new(code, len.min(64) as u16).0,
@@ -285,15 +282,14 @@ pub fn reply(to: TaskId, code: u32, payload: &Payload, len: usize) {
 /// Replies with up to 4096 bytes.
 pub fn reply_long(to: TaskId, code: u32, bytes: &[u8]) {
     let descriptor = ReplyDescriptor::new(code, bytes.len().min(MESSAGE_MAX) as u16);
-    reply_raw(
+    reply_with(
         [to.0, descriptor.0, bytes.as_ptr() as u64, 0, 0, 0, 0, 0],
         &payload_of(bytes),
     );
 }
 
-/// A reply with every argument as given; see [`call_raw`].
 #[inline(always)]
-pub fn reply_raw(arguments: [u64; 8], payload: &Payload) {
+fn reply_with(arguments: [u64; 8], payload: &Payload) {
     stubs::carry::<{ Syscall::Reply as u16 }>(&Carried {
         payload: *payload,
         arguments,
@@ -354,16 +350,6 @@ pub fn reply_receive_in_place(
     ))
 }
 
-/// A reply-and-receive with every argument as given; see [`call_raw`].
-pub fn reply_receive_raw(arguments: [u64; 8], payload: &Payload) -> Received {
-    received(&stubs::carry::<{ Syscall::ReplyReceive as u16 }>(
-        &Carried {
-            payload: *payload,
-            arguments,
-        },
-    ))
-}
-
 /// This task's id.
 #[inline(always)]
 pub fn who_am_i() -> TaskId {
@@ -387,7 +373,8 @@ pub fn refresh(index: usize) -> (TaskId, Code) {
 pub fn borrow_read(lender: TaskId, lease: usize, offset: usize, to: &mut [u8]) -> Code {
     in_pieces(to.len(), |from, len| {
         let piece = to.get_mut(from..).unwrap_or_default().as_mut_ptr() as u64;
-        borrow_read_raw(lender, lease, offset.saturating_add(from), piece, len)
+        let offset = offset.saturating_add(from);
+        borrow::<{ Syscall::BorrowRead as u16 }>(lender, lease, offset, piece, len)
     })
 }
 
@@ -395,8 +382,21 @@ pub fn borrow_read(lender: TaskId, lease: usize, offset: usize, to: &mut [u8]) -
 pub fn borrow_write(lender: TaskId, lease: usize, offset: usize, from: &[u8]) -> Code {
     in_pieces(from.len(), |start, len| {
         let piece = from.get(start..).unwrap_or_default().as_ptr() as u64;
-        borrow_write_raw(lender, lease, offset.saturating_add(start), piece, len)
+        let offset = offset.saturating_add(start);
+        borrow::<{ Syscall::BorrowWrite as u16 }>(lender, lease, offset, piece, len)
     })
+}
+
+/// One borrow of at most [`MESSAGE_MAX`] bytes, to or from `len` bytes at `piece`.
+fn borrow<const CALL: u16>(
+    lender: TaskId,
+    lease: usize,
+    offset: usize,
+    piece: u64,
+    len: usize,
+) -> Code {
+    let arguments = [lender.0, lease as u64, offset as u64, piece, len as u64, 0];
+    Code(stubs::plain::<CALL>(arguments)[0] as u32)
 }
 
 /// Carries out a borrow piece by piece until one is refused; none at all is one of no bytes.
@@ -410,22 +410,4 @@ fn in_pieces(len: usize, mut borrow: impl FnMut(usize, usize) -> Code) -> Code {
             return code;
         }
     }
-}
-
-/// [`borrow_read`] of at most [`MESSAGE_MAX`] bytes to an address of this task, for pools; the kernel checks it.
-pub fn borrow_read_raw(lender: TaskId, lease: usize, offset: usize, to: u64, len: usize) -> Code {
-    let arguments = [lender.0, lease as u64, offset as u64, to, len as u64, 0];
-    Code(stubs::plain::<{ Syscall::BorrowRead as u16 }>(arguments)[0] as u32)
-}
-
-/// [`borrow_write`] of at most [`MESSAGE_MAX`] bytes from an address of this task, for pools; the kernel checks it.
-pub fn borrow_write_raw(
-    lender: TaskId,
-    lease: usize,
-    offset: usize,
-    from: u64,
-    len: usize,
-) -> Code {
-    let arguments = [lender.0, lease as u64, offset as u64, from, len as u64, 0];
-    Code(stubs::plain::<{ Syscall::BorrowWrite as u16 }>(arguments)[0] as u32)
 }

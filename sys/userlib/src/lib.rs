@@ -4,15 +4,14 @@
 //! the types and traits exist in earnest, so that the hardware-independent core of a task can be tested
 //! there (a system call on the host panics).
 //!
-//! `unsafe` lives in `entry`, `stubs`, `provoke`, `every_instruction`, `mapped` (registers, pools, the plan page) and `log`; a task
-//! built on this crate forbids it.
+//! `unsafe` lives in `entry`, `stubs`, `mapped` (registers, pools, the plan page), `log` and, for conformance tests only,
+//! `provoke`. A task built on this crate forbids it: whatever safe code passes to what is here, the kernel writes and a
+//! device is told of no memory but what was borrowed for it or what no reference can point to.
 #![no_std]
 
 pub mod config;
 #[cfg(target_os = "none")]
 mod entry;
-#[cfg(feature = "every-instruction")]
-pub mod every_instruction;
 pub mod interrupt;
 pub mod ipc;
 #[cfg_attr(not(target_os = "none"), path = "log_host.rs")]
@@ -20,6 +19,7 @@ mod log;
 mod mapped;
 pub mod memory;
 pub mod privileged;
+#[cfg(feature = "provoke")]
 pub mod provoke;
 pub mod registers;
 pub mod ring;

@@ -1,10 +1,12 @@
 //! The task's own mappings as safe objects: registers, pools, the plan page.
 //!
-//! Every object here is made from a record of the plan page, or is the log ring, which every task has: the address
-//! is mapped, with these attributes, for the task's whole life.
+//! Every object here lies in what the plan page maps for this task beyond its program and stack, or is the log ring, which
+//! every task has: it is there for the task's whole life, and no reference points to it. A record that somebody else
+//! made, or a range that the plan does not have, gives an empty object.
 
-use plan::task::{MappingEntry, MappingFlags};
+use plan::task::{DeviceEntry, MappingEntry, MappingFlags};
 
+use crate::config;
 use crate::memory::Memory;
 use crate::registers::Registers;
 
@@ -16,6 +18,28 @@ struct Run {
 }
 
 impl Run {
+    /// The range, if this task's plan maps all of it; otherwise empty. The plan itself is asked, as any code can make a
+    /// record.
+    fn planned(va: u64, len: u64) -> Self {
+        Self::within(config::table(), config::table(), va, len)
+    }
+
+    /// The range, if one mapping or one BAR of these tables has all of it; otherwise empty.
+    fn within(mappings: &[MappingEntry], devices: &[DeviceEntry], va: u64, len: u64) -> Self {
+        let inside = |start: u64, size: u64| {
+            let offset = va.checked_sub(start);
+            offset.is_some_and(|offset| offset <= size && len <= size - offset)
+        };
+        let has_bar = |device: &DeviceEntry| {
+            let mut bars = device.bar_va.iter().zip(device.bar_len);
+            bars.any(|(&start, size)| start != 0 && inside(start, size))
+        };
+        let found =
+            mappings.iter().any(|entry| inside(entry.va, entry.len)) || devices.iter().any(has_bar);
+        let len = if found { len as usize } else { 0 };
+        Self { va, len }
+    }
+
     /// Address of a `T` at `offset`, if it lies inside and is aligned.
     #[inline(always)]
     fn at<T>(&self, offset: usize) -> Option<*mut T> {
@@ -50,30 +74,21 @@ pub struct MappedRegisters(Run);
 
 impl MappedRegisters {
     /// The registers of a mapping of kind `Registers`, `PciConfiguration` or `SmmuTables`.
-    pub fn of(mapping: &'static MappingEntry) -> Self {
-        Self(Run {
-            va: mapping.va,
-            len: mapping.len as usize,
-        })
+    pub fn of(mapping: &MappingEntry) -> Self {
+        Self::planned(mapping.va, mapping.len)
     }
 
     /// BAR `number` of a device that this task drives; `None` where it has none.
-    pub fn bar(device: &'static plan::task::DeviceEntry, number: usize) -> Option<Self> {
+    pub fn bar(device: &DeviceEntry, number: usize) -> Option<Self> {
         let va = *device.bar_va.get(number)?;
         let len = *device.bar_len.get(number)?;
-        (va != 0).then_some(Self(Run {
-            va,
-            len: len as usize,
-        }))
+        (va != 0).then(|| Self::planned(va, len))
     }
 
-    /// The registers named by address in a server's own plan record (`plan::pci`, `plan::iommu`), which
-    /// only that server reads.
+    /// The registers named by address in a server's own plan record (`plan::pci`, `plan::iommu`); empty where the plan
+    /// maps nothing for this task.
     pub fn planned(va: u64, len: u64) -> Self {
-        Self(Run {
-            va,
-            len: len as usize,
-        })
+        Self(Run::planned(va, len))
     }
 
     /// A part of the block; empty where it exceeds it.
@@ -242,12 +257,9 @@ enum Snooping {
 
 impl PoolMemory {
     /// The pool of a mapping.
-    pub fn of(mapping: &'static MappingEntry) -> Self {
+    pub fn of(mapping: &MappingEntry) -> Self {
         let flags = MappingFlags::from_bits_truncate(mapping.flags);
-        let run = Run {
-            va: mapping.va,
-            len: mapping.len as usize,
-        };
+        let run = Run::planned(mapping.va, mapping.len);
         let snooping = if flags.contains(MappingFlags::NON_COHERENT) {
             Snooping::NotEvery
         } else {
@@ -366,4 +378,63 @@ pub(crate) fn plan_page() -> &'static [u8] {
 #[cfg(not(target_os = "none"))]
 pub(crate) fn plan_page() -> &'static [u8] {
     &[]
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::task::{DeviceEntry, MappingEntry, MappingKind};
+    use plan::{NONE, Name};
+
+    use super::Run;
+
+    fn mapping(va: u64, len: u64) -> MappingEntry {
+        MappingEntry {
+            name: Name::new("block"),
+            va,
+            len,
+            kind: MappingKind::Registers as u32,
+            task: NONE,
+            flags: 0,
+            reserved: 0,
+        }
+    }
+
+    fn device(bar_va: [u64; 6], bar_len: [u64; 6]) -> DeviceEntry {
+        DeviceEntry {
+            name: Name::new("device"),
+            device: 0,
+            interrupt: 0,
+            vendor_id: 0,
+            device_id: 0,
+            reserved: 0,
+            bar_va,
+            bar_len,
+        }
+    }
+
+    #[test]
+    fn only_what_the_plan_has_is_mapped() {
+        let mappings = [mapping(0x1000, 0x1000), mapping(0x8000, 0x2000)];
+        let devices = [device(
+            [0, 0, 0x2_0000, 0, 0, 0],
+            [0x4000, 0, 0x20, 0, 0, 0],
+        )];
+        let maps = |va, len| {
+            let run = Run::within(&mappings, &devices, va, len);
+            assert!(run.len == 0 || run.len as u64 == len && run.va == va);
+            run.len != 0
+        };
+        let whole = [(0x1000, 0x1000), (0x8000, 0x2000), (0x2_0000, 0x20)];
+        for (va, len) in whole {
+            assert!(maps(va, len));
+            assert!(maps(va + len - 1, 1) && maps(va + 8, len - 8));
+            assert!(!maps(va, len + 1) && !maps(va - 1, len) && !maps(va + 1, len));
+            assert!(!maps(va + len, 1) && !maps(va, u64::MAX) && !maps(u64::MAX, len));
+        }
+        // Neither a stack nor a program, nor a BAR that there is not, however long it says it is.
+        for va in [0, 8, 0x3000, abi::layout::TASK_STACK_TOP - 8, u64::MAX - 7] {
+            assert!(!maps(va, 8), "{va:#x}");
+        }
+        assert!(!maps(0, u64::MAX));
+    }
 }

@@ -186,9 +186,3 @@ pub fn enumerate(cursor: u64) -> Held {
         len: r[6],
     }
 }
-
-/// A privileged call with any number and arguments, for tests of the kernel.
-pub fn raw(number: u64, arguments: [u64; 5]) -> [u64; 8] {
-    let a = arguments;
-    stubs::plain::<{ Syscall::Privileged as u16 }>([number, a[0], a[1], a[2], a[3], a[4]])
-}

@@ -8,7 +8,7 @@
 
 use core::cell::Cell;
 
-use abi::{Lease, LeaseAttributes, TaskId, notification};
+use abi::{LeaseAttributes, TaskId, notification};
 use blk_api::client::{Disk, Failure};
 use blk_api::{DEPTH, Error, Geometry, Kind, SECTOR, Submit};
 use disk_digest::progress::Progress;
@@ -108,9 +108,10 @@ impl Reader {
             sector,
             count,
         };
-        let address = self.pool.address((u64::from(buffer) * self.chunk) as usize);
-        let lease = Lease::new(self.chunk as u32, LeaseAttributes::all());
-        self.disk.submit(&request, LeaseBuffer::raw(address, lease))
+        let offset = (u64::from(buffer) * self.chunk) as usize;
+        let memory = self.pool.part(offset, self.chunk as usize);
+        let lent = LeaseBuffer::pool(memory, LeaseAttributes::all());
+        self.disk.submit(&request, lent)
     }
 
     /// A read of the sector behind the last must be refused by name.

@@ -127,10 +127,10 @@ fn mappings(plan: &Plan, layout: &Layout, task: usize) -> Vec<MappingEntry> {
                 MappingKind::SmmuTables => (Kind::SmmuTables, NONE),
                 MappingKind::PciConfiguration => (Kind::PciConfiguration, NONE),
                 MappingKind::Persistent => (Kind::Persistent, NONE),
-                // The tables of devices, functions and host bridges tell of these.
-                MappingKind::Bar(..) | MappingKind::QuiesceBar(_) | MappingKind::PciRecord => {
-                    return None;
-                }
+                MappingKind::QuiesceBar(_) => (Kind::Recipe, NONE),
+                MappingKind::PciRecord => (Kind::PciRecord, NONE),
+                // The table of devices tells of these.
+                MappingKind::Bar(..) => return None,
             };
             let mut flags = MappingFlags::empty();
             let is_pool = mapping.kind == MappingKind::Pool;

@@ -1,7 +1,7 @@
 //! Rows of the disk: application to application, the driver's and the servers' work included, the
 //! processor's idling for the disk not (WFI retires nothing).
 
-use abi::{Lease, LeaseAttributes};
+use abi::LeaseAttributes;
 use blk_api::client::Disk;
 use blk_api::{DEPTH, DONE, Kind, SECTOR, Submit};
 use plan::task::MappingKind;
@@ -54,8 +54,8 @@ fn reader() -> Option<Reader> {
 impl Reader {
     fn submit(&self, slot: u32, sector: u64) -> Option<()> {
         let offset = slot as usize * PAGE as usize;
-        let lease = Lease::new(PAGE as u32, LeaseAttributes::all());
-        let buffer = LeaseBuffer::raw(self.pool.address(offset), lease);
+        let page = self.pool.part(offset, PAGE as usize);
+        let buffer = LeaseBuffer::pool(page, LeaseAttributes::all());
         let request = Submit {
             kind: Kind::Read,
             tag: slot,

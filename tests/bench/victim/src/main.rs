@@ -4,14 +4,12 @@
 #![forbid(unsafe_code)]
 
 use bench_protocol::VICTIM_ADDRESS;
-use userlib::registers::{MappedRegisters, Registers};
-use userlib::time;
+use userlib::{provoke, time};
 
 userlib::task!(main);
 
 fn main() -> ! {
-    let unmapped = MappedRegisters::planned(VICTIM_ADDRESS, 1 << 33);
     loop {
-        let _ = unmapped.read8(time::instructions() as usize);
+        provoke::load(VICTIM_ADDRESS + u64::from(time::instructions()));
     }
 }

@@ -9,7 +9,7 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use abi::{Lease, LeaseAttributes, TaskId, notification};
+use abi::{LeaseAttributes, TaskId, notification};
 use blk_api::client::{Disk, Failure};
 use blk_api::{COLLECT_MAX, Completion, DONE, Error, Kind, Submit};
 use chaos_keeper::{BLOCK, Block, SECTORS, write, wrong_sectors};
@@ -182,7 +182,7 @@ impl Keeper {
             sector,
             count: SECTORS,
         };
-        let buffer = LeaseBuffer::raw(self.pool.address(offset), Lease::new(BLOCK as u32, lent));
+        let buffer = LeaseBuffer::pool(self.pool.part(offset, BLOCK), lent);
         let result = self.disk.submit(&request, buffer);
         // A driver that died in the call may have started it.
         if let (Ok(()) | Err(Failure::Dead), Some(flight)) = (&result, self.flights.get_mut(slot)) {

@@ -6,7 +6,7 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use abi::{Lease, LeaseAttributes};
+use abi::LeaseAttributes;
 use blk_api::client::Disk;
 use blk_api::{DONE, Kind, Submit};
 use supervisor::report::{self, Outcome};
@@ -65,8 +65,7 @@ impl Client {
         lent: LeaseAttributes,
     ) -> Result<(), &'static str> {
         let tag = self.sector as u32 ^ kind as u32;
-        let lease = Lease::new(BYTES as u32, lent);
-        let buffer = LeaseBuffer::raw(self.pool.address(offset), lease);
+        let buffer = LeaseBuffer::pool(self.pool.part(offset, BYTES), lent);
         let request = Submit {
             kind,
             tag,

@@ -17,7 +17,7 @@ use userlib::memory::{Memory, PoolMemory};
 use userlib::plan::task::{DeviceEntry, MappingKind, NotificationEntry, PeerEntry};
 use userlib::registers::MappedRegisters;
 use userlib::server::Server;
-use userlib::{config, time};
+use userlib::{config, provoke, time};
 
 userlib::task!(main);
 
@@ -117,7 +117,7 @@ impl Fuzzer {
 
     fn lend(&self, lent: &Lent) -> LeaseBuffer<'static> {
         let lease = Lease::new(lent.len as u32, lent.attributes);
-        LeaseBuffer::raw(self.pool.address(lent.offset), lease)
+        provoke::lease(self.pool.address(lent.offset), lease)
     }
 
     fn fire(&self, target: TaskId, shot: &Shot) -> Answer {

@@ -3,7 +3,7 @@
 use abi::layout::{KERNEL_WINDOW, TASK_IMAGE_BASE, TASK_MAPPINGS, TASK_PLAN_BASE, TASK_STACK_TOP};
 use abi::{Code, LeaseAttributes, MESSAGE_MAX, ReplyDescriptor, SendDescriptor, TASKS_MAX, TaskId};
 use oorandom::Rand64;
-use userlib::{interrupt, ipc, privileged};
+use userlib::{interrupt, ipc, provoke};
 
 /// What the calls are made of.
 pub struct Means {
@@ -56,12 +56,12 @@ impl Means {
     fn send(&self, descriptor: u64, message: u64, reply: u64, leases: [u64; 4]) {
         let [a, b, c, d] = leases;
         let arguments = [self.server.0, descriptor, message, reply, a, b, c, d];
-        ipc::call_raw(arguments, &[0; 8]);
+        provoke::send(arguments, &[0; 8]);
     }
 
     fn plain_send_to(&self, target: u64) {
         let descriptor = SendDescriptor::new(1, 0, 0, 0).0;
-        ipc::call_raw([target, descriptor, 0, 0, 0, 0, 0, 0], &[0; 8]);
+        provoke::send([target, descriptor, 0, 0, 0, 0, 0, 0], &[0; 8]);
     }
 }
 
@@ -134,35 +134,35 @@ pub const CALLS: [Call; 24] = [
     // Receives.
     |m| {
         let address = m.unwritable();
-        ipc::receive_raw(0, TaskId::ANY, address, 64);
+        provoke::receive(0, TaskId::ANY, address, 64);
     },
     |m| {
         let capacity = MESSAGE_MAX as u64 + 1 + m.below(1 << 40);
-        ipc::receive_raw(0, TaskId::ANY, TASK_STACK_TOP - 4096, capacity);
+        provoke::receive(0, TaskId::ANY, TASK_STACK_TOP - 4096, capacity);
     },
     // Replies, although nobody waits for one.
     |m| {
         let reserved = 1 << (48 + m.below(16));
         let descriptor = ReplyDescriptor::new(0, 0).0 | reserved;
-        ipc::reply_raw([m.server.0, descriptor, 0, 0, 0, 0, 0, 0], &[0; 8]);
+        provoke::reply([m.server.0, descriptor, 0, 0, 0, 0, 0, 0], &[0; 8]);
     },
     |m| {
         let code = Code::KERNEL_FIRST + m.below(256) as u32;
         let descriptor = ReplyDescriptor::new(code, 0).0;
-        ipc::reply_raw([m.server.0, descriptor, 0, 0, 0, 0, 0, 0], &[0; 8]);
+        provoke::reply([m.server.0, descriptor, 0, 0, 0, 0, 0, 0], &[0; 8]);
     },
     |m| {
         let address = m.unreadable();
         let descriptor = ReplyDescriptor::new(0, LONG).0;
-        ipc::reply_raw([m.server.0, descriptor, address, 0, 0, 0, 0, 0], &[0; 8]);
+        provoke::reply([m.server.0, descriptor, address, 0, 0, 0, 0, 0], &[0; 8]);
     },
     // Borrows into memory that is not its own.
     |m| {
         let address = m.unwritable();
-        ipc::borrow_read_raw(m.server, 0, 0, address, 64);
+        provoke::borrow_read(m.server, 0, 0, address, 64);
     },
     |m| {
-        ipc::borrow_write_raw(m.server, 0, 0, TASK_PLAN_BASE, 1 << 17);
+        provoke::borrow_write(m.server, 0, 0, TASK_PLAN_BASE, 1 << 17);
     },
     // Bits that are not its to post or to unmask.
     |m| {
@@ -180,6 +180,6 @@ pub const CALLS: [Call; 24] = [
     |m| {
         let number = m.below(20);
         let task = m.below(TASKS_MAX as u64);
-        privileged::raw(number, [task, 1, 0, 0, 0]);
+        provoke::privileged(number, [task, 1, 0, 0, 0]);
     },
 ];

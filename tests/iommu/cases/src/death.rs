@@ -1,5 +1,6 @@
 //! Deaths of drivers, and what others notice of them.
 
+use abi::LeaseAttributes;
 use abi::privileged::TaskState;
 use blk_api::client::Disk;
 use blk_api::{Kind, Submit};
@@ -245,8 +246,7 @@ fn read_disk(disk: &Disk, pool: &PoolMemory, page: usize, sector: u64) -> Result
         sector,
         count: 8,
     };
-    let lease = abi::Lease::new(4096, abi::LeaseAttributes::all());
-    let buffer = LeaseBuffer::raw(pool.address(page * 4096), lease);
+    let buffer = LeaseBuffer::pool(pool.part(page * 4096, 4096), LeaseAttributes::all());
     check!(disk.submit(&request, buffer).is_ok());
     let bit = check_is!(config::notification(blk_api::DONE), Some(bit) => bit);
     loop {

@@ -1,6 +1,6 @@
 //! `map_lease`: pages that a client lends its driver for one request.
 
-use abi::{Lease, LeaseAttributes, TaskId};
+use abi::{LeaseAttributes, TaskId};
 use iommu_api::{Error, Operation};
 use suite::role::Stage;
 use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
@@ -48,9 +48,9 @@ pub fn map_page(claimed: &mut Claimed, lender: TaskId, page: u64, flags: u64) ->
 }
 
 /// Lends `len` bytes at `offset` of the pool twice, and waits for the driver.
-fn lend(stage: &Stage, offset: usize, len: u32, attributes: LeaseAttributes) -> Result {
+fn lend(stage: &Stage, offset: usize, len: usize, attributes: LeaseAttributes) -> Result {
     let pool = pool_named("pages")?;
-    let lease = || LeaseBuffer::raw(pool.address(offset), Lease::new(len, attributes));
+    let lease = || LeaseBuffer::pool(pool.part(offset, len), attributes);
     let answer = ipc::call(stage.id(FIRST), 1, &[0; 8], 0, 0, &[lease(), lease()]);
     check_eq!(answer.code.0, 0);
     Ok(())

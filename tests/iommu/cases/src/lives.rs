@@ -1,7 +1,7 @@
 //! What a life that is over made its device begin, behind closed streams, is no business of the next one. An edu
 //! writes 100 ms after it was told to, whatever happens meanwhile.
 
-use abi::{Code, Lease, LeaseAttributes};
+use abi::{Code, LeaseAttributes};
 use edu::{Direction, pattern};
 use suite::role::Stage;
 use suite::{Case, Failure, Part, Result, check, check_eq};
@@ -123,8 +123,7 @@ fn lends_a_page(stage: &Stage) -> Result {
     let pool = pool_named("pages")?;
     pattern::write(&pool, 0, PAGE_BYTES, CONTENT);
     loop {
-        let lease = Lease::new(PAGE_BYTES as u32, LeaseAttributes::all());
-        let buffer = LeaseBuffer::raw(pool.address(0), lease);
+        let buffer = LeaseBuffer::pool(pool.part(0, PAGE_BYTES), LeaseAttributes::all());
         // The other lives serve nobody, and die.
         if ipc::call(stage.id(FIRST), 1, &[0; 8], 0, 0, &[buffer]).code == Code::OK {
             break;

@@ -5,8 +5,8 @@ use edu::Direction;
 use iommu_api::{Error, Handle, Operation, StatusFlags};
 use suite::role::Stage;
 use suite::{Case, Part, Result, check, check_eq, check_is};
-use userlib::ipc;
 use userlib::memory::Memory;
+use userlib::provoke;
 
 use crate::board::{Board, PAGE_BYTES};
 use crate::death::{stop_and_start, wait_for_the_end};
@@ -200,7 +200,7 @@ fn a_list_overwritten(stage: &Stage) -> Result {
         let descriptor = abi::SendDescriptor::new(Operation::MapList as u16, len, 8, 0);
         let server = crate::message::server();
         let arguments = [server.0, descriptor.0, pool.address(0), 0, 0, 0, 0, 0];
-        let answer = ipc::call_raw(arguments, &[0; 8]);
+        let answer = provoke::send(arguments, &[0; 8]);
         if answer.code.0 == 0 {
             check!(!over);
             claimed.has_mapped(2 + EXTENTS as u64)?;

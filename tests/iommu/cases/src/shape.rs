@@ -1,13 +1,13 @@
 //! Every message of a wrong length, without room for its reply, with a lease: refused before anything else
 //! of it is looked at.
 
-use abi::{Lease, LeaseAttributes};
+use abi::LeaseAttributes;
 use iommu_api::{Error, Operation};
 use suite::{Case, Result, check, check_eq};
-use userlib::config;
 use userlib::ipc::LeaseBuffer;
 
 use crate::alone;
+use crate::board::pool_named;
 use crate::help::{Claimed, READ, claim};
 use crate::message::{Words, about_claim, reply_len, send};
 
@@ -82,8 +82,8 @@ fn no_room(operation: Operation) -> Result {
 
 fn with_lease(operation: Operation) -> Result {
     let (claimed, message) = good(operation)?;
-    let address = config::mapping("pages").map_or(0, |pool| pool.va);
-    let lease = || LeaseBuffer::raw(address, Lease::new(4096, LeaseAttributes::all()));
+    let page = pool_named("pages")?.part(0, 4096);
+    let lease = || LeaseBuffer::pool(page, LeaseAttributes::all());
     for count in [1, 2] {
         let leases = [lease(), lease()];
         let leases = leases.get(..count).unwrap_or_default();

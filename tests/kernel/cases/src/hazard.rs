@@ -42,7 +42,7 @@ pub const CASES: &[Case] = &[
             Part::dies(SERVER, FaultKind::BusError, |stage| {
                 let smmu = check_is!(config::mapping("smmu"), Some(smmu) => smmu);
                 stage.note(smmu.va);
-                let registers = MappedRegisters::planned(smmu.va, smmu.len);
+                let registers = MappedRegisters::of(smmu);
                 core::hint::black_box(registers.read8(0));
                 Ok(())
             }),

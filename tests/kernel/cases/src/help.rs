@@ -4,6 +4,7 @@ use abi::{Code, ReplyDescriptor, SendDescriptor, TaskId};
 use suite::role::Stage;
 use suite::{Result, check, check_eq, check_is};
 use userlib::ipc::{self, Answer, Message, Payload, Received};
+use userlib::provoke;
 
 use crate::SERVER;
 
@@ -54,7 +55,7 @@ pub fn serve(_: &Stage) -> Result {
 /// A send to the server with a descriptor and slices as given.
 pub fn send_raw(stage: &Stage, descriptor: u64, message: u64, reply: u64) -> Answer {
     let target = stage.id(SERVER).0;
-    ipc::call_raw([target, descriptor, message, reply, 0, 0, 0, 0], &[0; 8])
+    provoke::send([target, descriptor, message, reply, 0, 0, 0, 0], &[0; 8])
 }
 
 /// A send to the server of a long message from anywhere.
@@ -69,7 +70,7 @@ pub fn reply_to(stage: &Stage, address: u64, capacity: u16) -> Answer {
 
 /// A reply with a descriptor as given.
 pub fn reply_raw(to: TaskId, descriptor: u64, address: u64) {
-    ipc::reply_raw([to.0, descriptor, address, 0, 0, 0, 0, 0], &[0; 8]);
+    provoke::reply([to.0, descriptor, address, 0, 0, 0, 0, 0], &[0; 8]);
 }
 
 /// A long reply from anywhere.

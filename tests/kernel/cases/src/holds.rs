@@ -3,9 +3,9 @@
 use abi::privileged::TaskState;
 use abi::{Code, FaultKind, Lease, LeaseAttributes, SendDescriptor, notification};
 use suite::{Case, Failure, Part, check, check_eq, check_is};
-use userlib::config;
 use userlib::ipc::{self, Received};
 use userlib::privileged::{self, Held};
+use userlib::{config, provoke};
 
 use crate::help::{call_server, calls_next, elsewhere, next_message, reply, serve, stale, waits};
 use crate::{CLIENT, LAST, MIDDLE, SERVER};
@@ -57,7 +57,7 @@ const LENDER: Part = Part::serves(CLIENT, |stage| {
     let lease = Lease::new(pool.len as u32, LeaseAttributes::all()).0;
     let descriptor = SendDescriptor::new(1, 0, 8, 1).0;
     let target = stage.id(MIDDLE).0;
-    ipc::call_raw([target, descriptor, 0, 0, pool.va, lease, 0, 0], &[0; 8]);
+    provoke::send([target, descriptor, 0, 0, pool.va, lease, 0, 0], &[0; 8]);
     Ok(())
 });
 

@@ -34,7 +34,7 @@ impl Clock {
         let mapping = check_is!(config::mapping("rtc"), Some(mapping) => mapping);
         let bit = check_is!(config::notification("rtc-irq"), Some(bit) => bit);
         Ok(Self {
-            registers: MappedRegisters::planned(mapping.va, mapping.len),
+            registers: MappedRegisters::of(mapping),
             bit,
         })
     }

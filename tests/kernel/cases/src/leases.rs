@@ -3,8 +3,8 @@
 use abi::{Code, FaultKind, Lease, LeaseAttributes, SendDescriptor, TaskId};
 use suite::role::Stage;
 use suite::{Case, Part, check, check_eq, check_is};
-use userlib::config;
 use userlib::ipc::{self, Answer, LeaseBuffer};
+use userlib::{config, provoke};
 
 use crate::help::{
     KERNEL_HALF, NOWHERE, call_server, calls_next, next_message, notes, only_the_client_died,
@@ -19,7 +19,7 @@ const WRITE: LeaseAttributes = LeaseAttributes::WRITE;
 fn lend(stage: &Stage, address: u64, lease: u64) -> Answer {
     let descriptor = SendDescriptor::new(1, 0, 8, 1).0;
     let target = stage.id(SERVER).0;
-    ipc::call_raw([target, descriptor, 0, 0, address, lease, 0, 0], &[0; 8])
+    provoke::send([target, descriptor, 0, 0, address, lease, 0, 0], &[0; 8])
 }
 
 /// A client that dies of the lease it gives.
@@ -54,7 +54,7 @@ fn borrow_unnoticed(stage: &Stage) -> suite::Result {
     let mut buffer = [0; 64];
     for _ in 0..3 {
         check_eq!(ipc::borrow_read(message.sender, 0, 0, &mut buffer).0, 0);
-        check_eq!(ipc::borrow_read_raw(message.sender, 0, 0, NOWHERE, 0).0, 0);
+        check_eq!(provoke::borrow_read(message.sender, 0, 0, NOWHERE, 0).0, 0);
         let client = stage.status(CLIENT);
         check_eq!(client.state, abi::privileged::TaskState::Blocked as u64);
         check_eq!(client.id.0, message.sender.0);
@@ -102,7 +102,7 @@ pub const CASES: &[Case] = &[
                 let mut place = [0u8; 32];
                 let lease = || {
                     let all = Lease::new(32, LeaseAttributes::all());
-                    LeaseBuffer::raw(place.as_ptr() as u64, all)
+                    provoke::lease(place.as_ptr() as u64, all)
                 };
                 let leases = [lease(), lease()];
                 check_eq!(
@@ -345,7 +345,7 @@ pub const CASES: &[Case] = &[
         let good = Lease::new(8, READ).0;
         let target = stage.id(SERVER).0;
         let arguments = [target, descriptor, 0, 0, read_only(), good, NOWHERE, good];
-        ipc::call_raw(arguments, &[0; 8])
+        provoke::send(arguments, &[0; 8])
     }),
     Case::new(
         "lease-to-the-end-of-its-region",
@@ -375,7 +375,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::dies(SERVER, FaultKind::BadSlice, |_| {
                 let from = next_message()?.sender;
-                ipc::borrow_read_raw(from, 0, 0, read_only(), 8);
+                provoke::borrow_read(from, 0, 0, read_only(), 8);
                 Ok(())
             }),
             LENDER,
@@ -387,7 +387,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::dies(SERVER, FaultKind::BadSlice, |_| {
                 let from = next_message()?.sender;
-                ipc::borrow_write_raw(from, 0, 0, KERNEL_HALF, 8);
+                provoke::borrow_write(from, 0, 0, KERNEL_HALF, 8);
                 Ok(())
             }),
             LENDER,
@@ -399,7 +399,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::dies(SERVER, FaultKind::SyscallUsage, |_| {
                 let from = next_message()?.sender;
-                ipc::borrow_read_raw(from, 0, 0, read_only(), 4097);
+                provoke::borrow_read(from, 0, 0, read_only(), 4097);
                 Ok(())
             }),
             LENDER,

@@ -212,7 +212,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::returns(CLIENT, |stage| {
                 let memory = check_is!(config::mapping("diary"), Some(memory) => memory);
-                let words = MappedRegisters::planned(memory.va, memory.len);
+                let words = MappedRegisters::of(memory);
                 for at in (0..memory.len as usize).step_by(8) {
                     if stage.life == 1 {
                         check_eq!(words.read64(at), !(at as u64));

@@ -4,7 +4,6 @@ use abi::FaultKind;
 use suite::role::Stage;
 use suite::{Case, Part, check, check_eq, check_is};
 use userlib::provoke;
-use userlib::registers::{MappedRegisters, Registers};
 
 use crate::help::{KERNEL_HALF, NOWHERE, death_of, read_only};
 use crate::{CLIENT, LAST, OUTCAST, SERVER};
@@ -14,11 +13,11 @@ const LAST_WORDS: &[u8] = b"last words of the server";
 
 /// Reads a byte wherever it is; the kernel has to stop it.
 fn read(address: u64) -> u8 {
-    MappedRegisters::planned(address, 1).read8(0)
+    provoke::load(address)
 }
 
 fn write(address: u64) {
-    MappedRegisters::planned(address, 1).write8(0, 1);
+    provoke::store(address, 1);
 }
 
 /// A task that touches memory it must not, and one that looks at what the supervisor is told.

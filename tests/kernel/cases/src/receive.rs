@@ -2,8 +2,8 @@
 
 use abi::{Code, FaultKind, Syscall, TaskId};
 use suite::{Case, Part, check, check_eq, check_is};
-use userlib::config;
 use userlib::ipc::{self, Received};
+use userlib::{config, provoke};
 
 use crate::help::{
     KERNEL_HALF, NOWHERE, call_server, calls_next, next_message, notes, read_only, reply, stale,
@@ -162,7 +162,7 @@ pub const CASES: &[Case] = &[
             Part::dies(SERVER, FaultKind::SyscallUsage, |stage| {
                 waits(stage, CLIENT);
                 let buffer = [0u8; 64];
-                ipc::receive_raw(0, TaskId::ANY, buffer.as_ptr() as u64, 4097);
+                provoke::receive(0, TaskId::ANY, buffer.as_ptr() as u64, 4097);
                 Ok(())
             }),
             abandoned!(SyscallUsage, 4097),
@@ -174,7 +174,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::dies(SERVER, FaultKind::BadSlice, |stage| {
                 waits(stage, CLIENT);
-                ipc::receive_raw(0, TaskId::ANY, read_only(), 100);
+                provoke::receive(0, TaskId::ANY, read_only(), 100);
                 Ok(())
             }),
             abandoned!(BadSlice, read_only()),
@@ -186,7 +186,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::dies(SERVER, FaultKind::BadSlice, |stage| {
                 waits(stage, CLIENT);
-                ipc::receive_raw(0, TaskId::ANY, KERNEL_HALF, 100);
+                provoke::receive(0, TaskId::ANY, KERNEL_HALF, 100);
                 Ok(())
             }),
             abandoned!(BadSlice, KERNEL_HALF),
@@ -198,7 +198,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::returns(SERVER, |_| {
                 for address in [NOWHERE, KERNEL_HALF, u64::MAX] {
-                    let received = ipc::receive_raw(0, TaskId::ANY, address, 0);
+                    let received = provoke::receive(0, TaskId::ANY, address, 0);
                     let message = check_is!(received, Received::Message(message) => message);
                     reply(message.sender, 0);
                 }
@@ -218,7 +218,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::serves(CLIENT, |_| {
                 let pool = check_is!(config::mapping("pool"), Some(pool) => pool);
-                let received = ipc::receive_raw(0, TaskId::ANY, pool.va, 128);
+                let received = provoke::receive(0, TaskId::ANY, pool.va, 128);
                 let message = check_is!(received, Received::Message(message) => message);
                 check_eq!(message.len, 100);
                 // The reply comes from the pool as well: what was received goes back.

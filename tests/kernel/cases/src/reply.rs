@@ -3,6 +3,7 @@
 use abi::{Code, FaultKind, ReplyDescriptor, Syscall, TaskId};
 use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
+use userlib::provoke;
 
 use crate::help::{
     KERNEL_HALF, call_server, calls_next, elsewhere, next_message, notes, read_only, reply,
@@ -127,7 +128,7 @@ pub const CASES: &[Case] = &[
                 }
                 let descriptor = ReplyDescriptor::new(0, 0).0;
                 let arguments = [message.sender.0, descriptor, 0, 0, 0xff, 0, 0, 0];
-                ipc::reply_receive_raw(arguments, &[0; 8]);
+                provoke::reply_receive(arguments, &[0; 8]);
                 Ok(())
             }),
             Part::returns(CLIENT, |stage| {
@@ -355,7 +356,7 @@ pub const CASES: &[Case] = &[
                     100,
                     0,
                 ];
-                ipc::reply_receive_raw(arguments, &words(1));
+                provoke::reply_receive(arguments, &words(1));
                 Ok(())
             }),
             bereaved!(BadSlice, ReplyReceive, read_only()),

@@ -3,7 +3,7 @@
 use abi::privileged::Privileged;
 use abi::{FaultKind, Syscall};
 use suite::{Case, Part, check_eq};
-use userlib::privileged;
+use userlib::{privileged, provoke};
 
 use crate::help::{call_server, serve, told};
 use crate::{CLIENT, OUTCAST, SERVER};
@@ -20,7 +20,7 @@ pub const CASES: &[Case] = &[
         &["IPC-PRIV-1"],
         &[
             Part::dies(OUTCAST, FaultKind::NoRight, |stage| {
-                privileged::raw(stage.life, [stage.index(SERVER) as u64, 1, 0, 0, 0]);
+                provoke::privileged(stage.life, [stage.index(SERVER) as u64, 1, 0, 0, 0]);
                 Ok(())
             }),
             Part::serves(SERVER, serve),
@@ -44,7 +44,7 @@ pub const CASES: &[Case] = &[
         &["IPC-PRIV-1"],
         &[
             Part::dies(OUTCAST, FaultKind::SyscallUsage, |_| {
-                privileged::raw(CALLS, [0; 5]);
+                provoke::privileged(CALLS, [0; 5]);
                 Ok(())
             }),
             Part::returns(CLIENT, |stage| {
@@ -63,7 +63,7 @@ pub const CASES: &[Case] = &[
         &["IPC-PRIV-1"],
         &[
             Part::dies(OUTCAST, FaultKind::SyscallUsage, |_| {
-                privileged::raw(u64::MAX, [0; 5]);
+                provoke::privileged(u64::MAX, [0; 5]);
                 Ok(())
             }),
             Part::returns(CLIENT, |stage| {

@@ -4,6 +4,7 @@ use abi::{Code, FaultKind, Lease, LeaseAttributes, SendDescriptor, TaskId};
 use suite::role::Stage;
 use suite::{Case, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
+use userlib::provoke;
 
 use crate::help::{
     NOWHERE, call, call_server, calls_next, elsewhere, next_message, only_the_client_died, reply,
@@ -430,7 +431,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::serves(SERVER, serve_others),
             Part::dies(CLIENT, FaultKind::BadSlice, |stage| {
-                ipc::call_raw(mistakes(stage, stage.life).0, &[0; 8]);
+                provoke::send(mistakes(stage, stage.life).0, &[0; 8]);
                 Ok(())
             }),
             Part::returns(LAST, |stage| {

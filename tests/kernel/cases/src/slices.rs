@@ -2,7 +2,7 @@
 
 use abi::{FaultKind, SendDescriptor};
 use suite::{Case, Part, check, check_eq, check_is};
-use userlib::{config, ipc};
+use userlib::{config, ipc, provoke};
 
 use crate::help::{
     KERNEL_HALF, NOWHERE, next_message, only_the_client_died, read_only, reply, reply_to,
@@ -137,7 +137,7 @@ pub const CASES: &[Case] = &[
                 for address in [0, NOWHERE, KERNEL_HALF, u64::MAX] {
                     let target = stage.id(SERVER).0;
                     let arguments = [target, descriptor, address, address, address, 0, address, 0];
-                    check_eq!(ipc::call_raw(arguments, &[0; 8]).payload[0], 1);
+                    check_eq!(provoke::send(arguments, &[0; 8]).payload[0], 1);
                 }
                 Ok(())
             }),

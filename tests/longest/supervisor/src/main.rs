@@ -17,7 +17,7 @@ use heapless::Vec;
 use userlib::ipc::{self, Message, Received};
 use userlib::server::Server;
 use userlib::time::{self, Ticks};
-use userlib::{config, privileged};
+use userlib::{config, privileged, provoke};
 
 userlib::task!(main);
 
@@ -106,7 +106,7 @@ fn run() -> Option<bool> {
     good &= report_masked("longest-masked-reply-receive", reply);
 
     let write = || {
-        privileged::raw(
+        provoke::privileged(
             Privileged::Console as u64,
             [CONSOLE.as_ptr() as u64, CONSOLE.len() as u64, 0, 0, 0],
         )

@@ -3,7 +3,7 @@
 use abi::{Code, TaskId};
 use userlib::ipc::{self, Payload, Received};
 use userlib::privileged::{self, Status};
-use userlib::{config, time};
+use userlib::{config, provoke, time};
 
 /// The kernel as the supervisor of a test image sees it.
 pub trait System {
@@ -65,7 +65,7 @@ impl System for OnTarget {
         privileged::arm_fault(index, n)
     }
     fn privileged(&mut self, number: u64, arguments: [u64; 5]) -> [u64; 8] {
-        privileged::raw(number, arguments)
+        provoke::privileged(number, arguments)
     }
     fn read_word(&mut self, index: usize, address: u64) -> Result<u64, Code> {
         let mut bytes = [0; 8];

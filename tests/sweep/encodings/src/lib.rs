@@ -8,7 +8,9 @@
 #[cfg(test)]
 extern crate std;
 
-use userlib::every_instruction::{EXCEPTIONS, EXTENSIONS, IMMEDIATES, PLAIN, SYSTEM, TEXTS};
+use userlib::provoke::every_instruction::{
+    EXCEPTIONS, EXTENSIONS, IMMEDIATES, PLAIN, SYSTEM, TEXTS,
+};
 
 /// Asks the judge where to go on. Payload: address of the table. Reply: first slot; seed; one in how many is
 /// tried; slot to write with all ones instead, or [`NO_SLOT`]; 1 if the bystander is to run first.

@@ -13,8 +13,8 @@ use heapless::String;
 use sweep_encodings::{
     DONE, End, Fields, LIVED, LOOKED, NEXT, NO_SLOT, WRITABLE, WROTE, end, is_tried, word,
 };
-use userlib::every_instruction::{EXTENSIONS, SLOT, TEXTS};
 use userlib::ipc::{self, Message, Payload, Received};
+use userlib::provoke::every_instruction::{EXTENSIONS, SLOT, TEXTS};
 use userlib::{config, privileged};
 
 userlib::task!(main);

@@ -8,8 +8,8 @@ use abi::notification;
 use sweep_encodings::{
     DONE, End, Fields, LIVED, LOOKED, NEXT, NO_SLOT, WROTE, Wrong, end, is_tried,
 };
-use userlib::every_instruction::{self, EXTENSIONS, perform};
 use userlib::ipc::{self, Payload};
+use userlib::provoke::every_instruction::{self, EXTENSIONS, perform};
 use userlib::provoke::{self, Registers};
 use userlib::{config, time};
 

@@ -1,28 +1,24 @@
-//! What a kernel has to stop: instructions and system calls that no task makes by accident. For
+//! What a kernel has to stop: instructions, accesses and system calls that no task makes by accident. For
 //! conformance tests; each either leaves the task as it was or kills it.
+//!
+//! What is here takes addresses as they come, and the kernel protects only the other tasks from them: Rust's rules
+//! hold only for a caller that names no memory which it uses otherwise. Everything else in this crate is safe whatever it
+//! is given, so this is behind a feature of its own, `provoke`, which nobody outside `tests/` asks for.
 
-use abi::Syscall;
+mod calls;
+#[cfg(feature = "every-instruction")]
+pub mod every_instruction;
 
-use crate::stubs;
+pub use calls::*;
 
-/// A system call with a number that is not defined.
-pub fn undefined_syscall() {
-    stubs::plain::<0xfff0>([0; 6]);
+/// Reads a byte, wherever it is.
+pub fn load(address: u64) -> u8 {
+    target::load(address)
 }
 
-/// `Interrupt` with every argument as given.
-pub fn interrupt(bits: u64, enable: u64) -> u64 {
-    stubs::plain::<{ Syscall::Interrupt as u16 }>([bits, enable, 0, 0, 0, 0])[0]
-}
-
-/// `Post` with every argument as given.
-pub fn post(target: u64, bits: u64) -> u64 {
-    stubs::plain::<{ Syscall::Post as u16 }>([target, bits, 0, 0, 0, 0])[0]
-}
-
-/// `Panic` with a text of the caller's.
-pub fn panic(text: &[u8]) -> ! {
-    stubs::panic(text)
+/// Writes a byte, wherever it is.
+pub fn store(address: u64, value: u8) {
+    target::store(address, value);
 }
 
 /// Division by zero, which the architecture defines as 0.
@@ -97,6 +93,15 @@ pub fn spin_with(registers: &Registers) -> Registers {
 mod target {
     use super::Registers;
     use core::arch::asm;
+
+    pub(super) fn load(address: u64) -> u8 {
+        // SAFETY: the caller names a byte that it does not use otherwise; a load does not change it.
+        unsafe { (address as *const u8).read_volatile() }
+    }
+    pub(super) fn store(address: u64, value: u8) {
+        // SAFETY: the caller names a byte that it can spare.
+        unsafe { (address as *mut u8).write_volatile(value) };
+    }
 
     /// Loads every general register from `input`, does `$body`, and stores every one in `output`.
     ///
@@ -254,6 +259,13 @@ mod target {
     use super::Registers;
 
     const NOT_A_TASK: &str = "only a task can provoke the kernel";
+
+    pub(super) fn load(_: u64) -> u8 {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(super) fn store(_: u64, _: u8) {
+        unreachable!("{NOT_A_TASK}")
+    }
 
     pub(super) fn call_with<const CALL: u16>(_: &Registers) -> Registers {
         unreachable!("{NOT_A_TASK}")

@@ -2,14 +2,12 @@
 //! authority has made the device quiet.
 
 use abi::{Code, FaultKind, TaskId};
+use plan::limits::HOLDS_MAX;
 
 use crate::kernel::{Kernel, Outcome, violation};
 use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task_set::TaskIndex;
-
-/// Most holds at a time: claimed devices in the system.
-pub(crate) const HOLDS_MAX: usize = 128;
 
 /// A hold of a task for one device.
 #[derive(Clone, Copy, Debug)]

@@ -3,17 +3,16 @@
 use abi::layout::PAGE;
 use abi::{Code, FaultKind, Lease, LeaseAttributes, TaskId};
 use plan::kernel::RegionAttributes;
+use plan::limits::{HOLDS_MAX, PINS_MAX};
 
 use crate::borrow::within;
-use crate::hold::{HOLDS_MAX, device_argument};
+use crate::hold::device_argument;
 use crate::kernel::{Kernel, Outcome, Violation, violation};
 use crate::machine::Arch;
 use crate::schedule::NextTask;
 use crate::task::State;
 use crate::task_set::TaskIndex;
 
-/// Most pins at a time.
-pub(crate) const PINS_MAX: usize = 256;
 const WORDS: usize = PINS_MAX / 64;
 
 /// A pinned range.

@@ -8,6 +8,7 @@ use plan::kernel::{
     InterruptEntry, KernelEntry, KernelFlags, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
     WindowEntry,
 };
+use plan::limits::SHARED_INTERRUPTS;
 use plan::{Blob, BlobError, NONE};
 
 /// Why the plan cannot be run. The number is the index of the record concerned.
@@ -244,7 +245,7 @@ impl<'p> Tables<'p> {
     }
 
     fn check_interrupt(&self, interrupt: &InterruptEntry) -> Option<()> {
-        let good = (32..=1019).contains(&interrupt.intid)
+        let good = SHARED_INTERRUPTS.contains(&interrupt.intid)
             && (interrupt.task as usize) < self.tasks.len()
             && interrupt.bit.is_power_of_two()
             && interrupt.bit & notification::INTERRUPTS != 0

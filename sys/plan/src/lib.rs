@@ -14,6 +14,7 @@ mod blob;
 mod builder;
 pub mod iommu;
 pub mod kernel;
+pub mod limits;
 mod name;
 pub mod pci;
 pub mod task;

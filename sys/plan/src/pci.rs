@@ -2,10 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::limits::FUNCTIONS_MAX;
 use crate::{Name, Record};
-
-/// Most functions that a plan may have.
-pub const FUNCTIONS_MAX: usize = 128;
 
 /// Bytes of the memory that a life of the PCI task leaves to the next one: a word ahead of all, a word a function.
 pub const RECORD_BYTES: u64 = 4096;

@@ -6,7 +6,7 @@ use pci_api::QuiesceState;
 
 use crate::boot::Refusal;
 use crate::hardware::{Hardware, System};
-use crate::limits::{DEVICES_MAX, PINS_MAX};
+use crate::limits::{DEVICES_MAX, MAPPED_LEASES_MAX};
 use crate::log::Line;
 use crate::ownership::State;
 use crate::server::Server;
@@ -50,7 +50,7 @@ impl HeldPin {
 pub(crate) struct Estate {
     holds: [Option<Hold>; DEVICES_MAX],
     /// By device and address. If there are more than this server ever makes, the others are kept for good.
-    pub(crate) pins: Vec<HeldPin, PINS_MAX>,
+    pub(crate) pins: Vec<HeldPin, MAPPED_LEASES_MAX>,
 }
 
 impl Estate {

@@ -1,19 +1,9 @@
 //! Sizes and times that bound the server's work.
 
-/// Most SMMUs.
-pub const SMMUS_MAX: usize = 4;
-/// Most devices, bridges included.
-pub const DEVICES_MAX: usize = 64;
-/// Most domains.
-pub const DOMAINS_MAX: usize = 64;
-/// Most streams.
-pub const STREAMS_MAX: usize = 128;
-/// Most ranges that the build step has mapped.
-pub const PERMANENT_MAX: usize = 256;
-/// Most leases mapped at once.
-pub const PINS_MAX: usize = 128;
-/// Most devices that share a domain: their mark in a leaf has four bits, and one mark is the build step's.
-pub const MEMBERS_MAX: usize = 15;
+pub use plan::limits::{
+    DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX,
+};
+
 /// Faults kept for a claimant that does not fetch them.
 pub const FAULTS_KEPT: usize = 16;
 

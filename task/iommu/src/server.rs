@@ -7,7 +7,7 @@ use smmu::Features;
 use crate::boot::{Refusal, Running};
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
-use crate::limits::{DEVICES_MAX, DOMAINS_MAX, PINS_MAX, SMMUS_MAX};
+use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, SMMUS_MAX};
 use crate::ownership::Device;
 use crate::plan_view::PlanView;
 use crate::queue::Broken;
@@ -45,7 +45,7 @@ pub struct Server<'p, H, S> {
     pub(crate) smmus: Vec<Smmu<'p, H>, SMMUS_MAX>,
     pub(crate) spaces: Vec<Space, DOMAINS_MAX>,
     pub(crate) devices: Vec<Device<'p>, DEVICES_MAX>,
-    pub(crate) pins: Vec<Pin, PINS_MAX>,
+    pub(crate) pins: Vec<Pin, MAPPED_LEASES_MAX>,
     /// What lies around it; the task's loop uses it too.
     pub system: S,
     pub(crate) lines: FaultLines,
@@ -213,6 +213,6 @@ pub(crate) struct Parts<'a, 'p, H, S> {
     pub(crate) space: &'a mut Space,
     pub(crate) hardware: &'a mut H,
     pub(crate) running: &'a mut Running,
-    pub(crate) pins: &'a mut Vec<Pin, PINS_MAX>,
+    pub(crate) pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
     pub(crate) system: &'a mut S,
 }

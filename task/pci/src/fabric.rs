@@ -2,7 +2,8 @@
 
 use heapless::Vec;
 use pci_api::{BootStatus, Mismatch};
-use plan::pci::{FUNCTIONS_MAX, FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
+use plan::limits::FUNCTIONS_MAX;
+use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
 
 use crate::address::Address;
 use crate::quiesce::Progress;

@@ -1,22 +1,12 @@
 //! What the IOMMU server and the PCI task have room for. Their tables have fixed sizes, so a plan that does
 //! not fit would be refused at boot; here it is a mistake with a place.
 
+use plan::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, SMMUS_MAX, STREAMS_MAX};
 use solver::Machine;
 use solver::solution::Solution;
 
 use crate::read::App;
 use crate::report::{Mistake, Report};
-
-/// Most SMMUs.
-const SMMUS_MAX: usize = 4;
-/// Most devices, bridges included.
-const DEVICES_MAX: usize = 64;
-/// Most domains.
-const DOMAINS_MAX: usize = 64;
-/// Most StreamIDs of all devices together.
-const STREAMS_MAX: usize = 128;
-/// Most devices in one domain.
-const MEMBERS_MAX: usize = 15;
 
 /// Reports what is too much. A machine without an IOMMU server is only looked at.
 pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution) {
@@ -75,24 +65,6 @@ pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution)
                     )
                     .remedy("put some of them behind a bridge of their own"),
             );
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_servers_say_the_same() {
-        let text = include_str!("../../../task/iommu/src/limits.rs");
-        for (name, value) in [
-            ("SMMUS_MAX", super::SMMUS_MAX),
-            ("DEVICES_MAX", super::DEVICES_MAX),
-            ("DOMAINS_MAX", super::DOMAINS_MAX),
-            ("STREAMS_MAX", super::STREAMS_MAX),
-            ("MEMBERS_MAX", super::MEMBERS_MAX),
-        ] {
-            let line = format!("pub const {name}: usize = {value};");
-            assert!(text.contains(&line), "{line}");
         }
     }
 }

@@ -97,6 +97,6 @@ fn an_optional_function_that_is_there_is_used() {
 #[test]
 fn a_plan_that_does_not_fit_is_refused() {
     let scene = Scene::new();
-    let plan = std::vec![scene.plan[0]; plan::pci::FUNCTIONS_MAX + 1];
+    let plan = std::vec![scene.plan[0]; plan::limits::FUNCTIONS_MAX + 1];
     assert!(crate::Fabric::new(&scene.host, &plan).is_err());
 }

@@ -1,0 +1,36 @@
+//! What the kernel and the servers have room for. Their tables have fixed sizes; the build step refuses a system
+//! that does not fit, so nobody runs out at run time.
+
+use core::ops::RangeInclusive;
+
+/// Shared interrupts of a GICv3 (Arm IHI 0069, 2.2.1): what the kernel routes to tasks.
+pub const SHARED_INTERRUPTS: RangeInclusive<u32> = 32..=1019;
+/// Most holds on tasks at once, in the kernel: each claimed device holds its driver.
+pub const HOLDS_MAX: usize = 128;
+/// Most pinned leases at once, in the kernel.
+pub const PINS_MAX: usize = 256;
+
+/// Most SMMUs, of the IOMMU server like all that follows.
+pub const SMMUS_MAX: usize = 4;
+/// Most devices, bridges included.
+pub const DEVICES_MAX: usize = 64;
+/// Most domains.
+pub const DOMAINS_MAX: usize = 64;
+/// Most streams.
+pub const STREAMS_MAX: usize = 128;
+/// Most ranges that the build step has mapped.
+pub const PERMANENT_MAX: usize = 256;
+/// Most leases mapped at once.
+pub const MAPPED_LEASES_MAX: usize = 128;
+/// Most devices that share a domain: their mark in a leaf has four bits, and one mark is the build step's.
+pub const MEMBERS_MAX: usize = 15;
+
+/// Most functions and devices that the PCI task has room for.
+pub const FUNCTIONS_MAX: usize = 128;
+
+const _: () = assert!(MAPPED_LEASES_MAX <= PINS_MAX, "each mapped lease is pinned");
+const _: () = assert!(DEVICES_MAX <= HOLDS_MAX, "each device can be claimed");
+const _: () = assert!(
+    DEVICES_MAX <= FUNCTIONS_MAX,
+    "both servers know the same devices"
+);

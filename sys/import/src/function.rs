@@ -20,6 +20,12 @@ pub struct Address {
     pub function: u8,
 }
 
+/// A number of hexadecimal digits and nothing else: no sign.
+pub(crate) fn hex(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
+}
+
 impl Address {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (slot, function) = text.split_once('.')?;
@@ -28,7 +34,6 @@ impl Address {
         if parts.next().is_some() || device.len() != 2 || bus.len() != 2 || function.len() != 1 {
             return None;
         }
-        let hex = |text: &str| u16::from_str_radix(text, 16).ok();
         let address = Self {
             segment: segment.map_or(Some(0), hex)?,
             bus: u8::try_from(hex(bus)?).ok()?,

@@ -1,7 +1,7 @@
 //! Lines into blocks, one for each function.
 
 use crate::error::{Error, ErrorKind};
-use crate::function::Address;
+use crate::function::{Address, hex};
 
 /// What the text says of one function.
 #[derive(Debug)]
@@ -99,11 +99,8 @@ fn hex_line(line: &str) -> Option<(usize, Vec<u8>)> {
     let bytes = rest
         .split_ascii_whitespace()
         .map_while(|byte| {
-            if byte.len() == 2 {
-                u8::from_str_radix(byte, 16).ok()
-            } else {
-                None
-            }
+            let byte = hex(byte).filter(|_| byte.len() == 2);
+            byte.and_then(|byte| u8::try_from(byte).ok())
         })
         .collect();
     Some((offset, bytes))
@@ -148,13 +145,7 @@ fn identity(rest: &str) -> Option<(u16, u16)> {
 
 fn ids(text: &str) -> Option<(u16, u16)> {
     let (vendor, device) = text.split_once(':')?;
-    let number = |part: &str| {
-        if part.len() == 4 {
-            u16::from_str_radix(part, 16).ok()
-        } else {
-            None
-        }
-    };
+    let number = |part: &str| hex(part).filter(|_| part.len() == 4);
     Some((number(vendor)?, number(device)?))
 }
 

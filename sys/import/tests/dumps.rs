@@ -417,6 +417,22 @@ fn virtual_functions_are_found_by_their_physical_one() {
     assert!(solution.accepted(), "{:?}", solution.diagnostics);
 }
 
+/// A sign is no digit, whatever a number's parser takes.
+#[test]
+fn signs_are_no_digits() {
+    let signed = dump().replacen("00: 36 1b", "00: +6 1b", 1);
+    assert_eq!(kinds(&signed), [ErrorKind::Hex]);
+    for address in [
+        "0000:+0:01.0",
+        "+000:00:01.0",
+        "0000:00:+1.0",
+        "0000:00:01.+",
+    ] {
+        let text = dump().replacen("0000:00:01.0", address, 1);
+        assert!(parse(&text).is_err(), "{address}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
 

@@ -61,7 +61,7 @@ fn platform(machine: &Machine, tree: Option<&Tree>, out: &mut String) -> std::fm
         for smmu in &machine.smmus {
             writeln!(out, "[platform.devices.{}]", smmu.name)?;
             out.push_str("kind = \"smmu-v3\"\nbase = 0\nsize = \"128 KiB\"\n");
-            writeln!(out, "stream-bits = {}\n", smmu.stream_bits)?;
+            out.push_str("# The dump does not tell: `stream-bits`.\n\n");
         }
         return Ok(());
     };
@@ -73,7 +73,10 @@ fn platform(machine: &Machine, tree: Option<&Tree>, out: &mut String) -> std::fm
     for smmu in &tree.smmus {
         writeln!(out, "[platform.devices.{}]", smmu.name)?;
         writeln!(out, "kind = \"smmu-v3\"\nbase = {:#x}", smmu.base)?;
-        writeln!(out, "size = \"{}\"\nstream-bits = 32", show_size(smmu.len))?;
+        writeln!(out, "size = \"{}\"", show_size(smmu.len))?;
+        out.push_str(
+            "# The tree does not tell: `stream-bits`, which the SMMU says itself (IDR1.SIDSIZE).\n",
+        );
         for (name, intid, edge) in &smmu.interrupts {
             writeln!(
                 out,
@@ -123,6 +126,11 @@ fn roots(machine: &Machine, tree: Option<&Tree>, out: &mut String) -> std::fmt::
             writeln!(out, "expander-of = \"{}\"", main.name)?;
         }
         let host = tree.and_then(|tree| tree.hosts.iter().find(|h| h.segment == root.segment));
+        if tree.is_some() && host.is_none_or(|host| host.streams.is_empty()) {
+            out.push_str(
+                "# The tree does not lead its requests to an SMMU: none of them is translated.\niommu-map = []\n",
+            );
+        }
         if let Some(host) = host {
             if !host.streams.is_empty() {
                 out.push_str("iommu-map = [\n");

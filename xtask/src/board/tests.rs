@@ -253,6 +253,22 @@ fn a_blob_with_two_segments() {
     assert_eq!(row.smmu, "smmu1");
 }
 
+/// A host that the tree does not lead to an SMMU is not shown behind one.
+#[test]
+fn a_host_without_a_map_is_behind_no_smmu() {
+    let functions = import::parse(&file("t1/dt", "lspci-Dnxxxx.txt")).unwrap();
+    let machine = import::machine(&functions, AcsState::AsIs);
+    let mut tree = super::device_tree::read(VIRT).unwrap();
+    tree.hosts[0].streams.clear();
+    let text = super::describe::text(&functions, &machine, Some(&tree));
+    let report = Report::default();
+    let app = read::from_text(&report, &paths(), Path::new("imported.toml"), text);
+    let plan = app.and_then(|app| Plan::new(&report, app));
+    let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
+    let mut devices = plan.solution.devices.iter();
+    assert!(devices.all(|device| device.streams.is_empty()));
+}
+
 /// What the mask hides from the SMMU is one to it.
 #[test]
 fn an_imported_mask_makes_aliases() {

@@ -286,9 +286,13 @@ fn reachable(report: &Report, plan: &Plan, memory_end: u64) -> Result<(), Report
     Ok(())
 }
 
-/// Alignment of the SMMU's tables: that of the largest of them, a level-2 stream table of 16 KiB or a
-/// queue of 64 KiB.
+/// Alignment of the SMMU's tables: that of the largest of them, a level-1 or level-2 stream table or a
+/// queue.
 pub const SMMU_ALIGNMENT: u64 = 64 << 10;
+
+/// Most bits of a StreamID whose level-1 table, of descriptors of 8 bytes, is aligned to its size there
+/// (IHI 0070, 6.3.24).
+pub const STREAM_BITS_MAX: u32 = (SMMU_ALIGNMENT / 8).ilog2() + smmu::stream::SPLIT;
 
 #[cfg(test)]
 mod tests {

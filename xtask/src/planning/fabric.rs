@@ -6,7 +6,7 @@ use solver::model::{NodeId, Place};
 use solver::solution::Solution;
 
 use super::machine::{self, Described};
-use crate::read::{App, Bar};
+use crate::read::{Aperture, App, Bar};
 use crate::report::{Mistake, Report, Reported};
 
 /// Granularity of a bridge's memory windows (PCI-to-PCI Bridge Architecture 1.2, 3.2.5.8).
@@ -138,18 +138,19 @@ pub fn plan(
     }
     multifunction(&mut fabric);
     let mut space = Space {
-        memory: app.platform.pci.memory,
-        prefetch: app.platform.pci.prefetch,
+        memory: bounds(&app.platform.pci.memory),
+        prefetch: bounds(&app.platform.pci.prefetch),
     };
-    // A board whose apertures were not described is only looked at: no BAR of it is ever programmed.
-    if [space.memory, space.prefetch] == [[0; 2]; 2] {
+    // A board whose apertures were not described is only looked at: no image is made of it, so no BAR of it is ever
+    // programmed.
+    if app.platform.pci.apertures().next().is_none() {
         return Ok(fabric);
     }
     let placed = place(&mut fabric, None, &mut space);
     let over = |aperture: [u64; 2], space: [u64; 2]| space[0] > aperture[0].max(space[1]);
     if placed.is_none()
-        || over(app.platform.pci.memory, space.memory)
-        || over(app.platform.pci.prefetch, space.prefetch)
+        || over(bounds(&app.platform.pci.memory), space.memory)
+        || over(bounds(&app.platform.pci.prefetch), space.prefetch)
     {
         let draft = report
             .error(
@@ -165,6 +166,14 @@ pub fn plan(
         return Err(Reported);
     }
     Ok(fabric)
+}
+
+/// Start and end; an aperture that there is not has no room. A BAR at bus address 0 would pass for one without an
+/// address.
+fn bounds(aperture: &Option<Aperture>) -> [u64; 2] {
+    let page = abi::layout::PAGE;
+    let bounds = |range: &Aperture| [range.start.max(page), range.end];
+    aperture.as_ref().map_or([0; 2], bounds)
 }
 
 fn largest(app: &App) -> Option<&crate::read::Device> {
@@ -280,7 +289,9 @@ impl Space {
 
     /// A BAR takes whole pages, so that mapping it maps nothing of another.
     fn take(&mut self, bar: Bar) -> Option<u64> {
-        let window = self.window(bar.wide && bar.prefetch);
+        // A host without a 64-bit aperture has room for any BAR below 4 GiB only.
+        let upper = self.prefetch[1] > 0;
+        let window = self.window(bar.wide && bar.prefetch && upper);
         let unit = bar.len.max(abi::layout::PAGE);
         let address = window[0].checked_next_multiple_of(unit)?;
         window[0] = address.checked_add(unit)?;

@@ -3,6 +3,7 @@
 use solver::model::Place;
 
 use super::{Function, FunctionKind, Plan};
+use crate::place::STREAM_BITS_MAX;
 use crate::report::{Mistake, Report, Reported, Span, Spanned};
 
 impl Plan {
@@ -10,6 +11,7 @@ impl Plan {
     pub fn check_buildable(&self, report: &Report) -> Result<(), Reported> {
         let before = report.errors();
         self.parts(report);
+        self.stream_ids(report);
         self.devices(report);
         if report.errors() > before {
             Err(Reported)
@@ -124,6 +126,50 @@ impl Plan {
                 )
                 .at(&root.name.span, format!("in segment {}", root.segment))
                 .remedy("leave out `segment`");
+        }
+    }
+
+    /// Reports StreamIDs that the SMMU's tables would have no entry for.
+    fn stream_ids(&self, report: &Report) {
+        let smmus = self.app.platform.smmus();
+        let Some(smmu) = smmus.first() else { return };
+        if smmu.stream_bits.is_none() {
+            report
+                .error(
+                    Mistake::NotBuildable,
+                    format!(
+                        "nobody says how many bits a StreamID of `{}` has",
+                        smmu.name
+                    ),
+                )
+                .at(&smmu.span, "has no `stream-bits`")
+                .remedy("write what its `IDR1.SIDSIZE` says as `stream-bits`");
+        }
+        for (node, found) in self.machine.nodes.iter().zip(&self.solution.devices) {
+            let device = self.app.devices.iter().find(|d| d.name.value == node.name);
+            let large = found
+                .streams
+                .iter()
+                .find(|stream| stream.id >> STREAM_BITS_MAX != 0);
+            if let (Some(device), Some(stream)) = (device, large) {
+                report
+                    .error(
+                        Mistake::NotBuildable,
+                        format!(
+                            "StreamID {:#x} of `{}` can be planned, but not built",
+                            stream.id, node.name
+                        ),
+                    )
+                    .at(
+                        &device.name.span,
+                        format!("has more than {STREAM_BITS_MAX} bits"),
+                    )
+                    .with(
+                        &smmu.span,
+                        format!("an image's stream table has {STREAM_BITS_MAX} bits"),
+                    )
+                    .remedy("leave the device out of what is built");
+            }
         }
     }
 

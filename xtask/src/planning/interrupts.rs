@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Plan;
 use super::fabric::{Fabric, FunctionKind};
 use crate::read::App;
-use crate::report::{Mistake, Report};
+use crate::report::{Mistake, Report, Spanned};
 
 /// First notification bit that an interrupt can have.
 const FIRST_BIT: u32 = abi::notification::INTERRUPTS.trailing_zeros();
@@ -109,63 +109,134 @@ fn line(app: &App, fabric: &Fabric, device: usize) -> Option<u32> {
     Some(app.platform.pci.intx + (u32::from(function.slot.0) + pin) % 4)
 }
 
-/// A line of two tasks would let either hold off the other.
+/// A line of two tasks would let either hold off the other, and one of two triggers would be taken for the other.
 fn shared(report: &Report, app: &App, fabric: &Fabric, routes: &[InterruptRoute]) {
     let mut lines: BTreeMap<u32, &InterruptRoute> = BTreeMap::new();
     for route in routes {
-        let Some(other) = lines.insert(route.intid, route) else {
+        let Some(other) = lines.get(&route.intid).copied() else {
+            lines.insert(route.intid, route);
             continue;
         };
-        if other.task == route.task {
-            // Both have one bit: their driver looks at each before it unmasks the line.
+        let (Some((name, place)), Some((first, first_place))) =
+            (declared(app, fabric, route), declared(app, fabric, other))
+        else {
+            continue;
+        };
+        if other.device == route.device && other.task != route.task {
+            // One device with two owners, which is reported as that.
             continue;
         }
-        let find = |route: &InterruptRoute| {
-            let device = app
-                .devices
-                .iter()
-                .position(|d| d.name.value == route.device)?;
-            let slot = fabric.root_slot(fabric.device(device)?)?;
-            Some((app.devices.get(device)?, slot))
-        };
-        let (Some((device, slot)), Some((first, first_slot))) = (find(route), find(other)) else {
+        if other.task == route.task {
+            // Both have one bit: their driver looks at each before it unmasks the line.
+            if other.edge != route.edge {
+                report
+                    .error(
+                        Mistake::SharedInterrupt,
+                        format!("INTID {} is both edge and level", route.intid),
+                    )
+                    .at(&name.span, trigger(route))
+                    .with(&first.span, trigger(other))
+                    .remedy("correct `intid` or `edge` of one in the platform's description");
+            }
             continue;
+        }
+        let task = |route: &InterruptRoute| {
+            let task = app.tasks.get(route.task);
+            task.map_or("?", |task| &task.name.value)
+        };
+        let of = |place: &Place, route: &InterruptRoute| match place {
+            Place::Slot(slot) => format!("of `{}`, below slot {slot} of the root bus", task(route)),
+            Place::Platform => format!("of `{}`, wired by the platform", task(route)),
         };
         let draft = report
             .error(
                 Mistake::SharedInterrupt,
                 format!(
                     "`{}` and `{}` share INTID {}, but have two owners",
-                    first.name.value, device.name.value, route.intid
+                    first.value, name.value, route.intid
                 ),
             )
-            .at(
-                &device.name.span,
-                format!("below slot {slot} of the root bus"),
+            .at(&name.span, of(&place, route))
+            .with(&first.span, of(&first_place, other));
+        drop(draft.remedy(remedy(app, fabric, routes, name, [place, first_place])));
+    }
+}
+
+/// Where a line comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A slot of the root bus, which decides about the four lines of all below it.
+    Slot(u8),
+    Platform,
+}
+
+fn trigger(route: &InterruptRoute) -> &'static str {
+    if route.edge {
+        "edge here"
+    } else {
+        "level here"
+    }
+}
+
+/// What signals a line, as declared, and where it is wired.
+fn declared<'a>(
+    app: &'a App,
+    fabric: &Fabric,
+    route: &InterruptRoute,
+) -> Option<(&'a Spanned<String>, Place)> {
+    let devices = app.devices.iter();
+    let device = devices
+        .enumerate()
+        .find(|(_, device)| device.name.value == route.device);
+    if let Some((index, device)) = device {
+        let slot = fabric.device(index).and_then(|f| fabric.root_slot(f));
+        return Some((&device.name, slot.map_or(Place::Platform, Place::Slot)));
+    }
+    let owns = &app.tasks.get(route.task)?.owns;
+    let own = owns.iter().find(|own| own.value == route.device)?;
+    Some((own, Place::Platform))
+}
+
+/// How one of two owners of a line gets another, for the later of the two.
+fn remedy(
+    app: &App,
+    fabric: &Fabric,
+    routes: &[InterruptRoute],
+    name: &Spanned<String>,
+    places: [Place; 2],
+) -> String {
+    let name = &name.value;
+    match places {
+        [Place::Platform, Place::Platform] => {
+            "let one task own both devices, or correct `intid` in the platform's description"
+                .to_owned()
+        }
+        [Place::Platform, Place::Slot(slot)] | [Place::Slot(slot), Place::Platform] => {
+            let moved = free_slot(app, fabric, routes, slot);
+            let moved = moved.map_or(String::new(), |free| {
+                format!(
+                    "move the PCI device from slot {slot} to slot {free}, whose line is free, or "
+                )
+            });
+            format!(
+                "{moved}let one task own both, or write `interrupt = \"none\"` for a PCI device that is polled"
             )
-            .with(
-                &first.name.span,
-                format!("below slot {first_slot} of the root bus"),
-            );
-        if slot == first_slot {
+        }
+        [Place::Slot(one), Place::Slot(other)] if one == other => {
             // What is below one slot moves together.
-            drop(draft.remedy(format!(
+            format!(
                 "let one task drive both, or write `interrupt = \"none\"` if a driver can do without, or give \
-                 `{}` another pin",
-                device.name.value
-            )));
-            continue;
+                 `{name}` another pin"
+            )
         }
-        match free_slot(app, fabric, routes, slot) {
-            Some(free) => drop(draft.remedy(format!(
-                "move `{}` from slot {slot} to slot {free}, whose line is free",
-                device.name.value
-            ))),
-            None => drop(draft.remedy(
-                "all four lines are in use: let one task drive both devices, or declare \
-                 `interrupt = \"none\"` for one that is polled",
-            )),
-        }
+        [Place::Slot(slot), Place::Slot(_)] => match free_slot(app, fabric, routes, slot) {
+            Some(free) => {
+                format!("move `{name}` from slot {slot} to slot {free}, whose line is free")
+            }
+            None => "all four lines are in use: let one task drive both devices, or declare \
+                     `interrupt = \"none\"` for one that is polled"
+                .to_owned(),
+        },
     }
 }
 

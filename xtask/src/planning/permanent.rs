@@ -4,7 +4,7 @@ use solver::model::{Machine, NodeId};
 
 use super::domains::DomainPlan;
 use super::persistent;
-use crate::read::{App, Device, Direct, Domain};
+use crate::read::{AddressRange, App, Device, Direct, Domain, RangeKind};
 use crate::report::{Mistake, Report};
 
 /// One such mapping; addresses of pools are known once they are placed.
@@ -75,62 +75,93 @@ pub fn direct_in_ram(app: &App) -> impl Iterator<Item = (&Device, &Direct)> {
         .filter(|(_, region)| in_ram(app, region.base))
 }
 
-/// Registers of the interrupt controller that the kernel uses, and those of its translation service.
-fn interrupt_controller(app: &App) -> impl Iterator<Item = (&str, u64, u64)> {
-    let platform = &app.platform;
-    let frames = [
-        ("gic distributor", platform.gic_distributor, 64 << 10),
-        ("gic redistributor", platform.gic_redistributor, 128 << 10),
-        ("gic its", platform.gic_its, 64 << 10),
-    ];
-    frames.into_iter().filter(|(_, base, _)| *base != 0)
-}
-
-/// Reports direct regions that no domain can map. Those in an aperture, or on the doorbell, the solver finds.
+/// Reports direct regions that no domain can map, or that nobody can vouch for. Those in an aperture, or on the
+/// doorbell, the solver finds.
 pub fn check(report: &Report, app: &App) {
-    let platform = &app.platform;
-    let described = platform.missing.is_empty();
+    let ranges = app.platform.ranges();
     for device in &app.devices {
         for region in &device.direct {
-            let end = region.base.saturating_add(region.len);
-            let refuse = |why: &str| {
-                let message = format!(
-                    "the direct region `{}` of `{}` {why}",
-                    region.name.value, device.name.value
-                );
-                report
-                    .error(Mistake::Window, message)
-                    .at(
-                        &region.name.span,
-                        format!("{:#x} to {:#x}", region.base, end - 1),
-                    )
-                    .with(&device.name.span, "needs it at any time")
-            };
-            if end > 1 << IOVA_BITS.min(platform.address_bits) {
-                drop(refuse("is beyond what a domain translates"));
-            }
-            let ram = (platform.memory_base, platform.memory_end());
-            let straddles =
-                region.base < ram.1 && ram.0 < end && (region.base < ram.0 || end > ram.1);
-            if described && straddles {
-                drop(
-                    refuse("lies partly in RAM")
-                        .note(format!("RAM is {:#x} to {:#x}", ram.0, ram.1 - 1))
-                        .remedy("declare the two parts as two regions"),
-                );
-            }
-            let devices = platform.devices.iter();
-            let devices = devices.map(|other| (other.name.as_str(), other.base, other.len));
-            for (name, base, len) in devices.chain(interrupt_controller(app)) {
-                let other_end = base.saturating_add(len.max(1));
-                if region.base < other_end && base < end {
-                    drop(
-                        refuse(&format!("covers registers of `{name}`"))
-                            .note(format!("`{}` is {:#x} to {:#x}", name, base, other_end - 1))
-                            .remedy("a device that reaches them could open itself more; declare only what it needs"),
-                    );
-                }
-            }
+            check_region(report, app, &ranges, device, region);
         }
+    }
+}
+
+fn check_region(
+    report: &Report,
+    app: &App,
+    ranges: &[AddressRange],
+    device: &Device,
+    region: &Direct,
+) {
+    let platform = &app.platform;
+    let end = region.base.saturating_add(region.len);
+    let refuse = |mistake: Mistake, why: &str| {
+        let message = format!(
+            "the direct region `{}` of `{}` {why}",
+            region.name.value, device.name.value
+        );
+        report
+            .error(mistake, message)
+            .at(
+                &region.name.span,
+                format!("{:#x} to {:#x}", region.base, end - 1),
+            )
+            .with(&device.name.span, "needs it at any time")
+    };
+    if end > 1 << IOVA_BITS.min(platform.address_bits) {
+        drop(refuse(
+            Mistake::Window,
+            "is beyond what a domain translates",
+        ));
+        return;
+    }
+    let touched: Vec<&AddressRange> = ranges
+        .iter()
+        .filter(|range| range.overlaps(region.base, end))
+        .collect();
+    let registers = touched.iter().filter(|range| {
+        matches!(
+            range.kind,
+            RangeKind::Registers | RangeKind::InterruptController
+        )
+    });
+    for range in registers {
+        drop(
+            refuse(
+                Mistake::Window,
+                &format!("covers registers of `{}`", range.name),
+            )
+            .with(&range.span, range.shown())
+            .remedy(
+                "a device that reaches them could open itself more; declare only what it needs",
+            ),
+        );
+    }
+    let is_memory = |range: &&&AddressRange| range.kind.is_memory();
+    let memory = touched.iter().find(is_memory);
+    if let Some(memory) = memory
+        && (region.base < memory.base || memory.end < end)
+    {
+        drop(
+            refuse(
+                Mistake::Window,
+                &format!("lies partly in `{}`", memory.name),
+            )
+            .with(&memory.span, memory.shown())
+            .remedy("declare the two parts as two regions"),
+        );
+    }
+    // Of a board that is only looked at, memory may be unknown.
+    if touched.is_empty() && platform.memory_len > 0 {
+        drop(
+            refuse(
+                Mistake::UnknownHardware,
+                "lies where the platform's description has nothing",
+            )
+            .with(&platform.span, "what is there may have a DMA engine of its own")
+            .remedy(
+                "if it is memory, declare it in the platform as `memory.other.NAME`; if registers, no device may reach them",
+            ),
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use solver::model::FunctionKind;
 
-use crate::read::{App, Bridge, Place, Root};
+use crate::read::{App, Bridge, Main, Place, Root};
 use crate::report::{Mistake, Report, Reported, Spanned};
 
 /// Reports places that do not exist or cannot be taken; `Err` if there is no tree.
@@ -33,7 +33,10 @@ pub fn check(report: &Report, app: &App) -> Result<(), Reported> {
         }
         root_bus(report, app, root);
         if let Some(main) = &root.expander_of {
-            expander(report, app, main);
+            expander_of(report, app, main);
+        }
+        if root.slot.is_some() {
+            expander(report, app, root);
         }
     }
     for bridge in &app.bridges {
@@ -221,7 +224,7 @@ fn loops(report: &Report, app: &App, start: &Bridge) {
 
 /// What an expander belongs to is a root complex's first root bus. Through a chain of expanders two of its
 /// buses would pass for two root complexes, whose ports nothing joins.
-fn expander(report: &Report, app: &App, main: &Spanned<String>) {
+fn expander_of(report: &Report, app: &App, main: &Spanned<String>) {
     let found = app.roots.iter().find(|root| root.name.value == main.value);
     let Some(found) = found else {
         report
@@ -242,4 +245,55 @@ fn expander(report: &Report, app: &App, main: &Spanned<String>) {
             .with(&first.span, "that is this one")
             .remedy(format!("write `expander-of = \"{}\"`", first.value));
     }
+}
+
+/// An expander is a function on a bus that is numbered before its own.
+fn expander(report: &Report, app: &App, root: &Root) {
+    let name = &root.name;
+    let (main, place) = match app.main_of(root) {
+        Main::Declared(main) => (Some(&main.name), (main.segment, main.bus)),
+        Main::Platform => (None, (0, 0)),
+        Main::Unknown if root.expander_of.is_none() => {
+            let roots = app.roots.iter().filter(|other| other.slot.is_none());
+            let roots: Vec<&str> = roots.map(|other| other.name.value.as_str()).collect();
+            report
+                .error(
+                    Mistake::MissingKey,
+                    format!("`{}` does not say which root bus it hangs on", name.value),
+                )
+                .at(
+                    &name.span,
+                    format!("an expander in segment {}", root.segment),
+                )
+                .note(format!("root buses: {}", roots.join(", ")))
+                .remedy("write `expander-of`, the root bus of its segment that has its function");
+            return;
+        }
+        // The name was looked up already.
+        Main::Unknown | Main::Itself => return,
+    };
+    let of = main.map_or("the platform's root bus".to_owned(), |main| {
+        format!("`{}`", main.value)
+    });
+    let message = if place.0 != root.segment {
+        format!(
+            "`{}` is not in the segment of {of}, on which it hangs",
+            name.value
+        )
+    } else if root.bus < place.1 {
+        format!("`{}` begins before {of}, on which it hangs", name.value)
+    } else {
+        return;
+    };
+    let draft = report
+        .error(Mistake::BadSlot, message)
+        .at(
+            &name.span,
+            format!("segment {}, bus {}", root.segment, root.bus),
+        )
+        .remedy("put it in the segment of its root bus and give it a higher `bus`, or name another in `expander-of`");
+    drop(match main {
+        Some(main) => draft.with(&main.span, format!("segment {}, bus {}", place.0, place.1)),
+        None => draft.note("the platform's root bus is bus 0 of segment 0"),
+    });
 }

@@ -34,6 +34,18 @@ pub struct App {
     pub owners_unknown: bool,
 }
 
+/// What the root complex of a root bus begins with.
+#[derive(Clone, Copy, Debug)]
+pub enum Main<'a> {
+    /// This root bus.
+    Itself,
+    Declared(&'a Root),
+    /// Bus 0 of a platform whose root bus is not declared.
+    Platform,
+    /// The file does not say, or names what it does not have.
+    Unknown,
+}
+
 /// A disk that the tool makes unless the user gives one.
 #[derive(Clone, Debug)]
 pub struct Drive {
@@ -55,6 +67,33 @@ impl App {
 
     pub fn authority(&self) -> Option<usize> {
         self.tasks.iter().position(|task| task.authority.is_some())
+    }
+
+    /// Whether the file describes the board whole, its root buses and host bridges included.
+    pub fn declares_root_buses(&self) -> bool {
+        self.roots.iter().any(|root| root.slot.is_none())
+    }
+
+    /// The first root bus of the root complex of a root bus.
+    pub fn main_of(&self, root: &Root) -> Main<'_> {
+        if let Some(main) = &root.expander_of {
+            let mut roots = self.roots.iter();
+            let named = roots.find(|other| other.name.value == main.value);
+            return named.map_or(Main::Unknown, Main::Declared);
+        }
+        if root.slot.is_none() {
+            return Main::Itself;
+        }
+        if !self.declares_root_buses() {
+            return Main::Platform;
+        }
+        let mut candidates = self.roots.iter().filter(|other| {
+            other.segment == root.segment && other.slot.is_none() && other.expander_of.is_none()
+        });
+        match (candidates.next(), candidates.next()) {
+            (Some(only), None) => Main::Declared(only),
+            _ => Main::Unknown,
+        }
     }
 
     /// Index of the task that drives a device.

@@ -153,7 +153,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
     let domain = fields.choice("domain", &DOMAINS);
     let window = read_window(&fields, "window");
     let block_window = read_window(&fields, "block-window");
-    let window_base = fields.integer("window-base");
+    let window_base = read_window_base(&fields);
     let asked_window = [&window, &block_window, &window_base]
         .into_iter()
         .flatten()
@@ -356,6 +356,22 @@ fn read_direct(fields: &Fields<'_>) -> Vec<Direct> {
         });
     }
     regions
+}
+
+/// The `window-base` key. A device that was never told an address uses 0, which has to be no address at all.
+fn read_window_base(fields: &Fields<'_>) -> Option<Spanned<u64>> {
+    let base = fields.integer("window-base")?;
+    if base.value == 0 {
+        fields
+            .report()
+            .error(Mistake::Window, "a window does not begin at IOVA 0")
+            .at(&base.span, "what a device uses that was told no address")
+            .remedy(
+                "write the first IOVA, a multiple of 2 MiB from 0x200000, or leave it to the plan",
+            );
+        return None;
+    }
+    Some(base)
 }
 
 /// The `address-bits` key; 0 for no limit.

@@ -133,7 +133,7 @@ pub fn read_bars(fields: &Fields<'_>) -> (BTreeMap<usize, Bar>, Vec<Spanned<Stri
         // Where a board's firmware had put it; the plan gives BARs addresses of its own.
         bar.integer("found-at");
         bar.finish();
-        let index = name.value.parse().ok().filter(|&index: &usize| index < 6);
+        let index = units::digits(&name.value, 6).map(usize::from);
         let report = fields.report();
         let Some(index) = index else {
             report

@@ -5,22 +5,28 @@ mod app;
 mod check;
 mod device;
 mod fields;
+mod host;
 mod iommu;
 mod known;
 mod pci;
 mod platform;
+mod ranges;
+mod registers;
 mod task;
 pub mod units;
 
 use std::path::{Path, PathBuf};
 
-pub use app::{App, from_text, load};
+pub use app::{App, Main, from_text, load};
 pub use device::{Device, Direct, Domain, Invalidation, Place};
 pub use fields::distance;
+pub use host::{Aperture, StreamRow};
 pub use iommu::{MismatchPolicy, SolverMode};
 pub use known::{Bar, FunctionForm, Quiesce};
 pub use pci::{Bridge, EXPANDER, Root};
-pub use platform::{Platform, PlatformDeviceKind, Psci, Reserved, StreamRow};
+pub use platform::{Gic, Platform, Psci, REDISTRIBUTOR, Reserved};
+pub use ranges::{AddressRange, RangeKind};
+pub use registers::PlatformDeviceKind;
 pub use task::{Parameter, Task, TaskRight};
 
 use crate::report::{Mistake, Report, Reported, Span};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use solver::model::{Acs, Buses, FunctionKind};
 
 use super::fields::Fields;
+use super::host::{StreamRow, read_stream_mask, read_streams};
 use super::known::{self, Bar, KnownDevices};
-use super::platform::{StreamRow, read_stream_mask, read_streams};
 use super::units;
 use crate::report::{Mistake, Span, Spanned};
 
@@ -182,7 +182,7 @@ fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Optio
     } else {
         None
     };
-    let streams = fields.contains("iommu-map").then(|| read_streams(&fields));
+    let streams = read_streams(&fields);
     let stream_mask = read_stream_mask(&fields);
     let qemu = fields.string("qemu").map(|qemu| qemu.value);
     let report = fields.report();

@@ -1,7 +1,9 @@
 //! The board's facts.
 
 use super::fields::{Fields, nearest};
-use super::{Paths, Source, units};
+use super::host::{self, PciHost};
+use super::registers::{self, PlatformDevice, PlatformDeviceKind};
+use super::{Paths, Source};
 use crate::report::{Mistake, Report, Reported, Span, Spanned};
 
 /// A board.
@@ -19,20 +21,35 @@ pub struct Platform {
     pub psci: Psci,
     pub memory_base: u64,
     pub memory_len: u64,
+    /// Where memory is declared.
+    pub memory_span: Span,
     /// Physical address the image is loaded at.
     pub image_base: u64,
+    pub image_span: Span,
     /// Parts of the memory that are firmware's: nothing is placed there, and nothing maps them.
     pub reserved: Vec<Reserved>,
+    /// Memory beside it that only devices use.
+    pub other_memory: Vec<Reserved>,
     pub console: String,
-    pub gic_distributor: u64,
-    pub gic_redistributor: u64,
-    pub gic_its: u64,
+    pub gic: Option<Gic>,
     pub devices: Vec<PlatformDevice>,
     pub pci: PciHost,
     pub qemu_machine: String,
     pub qemu_processor: String,
     /// Parts that were not declared: without them a system can be planned but not built.
     pub missing: Vec<&'static str>,
+}
+
+/// The interrupt controller, a GICv3.
+#[derive(Clone, Debug)]
+pub struct Gic {
+    pub distributor: Spanned<u64>,
+    /// Of the first core; those of the others follow it.
+    pub redistributor: Spanned<u64>,
+    /// Bytes of all of them.
+    pub redistributor_len: u64,
+    /// The translation service, if there is one.
+    pub its: Option<Spanned<u64>>,
 }
 
 /// How the board's firmware is called (Arm DEN 0022, PSCI).
@@ -46,7 +63,7 @@ pub enum Psci {
     Hvc,
 }
 
-/// Memory that somebody else uses: firmware, a secure world, another processor.
+/// Memory that somebody else uses: firmware, a device, a secure world, another processor.
 #[derive(Clone, Debug)]
 pub struct Reserved {
     pub name: Spanned<String>,
@@ -54,68 +71,10 @@ pub struct Reserved {
     pub len: u64,
 }
 
-/// One row of an `iommu-map`.
-#[derive(Clone, Debug)]
-pub struct StreamRow {
-    /// First requester id.
-    pub requester: u32,
-    /// How many.
-    pub len: u32,
-    /// The platform's first SMMU without one.
-    pub smmu: Option<Spanned<String>>,
-    /// StreamID of the first.
-    pub stream: u32,
-}
-
-/// Registers that a task can own.
-#[derive(Clone, Debug)]
-pub struct PlatformDevice {
-    pub name: String,
-    /// Where it was declared.
-    pub span: Span,
-    pub base: u64,
-    pub len: u64,
-    pub kind: PlatformDeviceKind,
-    pub interrupts: Vec<Interrupt>,
-    /// StreamID bits, of an SMMU.
-    pub stream_bits: u32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PlatformDeviceKind {
-    Registers,
-    SmmuV3,
-    PciHost,
-}
-
-#[derive(Clone, Debug)]
-pub struct Interrupt {
-    pub name: String,
-    pub intid: u32,
-    pub edge: bool,
-}
-
-/// The PCI segment.
-#[derive(Clone, Debug, Default)]
-pub struct PciHost {
-    pub buses: u32,
-    /// 32-bit memory aperture: start and end.
-    pub memory: [u64; 2],
-    /// 64-bit memory aperture.
-    pub prefetch: [u64; 2],
-    /// Vendor and device id of function 00:00.0.
-    pub host_bridge: (u16, u16),
-    /// INTID of pin A of slot 0.
-    pub intx: u32,
-    /// First and last free slot of the root bus.
-    pub root_slots: [u8; 2],
-    /// Requester ids of the segment to StreamIDs; identity if empty.
-    pub streams: Vec<StreamRow>,
-    /// Bits of a requester id that the mapping looks at; 0 means all.
-    pub stream_mask: u16,
-    /// The root complex never routes a request of one root port to another.
-    pub never_routes_peers: bool,
-}
+/// Bits that the address of an AArch64 processor can have without LPA2, and the fewest that any has.
+const ADDRESS_BITS: std::ops::RangeInclusive<u32> = 32..=52;
+/// Bytes of one core's redistributor: two frames of 64 KiB.
+pub const REDISTRIBUTOR: u64 = 128 << 10;
 
 impl Platform {
     pub fn device(&self, name: &str) -> Option<&PlatformDevice> {
@@ -132,6 +91,11 @@ impl Platform {
         smmus
             .filter(|device| device.kind == PlatformDeviceKind::SmmuV3)
             .collect()
+    }
+
+    /// The interrupt translation service.
+    pub fn its(&self) -> Option<&Spanned<u64>> {
+        self.gic.as_ref()?.its.as_ref()
     }
 
     pub fn memory_end(&self) -> u64 {
@@ -203,101 +167,207 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
             part
         }
     };
-    let memory = part("memory");
-    let console = part("console");
-    let gic = part("gic");
-    let pci = part("pci");
-    let qemu = part("qemu");
+    // All parts are read before any of them can be missed: what is wrong with one hides nothing of the others.
+    let memory = part("memory").map(read_memory);
+    let console = part("console").map(|console| {
+        let device = console.required("device", Fields::string);
+        console.finish();
+        device
+    });
+    let gic = part("gic").map(read_gic);
+    let pci = part("pci").map(|pci| host::read(pci, whole));
+    let qemu = part("qemu").map(|qemu| {
+        let machine = qemu.required("machine", Fields::string);
+        let processor = qemu.required("processor", Fields::string);
+        qemu.finish();
+        Some((machine?.value, processor?.value))
+    });
     let description = fields.required("description", Fields::string);
-    let address_bits = if whole || fields.contains("address-bits") {
-        fields.required("address-bits", Fields::word)?.value
+    let bits = if whole || fields.contains("address-bits") {
+        fields.required("address-bits", read_address_bits)
     } else {
-        48
+        Some(Spanned::new(48, fields.span().clone()))
     };
     let coherent = fields.required("coherent", Fields::boolean);
     let psci = fields.choice(
         "psci",
         &[("none", Psci::None), ("smc", Psci::Smc), ("hvc", Psci::Hvc)],
     );
+    let mut named = Vec::new();
     let devices: Vec<PlatformDevice> = fields
         .tables("devices")
         .into_iter()
-        .filter_map(|(name, fields)| read_device(name, fields))
+        .filter_map(|(name, fields)| {
+            named.push(name.value.clone());
+            registers::read(name, fields)
+        })
         .collect();
     let span = fields.span().clone();
     fields.finish();
-    if let Some(console) = &console
-        && let Some(device) = console.string("device")
-        && !devices.iter().any(|known| known.name == device.value)
-    {
-        report
-            .error(
-                Mistake::UnknownPlatformDevice,
-                "the console is not one of the platform's devices",
-            )
-            .at(&device.span, "no such table below [devices]");
-    }
-    let mut platform = Platform {
+    let console = match console {
+        Some(device) => Some(known_console(report, &devices, &named, device?)),
+        None => None,
+    };
+    let memory = match memory {
+        Some(memory) => memory?,
+        None => Memory::none(&span),
+    };
+    let pci = match pci {
+        Some(pci) => pci?,
+        None => PciHost::default(),
+    };
+    missing.extend(&pci.missing);
+    let (qemu_machine, qemu_processor) = match qemu {
+        Some(qemu) => qemu?,
+        None => Default::default(),
+    };
+    let gic = match gic {
+        Some(gic) => Some(gic?),
+        None => None,
+    };
+    Some(Platform {
         name,
-        span,
         description: description?.value,
-        address_bits,
+        address_bits: bits?.value,
         coherent: coherent?.value,
         psci: psci.map_or(Psci::None, |psci| psci.value),
-        memory_base: 0,
-        memory_len: 0,
-        image_base: 0,
-        reserved: Vec::new(),
-        console: String::new(),
-        gic_distributor: 0,
-        gic_redistributor: 0,
-        gic_its: 0,
+        memory_base: memory.base.value,
+        memory_len: memory.len,
+        memory_span: memory.base.span,
+        image_base: memory.image.value,
+        image_span: memory.image.span,
+        reserved: memory.reserved,
+        other_memory: memory.other,
+        console: console.unwrap_or_default(),
+        gic,
         devices,
-        pci: PciHost {
-            buses: 256,
-            root_slots: [0, 31],
-            ..PciHost::default()
-        },
-        qemu_machine: String::new(),
-        qemu_processor: String::new(),
+        pci,
+        qemu_machine,
+        qemu_processor,
         missing,
-    };
-    if let Some(memory) = memory {
-        let base = memory.required("base", Fields::integer);
-        let size = memory.required("size", Fields::size);
-        let image = memory.required("image", Fields::integer);
-        platform.reserved = read_reserved(&memory);
-        memory.finish();
-        (platform.memory_base, platform.memory_len) = (base?.value, size?.value);
-        platform.image_base = image?.value;
-    }
-    if let Some(console) = console {
-        let device = console.required("device", Fields::string);
-        console.finish();
-        platform.console = device?.value;
-    }
-    if let Some(gic) = gic {
-        let distributor = gic.required("distributor", Fields::integer);
-        let redistributor = gic.required("redistributor", Fields::integer);
-        let its = gic.required("its", Fields::integer);
-        gic.finish();
-        platform.gic_distributor = distributor?.value;
-        platform.gic_redistributor = redistributor?.value;
-        platform.gic_its = its?.value;
-    }
-    if let Some(pci) = pci {
-        platform.pci = read_pci(pci, whole)?;
-    }
-    if let Some(qemu) = qemu {
-        let machine = qemu.required("machine", Fields::string);
-        let processor = qemu.required("processor", Fields::string);
-        qemu.finish();
-        (platform.qemu_machine, platform.qemu_processor) = (machine?.value, processor?.value);
-    }
-    Some(platform)
+        span,
+    })
 }
 
-fn read_reserved(memory: &Fields<'_>) -> Vec<Reserved> {
+/// The console's device: plain registers, which the kernel and its owner write to.
+fn known_console(
+    report: &Report,
+    devices: &[PlatformDevice],
+    named: &[String],
+    console: Spanned<String>,
+) -> String {
+    let known = devices.iter().find(|known| known.name == console.value);
+    match known {
+        // Its table is there, and what is wrong with it was said.
+        None if named.contains(&console.value) => {}
+        None => {
+            report
+                .error(
+                    Mistake::UnknownPlatformDevice,
+                    "the console is not one of the platform's devices",
+                )
+                .at(&console.span, "no such table below [devices]");
+        }
+        Some(device) if device.kind != PlatformDeviceKind::Registers => {
+            report
+                .error(
+                    Mistake::BadValue,
+                    format!("`{}` is no console", console.value),
+                )
+                .at(&console.span, "the kernel writes characters to it")
+                .with(&device.span, "the registers of a server")
+                .remedy("name the device that is the UART");
+        }
+        Some(_) => {}
+    }
+    console.value
+}
+
+/// The `memory` table.
+struct Memory {
+    base: Spanned<u64>,
+    len: u64,
+    image: Spanned<u64>,
+    reserved: Vec<Reserved>,
+    other: Vec<Reserved>,
+}
+
+impl Memory {
+    /// That of a platform which does not say.
+    fn none(span: &Span) -> Self {
+        let zero = || Spanned::new(0, span.clone());
+        Self {
+            base: zero(),
+            len: 0,
+            image: zero(),
+            reserved: Vec::new(),
+            other: Vec::new(),
+        }
+    }
+}
+
+fn read_memory(fields: Fields<'_>) -> Option<Memory> {
+    let base = fields.required("base", Fields::integer);
+    let size = fields.required("size", Fields::size);
+    let image = fields.required("image", Fields::integer);
+    let reserved = read_parts(&fields, "reserved");
+    let other = read_parts(&fields, "other");
+    let report = fields.report();
+    fields.finish();
+    let (base, size) = (base?, size?);
+    let page = abi::layout::PAGE;
+    if base.value % page != 0 || size.value % page != 0 || size.value == 0 {
+        report
+            .error(Mistake::BadValue, "memory is whole pages")
+            .at(&size.span, "at least one, and a multiple of 4 KiB")
+            .with(&base.span, "a multiple of 4 KiB")
+            .remedy("correct base or size");
+    }
+    Some(Memory {
+        base,
+        len: size.value,
+        image: image?,
+        reserved,
+        other,
+    })
+}
+
+fn read_gic(gic: Fields<'_>) -> Option<Gic> {
+    let distributor = gic.required("distributor", Fields::integer);
+    let redistributor = gic.required("redistributor", Fields::integer);
+    let len = gic.size("redistributor-size");
+    let its = gic.required("its", Fields::integer);
+    if let Some(len) = len.as_ref().filter(|len| len.value < REDISTRIBUTOR) {
+        gic.report()
+            .error(
+                Mistake::BadValue,
+                "a redistributor has two frames of 64 KiB",
+            )
+            .at(&len.span, "expected 128 KiB for each core")
+            .remedy("leave `redistributor-size` out if only the first core's are known");
+    }
+    gic.finish();
+    Some(Gic {
+        distributor: distributor?,
+        redistributor: redistributor?,
+        redistributor_len: len.map_or(REDISTRIBUTOR, |len| len.value),
+        its: its.filter(|its| its.value != 0),
+    })
+}
+
+fn read_address_bits(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u32>> {
+    let bits = fields.word(key)?;
+    if !ADDRESS_BITS.contains(&bits.value) {
+        let draft = fields
+            .report()
+            .error(Mistake::BadValue, "a physical address has 32 to 52 bits");
+        draft.at(&bits.span, "expected what the processor's `PARange` says");
+        return None;
+    }
+    Some(bits)
+}
+
+fn read_parts(memory: &Fields<'_>, key: &'static str) -> Vec<Reserved> {
     let read = |(name, fields): (Spanned<String>, Fields<'_>)| {
         let base = fields.required("base", Fields::integer);
         let size = fields.required("size", Fields::size);
@@ -308,159 +378,6 @@ fn read_reserved(memory: &Fields<'_>) -> Vec<Reserved> {
             len: size?.value,
         })
     };
-    let reserved = memory.tables("reserved").into_iter();
-    reserved.filter_map(read).collect()
-}
-
-fn read_device(name: Spanned<String>, fields: Fields<'_>) -> Option<PlatformDevice> {
-    let base = fields.required("base", Fields::integer);
-    let size = fields.required("size", Fields::size);
-    let kind = fields.choice(
-        "kind",
-        &[
-            ("smmu-v3", PlatformDeviceKind::SmmuV3),
-            ("pci-host", PlatformDeviceKind::PciHost),
-        ],
-    );
-    let stream_bits = fields.word("stream-bits");
-    let interrupts = fields
-        .tables("interrupts")
-        .into_iter()
-        .filter_map(|(name, fields)| {
-            let intid = fields.required("intid", Fields::word);
-            let edge = fields.boolean("edge");
-            fields.finish();
-            Some(Interrupt {
-                name: name.value,
-                intid: intid?.value,
-                edge: edge.is_some_and(|edge| edge.value),
-            })
-        })
-        .collect();
-    fields.finish();
-    Some(PlatformDevice {
-        name: name.value,
-        span: name.span,
-        base: base?.value,
-        len: size?.value,
-        kind: kind.map_or(PlatformDeviceKind::Registers, |kind| kind.value),
-        interrupts,
-        stream_bits: stream_bits.map_or(0, |bits| bits.value),
-    })
-}
-
-fn read_pci(fields: Fields<'_>, whole: bool) -> Option<PciHost> {
-    let needed = |key: &'static str| whole || fields.contains(key);
-    let mut host = PciHost {
-        buses: 256,
-        root_slots: [0, 31],
-        ..PciHost::default()
-    };
-    let buses = needed("buses").then(|| fields.required("buses", Fields::word));
-    let memory = needed("memory").then(|| fields.required("memory", Fields::pair));
-    let prefetch = needed("prefetch").then(|| fields.required("prefetch", Fields::pair));
-    let bridge = needed("host-bridge").then(|| {
-        fields.required("host-bridge", |fields, key| {
-            fields.parsed(key, "an id such as \"1b36:0008\"", units::device_id)
-        })
-    });
-    let intx = needed("intx").then(|| fields.required("intx", Fields::word));
-    let slots = needed("root-slots").then(|| fields.required("root-slots", Fields::pair));
-    host.streams = read_streams(&fields);
-    host.stream_mask = read_stream_mask(&fields);
-    host.never_routes_peers = fields
-        .boolean("never-routes-peers")
-        .is_some_and(|never| never.value);
-    fields.finish();
-    if let Some(buses) = buses {
-        host.buses = buses?.value;
-    }
-    if let Some(memory) = memory {
-        host.memory = memory?.value;
-    }
-    if let Some(prefetch) = prefetch {
-        host.prefetch = prefetch?.value;
-    }
-    if let Some(bridge) = bridge {
-        host.host_bridge = bridge?.value;
-    }
-    if let Some(intx) = intx {
-        host.intx = intx?.value;
-    }
-    if let Some(slots) = slots {
-        let slot = |slot| u8::try_from(slot).unwrap_or(31).min(31);
-        host.root_slots = slots?.value.map(slot);
-    }
-    Some(host)
-}
-
-/// The `iommu-map-mask` key: the bits of a requester id that `iommu-map` looks at.
-pub fn read_stream_mask(fields: &Fields<'_>) -> u16 {
-    let Some(mask) = fields.word("iommu-map-mask") else {
-        return 0;
-    };
-    match u16::try_from(mask.value) {
-        Ok(bits) if bits != 0 => bits,
-        _ => {
-            fields
-                .report()
-                .error(
-                    Mistake::BadValue,
-                    "a requester id has 16 bits, and a mask leaves some of them",
-                )
-                .at(&mask.span, "expected 0x1 to 0xffff")
-                .remedy("leave `iommu-map-mask` out if the whole id is looked at");
-            0
-        }
-    }
-}
-
-/// The `iommu-map` key: `[{ requester = 0, length = 65536, smmu = "smmu", stream = 0 }]`.
-pub fn read_streams(fields: &Fields<'_>) -> Vec<StreamRow> {
-    let mut rows: Vec<StreamRow> = Vec::new();
-    let mut spans: Vec<Span> = Vec::new();
-    for row in fields.rows("iommu-map") {
-        let requester = row.required("requester", Fields::word);
-        let len = row.required("length", Fields::word);
-        let stream = row.required("stream", Fields::word);
-        let smmu = row.string("smmu");
-        let span = row.span().clone();
-        row.finish();
-        let (Some(requester), Some(len), Some(stream)) = (requester, len, stream) else {
-            continue;
-        };
-        if u64::from(requester.value) + u64::from(len.value) > 1 << 16 || len.value == 0 {
-            fields
-                .report()
-                .error(Mistake::BadValue, "a row maps requester ids of one segment")
-                .at(
-                    &span,
-                    "requester and length end beyond 65536, or the row is empty",
-                );
-            continue;
-        }
-        let range = |row: &StreamRow| (row.requester, row.requester + row.len);
-        let (first, end) = (requester.value, requester.value + len.value);
-        if let Some((_, before)) = rows
-            .iter()
-            .zip(&spans)
-            .find(|(row, _)| range(row).0 < end && first < range(row).1)
-        {
-            fields
-                .report()
-                .error(Mistake::Overlap, "two rows map one requester id")
-                .at(&span, format!("ids {first:#x} to {:#x}", end - 1))
-                .with(before, "this row has some of them")
-                .remedy("let every id be in one row");
-            continue;
-        }
-        spans.push(span);
-        rows.push(StreamRow {
-            requester: requester.value,
-            len: len.value,
-            smmu,
-            stream: stream.value,
-        });
-    }
-    rows
+    let parts = memory.tables(key).into_iter();
+    parts.filter_map(read).collect()
 }

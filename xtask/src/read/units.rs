@@ -33,21 +33,25 @@ pub fn rate(text: &str) -> Option<(u32, u64)> {
 /// `1af4:1042`: vendor and device.
 pub fn device_id(text: &str) -> Option<(u16, u16)> {
     let (vendor, device) = text.split_once(':')?;
-    if vendor.len() != 4 || device.len() != 4 {
-        return None;
-    }
-    Some((
-        u16::from_str_radix(vendor, 16).ok()?,
-        u16::from_str_radix(device, 16).ok()?,
-    ))
+    let number = |text: &str| {
+        let digits = text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
+    };
+    Some((number(vendor)?, number(device)?))
 }
 
 /// `3` or `3.1`: device and function number on a bus.
 pub fn slot(text: &str) -> Option<(u8, u8)> {
     let (device, function) = text.split_once('.').unwrap_or((text, "0"));
-    let device: u8 = device.parse().ok().filter(|&device| device < 32)?;
-    let function: u8 = function.parse().ok().filter(|&function| function < 8)?;
-    Some((device, function))
+    Some((digits(device, 32)?, digits(function, 8)?))
+}
+
+/// A number below `end`: digits and nothing else, no sign and no zero before them.
+pub fn digits(text: &str, end: u8) -> Option<u8> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let canonical = plain && (text == "0" || !text.starts_with('0'));
+    let number: u8 = canonical.then(|| text.parse().ok()).flatten()?;
+    (number < end).then_some(number)
 }
 
 fn time_unit(unit: &str) -> Option<u64> {
@@ -107,5 +111,11 @@ mod tests {
         assert_eq!(device_id("1af4"), None);
         assert_eq!(slot("3.1"), Some((3, 1)));
         assert_eq!(slot("32"), None);
+        for text in ["+1", "-1", "1.+2", "1.", "", "01", "1.00", " 1", "1.8"] {
+            assert_eq!(slot(text), None, "{text}");
+        }
+        for text in ["+af4:1042", "1af4:-042", "1af4:+042", "1af4:10 2"] {
+            assert_eq!(device_id(text), None, "{text}");
+        }
     }
 }

@@ -108,6 +108,12 @@ mistakes! {
         "The ELF file of kernel or task has segments that the image cannot take; the linker scripts are in sys/kern and sys/userlib.";
     54 OutOfReach "an address that the kernel cannot map",
         "The kernel reaches memory through a window of 256 GiB from physical address 0, and its first instructions the console in an identity map of 512 GiB. Memory and console of the platform have to lie there.";
+    501 InterruptNumber "an interrupt that the kernel does not route",
+        "Devices signal shared interrupts of the GIC, INTIDs 32 to 1019. Below are those of a core, its timer among them, which are the kernel's; above are special numbers and message-signalled interrupts. A device tree counts from 32: `<0 n ...>` there is INTID 32 + n.";
+    502 SharedPage "a page that two have",
+        "Registers are mapped by pages of 4 KiB. If two blocks lie in one page, the task that has one has the other as well: so they are one device with one owner, and begin with the page.";
+    503 UnknownHardware "a direct region over what nobody described",
+        "A direct region is open to its device at any time. In memory it is kept free; where the platform's description has nothing, there may be hardware with a DMA engine behind no SMMU (QEMU's fw_cfg is one). Memory that only devices use is declared as `memory.other` of the platform.";
 }
 
 impl Mistake {
@@ -155,6 +161,9 @@ impl Mistake {
             Self::Persistent => "let the device be strict",
             Self::Overlap => "move one of them",
             Self::MemoryFull => "make stacks, pools or logs smaller",
+            Self::InterruptNumber => "write the INTID of a shared interrupt",
+            Self::SharedPage => "declare them as one device",
+            Self::UnknownHardware => "declare what is there",
             Self::OutOfReach => "load the image lower, if the platform has memory there",
             Self::Parameter => "write one of the known forms",
             Self::Program => "build the program with the linker script of this repository",

@@ -11,6 +11,7 @@ use vmsa::{
 use super::window;
 use crate::place::{Layout, MappingKind, Place, TaskLayout};
 use crate::planning::Plan;
+use crate::read::{Gic, REDISTRIBUTOR};
 use crate::report::{Mistake, Report, Reported};
 
 /// Root tables.
@@ -25,8 +26,6 @@ pub struct Roots {
 
 /// Bytes of the distributor's registers (GICv3: 64 KiB frames).
 const DISTRIBUTOR: u64 = 64 << 10;
-/// Bytes of one core's redistributor frames.
-const REDISTRIBUTOR: u64 = 128 << 10;
 /// Words of memory for building: far more than the tables of any system that fits.
 const ARENA_WORDS: usize = 16 << 20 >> 3;
 
@@ -174,10 +173,16 @@ fn kernel(plan: &Plan, layout: &Layout, arena: &mut Arena<'_>) -> Result<u64, Ma
         normal,
         Permissions::ReadWrite,
     )?;
+    let gic = platform.gic.as_ref();
+    let frame = |frame: fn(&Gic) -> u64| gic.map_or(0, frame);
     for (va, pa, len) in [
         (KERNEL_CONSOLE, console(plan), PAGE),
-        (KERNEL_GICD, platform.gic_distributor, DISTRIBUTOR),
-        (KERNEL_GICR, platform.gic_redistributor, REDISTRIBUTOR),
+        (KERNEL_GICD, frame(|gic| gic.distributor.value), DISTRIBUTOR),
+        (
+            KERNEL_GICR,
+            frame(|gic| gic.redistributor.value),
+            REDISTRIBUTOR,
+        ),
     ] {
         space.map(va, pa, len, Memory::DeviceNgnre, Permissions::ReadWrite)?;
     }

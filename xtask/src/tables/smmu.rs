@@ -14,7 +14,7 @@ use vmsa::{
 };
 
 use super::permanent;
-use crate::place::{Layout, SMMU_ALIGNMENT};
+use crate::place::{Layout, STREAM_BITS_MAX};
 use crate::planning::{DomainPlan, IOVA_BITS, Permanent, Plan};
 use crate::read::PlatformDeviceKind;
 use crate::report::{Mistake, Report, Reported};
@@ -62,7 +62,12 @@ pub fn build(report: &Report, plan: &Plan, layout: &Layout) -> Result<SmmuTables
     let Some(smmu) = smmu.filter(|_| !plan.domains.devices.is_empty()) else {
         return Ok(SmmuTables::default());
     };
-    let mut tables = reserve(plan, smmu.stream_bits);
+    // An image is made only of StreamIDs that fit; the SMMU aborts those beyond its table.
+    let mut tables = reserve(
+        plan,
+        smmu.stream_bits
+            .map_or(STREAM_BITS_MAX, |bits| bits.min(STREAM_BITS_MAX)),
+    );
     tables.bytes = page_tables(plan, layout, &mut tables).map_err(|error| {
         report
             .error(Mistake::Window, "the tables of the domains cannot be built")
@@ -172,7 +177,6 @@ fn page_tables(plan: &Plan, layout: &Layout, tables: &mut SmmuTables) -> Result<
     bytes.resize(usize::try_from(start).unwrap_or(0), 0);
     bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     bytes.truncate(usize::try_from(end).unwrap_or(0));
-    debug_assert!(start < SMMU_ALIGNMENT * 16);
     Ok(bytes)
 }
 

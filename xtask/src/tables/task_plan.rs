@@ -241,7 +241,7 @@ fn parameters(plan: &Plan, layout: &Layout, roots: &Roots, task: &Task) -> Vec<P
     let value = |parameter: &Parameter| match parameter {
         Parameter::Number(number) | Parameter::Nanoseconds(number) => Some(*number),
         Parameter::Kernel => Some(layout.image_base),
-        Parameter::Its => Some(platform.gic_its + ITS_TRANSLATION_FRAME),
+        Parameter::Its => Some(platform.its()?.value + ITS_TRANSLATION_FRAME),
         Parameter::PlatformDevice(name) => platform.device(name).map(|device| device.base),
         Parameter::PageTable(name) => {
             let (index, _) = plan.app.task(name)?;

@@ -33,7 +33,8 @@ pub fn describe(app: &App) -> Described {
             .iter()
             .map(|smmu| Smmu {
                 name: smmu.name.clone(),
-                stream_bits: smmu.stream_bits,
+                // Where nobody says, none is too large; such a machine is not built.
+                stream_bits: smmu.stream_bits.unwrap_or(32),
                 ..Smmu::default()
             })
             .collect(),

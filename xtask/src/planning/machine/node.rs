@@ -39,7 +39,7 @@ pub fn describe(app: &App, kind: FunctionKind, places: &Places, sources: &mut So
             Node {
                 source: sources.add(&root.name.span),
                 place: Place::Slot {
-                    upstream: Upstream::Root(RootId(0)),
+                    upstream: Upstream::Root(places.main_of(app, root).unwrap_or(RootId(0))),
                     device,
                     function,
                 },

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use solver::model::{Machine, NodeId, RootBus, RootId, SmmuId, StreamRange, Upstream};
 
 use super::{FunctionKind, MAIN_ROOT, Sources, name};
-use crate::read::{self, App, StreamRow};
+use crate::read::{self, App, Main, StreamRow};
 use crate::report::Spanned;
 
 /// Names that functions can be at.
@@ -27,6 +27,17 @@ impl Places {
     }
 }
 
+impl Places {
+    /// The first root bus of the root complex that a root bus belongs to: for an expander the one it hangs on.
+    pub fn main_of(&self, app: &App, root: &read::Root) -> Option<RootId> {
+        match app.main_of(root) {
+            Main::Declared(main) => self.roots.get(&main.name.value).copied(),
+            Main::Platform => Some(RootId(0)),
+            Main::Itself | Main::Unknown => None,
+        }
+    }
+}
+
 /// Root buses, and the numbers that all functions will have.
 pub fn find(
     app: &App,
@@ -38,19 +49,17 @@ pub fn find(
         nodes: BTreeMap::new(),
     };
     let mut kinds = Vec::new();
-    // A file that declares root buses describes the board whole, its host bridge included.
-    let whole = app.roots.iter().any(|root| root.slot.is_none());
     let has_pci = !app.bridges.is_empty()
         || !app.roots.is_empty()
         || app
             .devices
             .iter()
             .any(|device| !matches!(device.place, read::Place::Platform { .. }));
-    if !whole && has_pci {
+    if !app.declares_root_buses() && has_pci {
         machine.roots.push(RootBus {
             name: MAIN_ROOT.to_owned(),
             bus_last: u8::try_from(app.platform.pci.buses.saturating_sub(1)).unwrap_or(u8::MAX),
-            streams: streams(app, &app.platform.pci.streams, 0),
+            streams: streams(app, app.platform.pci.streams.as_deref(), 0),
             stream_mask: app.platform.pci.stream_mask,
             never_routes_peers: app.platform.pci.never_routes_peers,
             ..RootBus::default()
@@ -63,39 +72,13 @@ pub fn find(
     for (_, root) in &roots {
         let id = RootId::new(machine.roots.len());
         places.roots.insert(root.name.value.clone(), id);
-        machine.roots.push(RootBus {
-            name: if root.slot.is_some() {
-                format!("{} bus", root.name.value)
-            } else {
-                root.name.value.clone()
-            },
-            source: sources.add(&root.name.span),
-            segment: root.segment,
-            bus: root.bus,
-            bus_last: root.bus_last,
-            expander_of: root.slot.is_some().then_some(RootId(0)),
-            streams: streams(
-                app,
-                root.streams.as_deref().unwrap_or(&app.platform.pci.streams),
-                root.segment,
-            ),
-            stream_mask: if root.streams.is_some() || root.stream_mask != 0 {
-                root.stream_mask
-            } else {
-                app.platform.pci.stream_mask
-            },
-            never_routes_peers: app.platform.pci.never_routes_peers,
-        });
+        machine.roots.push(root_bus(app, root, sources));
     }
     for (index, root) in app.roots.iter().enumerate() {
-        if let (Some(id), Some(main)) = (
-            places.roots.get(&root.name.value),
-            root.expander_of
-                .as_ref()
-                .and_then(|main| places.roots.get(&main.value)),
-        ) && let Some(bus) = machine.roots.get_mut(id.index())
-        {
-            bus.expander_of = Some(*main);
+        let id = places.roots.get(&root.name.value).copied();
+        let main = places.main_of(app, root);
+        if let Some(bus) = id.and_then(|id| machine.roots.get_mut(id.index())) {
+            bus.expander_of = main;
         }
         if root.slot.is_some() {
             kinds.push(FunctionKind::Expander(index));
@@ -122,9 +105,35 @@ pub fn find(
     (places, kinds)
 }
 
-fn streams(app: &App, rows: &[StreamRow], segment: u16) -> Vec<StreamRange> {
+/// A declared root bus; what it is an expander of is known once all of them have their numbers.
+fn root_bus(app: &App, root: &read::Root, sources: &mut Sources) -> RootBus {
+    let platform = &app.platform.pci;
+    let own = root.streams.as_deref();
+    RootBus {
+        name: if root.slot.is_some() {
+            format!("{} bus", root.name.value)
+        } else {
+            root.name.value.clone()
+        },
+        source: sources.add(&root.name.span),
+        segment: root.segment,
+        bus: root.bus,
+        bus_last: root.bus_last,
+        expander_of: None,
+        streams: streams(app, own.or(platform.streams.as_deref()), root.segment),
+        stream_mask: if own.is_some() || root.stream_mask != 0 {
+            root.stream_mask
+        } else {
+            platform.stream_mask
+        },
+        never_routes_peers: platform.never_routes_peers,
+    }
+}
+
+/// The StreamIDs of requester ids: as the rows say, none where there are no rows, equal where nobody says anything.
+fn streams(app: &App, rows: Option<&[StreamRow]>, segment: u16) -> Vec<StreamRange> {
     let smmus = app.platform.smmus();
-    if rows.is_empty() {
+    let Some(rows) = rows else {
         let identity = StreamRange {
             requester: 0,
             len: 1 << 16,
@@ -132,7 +141,7 @@ fn streams(app: &App, rows: &[StreamRow], segment: u16) -> Vec<StreamRange> {
             stream: u32::from(segment) << 16,
         };
         return smmus.first().map(|_| identity).into_iter().collect();
-    }
+    };
     rows.iter()
         .map(|row| StreamRange {
             requester: u16::try_from(row.requester).unwrap_or(u16::MAX),

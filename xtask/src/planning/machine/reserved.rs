@@ -9,32 +9,22 @@ const DOORBELL: u64 = 64 << 10;
 
 pub fn regions(app: &App) -> Vec<Region> {
     let platform = &app.platform;
-    let [memory, memory_end] = platform.pci.memory;
-    let [prefetch, prefetch_end] = platform.pci.prefetch;
-    let doorbell = match platform.gic_its {
-        0 => 0,
-        its => its.saturating_add(DOORBELL),
-    };
-    [
+    let apertures = platform.pci.apertures();
+    let apertures = apertures.map(|range| (range.name, range.start, range.end - range.start));
+    let doorbell = platform.its().map(|its| {
         (
-            "32-bit PCI aperture",
-            memory,
-            memory_end.saturating_sub(memory),
-        ),
-        (
-            "64-bit PCI aperture",
-            prefetch,
-            prefetch_end.saturating_sub(prefetch),
-        ),
-        ("interrupt doorbell", doorbell, DOORBELL.min(doorbell)),
-    ]
-    .into_iter()
-    .filter(|(_, _, len)| *len > 0)
-    .map(|(name, base, len)| Region {
-        name: name.to_owned(),
-        source: Source::default(),
-        base,
-        len,
-    })
-    .collect()
+            "interrupt doorbell",
+            its.value.saturating_add(DOORBELL),
+            DOORBELL,
+        )
+    });
+    apertures
+        .chain(doorbell)
+        .map(|(name, base, len)| Region {
+            name: name.to_owned(),
+            source: Source::default(),
+            base,
+            len,
+        })
+        .collect()
 }

@@ -1,64 +1,135 @@
 //! The platform's address map.
 
 use crate::read::app::App;
-use crate::read::{Platform, Reserved};
-use crate::report::{Mistake, Report, Span};
+use crate::read::registers::{PlatformDevice, PlatformDeviceKind};
+use crate::read::units::show_size;
+use crate::read::{AddressRange, Platform, Reserved};
+use crate::report::{Mistake, Report};
 
-/// Platform memory and registers must not overlap: two tasks would share what each thinks its own.
+/// What the platform's description says of its addresses must be possible: two tasks would share what each thinks
+/// its own, and a driver could have the interrupt controller for its device's registers.
 pub fn check(report: &Report, app: &App) {
-    reserved(report, &app.platform);
     let platform = &app.platform;
-    let page = abi::layout::PAGE;
-    let mut ranges: Vec<(String, u64, u64, Option<&Span>)> = platform
-        .devices
-        .iter()
-        .map(|device| {
-            let len = device
-                .len
-                .checked_next_multiple_of(page)
-                .unwrap_or(device.len);
-            let end = device.base.saturating_add(len);
-            (device.name.clone(), device.base, end, Some(&device.span))
-        })
-        .collect();
-    let memory = (platform.memory_base, platform.memory_end());
-    ranges.push(("RAM".to_owned(), memory.0, memory.1, None));
-    for (name, [start, end]) in [
-        ("32-bit PCI aperture", platform.pci.memory),
-        ("64-bit PCI aperture", platform.pci.prefetch),
-    ] {
-        ranges.push((name.to_owned(), start, end, None));
-    }
-    ranges.retain(|range| range.1 < range.2);
-    ranges.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
-    for pair in ranges.windows(2) {
-        if let [low, high] = pair
-            && high.1 < low.2
-        {
-            let mut draft = report.error(
-                Mistake::Overlap,
-                format!("`{}` and `{}` of the platform overlap", low.0, high.0),
-            );
-            for (index, (name, _, _, span)) in [high, low].into_iter().enumerate() {
-                if let Some(span) = span {
-                    let text = format!("`{name}`");
-                    draft = if index == 0 || high.3.is_none() {
-                        draft.at(span, text)
-                    } else {
-                        draft.with(span, text)
-                    };
-                }
-            }
-            draft
-                .note(format!("`{}` is {:#x} to {:#x}", low.0, low.1, low.2 - 1))
-                .note(format!(
-                    "`{}` is {:#x} to {:#x}",
-                    high.0,
-                    high.1,
-                    high.2 - 1
-                ))
-                .remedy("correct base or size of one of them in the platform's description");
+    reserved(report, platform);
+    image(report, platform);
+    reach(report, platform);
+    configuration(report, platform);
+    for name in app.tasks.iter().flat_map(|task| &task.owns) {
+        let begins = |device: &&PlatformDevice| device.base.is_multiple_of(abi::layout::PAGE);
+        if let Some(device) = platform.device(&name.value).filter(|d| !begins(d)) {
+            report
+                .error(
+                    Mistake::SharedPage,
+                    format!("the registers of `{}` do not begin a page", device.name),
+                )
+                .at(&name.span, "they are mapped in this task")
+                .with(&device.span, format!("at {:#x}", device.base))
+                .remedy("let the platform's description begin them at the page, a multiple of 4 KiB, that they are in");
         }
+    }
+    let ranges = platform.ranges();
+    for (number, low) in ranges.iter().enumerate() {
+        for high in ranges.iter().skip(number + 1) {
+            overlap(report, low, high);
+        }
+    }
+}
+
+/// Two ranges of which the first begins no later.
+fn overlap(report: &Report, low: &AddressRange, high: &AddressRange) {
+    let (mistake, problem, remedy) = if low.overlaps(high.base, high.end) {
+        (
+            Mistake::Overlap,
+            "overlap",
+            "correct base or size of one of them in the platform's description",
+        )
+    } else if low.pages().1 > high.pages().0 {
+        (
+            Mistake::SharedPage,
+            "share a page",
+            "declare them as one device, which one task owns: whoever has a part of a page has all of it",
+        )
+    } else {
+        return;
+    };
+    report
+        .error(
+            mistake,
+            format!(
+                "`{}` and `{}` of the platform {problem}",
+                low.name, high.name
+            ),
+        )
+        .at(&high.span, format!("`{}`", high.name))
+        .with(&low.span, format!("`{}`", low.name))
+        .note(format!("`{}` is {}", low.name, low.shown()))
+        .note(format!("`{}` is {}", high.name, high.shown()))
+        .remedy(remedy);
+}
+
+/// The image is loaded into memory, where a loader of Linux images puts one.
+fn image(report: &Report, platform: &Platform) {
+    let base = platform.image_base;
+    let memory = (platform.memory_base, platform.memory_end());
+    let (problem, remedy) = if memory.0 == memory.1 {
+        return;
+    } else if !(memory.0..memory.1).contains(&base) {
+        ("is not in memory", "write an address of the memory")
+    } else if !base.is_multiple_of(abi::layout::BLOCK) {
+        (
+            "is no multiple of 2 MiB, where loaders put it",
+            "write a multiple of 2 MiB",
+        )
+    } else {
+        return;
+    };
+    report
+        .error(Mistake::BadValue, format!("`memory.image` {problem}"))
+        .at(&platform.image_span, format!("{base:#x}"))
+        .with(
+            &platform.memory_span,
+            format!("memory is {:#x} to {:#x}", memory.0, memory.1 - 1),
+        )
+        .remedy(remedy);
+}
+
+/// Nothing is beyond what the platform's addresses have bits for.
+fn reach(report: &Report, platform: &Platform) {
+    let end = 1u64 << platform.address_bits.min(63);
+    let ranges = platform.ranges();
+    for range in ranges.iter().filter(|range| range.end > end) {
+        report
+            .error(
+                Mistake::BadValue,
+                format!("`{}` has addresses that the platform has not", range.name),
+            )
+            .at(&range.span, range.shown())
+            .with(
+                &platform.span,
+                format!("`address-bits` is {}", platform.address_bits),
+            )
+            .remedy("correct base or size, or `address-bits`");
+    }
+}
+
+/// Configuration space of all buses, 1 MiB each (PCI Express Base Specification, 7.2.2).
+fn configuration(report: &Report, platform: &Platform) {
+    let Some(host) = platform.device_of_kind(PlatformDeviceKind::PciHost) else {
+        return;
+    };
+    let Some(buses) = &platform.pci.declared_buses else {
+        return;
+    };
+    let needed = u64::from(buses.value) << 20;
+    if host.len < needed {
+        report
+            .error(
+                Mistake::BadValue,
+                format!("`{}` has no room for {} buses", host.name, buses.value),
+            )
+            .at(&buses.span, format!("take {}", show_size(needed)))
+            .with(&host.span, format!("has {}", show_size(host.len)))
+            .remedy("declare as many `buses` as there is configuration space for, 1 MiB each");
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::read::app::{App, Unread};
 use crate::read::device::Place;
 use crate::read::fields::nearest;
-use crate::read::platform::PlatformDeviceKind;
+use crate::read::registers::PlatformDeviceKind;
 use crate::read::task::{Parameter, Task};
 use crate::report::{Mistake, Report, Spanned};
 
@@ -185,6 +185,15 @@ pub fn of_parameters(checked: &Names<'_>, app: &App, task: &Task) {
                 }
                 Some(_) => {}
             },
+            Parameter::Its if app.platform.its().is_none() => {
+                unknown(
+                    checked,
+                    Mistake::Parameter,
+                    "interrupt translation service on the platform, called",
+                    &spanned("its"),
+                    std::iter::empty(),
+                );
+            }
             Parameter::PlatformDevice(name) if app.platform.device(name).is_none() => {
                 let known = app
                     .platform
@@ -285,7 +294,7 @@ fn smmus(checked: &Names<'_>, app: &App) {
         .roots
         .iter()
         .flat_map(|root| root.streams.iter().flatten());
-    let rows = of_roots.chain(&app.platform.pci.streams);
+    let rows = of_roots.chain(app.platform.pci.streams.iter().flatten());
     for name in of_devices.chain(rows.filter_map(|row| row.smmu.as_ref())) {
         if !smmu(&name.value) {
             let devices = app.platform.devices.iter();

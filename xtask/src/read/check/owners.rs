@@ -1,4 +1,4 @@
-//! Devices and interrupt lines have one owner.
+//! Devices have one owner.
 
 use std::collections::BTreeMap;
 
@@ -44,32 +44,6 @@ pub fn check(report: &Report, app: &App) {
                     .at(&name.span, format!("`{}` claims it", task.name.value))
                     .with(&first.span, format!("`{}` claims it", other.name.value))
                     .remedy("let one task own it and serve the other by IPC");
-            }
-        }
-    }
-    interrupts(report, app);
-}
-
-/// Two platform devices of different owners may not share a line.
-fn interrupts(report: &Report, app: &App) {
-    let mut lines: BTreeMap<u32, (&Spanned<String>, &Task)> = BTreeMap::new();
-    for task in &app.tasks {
-        for name in &task.owns {
-            let device = app.platform.device(&name.value);
-            for interrupt in device.into_iter().flat_map(|device| &device.interrupts) {
-                if let Some((first, other)) = lines.insert(interrupt.intid, (name, task))
-                    && other.name.value != task.name.value
-                    && first.value != name.value
-                {
-                    report
-                        .error(
-                            Mistake::SharedInterrupt,
-                            format!("INTID {} is claimed twice", interrupt.intid),
-                        )
-                        .at(&name.span, format!("`{}` gets it here", task.name.value))
-                        .with(&first.span, format!("`{}` has it", other.name.value))
-                        .remedy("let one task own both devices");
-                }
             }
         }
     }

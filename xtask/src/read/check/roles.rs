@@ -2,7 +2,7 @@
 
 use crate::read::app::App;
 use crate::read::device::Device;
-use crate::read::platform::PlatformDeviceKind;
+use crate::read::registers::PlatformDeviceKind;
 use crate::read::task::{Task, TaskRight};
 use crate::report::{Mistake, Report, Span};
 

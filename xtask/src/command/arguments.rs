@@ -30,6 +30,8 @@ pub enum Command {
     Sizes { app: Option<PathBuf> },
     /// Show groups, domains and the maximal reach of each device
     Plan(super::plan::Arguments),
+    /// Walk every table of a built image and compare it with its plan.json; DIST is a folder of target/dist
+    Verify { dist: Option<PathBuf> },
     /// Turn a board's lspci output into an app.toml
     Import(super::import::Arguments),
     /// Explain the code of a diagnostic, such as P0310

@@ -12,6 +12,7 @@ mod run;
 mod show;
 pub mod sizes;
 mod test;
+mod verify;
 
 use clap::Parser;
 
@@ -47,6 +48,7 @@ fn dispatch(arguments: Arguments) -> Outcome<u8> {
         Command::Gdb(arguments) => gdb::run(&project, &arguments),
         Command::Sizes { app } => sizes::run(&project, app.as_deref()),
         Command::Plan(arguments) => plan::run(&project, &arguments),
+        Command::Verify { dist } => verify::run(&project, dist.as_deref()),
         Command::Import(arguments) => import::run(&arguments),
         Command::Explain { code } => explain::run(&code),
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json as object};
 
+use super::memory;
 use crate::place::Layout;
 use crate::planning::{DomainPlan, FunctionKind, Permanent, Plan};
 
@@ -15,7 +16,8 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         "non-pci": non_pci(plan),
         "domains": domains(plan, layout),
         "interrupts": interrupts(plan),
-        "memory": layout.map(memory),
+        "memory": layout.map(memory::places),
+        "kernel": layout.map(|layout| memory::kernel(plan, layout)),
     });
     if let Some(keys) = value.as_object_mut() {
         crate::show::add_json(plan, keys);
@@ -25,7 +27,7 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
     text
 }
 
-fn hex(value: u64) -> Value {
+pub(super) fn hex(value: u64) -> Value {
     Value::String(format!("{value:#x}"))
 }
 
@@ -51,6 +53,7 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
                 "rights": plan.rights(index).iter_names().map(|name| name.0).collect::<Vec<_>>(),
                 "stack": task.stack,
                 "max-run-ns": task.max_run,
+                "memory": place.map(|place| memory::task(&task.name.value, place)),
                 "pools": task.pools.iter().enumerate().map(|(pool, (name, len))| object!({
                     "name": name.value,
                     "bytes": len,
@@ -201,12 +204,4 @@ fn interrupts(plan: &Plan) -> Vec<Value> {
             })
         })
         .collect()
-}
-
-fn memory(layout: &Layout) -> Value {
-    object!({
-        "image": hex(layout.image_base),
-        "file-end": hex(layout.file_end),
-        "end": hex(layout.memory_end),
-    })
 }

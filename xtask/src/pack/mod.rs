@@ -4,8 +4,10 @@ mod debugger;
 mod header;
 mod image;
 mod json;
+mod memory;
 #[cfg(test)]
 mod schema;
+mod second;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use crate::tables::Tables;
 
 pub use debugger::DEBUGGER;
 pub use json::json;
+pub use second::verified;
 pub use text::text;
 
 /// Files of a finished system.
@@ -50,6 +53,8 @@ pub fn pack(target: &Path, plan: &Plan, programs: &Programs, tables: &Tables) ->
     std::fs::create_dir_all(&folder)
         .map_err(Failure::when(format!("cannot make {}", folder.display())))?;
     let image = image::build(plan, tables)?;
+    let described = json(plan, Some(&tables.layout));
+    verified(&image, &described)?;
     // Of two builds of one name the files are of one or of the other, and not of both.
     let _lock = lock(target, &plan.app.name)?;
     let write = |name: &str, bytes: &[u8]| {
@@ -64,7 +69,7 @@ pub fn pack(target: &Path, plan: &Plan, programs: &Programs, tables: &Tables) ->
     for (task, program) in plan.app.tasks.iter().zip(&programs.tasks) {
         write(&elf_name(&task.name.value), &program.elf)?;
     }
-    write("plan.json", json(plan, Some(&tables.layout)).as_bytes())?;
+    write("plan.json", described.as_bytes())?;
     write("plan.txt", text(plan, Some(&tables.layout)).as_bytes())?;
     let script = debugger::debugger(plan, &tables.roots);
     write(DEBUGGER, script.as_bytes())?;

@@ -12,7 +12,7 @@ mod program;
 mod task;
 
 pub use mappings::{Mapping, MappingKind};
-pub use task::{Place, TaskLayout};
+pub use task::{Place, Rights, TaskLayout};
 
 use abi::layout::{self, PAGE};
 

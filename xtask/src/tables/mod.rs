@@ -12,8 +12,9 @@ mod window;
 
 use abi::layout::PAGE;
 
-pub use pages::{Roots, console};
+pub use pages::{DISTRIBUTOR, Roots, console};
 pub use smmu::pages_of as table_pages;
+pub use window::pieces as window_pieces;
 
 use crate::compile::Programs;
 use crate::place::{self, Layout, Sizes};

@@ -25,7 +25,7 @@ pub struct Roots {
 }
 
 /// Bytes of the distributor's registers (GICv3: 64 KiB frames).
-const DISTRIBUTOR: u64 = 64 << 10;
+pub const DISTRIBUTOR: u64 = 64 << 10;
 /// Words of memory for building: far more than the tables of any system that fits.
 const ARENA_WORDS: usize = 16 << 20 >> 3;
 

@@ -1,0 +1,190 @@
+//! What `plan.json` says, as far as it is compared.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::run::{Access, Run};
+
+/// The plan.
+#[derive(Debug, Deserialize)]
+pub struct Plan {
+    pub tasks: Vec<Task>,
+    pub kernel: Kernel,
+    pub functions: Vec<Device>,
+    #[serde(rename = "non-pci")]
+    pub non_pci: Vec<Device>,
+    pub domains: Vec<Domain>,
+    pub memory: Memory,
+    pub reach: BTreeMap<String, Reach>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Task {
+    pub name: String,
+    pub priority: u32,
+    pub memory: Vec<Mapping>,
+    pub calls: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Kernel {
+    pub memory: Vec<Mapping>,
+    #[serde(rename = "first-instructions")]
+    pub first: Vec<Mapping>,
+}
+
+/// One range of an address space.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Mapping {
+    pub what: String,
+    pub name: String,
+    #[serde(rename = "virtual", deserialize_with = "hexadecimal")]
+    pub input: u64,
+    #[serde(deserialize_with = "hexadecimal")]
+    pub address: u64,
+    pub bytes: u64,
+    /// `rw- write-back` and the like.
+    pub access: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Device {
+    pub name: String,
+    pub streams: Vec<u32>,
+    pub domain: Option<usize>,
+    pub owner: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Domain {
+    pub asid: u16,
+    #[serde(deserialize_with = "hexadecimal")]
+    pub iova: u64,
+    #[serde(rename = "page-bytes")]
+    pub page_bytes: u64,
+    #[serde(rename = "block-iova", deserialize_with = "hexadecimal")]
+    pub block_iova: u64,
+    #[serde(rename = "block-bytes")]
+    pub block_bytes: u64,
+    pub permanent: Vec<Permanent>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Permanent {
+    pub kind: String,
+    #[serde(deserialize_with = "hexadecimal")]
+    pub iova: u64,
+    #[serde(deserialize_with = "hexadecimal")]
+    pub address: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Memory {
+    #[serde(deserialize_with = "hexadecimal")]
+    pub image: u64,
+    #[serde(rename = "file-end", deserialize_with = "hexadecimal")]
+    pub file_end: u64,
+    #[serde(rename = "page-tables")]
+    pub page_tables: Extent,
+    #[serde(rename = "smmu-tables")]
+    pub smmu_tables: Extent,
+    pub el2: Extent,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Extent {
+    #[serde(deserialize_with = "hexadecimal")]
+    pub address: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Reach {
+    pub direct: Vec<serde_json::Value>,
+}
+
+fn hexadecimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let digits = text.strip_prefix("0x").unwrap_or(&text);
+    u64::from_str_radix(digits, 16).map_err(serde::de::Error::custom)
+}
+
+/// Reads it.
+///
+/// # Errors
+/// If the text is no plan, or one that was made before programs were placed.
+pub fn read(text: &str) -> Result<Plan, String> {
+    serde_json::from_str(text).map_err(|error| {
+        format!("plan.json cannot be read: {error}\n  only that of a built image has what is compared; `cargo xtask dist` writes it")
+    })
+}
+
+impl Plan {
+    /// All devices by their numbers.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.functions.iter().chain(&self.non_pci)
+    }
+
+    /// The domain whose tables a stream uses from the first moment: that of a device with direct regions, unless
+    /// another device with the stream has another domain, as alternatives of a slot may.
+    pub fn standing(&self, stream: u32) -> Option<&Domain> {
+        let mut having = self
+            .devices()
+            .filter(|device| device.streams.contains(&stream))
+            .peekable();
+        let domain = having.peek()?.domain?;
+        let mut direct = false;
+        for device in having {
+            if device.domain != Some(domain) {
+                return None;
+            }
+            direct |= self
+                .reach
+                .get(&device.name)
+                .is_some_and(|reach| !reach.direct.is_empty());
+        }
+        self.domains.get(domain).filter(|_| direct)
+    }
+}
+
+impl Mapping {
+    /// The range without its name.
+    pub fn run(&self) -> Run<Shown<'_>> {
+        Run {
+            input: self.input,
+            output: self.address,
+            len: self.bytes,
+            access: Shown(&self.access),
+        }
+    }
+
+    pub fn is_writable(&self) -> bool {
+        self.access.starts_with("rw")
+    }
+}
+
+/// An access as `plan.json` spells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shown<'a>(pub &'a str);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// The spelling of an access.
+pub fn shown(access: Access) -> Shown<'static> {
+    Shown(match (access.write, access.execute, access.memory) {
+        (true, false, "write-back") => "rw- write-back",
+        (false, false, "write-back") => "r-- write-back",
+        (false, true, "write-back") => "r-x write-back",
+        (true, false, "device-nGnRE") => "rw- device-nGnRE",
+        (true, false, "device-nGnRnE") => "rw- device-nGnRnE",
+        (false, false, "device-nGnRE") => "r-- device-nGnRE",
+        (true, false, "non-cacheable") => "rw- non-cacheable",
+        _ => "something that plan.json has no word for",
+    })
+}

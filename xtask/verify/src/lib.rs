@@ -1,0 +1,74 @@
+//! A second opinion on a finished image: what its tables let every task and every device reach, compared with `plan.json`.
+//!
+//! The reader shares no code with the build step, only the architecture's formats (Arm ARM D8, IHI 0070 5) and
+//! `docs/reference/image.md`. It starts where the processor and the SMMU start, at the boot header and at the stream
+//! table, follows every pointer, and says what it finds that `plan.json` does not say, and the reverse. A few rules
+//! it holds by itself, whatever the plan says: nothing is writable and executable, nobody but the IOMMU server has the
+//! SMMU's tables, no task has another's memory unless both are named for it.
+#![forbid(unsafe_code)]
+
+mod blob;
+mod expected;
+mod image;
+mod leaf;
+mod run;
+mod sharing;
+mod smmu;
+mod spaces;
+mod walk;
+
+pub use leaf::Leaf;
+
+/// What a check found, and where it looked.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// Every difference, one line each; none if the image does what its plan says.
+    pub findings: Vec<String>,
+    /// Tasks whose address spaces were walked.
+    pub tasks: usize,
+    /// Stream table entries that were read, those that abort included.
+    pub streams: usize,
+    /// Domains whose tables were walked.
+    pub domains: usize,
+    /// Tables that were read: of the kernel, of tasks and of domains.
+    pub tables: usize,
+    /// Where everything is, for tests that seed faults.
+    pub places: Places,
+}
+
+/// Physical addresses of what was read.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// Leaf descriptors, with whose they are: `kernel`, `task NAME`, `domain ASID`.
+    pub leaves: Vec<(String, Leaf)>,
+    /// Stream table entries by StreamID.
+    pub entries: Vec<(u32, u64)>,
+    /// Context descriptors by ASID.
+    pub contexts: Vec<(u16, u64)>,
+    /// The first stream table descriptor.
+    pub stream_table: u64,
+    /// The kernel's plan.
+    pub kernel_plan: u64,
+    /// The IOMMU server's plan; 0 without one.
+    pub server_plan: u64,
+}
+
+impl Verified {
+    fn say(&mut self, finding: impl Into<String>) {
+        self.findings.push(finding.into());
+    }
+}
+
+/// Compares an image's bytes with the text of its `plan.json`.
+///
+/// # Errors
+/// What cannot be read at all: a file that is no plan, or an image whose header or plans make no sense.
+pub fn verify(image: &[u8], plan: &str) -> Result<Verified, String> {
+    let plan = expected::read(plan)?;
+    let image = image::Image::new(image)?;
+    let mut verified = Verified::default();
+    let spaces = spaces::check(&image, &plan, &mut verified)?;
+    sharing::check(&plan, &spaces, &mut verified);
+    smmu::check(&image, &plan, &spaces, &mut verified)?;
+    Ok(verified)
+}

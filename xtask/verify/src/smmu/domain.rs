@@ -1,0 +1,217 @@
+//! Page tables of the domains: what the image maps in them, and that the IOMMU server writes where they are.
+
+use std::collections::BTreeSet;
+
+use super::streams::Standing;
+use super::{Tables, context, records::at};
+use crate::Verified;
+use crate::blob::Record;
+use crate::expected::Domain;
+use crate::leaf::{Leaf, Regime};
+use crate::run::{Run, differences};
+use crate::walk::{Tree, walk};
+
+const PAGE: u64 = 4096;
+const BLOCK: u64 = 2 << 20;
+const GIB: u64 = 1 << 30;
+/// The mark of leaves that the build step makes: the server neither counts nor removes them.
+const PERMANENT: u64 = 15;
+
+/// Walks every domain from its context descriptor.
+pub fn check(tables: &Tables<'_>, standing: &Standing, verified: &mut Verified) {
+    let mut seen = BTreeSet::new();
+    for (record, domain) in tables.records.domains.iter().zip(&tables.plan.domains) {
+        let whose = format!("domain {}", domain.asid);
+        let at = tables
+            .place
+            .address
+            .wrapping_add(record.u64(at::DOMAIN_CONTEXT));
+        verified.places.contexts.push((domain.asid, at));
+        if !seen.insert(at) {
+            verified.say(format!(
+                "{whose}: its context descriptor is another domain's"
+            ));
+        }
+        let context = tables.eight(at).ok_or("is outside of the tables' memory");
+        match context.and_then(|words| context::decode(&words)) {
+            Ok(context) => one(tables, (record, domain), context, &mut seen, verified),
+            Err(why) => verified.say(format!("{whose}: its context descriptor {why}")),
+        }
+        verified.domains += 1;
+        for (stream, context) in standing {
+            let planned = tables.plan.standing(*stream);
+            if planned.is_some_and(|planned| planned.asid == domain.asid) && *context != at {
+                verified.say(format!(
+                    "stream {stream:#x} translates by another table than that of {whose}"
+                ));
+            }
+        }
+    }
+}
+
+fn one(
+    tables: &Tables<'_>,
+    (record, domain): (&Record<'_>, &Domain),
+    context: context::Context,
+    seen: &mut BTreeSet<u64>,
+    verified: &mut Verified,
+) {
+    let whose = format!("domain {}", domain.asid);
+    if context.asid != domain.asid || context.mair != tables.image.header.mair {
+        verified.say(format!("{whose}: its context descriptor says {context:x?}"));
+    }
+    if context.root
+        != tables
+            .place
+            .address
+            .wrapping_add(record.u64(at::DOMAIN_ROOT))
+    {
+        verified.say(format!(
+            "{whose}: the IOMMU server is told of another root table"
+        ));
+    }
+    let tree = walk(tables.image, context.root, 0, context.bits);
+    verified.tables += tree.tables.len();
+    for wrong in &tree.wrong {
+        verified.say(format!("{whose}: {wrong}"));
+    }
+    for &table in tree.tables.keys() {
+        if !tables.place.has(table) || !tables.place.has(table + PAGE - 1) {
+            verified.say(format!(
+                "{whose}: the table at {table:#x} is outside of the SMMU's memory"
+            ));
+        }
+        if !seen.insert(table) {
+            verified.say(format!(
+                "{whose}: the table at {table:#x} is another domain's, too"
+            ));
+        }
+    }
+    let found = tree
+        .leaves
+        .iter()
+        .filter_map(|leaf| access(tables, &whose, *leaf, verified))
+        .collect();
+    let planned = domain.permanent.iter().map(|range| Run {
+        input: range.iova,
+        output: range.address,
+        len: range.bytes,
+        access: "rw-",
+    });
+    for line in differences(&whose, found, planned.collect()) {
+        verified.say(line);
+    }
+    window(tables, (record, domain), &tree, verified);
+    private(tables, domain, verified);
+}
+
+/// A leaf that the image has, which must have the mark of those.
+fn access(
+    tables: &Tables<'_>,
+    whose: &str,
+    leaf: Leaf,
+    verified: &mut Verified,
+) -> Option<Run<&'static str>> {
+    verified.places.leaves.push((whose.to_owned(), leaf));
+    let input = leaf.input;
+    if leaf.mark() != PERMANENT {
+        verified.say(format!(
+            "{whose}: the leaf of {input:#x} has the mark {} of the IOMMU server's",
+            leaf.mark()
+        ));
+    }
+    match leaf.access(Regime::Device, tables.image.header.mair) {
+        Ok(access) => Some(Run {
+            input,
+            output: leaf.output,
+            len: leaf.len,
+            access: if access.write { "rw-" } else { "r--" },
+        }),
+        Err(why) => {
+            verified.say(format!("{whose}: the leaf of {input:#x} {why}"));
+            None
+        }
+    }
+}
+
+/// The server stores a map at a place that it computes: entry i of the page part, or of the block part.
+fn window(
+    tables: &Tables<'_>,
+    (record, domain): (&Record<'_>, &Domain),
+    tree: &Tree,
+    verified: &mut Verified,
+) {
+    let mut expect = |at: u64, input: u64, level: u32| {
+        let table = at - at % PAGE;
+        let shift = 12 + 9 * (3 - level);
+        let first = input.wrapping_sub((at % PAGE / 8) << shift);
+        if tree.tables.get(&table) != Some(&(first, level)) {
+            verified.say(format!("domain {}: the entry of {input:#x} is not at {at:#x}, where the IOMMU server writes it", domain.asid));
+        }
+    };
+    let place = |offset: usize| tables.place.address.wrapping_add(record.u64(offset));
+    for table in 0..domain.page_bytes / BLOCK {
+        expect(
+            place(at::DOMAIN_LEAF) + table * PAGE,
+            domain.iova + table * BLOCK,
+            3,
+        );
+    }
+    let blocks = domain.block_bytes / BLOCK;
+    let ends = (0..domain.block_bytes / GIB)
+        .map(|gib| gib * (GIB / BLOCK))
+        .chain(blocks.checked_sub(1));
+    for block in ends.chain((blocks > 0).then_some(0)) {
+        expect(
+            place(at::DOMAIN_BLOCK_ENTRIES) + block * 8,
+            domain.block_iova + block * BLOCK,
+            2,
+        );
+    }
+}
+
+/// What stays mapped leads to pools of owners, or to memory that is nobody's.
+fn private(tables: &Tables<'_>, domain: &Domain, verified: &mut Verified) {
+    let plan = tables.plan;
+    let tasks = plan.tasks.iter().flat_map(|task| {
+        task.memory
+            .iter()
+            .map(move |mapping| (task.name.as_str(), mapping))
+    });
+    let kernel = plan
+        .kernel
+        .memory
+        .iter()
+        .filter(|mapping| mapping.what != "window");
+    let all: Vec<_> = tasks
+        .chain(kernel.map(|mapping| ("kernel", mapping)))
+        .collect();
+    for range in &domain.permanent {
+        let run = Run {
+            input: range.iova,
+            output: range.address,
+            len: range.bytes,
+            access: (),
+        };
+        for (name, mapping) in all.iter().filter(|(_, mapping)| mapping.run().meets(&run)) {
+            if mapping.what != "pool" || range.kind == "direct" {
+                verified.say(format!(
+                    "domain {}: {:#x} leads to {} `{}` of {name}",
+                    domain.asid, range.iova, mapping.what, mapping.name
+                ));
+            }
+        }
+        for (what, of) in [
+            ("page tables", plan.memory.page_tables),
+            ("the SMMU's tables", plan.memory.smmu_tables),
+            ("EL2", plan.memory.el2),
+        ] {
+            if of.run().meets(&run) {
+                verified.say(format!(
+                    "domain {}: {:#x} leads to {what}",
+                    domain.asid, range.iova
+                ));
+            }
+        }
+    }
+}

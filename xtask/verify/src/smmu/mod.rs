@@ -1,0 +1,79 @@
+//! The SMMU's tables: the stream table, context descriptors, and the page tables of every domain.
+
+mod context;
+mod domain;
+mod records;
+mod streams;
+
+use crate::Verified;
+use crate::blob::Blob;
+use crate::expected::{Extent, Plan};
+use crate::image::Image;
+use crate::spaces::Spaces;
+use records::Records;
+
+/// The memory of the tables and what the IOMMU server is told of it.
+struct Tables<'a> {
+    image: &'a Image<'a>,
+    plan: &'a Plan,
+    place: Extent,
+    records: Records<'a>,
+}
+
+/// Walks all of them from the stream table, and compares what the IOMMU server reads beside it.
+///
+/// # Errors
+/// If the IOMMU server's plan cannot be read.
+pub fn check(
+    image: &Image<'_>,
+    plan: &Plan,
+    spaces: &Spaces,
+    verified: &mut Verified,
+) -> Result<(), String> {
+    let place = plan.memory.smmu_tables;
+    let has_tables = |task: &crate::expected::Task| {
+        task.memory
+            .iter()
+            .any(|mapping| mapping.what == "smmu-tables")
+    };
+    let servers: Vec<usize> = (0..plan.tasks.len())
+        .filter(|&task| plan.tasks.get(task).is_some_and(has_tables))
+        .collect();
+    let server = match servers.as_slice() {
+        [] if place.bytes == 0 => return Ok(()),
+        [server] => *server,
+        servers => {
+            verified.say(format!("{} tasks have the SMMU's tables", servers.len()));
+            return Ok(());
+        }
+    };
+    let at = spaces.plans.get(server).copied().flatten();
+    verified.places.server_plan = at.unwrap_or_default();
+    let bytes = at.and_then(|at| {
+        let len = image.word(at + 8)?;
+        image.bytes(at, len)
+    });
+    let records = Records::new(&Blob::new(bytes, "the IOMMU server")?)?;
+    let tables = Tables {
+        image,
+        plan,
+        place,
+        records,
+    };
+    records::check(&tables, verified);
+    let standing = streams::check(&tables, verified);
+    domain::check(&tables, &standing, verified);
+    Ok(())
+}
+
+impl Tables<'_> {
+    /// The eight words of a stream table entry or a context descriptor, if it is in the tables' memory.
+    fn eight(&self, at: u64) -> Option<[u64; 8]> {
+        let inside = at.is_multiple_of(64) && self.place.has(at) && self.place.has(at + 63);
+        let mut words = [0; 8];
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = self.image.word(at + index as u64 * 8)?;
+        }
+        inside.then_some(words)
+    }
+}

@@ -2,7 +2,7 @@
 //! on nobody but this task changes what it does.
 //!
 //! The core here is generic over access to configuration space and BARs and is given the time; the task
-//! around it (`main.rs`) maps both and waits. No step sleeps.
+//! around it ([`task`]) maps both and waits. No step sleeps.
 //!
 //! The registers are defined here and not taken from the `pci_types` crate: that one accesses
 //! 32 bits only, so that a write to Command would also clear bits in Status, and it follows a device's
@@ -37,6 +37,7 @@ mod restore;
 mod resume;
 mod server;
 mod silence;
+pub mod task;
 #[cfg(test)]
 mod tests;
 

@@ -10,7 +10,16 @@ pub struct Chaos {
     pub name: &'static str,
     /// What the reaper is told instead of what the file says; victims that are not named here are none.
     parameters: &'static [(&'static str, Parameter)],
+    /// Devices lose their state whenever the PCI task dies.
+    forgetful: bool,
 }
+
+/// A run is this but for what it says.
+const USUAL: Chaos = Chaos {
+    name: "",
+    parameters: &[],
+    forgetful: false,
+};
 
 const fn number(name: &'static str, value: u64) -> (&'static str, Parameter) {
     (name, Parameter::Number(value))
@@ -23,10 +32,11 @@ const fn milliseconds(name: &'static str, value: u64) -> (&'static str, Paramete
 const VICTIMS: [&str; 6] = ["pci", "iommu", "virtio-blk", "first", "second", "churn"];
 
 /// All runs but the file as it stands.
-pub const RUNS: [Chaos; 7] = [
+pub const RUNS: [Chaos; 8] = [
     Chaos {
         name: "pci-dies-once",
         parameters: &[number("pci", 1), number("kills", 1), number("together", 1)],
+        ..USUAL
     },
     Chaos {
         name: "pci-dies",
@@ -36,6 +46,19 @@ pub const RUNS: [Chaos; 7] = [
             milliseconds("shortest", 20),
             milliseconds("longest", 60),
         ],
+        ..USUAL
+    },
+    Chaos {
+        name: "devices-lose-their-state",
+        // A driver whose device was cut off ends its life.
+        parameters: &[
+            number("pci", 8),
+            number("virtio-blk", 1),
+            number("together", 1),
+            milliseconds("shortest", 20),
+            milliseconds("longest", 60),
+        ],
+        forgetful: true,
     },
     Chaos {
         name: "iommu-dies",
@@ -45,18 +68,22 @@ pub const RUNS: [Chaos; 7] = [
             milliseconds("shortest", 20),
             milliseconds("longest", 60),
         ],
+        ..USUAL
     },
     Chaos {
         name: "servers-die-together",
         parameters: &[number("pci", 1), number("iommu", 1)],
+        ..USUAL
     },
     Chaos {
         name: "drivers-die",
         parameters: &[number("virtio-blk", 3), number("churn", 1)],
+        ..USUAL
     },
     Chaos {
         name: "clients-die",
         parameters: &[number("first", 1), number("second", 1)],
+        ..USUAL
     },
     Chaos {
         name: "lenders-and-driver-die",
@@ -65,6 +92,7 @@ pub const RUNS: [Chaos; 7] = [
             number("second", 1),
             number("virtio-blk", 2),
         ],
+        ..USUAL
     },
 ];
 
@@ -78,6 +106,9 @@ impl Chaos {
         for (name, value) in self.parameters {
             set(app, name, value);
         }
+        if self.forgetful {
+            forget(app);
+        }
     }
 }
 
@@ -86,6 +117,19 @@ pub fn lengthen(app: &mut App) {
     app.name.push_str("-long");
     set(app, "seed", &Parameter::Number(2));
     set(app, "kills", &Parameter::Number(10_000));
+}
+
+/// The PCI task becomes one whose machine forgets; its crate is the reaper's neighbour.
+fn forget(app: &mut App) {
+    let folder = |app: &App, name| {
+        let task = app.tasks.iter().find(|task| task.name.value == name)?;
+        Some(task.folder.with_file_name("forgetful"))
+    };
+    let forgetful = folder(app, "reaper");
+    let pci = app.tasks.iter_mut().find(|task| task.name.value == "pci");
+    if let (Some(pci), Some(forgetful)) = (pci, forgetful) {
+        pci.folder = forgetful;
+    }
 }
 
 fn set(app: &mut App, name: &str, value: &Parameter) {
@@ -134,6 +178,10 @@ mod tests {
                     run.name
                 );
             }
+            let pci = app.tasks.iter().find(|task| task.name.value == "pci");
+            let folder = &pci.unwrap().folder;
+            assert_eq!(folder.ends_with("chaos/forgetful"), run.forgetful);
+            assert!(folder.join("Cargo.toml").exists());
             let named = |victim: &&str| run.parameters.iter().any(|(name, _)| name == victim);
             for victim in VICTIMS.iter().filter(|victim| !named(victim)) {
                 assert_eq!(parameter(&app, victim), Some(Parameter::Number(0)));

@@ -12,7 +12,7 @@ use abi::notification;
 use edu::channel::Channel;
 use edu::{Direction, Transfer, pattern};
 use iommu_api::client::{Device, Failure};
-use iommu_api::{Error, Extent, MapFlags};
+use iommu_api::{Error, Extent, MapFlags, StatusFlags};
 use oorandom::Rand64;
 use supervisor::report::{self, Outcome};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
@@ -28,6 +28,9 @@ const SOURCE: usize = 0;
 const DESTINATION: usize = 4096;
 /// Until a server that is down is asked again.
 const WAIT: u64 = 1_000_000;
+/// When something went wrong it is waited so long for the server's word that the claim was cut off: the server may not
+/// have heard of it yet.
+const NOTICE: u64 = 2_000_000_000;
 /// Without a claim for so long, the device hangs.
 const PATIENCE: u64 = 20_000_000_000;
 
@@ -74,6 +77,20 @@ fn pause(nanoseconds: u64) {
     time::set_timer(Some(end));
     while time::now() < end {
         ipc::receive(notification::TIMER);
+    }
+}
+
+/// Whether the server says that the claim was cut off, now or soon.
+fn is_cut_off(claim: &Device<'_>) -> Result<bool, Ended> {
+    let end = time::now().after(NOTICE);
+    loop {
+        if claim.status()?.flags.has(StatusFlags::STORM) {
+            return Ok(true);
+        }
+        if time::now() > end {
+            return Ok(false);
+        }
+        pause(WAIT);
     }
 }
 
@@ -138,7 +155,10 @@ impl Churn {
         Device::claim(&iommu, self.device)?.release()?;
         let mut claim = Device::claim(&iommu, self.device)?;
         for _ in 0..self.random.rand_range(1..4) {
-            self.transfer(&mut claim)?;
+            match self.transfer(&mut claim) {
+                Err(Ended::Wrong(_)) if is_cut_off(&claim)? => return Err(Ended::CutOff),
+                result => result?,
+            }
         }
         if self.random.rand_range(0..2) == 0 {
             claim.release()?;

@@ -1,6 +1,6 @@
 //! Configuration space and BARs as this task has them mapped.
 
-use pci::{Address, BarRegisters, Clock, ConfigSpace, Record};
+use crate::{Address, BarRegisters, Clock, ConfigSpace, Record};
 use pci_api::Width;
 use plan::pci::{HostBridgeEntry, RECORD_BYTES};
 use userlib::abi::notification;

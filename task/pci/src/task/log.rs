@@ -1,6 +1,6 @@
 //! What this task tells people: a line for each device found and for each difference.
 
-use pci::{Address, Difference, Found, Observer, Request};
+use crate::{Address, Difference, Found, Observer, Request};
 use pci_api::{BootStatus, Error, Mismatch};
 use plan::pci::FunctionEntry;
 use userlib::defmt::{self, Format, Formatter};

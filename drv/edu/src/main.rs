@@ -7,12 +7,12 @@
 
 use edu::channel::Channel;
 use edu::{Direction, TRANSFER_MAX, Transfer, pattern};
-use iommu_api::client::Failure;
+use iommu_api::client::{Device, Failure};
 use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, MapFlags};
 use supervisor::report::{self, Outcome};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
-use userlib::plan::task::MappingKind;
+use userlib::plan::task::{DeviceEntry, MappingKind};
 use userlib::server::Server;
 use userlib::{config, ipc, time};
 
@@ -44,9 +44,48 @@ fn pause(waited: u32) -> bool {
     waited < SERVER_POLLS
 }
 
-/// Everything the task is there for; the bytes moved, or what went wrong.
+/// Looks, a poll apart, for the server's word that the device was cut off: it may hear later than the driver sees.
+const NOTICE_POLLS: u32 = 2000;
+
+fn was_cut_off(claim: &mut Enduring<Device<'_>>) -> Result<bool, &'static str> {
+    for waited in 0..NOTICE_POLLS {
+        if claim.is_cut_off().map_err(why)? {
+            return Ok(true);
+        }
+        pause(waited);
+    }
+    Ok(false)
+}
+
+/// Claims after which a device that is cut off again and again is given up.
+const CLAIMS_MAX: usize = 10;
+
+/// Everything the task is there for; the bytes moved, or what went wrong. What goes wrong because the device was cut
+/// off, for another's sake or as it lost its state, is done again with a new claim.
 fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
     let device = config::devices().first().ok_or("no device in the plan")?;
+    let mut cut_off = 0;
+    loop {
+        let mut claim = Enduring::claim(iommu, device.device, pause).map_err(why)?;
+        match with_claim(device, &mut claim) {
+            Ok(moved) => {
+                claim.release().map_err(why)?;
+                return Ok(moved);
+            }
+            Err(_) if cut_off < CLAIMS_MAX && was_cut_off(&mut claim)? => {
+                defmt::warn!("{=str}: cut off; begun again", device.name.as_str());
+                cut_off += 1;
+                claim.release().map_err(why)?;
+            }
+            Err(reason) => return Err(reason),
+        }
+    }
+}
+
+fn with_claim(
+    device: &'static DeviceEntry,
+    claim: &mut Enduring<Device<'_>>,
+) -> Result<usize, &'static str> {
     let pool = config::mappings(MappingKind::Pool)
         .next()
         .ok_or("no pool in the plan")?;
@@ -54,7 +93,6 @@ fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
     if pool.len() < DESTINATION + 4096 {
         return Err("the pool is smaller than two pages");
     }
-    let mut claim = Enduring::claim(iommu, device.device, pause).map_err(why)?;
     let channel = Channel::new(device).map_err(|_| "not an edu that answers")?;
     let (major, minor) = channel.edu().version();
     defmt::info!(
@@ -106,7 +144,6 @@ fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
     }
     claim.unmap(source, 1).map_err(why)?;
     claim.unmap(destination, 1).map_err(why)?;
-    claim.release().map_err(why)?;
     Ok(moved)
 }
 

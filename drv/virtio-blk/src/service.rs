@@ -5,7 +5,7 @@ use blk_api::{Error, Geometry, Kind, Operation, Payload, Submit, encode_collecte
 use heapless::Vec;
 use iommu_api::client::{Device, Failure, IovaList};
 use iommu_api::enduring::Enduring;
-use iommu_api::{Extent, FAULT_NOTIFICATION, MapFlags, PAGE, StatusFlags};
+use iommu_api::{Extent, FAULT_NOTIFICATION, MapFlags, PAGE};
 use userlib::ipc::{self, Message, Received};
 use userlib::memory::PoolMemory;
 use userlib::plan::task::NotificationEntry;
@@ -233,9 +233,9 @@ impl Service<'_> {
             }
         }
         // Without a record the post says that the device was cut off: what it has will never end.
-        match self.claim.status() {
-            Ok(status) if status.flags.has(StatusFlags::STORM) => panic!("the device was cut off"),
-            Ok(_) => {}
+        match self.claim.is_cut_off() {
+            Ok(true) => panic!("the device was cut off"),
+            Ok(false) => {}
             Err(error) => lost("status", error),
         }
     }

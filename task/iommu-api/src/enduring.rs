@@ -8,7 +8,7 @@
 use abi::TaskId;
 
 use crate::client::{Device, Failure, IovaList};
-use crate::{Error, Extent, FaultRecord, MapFlags, PAGE, Status};
+use crate::{Error, Extent, FaultRecord, MapFlags, PAGE, Status, StatusFlags};
 
 /// What is asked of the server for one claim; [`Device`], but for tests.
 pub trait Requests {
@@ -218,6 +218,13 @@ impl<R: Requests> Enduring<R> {
                 result => return result,
             }
         }
+    }
+
+    /// Whether the device was cut off since it was claimed: what it had under way is lost, and nothing but a release
+    /// is granted.
+    pub fn is_cut_off(&mut self) -> Result<bool, Failure> {
+        self.status()
+            .map(|status| status.flags.has(StatusFlags::STORM))
     }
 
     /// As [`Device::release`].

@@ -9,6 +9,7 @@
 //! * [`transport`]: bring-up over the modern PCI transport;
 //! * [`iovas`]: where buffers are mapped;
 //! * [`layout`]: the driver's DMA memory;
+//! * [`losses`]: fault records that were lost, for the log;
 //! * [`queue`]: the split virtqueue;
 //! * [`request`]: requests in flight;
 //! * [`clients`]: who gets which completion.
@@ -22,6 +23,7 @@ pub mod capability;
 pub mod clients;
 pub mod iovas;
 pub mod layout;
+pub mod losses;
 pub mod queue;
 pub mod request;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use userlib::{config, interrupt};
 use virtio_blk::clients::Clients;
 use virtio_blk::iovas::Iovas;
 use virtio_blk::layout::{self, SLOTS_MAX};
+use virtio_blk::losses::Losses;
 use virtio_blk::request::{Finished, Request, Requests, admit, pages};
 use virtio_blk::transport::{Isr, Negotiated, Transport};
 
@@ -33,6 +34,7 @@ struct Service<'s> {
     /// The bit to post to each task, by index; 0 for those that are no clients.
     done_bits: [u32; TASKS_MAX],
     unmaps: IovaList,
+    losses: Losses,
 }
 
 /// Code, payload and length of a reply.
@@ -66,6 +68,7 @@ pub fn serve(started: Started<'_>) -> ! {
         clients: Clients::new(),
         done_bits: done_bits(),
         unmaps: IovaList::new(),
+        losses: Losses::default(),
     };
     interrupt::unmask(service.interrupt);
     let mut received = ipc::receive(mask);
@@ -223,7 +226,9 @@ impl Service<'_> {
             match self.claim.next_fault() {
                 Ok(None) => break,
                 Ok(Some(fault)) if fault.count == 0 => {
-                    defmt::warn!("{=u64} fault records were lost", fault.lost);
+                    if let Some(lost) = self.losses.add(fault.lost) {
+                        defmt::warn!("fault records were lost, {=u64} so far", lost);
+                    }
                 }
                 Ok(Some(fault)) => panic!(
                     "the device faulted: event {:#x} at {:#x}",

@@ -7,7 +7,6 @@ use pci_api::QuiesceState;
 use crate::boot::Refusal;
 use crate::hardware::{Hardware, System};
 use crate::limits::{DEVICES_MAX, MAPPED_LEASES_MAX};
-use crate::log::Line;
 use crate::ownership::State;
 use crate::server::Server;
 use crate::space::Run;
@@ -162,10 +161,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             if let Some(device) = self.devices.get_mut(index) {
                 device.state = State::Stuck(hold.owner.index());
             }
-            let name = self.name(index);
-            self.system.log(Line::Stuck {
-                name: name.as_str(),
-            });
+            self.list_stuck(index);
             let smmu = self.smmu_of(index);
             if let Some(smmu) = smmu
                 && self.smmus.get(smmu).is_some_and(|smmu| !smmu.refused)

@@ -1,13 +1,15 @@
 //! Taking devices and giving them back.
 
 use abi::TaskId;
-use iommu_api::{Claim, Error, Operation, Sequenced};
+use iommu_api::{Claim, DeviceRequest, Error, Operation, Sequenced};
+use pci_api::client::CallError;
 
 use crate::changes::Begun;
 use crate::hardware::{Hardware, System};
 use crate::log::Line;
 use crate::ownership::{Purpose, Quiet, State};
 use crate::protocol::{Reply, Request};
+use crate::refusals::Why;
 use crate::server::Server;
 
 /// What became of a grant that was not refused at once.
@@ -20,44 +22,58 @@ pub(crate) enum Granted {
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn claim(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
-        let index = self.device_of(request, Claim::LEN)?;
         let sender = request.sender;
-        let device = self.devices.get_mut(index).ok_or(Error::NoSuchDevice)?;
-        device.may_claim(sender)?;
+        match self.device_of(request, Claim::LEN) {
+            Ok(index) => self
+                .claim_device(index, sender)
+                .map_err(|why| self.note_refusal(index, sender, why)),
+            Err(Error::NoSuchDevice) => {
+                let asked = DeviceRequest::from_words(&request.payload);
+                let number = asked.map_or(usize::MAX, |asked| asked.device as usize);
+                Err(self.note_refusal(number, sender, Why::NoSuchDevice))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn claim_device(&mut self, index: usize, sender: TaskId) -> Result<Reply, Why> {
+        let device = self.devices.get_mut(index).ok_or(Why::NoSuchDevice)?;
+        device.may_claim(sender).map_err(|_| Why::NotOwner)?;
         // The claim exists: its reply was lost, or it was made with an earlier life of this server.
         if device.state == State::Claimed(sender) {
-            let claim = self.claim_of(index).ok_or(Error::NoSuchDevice)?;
+            let claim = self.claim_of(index).ok_or(Why::NoSuchDevice)?;
             return Ok(Reply::words(claim.to_words(), Claim::LEN));
         }
-        if let Some(error) = device.unusable {
-            return Err(error);
+        if let Some(why) = device.unusable {
+            return Err(why);
         }
         match device.state {
-            State::Claimed(_) | State::Quiescing(_) => return Err(Error::Busy),
-            State::Stuck(_) => return Err(Error::NotQuiet),
+            State::Claimed(_) => return Err(Why::EarlierLife),
+            State::Quiescing(_) => return Err(Why::BeingMadeQuiet),
+            State::Stuck(_) => return Err(device.why_not_quiet()),
             State::Free => {}
         }
-        if let Some(error) = self.sharer_bars(index) {
-            return Err(error);
+        if let Some(why) = self.sharer_bars(index) {
+            return Err(why);
         }
-        let device = self.devices.get(index).ok_or(Error::NoSuchDevice)?;
+        let device = self.devices.get(index).ok_or(Why::NoSuchDevice)?;
         let quiet = device.is_quiet_for(sender);
         // A hold of a device that is in use means that its claim was granted, also to a successor of this server.
         let stood = device.standing && !quiet;
         if stood && self.stop_standing(index).is_err() {
-            return Err(Error::HardwareFailure);
+            return Err(Why::Smmu);
         }
         // Held before anything can reach its memory.
         let refused = match self.system.hold(sender, index as u32) {
             abi::Code::OK => None,
-            abi::Code::EXHAUSTED => Some(Error::PinsExhausted),
-            _ => Some(Error::Busy),
+            abi::Code::EXHAUSTED => Some(Why::NoSlot),
+            _ => Some(Why::NotHeld),
         };
-        if let Some(error) = refused {
+        if let Some(why) = refused {
             if stood {
                 self.stand(index);
             }
-            return Err(error);
+            return Err(why);
         }
         if quiet {
             return match self.grant(index, sender)? {
@@ -82,17 +98,19 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Opens a quiet, held device for `owner`: the stream first, then bus mastering.
-    pub(crate) fn grant(&mut self, index: usize, owner: TaskId) -> Result<Granted, Error> {
-        let opened = self.open(index).map_err(|_| Error::HardwareFailure);
+    pub(crate) fn grant(&mut self, index: usize, owner: TaskId) -> Result<Granted, Why> {
+        let opened = self.open(index).map_err(|_| Why::Smmu);
         let started = opened.and_then(|()| {
-            self.system
-                .bus_master(index as u32, true)
-                .map_err(|_| Error::Unavailable)
+            let mastering = self.system.bus_master(index as u32, true);
+            mastering.map_err(|error| match error {
+                CallError::Refused(error) => Why::NoBusMaster(Some(error)),
+                _ => Why::NoBusMaster(None),
+            })
         });
-        if let Err(error) = started {
-            return self.undo_grant(index, owner, error);
+        if let Err(why) = started {
+            return self.undo_grant(index, owner, why);
         }
-        let device = self.devices.get_mut(index).ok_or(Error::NoSuchDevice)?;
+        let device = self.devices.get_mut(index).ok_or(Why::NoSuchDevice)?;
         device.begin_claim(owner);
         device.standing = device.may_stand;
         if device.is_first_of_life() {
@@ -103,31 +121,32 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         self.claim_of(index)
             .map(Granted::Open)
-            .ok_or(Error::NoSuchDevice)
+            .ok_or(Why::NoSuchDevice)
     }
 
     /// A grant failed half-way: nobody knows whether bus mastering is on, and the streams were open. They are
     /// closed, and the hold is lifted as soon as nothing can reach the owner's memory any more.
-    fn undo_grant(&mut self, index: usize, owner: TaskId, error: Error) -> Result<Granted, Error> {
+    fn undo_grant(&mut self, index: usize, owner: TaskId, why: Why) -> Result<Granted, Why> {
         let _ = self.system.bus_master(index as u32, false);
         let closed = self.close(index, false);
         let Some(device) = self.devices.get_mut(index) else {
-            return Err(error);
+            return Err(why);
         };
         device.quiet = Quiet::Unknown;
         if closed.is_err() {
             self.note_broken(index);
             self.stick(index, owner.index());
-            return Err(error);
+            return Err(why);
         }
         if self.plan.reaches_pools(device.entry) {
-            device.state = State::Quiescing(Purpose::Refusal(owner, error));
+            device.state = State::Quiescing(Purpose::Refusal(owner, why.error()));
+            self.note_refusal(index, owner, why);
             self.start_quiesce(index);
             return Ok(Granted::Undoing);
         }
         device.state = State::Free;
         let _ = self.system.lift(owner.index(), index as u32);
-        Err(error)
+        Err(why)
     }
 
     pub(crate) fn release(&mut self, request: &Request<'_>) -> Result<Reply, Error> {

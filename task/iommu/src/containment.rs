@@ -10,6 +10,7 @@ use crate::claims::Granted;
 use crate::hardware::{Hardware, System};
 use crate::log::Line;
 use crate::ownership::{Purpose, Quiet, Settling, State};
+use crate::refusals::{NotQuiet, Why};
 use crate::server::Server;
 use crate::settling::Sharers;
 use crate::space::Kind;
@@ -114,7 +115,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Whether what shares a domain with a device keeps its streams closed: it is being made quiet, or
     /// never was, and through an open stream it could go on.
-    pub(crate) fn sharer_bars(&self, index: usize) -> Option<Error> {
+    pub(crate) fn sharer_bars(&self, index: usize) -> Option<Why> {
         let domain = self.devices.get(index)?.entry.domain;
         let mut bars = None;
         for (other, device) in self.devices.iter().enumerate() {
@@ -122,10 +123,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 continue;
             }
             match device.state {
-                State::Stuck(_) => return Some(Error::NotQuiet),
+                State::Stuck(_) => return Some(Why::SharerNotQuiet(other as u32)),
                 // One that waits for its own claim has had nothing opened or mapped since it was quiet.
                 State::Quiescing(Purpose::Claim(_)) | State::Free | State::Claimed(_) => {}
-                State::Quiescing(_) => bars = Some(Error::Busy),
+                State::Quiescing(_) => bars = Some(Why::SharerNotYet(other as u32)),
             }
         }
         bars
@@ -159,7 +160,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 // can make it quiet.
                 self.quiesced(index, true);
             }
-            Err(_) => self.quiesced(index, false),
+            Err(error) => {
+                self.note_not_quiet(index, error.into());
+                self.quiesced(index, false);
+            }
+        }
+    }
+
+    /// Notes why a device cannot be made quiet.
+    pub(crate) fn note_not_quiet(&mut self, index: usize, why: NotQuiet) {
+        if let Some(device) = self.devices.get_mut(index) {
+            device.not_quiet = Some(why);
         }
     }
 
@@ -196,11 +207,23 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 Ok(QuiesceState::Never) if own => self.start_quiesce(index),
                 Ok(QuiesceState::Never) => self.settle_again(index),
                 Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {}
-                Ok(QuiesceState::Failed(_)) | Err(_) if own => self.quiesced(index, false),
-                Ok(QuiesceState::Failed(_)) | Err(_) => self.settled(index, false),
+                Ok(QuiesceState::Failed(failure)) => {
+                    self.failed(index, own, NotQuiet::Failed(failure));
+                }
+                Err(error) => self.failed(index, own, error.into()),
             }
         }
         self.go_on();
+    }
+
+    /// A device could not be made quiet, for its own sake or for others.
+    fn failed(&mut self, index: usize, own: bool, why: NotQuiet) {
+        self.note_not_quiet(index, why);
+        if own {
+            self.quiesced(index, false);
+        } else {
+            self.settled(index, false);
+        }
     }
 
     /// A quiesce ended: what it was for goes on.
@@ -223,14 +246,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             _ if quiet && again => self.start_quiesce(index),
             Purpose::Claim(owner) => {
                 // What shares the domain may have begun to be made quiet meanwhile.
+                let not_quiet = device.why_not_quiet();
                 let refused = if quiet {
                     self.sharer_bars(index)
                 } else {
-                    Some(Error::NotQuiet)
+                    Some(not_quiet)
                 };
                 match refused {
                     None => self.complete_claim(index, owner),
-                    Some(error) => self.refuse_claim(index, owner, error),
+                    Some(why) => self.refuse_claim(index, owner, why),
                 }
             }
             _ if quiet => self.end_when_settled(index),
@@ -275,7 +299,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    fn refuse_claim(&mut self, index: usize, owner: TaskId, error: Error) {
+    fn refuse_claim(&mut self, index: usize, owner: TaskId, why: Why) {
+        let error = self.note_refusal(index, owner, why);
         if let Some(device) = self.devices.get_mut(index) {
             device.state = State::Free;
             device.withheld = !device.is_drained();
@@ -288,7 +313,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let (code, payload, len) = match self.grant(index, owner) {
             Ok(Granted::Open(claim)) => (0, claim.to_words(), iommu_api::Claim::LEN),
             Ok(Granted::Undoing) => return,
-            Err(error) => (error as u32, [0; 8], 0),
+            Err(why) => (self.note_refusal(index, owner, why) as u32, [0; 8], 0),
         };
         self.system.reply(owner, code, &payload, len);
     }
@@ -325,9 +350,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if let Some(device) = self.devices.get_mut(index) {
             device.state = State::Stuck(owner);
         }
+        self.list_stuck(index);
+    }
+
+    /// Says that what a device could reach stays held.
+    pub(crate) fn list_stuck(&mut self, index: usize) {
+        let why = self.devices.get(index).and_then(|device| device.not_quiet);
         let name = self.name(index);
         self.system.log(Line::Stuck {
             name: name.as_str(),
+            why,
         });
     }
 

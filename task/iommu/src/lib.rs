@@ -43,6 +43,7 @@ pub mod plan_view;
 pub mod protocol;
 pub mod queue;
 pub mod recheck;
+pub mod refusals;
 pub mod server;
 mod settling;
 pub mod space;

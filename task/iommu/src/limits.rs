@@ -26,5 +26,7 @@ pub const STORM_FAULTS: u64 = 4096;
 pub const STORM_PERIOD_NS: u64 = 100_000_000;
 /// Lines about faults in one [`STORM_PERIOD_NS`]; further ones are only counted.
 pub const FAULT_LINES: u32 = 32;
+/// Pause between two lines that say of the same device that a claim was refused for different reasons.
+pub const REFUSAL_PAUSE_NS: u64 = 1_000_000_000;
 /// Pages beyond which an unmap without range invalidation forgets the whole address space instead.
 pub const SINGLE_INVALIDATIONS_MAX: u64 = 64;

@@ -4,6 +4,7 @@ use abi::TaskId;
 use smmu::{EventKind, Features};
 
 use crate::boot::Refusal;
+use crate::refusals::{NotQuiet, Why};
 
 /// A line of the log.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -75,6 +76,21 @@ pub enum Line<'a> {
         /// By whom.
         owner: TaskId,
     },
+    /// A claim was refused, and why.
+    ClaimRefused {
+        /// The device's name, empty if there is no such device.
+        name: &'a str,
+        /// Its number.
+        device: usize,
+        /// Index of the task.
+        by: u32,
+        /// Why.
+        why: Why,
+        /// Name of the device that it is because of, if it is another one.
+        other: &'a str,
+        /// Refusals of this device so far, to its owner or to all others.
+        times: u64,
+    },
     /// The owner died; the device is cut off and is being made quiet.
     Contained {
         /// Its name.
@@ -93,6 +109,8 @@ pub enum Line<'a> {
     Stuck {
         /// Its name.
         name: &'a str,
+        /// Why, if it was tried.
+        why: Option<NotQuiet>,
     },
     /// A claimed device was not as it had been left when the PCI task was up again: it is cut off, and its claimant
     /// is told.

@@ -5,6 +5,7 @@ use iommu_api::{Error, Handle, Operation};
 use plan::iommu::DeviceEntry;
 
 use crate::events::FaultLog;
+use crate::refusals::{NotQuiet, Refusals, Why};
 
 /// Why a device is being made quiet, and so what follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -140,7 +141,13 @@ pub struct Device<'p> {
     /// It is being made quiet for others.
     pub settling: Settling,
     /// Why it cannot be claimed.
-    pub unusable: Option<Error>,
+    pub unusable: Option<Why>,
+    /// Why it could not be made quiet the last time that this was so.
+    pub not_quiet: Option<NotQuiet>,
+    /// Claims that its owner was refused.
+    pub refusals: Refusals,
+    /// Claims that everybody else was refused.
+    pub refusals_of_others: Refusals,
     /// A life of the PCI task has said what was found of it.
     pub judged: bool,
     /// Not there, as the plan allows: another alternative of its hotplug slot may have its StreamIDs.
@@ -200,7 +207,10 @@ impl<'p> Device<'p> {
             quiet: Quiet::Unknown,
             sole_life: None,
             settling: Settling::No,
-            unusable: Some(Error::Unavailable),
+            unusable: Some(Why::NoPci),
+            not_quiet: None,
+            refusals: Refusals::default(),
+            refusals_of_others: Refusals::default(),
             judged: false,
             absent: false,
             open: false,
@@ -236,6 +246,11 @@ impl<'p> Device<'p> {
         } else {
             Err(Error::NotOwner)
         }
+    }
+
+    /// Why it stays cut off.
+    pub fn why_not_quiet(&self) -> Why {
+        Why::NotQuiet(self.not_quiet.unwrap_or(NotQuiet::Unknown))
     }
 
     /// Whether `sender` may know its state.

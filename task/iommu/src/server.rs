@@ -11,6 +11,7 @@ use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, SMMUS_MAX};
 use crate::ownership::Device;
 use crate::plan_view::PlanView;
 use crate::queue::Broken;
+use crate::refusals::Refusals;
 use crate::space::{Run, Space};
 use crate::stream;
 
@@ -49,6 +50,8 @@ pub struct Server<'p, H, S> {
     /// What lies around it; the task's loop uses it too.
     pub system: S,
     pub(crate) lines: FaultLines,
+    /// Claims of devices that do not exist.
+    pub(crate) refusals: Refusals,
     /// Interrupts whose cause is dealt with.
     pub(crate) unmask: u32,
     /// When the next turn is due.
@@ -82,6 +85,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             pins: Vec::new(),
             system,
             lines: FaultLines::default(),
+            refusals: Refusals::default(),
             unmask: 0,
             deadline: None,
             new_deadline: None,

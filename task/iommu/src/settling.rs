@@ -77,7 +77,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {
                 (Settling::Running, sole_life)
             }
-            Err(_) => (Settling::Failed, None),
+            Err(error) => {
+                self.note_not_quiet(other, error.into());
+                (Settling::Failed, None)
+            }
         };
         if let Some(device) = self.devices.get_mut(other) {
             device.settling = settling;

@@ -11,6 +11,7 @@ use crate::boot::{self, Found, Refusal, Running};
 use crate::hardware::{Hardware, System};
 use crate::log::Line;
 use crate::ownership::State;
+use crate::refusals::Why;
 use crate::server::Server;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
@@ -219,8 +220,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Why a device cannot be claimed, and whether it is absent as the plan allows.
-    fn judge(&mut self, index: usize, boot_refused: bool) -> (Option<Error>, bool) {
-        let blocked = (Some(Error::Blocked), false);
+    fn judge(&mut self, index: usize, boot_refused: bool) -> (Option<Why>, bool) {
+        let blocked = (Some(Why::ByPlan), false);
         let Some(entry) = self.plan.devices.get(index) else {
             return blocked;
         };
@@ -235,11 +236,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let smmu = self.smmus.get(domain.smmu as usize);
         let runs = smmu.is_some_and(|smmu| smmu.running.is_some());
         let unusable = match found {
-            _ if self.is_distrusted(index) => Some(Error::Unavailable),
-            Ok(found) if runs && !boot_refused && found.state == DeviceState::Ready => None,
-            Ok(_) if runs => Some(Error::Blocked),
+            _ if self.is_distrusted(index) => Some(Why::Altered),
+            Ok(_) if !runs => Some(Why::NoSmmu),
+            Ok(found) => match found.state {
+                _ if boot_refused => Some(Why::BootRefused),
+                DeviceState::Ready => None,
+                DeviceState::Absent => Some(Why::Absent),
+                DeviceState::Blocked => Some(Why::NotAsPlanned),
+            },
             // Judged again when the PCI task's next life is up.
-            Ok(_) | Err(_) => Some(Error::Unavailable),
+            Err(_) => Some(Why::NoPci),
         };
         (unusable, absent)
     }
@@ -251,8 +257,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         };
         let free = device.state == State::Free;
         if let (State::Claimed(owner), true) = (device.state, device.open) {
-            let planned = device.unusable != Some(Error::Blocked);
-            if !planned {
+            let blocked = device
+                .unusable
+                .is_some_and(|why| why.error() == Error::Blocked);
+            if blocked {
                 self.revoke(index);
             } else if self.still_master(index) == Some(false) {
                 self.note_lost(index, owner.index() as u32);

@@ -1,6 +1,7 @@
 //! The core's lines as text for people.
 
 use iommu::log::Line;
+use iommu::refusals::NotQuiet;
 use userlib::config;
 use userlib::defmt::{self, Format, Formatter};
 use userlib::plan::NONE;
@@ -32,6 +33,43 @@ impl Format for Reason {
                 entry.group.as_str(),
                 entry.reason.as_str()
             );
+        }
+    }
+}
+
+/// A reason, if there is one.
+struct Because(Option<&'static str>);
+
+impl Format for Because {
+    fn format(&self, f: Formatter<'_>) {
+        if let Some(why) = self.0 {
+            defmt::write!(f, ": {=str}", why);
+        }
+    }
+}
+
+/// A device that a refusal is about: by name, or by the number that was asked for.
+struct Asked<'a>(&'a str, usize);
+
+impl Format for Asked<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        match self.0 {
+            "" => defmt::write!(f, "device {=usize}", self.1),
+            name => defmt::write!(f, "{=str}", name),
+        }
+    }
+}
+
+/// What a refusal is for, beside the reason: the device that is in the way, and how many refusals there were.
+struct Beside<'a>(&'a str, u64);
+
+impl Format for Beside<'_> {
+    fn format(&self, f: Formatter<'_>) {
+        if !self.0.is_empty() {
+            defmt::write!(f, " ({=str})", self.0);
+        }
+        if self.1 > 1 {
+            defmt::write!(f, "; {=u64} refusals so far", self.1);
         }
     }
 }
@@ -150,12 +188,11 @@ pub fn print(line: Line<'_>) {
         Line::Lifted { name } => {
             defmt::info!("{=str}: quiet, nothing mapped, nothing held", name);
         }
-        Line::Stuck { name } => {
-            defmt::error!(
-                "{=str}: cannot be made quiet; what it could reach stays held",
-                name
-            );
-        }
+        Line::Stuck { name, why } => defmt::error!(
+            "{=str}: cannot be made quiet{}; what it could reach stays held",
+            name,
+            Because(why.map(NotQuiet::name))
+        ),
         Line::Fault {
             name,
             stream,
@@ -257,6 +294,21 @@ fn rare(line: Line<'_>) {
             "{=str}: lost its state while pci was down; cut off, {} has to release it",
             name,
             Task(owner)
+        ),
+        Line::ClaimRefused {
+            name,
+            device,
+            by,
+            why,
+            other,
+            times,
+        } => defmt::warn!(
+            "{}: claim by {} refused, {=str}: {=str}{}",
+            Asked(name, device),
+            Task(by),
+            why.error().name(),
+            why.name(),
+            Beside(other, times)
         ),
         Line::CommandTimeout { name } => {
             defmt::error!("{=str}: does not complete commands", name);

@@ -19,6 +19,7 @@ mod persistent;
 mod queue;
 mod quiet;
 mod refusals;
+mod refused_claims;
 mod restart;
 mod rig;
 mod settling;

@@ -1,0 +1,240 @@
+//! Why a claim is refused, for people: the protocol's code tells a driver what it can do, not what is wrong.
+//!
+//! Whoever is refused may ask again at once and for ever. So of each device, and of its owner apart from everybody
+//! else, the first refusal is a line of the log, then each doubling of their number, and a new reason once a second.
+
+use abi::TaskId;
+use iommu_api::Error;
+use pci_api::QuiesceFailure;
+use pci_api::client::CallError;
+
+use crate::hardware::{Hardware, System};
+use crate::limits::REFUSAL_PAUSE_NS;
+use crate::log::Line;
+use crate::server::Server;
+
+/// Why a claim is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The plan has no device of that number.
+    NoSuchDevice,
+    /// The plan gives it to another task, or to none.
+    NotOwner,
+    /// The plan blocks it.
+    ByPlan,
+    /// The machine is not the one planned for, and then nothing is started.
+    BootRefused,
+    /// The PCI task did not find it as planned.
+    NotAsPlanned,
+    /// Another alternative of its hotplug slot is there, or none.
+    Absent,
+    /// Its SMMU is not used.
+    NoSmmu,
+    /// Its tables were altered before this server took them over.
+    Altered,
+    /// The PCI task has not said what it found of it.
+    NoPci,
+    /// An earlier life of its owner has it.
+    EarlierLife,
+    /// It is being made quiet.
+    BeingMadeQuiet,
+    /// It could not be made quiet.
+    NotQuiet(NotQuiet),
+    /// What shares its streams, by number, is being made quiet.
+    SharerNotYet(u32),
+    /// What shares its streams, by number, could not be made quiet.
+    SharerNotQuiet(u32),
+    /// The kernel has no slot for the hold.
+    NoSlot,
+    /// The kernel does not hold that life.
+    NotHeld,
+    /// The SMMU does not confirm that its streams are open or closed.
+    Smmu,
+    /// The PCI task does not turn bus mastering on.
+    NoBusMaster(Option<pci_api::Error>),
+}
+
+/// Why a device could not be made quiet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotQuiet {
+    /// The recipe did not work.
+    Failed(QuiesceFailure),
+    /// The PCI task refuses to try.
+    Refused(pci_api::Error),
+    /// There is no PCI task, and will be none; or an earlier life of this server knew.
+    Unknown,
+}
+
+impl From<CallError> for NotQuiet {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(error) => Self::Refused(error),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl NotQuiet {
+    /// For a log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Failed(QuiesceFailure::Deadline) => {
+                "it was not quiet, or did not answer, in time"
+            }
+            Self::Failed(QuiesceFailure::Unsupported) => {
+                "it cannot do what `quiesce` says (no function-level reset?)"
+            }
+            Self::Failed(QuiesceFailure::NotRestored) => {
+                "after the reset it did not keep what was written to its registers"
+            }
+            Self::Failed(QuiesceFailure::Identity) => {
+                "after the reset another device answers in its place"
+            }
+            Self::Refused(pci_api::Error::NoRecipe) => {
+                "it has no `quiesce`, and somebody may have used it before"
+            }
+            Self::Refused(error) => error.name(),
+            Self::Unknown => "there is no pci task to do it",
+        }
+    }
+}
+
+impl Why {
+    /// What the task is answered.
+    #[must_use]
+    pub const fn error(self) -> Error {
+        match self {
+            Self::NoSuchDevice => Error::NoSuchDevice,
+            Self::NotOwner => Error::NotOwner,
+            Self::ByPlan | Self::BootRefused | Self::NotAsPlanned | Self::Absent => Error::Blocked,
+            Self::NoSmmu | Self::Altered | Self::NoPci | Self::NoBusMaster(_) => Error::Unavailable,
+            Self::EarlierLife | Self::BeingMadeQuiet | Self::SharerNotYet(_) | Self::NotHeld => {
+                Error::Busy
+            }
+            Self::NotQuiet(_) | Self::SharerNotQuiet(_) => Error::NotQuiet,
+            Self::NoSlot => Error::PinsExhausted,
+            Self::Smmu => Error::HardwareFailure,
+        }
+    }
+
+    /// For a log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoSuchDevice => "the plan has no such device",
+            Self::NotOwner => "the plan does not give it to that task",
+            Self::ByPlan => "the plan blocks it",
+            Self::BootRefused => "the machine is not the one planned for",
+            Self::NotAsPlanned => "pci did not find it, or its group, as planned",
+            Self::Absent => "it is not in its slot",
+            Self::NoSmmu => "its SMMU is not used",
+            Self::Altered => "its tables were altered",
+            Self::NoPci => "pci has not said yet what it found",
+            Self::EarlierLife => "an earlier life of its owner has it",
+            Self::BeingMadeQuiet => "it is being made quiet",
+            Self::NotQuiet(why) => why.name(),
+            Self::SharerNotYet(_) => "what shares its streams is being made quiet",
+            Self::SharerNotQuiet(_) => "what shares its streams could not be made quiet",
+            Self::NoSlot => "the kernel has no slot left for the hold",
+            Self::NotHeld => "the task is gone",
+            Self::Smmu => "the SMMU does not confirm commands",
+            Self::NoBusMaster(Some(error)) => error.name(),
+            Self::NoBusMaster(None) => "pci does not turn bus mastering on",
+        }
+    }
+
+    /// The device that it is because of, by number.
+    pub(crate) const fn other(self) -> Option<u32> {
+        match self {
+            Self::SharerNotYet(other) | Self::SharerNotQuiet(other) => Some(other),
+            _ => None,
+        }
+    }
+}
+
+/// Refusals so far, and which of them were told.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Refusals {
+    count: u64,
+    told: Option<(Why, u64)>,
+}
+
+impl Refusals {
+    /// Counts one; how many there are now, if that is to be told.
+    pub fn add(&mut self, why: Why, now: u64, pause: u64) -> Option<u64> {
+        self.count += 1;
+        let is_new = match self.told {
+            None => true,
+            Some((told, at)) => told != why && now.saturating_sub(at) >= pause,
+        };
+        if !is_new && !self.count.is_power_of_two() {
+            return None;
+        }
+        self.told = Some((why, now));
+        Some(self.count)
+    }
+}
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// A claim is refused: the log may say so. Returns what the task is answered.
+    #[cold]
+    pub(crate) fn note_refusal(&mut self, index: usize, by: TaskId, why: Why) -> Error {
+        let (now, pause) = self.smmus.first_mut().map_or((0, 0), |smmu| {
+            let pause = smmu.hardware.ticks(REFUSAL_PAUSE_NS);
+            (smmu.hardware.now(), pause)
+        });
+        let told = match self.devices.get_mut(index) {
+            Some(device) if device.may_claim(by).is_ok() => &mut device.refusals,
+            Some(device) => &mut device.refusals_of_others,
+            None => &mut self.refusals,
+        };
+        if let Some(times) = told.add(why, now, pause) {
+            let (name, other) = (self.name(index), why.other());
+            let other = other.map_or(plan::Name::new(""), |other| self.name(other as usize));
+            self.system.log(Line::ClaimRefused {
+                name: name.as_str(),
+                device: index,
+                by: by.index() as u32,
+                why,
+                other: other.as_str(),
+                times,
+            });
+        }
+        why.error()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: u64 = 1000;
+
+    /// Whatever is tried, and however the reasons change, lines are few.
+    #[test]
+    fn a_flood_of_refusals_is_no_flood_of_lines() {
+        let reasons = [Why::NotOwner, Why::BeingMadeQuiet, Why::NoPci];
+        for reasons in [&reasons[..1], &reasons[..]] {
+            let mut refusals = Refusals::default();
+            let told = |count: u64| {
+                let why = reasons[count as usize % reasons.len()];
+                refusals.add(why, count, PAUSE)
+            };
+            let lines = (0..100 * PAUSE).filter_map(told).count();
+            let changes = if reasons.len() == 1 { 0 } else { 100 };
+            assert!((17..=17 + changes).contains(&lines), "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_new_reason_is_told_after_a_while() {
+        let mut refusals = Refusals::default();
+        assert_eq!(refusals.add(Why::NoPci, 0, PAUSE), Some(1));
+        assert_eq!(refusals.add(Why::NoPci, 1, PAUSE), Some(2));
+        assert_eq!(refusals.add(Why::Absent, 2, PAUSE), None);
+        assert_eq!(refusals.add(Why::Absent, PAUSE + 1, PAUSE), Some(4));
+        assert_eq!(refusals.add(Why::Absent, 3 * PAUSE, PAUSE), None);
+        assert_eq!(refusals.add(Why::NoPci, 3 * PAUSE, PAUSE), Some(6));
+    }
+}

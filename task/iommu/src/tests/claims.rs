@@ -277,3 +277,17 @@ fn what_was_cut_off_is_made_quiet_with_nothing_mapped_too() {
     assert_eq!(right.release(&mut rig), Reply::Later);
     assert_eq!(rig.around.borrow().started[before..], [RIGHT]);
 }
+
+/// A handle names one claim: that of an earlier one is not the later one's.
+#[test]
+fn a_handle_of_an_earlier_claim_is_stale() {
+    let mut rig = Rig::booted();
+    let mut first = rig.claim(task(4), DISK);
+    first.release(&mut rig);
+    rig.server.on_quiesced();
+    let mut second = rig.claim(task(4), DISK);
+    assert_ne!(first.handle, second.handle);
+    let map = first.map(&mut rig, 0, 0, 1, MapFlags::READ_WRITE, 0);
+    assert_eq!(map, Err(Error::StaleHandle));
+    second.map_any(&mut rig, 0, 1);
+}

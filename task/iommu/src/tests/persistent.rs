@@ -171,3 +171,46 @@ fn a_successor_finds_nothing_of_a_claim_in_it() {
     next.server.on_quiesced();
     assert_eq!(next.reach(STREAM, BASE), None);
 }
+
+/// Two pools that are mapped for good: each has its own place.
+#[test]
+fn a_map_gives_the_place_of_its_own_pool() {
+    const MORE: u64 = POOL + 0x8_0000;
+    let mut plan = persistent_plan();
+    let mut pools = plan.pools.to_vec();
+    let second = plan::iommu::PoolEntry {
+        pool: 1,
+        pa: MORE,
+        len: 4 * PAGE,
+        ..pools[0]
+    };
+    pools.insert(1, second);
+    plan.pools = Vec::leak(pools);
+    let mut permanent = plan.permanent.to_vec();
+    permanent.push(PermanentEntry {
+        pool: 1,
+        iova: BASE + PAGES * PAGE,
+        pa: MORE,
+        len: 4 * PAGE,
+        ..permanent[0]
+    });
+    plan.permanent = Vec::leak(permanent);
+    let mut rig = Rig::planned(plan);
+    rig.server.boot();
+    let mut disk = rig.claim(task(4), DISK);
+    for (pool, first, place) in [(0, 1, 1), (1, 1, PAGES + 1), (1, 3, PAGES + 3)] {
+        let iova = disk.map(&mut rig, pool, first, 1, MapFlags::READ_WRITE, 0);
+        assert_eq!(iova, Ok(BASE + place * PAGE));
+    }
+    assert_eq!(
+        rig.reach(STREAM, BASE + (PAGES + 1) * PAGE),
+        Some(MORE + PAGE)
+    );
+    // The first pool is larger than what is mapped of it, the second has no fifth page.
+    let beyond = disk
+        .map(&mut rig, 0, PAGES as u32, 1, MapFlags::READ_WRITE, 0)
+        .unwrap();
+    assert!(beyond >= BASE + (PAGES + 4) * PAGE, "a page of its own");
+    let none = disk.map(&mut rig, 1, 4, 1, MapFlags::READ_WRITE, 0);
+    assert_eq!(none, Err(Error::BadMemory));
+}

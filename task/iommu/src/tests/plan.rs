@@ -1,0 +1,175 @@
+//! Plans that name what is not there, or more than the server has room for: refused before any of it is used.
+
+use std::vec::Vec;
+
+use plan::iommu::{DeviceEntry, DomainEntry, PermanentEntry, SmmuEntry, StreamEntry};
+use plan::{Blob, Builder, NONE};
+
+use super::rig::*;
+use crate::boot::Refusal;
+use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX};
+use crate::plan_view::PlanView;
+
+/// The records of a plan, to be changed.
+struct Records {
+    smmus: Vec<SmmuEntry>,
+    domains: Vec<DomainEntry>,
+    streams: Vec<StreamEntry>,
+    devices: Vec<DeviceEntry>,
+    permanent: Vec<PermanentEntry>,
+}
+
+/// What the server says of the usual plan after a change.
+fn read(change: impl FnOnce(&mut Records)) -> Result<(), Refusal> {
+    let plan = standing_plan();
+    let mut records = Records {
+        smmus: plan.smmus.to_vec(),
+        domains: plan.domains.to_vec(),
+        streams: plan.streams.to_vec(),
+        devices: plan.devices.to_vec(),
+        permanent: plan.permanent.to_vec(),
+    };
+    change(&mut records);
+    let bytes = Builder::new()
+        .push(&records.smmus)
+        .push(&records.domains)
+        .push(&records.streams)
+        .push(&records.devices)
+        .push(plan.pools)
+        .push(&records.permanent)
+        .finish();
+    // Words, because a blob is read in place and so has their alignment.
+    let words: Vec<u64> = bytes
+        .chunks_exact(8)
+        .map(|word| u64::from_le_bytes(word.try_into().unwrap()))
+        .collect();
+    let blob = Blob::new(zerocopy::IntoBytes::as_bytes(words.as_slice())).unwrap();
+    PlanView::new(&blob).map(|_| ())
+}
+
+fn inconsistent(change: impl FnOnce(&mut Records)) {
+    assert_eq!(read(change), Err(Refusal::Inconsistent));
+}
+
+#[test]
+fn the_usual_plan_is_read() {
+    assert_eq!(read(|_| ()), Ok(()));
+}
+
+#[test]
+fn records_that_name_what_is_not_there() {
+    inconsistent(|plan| plan.domains[1].smmu = 1);
+    inconsistent(|plan| plan.streams[1].smmu = 1);
+    inconsistent(|plan| plan.streams[1].smmu = u32::MAX);
+    inconsistent(|plan| plan.smmus.clear());
+    let domains = standing_plan().domains.len() as u32;
+    for domain in [domains, domains + 1, NONE - 1] {
+        inconsistent(|plan| plan.devices[1].domain = domain);
+        inconsistent(|plan| plan.permanent[0].domain = domain);
+    }
+    let streams = standing_plan().streams.len() as u32;
+    for (first, count) in [(streams, 1), (streams + 1, 0), (0, streams + 1), (NONE, 2)] {
+        inconsistent(|plan| {
+            (plan.devices[1].streams, plan.devices[1].stream_count) = (first, count)
+        });
+    }
+    // One that ends where the table does, and one without any, are right.
+    let whole =
+        |plan: &mut Records| (plan.devices[1].streams, plan.devices[1].stream_count) = (0, streams);
+    assert_eq!(read(whole), Ok(()));
+    assert_eq!(read(|plan| plan.devices[1].streams = streams - 1), Ok(()));
+    assert_eq!(read(|plan| plan.devices[1].domain = NONE), Ok(()));
+}
+
+#[test]
+fn asids_are_those_of_the_architecture() {
+    for (asid, right) in [(0, false), (1, true), (0xffff, true), (0x1_0000, false)] {
+        assert_eq!(
+            read(|plan| plan.domains[1].asid = asid).is_ok(),
+            right,
+            "{asid}"
+        );
+    }
+}
+
+#[test]
+fn a_device_is_behind_the_smmu_of_its_domain() {
+    let second = |plan: &mut Records| plan.smmus.push(plan.smmus[0]);
+    if SMMUS_MAX > 1 {
+        assert_eq!(read(second), Ok(()));
+        inconsistent(|plan| {
+            second(plan);
+            plan.streams[0].smmu = 1;
+        });
+        inconsistent(|plan| {
+            second(plan);
+            plan.domains[0].smmu = 1;
+        });
+        let both = |plan: &mut Records| {
+            second(plan);
+            plan.streams[0].smmu = 1;
+            plan.domains[0].smmu = 1;
+        };
+        assert_eq!(read(both), Ok(()));
+    } else {
+        assert_eq!(read(second), Err(Refusal::TooMany));
+    }
+}
+
+#[test]
+fn ranges_that_stay_mapped_are_whole_pages_somewhere() {
+    for change in [
+        |range: &mut PermanentEntry| range.iova += 1,
+        |range: &mut PermanentEntry| range.pa += 8,
+        |range: &mut PermanentEntry| range.len -= 1,
+        |range: &mut PermanentEntry| range.len = 0,
+        |range: &mut PermanentEntry| range.iova = u64::MAX - 0xfff,
+        |range: &mut PermanentEntry| range.pa = u64::MAX - 0xfff,
+    ] {
+        inconsistent(|plan| change(&mut plan.permanent[0]));
+    }
+}
+
+#[test]
+fn what_there_is_room_for() {
+    let at = |most: usize, grow: fn(&mut Records, usize)| {
+        assert_eq!(read(|plan| grow(plan, most)), Ok(()), "{most}");
+        assert_eq!(
+            read(|plan| grow(plan, most + 1)),
+            Err(Refusal::TooMany),
+            "{most}"
+        );
+    };
+    at(DOMAINS_MAX, |plan, len| {
+        plan.domains.resize(len, plan.domains[0])
+    });
+    at(STREAMS_MAX, |plan, len| {
+        plan.streams.resize(len, plan.streams[0])
+    });
+    at(PERMANENT_MAX, |plan, len| {
+        plan.permanent.resize(len, plan.permanent[0])
+    });
+    // The first is a bridge, which has no domain.
+    at(DEVICES_MAX, |plan, len| {
+        plan.devices.resize(len, plan.devices[0])
+    });
+    at(SMMUS_MAX, |plan, len| plan.smmus.resize(len, plan.smmus[0]));
+}
+
+/// A leaf's mark has room for so many devices of one domain.
+#[test]
+fn members_of_a_domain_have_a_mark_each() {
+    let sharing = |members: usize| {
+        read(|plan| {
+            let of_first = plan
+                .devices
+                .iter()
+                .filter(|device| device.domain == 0)
+                .count();
+            let more = plan.devices.len() + members - of_first;
+            plan.devices.resize(more, plan.devices[1]);
+        })
+    };
+    assert_eq!(sharing(MEMBERS_MAX), Ok(()));
+    assert_eq!(sharing(MEMBERS_MAX + 1), Err(Refusal::Inconsistent));
+}

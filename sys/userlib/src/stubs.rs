@@ -292,6 +292,7 @@ mod target {
     pub(crate) fn plain_pair<const CALL: u16>(_: u64, _: u64) -> u64 {
         unreachable!("{NOT_A_TASK}")
     }
+    #[cfg(feature = "provoke")]
     pub(crate) fn panic(_: &[u8]) -> ! {
         unreachable!("{NOT_A_TASK}")
     }

@@ -47,8 +47,8 @@ impl<'p, A: Arch> Kernel<'p, A> {
                 // Nobody is told that a peer is up again at the first start.
             }
         }
-        for index in self.everybody() {
-            self.task_mut(index).notifications = 0;
+        for task in &mut self.tasks {
+            task.notifications = 0;
         }
         // Errors of the time before.
         self.tell_unclaimed();

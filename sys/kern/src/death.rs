@@ -108,14 +108,6 @@ impl<A: Arch> Kernel<'_, A> {
         Ok(NextTask::Best)
     }
 
-    /// All tasks of the plan.
-    pub(crate) fn everybody(&self) -> TaskSet {
-        match 1u64.checked_shl(self.task_count as u32) {
-            Some(beyond) => TaskSet(beyond.wrapping_sub(1)),
-            None => TaskSet(u64::MAX),
-        }
-    }
-
     /// Registers of a new life.
     pub(crate) fn fresh_frame(&self, index: TaskIndex) -> Frame {
         let mut frame = Frame::CLEAR;

@@ -14,6 +14,7 @@ use crate::task::State;
 use crate::task_set::TaskIndex;
 
 const WORDS: usize = PINS_MAX / 64;
+const _: () = assert!(WORDS * 64 == PINS_MAX);
 
 /// A pinned range.
 #[derive(Clone, Copy, Debug)]

@@ -20,7 +20,7 @@ pub struct Program {
 }
 
 /// Other seeds than every run has.
-pub const PROGRAMS: [Program; 2] = [
+pub const PROGRAMS: [Program; 3] = [
     Program {
         name: "long::smmu-histories",
         arguments: &[
@@ -50,6 +50,20 @@ pub const PROGRAMS: [Program; 2] = [
             "seeded",
         ],
         environment: &[("FUZZ_FACTOR", "100"), ("FUZZ_SEED", "1000000")],
+    },
+    Program {
+        name: "long::lengths",
+        arguments: &[
+            "test",
+            "--package",
+            "kern",
+            "--lib",
+            "--",
+            "--ignored",
+            "--exact",
+            "tests::fast::every_length_with_every_capacity",
+        ],
+        environment: &[],
     },
 ];
 

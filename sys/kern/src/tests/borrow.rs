@@ -23,6 +23,16 @@ fn lent() -> World {
     world
 }
 
+/// As [`lent`], with one lease of the whole pool for both.
+fn lent_the_pool() -> World {
+    let mut world = World::waiting_down_to(LEFT);
+    let lease = Lease::new(POOL_LEN as u32, LeaseAttributes::all()).0;
+    let descriptor = SendDescriptor::new(0, 0, 0, 1).0;
+    let arguments = [world.id(SERVER).0, descriptor, 0, 0, POOL, lease];
+    world.call(LEFT, Syscall::Send as u16, &arguments);
+    world
+}
+
 fn borrow(world: &mut World, call: u16, lender: TaskId, rest: [u64; 4]) -> Code {
     let [number, offset, local, len] = rest;
     world.call(SERVER, call, &[lender.0, number, offset, local, len]);
@@ -53,6 +63,36 @@ fn reads_and_writes_within_the_lease() {
         world.memory(LEFT, STACK, 17)[8..],
         [9, 9, 9, 9, 9, 9, 9, 9, 0]
     );
+}
+
+#[test]
+fn one_call_copies_4_kib_and_no_more() {
+    for (call, from, to) in [(READ, LEFT, SERVER), (WRITE, SERVER, LEFT)] {
+        let mut world = lent_the_pool();
+        let left = world.id(LEFT);
+        world.memory(from, POOL, 4097).fill(7);
+        assert_eq!(borrow(&mut world, call, left, [0, 0, POOL, 4096]), Code::OK);
+        let copied = world.memory(to, POOL, 4097);
+        assert!(copied[..4096].iter().all(|byte| *byte == 7) && copied[4096] == 0);
+        borrow(&mut world, call, left, [0, 0, POOL, 4097]);
+        assert_eq!(world.fault(SERVER), FaultKind::SyscallUsage);
+    }
+}
+
+#[test]
+fn the_region_used_last_is_looked_at_first() {
+    let span = |world: &World| world.kernel.task(index(SERVER)).span_address;
+    let mut world = lent_the_pool();
+    let left = world.id(LEFT);
+    assert_eq!(span(&world), STACK);
+    for place in [POOL, STACK] {
+        assert_eq!(borrow(&mut world, READ, left, [0, 0, place, 8]), Code::OK);
+        assert_eq!(span(&world), place);
+    }
+    // What may not be written is not remembered, nor is nothing.
+    assert_eq!(borrow(&mut world, WRITE, left, [0, 0, CODE, 8]), Code::OK);
+    assert_eq!(borrow(&mut world, READ, left, [0, 0, POOL, 0]), Code::OK);
+    assert_eq!(span(&world), STACK);
 }
 
 #[test]

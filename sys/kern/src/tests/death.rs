@@ -37,6 +37,7 @@ fn a_fault_below_the_stack_is_called_an_overflow() {
         (STACK - 8, FaultKind::StackOverflow),
         (STACK - 4096, FaultKind::StackOverflow),
         (STACK - 4097, FaultKind::MemoryAccess),
+        (STACK, FaultKind::MemoryAccess),
         (0, FaultKind::MemoryAccess),
         (u64::MAX, FaultKind::MemoryAccess),
     ] {

@@ -31,20 +31,45 @@ fn send_agrees(word: u64) -> bool {
     is_short_send(word) == fits_in_registers(descriptor) && is_long_send(word) == long
 }
 
-/// All of them: 2^32. What the core says to a length and a capacity without anything else, the next test asks it.
-#[test]
-fn every_length_with_every_capacity() {
+/// Whether both tests are as they should be for these lengths with these capacities. What the core says to a length and a
+/// capacity without anything else, the next test asks it.
+fn lengths_are_told(
+    lens: impl Iterator<Item = u64>,
+    capacities: impl Iterator<Item = u64> + Clone,
+) {
     const FITS: u64 = REGISTER_BYTES as u64;
     const LONG: u64 = MESSAGE_MAX as u64;
-    for len in 0..1u64 << 16 {
+    for len in lens {
         let wrong = |capacity: u64| {
             let word = len << 16 | capacity << 32;
             let short = (len <= FITS) & (capacity <= FITS);
             let long = (len <= LONG) & (capacity <= LONG);
             u64::from((is_short_send(word) != short) | (is_long_send(word) != long))
         };
-        assert_eq!((0..1 << 16).map(wrong).sum::<u64>(), 0, "length {len}");
+        assert_eq!(
+            capacities.clone().map(wrong).sum::<u64>(),
+            0,
+            "length {len}"
+        );
     }
+}
+
+const ALL: core::ops::Range<u64> = 0..1 << 16;
+
+#[test]
+fn every_length_with_every_capacity_at_the_edges() {
+    let edges = || EDGES.into_iter().map(u64::from);
+    // And one in 251, which meets every value of a byte.
+    let some = || edges().chain(ALL.step_by(251));
+    lengths_are_told(ALL, some());
+    lengths_are_told(some(), ALL);
+}
+
+/// All of them: 2^32.
+#[test]
+#[ignore = "a long run: `cargo xtask test long::lengths`"]
+fn every_length_with_every_capacity() {
+    lengths_are_told(ALL, ALL);
 }
 
 /// Each length, and each capacity, as the core takes it.

@@ -5,7 +5,7 @@ use plan::NONE;
 use plan::kernel::RegionAttributes;
 
 use super::world::*;
-use crate::{PlanError, State};
+use crate::{PlanError, State, TaskSet};
 
 type Spoil = fn(&mut Tables);
 
@@ -159,5 +159,49 @@ fn no_task_sees_what_was_in_memory_before() {
     for task in [SUPERVISOR, LEFT] {
         let stack = world.memory(task, STACK_TOP - 4096, 4096);
         assert!(stack.iter().all(|&byte| byte == 0), "task {task}");
+    }
+}
+
+#[test]
+fn sets_of_tasks_by_priority_are_those_of_the_plan() {
+    let world = World::new();
+    for (number, own) in PRIORITIES.into_iter().enumerate() {
+        let with = |matches: fn(&u32, &u32) -> bool| {
+            let others = PRIORITIES.iter().enumerate();
+            let those = others.filter(|(_, other)| matches(other, &own));
+            TaskSet(those.map(|(other, _)| 1 << other).sum())
+        };
+        let task = world.kernel.task(index(number));
+        assert_eq!(task.above, with(u32::lt), "task {number}");
+        assert_eq!(task.equals, with(u32::eq), "task {number}");
+        assert_eq!(task.at_least, with(u32::le), "task {number}");
+    }
+}
+
+#[test]
+fn the_stack_is_the_region_that_its_base_lies_in() {
+    // Its neighbour ends where it begins, and it begins below its base.
+    for (base, above) in [(STACK, 0), (STACK + 0x1000, 0), (STACK + 0x1000, 0x1000)] {
+        let mut tables = Tables::new();
+        let first = tables.tasks[LEFT].regions as usize;
+        tables.regions[first].va = STACK - 0x1000;
+        tables.tasks[LEFT].entry = STACK - 0x1000;
+        tables.regions[first + 1].va += above;
+        tables.regions[first + 1].len -= above;
+        tables.tasks[LEFT].stack_base = base;
+        let world = tables.boot().unwrap();
+        let task = world.kernel.task(index(LEFT));
+        assert_eq!(task.span_address, STACK + above);
+        assert_eq!(task.span_len, 0x1_0000 - above);
+    }
+}
+
+#[test]
+fn nobody_is_told_anything_by_the_first_start() {
+    let mut tables = Tables::new();
+    tables.tasks[SERVER].dependants = u64::MAX >> (64 - COUNT);
+    let world = tables.boot().unwrap();
+    for task in 0..COUNT {
+        assert_eq!(world.kernel.task(index(task)).notifications, 0, "{task}");
     }
 }

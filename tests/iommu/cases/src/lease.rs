@@ -56,7 +56,8 @@ fn lend(stage: &Stage, offset: usize, len: usize, attributes: LeaseAttributes) -
     Ok(())
 }
 
-fn lend_all(stage: &Stage) -> Result {
+/// Lends the whole pool twice, and waits for the driver.
+pub fn lend_all(stage: &Stage) -> Result {
     lend(stage, 0, 16 * 4096, LeaseAttributes::all())
 }
 

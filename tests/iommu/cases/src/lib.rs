@@ -19,6 +19,7 @@ mod fault;
 mod handles;
 mod help;
 mod identity;
+mod in_use;
 mod last;
 mod lease;
 mod list;
@@ -89,6 +90,7 @@ pub const SUITE: Suite = Suite {
         claim::CASES,
         shape::CASES,
         handles::CASES,
+        in_use::CASES,
         sequence::CASES,
         map::CASES,
         unmap::CASES,

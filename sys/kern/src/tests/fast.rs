@@ -195,6 +195,13 @@ fn what_a_receive_finds() {
             woken_with(0, notifications, mask & u64::from(u32::MAX)),
             pending
         );
+        // Posted once more, and beside another.
+        let low = mask & u64::from(u32::MAX);
+        assert_eq!(woken_with(notifications, notifications, low), pending);
+        assert_eq!(
+            woken_with(notifications, 1 << 31, low),
+            pending | 1 << 31 & low
+        );
     }
     assert!(is_plain_open(TaskId::ANY.0, 0));
     for filter in (0..64).map(|bit| !(1u64 << bit)).chain([0, 0xff]) {
@@ -212,9 +219,13 @@ fn a_run_without_timer_is_one_that_the_core_would_set_none_for() {
     let values = [0, 1, 499, 500, 501, 1 << 40, u64::MAX - 1, u64::MAX];
     for (now, limit) in values.iter().flat_map(|a| values.map(|b| (*a, b))) {
         for timer_at in values {
-            if run_needs_no_timer(now, limit, timer_at) {
-                assert!(now.saturating_add(limit) >= timer_at);
-            }
+            // What ends behind the last tick is left to the core.
+            let ends = now.checked_add(limit);
+            let agrees = match run_needs_no_timer(now, limit, timer_at) {
+                true => now.saturating_add(limit) >= timer_at,
+                false => ends.is_none_or(|end| end < timer_at),
+            };
+            assert!(agrees, "{now} {limit} {timer_at}");
         }
     }
 }

@@ -47,18 +47,9 @@ pub fn platform(
     }
 }
 
-/// Whether a task owns the PCI host bridge.
-pub fn is_pci_task(plan: &Plan, task: usize) -> bool {
-    let host = plan
-        .app
-        .platform
-        .device_of_kind(PlatformDeviceKind::PciHost);
-    host.is_some_and(|host| plan.app.owner(&host.name) == Some(task))
-}
-
 /// BARs of the devices that a task drives; for the PCI task those that its recipes poll.
 pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingKind)) {
-    let is_pci = is_pci_task(plan, task);
+    let is_pci = plan.pci_task() == Some(task);
     for (number, function) in plan.fabric.functions.iter().enumerate() {
         let FunctionKind::Device(device) = function.kind else {
             continue;

@@ -3,9 +3,9 @@
 use abi::layout::{BLOCK, PAGE, TASK_IMAGE_BASE, TASK_PLAN_BASE, TASK_STACK_TOP};
 use plan::pci::RECORD_BYTES;
 
+use super::Extent;
 use super::allocator::Allocator;
 use super::mappings::Mapping;
-use super::{Extent, devices};
 use crate::compile::{Program, Segment};
 use crate::planning::Plan;
 use crate::report::{Mistake, Report, Reported};
@@ -172,7 +172,7 @@ pub fn in_file(plan: &Plan, index: usize, layout: &mut TaskLayout, memory: &mut 
         .iter()
         .map(|(_, len)| memory.pages(*len))
         .collect();
-    layout.pci_record = devices::is_pci_task(plan, index).then(|| memory.pages(RECORD_BYTES));
+    layout.pci_record = (plan.pci_task() == Some(index)).then(|| memory.pages(RECORD_BYTES));
     layout.stack.len = task.stack;
 }
 

@@ -1,60 +1,167 @@
-//! What the IOMMU server and the PCI task have room for. Their tables have fixed sizes, so a plan that does
-//! not fit would be refused at boot; here it is a mistake with a place.
+//! Whether the whole plan fits what kernel and servers have room for: their tables have fixed sizes, so a plan that
+//! does not fit would be refused at boot, or one driver would use up what others need; here it is a mistake with a
+//! place, both numbers and the largest users.
 
-use plan::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, SMMUS_MAX, STREAMS_MAX};
+use plan::limits::{
+    DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX,
+};
 use solver::Machine;
 use solver::solution::Solution;
 
-use crate::read::App;
-use crate::report::{Mistake, Report};
+use super::domains::Domains;
+use crate::read::{App, Task};
+use crate::report::{Mistake, Report, Span};
+
+/// Pins of a device whose driver says nothing, if there is room for as many.
+const PINS: usize = 64;
+/// Users that a message names.
+const NAMED: usize = 3;
+
+/// Who uses how much of something.
+struct Sum<'a> {
+    /// In the plural.
+    what: &'a str,
+    /// Name, how many, and where it was declared if it was.
+    users: Vec<(String, usize, Option<Span>)>,
+    most: usize,
+    remedy: &'a str,
+}
+
+impl Sum<'_> {
+    fn check(mut self, report: &Report, server: &Task) {
+        let found: usize = self.users.iter().map(|user| user.1).sum();
+        if found <= self.most {
+            return;
+        }
+        // Stable: of equals in the order of the plan.
+        self.users.sort_by_key(|user| std::cmp::Reverse(user.1));
+        let largest: Vec<String> = self
+            .users
+            .iter()
+            .take(NAMED)
+            .map(|(name, count, _)| format!("`{name}` {count}"))
+            .collect();
+        let mut draft = report
+            .error(
+                Mistake::TooMany,
+                format!(
+                    "{found} {} are more than the IOMMU server serves",
+                    self.what
+                ),
+            )
+            .at(
+                &server.name.span,
+                format!("it has room for {} of all together", self.most),
+            );
+        if let Some((_, count, Some(span))) = self.users.first() {
+            draft = draft.with(span, format!("{count} of them"));
+        }
+        if self.users.iter().any(|user| user.1 > 1) {
+            draft = draft.note(format!("the largest: {}", largest.join(", ")));
+        }
+        drop(draft.remedy(self.remedy));
+    }
+}
 
 /// Reports what is too much. A machine without an IOMMU server is only looked at.
-pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution) {
+pub fn check(
+    report: &Report,
+    app: &App,
+    machine: &Machine,
+    solution: &Solution,
+    domains: &Domains,
+) {
     let server = app.authority().and_then(|index| app.tasks.get(index));
     let Some(server) = server else {
         return;
     };
-    let streams = solution.devices.iter().map(|device| device.streams.len());
-    for (what, found, most) in [
-        ("SMMUs", machine.smmus.len(), SMMUS_MAX),
-        (
-            "devices, bridges included,",
-            machine.nodes.len(),
-            DEVICES_MAX,
-        ),
-        ("domains", solution.domains.len(), DOMAINS_MAX),
-        ("streams", streams.sum(), STREAMS_MAX),
+    let place = |name: &str| {
+        let mut devices = app.devices.iter();
+        let device = devices.find(|device| device.name.value == name);
+        device.map(|device| device.name.span.clone())
+    };
+    let first_of = |members: &[solver::model::NodeId]| {
+        let first = members
+            .first()
+            .and_then(|node| machine.nodes.get(node.index()));
+        first.map_or(String::new(), |node| node.name.clone())
+    };
+    let leave_out =
+        "leave out devices that nobody drives, below a bridge that is not declared either";
+    let one = |name: &String| (name.clone(), 1, place(name));
+    let streams = machine.nodes.iter().zip(&solution.devices);
+    let permanent = solution.domains.iter().zip(&domains.domains);
+    for sum in [
+        Sum {
+            what: "SMMUs",
+            users: machine
+                .smmus
+                .iter()
+                .map(|smmu| (smmu.name.clone(), 1, None))
+                .collect(),
+            most: SMMUS_MAX,
+            remedy: "declare the SMMUs whose devices are driven, and no others",
+        },
+        Sum {
+            what: "devices, bridges included,",
+            users: machine.nodes.iter().map(|node| one(&node.name)).collect(),
+            most: DEVICES_MAX,
+            remedy: leave_out,
+        },
+        Sum {
+            what: "domains",
+            users: solution
+                .domains
+                .iter()
+                .map(|domain| one(&first_of(&domain.devices)))
+                .collect(),
+            most: DOMAINS_MAX,
+            remedy: leave_out,
+        },
+        Sum {
+            what: "streams",
+            users: streams
+                .map(|(node, found)| (node.name.clone(), found.streams.len(), place(&node.name)))
+                .collect(),
+            most: STREAMS_MAX,
+            remedy: leave_out,
+        },
+        Sum {
+            what: "ranges that are mapped for good",
+            users: permanent
+                .map(|(domain, planned)| {
+                    let name = first_of(&domain.devices);
+                    let place = place(&name);
+                    (name, planned.permanent.len(), place)
+                })
+                .collect(),
+            most: PERMANENT_MAX,
+            remedy: "make several pools or direct regions that lie side by side one",
+        },
+        Sum {
+            what: "pins",
+            users: pins(app)
+                .into_iter()
+                .map(|pins| (pins.device, pins.count, Some(pins.span)))
+                .collect(),
+            most: MAPPED_LEASES_MAX,
+            remedy: "give drivers fewer `pins`, as many as they have requests of clients under way at once",
+        },
     ] {
-        if found > most {
-            report
-                .error(
-                    Mistake::TooMany,
-                    format!("{found} {what} are more than the IOMMU server serves"),
-                )
-                .at(&server.name.span, format!("it has room for {most}"))
-                .remedy("leave out devices that nobody drives, below a bridge that is not declared either");
-        }
+        sum.check(report, server);
     }
     for domain in &solution.domains {
-        let name = |node: &solver::model::NodeId| machine.nodes.get(node.index());
-        let Some(first) = domain.devices.first().and_then(name) else {
-            continue;
-        };
+        let first = first_of(&domain.devices);
         if domain.devices.len() > MEMBERS_MAX {
-            let device = app
-                .devices
-                .iter()
-                .find(|device| device.name.value == first.name);
             let draft = report.error(
                 Mistake::TooMany,
                 format!(
-                    "{} devices share one domain with `{}`",
-                    domain.devices.len(),
-                    first.name
+                    "{} devices share one domain with `{first}`",
+                    domain.devices.len()
                 ),
             );
-            let draft = match device {
-                Some(device) => draft.at(&device.name.span, "the first of them"),
+            let draft = match place(&first) {
+                Some(span) => draft.at(&span, "the first of them"),
                 None => draft,
             };
             drop(
@@ -67,4 +174,48 @@ pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution)
             );
         }
     }
+}
+
+/// Most leases of clients that a device may have mapped at once: each is a pin of the kernel's.
+pub struct Pins {
+    pub device: String,
+    pub count: usize,
+    /// Where its driver says so, or is declared.
+    pub span: Span,
+}
+
+/// The pins of all driven devices, by task. A driver whom nobody may call has no lender, so it needs none; what is
+/// left by those who say how many is shared evenly by those who do not, at most [`PINS`] each.
+pub fn pins(app: &App) -> Vec<Pins> {
+    let has_clients = |task: &Task| {
+        let mut callers = app.tasks.iter();
+        callers.any(|caller| {
+            caller
+                .calls
+                .iter()
+                .any(|call| call.value == task.name.value)
+        })
+    };
+    let drivers = app
+        .tasks
+        .iter()
+        .flat_map(|task| task.drives.iter().map(move |drive| (task, drive)));
+    let declared = |task: &Task| task.pins.as_ref().map(|pins| pins.value as usize);
+    let silent = |task: &Task| task.pins.is_none() && has_clients(task);
+    let given: usize = drivers.clone().filter_map(|(task, _)| declared(task)).sum();
+    let sharers = drivers.clone().filter(|(task, _)| silent(task)).count();
+    let left = MAPPED_LEASES_MAX.saturating_sub(given);
+    // One at least: where not even that is left, the sum says so.
+    let share = (left / sharers.max(1)).clamp(1, PINS);
+    drivers
+        .map(|(task, drive)| Pins {
+            device: drive.value.clone(),
+            count: declared(task).unwrap_or(if silent(task) { share } else { 0 }),
+            span: task
+                .pins
+                .as_ref()
+                .map_or(&drive.span, |pins| &pins.span)
+                .clone(),
+        })
+        .collect()
 }

@@ -5,6 +5,7 @@ mod coherence;
 mod domains;
 mod fabric;
 mod findings;
+mod identity;
 mod image;
 mod interrupts;
 mod limits;
@@ -28,7 +29,7 @@ use solver::model::{DomainType, Machine};
 use solver::solution::{Mode, Solution};
 use solver::{Code, Diagnostic, Options, solve};
 
-use crate::read::{App, SolverMode, Task, TaskRight};
+use crate::read::{App, PlatformDeviceKind, SolverMode, Task, TaskRight};
 use crate::report::{Mistake, Report, Reported};
 
 /// A device that a policy blocks although a task drives it. That it demands so itself was reported where it
@@ -116,7 +117,8 @@ impl Plan {
         let domains = domains::domains(&app, &described.machine, &solution, &fabric);
         permanent::check(report, &app);
         persistent::check(report, &app, &described.machine, &solution, &domains);
-        limits::check(report, &app, &described.machine, &solution);
+        identity::check(report, &app, &described.machine, &solution, &domains);
+        limits::check(report, &app, &described.machine, &solution, &domains);
         blocked_but_driven(report, &app, &described.machine, &solution);
         report.check()?;
         Ok(Self {
@@ -220,6 +222,22 @@ impl Plan {
         let driver = self.app.driver(device);
         let mut tasks = self.app.tasks.iter().enumerate();
         tasks.any(|(index, task)| Some(index) != driver && has(task))
+    }
+
+    /// The task that owns the PCI host bridge.
+    pub fn pci_task(&self) -> Option<usize> {
+        let host = self
+            .app
+            .platform
+            .device_of_kind(PlatformDeviceKind::PciHost)?;
+        self.app.owner(&host.name)
+    }
+
+    /// Most leases that a device can have mapped at once.
+    pub fn pins(&self, device: &str) -> usize {
+        let mut pins = limits::pins(&self.app).into_iter();
+        pins.find(|pins| pins.device == device)
+            .map_or(0, |pins| pins.count)
     }
 
     /// Bit i: task i audits the device.

@@ -47,8 +47,8 @@ pub struct Task {
     pub restart: Restart,
     pub verdict: bool,
     pub start: bool,
-    /// Most holds and pins that a device of it may use at once.
-    pub pins: u32,
+    /// Most leases that a device of it may have mapped at once; `None`: its share of what is left.
+    pub pins: Option<Spanned<u32>>,
     pub parameters: Vec<(Spanned<String>, Spanned<Parameter>)>,
 }
 
@@ -94,8 +94,6 @@ pub enum Parameter {
 const STACK: u64 = 32 << 10;
 /// Bytes of a log ring's data unless the task says otherwise.
 const LOG: u64 = 4 << 10;
-/// Holds and pins a device may use unless its driver says otherwise.
-const PINS: u32 = 64;
 
 /// Reads one task; relative paths start at `directory`.
 pub fn read(
@@ -127,7 +125,7 @@ pub fn read(
         restart: read_restart(&fields),
         verdict: flag(&fields, "verdict").is_some(),
         start: fields.boolean("start").is_none_or(|start| start.value),
-        pins: fields.word("pins").map_or(PINS, |pins| pins.value),
+        pins: fields.word("pins"),
         parameters: read_parameters(&fields),
         folder: PathBuf::new(),
         crate_span: name.span.clone(),

@@ -114,6 +114,10 @@ mistakes! {
         "Registers are mapped by pages of 4 KiB. If two blocks lie in one page, the task that has one has the other as well: so they are one device with one owner, and begin with the page.";
     503 UnknownHardware "a direct region over what nobody described",
         "A direct region is open to its device at any time. In memory it is kept free; where the platform's description has nothing, there may be hardware with a DMA engine behind no SMMU (QEMU's fw_cfg is one). Memory that only devices use is declared as `memory.other` of the platform.";
+    504 UnheldPools "pools in reach while nobody is held",
+        "In an identity domain the pools of its owners are mapped in the image, and who claims a device of it is held until the device is quiet. With a second owner, or a direct region that keeps the stream open without a claim, a device could write into the pool of a task that is started again. So such a domain has one owner, and no direct region, as one with `invalidation = \"persistent\"`.";
+    505 Watch "registers of another's device",
+        "`watches` maps the BARs of a device that another task drives. Who writes to them can reset it, and can make it reach what its driver mapped; on many devices reading has effects, too. That is what a device in its isolation group can do, so it takes the same: the driver trusts the watcher (`trusts`), and `cargo xtask plan` lists it.";
 }
 
 impl Mistake {
@@ -164,6 +168,8 @@ impl Mistake {
             Self::InterruptNumber => "write the INTID of a shared interrupt",
             Self::SharedPage => "declare them as one device",
             Self::UnknownHardware => "declare what is there",
+            Self::UnheldPools => "let the domain be `dma`",
+            Self::Watch => "leave it out of `watches`",
             Self::OutOfReach => "load the image lower, if the platform has memory there",
             Self::Parameter => "write one of the known forms",
             Self::Program => "build the program with the linker script of this repository",

@@ -108,9 +108,6 @@ fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry
     let named = plan.device_names().zip(&plan.domains.devices);
     for (number, (name, device)) in named.enumerate() {
         let owner = plan.app.driver(name);
-        let pins = owner
-            .and_then(|owner| plan.app.tasks.get(owner))
-            .map_or(0, |task| task.pins);
         devices.push(DeviceEntry {
             name: Name::new(name),
             domain: device.domain.map_or(NONE, |domain| domain as u32),
@@ -119,7 +116,7 @@ fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry
             stream_count: device.streams.len() as u32,
             group: device.group as u32,
             reset_unit: device.reset_unit as u32,
-            pins,
+            pins: plan.pins(name) as u32,
             standing: u32::from(device.standing),
             non_pci: u32::from(non_pci.contains(&number)),
             watched: u32::from(plan.is_watched(name)),

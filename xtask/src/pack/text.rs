@@ -36,6 +36,8 @@ fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Re
             ("owns", list(&task.owns)),
             ("drives", list(&task.drives)),
             ("audits", list(&task.audits)),
+            ("watches", list(&task.watches)),
+            ("trusts", list(&task.trusts)),
         ] {
             if !names.is_empty() {
                 write!(out, "; {what} {names}")?;

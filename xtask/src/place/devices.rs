@@ -116,3 +116,66 @@ fn polled_registers(plan: &Plan, add: &mut impl FnMut(&str, Extent, MappingKind)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::super::Extent;
+    use super::*;
+    use crate::read::{self, Paths};
+    use crate::report::Report;
+
+    /// The report names whoever has a device's registers: what is mapped, by task and device, against what it says.
+    #[test]
+    fn the_report_names_whoever_has_registers() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut compared = 0;
+        for file in [
+            "app.toml",
+            "tests/bench/app.toml",
+            "tests/non-pci/app.toml",
+            "tests/iommu/app.toml",
+        ] {
+            let report = Report::default();
+            let app = read::load(&report, &Paths { root: root.clone() }, &root.join(file));
+            let plan = app.and_then(|app| Plan::new(&report, app));
+            let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
+            let mut mapped: BTreeSet<(String, String)> = BTreeSet::new();
+            for (index, task) in plan.app.tasks.iter().enumerate() {
+                let mut add = |name: &str, _: Extent, kind: MappingKind| {
+                    if kind != MappingKind::SmmuTables {
+                        let device = name.rsplit_once("-bar").map_or(name, |(device, _)| device);
+                        let device = device.strip_suffix("-quiesce").unwrap_or(device);
+                        mapped.insert((device.to_owned(), task.name.value.clone()));
+                    }
+                };
+                platform(&plan, task, Extent { pa: 0, len: PAGE }, &mut add);
+                pci(&plan, index, &mut add);
+            }
+            let holders = plan.register_holders();
+            let blocks = |device: &str| plan.app.platform.device(device).is_some();
+            let told: BTreeSet<(String, String)> = holders
+                .iter()
+                .flat_map(|(device, of)| {
+                    of.iter()
+                        .map(move |(_, task)| (device.clone(), task.clone()))
+                })
+                .filter(|(device, task)| {
+                    let driver = plan
+                        .app
+                        .driver(device)
+                        .and_then(|task| plan.app.tasks.get(task));
+                    let is_non_pci = plan.non_pci.iter().any(|other| other.name == *device);
+                    // The kernel's console is no task's, and what is not on PCI is mapped by the name of its block.
+                    task != "the kernel"
+                        && !(is_non_pci && driver.is_some_and(|driver| driver.name.value == *task))
+                })
+                .collect();
+            assert_eq!(mapped, told, "{file}");
+            compared += told.iter().filter(|(device, _)| !blocks(device)).count();
+        }
+        assert!(compared > 10);
+    }
+}

@@ -14,6 +14,7 @@ mod non_pci;
 mod notifications;
 mod permanent;
 mod persistent;
+mod registers;
 mod wiring;
 
 pub use domains::{DomainPlan, Domains};

@@ -140,5 +140,22 @@ fn domains(plan: &Plan, out: &mut String) -> std::fmt::Result {
             )?;
         }
     }
-    writeln!(out, "  all tables of domains: {}", show_size(total))
+    writeln!(out, "  all tables of domains: {}", show_size(total))?;
+    kept_clear(plan, out)
+}
+
+/// What windows keep clear of: a request there would go to a peer's registers, or raise an interrupt.
+fn kept_clear(plan: &Plan, out: &mut String) -> std::fmt::Result {
+    let regions = plan.machine.reserved.iter().map(ToString::to_string);
+    let regions: Vec<String> = regions.collect();
+    if plan.app.platform.pci.apertures().next().is_none() {
+        writeln!(
+            out,
+            "  no PCI aperture is described: windows keep clear of none, and no BAR has an address"
+        )?;
+    }
+    if regions.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  windows keep clear of {}", regions.join(", "))
 }

@@ -1,9 +1,9 @@
 //! The solver's part of `plan.json`; `docs/reference/plan-json.md` is its schema.
 
 use serde_json::{Map, Value, json as object};
-use solver::Severity;
 use solver::model::NodeId;
 use solver::solution::{Edge, Mode};
+use solver::{Reach, Severity};
 
 use super::{bypasses, name};
 use crate::planning::Plan;
@@ -27,6 +27,8 @@ pub fn add(plan: &Plan, value: &mut Map<String, Value>) {
         ("alias_sets", alias_sets(plan)),
         ("reset_units", reset_units(plan)),
         ("reach", reach(plan)),
+        ("registers", registers(plan)),
+        ("kept_clear", kept_clear(plan)),
         ("waivers", waivers(plan)),
         ("bypasses", object!(bypasses(plan))),
         ("exceptions", object!(exceptions)),
@@ -135,6 +137,9 @@ fn reach(plan: &Plan) -> Value {
                 "doorbell": reach.untranslated,
                 "owners": reach.owners,
                 "lenders": super::reach::lenders(plan, reach),
+                "pools": pools(plan, reach),
+                "pins": super::reach::pins(plan, device, reach),
+                "stream_ids": stream_ids(plan, device),
                 "domain_mates": reach.domain_mates,
                 "peers": reach.peers,
                 "direct": reach.direct,
@@ -143,6 +148,52 @@ fn reach(plan: &Plan) -> Value {
         })
         .collect();
     Value::Object(devices)
+}
+
+/// The pools of a device's owners, with their sizes.
+fn pools(plan: &Plan, reach: &Reach) -> Vec<Value> {
+    let owners = reach.owners.iter().filter_map(|owner| plan.app.task(owner));
+    let pools = owners.flat_map(|(_, task)| task.pools.iter().map(move |pool| (task, pool)));
+    pools
+        .map(|(task, (name, len))| {
+            object!({ "task": task.name.value, "pool": name.value, "bytes": len })
+        })
+        .collect()
+}
+
+fn stream_ids(plan: &Plan, device: &str) -> Vec<u32> {
+    let nodes = plan.machine.nodes.iter().zip(&plan.solution.devices);
+    let mut found = nodes.filter(|(node, _)| node.name == device);
+    let streams = found.next().map(|(_, found)| &found.streams);
+    streams
+        .into_iter()
+        .flatten()
+        .map(|stream| stream.id)
+        .collect()
+}
+
+fn registers(plan: &Plan) -> Value {
+    let holders = plan.register_holders();
+    let rows = holders.iter().flat_map(|(device, of)| {
+        of.iter().map(move |(access, task)| {
+            object!({ "device": device, "task": task, "access": access.text() })
+        })
+    });
+    rows.collect()
+}
+
+/// Bus addresses that no window covers.
+fn kept_clear(plan: &Plan) -> Value {
+    let regions = plan.machine.reserved.iter();
+    regions
+        .map(|region| {
+            object!({
+                "name": region.name,
+                "base": format!("{:#x}", region.base),
+                "bytes": region.len,
+            })
+        })
+        .collect()
 }
 
 fn waivers(plan: &Plan) -> Value {

@@ -1,10 +1,12 @@
 //! The plan for people and other tools: what is tied to what, why, and who can reach what.
 
 mod canvas;
+mod compare;
 mod diff;
 mod groups;
 mod json;
 mod reach;
+mod registers;
 mod svg;
 mod tree;
 
@@ -15,7 +17,7 @@ pub use svg::svg;
 use std::fmt::Write;
 
 use solver::Severity;
-use solver::model::{DomainType, NodeId};
+use solver::model::NodeId;
 
 use crate::place::Layout;
 use crate::planning::Plan;
@@ -23,11 +25,12 @@ use crate::planning::Plan;
 /// Fabric, relations, domains and reach; with addresses once programs are placed.
 pub fn text(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Result {
     if plan.machine.nodes.is_empty() {
-        return Ok(());
+        return registers::write(plan, out);
     }
     tree::write(plan, out)?;
     groups::write(plan, out)?;
     reach::write(plan, layout, out)?;
+    registers::write(plan, out)?;
     remarks(plan, out)
 }
 
@@ -63,12 +66,7 @@ fn exception(plan: &Plan, node: NodeId) -> String {
         names.join(", ")
     };
     let regions = listed(&reach.direct);
-    let pools = match reach.domain {
-        // Its tables have the pools as well, and translate from the start.
-        DomainType::Identity => format!("; the pools of {}", listed(&reach.owners)),
-        _ => String::new(),
-    };
-    format!("{}: {regions}{pools}", name(plan, node))
+    format!("{}: {regions}", name(plan, node))
 }
 
 fn bypasses(plan: &Plan) -> Vec<String> {
@@ -148,9 +146,5 @@ mod tests {
         let region = "direct.fw = { base = 0x4800_0000, size = \"64 KiB\" }\n";
         assert_eq!(exceptions(""), [""; 0]);
         assert_eq!(exceptions(region), ["edu0: fw 0x48000000 to 0x4800ffff"]);
-        assert_eq!(
-            exceptions(&format!("{region}domain = \"identity\"\n")),
-            ["edu0: fw 0x48000000 to 0x4800ffff; the pools of driver"]
-        );
     }
 }

@@ -47,6 +47,13 @@ pub fn lenders(plan: &Plan, reach: &Reach) -> BTreeSet<String> {
     lenders.map(str::to_owned).collect()
 }
 
+/// Most buffers of clients that can be mapped at once where a device can use them: its own and its mates'.
+pub fn pins(plan: &Plan, device: &str, reach: &Reach) -> usize {
+    let mates = reach.domain_mates.iter().map(String::as_str);
+    let members = mates.chain(std::iter::once(device));
+    members.map(|member| plan.pins(member)).sum()
+}
+
 fn device(
     plan: &Plan,
     layout: Option<&Layout>,
@@ -102,6 +109,10 @@ fn device(
                 callers.join(" or ")
             )?;
         }
+    }
+    let pins = pins(plan, name(plan, node), &reach);
+    if pins > 0 {
+        writeln!(out, "    at most {pins} such buffers at once")?;
     }
     if !reach.direct.is_empty() {
         let regions: Vec<&str> = reach.direct.iter().map(String::as_str).collect();

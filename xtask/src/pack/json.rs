@@ -11,6 +11,7 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
     let mut value = object!({
         "name": plan.app.name,
         "platform": plan.app.platform.name,
+        "test-image": plan.app.test_image,
         "tasks": tasks(plan, layout),
         "functions": functions(plan),
         "non-pci": non_pci(plan),

@@ -18,6 +18,9 @@ pub fn text(plan: &Plan, layout: Option<&Layout>) -> String {
 fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Result {
     let app = &plan.app;
     writeln!(out, "{} on {}", app.name, app.platform.description)?;
+    if app.test_image {
+        writeln!(out, "a test image: its tasks may have the right `test`")?;
+    }
     if !app.tasks.is_empty() {
         writeln!(out, "\ntasks, by priority")?;
     }

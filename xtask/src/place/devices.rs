@@ -4,7 +4,7 @@ use abi::layout::PAGE;
 
 use super::Extent;
 use super::mappings::MappingKind;
-use crate::planning::{FunctionKind, Plan};
+use crate::planning::{FunctionKind, Plan, bar_name};
 use crate::read::{PlatformDeviceKind, Quiesce, Task};
 
 /// Bytes of configuration space of one bus (PCI Express Base Specification, 7.2.2).
@@ -63,7 +63,7 @@ pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingK
         if plan.app.driver(&function.name) == Some(task) {
             for &bar in function.bars.keys() {
                 if let Some(extent) = extent(bar) {
-                    let name = format!("{}-bar{bar}", function.name);
+                    let name = bar_name(&function.name, bar);
                     add(&name, extent, MappingKind::Bar(number, bar));
                 }
             }
@@ -76,7 +76,7 @@ pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingK
         if watches {
             for &bar in function.bars.keys() {
                 if let Some(extent) = extent(bar) {
-                    let name = format!("{}-bar{bar}", function.name);
+                    let name = bar_name(&function.name, bar);
                     add(&name, extent, MappingKind::Registers);
                 }
             }

@@ -34,11 +34,7 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
     for (index, task) in app.tasks.iter().enumerate() {
         let mut next = FIRST_BIT;
         let mut add = |intid, edge, device: &str, interrupt: &str| {
-            let name = if interrupt.is_empty() || interrupt == device {
-                format!("{device}-irq")
-            } else {
-                format!("{device}-{interrupt}-irq")
-            };
+            let name = super::names::interrupt(device, interrupt);
             let same = |route: &&InterruptRoute| route.task == index && route.intid == intid;
             let shared = routes.iter().find(same).map(|route| route.bit);
             if let Some(bit) = shared.or((next < END_BIT).then(|| 1 << next)) {

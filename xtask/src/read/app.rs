@@ -23,6 +23,8 @@ pub struct App {
     pub semihosting: bool,
     /// Tasks may read the performance counters.
     pub counters: bool,
+    /// Tasks may have the calls that only tests need.
+    pub test_image: bool,
     pub tasks: Vec<Task>,
     /// Root buses beside the platform's own.
     pub roots: Vec<Root>,
@@ -113,6 +115,12 @@ impl App {
 
 /// Bytes of the kernel's stack unless `app.toml` says otherwise.
 const KERNEL_STACK: u64 = 32 << 10;
+/// Letters of a system's name, which is a folder's: with what is added to it, a line of a report has room for it.
+const NAME_MAX: usize = 48;
+/// The fewest that leave room for its deepest path and an exception in it.
+const KERNEL_STACK_MIN: u64 = 16 << 10;
+/// Bytes of a sector, the least that a drive has.
+const SECTOR: u64 = 512;
 /// Bytes of a drive that the tool makes, unless `app.toml` says otherwise.
 const DRIVE: u64 = 16 << 20;
 
@@ -168,9 +176,10 @@ fn read(
     directory: &Path,
     unread: &mut Unread,
 ) -> Option<App> {
-    let name = fields.required("name", |fields, key| {
-        fields.parsed(key, "a name of letters, digits, `-` and `_`", parse_name)
-    });
+    let name = fields.required("name", Fields::string);
+    if let Some(name) = &name {
+        fields.check_name_within(&name.value, &name.span, NAME_MAX);
+    }
     let platform = if fields.is_table("platform") {
         fields
             .table("platform")
@@ -182,9 +191,8 @@ fn read(
     };
     let semihosting = fields.boolean("semihosting").is_some_and(|v| v.value);
     let counters = fields.boolean("counters").is_some_and(|v| v.value);
-    let kernel_stack = fields
-        .size("kernel-stack")
-        .map_or(KERNEL_STACK, |v| v.value);
+    let test_image = fields.boolean("test-image").is_some_and(|v| v.value);
+    let kernel_stack = fields.at_least("kernel-stack", KERNEL_STACK_MIN, KERNEL_STACK);
     let mut tasks: Vec<Task> = Vec::new();
     for (name, fields) in fields.tables("tasks") {
         let text = name.value.clone();
@@ -220,7 +228,7 @@ fn read(
         .tables("drives")
         .into_iter()
         .map(|(name, fields)| {
-            let len = fields.size("size").map_or(DRIVE, |size| size.value);
+            let len = fields.at_least("size", SECTOR, DRIVE);
             fields.finish();
             Drive {
                 name: name.value,
@@ -236,6 +244,7 @@ fn read(
         kernel_stack: kernel_stack.next_multiple_of(abi::layout::PAGE),
         semihosting,
         counters,
+        test_image,
         tasks,
         roots,
         bridges,
@@ -244,12 +253,4 @@ fn read(
         drives,
         owners_unknown: false,
     })
-}
-
-fn parse_name(text: &str) -> Option<String> {
-    let good = !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    good.then(|| text.to_owned())
 }

@@ -221,7 +221,11 @@ pub fn read_quiesce(fields: &Fields<'_>) -> Option<Quiesce> {
     let recipe = fields.table("quiesce")?;
     let wait = recipe.duration("wait");
     let poll = recipe.table("poll");
-    let deadline = recipe.duration("deadline");
+    let deadline = recipe.time(
+        "deadline",
+        1,
+        "write how long the device may take, or leave `deadline` out",
+    );
     let result = match (wait, poll) {
         (Some(wait), None) if wait.value == 0 => {
             fields

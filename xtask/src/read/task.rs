@@ -92,6 +92,8 @@ pub enum Parameter {
 
 /// Bytes of a task's stack unless it says otherwise.
 const STACK: u64 = 32 << 10;
+/// The shortest `max-run`, in nanoseconds: below it a task could not make one call.
+const MAX_RUN_LEAST: u64 = 100_000;
 /// Bytes of a log ring's data unless the task says otherwise.
 const LOG: u64 = 4 << 10;
 
@@ -103,7 +105,7 @@ pub fn read(
 ) -> Option<Task> {
     let krate = fields.required("crate", Fields::string);
     let priority = fields.required("priority", Fields::word);
-    let stack = fields.size("stack").map_or(STACK, |size| size.value);
+    let stack = fields.at_least("stack", abi::layout::PAGE, STACK);
     let log = read_log(&fields);
     let reads_logs = flag(&fields, "reads-logs");
     let task = Task {
@@ -119,9 +121,15 @@ pub fn read(
         authority: flag(&fields, "dma-authority"),
         reads_logs,
         rights: read_rights(&fields),
-        notifications: fields.strings("notifications"),
+        notifications: read_notifications(&fields),
         posts: fields.strings("posts"),
-        max_run: fields.duration("max-run").map_or(0, |time| time.value),
+        max_run: fields
+            .time(
+                "max-run",
+                MAX_RUN_LEAST,
+                "leave `max-run` out if it may run as long as it likes",
+            )
+            .map_or(0, |time| time.value),
         restart: read_restart(&fields),
         verdict: flag(&fields, "verdict").is_some(),
         start: fields.boolean("start").is_none_or(|start| start.value),
@@ -196,10 +204,29 @@ fn read_pools(fields: &Fields<'_>, task: &Spanned<String>) -> Vec<(Spanned<Strin
     pools
 }
 
+/// Names of bits, by which the task finds them and others post them.
+fn read_notifications(fields: &Fields<'_>) -> Vec<Spanned<String>> {
+    let names = fields.strings("notifications");
+    for name in &names {
+        fields.check_name(&name.value, &name.span);
+    }
+    names
+}
+
 fn read_sizes(fields: &Fields<'_>, key: &'static str) -> Vec<(Spanned<String>, u64)> {
     let mut sizes = Vec::new();
     for (name, value) in fields.entries(key) {
         match value.value.as_str().and_then(units::size) {
+            Some(0) => {
+                fields
+                    .report()
+                    .error(
+                        Mistake::BadValue,
+                        format!("`{key}.{}` has at least one byte", name.value),
+                    )
+                    .at(&value.span, "nothing could be mapped")
+                    .remedy("leave it out, or write its size");
+            }
             Some(size) => sizes.push((name, pages(size))),
             None => {
                 fields
@@ -264,6 +291,16 @@ fn read_restart(fields: &Fields<'_>) -> Restart {
     };
     let after = restart.duration("after").map_or(0, |after| after.value);
     let limit = restart.parsed("limit", "a rate such as \"5 per minute\"", units::rate);
+    if let Some(limit) = limit.as_ref().filter(|limit| limit.value.0 == 0) {
+        fields
+            .report()
+            .error(
+                Mistake::BadValue,
+                "a task that is restarted is so at least once",
+            )
+            .at(&limit.span, "never")
+            .remedy("leave `restart` out if it is never started again");
+    }
     restart.finish();
     let (limit, period) = limit.map_or((u32::MAX, 0), |limit| limit.value);
     Restart {

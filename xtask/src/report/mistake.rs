@@ -45,7 +45,7 @@ mistakes! {
     6 BadValue "a value that cannot be",
         "The value has the right type but no meaning: an unknown word, a size that is no power of two where one is needed, a number out of range.";
     7 BadName "a name that cannot be one, or is used twice",
-        "Names have 1 to 24 letters, digits, `-` and `_`: they are part of the image, of QEMU's command line and of reports. Functions of [pci] and [devices] share their names; pools of a task do as well.";
+        "Names have 1 to 24 letters, digits, `-` and `_`, the first a letter or digit; what the plan makes of them, such as `disk0-bar4` or `disk0-irq`, has as many. They are part of the image, of QEMU's command line and of reports. Functions of [pci] and [devices] share their names; pools of a task do as well.";
     10 UnknownTask "a task that does not exist",
         "A call, post, dependency, trust, waiver, containment unit or parameter names a task that no [tasks.NAME] declares. Taken silently, a waiver or unit would do nothing.";
     11 UnknownDevice "a device that does not exist",
@@ -118,6 +118,8 @@ mistakes! {
         "In an identity domain the pools of its owners are mapped in the image, and who claims a device of it is held until the device is quiet. With a second owner, or a direct region that keeps the stream open without a claim, a device could write into the pool of a task that is started again. So such a domain has one owner, and no direct region, as one with `invalidation = \"persistent\"`.";
     505 Watch "registers of another's device",
         "`watches` maps the BARs of a device that another task drives. Who writes to them can reset it, and can make it reach what its driver mapped; on many devices reading has effects, too. That is what a device in its isolation group can do, so it takes the same: the driver trusts the watcher (`trusts`), and `cargo xtask plan` lists it.";
+    506 TestRight "a right of tests in another image",
+        "With the right `test` a task arms faults at another's system calls and reads the registers that a dead task left. No system needs that but one that is a test, whose file says so: `test-image = true`. Reports then say it, too.";
 }
 
 impl Mistake {
@@ -170,6 +172,7 @@ impl Mistake {
             Self::UnknownHardware => "declare what is there",
             Self::UnheldPools => "let the domain be `dma`",
             Self::Watch => "leave it out of `watches`",
+            Self::TestRight => "take the right away",
             Self::OutOfReach => "load the image lower, if the platform has memory there",
             Self::Parameter => "write one of the known forms",
             Self::Program => "build the program with the linker script of this repository",

@@ -7,8 +7,8 @@ mod owners;
 mod roles;
 
 use super::app::{App, Unread};
-use super::task::Task;
-use crate::report::{Mistake, Report};
+use super::task::{Task, TaskRight};
+use crate::report::{Mistake, Report, Spanned};
 
 /// Reports everything that does not fit together.
 pub fn app(report: &Report, app: &mut App, unread: &Unread) {
@@ -20,6 +20,7 @@ pub fn app(report: &Report, app: &mut App, unread: &Unread) {
     for task in &app.tasks {
         names::of_task(&checked, app, task);
         program(report, task);
+        test_right(report, app, task);
         names::of_parameters(&checked, app, task);
     }
     names::of_policy(&checked, app);
@@ -50,5 +51,26 @@ fn program(report: &Report, task: &Task) {
                 format!("no Cargo.toml in {}", task.folder.display()),
             )
             .note("the path is relative to the folder of this file");
+    }
+}
+
+/// The calls that tests need tell and change what no task has to know; an image that is shipped has none.
+fn test_right(report: &Report, app: &App, task: &Task) {
+    let test = |right: &&Spanned<TaskRight>| right.value == TaskRight::Test;
+    if let Some(right) = task.rights.iter().find(test).filter(|_| !app.test_image) {
+        report
+            .error(
+                Mistake::TestRight,
+                format!(
+                    "`{}` has the right `test`, but this is no test image",
+                    task.name.value
+                ),
+            )
+            .at(
+                &right.span,
+                "reads what the dead leave, and kills at a system call",
+            )
+            .with(&app.span, "does not say `test-image = true`")
+            .remedy("take the right away, or write `test-image = true` at the top of the file");
     }
 }

@@ -13,6 +13,16 @@ use toml_edit::{Item, TableLike};
 
 use crate::report::{Mistake, Report, Span, Spanned};
 
+/// Whether reports, the image and command lines can have it for a name: what begins with `-` is an option there.
+fn is_name(text: &str, most: usize) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric();
+    (1..=most).contains(&text.len())
+        && text.as_bytes().first().is_some_and(letter)
+        && text
+            .bytes()
+            .all(|byte| letter(&byte) || byte == b'-' || byte == b'_')
+}
+
 /// One table while it is read. Keys asked for are the known ones; `finish` reports the others.
 pub struct Fields<'a> {
     report: &'a Report,
@@ -138,15 +148,19 @@ impl<'a> Fields<'a> {
             .is_some_and(|item| item.value.as_str() == Some(text))
     }
 
-    fn check_name(&self, name: &str, span: &Span) {
-        let good = (1..=plan::Name::CAPACITY).contains(&name.len())
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        if !good {
+    pub fn check_name(&self, name: &str, span: &Span) {
+        self.check_name_within(name, span, plan::Name::CAPACITY);
+    }
+
+    /// A name of at most so many letters.
+    pub fn check_name_within(&self, name: &str, span: &Span, most: usize) {
+        if !is_name(name, most) {
             self.report
                 .error(Mistake::BadName, format!("`{name}` cannot be a name"))
-                .at(span, "letters, digits, `-` and `_`, at most 24 of them");
+                .at(
+                    span,
+                    format!("letters, digits, `-` and `_`, at most {most} of them, a letter or digit first"),
+                );
         }
     }
 

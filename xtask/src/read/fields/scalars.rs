@@ -93,6 +93,42 @@ impl Fields<'_> {
         self.parsed(key, "a size such as \"64 KiB\"", units::size)
     }
 
+    /// A size of at least `least` bytes, or what holds without the key.
+    pub fn at_least(&self, key: &'static str, least: u64, usual: u64) -> u64 {
+        let Some(size) = self.size(key) else {
+            return usual;
+        };
+        if size.value < least {
+            let least = units::show_size(least);
+            self.report
+                .error(
+                    Mistake::BadValue,
+                    format!("`{}` is too small to work", self.key_path(key)),
+                )
+                .at(&size.span, format!("at least {least}"))
+                .remedy(format!(
+                    "write {least} or more, or leave it out for {}",
+                    units::show_size(usual)
+                ));
+        }
+        size.value
+    }
+
+    /// Nanoseconds, more than none.
+    pub fn time(&self, key: &'static str, least: u64, remedy: &str) -> Option<Spanned<u64>> {
+        let time = self.duration(key)?;
+        if time.value < least {
+            self.report
+                .error(
+                    Mistake::BadValue,
+                    format!("`{}` is too short a time", self.key_path(key)),
+                )
+                .at(&time.span, format!("at least {least} ns"))
+                .remedy(remedy);
+        }
+        Some(time)
+    }
+
     /// Nanoseconds.
     pub fn duration(&self, key: &'static str) -> Option<Spanned<u64>> {
         self.parsed(key, "a time such as \"20 ms\"", units::duration)

@@ -150,6 +150,8 @@ pub struct Device<'p> {
     pub refusals_of_others: Refusals,
     /// A life of the PCI task has said what was found of it.
     pub judged: bool,
+    /// It is bus master, as the PCI task's life said that was up last.
+    pub found_on: bool,
     /// Not there, as the plan allows: another alternative of its hotplug slot may have its StreamIDs.
     pub absent: bool,
     /// Its streams translate for a claimant.
@@ -212,6 +214,7 @@ impl<'p> Device<'p> {
             refusals: Refusals::default(),
             refusals_of_others: Refusals::default(),
             judged: false,
+            found_on: false,
             absent: false,
             open: false,
             opened: false,
@@ -301,9 +304,10 @@ impl<'p> Device<'p> {
         self.unquiet_purpose().is_some() || self.settling == Settling::Running
     }
 
-    /// Whether an earlier life of this server, or a claim while the PCI task was gone, may have left it bus master.
+    /// Whether it may be bus master: the PCI task says so, or, of what it is not asked about, an earlier life of this
+    /// server may have let it.
     pub fn may_be_on(&self) -> bool {
-        self.used_before || self.claims > 0 || self.may_stand || self.held_by().is_some()
+        self.found_on || self.used_before || self.may_stand || self.held_by().is_some()
     }
 
     /// Its streams are about to be closed. What it could do until now may be under way, whatever was known before: one

@@ -14,6 +14,25 @@ use crate::ownership::State;
 use crate::refusals::Why;
 use crate::server::Server;
 
+/// What is known of a device by a life of the PCI task.
+struct Judgement {
+    /// Why it cannot be claimed.
+    unusable: Option<Why>,
+    /// It is absent, as the plan allows.
+    absent: bool,
+    /// It is bus master.
+    on: bool,
+}
+
+impl Judgement {
+    /// Of what nobody can claim.
+    const BLOCKED: Self = Self {
+        unusable: Some(Why::ByPlan),
+        absent: false,
+        on: false,
+    };
+}
+
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes over what an earlier life left, and brings everything up if the PCI task answers; until it does
     /// nothing is opened. Afterwards requests can be served, whatever the outcome.
@@ -183,13 +202,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// runs, and found by the PCI task as planned.
     fn judge_devices(&mut self, boot_refused: bool) {
         for index in 0..self.devices.len() {
-            let (unusable, absent) = self.judge(index, boot_refused);
+            let Judgement {
+                unusable,
+                absent,
+                on,
+            } = self.judge(index, boot_refused);
             let Some(device) = self.devices.get_mut(index) else {
                 continue;
             };
             let first = !core::mem::replace(&mut device.judged, true);
             let before = (device.unusable, device.absent);
             (device.unusable, device.absent) = (unusable, absent);
+            device.found_on = on;
             if first || before != (unusable, absent) {
                 self.list(index);
             }
@@ -219,20 +243,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         });
     }
 
-    /// Why a device cannot be claimed, and whether it is absent as the plan allows.
-    fn judge(&mut self, index: usize, boot_refused: bool) -> (Option<Why>, bool) {
-        let blocked = (Some(Why::ByPlan), false);
+    /// What the PCI task's life says of a device.
+    fn judge(&mut self, index: usize, boot_refused: bool) -> Judgement {
         let Some(entry) = self.plan.devices.get(index) else {
-            return blocked;
+            return Judgement::BLOCKED;
         };
         let Some((_, domain)) = self.plan.domain_of(entry) else {
-            return blocked;
+            return Judgement::BLOCKED;
         };
         if entry.owner == plan::NONE || entry.stream_count == 0 {
-            return blocked;
+            return Judgement::BLOCKED;
         }
         let found = self.system.pci_describe(index as u32);
-        let absent = found.is_ok_and(|found| found.state == DeviceState::Absent);
         let smmu = self.smmus.get(domain.smmu as usize);
         let runs = smmu.is_some_and(|smmu| smmu.running.is_some());
         let unusable = match found {
@@ -247,7 +269,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             // Judged again when the PCI task's next life is up.
             Err(_) => Some(Why::NoPci),
         };
-        (unusable, absent)
+        Judgement {
+            unusable,
+            absent: found.is_ok_and(|found| found.state == DeviceState::Absent),
+            on: found.is_ok_and(|found| found.bus_master),
+        }
     }
 
     /// What a new life of the PCI task means for a device.

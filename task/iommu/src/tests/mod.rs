@@ -13,6 +13,7 @@ mod identity;
 mod image;
 mod interrupted;
 mod journal;
+mod left_on;
 mod losses;
 mod maps;
 mod order;

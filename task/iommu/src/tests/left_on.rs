@@ -1,0 +1,40 @@
+//! What a PCI task that could not be asked left on is turned off as soon as one can.
+
+use abi::Code;
+use iommu_api::*;
+
+use super::rig::*;
+use crate::Reply;
+
+/// It was the last thing that this life of the PCI task did, or the death came before: nobody knows.
+#[test]
+fn a_claim_that_failed_leaves_no_bus_master() {
+    let mut rig = Rig::booted();
+    let words = [u64::from(DISK)];
+    assert_eq!(rig.ask(task(4), Operation::Claim, &words), Reply::Later);
+    rig.around.borrow_mut().pci_answers = Some(1);
+    rig.server.on_quiesced();
+    let (to, code, ..) = rig.around.borrow_mut().replies.pop().unwrap();
+    assert_eq!((to, code), (task(4), Error::Unavailable as u32));
+    assert!(!rig.is_held(DISK));
+    rig.around.borrow_mut().bus_master.push((DISK, true));
+    rig.around.borrow_mut().restart_pci();
+    rig.server.on_pci_up();
+    assert!(!rig.is_bus_master(DISK));
+}
+
+/// It was released when nobody could turn it off, and the next life finds an SMMU that it cannot use.
+#[test]
+fn an_smmu_that_is_refused_has_no_bus_master() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    rig.around.borrow_mut().no_pci = Some(Code::DOWN);
+    assert!(matches!(disk.release(&mut rig), Reply::Now { code: 0, .. }));
+    assert!(!rig.is_held(DISK) && rig.is_bus_master(DISK));
+    rig.smmu.0.borrow_mut().behaviour.stuck = true;
+    rig.around.borrow_mut().restart_pci();
+    let mut next = Rig::over(rig.smmu.clone(), rig.around.clone());
+    next.server.boot();
+    assert!(next.logged("why: CommandTimeout"));
+    assert!(!next.is_bus_master(DISK));
+}

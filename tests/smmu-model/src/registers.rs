@@ -130,6 +130,13 @@ impl Model {
         self.registers.cr0
     }
 
+    /// Whether it is on with the stream table at an address.
+    #[must_use]
+    pub fn is_on_with(&self, table: u64) -> bool {
+        let address = self.registers.table_base & ((1 << 52) - 1) & !0x3f;
+        self.registers.cr0_ack & 1 == 1 && address == table
+    }
+
     /// A 32-bit read by the processor.
     pub fn read32(&mut self, register: usize) -> u32 {
         self.act();

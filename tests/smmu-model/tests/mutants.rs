@@ -33,7 +33,7 @@ fn hunt(mutant: Mutant) -> (Option<(Outcome, u64)>, u64, BTreeSet<Check>) {
                 } else {
                     Liberties::SLOW
                 },
-                troubles: Troubles::of(seed),
+                troubles: Troubles::of_devices(seed),
                 trace: false,
                 mutant: Some(mutant),
             };

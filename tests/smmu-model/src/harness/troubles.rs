@@ -20,15 +20,40 @@ pub struct Troubles {
 }
 
 impl Troubles {
-    /// The troubles of a history, by its seed.
+    /// Those of devices only, by a history's seed.
     #[must_use]
-    pub fn of(seed: u64) -> Self {
+    pub fn of_devices(seed: u64) -> Self {
         Self {
             quiesce_failures: if seed.is_multiple_of(5) { 20 } else { 0 },
             mismatches: if seed.is_multiple_of(4) { 8 } else { 0 },
             losses: 6,
             touches: 4,
             ..Self::default()
+        }
+    }
+
+    /// The troubles of a history, by its seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let some = Self::of_devices(seed);
+        // By blocks of nine seeds, which have every machine and all liberties.
+        match seed / 9 % 6 {
+            0 => Self {
+                call_deaths: 60,
+                ..some
+            },
+            1 => Self {
+                call_deaths: 20,
+                retirements: 60,
+                ..some
+            },
+            2 => Self { stops: 500, ..some },
+            3 => Self {
+                stops: 300,
+                call_deaths: 40,
+                ..some
+            },
+            _ => some,
         }
     }
 }

@@ -95,6 +95,8 @@ struct History<'p> {
     /// By device, of the last look: faults told, fewest and most records written by then.
     faults: Vec<(u64, u64, u64)>,
     lost: (u64, u64),
+    /// Losses of state by device that the server has been told of.
+    losses: Vec<u64>,
     deadline: Option<u64>,
     /// The server has taken over what its predecessor left, and was answered by the PCI task in all of it.
     settled: bool,
@@ -148,6 +150,7 @@ pub fn run(setting: &Setting) -> Outcome {
         waiting: Vec::new(),
         faults: vec![(0, 0, 0); devices],
         lost: (0, 0),
+        losses: vec![0; devices],
         deadline: None,
         settled: false,
         immortal: false,

@@ -15,12 +15,19 @@ impl History<'_> {
             && !world.model.has_stopped()
             && !world.is_untold()
             && !world.kernel.held_death;
-        let auditor = world.kernel.id(AUDITOR);
         drop(world);
         if !sound {
             return;
         }
         let device = self.chooser.below(self.machine.devices.len());
+        if let Some(status) = self.status(device) {
+            self.check_state(device, status.flags);
+        }
+    }
+
+    /// What the server says of a device, whatever becomes of it otherwise.
+    pub(super) fn status(&mut self, device: usize) -> Option<Status> {
+        let auditor = self.world.borrow().kernel.id(AUDITOR);
         let words = DeviceRequest {
             device: device as u32,
         }
@@ -28,11 +35,9 @@ impl History<'_> {
         self.immortal = true;
         let answer = self.ask(auditor, Operation::Status, &words[..1]);
         self.immortal = false;
-        let Answer::Now(0, payload) = answer else {
-            return;
-        };
-        if let Some(status) = Status::from_words(&payload) {
-            self.check_state(device, status.flags);
+        match answer {
+            Answer::Now(0, payload) => Status::from_words(&payload),
+            _ => None,
         }
     }
 
@@ -68,6 +73,7 @@ impl History<'_> {
             }
             () if claimed && !open && !revoked => Some("is claimed and closed, and nobody is told"),
             () if on && !open => Some("is bus master and closed"),
+            () if claimed && open && !on => Some("is claimed and open, and off"),
             () => None,
         };
         drop(world);

@@ -8,6 +8,7 @@ use super::{Held, History};
 use crate::finding::Check;
 use crate::harness::intent::{Intent, Leaves};
 use crate::harness::kernel::{Hold, Pin};
+use crate::harness::layout::TABLES;
 use crate::harness::world::Shared;
 
 /// Once in how many turns of the server it dies in the turn, and a start of it in the start.
@@ -77,6 +78,9 @@ impl<'p> History<'p> {
         world.sabotage.start(false);
         let answered = world.fabric.disturbances == disturbances;
         drop(world);
+        if answered {
+            self.note_losses();
+        }
         self.settled = answered && started.is_some();
         match started? {
             Some(server) => self.server = server,
@@ -100,7 +104,11 @@ impl<'p> History<'p> {
         self.check_unopened(&estate);
         if stopped {
             self.check_broken(&estate);
-        } else if self.settled {
+        } else {
+            // The SMMU alone cuts off the dead.
+            self.world.borrow_mut().check_cut_off();
+        }
+        if !stopped && self.settled {
             self.check_estate(&estate);
             self.immortal = true;
             for (device, owner) in estate.working {
@@ -170,8 +178,7 @@ impl<'p> History<'p> {
         if world.fabric.down && world.fabric.troubles.call_deaths == 0 {
             world.switch_pci();
         }
-        world.fabric.quiesced = false;
-        world.fabric.up = false;
+        world.fabric.forget();
         world.model.event_interrupt = false;
         world.model.error_interrupt = false;
         world.sabotage.succeed();
@@ -199,8 +206,8 @@ impl<'p> History<'p> {
         };
         let working = used.iter().copied();
         let working = working.filter(|&(device, _)| !doomed(device)).collect();
-        // What stands is open as soon as the SMMU is on.
-        let off = world.model.control() & 1 == 0;
+        // What stands is open as soon as the SMMU is on with the planned tables.
+        let off = !world.model.is_on_with(TABLES + world.layout.smmu.stream_l1);
         let closed = |stream: &u32| {
             let reachable = world.model.reachable(*stream);
             let begins = off && self.machine.stands(*stream);
@@ -288,7 +295,6 @@ impl<'p> History<'p> {
     /// The successor has started, with a PCI task that answers: what nobody goes on with is out of the way.
     fn check_estate(&mut self, estate: &Estate) {
         let mut world = self.world.borrow_mut();
-        world.check_cut_off();
         let used = |device| estate.used.iter().any(|&(used, _)| used == device);
         world.check_holds(used);
     }

@@ -149,12 +149,14 @@ impl World {
     }
 
     fn restart_pci(&mut self) {
-        self.model.ambient.clear();
         self.fabric.restart(&mut self.model.chooser);
+        let fabric = &self.fabric;
+        let ambient = &mut self.model.ambient;
+        ambient.retain(|ambient| fabric.may_act(ambient.device as usize));
     }
 
-    /// A call of the server to the PCI task, which may die before or after it does what it is asked to do; its
-    /// next life may run before the next call.
+    /// A call of the server to the PCI task, which may die before it does what it is asked to do, before it has noted
+    /// that, or after; its next life may run before the next call.
     pub(crate) fn call<T>(
         &mut self,
         answer: impl FnOnce(&mut Self) -> Result<T, CallError>,
@@ -168,11 +170,17 @@ impl World {
             return Err(silence);
         }
         if !self.model.chooser.once_in(deaths) {
-            return answer(self);
+            let answer = answer(self);
+            self.fabric.keep();
+            return answer;
         }
-        if self.model.chooser.once_in(2) {
-            // What it would have answered nobody learns.
+        // What it would have answered nobody learns.
+        let done = self.model.chooser.below(3);
+        if done > 0 {
             let _ = answer(self);
+        }
+        if done > 1 {
+            self.fabric.keep();
         }
         self.fabric.die(&mut self.model.chooser);
         self.fabric.disturbances += 1;

@@ -10,7 +10,6 @@ use smmu_model::harness::history::{Outcome, Setting, run};
 use smmu_model::harness::layout::MACHINES;
 use smmu_model::harness::mutants;
 use smmu_model::harness::sabotage::Mutant;
-use smmu_model::harness::troubles::Troubles;
 use smmu_model::{Check, Features, Liberties};
 
 /// Histories on each part, and steps of each, until a fault must have been caught.
@@ -33,7 +32,7 @@ fn hunt(mutant: Mutant) -> (Option<(Outcome, u64)>, u64, BTreeSet<Check>) {
                 } else {
                     Liberties::SLOW
                 },
-                troubles: Troubles::of_devices(seed),
+                troubles: (mutant.troubles)(seed),
                 trace: false,
                 mutant: Some(mutant),
             };

@@ -2,6 +2,7 @@
 
 mod around;
 mod configuration;
+mod failing;
 mod image;
 mod order;
 mod queues;
@@ -12,6 +13,7 @@ mod translations;
 
 use super::layout::Layout;
 use super::sabotage::{Edit, Kind, Mutant};
+use super::troubles::Troubles;
 use super::world::World;
 use crate::Memory;
 use crate::finding::Check;
@@ -49,6 +51,7 @@ const fn command(
         name,
         rule,
         by,
+        troubles: Troubles::of_devices,
         kind: Kind::Command(edit),
     }
 }
@@ -62,6 +65,7 @@ const fn entry(
         name,
         rule,
         by,
+        troubles: Troubles::of_devices,
         kind: Kind::Entry(store),
     }
 }
@@ -75,6 +79,7 @@ const fn leaf(
         name,
         rule,
         by,
+        troubles: Troubles::of_devices,
         kind: Kind::Leaf(change),
     }
 }
@@ -88,6 +93,7 @@ const fn write(
         name,
         rule,
         by,
+        troubles: Troubles::of_devices,
         kind: Kind::Write(change),
     }
 }
@@ -101,6 +107,7 @@ const fn read(
         name,
         rule,
         by,
+        troubles: Troubles::of_devices,
         kind: Kind::Read(change),
     }
 }
@@ -114,6 +121,7 @@ const fn image(
         name,
         rule,
         by,
+        troubles: Troubles::of_devices,
         kind: Kind::Image(change),
     }
 }
@@ -123,6 +131,7 @@ const fn other(name: &'static str, rule: &'static str, by: &'static [Check], kin
         rule,
         by,
         kind,
+        troubles: Troubles::of_devices,
     }
 }
 
@@ -137,6 +146,7 @@ pub fn all() -> impl Iterator<Item = Mutant> {
         restart::MUTANTS,
         standing::MUTANTS,
         around::MUTANTS,
+        failing::MUTANTS,
         image::MUTANTS,
     ];
     tables.into_iter().flatten().copied()

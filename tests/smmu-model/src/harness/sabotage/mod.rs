@@ -10,6 +10,7 @@ mod tables;
 use iommu::hardware::Held;
 
 use super::layout::Layout;
+use super::troubles::Troubles;
 use super::world::World;
 use crate::Memory;
 use crate::finding::Check;
@@ -25,6 +26,8 @@ pub struct Mutant {
     pub by: &'static [Check],
     /// What goes wrong.
     pub kind: Kind,
+    /// The troubles of the histories that are to find it, by their seeds.
+    pub troubles: fn(u64) -> Troubles,
 }
 
 /// What goes wrong.
@@ -110,6 +113,22 @@ pub enum Kind {
     KnownForEver,
     /// What the SMMU did while the server did not run is not seen.
     OldLook,
+    /// A PCI task that does not answer is taken for one that has made quiet what it was asked about.
+    SilentQuiet,
+    /// The same, but only one that does not come back.
+    RetiredQuiet,
+    /// One that does not answer is taken for one that has found every device off.
+    SilentOff,
+    /// What nobody is held for is taken to be off.
+    LeftOn,
+    /// What somebody is held for is taken to be on still.
+    LossUnseen,
+    /// A device with direct regions that was not found as planned stands.
+    StandsAnyway,
+    /// A successor that starts without the PCI task takes everybody for alive.
+    DeadOverlooked,
+    /// What an SMMU that has stopped does not give back any more is given back.
+    StoppedLifts,
 }
 
 /// A command on its way into the queue.

@@ -1,5 +1,6 @@
 //! Calls to the kernel and the PCI task that a fault changes.
 
+use abi::Code;
 use iommu::hardware::Held;
 use pci_api::client::CallError;
 use pci_api::{DeviceState, Error, QuiesceState};
@@ -50,7 +51,12 @@ impl World {
     /// What a device is found to be, as the server takes it.
     pub(crate) fn found(&mut self, device: usize) -> Option<DeviceState> {
         let found = self.fabric.found(device)?;
-        let fakes = matches!(self.sabotage.kind(), Some(Kind::FoundAnyway));
+        let stands = self.layout.machine.devices[device].standing;
+        let fakes = match self.sabotage.kind() {
+            Some(Kind::FoundAnyway) => true,
+            Some(Kind::StandsAnyway) => stands,
+            _ => false,
+        };
         if fakes && found != DeviceState::Ready {
             self.sabotage.struck += 1;
             self.fabric.pretend_found(device);
@@ -92,6 +98,11 @@ impl World {
     }
 
     pub(crate) fn enumerated(&mut self, mut held: Held) -> Held {
+        let overlooks = matches!(self.sabotage.kind(), Some(Kind::DeadOverlooked));
+        if overlooks && self.sabotage.adopts() && self.fabric.silence().is_some() && held.dead {
+            self.sabotage.struck += 1;
+            held.dead = false;
+        }
         if let Some(Kind::Adopted(change)) = self.sabotage.kind()
             && self.sabotage.succeeded
         {
@@ -100,6 +111,58 @@ impl World {
             self.sabotage.struck += u64::from(before != held);
         }
         held
+    }
+
+    /// Whether a device is found to be bus master, as the server takes it.
+    pub(crate) fn found_on(&mut self, device: usize) -> bool {
+        let on = self.fabric.is_bus_master(device);
+        let mut holds = self.kernel.holds.iter();
+        let held = holds.any(|hold| hold.device as usize == device);
+        let taken = match self.sabotage.kind() {
+            Some(Kind::FoundOn) => on || self.sabotage.finds_on(),
+            Some(Kind::LeftOn) => on && held,
+            Some(Kind::LossUnseen) => on || held && self.is_open(device),
+            _ => on,
+        };
+        self.sabotage.struck += u64::from(taken != on);
+        taken
+    }
+
+    /// Whether a PCI task that gave no answer is taken for one that has made a device quiet.
+    pub(crate) fn takes_for_quiet(&mut self, device: u32, error: CallError) -> bool {
+        let CallError::Unavailable(code) = error else {
+            return false;
+        };
+        let takes = match self.sabotage.kind() {
+            Some(Kind::SilentQuiet) => true,
+            Some(Kind::RetiredQuiet) => code == Code::HELD,
+            _ => false,
+        };
+        if takes {
+            self.sabotage.struck += 1;
+            self.fabric.pretend_quiet(device);
+        }
+        takes
+    }
+
+    /// Whether a PCI task that gave no answer is taken for one that has found everything off.
+    pub(crate) fn takes_for_off(&mut self, error: CallError) -> bool {
+        let silent = matches!(error, CallError::Unavailable(_));
+        let takes = silent && matches!(self.sabotage.kind(), Some(Kind::SilentOff));
+        self.sabotage.struck += u64::from(takes);
+        takes
+    }
+
+    /// The server says that a device stays held for good.
+    pub(crate) fn stuck(&mut self) {
+        let lifts = matches!(self.sabotage.kind(), Some(Kind::StoppedLifts));
+        if lifts && self.model.has_stopped() {
+            let holds = self.kernel.holds.clone();
+            for hold in holds {
+                self.sabotage.struck += 1;
+                self.check_lift(hold.device as usize);
+            }
+        }
     }
 
     pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {

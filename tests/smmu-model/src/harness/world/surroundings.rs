@@ -5,7 +5,7 @@ use iommu::boot::Refusal;
 use iommu::hardware::{Hardware, Held, Pinned, System};
 use iommu::log::Line;
 use pci_api::client::CallError;
-use pci_api::{BootStatus, Description, Error, QuiesceState};
+use pci_api::{BootStatus, Description, DeviceState, Error, QuiesceState};
 
 use super::{Reply, Shared};
 use crate::finding::Check;
@@ -94,33 +94,48 @@ impl System for Shared {
         self.enter().call(|world| Ok(world.fabric.status()))
     }
     fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
-        self.enter().call(|world| {
-            let number = device as usize;
-            let planned = world.layout.machine.device(number).ok_or(NO_DEVICE)?;
-            let found_on = world.sabotage.finds_on();
-            Ok(Description {
-                state: world.found(number).ok_or(NO_DEVICE)?,
-                reason: None,
-                bus_master: found_on || world.fabric.is_bus_master(number),
-                requester_id: planned.streams.first().copied().unwrap_or(0) as u16,
-                vendor_id: 0x1af4,
-                device_id: 0x1042,
-                group: planned.reset_unit,
-                buses: [0; 2],
-            })
-        })
+        let mut world = self.enter();
+        let number = device as usize;
+        let planned = world.layout.machine.device(number).ok_or(NO_DEVICE)?;
+        let describe = |state, bus_master| Description {
+            state,
+            reason: None,
+            bus_master,
+            requester_id: planned.streams.first().copied().unwrap_or(0) as u16,
+            vendor_id: 0x1af4,
+            device_id: 0x1042,
+            group: planned.reset_unit,
+            buses: [0; 2],
+        };
+        let found = world.call(|world| {
+            let state = world.found(number).ok_or(NO_DEVICE)?;
+            Ok(describe(state, world.found_on(number)))
+        });
+        match found {
+            Err(error) if world.takes_for_off(error) => Ok(describe(DeviceState::Ready, false)),
+            found => found,
+        }
     }
     fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
         self.enter().call(|world| world.set_bus_master(device, on))
     }
     fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
-        self.enter().call(|world| world.start_quiesce(device))
+        let mut world = self.enter();
+        match world.call(|world| world.start_quiesce(device)) {
+            Err(error) if world.takes_for_quiet(device, error) => Ok(()),
+            started => started,
+        }
     }
     fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
-        self.enter().call(|world| {
+        let mut world = self.enter();
+        let result = world.call(|world| {
             world.pass();
             world.quiesce_result(device)
-        })
+        });
+        match result {
+            Err(error) if world.takes_for_quiet(device, error) => Ok(QuiesceState::Quiet),
+            result => result,
+        }
     }
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], _len: usize) {
         self.enter().replies.push(Reply {
@@ -135,6 +150,9 @@ impl System for Shared {
     fn log(&mut self, line: Line<'_>) {
         let mut world = self.enter();
         world.lines += 1;
+        if matches!(line, Line::Stuck { .. }) {
+            world.stuck();
+        }
         if let Line::SmmuRefused { why, .. } = line
             && why != Refusal::NoPci
             && !world.model.has_stopped()

@@ -294,7 +294,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             }
         } else if device.standing && !device.may_stand && free {
             let _ = self.stop_standing(index);
-        } else if !device.standing && !device.is_awaited() && device.may_be_on() {
+        } else if !device.standing && device.may_be_on() {
+            // Also what waits to be made quiet: while it is on, no reset is begun that takes it along.
             let _ = self.system.bus_master(index as u32, false);
         }
     }

@@ -2,6 +2,7 @@
 
 use abi::Code;
 use iommu_api::*;
+use pci_api::client::CallError;
 
 use super::rig::*;
 use crate::Reply;
@@ -37,4 +38,25 @@ fn an_smmu_that_is_refused_has_no_bus_master() {
     next.server.boot();
     assert!(next.logged("why: CommandTimeout"));
     assert!(!next.is_bus_master(DISK));
+}
+
+/// A reset of its bus waits for another one that is under way, and would be refused while it is on.
+#[test]
+fn what_waits_to_be_made_quiet_is_no_bus_master() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    rig.around.borrow_mut().no_pci = Some(Code::DOWN);
+    assert!(matches!(disk.release(&mut rig), Reply::Now { code: 0, .. }));
+    let words = [u64::from(DISK)];
+    assert_eq!(rig.ask(life(4, 1), Operation::Claim, &words), Reply::Later);
+    assert!(rig.is_held(DISK) && rig.is_bus_master(DISK));
+    rig.around.borrow_mut().restart_pci();
+    rig.around.borrow_mut().start_error = Some(CallError::Refused(pci_api::Error::Quiescing));
+    rig.server.on_pci_up();
+    assert!(!rig.is_bus_master(DISK));
+    rig.around.borrow_mut().result = None;
+    // The one that was under way, and then its own.
+    rig.server.on_quiesced();
+    rig.server.on_quiesced();
+    assert!(rig.is_bus_master(DISK));
 }

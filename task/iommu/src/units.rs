@@ -24,13 +24,25 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn quiesce(&mut self, index: usize) -> Result<(), CallError> {
         let mut started = self.system.quiesce_start(index as u32);
         if started == Err(CallError::Refused(pci_api::Error::UnitActive)) {
-            self.stop_unit(self.reset_unit(index), index);
+            let unit = self.reset_unit(index);
+            self.turn_closed_off(unit, index);
+            self.stop_unit(unit, index);
             started = self.system.quiesce_start(index as u32);
         }
         if started.is_ok() {
             self.note_covered(index);
         }
         started
+    }
+
+    /// What is closed may be bus master still, if the PCI task did not answer when it was turned off.
+    fn turn_closed_off(&mut self, unit: u64, index: usize) {
+        for other in members(unit).filter(|other| *other != index) {
+            let device = self.devices.get(other);
+            if device.is_some_and(|device| !device.open && !device.standing) {
+                let _ = self.system.bus_master(other as u32, false);
+            }
+        }
     }
 
     /// A reset may take others of its unit along: these are being made quiet as well. Only those that are claimed: a

@@ -77,6 +77,24 @@ fn unit_is_active(rig: &Rig) {
     rig.around.borrow_mut().start_error = Some(active);
 }
 
+/// A neighbour that was given back while nobody could turn it off is in the way of the reset too.
+#[test]
+fn what_was_left_on_is_turned_off_for_a_reset() {
+    let mut rig = booted(&[DISK, EDU]);
+    let mut edu = rig.claim(task(5), EDU);
+    mapped(&mut rig, 4, DISK);
+    rig.around.borrow_mut().no_pci = Some(abi::Code::DOWN);
+    assert!(matches!(edu.release(&mut rig), Reply::Now { code: 0, .. }));
+    assert!(rig.is_bus_master(EDU) && !rig.is_held(EDU));
+    rig.around.borrow_mut().no_pci = None;
+    unit_is_active(&rig);
+    rig.die(4);
+    assert!(!rig.is_bus_master(EDU));
+    assert!(rig.around.borrow().started.contains(&DISK));
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(DISK));
+}
+
 #[test]
 fn a_reset_unit_is_stopped_for_a_reset() {
     let mut rig = booted(&[DISK, EDU]);

@@ -150,6 +150,7 @@ impl Fabric {
         let function = &mut self.functions[device];
         function.returning = false;
         let failed = chooser.once_in(self.troubles.quiesce_failures);
+        function.refused |= failed;
         function.quiesce = if failed {
             QuiesceState::Failed(QuiesceFailure::Deadline)
         } else {

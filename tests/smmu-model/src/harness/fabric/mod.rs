@@ -37,6 +37,8 @@ struct Function {
     record: Record,
     /// How often a life found it on and left it off.
     losses: u64,
+    /// A quiesce of it has failed, or could not be begun since it was not as planned.
+    refused: bool,
     /// Whose it was since it was last reset: that life may open it again, if it said that nothing is under
     /// way; [`TaskId::KERNEL`] if nobody can say so.
     user: Option<TaskId>,
@@ -81,6 +83,7 @@ impl Fabric {
             returning: false,
             record: Record::NOTHING,
             losses: 0,
+            refused: false,
             // Firmware may have used it, unless somebody has given his word that it has not.
             user: (planned.recipe != Recipe::None).then_some(TaskId::KERNEL),
         };
@@ -129,6 +132,16 @@ impl Fabric {
     #[must_use]
     pub fn losses(&self, device: usize) -> u64 {
         self.functions.get(device).map_or(0, |f| f.losses)
+    }
+
+    /// Whether there ever was a reason not to call a device quiet.
+    #[must_use]
+    pub fn was_refused(&self, device: usize) -> bool {
+        let none = self
+            .machine
+            .device(device)
+            .is_none_or(|d| d.recipe == Recipe::None);
+        none || self.functions.get(device).is_some_and(|f| f.refused)
     }
 
     /// What a device was found to be.

@@ -28,6 +28,7 @@ impl Fabric {
         let function = *self.function(device)?;
         let recipe = machine.devices[device as usize].recipe;
         if function.found != DeviceState::Ready {
+            self.function(device)?.refused = true;
             return Err(CallError::Refused(Error::Blocked));
         }
         if function.covered || function.quiesce == QuiesceState::Running {
@@ -92,6 +93,7 @@ impl Fabric {
                 for at in self.taken(device) {
                     let failed = chooser.once_in(self.troubles.quiesce_failures);
                     self.functions[at].failed = failed;
+                    self.functions[at].refused |= failed;
                     reset.extend((!failed).then_some(at));
                 }
             }

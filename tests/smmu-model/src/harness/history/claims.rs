@@ -62,6 +62,9 @@ impl History<'_> {
             return;
         }
         self.check_hardware(device, code);
+        if code == Error::NotQuiet as u32 {
+            self.world.borrow_mut().check_not_quiet(device);
+        }
         match (operation, code) {
             (Operation::Claim, 0) => match Claim::from_words(payload) {
                 Some(claim) => {

@@ -5,6 +5,7 @@ mod faults;
 mod maps;
 mod pci;
 mod requests;
+mod rest;
 mod states;
 mod successor;
 mod unmaps;
@@ -165,6 +166,9 @@ pub fn run(setting: &Setting) -> Outcome {
     while steps < setting.steps && !history.has_finding() {
         history.step();
         steps += 1;
+    }
+    if !history.has_finding() {
+        history.come_to_rest();
     }
     let world = history.world.borrow();
     Outcome {

@@ -204,6 +204,23 @@ impl World {
         }
     }
 
+    /// A device is called not quiet, or its task held for good: not without a reason in it, in what shares its streams or
+    /// in what is reset with it. That the PCI task did not answer is none.
+    pub fn check_not_quiet(&mut self, device: usize) {
+        let machine = self.layout.machine;
+        let unit = |device: usize| machine.device(device).map(|d| d.reset_unit);
+        let together = |other: usize| {
+            other == device || machine.share(other, device) || unit(other) == unit(device)
+        };
+        let mut others = 0..machine.devices.len();
+        let excused = others.any(|other| together(other) && self.fabric.was_refused(other));
+        if !excused && !self.fabric.retired && !self.model.has_stopped() {
+            self.model.findings.note(Check::Liveness, || {
+                format!("device {device} is not quiet, and nothing has failed")
+            });
+        }
+    }
+
     /// Pins are kept for what is mapped, and no longer.
     pub fn check_pins(&mut self) {
         for pin in self.kernel.pins.iter().flatten() {

@@ -150,7 +150,12 @@ impl System for Shared {
     fn log(&mut self, line: Line<'_>) {
         let mut world = self.enter();
         world.lines += 1;
-        if matches!(line, Line::Stuck { .. }) {
+        if let Line::Stuck { name, .. } = line {
+            let mut devices = world.layout.machine.devices.iter();
+            let device = devices.position(|planned| planned.name == name);
+            device
+                .into_iter()
+                .for_each(|device| world.check_not_quiet(device));
             world.stuck();
         }
         if let Line::SmmuRefused { why, .. } = line

@@ -287,6 +287,7 @@ fn a_handle_of_an_earlier_claim_is_stale() {
     rig.server.on_quiesced();
     let mut second = rig.claim(task(4), DISK);
     assert_ne!(first.handle, second.handle);
+    assert_eq!(rig.status(DISK).claims, 2);
     let map = first.map(&mut rig, 0, 0, 1, MapFlags::READ_WRITE, 0);
     assert_eq!(map, Err(Error::StaleHandle));
     second.map_any(&mut rig, 0, 1);

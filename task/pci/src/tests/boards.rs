@@ -21,6 +21,29 @@ fn run(change: impl FnOnce(&Scene)) -> (Vec<Mismatch>, u64) {
     (told, scene.fake.now.get() / MILLISECOND)
 }
 
+/// Version 1 of the capability ends before device control 2, and one near the end of its space has none either: what
+/// is there is something else.
+#[test]
+fn what_is_not_device_control_2_is_left_alone() {
+    let mut nodes = nodes();
+    nodes[DISK].put16(0x50 + EXPRESS_REGISTER, 1);
+    nodes[DISK].allow(DEVICE_CONTROL2, 2, 0xffff);
+    nodes[EDU0] = Node::endpoint(Some(MUX), 1 << 3, 0x1234, 0x11e8)
+        .bar(0, 0x10_0000, 0)
+        .express(0xd8, false)
+        .extended(0x100, EXTENDED_ATS, 6, 0x801f);
+    nodes[EDU0].put16(0xd8 + EXPRESS_REGISTER, 2);
+    nodes[EDU0].allow(0xd8 + EXPRESS_CONTROL2, 2, 0xffff);
+    let scene = Scene::with(nodes);
+    scene
+        .fake
+        .change(DISK, |disk| disk.put16(DEVICE_CONTROL2, 0x0420));
+    let (_, notes) = scene.enumerate();
+    assert_eq!(notes.differences, []);
+    assert_eq!(scene.fake.node(DISK).get16(DEVICE_CONTROL2), 0x0420);
+    assert_eq!(scene.fake.node(EDU0).get16(0x100), EXTENDED_ATS);
+}
+
 #[test]
 fn payload_and_request_sizes_are_the_same_before_and_after_a_reset() {
     let mut nodes = nodes();

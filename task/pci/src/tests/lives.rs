@@ -171,6 +171,26 @@ fn a_bridge_that_lost_its_state_takes_what_is_below_along() {
     assert!(is_undisturbed(&scene, RP0));
 }
 
+/// Requests of what is below would turn to a neighbour, past the SMMU.
+#[test]
+fn a_port_that_lost_its_acs_takes_what_is_below_along() {
+    let scene = Scene::new();
+    let (mut server, _) = scene.live();
+    for index in [DISK, EDU0] {
+        master(&mut server, index, true);
+    }
+    let control = |scene: &Scene| scene.fake.node(RP0).get16(0x106);
+    assert_eq!(control(&scene), 0x1d);
+    for lost in [0, 0x1c, 0x0d, 0x5d] {
+        scene.fake.change(RP0, |port| port.put16(0x106, lost));
+        let (mut server, notes) = scene.live();
+        assert_eq!(notes.differences, []);
+        assert_eq!(control(&scene), 0x1d, "{lost:#x}");
+        assert!(!is_master(&mut server, DISK) && is_master(&mut server, EDU0));
+        master(&mut server, DISK, true);
+    }
+}
+
 #[test]
 fn what_differs_meanwhile_is_silenced_with_its_group() {
     let scene = Scene::new();

@@ -47,13 +47,6 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
                     device: device.to_owned(),
                     interrupt: interrupt.to_owned(),
                 });
-            } else {
-                report
-                    .error(
-                        Mistake::TooMany,
-                        format!("`{}` has too many interrupts", task.name.value),
-                    )
-                    .at(&task.name.span, format!("at most {}", END_BIT - FIRST_BIT));
             }
             next += u32::from(shared.is_none());
         };
@@ -75,6 +68,19 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
             if let Some(intid) = intid {
                 add(intid, false, &drive.value, "");
             }
+        }
+        if next > END_BIT {
+            let lines = next - FIRST_BIT;
+            report
+                .error(
+                    Mistake::TooMany,
+                    format!("`{}` has {lines} interrupt lines", task.name.value),
+                )
+                .at(
+                    &task.name.span,
+                    format!("a task has bits for {}", END_BIT - FIRST_BIT),
+                )
+                .remedy("give some of its devices to another task, or let those that are polled have `interrupt = \"none\"`");
         }
     }
     shared(report, app, fabric, &routes);

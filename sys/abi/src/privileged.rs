@@ -7,31 +7,31 @@ use crate::Rights;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
 pub enum Privileged {
-    /// `SUPERVISE`. In: index. Out: `x1` current id, `x2` [`TaskState`] number, `x3..=x7` the words
+    /// `SUPERVISE`. In: task's number. Out: `x1` current id, `x2` [`TaskState`] number, `x3..=x7` the words
     /// of the [`Fault`](crate::Fault) of its last death.
     Status = 0,
-    /// `SUPERVISE`. In: index. Starts a stopped task from its entry; `REFUSED` while it is held or
+    /// `SUPERVISE`. In: task's number. Starts a stopped task from its entry; `REFUSED` while it is held or
     /// not stopped.
     Restart = 1,
-    /// `SUPERVISE`. In: index, 1 if it will not come back (its callers get `HELD`). Kills the task
+    /// `SUPERVISE`. In: task's number, 1 if it will not come back (its callers get `HELD`). Kills the task
     /// with `FaultKind::Stopped` if it is alive. A supervisor cannot stop itself.
     Stop = 2,
-    /// `SUPERVISE`. In: index, address in that (dead) task, local address, bytes up to 4096. Copies
+    /// `SUPERVISE`. In: task's number, address in that (dead) task, local address, bytes up to 4096. Copies
     /// the task's memory, for a panic message.
     ReadMemory = 3,
     /// `CONSOLE`. In: address, bytes up to 4096. Out: `x1` how many of them the polled console took at once.
     Console = 4,
     /// `EXIT`. In: verdict, 0 for pass. Ends the run; does not return.
     Exit = 5,
-    /// `TEST`. In: index, n >= 1. The task is faulted (`Injected`) at the entry of its n-th system
+    /// `TEST`. In: task's number, n >= 1. The task is faulted (`Injected`) at the entry of its n-th system
     /// call from now; 0 disarms.
     ArmFault = 6,
-    /// `TEST`. In: index, first register. Out: `x1..=x7` seven registers of a dead task from that
+    /// `TEST`. In: task's number, first register. Out: `x1..=x7` seven registers of a dead task from that
     /// number (0..=30 general, 31 sp, 32 pc, 33 pstate; beyond reads 0).
     Registers = 7,
     /// `DMA_AUTHORITY`. In: task id, device index. `DEAD` if the id is stale; idempotent.
     Hold = 8,
-    /// `DMA_AUTHORITY`. In: task index, device index. Lifting a dead task's last hold or pin lets
+    /// `DMA_AUTHORITY`. In: task's number, device index. Lifting a dead task's last hold or pin lets
     /// the supervisor know; `REFUSED` if there is no such hold.
     Lift = 9,
     /// `DMA_AUTHORITY`. In: `x9` driver id, `x10` lender id, `x11` lease index | device index << 32,

@@ -12,22 +12,23 @@ use crate::task_set::TaskIndex;
 /// A hold of a task for one device.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hold {
-    pub task: TaskIndex,
+    /// The task's number.
+    pub task: u32,
     pub device: u32,
 }
 
-/// All holds, in slots: task and device of each as one word, so that a search is a compare a slot.
+/// All holds, in slots: number of the task and device of each as one word, so that a search is a compare a slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holds {
     used: u128,
     slots: [u64; HOLDS_MAX],
 }
 
-/// No hold's word: there are fewer tasks.
+/// No hold's word: a number has 16 bits.
 const FREE: u64 = u64::MAX;
 
-const fn word(task: TaskIndex, device: u32) -> u64 {
-    (task.number() as u64) << 32 | device as u64
+const fn word(task: u32, device: u32) -> u64 {
+    (task as u64) << 32 | device as u64
 }
 
 impl Holds {
@@ -44,17 +45,19 @@ impl Holds {
         }
         let slot = from.checked_add(rest.trailing_zeros() as usize)?;
         let word = *self.slots.get(slot)?;
-        let task = TaskIndex::new((word >> 32) as usize)?;
-        let device = word as u32;
-        Some((slot, Hold { task, device }))
+        let hold = Hold {
+            task: (word >> 32) as u32,
+            device: word as u32,
+        };
+        Some((slot, hold))
     }
 
-    fn find(&self, task: TaskIndex, device: u32) -> Option<usize> {
+    fn find(&self, task: u32, device: u32) -> Option<usize> {
         let wanted = word(task, device);
         self.slots.iter().position(|word| *word == wanted)
     }
 
-    fn add(&mut self, task: TaskIndex, device: u32) -> bool {
+    fn add(&mut self, task: u32, device: u32) -> bool {
         let slot = (!self.used).trailing_zeros() as usize;
         let Some(place) = self.slots.get_mut(slot) else {
             return false;
@@ -78,10 +81,11 @@ impl<A: Arch> Kernel<'_, A> {
         let x = &self.task(caller).frame.x;
         let (id, device) = (TaskId(x[9]), device_argument(x[10])?);
         let task = self.id_argument(id)?;
+        let number = u32::from(id.number());
         let code = match self.not_up(id, task) {
             Some(code) => code,
-            None if self.holds.find(task, device).is_some() => Code::OK,
-            None if self.holds.add(task, device) => {
+            None if self.holds.find(number, device).is_some() => Code::OK,
+            None if self.holds.add(number, device) => {
                 self.add_hold(task);
                 Code::OK
             }
@@ -91,12 +95,13 @@ impl<A: Arch> Kernel<'_, A> {
         Ok(NextTask::Same)
     }
 
-    /// `Lift`: `x9` task index, `x10` device index.
+    /// `Lift`: `x9` task's number, `x10` device index.
     pub(crate) fn lift(&mut self, caller: TaskIndex) -> Outcome {
         let x = &self.task(caller).frame.x;
         let device = device_argument(x[10])?;
-        let task = self.index_argument(x[9])?;
-        let found = self.holds.find(task, device);
+        let number = x[9];
+        let task = self.number_argument(number)?;
+        let found = self.holds.find(number as u32, device);
         let code = match found {
             None => Code::REFUSED,
             Some(_) => Code::OK,

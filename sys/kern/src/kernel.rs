@@ -102,8 +102,8 @@ impl<'p, A> Kernel<'p, A> {
         &mut self.arch
     }
 
-    /// An argument that must be a task's index.
-    pub(crate) fn index_argument(&self, value: u64) -> Result<TaskIndex, Violation> {
+    /// An argument that must be a task's number. There is one core, so it is the index.
+    pub(crate) fn number_argument(&self, value: u64) -> Result<TaskIndex, Violation> {
         usize::try_from(value)
             .ok()
             .filter(|index| *index < self.task_count)
@@ -113,7 +113,7 @@ impl<'p, A> Kernel<'p, A> {
 
     /// The index in an id argument; what it names may be long dead.
     pub(crate) fn id_argument(&self, id: TaskId) -> Result<TaskIndex, Violation> {
-        self.index_argument(id.index() as u64)
+        self.number_argument(id.index() as u64)
             .map_err(|_| violation(FaultKind::SyscallUsage, id.0))
     }
 }

@@ -52,7 +52,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
 
     /// `Refresh`: `x8` index. Ids are no secret and no right; whoever sends still needs the right.
     pub(crate) fn refresh(&mut self, caller: TaskIndex) -> Outcome {
-        let index = self.index_argument(self.task(caller).frame.x[8])?;
+        let index = self.number_argument(self.task(caller).frame.x[8])?;
         let id = self.task(index).id;
         let code = self.not_up(id, index).unwrap_or(Code::OK);
         let x = &mut self.task_mut(caller).frame.x;

@@ -19,7 +19,8 @@ const _: () = assert!(WORDS * 64 == PINS_MAX);
 /// A pinned range.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pin {
-    pub lender: u8,
+    /// The lender's number.
+    pub lender: u32,
     pub device: u32,
     pub physical: u64,
     pub len: u64,
@@ -139,7 +140,7 @@ impl<A: Arch> Kernel<'_, A> {
             return Ok(Err(Code::LEASE_BOUNDS));
         }
         let pin = Pin {
-            lender: lender.number() as u8,
+            lender: u32::from(lender_id.number()),
             device,
             physical,
             len,
@@ -166,7 +167,7 @@ impl<A: Arch> Kernel<'_, A> {
             None => Code::REFUSED,
         };
         self.task_mut(caller).frame.set_result(u64::from(code.0));
-        match removed.and_then(|pin| TaskIndex::new(usize::from(pin.lender))) {
+        match removed.and_then(|pin| TaskIndex::new(pin.lender as usize)) {
             Some(lender) => Ok(self.drop_hold(lender, caller)),
             None => Ok(NextTask::Same),
         }
@@ -178,8 +179,10 @@ impl<A: Arch> Kernel<'_, A> {
         let cursor = usize::try_from(self.task(caller).frame.x[9]).unwrap_or(usize::MAX);
         let hold = self.holds.next(cursor);
         let mut result = [0u64; 7];
-        if let Some((slot, hold)) = hold {
-            let held = self.task(hold.task);
+        if let Some((slot, hold)) = hold
+            && let Some(held) = TaskIndex::new(hold.task as usize)
+        {
+            let held = self.task(held);
             result = [
                 slot as u64 + 1,
                 1,
@@ -190,7 +193,7 @@ impl<A: Arch> Kernel<'_, A> {
                 0,
             ];
         } else if let Some((slot, pin)) = self.pins.next(cursor.saturating_sub(HOLDS_MAX))
-            && let Some(lender) = TaskIndex::new(usize::from(pin.lender))
+            && let Some(lender) = TaskIndex::new(pin.lender as usize)
         {
             let held = self.task(lender);
             result = [

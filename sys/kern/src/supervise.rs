@@ -18,7 +18,7 @@ const CONSOLE_MAX: u64 = 32;
 impl<A: Arch> Kernel<'_, A> {
     /// `Status`: `x9` index.
     pub(crate) fn status(&mut self, caller: TaskIndex) -> Outcome {
-        let index = self.index_argument(self.task(caller).frame.x[9])?;
+        let index = self.number_argument(self.task(caller).frame.x[9])?;
         let task = self.task(index);
         let state = match task.state {
             State::Runnable => TaskState::Ready,
@@ -40,7 +40,7 @@ impl<A: Arch> Kernel<'_, A> {
 
     /// `Restart`: `x9` index.
     pub(crate) fn restart(&mut self, caller: TaskIndex) -> Outcome {
-        let index = self.index_argument(self.task(caller).frame.x[9])?;
+        let index = self.number_argument(self.task(caller).frame.x[9])?;
         let task = self.task(index);
         let refused = task.is_up() || task.holds != 0 || task.retired;
         let code = if refused { Code::REFUSED } else { Code::OK };
@@ -56,7 +56,7 @@ impl<A: Arch> Kernel<'_, A> {
     pub(crate) fn stop(&mut self, caller: TaskIndex) -> Outcome {
         let x = &self.task(caller).frame.x;
         let (argument, for_good) = (x[9], x[10]);
-        let index = self.index_argument(argument)?;
+        let index = self.number_argument(argument)?;
         if for_good > 1 {
             return Err(violation(FaultKind::SyscallUsage, for_good));
         }
@@ -92,7 +92,7 @@ impl<A: Arch> Kernel<'_, A> {
     pub(crate) fn read_memory(&mut self, caller: TaskIndex) -> Outcome {
         let task = self.task(caller);
         let x = &task.frame.x;
-        let (index, address, local, len) = (self.index_argument(x[9])?, x[10], x[11], x[12]);
+        let (index, address, local, len) = (self.number_argument(x[9])?, x[10], x[11], x[12]);
         let local = self.own_slice(caller, local, len, RegionAttributes::WRITE)?;
         let source = if self.task(index).is_up() {
             None

@@ -12,7 +12,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// is down; its next life starts disarmed.
     pub(crate) fn arm_fault(&mut self, caller: TaskIndex) -> Outcome {
         let x = &self.task(caller).frame.x;
-        let (index, calls) = (self.index_argument(x[9])?, x[10]);
+        let (index, calls) = (self.number_argument(x[9])?, x[10]);
         let task = self.task_mut(index);
         let code = if task.is_up() {
             task.arm(calls);
@@ -41,7 +41,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// `Registers`: `x9` index of a dead task, `x10` first register.
     pub(crate) fn read_registers(&mut self, caller: TaskIndex) -> Outcome {
         let x = &self.task(caller).frame.x;
-        let (index, first) = (self.index_argument(x[9])?, x[10]);
+        let (index, first) = (self.number_argument(x[9])?, x[10]);
         let task = self.task(index);
         if task.is_up() {
             self.finish(caller, Code::REFUSED);

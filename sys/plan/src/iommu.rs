@@ -6,7 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Name, Record};
+use crate::{Name, Record, TaskList};
 
 /// One SMMU.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
@@ -171,8 +171,8 @@ pub struct DeviceEntry {
     pub non_pci: u32,
     /// 1 if a task beside its owner has its registers (`watches`).
     pub watched: u32,
-    /// Bit i: task i may read its `status` without owning it.
-    pub auditors: u64,
+    /// Tasks that may read its `status` without owning it.
+    pub auditors: TaskList,
 }
 
 impl Record for DeviceEntry {

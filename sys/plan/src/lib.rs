@@ -15,6 +15,7 @@ mod builder;
 pub mod iommu;
 pub mod kernel;
 pub mod limits;
+mod list;
 mod name;
 pub mod pci;
 pub mod task;
@@ -22,6 +23,9 @@ pub mod task;
 pub use blob::{Blob, BlobError, Record};
 #[cfg(feature = "build")]
 pub use builder::Builder;
+#[cfg(feature = "build")]
+pub use list::TaskLists;
+pub use list::{TaskList, TaskNumber};
 pub use name::{Name, Text};
 
 /// Where an optional index is absent.

@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Name, Record, Text};
+use crate::{Name, Record, TaskList, Text};
 
 /// The task itself; one record.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
@@ -166,11 +166,10 @@ pub struct RestartEntry {
     pub reports: u32,
     /// Nanoseconds over which `limit` counts.
     pub period: u64,
-    /// Tasks that declared to depend on this one, a bit each by index: without it they do not get their work done.
-    pub dependants: u64,
-    /// Tasks that stop and start together with this one, a bit each by index: they own devices of one containment
-    /// unit.
-    pub together: u64,
+    /// Tasks that declared to depend on this one: without it they do not get their work done.
+    pub dependants: TaskList,
+    /// Tasks that stop and start together with this one: they own devices of one containment unit.
+    pub together: TaskList,
 }
 
 /// What reports of a task count for.

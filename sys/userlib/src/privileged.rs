@@ -108,9 +108,9 @@ pub fn hold(task: TaskId, device: u32) -> Code {
     privileged(Privileged::Hold, [task.0, u64::from(device), 0, 0, 0]).0
 }
 
-/// `DMA_AUTHORITY`: lifts a hold.
-pub fn lift(index: usize, device: u32) -> Code {
-    privileged(Privileged::Lift, [index as u64, u64::from(device), 0, 0, 0]).0
+/// `DMA_AUTHORITY`: lifts a hold of the task with this number.
+pub fn lift(task: usize, device: u32) -> Code {
+    privileged(Privileged::Lift, [task as u64, u64::from(device), 0, 0, 0]).0
 }
 
 /// A pinned lease.

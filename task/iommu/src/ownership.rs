@@ -256,16 +256,6 @@ impl<'p> Device<'p> {
         Why::NotQuiet(self.not_quiet.unwrap_or(NotQuiet::Unknown))
     }
 
-    /// Whether `sender` may know its state.
-    pub fn may_look(&self, sender: TaskId) -> Result<(), Error> {
-        let auditor = self.entry.auditors >> (sender.index() & 63) & 1 == 1;
-        if auditor || self.entry.owner as usize == sender.index() {
-            Ok(())
-        } else {
-            Err(Error::NotOwner)
-        }
-    }
-
     /// Whether `handle` is the current claim and `sender` has it.
     #[inline(always)]
     pub fn authorise(&self, handle: Handle, sender: TaskId) -> Result<(), Error> {

@@ -1,10 +1,11 @@
 //! The server's part of the plan, checked once so that later look-ups cannot go astray.
 
-use plan::Blob;
+use abi::{TASKS_MAX, TaskId};
 use plan::iommu::{
     DeviceEntry, DomainEntry, DomainKind, PERMANENT_MARK, PermanentEntry, PermanentKind, PoolEntry,
     SmmuEntry, StreamEntry,
 };
+use plan::{Blob, TaskNumber};
 use smmu::stream::{bypass_word, stage1_word};
 
 use crate::boot::Refusal;
@@ -25,6 +26,8 @@ pub struct PlanView<'p> {
     pub pools: &'p [PoolEntry],
     /// What the build step has mapped.
     pub permanent: &'p [PermanentEntry],
+    /// What lists of tasks are runs of.
+    pub numbers: &'p [TaskNumber],
 }
 
 const _: () = assert!(MEMBERS_MAX as u64 <= PERMANENT_MARK);
@@ -41,6 +44,7 @@ impl<'p> PlanView<'p> {
             devices: blob.table().map_err(broken)?,
             pools: blob.table().map_err(broken)?,
             permanent: blob.table().map_err(broken)?,
+            numbers: blob.table().map_err(broken)?,
         };
         view.check()?;
         Ok(view)
@@ -68,6 +72,7 @@ impl<'p> PlanView<'p> {
                 .is_some_and(|end| end <= self.streams.len())
                 && (device.domain == plan::NONE || (device.domain as usize) < self.domains.len())
                 && self.is_behind_one(device)
+                && device.auditors.of(self.numbers, TASKS_MAX).is_some()
                 && self.member(index) < MEMBERS_MAX as u64
         });
         let permanent = self.permanent.iter().all(|range| {
@@ -110,6 +115,13 @@ impl<'p> PlanView<'p> {
         self.streams
             .get(first..first.saturating_add(device.stream_count as usize))
             .unwrap_or(&[])
+    }
+
+    /// Whether a task may know the state of a device that it does not own.
+    pub fn audits(&self, device: &DeviceEntry, task: TaskId) -> bool {
+        let auditors = device.auditors.of(self.numbers, TASKS_MAX);
+        let number = u32::from(task.number());
+        auditors.is_some_and(|tasks| tasks.iter().any(|task| task.number == number))
     }
 
     /// Whether a planned stream of an SMMU has its entry at an offset.

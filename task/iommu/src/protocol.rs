@@ -156,12 +156,20 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     fn describe(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
         let index = self.device_of(request, Window::LEN)?;
         let device = self.devices.get(index).ok_or(Error::NoSuchDevice)?;
-        device.may_look(request.sender)?;
+        self.may_look(device, request.sender)?;
         let window = self
             .spaces
             .get(device.entry.domain as usize)
             .map_or_else(Window::default, |space| space.window());
         Ok(Reply::words(window.to_words(), Window::LEN))
+    }
+
+    /// Whether `sender` may know the state of a device.
+    fn may_look(&self, device: &Device<'p>, sender: TaskId) -> Result<(), Error> {
+        if self.plan.audits(device.entry, sender) {
+            return Ok(());
+        }
+        device.may_claim(sender)
     }
 
     fn next_fault(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
@@ -189,7 +197,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     fn status(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
         let index = self.device_of(request, Status::LEN)?;
         let device = self.devices.get(index).ok_or(Error::NoSuchDevice)?;
-        device.may_look(request.sender)?;
+        self.may_look(device, request.sender)?;
         let smmu = self
             .plan
             .domain_of(device.entry)

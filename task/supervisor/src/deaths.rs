@@ -4,9 +4,9 @@ use abi::fault::FaultKind;
 use abi::{Code, TASKS_MAX, TaskId};
 use heapless::Vec;
 use supervisor::look::Look;
+use supervisor::plan_view::PlanView;
 use supervisor::policy::{self, Decision, Policy, Rule};
 use supervisor::verdict::Verdict;
-use userlib::plan::task::RestartEntry;
 use userlib::privileged::{self, Status};
 use userlib::time::{self, Ticks};
 
@@ -26,7 +26,7 @@ struct Watched {
 
 /// All tasks, by index; the supervisor's own entry is never looked at.
 pub struct Deaths {
-    tasks: &'static [RestartEntry],
+    plan: PlanView<'static>,
     /// Errors that no task was charged with, as far as they were logged.
     unclaimed: u64,
     watched: Vec<Watched, TASKS_MAX>,
@@ -38,14 +38,14 @@ const fn never() -> TaskId {
 
 impl Deaths {
     /// Nobody has died yet.
-    pub fn new(tasks: &'static [RestartEntry]) -> Self {
+    pub fn new(plan: PlanView<'static>) -> Self {
         // Filled in place: a collected copy would double what this takes of the stack.
         let mut deaths = Self {
-            tasks,
+            plan,
             unclaimed: 0,
             watched: Vec::new(),
         };
-        for entry in tasks {
+        for entry in plan.tasks {
             let policy = Policy::new(Rule {
                 after: time::ticks(entry.after),
                 limit: entry.limit,
@@ -65,24 +65,23 @@ impl Deaths {
     /// Looks at every task, after a fault was posted. A task that is still held is only logged: the
     /// kernel posts again when its last hold is lifted.
     pub fn look(&mut self, verdict: &mut Verdict) {
-        let mut before = 0;
-        // Who is stopped with another may be one that was looked at before.
+        // Who is stopped with another may be one that was looked at before. Each death is found once, and nobody is
+        // started meanwhile, so this comes to an end.
         loop {
-            let units = self.look_once(verdict);
-            if units & !before == 0 {
+            let died = self.look_once(verdict);
+            if died.is_empty() {
                 return;
             }
-            before |= units;
-            self.stop_units(units);
+            self.stop_units(&died);
         }
     }
 
-    /// The tasks that died by themselves since the last look, a bit each.
-    fn look_once(&mut self, verdict: &mut Verdict) -> u64 {
+    /// The tasks that died by themselves since the last look.
+    fn look_once(&mut self, verdict: &mut Verdict) -> Vec<usize, TASKS_MAX> {
         let now = time::now().0;
-        let mut died = 0;
-        for (index, (watched, entry)) in self.watched.iter_mut().zip(self.tasks).enumerate().skip(1)
-        {
+        let mut died = Vec::new();
+        let plan = self.plan;
+        for (index, watched) in self.watched.iter_mut().enumerate().skip(1) {
             let Some(status) = privileged::status(index) else {
                 continue;
             };
@@ -90,14 +89,14 @@ impl Deaths {
             if matches!(look, Look::Up | Look::NeverStarted) {
                 continue;
             }
-            let name = entry.name.as_str();
             let [what, ..] = status.fault;
             let was_stopped = what as u16 == FaultKind::Stopped as u16;
             if watched.logged != status.id {
                 watched.logged = status.id;
-                log_death(name, index, &status);
+                log_death(plan.name(index), index, &status);
                 if !was_stopped {
-                    died |= 1 << index;
+                    // There is room for each task.
+                    let _ = died.push(index);
                 }
             }
             if look == Look::Dead && watched.decided != status.id {
@@ -109,7 +108,7 @@ impl Deaths {
                 };
                 if decision == Decision::GiveUp {
                     watched.gone = true;
-                    give_up(self.tasks, index, verdict);
+                    give_up(plan, index, verdict);
                 }
             }
         }
@@ -117,18 +116,14 @@ impl Deaths {
     }
 
     /// Stops those that are declared to stop and start together with tasks that died.
-    fn stop_units(&self, died: u64) {
-        for (index, entry) in self.tasks.iter().enumerate() {
-            if died >> index & 1 == 0 {
-                continue;
-            }
-            for other in members(entry.together) {
+    fn stop_units(&self, died: &[usize]) {
+        for &index in died {
+            for other in self.plan.together(index) {
                 if look_at(other) == Some(Look::Up) {
-                    let name = self.tasks.get(other).map_or("", |task| task.name.as_str());
                     defmt::warn!(
                         "{=str}: stopped, as it belongs together with {=str}",
-                        name,
-                        entry.name.as_str()
+                        self.plan.name(other),
+                        self.plan.name(index)
                     );
                     privileged::stop(other, false);
                 }
@@ -138,9 +133,8 @@ impl Deaths {
 
     /// When a task is to be started: with its unit, if it has one.
     fn start_of(&self, index: usize) -> Option<u64> {
-        let together = self.tasks.get(index).map_or(0, |entry| entry.together);
         self.watched.get(index)?.policy.due()?;
-        let unit = members(together | 1 << index);
+        let unit = core::iter::once(index).chain(self.plan.together(index));
         let returning = unit.filter(|task| look_at(*task) != Some(Look::NeverStarted));
         let returning = returning.filter_map(|task| self.watched.get(task));
         let returning = returning.filter(|task| !task.gone);
@@ -164,25 +158,27 @@ impl Deaths {
     /// Starts what is due.
     pub fn restart_due(&mut self, verdict: &mut Verdict) {
         let now = time::now().0;
-        let due = (0..self.tasks.len()).filter(|index| {
-            let start = self.start_of(*index);
-            start.is_some_and(|at| at <= now)
-        });
+        let plan = self.plan;
         // All of a unit before any of it is started.
-        let due = due.fold(0u64, |set, index| set | 1 << index);
-        for index in members(due) {
-            let (Some(watched), Some(entry)) = (self.watched.get_mut(index), self.tasks.get(index))
-            else {
+        let mut due = Vec::<usize, TASKS_MAX>::new();
+        for index in 0..self.watched.len() {
+            if self.start_of(index).is_some_and(|at| at <= now) {
+                // There is room for each task.
+                let _ = due.push(index);
+            }
+        }
+        for index in due {
+            let Some(watched) = self.watched.get_mut(index) else {
                 continue;
             };
             watched.policy.start();
-            let name = entry.name.as_str();
+            let name = plan.name(index);
             match privileged::restart(index) {
                 Code::OK => defmt::info!("{=str}: started again", name),
                 _ => {
                     defmt::error!("{=str}: the kernel refuses to start it", name);
                     watched.gone = true;
-                    give_up(self.tasks, index, verdict);
+                    give_up(plan, index, verdict);
                 }
             }
         }
@@ -190,7 +186,7 @@ impl Deaths {
 
     /// Sets the timer to the next restart, or stops it.
     pub fn set_timer(&self) {
-        let next = (0..self.tasks.len())
+        let next = (0..self.watched.len())
             .filter_map(|index| self.start_of(index))
             .min();
         time::set_timer(next.map(Ticks));
@@ -202,24 +198,18 @@ fn look_at(task: usize) -> Option<Look> {
     Some(Look::at(status.state, status.fault[0]))
 }
 
-/// The tasks of a set, a bit each.
-fn members(set: u64) -> impl Iterator<Item = usize> {
-    (0..TASKS_MAX).filter(move |index| set >> index & 1 == 1)
-}
-
-fn give_up(tasks: &[RestartEntry], index: usize, verdict: &mut Verdict) {
+fn give_up(plan: PlanView<'_>, index: usize, verdict: &mut Verdict) {
     privileged::stop(index, true);
-    let name = |task: usize| tasks.get(task).map_or("", |entry| entry.name.as_str());
-    let dependants = |task: usize| tasks.get(task).map_or(0, |entry| entry.dependants);
-    defmt::warn!("{=str}: will not come back", name(index));
-    for task in verdict.gone(index, dependants) {
+    let name = plan.name(index);
+    defmt::warn!("{=str}: will not come back", name);
+    for task in verdict.gone(index, |task| plan.dependants(task)) {
         if task == index {
-            defmt::error!("{=str} FAIL: gone before it reported", name(task));
+            defmt::error!("{=str} FAIL: gone before it reported", name);
         } else {
             defmt::error!(
                 "{=str} FAIL: depends on {=str}, which is gone",
-                name(task),
-                name(index)
+                plan.name(task),
+                name
             );
         }
     }

@@ -11,6 +11,7 @@ mod end;
 
 use abi::notification;
 use deaths::Deaths;
+use supervisor::plan_view::PlanView;
 use supervisor::report::{self, Outcome};
 use supervisor::verdict::Verdict;
 use userlib::config;
@@ -29,7 +30,7 @@ fn hear(verdict: &mut Verdict, tasks: &[RestartEntry], message: &Message) {
         ipc::reply(message.sender, report::MALFORMED, &[0; 8], 0);
         return;
     };
-    let task = message.sender.index();
+    let task = usize::from(message.sender.number());
     let name = tasks.get(task).map_or("", |task| task.name.as_str());
     if verdict.report(task, outcome) {
         match outcome {
@@ -41,7 +42,10 @@ fn hear(verdict: &mut Verdict, tasks: &[RestartEntry], message: &Message) {
 }
 
 fn main() -> ! {
-    let tasks = config::table::<RestartEntry>();
+    let Some(plan) = PlanView::new(&config::blob()) else {
+        panic!("the plan's records of restarts are wrong");
+    };
+    let tasks = plan.tasks;
     let mut verdict = Verdict::new();
     for (task, entry) in tasks.iter().enumerate() {
         match entry.reports {
@@ -50,7 +54,7 @@ fn main() -> ! {
             _ => {}
         }
     }
-    let mut deaths = Deaths::new(tasks);
+    let mut deaths = Deaths::new(plan);
     // Those of the time before there was a supervisor.
     deaths.look_at_errors();
     loop {

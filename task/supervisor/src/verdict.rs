@@ -1,130 +1,169 @@
 //! What the reports add up to.
 
+use abi::TASKS_MAX;
+use heapless::Vec;
+
 use crate::report::Outcome;
 
-/// The run's verdict, from the tasks that must report. A set of tasks is one word, bit by index.
+/// What reports of a task count for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Verdict {
-    awaited: u64,
-    fatal: u64,
-    passed: u64,
-    failed: u64,
+enum Counts {
+    /// Nothing.
+    Not,
+    /// The verdict waits for them.
+    Awaited,
+    /// A fail ends the run.
+    Fatal,
 }
 
-/// A set of tasks, lowest index first.
+/// One task in the verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tasks(u64);
+struct Account {
+    counts: Counts,
+    passed: bool,
+    failed: bool,
+}
 
-impl Iterator for Tasks {
-    type Item = usize;
+impl Account {
+    /// Nobody waits for this task.
+    const NONE: Self = Self {
+        counts: Counts::Not,
+        passed: false,
+        failed: false,
+    };
 
-    fn next(&mut self) -> Option<usize> {
-        let first = (self.0 != 0).then(|| self.0.trailing_zeros() as usize)?;
-        self.0 &= !bit(first);
-        Some(first)
+    fn is_awaited(&self) -> bool {
+        self.counts == Counts::Awaited
+    }
+    fn has_reported(&self) -> bool {
+        self.passed || self.failed
     }
 }
 
-/// The bit of a task; none beyond what a system can have.
-fn bit(task: usize) -> u64 {
-    u32::try_from(task)
-        .ok()
-        .and_then(|task| 1u64.checked_shl(task))
-        .unwrap_or(0)
+/// The run's verdict, from the tasks that must report.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// By the tasks' numbers.
+    accounts: [Account; TASKS_MAX],
 }
 
 impl Verdict {
     /// Nobody must report yet.
     pub const fn new() -> Self {
         Self {
-            awaited: 0,
-            fatal: 0,
-            passed: 0,
-            failed: 0,
+            accounts: [Account::NONE; TASKS_MAX],
+        }
+    }
+
+    fn set(&mut self, task: usize, counts: Counts) {
+        if let Some(account) = self.accounts.get_mut(task) {
+            account.counts = counts;
         }
     }
 
     /// The verdict waits for this task.
     pub fn await_report(&mut self, task: usize) {
-        self.awaited |= bit(task);
+        self.set(task, Counts::Awaited);
     }
 
     /// A failure of this task is the end, whatever the others still do; its pass is not waited for.
     pub fn end_at_failure_of(&mut self, task: usize) {
-        self.fatal |= bit(task);
+        self.set(task, Counts::Fatal);
     }
 
     /// A report. True if it is new: the first of an awaited task, or a fail after a pass. A fail is never
     /// taken back.
     pub fn report(&mut self, task: usize, outcome: Outcome) -> bool {
-        let counts = match outcome {
-            Outcome::Pass => self.awaited,
-            Outcome::Fail => self.awaited | self.fatal,
+        let Some(account) = self.accounts.get_mut(task) else {
+            return false;
         };
-        let bit = bit(task) & counts & !self.failed;
+        let counts = match outcome {
+            Outcome::Pass => account.is_awaited() && !account.passed,
+            Outcome::Fail => account.counts != Counts::Not,
+        };
+        let new = counts && !account.failed;
         match outcome {
-            Outcome::Pass => {
-                let new = bit & !self.passed;
-                self.passed |= new;
-                new != 0
-            }
-            Outcome::Fail => {
-                self.failed |= bit;
-                bit != 0
-            }
+            Outcome::Pass => account.passed |= new,
+            Outcome::Fail => account.failed |= new,
         }
+        new
     }
 
     /// The task will not come back: it failed unless it has reported, and so did all that depend on it,
-    /// directly or not; `dependants` are the sets by index. Returns those for whom this is news.
-    pub fn gone(&mut self, task: usize, dependants: impl Fn(usize) -> u64) -> Tasks {
-        let mut lost = bit(task);
-        // Each round adds a task or is the last one.
-        loop {
-            let more = Tasks(lost).fold(lost, |all, task| all | dependants(task));
-            if more == lost {
-                break;
+    /// directly or not. Returns those for whom this is news.
+    pub fn gone<D: Iterator<Item = usize>>(
+        &mut self,
+        task: usize,
+        dependants: impl Fn(usize) -> D,
+    ) -> Vec<usize, TASKS_MAX> {
+        let mut lost = Vec::<usize, TASKS_MAX>::new();
+        let add = |lost: &mut Vec<usize, TASKS_MAX>, task| {
+            if task < TASKS_MAX && !lost.contains(&task) {
+                // There is room for each task once.
+                let _ = lost.push(task);
             }
-            lost = more;
+        };
+        add(&mut lost, task);
+        let mut next = 0;
+        while let Some(&task) = lost.get(next) {
+            for dependant in dependants(task) {
+                add(&mut lost, dependant);
+            }
+            next += 1;
         }
-        let new = lost & (self.awaited | self.fatal) & !self.passed & !self.failed;
-        self.failed |= new;
-        Tasks(new)
+        lost.sort_unstable();
+        lost.retain(|&task| self.is_news(task));
+        lost
+    }
+
+    /// Notes that a task which is gone failed; false if it did its part before, or nobody waits for it.
+    fn is_news(&mut self, task: usize) -> bool {
+        let Some(account) = self.accounts.get_mut(task) else {
+            return false;
+        };
+        let news = account.counts != Counts::Not && !account.has_reported();
+        account.failed |= news;
+        news
     }
 
     /// Whether the task's outcome is not known yet.
     pub fn waits_for(&self, task: usize) -> bool {
-        bit(task) & self.awaited & !self.passed & !self.failed != 0
+        let account = self.accounts.get(task);
+        account.is_some_and(|account| account.is_awaited() && !account.has_reported())
     }
 
     /// The outcome once every awaited task has reported, or one has failed that ends the run. Nothing awaited
     /// means no other verdict, ever: such a system runs until it is stopped.
     pub fn outcome(&self) -> Option<Outcome> {
-        if self.failed & self.fatal != 0 {
+        let any = |is: fn(&Account) -> bool| self.accounts.iter().any(is);
+        if any(|account| account.failed && account.counts == Counts::Fatal) {
             return Some(Outcome::Fail);
         }
-        let reported = self.passed | self.failed;
-        if self.awaited == 0 || self.awaited & !reported != 0 {
+        if !any(Account::is_awaited)
+            || any(|account| account.is_awaited() && !account.has_reported())
+        {
             return None;
         }
-        Some(if self.failed == 0 {
-            Outcome::Pass
-        } else {
+        Some(if any(|account| account.failed) {
             Outcome::Fail
+        } else {
+            Outcome::Pass
         })
     }
 
     /// How many passed, how many are awaited in all.
     pub fn counts(&self) -> (u32, u32) {
+        let count = |is: fn(&&Account) -> bool| self.accounts.iter().filter(is).count() as u32;
         (
-            (self.passed & !self.failed).count_ones(),
-            self.awaited.count_ones(),
+            count(|account| account.passed && !account.failed),
+            count(|account| account.is_awaited()),
         )
     }
 
     /// Whether this task failed.
     pub fn has_failed(&self, task: usize) -> bool {
-        bit(task) & self.failed != 0
+        let account = self.accounts.get(task);
+        account.is_some_and(|account| account.failed)
     }
 }
 
@@ -136,6 +175,8 @@ impl Default for Verdict {
 
 #[cfg(test)]
 mod tests {
+    use core::iter::{Empty, empty};
+
     use super::*;
     use Outcome::{Fail, Pass};
 
@@ -184,45 +225,44 @@ mod tests {
         let mut verdict = awaiting(&[3]);
         for task in [0, 4, 63, 64, usize::MAX] {
             assert!(!verdict.report(task, Fail));
-            assert_eq!(verdict.gone(task, alone).next(), None);
+            assert!(verdict.gone(task, alone).is_empty());
         }
         assert!(verdict.report(3, Pass));
         assert_eq!(verdict.outcome(), Some(Pass));
     }
 
-    fn alone(_: usize) -> u64 {
-        0
+    fn alone(_: usize) -> Empty<usize> {
+        empty()
     }
 
     #[test]
     fn gone_without_a_report_is_a_fail() {
         let mut verdict = awaiting(&[3, 4]);
         verdict.report(4, Pass);
-        assert_eq!(
-            verdict.gone(4, alone).next(),
-            None,
-            "it did its part before"
-        );
+        assert!(verdict.gone(4, alone).is_empty(), "it did its part before");
         assert!(verdict.waits_for(3));
-        assert!(verdict.gone(3, alone).eq([3]));
-        assert_eq!(verdict.gone(3, alone).next(), None, "no news");
+        assert_eq!(verdict.gone(3, alone), [3]);
+        assert!(verdict.gone(3, alone).is_empty(), "no news");
         assert_eq!(verdict.outcome(), Some(Fail));
     }
 
     #[test]
     fn who_depends_on_what_is_gone_fails() {
         // 5 and 6 depend on 4, which depends on 2; 7 depends on nobody, 8 and 9 on each other.
-        let dependants = |task: usize| match task {
-            2 => bit(4),
-            4 => bit(5) | bit(6),
-            8 => bit(9),
-            9 => bit(8),
-            _ => 0,
+        let dependants = |task: usize| {
+            let tasks: &[usize] = match task {
+                2 => &[4],
+                4 => &[5, 6],
+                8 => &[9],
+                9 => &[8],
+                _ => &[],
+            };
+            tasks.iter().copied()
         };
         let mut verdict = awaiting(&[5, 6, 7, 9]);
         verdict.report(6, Pass);
-        assert!(verdict.gone(2, dependants).eq([5]));
-        assert!(verdict.gone(8, dependants).eq([9]));
+        assert_eq!(verdict.gone(2, dependants), [5]);
+        assert_eq!(verdict.gone(8, dependants), [9]);
         assert!(verdict.waits_for(7));
         assert_eq!(verdict.outcome(), None);
     }
@@ -238,7 +278,7 @@ mod tests {
         assert!(verdict.waits_for(3));
         let mut verdict = awaiting(&[3]);
         verdict.end_at_failure_of(1);
-        assert!(verdict.gone(1, alone).eq([1]));
+        assert_eq!(verdict.gone(1, alone), [1]);
         assert_eq!(verdict.outcome(), Some(Fail));
     }
 

@@ -6,7 +6,7 @@ use plan::kernel::{
     InterruptEntry, KernelEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::task::{MappingEntry, ParameterEntry, PeerEntry, SelfEntry};
-use plan::{Blob, Builder, NONE, Name, Record};
+use plan::{Blob, Builder, NONE, Name, Record, TaskList, TaskNumber};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// Every table of a plan.
@@ -77,6 +77,8 @@ fn server(plan: &PlanView<'_>) {
             device.stream_count as usize,
             "a device without its streams"
         );
+        let auditors = device.auditors.of(plan.numbers, abi::TASKS_MAX);
+        assert!(auditors.is_some(), "lists are checked");
         assert!(plan.member(index) < plan.devices.len() as u64);
         if let Some((_, domain)) = plan.domain_of(device) {
             assert!((domain.smmu as usize) < plan.smmus.len());
@@ -173,6 +175,7 @@ fn of_server() -> Vec<u8> {
     let device = |streams, stream_count| DeviceEntry {
         streams,
         stream_count,
+        auditors: TaskList { first: 1, count: 2 },
         ..DeviceEntry::new_zeroed()
     };
     Builder::new()
@@ -181,6 +184,7 @@ fn of_server() -> Vec<u8> {
         .push(&[stream; 3])
         .push(&[device(0, 2), device(2, 1)])
         .push(&[PoolEntry::new_zeroed()])
+        .push(&[3, 1, 4].map(|number| TaskNumber { number }))
         .finish()
 }
 

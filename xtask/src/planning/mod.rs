@@ -26,6 +26,8 @@ pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;
 pub use permanent::{IOVA_BITS, Permanent, direct_in_ram};
 
+use std::collections::BTreeSet;
+
 use abi::Rights;
 
 use solver::model::{DomainType, Machine};
@@ -170,17 +172,19 @@ impl Plan {
         self.set_of(task, |task| &task.calls)
     }
 
-    /// Bit i: task i asked to be told when this one is up again.
-    pub fn dependants(&self, task: usize) -> u64 {
-        let Some(name) = self.app.tasks.get(task).map(|task| &task.name.value) else {
-            return 0;
-        };
-        self.app
-            .tasks
-            .iter()
-            .enumerate()
-            .filter(|(_, other)| other.depends_on.iter().any(|peer| peer.value == *name))
-            .fold(0, |set, (index, _)| set | 1 << index)
+    /// The tasks that asked to be told when this one is up again.
+    pub fn dependants(&self, task: usize) -> Vec<usize> {
+        let own = self.app.tasks.get(task).map(|task| &task.name.value);
+        let depends = |other: &Task| other.depends_on.iter().any(|peer| Some(&peer.value) == own);
+        self.tasks_that(depends)
+    }
+
+    fn tasks_that(&self, mut meant: impl FnMut(&Task) -> bool) -> Vec<usize> {
+        let tasks = self.app.tasks.iter().enumerate();
+        tasks
+            .filter(|(_, task)| meant(task))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     fn set_of(
@@ -197,21 +201,25 @@ impl Plan {
             .fold(0, |set, (index, _)| set | 1 << index)
     }
 
-    /// Bit i: task i is declared to stop and start together with this one, directly or through others.
-    pub fn together(&self, task: usize) -> u64 {
+    /// The tasks that are declared to stop and start together with this one, directly or through others.
+    pub fn together(&self, task: usize) -> BTreeSet<usize> {
         let index = |name: &str| self.app.tasks.iter().position(|t| t.name.value == name);
         let units = self.app.iommu.containment.iter().map(|unit| {
-            let tasks = unit.tasks.iter().filter_map(|name| index(&name.value));
-            tasks.fold(0u64, |set, task| set | 1 << task)
+            let tasks = unit.tasks.iter();
+            tasks.filter_map(|name| index(&name.value)).collect()
         });
-        let units: Vec<u64> = units.collect();
-        let mut all = 1u64 << task;
+        let units: Vec<BTreeSet<usize>> = units.collect();
+        let mut all = BTreeSet::from([task]);
         // Each round adds a unit at least, or is the last.
         for _ in &units {
-            let touched = units.iter().filter(|unit| *unit & all != 0);
-            all = touched.fold(all, |all, unit| all | unit);
+            for unit in &units {
+                if !unit.is_disjoint(&all) {
+                    all.extend(unit);
+                }
+            }
         }
-        all & !(1 << task)
+        all.remove(&task);
+        all
     }
 
     /// Whether a task that does not drive the device has its registers: by `watches`, or because it owns them.
@@ -244,13 +252,8 @@ impl Plan {
             .map_or(0, |pins| pins.count)
     }
 
-    /// Bit i: task i audits the device.
-    pub fn auditors(&self, device: &str) -> u64 {
-        self.app
-            .tasks
-            .iter()
-            .enumerate()
-            .filter(|(_, task)| task.audits.iter().any(|name| name.value == device))
-            .fold(0, |set, (index, _)| set | 1 << index)
+    /// The tasks that audit the device.
+    pub fn auditors(&self, device: &str) -> Vec<usize> {
+        self.tasks_that(|task| task.audits.iter().any(|name| name.value == device))
     }
 }

@@ -4,7 +4,7 @@ use plan::iommu::{
     DeviceEntry, DomainEntry, DomainKind, Invalidation, PermanentEntry, PoolEntry, SmmuEntry,
     StreamEntry,
 };
-use plan::{Builder, NONE, Name};
+use plan::{Builder, NONE, Name, TaskLists};
 use smmu::stream::SPLIT;
 
 use super::permanent;
@@ -15,13 +15,15 @@ use crate::read::{Domain, MismatchPolicy, PlatformDeviceKind};
 
 /// Adds the server's tables; `task` is the server.
 pub fn add(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize, builder: &mut Builder) {
-    let (streams, devices) = devices(plan, smmu);
+    let mut lists = TaskLists::default();
+    let (streams, devices) = devices(plan, smmu, &mut lists);
     builder
         .push(&smmus(plan, layout, smmu, task))
         .push(&domains(plan, smmu))
         .push(&streams)
         .push(&devices)
         .push(&pools(layout))
+        .push(lists.numbers())
         .push(&permanent_entries(plan, layout));
 }
 
@@ -101,7 +103,11 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
         .collect()
 }
 
-fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry>) {
+fn devices(
+    plan: &Plan,
+    smmu: &SmmuTables,
+    lists: &mut TaskLists,
+) -> (Vec<StreamEntry>, Vec<DeviceEntry>) {
     let mut streams = Vec::new();
     let mut devices = Vec::new();
     let non_pci = plan.non_pci_numbers();
@@ -120,7 +126,7 @@ fn devices(plan: &Plan, smmu: &SmmuTables) -> (Vec<StreamEntry>, Vec<DeviceEntry
             standing: u32::from(device.standing),
             non_pci: u32::from(non_pci.contains(&number)),
             watched: u32::from(plan.is_watched(name)),
-            auditors: plan.auditors(name),
+            auditors: lists.add(plan.auditors(name)),
         });
         streams.extend(device.streams.iter().map(|&stream| StreamEntry {
             stream_id: stream,

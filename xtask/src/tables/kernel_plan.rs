@@ -49,7 +49,10 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
             stack_base: layout.stack_base(),
             ttbr0: roots.tasks.get(index).copied().unwrap_or(0),
             send_to: plan.send_to(index),
-            dependants: plan.dependants(index),
+            dependants: plan
+                .dependants(index)
+                .iter()
+                .fold(0, |set, task| set | 1 << task),
             max_run: declared.max_run,
             rights: plan.rights(index).bits(),
             priority: declared.priority.value,

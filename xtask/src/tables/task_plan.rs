@@ -4,7 +4,7 @@ use plan::task::{
     DeviceEntry, MappingEntry, MappingFlags, MappingKind as Kind, NotificationEntry,
     ParameterEntry, PeerEntry, ReasonEntry, RestartEntry, SelfEntry, reports,
 };
-use plan::{Builder, NONE, Name, Text};
+use plan::{Builder, NONE, Name, TaskLists, Text};
 
 use super::pages::Roots;
 use super::smmu::SmmuTables;
@@ -41,7 +41,9 @@ pub fn build(
         .push(&devices(plan, layout, task))
         .push(&parameters(plan, layout, roots, declared));
     if task == 0 {
-        builder.push(&restarts(plan));
+        let mut lists = TaskLists::default();
+        let restarts = restarts(plan, &mut lists);
+        builder.push(&restarts).push(lists.numbers());
     }
     let (is_pci, is_smmu) = (
         owns(plan, task, PlatformDeviceKind::PciHost),
@@ -267,7 +269,7 @@ const ITS_TRANSLATION_FRAME: u64 = 64 << 10;
 /// The address in a value for `TTBR0_EL1`: without ASID and common-not-private bit.
 const PAGE_TABLE_ADDRESS: u64 = 0x0000_ffff_ffff_fffe;
 
-fn restarts(plan: &Plan) -> Vec<RestartEntry> {
+fn restarts(plan: &Plan, lists: &mut TaskLists) -> Vec<RestartEntry> {
     let serves_devices = |task: usize| {
         owns(plan, task, PlatformDeviceKind::PciHost) || plan.app.authority() == Some(task)
     };
@@ -285,8 +287,8 @@ fn restarts(plan: &Plan) -> Vec<RestartEntry> {
                 false => reports::IGNORED,
             },
             period: task.restart.period,
-            dependants: plan.dependants(index),
-            together: plan.together(index),
+            dependants: lists.add(plan.dependants(index)),
+            together: lists.add(plan.together(index)),
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use plan::iommu::{DeviceEntry, DomainEntry, PermanentEntry, SmmuEntry, StreamEntry};
-use plan::{Blob, Builder, NONE};
+use plan::{Blob, Builder, NONE, TaskList, TaskNumber};
 
 use super::rig::*;
 use crate::boot::Refusal;
@@ -17,6 +17,7 @@ struct Records {
     streams: Vec<StreamEntry>,
     devices: Vec<DeviceEntry>,
     permanent: Vec<PermanentEntry>,
+    numbers: Vec<TaskNumber>,
 }
 
 /// What the server says of the usual plan after a change.
@@ -28,6 +29,7 @@ fn read(change: impl FnOnce(&mut Records)) -> Result<(), Refusal> {
         streams: plan.streams.to_vec(),
         devices: plan.devices.to_vec(),
         permanent: plan.permanent.to_vec(),
+        numbers: plan.numbers.to_vec(),
     };
     change(&mut records);
     let bytes = Builder::new()
@@ -37,6 +39,7 @@ fn read(change: impl FnOnce(&mut Records)) -> Result<(), Refusal> {
         .push(&records.devices)
         .push(plan.pools)
         .push(&records.permanent)
+        .push(&records.numbers)
         .finish();
     // Words, because a blob is read in place and so has their alignment.
     let words: Vec<u64> = bytes
@@ -172,4 +175,36 @@ fn members_of_a_domain_have_a_mark_each() {
     };
     assert_eq!(sharing(MEMBERS_MAX), Ok(()));
     assert_eq!(sharing(MEMBERS_MAX + 1), Err(Refusal::Inconsistent));
+}
+
+#[test]
+fn lists_of_auditors_that_are_none() {
+    let listed = |first, count, numbers: &[u32]| {
+        let numbers: Vec<_> = numbers
+            .iter()
+            .map(|&number| TaskNumber { number })
+            .collect();
+        read(|plan| {
+            for device in &mut plan.devices {
+                device.auditors = TaskList::default();
+            }
+            plan.devices[1].auditors = TaskList { first, count };
+            plan.numbers = numbers;
+        })
+    };
+    assert_eq!(listed(0, 2, &[3, 63]), Ok(()));
+    for (first, count, numbers) in [
+        (0, 3, [3, 63]),
+        (1, 2, [3, 4]),
+        (0, 2, [3, 64]),
+        (0, 2, [3, 3]),
+        (0, 2, [4, 3]),
+    ] {
+        let found = listed(first, count, &numbers);
+        assert_eq!(
+            found,
+            Err(Refusal::Inconsistent),
+            "{first} {count} {numbers:?}"
+        );
+    }
 }

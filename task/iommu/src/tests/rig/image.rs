@@ -12,7 +12,7 @@ use plan::iommu::{
     DeviceEntry, DomainEntry, DomainKind, PERMANENT_MARK, PermanentEntry, PermanentKind, PoolEntry,
     SmmuEntry, StreamEntry,
 };
-use plan::{NONE, Name};
+use plan::{NONE, Name, TaskList, TaskNumber};
 use smmu::ContextDescriptor;
 use smmu::stream::{StreamTableEntry, level1_descriptor};
 use vmsa::{Attributes, Granule, Memory, Permissions, Regime};
@@ -76,6 +76,9 @@ pub fn domain(index: u64) -> DomainEntry {
     }
 }
 
+/// Of every device: task 3.
+const AUDITORS: TaskList = TaskList { first: 0, count: 1 };
+
 fn device(name: &str, domain: u32, owner: u32, streams: u32, count: u32) -> DeviceEntry {
     DeviceEntry {
         name: Name::new(name),
@@ -89,7 +92,7 @@ fn device(name: &str, domain: u32, owner: u32, streams: u32, count: u32) -> Devi
         standing: 0,
         non_pci: 0,
         watched: 0,
-        auditors: 1 << 3,
+        auditors: AUDITORS,
     }
 }
 
@@ -153,6 +156,7 @@ pub fn plan() -> PlanView<'static> {
             pool(6, 0, POOL + 0x20_0000, 16 * 4096),
         ]),
         permanent: &[],
+        numbers: &[TaskNumber { number: 3 }],
     }
 }
 

@@ -1,11 +1,10 @@
 //! What the build step would have written for a machine.
 
-use plan::Builder;
-use plan::Name;
 use plan::iommu::{
     DeviceEntry, DomainEntry, DomainKind, Invalidation, PERMANENT_MARK, PermanentKind, PoolEntry,
     SmmuEntry, StreamEntry,
 };
+use plan::{Builder, Name, TaskLists};
 use smmu::ContextDescriptor;
 use smmu::stream::{StreamTableEntry, level1_descriptor, stage1_word};
 use vmsa::{
@@ -85,7 +84,8 @@ fn stream_tables(memory: &mut Memory) {
 }
 
 fn records(machine: &Machine, smmu: SmmuEntry, domains: &[DomainEntry]) -> Vec<u64> {
-    let (devices, streams) = devices(machine);
+    let mut lists = TaskLists::default();
+    let (devices, streams) = devices(machine, &mut lists);
     let pools = POOLS.map(|(task, pool, pa, len)| PoolEntry {
         task: task as u32,
         pool,
@@ -99,6 +99,7 @@ fn records(machine: &Machine, smmu: SmmuEntry, domains: &[DomainEntry]) -> Vec<u
         .push(&streams)
         .push(&devices)
         .push(&pools)
+        .push(lists.numbers())
         .push(machine.permanent);
     let bytes = builder.finish();
     let word = |bytes: &[u8]| {
@@ -108,7 +109,7 @@ fn records(machine: &Machine, smmu: SmmuEntry, domains: &[DomainEntry]) -> Vec<u
     bytes.chunks_exact(8).map(word).collect()
 }
 
-fn devices(machine: &Machine) -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
+fn devices(machine: &Machine, lists: &mut TaskLists) -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
     let mut streams = Vec::new();
     let mut devices = Vec::new();
     for device in machine.devices {
@@ -124,7 +125,7 @@ fn devices(machine: &Machine) -> (Vec<DeviceEntry>, Vec<StreamEntry>) {
             standing: u32::from(device.standing),
             non_pci: u32::from(device.platform),
             watched: 0,
-            auditors: 1 << AUDITOR,
+            auditors: lists.add([AUDITOR]),
         });
         streams.extend(device.streams.iter().map(|&stream_id| StreamEntry {
             stream_id,

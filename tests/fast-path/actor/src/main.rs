@@ -43,7 +43,12 @@ fn main() -> ! {
     let judge = ipc::refresh(JUDGE).0;
     let mut script = Script::NONE;
     let mut outcome = Outcome::NONE;
-    let hello = [core::ptr::from_ref(&outcome) as u64, mapping.va];
+    let has_devices = config::mappings(MappingKind::Registers).next().is_some();
+    let hello = [
+        core::ptr::from_ref(&outcome) as u64,
+        mapping.va,
+        u64::from(has_devices),
+    ];
     ipc::call_long(judge, HELLO, hello.as_bytes(), script.as_mut_bytes(), &[]);
 
     let mut last = 0;

@@ -11,6 +11,7 @@ extern crate std;
 pub mod compare;
 pub mod draw;
 pub mod ids;
+pub mod path;
 pub mod wire;
 
 use abi::Syscall;
@@ -28,11 +29,11 @@ pub const ACTORS: [&str; COUNT] = [
 pub const COUNT: usize = 6;
 /// The most urgent.
 pub const SERVER: usize = 0;
-/// A server with a run limit.
+/// A server with a run limit and device registers.
 pub const LIMITED: usize = 1;
 /// More urgent than those that call, less than the servers.
 pub const QUEUER: usize = 2;
-/// Calls all of them.
+/// Calls all of them; has device registers.
 pub const CALLER: usize = 3;
 /// The caller's equal, with a run limit.
 pub const SECOND: usize = 4;

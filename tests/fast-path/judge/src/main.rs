@@ -104,8 +104,8 @@ fn main() -> ! {
             ));
         }
         rounds += 1;
-        for (steps, ended) in round.iter().zip(&fast.actors) {
-            tally.count(steps, ended);
+        for (actor, (steps, ended)) in round.iter().zip(&fast.actors).enumerate() {
+            tally.count(actor, steps, ended, &fast.ids);
         }
         if tally.calls() / PROGRESS > told {
             told = tally.calls() / PROGRESS;

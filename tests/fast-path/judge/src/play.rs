@@ -4,6 +4,7 @@ use abi::privileged::TaskState;
 use abi::{Code, TaskId};
 use fast_path_calls::compare::{Ended, Played, Way};
 use fast_path_calls::draw::{Round, script};
+use fast_path_calls::path::has_devices;
 use fast_path_calls::wire::{HELLO, Outcome, REPORT};
 use fast_path_calls::{ACTORS, BYSTANDER, COUNT, POOL_LEN};
 use userlib::ipc::{self, Message, Received};
@@ -86,6 +87,12 @@ impl Stage {
                 (Some(actor), HELLO) => {
                     if message.payload[1] != POOL {
                         fail(format_args!("{} has its pool elsewhere", ACTORS[actor]));
+                    }
+                    if message.payload[2] != u64::from(has_devices(actor)) {
+                        fail(format_args!(
+                            "{} has device registers, or has none",
+                            ACTORS[actor]
+                        ));
                     }
                     outcomes[actor] = message.payload[0];
                     played.ids[actor] = message.sender.0;

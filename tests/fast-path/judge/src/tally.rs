@@ -3,12 +3,24 @@
 use abi::FaultKind;
 use fast_path_calls::Call;
 use fast_path_calls::compare::{Ended, Way};
-use fast_path_calls::draw::Step;
+use fast_path_calls::draw::{Step, resolve};
+use fast_path_calls::ids::Ids;
+use fast_path_calls::path::{Path, has_devices};
 
 use crate::print;
 
 /// Faults that calls can die of, by their numbers.
 const FAULTS: usize = 16;
+
+/// Paths as [`Tally::missing`] names them.
+const NAMES: [&str; Path::ALL.len()] = [
+    "the path of WhoAmI",
+    "the path of short sends",
+    "the path of long sends",
+    "the path of short replies",
+    "the path of long replies",
+    "the path of posts",
+];
 
 /// Counts of calls.
 #[derive(Default)]
@@ -17,6 +29,8 @@ pub struct Tally {
     waited: [u64; Call::ALL.len()],
     died: [u64; Call::ALL.len()],
     faults: [u64; FAULTS],
+    /// Calls that were carried out, by path: of actors without device registers and with them.
+    paths: [[u64; 2]; Path::ALL.len()],
 }
 
 fn total(counts: &[u64; Call::ALL.len()], of: impl Fn(Call) -> bool) -> u64 {
@@ -30,8 +44,14 @@ fn total(counts: &[u64; Call::ALL.len()], of: impl Fn(Call) -> bool) -> u64 {
 
 impl Tally {
     /// Counts the steps of an actor.
-    pub fn count(&mut self, steps: &[Step], ended: &Ended) {
+    pub fn count(&mut self, actor: usize, steps: &[Step], ended: &Ended, ids: &Ids) {
         let made = ended.outcome.count as usize;
+        let waits = usize::from(ended.way == Way::Waits);
+        for step in steps.iter().take(made + waits) {
+            if let Some(path) = Path::of(step.call, &resolve(step, ids)) {
+                self.paths[path as usize][usize::from(has_devices(actor))] += 1;
+            }
+        }
         for step in steps.iter().take(made) {
             self.returned[step.call as usize] += 1;
         }
@@ -68,6 +88,15 @@ impl Tally {
             ));
         }
         let few = self.calls() / 1000;
+        for path in Path::ALL {
+            let [without, with] = self.paths[path as usize];
+            print(format_args!(
+                "  {path:?}: {without}, with device registers {with}"
+            ));
+            if without.min(with) <= few {
+                return Some(NAMES[path as usize]);
+            }
+        }
         let fault = |kind: FaultKind| self.faults[kind as usize];
         let needed = [
             ("WhoAmI", self.returned[Call::WhoAmI as usize]),

@@ -1,0 +1,104 @@
+//! Which way through the kernel's assembly a call takes by its arguments and its caller. Whether it comes to its end there
+//! or is given up to the core depends on its peer's state.
+
+use abi::{MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, SendDescriptor};
+
+use crate::{CALLER, Call, LIMITED, Registers};
+
+/// A way for the arguments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+pub enum Path {
+    /// The caller's own id.
+    WhoAmI,
+    /// Message and room for the reply fit in registers.
+    ShortSend,
+    /// One of them does not.
+    LongSend,
+    /// A reply in registers, then a receive.
+    ShortReply,
+    /// A longer one.
+    LongReply,
+    /// Notifications.
+    Post,
+}
+
+impl Path {
+    /// All, by their numbers.
+    pub const ALL: [Self; 6] = [
+        Self::WhoAmI,
+        Self::ShortSend,
+        Self::LongSend,
+        Self::ShortReply,
+        Self::LongReply,
+        Self::Post,
+    ];
+
+    /// `None` if only the core makes such a call.
+    pub fn of(call: Call, registers: &Registers) -> Option<Self> {
+        let (short, long) = (REGISTER_BYTES, MESSAGE_MAX);
+        match call {
+            Call::WhoAmI => Some(Self::WhoAmI),
+            Call::Post => Some(Self::Post),
+            Call::Send => {
+                let descriptor = SendDescriptor(registers[9]);
+                let longest = descriptor.len().max(descriptor.reply_capacity());
+                let plain = descriptor.0 >> 48 == 0;
+                (plain && longest <= long).then_some(if longest <= short {
+                    Self::ShortSend
+                } else {
+                    Self::LongSend
+                })
+            }
+            Call::ReplyReceive => {
+                let descriptor = ReplyDescriptor(registers[9]);
+                let plain = descriptor.0 >> 48 == 0 && descriptor.len() <= long;
+                plain.then_some(if descriptor.len() <= short {
+                    Self::ShortReply
+                } else {
+                    Self::LongReply
+                })
+            }
+            Call::Receive | Call::Reply | Call::Spin => None,
+        }
+    }
+}
+
+/// Whether an actor has device registers: its accesses have to be complete before another task runs, for which the assembly
+/// has ways of its own.
+pub const fn has_devices(actor: usize) -> bool {
+    actor == CALLER || actor == LIMITED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_lead_one_way_or_to_the_core() {
+        let of = |call, word| {
+            let mut registers = [u64::MAX; 31];
+            registers[9] = word;
+            Path::of(call, &registers)
+        };
+        let send =
+            |len, capacity, leases| of(Call::Send, SendDescriptor::new(3, len, capacity, leases).0);
+        assert_eq!(send(64, 64, 0), Some(Path::ShortSend));
+        assert_eq!(send(65, 64, 0), Some(Path::LongSend));
+        assert_eq!(send(0, 4096, 0), Some(Path::LongSend));
+        assert_eq!((send(4097, 0, 0), send(0, 4097, 0)), (None, None));
+        assert_eq!((send(0, 0, 1), of(Call::Send, 1 << 63)), (None, None));
+        let reply = |len| of(Call::ReplyReceive, ReplyDescriptor::new(7, len).0);
+        assert_eq!(
+            (reply(64), reply(65)),
+            (Some(Path::ShortReply), Some(Path::LongReply))
+        );
+        assert_eq!((reply(4096), reply(4097)), (Some(Path::LongReply), None));
+        assert_eq!(of(Call::ReplyReceive, 1 << 48), None);
+        for call in [Call::Receive, Call::Reply, Call::Spin] {
+            assert_eq!(of(call, 0), None);
+        }
+        let numbers = Path::ALL.map(|path| path as usize);
+        assert_eq!(numbers, core::array::from_fn(|number| number));
+    }
+}

@@ -1,5 +1,7 @@
 //! Filling the kernel's state from the checked plan.
 
+use core::num::NonZeroU64;
+
 use plan::kernel::{InterruptEntry, RegionAttributes, RegionEntry, TaskEntry};
 
 use crate::interrupt::FIRST_BIT;
@@ -13,7 +15,11 @@ const NANOSECONDS: u64 = 1_000_000_000;
 
 impl<'p, A: Arch> Kernel<'p, A> {
     /// Sets up every task, routes the interrupts, and starts what starts at boot.
-    pub(crate) fn fill(&mut self, tables: &Tables<'p>, frequency: u64) -> Result<(), PlanError> {
+    pub(crate) fn fill(
+        &mut self,
+        tables: &Tables<'p>,
+        frequency: NonZeroU64,
+    ) -> Result<(), PlanError> {
         self.task_count = tables.tasks.len();
         self.authority = TaskIndex::new(tables.system.authority as usize);
         self.tables = Some(*tables);
@@ -93,7 +99,7 @@ fn describe<'p>(
     tables: &Tables<'p>,
     index: TaskIndex,
     entry: &TaskEntry,
-    frequency: u64,
+    frequency: NonZeroU64,
 ) -> Task<'p> {
     let with = |matches: fn(u32, u32) -> bool| {
         let bits = tables
@@ -134,7 +140,8 @@ fn describe<'p>(
 
 /// Nanoseconds in ticks, rounded up so that a limit never becomes none. In two parts, so that 64 bits
 /// are enough for any limit that makes sense; beyond, the limit is the longest there is.
-fn ticks(nanoseconds: u64, frequency: u64) -> u64 {
+fn ticks(nanoseconds: u64, frequency: NonZeroU64) -> u64 {
+    let frequency = frequency.get();
     let seconds = (nanoseconds / NANOSECONDS).saturating_mul(frequency);
     let rest = (nanoseconds % NANOSECONDS).saturating_mul(frequency);
     seconds.saturating_add(rest.div_ceil(NANOSECONDS))

@@ -1,5 +1,7 @@
 //! The kernel's state, and the doors through which the machine enters it.
 
+use core::num::NonZeroU64;
+
 use abi::{Fault, FaultKind, Syscall, TASKS_MAX, TaskId};
 use plan::Blob;
 
@@ -122,7 +124,11 @@ impl<'p, A: Arch> Kernel<'p, A> {
     /// Reads and checks the plan, routes the interrupts, and makes the tasks that start at boot
     /// ready. `frequency` is that of [`Arch::now`], hertz. Returns the first task to run, if any is
     /// started at boot.
-    pub fn boot(&mut self, blob: Blob<'p>, frequency: u64) -> Result<Option<TaskIndex>, PlanError> {
+    pub fn boot(
+        &mut self,
+        blob: Blob<'p>,
+        frequency: NonZeroU64,
+    ) -> Result<Option<TaskIndex>, PlanError> {
         let tables = Tables::read(blob)?;
         self.timer_at = u64::MAX;
         self.arch.set_timer(u64::MAX);

@@ -1,5 +1,7 @@
 //! The first Rust function, and what tasks may do with the processor.
 
+use core::num::NonZeroU64;
+
 use abi::boot::BootHeader;
 use abi::layout::KERNEL_PLAN_BASE;
 use plan::Blob;
@@ -35,11 +37,10 @@ extern "C" fn kernel_main(core: u64, level: u64) -> ! {
         stop("the plan has no system record", 0)
     };
     let flags = KernelFlags::from_bits_truncate(system.flags);
-    let frequency = read_register!("cntfrq_el0");
-    if frequency == 0 {
-        // Every limit and every deadline would be none.
+    // Without it every limit and every deadline would be none.
+    let Some(frequency) = NonZeroU64::new(read_register!("cntfrq_el0")) else {
         stop("firmware did not set the counter's frequency", 0)
-    }
+    };
     restrict_tasks();
     set_up_counters(flags.contains(KernelFlags::USER_COUNTERS));
     if let Err(why) = gic::initialise() {

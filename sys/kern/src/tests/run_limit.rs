@@ -61,6 +61,24 @@ fn a_receive_from_the_dead_starts_a_new_run() {
 }
 
 #[test]
+fn on_no_clock_a_limit_becomes_none() {
+    for frequency in [1, 2, 24_000_000, 1_000_000_000, u64::MAX] {
+        let mut tables = Tables::new();
+        tables.frequency = frequency.try_into().unwrap();
+        for limit in [1, LIMIT, u64::MAX] {
+            tables.tasks[LOW].max_run = limit;
+            let world = tables.boot().unwrap();
+            let ticks = world.kernel.task(index(LOW)).run_limit;
+            let exact = (u128::from(limit) * u128::from(frequency)).div_ceil(1_000_000_000);
+            assert!(
+                ticks > 0 && u128::from(ticks) <= exact,
+                "{limit} {frequency}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_longest_limit_there_is_never_comes() {
     let mut tables = Tables::new();
     tables.tasks[LOW].max_run = u64::MAX;

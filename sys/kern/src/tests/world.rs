@@ -1,5 +1,6 @@
 //! The system that the tests play, and how they play it.
 
+use core::num::NonZeroU64;
 use std::boxed::Box;
 use std::sync::{Mutex, PoisonError};
 use std::vec;
@@ -51,6 +52,8 @@ pub struct Tables {
     pub regions: Vec<RegionEntry>,
     pub posts: Vec<PostEntry>,
     pub interrupts: Vec<InterruptEntry>,
+    /// Ticks a second.
+    pub frequency: NonZeroU64,
 }
 
 /// Physical address of a task's memory.
@@ -105,6 +108,7 @@ impl Tables {
             regions: vec![],
             posts: vec![],
             interrupts: vec![],
+            frequency: NonZeroU64::new(1_000_000_000).unwrap(),
         };
         for (index, priority) in PRIORITIES.into_iter().enumerate() {
             let above = PRIORITIES.iter().filter(|other| **other < priority).count();
@@ -191,7 +195,7 @@ impl Tables {
         let bytes = zerocopy::IntoBytes::as_bytes(lasting(words));
         let mut kernel = Box::new(Kernel::new(Fake::new()));
         before(&mut kernel);
-        let running = kernel.boot(Blob::new(bytes).unwrap(), 1_000_000_000)?;
+        let running = kernel.boot(Blob::new(bytes).unwrap(), self.frequency)?;
         Ok(World { kernel, running })
     }
 }

@@ -1,0 +1,247 @@
+//! Requests to a server that dies at any step.
+
+use super::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::vec::Vec;
+use userlib::server::CallError;
+
+const DEAD: Failure = Failure::Unavailable(CallError::Dead);
+const DOWN: Failure = Failure::Unavailable(CallError::Down);
+const LENDER: TaskId = TaskId::new(6, 0);
+const BASE: u64 = 0x1_0000_0000;
+
+/// A server that dies when it is told to: before, after, or between two entries of a request.
+#[derive(Default)]
+struct Fake {
+    /// Mapped pages, with the number of the lease that each belongs to.
+    pages: BTreeMap<u64, u64>,
+    /// Steps until the server dies; a step is an entry, or a reply.
+    fuse: Option<u64>,
+    /// Answers that it is down, before its next life serves.
+    down: u64,
+    leases: u64,
+    stale: bool,
+    /// The next life does not know the claim.
+    forgets: bool,
+    claims: u64,
+}
+
+impl Fake {
+    fn step(&mut self) -> Result<(), Failure> {
+        match self.fuse {
+            Some(0) => {
+                self.fuse = None;
+                self.stale = true;
+                self.down = 2;
+                if self.forgets {
+                    self.pages.clear();
+                }
+                // What is left of a lease is a lease of its own.
+                Err(DEAD)
+            }
+            left => {
+                self.fuse = left.map(|left| left - 1);
+                Ok(())
+            }
+        }
+    }
+    fn ready(&self) -> Result<(), Failure> {
+        match self.stale {
+            true => Err(Failure::Refused(Error::StaleHandle)),
+            false => Ok(()),
+        }
+    }
+    fn put(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
+        self.ready()?;
+        self.step()?;
+        let range = iova / PAGE..iova / PAGE + pages;
+        if range.clone().any(|page| self.pages.contains_key(&page)) {
+            return Err(Failure::Refused(Error::Overlap));
+        }
+        self.leases += 1;
+        for page in range {
+            self.pages.insert(page, self.leases);
+            self.step()?;
+        }
+        self.step()
+    }
+    fn remove(&mut self, ranges: &[(u64, u64)]) -> Result<(), Failure> {
+        self.ready()?;
+        self.step()?;
+        for &(first, count) in ranges {
+            let range = first..first + count;
+            let leases: BTreeSet<_> = range.clone().map(|page| self.pages.get(&page)).collect();
+            if leases.contains(&None) {
+                return Err(Failure::Refused(Error::NotMapped));
+            }
+            let cut = |(page, lease): (&u64, &u64)| {
+                leases.contains(&Some(lease)) && !range.contains(page)
+            };
+            if self.pages.iter().any(cut) {
+                return Err(Failure::Refused(Error::PartOfLease));
+            }
+        }
+        for &(first, count) in ranges {
+            for page in first..first + count {
+                self.pages.remove(&page);
+                self.step()?;
+            }
+        }
+        self.step()
+    }
+}
+
+impl Requests for Fake {
+    fn claim_again(&mut self) -> Result<(), Failure> {
+        if self.down > 0 {
+            self.down -= 1;
+            return Err(if self.down > 0 {
+                DOWN
+            } else {
+                Failure::Refused(Error::Unavailable)
+            });
+        }
+        self.stale = false;
+        self.claims += 1;
+        Ok(())
+    }
+    fn map(&mut self, _: u16, extent: Extent, _: MapFlags) -> Result<u64, Failure> {
+        let iova = (BASE..).step_by(PAGE as usize);
+        let mut free = iova.filter(|iova| !self.pages.contains_key(&(iova / PAGE)));
+        let iova = free.next().expect("room");
+        self.put(iova, u64::from(extent.pages)).map(|()| iova)
+    }
+    fn map_lease_at(
+        &mut self,
+        lender: TaskId,
+        _: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure> {
+        assert!(lender == LENDER && flags.has(MapFlags::FIXED));
+        self.put(iova, u64::from(extent.pages)).map(|()| iova)
+    }
+    fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
+        self.remove(&[(iova / PAGE, pages)])
+    }
+    fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
+        let ranges = list.extents();
+        let ranges = ranges.map(|extent| (u64::from(extent.first), u64::from(extent.pages)));
+        self.remove(&ranges.collect::<Vec<_>>())
+    }
+    fn release(&mut self) -> Result<(), Failure> {
+        self.ready()?;
+        self.step()?;
+        self.pages.clear();
+        self.step()
+    }
+    fn next_fault(&self) -> Result<Option<FaultRecord>, Failure> {
+        self.ready().map(|()| None)
+    }
+    fn status(&self) -> Result<Status, Failure> {
+        self.ready()?;
+        Ok(Status {
+            mapped_pages: self.pages.len() as u64,
+            ..Status::default()
+        })
+    }
+}
+
+fn claim() -> Enduring<Fake> {
+    Enduring::new(Fake::default(), |waited| waited < 10)
+}
+
+fn extent(pages: u32) -> Extent {
+    Extent { first: 0, pages }
+}
+
+fn lend(claim: &mut Enduring<Fake>, page: u64, pages: u32) -> Result<(), Failure> {
+    let iova = BASE + page * PAGE;
+    claim.map_lease_at(LENDER, 0, extent(pages), MapFlags::READ, iova)
+}
+
+fn mapped(claim: &Enduring<Fake>) -> Vec<u64> {
+    let pages = claim.claim.pages.keys();
+    pages.map(|page| page - BASE / PAGE).collect()
+}
+
+/// Whatever the server was doing when it died, and however often it does.
+#[test]
+fn a_death_at_any_step_changes_nothing() {
+    for fuse in 0..12 {
+        for second in 0..12 {
+            let mut claim = claim();
+            lend(&mut claim, 0, 2).expect("mapped");
+            claim.claim.fuse = Some(fuse);
+            lend(&mut claim, 8, 4).expect("mapped in the end");
+            assert_eq!(mapped(&claim), [0, 1, 8, 9, 10, 11], "{fuse}");
+            claim.claim.fuse = Some(second);
+            claim.unmap(BASE + 8 * PAGE, 4).expect("unmapped");
+            assert_eq!(mapped(&claim), [0, 1], "{fuse}");
+            claim.claim.fuse = None;
+            lend(&mut claim, 8, 4).expect("mapped");
+            let mut list = IovaList::new();
+            let first = (BASE / PAGE) as u32;
+            list.push(Extent { first, pages: 2 });
+            list.push(Extent {
+                first: first + 8,
+                pages: 4,
+            });
+            claim.claim.fuse = Some(second);
+            claim.unmap_list(&mut list).expect("unmapped");
+            assert_eq!(mapped(&claim), [], "{second}");
+            assert_eq!(claim.mapped, 0);
+        }
+    }
+}
+
+#[test]
+fn a_pool_that_may_be_mapped_twice_is_counted() {
+    for fuse in 0..4 {
+        let mut claim = claim();
+        claim.claim.fuse = Some(fuse);
+        claim.map(0, extent(1), MapFlags::READ).expect("mapped");
+        assert_eq!(claim.mapped, claim.claim.pages.len() as u64);
+        claim.claim.fuse = Some(0);
+        lend(&mut claim, 8, 1).expect("mapped");
+        claim.claim.fuse = None;
+    }
+}
+
+#[test]
+fn a_claim_that_was_lost_is_no_claim() {
+    let mut claim = claim();
+    lend(&mut claim, 0, 2).expect("mapped");
+    claim.claim.forgets = true;
+    claim.claim.fuse = Some(0);
+    assert_eq!(lend(&mut claim, 8, 1), Err(Failure::Lost));
+}
+
+#[test]
+fn a_release_is_made_until_it_is_confirmed() {
+    for fuse in 0..3 {
+        let mut claim = claim();
+        lend(&mut claim, 0, 2).expect("mapped");
+        claim.claim.fuse = Some(fuse);
+        assert_eq!(claim.release(), Ok(()), "{fuse}");
+    }
+}
+
+#[test]
+fn patience_ends() {
+    let mut claim = Enduring::new(Fake::default(), |waited| waited < 1);
+    claim.claim.fuse = Some(0);
+    let failure = lend(&mut claim, 0, 1).expect_err("no server");
+    assert_eq!(failure, Failure::Refused(Error::Unavailable));
+}
+
+#[test]
+fn what_is_only_asked_is_asked_again() {
+    let mut claim = claim();
+    claim.claim.stale = true;
+    assert_eq!(claim.next_fault(), Ok(None));
+    claim.claim.stale = true;
+    assert!(claim.status().is_ok());
+    assert_eq!(claim.claim.claims, 2);
+}

@@ -12,6 +12,7 @@ extern crate alloc;
 mod blob;
 #[cfg(feature = "build")]
 mod builder;
+pub mod cost;
 pub mod iommu;
 pub mod kernel;
 pub mod limits;

@@ -39,7 +39,7 @@ const fn masked(name: &'static str, spans: &'static str) -> Row {
 }
 
 /// In the order they are printed.
-pub const ROWS: [Row; 36] = [
+pub const ROWS: [Row; 38] = [
     row(
         "null-syscall",
         "455",
@@ -127,6 +127,13 @@ pub const ROWS: [Row; 36] = [
         None,
         "1024 pages, all of the window, in one list",
     ),
+    row(
+        "map-window-searched",
+        "",
+        "",
+        None,
+        "the same, where nothing is known of what is free",
+    ),
     row("unmap-window", "", "", None, "the same again, as one range"),
     row(
         "unmap-list-510",
@@ -141,6 +148,13 @@ pub const ROWS: [Row; 36] = [
         "",
         None,
         "2 pages where every other one of 1024 is free: refused",
+    ),
+    row(
+        "empty-window",
+        "",
+        "",
+        None,
+        "the end of a claim, every other of 1024 pages mapped, beside the same with one",
     ),
     row(
         "claim-release",

@@ -9,6 +9,7 @@ mod reach;
 mod registers;
 mod svg;
 mod tree;
+mod wait;
 
 pub use diff::{Unreadable, diff};
 pub use json::add as add_json;
@@ -31,6 +32,7 @@ pub fn text(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt:
     groups::write(plan, out)?;
     reach::write(plan, layout, out)?;
     registers::write(plan, out)?;
+    wait::write(plan, out)?;
     remarks(plan, out)
 }
 
@@ -124,8 +126,8 @@ mod tests {
     use crate::read::{self, Paths};
     use crate::report::Report;
 
-    /// What is open from the start in the system of tests/bypass, whose device has `keys` instead.
-    fn exceptions(keys: &str) -> Vec<String> {
+    /// The plan of the system of tests/bypass, whose device has `keys` instead.
+    pub(super) fn planned(keys: &str) -> Plan {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut text = std::fs::read_to_string(root.join("tests/bypass/app.toml")).unwrap();
         text = text
@@ -134,9 +136,13 @@ mod tests {
         text = text.replace("unsafe-bypass", "# ") + keys;
         let report = Report::default();
         let app = read::from_text(&report, &Paths { root }, "app.toml".as_ref(), text);
-        let plan = app
-            .and_then(|app| Plan::new(&report, app))
-            .unwrap_or_else(|_| panic!("{}", report.text()));
+        app.and_then(|app| Plan::new(&report, app))
+            .unwrap_or_else(|_| panic!("{}", report.text()))
+    }
+
+    /// What is open from the start.
+    fn exceptions(keys: &str) -> Vec<String> {
+        let plan = planned(keys);
         let nodes = plan.solution.exceptions.iter();
         nodes.map(|node| exception(&plan, *node)).collect()
     }

@@ -4,9 +4,10 @@
 use iommu_api::client::{Device, IovaList, PoolList};
 use iommu_api::{BLOCK_PAGES, Extent, MapFlags};
 use userlib::config;
+use userlib::plan::cost;
 use userlib::server::Server;
 
-use bench_protocol::row::{instructions, median, report};
+use bench_protocol::row::{instructions, median, report, report_bounded};
 
 /// Number of the pool that is mapped by pages, and of the one that is mapped as one block.
 const PAGES: u16 = 0;
@@ -39,15 +40,77 @@ pub fn run() -> bool {
         "map-unmap-2m",
         median(|| run_of(&mut device, BLOCK, BLOCK_PAGES as u32, blocks)),
     );
-    complete & longest(&mut device)
+    complete &= longest(&mut device);
+    let _ = device.release();
+    complete
+        & report_bounded(
+            "empty-window",
+            emptied(&server, number),
+            cost::empty(WINDOW_PAGES),
+        )
+}
+
+/// What the end of a claim costs more with every other page of the window mapped, which is the worst, than with a page of
+/// it: either has its device made quiet.
+fn emptied(server: &Server, number: u32) -> Option<u32> {
+    let all = median(|| released(server, number, fill_in_pieces))?;
+    let one = Extent { first: 0, pages: 1 };
+    let map_one = |device: &mut Device<'_>| device.map(PAGES, one, MapFlags::READ).ok().map(|_| ());
+    let page = median(|| released(server, number, map_one))?;
+    all.checked_sub(page)
+}
+
+/// The window with every other page mapped.
+fn fill_in_pieces(device: &mut Device<'_>) -> Option<()> {
+    let iova = fill(device)?;
+    for page in (0..WINDOW_PAGES).step_by(2) {
+        device.unmap(iova + page * 4096, 1).ok()?;
+    }
+    Some(())
+}
+
+fn released(
+    server: &Server,
+    number: u32,
+    map: impl Fn(&mut Device<'_>) -> Option<()>,
+) -> Option<u32> {
+    let mut device = Device::claim(server, number).ok()?;
+    map(&mut device)?;
+    let (taken, result) = instructions(|| device.release());
+    result.ok().map(|()| taken)
 }
 
 /// The longest messages that there are: what others may have to wait for. The window has 1024 pages.
 fn longest(device: &mut Device<'_>) -> bool {
-    let mut complete = report("map-window", median(|| map_window(device)));
-    complete &= report("unmap-window", median(|| unmap_window(device)));
-    complete &= report("unmap-list-510", median(|| unmap_each(device)));
-    complete & report("map-no-space", median(|| no_space(device)))
+    let all = WINDOW_PAGES;
+    let rows = [
+        report_bounded(
+            "map-window",
+            median(|| map_window(device)),
+            cost::map(all, 2, 0),
+        ),
+        report_bounded(
+            "map-window-searched",
+            median(|| map_searched(device)),
+            cost::map(all, 2, all),
+        ),
+        report_bounded(
+            "unmap-window",
+            median(|| unmap_window(device)),
+            cost::unmap(all, 1),
+        ),
+        report_bounded(
+            "unmap-list-510",
+            median(|| unmap_each(device)),
+            cost::unmap(cost::EXTENTS_MAX, cost::EXTENTS_MAX),
+        ),
+        report_bounded(
+            "map-no-space",
+            median(|| no_space(device)),
+            cost::map(0, 1, all),
+        ),
+    ];
+    rows.iter().all(|row| *row)
 }
 
 /// The whole window in one list; its first IOVA.
@@ -67,6 +130,18 @@ fn map_window(device: &mut Device<'_>) -> Option<u32> {
     let (taken, iova) = instructions(|| fill(device));
     device.unmap(iova?, WINDOW_PAGES).ok()?;
     Some(taken)
+}
+
+/// The same, where nothing is known of what is free.
+fn map_searched(device: &mut Device<'_>) -> Option<u32> {
+    let iova = fill(device)?;
+    for page in (0..WINDOW_PAGES).step_by(2) {
+        device.unmap(iova + page * 4096, 1).ok()?;
+    }
+    for page in (1..WINDOW_PAGES).step_by(2) {
+        device.unmap(iova + page * 4096, 1).ok()?;
+    }
+    map_window(device)
 }
 
 fn unmap_window(device: &mut Device<'_>) -> Option<u32> {

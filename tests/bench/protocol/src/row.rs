@@ -38,6 +38,15 @@ pub fn report(name: &'static str, figure: Option<u32>) -> bool {
     figure.is_some()
 }
 
+/// Reports what must not take longer than a document says; false if it does, or there is no figure.
+pub fn report_bounded(name: &'static str, figure: Option<u32>, bound: u64) -> bool {
+    let within = figure.is_some_and(|figure| u64::from(figure) <= bound);
+    if !within {
+        defmt::error!("row {=str} is bounded by {=u64}", name, bound);
+    }
+    report(name, figure) && within
+}
+
 /// Reports a time with interrupts masked; false if it is longer than the specification allows, or nothing was
 /// counted.
 pub fn report_masked(name: &'static str, figure: u32) -> bool {

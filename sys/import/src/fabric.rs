@@ -9,7 +9,7 @@ use solver::model::{
 };
 
 use crate::error::{Error, ErrorKind};
-use crate::function::{Address, Function};
+use crate::function::{Address, BarKind, Function};
 
 /// Which ACS bits the plan will rely on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -331,6 +331,8 @@ fn node(function: &Function, place: Place, acs: AcsState) -> Node {
             Quiesce::Unknown
         },
         hotplug: false,
+        registers: function.kind.is_bridge()
+            && function.bars.iter().any(|bar| bar.kind != BarKind::Io),
         ..Node::default()
     }
 }

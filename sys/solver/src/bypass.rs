@@ -4,21 +4,26 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Machine, NodeId};
 use crate::relation::Chains;
 use crate::solution::EdgeKind;
-use crate::topology::Topology;
 
-/// Reports bypasses that cannot be. `units` are what shares a domain: alias sets, in `linux` mode groups.
+/// Reports bypasses that cannot be. `units` are what shares a domain: alias sets, in `linux` mode groups; `socket` is
+/// the external port at which a stranger could reach a device.
 pub(crate) fn check(
     machine: &Machine,
-    topology: &Topology,
     chains: &Chains<'_>,
     units: &[Vec<usize>],
+    socket: impl Fn(usize) -> Option<usize>,
     found: &mut Vec<Diagnostic>,
 ) {
     for members in units {
         for &node in members {
             let entry = &machine.nodes[node];
-            if entry.unsafe_bypass.is_none() {
+            let Some(reason) = &entry.unsafe_bypass else {
                 continue;
+            };
+            if reason.trim().is_empty() {
+                let message = format!("the bypass of `{}` gives no reason", entry.name);
+                let diagnostic = Diagnostic::new(Code::EmptyReason, message);
+                found.push(diagnostic.device(machine, node, format!("`{}`", entry.name)));
             }
             let refuse = |why: String| {
                 Diagnostic::new(
@@ -31,9 +36,12 @@ pub(crate) fn check(
                     format!("`{}` bypasses the SMMU", entry.name),
                 )
             };
-            if let Some(port) = topology.placed[node].external {
+            if let Some(port) = socket(node) {
                 let port = &machine.nodes[port];
-                let why = format!("it is behind the external port `{}`", port.name);
+                let why = format!(
+                    "what is plugged in at the external port `{}` could reach its registers, and with them all memory",
+                    port.name
+                );
                 found
                     .push(refuse(why).party(format!("external port `{}`", port.name), port.source));
             }

@@ -60,6 +60,7 @@ impl Change {
                 machine.waivers.push(Waiver {
                     pair: (*a, *b),
                     reason: "a reason".into(),
+                    devices: Vec::new(),
                     source,
                 });
             }

@@ -86,6 +86,12 @@ codes! {
         "The reason is repeated in every report; somebody has to be able to judge it later.";
     316 Bypass Error "a bypass that contradicts something else",
         "A stream that bypasses the SMMU reaches all memory. That cannot be for what is plugged into an external port, nor for a device that demands a domain or has direct regions, nor for one of several devices that share a domain, as the SMMU cannot tell them apart. And somebody has to drive it: the stream is open only while the device is claimed.";
+    317 Stranger Error "what is plugged in from outside can reach a driven device",
+        "Nobody can vouch for what is plugged in at an external port, and it has no owner to trust. The port, and every port above it, has to redirect requests and to validate their ids, or no driven device may be within reach.";
+    318 DirectSocket Error "a direct region behind a port whose devices change",
+        "The stream of a device with direct regions is open from the start, before anybody could look at what uses it. Behind an external or hotplug port that may be another device than the declared one.";
+    319 DrivenBlocked Error "a driven device is blocked",
+        "Its stream never opens, so that its driver could never claim it.";
     320 GroupTrust Error "owners share an isolation group without trust",
         "Devices of the two owners can reach each other without the SMMU. Both owners must declare trust in the other, or the pair is waived with a written reason, or the devices are put apart.";
     321 AliasTrust Error "owners share a domain without trust",
@@ -98,20 +104,26 @@ codes! {
         "The two owners share no group, or trust each other. A waiver that is not needed hides the next mistake.";
     325 NeverQuiet Warning "an owned device cannot be made quiet",
         "Memory it could reach stays held until power-off once its owner died, since a write of it may still land.";
+    326 ForgedStream Error "a device may use the StreamID of a stranger's device",
+        "No port on its way up checks the requester ids of what is below it (ACS source validation), so it may use any StreamID of its segment, and reach what is mapped for the device that has it. Both owners must declare trust in the other, or the pair is waived with a written reason, or source validation is enabled.";
+    327 WideWaiver Warning "one waiver covers several groups",
+        "It names no devices, so it holds wherever the two owners meet: also where nobody looked when it was written. Name the devices that it was written for.";
+    328 WaiverTwice Error "a pair of owners is waived twice",
+        "Two waivers cover the same devices of the same two owners, and only one of the reasons would be reported.";
     330 GroupSplit Error "a named group is several groups",
         "A named group asserts that its members are in one isolation group. They are not.";
     331 GroupPolicies Error "one group has two policies",
         "Two named groups turned out to be one, and their default domains differ.";
     332 TwoNames Warning "one group has two names",
         "Two named groups turned out to be one; reports use the first.";
-    333 UnownedBlocked Warning "devices without an owner are blocked",
-        "They stay blocked until somebody owns them.";
+    333 UnownedBlocked Warning "devices without an owner",
+        "They stay blocked until somebody owns them, or their stream is open for another device that has it, or because they demand it.";
     334 MixedNeutral Warning "a neutral device in a group with two demands",
         "There is no one demand that it could take, so the policy decided.";
     335 DirectException Warning "a stream with direct regions is open from the start",
         "It is an exception to the guarantee that no device reaches memory before its first claim.";
-    336 RootComplexRouting Warning "root ports with and without ACS side by side",
-        "The root complex may route requests from below a port without ACS to devices below its neighbours, and ACS of the neighbour does not stop what comes from above. State in the platform file whether it does.";
+    336 RootComplexRouting Warning "root ports that keep requests apart beside some that do not",
+        "The root complex may route requests from below a port that does not redirect them to devices below its neighbours, and ACS of the neighbour does not stop what comes from above. State in the platform file whether it does.";
     340 NoWindow Error "no room for an IOVA window",
         "No range of the requested size is free of PCI apertures, the doorbell and direct regions within the address bits of the device.";
     341 WindowTooLarge Error "an IOVA window is larger than one level-2 table",
@@ -122,6 +134,8 @@ codes! {
         "A direct region must not touch a PCI aperture or the doorbell: a bridge would route such a request to a peer before the SMMU sees it.";
     344 WindowBases Error "one domain has two fixed windows",
         "The devices of an alias set share one window, so they cannot fix it at different addresses.";
+    345 DirectOverlap Error "direct regions of owners without trust overlap",
+        "Both devices reach the memory at any time, whatever is mapped. Both owners must declare trust in the other, or the pair is waived with a written reason, or the regions are put apart.";
 }
 
 impl core::fmt::Display for Code {

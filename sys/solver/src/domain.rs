@@ -27,6 +27,18 @@ struct Demand {
 pub(crate) struct Decision {
     pub domain_type: DomainType,
     pub because: String,
+    /// Its members contradict each other, which was reported.
+    pub conflict: bool,
+}
+
+impl Decision {
+    fn new(domain_type: DomainType, because: impl Into<String>) -> Self {
+        Self {
+            domain_type,
+            because: because.into(),
+            conflict: false,
+        }
+    }
 }
 
 /// The inputs of the decision.
@@ -68,10 +80,7 @@ impl Domains<'_> {
                 }
             }
         }
-        let blocked = || Decision {
-            domain_type: DomainType::Blocked,
-            because: "nothing is known of it".into(),
-        };
+        let blocked = || Decision::new(DomainType::Blocked, "nothing is known of it");
         decided
             .into_iter()
             .map(|d| d.unwrap_or_else(blocked))
@@ -200,8 +209,8 @@ impl Domains<'_> {
                     .find(NodeId::new(first.node), NodeId::new(other.node), kinds);
             found.push(diagnostic);
             return Some(Decision {
-                domain_type: DomainType::Blocked,
-                because: "its members demand different types".into(),
+                conflict: true,
+                ..Decision::new(DomainType::Blocked, "its members demand different types")
             });
         }
         if let Some(demand) = first {
@@ -225,23 +234,16 @@ impl Domains<'_> {
                 );
             }
             return Some(Decision {
-                domain_type: demand.domain_type,
-                because: self.demand_text(demand),
+                conflict: demand.domain_type == DomainType::Blocked && direct.is_some(),
+                ..Decision::new(demand.domain_type, self.demand_text(demand))
             });
         }
         // It has no use for a policy: its driver opens it, and nothing is translated.
         if let Some(bypass) = bypass {
-            return Some(Decision {
-                domain_type: DomainType::Dma,
-                because: format!(
-                    "`{}` bypasses the SMMU: {}",
-                    self.name(bypass),
-                    self.machine.nodes[bypass]
-                        .unsafe_bypass
-                        .as_deref()
-                        .unwrap_or_default()
-                ),
-            });
+            let reason = self.machine.nodes[bypass].unsafe_bypass.as_deref();
+            let reason = reason.unwrap_or_default();
+            let because = format!("`{}` bypasses the SMMU: {reason}", self.name(bypass));
+            return Some(Decision::new(DomainType::Dma, because));
         }
         if members
             .iter()
@@ -250,13 +252,9 @@ impl Domains<'_> {
             return None;
         }
         if let Some(direct) = direct {
-            return Some(Decision {
-                domain_type: DomainType::Dma,
-                because: format!(
-                    "nobody owns it, but `{}` needs its direct regions",
-                    self.name(direct)
-                ),
-            });
+            let needs = self.name(direct);
+            let because = format!("nobody owns it, but `{needs}` needs its direct regions");
+            return Some(Decision::new(DomainType::Dma, because));
         }
         let bridges = members.iter().all(|n| {
             let kind = self.machine.nodes[*n].function.kind;
@@ -267,10 +265,24 @@ impl Domains<'_> {
         } else {
             "nobody owns it"
         };
-        Some(Decision {
-            domain_type: DomainType::Blocked,
-            because: because.into(),
-        })
+        Some(Decision::new(DomainType::Blocked, because))
+    }
+
+    /// Demands of `demands` that may shape a neutral unit: of devices that somebody drives whom all its owners
+    /// trust, and that can be there together with it. A waiver says nothing about what one device may decide for
+    /// another. That somebody blocks a device of his own concerns nobody else.
+    fn shaping<'d>(&self, unit: usize, demands: &'d [Demand]) -> impl Iterator<Item = &'d Demand> {
+        let members = move || self.units[unit].iter().copied();
+        let may = move |demand: &&Demand| {
+            self.pairs.owner(demand.node).is_some_and(|owner| {
+                demand.domain_type != DomainType::Blocked
+                    && members().any(|node| !apart(self.topology, node, demand.node))
+                    && members()
+                        .filter_map(|node| self.pairs.owner(node))
+                        .all(|other| self.pairs.trusting(owner, other))
+            })
+        };
+        demands.iter().filter(may)
     }
 
     /// Demands that shape a group: those of devices that somebody drives.
@@ -344,18 +356,19 @@ impl Domains<'_> {
         policy: Option<&(usize, DomainType)>,
         found: &mut Vec<Diagnostic>,
     ) -> Decision {
-        let mut owned = self.owned(demands);
-        let first = owned.next().copied();
-        let other =
-            first.and_then(|first| owned.find(|d| d.domain_type != first.domain_type).copied());
+        let mut shaping = self.shaping(unit, demands).copied();
+        let first = shaping.next();
+        let other = first.and_then(|first| shaping.find(|d| d.domain_type != first.domain_type));
         if let (Some(demand), None) = (first, other) {
-            return Decision {
-                domain_type: demand.domain_type,
-                because: format!(
-                    "neutral, and {}, the one demand in its group",
-                    self.demand_text(demand)
-                ),
+            let absent = match self.topology.placed[demand.node].hangs_on.as_slice() {
+                [] => "",
+                _ => " whether it is plugged in or not",
             };
+            let because = format!(
+                "neutral, and {}{absent}, the one demand of an owner it trusts in its group",
+                self.demand_text(demand)
+            );
+            return Decision::new(demand.domain_type, because);
         }
         let (mut domain_type, mut because, source) = match policy {
             Some((index, domain_type)) => {
@@ -406,10 +419,7 @@ impl Domains<'_> {
             domain_type = DomainType::Dma;
             because.push_str(", but never `blocked`, as it has direct regions");
         }
-        Decision {
-            domain_type,
-            because,
-        }
+        Decision::new(domain_type, because)
     }
 }
 

@@ -142,7 +142,7 @@ impl Explanation {
         let sections = [
             ("alias set: the SMMU cannot tell it from", &self.alias),
             (
-                "isolation group: reaches, or is reached by, without the SMMU",
+                "isolation group: reaches without the SMMU, is reached by, or is one with to the SMMU",
                 &self.group,
             ),
             ("reset unit: reset together with", &self.reset),

@@ -13,6 +13,7 @@ mod alternative;
 mod bypass;
 mod change;
 mod diagnostic;
+mod direct;
 mod disjoint;
 mod domain;
 mod explain;
@@ -27,7 +28,10 @@ mod remedy;
 mod reset;
 pub mod solution;
 mod solve;
+mod stranger;
 mod topology;
+mod unowned;
+mod waiver;
 
 pub use change::Change;
 pub use diagnostic::{Code, Diagnostic, Party, Remedy, Severity};

@@ -1,10 +1,10 @@
 //! Owners: who may share what with whom.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{DomainType, FunctionKind, Machine, NodeId, Quiesce, Unowned};
+use crate::model::{Machine, NodeId};
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode, UsedWaiver};
 use crate::topology::Topology;
@@ -13,7 +13,7 @@ use crate::topology::Topology;
 pub(crate) struct Pairs<'a> {
     machine: &'a Machine,
     trust: HashSet<(usize, usize)>,
-    waived: HashMap<(usize, usize), usize>,
+    waived: HashMap<(usize, usize), Vec<usize>>,
     contained: Vec<Vec<usize>>,
 }
 
@@ -24,11 +24,10 @@ impl<'a> Pairs<'a> {
             .iter()
             .map(|t| (t.from.index(), t.to.index()))
             .collect();
-        let mut waived = HashMap::new();
+        let mut waived: HashMap<_, Vec<usize>> = HashMap::new();
         for (index, waiver) in machine.waivers.iter().enumerate() {
-            waived
-                .entry(ordered(waiver.pair.0.index(), waiver.pair.1.index()))
-                .or_insert(index);
+            let pair = ordered(waiver.pair.0.index(), waiver.pair.1.index());
+            waived.entry(pair).or_default().push(index);
         }
         let mut contained = vec![Vec::new(); machine.owners.len()];
         for (index, unit) in machine.containment.iter().enumerate() {
@@ -51,8 +50,24 @@ impl<'a> Pairs<'a> {
         a == b || self.trust.contains(&(a, b)) && self.trust.contains(&(b, a))
     }
 
-    fn waiver(&self, a: usize, b: usize) -> Option<usize> {
-        self.waived.get(&ordered(a, b)).copied()
+    /// The waiver of the two that covers all of `devices`: one that names them, or else one that names none.
+    pub fn waiver(&self, a: usize, b: usize, devices: &[usize]) -> Option<usize> {
+        let list = self.waived.get(&ordered(a, b))?;
+        let named = |index: &&usize| {
+            let of = &self.machine.waivers[**index].devices;
+            !of.is_empty() && devices.iter().all(|node| of.contains(&NodeId::new(*node)))
+        };
+        let any = |index: &&usize| self.machine.waivers[**index].devices.is_empty();
+        list.iter()
+            .find(named)
+            .or_else(|| list.iter().find(any))
+            .copied()
+    }
+
+    /// The owner of `node`, if there is one of that number.
+    pub fn owner(&self, node: usize) -> Option<usize> {
+        let owner = self.machine.nodes[node].owner?.index();
+        (owner < self.machine.owners.len()).then_some(owner)
     }
 
     /// True if they are declared to stop and restart together.
@@ -63,7 +78,8 @@ impl<'a> Pairs<'a> {
                 .any(|unit| self.contained[b].contains(unit))
     }
 
-    fn owner_name(&self, owner: usize) -> &str {
+    /// The name of an owner that there is.
+    pub fn owner_name(&self, owner: usize) -> &str {
         &self.machine.owners[owner].name
     }
 }
@@ -91,8 +107,6 @@ impl Ownership<'_> {
     /// Checks every set; the waivers that were needed.
     pub fn check(&self, found: &mut Vec<Diagnostic>) -> Vec<UsedWaiver> {
         self.bridges(found);
-        self.reasons(found);
-        self.unowned(found);
         for unit in self.units {
             self.unit(unit, found);
         }
@@ -102,22 +116,6 @@ impl Ownership<'_> {
         }
         for set in self.containment {
             self.containment_unit(set, found);
-        }
-        let needed: BTreeSet<usize> = used.iter().map(|u: &UsedWaiver| u.waiver).collect();
-        for (index, waiver) in self.machine.waivers.iter().enumerate() {
-            if !needed.contains(&index) {
-                found.push(
-                    Diagnostic::new(
-                        Code::UnusedWaiver,
-                        format!(
-                            "nothing needs the waiver of `{}` and `{}`",
-                            self.owner_text(waiver.pair.0.index()),
-                            self.owner_text(waiver.pair.1.index())
-                        ),
-                    )
-                    .party("the waiver", waiver.source),
-                );
-            }
         }
         used
     }
@@ -129,11 +127,6 @@ impl Ownership<'_> {
             .map_or("?", |o| o.name.as_str())
     }
 
-    fn owner(&self, node: usize) -> Option<usize> {
-        let owner = self.machine.nodes[node].owner?.index();
-        (owner < self.machine.owners.len()).then_some(owner)
-    }
-
     /// Pairs of different owners in `set`, each with the first device of both for which `counts` holds; by name
     /// of the owners.
     fn pairs_in(
@@ -143,7 +136,7 @@ impl Ownership<'_> {
     ) -> Vec<(usize, usize, usize, usize)> {
         let mut devices: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
         for &node in set {
-            if let Some(owner) = self.owner(node) {
+            if let Some(owner) = self.pairs.owner(node) {
                 let name = self.pairs.owner_name(owner);
                 devices.entry((name, owner)).or_default().push(node);
             }
@@ -225,7 +218,12 @@ impl Ownership<'_> {
             if self.pairs.trusting(pair.0, pair.1) {
                 continue;
             }
-            if let Some(waiver) = self.pairs.waiver(pair.0, pair.1) {
+            let theirs = |node: &usize| {
+                let owner = self.pairs.owner(*node);
+                owner == Some(pair.0) || owner == Some(pair.1)
+            };
+            let devices: Vec<usize> = set.iter().copied().filter(theirs).collect();
+            if let Some(waiver) = self.pairs.waiver(pair.0, pair.1, &devices) {
                 used.push(UsedWaiver { waiver, group });
                 continue;
             }
@@ -285,111 +283,6 @@ impl Ownership<'_> {
                     .device(self.machine, node, format!("`{}`", entry.name)),
                 );
             }
-        }
-    }
-
-    fn reasons(&self, found: &mut Vec<Diagnostic>) {
-        for waiver in &self.machine.waivers {
-            if waiver.reason.trim().is_empty() {
-                found.push(
-                    Diagnostic::new(
-                        Code::EmptyReason,
-                        format!(
-                            "the waiver of `{}` and `{}` gives no reason",
-                            self.owner_text(waiver.pair.0.index()),
-                            self.owner_text(waiver.pair.1.index())
-                        ),
-                    )
-                    .party("the waiver", waiver.source),
-                );
-            }
-        }
-        for &node in &self.topology.order {
-            let entry = &self.machine.nodes[node];
-            if entry
-                .unsafe_bypass
-                .as_ref()
-                .is_some_and(|reason| reason.trim().is_empty())
-            {
-                let message = format!("the bypass of `{}` gives no reason", entry.name);
-                let diagnostic = Diagnostic::new(Code::EmptyReason, message);
-                found.push(diagnostic.device(self.machine, node, format!("`{}`", entry.name)));
-            }
-        }
-    }
-
-    fn unowned(&self, found: &mut Vec<Diagnostic>) {
-        let mut list = Vec::new();
-        for &node in &self.topology.order {
-            let entry = &self.machine.nodes[node];
-            let kind = entry.function.kind;
-            let platform = self.topology.placed[node].requester.is_none();
-            let passive = kind.is_bridge()
-                || matches!(
-                    kind,
-                    FunctionKind::HostBridge | FunctionKind::EventCollector
-                );
-            if entry.owner.is_some() {
-                if entry.quiesce == Quiesce::Never {
-                    found.push(
-                        Diagnostic::new(
-                            Code::NeverQuiet,
-                            format!("`{}` cannot be made quiet", entry.name),
-                        )
-                        .device(
-                            self.machine,
-                            node,
-                            format!("`{}`", entry.name),
-                        ),
-                    );
-                }
-            } else if (platform || !passive) && entry.demand != Some(DomainType::Blocked) {
-                list.push(node);
-            }
-        }
-        let policy = self.machine.policy.unowned;
-        if policy == Unowned::Block {
-            // Not blocked: its direct regions are open, which is a finding of its own.
-            list.retain(|&node| self.machine.nodes[node].direct.is_empty());
-        }
-        match policy {
-            Unowned::Refuse => {
-                for node in list {
-                    let entry = &self.machine.nodes[node];
-                    found.push(
-                        Diagnostic::new(
-                            Code::Unowned,
-                            format!("`{}` is neither owned nor blocked", entry.name),
-                        )
-                        .device(
-                            self.machine,
-                            node,
-                            format!("`{}`", entry.name),
-                        ),
-                    );
-                }
-            }
-            Unowned::Block if !list.is_empty() => {
-                let names: Vec<_> = list
-                    .iter()
-                    .map(|n| format!("`{}`", self.machine.nodes[*n].name))
-                    .collect();
-                let shown = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
-                let more = if names.len() > 8 {
-                    format!(" and {} more", names.len() - 8)
-                } else {
-                    String::new()
-                };
-                let first = &self.machine.nodes[list[0]];
-                found.push(
-                    Diagnostic::new(
-                        Code::UnownedBlocked,
-                        format!("nobody owns {shown}{more}; blocked"),
-                    )
-                    .device(self.machine, list[0], format!("`{}`", first.name)),
-                );
-            }
-            Unowned::Block => {}
         }
     }
 }

@@ -19,8 +19,12 @@ pub struct Reach {
     pub owners: BTreeSet<String>,
     /// Devices in the same domain: what is mapped for one, all can use.
     pub domain_mates: BTreeSet<String>,
-    /// Devices of its group, whose registers and memory on the device it can reach without the SMMU.
+    /// Devices whose registers and memory on the device it can reach without the SMMU.
     pub peers: BTreeSet<String>,
+    /// Ports above it, no peers, whose own registers it can reach without the SMMU.
+    pub ports: BTreeSet<String>,
+    /// The segment of whose StreamIDs it may use any, as no port above it checks ids.
+    pub forges: Option<u16>,
     /// Direct regions of its domain, with their addresses: one that was moved or has grown is another.
     pub direct: BTreeSet<String>,
 }
@@ -32,7 +36,13 @@ pub struct Reach {
 pub fn reach(machine: &Machine, solution: &Solution, node: NodeId) -> Reach {
     let device = solution.device(node);
     let name = |n: &NodeId| machine.nodes[n.index()].name.clone();
-    let others = |nodes: &[NodeId]| nodes.iter().filter(|n| **n != node).map(name).collect();
+    let others = |nodes: &[NodeId]| -> BTreeSet<String> {
+        nodes.iter().filter(|n| **n != node).map(name).collect()
+    };
+    let peers = others(&solution.neighbours[device.neighbours]);
+    let mut ports = others(&device.ports);
+    ports.retain(|port| !peers.contains(port));
+    let segment = device.requester.map(|requester| requester.segment);
     let domain = device.domain.map(|index| &solution.domains[index]);
     let members = domain.map_or(&[][..], |domain| &domain.devices);
     let set = &solution.alias_sets[device.alias_set].devices;
@@ -48,7 +58,9 @@ pub fn reach(machine: &Machine, solution: &Solution, node: NodeId) -> Reach {
             .map(|owner| machine.owners[owner.index()].name.clone())
             .collect(),
         domain_mates: others(members),
-        peers: others(&solution.groups[device.group].devices),
+        peers,
+        ports,
+        forges: device.unvalidated.and(segment),
         direct: members
             .iter()
             .flat_map(|n| &machine.nodes[n.index()].direct)
@@ -149,10 +161,22 @@ fn sets(old: &Reach, new: &Reach, add: &mut impl FnMut(bool, String)) {
         ),
         _ => {}
     }
+    match (old.forges, new.forges) {
+        (old, Some(segment)) if old != Some(segment) => add(
+            true,
+            format!("can now use any StreamID of segment {segment}"),
+        ),
+        (Some(segment), None) => add(
+            false,
+            format!("can no longer use any StreamID of segment {segment}"),
+        ),
+        _ => {}
+    }
     let parts = [
         ("memory of", &old.owners, &new.owners),
         ("what is mapped for", &old.domain_mates, &new.domain_mates),
         ("the registers of", &old.peers, &new.peers),
+        ("the registers of the port", &old.ports, &new.ports),
         ("the direct region", &old.direct, &new.direct),
     ];
     for (what, old, new) in parts {
@@ -173,6 +197,8 @@ impl Reach {
             owners: BTreeSet::new(),
             domain_mates: BTreeSet::new(),
             peers: BTreeSet::new(),
+            ports: BTreeSet::new(),
+            forges: None,
             direct: BTreeSet::new(),
         }
     }

@@ -86,6 +86,13 @@ pub struct Device {
     pub group: usize,
     /// Position in [`Solution::reset_units`].
     pub reset_unit: usize,
+    /// Position in [`Solution::neighbours`].
+    pub neighbours: usize,
+    /// Ports above it with a memory BAR that serves its requests before the SMMU sees them.
+    pub ports: Vec<NodeId>,
+    /// The port nearest to the root complex above it, if none above it checks requester ids: it may use any
+    /// StreamID of its segment.
+    pub unvalidated: Option<NodeId>,
     /// Its domain type.
     pub domain_type: DomainType,
     /// Why it has that type, a sentence.
@@ -219,6 +226,9 @@ pub struct Solution {
     pub groups: Vec<Group>,
     /// Reset units, likewise.
     pub reset_units: Vec<ResetUnit>,
+    /// What can reach each other without the SMMU, over isolation edges alone: who only shares a StreamID with
+    /// another reaches the memory that it reaches, but not its registers.
+    pub neighbours: Vec<Vec<NodeId>>,
     /// All edges, in topological order.
     pub edges: Vec<Edge>,
     /// Domains, by first member.

@@ -4,6 +4,7 @@ use crate::alias;
 use crate::allocate;
 use crate::bypass;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::direct;
 use crate::disjoint::Disjoint;
 use crate::domain::{Decision, Domains};
 use crate::isolation::Isolation;
@@ -15,7 +16,10 @@ use crate::reset;
 use crate::solution::{
     AliasSet, Device, Domain, Edge, EdgeKind, Group, Mode, ResetUnit, Solution, Stream,
 };
+use crate::stranger::Strangers;
 use crate::topology::Topology;
+use crate::unowned::Outcome;
+use crate::waiver;
 
 /// What the caller chooses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +66,7 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
     let (alias_sets, alias_of) = sets(&[EdgeKind::Alias]);
     let (groups, group_of) = sets(&[EdgeKind::Alias, EdgeKind::Isolation]);
     let (reset_units, reset_of) = sets(&[EdgeKind::Reset]);
+    let (neighbours, neighbours_of) = sets(&[EdgeKind::Isolation]);
     // The unit of a domain, and with the resets that of containment.
     let (units, unit_of, (containment, _)) = match mode {
         Mode::Strict => (
@@ -91,8 +96,33 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
         groups: &groups,
         containment: &containment,
     };
-    let waivers = ownership.check(&mut found);
-    bypass::check(machine, &topology, &chains, units, &mut found);
+    let mut waivers = ownership.check(&mut found);
+    let strangers = Strangers {
+        machine,
+        topology: &topology,
+        isolation: &isolation,
+        ids: &ids,
+        pairs: &pairs,
+        chains: &chains,
+        mode,
+        units,
+        groups: &groups,
+        group_of: &group_of,
+    };
+    strangers.check(&mut waivers, &mut found);
+    direct::overlaps(
+        machine,
+        &topology,
+        &pairs,
+        &group_of,
+        &mut waivers,
+        &mut found,
+    );
+    waivers.sort_by_key(|used| (used.group, used.waiver));
+    waivers.dedup();
+    waiver::check(machine, &waivers, &mut found);
+    let exposed = |node: usize| strangers.socket_in_group(node);
+    bypass::check(machine, &chains, units, exposed, &mut found);
     let decisions = Domains {
         machine,
         topology: &topology,
@@ -131,7 +161,15 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
         &mut found,
     );
     allocate::windows(machine, &mut domains, &mut found);
-    let exceptions = exceptions(machine, &topology, &mut found);
+    let outcome = Outcome {
+        machine,
+        topology: &topology,
+        open: &|node| domain_of[node].is_some(),
+        conflict: &|node| decisions[unit_of[node]].conflict,
+        because: &|node| decisions[unit_of[node]].because.clone(),
+    };
+    outcome.check(&mut found);
+    let exceptions = direct::exceptions(machine, &topology, &alias_sets, &alias_of, &mut found);
 
     let device = |node: usize| {
         let decision = &decisions[unit_of[node]];
@@ -144,6 +182,9 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
             alias_set: alias_of[node],
             group: group_of[node],
             reset_unit: reset_of[node],
+            neighbours: neighbours_of[node],
+            ports: nodes(&isolation.open_registers(node)),
+            unvalidated: isolation.unvalidated(node).map(NodeId::new),
             domain_type: if open {
                 decision.domain_type
             } else {
@@ -175,6 +216,7 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
                 devices: nodes(set),
             })
             .collect(),
+        neighbours: neighbours.iter().map(|set| nodes(set)).collect(),
         devices,
         edges,
         domains,
@@ -306,6 +348,7 @@ fn check_streams(
 
 fn check_routing(machine: &Machine, isolation: &Isolation<'_>, found: &mut Vec<Diagnostic>) {
     for (open, closed) in isolation.mixed_root_ports() {
+        let fault = isolation.fault(open).unwrap_or_default();
         let (open, closed) = (&machine.nodes[open], &machine.nodes[closed]);
         found.push(
             Diagnostic::new(
@@ -315,54 +358,8 @@ fn check_routing(machine: &Machine, isolation: &Isolation<'_>, found: &mut Vec<D
                     open.name, closed.name
                 ),
             )
-            .party(format!("`{}` does not redirect requests", open.name), open.source)
-            .party(format!("`{}` does", closed.name), closed.source),
+            .party(format!("`{}` {fault}", open.name), open.source)
+            .party(format!("`{}` keeps requests apart", closed.name), closed.source),
         );
     }
-}
-
-fn exceptions(machine: &Machine, topology: &Topology, found: &mut Vec<Diagnostic>) -> Vec<NodeId> {
-    let mut list = Vec::new();
-    for &node in &topology.order {
-        let entry = &machine.nodes[node];
-        if entry.direct.is_empty() {
-            continue;
-        }
-        list.push(NodeId::new(node));
-        let named: Vec<String> = entry
-            .direct
-            .iter()
-            .map(|region| format!("`{}`", region.name))
-            .collect();
-        let (regions, named) = match named.as_slice() {
-            [one] => ("region", one.clone()),
-            many => ("regions", many.join(", ")),
-        };
-        let exception = Diagnostic::new(
-            Code::DirectException,
-            format!(
-                "`{}` can reach its direct {regions} {named} from the start",
-                entry.name
-            ),
-        );
-        let exception = exception.device(machine, node, format!("`{}`", entry.name));
-        found.push(entry.direct.iter().fold(exception, |exception, region| {
-            exception.party(format!("direct region `{}`", region.name), region.source)
-        }));
-        for region in &entry.direct {
-            let Some(reserved) = machine.reserved.iter().find(|r| r.overlaps(region)) else {
-                continue;
-            };
-            let message = format!(
-                "the direct region `{}` of `{}` touches `{}`",
-                region.name, entry.name, reserved.name
-            );
-            found.push(
-                Diagnostic::new(Code::DirectReserved, message)
-                    .device(machine, node, format!("direct region `{}`", region.name))
-                    .party(format!("`{}`", reserved.name), reserved.source),
-            );
-        }
-    }
-    list
 }

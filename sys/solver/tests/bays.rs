@@ -149,6 +149,7 @@ fn every_demand_of_an_owner_counts() {
     m.waivers.push(Waiver {
         pair: (x, y),
         reason: "one card".into(),
+        devices: Vec::new(),
         source: Source(1),
     });
     assert_eq!(errors(&strict(&m)), [Code::GroupDemands]);

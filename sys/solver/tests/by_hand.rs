@@ -65,7 +65,11 @@ fn owners_are_named(m: &Machine, s: &Solution) -> Result<(), TestCaseError> {
             if one.domain.is_some() && one.domain == other.domain && !trust {
                 prop_assert!(!s.accepted(), "{at}: one domain, two pools");
             }
-            if one.group == other.group && meet && !trust && !hand.waived(x, y) {
+            if one.group == other.group
+                && meet
+                && !trust
+                && !hand.waived(x, y, &s.groups[one.group].devices)
+            {
                 let codes = [Code::GroupTrust, Code::AliasTrust];
                 prop_assert!(named(s, &codes, names), "{at}: one group");
             }

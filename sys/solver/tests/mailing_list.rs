@@ -167,6 +167,10 @@ fn aliasing_apart_from_isolation() {
         below(port, 0, 0),
         None,
     );
+    m.nodes[port.index()].function.acs = Some(Acs {
+        enabled: Acs::SOURCE_VALIDATION,
+        ..Acs::OFF
+    });
     let other = root_port(&mut m, "rp2", 2, Some(Acs::ON));
     let both = owner(&mut m, "both");
     let x = owned(
@@ -198,6 +202,7 @@ fn aliasing_apart_from_isolation() {
     m.waivers.push(Waiver {
         pair: (both, second),
         reason: "they are friends".into(),
+        devices: Vec::new(),
         source: Source(9),
     });
     let s = strict(&m);

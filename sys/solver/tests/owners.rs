@@ -47,6 +47,7 @@ fn a_group_needs_trust_in_both_directions_or_a_waiver() {
     m.waivers.push(Waiver {
         pair: (b, a),
         reason: "same vendor".into(),
+        devices: Vec::new(),
         source: Source(2),
     });
     let s = strict(&m);
@@ -70,6 +71,7 @@ fn a_waiver_does_not_cover_different_demands() {
     m.waivers.push(Waiver {
         pair: (a, b),
         reason: "same vendor".into(),
+        devices: Vec::new(),
         source: Source(2),
     });
     m.nodes[1].demand = Some(DomainType::Dma);
@@ -88,6 +90,7 @@ fn an_alias_is_never_waivable() {
     m.waivers.push(Waiver {
         pair: (a, b),
         reason: "please".into(),
+        devices: Vec::new(),
         source: Source(2),
     });
     let s = strict(&m);
@@ -232,6 +235,7 @@ fn one_domain_of_a_group_needs_trust_and_containment() {
     m.waivers.push(Waiver {
         pair: (a, b),
         reason: "one card".into(),
+        devices: Vec::new(),
         source: Source(2),
     });
     assert!(strict(&m).accepted());

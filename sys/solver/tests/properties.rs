@@ -165,7 +165,7 @@ proptest! {
         for a in 0..m.owners.len() {
             for b in 0..a {
                 let pair = (OwnerId::new(a), OwnerId::new(b));
-                m.waivers.push(Waiver { pair, reason: "all of them".into(), source: Source(0) });
+                m.waivers.push(Waiver { pair, reason: "all of them".into(), devices: Vec::new(), source: Source(0) });
             }
         }
         prop_assert_eq!(before, about_aliases(&m));
@@ -280,7 +280,7 @@ proptest! {
         }
         owner(&mut m, "one");
         m.trust.push(Trust { from: OwnerId(9), to: OwnerId(0), source: Source(0) });
-        m.waivers.push(Waiver { pair: (OwnerId(9), OwnerId(9)), reason: String::new(), source: Source(0) });
+        m.waivers.push(Waiver { pair: (OwnerId(9), OwnerId(9)), reason: String::new(), devices: Vec::new(), source: Source(0) });
         m.containment.push(Containment { name: "c".into(), owners: vec![OwnerId(9)], source: Source(0) });
         m.groups.push(GroupPolicy { name: "g".into(), members: vec![NodeId(99)], default_domain: None, source: Source(0) });
         for mode in [Mode::Strict, Mode::Linux] {

@@ -59,7 +59,7 @@ fn a_device_is_explained_edge_by_edge() {
   domain `dma`: neutral, by the global policy
   alias set: the SMMU cannot tell it from
     `edu1` - `edu0` (alias): both issue requests as 0000:02:00.0, StreamID 0x200
-  isolation group: reaches, or is reached by, without the SMMU
+  isolation group: reaches without the SMMU, is reached by, or is one with to the SMMU
     `edu1` - `edu0` (alias): both issue requests as 0000:02:00.0, StreamID 0x200
     `edu1` - `pb` (isolation): on the conventional bus below `pb`, where nothing redirects requests
       `pb` - `rp0` (isolation): below `rp0`, which has ACS that is not enabled
@@ -146,11 +146,10 @@ fn a_change_is_shown_by_what_it_lets_devices_reach() {
         .filter(|d| d.device == "disk")
         .map(|d| d.text.as_str())
         .collect();
-    assert_eq!(
-        disk,
-        ["edu0", "edu1", "pb", "rp0", "rp1"]
-            .map(|n| format!("can now reach the registers of `{n}`"))
-    );
+    let registers = ["edu0", "edu1", "pb", "rp0", "rp1"]
+        .map(|n| format!("can now reach the registers of `{n}`"));
+    assert_eq!(disk[0], "can now use any StreamID of segment 0");
+    assert_eq!(disk[1..], registers);
     assert!(found.iter().all(|d| d.widens));
     assert!(diff(&summaries.1, &summaries.0).iter().all(|d| !d.widens));
 

@@ -1,6 +1,6 @@
 //! What the solver found, as diagnostics of the file.
 
-use solver::model::{Machine, NodeId, Place, Source};
+use solver::model::{DomainType, Machine, NodeId, Place, Source};
 use solver::solution::Solution;
 use solver::{Code, Diagnostic, Severity};
 
@@ -31,12 +31,22 @@ pub fn report(
     owners_unknown: bool,
 ) {
     for found in &solution.diagnostics {
-        if owners_unknown && found.code == Code::UnownedBlocked || follows(machine, solution, found)
+        if owners_unknown && found.code == Code::UnownedBlocked
+            || follows(machine, solution, found)
+            || demands_it_itself(machine, found)
         {
             continue;
         }
-        one(report, machine, sources, found);
+        one(report, machine, sources, solution, found);
     }
+}
+
+/// Whether a finding only repeats that a driven device demands to be blocked, which was reported where it was read.
+fn demands_it_itself(machine: &Machine, found: &Diagnostic) -> bool {
+    let node = found.nodes.first();
+    let node = node.and_then(|node| machine.nodes.get(node.index()));
+    found.code == Code::DrivenBlocked
+        && node.is_some_and(|node| node.demand == Some(DomainType::Blocked))
 }
 
 /// Whether a finding only repeats that a bridge above has no bus number.
@@ -58,7 +68,7 @@ fn follows(machine: &Machine, solution: &Solution, found: &Diagnostic) -> bool {
 }
 
 /// What helps in general where no change was found that solves it.
-fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool) -> &'static str {
+fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool, shares: bool) -> &'static str {
     match code {
         Code::SlotTaken | Code::BusNumbers if is_virtual => {
             "correct the `offset` of the virtual function"
@@ -75,6 +85,9 @@ fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool) -> &'static str 
         }
         Code::Unowned if has_direct => {
             "let a task drive it, or write `unowned = \"block\"` in [iommu], which leaves it its direct regions only"
+        }
+        Code::Unowned if shares => {
+            "let the task drive it whose device has its StreamID, or write `unowned = \"block\"` in [iommu]"
         }
         Code::Unowned => "let a task drive it, or write `domain = \"blocked\"`",
         Code::BridgeDemand => "take owner and demand off the bridge",
@@ -101,6 +114,23 @@ fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool) -> &'static str 
             "correct base or size of the region; no device can be given that range"
         }
         Code::WindowBases => "leave `window-base` out of all but one",
+        Code::Stranger => {
+            "let the port and all above it redirect requests and validate ids (`acs`), or drive nothing within reach"
+        }
+        Code::DirectSocket => {
+            "remove the region, or put the device below a port that is neither `external` nor `hotplug`"
+        }
+        Code::DrivenBlocked => "let it demand `domain = \"dma\"`, or change the policy",
+        Code::ForgedStream => {
+            "declare `trusts` in both directions, waive the pair with a reason, or enable `acs` on the port"
+        }
+        Code::DirectOverlap => {
+            "put the regions apart, declare `trusts` in both directions, or waive the pair with a reason"
+        }
+        Code::WideWaiver => {
+            "name the `devices` that it was written for, and write another where it is needed"
+        }
+        Code::WaiverTwice => "remove one of them, or name different `devices` in the two",
         Code::WrongPlace => "look whether the kind of function and its place are right",
         Code::UnusedWaiver => "remove the waiver",
         Code::NeverQuiet => "declare another `quiesce` if the device has one",
@@ -117,7 +147,13 @@ fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool) -> &'static str 
     }
 }
 
-fn one(report: &Report, machine: &Machine, sources: &Sources, found: &Diagnostic) {
+fn one(
+    report: &Report,
+    machine: &Machine,
+    sources: &Sources,
+    solution: &Solution,
+    found: &Diagnostic,
+) {
     let code = found.code.to_string();
     let mut draft = match found.severity {
         Severity::Error => report.error_with_code(code, &found.message),
@@ -160,11 +196,17 @@ fn one(report: &Report, machine: &Machine, sources: &Sources, found: &Diagnostic
         let node = machine.nodes.get(node.index());
         node.is_some_and(|node| !node.direct.is_empty())
     };
+    let shares = |node: &NodeId| {
+        let set = solution.devices.get(node.index());
+        let set = set.and_then(|found| solution.alias_sets.get(found.alias_set));
+        set.is_some_and(|set| set.devices.len() > 1)
+    };
     let mut nodes = found.nodes.iter();
     let usual = usual_remedy(
         found.code,
         nodes.clone().any(is_virtual),
-        nodes.any(has_direct),
+        nodes.clone().any(has_direct),
+        nodes.any(shares),
     );
     if found.remedies.is_empty() {
         drop(draft.remedy(usual));

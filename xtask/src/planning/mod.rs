@@ -30,44 +30,12 @@ use std::collections::BTreeSet;
 
 use abi::Rights;
 
-use solver::model::{DomainType, Machine};
+use solver::model::Machine;
 use solver::solution::{Mode, Solution};
 use solver::{Code, Diagnostic, Options, solve};
 
 use crate::read::{App, PlatformDeviceKind, SolverMode, Task, TaskRight};
-use crate::report::{Mistake, Report, Reported};
-
-/// A device that a policy blocks although a task drives it. That it demands so itself was reported where it
-/// was read.
-fn blocked_but_driven(report: &Report, app: &App, machine: &Machine, solution: &Solution) {
-    for (node, found) in machine.nodes.iter().zip(&solution.devices) {
-        let device = app
-            .devices
-            .iter()
-            .find(|device| device.name.value == node.name);
-        let by = app.driver(&node.name).and_then(|task| app.tasks.get(task));
-        let (Some(device), Some(by)) = (device, by) else {
-            continue;
-        };
-        let fault = solution
-            .errors()
-            .any(|error| error.code == Code::AliasDemands);
-        if found.domain_type == DomainType::Blocked
-            && node.demand.is_none()
-            && node.unsafe_bypass.is_none()
-            && !fault
-        {
-            report
-                .error(
-                    Mistake::Domain,
-                    format!("`{}` is blocked but has a driver", node.name),
-                )
-                .at(&device.name.span, &found.domain_because)
-                .with(&by.name.span, format!("`{}` drives it", by.name.value))
-                .remedy("let it demand `domain = \"dma\"`, or change the policy");
-        }
-    }
-}
+use crate::report::{Report, Reported};
 
 /// The planned system, before programs and addresses.
 pub struct Plan {
@@ -125,7 +93,6 @@ impl Plan {
         persistent::check(report, &app, &described.machine, &solution, &domains);
         identity::check(report, &app, &described.machine, &solution, &domains);
         limits::check(report, &app, &described.machine, &solution, &domains);
-        blocked_but_driven(report, &app, &described.machine, &solution);
         report.check()?;
         Ok(Self {
             app,

@@ -39,8 +39,9 @@ pub fn devices(app: &App, described: &Described, solution: &Solution) -> Vec<Non
         .collect()
 }
 
-/// A device without bus mastering uses its stream whenever another member of its alias set has it open, so that
-/// the other's memory is given back only once it is quiet: it has a recipe although nobody drives it.
+/// A device without bus mastering, and one with direct regions, which has it on from the start, uses its stream whenever
+/// another member of its domain has it open, so that the other's memory is given back only once it is quiet: it
+/// has a recipe although nobody drives it.
 pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution) {
     for domain in &solution.domains {
         let members = || {
@@ -53,7 +54,14 @@ pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution)
             continue;
         };
         for device in members().filter(|device| !is_driven(device)) {
-            if matches!(device.place, Place::Platform { .. }) && device.quiesce.is_none() {
+            let why = match device.place {
+                Place::Platform { .. } => "it has no bus mastering to turn off",
+                _ if !device.direct.is_empty() => {
+                    "its direct regions need its bus mastering from the start"
+                }
+                _ => continue,
+            };
+            if device.quiesce.is_none() {
                 report
                     .error(
                         Mistake::NoQuiesce,
@@ -64,10 +72,12 @@ pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution)
                     )
                     .at(
                         &device.name.span,
-                        "no recipe is known for it, and it has no bus mastering to turn off",
+                        format!("no recipe is known for it, and {why}"),
                     )
                     .with(&driven.name.span, "what is mapped for this one it reaches")
-                    .remedy("declare `quiesce`: { poll = … } of its `registers`, { wait = … }, or \"none\"");
+                    .remedy(
+                        "declare `quiesce`: \"flr\" or \"bus\" on PCI, { poll = … }, { wait = … }, or \"none\"",
+                    );
             }
         }
     }

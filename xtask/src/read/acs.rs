@@ -26,7 +26,7 @@ pub fn read(fields: &Fields<'_>) -> Option<Declared> {
     let (implemented, enabled) = (implemented?, enabled?);
     let acs = |word: u32| u16::try_from(word).ok();
     match (acs(implemented.value), acs(enabled.value)) {
-        (Some(has), Some(on)) if on & !has == 0 => Some(Declared::Registers(Acs {
+        (Some(has), Some(on)) if on & !Acs::controls(has) == 0 => Some(Declared::Registers(Acs {
             implemented: has,
             enabled: on,
         })),
@@ -39,10 +39,10 @@ pub fn read(fields: &Fields<'_>) -> Option<Declared> {
                 )
                 .at(
                     &enabled.span,
-                    "has a bit that is not implemented, or more than 16 bits",
+                    "has a bit that is not implemented, or more than 16 bits; bits 7 to 12 belong to bit 7 of `implemented`",
                 )
                 .with(&implemented.span, "what is implemented")
-                .remedy("enable only bits of `implemented`");
+                .remedy("enable only bits of `implemented`, and 7 to 12 where it has bit 7");
             None
         }
     }

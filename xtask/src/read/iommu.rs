@@ -40,10 +40,12 @@ pub enum MismatchPolicy {
     Block,
 }
 
-/// Two tasks that need not trust each other although their devices share a group.
+/// Two tasks that need not trust each other although their devices share a group: where they are these, or wherever
+/// they meet if it names none.
 #[derive(Clone, Debug)]
 pub struct Waiver {
     pub tasks: Vec<Spanned<String>>,
+    pub devices: Vec<Spanned<String>>,
     pub reason: Spanned<String>,
 }
 
@@ -93,10 +95,22 @@ pub fn read(fields: Fields<'_>) -> IommuPolicy {
                 .error(Mistake::BadValue, "a waiver is for two tasks")
                 .at(waiver.span(), "expected `tasks = [\"one\", \"other\"]`");
         }
+        let devices = waiver.strings("devices");
+        if devices.is_empty() && waiver.contains("devices") {
+            fields
+                .report()
+                .error(Mistake::BadValue, "a waiver for no device waives nothing")
+                .at(waiver.span(), "its `devices` are empty")
+                .remedy("name the devices that it is for, or leave `devices` out");
+        }
         let reason = waiver.required("reason", Fields::line);
         waiver.finish();
         if let Some(reason) = reason {
-            policy.waivers.push(Waiver { tasks, reason });
+            policy.waivers.push(Waiver {
+                tasks,
+                devices,
+                reason,
+            });
         }
     }
     for (name, unit) in fields.tables("containment") {

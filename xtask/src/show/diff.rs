@@ -16,13 +16,15 @@ use crate::read::units::show_size;
 pub struct Unreadable(pub String);
 
 /// Keys of a device's `reach` that have lines of their own here; any other is compared as the rest of the plan is.
-const TOLD: [&str; 10] = [
+const TOLD: [&str; 12] = [
     "domain",
     "untranslated",
     "owners",
     "lenders",
     "domain_mates",
     "peers",
+    "ports",
+    "forges",
     "direct",
     "pools",
     "pins",
@@ -37,7 +39,14 @@ pub fn diff(old: &str, plan: &Plan) -> Result<String, Unreadable> {
 }
 
 fn compared(old: &Value, new: &Value) -> Result<String, Unreadable> {
-    let (before, after) = (summary(old)?, summary(new)?);
+    let (mut before, after) = (summary(old)?, summary(new)?);
+    // What a plan of an earlier version does not say is no difference of reach.
+    for (device, reach) in &mut before {
+        let silent = |key: &str| old["reach"][device].get(key).is_none();
+        if let (true, Some(now)) = (silent("ports") || silent("forges"), after.get(device)) {
+            (reach.ports, reach.forges) = (now.ports.clone(), now.forges);
+        }
+    }
     let mut found = Vec::new();
     let empty = Value::Null;
     let of = |plan: &Value, device: &str| plan["reach"].get(device).unwrap_or(&empty).clone();
@@ -250,12 +259,25 @@ fn summary(plan: &Value) -> Result<Summary, Unreadable> {
             }
         };
         let names = |key: &str| names(device, value, key);
+        let segment = |key: &str| match value.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(found) => found
+                .as_u64()
+                .and_then(|segment| u16::try_from(segment).ok())
+                .map(Some)
+                .ok_or_else(|| Unreadable(format!("`reach.{device}.{key}` is no segment"))),
+        };
         let reach = Reach {
             domain,
             untranslated: value.get("untranslated").and_then(Value::as_bool) == Some(true),
             owners: names("owners")?,
             domain_mates: names("domain_mates")?,
             peers: names("peers")?,
+            ports: match value.get("ports") {
+                None => BTreeSet::new(),
+                Some(_) => names("ports")?,
+            },
+            forges: segment("forges")?,
             direct: names("direct")?,
         };
         summary.insert(device.clone(), reach);

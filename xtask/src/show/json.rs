@@ -142,6 +142,8 @@ fn reach(plan: &Plan) -> Value {
                 "stream_ids": stream_ids(plan, device),
                 "domain_mates": reach.domain_mates,
                 "peers": reach.peers,
+                "ports": reach.ports,
+                "forges": reach.forges,
                 "direct": reach.direct,
             });
             (device.clone(), value)
@@ -205,6 +207,7 @@ fn waivers(plan: &Plan) -> Value {
         Some(object!({
             "group": plan.solution.groups.get(used.group)?.name,
             "tasks": [owner(waiver.pair.0)?, owner(waiver.pair.1)?],
+            "devices": names(plan, &waiver.devices),
             "reason": waiver.reason,
         }))
     })

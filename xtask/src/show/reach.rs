@@ -138,5 +138,19 @@ fn device(
             peers.join(" ")
         )?;
     }
+    if !reach.ports.is_empty() {
+        let ports: Vec<&str> = reach.ports.iter().map(String::as_str).collect();
+        writeln!(
+            out,
+            "    registers of {} above it, without the SMMU",
+            ports.join(" ")
+        )?;
+    }
+    if let Some(segment) = reach.forges {
+        writeln!(
+            out,
+            "    whatever any StreamID of segment {segment} reaches: no port above it checks ids"
+        )?;
+    }
     Ok(())
 }

@@ -29,6 +29,8 @@ pub struct Node {
     pub external: bool,
     /// For a port: a slot whose devices come and go.
     pub hotplug: bool,
+    /// For a port: it has a memory BAR of its own.
+    pub registers: bool,
     /// The stream bypasses the SMMU, for this written reason. Nothing else switches translation off.
     pub unsafe_bypass: Option<String>,
 }
@@ -187,8 +189,19 @@ impl Acs {
     pub const REQUEST_REDIRECT: u16 = 1 << 2;
     /// P2P completion redirect.
     pub const COMPLETION_REDIRECT: u16 = 1 << 3;
+    /// Translation blocking.
+    pub const TRANSLATION_BLOCKING: u16 = 1 << 1;
     /// Upstream forwarding.
     pub const UPSTREAM_FORWARDING: u16 = 1 << 4;
+    /// P2P egress control: with a bit of the vector at 0, its value after a reset, a request goes to that peer
+    /// directly, redirection or not.
+    pub const EGRESS_CONTROL: u16 = 1 << 5;
+    /// Direct translated P2P: a request that calls itself translated goes to the peer, redirection or not.
+    pub const DIRECT_TRANSLATED: u16 = 1 << 6;
+    /// ACS Enhanced Capability, of the capability register only: the control register has the bits below.
+    pub const ENHANCED: u16 = 1 << 7;
+    /// I/O request blocking, both target access controls and unclaimed request redirect.
+    const ENHANCED_CONTROL: u16 = 0x1f80;
     /// What isolation needs.
     pub const WANTED: u16 = Self::SOURCE_VALIDATION
         | Self::REQUEST_REDIRECT
@@ -206,12 +219,36 @@ impl Acs {
         enabled: 0,
     };
 
-    /// The same capability with every wanted bit that it implements enabled.
+    /// The same capability with every wanted bit that it implements enabled, and nothing that undoes it.
     pub fn all_enabled(self) -> Self {
+        let undone = Self::EGRESS_CONTROL | Self::DIRECT_TRANSLATED;
         Self {
-            enabled: self.enabled | (self.implemented & Self::WANTED),
+            enabled: self.enabled & !undone | (self.implemented & Self::WANTED),
             ..self
         }
+    }
+
+    /// The bits of the control register that a function with this capability register has. The upper byte of the
+    /// capability is the size of the egress vector; one bit of it stands for all enhanced controls.
+    pub fn controls(implemented: u16) -> u16 {
+        let enhanced = implemented & Self::ENHANCED != 0;
+        implemented & 0x7f | if enhanced { Self::ENHANCED_CONTROL } else { 0 }
+    }
+
+    /// The value of a memory target access control at `shift`: 1 blocks requests, 2 redirects them.
+    fn guards(self, shift: u16) -> bool {
+        self.implemented & Self::ENHANCED != 0 && matches!(self.enabled >> shift & 3, 1 | 2)
+    }
+
+    /// Requests from below do not get at memory BARs of this port and of downstream ports beside it (DSP Memory
+    /// Target Access Control).
+    pub fn guards_downstream(self) -> bool {
+        self.guards(8)
+    }
+
+    /// Requests from below do not get at memory BARs of the upstream port above (USP Memory Target Access Control).
+    pub fn guards_upstream(self) -> bool {
+        self.guards(10)
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Waiver {
     pub pair: (OwnerId, OwnerId),
     /// Why that is accepted; must not be empty, and every report repeats it.
     pub reason: String,
+    /// The devices it was written for; if there are none, wherever the two meet. It covers the two in a group if
+    /// all their devices there are among these.
+    pub devices: Vec<NodeId>,
     /// Where it was declared.
     pub source: Source,
 }

@@ -45,11 +45,18 @@ pub(super) fn all(
             .into_iter()
             .flatten()
             .collect(),
+        Code::ForgedStream => [builder.trust(), builder.waive(), builder.enable(2)]
+            .into_iter()
+            .flatten()
+            .collect(),
+        Code::DirectOverlap => [builder.trust(), builder.waive()].concat(),
+        Code::Stranger => [builder.fabric(), builder.enable(1)].concat(),
         Code::Containment => [builder.contain(), builder.recipe(), builder.one_owner()]
             .into_iter()
             .flatten()
             .collect(),
-        Code::Unowned => builder.block(),
+        Code::Unowned => [builder.block(), builder.mate()].concat(),
+        Code::DrivenBlocked => builder.open(),
         Code::UntrustedIdentity | Code::DirectBlocked => builder.neutral(),
         Code::Bypass => builder.translate(),
         Code::BridgeDemand => builder.bare_bridge(),
@@ -236,7 +243,7 @@ impl Builder<'_> {
         let mut candidates = Vec::new();
         if !off.is_empty() {
             candidates.push(Candidate {
-                text: format!("enable ACS on {}", self.list(&off)),
+                text: format!("enable ACS on {}{}", self.list(&off), self.undoing(&off)),
                 changes: off.into_iter().map(Change::EnableAcs).collect(),
             });
         }
@@ -291,6 +298,66 @@ impl Builder<'_> {
                 self.list(&causes)
             ),
             changes: causes.into_iter().map(Change::Quiesce).collect(),
+        }]
+    }
+
+    /// What else has to be said of access control that is enabled, but undone.
+    fn undoing(&self, ports: &[NodeId]) -> &'static str {
+        let undone = ports.iter().any(|port| {
+            let acs = self.machine.nodes[port.index()].function.acs;
+            acs.is_some_and(|acs| acs.enabled & !acs.all_enabled().enabled != 0)
+        });
+        match undone {
+            true => ", without egress control and direct translated requests",
+            false => "",
+        }
+    }
+
+    /// ACS on for one of the parties.
+    fn enable(&self, party: usize) -> Vec<Candidate> {
+        let Some(&port) = self.diagnostic.nodes.get(party) else {
+            return Vec::new();
+        };
+        vec![Candidate {
+            text: format!(
+                "enable ACS on `{}`{}",
+                self.node(port),
+                self.undoing(&[port])
+            ),
+            changes: vec![Change::EnableAcs(port)],
+        }]
+    }
+
+    /// The driver of a device with the same StreamID for one that nobody drives.
+    fn mate(&self) -> Vec<Candidate> {
+        let Some(&node) = self.diagnostic.nodes.first() else {
+            return Vec::new();
+        };
+        let set = &self.solution.alias_sets[self.solution.device(node).alias_set];
+        let owner = |mate: &NodeId| self.machine.nodes[mate.index()].owner;
+        let Some(owner) = set.devices.iter().find_map(owner) else {
+            return Vec::new();
+        };
+        let Some(by) = self.machine.owners.get(owner.index()) else {
+            return Vec::new();
+        };
+        vec![Candidate {
+            text: format!(
+                "let `{}` drive `{}` too, with whose device it shares a StreamID",
+                by.name,
+                self.node(node)
+            ),
+            changes: vec![Change::Owner(node, Some(owner))],
+        }]
+    }
+
+    fn open(&self) -> Vec<Candidate> {
+        let Some(&node) = self.diagnostic.nodes.first() else {
+            return Vec::new();
+        };
+        vec![Candidate {
+            text: format!("let `{}` demand `dma`", self.node(node)),
+            changes: vec![Change::Demand(node, Some(DomainType::Dma))],
         }]
     }
 

@@ -169,6 +169,10 @@ impl Builder<'_> {
             (FunctionKind::UpstreamPort, _) => {
                 Some("belongs below a root port or a switch downstream port")
             }
+            (FunctionKind::DownstreamPort, _) => None,
+            (_, Some(FunctionKind::UpstreamPort)) => {
+                Some("sits on the bus inside a switch, where only downstream ports do")
+            }
             _ => None,
         };
         if let Some(fault) = fault {

@@ -27,6 +27,8 @@ pub(crate) struct Placed {
     pub hangs_on: Vec<usize>,
     /// On a bus below a port that leaves the machine.
     pub external: Option<usize>,
+    /// The nearest port above it whose devices may be others than declared: external or hotplug.
+    pub socket: Option<usize>,
     /// Physical function of a virtual one.
     pub physical: Option<usize>,
 }
@@ -264,6 +266,12 @@ impl Builder<'_> {
                 self.placed[b].external
             }
         });
+        let socket = bridge.and_then(|b| {
+            let above = &machine.nodes[b];
+            (above.external || above.hotplug)
+                .then_some(b)
+                .or(self.placed[b].socket)
+        });
         let alternative = self.placed[node].alternative;
         let mut hangs_on = bridge.map_or(Vec::new(), |b| self.placed[b].hangs_on.clone());
         if alternative {
@@ -274,6 +282,7 @@ impl Builder<'_> {
             root: Some(RootId::new(root)),
             requester: Some(Requester { segment, id }),
             external,
+            socket,
             alternative,
             hangs_on: hangs_on.clone(),
             ..Placed::default()
@@ -296,6 +305,7 @@ impl Builder<'_> {
                 root: Some(RootId::new(root)),
                 requester: Some(Requester { segment, id }),
                 external,
+                socket,
                 hangs_on: hangs_on.clone(),
                 physical: Some(node),
                 ..Placed::default()

@@ -211,9 +211,17 @@ impl<'a> Hand<'a> {
         a == b || says(a, b) && says(b, a)
     }
 
-    pub fn waived(&self, a: OwnerId, b: OwnerId) -> bool {
+    /// A waiver of the two that names none or all of their devices in `set`.
+    pub fn waived(&self, a: OwnerId, b: OwnerId, set: &[NodeId]) -> bool {
+        let theirs = |node: &&NodeId| {
+            let owner = self.m.nodes[node.index()].owner;
+            owner == Some(a) || owner == Some(b)
+        };
+        let covers = |devices: &[NodeId]| {
+            devices.is_empty() || set.iter().filter(theirs).all(|n| devices.contains(n))
+        };
         let mut waivers = self.m.waivers.iter();
-        waivers.any(|w| w.pair == (a, b) || w.pair == (b, a))
+        waivers.any(|w| (w.pair == (a, b) || w.pair == (b, a)) && covers(&w.devices))
     }
 
     pub fn contained(&self, a: OwnerId, b: OwnerId) -> bool {

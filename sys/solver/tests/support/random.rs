@@ -95,6 +95,7 @@ fn with(seeds: &[u32], bays: bool) -> Machine {
         if bridge {
             node.external = c.one_in(12);
             node.hotplug = c.one_in(3);
+            node.registers = c.one_in(4);
         } else {
             policy(&mut node, &mut c);
         }
@@ -131,8 +132,8 @@ fn acs(c: &mut Choices<'_>) -> Option<Acs> {
         0 => None,
         1 => Some(Acs::OFF),
         2 => {
-            let implemented = c.below(0x80) as u16;
-            let enabled = implemented & c.below(0x80) as u16;
+            let implemented = c.below(0x100) as u16;
+            let enabled = Acs::controls(implemented) & c.below(0x2000) as u16;
             Some(Acs {
                 implemented,
                 enabled,
@@ -257,10 +258,14 @@ fn owners(m: &mut Machine, c: &mut Choices<'_>) {
         }
     }
     for _ in 0..c.below(3) {
+        let devices = (0..c.below(3) * m.nodes.len().min(1))
+            .map(|_| NodeId::new(c.below(m.nodes.len())))
+            .collect();
         let pair = (OwnerId::new(c.below(OWNERS)), OwnerId::new(c.below(OWNERS)));
         m.waivers.push(Waiver {
             pair,
             reason: "random".into(),
+            devices,
             source: Source(2),
         });
     }
@@ -341,6 +346,7 @@ pub fn permuted(m: &Machine, keys: &[u32]) -> Machine {
     p.trust.reverse();
     for waiver in &mut p.waivers {
         waiver.pair = (owner_id(waiver.pair.0), owner_id(waiver.pair.1));
+        waiver.devices.iter_mut().for_each(|n| *n = node_id(*n));
     }
     for unit in &mut p.containment {
         unit.owners.iter_mut().for_each(|o| *o = owner_id(*o));

@@ -50,8 +50,8 @@ pub fn describe(app: &App) -> Described {
         reserved: reserved::regions(app),
         ..Machine::default()
     };
-    owners::describe(app, &mut machine, &mut sources);
     let (places, kinds) = places::find(app, &mut machine, &mut sources);
+    owners::describe(app, &mut machine, &places, &mut sources);
     for kind in &kinds {
         let node = node::describe(app, *kind, &places, &mut sources);
         machine.nodes.push(node);

@@ -72,6 +72,7 @@ pub fn describe(app: &App, kind: FunctionKind, places: &Places, sources: &mut So
                 },
                 external: bridge.external,
                 hotplug: bridge.hotplug,
+                registers: !bridge.bars.is_empty(),
                 ..empty
             }
         }

@@ -3,10 +3,11 @@
 use solver::model::{Containment, Machine, Owner, OwnerId, Trust, Waiver};
 
 use super::Sources;
+use super::places::Places;
 use crate::read::App;
 use crate::report::Spanned;
 
-pub fn describe(app: &App, machine: &mut Machine, sources: &mut Sources) {
+pub fn describe(app: &App, machine: &mut Machine, places: &Places, sources: &mut Sources) {
     for task in &app.tasks {
         machine.owners.push(Owner {
             name: task.name.value.clone(),
@@ -30,6 +31,11 @@ pub fn describe(app: &App, machine: &mut Machine, sources: &mut Sources) {
             machine.waivers.push(Waiver {
                 pair: (first, second),
                 reason: waiver.reason.value.clone(),
+                devices: waiver
+                    .devices
+                    .iter()
+                    .filter_map(|name| places.nodes.get(&name.value).copied())
+                    .collect(),
                 source: sources.add(&waiver.reason.span),
             });
         }

@@ -125,6 +125,15 @@ fn on_root_bus(app: &App, device: &Device) -> bool {
     let root = |at: &str| app.roots.iter().any(|root| root.name.value == at);
     match &device.place {
         Place::Slot { at, .. } => at.as_ref().is_none_or(|at| root(&at.value)),
-        _ => false,
+        // A virtual function is on the bus of its physical one.
+        Place::Virtual { of, .. } => {
+            let mut devices = app.devices.iter();
+            let physical = devices.find(|device| device.name.value == of.value);
+            physical.is_some_and(|physical| match &physical.place {
+                Place::Slot { at, .. } => at.as_ref().is_none_or(|at| root(&at.value)),
+                _ => false,
+            })
+        }
+        Place::Platform { .. } => false,
     }
 }

@@ -225,7 +225,9 @@ pub fn of_policy(checked: &Names<'_>, app: &App) {
     }
     let device = |name: &str| app.devices.iter().any(|device| device.name.value == name);
     let bridge = |name: &str| app.bridges.iter().any(|bridge| bridge.name.value == name);
-    for name in app.iommu.groups.iter().flat_map(|group| &group.devices) {
+    let waived = app.iommu.waivers.iter().flat_map(|waiver| &waiver.devices);
+    let grouped = app.iommu.groups.iter().flat_map(|group| &group.devices);
+    for name in grouped.chain(waived) {
         if !device(&name.value) && !bridge(&name.value) {
             let known = app.devices.iter().map(|device| device.name.value.as_str());
             unknown(checked, Mistake::UnknownDevice, "device", name, known);

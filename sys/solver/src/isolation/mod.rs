@@ -6,16 +6,18 @@
 
 use std::collections::BTreeMap;
 
+mod fault;
+mod slot;
+
 use crate::alias::Ids;
 use crate::alternative::span;
 use crate::model::{Acs, FunctionKind, Machine};
-use crate::quirk::{self, Effect};
 use crate::relation::Edges;
 use crate::solution::{EdgeKind, Mode};
 use crate::topology::Topology;
 
-/// Why a function does not keep requests apart; `None` if it does.
-pub(crate) type Fault = Option<&'static str>;
+use fault::{Fault, NO_ACS, fault};
+use slot::slots;
 
 /// The isolation of all functions, computed once.
 pub(crate) struct Isolation<'a> {
@@ -29,12 +31,9 @@ pub(crate) struct Isolation<'a> {
     fault: Vec<Fault>,
     /// The nearest bridge, itself included, at or above which requests are not kept apart.
     open_above: Vec<Option<usize>>,
+    /// The switch that is one group, with the reason, of all that is below it; strict mode only.
+    open_switch: Vec<Option<(usize, String)>>,
 }
-
-const NO_ACS: &str = "has no ACS";
-const ACS_OFF: &str = "has ACS that is not enabled";
-const DENIED: &str = "is known not to keep requests apart";
-const ACS_PARTIAL: &str = "lacks an ACS bit that isolation needs";
 
 impl<'a> Isolation<'a> {
     pub fn new(machine: &'a Machine, topology: &'a Topology, mode: Mode) -> Self {
@@ -52,14 +51,24 @@ impl<'a> Isolation<'a> {
                     .and_then(|parent| open_above[parent])
             };
         }
-        Self {
+        let mut isolation = Self {
             machine,
             topology,
             mode,
             slots,
             fault,
             open_above,
+            open_switch: vec![None; machine.nodes.len()],
+        };
+        if mode == Mode::Strict {
+            isolation.open_switch = isolation.open_switches();
         }
+        isolation
+    }
+
+    /// Why `node` does not keep requests apart.
+    pub fn fault(&self, node: usize) -> Fault {
+        self.fault[node]
     }
 
     /// Adds all isolation edges.
@@ -140,46 +149,95 @@ impl<'a> Isolation<'a> {
         });
     }
 
-    /// A switch routes between its downstream ports, so one port that does not redirect opens all that
-    /// is below the switch.
-    fn switches(&self, edges: &mut Edges) {
-        let mut pulled: Vec<Option<(usize, usize)>> = vec![None; self.machine.nodes.len()];
+    /// The switch that a function is below, with the reason, if the switch is one group: it routes between its
+    /// ports, so one that does not redirect opens all that is below the switch, and so does what sits on the bus
+    /// inside it, where nothing controls what goes down a port.
+    fn open_switches(&self) -> Vec<Option<(usize, String)>> {
+        let mut pulled: Vec<Option<(usize, String)>> = vec![None; self.machine.nodes.len()];
         for &node in &self.topology.order {
-            if let Some(parent) = self.topology.placed[node].parent
-                && let Some((switch, port)) = pulled[parent]
-            {
-                pulled[node] = pulled[parent];
-                let because = format!(
-                    "below the switch `{}`, whose port `{}` {}",
-                    self.name(switch),
-                    self.name(port),
-                    self.fault[port].unwrap_or(NO_ACS)
-                );
-                edges.add(EdgeKind::Isolation, parent, node, because);
+            if let Some(parent) = self.topology.placed[node].parent {
+                pulled[node] = pulled[parent].clone();
             }
             if self.kind(node) == FunctionKind::UpstreamPort && pulled[node].is_none() {
-                let open = self.topology.children[node].iter().find(|port| {
-                    self.kind(**port) == FunctionKind::DownstreamPort
-                        && self.fault[**port].is_some()
+                let mut inside = self.topology.children[node].iter();
+                pulled[node] = inside.find_map(|port| {
+                    let because = if self.kind(*port) == FunctionKind::DownstreamPort {
+                        let fault = self.fault[*port]?;
+                        format!("whose port `{}` {fault}", self.name(*port))
+                    } else {
+                        format!(
+                            "where `{}` is on the bus inside, which redirects nothing",
+                            self.name(*port)
+                        )
+                    };
+                    Some((node, because))
                 });
-                pulled[node] = open.map(|port| (node, *port));
+            }
+        }
+        pulled
+    }
+
+    /// Joins all that is below an open switch with it.
+    fn switches(&self, edges: &mut Edges) {
+        for &node in &self.topology.order {
+            if let Some(parent) = self.topology.placed[node].parent
+                && let Some((switch, because)) = &self.open_switch[parent]
+            {
+                let because = format!("below the switch `{}`, {because}", self.name(*switch));
+                edges.add(EdgeKind::Isolation, parent, node, because);
             }
         }
     }
 
-    /// The root complex may route between root ports that do not redirect.
+    /// True if what is plugged in below `port` would be in its group.
+    pub fn joins_below(&self, port: usize) -> bool {
+        self.open_above[port].is_some() || self.open_switch[port].is_some()
+    }
+
+    /// The port nearest to the root complex without source validation that a device is below, if no port on its way up
+    /// has it: the device may use any requester id of its segment, and so any StreamID of it. Ids of what is
+    /// integrated in the root complex are the root complex's.
+    pub fn unvalidated(&self, node: usize) -> Option<usize> {
+        self.topology.placed[node]
+            .parent
+            .and_then(|above| self.unvalidated_below(above))
+    }
+
+    /// The same for what is below `bridge`.
+    pub fn unvalidated_below(&self, bridge: usize) -> Option<usize> {
+        let mut at = Some(bridge);
+        let mut top = None;
+        while let Some(bridge) = at {
+            let function = &self.machine.nodes[bridge].function;
+            let on = |acs: Acs| acs.implemented & acs.enabled & Acs::SOURCE_VALIDATION != 0;
+            match function.kind {
+                FunctionKind::RootPort | FunctionKind::DownstreamPort => {
+                    if function.acs.is_some_and(on) {
+                        return None;
+                    }
+                    top = Some(bridge);
+                }
+                _ => {}
+            }
+            at = self.topology.placed[bridge].parent;
+        }
+        top
+    }
+
+    /// The root complex may route between root ports that do not redirect, and from one to what is on a root bus.
     fn root_ports(&self, edges: &mut Edges) {
         let mut first: BTreeMap<usize, usize> = BTreeMap::new();
+        let unknown = |node: usize| {
+            let complex = self.complex(node)?;
+            (!self.machine.roots[complex].never_routes_peers).then_some(complex)
+        };
         for &node in &self.topology.order {
             if self.kind(node) != FunctionKind::RootPort || self.fault[node].is_none() {
                 continue;
             }
-            let Some(complex) = self.complex(node) else {
+            let Some(complex) = unknown(node) else {
                 continue;
             };
-            if self.machine.roots[complex].never_routes_peers {
-                continue;
-            }
             let other = *first.entry(complex).or_insert(node);
             let because = format!(
                 "root ports of one root complex, which may route between them: `{}` {} and `{}` {}",
@@ -190,6 +248,44 @@ impl<'a> Isolation<'a> {
             );
             edges.add(EdgeKind::Isolation, other, node, because);
         }
+        for &node in &self.topology.order {
+            let integrated = self.topology.placed[node].parent.is_none()
+                && !matches!(
+                    self.kind(node),
+                    FunctionKind::RootPort | FunctionKind::HostBridge
+                );
+            if let (true, Some(complex)) = (integrated, unknown(node))
+                && let Some(&port) = first.get(&complex)
+            {
+                let because = format!(
+                    "on a root bus, to which the root complex may route from `{}`, which {}",
+                    self.name(port),
+                    self.fault[port].unwrap_or(NO_ACS)
+                );
+                edges.add(EdgeKind::Isolation, port, node, because);
+            }
+        }
+    }
+
+    /// Ports on the way up whose own memory BARs serve requests of `node`, nearest first.
+    pub fn open_registers(&self, node: usize) -> Vec<usize> {
+        let mut ports = Vec::new();
+        let mut came_by = Acs::default();
+        let mut at = self.topology.placed[node].parent;
+        while let Some(bridge) = at {
+            let entry = &self.machine.nodes[bridge];
+            let acs = entry.function.acs.unwrap_or_default();
+            let guarded = match entry.function.kind {
+                FunctionKind::UpstreamPort => came_by.guards_upstream(),
+                _ => acs.guards_downstream(),
+            };
+            if entry.registers && !guarded {
+                ports.push(bridge);
+            }
+            came_by = acs;
+            at = self.topology.placed[bridge].parent;
+        }
+        ports
     }
 
     /// The root bus that stands for the root complex of `node`.
@@ -231,100 +327,5 @@ impl<'a> Isolation<'a> {
             })
             .filter_map(|(_, (open, closed))| Some((open?, closed?)))
             .collect()
-    }
-}
-
-/// Slots with several functions, and for each node whether its slot is one (the header bit of any
-/// function says so, too, and so does a number above 0). A link has one device, whose functions may have
-/// eight-bit numbers (ARI) that look like several slots; Linux takes them for such. Virtual functions are
-/// functions of the slot of their physical one, wherever their ids are; Linux does not count them.
-fn slots(machine: &Machine, topology: &Topology, mode: Mode) -> (Vec<Vec<usize>>, Vec<bool>) {
-    let on_link = |bridge: usize| machine.nodes[bridge].function.kind.leads_to_link();
-    let mut by_slot: BTreeMap<(u16, u16), (Vec<usize>, bool)> = BTreeMap::new();
-    for &node in &topology.order {
-        let placed = &topology.placed[node];
-        let physical = placed.physical.unwrap_or(node);
-        let Some(requester) = topology.placed[physical].requester else {
-            continue;
-        };
-        if placed.physical.is_some() && mode == Mode::Linux {
-            continue;
-        }
-        let whole_bus = mode == Mode::Strict && placed.parent.is_some_and(on_link);
-        let slot = requester.id & if whole_bus { 0xff00 } else { 0xfff8 };
-        let (members, several) = by_slot.entry((requester.segment, slot)).or_default();
-        members.push(node);
-        *several |= machine.nodes[node].function.multifunction
-            || requester.id != slot
-            || placed.physical.is_some();
-    }
-    let mut shared = vec![false; machine.nodes.len()];
-    let mut slots = Vec::new();
-    for (_, (slot, several)) in by_slot {
-        for &node in &slot {
-            shared[node] = several;
-        }
-        let id = |node: &usize| topology.placed[*node].requester;
-        if slot.iter().any(|node| id(node) != id(&slot[0])) {
-            slots.push(slot);
-        }
-    }
-    (slots, shared)
-}
-
-fn fault(machine: &Machine, topology: &Topology, mode: Mode, node: usize, shared: bool) -> Fault {
-    topology.placed[node].requester?;
-    let function = &machine.nodes[node].function;
-    // A virtual function may leave its ACS to its physical one.
-    let physical = topology.placed[node].physical;
-    let acs = physical.map_or(function.acs, |physical| {
-        function.acs.or(machine.nodes[physical].function.acs)
-    });
-    match quirk::isolation(function.identity, function.kind) {
-        Some(Effect::DeclaresIsolation) if mode == Mode::Linux => return None,
-        Some(Effect::DeniesIsolation) => return Some(DENIED),
-        _ => {}
-    }
-    match function.kind {
-        FunctionKind::Conventional
-        | FunctionKind::ConventionalBridge
-        | FunctionKind::HostBridge => Some("is a conventional function, which cannot have ACS"),
-        FunctionKind::PcieToPci | FunctionKind::PciToPcie => {
-            Some("is a bridge to a bus without ACS")
-        }
-        FunctionKind::EventCollector => Some("is an event collector"),
-        FunctionKind::RootPort => match (mode, function.acs) {
-            // It need not redirect what it cannot route, but a port with ACS has to implement source validation
-            // (PCIe base specification, ACS Functional Requirements); without it, what is below may take the
-            // requester id, and so the StreamID, of any other device.
-            (Mode::Strict, Some(acs)) if acs.implemented & Acs::SOURCE_VALIDATION == 0 => {
-                Some(ACS_PARTIAL)
-            }
-            _ => acs_fault(function.acs),
-        },
-        FunctionKind::DownstreamPort => match (mode, function.acs) {
-            // A downstream port has to implement all of them (PCIe base specification, ACS Capability
-            // Register); one that does not is not what it says.
-            (Mode::Strict, Some(acs)) if acs.implemented & Acs::WANTED != Acs::WANTED => {
-                Some(ACS_PARTIAL)
-            }
-            _ => acs_fault(function.acs),
-        },
-        FunctionKind::Endpoint | FunctionKind::UpstreamPort | FunctionKind::RootComplexEndpoint => {
-            if shared {
-                acs_fault(acs)
-            } else {
-                None
-            }
-        }
-    }
-}
-
-/// Wanted bits that are implemented must be enabled.
-fn acs_fault(acs: Option<Acs>) -> Fault {
-    match acs {
-        None => Some(NO_ACS),
-        Some(acs) if acs.implemented & Acs::WANTED & !acs.enabled != 0 => Some(ACS_OFF),
-        Some(_) => None,
     }
 }

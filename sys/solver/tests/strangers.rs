@@ -1,0 +1,379 @@
+//! What `strict` mode promises of hardware that means harm: bits that undo redirection, ids of others, registers of
+//! ports, what sits inside a switch or beside a root port, and what is plugged in from outside.
+
+mod support;
+
+use solver::model::*;
+use solver::{Code, Machine, Solution, reach};
+use support::*;
+
+fn errors(s: &Solution) -> Vec<Code> {
+    s.errors().map(|error| error.code).collect()
+}
+
+fn enabled(bits: u16) -> Option<Acs> {
+    Some(Acs {
+        implemented: Acs::ENHANCED | 0x7f,
+        enabled: bits,
+    })
+}
+
+/// Two root ports with an endpoint each, of `of-a` and `of-b`.
+fn ports(a: Option<Acs>, b: Option<Acs>) -> Machine {
+    let mut m = machine();
+    for (index, (name, acs)) in [("a", a), ("b", b)].into_iter().enumerate() {
+        let port = root_port(&mut m, &format!("rp-{name}"), index as u8 + 1, acs);
+        endpoint(&mut m, name, below(port, 0, 0));
+    }
+    m
+}
+
+fn node_of(m: &Machine, name: &str) -> NodeId {
+    NodeId::new(m.nodes.iter().position(|n| n.name == name).unwrap())
+}
+
+fn fault_of_groups(m: &Machine, s: &Solution, from: &str, to: &str) -> String {
+    let (from, to) = (node_of(m, from), node_of(m, to));
+    let ends = |e: &&solver::solution::Edge| e.from == from && e.to == to;
+    s.edges
+        .iter()
+        .find(ends)
+        .map_or(String::new(), |e| e.because.clone())
+}
+
+#[test]
+fn bits_that_undo_redirection_isolate_nothing() {
+    for (bit, text) in [
+        (
+            Acs::EGRESS_CONTROL,
+            "routes to peers by its egress control vector",
+        ),
+        (
+            Acs::DIRECT_TRANSLATED,
+            "lets requests that call themselves translated go to peers",
+        ),
+    ] {
+        let open = enabled(Acs::WANTED | bit);
+        let m = ports(open, open);
+        assert_eq!(groups(&m, &strict(&m)).len(), 1);
+        assert_eq!(groups(&m, &linux(&m)).len(), 4, "Linux looks at neither");
+        let because = fault_of_groups(&m, &strict(&m), "rp-a", "a");
+        assert!(because.contains(text), "{because}");
+        // The same where nothing else is implemented.
+        let mut m = machine();
+        let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
+        for function in 0..2 {
+            let place = below(port, 0, function);
+            let name = format!("f{function}");
+            let node = endpoint(&mut m, &name, place);
+            m.nodes[node.index()].function.acs = Some(Acs {
+                implemented: bit,
+                enabled: bit,
+            });
+        }
+        assert_eq!(groups(&m, &strict(&m)), [vec!["f0", "f1"], vec!["rp"]]);
+    }
+    // What a remedy turns on does not turn them on, and turns them off.
+    let open = enabled(Acs::WANTED | Acs::EGRESS_CONTROL | Acs::DIRECT_TRANSLATED).unwrap();
+    assert_eq!(open.all_enabled().enabled, Acs::WANTED);
+}
+
+#[test]
+fn a_device_whose_ids_nobody_checks_needs_the_trust_of_its_segment() {
+    let redirects = enabled(Acs::WANTED & !Acs::SOURCE_VALIDATION);
+    let mut m = ports(Some(Acs::ON), redirects);
+    let s = strict(&m);
+    assert_eq!(errors(&s), [Code::ForgedStream]);
+    let error = s.errors().next().unwrap();
+    assert!(
+        error
+            .message
+            .starts_with("`b` of `of-b` may use any StreamID of segment 0")
+    );
+    let texts: Vec<&str> = error.remedies.iter().map(|r| r.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "declare that `of-b` trusts `of-a` and `of-a` trusts `of-b`",
+            "waive the pair `of-b`, `of-a` with a written reason",
+            "enable ACS on `rp-b`",
+        ]
+    );
+    let b = node_of(&m, "b");
+    assert_eq!(reach(&m, &s, b).forges, Some(0));
+    assert_eq!(reach(&m, &s, node_of(&m, "a")).forges, None);
+    assert!(linux(&m).accepted());
+
+    // A platform device that has an id of the segment's is reached all the same; one beyond its map is not.
+    m.nodes[1].owner = None;
+    m.nodes[1].demand = Some(DomainType::Blocked);
+    for (stream, reached) in [(0x9000, true), (0x1_0000, false)] {
+        let mut m = m.clone();
+        let uart = owner(&mut m, "uart-driver");
+        let place = Place::Platform {
+            streams: vec![(SmmuId(0), stream)],
+        };
+        owned(&mut m, "uart", FunctionKind::Endpoint, place, uart);
+        m.smmus[0].stream_bits = 32;
+        assert_eq!(errors(&strict(&m)) == [Code::ForgedStream], reached);
+    }
+
+    // That nothing is routed between root ports says nothing about ids.
+    let mut m = ports(Some(Acs::OFF), Some(Acs::OFF));
+    m.roots[0].never_routes_peers = true;
+    let s = strict(&m);
+    assert_eq!(errors(&s), [Code::ForgedStream; 2]);
+    let (a, b) = (owner(&mut m, "of-a"), owner(&mut m, "of-b"));
+    m.waivers.push(Waiver {
+        pair: (a, b),
+        reason: "one vendor".into(),
+        devices: Vec::new(),
+        source: Source(1),
+    });
+    let s = strict(&m);
+    assert!(s.accepted(), "{:?}", s.diagnostics);
+    assert!(!s.waivers.is_empty());
+
+    // A downstream port that checks them is enough.
+    let mut m = ports(Some(Acs::ON), None);
+    let up = bridge(
+        &mut m,
+        "up",
+        FunctionKind::UpstreamPort,
+        below(NodeId(2), 1, 0),
+        None,
+    );
+    let down = bridge(
+        &mut m,
+        "down",
+        FunctionKind::DownstreamPort,
+        below(up, 0, 0),
+        Some(Acs::ON),
+    );
+    m.nodes[3].place = below(down, 0, 0);
+    assert_eq!(errors(&strict(&m)), []);
+}
+
+/// A switch whose ports have the bits `acs`, with two endpoints.
+fn switch(acs: Option<Acs>) -> Machine {
+    let mut m = machine();
+    let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
+    let up = bridge(
+        &mut m,
+        "up",
+        FunctionKind::UpstreamPort,
+        below(port, 0, 0),
+        None,
+    );
+    for (index, name) in ["a", "b"].into_iter().enumerate() {
+        let place = below(up, index as u8, 0);
+        let down = format!("down-{name}");
+        let down = bridge(&mut m, &down, FunctionKind::DownstreamPort, place, acs);
+        endpoint(&mut m, name, below(down, 0, 0));
+    }
+    m
+}
+
+#[test]
+fn registers_of_ports_are_in_reach_unless_their_access_is_controlled() {
+    let mut m = ports(Some(Acs::ON), Some(Acs::ON));
+    m.nodes[0].registers = true;
+    let s = strict(&m);
+    assert_eq!(groups(&m, &s).len(), 4, "a root port's are listed");
+    let of = |m: &Machine, s: &Solution, name: &str| -> Vec<String> {
+        reach(m, s, node_of(m, name)).ports.into_iter().collect()
+    };
+    assert_eq!(of(&m, &s, "a"), ["rp-a"]);
+    assert_eq!(of(&m, &s, "b"), [""; 0]);
+    for (control, guarded) in [(0x100, true), (0x200, true), (0x300, false), (0x800, false)] {
+        m.nodes[0].function.acs = enabled(Acs::WANTED | control);
+        assert_eq!(of(&m, &strict(&m), "a").is_empty(), guarded, "{control:#x}");
+    }
+    // Without the capability the bits are reserved.
+    m.nodes[0].function.acs = Some(Acs {
+        implemented: 0x7f,
+        enabled: Acs::WANTED | 0x200,
+    });
+    assert_eq!(of(&m, &strict(&m), "a"), ["rp-a"]);
+
+    // Those of a switch may be of all of its ports, access control included.
+    for (with, upstream, downstream) in [("up", 0x800, 0x200), ("down-a", 0x200, 0x800)] {
+        for (acs, one_group) in [
+            (enabled(Acs::WANTED), true),
+            (
+                enabled(Acs::WANTED | upstream),
+                with == "down-a" && upstream != 0x200,
+            ),
+            (
+                enabled(Acs::WANTED | downstream),
+                with != "down-a" || downstream != 0x200,
+            ),
+        ] {
+            let mut m = switch(acs);
+            let port = node_of(&m, with);
+            m.nodes[port.index()].registers = true;
+            let s = strict(&m);
+            assert_eq!(
+                errors(&s) == [Code::GroupTrust],
+                one_group,
+                "{with} {acs:x?}"
+            );
+            assert_eq!(groups(&m, &linux(&m)).len(), 6);
+            assert_eq!(of(&m, &linux(&m), "a").is_empty(), !one_group, "listed");
+        }
+    }
+}
+
+#[test]
+fn what_sits_inside_a_switch_opens_it() {
+    for kind in [FunctionKind::Endpoint, FunctionKind::PcieToPci] {
+        let mut m = switch(Some(Acs::ON));
+        assert!(strict(&m).accepted());
+        let up = node_of(&m, "up");
+        let inside = push(&mut m, node("inside", kind, below(up, 9, 0)));
+        m.nodes[inside.index()].quiesce = Quiesce::Own;
+        m.policy.unowned = Unowned::Block;
+        let s = strict(&m);
+        let all = ["a", "b", "down-a", "down-b", "inside", "up"];
+        assert!(
+            groups(&m, &s).contains(&all.map(String::from).to_vec()),
+            "{kind:?}"
+        );
+        assert_eq!(errors(&s), [Code::GroupTrust]);
+        assert!(codes(&s).contains(&Code::WrongPlace));
+    }
+}
+
+#[test]
+fn a_root_port_that_does_not_redirect_reaches_what_is_integrated() {
+    let mut m = ports(Some(Acs::OFF), Some(Acs::ON));
+    m.policy.unowned = Unowned::Block;
+    trust(&mut m, "of-a", "of-b");
+    for (index, kind) in [FunctionKind::RootComplexEndpoint, FunctionKind::PcieToPci]
+        .into_iter()
+        .enumerate()
+    {
+        let device = 8 + index as u8;
+        push(&mut m, node(&format!("i{index}"), kind, on_root(device, 0)));
+    }
+    push(
+        &mut m,
+        node("host", FunctionKind::HostBridge, on_root(0, 0)),
+    );
+    let s = strict(&m);
+    assert_eq!(groups(&m, &s)[0], ["a", "i0", "i1", "rp-a"]);
+    assert_eq!(groups(&m, &linux(&m)).len(), 7 - 1);
+    m.roots[0].never_routes_peers = true;
+    assert_eq!(groups(&m, &strict(&m))[0], ["a", "rp-a"]);
+}
+
+#[test]
+fn nobody_can_vouch_for_what_is_plugged_in() {
+    // Below the same root port that does not redirect, and beside it.
+    let mut m = ports(Some(Acs::ON), Some(Acs::OFF));
+    let outside = root_port(&mut m, "outside", 3, Some(Acs::ON));
+    m.nodes[outside.index()].external = true;
+    trust(&mut m, "of-a", "of-b");
+    assert_eq!(errors(&strict(&m)), [], "a good socket");
+    m.nodes[outside.index()].function.acs = enabled(Acs::SOURCE_VALIDATION);
+    let s = strict(&m);
+    assert_eq!(errors(&s), [Code::Stranger]);
+    let error = s.errors().next().unwrap();
+    assert!(
+        error.message.contains("`outside`") && error.message.contains("`b`"),
+        "{}",
+        error.message
+    );
+    assert!(
+        error
+            .remedies
+            .iter()
+            .any(|r| r.text == "enable ACS on `outside`" || r.text.contains("`outside`"))
+    );
+    // Without validation of ids, also what is apart.
+    m.nodes[outside.index()].function.acs = Some(Acs::OFF);
+    let s = strict(&m);
+    assert_eq!(errors(&s), [Code::Stranger; 2]);
+    assert!(
+        s.errors()
+            .any(|e| e.message.contains("may use the StreamID of `a`"))
+    );
+    // What is declared below the socket is itself what is plugged in.
+    let mut m = machine();
+    let outside = root_port(&mut m, "outside", 1, Some(Acs::OFF));
+    m.nodes[outside.index()].external = true;
+    endpoint(&mut m, "dock", below(outside, 0, 0));
+    assert_eq!(errors(&strict(&m)), []);
+}
+
+#[test]
+fn nothing_bypasses_beside_a_socket() {
+    let mut m = ports(Some(Acs::OFF), Some(Acs::OFF));
+    trust(&mut m, "of-a", "of-b");
+    m.nodes[1].unsafe_bypass = Some("a reason".into());
+    assert_eq!(errors(&strict(&m)), []);
+    m.nodes[2].external = true;
+    let s = strict(&m);
+    assert!(errors(&s).contains(&Code::Bypass), "{:?}", errors(&s));
+    m.nodes[0].function.acs = Some(Acs::ON);
+    assert!(!errors(&strict(&m)).contains(&Code::Bypass));
+}
+
+#[test]
+fn a_direct_region_stands_for_nobody_who_can_be_unplugged() {
+    for external in [true, false] {
+        let mut m = ports(Some(Acs::ON), Some(Acs::ON));
+        m.nodes[1].direct.push(region("fw", 0x8000_0000, 0x1000));
+        assert_eq!(errors(&strict(&m)), []);
+        m.nodes[2].external = external;
+        m.nodes[2].hotplug = !external;
+        assert_eq!(errors(&strict(&m)), []);
+        let mut mate = m.clone();
+        m.nodes[0].external = external;
+        m.nodes[0].hotplug = !external;
+        assert_eq!(errors(&strict(&m)), [Code::DirectSocket]);
+        // A device elsewhere that has the StreamID of the socket's.
+        let of_b = owner(&mut mate, "of-b");
+        let place = Place::Platform {
+            streams: vec![(SmmuId(0), 0x200)],
+        };
+        let fw = owned(&mut mate, "platform", FunctionKind::Endpoint, place, of_b);
+        mate.nodes[fw.index()]
+            .direct
+            .push(region("other", 0x9000_0000, 0x1000));
+        let s = strict(&mate);
+        assert_eq!(errors(&s), [Code::DirectSocket]);
+        assert!(
+            s.errors()
+                .next()
+                .unwrap()
+                .message
+                .contains("whose stream `b` uses, too")
+        );
+    }
+}
+
+#[test]
+fn direct_regions_of_strangers_do_not_overlap() {
+    let mut m = ports(Some(Acs::ON), Some(Acs::ON));
+    m.nodes[1].direct.push(region("one", 0x8000_0000, 0x2000));
+    m.nodes[3].direct.push(region("two", 0x8000_1000, 0x1000));
+    let s = strict(&m);
+    assert_eq!(errors(&s), [Code::DirectOverlap]);
+    assert_eq!(s.errors().next().unwrap().remedies.len(), 2);
+    m.nodes[3].direct[0].base += 0x1000;
+    assert_eq!(errors(&strict(&m)), [], "side by side");
+    m.nodes[3].direct[0].base -= 0x1000;
+    let (a, b) = (owner(&mut m, "of-a"), owner(&mut m, "of-b"));
+    let waiver = Waiver {
+        pair: (a, b),
+        reason: "one buffer".into(),
+        devices: vec![NodeId(1), NodeId(3)],
+        source: Source(1),
+    };
+    m.waivers.push(waiver);
+    assert_eq!(errors(&strict(&m)), []);
+    m.waivers.clear();
+    trust(&mut m, "of-a", "of-b");
+    assert_eq!(errors(&strict(&m)), []);
+}

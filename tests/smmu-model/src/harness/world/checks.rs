@@ -189,6 +189,8 @@ impl World {
                 machine.share(other, device) || unit && !self.fabric.is_bus_master(other)
             });
             let off = self.fabric.is_busy(device) || !self.fabric.is_as_planned(device);
+            // A claim that could not make it quiet leaves it cut off until one succeeds.
+            let off = off || self.fabric.was_refused(device);
             if !planned.standing || held || off {
                 continue;
             }

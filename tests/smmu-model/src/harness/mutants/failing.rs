@@ -9,6 +9,7 @@ const CMDQ_CONS: usize = 0x9c;
 
 const UNDER_WAY: &[Check] = &[Check::Release, Check::Containment];
 const CONTAINMENT: &[Check] = &[Check::Containment];
+const LIVENESS: &[Check] = &[Check::Liveness];
 const RELEASE: &[Check] = &[Check::Release];
 
 const fn among(name: &'static str, rule: &'static str, by: &'static [Check], kind: Kind) -> Mutant {
@@ -21,7 +22,9 @@ const fn among(name: &'static str, rule: &'static str, by: &'static [Check], kin
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
     among("silent-quiet", "K8", UNDER_WAY, Kind::SilentQuiet),
-    among("silent-off", "K8", &[Check::Liveness], Kind::SilentOff),
+    among("silent-failed", "K8", LIVENESS, Kind::SilentFailed),
+    among("retired-awaited", "K9", LIVENESS, Kind::RetiredAwaited),
+    among("silent-off", "K8", LIVENESS, Kind::SilentOff),
     among("left-on", "K8", CONTAINMENT, Kind::LeftOn),
     among("retired-quiet", "K9", UNDER_WAY, Kind::RetiredQuiet),
     among("dead-overlooked", "K10", CONTAINMENT, Kind::DeadOverlooked),

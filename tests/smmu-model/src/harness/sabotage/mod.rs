@@ -117,6 +117,10 @@ pub enum Kind {
     SilentQuiet,
     /// The same, but only one that does not come back.
     RetiredQuiet,
+    /// One that does not answer is taken for one that could not make it quiet.
+    SilentFailed,
+    /// One that does not come back is waited for.
+    RetiredAwaited,
     /// One that does not answer is taken for one that has found every device off.
     SilentOff,
     /// What nobody is held for is taken to be off.

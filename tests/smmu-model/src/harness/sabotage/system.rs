@@ -145,6 +145,21 @@ impl World {
         takes
     }
 
+    /// What the server takes for the outcome of a quiesce that the PCI task said nothing of.
+    pub(crate) fn misread(&mut self, error: CallError) -> CallError {
+        let taken = match (self.sabotage.kind(), error) {
+            (Some(Kind::SilentFailed), CallError::Unavailable(code)) if code != Code::HELD => {
+                CallError::Refused(Error::NotQuiet)
+            }
+            (Some(Kind::RetiredAwaited), CallError::Unavailable(Code::HELD)) => {
+                CallError::Unavailable(Code::DOWN)
+            }
+            _ => error,
+        };
+        self.sabotage.struck += u64::from(taken != error);
+        taken
+    }
+
     /// Whether a PCI task that gave no answer is taken for one that has found everything off.
     pub(crate) fn takes_for_off(&mut self, error: CallError) -> bool {
         let silent = matches!(error, CallError::Unavailable(_));

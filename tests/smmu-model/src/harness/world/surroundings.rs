@@ -123,7 +123,7 @@ impl System for Shared {
         let mut world = self.enter();
         match world.call(|world| world.start_quiesce(device)) {
             Err(error) if world.takes_for_quiet(device, error) => Ok(()),
-            started => started,
+            started => started.map_err(|error| world.misread(error)),
         }
     }
     fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
@@ -134,7 +134,7 @@ impl System for Shared {
         });
         match result {
             Err(error) if world.takes_for_quiet(device, error) => Ok(QuiesceState::Quiet),
-            result => result,
+            result => result.map_err(|error| world.misread(error)),
         }
     }
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], _len: usize) {

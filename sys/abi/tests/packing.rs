@@ -50,7 +50,7 @@ fn task_id() {
 #[test]
 fn notification_bits_do_not_overlap() {
     use abi::notification::*;
-    let all = [POSTABLE, INTERRUPTS, PEER_UP, HELD_DEATH, FAULT, TIMER];
+    let all = [POSTABLE, INTERRUPTS, PEER, HELD_DEATH, FAULT, TIMER];
     assert_eq!(all.iter().fold(0u32, |sum, bits| sum | bits), u32::MAX);
     assert_eq!(all.iter().map(|bits| bits.count_ones()).sum::<u32>(), 32);
 }

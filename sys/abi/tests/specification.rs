@@ -171,7 +171,7 @@ fn notifications() {
     let defined = [
         ("POSTABLE", notification::POSTABLE),
         ("INTERRUPTS", notification::INTERRUPTS),
-        ("PEER_UP", notification::PEER_UP),
+        ("PEER", notification::PEER),
         ("HELD_DEATH", notification::HELD_DEATH),
         ("FAULT", notification::FAULT),
         ("TIMER", notification::TIMER),

@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU64;
 
-use plan::kernel::{InterruptEntry, RegionAttributes, RegionEntry, TaskEntry};
+use plan::kernel::{InterruptEntry, LifeEvent, RegionAttributes, RegionEntry, TaskEntry};
 
 use crate::interrupt::FIRST_BIT;
 use crate::kernel::Kernel;
@@ -21,7 +21,6 @@ impl<'p, A: Arch> Kernel<'p, A> {
         frequency: NonZeroU64,
     ) -> Result<(), PlanError> {
         self.task_count = tables.tasks.len();
-        self.authority = TaskIndex::new(tables.system.authority as usize);
         self.tables = Some(*tables);
         self.clear_memory(tables);
         for (number, entry) in tables.tasks.iter().enumerate() {
@@ -49,12 +48,8 @@ impl<'p, A: Arch> Kernel<'p, A> {
         for (number, entry) in tables.tasks.iter().enumerate() {
             if entry.start != 0 {
                 let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
-                self.start(index);
-                // Nobody is told that a peer is up again at the first start.
+                self.begin_life(index);
             }
-        }
-        for task in &mut self.tasks {
-            task.notifications = 0;
         }
         // Errors of the time before.
         self.tell_unclaimed();
@@ -128,6 +123,9 @@ fn describe<'p>(
     task.ttbr0 = entry.ttbr0;
     task.regions = tables.regions_of(entry);
     task.posts = tables.posts_of(entry);
+    for (listeners, event) in task.listeners.iter_mut().zip(LifeEvent::ALL) {
+        *listeners = tables.listeners_of(entry, event);
+    }
     task.rights = entry.rights;
     let stack = |region: &&RegionEntry| {
         region.va <= entry.stack_base && entry.stack_base.wrapping_sub(region.va) < region.len

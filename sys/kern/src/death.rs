@@ -1,6 +1,7 @@
 //! Death: everything that waits for the dead learns it at once.
 
-use abi::{Code, Fault, FaultKind, TaskId, notification};
+use abi::{Code, Fault, FaultKind, TaskId};
+use plan::kernel::LifeEvent;
 
 use crate::kernel::{Kernel, Outcome};
 use crate::machine::Arch;
@@ -39,7 +40,7 @@ impl<A: Arch> Kernel<'_, A> {
         task.own_bits = 0;
         task.lease_count = 0;
         (task.message_physical, task.reply_physical) = (0, 0);
-        task.arm(0);
+        task.disarm();
         let interrupts = task.has_interrupts;
         self.ready.remove(index);
         self.timers.remove(index);
@@ -79,18 +80,12 @@ impl<A: Arch> Kernel<'_, A> {
     /// A held task's death is the authority's business first: a device may still reach its memory.
     /// What the supervisor stopped itself, and may restart at once, is no news to it.
     fn report_death(&mut self, index: TaskIndex, kind: FaultKind) {
+        self.tell(index, LifeEvent::Down);
         if self.task(index).holds != 0 {
-            if let Some(authority) = self.authority {
-                self.notify(authority, u64::from(notification::HELD_DEATH));
-            }
+            self.tell(index, LifeEvent::HeldDeath);
         } else if kind != FaultKind::Stopped {
-            self.report_to_supervisor();
+            self.tell(index, LifeEvent::Fault);
         }
-    }
-
-    /// A dead task can be restarted from now on.
-    pub(crate) fn report_to_supervisor(&mut self) {
-        self.notify(TaskIndex::SUPERVISOR, u64::from(notification::FAULT));
     }
 
     /// `Panic`: `x8` and `x9` say where the text is; nobody reads it before the supervisor asks.

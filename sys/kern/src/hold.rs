@@ -2,6 +2,7 @@
 //! authority has made the device quiet.
 
 use abi::{Code, FaultKind, TaskId};
+use plan::kernel::LifeEvent;
 use plan::limits::HOLDS_MAX;
 
 use crate::kernel::{Kernel, Outcome, violation};
@@ -119,12 +120,12 @@ impl<A: Arch> Kernel<'_, A> {
         task.holds = task.holds.saturating_add(1);
     }
 
-    /// One hold or pin less. The last one of a dead task lets the supervisor have it.
+    /// One hold or pin less. After the last one of a dead task it can be started again.
     pub(crate) fn drop_hold(&mut self, held: TaskIndex, caller: TaskIndex) -> NextTask {
         let task = self.task_mut(held);
         task.holds = task.holds.saturating_sub(1);
         if task.holds == 0 && !task.is_up() {
-            self.report_to_supervisor();
+            self.tell(held, LifeEvent::Fault);
             return self.preempt_for_ready(caller);
         }
         NextTask::Same

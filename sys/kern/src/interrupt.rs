@@ -151,7 +151,8 @@ impl<A: Arch> Kernel<'_, A> {
         Ok(NextTask::Same)
     }
 
-    /// Holds back all interrupts of a task.
+    /// Holds back all interrupts of a task. Apart, since few of those that die have any.
+    #[inline(never)]
     pub(crate) fn silence(&mut self, index: TaskIndex) {
         let interrupts = self.task(index).interrupts;
         for (_, intid) in numbered(&interrupts) {

@@ -52,8 +52,6 @@ pub struct Kernel<'p, A> {
     /// Tasks that ever made a closed receive, which may be from anybody.
     pub(crate) closed: TaskSet,
     pub(crate) task_count: usize,
-    /// The task with `dma-authority`.
-    pub(crate) authority: Option<TaskIndex>,
     pub(crate) routes: Routes,
     pub(crate) holds: Holds,
     pub(crate) pins: Pins,
@@ -75,7 +73,6 @@ impl<'p, A> Kernel<'p, A> {
             running_since: 0,
             closed: TaskSet::EMPTY,
             task_count: 0,
-            authority: None,
             routes: Routes::NONE,
             holds: Holds::NONE,
             pins: Pins::NONE,

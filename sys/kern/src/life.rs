@@ -1,12 +1,12 @@
 //! Starting tasks, and what others may ask about their lives.
 
-use abi::{Code, TaskId, notification};
-use plan::kernel::TaskEntry;
+use abi::{Code, TaskId};
+use plan::kernel::{LifeEvent, ListenerEntry, TaskEntry};
 
 use crate::kernel::{Kernel, Outcome};
 use crate::machine::Arch;
 use crate::schedule::NextTask;
-use crate::task_set::{TaskIndex, TaskSet};
+use crate::task_set::TaskIndex;
 
 impl<'p, A: Arch> Kernel<'p, A> {
     /// The plan's record of a task.
@@ -19,8 +19,47 @@ impl<'p, A: Arch> Kernel<'p, A> {
         self.entry(index).map_or(0, |entry| entry.stack_base)
     }
 
-    /// Starts a task that is down, not held and not stopped for good, from its entry.
+    /// Starts a task again that is down, not held and not stopped for good.
     pub(crate) fn start(&mut self, index: TaskIndex) {
+        self.begin_life(index);
+        self.tell(index, LifeEvent::Up);
+    }
+
+    /// A task will not come back. It may be up: whoever says so stops it as well.
+    pub(crate) fn retire(&mut self, index: TaskIndex) {
+        if !core::mem::replace(&mut self.task_mut(index).retired, true) {
+            self.tell(index, LifeEvent::Retired);
+        }
+    }
+
+    /// Everybody who is to hear of it learns what happened to a task. Lives and holds notify nobody in another way.
+    ///
+    /// A death is told here to one, seldom to more, and other events of it to nobody: so these take no loop.
+    #[inline(always)]
+    pub(crate) fn tell(&mut self, about: TaskIndex, event: LifeEvent) {
+        match self.task(about).listeners(event) {
+            None => {}
+            Some([one]) => self.tell_one(one),
+            Some(all) => self.tell_all(all),
+        }
+    }
+
+    #[inline(never)]
+    fn tell_all(&mut self, listeners: &[ListenerEntry]) {
+        for listener in listeners {
+            self.tell_one(listener);
+        }
+    }
+
+    #[inline(always)]
+    fn tell_one(&mut self, listener: &ListenerEntry) {
+        if let Some(to) = TaskIndex::new(listener.to as usize) {
+            self.notify(to, u64::from(listener.bits));
+        }
+    }
+
+    /// Makes a task ready at its entry. Nobody hears of a first life.
+    pub(crate) fn begin_life(&mut self, index: TaskIndex) {
         let frame = self.fresh_frame(index);
         let task = self.task_mut(index);
         task.frame = frame;
@@ -29,10 +68,6 @@ impl<'p, A: Arch> Kernel<'p, A> {
         task.receive_capacity = 0;
         task.receive_physical = 0;
         self.make_ready(index);
-        let dependants = self.entry(index).map_or(0, |entry| entry.dependants);
-        for dependant in TaskSet(dependants) {
-            self.notify(dependant, u64::from(notification::PEER_UP));
-        }
     }
 
     /// Why a message to this id cannot arrive, if it cannot.

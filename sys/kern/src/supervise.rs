@@ -65,8 +65,10 @@ impl<A: Arch> Kernel<'_, A> {
             return Ok(NextTask::Same);
         }
         self.finish(caller, Code::OK);
+        if for_good == 1 {
+            self.retire(index);
+        }
         let task = self.task_mut(index);
-        task.retired |= for_good == 1;
         if task.is_up() {
             if task.state != State::Runnable {
                 // It gave them away with the call that it waits in; what is here may be of any entry before.

@@ -5,8 +5,8 @@
 
 use abi::{Rights, TASKS_MAX, layout, notification};
 use plan::kernel::{
-    InterruptEntry, KernelEntry, KernelFlags, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
-    WindowEntry,
+    InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry, PostEntry,
+    RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::limits::SHARED_INTERRUPTS;
 use plan::{Blob, BlobError, NONE};
@@ -28,6 +28,8 @@ pub enum PlanError {
     Region(usize),
     /// Target or bits of a right to post.
     Post(usize),
+    /// Event, target, bits or order of a record of who hears of a life.
+    Listener(usize),
     /// Number, task or bit of an interrupt, or the machine has not got it.
     Interrupt(usize),
 }
@@ -43,6 +45,7 @@ impl PlanError {
             Self::Task(_) => "a task record of the plan is wrong",
             Self::Region(_) => "a region record of the plan is wrong",
             Self::Post(_) => "a post record of the plan is wrong",
+            Self::Listener(_) => "a listener record of the plan is wrong",
             Self::Interrupt(_) => "an interrupt record of the plan is wrong",
         }
     }
@@ -55,6 +58,7 @@ impl PlanError {
             | Self::Task(index)
             | Self::Region(index)
             | Self::Post(index)
+            | Self::Listener(index)
             | Self::Interrupt(index) => index,
         }
     }
@@ -77,6 +81,7 @@ pub struct Tables<'p> {
     pub window: &'p [WindowEntry],
     regions: &'p [RegionEntry],
     posts: &'p [PostEntry],
+    listeners: &'p [ListenerEntry],
     /// Interrupt routes.
     pub interrupts: &'p [InterruptEntry],
 }
@@ -90,6 +95,7 @@ impl<'p> Tables<'p> {
             window: blob.table()?,
             regions: blob.table()?,
             posts: blob.table()?,
+            listeners: blob.table()?,
             interrupts: blob.table()?,
         };
         tables.check_system()?;
@@ -100,6 +106,7 @@ impl<'p> Tables<'p> {
                 .ok_or(PlanError::Task(index))?;
             tables.check_regions(task)?;
             tables.check_posts(task)?;
+            tables.check_listeners(task)?;
         }
         for (index, interrupt) in tables.interrupts.iter().enumerate() {
             tables
@@ -117,6 +124,15 @@ impl<'p> Tables<'p> {
     /// Rights of a task to post.
     pub fn posts_of(&self, task: &TaskEntry) -> Option<&'p [PostEntry]> {
         run(self.posts, task.posts, task.post_count)
+    }
+
+    /// Who hears of an event in the life of a task; none if it is nobody.
+    #[inline(never)]
+    pub fn listeners_of(&self, task: &TaskEntry, event: LifeEvent) -> Option<&'p [ListenerEntry]> {
+        let all = run(self.listeners, task.listeners, task.listener_count)?;
+        let first = all.partition_point(|listener| listener.event < event as u32);
+        let end = all.partition_point(|listener| listener.event <= event as u32);
+        all.get(first..end).filter(|some| !some.is_empty())
     }
 
     fn check_system(&self) -> Result<(), PlanError> {
@@ -163,7 +179,6 @@ impl<'p> Tables<'p> {
             .iter()
             .take_while(|other| other.priority < task.priority)
             .count();
-        let everybody = low_bits(self.tasks.len());
         let rights = Rights::from_bits(task.rights)?;
         let regions = self.regions_of(task)?;
         let executable = regions.iter().any(|region| {
@@ -182,7 +197,6 @@ impl<'p> Tables<'p> {
         let authority = self.system.authority as usize == index;
         let good = ordered
             && task.send_to & !low_bits(uphill) == 0
-            && task.dependants & !everybody == 0
             && rights.contains(Rights::DMA_AUTHORITY) == authority
             && task.entry.is_multiple_of(4)
             && task.stack_top.is_multiple_of(16)
@@ -239,6 +253,26 @@ impl<'p> Tables<'p> {
         for (number, post) in posts.iter().enumerate() {
             if post.to as usize >= self.tasks.len() || post.bits & !notification::POSTABLE != 0 {
                 return Err(error(number));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_listeners(&self, task: &TaskEntry) -> Result<(), PlanError> {
+        let first = task.listeners as usize;
+        let listeners = run(self.listeners, task.listeners, task.listener_count)
+            .ok_or(PlanError::Listener(first))?;
+        let mut last = None;
+        for (number, listener) in listeners.iter().enumerate() {
+            let place = Some((listener.event, listener.to));
+            let good = (listener.event as usize) < LifeEvent::ALL.len()
+                && (listener.to as usize) < self.tasks.len()
+                && listener.bits != 0
+                && listener.bits & !notification::LIVES == 0
+                && last < place;
+            last = place;
+            if !good {
+                return Err(PlanError::Listener(first.saturating_add(number)));
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! One task as the kernel keeps it.
 
 use abi::{Fault, FaultKind, LEASES_MAX, TaskId};
-use plan::kernel::{PostEntry, RegionEntry};
+use plan::kernel::{LifeEvent, ListenerEntry, PostEntry, RegionEntry};
 
 use crate::fast;
 use crate::task_set::TaskSet;
@@ -193,6 +193,8 @@ pub struct Task<'p> {
     pub(crate) has_interrupts: bool,
     pub(crate) regions: Option<&'p [RegionEntry]>,
     pub(crate) posts: Option<&'p [PostEntry]>,
+    /// Who hears of its life, by [`LifeEvent`]; none where it is nobody.
+    pub(crate) listeners: [Option<&'p [ListenerEntry]>; LifeEvent::ALL.len()],
     pub(crate) rights: u32,
 }
 
@@ -210,7 +212,13 @@ bitflags::bitflags! {
     }
 }
 
-impl Task<'_> {
+impl<'p> Task<'p> {
+    /// Who hears of an event in its life, if anybody.
+    #[inline(always)]
+    pub(crate) fn listeners(&self, event: LifeEvent) -> Option<&'p [ListenerEntry]> {
+        self.listeners.get(event as usize).copied().flatten()
+    }
+
     /// A place in the table without a task in it; all bytes zero.
     pub(crate) const VACANT: Self = Self {
         frame: Frame::CLEAR,
@@ -268,6 +276,7 @@ impl Task<'_> {
         has_interrupts: false,
         regions: None,
         posts: None,
+        listeners: [None; LifeEvent::ALL.len()],
         rights: 0,
     };
 
@@ -318,6 +327,13 @@ impl Task<'_> {
         } else {
             TaskSet::EMPTY
         };
+    }
+
+    /// Disarms a fault that is armed.
+    pub(crate) fn disarm(&mut self) {
+        if self.slow & Slow::ARMED.bits() != 0 {
+            self.arm(0);
+        }
     }
 
     /// Whether it has device registers.

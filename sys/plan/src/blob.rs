@@ -32,7 +32,7 @@ pub(crate) struct Section {
 
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"PLAN");
 /// Changes whenever a record changes shape.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 
 /// Why bytes are not a readable blob.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

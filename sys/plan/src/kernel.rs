@@ -62,8 +62,6 @@ pub struct TaskEntry {
     pub ttbr0: u64,
     /// Bit i: may send to task i (always of higher priority).
     pub send_to: u64,
-    /// Bit i: task i gets `PEER_UP` when this task is started again.
-    pub dependants: u64,
     /// Longest run without blocking, nanoseconds of processor time; 0 for no limit.
     pub max_run: u64,
     /// [`abi::Rights`] bits.
@@ -78,6 +76,10 @@ pub struct TaskEntry {
     pub posts: u32,
     /// How many.
     pub post_count: u32,
+    /// First of its records in the table of [`ListenerEntry`].
+    pub listeners: u32,
+    /// How many.
+    pub listener_count: u32,
     /// 1 if it is started at boot; 0 if it waits for the supervisor.
     pub start: u32,
     /// Reserved, 0.
@@ -138,6 +140,50 @@ pub struct PostEntry {
 
 impl Record for PostEntry {
     const KIND: u32 = 0x103;
+}
+
+/// What happens in the life of a task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum LifeEvent {
+    /// It was started again.
+    Up = 0,
+    /// A life of it ended, whatever it died of.
+    Down = 1,
+    /// It will not come back.
+    Retired = 2,
+    /// It can be started again: it died by itself and nothing holds it, or what held it since its death let go.
+    Fault = 3,
+    /// It died while it was held.
+    HeldDeath = 4,
+}
+
+impl LifeEvent {
+    /// All of them; each one's number is its place.
+    pub const ALL: [Self; 5] = [
+        Self::Up,
+        Self::Down,
+        Self::Retired,
+        Self::Fault,
+        Self::HeldDeath,
+    ];
+}
+
+/// Who hears of an event in the life of a task. Those of a task are ordered by event, then by who hears of it, none of
+/// them twice.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct ListenerEntry {
+    /// A [`LifeEvent`].
+    pub event: u32,
+    /// Number of the task that hears of it.
+    pub to: u32,
+    /// Which bits it gets, within [`abi::notification::LIVES`].
+    pub bits: u32,
+}
+
+impl Record for ListenerEntry {
+    const KIND: u32 = 0x106;
 }
 
 /// Route of one interrupt.

@@ -171,7 +171,7 @@ impl Reader {
             // timer notices a driver that is down for good, which nobody announces.
             let wait = if window.idle() { BUSY_WAIT } else { WATCH };
             time::set_timer(Some(time::now().after(wait)));
-            let mask = self.done | notification::PEER_UP | notification::TIMER;
+            let mask = self.done | notification::PEER | notification::TIMER;
             if let ipc::Received::Notification(bits) = ipc::receive(mask)
                 && bits & self.done == 0
             {
@@ -239,7 +239,7 @@ fn wait_until_up(disk: &Disk) -> Result<(), Failed> {
             Ok(_) => return Ok(()),
             Err(Failure::Down) => {
                 time::set_timer(Some(time::now().after(WATCH)));
-                let _ = ipc::receive(notification::PEER_UP | notification::TIMER);
+                let _ = ipc::receive(notification::PEER | notification::TIMER);
             }
             Err(Failure::Dead) => {}
             Err(failure) => return Err(failure.into()),

@@ -11,9 +11,6 @@ pub const FAULTS_KEPT: usize = 16;
 pub const CONTROL_DEADLINE_NS: u64 = 100_000_000;
 /// Longest wait for a CMD_SYNC; the longest time one request can hold up the server.
 pub const SYNC_DEADLINE_NS: u64 = 100_000_000;
-/// Pause between two questions to the PCI task while something is being made quiet; it tells of each end itself, but
-/// not that it is not started again.
-pub const QUIESCE_LOOK_NS: u64 = 1_000_000_000;
 /// Commands between two CMD_SYNCs. MMU-700 can stop for good at a longer run of invalidations (erratum 2812531).
 pub const BATCH_MAX: u32 = 62;
 /// Records taken from an event queue in one turn.

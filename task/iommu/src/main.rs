@@ -61,11 +61,8 @@ fn give_notice(core: &Core) {
 fn serve(core: &mut Core, interrupts: u32) -> ! {
     let buffer = BUFFER.init_with(|| [0; WORDS]);
     let quiesced = config::notification(pci_api::QUIESCED).unwrap_or(0);
-    let mask = interrupts
-        | quiesced
-        | notification::PEER_UP
-        | notification::HELD_DEATH
-        | notification::TIMER;
+    let mask =
+        interrupts | quiesced | notification::PEER | notification::HELD_DEATH | notification::TIMER;
     settle(core);
     let mut received = ipc::receive_into(mask, buffer.as_mut_bytes());
     loop {
@@ -162,7 +159,7 @@ fn notified(core: &mut Core, bits: u32, interrupts: u32, quiesced: u32) {
     if bits & quiesced != 0 {
         core.on_quiesced();
     }
-    if bits & notification::PEER_UP != 0 {
+    if bits & notification::PEER != 0 {
         core.system.refresh_pci();
         core.on_pci_up();
         give_notice(core);

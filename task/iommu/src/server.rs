@@ -57,8 +57,6 @@ pub struct Server<'p, H, S> {
     /// When the next turn is due.
     pub(crate) deadline: Option<u64>,
     pub(crate) new_deadline: Option<u64>,
-    /// When the PCI task is asked what became of what it makes quiet.
-    pub(crate) ask_at: Option<u64>,
 }
 
 impl<'p, H: Hardware, S: System> Server<'p, H, S> {
@@ -89,7 +87,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             unmask: 0,
             deadline: None,
             new_deadline: None,
-            ask_at: None,
         }
     }
 

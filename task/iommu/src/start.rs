@@ -69,7 +69,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// what was on and still is as planned, and does not know who has it. So what is claimed goes on if it is still
     /// on; if it is not, it lost its state and with it what was under way, and is revoked, so that its claimant hears
     /// of it. What nobody has or is not as planned any more is cut off, and what was being made quiet begins
-    /// anew. If it is gone again already, its next life is told of in the same way.
+    /// anew. If it is gone again already, its next life is told of in the same way; and so is that there will be none:
+    /// then nothing that waits for it becomes quiet, and who waits gets an answer.
     pub fn on_pci_up(&mut self) {
         self.follow_pci();
         self.on_quiesced();

@@ -4,7 +4,7 @@ use smmu::registers::{GERROR, GERRORN, gerror};
 
 use crate::events::{Share, Turn, storm_period};
 use crate::hardware::{Hardware, System};
-use crate::limits::{EVENT_PAUSE_NS, QUIESCE_LOOK_NS, STORM_PERIOD_NS};
+use crate::limits::{EVENT_PAUSE_NS, STORM_PERIOD_NS};
 use crate::log::Line;
 use crate::ownership::{Device, State};
 use crate::server::Server;
@@ -109,22 +109,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// A PCI task that is not started again says nothing any more: so while something is being made quiet it is asked
-    /// now and then, and who waits gets an answer.
-    fn watch(&mut self) {
-        let awaited = self.devices.iter().any(|device| device.is_awaited());
-        if !awaited {
-            self.ask_at = None;
-        } else if self.ask_at.is_none()
-            && let Some(smmu) = self.smmus.first_mut()
-        {
-            let wait = smmu.hardware.ticks(QUIESCE_LOOK_NS);
-            let due = smmu.hardware.now().saturating_add(wait);
-            self.ask_at = Some(due);
-            self.wake_at(due);
-        }
-    }
-
     fn wake_at(&mut self, due: u64) {
         if self.deadline.is_none_or(|other| due < other) {
             self.deadline = Some(due);
@@ -173,15 +157,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// The time came that [`Self::take_new_deadline`] gave.
     pub fn on_timer(&mut self) {
         self.deadline = None;
-        let now = self.smmus.first_mut().map(|smmu| smmu.hardware.now());
-        match self.ask_at {
-            Some(due) if now.is_some_and(|now| now >= due) => {
-                self.ask_at = None;
-                self.on_quiesced();
-            }
-            Some(due) => self.wake_at(due),
-            None => {}
-        }
         for index in 0..self.smmus.len() {
             self.drain(index);
         }
@@ -281,7 +256,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// When [`Self::on_timer`] wants to be called, if that is new.
     #[inline]
     pub fn take_new_deadline(&mut self) -> Option<u64> {
-        self.watch();
         self.new_deadline.take()
     }
 }

@@ -3,7 +3,8 @@
 use iommu::plan_view::PlanView;
 use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
 use plan::kernel::{
-    InterruptEntry, KernelEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
+    InterruptEntry, KernelEntry, LifeEvent, ListenerEntry, PostEntry, RegionAttributes,
+    RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::task::{MappingEntry, ParameterEntry, PeerEntry, SelfEntry};
 use plan::{Blob, Builder, NONE, Name, Record, TaskList, TaskNumber};
@@ -59,6 +60,12 @@ fn kernel(tables: &kern::Tables<'_>) {
                 range.base <= region.pa && region.pa + region.len <= range.base + range.len
             };
             assert!(device || tables.window.iter().any(within));
+        }
+        for event in LifeEvent::ALL {
+            for listener in tables.listeners_of(task, event).unwrap_or_default() {
+                assert!(listener.event == event as u32);
+                assert!((listener.to as usize) < tables.tasks.len());
+            }
         }
         for post in tables.posts_of(task).expect("checked") {
             assert!((post.to as usize) < tables.tasks.len());
@@ -144,10 +151,16 @@ fn of_kernel() -> Vec<u8> {
         send_to: u64::from(priority),
         region_count: 2,
         post_count: 1,
+        listener_count: 2,
         start: 1,
         ..TaskEntry::new_zeroed()
     };
     let post = PostEntry { to: 0, bits: 1 };
+    let listeners = [LifeEvent::Up, LifeEvent::Fault].map(|event| ListenerEntry {
+        event: event as u32,
+        to: 0,
+        bits: abi::notification::FAULT,
+    });
     let interrupt = InterruptEntry {
         intid: 40,
         task: 1,
@@ -160,6 +173,7 @@ fn of_kernel() -> Vec<u8> {
         .push(&[window])
         .push(&regions)
         .push(&[post])
+        .push(&listeners)
         .push(&[interrupt])
         .finish()
 }

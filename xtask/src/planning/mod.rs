@@ -139,11 +139,26 @@ impl Plan {
         self.set_of(task, |task| &task.calls)
     }
 
-    /// The tasks that asked to be told when this one is up again.
+    /// The tasks that declared to depend on this one.
     pub fn dependants(&self, task: usize) -> Vec<usize> {
         let own = self.app.tasks.get(task).map(|task| &task.name.value);
         let depends = |other: &Task| other.depends_on.iter().any(|peer| Some(&peer.value) == own);
         self.tasks_that(depends)
+    }
+
+    /// The tasks that hear that this one is up again: those that depend on it, and the authority, whose clients wait
+    /// while it waits for whom it calls.
+    pub fn hear_of_start(&self, task: usize) -> BTreeSet<usize> {
+        let authority = self.app.authority();
+        let calls = authority.filter(|&authority| self.send_to(authority) >> task & 1 == 1);
+        self.dependants(task).into_iter().chain(calls).collect()
+    }
+
+    /// The task that hears that this one will not come back: the authority, if it hears of its starts. No others, since
+    /// whoever is told adds to the time of the call that stops a task, which wakes all that wait for it as well.
+    pub fn hears_of_end(&self, task: usize) -> Option<usize> {
+        let authority = self.app.authority();
+        authority.filter(|authority| self.hear_of_start(task).contains(authority))
     }
 
     fn tasks_that(&self, mut meant: impl FnMut(&Task) -> bool) -> Vec<usize> {

@@ -1,9 +1,10 @@
 //! The kernel's plan.
 
 use abi::layout::{TASK_LOG_RING, TASK_PLAN_BASE, TASK_STACK_TOP};
+use abi::notification;
 use plan::kernel::{
-    InterruptEntry, KernelEntry, KernelFlags, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
-    WindowEntry,
+    InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry, PostEntry,
+    RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::{Builder, NONE, Name};
 
@@ -33,6 +34,7 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
     let mut tasks = Vec::new();
     let mut regions = Vec::new();
     let mut posts = Vec::new();
+    let mut listeners = Vec::new();
     for (index, (declared, layout)) in app.tasks.iter().zip(&layout.tasks).enumerate() {
         let own_regions = task_regions(layout);
         let own_posts: Vec<PostEntry> = (0..app.tasks.len())
@@ -42,6 +44,7 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
             })
             .filter(|post| post.bits != 0)
             .collect();
+        let own_listeners = listeners_of(plan, index);
         tasks.push(TaskEntry {
             name: Name::new(&declared.name.value),
             entry: layout.entry,
@@ -49,10 +52,6 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
             stack_base: layout.stack_base(),
             ttbr0: roots.tasks.get(index).copied().unwrap_or(0),
             send_to: plan.send_to(index),
-            dependants: plan
-                .dependants(index)
-                .iter()
-                .fold(0, |set, task| set | 1 << task),
             max_run: declared.max_run,
             rights: plan.rights(index).bits(),
             priority: declared.priority.value,
@@ -60,11 +59,14 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
             region_count: own_regions.len() as u32,
             posts: posts.len() as u32,
             post_count: own_posts.len() as u32,
+            listeners: listeners.len() as u32,
+            listener_count: own_listeners.len() as u32,
             start: u32::from(declared.start),
             reserved: 0,
         });
         regions.extend(own_regions);
         posts.extend(own_posts);
+        listeners.extend(own_listeners);
     }
     let interrupts: Vec<InterruptEntry> = plan
         .lines()
@@ -81,8 +83,32 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         .push(&tasks)
         .push(&regions)
         .push(&posts)
+        .push(&listeners)
         .push(&interrupts)
         .finish()
+}
+
+/// Who hears of the life of a task, in the order that the kernel wants: those that depend on it, that it is up again;
+/// the authority, that it will not come back; the supervisor, that it can be started again; the authority, that it died held.
+fn listeners_of(plan: &Plan, task: usize) -> Vec<ListenerEntry> {
+    let peer = |event| move |to| (event, to, notification::PEER);
+    let starts = plan.hear_of_start(task).into_iter();
+    let end = plan.hears_of_end(task).into_iter();
+    let supervisor = (LifeEvent::Fault, 0, notification::FAULT);
+    let authority = plan.app.authority();
+    let authority = authority.map(|task| (LifeEvent::HeldDeath, task, notification::HELD_DEATH));
+    starts
+        .map(peer(LifeEvent::Up))
+        .chain(end.map(peer(LifeEvent::Retired)))
+        .chain([supervisor])
+        .chain(authority)
+        .filter(|(_, to, _)| *to != task)
+        .map(|(event, to, bits)| ListenerEntry {
+            event: event as u32,
+            to: to as u32,
+            bits,
+        })
+        .collect()
 }
 
 fn task_regions(layout: &TaskLayout) -> Vec<RegionEntry> {

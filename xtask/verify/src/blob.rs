@@ -6,7 +6,7 @@ pub struct Blob<'a> {
 }
 
 const MAGIC: u32 = u32::from_le_bytes(*b"PLAN");
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 const HEADER: usize = 16;
 const SECTION: usize = 16;
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn blob(stride: u32, count: u32) -> Vec<u8> {
-        let mut bytes = b"PLAN\x02\x00\x01\x00".to_vec();
+        let mut bytes = b"PLAN\x03\x00\x01\x00".to_vec();
         bytes.extend(48u64.to_le_bytes());
         for word in [0x101, stride, 32, count] {
             bytes.extend(u32::to_le_bytes(word));

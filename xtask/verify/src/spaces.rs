@@ -28,9 +28,9 @@ const TASK_KIND: u32 = 0x101;
 const TASK_BYTES: usize = 112;
 const TASK_TTBR0: usize = 48;
 const TASK_SEND_TO: usize = 56;
-const TASK_PRIORITY: usize = 84;
-const TASK_REGIONS: usize = 88;
-const TASK_REGION_COUNT: usize = 92;
+const TASK_PRIORITY: usize = 76;
+const TASK_REGIONS: usize = 80;
+const TASK_REGION_COUNT: usize = 84;
 /// Records of the memory that the kernel reads and writes for a task: kind, size, and the bit that allows writing.
 const REGION_KIND: u32 = 0x102;
 const REGION_BYTES: usize = 32;

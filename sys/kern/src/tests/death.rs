@@ -2,6 +2,7 @@
 
 use abi::privileged::Privileged;
 use abi::{Code, FaultKind, Syscall, TaskId, notification};
+use plan::kernel::{LifeEvent, ListenerEntry};
 
 use super::world::*;
 use crate::State;
@@ -124,14 +125,98 @@ fn a_new_life_starts_clean() {
 #[test]
 fn dependants_are_told_of_a_restart_and_not_of_the_boot() {
     let mut world = World::waiting_down_to(DRIVER);
-    world.receive(DRIVER, notification::PEER_UP, TaskId::ANY, 0, 0);
+    world.receive(DRIVER, notification::PEER, TaskId::ANY, 0, 0);
     assert_eq!(world.state(DRIVER), State::Receiving);
     world.kill(SERVER);
     world.kernel.start(index(SERVER));
     world.resume();
     world.receive(SERVER, 0, TaskId::ANY, 0, 0);
     assert_eq!(world.runs(), DRIVER);
-    assert_eq!(world.x(DRIVER, 9), u64::from(notification::PEER_UP));
+    assert_eq!(world.x(DRIVER, 9), u64::from(notification::PEER));
+}
+
+#[test]
+fn dependants_are_told_once_that_a_peer_will_not_come_back() {
+    for stopped_before in [false, true] {
+        let mut world = World::new();
+        for _ in 0..DRIVER {
+            world.park();
+        }
+        world.receive(DRIVER, notification::PEER, TaskId::ANY, 0, 0);
+        let stop = |world: &mut World, for_good| {
+            world.only(SUPERVISOR);
+            let stop = Privileged::Stop;
+            let code = world.privileged(SUPERVISOR, stop, &[SERVER as u64, for_good]);
+            assert_eq!(code, Code::OK);
+            world.park();
+        };
+        if stopped_before {
+            stop(&mut world, 0);
+            assert_eq!(world.state(DRIVER), State::Receiving, "it may come back");
+        }
+        stop(&mut world, 1);
+        world.only(DRIVER);
+        assert_eq!(world.x(DRIVER, 9), u64::from(notification::PEER));
+        world.receive(DRIVER, notification::PEER | WAKE, TaskId::ANY, 0, 0);
+        stop(&mut world, 1);
+        assert_eq!(world.state(DRIVER), State::Receiving, "it was told");
+    }
+}
+
+/// LEFT hears of each end of a life of DRIVER, and RIGHT of what the supervisor hears of otherwise.
+fn with_other_listeners() -> World {
+    let mut tables = Tables::new();
+    let first = tables.listeners.len() as u32;
+    let listener = |event: LifeEvent, to: usize| ListenerEntry {
+        event: event as u32,
+        to: to as u32,
+        bits: notification::PEER,
+    };
+    let own = [
+        listener(LifeEvent::Down, LEFT),
+        listener(LifeEvent::Fault, RIGHT),
+        listener(LifeEvent::HeldDeath, RIGHT),
+    ];
+    tables.listeners.extend(own);
+    let driver = &mut tables.tasks[DRIVER];
+    (driver.listeners, driver.listener_count) = (first, own.len() as u32);
+    let mut world = tables.boot().unwrap();
+    for task in 0..COUNT {
+        let mask = notification::LIVES | WAKE;
+        world.receive(task, mask, TaskId::ANY, 0, 0);
+    }
+    world
+}
+
+#[test]
+fn who_hears_of_a_life_is_what_the_plan_says() {
+    let end = |end: fn(&mut World)| {
+        let mut world = with_other_listeners();
+        end(&mut world);
+        let woken = |task: &usize| world.state(*task) == State::Runnable;
+        (0..COUNT).filter(woken).collect::<std::vec::Vec<_>>()
+    };
+    let crash = |world: &mut World| {
+        world.only(DRIVER);
+        world.crash(DRIVER);
+    };
+    assert_eq!(end(crash), [LEFT, RIGHT]);
+    let held = end(|world| {
+        world.kernel.add_hold(index(DRIVER));
+        world.only(DRIVER);
+        world.crash(DRIVER);
+    });
+    assert_eq!(held, [LEFT, RIGHT]);
+    let stopped = end(|world| {
+        world.only(SUPERVISOR);
+        world.privileged(SUPERVISOR, Privileged::Stop, &[DRIVER as u64, 0]);
+        world.park();
+    });
+    assert_eq!(
+        stopped,
+        [LEFT],
+        "a stop is no news to whoever hears of faults"
+    );
 }
 
 #[test]

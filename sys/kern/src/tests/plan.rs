@@ -1,8 +1,8 @@
 //! Plans that must not run.
 
-use abi::Rights;
+use abi::{Rights, notification};
 use plan::NONE;
-use plan::kernel::RegionAttributes;
+use plan::kernel::{LifeEvent, ListenerEntry, RegionAttributes};
 
 use super::world::*;
 use crate::{PlanError, State, TaskSet};
@@ -22,7 +22,7 @@ fn refused(spoil: Spoil) -> PlanError {
 
 #[test]
 fn mistakes_are_found_and_located() {
-    let cases: [(Spoil, PlanError); 41] = [
+    let cases: [(Spoil, PlanError); 40] = [
         (|t| t.system[0].supervisor = 1, PlanError::System),
         (|t| t.system[0].authority = COUNT as u32, PlanError::System),
         (|t| t.system[0].flags = 1 << 9, PlanError::System),
@@ -43,7 +43,6 @@ fn mistakes_are_found_and_located() {
         (|t| t.tasks[1].priority = 0, PlanError::Task(1)),
         (|t| t.tasks[4].send_to = 1 << 4, PlanError::Task(4)),
         (|t| t.tasks[4].send_to = 1 << 5, PlanError::Task(4)),
-        (|t| t.tasks[4].dependants = 1 << COUNT, PlanError::Task(4)),
         (
             |t| t.tasks[4].rights = Rights::DMA_AUTHORITY.bits(),
             PlanError::Task(4),
@@ -106,6 +105,40 @@ fn mistakes_are_found_and_located() {
     for (number, (spoil, error)) in cases.into_iter().enumerate() {
         assert_eq!(refused(spoil), error, "case {number}");
     }
+}
+
+/// The records of SERVER: DRIVER hears of starts and of the end, the supervisor and the authority of deaths.
+#[test]
+fn listeners_are_in_order_and_get_bits_of_lives_only() {
+    const FIRST: usize = SERVER * 2;
+    let cases: [(Spoil, usize); 14] = [
+        (|t| t.listeners[FIRST + 2].event = 5, 2),
+        (|t| t.listeners[FIRST + 3].event = u32::MAX, 3),
+        (|t| t.listeners[FIRST + 1].to = COUNT as u32, 1),
+        (|t| t.listeners[FIRST + 1].to = 1 << 8, 1),
+        (|t| t.listeners[FIRST].bits = 0, 0),
+        (|t| t.listeners[FIRST].bits |= notification::TIMER, 0),
+        (|t| t.listeners[FIRST].bits |= 1, 0),
+        (|t| t.listeners[FIRST].bits |= 1 << 16, 0),
+        (|t| t.listeners.swap(FIRST, FIRST + 1), 1),
+        (|t| t.listeners.swap(FIRST + 2, FIRST + 3), 3),
+        (|t| t.listeners[FIRST + 1] = t.listeners[FIRST], 1),
+        (
+            |t| {
+                t.listeners[FIRST + 1] = t.listeners[FIRST];
+                t.listeners[FIRST + 1].to -= 1;
+            },
+            1,
+        ),
+        (|t| t.tasks[SERVER].listener_count = u32::MAX, 0),
+        (|t| t.tasks[SERVER].listener_count = 99, 0),
+    ];
+    for (number, (spoil, record)) in cases.into_iter().enumerate() {
+        let error = PlanError::Listener(FIRST + record);
+        assert_eq!(refused(spoil), error, "case {number}");
+    }
+    let nowhere = refused(|t| t.tasks[SERVER].listeners = 99);
+    assert_eq!(nowhere, PlanError::Listener(99));
 }
 
 #[test]
@@ -199,7 +232,15 @@ fn the_stack_is_the_region_that_its_base_lies_in() {
 #[test]
 fn nobody_is_told_anything_by_the_first_start() {
     let mut tables = Tables::new();
-    tables.tasks[SERVER].dependants = u64::MAX >> (64 - COUNT);
+    let first = tables.listeners.len() as u32;
+    let told = |to| ListenerEntry {
+        event: LifeEvent::Up as u32,
+        to,
+        bits: notification::PEER,
+    };
+    tables.listeners.extend((0..COUNT as u32).map(told));
+    let server = &mut tables.tasks[SERVER];
+    (server.listeners, server.listener_count) = (first, COUNT as u32);
     let world = tables.boot().unwrap();
     for task in 0..COUNT {
         assert_eq!(world.kernel.task(index(task)).notifications, 0, "{task}");

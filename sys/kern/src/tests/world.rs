@@ -7,9 +7,10 @@ use std::vec;
 use std::vec::Vec;
 
 use abi::privileged::Privileged;
-use abi::{Code, FaultKind, Rights, SendDescriptor, Syscall, TaskId};
+use abi::{Code, FaultKind, Rights, SendDescriptor, Syscall, TaskId, notification};
 use plan::kernel::{
-    InterruptEntry, KernelEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
+    InterruptEntry, KernelEntry, LifeEvent, ListenerEntry, PostEntry, RegionAttributes,
+    RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::{Blob, Builder, Name};
 
@@ -51,9 +52,28 @@ pub struct Tables {
     pub window: Vec<WindowEntry>,
     pub regions: Vec<RegionEntry>,
     pub posts: Vec<PostEntry>,
+    pub listeners: Vec<ListenerEntry>,
     pub interrupts: Vec<InterruptEntry>,
     /// Ticks a second.
     pub frequency: NonZeroU64,
+}
+
+/// DRIVER depends on SERVER.
+fn listeners_of(task: usize) -> Vec<ListenerEntry> {
+    let listener = |event: LifeEvent, to: usize, bits| ListenerEntry {
+        event: event as u32,
+        to: to as u32,
+        bits,
+    };
+    let mut listeners = vec![];
+    if task == SERVER {
+        let driver = |event| listener(event, DRIVER, notification::PEER);
+        listeners.extend([driver(LifeEvent::Up), driver(LifeEvent::Retired)]);
+    }
+    listeners.push(listener(LifeEvent::Fault, SUPERVISOR, notification::FAULT));
+    let held_death = notification::HELD_DEATH;
+    listeners.push(listener(LifeEvent::HeldDeath, AUTHORITY, held_death));
+    listeners
 }
 
 /// Physical address of a task's memory.
@@ -107,6 +127,7 @@ impl Tables {
             .to_vec(),
             regions: vec![],
             posts: vec![],
+            listeners: vec![],
             interrupts: vec![],
             frequency: NonZeroU64::new(1_000_000_000).unwrap(),
         };
@@ -117,6 +138,7 @@ impl Tables {
                 AUTHORITY => Rights::DMA_AUTHORITY,
                 _ => Rights::empty(),
             };
+            let listeners = listeners_of(index);
             tables.tasks.push(TaskEntry {
                 name: Name::new("task"),
                 entry: CODE,
@@ -124,7 +146,6 @@ impl Tables {
                 stack_base: STACK,
                 ttbr0: ((index as u64 + 1) << 48) | (RAM_BASE + 0x1000 * index as u64),
                 send_to: (1 << above) - 1,
-                dependants: if index == SERVER { 1 << DRIVER } else { 0 },
                 max_run: if index == LOW { LIMIT } else { 0 },
                 rights: rights.bits(),
                 priority,
@@ -132,9 +153,12 @@ impl Tables {
                 region_count: 4,
                 posts: tables.posts.len() as u32,
                 post_count: COUNT as u32,
+                listeners: tables.listeners.len() as u32,
+                listener_count: listeners.len() as u32,
                 start: 1,
                 reserved: 0,
             });
+            tables.listeners.extend(listeners);
             let code = physical(index, CODE);
             let code_attributes = read | RegionAttributes::EXECUTE;
             let pool_attributes = read | write | RegionAttributes::DMA;
@@ -186,6 +210,7 @@ impl Tables {
             .push(&self.window)
             .push(&self.regions)
             .push(&self.posts)
+            .push(&self.listeners)
             .push(&self.interrupts)
             .finish();
         let words: Vec<u64> = bytes

@@ -26,11 +26,9 @@ impl Transport for ToPci {
             return (Code::HELD, [0; 8], 0);
         };
         let answer = ipc::call(server.id(), operation, payload, len, reply_capacity, &[]);
-        // The id stays that of the life that is known to be over until `PEER_UP` tells of the next one. If
-        // there is to be none, nobody will.
-        let gone = answer.code == Code::DEAD && ipc::refresh(server.id().index()).1 == Code::HELD;
-        let code = if gone { Code::HELD } else { answer.code };
-        (code, answer.payload, answer.len)
+        // The id stays that of a life that is known to be over until `PEER` tells of the next one, or that there is
+        // none.
+        (answer.code, answer.payload, answer.len)
     }
 }
 

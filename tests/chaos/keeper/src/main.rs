@@ -248,7 +248,7 @@ impl Keeper {
     fn round(&mut self, work: fn(&mut Self) -> Option<(usize, Kind)>) -> Outcomes<()> {
         let mut up = self.recover()? && self.ask(work)?;
         time::set_timer(Some(time::now().after(LOOK)));
-        ipc::receive(self.done | notification::PEER_UP | notification::TIMER);
+        ipc::receive(self.done | notification::PEER | notification::TIMER);
         self.disk.refresh();
         if up && self.disk.driver() == self.life {
             up = self.collect()?;

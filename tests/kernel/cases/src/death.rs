@@ -1,7 +1,7 @@
 //! What takes a role away for the rest of the run; these cases come last.
 
 use abi::privileged::TaskState;
-use abi::{Code, FaultKind};
+use abi::{Code, FaultKind, notification};
 use suite::{Case, Part, check, check_eq};
 use userlib::ipc::{self, Received};
 
@@ -11,9 +11,21 @@ use crate::{CLIENT, LAST, RETIREE, SECOND, SERVER};
 pub const CASES: &[Case] = &[
     Case::new(
         "a-task-that-will-not-come-back",
-        &["IPC-SEND-4", "IPC-ID-3", "IPC-PRIV-4"],
+        &["IPC-SEND-4", "IPC-ID-3", "IPC-PRIV-4", "IPC-DEATH-7"],
         &[
-            Part::serves(SERVER, serve),
+            // The authority, which depends on it; that it was started for this case is told in the same way.
+            Part::returns(SERVER, |stage| {
+                loop {
+                    let received = ipc::receive(notification::PEER);
+                    check!(matches!(
+                        received,
+                        Received::Notification(notification::PEER)
+                    ));
+                    if ipc::refresh(stage.index(RETIREE)).1 == Code::HELD {
+                        return Ok(());
+                    }
+                }
+            }),
             Part::returns(CLIENT, |stage| {
                 waits(stage, SECOND);
                 check_eq!(stage.retire(RETIREE).0, 0);

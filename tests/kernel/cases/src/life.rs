@@ -87,7 +87,7 @@ pub const CASES: &[Case] = &[
         &[
             Part::serves(SERVER, serve),
             Part::returns(CLIENT, |stage| {
-                let (up, timer) = (notification::PEER_UP, notification::TIMER);
+                let (up, timer) = (notification::PEER, notification::TIMER);
                 time::set_timer(Some(time::Ticks(0)));
                 let bits =
                     check_is!(ipc::receive(up | timer), Received::Notification(bits) => bits);

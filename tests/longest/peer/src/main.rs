@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use abi::MESSAGE_MAX;
-use abi::notification::{PEER_UP, POSTABLE, TIMER};
+use abi::notification::{PEER, POSTABLE, TIMER};
 use bench_protocol::longest::*;
 use bench_protocol::row::{instructions, report_masked};
 use userlib::ipc::{self, LeaseBuffer};
@@ -40,7 +40,7 @@ fn main() -> ! {
                 ipc::receive_from(supervisor.id(), 0);
             }
             AWAIT_PEER => {
-                ipc::receive(PEER_UP);
+                ipc::receive(PEER);
             }
             SLEEP => {
                 time::set_timer(Some(Ticks(told.payload[1])));

@@ -318,7 +318,12 @@ impl Model {
             return self.hears(SUPERVISOR, Heard::Code(Code::REFUSED));
         }
         self.hears(SUPERVISOR, Heard::Code(Code::OK));
-        self.tasks[task].retired |= for_good;
+        if for_good && !self.tasks[task].retired {
+            self.tasks[task].retired = true;
+            if task == SERVER {
+                self.notify(DRIVER, notification::PEER);
+            }
+        }
         if self.is_up(task) {
             self.end(task);
         }
@@ -333,7 +338,7 @@ impl Model {
         self.tasks[task].since = self.now();
         self.tasks[task].doing = Doing::Ready;
         if task == SERVER {
-            self.notify(DRIVER, notification::PEER_UP);
+            self.notify(DRIVER, notification::PEER);
         }
     }
     /// By the supervisor.

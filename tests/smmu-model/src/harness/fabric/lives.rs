@@ -111,6 +111,7 @@ impl Fabric {
         self.down = true;
         self.life += 1;
         self.retired |= chooser.once_in(self.troubles.retirements);
+        self.up |= self.retired;
     }
 
     /// The PCI task runs again.

@@ -56,7 +56,7 @@ pub struct Fabric {
     pub down: bool,
     /// It is dead and does not come back.
     pub retired: bool,
-    /// It is up again, and the server was not told.
+    /// It is up again or will not come back, and the server was not told.
     pub up: bool,
     /// By the plan's policy nothing is started.
     pub refused: bool,

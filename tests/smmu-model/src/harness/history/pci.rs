@@ -40,14 +40,17 @@ impl History<'_> {
         stops
     }
 
-    /// The server is told that the PCI task is up again: what is claimed and open goes on unless it lost its state,
+    /// The server is told that the PCI task is up again, or will not come back: what is claimed and open goes on unless it lost its state,
     /// whatever has become of that life meanwhile. `None` if the server dies of it.
     pub(super) fn pci_is_up(&mut self) -> Option<()> {
         self.world.borrow_mut().fabric.refresh();
         let before = self.world.borrow().fabric.disturbances;
         let (kept, lost) = self.kept_and_lost();
         self.serve(Server::on_pci_up)?;
-        let answered = self.world.borrow().fabric.disturbances == before;
+        let answered = {
+            let fabric = &self.world.borrow().fabric;
+            !fabric.retired && fabric.disturbances == before
+        };
         if answered {
             self.check_told(&lost);
         }

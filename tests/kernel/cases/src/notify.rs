@@ -6,7 +6,7 @@ use suite::{Case, Failure, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 use userlib::{config, interrupt, time};
 
-use crate::help::{elsewhere, notes, serve, stale, told};
+use crate::help::{call_server, elsewhere, next_message, notes, reply, serve, stale, told};
 use crate::{CLIENT, LAST, OUTCAST, SECOND, SERVER};
 
 type Bits = core::result::Result<u32, Failure>;
@@ -117,6 +117,36 @@ pub const CASES: &[Case] = &[
                 let wake = own("wake")?;
                 let bits = check_is!(ipc::receive(wake), Received::Notification(bits) => bits);
                 check_eq!(bits, wake);
+                Ok(())
+            }),
+        ],
+    ),
+    // The first post to a task is the one by which the fast path learns of the right; the server has device registers.
+    Case::new(
+        "posts-downhill-leave-the-poster-running",
+        &["IPC-SCHED-1", "IPC-POST-1"],
+        &[
+            Part::returns(SERVER, |stage| {
+                let wake = granted(stage, CLIENT, "wake")?;
+                for _ in 0..3 {
+                    // Meanwhile the client waits.
+                    stage.pause(2);
+                    check_eq!(ipc::post(stage.id(CLIENT), wake).0, Code::OK.0);
+                    let after = time::now().0;
+                    let message = next_message()?;
+                    check!(message.payload[0] >= after);
+                    reply(message.sender, 0);
+                }
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                let wake = own("wake")?;
+                for _ in 0..3 {
+                    let bits = check_is!(ipc::receive(wake), Received::Notification(bits) => bits);
+                    let woken = time::now().0;
+                    check_eq!(bits, wake);
+                    check_eq!(call_server(stage, 1, woken).code.0, Code::OK.0);
+                }
                 Ok(())
             }),
         ],

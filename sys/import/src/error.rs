@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Contradiction,
     /// A function is listed twice.
     Duplicate,
+    /// Bridges have the same bus numbers, or there were not enough of them.
+    BusNumbers,
     /// A bus has functions, but no bridge leads to it.
     MissingBridge,
 }
@@ -52,6 +54,9 @@ impl Error {
             ErrorKind::NoDump => "add `-xxxx`, so that the configuration space is printed",
             ErrorKind::Asleep => {
                 "wake the function (`echo on > /sys/bus/pci/devices/ADDRESS/power/control`) and dump again"
+            }
+            ErrorKind::BusNumbers => {
+                "let the buses be numbered anew, with room below each bridge (Linux: `pci=assign-busses`, and `hpbussize=` with fewer), and dump again"
             }
             ErrorKind::Empty
             | ErrorKind::Line

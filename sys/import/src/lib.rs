@@ -6,6 +6,7 @@
 //! names what is missing, never a guess.
 #![forbid(unsafe_code)]
 
+mod buses;
 mod config;
 mod error;
 mod fabric;
@@ -26,6 +27,7 @@ pub use function::{Address, Bar, BarKind, Function, VirtualFunctions, WindowRang
 pub fn parse(text: &str) -> Result<Vec<Function>, Vec<Error>> {
     let (blocks, mut errors) = text::blocks(text);
     let mut functions = Vec::with_capacity(blocks.len());
+    let mut silent = Vec::new();
     // A block without its whole space already has an error; what is in it would only add noise.
     for block in blocks
         .iter()
@@ -33,9 +35,21 @@ pub fn parse(text: &str) -> Result<Vec<Function>, Vec<Error>> {
     {
         match function::read(block) {
             Ok(function) => functions.push(function),
-            Err(mut found) => errors.append(&mut found),
+            Err(mut found) => {
+                if found.iter().any(|error| error.kind == ErrorKind::Asleep) {
+                    silent.push(block.address);
+                }
+                errors.append(&mut found);
+            }
         }
     }
+    let (mut clashes, explained) = buses::check(&functions, &silent);
+    let lines = blocks
+        .iter()
+        .filter(|block| explained.contains(&block.address));
+    let lines: Vec<usize> = lines.map(|block| block.line).collect();
+    errors.retain(|error| error.kind != ErrorKind::Asleep || !lines.contains(&error.line));
+    errors.append(&mut clashes);
     if errors.is_empty() {
         functions.sort_by_key(|function| function.address);
         errors = fabric::check(&mut functions);

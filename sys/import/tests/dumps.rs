@@ -194,6 +194,73 @@ fn contents_that_contradict_themselves() {
     assert_eq!(kinds(&ones), [ErrorKind::Asleep]);
 }
 
+/// A function on a bus that two bridges have reads as ones: that is told, and not that it sleeps.
+#[test]
+fn bus_numbers_that_clash_or_ran_out() {
+    let functions = parse(&dump()).unwrap();
+    let bridges: Vec<_> = functions.iter().filter(|f| f.buses.is_some()).collect();
+    let on_root = |f: &&&import::Function| {
+        f.address.bus == 0 && f.buses.is_some_and(|[_, first, _]| first != 0)
+    };
+    let mut roots = bridges.iter().filter(on_root);
+    let (one, two) = (roots.next().unwrap(), roots.next().unwrap());
+    let [_, first, last] = two.buses.unwrap();
+    let below = functions.iter().find(|f| f.address.bus == first).unwrap();
+    let silent = |text: &str| {
+        let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
+        let ones = |block: &str| -> String {
+            let line = |line: &str| match line.split_once(": ") {
+                Some((at, _)) if at.len() <= 3 => format!("{at}:{}", " ff".repeat(16)),
+                _ => line.to_owned(),
+            };
+            block.lines().map(line).collect::<Vec<_>>().join("\n")
+        };
+        blocks
+            .map(|block| {
+                if block.starts_with(&below.address.to_string()) {
+                    ones(block)
+                } else {
+                    block.to_owned()
+                }
+            })
+            .map(|block| block + "\n\n")
+            .collect::<String>()
+    };
+    let at = |f: &import::Function| f.address.to_string();
+    // Alone it sleeps.
+    assert_eq!(kinds(&silent(&dump())), [ErrorKind::Asleep]);
+    // Another bridge has its bus as well.
+    let clash = patched(&at(one), 0x1a, &[last]);
+    let found = errors(&silent(&clash));
+    assert!(
+        found
+            .iter()
+            .all(|error| error.kind == ErrorKind::BusNumbers),
+        "{found:?}"
+    );
+    assert!(
+        found
+            .iter()
+            .any(|error| error.message.contains(&at(two)) && error.message.contains(&at(one)))
+    );
+    assert!(found[0].help.contains("numbered anew"));
+    // Without anything that reads as ones it is wrong all the same.
+    assert!(kinds(&clash).contains(&ErrorKind::BusNumbers));
+    // The bridge above it got no number.
+    let none = patched(&at(two), 0x19, &[0, 0]);
+    let found = errors(&silent(&none));
+    assert!(
+        found.iter().any(
+            |error| error.kind == ErrorKind::BusNumbers && error.message.contains("not enough")
+        ),
+        "{found:?}"
+    );
+    assert!(
+        found.iter().all(|error| error.kind != ErrorKind::Asleep),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn every_mistake_is_reported() {
     let text = edited(|at, mut lines| match at {

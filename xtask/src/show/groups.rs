@@ -7,6 +7,7 @@ use solver::solution::EdgeKind;
 
 use super::{joined, name};
 use crate::planning::Plan;
+use crate::read::SolverMode;
 use crate::read::units::show_size;
 use crate::tables::table_pages;
 
@@ -53,10 +54,14 @@ pub fn write(plan: &Plan, out: &mut String) -> std::fmt::Result {
 }
 
 fn groups(plan: &Plan, out: &mut String) -> std::fmt::Result {
-    writeln!(
-        out,
-        "\nisolation groups: their members can reach each other below the SMMU"
-    )?;
+    let heading = match plan.app.iommu.mode {
+        SolverMode::Strict => "isolation groups: their members can reach each other below the SMMU",
+        // Nothing else of a plan shows what was believed of the hardware.
+        SolverMode::Linux => {
+            "isolation groups as Linux forms them, its leniencies included: each has one domain"
+        }
+    };
+    writeln!(out, "\n{heading}")?;
     for (index, group) in plan.solution.groups.iter().enumerate() {
         let owners: Vec<&str> = group
             .owners

@@ -200,12 +200,18 @@ fn no_text_panics() {
         .join("..")
         .canonicalize()
         .unwrap();
-    let mut files: Vec<_> = ["tests/configs", "tests/topologies", "tests/alias", "."]
-        .into_iter()
-        .flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
-        .collect();
+    let mut files: Vec<_> = [
+        "tests/configs",
+        "tests/topologies",
+        "tests/alias",
+        "docs/mailing-list",
+        ".",
+    ]
+    .into_iter()
+    .flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap())
+    .map(|entry| entry.unwrap().path())
+    .filter(|path| path.extension().is_some_and(|kind| kind == "toml"))
+    .collect();
     files.sort();
     let texts: Vec<String> = files
         .iter()

@@ -14,6 +14,8 @@ mod disk;
 mod failure;
 pub mod hostile;
 mod lint;
+#[cfg(test)]
+mod mailing_list;
 mod output;
 mod pack;
 mod place;

@@ -60,8 +60,18 @@ impl Project {
     /// The same in a mode other than that of the file.
     pub fn plan_in_mode(&self, app: Option<&Path>, mode: Option<SolverMode>) -> Outcome<Plan> {
         let report = Report::default();
+        shown(&report, self.plan_reported(&report, app, mode))
+    }
+
+    /// The same, with what there is to say in `report` instead of on the screen.
+    pub fn plan_reported(
+        &self,
+        report: &Report,
+        app: Option<&Path>,
+        mode: Option<SolverMode>,
+    ) -> Result<Plan, Reported> {
         let change = |app: &mut App| app.iommu.mode = mode.unwrap_or(app.iommu.mode);
-        shown(&report, self.plan_with(&report, app, change))
+        self.plan_with(report, app, change)
     }
 
     fn plan_with(

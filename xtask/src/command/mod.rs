@@ -7,7 +7,7 @@ mod explain;
 mod gdb;
 mod import;
 mod lint;
-mod plan;
+pub mod plan;
 mod run;
 mod show;
 pub mod sizes;

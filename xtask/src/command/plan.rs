@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use crate::failure::{Failure, Outcome};
 use crate::output::say_text;
 use crate::pack;
+use crate::planning::Plan;
 use crate::project::Project;
 use crate::read::SolverMode;
 use crate::show;
@@ -46,36 +47,47 @@ pub enum Mode {
     Linux,
 }
 
+impl Arguments {
+    /// The mode asked for; `None` is that of the file.
+    pub fn mode(&self) -> Option<SolverMode> {
+        self.mode.map(|mode| match mode {
+            Mode::Strict => SolverMode::Strict,
+            Mode::Linux => SolverMode::Linux,
+        })
+    }
+}
+
 pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
-    let mode = arguments.mode.map(|mode| match mode {
-        Mode::Strict => SolverMode::Strict,
-        Mode::Linux => SolverMode::Linux,
-    });
-    let plan = project.plan_in_mode(arguments.app.as_deref(), mode)?;
+    let plan = project.plan_in_mode(arguments.app.as_deref(), arguments.mode())?;
     if let Some(file) = &arguments.svg {
         std::fs::write(file, show::svg(&plan))
             .map_err(Failure::when(format!("cannot write {}", file.display())))?;
     }
+    say_text!("{}", answer(&plan, arguments)?);
+    Ok(0)
+}
+
+/// What is printed of a plan.
+pub fn answer(plan: &Plan, arguments: &Arguments) -> Outcome<String> {
+    let mut answer = String::new();
     if let Some(device) = &arguments.why {
-        let text = show::why(&plan, device).ok_or_else(|| {
-            let names = show::names(&plan).join(" ");
+        answer += &show::why(plan, device).ok_or_else(|| {
+            let names = show::names(plan).join(" ");
             Failure::new(format!("there is no device `{device}`; there are {names}"))
         })?;
-        say_text!("{text}");
     }
     if let Some(file) = &arguments.diff {
         let old = std::fs::read_to_string(file)
             .map_err(Failure::when(format!("cannot read {}", file.display())))?;
-        let text = show::diff(&old, &plan).map_err(|show::Unreadable(why)| {
+        answer += &show::diff(&old, plan).map_err(|show::Unreadable(why)| {
             Failure::new(format!("{} is no earlier plan: {why}", file.display()))
         })?;
-        say_text!("{text}");
     }
     if arguments.why.is_none() && arguments.diff.is_none() && arguments.svg.is_none() {
-        match arguments.format {
-            Format::Text => say_text!("{}", pack::text(&plan, None)),
-            Format::Json => say_text!("{}", pack::json(&plan, None)),
-        }
+        answer += &match arguments.format {
+            Format::Text => pack::text(plan, None),
+            Format::Json => pack::json(plan, None),
+        };
     }
-    Ok(0)
+    Ok(answer)
 }

@@ -234,6 +234,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let State::Quiescing(purpose) = device.state else {
             return;
         };
+        if quiet && device.began_early {
+            self.start_quiesce(index);
+            return;
+        }
         if quiet {
             device.now_quiet();
         }

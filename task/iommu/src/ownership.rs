@@ -138,6 +138,9 @@ pub struct Device<'p> {
     /// The only life that can touch its registers from the beginning of the quiesce under way to its end, if there
     /// is one.
     pub sole_life: Option<TaskId>,
+    /// The quiesce under way is no proof that nothing is: it may have begun before the streams were closed, and without
+    /// bus mastering the device can have gone on through them after its reset. One more has to follow.
+    pub began_early: bool,
     /// It is being made quiet for others.
     pub settling: Settling,
     /// Why it cannot be claimed.
@@ -208,6 +211,7 @@ impl<'p> Device<'p> {
             state: State::Free,
             quiet: Quiet::Unknown,
             sole_life: None,
+            began_early: false,
             settling: Settling::No,
             unusable: Some(Why::NoPci),
             not_quiet: None,

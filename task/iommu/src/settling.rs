@@ -23,13 +23,18 @@ pub(crate) enum Sharers {
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// What is not on PCI and shares streams with `index` could act as long as these were open, whether or not it
-    /// was claimed: nothing is known of it any more.
+    /// was claimed: nothing is known of it any more, nor will be by what makes it quiet already.
     pub(crate) fn doubt_ungated(&mut self, index: usize) {
         let domain = self.devices.get(index).map(|device| device.entry.domain);
         for (other, device) in self.devices.iter_mut().enumerate() {
             let shares = other != index && Some(device.entry.domain) == domain;
             if shares && device.entry.non_pci == 1 && !device.open {
                 device.quiet = Quiet::Unknown;
+                // A claimant that waits for the server has it begin nothing. One that was cut off does not wait, nor
+                // does who watches it.
+                if device.settling == Settling::Running || device.entry.watched == 1 {
+                    device.began_early = true;
+                }
             }
         }
     }
@@ -92,7 +97,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// A new life of the PCI task knows nothing of what was begun.
+    /// A new life of the PCI task knows nothing of what was begun, or it began too early.
     pub(crate) fn settle_again(&mut self, index: usize) {
         if let Some(device) = self.devices.get_mut(index) {
             device.settling = Settling::No;
@@ -102,12 +107,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// What became of a device that is made quiet for the sake of others.
     pub(crate) fn settled(&mut self, index: usize, quiet: bool) {
-        if let Some(device) = self.devices.get_mut(index) {
-            if quiet {
-                device.now_quiet();
-            } else {
-                device.settling = Settling::Failed;
-            }
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        if !quiet {
+            device.settling = Settling::Failed;
+        } else if device.began_early {
+            self.settle_again(index);
+        } else {
+            device.now_quiet();
         }
     }
 

@@ -29,6 +29,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.stop_unit(unit, index);
             started = self.system.quiesce_start(index as u32);
         }
+        let joined = started == Err(CallError::Refused(pci_api::Error::Quiescing));
+        if let Some(device) = self.devices.get_mut(index) {
+            device.began_early = joined && device.entry.non_pci == 1;
+        }
         if started.is_ok() {
             self.note_covered(index);
         }

@@ -1,6 +1,7 @@
 //! Nothing of an alias set is given back before all of its members are quiet.
 
 use iommu_api::*;
+use pci_api::client::CallError;
 use pci_api::{QuiesceFailure, QuiesceState};
 
 use super::rig::*;
@@ -147,6 +148,113 @@ fn without_bus_mastering_quiet_lasts_until_the_stream_is_open() {
     let again = rig.ask(task(6), Operation::Claim, &[u64::from(RIGHT)]);
     assert_eq!(again, Reply::Later, "it may have begun something since");
     assert_eq!(rig.around.borrow().started[before..], [RIGHT]);
+}
+
+/// Beside an ungated `right` with something under way, `left` is being given back: over when `right` was made quiet anew.
+fn waits_for_another_quiesce_of_right(rig: &mut Rig) {
+    let before = rig.around.borrow().started.len();
+    only(rig, RIGHT, QuiesceState::Running);
+    rig.server.on_quiesced();
+    assert!(rig.is_held(LEFT));
+    assert_eq!(rig.around.borrow().started.len(), before);
+    only(rig, RIGHT, QuiesceState::Quiet);
+    rig.server.on_quiesced();
+    assert!(
+        rig.is_held(LEFT),
+        "right may have begun something after that reset"
+    );
+    assert_eq!(rig.around.borrow().started[before..], [RIGHT]);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(LEFT));
+    assert_eq!(rig.around.borrow().started.len(), before + 1);
+}
+
+/// A quiesce of `right` began before the next one is asked for.
+fn runs(rig: &Rig) {
+    let runs = CallError::Refused(pci_api::Error::Quiescing);
+    rig.around.borrow_mut().start_error = Some(runs);
+}
+
+#[test]
+fn without_bus_mastering_a_quiesce_that_ran_before_is_followed_by_another() {
+    for dies in [false, true] {
+        let mut rig = Rig::planned(ungated_plan());
+        rig.server.boot();
+        let mut left = rig.claim(task(5), LEFT);
+        left.map_any(&mut rig, 0, 1);
+        assert_eq!(
+            rig.ask(task(6), Operation::Claim, &[u64::from(RIGHT)]),
+            Reply::Later
+        );
+        // The claim ends with the server; what it had begun goes on.
+        let mut next = Rig::with(ungated_plan(), rig.smmu.clone(), rig.around.clone());
+        only(&next, RIGHT, QuiesceState::Running);
+        next.server.boot();
+        assert!(!next.is_held(RIGHT));
+        let mut left = next.claim(task(5), LEFT);
+        runs(&next);
+        if dies {
+            next.die(5);
+        } else {
+            assert_eq!(left.release(&mut next), Reply::Later);
+        }
+        waits_for_another_quiesce_of_right(&mut next);
+    }
+}
+
+#[test]
+fn without_bus_mastering_a_release_does_not_end_with_a_quiesce_that_ran_before() {
+    let mut rig = Rig::planned(ungated_plan());
+    rig.server.boot();
+    rig.claim(task(5), LEFT);
+    let mut right = rig.claim(task(6), RIGHT);
+    right.map_any(&mut rig, 0, 1);
+    runs(&rig);
+    assert_eq!(right.release(&mut rig), Reply::Later);
+    let before = rig.around.borrow().started.len();
+    rig.server.on_quiesced();
+    assert!(rig.is_held(RIGHT), "it had the stream of left meanwhile");
+    assert_eq!(rig.around.borrow().started[before..], [RIGHT]);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(RIGHT));
+}
+
+#[test]
+fn what_is_watched_and_has_no_bus_mastering_is_made_quiet_behind_closed_streams() {
+    let mut plan = ungated_plan();
+    let mut devices = plan.devices.to_vec();
+    devices[RIGHT as usize].watched = 1;
+    plan.devices = std::vec::Vec::leak(devices);
+    let mut rig = Rig::planned(plan);
+    rig.server.boot();
+    let mut left = rig.claim(task(5), LEFT);
+    left.map_any(&mut rig, 0, 1);
+    let later = rig.ask(task(6), Operation::Claim, &[u64::from(RIGHT)]);
+    assert_eq!(later, Reply::Later);
+    // Who watches it does not wait for the server.
+    assert_eq!(left.release(&mut rig), Reply::Later);
+    waits_for_another_quiesce_of_right(&mut rig);
+}
+
+#[test]
+fn without_bus_mastering_what_is_settled_beside_an_open_stream_is_settled_again() {
+    let mut plan = ungated_plan();
+    let mut devices = plan.devices.to_vec();
+    let left = devices[LEFT as usize];
+    let third = &mut devices[EDU as usize];
+    (third.domain, third.owner) = (left.domain, left.owner);
+    (third.streams, third.stream_count) = (left.streams, left.stream_count);
+    plan.devices = std::vec::Vec::leak(devices);
+    let mut rig = Rig::planned(plan);
+    rig.server.boot();
+    let mut third = rig.claim(task(5), EDU);
+    third.map_any(&mut rig, 0, 1);
+    let mut left = rig.claim(task(5), LEFT);
+    left.map_any(&mut rig, 0, 1);
+    only(&rig, RIGHT, QuiesceState::Running);
+    assert_eq!(third.release(&mut rig), Reply::Later);
+    assert_eq!(left.release(&mut rig), Reply::Later);
+    waits_for_another_quiesce_of_right(&mut rig);
 }
 
 #[test]

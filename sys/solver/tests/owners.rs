@@ -79,6 +79,35 @@ fn a_waiver_does_not_cover_different_demands() {
     assert_eq!(codes(&strict(&m)), [Code::GroupDemands]);
 }
 
+/// A waiver lets two owners be in one group, and says nothing about what one may decide for the other.
+#[test]
+fn a_demand_shapes_a_neighbour_by_trust_alone() {
+    let mut m = slot();
+    let (a, b) = (owner(&mut m, "of-a"), owner(&mut m, "of-b"));
+    m.nodes[1].demand = Some(DomainType::Identity);
+    m.waivers.push(Waiver {
+        pair: (a, b),
+        reason: "same vendor".into(),
+        devices: Vec::new(),
+        source: Source(2),
+    });
+    let s = strict(&m);
+    assert_eq!(domain(&m, &s, "a"), DomainType::Identity);
+    assert_eq!(domain(&m, &s, "b"), m.policy.default_domain);
+    assert_ne!(m.policy.default_domain, DomainType::Identity);
+    m.waivers.clear();
+    for (from, to) in [(a, b), (b, a)] {
+        m.trust.push(Trust {
+            from,
+            to,
+            source: Source(3),
+        });
+    }
+    let s = strict(&m);
+    assert_eq!(s.diagnostics, []);
+    assert_eq!(domain(&m, &s, "b"), DomainType::Identity);
+}
+
 #[test]
 fn an_alias_is_never_waivable() {
     let mut m = machine();

@@ -3,6 +3,7 @@
 use super::{REACHED, REFUSED, command, other};
 use crate::finding::Check;
 use crate::harness::sabotage::{CFGI_RANGE, Kind, Mutant, TLBI_ALL};
+use crate::harness::troubles::Troubles;
 
 const CR0ACK: usize = 0x24;
 const STRTAB_BASE_CFG: usize = 0x88;
@@ -60,10 +61,14 @@ pub const MUTANTS: &[Mutant] = &[
             }
         }),
     ),
-    command("adopt-unconfirmed", "J5", REACHED, |edit| {
-        let drop = edit.on && edit.starting && matches!(edit.opcode(), CFGI_RANGE | TLBI_ALL);
-        edit.drop_if(drop);
-    }),
+    Mutant {
+        // Where nothing else fails, more of what is open when the server dies is still open for its successor.
+        troubles: |_| Troubles::default(),
+        ..command("adopt-unconfirmed", "J5", REACHED, |edit| {
+            let drop = edit.on && edit.starting && matches!(edit.opcode(), CFGI_RANGE | TLBI_ALL);
+            edit.drop_if(drop);
+        })
+    },
     other(
         "adopt-full-queue",
         "J6",

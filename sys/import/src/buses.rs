@@ -34,85 +34,109 @@ impl Range<'_> {
 /// What is wrong with the bus numbers, and the functions whose silence that explains; `silent` are those that read
 /// as ones.
 pub(crate) fn check(functions: &[Function], silent: &[Address]) -> (Vec<Error>, Vec<Address>) {
-    let mut errors = Vec::new();
-    let numbered = |function: &&Function| {
-        function
-            .buses
-            .is_some_and(|[_, first, last]| first != 0 && first <= last)
-    };
-    let ranges: Vec<Range<'_>> = functions
-        .iter()
-        .filter(numbered)
-        .filter_map(|function| {
-            let [_, first, last] = function.buses?;
-            Some(Range {
+    let ranges = ranges(functions);
+    let mut found = Found::default();
+    for (index, one) in ranges.iter().enumerate() {
+        for two in ranges.iter().skip(index + 1) {
+            found.compare(one, two, silent);
+        }
+    }
+    found.lost(functions, &ranges, silent);
+    (found.errors, found.explained)
+}
+
+/// The bridges that have numbers.
+fn ranges(functions: &[Function]) -> Vec<Range<'_>> {
+    let mut ranges = Vec::new();
+    for function in functions {
+        if let Some([_, first, last]) = function.buses
+            && first != 0
+            && first <= last
+        {
+            ranges.push(Range {
                 function,
                 first,
                 last,
-            })
-        })
-        .collect();
-    let mut explained: Vec<Address> = Vec::new();
-    let mut explains = |of: &dyn Fn(&Address) -> bool| {
-        explained.extend(silent.iter().filter(|address| of(address)))
-    };
-    for (index, one) in ranges.iter().enumerate() {
-        for two in ranges.iter().skip(index + 1) {
-            let apart = one.last < two.first || two.last < one.first;
-            if one.function.address.segment != two.function.address.segment || apart {
-                continue;
-            }
-            let (above, below) = match (one.is_above(two), two.is_above(one)) {
-                (true, false) => (one, two),
-                (false, true) => (two, one),
-                _ => {
-                    // Two that lead to one bus are told of as a contradiction already.
-                    if one.first != two.first {
-                        errors.push(error(
-                            two,
-                            format!(
-                                "{}, and {}: requests for a bus of both go below one",
-                                one.shown(),
-                                two.shown()
-                            ),
-                        ));
-                    }
-                    explains(&|at| one.has(at.segment, at.bus) || two.has(at.segment, at.bus));
-                    continue;
-                }
-            };
-            if below.last > above.last || below.first < above.first {
-                errors.push(error(
-                    below,
-                    format!(
-                        "{}, above it {}: there were not enough",
-                        below.shown(),
-                        above.shown()
-                    ),
-                ));
-                explains(&|at| below.has(at.segment, at.bus));
-            }
+            });
         }
     }
-    let nowhere = |at: &Address| {
-        !ranges.iter().any(|range| range.has(at.segment, at.bus))
-            && !functions
-                .iter()
-                .any(|f| (f.address.segment, f.address.bus) == (at.segment, at.bus))
-    };
-    if let Some(lost) = silent.iter().find(|at| nowhere(at)) {
-        let line = functions
-            .iter()
-            .find(|f| f.buses.is_some_and(|[_, first, _]| first == 0))
-            .map_or(0, |f| f.line);
-        errors.push(Error::new(
-            line,
-            ErrorKind::BusNumbers,
-            format!("{lost} reads as ones, and bus {:02x} is below no bridge: there were not enough numbers", lost.bus),
-        ));
-        explains(&nowhere);
+    ranges
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    errors: Vec<Error>,
+    explained: Vec<Address>,
+}
+
+impl Found {
+    /// Two bridges of a segment have no bus in common, or all of one's are among the other's.
+    fn compare(&mut self, one: &Range<'_>, two: &Range<'_>, silent: &[Address]) {
+        let apart = one.last < two.first || two.last < one.first;
+        if one.function.address.segment != two.function.address.segment || apart {
+            return;
+        }
+        let (above, below) = match (one.is_above(two), two.is_above(one)) {
+            (true, false) => (one, two),
+            (false, true) => (two, one),
+            _ => {
+                // Two that lead to one bus are told of as a contradiction already.
+                if one.first != two.first {
+                    let (one, other) = (one.shown(), two.shown());
+                    let what =
+                        format!("{one}, and {other}: requests for a bus of both go below one");
+                    self.errors.push(error(two, what));
+                }
+                self.explain(silent, |at| {
+                    one.has(at.segment, at.bus) || two.has(at.segment, at.bus)
+                });
+                return;
+            }
+        };
+        if below.last > above.last || below.first < above.first {
+            let what = format!(
+                "{}, above it {}: there were not enough",
+                below.shown(),
+                above.shown()
+            );
+            self.errors.push(error(below, what));
+            self.explain(silent, |at| below.has(at.segment, at.bus));
+        }
     }
-    (errors, explained)
+
+    /// A bus that no bridge leads to is a root bus, unless a bridge of its segment got no numbers.
+    fn lost(&mut self, functions: &[Function], ranges: &[Range<'_>], silent: &[Address]) {
+        let is_known = |at: &Address| {
+            ranges.iter().any(|range| range.has(at.segment, at.bus))
+                || functions
+                    .iter()
+                    .any(|f| (f.address.segment, f.address.bus) == (at.segment, at.bus))
+        };
+        for bridge in functions {
+            let numberless = bridge.buses.is_some_and(|[_, first, _]| first == 0);
+            let below =
+                |at: &Address| at.segment == bridge.address.segment && at.bus != 0 && !is_known(at);
+            let Some(lost) = silent.iter().find(|at| numberless && below(at)) else {
+                continue;
+            };
+            self.errors.push(Error::new(
+                bridge.line,
+                ErrorKind::BusNumbers,
+                format!(
+                    "{} has no bus numbers, and {lost} reads as ones: there were not enough",
+                    bridge.address
+                ),
+            ));
+            self.explain(silent, below);
+            return;
+        }
+    }
+
+    fn explain(&mut self, silent: &[Address], of: impl Fn(&Address) -> bool) {
+        self.explained
+            .extend(silent.iter().filter(|address| of(address)));
+    }
 }
 
 fn error(range: &Range<'_>, message: String) -> Error {

@@ -261,6 +261,16 @@ fn bus_numbers_that_clash_or_ran_out() {
     );
 }
 
+/// The only function of a root bus of its own sleeps: no bridge leads there, and none has to.
+#[test]
+fn a_sleeper_alone_on_its_root_bus_sleeps() {
+    let ones: String = (0..16)
+        .map(|line| format!("{:02x}:{}\n", line * 16, " ff".repeat(16)))
+        .collect();
+    let text = format!("{}0000:f0:00.0 0200: 8086:10d3\n{ones}\n", dump());
+    assert_eq!(kinds(&text), [ErrorKind::Asleep]);
+}
+
 #[test]
 fn every_mistake_is_reported() {
     let text = edited(|at, mut lines| match at {

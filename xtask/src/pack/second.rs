@@ -359,6 +359,28 @@ mod tests {
         }
     }
 
+    /// A word that is worth nothing is a finding or an error, and never the end of the tool.
+    #[test]
+    fn any_word_of_the_plans_is_answered() {
+        let built = built(SUITE);
+        let base = built.base();
+        let places = [
+            (base + 80, 17),
+            (built.places.kernel_plan, 96),
+            (built.places.server_plan, 256),
+            (built.places.contexts[0].1, 16),
+        ];
+        for (start, words) in places {
+            for at in (0..words).map(|word| start + word * 8) {
+                for value in [u64::MAX, 1 << 63, u64::MAX - 62, 0xffff_ffff_f000] {
+                    if built.word(at) != value {
+                        let _ = built.with(at, |_| value);
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn memory_that_two_tasks_have_is_found_in_the_plan_itself() {
         let built = built(SUITE);

@@ -44,7 +44,9 @@ const ROOT: u64 = 0x0000_ffff_ffff_fffe;
 /// If the kernel's plan cannot be read.
 pub fn check(image: &Image<'_>, plan: &Plan, verified: &mut Verified) -> Result<Spaces, String> {
     let header = image.header;
-    if (header.base, header.base + image.len()) != (plan.memory.image, plan.memory.file_end) {
+    if (header.base, header.base.saturating_add(image.len()))
+        != (plan.memory.image, plan.memory.file_end)
+    {
         verified.say("the image's place or size is not what plan.json says");
     }
     if header.el2 != (plan.memory.el2.address, plan.memory.el2.bytes) {
@@ -176,7 +178,7 @@ fn place(runs: &[Run<bool>], address: u64) -> Option<u64> {
             .checked_sub(run.input)
             .is_some_and(|at| at < run.len)
     })?;
-    Some(run.output + (address - run.input))
+    Some(run.output.saturating_add(address - run.input))
 }
 
 struct Walked<'a, 'b> {

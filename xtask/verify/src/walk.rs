@@ -46,7 +46,7 @@ fn table(image: &Image<'_>, address: u64, start: u64, level: u32, tree: &mut Tre
     }
     let shift = 12 + 9 * (3 - level);
     for index in 0..ENTRIES {
-        let at = address + index * 8;
+        let at = address.saturating_add(index * 8);
         let input = start.wrapping_add(index << shift);
         let Some(descriptor) = image.word(at) else {
             tree.wrong.push(format!(

@@ -76,7 +76,7 @@ fn one(
         verified.say(format!("{whose}: {wrong}"));
     }
     for &table in tree.tables.keys() {
-        if !tables.place.has(table) || !tables.place.has(table + PAGE - 1) {
+        if !tables.place.has(table) || !tables.place.has(table.saturating_add(PAGE - 1)) {
             verified.say(format!(
                 "{whose}: the table at {table:#x} is outside of the SMMU's memory"
             ));
@@ -152,8 +152,8 @@ fn window(
     let place = |offset: usize| tables.place.address.wrapping_add(record.u64(offset));
     for table in 0..domain.page_bytes / BLOCK {
         expect(
-            place(at::DOMAIN_LEAF) + table * PAGE,
-            domain.iova + table * BLOCK,
+            place(at::DOMAIN_LEAF).saturating_add(table * PAGE),
+            domain.iova.saturating_add(table * BLOCK),
             3,
         );
     }
@@ -163,8 +163,8 @@ fn window(
         .chain(blocks.checked_sub(1));
     for block in ends.chain((blocks > 0).then_some(0)) {
         expect(
-            place(at::DOMAIN_BLOCK_ENTRIES) + block * 8,
-            domain.block_iova + block * BLOCK,
+            place(at::DOMAIN_BLOCK_ENTRIES).saturating_add(block * 8),
+            domain.block_iova.saturating_add(block * BLOCK),
             2,
         );
     }

@@ -50,7 +50,7 @@ pub fn check(
     let at = spaces.plans.get(server).copied().flatten();
     verified.places.server_plan = at.unwrap_or_default();
     let bytes = at.and_then(|at| {
-        let len = image.word(at + 8)?;
+        let len = image.word(at.saturating_add(8))?;
         image.bytes(at, len)
     });
     let records = Records::new(&Blob::new(bytes, "the IOMMU server")?)?;
@@ -69,10 +69,11 @@ pub fn check(
 impl Tables<'_> {
     /// The eight words of a stream table entry or a context descriptor, if it is in the tables' memory.
     fn eight(&self, at: u64) -> Option<[u64; 8]> {
-        let inside = at.is_multiple_of(64) && self.place.has(at) && self.place.has(at + 63);
+        let inside =
+            at.is_multiple_of(64) && self.place.has(at) && self.place.has(at.saturating_add(63));
         let mut words = [0; 8];
         for (index, word) in words.iter_mut().enumerate() {
-            *word = self.image.word(at + index as u64 * 8)?;
+            *word = self.image.word(at.saturating_add(index as u64 * 8))?;
         }
         inside.then_some(words)
     }

@@ -42,8 +42,12 @@ pub fn check(tables: &Tables<'_>, verified: &mut Verified) -> Standing {
         return standing;
     }
     for upper in 0..1u64 << (bits - split) {
-        let at = level1 + upper * 8;
-        let Some(word) = tables.image.word(at).filter(|_| tables.place.has(at + 7)) else {
+        let at = level1.saturating_add(upper * 8);
+        let Some(word) = tables
+            .image
+            .word(at)
+            .filter(|_| tables.place.has(at.saturating_add(7)))
+        else {
             verified.say(format!(
                 "the stream table ends at {at:#x}, outside of its memory"
             ));

@@ -11,6 +11,8 @@ mod compile;
 mod configurations;
 mod coverage;
 mod disk;
+#[cfg(test)]
+mod documents;
 mod failure;
 pub mod hostile;
 mod lint;

@@ -83,7 +83,9 @@ fn defines(text: &str, beginnings: &[String]) -> bool {
 /// field or a constant of a type.
 fn is_defined(clause: &str, sources: &BTreeMap<String, String>) -> bool {
     if clause.ends_with(".rs") {
-        return Path::new(env!("CARGO_MANIFEST_DIR")).join(clause).exists();
+        // A path from the project's root, as in all pages.
+        let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        return folders.any(|folder| folder.join("docs").exists() && folder.join(clause).exists());
     }
     let item = |name: &str| {
         let functions = ["(", "<"].map(|end| format!("fn {name}{end}"));

@@ -73,7 +73,7 @@ fn read(path: &Path) -> Outcome<String> {
 }
 
 /// Whether a source has a test of this name: a function that is marked as one, and not only a function.
-fn has_test(source: &str, name: &str) -> bool {
+pub fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
     let head = format!("fn {name}(");
     let marked = |at: usize| {
@@ -86,7 +86,7 @@ fn has_test(source: &str, name: &str) -> bool {
 }
 
 /// Contents of all Rust files below a folder.
-fn sources(folder: &Path) -> Outcome<Vec<String>> {
+pub fn sources(folder: &Path) -> Outcome<Vec<String>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -1,4 +1,4 @@
-//! `tests/configs`: one file for each mistake, with the diagnostic it must give beside it.
+//! `tests/data/configs`: one file for each mistake, with the diagnostic it must give beside it.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::planning::Plan;
 use crate::read::{self, Parameter, Paths};
 use crate::report::Report;
 
-/// What reading, planning and the demands of an image say about `tests/configs/NAME.toml`.
+/// What reading, planning and the demands of an image say about `tests/data/configs/NAME.toml`.
 fn diagnose(root: &Path, file: &Path) -> String {
     let paths = Paths {
         root: root.to_path_buf(),
@@ -29,7 +29,7 @@ fn every_mistake_gives_its_diagnostic() {
         .join("..")
         .canonicalize()
         .unwrap();
-    let folder = root.join("tests/configs");
+    let folder = root.join("tests/data/configs");
     let mut cases: Vec<_> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -65,7 +65,7 @@ fn every_mistake_gives_its_diagnostic() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The numbers worked out by hand in `tests/topologies`, which the prober compares with the machine, are the
+/// The numbers worked out by hand in `tests/systems/topologies`, which the prober compares with the machine, are the
 /// plan's too: the requester id, and the StreamID behind the last bridge that puts its own in place.
 #[test]
 fn the_topologies_are_planned_as_worked_out() {
@@ -74,7 +74,7 @@ fn the_topologies_are_planned_as_worked_out() {
         .canonicalize()
         .unwrap();
     let paths = Paths { root };
-    let folder = paths.root.join("tests/topologies");
+    let folder = paths.root.join("tests/systems/topologies");
     let mut compared = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let file = entry.unwrap().path();
@@ -201,9 +201,9 @@ fn no_text_panics() {
         .canonicalize()
         .unwrap();
     let mut files: Vec<_> = [
-        "tests/configs",
-        "tests/topologies",
-        "tests/alias",
+        "tests/data/configs",
+        "tests/systems/topologies",
+        "tests/systems/alias",
         "docs/mailing-list",
         ".",
     ]

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Failure, Outcome};
 
 /// Folders of folders with systems in them.
-const WHERE: [&str; 2] = ["tests", "docs/guide"];
-/// Folder of files that are wrong on purpose.
-const MISTAKES: &str = "configs";
+const WHERE: [&str; 4] = ["tests/suites", "tests/systems", "tests/bench", "docs/guide"];
 
 /// The files, sorted: `app.toml` at the root, and in the folders of tests and of the guide every file that declares
 /// tasks, whatever it is called.
@@ -15,7 +13,7 @@ pub fn files(root: &Path) -> Outcome<Vec<PathBuf>> {
     let mut found = vec![root.join("app.toml")];
     for folder in WHERE.map(|folder| root.join(folder)) {
         for folder in entries(&folder)? {
-            if folder.is_dir() && folder.file_name().is_some_and(|name| name != MISTAKES) {
+            if folder.is_dir() {
                 let files = entries(&folder)?.into_iter();
                 found.extend(files.filter(|file| is_system(file)));
             }
@@ -63,11 +61,13 @@ mod tests {
         put("docs/guide/first/app.toml", system);
         put("docs/guide/first/Cargo.toml", "[package]\n");
         put("tests/coverage.toml", system);
-        put("tests/configs/wrong.toml", system);
-        put("tests/shapes/switch.toml", system);
-        put("tests/shapes/notes.txt", system);
-        put("tests/broken/app.toml", "[tasks\n");
-        put("tests/shapes/deeper/app.toml", system);
+        put("tests/data/configs/wrong.toml", system);
+        put("tests/systems/shapes/switch.toml", system);
+        put("tests/suites/kernel/app.toml", system);
+        put("tests/bench/rows/app.toml", system);
+        put("tests/systems/shapes/notes.txt", system);
+        put("tests/systems/broken/app.toml", "[tasks\n");
+        put("tests/systems/shapes/deeper/app.toml", system);
         let found = files(root).unwrap_or_else(|_| panic!("it can be read"));
         let found: Vec<_> = found
             .iter()
@@ -78,8 +78,10 @@ mod tests {
             [
                 "app.toml",
                 "docs/guide/first/app.toml",
-                "tests/broken/app.toml",
-                "tests/shapes/switch.toml"
+                "tests/bench/rows/app.toml",
+                "tests/suites/kernel/app.toml",
+                "tests/systems/broken/app.toml",
+                "tests/systems/shapes/switch.toml"
             ]
         );
     }

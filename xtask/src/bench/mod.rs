@@ -24,8 +24,8 @@ pub const COUNTING: [&str; 2] = ["-icount", "shift=0"];
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// The images, below the root: what operations cost, and the longest times with interrupts masked.
-const BENCH_APP: &str = "tests/bench/app.toml";
-pub const LONGEST_APP: &str = "tests/longest/app.toml";
+const BENCH_APP: &str = "tests/bench/rows/app.toml";
+pub const LONGEST_APP: &str = "tests/bench/longest/app.toml";
 
 /// Builds and runs both images; `show` hears every line of their logs.
 pub fn run(

@@ -23,7 +23,7 @@ fn paths() -> Paths {
 fn file(case: &str, name: &str) -> String {
     let path: PathBuf = [
         paths().root.as_path(),
-        Path::new("tests/oracles"),
+        Path::new("tests/data/oracles"),
         Path::new(case),
         Path::new(name),
     ]

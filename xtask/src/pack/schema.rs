@@ -19,9 +19,9 @@ fn root() -> PathBuf {
 fn plans() -> Vec<(PathBuf, Value)> {
     let mut files = vec![
         root().join("app.toml"),
-        root().join("tests/non-pci/app.toml"),
+        root().join("tests/systems/non-pci/app.toml"),
     ];
-    let shapes = std::fs::read_dir(root().join("tests/topologies")).unwrap();
+    let shapes = std::fs::read_dir(root().join("tests/systems/topologies")).unwrap();
     files.extend(shapes.map(|entry| entry.unwrap().path()).filter(|path| {
         path.extension()
             .is_some_and(|extension| extension == "toml")

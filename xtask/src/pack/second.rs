@@ -90,7 +90,7 @@ mod tests {
         }
     }
 
-    const SUITE: &str = "tests/iommu/app.toml";
+    const SUITE: &str = "tests/suites/iommu/app.toml";
 
     impl Built {
         fn base(&self) -> u64 {
@@ -148,12 +148,12 @@ mod tests {
         for app in [
             "app.toml",
             SUITE,
-            "tests/kernel/app.toml",
-            "tests/persistent/app.toml",
-            "tests/bypass/app.toml",
-            "tests/non-pci/app.toml",
-            "tests/alias/app.toml",
-            "tests/differences/block.toml",
+            "tests/suites/kernel/app.toml",
+            "tests/systems/persistent/app.toml",
+            "tests/systems/bypass/app.toml",
+            "tests/systems/non-pci/app.toml",
+            "tests/systems/alias/app.toml",
+            "tests/systems/differences/block.toml",
         ] {
             built(app);
         }

@@ -134,9 +134,9 @@ mod tests {
         let mut compared = 0;
         for file in [
             "app.toml",
-            "tests/bench/app.toml",
-            "tests/non-pci/app.toml",
-            "tests/iommu/app.toml",
+            "tests/bench/rows/app.toml",
+            "tests/systems/non-pci/app.toml",
+            "tests/suites/iommu/app.toml",
         ] {
             let report = Report::default();
             let app = read::load(&report, &Paths { root: root.clone() }, &root.join(file));

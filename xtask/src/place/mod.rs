@@ -303,11 +303,11 @@ mod tests {
     fn plan(report: &Report, base: u64) -> Plan {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let root = root.canonicalize().unwrap();
-        let file = root.join("tests/configs/direct-unaligned.toml");
+        let file = root.join("tests/data/configs/direct-unaligned.toml");
         let text = std::fs::read_to_string(&file).unwrap();
         let text = text.replace("0x4000_0100", &format!("{base:#x}"));
         // Read as a file of the root.
-        let text = text.replace("../../", "");
+        let text = text.replace("../../../", "");
         let app = read::from_text(report, &Paths { root }, &file, text).unwrap();
         Plan::new(report, app).unwrap_or_else(|_| panic!("{}", report.text()))
     }

@@ -43,7 +43,9 @@ mod tests {
     fn plan(file: &str, line: &str, devices: &[&str]) -> Plan {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut text = std::fs::read_to_string(root.join(file)).unwrap();
-        text = text.replace("../../", "").replace("coherent = false\n", "");
+        text = text
+            .replace("../../../", "")
+            .replace("coherent = false\n", "");
         for device in devices {
             let header = format!("[devices.{device}]\n");
             assert!(text.contains(&header));
@@ -70,7 +72,7 @@ mod tests {
 
     #[test]
     fn owners_of_one_domain() {
-        let alias = |line, devices: &[&str]| plan("tests/alias/app.toml", line, devices);
+        let alias = |line, devices: &[&str]| plan("tests/systems/alias/app.toml", line, devices);
         assert_eq!(hand_over(&alias("", &[])), [""; 0]);
         assert_eq!(hand_over(&alias("coherent = true", &["edu0"])), [""; 0]);
         let mixed = alias("coherent = false", &["edu1"]);

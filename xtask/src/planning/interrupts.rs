@@ -281,10 +281,10 @@ mod tests {
     #[test]
     fn devices_of_one_task_on_one_line_share_its_bit_and_its_route() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut text = std::fs::read_to_string(root.join("tests/bypass/app.toml")).unwrap();
+        let mut text = std::fs::read_to_string(root.join("tests/systems/bypass/app.toml")).unwrap();
         text = text
-            .replace("../../", "")
-            .replace("\"driver\"", "\"tests/bypass/driver\"");
+            .replace("../../../", "")
+            .replace("\"driver\"", "\"tests/systems/bypass/driver\"");
         text = text.replace("[\"edu0\"]", "[\"edu0\", \"edu1\", \"edu2\"]");
         for (device, slot) in [("edu1", 5), ("edu2", 6)] {
             text += &format!(

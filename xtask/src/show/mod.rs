@@ -126,13 +126,13 @@ mod tests {
     use crate::read::{self, Paths};
     use crate::report::Report;
 
-    /// The plan of the system of tests/bypass, whose device has `keys` instead.
+    /// The plan of the system of tests/systems/bypass, whose device has `keys` instead.
     pub(super) fn planned(keys: &str) -> Plan {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut text = std::fs::read_to_string(root.join("tests/bypass/app.toml")).unwrap();
+        let mut text = std::fs::read_to_string(root.join("tests/systems/bypass/app.toml")).unwrap();
         text = text
-            .replace("../../", "")
-            .replace("\"driver\"", "\"tests/bypass/driver\"");
+            .replace("../../../", "")
+            .replace("\"driver\"", "\"tests/systems/bypass/driver\"");
         text = text.replace("unsafe-bypass", "# ") + keys;
         let report = Report::default();
         let app = read::from_text(&report, &Paths { root }, "app.toml".as_ref(), text);

@@ -1,8 +1,8 @@
-//! Who dies in the runs of `tests/chaos`: one image, with other weights of the reaper's for each run.
+//! Who dies in the runs of `tests/systems/chaos`: one image, with other weights of the reaper's for each run.
 
 use crate::read::{App, Parameter};
 
-/// The folder below `tests/`, and what the runs' names begin with.
+/// The folder below `tests/systems/`, and what the runs' names begin with.
 pub const CHAOS: &str = "chaos";
 
 /// One run.
@@ -156,7 +156,7 @@ mod tests {
             root: root.to_path_buf(),
         };
         let report = Report::default();
-        read::load(&report, &paths, &root.join("tests/chaos/app.toml")).unwrap()
+        read::load(&report, &paths, &root.join("tests/systems/chaos/app.toml")).unwrap()
     }
 
     fn parameter(app: &App, name: &str) -> Option<Parameter> {

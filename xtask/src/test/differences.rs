@@ -1,4 +1,4 @@
-//! Machines that differ from the plan, each booted under both policies: `tests/differences`.
+//! Machines that differ from the plan, each booted under both policies: `tests/systems/differences`.
 
 use crate::failure::{Failure, Outcome};
 use crate::planning::{FunctionKind, Plan};
@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn file(policy: &str) -> PathBuf {
-        root().join(format!("tests/differences/{policy}.toml"))
+        root().join(format!("tests/systems/differences/{policy}.toml"))
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Images of cases: systems below `tests/` whose supervisor prints `case NAME ok`.
+//! Images of cases: systems below `tests/suites/` whose supervisor prints `case NAME ok`.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub struct Suite {
     extra: &'static [&'static str],
 }
 
-/// Images of cases: name, folder below `tests/`, further QEMU arguments.
+/// Images of cases: name, folder below `tests/suites/`, further QEMU arguments.
 const SUITES: [(&str, &str, &[&str]); 4] = [
     ("kernel", "kernel", &[]),
     // Instructions and traps that older processors do not have, and an EL2 to fall into.
@@ -45,9 +45,9 @@ const SHOWN: usize = 40;
 const LIST: &str = "cases/examples/list.rs";
 
 /// The suites there are: those of the table, whether their folder is there or not, and every further folder below
-/// `tests/` that has cases.
+/// `tests/suites/` that has cases.
 pub fn images(root: &Path) -> failure::Outcome<Vec<Suite>> {
-    let tests = root.join("tests");
+    let tests = root.join("tests/suites");
     let suite = |name: &str, folder: &str, extra| Suite {
         name: name.to_owned(),
         app: tests.join(folder).join("app.toml"),

@@ -87,7 +87,7 @@ pub fn program(root: &Path, program: &Program) -> failure::Outcome<Case> {
     Ok(case)
 }
 
-/// `tests/sweep` with every instruction.
+/// `tests/systems/sweep` with every instruction.
 pub fn try_all(app: &mut App) {
     app.name.push_str("-long");
     let parameters = app.tasks.iter_mut().flat_map(|task| &mut task.parameters);
@@ -96,7 +96,7 @@ pub fn try_all(app: &mut App) {
     }
 }
 
-/// `tests/hostile` with another seed, and enough to do for those beside the fuzzer.
+/// `tests/systems/hostile` with another seed, and enough to do for those beside the fuzzer.
 pub fn hostile(app: &mut App) {
     const PARAMETERS: [(&str, &str, Parameter); 7] = [
         ("fuzzer", "rounds", Parameter::Number(500_000)),
@@ -113,7 +113,7 @@ pub fn hostile(app: &mut App) {
     }
 }
 
-/// `tests/fast-path` with another seed, and a hundred times as many calls.
+/// `tests/systems/fast-path` with another seed, and a hundred times as many calls.
 pub fn fast_path(app: &mut App) {
     const PARAMETERS: [(&str, &str, Parameter); 2] = [
         ("judge", "calls", Parameter::Number(10_000_000)),

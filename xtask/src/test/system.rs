@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::chaos::{self, CHAOS, Chaos};
 use super::differences::{DIFFERENCES, Difference, POLICIES};
-use super::image::{NEWEST_AT_EL2, images};
+use super::image::NEWEST_AT_EL2;
 use super::long::{self, LONG};
 use super::spoil;
 use super::{Case, Outcome, Row};
@@ -128,7 +128,7 @@ const RUNS: [(&str, &str, &[&str], Expect); 13] = [
 const AT_EL2: &[&str] = &["-machine", "virtualization=on"];
 const NEWEST: &[&str] = &["-cpu", "max"];
 /// Every instruction that could reach beyond its task.
-const SWEEP: &str = "tests/sweep/app.toml";
+const SWEEP: &str = "tests/systems/sweep/app.toml";
 
 /// What is run where the SMMU lacks what the server needs, and nowhere else.
 const WITHOUT_STAGE1: &str = "demo::without-stage-1-is-refused";
@@ -139,7 +139,7 @@ const ANY_SMMU: [&str; 1] = ["demo::entered-at-el1"];
 const FAST_PATH: &str = "fast-path";
 const AGREED: &str = "fast path: all calls agree";
 
-/// Folders below `tests/` that are one run each.
+/// Folders below `tests/systems/` that are one run each.
 const VERDICTS: [(&str, Expect); 10] = [
     ("alias", Expect::Pass),
     ("unit", Expect::Pass),
@@ -157,9 +157,8 @@ const VERDICTS: [(&str, Expect); 10] = [
 ];
 /// What counts the longest times with interrupts masked.
 const LONGEST: &str = "masked-time";
-/// Folders below `tests/` of systems that `cargo xtask bench` runs.
-const MEASURED: [&str; 1] = ["bench"];
-
+/// Folder of the systems that are tests as a whole.
+const SYSTEMS: &str = "tests/systems";
 /// Folder of the systems whose machine is another one than planned.
 const DIFFERENT: &str = "differences";
 
@@ -180,9 +179,9 @@ impl System {
 }
 
 /// All systems there are: those of the tables, whether their files are there or not, and whatever else declares
-/// tasks below `tests/`, which has to pass.
+/// tasks below `tests/systems/`, which has to pass.
 pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
-    let tests = root.join("tests");
+    let tests = root.join(SYSTEMS);
     let mut systems: Vec<System> = RUNS
         .iter()
         .map(|&(name, app, extra, expect)| System {
@@ -221,22 +220,18 @@ pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
         }));
     }
     systems.extend(chaos_systems(&tests.join(CHAOS)));
-    let suites = images(root)?;
     for app in systems::files(root)? {
         let Ok(place) = app.strip_prefix(&tests) else {
             continue;
         };
-        let elsewhere = MEASURED.iter().any(|folder| place.starts_with(folder))
-            || suites.iter().any(|suite| suite.app == app)
-            || systems.iter().any(|system| system.app == app);
-        if !elsewhere {
+        if !systems.iter().any(|system| system.app == app) {
             systems.push(System::new(name(place), app, Expect::Pass));
         }
     }
     Ok(systems)
 }
 
-/// The runs of `tests/chaos`: the image as it stands, with each choice of victims, and a storm of faults.
+/// The runs of `tests/systems/chaos`: the image as it stands, with each choice of victims, and a storm of faults.
 fn chaos_systems(folder: &Path) -> Vec<System> {
     let app = folder.join("app.toml");
     let run = |name: &str, change| System {
@@ -271,7 +266,7 @@ fn name(place: &Path) -> String {
 /// Systems that run long: by name only.
 pub fn long_systems(root: &Path) -> Vec<System> {
     let longer = |name: &str, change, expect| {
-        let app = root.join("tests").join(name).join("app.toml");
+        let app = root.join(SYSTEMS).join(name).join("app.toml");
         System {
             change: Change::By(change),
             limit: 12 * LIMIT,

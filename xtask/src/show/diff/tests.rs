@@ -132,11 +132,11 @@ fn no_change_of_any_word_is_silent() {
     let mut changed = 0;
     for file in [
         "app.toml",
-        "tests/non-pci/app.toml",
-        "tests/iommu/app.toml",
-        "tests/persistent/app.toml",
-        "tests/bypass/app.toml",
-        "tests/alias/app.toml",
+        "tests/systems/non-pci/app.toml",
+        "tests/suites/iommu/app.toml",
+        "tests/systems/persistent/app.toml",
+        "tests/systems/bypass/app.toml",
+        "tests/systems/alias/app.toml",
     ] {
         let report = Report::default();
         let paths = Paths { root: root() };

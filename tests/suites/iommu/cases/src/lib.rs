@@ -1,0 +1,158 @@
+//! Conformance cases of the IOMMU server.
+//!
+//! A case begins with every role freshly started: whatever a driver had claimed or mapped in the case
+//! before was taken from it by its death, so that each case finds its device free and its window empty.
+//! Most cases are one driver that asks and compares; those about others have a part for each.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod alias;
+mod board;
+mod claim;
+mod death;
+mod direct;
+mod dma;
+mod fault;
+mod handles;
+mod help;
+mod identity;
+mod in_use;
+mod last;
+mod lease;
+mod list;
+mod lives;
+mod look;
+mod map;
+mod message;
+mod misfit;
+mod order;
+mod places;
+mod quiet;
+mod registers;
+mod sequence;
+mod servers;
+mod shape;
+mod unmap;
+
+use suite::Suite;
+
+/// Drives `edu0`; has a pool of 16 pages and one of two blocks; five pins.
+pub const FIRST: usize = 0;
+/// Drives `edu1`, audits `edu0`.
+pub const SECOND: usize = 1;
+/// Drives nothing.
+pub const OUTSIDER: usize = 2;
+/// Client of the drivers and of the disk, for leases.
+pub const LENDER: usize = 3;
+
+/// Drives `edu2`, which shares its StreamID with `edu3`.
+pub const LEFT: usize = 4;
+/// Drives `edu3`.
+pub const RIGHT: usize = 5;
+/// Drives `misfit0`, which the machine does not have.
+pub const MISFIT: usize = 6;
+/// Drives `edu4`, which has a direct region, and `edu5` in an identity domain.
+pub const DIRECT: usize = 7;
+
+/// Number of the host bridge in the plan.
+pub const HOST_BRIDGE: u64 = 0;
+/// Number of the first root port.
+pub const ROOT_PORT: u64 = 1;
+/// Number of the disk.
+pub const DISK: u64 = 2;
+/// Number of the first driver's device.
+pub const EDU0: u64 = 4;
+/// Number of the second driver's device.
+pub const EDU1: u64 = 6;
+/// Number of the device of [`RIGHT`].
+pub const EDU3: u64 = 10;
+/// Number of the device that the machine does not have.
+pub const MISFIT0: u64 = 12;
+/// Number of the device with a direct region.
+pub const EDU4: u64 = 14;
+/// Number of the device in an identity domain.
+pub const EDU5: u64 = 16;
+/// Devices in the plan.
+pub const DEVICES: u64 = 17;
+
+/// All cases.
+pub const SUITE: Suite = Suite {
+    name: "iommu",
+    roles: &[
+        "first", "second", "outsider", "lender", "left", "right", "misfit", "direct",
+    ],
+    groups: &[
+        direct::FIRST_CASES,
+        look::CASES,
+        claim::CASES,
+        shape::CASES,
+        handles::CASES,
+        in_use::CASES,
+        sequence::CASES,
+        map::CASES,
+        unmap::CASES,
+        list::CASES,
+        lease::CASES,
+        places::CASES,
+        order::CASES,
+        dma::CASES,
+        fault::CASES,
+        alias::CASES,
+        death::CASES,
+        quiet::CASES,
+        lives::CASES,
+        registers::CASES,
+        misfit::CASES,
+        direct::CASES,
+        identity::CASES,
+        servers::CASES,
+        direct::LAST_CASES,
+        last::CASES,
+    ],
+};
+
+/// A case with one part, the first driver's.
+macro_rules! alone {
+    ($name:expr, $requirements:expr, $act:expr) => {
+        suite::Case::new(
+            $name,
+            $requirements,
+            &[suite::Part::returns(crate::FIRST, $act)],
+        )
+    };
+}
+pub(crate) use alone;
+
+#[cfg(test)]
+mod tests {
+    use super::SUITE;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_roles_exist() {
+        let mut names = BTreeSet::new();
+        for case in SUITE.cases() {
+            assert!(names.insert(case.name), "{} twice", case.name);
+            let roles: BTreeSet<_> = case.parts.iter().map(|part| part.role).collect();
+            assert_eq!(roles.len(), case.parts.len(), "{}", case.name);
+            assert!(roles.iter().all(|role| *role < SUITE.roles.len()));
+        }
+        assert!(names.len() >= 120);
+    }
+
+    /// What has no case is found by `cargo xtask test --coverage-of-spec`.
+    #[test]
+    fn requirements_are_those_of_the_reference() {
+        let reference = include_str!("../../../../../docs/reference/iommu-protocol.md");
+        for case in SUITE.cases() {
+            assert!(!case.requirements.is_empty(), "{} tests nothing", case.name);
+            for number in case.requirements {
+                let defined = reference.contains(&std::format!("**{number}**"));
+                assert!(defined, "{}: {number} is not defined", case.name);
+            }
+        }
+    }
+}

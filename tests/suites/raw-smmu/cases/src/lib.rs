@@ -1,0 +1,70 @@
+//! Cases that drive the SMMU raw.
+//!
+//! One task owns the SMMU, its tables and two devices that really do DMA. It corrupts what a correct server never
+//! writes, and compares what the SMMU reports through the server's own decoding, command queue and event queue. Every
+//! case starts from [`machine::Machine::start`], which makes all tables anew: one that failed halfway leaves nothing to
+//! the next.
+//!
+//! What the architecture leaves to an implementation is a condition: a case whose condition does not hold here is
+//! skipped with the reason.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod board;
+mod caching;
+mod commands;
+mod configuration;
+mod machine;
+mod overflow;
+mod records;
+mod tables;
+mod translation;
+
+use suite::Suite;
+
+/// The role that owns everything.
+pub const RAW: usize = 0;
+
+/// All cases.
+pub const SUITE: Suite = Suite {
+    name: "raw-smmu",
+    roles: &["raw"],
+    groups: &[
+        configuration::CASES,
+        translation::CASES,
+        caching::CASES,
+        commands::CASES,
+        overflow::CASES,
+    ],
+};
+
+/// A case: its name, the rows of `docs/reference/smmu-rules.md` that it shows, and what is done.
+macro_rules! shows {
+    ($name:expr, $rules:expr, $act:expr) => {
+        suite::Case::new($name, $rules, &[suite::Part::returns(crate::RAW, $act)])
+    };
+}
+pub(crate) use shows;
+
+#[cfg(test)]
+mod tests {
+    use super::SUITE;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_rules_exist() {
+        let reference = include_str!("../../../../../docs/reference/smmu-rules.md");
+        let mut names = BTreeSet::new();
+        for case in SUITE.cases() {
+            assert!(names.insert(case.name), "{} twice", case.name);
+            assert!(!case.requirements.is_empty(), "{} shows nothing", case.name);
+            for rule in case.requirements {
+                let row = std::format!("\n| {rule} | ");
+                assert!(reference.contains(&row), "{}: no rule {rule}", case.name);
+            }
+        }
+    }
+}

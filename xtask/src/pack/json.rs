@@ -5,11 +5,19 @@ use serde_json::{Value, json as object};
 use super::memory;
 use crate::place::Layout;
 use crate::planning::{DomainPlan, FunctionKind, Permanent, Plan};
+use crate::read::Psci;
 
 /// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
 pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
     let mut value = object!({
         "name": plan.app.name,
+        "counters": plan.app.counters,
+        "semihosting": plan.app.semihosting,
+        "firmware": match plan.app.platform.psci {
+            Psci::None => "none",
+            Psci::Smc => "smc",
+            Psci::Hvc => "hvc",
+        },
         "platform": plan.app.platform.name,
         "test-image": plan.app.test_image,
         "tasks": tasks(plan, layout),
@@ -56,6 +64,7 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
                 "notifications": names(&task.notifications),
                 "posts": names(&task.posts),
                 "rights": plan.rights(index).iter_names().map(|name| name.0).collect::<Vec<_>>(),
+                "entry": place.map(|place| hex(place.entry)),
                 "stack": task.stack,
                 "log": task.log,
                 "max-run-ns": task.max_run,

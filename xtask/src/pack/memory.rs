@@ -121,6 +121,7 @@ pub fn kernel(plan: &Plan, layout: &Layout) -> Value {
     let place = console(plan);
     object!({
         "memory": ranges,
+        "window": layout.window.iter().copied().map(place_of).collect::<Vec<_>>(),
         "first-instructions": [
             range("program", "image", image.pa, image, "r-x write-back"),
             registers("console", place, place, PAGE),
@@ -130,13 +131,16 @@ pub fn kernel(plan: &Plan, layout: &Layout) -> Value {
 
 /// The image's own memory.
 pub fn places(layout: &Layout) -> Value {
-    let extent = |extent: Extent| object!({ "address": hex(extent.pa), "bytes": extent.len });
     object!({
         "image": hex(layout.image_base),
         "file-end": hex(layout.file_end),
         "end": hex(layout.memory_end),
-        "page-tables": extent(layout.page_tables),
-        "smmu-tables": extent(layout.smmu),
-        "el2": extent(layout.el2.extent()),
+        "page-tables": place_of(layout.page_tables),
+        "smmu-tables": place_of(layout.smmu),
+        "el2": place_of(layout.el2.extent()),
     })
+}
+
+fn place_of(extent: Extent) -> Value {
+    object!({ "address": hex(extent.pa), "bytes": extent.len })
 }

@@ -120,6 +120,25 @@ mod tests {
             verified.map_or_else(|error| error, |verified| verified.findings.join("\n"))
         }
 
+        /// The bits, by address and number, that nobody misses: of each word of 32 bits all, of every `step`th word.
+        fn unnoticed(&self, start: u64, len: u64, step: usize) -> Vec<(u64, u32)> {
+            let mut image = self.image.clone();
+            let mut silent = Vec::new();
+            for at in (start..start + len).step_by(4 * step) {
+                let offset = self.offset(at);
+                for bit in 0..32 {
+                    let place = offset + bit as usize / 8;
+                    image[place] ^= 1 << (bit % 8);
+                    let verified = verify::verify(&image, &self.plan);
+                    if verified.is_ok_and(|verified| verified.findings.is_empty()) {
+                        silent.push((at, bit));
+                    }
+                    image[place] ^= 1 << (bit % 8);
+                }
+            }
+            silent
+        }
+
         fn leaf(&self, whose: &str, which: impl Fn(&verify::Leaf) -> bool) -> verify::Leaf {
             let mut all = self.places.leaves.iter();
             let found = all.find(|(name, leaf)| name == whose && which(leaf));
@@ -218,7 +237,7 @@ mod tests {
         let built = built(SUITE);
         let task = |number| built.record(built.places.kernel_plan, 0x101, number);
         let other = built.word(task(5) + 48);
-        found(&built.with(task(4) + 48, |_| other), "is another's");
+        found(&built.with(task(4) + 48, |_| other), "its ASID is");
         found(
             &built.with(task(4) + 48, |word| word ^ 0x1000),
             "in the tables",
@@ -245,6 +264,23 @@ mod tests {
         ] {
             found(&built.with(base + offset, |word| word ^ 0x10_0001), words);
         }
+    }
+
+    /// Rights, posts, routes, who hears of whom: whatever a task may do beside reaching memory is there.
+    #[test]
+    fn every_bit_of_the_kernels_plan_counts() {
+        let built = built("app.toml");
+        let len = built.word(built.places.kernel_plan + 8);
+        let silent = built.unnoticed(built.places.kernel_plan, len, 1);
+        assert!(silent.is_empty(), "{silent:x?}");
+    }
+
+    /// The first two words are the branch to the first instruction, which is a program's.
+    #[test]
+    fn every_bit_of_the_header_counts() {
+        let built = built("app.toml");
+        let silent = built.unnoticed(built.base() + 8, 208, 1);
+        assert!(silent.is_empty(), "{silent:x?}");
     }
 
     #[test]

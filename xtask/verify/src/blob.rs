@@ -1,14 +1,77 @@
 //! A plan in the image: tables of records of one size (`docs/reference/image.md`).
 
-/// The records of a plan, as bytes.
+use std::collections::BTreeMap;
+
+/// The tables of a plan.
 pub struct Blob<'a> {
-    bytes: &'a [u8],
+    tables: BTreeMap<u32, Vec<Record<'a>>>,
+}
+
+/// A kind of table: its number, and the bytes of its records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kind(pub u32, pub usize);
+
+/// All kinds that there are (`docs/reference/image.md`).
+pub mod kind {
+    use super::Kind;
+
+    pub const TASK_NUMBER: Kind = Kind(0x001, 4);
+    pub const SYSTEM: Kind = Kind(0x100, 16);
+    pub const TASK: Kind = Kind(0x101, 112);
+    pub const REGION: Kind = Kind(0x102, 32);
+    pub const POST: Kind = Kind(0x103, 8);
+    pub const INTERRUPT: Kind = Kind(0x104, 16);
+    pub const WINDOW: Kind = Kind(0x105, 16);
+    pub const LISTENER: Kind = Kind(0x106, 12);
+    pub const OWN: Kind = Kind(0x200, 40);
+    pub const PEER: Kind = Kind(0x201, 32);
+    pub const NOTIFICATION: Kind = Kind(0x202, 32);
+    pub const MAPPING: Kind = Kind(0x203, 56);
+    pub const DRIVEN: Kind = Kind(0x204, 136);
+    pub const PARAMETER: Kind = Kind(0x205, 32);
+    pub const RESTART: Kind = Kind(0x206, 64);
+    pub const REASON: Kind = Kind(0x207, 152);
+    pub const HOST_BRIDGE: Kind = Kind(0x300, 32);
+    pub const FUNCTION: Kind = Kind(0x301, 272);
+    pub const SMMU: Kind = Kind(0x400, 120);
+    pub const DOMAIN: Kind = Kind(0x401, 88);
+    pub const STREAM: Kind = Kind(0x402, 24);
+    pub const DEVICE: Kind = Kind(0x403, 72);
+    pub const POOL: Kind = Kind(0x404, 24);
+    pub const PERMANENT: Kind = Kind(0x405, 48);
+    pub const ALL: [Kind; 24] = [
+        TASK_NUMBER,
+        SYSTEM,
+        TASK,
+        REGION,
+        POST,
+        INTERRUPT,
+        WINDOW,
+        LISTENER,
+        OWN,
+        PEER,
+        NOTIFICATION,
+        MAPPING,
+        DRIVEN,
+        PARAMETER,
+        RESTART,
+        REASON,
+        HOST_BRIDGE,
+        FUNCTION,
+        SMMU,
+        DOMAIN,
+        STREAM,
+        DEVICE,
+        POOL,
+        PERMANENT,
+    ];
 }
 
 const MAGIC: u32 = u32::from_le_bytes(*b"PLAN");
 const VERSION: u16 = 3;
 const HEADER: usize = 16;
-const SECTION: usize = 16;
+const LINE: usize = 16;
+const ALIGNMENT: usize = 8;
 
 /// One record.
 #[derive(Clone, Copy)]
@@ -16,37 +79,55 @@ pub struct Record<'a>(&'a [u8]);
 
 impl<'a> Blob<'a> {
     /// # Errors
-    /// If the bytes do not begin with a plan of the version that is known here; `whose` is named.
+    /// If the bytes are not, from the first to the last, a plan of the version that is known here: its tables are of
+    /// known kinds, each there once, and lie behind each other without a gap. `whose` is named.
     pub fn new(bytes: Option<&'a [u8]>, whose: &str) -> Result<Self, String> {
         let bytes = bytes.ok_or_else(|| format!("the plan of {whose} is not in the image"))?;
         let record = Record(bytes);
         if record.u32(0) != MAGIC || record.u32(4) as u16 != VERSION {
             return Err(format!("{whose} has no plan of version {VERSION}"));
         }
-        Ok(Self { bytes })
+        if record.u64(8) != bytes.len() as u64 {
+            let (claimed, len) = (record.u64(8), bytes.len());
+            return Err(format!(
+                "the plan of {whose} says that it has {claimed:#x} bytes, and has {len:#x}"
+            ));
+        }
+        let count = (record.u32(4) >> 16) as usize;
+        let mut tables = BTreeMap::new();
+        let mut next = HEADER + count * LINE;
+        for index in 0..count {
+            let line = Record(bytes.get(HEADER + index * LINE..).unwrap_or_default());
+            let (kind, size) = (line.u32(0), line.u32(4) as usize);
+            let (offset, count) = (line.u32(8) as usize, line.u32(12) as usize);
+            let unknown = || {
+                format!(
+                    "the table of kind {kind:#x} in the plan of {whose} is not what this tool knows"
+                )
+            };
+            if offset != next || !kind::ALL.contains(&Kind(kind, size)) {
+                return Err(unknown());
+            }
+            let len = count.checked_mul(size).ok_or_else(unknown)?;
+            let rest = bytes.get(offset..).ok_or_else(unknown)?;
+            let records = rest.get(..len).ok_or_else(unknown)?;
+            let records = records.chunks_exact(size).map(Record).collect();
+            if tables.insert(kind, records).is_some() {
+                return Err(format!(
+                    "the plan of {whose} has two tables of kind {kind:#x}"
+                ));
+            }
+            next = offset + len.next_multiple_of(ALIGNMENT);
+        }
+        if next != bytes.len() {
+            return Err(format!("the plan of {whose} goes on behind its last table"));
+        }
+        Ok(Self { tables })
     }
 
-    /// The records of a kind, which have `size` bytes each; none if the plan has no such table.
-    ///
-    /// # Errors
-    /// If they have another size, or lie outside.
-    pub fn table(&self, kind: u32, size: usize) -> Result<Vec<Record<'a>>, String> {
-        let sections = (Record(self.bytes).u32(4) >> 16) as usize;
-        let section = (0..sections)
-            .filter_map(|index| self.bytes.get(HEADER + index * SECTION..))
-            .map(Record)
-            .find(|section| section.u32(0) == kind);
-        let Some(section) = section else {
-            return Ok(Vec::new());
-        };
-        let (offset, count) = (section.u32(8) as usize, section.u32(12) as usize);
-        let len = count
-            .checked_mul(size)
-            .filter(|_| section.u32(4) as usize == size);
-        let records = len
-            .and_then(|len| self.bytes.get(offset..)?.get(..len))
-            .ok_or_else(|| format!("the records of kind {kind:#x} are not what this tool knows"))?;
-        Ok(records.chunks_exact(size.max(1)).map(Record).collect())
+    /// The records of a kind; none if the plan has no such table.
+    pub fn table(&self, kind: Kind) -> &[Record<'a>] {
+        self.tables.get(&kind.0).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -63,10 +144,14 @@ impl Record<'_> {
         u64::from_le_bytes(bytes.copied().unwrap_or_default())
     }
 
-    /// The name in the record's first 24 bytes.
+    /// The name in the record's first 24 bytes, without the zeros that fill them up.
     pub fn name(self) -> String {
-        let bytes = self.0.iter().take(24).take_while(|byte| **byte != 0);
-        String::from_utf8_lossy(&bytes.copied().collect::<Vec<u8>>()).into_owned()
+        let bytes = self.0.get(..24).unwrap_or(self.0);
+        let len = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        String::from_utf8_lossy(bytes.get(..len).unwrap_or_default()).into_owned()
     }
 }
 
@@ -74,46 +159,69 @@ impl Record<'_> {
 mod tests {
     use super::*;
 
-    fn blob(stride: u32, count: u32) -> Vec<u8> {
-        let mut bytes = b"PLAN\x03\x00\x01\x00".to_vec();
-        bytes.extend(48u64.to_le_bytes());
-        for word in [0x101, stride, 32, count] {
-            bytes.extend(u32::to_le_bytes(word));
+    /// Two tables of posts: kind, bytes of a record, offset and number of each.
+    fn blob(lines: [[u32; 4]; 2]) -> Vec<u8> {
+        let mut bytes = b"PLAN\x03\x00\x02\x00".to_vec();
+        bytes.extend(72u64.to_le_bytes());
+        for word in lines.as_flattened() {
+            bytes.extend(word.to_le_bytes());
         }
-        bytes.extend(b"name\0\0\0\0\x07\0\0\0\0\0\0\0");
+        bytes.extend(b"name\0\0\0\0\x07\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0");
         bytes
+    }
+
+    const POSTS: [u32; 4] = [0x103, 8, 48, 2];
+    const NUMBERS: [u32; 4] = [0x001, 4, 64, 1];
+
+    fn refused(bytes: &[u8]) -> bool {
+        Blob::new(Some(bytes), "t").is_err()
     }
 
     #[test]
     fn records_are_found_by_their_kind() {
-        let bytes = blob(16, 1);
+        let bytes = blob([POSTS, NUMBERS]);
         let blob = Blob::new(Some(&bytes), "t").unwrap();
-        let records = blob.table(0x101, 16).unwrap();
+        let posts = blob.table(kind::POST);
         assert_eq!(
-            (records.len(), records[0].name().as_str(), records[0].u64(8)),
-            (1, "name", 7)
+            (posts.len(), posts[0].name().as_str(), posts[1].u64(0)),
+            (2, "name", 7)
         );
         assert_eq!(
-            (records[0].u32(8), records[0].u32(16), records[0].u64(12)),
+            (posts[1].u32(0), posts[1].u32(8), posts[1].u64(4)),
             (7, 0, 0)
         );
-        assert!(blob.table(0x102, 16).unwrap().is_empty());
-        assert!(blob.table(0x101, 8).is_err());
+        assert_eq!(blob.table(kind::TASK_NUMBER)[0].u32(0), 9);
+        assert!(blob.table(kind::TASK).is_empty());
     }
 
     #[test]
     fn what_is_no_plan_is_refused() {
         assert!(Blob::new(None, "t").is_err());
-        assert!(Blob::new(Some(b"PLAN"), "t").is_err());
-        assert!(Blob::new(Some(&[0; 32]), "t").is_err());
-        for count in [2, u32::MAX] {
-            let bytes = blob(16, count);
-            assert!(
-                Blob::new(Some(&bytes), "t")
-                    .unwrap()
-                    .table(0x101, 16)
-                    .is_err()
-            );
+        assert!(refused(b"PLAN"));
+        assert!(refused(&[0; 32]));
+        let whole = blob([POSTS, NUMBERS]);
+        assert!(!refused(&whole));
+        assert!(refused(&whole[..whole.len() - 1]));
+        assert!(refused(&[whole.as_slice(), &[0; 8]].concat()));
+    }
+
+    /// A reader that takes the first of two tables, or another size of records, reads something else than this one.
+    #[test]
+    fn every_bit_of_the_list_of_tables_counts() {
+        for word in 0..8 {
+            for bit in 0..32 {
+                let mut lines = [POSTS, NUMBERS];
+                lines[word / 4][word % 4] ^= 1 << bit;
+                assert!(refused(&blob(lines)), "word {word}, bit {bit}");
+            }
+        }
+        for lines in [
+            [POSTS, [0x103, 8, 64, 1]],
+            [[0x103, 8, 48, u32::MAX], NUMBERS],
+            [[0x103, 8, u32::MAX, 2], NUMBERS],
+            [POSTS, [0x001, 0, 64, u32::MAX]],
+        ] {
+            assert!(refused(&blob(lines)));
         }
     }
 }

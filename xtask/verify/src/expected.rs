@@ -9,8 +9,15 @@ use crate::run::{Access, Run};
 /// The plan.
 #[derive(Debug, Deserialize)]
 pub struct Plan {
+    /// Tasks may read the processor's counters.
+    pub counters: bool,
+    /// A run may be ended by semihosting.
+    pub semihosting: bool,
+    /// How firmware is called: `none`, `smc`, `hvc`.
+    pub firmware: String,
     pub tasks: Vec<Task>,
     pub kernel: Kernel,
+    pub interrupts: Vec<Interrupt>,
     pub functions: Vec<Device>,
     #[serde(rename = "non-pci")]
     pub non_pci: Vec<Device>,
@@ -20,16 +27,40 @@ pub struct Plan {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Task {
     pub name: String,
     pub priority: u32,
+    #[serde(deserialize_with = "hexadecimal")]
+    pub entry: u64,
     pub memory: Vec<Mapping>,
     pub calls: Vec<String>,
+    pub depends_on: Vec<String>,
+    pub notifications: Vec<String>,
+    /// `TASK.NOTIFICATION`.
+    pub posts: Vec<String>,
+    pub rights: Vec<String>,
+    pub max_run_ns: u64,
+    pub start: bool,
+    pub dma_authority: bool,
+    pub reads_logs: bool,
+}
+
+/// A line that a task is told of.
+#[derive(Debug, Deserialize)]
+pub struct Interrupt {
+    pub intid: u32,
+    pub edge: bool,
+    pub task: String,
+    #[serde(deserialize_with = "hexadecimal")]
+    pub bit: u64,
 }
 
 #[derive(Debug, Deserialize)]
 pub struct Kernel {
     pub memory: Vec<Mapping>,
+    /// What the kernel's window covers, hidden parts included.
+    pub window: Vec<Extent>,
     #[serde(rename = "first-instructions")]
     pub first: Vec<Mapping>,
 }
@@ -86,6 +117,8 @@ pub struct Memory {
     pub image: u64,
     #[serde(rename = "file-end", deserialize_with = "hexadecimal")]
     pub file_end: u64,
+    #[serde(deserialize_with = "hexadecimal")]
+    pub end: u64,
     #[serde(rename = "page-tables")]
     pub page_tables: Extent,
     #[serde(rename = "smmu-tables")]
@@ -93,7 +126,7 @@ pub struct Memory {
     pub el2: Extent,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 pub struct Extent {
     #[serde(deserialize_with = "hexadecimal")]
     pub address: u64,
@@ -122,6 +155,18 @@ pub fn read(text: &str) -> Result<Plan, String> {
 }
 
 impl Plan {
+    /// The number of the task with a name.
+    pub fn task(&self, name: &str) -> Option<u32> {
+        let index = self.tasks.iter().position(|task| task.name == name)?;
+        u32::try_from(index).ok()
+    }
+
+    /// The task that holds others and pins leases.
+    pub fn authority(&self) -> Option<u32> {
+        let authority = self.tasks.iter().find(|task| task.dma_authority)?;
+        self.task(&authority.name)
+    }
+
     /// All devices by their numbers.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
         self.functions.iter().chain(&self.non_pci)
@@ -162,6 +207,16 @@ impl Mapping {
 
     pub fn is_writable(&self) -> bool {
         self.access.starts_with("rw")
+    }
+
+    pub fn is_executable(&self) -> bool {
+        self.access.starts_with("r-x")
+    }
+
+    /// Whether a virtual address is in it.
+    pub fn holds(&self, address: u64) -> bool {
+        let offset = address.checked_sub(self.input);
+        offset.is_some_and(|offset| offset < self.bytes)
     }
 }
 

@@ -11,6 +11,7 @@ pub struct Image<'a> {
 pub struct Header {
     /// Physical address of the first byte.
     pub base: u64,
+    pub console: u64,
     pub tcr: u64,
     pub mair: u64,
     /// Root of the identity tables of the first instructions.
@@ -28,6 +29,7 @@ mod at {
     pub const MAGIC: u64 = 64;
     pub const VERSION: u64 = 72;
     pub const BASE: u64 = 80;
+    pub const CONSOLE: u64 = 88;
     pub const TCR: u64 = 96;
     pub const MAIR: u64 = 104;
     pub const FIRST_ROOT: u64 = 112;
@@ -59,6 +61,7 @@ impl<'a> Image<'a> {
         }
         image.header = Header {
             base: word(at::BASE)?,
+            console: word(at::CONSOLE)?,
             tcr: word(at::TCR)?,
             mair: word(at::MAIR)?,
             first_root: word(at::FIRST_ROOT)?,

@@ -9,13 +9,17 @@
 
 mod blob;
 mod expected;
+mod header;
 mod image;
+mod kernel;
 mod leaf;
 mod run;
 mod sharing;
 mod smmu;
 mod spaces;
 mod walk;
+
+use std::fmt::{Debug, Display};
 
 pub use leaf::Leaf;
 
@@ -56,6 +60,21 @@ pub struct Places {
 impl Verified {
     fn say(&mut self, finding: impl Into<String>) {
         self.findings.push(finding.into());
+    }
+
+    /// Says so if what the image tells is not what `plan.json` says.
+    fn compare<T: PartialEq + Debug>(
+        &mut self,
+        whose: impl Display,
+        what: &str,
+        told: &T,
+        planned: &T,
+    ) {
+        if told != planned {
+            self.say(format!(
+                "{whose}: {what} {told:x?}, plan.json says {planned:x?}"
+            ));
+        }
     }
 }
 

@@ -34,6 +34,11 @@ pub fn walk(image: &Image<'_>, root: u64, start: u64, bits: u32) -> Tree {
             .push(format!("addresses of {bits} bits have no whole root table"));
         return tree;
     }
+    if root & !ADDRESS != 0 {
+        tree.wrong
+            .push(format!("the root table at {root:#x} is not aligned"));
+        return tree;
+    }
     table(image, root, start, 4 - levels, &mut tree);
     tree
 }
@@ -146,6 +151,17 @@ mod tests {
         assert!(wrong(&[(0x1000, 0x20_0001)]).contains("not aligned"));
         let level3 = [(0x1000, 0x2003), (0x2000, 0x3003), (0x3000, 0x9001)];
         assert!(wrong(&level3).contains("reserved at its level"));
+    }
+
+    #[test]
+    fn a_root_between_pages_is_no_table() {
+        for root in [0x1001, 0x1800, 1 << 48] {
+            let mut bytes = vec![0; 0x2000];
+            bytes[64..72].copy_from_slice(b"PORTCULL");
+            (bytes[72], bytes[184]) = (1, 1);
+            let tree = walk(&Image::new(&bytes).unwrap(), root, 0, 39);
+            assert!(tree.wrong.join("").contains("not aligned"), "{root:#x}");
+        }
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub fn check(
         let len = image.word(at.saturating_add(8))?;
         image.bytes(at, len)
     });
-    let records = Records::new(&Blob::new(bytes, "the IOMMU server")?)?;
+    let records = Records::new(&Blob::new(bytes, "the IOMMU server")?);
     let tables = Tables {
         image,
         plan,

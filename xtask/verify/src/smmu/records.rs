@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Tables;
 use crate::Verified;
-use crate::blob::{Blob, Record};
+use crate::blob::{Blob, Record, kind};
 
 /// The records by their kinds.
 pub struct Records<'a> {
@@ -18,15 +18,15 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub fn new(blob: &Blob<'a>) -> Result<Self, String> {
-        Ok(Self {
-            smmus: blob.table(0x400, 120)?,
-            domains: blob.table(0x401, 88)?,
-            streams: blob.table(0x402, 24)?,
-            devices: blob.table(0x403, 72)?,
-            pools: blob.table(0x404, 24)?,
-            permanent: blob.table(0x405, 48)?,
-        })
+    pub fn new(blob: &Blob<'a>) -> Self {
+        Self {
+            smmus: blob.table(kind::SMMU).to_vec(),
+            domains: blob.table(kind::DOMAIN).to_vec(),
+            streams: blob.table(kind::STREAM).to_vec(),
+            devices: blob.table(kind::DEVICE).to_vec(),
+            pools: blob.table(kind::POOL).to_vec(),
+            permanent: blob.table(kind::PERMANENT).to_vec(),
+        }
     }
 }
 

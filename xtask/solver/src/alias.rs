@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::alternative;
-use crate::model::{FunctionKind, Machine, Place, SmmuId};
+use crate::model::{FunctionKind, Machine, Place, RootBus, SmmuId};
 use crate::quirk::{self, Effect};
 use crate::relation::Edges;
 use crate::solution::{EdgeKind, Requester, Stream};
@@ -123,13 +123,13 @@ fn stream_of(
     node: usize,
     requester: Requester,
 ) -> Option<Stream> {
-    let root = &machine.roots[topology.placed[node].root?.index()];
-    let mask = if root.stream_mask == 0 {
-        u16::MAX
-    } else {
-        root.stream_mask
-    };
-    let id = u32::from(requester.id & mask);
+    let root = topology.placed[node].root?.index();
+    mapped(&machine.roots[root], requester.id)
+}
+
+/// The StreamID of a requester id, by the mapping of a root bus.
+pub(crate) fn mapped(root: &RootBus, requester: u16) -> Option<Stream> {
+    let id = u32::from(requester & mask(root));
     let row = root.streams.iter().find(|row| {
         let first = u32::from(row.requester);
         id >= first && id - first < row.len
@@ -139,6 +139,14 @@ fn stream_of(
         smmu: row.smmu,
         id: stream,
     })
+}
+
+/// Bits of a requester id that the mapping of a root bus looks at.
+fn mask(root: &RootBus) -> u16 {
+    match root.stream_mask {
+        0 => u16::MAX,
+        mask => mask,
+    }
 }
 
 fn dedup<T: PartialEq + Copy>(list: &mut Vec<T>) {

@@ -87,9 +87,9 @@ codes! {
     316 Bypass Error "a bypass that contradicts something else",
         "A stream that bypasses the SMMU reaches all memory. That cannot be for what is plugged into an external port, nor for a device that demands a domain or has direct regions, nor for one of several devices that share a domain, as the SMMU cannot tell them apart. And somebody has to drive it: the stream is open only while the device is claimed.";
     317 Stranger Error "what is plugged in from outside can reach a driven device",
-        "Nobody can vouch for what is plugged in at an external port, and it has no owner to trust. The port, and every port above it, has to redirect requests and to validate their ids, or no driven device may be within reach.";
+        "Nobody can vouch for what is plugged in at an external port, and it has no owner to trust. The port, and every port above it, has to redirect requests and to validate their ids, or no driven device may be within reach. Validation looks at the bus number only, so that every id of the port's buses is the stranger's: no driven device elsewhere may have a StreamID of one of them.";
     318 DirectSocket Error "a direct region behind a port whose devices change",
-        "The stream of a device with direct regions is open from the start, before anybody could look at what uses it. Behind an external or hotplug port that may be another device than the declared one.";
+        "The stream of a device with direct regions is open from the start, before anybody could look at what uses it. Behind an external or hotplug port that may be another device than the declared one, with other functions and so with any id of the port's buses.";
     319 DrivenBlocked Error "a driven device is blocked",
         "Its stream never opens, so that its driver could never claim it.";
     320 GroupTrust Error "owners share an isolation group without trust",
@@ -135,7 +135,7 @@ codes! {
     344 WindowBases Error "one domain has two fixed windows",
         "The devices of an alias set share one window, so they cannot fix it at different addresses.";
     345 DirectOverlap Error "direct regions of owners without trust overlap",
-        "Both devices reach the memory at any time, whatever is mapped. Both owners must declare trust in the other, or the pair is waived with a written reason, or the regions are put apart.";
+        "Both domains reach the memory at any time, whatever is mapped. The owners in the one and in the other must declare trust in each other, or the pair is waived with a written reason, or the regions are put apart. A device that nobody drives has no owner to trust.";
 }
 
 impl core::fmt::Display for Code {

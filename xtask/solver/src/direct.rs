@@ -72,50 +72,145 @@ pub(crate) fn exceptions(
     list
 }
 
-/// Two devices of owners without trust that reach the same memory at any time.
-pub(crate) fn overlaps(
-    machine: &Machine,
-    topology: &Topology,
-    pairs: &Pairs<'_>,
-    group_of: &[usize],
-    used: &mut Vec<UsedWaiver>,
-    found: &mut Vec<Diagnostic>,
-) {
-    let order = topology.order.iter().copied();
-    let mut regions: Vec<(usize, usize, &Region)> = order
-        .filter_map(|node| Some((node, pairs.owner(node)?)))
-        .flat_map(|(node, owner)| {
-            let direct = machine.nodes[node].direct.iter();
-            direct.map(move |region| (node, owner, region))
-        })
-        .collect();
-    regions.sort_by_key(|(_, _, region)| region.base);
-    for (index, (node, owner, region)) in regions.iter().enumerate() {
-        let end = region.base.saturating_add(region.len);
-        let others = regions[index + 1..].iter();
-        for (other, stranger, second) in others.take_while(|(_, _, second)| second.base < end) {
-            if pairs.trusting(*owner, *stranger) || apart(topology, *node, *other) {
-                continue;
+/// The inputs of the check for overlaps.
+pub(crate) struct Overlaps<'a> {
+    pub machine: &'a Machine,
+    pub topology: &'a Topology,
+    pub pairs: &'a Pairs<'a>,
+    /// What has one domain, and with it all direct regions of its members.
+    pub units: &'a [Vec<usize>],
+    pub unit_of: &'a [usize],
+    pub group_of: &'a [usize],
+}
+
+impl Overlaps<'_> {
+    /// Two domains that reach the same memory at any time. All owners of the one and of the other trust each other, or
+    /// are waived; of a domain that nobody drives there is nobody whom they could trust.
+    pub fn check(&self, used: &mut Vec<UsedWaiver>, found: &mut Vec<Diagnostic>) {
+        let order = self.topology.order.iter().copied();
+        let mut regions: Vec<(usize, &Region)> = order
+            .flat_map(|node| {
+                let direct = self.machine.nodes[node].direct.iter();
+                direct.map(move |region| (node, region))
+            })
+            .collect();
+        regions.sort_by_key(|(_, region)| region.base);
+        for (index, (node, region)) in regions.iter().enumerate() {
+            let end = region.base.saturating_add(region.len);
+            let others = regions[index + 1..].iter();
+            for (other, second) in others.take_while(|(_, second)| second.base < end) {
+                let one_domain = self.unit_of[*node] == self.unit_of[*other];
+                if !one_domain && !apart(self.topology, *node, *other) {
+                    self.pair((*node, region), (*other, second), used, found);
+                }
             }
-            if let Some(waiver) = pairs.waiver(*owner, *stranger, &[*node, *other]) {
-                let group = group_of[*node];
-                used.push(UsedWaiver { waiver, group });
-                continue;
-            }
-            let [one, two] = [*node, *other].map(|node| &machine.nodes[node].name);
-            let [a, b] = [*owner, *stranger].map(|owner| pairs.owner_name(owner));
-            let message = format!(
-                "the direct regions `{}` of `{one}` and `{}` of `{two}` overlap, and their owners `{a}` and `{b}` do \
-                 not trust each other",
-                region.name, second.name
-            );
-            found.push(
-                Diagnostic::new(Code::DirectOverlap, message)
-                    .device(machine, *node, format!("`{one}` is owned by `{a}`"))
-                    .device(machine, *other, format!("`{two}` is owned by `{b}`"))
-                    .party(format!("direct region {region}"), region.source)
-                    .party(format!("direct region {second}"), second.source),
-            );
         }
+    }
+
+    /// Owners of a device's domain, each with a device of it, in order.
+    fn owners(&self, node: usize) -> Vec<(usize, usize)> {
+        let mut owners: Vec<(usize, usize)> = Vec::new();
+        for &member in &self.units[self.unit_of[node]] {
+            if let Some(owner) = self.pairs.owner(member)
+                && owners.iter().all(|(known, _)| *known != owner)
+            {
+                owners.push((owner, member));
+            }
+        }
+        owners
+    }
+
+    fn pair(
+        &self,
+        one: (usize, &Region),
+        other: (usize, &Region),
+        used: &mut Vec<UsedWaiver>,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let (owners, others) = (self.owners(one.0), self.owners(other.0));
+        match (owners.first(), others.first()) {
+            // Over nobody's memory: the report lists what is open from the start.
+            (None, None) => {}
+            (None, Some(by)) => found.push(self.undriven(one, other, *by)),
+            (Some(by), None) => found.push(self.undriven(other, one, *by)),
+            (Some(_), Some(_)) => {}
+        }
+        for (a, by_a) in &owners {
+            for (b, by_b) in &others {
+                if self.pairs.trusting(*a, *b) {
+                    continue;
+                }
+                let devices = self.devices(&[one.0, other.0], &[*a, *b]);
+                if let Some(waiver) = self.pairs.waiver(*a, *b, &devices) {
+                    let group = self.group_of[one.0];
+                    used.push(UsedWaiver { waiver, group });
+                } else {
+                    found.push(self.overlap(one, other, [(*a, *by_a), (*b, *by_b)]));
+                }
+            }
+        }
+    }
+
+    /// Devices of `owners` in the domains of `nodes`, which a waiver that names devices has to name.
+    fn devices(&self, nodes: &[usize], owners: &[usize]) -> Vec<usize> {
+        let members = nodes
+            .iter()
+            .flat_map(|node| &self.units[self.unit_of[*node]]);
+        let theirs = |node: &usize| {
+            let owner = self.pairs.owner(*node);
+            owner.is_some_and(|owner| owners.contains(&owner))
+        };
+        members.copied().filter(theirs).collect()
+    }
+
+    fn regions(&self, one: (usize, &Region), other: (usize, &Region)) -> String {
+        let [first, second] = [one.0, other.0].map(|node| &self.machine.nodes[node].name);
+        let (region, over) = (&one.1.name, &other.1.name);
+        format!("the direct regions `{region}` of `{first}` and `{over}` of `{second}` overlap")
+    }
+
+    fn overlap(
+        &self,
+        one: (usize, &Region),
+        other: (usize, &Region),
+        owners: [(usize, usize); 2],
+    ) -> Diagnostic {
+        let [a, b] = owners.map(|(owner, _)| self.pairs.owner_name(owner));
+        let message = format!(
+            "{}, and `{a}` and `{b}`, whose devices reach them, do not trust each other",
+            self.regions(one, other)
+        );
+        let diagnostic = Diagnostic::new(Code::DirectOverlap, message);
+        let [(a, by_a), (b, by_b)] = owners;
+        diagnostic
+            .device(self.machine, by_a, self.owned(a, by_a))
+            .device(self.machine, by_b, self.owned(b, by_b))
+            .party(format!("direct region {}", one.1), one.1.source)
+            .party(format!("direct region {}", other.1), other.1.source)
+    }
+
+    fn owned(&self, owner: usize, node: usize) -> String {
+        let (name, owner) = (&self.machine.nodes[node].name, self.pairs.owner_name(owner));
+        format!("`{name}` is owned by `{owner}`")
+    }
+
+    /// `one` is of a domain without an owner, `other` of one with the owner and device `by`.
+    fn undriven(
+        &self,
+        one: (usize, &Region),
+        other: (usize, &Region),
+        by: (usize, usize),
+    ) -> Diagnostic {
+        let name = &self.machine.nodes[one.0].name;
+        let message = format!(
+            "{}, and nobody drives `{name}`: there is nobody whom `{}` could trust",
+            self.regions(one, other),
+            self.pairs.owner_name(by.0)
+        );
+        Diagnostic::new(Code::DirectOverlap, message)
+            .device(self.machine, one.0, format!("nobody drives `{name}`"))
+            .device(self.machine, by.1, self.owned(by.0, by.1))
+            .party(format!("direct region {}", one.1), one.1.source)
+            .party(format!("direct region {}", other.1), other.1.source)
     }
 }

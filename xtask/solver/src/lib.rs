@@ -17,6 +17,8 @@ mod direct;
 mod disjoint;
 mod domain;
 mod explain;
+mod forgery;
+mod image;
 mod isolation;
 pub mod model;
 mod named_group;

@@ -4,9 +4,10 @@ use crate::alias;
 use crate::allocate;
 use crate::bypass;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::direct;
+use crate::direct::{self, Overlaps};
 use crate::disjoint::Disjoint;
 use crate::domain::{Decision, Domains};
+use crate::forgery::Forgery;
 use crate::isolation::Isolation;
 use crate::model::{DomainType, Machine, NodeId, OwnerId};
 use crate::ownership::{Ownership, Pairs};
@@ -102,22 +103,33 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
         topology: &topology,
         isolation: &isolation,
         ids: &ids,
-        pairs: &pairs,
         chains: &chains,
         mode,
         units,
         groups: &groups,
         group_of: &group_of,
     };
-    strangers.check(&mut waivers, &mut found);
-    direct::overlaps(
+    strangers.check(&mut found);
+    let forgery = Forgery {
         machine,
-        &topology,
-        &pairs,
-        &group_of,
-        &mut waivers,
-        &mut found,
-    );
+        topology: &topology,
+        isolation: &isolation,
+        ids: &ids,
+        pairs: &pairs,
+        group_of: &group_of,
+    };
+    if mode == Mode::Strict {
+        forgery.check(&mut waivers, &mut found);
+    }
+    let overlaps = Overlaps {
+        machine,
+        topology: &topology,
+        pairs: &pairs,
+        units,
+        unit_of,
+        group_of: &group_of,
+    };
+    overlaps.check(&mut waivers, &mut found);
     waivers.sort_by_key(|used| (used.group, used.waiver));
     waivers.dedup();
     waiver::check(machine, &waivers, &mut found);

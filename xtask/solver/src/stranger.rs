@@ -1,14 +1,12 @@
-//! Hardware that nobody vouches for: what is plugged in at a socket, and requests under the id of another device.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Hardware that nobody vouches for: what is plugged in at a socket.
 
 use crate::alias::Ids;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::image::Image;
 use crate::isolation::Isolation;
-use crate::model::{Machine, NodeId, SmmuId};
-use crate::ownership::Pairs;
+use crate::model::{Machine, Node, NodeId};
 use crate::relation::Chains;
-use crate::solution::{EdgeKind, Mode, UsedWaiver};
+use crate::solution::{EdgeKind, Mode};
 use crate::topology::Topology;
 
 /// The inputs of the checks.
@@ -17,7 +15,6 @@ pub(crate) struct Strangers<'a> {
     pub topology: &'a Topology,
     pub isolation: &'a Isolation<'a>,
     pub ids: &'a [Ids],
-    pub pairs: &'a Pairs<'a>,
     pub chains: &'a Chains<'a>,
     pub mode: Mode,
     pub units: &'a [Vec<usize>],
@@ -25,21 +22,19 @@ pub(crate) struct Strangers<'a> {
     pub group_of: &'a [usize],
 }
 
-/// A device of an owner in a group.
-struct Stand {
-    owner: usize,
-    group: usize,
-    node: usize,
+/// StreamIDs that what is plugged in somewhere may use.
+#[derive(Default)]
+struct StrangersIds {
+    image: Image,
+    /// Why it may, a relative clause.
+    because: String,
 }
 
 impl Strangers<'_> {
-    /// Reports what strict promises cannot cover; the waivers that cover something are added to `used`.
-    pub fn check(&self, used: &mut Vec<UsedWaiver>, found: &mut Vec<Diagnostic>) {
+    /// Reports what nobody can vouch for.
+    pub fn check(&self, found: &mut Vec<Diagnostic>) {
         self.sockets(found);
         self.direct(found);
-        if self.mode == Mode::Strict {
-            self.forgers(used, found);
-        }
     }
 
     fn name(&self, node: usize) -> &str {
@@ -77,11 +72,7 @@ impl Strangers<'_> {
 
     /// A stranger at an external port has no owner whom anybody could trust.
     fn sockets(&self, found: &mut Vec<Diagnostic>) {
-        for &port in &self.topology.order {
-            let bridge = self.machine.nodes[port].function.kind.is_bridge();
-            if !(self.machine.nodes[port].external && bridge) {
-                continue;
-            }
+        for port in self.ports(|node| node.external) {
             let away = |node: &&usize| self.is_driven(**node) && !self.is_below(**node, port);
             let joined = self.isolation.joins_below(port);
             let group = &self.groups[self.group_of[port]];
@@ -98,13 +89,17 @@ impl Strangers<'_> {
                 );
                 found.push(self.exposed(port, device, message));
             }
-            if self.mode == Mode::Strict
-                && let Some(device) = self.forgeable(port)
-            {
+            let ids = self.ids_at(port);
+            let own = |node: &usize| joined && self.group_of[*node] == self.group_of[port];
+            let mut order = self.topology.order.iter();
+            let device = order.find(|node| {
+                away(node) && !own(node) && ids.image.has_any(&self.ids[**node].streams)
+            });
+            if let Some(&device) = device {
                 let message = format!(
-                    "what is plugged in at the external port `{}`, which has no source validation, may use the \
-                     StreamID of `{}`",
+                    "what is plugged in at the external port `{}`, {}, may use the StreamID of `{}`",
                     self.name(port),
+                    ids.because,
                     self.name(device)
                 );
                 found.push(self.exposed(port, device, message));
@@ -112,18 +107,44 @@ impl Strangers<'_> {
         }
     }
 
-    /// The first driven device of another group whose StreamID what is plugged in at `port` may use.
-    fn forgeable(&self, port: usize) -> Option<usize> {
-        self.isolation.unvalidated_below(port)?;
-        let segment = self.topology.placed[port].requester?.segment;
-        let image = self.image(segment);
-        let mut order = self.topology.order.iter().copied();
-        order.find(|node| {
-            self.is_driven(*node)
-                && !self.is_below(*node, port)
-                && self.group_of[*node] != self.group_of[port]
-                && self.uses(*node, &image)
+    /// Ports of a kind.
+    fn ports(&self, kind: impl Fn(&Node) -> bool) -> impl Iterator<Item = usize> {
+        let order = self.topology.order.iter().copied();
+        order.filter(move |port| {
+            let port = &self.machine.nodes[*port];
+            port.function.kind.is_bridge() && kind(port)
         })
+    }
+
+    /// The StreamIDs that what is plugged in at `port` may use. Source validation looks at the bus number only, so
+    /// they are those of all ids of the buses below the nearest port that has it: what is plugged in may have more
+    /// functions than the declared device, and other numbers.
+    fn ids_at(&self, port: usize) -> StrangersIds {
+        let strict = self.mode == Mode::Strict;
+        let Some(requester) = self.topology.placed[port].requester else {
+            return StrangersIds::default();
+        };
+        if strict && self.isolation.unvalidated_below(port).is_some() {
+            return StrangersIds {
+                image: Image::of_segment(self.machine, requester.segment),
+                because: "which has no source validation".to_owned(),
+            };
+        }
+        let validated = self.isolation.validated_by(port).filter(|_| strict);
+        let placed = &self.topology.placed[validated.unwrap_or(port)];
+        let (Some(root), Some(buses)) = (placed.root, placed.buses) else {
+            return StrangersIds::default();
+        };
+        let (first, last) = (buses.secondary, buses.subordinate);
+        let root = &self.machine.roots[root.index()];
+        let buses = match first == last {
+            true => format!("bus {first:02x}"),
+            false => format!("buses {first:02x} to {last:02x}"),
+        };
+        StrangersIds {
+            image: Image::of_buses(root, first..=last),
+            because: format!("which has all ids of {buses}"),
+        }
     }
 
     fn exposed(&self, port: usize, device: usize, message: String) -> Diagnostic {
@@ -191,129 +212,41 @@ impl Strangers<'_> {
             );
             found.push(diagnostic);
         }
-    }
-
-    /// Ranges of StreamIDs that the requester ids of a segment are mapped to.
-    fn image(&self, segment: u16) -> Vec<(SmmuId, u64, u64)> {
-        let roots = self.machine.roots.iter().filter(|r| r.segment == segment);
-        roots
-            .flat_map(|root| &root.streams)
-            .map(|row| {
-                let first = u64::from(row.stream);
-                (row.smmu, first, first + u64::from(row.len))
-            })
-            .collect()
-    }
-
-    fn uses(&self, node: usize, image: &[(SmmuId, u64, u64)]) -> bool {
-        self.ids[node].streams.iter().any(|stream| {
-            let id = u64::from(stream.id);
-            image
-                .iter()
-                .any(|(smmu, first, end)| *smmu == stream.smmu && (*first..*end).contains(&id))
-        })
-    }
-
-    /// Whoever drives a device that may use any StreamID of its segment is trusted, or waived, by all who have one.
-    /// One error for each two owners.
-    fn forgers(&self, used: &mut Vec<UsedWaiver>, found: &mut Vec<Diagnostic>) {
-        let forging = |stand: &Stand| {
-            let port = self.isolation.unvalidated(stand.node)?;
-            Some((self.topology.placed[stand.node].requester?.segment, port))
-        };
-        // The first device of each owner in each group, so that large machines stay cheap.
-        let mut seen = BTreeSet::new();
-        let mut named = BTreeSet::new();
-        let mut victims: BTreeMap<u16, Vec<&Stand>> = BTreeMap::new();
-        let stands = self.stands();
-        let users = self.users(&stands);
-        for forger in &stands {
-            let Some((segment, port)) = forging(forger) else {
-                continue;
-            };
-            if !seen.insert((segment, forger.owner, forger.group)) {
-                continue;
-            }
-            let victims = victims
-                .entry(segment)
-                .or_insert_with(|| self.victims(segment, &users));
-            // Those of one group are compared as such.
-            for victim in victims.iter().filter(|v| v.group != forger.group) {
-                if self.pairs.trusting(forger.owner, victim.owner) {
-                    continue;
-                }
-                let devices = [forger.node, victim.node];
-                if let Some(waiver) = self.pairs.waiver(forger.owner, victim.owner, &devices) {
-                    let group = forger.group;
-                    used.push(UsedWaiver { waiver, group });
-                } else if named.insert((forger.owner, victim.owner)) {
-                    found.push(self.forged(forger, victim, port, segment));
-                }
-            }
+        for port in self.ports(|node| node.external || node.hotplug) {
+            self.direct_in_ids(port, found);
         }
     }
 
-    /// All driven devices.
-    fn stands(&self) -> Vec<Stand> {
-        let stand = |node: &usize| {
-            Some(Stand {
-                owner: self.pairs.owner(*node)?,
-                group: self.group_of[*node],
-                node: *node,
-            })
+    /// A stream that is open from the start, and has an id of what is plugged in at `port`.
+    fn direct_in_ids(&self, port: usize, found: &mut Vec<Diagnostic>) {
+        let ids = self.ids_at(port);
+        let plugged = |unit: &Vec<usize>| {
+            let mut members = unit.iter();
+            members.any(|node| self.topology.placed[*node].socket.is_some())
         };
-        self.topology.order.iter().filter_map(stand).collect()
-    }
-
-    /// Who has which StreamID, with the position in the order of devices.
-    fn users<'s>(&self, stands: &'s [Stand]) -> BTreeMap<(SmmuId, u64, usize), &'s Stand> {
-        let stands = stands.iter().enumerate();
-        stands
-            .flat_map(|(place, stand)| {
-                let streams = self.ids[stand.node].streams.iter();
-                streams.map(move |s| ((s.smmu, u64::from(s.id), place), stand))
-            })
-            .collect()
-    }
-
-    /// The first device of each owner in each group with a StreamID of `segment`.
-    fn victims<'s>(
-        &self,
-        segment: u16,
-        users: &BTreeMap<(SmmuId, u64, usize), &'s Stand>,
-    ) -> Vec<&'s Stand> {
-        let image = self.image(segment);
-        let found: BTreeMap<usize, &Stand> = image
-            .iter()
-            .flat_map(|(smmu, first, end)| users.range((*smmu, *first, 0)..(*smmu, *end, 0)))
-            .map(|((_, _, place), stand)| (*place, *stand))
-            .collect();
-        let mut seen = BTreeSet::new();
-        let first = |stand: &&Stand| seen.insert((stand.owner, stand.group));
-        found.into_values().filter(first).collect()
-    }
-
-    fn forged(&self, forger: &Stand, victim: &Stand, port: usize, segment: u16) -> Diagnostic {
-        let of = |stand: &Stand| {
-            let owner = self.pairs.owner_name(stand.owner);
-            format!("`{}` of `{owner}`", self.name(stand.node))
-        };
+        // What shares a domain with a device behind a socket has been reported.
+        let apart = self.units.iter().filter(|unit| !plugged(unit));
+        let mut members = apart.flatten().copied();
+        let open = members.find(|node| {
+            let open = !self.machine.nodes[*node].direct.is_empty();
+            open && ids.image.has_any(&self.ids[*node].streams)
+        });
+        let Some(device) = open else { return };
+        let region = &self.machine.nodes[device].direct[0];
         let message = format!(
-            "{} may use any StreamID of segment {segment}, that of {} included, without trust in each other",
-            of(forger),
-            of(victim)
+            "the direct region `{}` of `{}` stands open for whatever is plugged in at the port `{}`, {}",
+            region.name,
+            self.name(device),
+            self.name(port),
+            ids.because
         );
-        let owned = |stand: &Stand| {
-            let owner = self.pairs.owner_name(stand.owner);
-            format!("`{}` is owned by `{owner}`", self.name(stand.node))
-        };
-        let why = format!(
-            "`{}` does not check the ids of what is below it",
-            self.name(port)
+        let text = format!("`{}` has direct regions", self.name(device));
+        let socket = format!("devices at `{}` come and go", self.name(port));
+        found.push(
+            Diagnostic::new(Code::DirectSocket, message)
+                .device(self.machine, device, text)
+                .party(format!("direct region `{}`", region.name), region.source)
+                .party(socket, self.machine.nodes[port].source),
         );
-        Diagnostic::new(Code::ForgedStream, message)
-            .device(self.machine, forger.node, owned(forger))
-            .device(self.machine, victim.node, owned(victim))
-            .device(self.machine, port, why)
     }
 }

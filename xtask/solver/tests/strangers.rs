@@ -134,6 +134,34 @@ fn a_device_whose_ids_nobody_checks_needs_the_trust_of_its_segment() {
     assert!(s.accepted(), "{:?}", s.diagnostics);
     assert!(!s.waivers.is_empty());
 
+    // A waiver that names devices covers no others, in whichever group they are.
+    let mut m = ports(Some(Acs::ON), redirects);
+    let (a, b) = (owner(&mut m, "of-a"), owner(&mut m, "of-b"));
+    let port = node_of(&m, "rp-b");
+    let [one, other] = ["a", "b"].map(|name| node_of(&m, name));
+    m.waivers.push(Waiver {
+        pair: (a, b),
+        reason: "these two".into(),
+        devices: vec![one, other],
+        source: Source(1),
+    });
+    assert_eq!(errors(&strict(&m)), []);
+    let second = owned(&mut m, "b2", FunctionKind::Endpoint, below(port, 0, 1), b);
+    assert_eq!(
+        errors(&strict(&m)),
+        [Code::ForgedStream],
+        "one more that may"
+    );
+    m.waivers[0].devices.push(second);
+    assert_eq!(errors(&strict(&m)), []);
+    let place = below(node_of(&m, "rp-a"), 0, 1);
+    owned(&mut m, "a2", FunctionKind::Endpoint, place, a);
+    assert_eq!(
+        errors(&strict(&m)),
+        [Code::ForgedStream],
+        "one more of the other's"
+    );
+
     // A downstream port that checks them is enough.
     let mut m = ports(Some(Acs::ON), None);
     let up = bridge(
@@ -298,6 +326,36 @@ fn nobody_can_vouch_for_what_is_plugged_in() {
         s.errors()
             .any(|e| e.message.contains("may use the StreamID of `a`"))
     );
+    // Validation looks at the bus number: every id of the socket's buses is the stranger's, declared or not.
+    let mut m = ports(Some(Acs::ON), Some(Acs::ON));
+    let outside = node_of(&m, "rp-b");
+    m.nodes.truncate(3);
+    m.nodes[outside.index()].external = true;
+    m.nodes[outside.index()].function.buses.spare = 1;
+    for (stream, met) in [(0x1ff, false), (0x208, true), (0x3ff, true), (0x400, false)] {
+        let mut m = m.clone();
+        let place = Place::Platform {
+            streams: vec![(SmmuId(0), stream)],
+        };
+        let task = owner(&mut m, "of-engine");
+        owned(&mut m, "engine", FunctionKind::Endpoint, place, task);
+        let s = strict(&m);
+        assert_eq!(
+            errors(&s) == [Code::Stranger],
+            met,
+            "{stream:#x}: {:?}",
+            s.diagnostics
+        );
+        assert_eq!(s.accepted(), !met, "{stream:#x}");
+        assert_eq!(linux(&m).accepted(), !met, "{stream:#x}");
+    }
+    // So does a mask that makes them others' StreamIDs.
+    m.nodes[outside.index()].function.buses.spare = 0;
+    m.roots[0].stream_mask = 0x01ff;
+    assert!(strict(&m).accepted(), "01xx, and 00xx");
+    m.roots[0].stream_mask = 0x00ff;
+    assert_eq!(errors(&strict(&m)), [Code::Stranger]);
+
     // What is declared below the socket is itself what is plugged in.
     let mut m = machine();
     let outside = root_port(&mut m, "outside", 1, Some(Acs::OFF));
@@ -342,15 +400,92 @@ fn a_direct_region_stands_for_nobody_who_can_be_unplugged() {
             .direct
             .push(region("other", 0x9000_0000, 0x1000));
         let s = strict(&mate);
-        assert_eq!(errors(&s), [Code::DirectSocket]);
-        assert!(
-            s.errors()
-                .next()
-                .unwrap()
-                .message
-                .contains("whose stream `b` uses, too")
-        );
+        // It is driven, so that it is in reach of a stranger as well.
+        let both = [Code::Stranger, Code::DirectSocket];
+        assert_eq!(errors(&s), both[usize::from(!external)..]);
+        let text = "whose stream `b` uses, too";
+        assert!(s.errors().last().unwrap().message.contains(text));
     }
+}
+
+/// What is plugged in at a socket has all ids of its buses, and without validation those of the segment.
+#[test]
+fn no_id_of_a_socket_is_open_from_the_start() {
+    let mut m = ports(Some(Acs::ON), Some(Acs::ON));
+    m.policy.unowned = Unowned::Block;
+    let socket = node_of(&m, "rp-b");
+    for (stream, in_range) in [(0x208, true), (0x508, false)] {
+        let mut m = m.clone();
+        let place = Place::Platform {
+            streams: vec![(SmmuId(0), stream)],
+        };
+        let mut firmware = node("firmware", FunctionKind::Endpoint, place);
+        firmware.quiesce = Quiesce::Own;
+        firmware.direct.push(region("fw", 0x8000_0000, 0x1000));
+        push(&mut m, firmware);
+        assert_eq!(errors(&strict(&m)), []);
+        for external in [true, false] {
+            m.nodes[socket.index()].external = external;
+            m.nodes[socket.index()].hotplug = !external;
+            m.nodes[socket.index()].function.acs = Some(Acs::ON);
+            let expected: &[Code] = if in_range { &[Code::DirectSocket] } else { &[] };
+            assert_eq!(errors(&strict(&m)), expected, "{stream:#x}");
+            m.nodes[socket.index()].function.acs = enabled(Acs::WANTED & !Acs::SOURCE_VALIDATION);
+            let found = errors(&strict(&m));
+            assert!(found.contains(&Code::DirectSocket), "{stream:#x}");
+        }
+    }
+}
+
+/// The memory is in reach of all whose devices share the domain, and of nobody's where nobody drives it.
+#[test]
+fn direct_regions_overlap_those_of_no_stranger_in_the_domain() {
+    let mut m = ports(Some(Acs::ON), Some(Acs::ON));
+    m.nodes[1].direct.push(region("one", 0x8000_0000, 0x2000));
+    m.nodes[3].direct.push(region("two", 0x8000_1000, 0x1000));
+    trust(&mut m, "of-a", "of-b");
+    assert_eq!(errors(&strict(&m)), []);
+    // A third owner in the domain of the first, whom that one trusts.
+    let mut mates = m.clone();
+    let place = Place::Platform {
+        streams: vec![(SmmuId(0), 0x100)],
+    };
+    let mate = endpoint(&mut mates, "mate", place);
+    trust(&mut mates, "of-a", "of-mate");
+    contain(&mut mates, &["of-a", "of-mate"]);
+    let s = strict(&mates);
+    assert_eq!(errors(&s), [Code::DirectOverlap]);
+    let error = s.errors().next().unwrap();
+    assert!(error.message.contains("`of-b`") && error.message.contains("`of-mate`"));
+    assert_eq!(error.remedies.len(), 2);
+    let (of_mate, b) = (owner(&mut mates, "of-mate"), owner(&mut mates, "of-b"));
+    mates.waivers.push(Waiver {
+        pair: (of_mate, b),
+        reason: "one buffer".into(),
+        devices: vec![mate, NodeId(3)],
+        source: Source(1),
+    });
+    assert_eq!(errors(&strict(&mates)), []);
+    // Within one domain both reach both anyway.
+    mates.nodes[mate.index()]
+        .direct
+        .push(region("mate's", 0x8000_0000, 0x1000));
+    assert_eq!(errors(&strict(&mates)), []);
+
+    // Of a device that nobody drives there is nobody to trust.
+    m.nodes[3].owner = None;
+    m.policy.unowned = Unowned::Block;
+    let s = strict(&m);
+    assert_eq!(errors(&s), [Code::DirectOverlap]);
+    assert!(
+        s.errors()
+            .next()
+            .unwrap()
+            .message
+            .contains("nobody drives `b`")
+    );
+    m.nodes[1].owner = None;
+    assert_eq!(errors(&strict(&m)), [], "nobody's over nobody's");
 }
 
 #[test]

@@ -115,17 +115,18 @@ fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool, shares: bool) ->
         }
         Code::WindowBases => "leave `window-base` out of all but one",
         Code::Stranger => {
-            "let the port and all above it redirect requests and validate ids (`acs`), or drive nothing within reach"
+            "let the port and all above it redirect requests and validate ids (`acs`), let no id of its buses have the StreamID \
+             of another device, or drive nothing within reach"
         }
         Code::DirectSocket => {
-            "remove the region, or put the device below a port that is neither `external` nor `hotplug`"
+            "remove the region, or let no device at a port that is `external` or `hotplug` have an id with the StreamID"
         }
         Code::DrivenBlocked => "let it demand `domain = \"dma\"`, or change the policy",
         Code::ForgedStream => {
             "declare `trusts` in both directions, waive the pair with a reason, or enable `acs` on the port"
         }
         Code::DirectOverlap => {
-            "put the regions apart, declare `trusts` in both directions, or waive the pair with a reason"
+            "put the regions apart, let a task drive both devices, or the owners trust each other or be waived with a reason"
         }
         Code::WideWaiver => {
             "name the `devices` that it was written for, and write another where it is needed"

@@ -205,23 +205,30 @@ impl<'a> Isolation<'a> {
 
     /// The same for what is below `bridge`.
     pub fn unvalidated_below(&self, bridge: usize) -> Option<usize> {
-        let mut at = Some(bridge);
-        let mut top = None;
-        while let Some(bridge) = at {
-            let function = &self.machine.nodes[bridge].function;
-            let on = |acs: Acs| acs.implemented & acs.enabled & Acs::SOURCE_VALIDATION != 0;
-            match function.kind {
-                FunctionKind::RootPort | FunctionKind::DownstreamPort => {
-                    if function.acs.is_some_and(on) {
-                        return None;
-                    }
-                    top = Some(bridge);
-                }
-                _ => {}
-            }
-            at = self.topology.placed[bridge].parent;
+        match self.validated_by(bridge) {
+            Some(_) => None,
+            None => self.checking(bridge).last(),
         }
-        top
+    }
+
+    /// The nearest port, `bridge` or above it, with source validation.
+    pub fn validated_by(&self, bridge: usize) -> Option<usize> {
+        self.checking(bridge).find(|port| {
+            let on = |acs: Acs| acs.implemented & acs.enabled & Acs::SOURCE_VALIDATION != 0;
+            self.machine.nodes[*port].function.acs.is_some_and(on)
+        })
+    }
+
+    /// Ports that could validate ids: `bridge`, and those above it.
+    fn checking(&self, bridge: usize) -> impl Iterator<Item = usize> {
+        let above = |bridge: &usize| self.topology.placed[*bridge].parent;
+        let way = std::iter::successors(Some(bridge), above);
+        way.filter(|port| {
+            matches!(
+                self.kind(*port),
+                FunctionKind::RootPort | FunctionKind::DownstreamPort
+            )
+        })
     }
 
     /// The root complex may route between root ports that do not redirect, and from one to what is on a root bus.

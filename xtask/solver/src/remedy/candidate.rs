@@ -49,7 +49,7 @@ pub(super) fn all(
             .into_iter()
             .flatten()
             .collect(),
-        Code::DirectOverlap => [builder.trust(), builder.waive()].concat(),
+        Code::DirectOverlap => [builder.trust(), builder.waive(), builder.adopt()].concat(),
         Code::Stranger => [builder.fabric(), builder.enable(1)].concat(),
         Code::Containment => [builder.contain(), builder.recipe(), builder.one_owner()]
             .into_iter()
@@ -325,6 +325,24 @@ impl Builder<'_> {
                 self.undoing(&[port])
             ),
             changes: vec![Change::EnableAcs(port)],
+        }]
+    }
+
+    /// The owner of the second party for the first, which nobody drives.
+    fn adopt(&self) -> Vec<Candidate> {
+        let [node, other, ..] = self.diagnostic.nodes.as_slice() else {
+            return Vec::new();
+        };
+        let owner = |node: &NodeId| self.machine.nodes[node.index()].owner;
+        let (None, Some(owner)) = (owner(node), owner(other)) else {
+            return Vec::new();
+        };
+        let Some(by) = self.machine.owners.get(owner.index()) else {
+            return Vec::new();
+        };
+        vec![Candidate {
+            text: format!("let `{}` drive `{}` too", by.name, self.node(*node)),
+            changes: vec![Change::Owner(*node, Some(owner))],
         }]
     }
 

@@ -11,10 +11,11 @@ use iommu_api::client::{Device, Failure};
 use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, MapFlags};
 use supervisor::report::{self, Outcome};
+use userlib::delay::{Delay, Polling};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::{DeviceEntry, MappingKind};
 use userlib::server::Server;
-use userlib::{config, ipc, time};
+use userlib::{config, ipc};
 
 userlib::task!(main);
 
@@ -32,29 +33,18 @@ fn why(error: Failure) -> &'static str {
     }
 }
 
-/// Nanoseconds between two attempts to reach a server that is down, and how many there are.
-const SERVER_POLL: u64 = 1_000_000;
-const SERVER_POLLS: u32 = 10_000;
-
-/// Lets the server come up again; false if it has had its time.
-fn pause(waited: u32) -> bool {
-    time::set_timer(Some(time::now().after(SERVER_POLL)));
-    // Nobody sends to itself: only the timer ends it.
-    let _ = ipc::receive_from(ipc::who_am_i(), abi::notification::TIMER);
-    waited < SERVER_POLLS
-}
-
-/// Looks, a poll apart, for the server's word that the device was cut off: it may hear later than the driver sees.
-const NOTICE_POLLS: u32 = 2000;
+/// How the server's word is waited for that the device was cut off: it may hear later than the driver sees.
+const NOTICE: Polling = Polling {
+    interval_us: 1000,
+    waits: 2000,
+};
 
 fn was_cut_off(claim: &mut Enduring<Device<'_>>) -> Result<bool, &'static str> {
-    for waited in 0..NOTICE_POLLS {
-        if claim.is_cut_off().map_err(why)? {
-            return Ok(true);
-        }
-        pause(waited);
-    }
-    Ok(false)
+    let cut_off = NOTICE.until(&mut Delay::new(), || match claim.is_cut_off() {
+        Ok(false) => None,
+        said => Some(said),
+    });
+    cut_off.unwrap_or(Ok(false)).map_err(why)
 }
 
 /// Claims after which a device that is cut off again and again is given up.
@@ -66,7 +56,7 @@ fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
     let device = config::devices().first().ok_or("no device in the plan")?;
     let mut cut_off = 0;
     loop {
-        let mut claim = Enduring::claim(iommu, device.device, pause).map_err(why)?;
+        let mut claim = Enduring::claim(iommu, device.device).map_err(why)?;
         match with_claim(device, &mut claim) {
             Ok(moved) => {
                 claim.release().map_err(why)?;

@@ -2,33 +2,23 @@
 
 use core::fmt;
 
-use abi::{Code, notification};
+use abi::Code;
 use iommu_api::client::{Device, Failure};
 use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, MapFlags, PAGE};
 use pci_api::Width;
+use userlib::config;
+use userlib::delay::{Delay, Patience};
 use userlib::memory::{Memory, PoolMemory};
 use userlib::plan::task::{DeviceEntry, MappingKind};
 use userlib::registers::MappedRegisters;
 use userlib::server::{CallError, Server};
-use userlib::time::{self, Ticks};
-use userlib::{config, ipc};
 use virtio_blk::capability::{self, ConfigurationSpace, Missing, Place};
 use virtio_blk::layout;
 use virtio_blk::queue::SplitQueue;
 use virtio_blk::request::LINKS;
 use virtio_blk::transport::{Negotiated, QueueAddresses, StartError, Transport};
 
-/// Nanoseconds that a device's reset may take. QEMU drains the host's I/O in it; a disk that takes
-/// longer is broken.
-const RESET_DEADLINE: u64 = 5_000_000_000;
-/// Nanoseconds between two looks at a device that resets: the driver must not run longer than the plan
-/// allows without blocking.
-const RESET_POLL: u64 = 100_000;
-/// Nanoseconds between two attempts to reach a server that is down, and how many there are: as long as the supervisor
-/// may leave one down.
-const SERVER_POLL: u64 = 1_000_000;
-const SERVER_POLLS: u32 = 10_000;
 /// The driver's own pool.
 const POOL: u16 = 0;
 
@@ -94,30 +84,16 @@ impl ConfigurationSpace for Space {
     fn read32(&mut self, offset: u16) -> u32 {
         use pci_api::client::CallError;
 
-        let mut waited = 0;
+        let mut patience = Patience::new(Delay::new());
         loop {
             match self.pci.config_read(self.device, offset, Width::Word) {
                 Ok(value) => return value,
-                Err(CallError::Unavailable(Code::DEAD | Code::DOWN)) if pause(waited) => {
-                    waited += 1
-                }
+                Err(CallError::Unavailable(Code::DEAD | Code::DOWN)) if patience.wait() => {}
                 // What a bus without the device would answer.
                 Err(_) => return u32::MAX,
             }
         }
     }
-}
-
-fn sleep(nanoseconds: u64) {
-    time::set_timer(Some(time::now().after(nanoseconds)));
-    // Nobody sends to itself: only the timer ends it.
-    let _ = ipc::receive_from(ipc::who_am_i(), notification::TIMER);
-}
-
-/// Lets a server come up again; false if it has had its time.
-fn pause(waited: u32) -> bool {
-    sleep(SERVER_POLL);
-    waited < SERVER_POLLS
 }
 
 fn registers(device: &'static DeviceEntry, place: &Place) -> Result<MappedRegisters, NoDisk> {
@@ -143,13 +119,6 @@ pub struct Started<'s> {
     pub writable: u64,
 }
 
-/// Sleeps for a moment; true if the deadline has passed.
-fn sleep_until(deadline: Ticks) -> bool {
-    let now = time::now();
-    sleep(RESET_POLL);
-    now > deadline
-}
-
 /// Claims the disk, maps the driver's own memory for it, and sets it running.
 pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     let device = config::devices()
@@ -168,8 +137,8 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     }
     let pci = Server::named("pci").ok_or(NoDisk::Plan("pci for this driver"))?;
 
-    let mut claim = Enduring::claim(iommu, device.device, pause)
-        .map_err(|error| NoDisk::Iommu("the claim", error))?;
+    let mut claim =
+        Enduring::claim(iommu, device.device).map_err(|error| NoDisk::Iommu("the claim", error))?;
     let mut space = Space {
         pci: pci_api::client::Client(Pci(pci)),
         device: device.device,
@@ -196,13 +165,10 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     let readable = map(layout::READABLE, layout::READABLE_LEN, MapFlags::READ)?;
     let writable = map(layout::WRITABLE, layout::WRITABLE_LEN, MapFlags::READ_WRITE)?;
 
-    let deadline = time::now().after(RESET_DEADLINE);
-    let negotiated = transport
-        .negotiate(|| sleep_until(deadline))
-        .map_err(|error| {
-            transport.fail();
-            NoDisk::Device(error)
-        })?;
+    let negotiated = transport.negotiate(&mut Delay::new()).map_err(|error| {
+        transport.fail();
+        NoDisk::Device(error)
+    })?;
     let queue = SplitQueue::new(pool, negotiated.queue_size, LINKS)
         .ok_or(NoDisk::Device(StartError::Queue))?;
     transport.run(&QueueAddresses {

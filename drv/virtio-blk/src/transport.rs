@@ -2,8 +2,8 @@
 
 use bitflags::bitflags;
 use blk_api::{DEPTH, Geometry, SECTOR};
+use userlib::delay::{DelayNs, Polling};
 use userlib::registers::Registers;
-use userlib::time::look_until;
 
 use crate::layout::QUEUE_MAX;
 
@@ -78,6 +78,12 @@ const SIZE_MAX: usize = 0x08;
 
 /// Longest transfer this driver offers, bytes: a bound on the pages that one request pins.
 pub const TRANSFER_MAX: u32 = 256 << 10;
+/// How a device's reset is waited for: 5 s in all, as QEMU drains the host's I/O in it, and a disk that takes longer is
+/// broken. The driver sleeps between two looks: it must not run longer than the plan allows without blocking.
+pub const RESET: Polling = Polling {
+    interval_us: 100,
+    waits: 50_000,
+};
 /// Rereads of a configuration that keeps changing before the device is given up.
 const CONFIGURATION_TRIES: u32 = 16;
 
@@ -152,11 +158,14 @@ pub struct Negotiated {
 
 impl<R: Registers> Transport<R> {
     /// Resets the device, agrees on features and reads its configuration; the queue is selected but
-    /// not enabled. `expired` says when the deadline of the reset has passed.
-    pub fn negotiate(&self, mut expired: impl FnMut() -> bool) -> Result<Negotiated, StartError> {
+    /// not enabled.
+    pub fn negotiate(&self, delay: &mut impl DelayNs) -> Result<Negotiated, StartError> {
         self.common.write8(DEVICE_STATUS, 0);
-        let is_reset = |_: &mut ()| (self.common.read8(DEVICE_STATUS) == 0).then_some(());
-        look_until(&mut (), |()| expired(), is_reset).ok_or(StartError::Reset)?;
+        RESET
+            .until(delay, || {
+                (self.common.read8(DEVICE_STATUS) == 0).then_some(())
+            })
+            .ok_or(StartError::Reset)?;
         let mut status = Status::ACKNOWLEDGE | Status::DRIVER;
         self.common.write8(DEVICE_STATUS, status.bits());
 

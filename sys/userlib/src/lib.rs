@@ -10,6 +10,7 @@
 #![no_std]
 
 pub mod config;
+pub mod delay;
 #[cfg(target_os = "none")]
 mod entry;
 pub mod interrupt;

@@ -23,12 +23,17 @@ impl Ticks {
 
 /// `value * by / over` without overflow in between, for `by` and `over` below 2^32.
 fn scale(value: u64, by: u64, over: u64) -> u64 {
+    scale_with(value, by, over, |product| product / over)
+}
+
+/// As [`scale`], where `divide` divides by `over` and rounds.
+fn scale_with(value: u64, by: u64, over: u64, divide: impl FnOnce(u64) -> u64) -> u64 {
     if over == 0 {
         return value;
     }
     (value / over)
         .saturating_mul(by)
-        .saturating_add(value % over * by / over)
+        .saturating_add(divide(value % over * by))
 }
 
 /// Now.
@@ -44,6 +49,13 @@ pub fn frequency() -> u64 {
 /// Nanoseconds as ticks.
 pub fn ticks(nanoseconds: u64) -> u64 {
     scale(nanoseconds, frequency(), NANOSECONDS)
+}
+
+/// The fewest ticks of a counter of so many a second that are not shorter.
+pub(crate) fn ticks_at_least(nanoseconds: u64, frequency: u64) -> u64 {
+    scale_with(nanoseconds, frequency, NANOSECONDS, |product| {
+        product.div_ceil(NANOSECONDS)
+    })
 }
 
 /// Sets the task's timer, or stops it. At the deadline `abi::notification::TIMER` is set once.

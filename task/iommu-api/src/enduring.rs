@@ -6,6 +6,7 @@
 //! unmapped which is still there. None of it disturbs what the device is doing elsewhere.
 
 use abi::TaskId;
+use userlib::delay::{Delay, DelayNs, Patience};
 
 use crate::client::{Device, Failure, IovaList};
 use crate::{Error, Extent, FaultRecord, MapFlags, PAGE, Status, StatusFlags};
@@ -39,28 +40,23 @@ pub trait Requests {
 
 /// A claimed device, of which the driver is told only what the server's life does not change.
 ///
-/// `pause` lets a moment pass while there is no server, and is given how often it did since the last answer;
-/// false ends the waiting, and the request fails.
+/// While there is no server it waits by `D`, at most as long as [`Patience`] has it; then the request fails.
 #[derive(Debug)]
-pub struct Enduring<R> {
+pub struct Enduring<R, D = Delay> {
     claim: R,
-    pause: fn(u32) -> bool,
+    delay: D,
     /// Pages mapped, as the answers tell.
     mapped: u64,
 }
 
 impl<'s> Enduring<Device<'s>> {
     /// Claims as [`Device::claim`] does. A server that is down, or does not serve yet, is waited for.
-    pub fn claim(
-        server: &'s userlib::server::Server,
-        device: u32,
-        pause: fn(u32) -> bool,
-    ) -> Result<Self, Failure> {
-        let mut waited = 0;
+    pub fn claim(server: &'s userlib::server::Server, device: u32) -> Result<Self, Failure> {
+        let mut patience = Patience::new(Delay::new());
         loop {
             match Device::claim(server, device) {
-                Ok(claim) => return Ok(Self::new(claim, pause)),
-                Err(failure) if is_passing(failure) && pause(waited) => waited += 1,
+                Ok(claim) => return Ok(Self::new(claim, Delay::new())),
+                Err(failure) if is_passing(failure) && patience.wait() => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -73,12 +69,12 @@ fn is_passing(failure: Failure) -> bool {
     failure.is_death() || refused.contains(&failure)
 }
 
-impl<R: Requests> Enduring<R> {
+impl<R: Requests, D: DelayNs> Enduring<R, D> {
     /// A new claim, for which nothing is mapped yet.
-    pub fn new(claim: R, pause: fn(u32) -> bool) -> Self {
+    pub fn new(claim: R, delay: D) -> Self {
         Self {
             claim,
-            pause,
+            delay,
             mapped: 0,
         }
     }
@@ -86,7 +82,7 @@ impl<R: Requests> Enduring<R> {
     /// Finds the claim again after the server's death. `doubt` is how many pages the request that it died with
     /// would have mapped or unmapped.
     fn recover(&mut self, doubt: u64) -> Result<(), Failure> {
-        let mut waited = 0;
+        let mut patience = Patience::new(&mut self.delay);
         loop {
             let found = self.claim.claim_again().and_then(|()| self.claim.status());
             match found {
@@ -97,7 +93,7 @@ impl<R: Requests> Enduring<R> {
                     }
                     return Err(Failure::Lost);
                 }
-                Err(failure) if is_passing(failure) && (self.pause)(waited) => waited += 1,
+                Err(failure) if is_passing(failure) && patience.wait() => {}
                 Err(failure) => return Err(failure),
             }
         }

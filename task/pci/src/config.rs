@@ -2,6 +2,8 @@
 
 use pci_api::Width;
 
+use userlib::delay::DelayNs;
+
 use crate::address::Address;
 use crate::registers::{DEVICE_ID, VENDOR_ABSENT, VENDOR_ID, VENDOR_RETRY};
 
@@ -28,8 +30,8 @@ pub trait Record {
 pub trait Clock {
     /// Nanoseconds since some start.
     fn now(&self) -> u64;
-    /// Lets so many nanoseconds pass.
-    fn pause(&self, nanoseconds: u64);
+    /// Lets time pass.
+    fn delay(&self) -> impl DelayNs;
 }
 
 /// The BAR registers that quiesce recipes name, by the virtual address of the BAR in the plan.

@@ -3,10 +3,12 @@
 use pci_api::Mismatch;
 use plan::pci::{FunctionEntry, FunctionFlags};
 
+use userlib::delay::DelayNs;
+
 use crate::address::Address;
 use crate::config::{Clock, ConfigSpace, Function, Presence, Record};
 use crate::fabric::{Fabric, has, on_pci};
-use crate::quiesce::{INTERVAL, Progress, RESET_DEADLINE};
+use crate::quiesce::{Progress, RESET_DEADLINE};
 use crate::registers::{
     COMMAND, COMMAND_MASTER, HEADER_LAYOUT, HEADER_TYPE, LAYOUT_BRIDGE, VENDOR_ABSENT, VENDOR_RETRY,
 };
@@ -16,6 +18,8 @@ use crate::{bridge, compare, power, program, silence};
 /// Longest time that a planned function is waited for at the first start: a device may take a second after
 /// power-on, and asks to be tried again or says nothing until then (PCI Express Base 4.0, 6.6.1).
 const POWER_ON: u64 = RESET_DEADLINE;
+/// Milliseconds between two looks at a function that does not answer yet.
+const LOOK_MS: u32 = 1;
 
 impl Fabric<'_> {
     /// Starts a life of this task: enumerates, and keeps the record for the next one.
@@ -111,7 +115,7 @@ impl Fabric<'_> {
             }
         }
         if woken {
-            space.pause(power::RECOVERY);
+            space.delay().delay_ms(power::RECOVERY_MS);
         }
     }
 
@@ -257,7 +261,7 @@ impl Fabric<'_> {
                 Presence::There(vendor, device) => return Some((vendor, device)),
                 Presence::Nobody if has(entry, FunctionFlags::OPTIONAL) => return None,
                 Presence::Nobody | Presence::Later if last => return None,
-                Presence::Nobody | Presence::Later => space.pause(INTERVAL),
+                Presence::Nobody | Presence::Later => space.delay().delay_ms(LOOK_MS),
             }
         }
     }

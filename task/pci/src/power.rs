@@ -4,8 +4,8 @@ use crate::capability::{Broken, ordinary};
 use crate::config::{ConfigSpace, Function};
 use crate::registers::{CAPABILITY_POWER, POWER_CONTROL, POWER_STATE};
 
-/// Nanoseconds until a function that leaves D3hot may be accessed (PCI Power Management 1.2, 5.6.1).
-pub(crate) const RECOVERY: u64 = 10_000_000;
+/// Milliseconds until a function that leaves D3hot may be accessed (PCI Power Management 1.2, 5.6.1).
+pub(crate) const RECOVERY_MS: u32 = 10;
 
 fn control<C: ConfigSpace>(function: &Function<'_, C>) -> Result<Option<u16>, Broken> {
     let found = ordinary(function, CAPABILITY_POWER)?;
@@ -19,7 +19,7 @@ pub(crate) fn is_on<C: ConfigSpace>(function: &Function<'_, C>) -> Result<bool, 
 }
 
 /// Turns on a function that firmware left in a lower state, its wake-up signal off; true if it has to be given
-/// [`RECOVERY`]. It may reset itself by that.
+/// [`RECOVERY_MS`]. It may reset itself by that.
 pub(crate) fn turn_on<C: ConfigSpace>(function: &Function<'_, C>) -> bool {
     // A broken list is told of when the function is compared.
     let Ok(Some(at)) = control(function) else {

@@ -35,7 +35,7 @@ const SETTLE: u64 = 100 * MILLISECOND;
 /// Deadline of a reset whose recipe gives none.
 pub(crate) const RESET_DEADLINE: u64 = 1000 * MILLISECOND;
 /// Between two looks at something that changes by itself.
-pub(crate) const INTERVAL: u64 = MILLISECOND;
+const INTERVAL: u64 = MILLISECOND;
 
 /// How a function's last quiesce went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -22,6 +22,24 @@ struct Model {
     enabled: Cell<bool>,
 }
 
+/// Counts what is waited; the device finishes its reset when the sum is reached.
+#[derive(Default)]
+struct Waits {
+    nanoseconds: u64,
+    after: Option<(u64, Rc<Model>)>,
+}
+
+impl DelayNs for Waits {
+    fn delay_ns(&mut self, ns: u32) {
+        self.nanoseconds += u64::from(ns);
+        if let Some((after, model)) = &self.after
+            && self.nanoseconds >= *after
+        {
+            model.resets_after.set(0);
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Common(Rc<Model>);
 
@@ -177,7 +195,9 @@ fn device() -> (Transport<Block>, Rc<Model>) {
 fn a_good_device_comes_up() {
     let (transport, model) = device();
     model.resets_after.set(3);
-    let negotiated = transport.negotiate(|| false).expect("negotiated");
+    let negotiated = transport
+        .negotiate(&mut Waits::default())
+        .expect("negotiated");
     assert_eq!(negotiated.queue_size, 256);
     assert_eq!(negotiated.notify_offset, 4);
     assert_eq!(negotiated.geometry.sectors, 32768);
@@ -201,11 +221,14 @@ fn a_bypassing_device_is_refused() {
     let (transport, model) = device();
     model.offered.set(GOOD & !(1 << 33));
     assert_eq!(
-        transport.negotiate(|| false),
+        transport.negotiate(&mut Waits::default()),
         Err(StartError::BypassesIommu)
     );
     model.offered.set(GOOD & !(1 << 32));
-    assert_eq!(transport.negotiate(|| false), Err(StartError::NotModern));
+    assert_eq!(
+        transport.negotiate(&mut Waits::default()),
+        Err(StartError::NotModern)
+    );
     assert_eq!(model.accepted.get(), 0);
 }
 
@@ -213,44 +236,55 @@ fn a_bypassing_device_is_refused() {
 fn a_stubborn_device_is_given_up() {
     let (transport, model) = device();
     model.resets_after.set(u32::MAX);
-    let mut polls = 0;
-    let expired = || {
-        polls += 1;
-        polls > 10
-    };
-    assert_eq!(transport.negotiate(expired), Err(StartError::Reset));
+    let mut waits = Waits::default();
+    assert_eq!(transport.negotiate(&mut waits), Err(StartError::Reset));
+    assert_eq!(waits.nanoseconds, 5_000_000_000);
 
     // It was reset in the moment in which the time ended.
     let (transport, model) = device();
     model.resets_after.set(u32::MAX);
-    let expired = || {
-        model.resets_after.set(0);
-        true
+    let mut waits = Waits {
+        after: Some((5_000_000_000, Rc::clone(&model))),
+        ..Waits::default()
     };
-    assert!(transport.negotiate(expired).is_ok());
+    assert!(transport.negotiate(&mut waits).is_ok());
+    assert_eq!(waits.nanoseconds, 5_000_000_000);
+
+    // It takes its time, and is waited for no longer.
+    let (transport, model) = device();
+    model.resets_after.set(3);
+    let mut waits = Waits::default();
+    assert!(transport.negotiate(&mut waits).is_ok());
+    assert_eq!(waits.nanoseconds, 300_000);
 
     let (transport, model) = device();
     model.refuse_features.set(true);
-    assert_eq!(transport.negotiate(|| false), Err(StartError::Features));
+    assert_eq!(
+        transport.negotiate(&mut Waits::default()),
+        Err(StartError::Features)
+    );
 
     let (transport, model) = device();
     model.restless.set(true);
     assert_eq!(
-        transport.negotiate(|| false),
+        transport.negotiate(&mut Waits::default()),
         Err(StartError::Configuration)
     );
 
     let (transport, model) = device();
     model.capacity.set(u64::MAX);
     assert_eq!(
-        transport.negotiate(|| false),
+        transport.negotiate(&mut Waits::default()),
         Err(StartError::Configuration)
     );
 
     for size in [0, 3, 0xffff] {
         let (transport, model) = device();
         model.queue_size.set(size);
-        assert_eq!(transport.negotiate(|| false), Err(StartError::Queue));
+        assert_eq!(
+            transport.negotiate(&mut Waits::default()),
+            Err(StartError::Queue)
+        );
     }
 }
 
@@ -259,7 +293,9 @@ fn limits_of_the_device_are_kept() {
     let (transport, model) = device();
     model.offered.set(GOOD | 1 << 1 | 1 << 5);
     model.queue_size.set(1024);
-    let negotiated = transport.negotiate(|| false).expect("negotiated");
+    let negotiated = transport
+        .negotiate(&mut Waits::default())
+        .expect("negotiated");
     assert_eq!(negotiated.queue_size, QUEUE_MAX);
     assert_eq!(model.queue_size.get(), QUEUE_MAX);
     assert_eq!(negotiated.geometry.transfer_max, 65536);

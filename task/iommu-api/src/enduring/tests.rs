@@ -19,6 +19,8 @@ struct Fake {
     fuse: Option<u64>,
     /// Answers that it is down, before its next life serves.
     down: u64,
+    /// How often it answers so after a death, unless twice.
+    outage: Option<u64>,
     leases: u64,
     stale: bool,
     /// The next life does not know the claim.
@@ -32,7 +34,7 @@ impl Fake {
             Some(0) => {
                 self.fuse = None;
                 self.stale = true;
-                self.down = 2;
+                self.down = self.outage.unwrap_or(2);
                 if self.forgets {
                     self.pages.clear();
                 }
@@ -148,20 +150,30 @@ impl Requests for Fake {
     }
 }
 
-fn claim() -> Enduring<Fake> {
-    Enduring::new(Fake::default(), |waited| waited < 10)
+/// Counts what is waited, nanoseconds.
+#[derive(Default)]
+struct Waited(u64);
+
+impl DelayNs for Waited {
+    fn delay_ns(&mut self, ns: u32) {
+        self.0 += u64::from(ns);
+    }
+}
+
+fn claim() -> Enduring<Fake, Waited> {
+    Enduring::new(Fake::default(), Waited::default())
 }
 
 fn extent(pages: u32) -> Extent {
     Extent { first: 0, pages }
 }
 
-fn lend(claim: &mut Enduring<Fake>, page: u64, pages: u32) -> Result<(), Failure> {
+fn lend(claim: &mut Enduring<Fake, Waited>, page: u64, pages: u32) -> Result<(), Failure> {
     let iova = BASE + page * PAGE;
     claim.map_lease_at(LENDER, 0, extent(pages), MapFlags::READ, iova)
 }
 
-fn mapped(claim: &Enduring<Fake>) -> Vec<u64> {
+fn mapped(claim: &Enduring<Fake, Waited>) -> Vec<u64> {
     let pages = claim.claim.pages.keys();
     pages.map(|page| page - BASE / PAGE).collect()
 }
@@ -230,10 +242,25 @@ fn a_release_is_made_until_it_is_confirmed() {
 
 #[test]
 fn patience_ends() {
-    let mut claim = Enduring::new(Fake::default(), |waited| waited < 1);
+    let mut claim = claim();
     claim.claim.fuse = Some(0);
-    let failure = lend(&mut claim, 0, 1).expect_err("no server");
-    assert_eq!(failure, Failure::Refused(Error::Unavailable));
+    claim.claim.outage = Some(u64::MAX);
+    assert_eq!(lend(&mut claim, 0, 1), Err(DOWN));
+    assert_eq!(
+        claim.delay.0, 10_000_000_000,
+        "as long as a server may be down"
+    );
+    // The next request has as much of it again.
+    claim.claim.down = 10_000;
+    claim.claim.stale = true;
+    assert_eq!(claim.next_fault(), Ok(None));
+    assert_eq!(claim.delay.0, 20_000_000_000);
+    claim.claim.down = 10_001;
+    claim.claim.stale = true;
+    assert_eq!(
+        claim.next_fault(),
+        Err(Failure::Refused(Error::Unavailable))
+    );
 }
 
 #[test]

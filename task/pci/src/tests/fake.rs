@@ -8,6 +8,8 @@ use std::vec::Vec;
 use pci_api::Width;
 
 use crate::address::Address;
+use userlib::delay::DelayNs;
+
 use crate::config::{BarRegisters, Clock, ConfigSpace, Record};
 use crate::registers::*;
 
@@ -428,9 +430,15 @@ impl Clock for Fake {
     fn now(&self) -> u64 {
         self.now.get()
     }
-    fn pause(&self, nanoseconds: u64) {
-        self.now
-            .set(self.now.get() + nanoseconds + self.preempted.get());
+    fn delay(&self) -> impl DelayNs {
+        self
+    }
+}
+
+impl DelayNs for &Fake {
+    fn delay_ns(&mut self, ns: u32) {
+        let now = self.now.get() + u64::from(ns);
+        self.now.set(now + self.preempted.get());
     }
 }
 

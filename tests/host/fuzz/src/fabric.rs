@@ -10,6 +10,7 @@ use pci::{
 use pci_api::Width;
 use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
 use plan::{NONE, Name};
+use userlib::delay::DelayNs;
 use zerocopy::FromZeros;
 
 use crate::input::Input;
@@ -186,8 +187,14 @@ impl Clock for Space<'_> {
     fn now(&self) -> u64 {
         self.now.get()
     }
-    fn pause(&self, nanoseconds: u64) {
-        self.now.set(self.now.get() + nanoseconds);
+    fn delay(&self) -> impl DelayNs {
+        self
+    }
+}
+
+impl DelayNs for &Space<'_> {
+    fn delay_ns(&mut self, ns: u32) {
+        self.now.set(self.now.get() + u64::from(ns));
     }
 }
 

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use userlib::delay::DelayNs;
 use virtio_blk::capability::{self, ConfigurationSpace};
-use virtio_blk::transport::{QueueAddresses, TRANSFER_MAX, Transport};
+use virtio_blk::transport::{QueueAddresses, RESET, TRANSFER_MAX, Transport};
 
 use crate::device::Liar;
 use crate::input::Input;
@@ -12,6 +13,15 @@ use crate::input::Input;
 const BARS: [u64; 6] = [0, 0x1000, 0, 0, 0x4000, 0];
 /// Reads of configuration space that a list of 48 capabilities of 4 reads each can need, and a few.
 const READS_MAX: usize = 300;
+
+/// Counts the waits.
+struct Waits(u32);
+
+impl DelayNs for Waits {
+    fn delay_ns(&mut self, _: u32) {
+        self.0 += 1;
+    }
+}
 
 struct Space {
     bytes: [u8; 256],
@@ -61,12 +71,8 @@ fn negotiation(bytes: &[u8]) {
         isr: block(),
         device: block(),
     };
-    let mut polls = 0;
-    let expired = || {
-        polls += 1;
-        polls > 16
-    };
-    if let Ok(negotiated) = transport.negotiate(expired) {
+    let mut waits = Waits(0);
+    if let Ok(negotiated) = transport.negotiate(&mut waits) {
         let geometry = negotiated.geometry;
         assert!(negotiated.queue_size.is_power_of_two() && negotiated.queue_size <= 256);
         assert!(negotiated.notify_offset.is_multiple_of(2));
@@ -79,7 +85,7 @@ fn negotiation(bytes: &[u8]) {
         });
         transport.notify(&negotiated);
     }
-    assert!(polls <= 17);
+    assert!(waits.0 <= RESET.waits);
     transport.acknowledge();
     transport.needs_reset();
 }

@@ -2,11 +2,11 @@
 
 use core::fmt::Write;
 
-use abi::{Code, TaskId, notification};
+use abi::{Code, TaskId};
 use heapless::String;
-use userlib::ipc::{self, Answer, Payload, Received};
+use userlib::delay::{Delay, DelayNs};
+use userlib::ipc::{self, Answer, Payload};
 use userlib::privileged::Status;
-use userlib::time;
 
 use crate::protocol::{Action, FAILED, NEXT, NOTE, NOTES, PLEASE, RETURNED, SKIPPED, TEXT_MAX};
 use crate::{Failure, Suite};
@@ -167,11 +167,7 @@ impl Stage {
     }
 
     /// Lets lower priorities run for some milliseconds.
-    pub fn pause(&self, milliseconds: u64) {
-        time::set_timer(Some(time::now().after(milliseconds * 1_000_000)));
-        while !matches!(
-            ipc::receive_from(self.runner, notification::TIMER),
-            Received::Notification(bits) if bits & notification::TIMER != 0
-        ) {}
+    pub fn pause(&self, milliseconds: u32) {
+        Delay::new().delay_ms(milliseconds);
     }
 }

@@ -14,9 +14,9 @@ pub const F_TRANSLATION: u8 = 0x10;
 /// Event of an access that a mapping does not allow (section 7.3.16).
 pub const F_PERMISSION: u8 = 0x13;
 /// Milliseconds that QEMU's model takes for any transfer.
-const TAKES: u64 = 100;
+const TAKES: u32 = 100;
 /// Milliseconds after which a transfer will not end any more.
-const PATIENCE: u64 = 1000;
+const PATIENCE: u32 = 1000;
 
 /// Bytes of a page, as an offset.
 pub const PAGE_BYTES: usize = PAGE as usize;

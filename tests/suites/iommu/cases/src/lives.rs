@@ -17,7 +17,7 @@ use crate::{EDU0, FIRST, LENDER, SECOND};
 const FEW: usize = 256;
 const CONTENT: u8 = 0x4d;
 /// Longer than any transfer takes.
-const AFTER: u64 = 150;
+const AFTER: u32 = 150;
 /// How often it is begun anew if a loaded host lets the transfer end before the next life has begun.
 const ROUNDS: u64 = 6;
 

@@ -1,12 +1,15 @@
 //! A task's timer.
 
+use abi::Code;
 use abi::notification::TIMER;
 use suite::role::Stage;
 use suite::{Case, Part, check, check_eq, check_is};
+use userlib::delay::{Delay, DelayNs};
 use userlib::ipc::{self, Received};
 use userlib::time::{self, Ticks};
 
 use crate::help::{call_server, next_message, notes, reply};
+use crate::notify::{ping, post_ping};
 use crate::{CLIENT, LAST, SERVER};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -19,11 +22,11 @@ fn wait_for_timer() -> Option<u32> {
 }
 
 /// Sleeps, and leaves a note of it.
-fn sleeps(stage: &Stage, milliseconds: u64) -> suite::Result {
-    let end = time::now().after(milliseconds * MILLISECOND);
+fn sleeps(stage: &Stage, milliseconds: u32) -> suite::Result {
+    let end = time::now().after(u64::from(milliseconds) * MILLISECOND);
     stage.pause(milliseconds);
     check!(time::now() >= end);
-    stage.note(milliseconds);
+    stage.note(u64::from(milliseconds));
     Ok(())
 }
 
@@ -104,6 +107,31 @@ pub const CASES: &[Case] = &[
             check!(time::now() >= end);
             Ok(())
         })],
+    ),
+    // Neither the bit of an earlier deadline, nor a post, nor a message ends a delay, and it takes none of them but
+    // that bit.
+    Case::new(
+        "timer-bit-that-stayed-ends-no-delay",
+        &["IPC-TIMER-1", "IPC-TIMER-2"],
+        &[
+            Part::returns(SERVER, |_| {
+                time::set_timer(Some(Ticks(0)));
+                let end = time::now().after(20 * MILLISECOND);
+                Delay::new().delay_ms(20);
+                check!(time::now() >= end);
+                let bits = ping()? | TIMER;
+                let bits = check_is!(ipc::receive(bits), Received::Notification(bits) => bits);
+                check_eq!(bits, ping()?);
+                let message = next_message()?;
+                reply(message.sender, 0);
+                Ok(())
+            }),
+            Part::returns(CLIENT, |stage| {
+                check_eq!(post_ping(stage)?.0, Code::OK.0);
+                check_eq!(call_server(stage, 1, 0).code.0, 0);
+                Ok(())
+            }),
+        ],
     ),
     Case::new(
         "timer-ends-with-its-life",

@@ -14,7 +14,7 @@ pub const PAGE: usize = 4096;
 /// Bytes of one access of the device; a refused transfer is reported once for each.
 pub const ACCESS: usize = 4;
 /// Milliseconds that QEMU's model takes for any transfer.
-const TAKES: u64 = 100;
+const TAKES: u32 = 100;
 /// Milliseconds after which a transfer will not end any more.
 const PATIENCE: u64 = 1000;
 

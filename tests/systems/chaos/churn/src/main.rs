@@ -8,13 +8,13 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use abi::notification;
 use edu::channel::Channel;
 use edu::{Direction, Transfer, pattern};
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, StatusFlags};
 use oorandom::Rand64;
 use supervisor::report::{self, Outcome};
+use userlib::delay::{Delay, DelayNs};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::MappingKind;
 use userlib::server::Server;
@@ -27,7 +27,7 @@ const LEN: usize = 1000;
 const SOURCE: usize = 0;
 const DESTINATION: usize = 4096;
 /// Until a server that is down is asked again.
-const WAIT: u64 = 1_000_000;
+const WAIT_US: u32 = 1000;
 /// When something went wrong it is waited so long for the server's word that the claim was cut off: the server may not
 /// have heard of it yet.
 const NOTICE: u64 = 2_000_000_000;
@@ -72,14 +72,6 @@ struct Churn {
     count: Count,
 }
 
-fn pause(nanoseconds: u64) {
-    let end = time::now().after(nanoseconds);
-    time::set_timer(Some(end));
-    while time::now() < end {
-        ipc::receive(notification::TIMER);
-    }
-}
-
 /// Whether the server says that the claim was cut off, now or soon.
 fn is_cut_off(claim: &Device<'_>) -> Result<bool, Ended> {
     let end = time::now().after(NOTICE);
@@ -90,7 +82,7 @@ fn is_cut_off(claim: &Device<'_>) -> Result<bool, Ended> {
         if time::now() > end {
             return Ok(false);
         }
-        pause(WAIT);
+        Delay::new().delay_us(WAIT_US);
     }
 }
 
@@ -178,7 +170,7 @@ impl Churn {
                 Err(Ended::CutOff) => self.count.cut_off += 1,
                 Err(Ended::Wrong(why)) => return Err(why),
             }
-            pause(WAIT);
+            Delay::new().delay_us(WAIT_US);
             if time::now() > last.after(PATIENCE) {
                 return Err("the device cannot be claimed any more");
             }

@@ -16,6 +16,7 @@ use chaos_keeper::{BLOCK, Block, SECTORS, write, wrong_sectors};
 use oorandom::Rand64;
 use supervisor::report::{self, Outcome};
 use userlib::config;
+use userlib::delay::{Delay, DelayNs};
 use userlib::ipc::{self, LeaseBuffer};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::MappingKind;
@@ -31,7 +32,7 @@ const SLOTS: usize = 4;
 /// After this a request hangs.
 const PATIENCE: u64 = 20_000_000_000;
 /// How long a dead life's device gets to show itself.
-const SUSPICION: u64 = 3_000_000;
+const SUSPICION_US: u32 = 3000;
 /// Between two looks at a driver that says nothing.
 const LOOK: u64 = 2_000_000;
 /// What a buffer holds that nobody may write.
@@ -61,15 +62,6 @@ struct Keeper {
     completed: u64,
     lost: u64,
     recoveries: u64,
-}
-
-/// Waits at least this long.
-fn pause(nanoseconds: u64) {
-    let end = time::now().after(nanoseconds);
-    time::set_timer(Some(end));
-    while time::now() < end {
-        ipc::receive(notification::TIMER);
-    }
 }
 
 impl Keeper {
@@ -105,7 +97,7 @@ impl Keeper {
             self.pool.fill(slot * BLOCK, BLOCK, MARK);
         }
         publish();
-        pause(SUSPICION);
+        Delay::new().delay_us(SUSPICION_US);
         acquire();
         let marked = |at: usize| self.pool.read8(at) == MARK;
         for slot in slots {

@@ -8,10 +8,10 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use abi::notification;
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, StatusFlags};
 use supervisor::report::{self, Outcome};
+use userlib::delay::{Delay, DelayNs};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::MappingKind;
 use userlib::registers::{MappedRegisters, Registers};
@@ -45,7 +45,7 @@ const CONTROLLER: u64 = 1;
 const COMPLETIONS: usize = 4096;
 /// Commands for each ring of the doorbell.
 const BURST: u32 = 2;
-const PAUSE: u64 = 200_000;
+const PAUSE_US: u32 = 200;
 /// A storm that is not cut off within this, or a controller that does not get ready, fails the run.
 const PATIENCE: u64 = 5_000_000_000;
 
@@ -58,14 +58,6 @@ fn why(failure: Failure) -> &'static str {
     }
 }
 
-fn pause(nanoseconds: u64) {
-    let end = time::now().after(nanoseconds);
-    time::set_timer(Some(end));
-    while time::now() < end {
-        ipc::receive(notification::TIMER);
-    }
-}
-
 /// Waits until `done`.
 fn until(mut done: impl FnMut() -> bool, otherwise: &'static str) -> Outcomes<()> {
     let end = time::now().after(PATIENCE);
@@ -73,7 +65,7 @@ fn until(mut done: impl FnMut() -> bool, otherwise: &'static str) -> Outcomes<()
         if time::now() > end && !done() {
             return Err(otherwise);
         }
-        pause(PAUSE);
+        Delay::new().delay_us(PAUSE_US);
     }
     Ok(())
 }
@@ -139,7 +131,7 @@ impl Storm {
             }
             publish();
             self.registers.write32(register::SUBMISSION_TAIL, tail);
-            pause(PAUSE);
+            Delay::new().delay_us(PAUSE_US);
             acquire();
             // What was completed makes room.
             for _ in 0..ENTRIES {

@@ -11,11 +11,12 @@ use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags};
 use pci_api::client::Client;
 use supervisor::report::{self, Outcome};
+use userlib::delay::{Delay, Polling};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::{DeviceEntry, MappingKind};
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::server::Server;
-use userlib::{config, ipc, time};
+use userlib::{config, ipc};
 
 userlib::task!(main);
 
@@ -31,10 +32,11 @@ const SHOWN_AT: usize = 0x2000 + 12;
 const PAGE: usize = 4096;
 /// Bytes that an edu moves.
 const LENGTH: usize = 64;
-/// Nanoseconds between two looks.
-const PAUSE: u64 = 10_000_000;
-/// Looks before something is taken not to happen any more.
-const LOOKS: usize = 300;
+/// How long something is waited for before it is taken not to happen any more: 3 s.
+const LOOKS: Polling = Polling {
+    interval_us: 10_000,
+    waits: 300,
+};
 
 /// A device at work.
 enum Work {
@@ -67,23 +69,9 @@ fn why(error: Failure) -> &'static str {
     }
 }
 
-fn pause() {
-    let deadline = time::now().after(PAUSE);
-    time::set_timer(Some(deadline));
-    while time::now() < deadline {
-        let _ = ipc::receive(abi::notification::TIMER);
-    }
-    time::set_timer(None);
-}
-
 fn eventually(mut ready: impl FnMut() -> bool) -> bool {
-    for _ in 0..LOOKS {
-        if ready() {
-            return true;
-        }
-        pause();
-    }
-    false
+    let looks = LOOKS.until(&mut Delay::new(), || ready().then_some(()));
+    looks.is_some()
 }
 
 impl<'s> Judge<'s> {

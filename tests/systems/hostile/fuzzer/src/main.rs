@@ -6,18 +6,19 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use abi::{Lease, TaskId, notification};
+use abi::{Lease, TaskId};
 use edu::{Direction, Edu, TRANSFER_MAX, Transfer};
 use heapless::Vec;
 use hostile_fuzzer::generator::{Generator, Protocol};
 use hostile_fuzzer::shot::{Lent, Shot};
 use hostile_judge::{FINISHED, Finished};
+use userlib::delay::{Delay, DelayNs};
 use userlib::ipc::{self, Answer, LeaseBuffer};
 use userlib::memory::{Memory, PoolMemory};
 use userlib::plan::task::{DeviceEntry, MappingKind, NotificationEntry, PeerEntry};
 use userlib::registers::MappedRegisters;
 use userlib::server::Server;
-use userlib::{config, provoke, time};
+use userlib::{config, provoke};
 
 userlib::task!(main);
 
@@ -157,14 +158,6 @@ impl Fuzzer {
             self.done.transfers += 1;
         }
     }
-
-    fn pause(&self, nanoseconds: u64) {
-        let end = time::now().after(nanoseconds);
-        time::set_timer(Some(end));
-        while time::now() < end {
-            ipc::receive(notification::TIMER);
-        }
-    }
 }
 
 fn main() -> ! {
@@ -175,12 +168,13 @@ fn main() -> ! {
         panic!("the plan has no judge");
     };
     let mut fuzzer = Fuzzer::new(device);
-    let (burst, pause) = (parameter("burst").max(1), parameter("pause"));
+    let burst = parameter("burst").max(1);
+    let pause = u32::try_from(parameter("pause")).unwrap_or(u32::MAX);
     for round in 1..=parameter("rounds") {
         fuzzer.round();
         if round % burst == 0 {
             fuzzer.transfer();
-            fuzzer.pause(pause);
+            Delay::new().delay_ns(pause);
         }
     }
     let payload = fuzzer.done.to_words();

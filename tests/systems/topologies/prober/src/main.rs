@@ -9,17 +9,19 @@ use edu::{Direction, Edu, Transfer};
 use iommu_api::client::{Device, Failure};
 use pci_api::client::Client;
 use supervisor::report::{self, Outcome};
+use userlib::delay::{Delay, Polling};
 use userlib::plan::task::{DeviceEntry, ParameterEntry};
 use userlib::registers::MappedRegisters;
 use userlib::server::Server;
-use userlib::{config, ipc, time};
+use userlib::{config, ipc};
 
 userlib::task!(main);
 
-/// Nanoseconds between two looks at a device or at the server.
-const PAUSE: u64 = 10_000_000;
-/// Looks before something is taken not to happen any more.
-const LOOKS: usize = 300;
+/// How long something is waited for before it is taken not to happen any more: 3 s.
+const LOOKS: Polling = Polling {
+    interval_us: 10_000,
+    waits: 300,
+};
 /// Bytes of the provoking transfer: one event for each access, so a short one.
 const LENGTH: usize = 8;
 
@@ -28,26 +30,6 @@ fn why(error: Failure) -> &'static str {
         Failure::Refused(error) => error.name(),
         _ => "no answer",
     }
-}
-
-fn pause() {
-    let deadline = time::now().after(PAUSE);
-    time::set_timer(Some(deadline));
-    while time::now() < deadline {
-        let _ = ipc::receive(abi::notification::TIMER);
-    }
-    time::set_timer(None);
-}
-
-/// Looks until `ready` gives something.
-fn eventually<T>(mut ready: impl FnMut() -> Option<T>) -> Option<T> {
-    for _ in 0..LOOKS {
-        if let Some(found) = ready() {
-            return Some(found);
-        }
-        pause();
-    }
-    None
 }
 
 /// The parameter called `what` and the device's name, such as `stream-edu0`.
@@ -88,9 +70,14 @@ fn probe(iommu: &Server, device: &'static DeviceEntry) -> Result<(), &'static st
     };
     edu.start(&transfer)
         .map_err(|_| "the transfer did not start")?;
-    eventually(|| (!edu.busy()).then_some(())).ok_or("the transfer did not end")?;
+    LOOKS
+        .until(&mut Delay::new(), || (!edu.busy()).then_some(()))
+        .ok_or("the transfer did not end")?;
     edu.acknowledge();
-    let record = eventually(|| claim.next_fault().map_err(why).transpose())
+    let record = LOOKS
+        .until(&mut Delay::new(), || {
+            claim.next_fault().map_err(why).transpose()
+        })
         .ok_or("no fault was recorded")??;
     prober::judge(&record, stream, iova)?;
     claim.release().map_err(why)?;

@@ -192,7 +192,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// A held device whose streams translate may be in the midst of its claim or release, or share its streams with
     /// the one that is in use. Bus mastering tells. If that is off, as it is after a restart of the PCI task, what is mapped
     /// for it does, unless the streams may translate for another: a claim in the making has nothing mapped, and a
-    /// release that had not come as far as being made quiet is asked for again.
+    /// release that had not come as far as being made quiet is asked for again. If the PCI task does not answer,
+    /// nobody who may be innocent is cut off for that; see [`Self::judge_presumed`].
     fn find_in_use(&mut self, index: usize, estate: &Estate) {
         if !self.is_adopted(index) {
             return;
@@ -219,12 +220,49 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let goes_on = mapped && !(known && shared) || reaches;
         let open = translates && claimed && !quiet && (on || goes_on);
         let alone = !claimed && !others_claim;
-        let standing = entry.standing == 1 && translates && (on || open || alone);
+        let may_be_on = on || !known;
+        let standing = entry.standing == 1 && translates && (may_be_on || open || alone);
         if let Some(device) = self.devices.get_mut(index) {
             device.open = open;
             device.standing = standing;
+            // An earlier life let it: that holds until the PCI task says otherwise of this device.
+            device.may_stand |= standing;
             device.used_before = true;
+            device.presumed = !known && shared && (open || standing);
         }
+    }
+
+    /// The PCI task answers for the first time since this server's start: what was taken for open or standing without
+    /// its word is, if it is bus master. If it is not, an earlier life had cut it off, or it lost its state; either way
+    /// it is closed, and its claimant told, as if the answer had been there at the start, and what shares its streams goes
+    /// on. Claims first: what stands is cut off with them.
+    pub(crate) fn judge_presumed(&mut self) {
+        for claims in [true, false] {
+            for index in 0..self.devices.len() {
+                let presumed = self.devices.get(index).is_some_and(|device| {
+                    device.presumed && matches!(device.state, State::Claimed(_)) == claims
+                });
+                if !presumed {
+                    continue;
+                }
+                match self.still_master(index) {
+                    Some(true) => {
+                        if let Some(device) = self.devices.get_mut(index) {
+                            device.presumed = false;
+                        }
+                    }
+                    Some(false) => self.withdraw(index),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// Closes a device that was wrongly presumed to be in use.
+    fn withdraw(&mut self, index: usize) {
+        let _ = self.stop_standing(index);
+        self.mark_revoked(index);
+        self.withhold_stray(index);
     }
 
     /// The other members of a device's alias set.
@@ -277,16 +315,20 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// something that shares streams or a reset with one is not over: then until that is.
     fn withhold_strays(&mut self) {
         for index in 0..self.devices.len() {
-            let closed = self.is_adopted(index)
-                && self.devices.get(index).is_some_and(|device| {
-                    device.entry.standing == 1 && !device.standing && device.state == State::Free
-                });
-            let over = !self.stays_cut_off(index);
-            if let Some(device) = self.devices.get_mut(index)
-                && closed
-            {
-                device.withheld = over;
-            }
+            self.withhold_stray(index);
+        }
+    }
+
+    fn withhold_stray(&mut self, index: usize) {
+        let closed = self.is_adopted(index)
+            && self.devices.get(index).is_some_and(|device| {
+                device.entry.standing == 1 && !device.standing && device.state == State::Free
+            });
+        let over = !self.stays_cut_off(index);
+        if let Some(device) = self.devices.get_mut(index)
+            && closed
+        {
+            device.withheld = over;
         }
     }
 
@@ -325,7 +367,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         // be confirmed to be closed is let go.
         let reaches = self.plan.reaches_pools(device.entry);
         if device.mapped != 0 || device.pins != 0 || reaches || broken {
+            let stands = device.standing;
             self.system.post_fault(owner);
+            if stands {
+                // It was cut off while claimed, and does not stand before that is over.
+                let _ = self.stop_standing(index);
+            }
             return;
         }
         device.state = State::Free;

@@ -91,7 +91,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    fn mark_revoked(&mut self, index: usize) {
+    pub(crate) fn mark_revoked(&mut self, index: usize) {
         let Some(device) = self.devices.get_mut(index) else {
             return;
         };
@@ -199,13 +199,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             if !own && device.settling != Settling::Running {
                 continue;
             }
+            if device.unasked {
+                self.ask_again(index, own);
+                continue;
+            }
             match self.system.quiesce_result(index as u32) {
                 Ok(QuiesceState::Running) => {}
                 Ok(QuiesceState::Quiet) if own => self.quiesced(index, true),
                 Ok(QuiesceState::Quiet) => self.settled(index, true),
                 // A new life of the PCI task knows nothing of it.
-                Ok(QuiesceState::Never) if own => self.start_quiesce(index),
-                Ok(QuiesceState::Never) => self.settle_again(index),
+                Ok(QuiesceState::Never) => self.ask_again(index, own),
                 Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {}
                 Ok(QuiesceState::Failed(failure)) => {
                     self.failed(index, own, NotQuiet::Failed(failure));
@@ -214,6 +217,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             }
         }
         self.go_on();
+    }
+
+    fn ask_again(&mut self, index: usize, own: bool) {
+        if own {
+            self.start_quiesce(index);
+        } else {
+            self.settle_again(index);
+        }
     }
 
     /// A device could not be made quiet, for its own sake or for others.

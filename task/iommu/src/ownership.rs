@@ -141,6 +141,8 @@ pub struct Device<'p> {
     /// The quiesce under way is no proof that nothing is: it may have begun before the streams were closed, and without
     /// bus mastering the device can have gone on through them after its reset. One more has to follow.
     pub began_early: bool,
+    /// The PCI task has not taken the request to make it quiet yet: of what it says of an earlier one nothing follows.
+    pub unasked: bool,
     /// It is being made quiet for others.
     pub settling: Settling,
     /// Why it cannot be claimed.
@@ -172,6 +174,9 @@ pub struct Device<'p> {
     pub revoked: bool,
     /// An earlier life of this server may have opened it.
     pub used_before: bool,
+    /// Whether it is open, or stands, was taken for granted at this server's start: the PCI task did not answer, and
+    /// its streams may translate for another. The first answer decides.
+    pub presumed: bool,
     /// Names the current or last claim.
     pub generation: u64,
     /// Claims so far.
@@ -212,6 +217,7 @@ impl<'p> Device<'p> {
             quiet: Quiet::Unknown,
             sole_life: None,
             began_early: false,
+            unasked: false,
             settling: Settling::No,
             unusable: Some(Why::NoPci),
             not_quiet: None,
@@ -227,6 +233,7 @@ impl<'p> Device<'p> {
             withheld: false,
             revoked: false,
             used_before: false,
+            presumed: false,
             generation,
             claims: 0,
             claims_of: (TaskId::KERNEL, 0),
@@ -312,6 +319,7 @@ impl<'p> Device<'p> {
         }
         self.open = false;
         self.standing = false;
+        self.presumed = false;
     }
 
     /// Whether it was made quiet since its streams were closed.

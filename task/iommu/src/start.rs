@@ -90,6 +90,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.forbid_standing();
         }
         self.judge_devices(status.refused || refused);
+        self.judge_presumed();
         for index in 0..self.devices.len() {
             self.go_on_with(index);
         }

@@ -32,6 +32,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let joined = started == Err(CallError::Refused(pci_api::Error::Quiescing));
         if let Some(device) = self.devices.get_mut(index) {
             device.began_early = joined && device.entry.non_pci == 1;
+            device.unasked = matches!(started, Err(CallError::Unavailable(_)));
         }
         if started.is_ok() {
             self.note_covered(index);
@@ -67,6 +68,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             {
                 device.settling = Settling::Running;
                 device.sole_life = Some(owner);
+                device.unasked = false;
             }
         }
     }

@@ -8,6 +8,7 @@ mod containment;
 mod cost;
 mod events;
 mod fake;
+mod half_done;
 mod hostile;
 mod identity;
 mod image;

@@ -11,6 +11,7 @@ use vmsa::{Memory, Permissions};
 use super::rig::*;
 use crate::Reply;
 use crate::boot::Refusal;
+use crate::plan_view::PlanView;
 
 const STREAM: u32 = 0x018;
 /// Of the domain's root, and of its level-3 table for the region.
@@ -80,11 +81,11 @@ fn stands_from_the_start_and_is_listed() {
     assert!(rig.around.borrow().started.is_empty());
 }
 
-/// In an identity domain the owner's pools are in the tables that translate from the start.
-#[test]
-fn the_pools_of_an_identity_domain_are_open_and_listed_too() {
-    // Below the same table of the rig.
-    let pool = DIRECT + 16 * PAGE;
+/// A pool in the identity domain of a standing device, below the same table of the rig.
+pub const DIRECT_POOL: u64 = DIRECT + 16 * PAGE;
+
+/// The same with its domain an identity domain, and a pool of its owner.
+pub fn identity_standing_plan() -> PlanView<'static> {
     let mut plan = standing_plan();
     let device = plan.devices[DISPLAY as usize];
     let mut domains = plan.domains.to_vec();
@@ -96,13 +97,20 @@ fn the_pools_of_an_identity_domain_are_open_and_listed_too() {
     permanent.push(PermanentEntry {
         kind: PermanentKind::Identity as u32,
         task: device.owner,
-        iova: pool,
-        pa: pool,
+        iova: DIRECT_POOL,
+        pa: DIRECT_POOL,
         len: PAGE,
         ..*region.unwrap()
     });
     plan.permanent = Vec::leak(permanent);
-    let mut rig = Rig::planned(plan);
+    plan
+}
+
+/// In an identity domain the owner's pools are in the tables that translate from the start.
+#[test]
+fn the_pools_of_an_identity_domain_are_open_and_listed_too() {
+    let pool = DIRECT_POOL;
+    let mut rig = Rig::planned(identity_standing_plan());
     rig.server.boot();
     assert_eq!(rig.reach(STREAM, pool), Some(pool));
     assert_eq!(rig.read(STREAM, pool + PAGE), None);

@@ -7,7 +7,7 @@ use clap::Parser;
 
 use crate::command::plan::{self, Arguments};
 use crate::project::Project;
-use crate::report::Report;
+use planner::report::Report;
 
 /// Where the page and its files are.
 const FOLDER: &str = "docs/mailing-list";

@@ -1,6 +1,24 @@
-//! `cargo xtask`.
+//! `cargo xtask`: builds a system from its `app.toml`, runs and tests it. What is decided and built is the work of
+//! the crates `planner` and `builder`; here are the commands, QEMU, and the runs.
 #![forbid(unsafe_code)]
 
+mod bench;
+mod command;
+mod coverage;
+mod disk;
+#[cfg(test)]
+mod documents;
+mod lint;
+#[cfg(test)]
+mod mailing_list;
+mod output;
+mod project;
+mod qemu;
+mod run;
+mod setup;
+mod systems;
+mod test;
+
 fn main() -> std::process::ExitCode {
-    xtask::main()
+    command::main().into()
 }

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::compile::{self, Programs, Workshop};
-use crate::failure::{Failure, Outcome};
-use crate::pack::{self, Dist};
-use crate::planning::Plan;
-use crate::read::{self, App, Paths, SolverMode};
-use crate::report::{Report, Reported};
-use crate::setup;
-use crate::tables::{self, Tables};
+use crate::{qemu, setup};
+use builder::compile::{self, Programs, Workshop};
+use builder::pack::{self, Dist};
+use builder::tables::{self, Tables};
+use planner::failure::{Failure, Outcome};
+use planner::planning::Plan;
+use planner::read::{self, App, Paths, SolverMode};
+use planner::report::{Report, Reported};
 
 /// Where everything is.
 pub struct Project {
@@ -119,7 +119,8 @@ impl Project {
         setup::target()?;
         let programs = compile::compile(&self.workshop(), &plan.app)?;
         let tables = shown(&report, tables::build(&report, &plan, &programs))?;
-        let dist = pack::pack(&self.target, &plan, &programs, &tables)?;
+        let script = |image: &Path| qemu::script(&plan, &self.target, image);
+        let dist = pack::pack(&self.target, &plan, &programs, &tables, script)?;
         Ok(Built {
             plan,
             programs,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Failure, Outcome};
+use planner::failure::{Failure, Outcome};
 
 /// Folders of folders with systems in them.
 const WHERE: [&str; 4] = ["tests/suites", "tests/systems", "tests/bench", "docs/guide"];

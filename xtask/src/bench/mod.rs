@@ -5,10 +5,10 @@ mod rows;
 use std::time::Duration;
 
 use crate::command::sizes::parts;
-use crate::failure::{Failure, Outcome};
 use crate::project::Project;
 use crate::qemu::Qemu;
 use crate::run::{self, End, Options};
+use planner::failure::{Failure, Outcome};
 
 pub use rows::{ROWS, Row};
 

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::show;
 use crate::bench;
-use crate::failure::{Failure, Outcome};
 use crate::output::{say, say_text};
 use crate::project::Project;
 use crate::setup;
+use planner::failure::{Failure, Outcome};
 
 /// Arguments of `bench`.
 #[derive(clap::Args, Debug)]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::failure::Outcome;
 use crate::output::say;
 use crate::project::Project;
+use planner::failure::Outcome;
 
 pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
     let built = project.build(app)?;

@@ -1,8 +1,8 @@
 //! `explain`: the long text of a diagnostic's code.
 
-use crate::failure::{Failure, Outcome};
 use crate::output::say;
-use crate::report::Mistake;
+use planner::failure::{Failure, Outcome};
+use planner::report::Mistake;
 
 pub fn run(code: &str) -> Outcome<u8> {
     let upper = code.to_ascii_uppercase();

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Outcome};
-use crate::pack::DEBUGGER;
 use crate::project::Project;
 use crate::{qemu, run, setup};
+use builder::pack::DEBUGGER;
+use planner::failure::{Failure, Outcome};
 
 /// Programs that debug AArch64, the best first.
 const DEBUGGERS: [&str; 4] = [

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::board;
-use crate::failure::{Failure, Outcome};
 use crate::output::say_text;
+use planner::board;
+use planner::failure::{Failure, Outcome};
 
 /// Arguments of `import`.
 #[derive(clap::Args, Debug)]

@@ -1,9 +1,9 @@
 //! `lint`.
 
-use crate::failure::Outcome;
 use crate::lint;
 use crate::output::say;
 use crate::project::Project;
+use planner::failure::Outcome;
 
 pub fn run(project: &Project) -> Outcome<u8> {
     lint::clippy(project)?;

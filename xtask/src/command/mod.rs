@@ -16,9 +16,9 @@ mod verify;
 
 use clap::Parser;
 
-use crate::failure::{Failure, Outcome};
 use crate::output;
 use arguments::{Arguments, Command};
+use planner::failure::{Failure, Outcome};
 
 /// Runs what the command line asks for: the exit code.
 pub fn main() -> u8 {

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::failure::{Failure, Outcome};
 use crate::output::say_text;
-use crate::pack;
-use crate::planning::Plan;
 use crate::project::Project;
-use crate::read::SolverMode;
-use crate::show;
+use builder::show;
+use planner::failure::{Failure, Outcome};
+use planner::planning::Plan;
+use planner::read::SolverMode;
 
 /// Arguments of `plan`.
 #[derive(clap::Args, Debug)]
@@ -85,8 +84,8 @@ pub fn answer(plan: &Plan, arguments: &Arguments) -> Outcome<String> {
     }
     if arguments.why.is_none() && arguments.diff.is_none() && arguments.svg.is_none() {
         answer += &match arguments.format {
-            Format::Text => pack::text(plan, None),
-            Format::Json => pack::json(plan, None),
+            Format::Text => show::text(plan, None),
+            Format::Json => show::json(plan, None),
         };
     }
     Ok(answer)

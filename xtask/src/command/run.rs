@@ -8,11 +8,11 @@ use indicatif::ProgressBar;
 
 use super::show;
 use crate::disk::Digest;
-use crate::failure::Outcome;
 use crate::output::say;
 use crate::project::Project;
 use crate::run::{self, End, Line, Observer, Options, Probe, Watch};
 use crate::setup;
+use planner::failure::Outcome;
 
 /// Seconds after which a run that has to come to a verdict is given up.
 const PATIENCE: u64 = 900;

@@ -2,8 +2,8 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::planning::Plan;
 use crate::run::{Level, Line};
+use planner::planning::Plan;
 
 /// Width of the column of task names.
 pub fn width(plan: &Plan) -> usize {

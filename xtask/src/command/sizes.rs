@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::compile::Program;
-use crate::failure::Outcome;
 use crate::output::say;
 use crate::project::Project;
+use builder::compile::Program;
+use planner::failure::Outcome;
 
 pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
     let built = project.build(app)?;

@@ -8,11 +8,11 @@ use indicatif::ProgressBar;
 
 use super::show;
 use crate::coverage;
-use crate::failure::{Failure, Outcome};
 use crate::project::Project;
 use crate::test::{
     self, Asked, Case, HostPrograms, LONG, Matrix, Outcome as End, Row, Suite, System,
 };
+use planner::failure::{Failure, Outcome};
 
 /// The filter that names the run under Miri, which takes minutes and another compiler.
 const MIRI: &str = "miri";

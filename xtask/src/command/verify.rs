@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::failure::{Failure, Outcome};
 use crate::output::say;
-use crate::pack::verified;
 use crate::project::Project;
+use builder::pack::verified;
+use planner::failure::{Failure, Outcome};
 
 /// Compares the image of a folder with the plan beside it; without a folder, that of the app.toml at the root.
 pub fn run(project: &Project, dist: Option<&Path>) -> Outcome<u8> {

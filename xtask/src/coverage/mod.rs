@@ -16,8 +16,8 @@ use requirements::requirements;
 pub use table::Table;
 use table::Test;
 
-use crate::failure::{Failure, Outcome};
 use crate::test;
+use planner::failure::{Failure, Outcome};
 
 /// What has requirements, below the project's root.
 const REFERENCES: [&str; 2] = ["docs/reference/ipc.md", "docs/reference/iommu-protocol.md"];

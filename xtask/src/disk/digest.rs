@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::failure::{Failure, Outcome};
+use planner::failure::{Failure, Outcome};
 
 /// A digest in the making.
 pub struct Digest {

@@ -10,7 +10,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 pub use digest::Digest;
 
-use crate::failure::{Failure, Outcome};
+use planner::failure::{Failure, Outcome};
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;

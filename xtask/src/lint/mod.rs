@@ -7,11 +7,11 @@ mod panics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::compile::{self, Workshop};
-use crate::failure::{Failure, Outcome};
 use crate::project::Project;
 use crate::setup;
 use crate::systems;
+use builder::compile::{self, Workshop};
+use planner::failure::{Failure, Outcome};
 
 pub use branches::indirect;
 pub use panics::panics;

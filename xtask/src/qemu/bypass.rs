@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Monitor;
 use super::monitor::Answer;
-use crate::failure::Failure;
+use planner::failure::Failure;
 
 /// Refuses a machine in which a bus or a device bypasses the SMMU; the message says which.
 pub fn refuse_bypass(monitor: &mut Monitor) -> Answer<()> {

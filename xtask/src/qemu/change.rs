@@ -1,6 +1,6 @@
 //! A machine that is not the planned one: changes of the command line that the plan gives.
 
-use crate::failure::{Failure, Outcome};
+use planner::failure::{Failure, Outcome};
 
 /// One change; functions are named as in the plan.
 #[derive(Clone, Copy, Debug)]

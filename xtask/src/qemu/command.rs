@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use solver::model::FunctionKind as Kind;
 
-use crate::planning::{Function, FunctionKind, Plan};
+use planner::planning::{Function, FunctionKind, Plan};
 
 /// Files behind the drives, by the drives' names.
 pub type Drives = BTreeMap<String, PathBuf>;
@@ -91,7 +91,7 @@ fn device(plan: &Plan, number: usize, function: &Function) -> Option<String> {
 
 /// Name of the expander whose bus a function is on.
 fn expander<'a>(plan: &'a Plan, function: &Function) -> Option<&'a str> {
-    let on = |root: &&crate::read::Root| {
+    let on = |root: &&planner::read::Root| {
         root.slot.is_some() && function.parent.is_none() && function.bus == root.bus
     };
     plan.app

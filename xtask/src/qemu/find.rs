@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::failure::{Failure, Outcome};
+use planner::failure::{Failure, Outcome};
 
 pub const PROGRAM: &str = "qemu-system-aarch64";
 /// The oldest version whose SMMU model is known to work.

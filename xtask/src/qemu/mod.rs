@@ -6,6 +6,7 @@ mod command;
 mod find;
 mod monitor;
 mod probe;
+mod script;
 
 pub use bypass::refuse_bypass;
 pub use change::Change;
@@ -15,3 +16,4 @@ pub use find::{OLDEST, PROGRAM, Qemu, in_folders, on_path};
 pub use monitor::tests::emulator;
 pub use monitor::{Answer, Monitor, MonitorError};
 pub use probe::{Registers, machines, registers};
+pub use script::script;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use planner::failure::Failure;
 
 /// How long QEMU may take to open its socket, and to answer: a busy host starts it slowly.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -5,8 +5,8 @@ use defmt_decoder::Table;
 use defmt_parser::{Fragment, ParserMode, Type};
 
 use super::frames::Piece;
-use crate::compile::Programs;
-use crate::planning::Plan;
+use builder::compile::Programs;
+use planner::planning::Plan;
 
 /// A line of the log.
 #[derive(Clone, Debug)]

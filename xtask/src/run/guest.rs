@@ -14,8 +14,8 @@ use super::decode::{Decoder, Line};
 use super::frames::Splitter;
 use super::interrupt;
 use super::rings::Rings;
-use crate::failure::{Failure, Outcome};
 use crate::qemu::{Answer, Monitor, MonitorError, Qemu, refuse_bypass};
+use planner::failure::{Failure, Outcome};
 
 /// How often a run looks at the clock and for an interrupt.
 const TICK: Duration = Duration::from_millis(100);

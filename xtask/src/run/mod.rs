@@ -21,10 +21,10 @@ use guest::Guest;
 use rings::Rings;
 
 use crate::disk;
-use crate::failure::{Failure, Outcome};
-use crate::planning::Plan;
 use crate::project::{Built, Project};
 use crate::qemu::{Change, Drives, Qemu};
+use planner::failure::{Failure, Outcome};
+use planner::planning::Plan;
 
 /// What to run and how.
 pub struct Options {

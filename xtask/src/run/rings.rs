@@ -10,8 +10,8 @@ use log_server::ring::{Next, Ring};
 use userlib::memory::Memory;
 
 use super::frames::Piece;
-use crate::place::{Extent, Layout};
 use crate::qemu::Monitor;
+use builder::place::{Extent, Layout};
 
 /// The last copy of one ring.
 #[derive(Clone, Default)]

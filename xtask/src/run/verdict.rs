@@ -5,8 +5,8 @@ use super::decode::Line;
 use super::guest::End;
 use super::watch::DigestWatch;
 use crate::disk::Digest;
-use crate::failure::{Failure, Outcome};
-use crate::planning::Plan;
+use planner::failure::{Failure, Outcome};
+use planner::planning::Plan;
 
 /// Begins the supervisor's last line.
 const SPOKEN: &str = "verdict: ";

@@ -1,7 +1,7 @@
 //! The digest that the guest logs, against the one of the file.
 
 use super::decode::Line;
-use crate::failure::{Failure, Outcome};
+use planner::failure::{Failure, Outcome};
 
 /// Name of the task whose word counts.
 const TASK: &str = "digest";

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use super::archive;
 use super::private::{self, Wanted, output};
-use crate::failure::{Failure, Outcome};
 use crate::qemu::{PROGRAM, Qemu, in_folders, on_path};
+use planner::failure::{Failure, Outcome};
 
 /// The Debian package of [`PROGRAM`].
 const PACKAGE: &str = "qemu-system-arm";

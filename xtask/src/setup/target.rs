@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use crate::compile::TARGET;
-use crate::failure::{Failure, Outcome};
+use builder::compile::TARGET;
+use planner::failure::{Failure, Outcome};
 
 /// Installs the target's core library when it is missing. `rustup` does not do so by itself where
 /// automatic installation is off.

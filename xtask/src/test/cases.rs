@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::failure::{Failure, Outcome};
+use planner::failure::{Failure, Outcome};
 
 /// A case. Its number is its place in the list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Who dies in the runs of `tests/systems/chaos`: one image, with other weights of the reaper's for each run.
 
-use crate::read::{App, Parameter};
+use planner::read::{App, Parameter};
 
 /// The folder below `tests/systems/`, and what the runs' names begin with.
 pub const CHAOS: &str = "chaos";
@@ -146,8 +146,8 @@ fn set(app: &mut App, name: &str, value: &Parameter) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read::{self, Paths};
-    use crate::report::Report;
+    use planner::read::{self, Paths};
+    use planner::report::Report;
     use std::path::Path;
 
     fn app() -> App {

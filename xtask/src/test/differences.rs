@@ -1,8 +1,8 @@
 //! Machines that differ from the plan, each booted under both policies: `tests/systems/differences`.
 
-use crate::failure::{Failure, Outcome};
-use crate::planning::{FunctionKind, Plan};
 use crate::qemu::Change;
+use planner::failure::{Failure, Outcome};
+use planner::planning::{FunctionKind, Plan};
 
 /// The files, which differ in their policy, and whether a difference refuses everything.
 pub const POLICIES: [(&str, bool); 2] = [("block", false), ("refuse", true)];
@@ -269,8 +269,8 @@ mod tests {
 
     use super::*;
     use crate::qemu;
-    use crate::read::{self, Paths};
-    use crate::report::Report;
+    use planner::read::{self, Paths};
+    use planner::report::Report;
 
     fn root() -> PathBuf {
         let own = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::{Case, Outcome};
-use crate::compile::artifacts;
-use crate::failure::{self, Failure};
+use builder::compile::artifacts;
+use planner::failure::{self, Failure};
 
 /// A built test program.
 #[derive(Clone, Debug)]

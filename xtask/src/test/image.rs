@@ -8,11 +8,11 @@ use suite::protocol::ASKED;
 
 use super::cases::{Listed, cases};
 use super::{Case, Outcome, Row};
-use crate::failure::{self, Failure};
 use crate::project::Project;
-use crate::read::{App, Parameter};
-use crate::report::Spanned;
 use crate::run::{self, End, Line, Observer, Options, Probe};
+use planner::failure::{self, Failure};
+use planner::read::{App, Parameter};
+use planner::report::Spanned;
 
 /// A suite: an `app.toml` and its name.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::{Case, Outcome};
-use crate::failure::{self, Failure};
-use crate::read::{App, Parameter};
+use planner::failure::{self, Failure};
+use planner::read::{App, Parameter};
 
 /// What their names begin with.
 pub const LONG: &str = "long";

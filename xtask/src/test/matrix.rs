@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::failure::Outcome;
 use crate::qemu::{self, OLDEST, Qemu, Registers};
-use crate::read::Platform;
 use crate::setup;
+use planner::failure::Outcome;
+use planner::read::Platform;
 
 /// A version from here on counts as new: its SMMU has two stages.
 const NEW: (u32, u32) = (10, 0);

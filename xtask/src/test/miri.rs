@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::host::{lines, result};
 use super::{Case, Outcome};
-use crate::failure::{self, Failure};
+use planner::failure::{self, Failure};
 
 /// Pinned, so that a run today is a run tomorrow.
 const NIGHTLY: &str = "nightly-2026-05-20";

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Case, Outcome};
-use crate::failure::{self, Failure};
+use planner::failure::{self, Failure};
 
 /// What the names of these runs begin with.
 pub const MUTATIONS: &str = "mutations";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Case, Outcome};
-use crate::failure::{self, Failure};
+use planner::failure::{self, Failure};
 
 /// The results of one stage, in the order they came.
 pub type Stage = (String, Vec<Case>);

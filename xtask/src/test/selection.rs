@@ -1,6 +1,6 @@
 //! Which tests a filter means.
 
-use crate::read::distance;
+use planner::read::distance;
 
 /// Most names that are suggested in place of one that nothing has.
 const SUGGESTIONS: usize = 3;

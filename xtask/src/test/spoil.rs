@@ -1,7 +1,7 @@
 //! Images that are made wrong on purpose, so that what is said of it can be tested.
 
-use crate::failure::{Failure, Outcome};
 use crate::project::Built;
+use planner::failure::{Failure, Outcome};
 
 /// `HCR_EL2` as the program at EL2 sets it, and without the bits that let pointer authentication pass.
 const HCR: u64 = 1 << 31 | AUTHENTICATION;

@@ -11,11 +11,11 @@ use super::spoil;
 use super::{Case, Outcome, Row};
 use crate::bench::{COUNTING, LONGEST_APP};
 use crate::disk::{self, Digest};
-use crate::failure::{self, Failure};
 use crate::project::{Built, Project};
-use crate::read::App;
 use crate::run::{self, End, Options, Verdict, Watch};
 use crate::systems;
+use planner::failure::{self, Failure};
+use planner::read::App;
 
 /// One run.
 pub struct System {

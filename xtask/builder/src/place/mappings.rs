@@ -1,0 +1,98 @@
+//! Virtual places of everything beyond a task's program: pools, registers, other tasks' log rings.
+
+use abi::layout::{BLOCK, PAGE, TASK_MAPPINGS};
+
+use super::{Extent, Layout, devices};
+use planner::planning::Plan;
+
+/// One mapping of a task.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// Of whom or what the range is: a device, a pool, a table.
+    pub name: String,
+    /// Virtual address in the task.
+    pub va: u64,
+    /// Physical address.
+    pub pa: u64,
+    /// Bytes mapped, whole pages.
+    pub len: u64,
+    /// What lies there.
+    pub kind: MappingKind,
+}
+
+/// What a range of a task's address space is, apart from its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MappingKind {
+    /// Registers of a device.
+    Registers,
+    /// A DMA pool.
+    Pool,
+    /// Of the task with this index.
+    LogRing(usize),
+    /// The SMMU's tables and queues, for the DMA authority.
+    SmmuTables,
+    /// The configuration space of a PCI host.
+    PciConfiguration,
+    /// Memory that survives the task's restart.
+    Persistent,
+    /// What a life of the PCI task leaves to the next one.
+    PciRecord,
+    /// A BAR of a driven device: number of the function, BAR.
+    Bar(usize, usize),
+    /// The register by which the PCI task sees that a device is quiet: number of the function.
+    QuiesceBar(usize),
+}
+
+/// Gives every mapping of every task its virtual address.
+pub fn place(plan: &Plan, layout: &mut Layout) {
+    let logs: Vec<Extent> = layout.tasks.iter().map(|task| task.log).collect();
+    let smmu = layout.smmu;
+    for (index, task) in layout.tasks.iter_mut().enumerate() {
+        let Some(declared) = plan.app.tasks.get(index) else {
+            continue;
+        };
+        let mut next = Next(TASK_MAPPINGS);
+        let mut mappings = Vec::new();
+        let mut add = |name: &str, extent: Extent, kind| {
+            mappings.push(Mapping {
+                name: name.to_owned(),
+                va: next.take(extent),
+                pa: extent.pa,
+                len: extent.len,
+                kind,
+            });
+        };
+        for ((name, _), extent) in declared.pools.iter().zip(&task.pools) {
+            add(&name.value, *extent, MappingKind::Pool);
+        }
+        for ((name, _), extent) in declared.persistent.iter().zip(&task.persistent) {
+            add(&name.value, *extent, MappingKind::Persistent);
+        }
+        if let Some(record) = task.pci_record {
+            add("pci-record", record, MappingKind::PciRecord);
+        }
+        devices::platform(plan, declared, smmu, &mut add);
+        devices::pci(plan, index, &mut add);
+        if declared.reads_logs.is_some() {
+            for (writer, (extent, other)) in logs.iter().zip(&plan.app.tasks).enumerate() {
+                if writer != index {
+                    add(&other.name.value, *extent, MappingKind::LogRing(writer));
+                }
+            }
+        }
+        task.mappings = mappings;
+    }
+}
+
+/// The next free virtual address.
+struct Next(u64);
+
+impl Next {
+    /// An address that allows blocks where the memory does, with an unmapped page before and behind.
+    fn take(&mut self, extent: Extent) -> u64 {
+        let block = extent.len >= BLOCK && extent.pa.is_multiple_of(BLOCK);
+        let va = self.0.next_multiple_of(if block { BLOCK } else { PAGE });
+        self.0 = va + extent.len + PAGE;
+        va
+    }
+}

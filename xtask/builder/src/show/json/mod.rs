@@ -1,0 +1,239 @@
+//! `plan.json`: the plan for other tools.
+
+mod memory;
+#[cfg(test)]
+mod schema;
+mod solution;
+
+use serde_json::{Value, json as object};
+
+use crate::place::Layout;
+use planner::planning::{DomainPlan, FunctionKind, Permanent, Plan};
+use planner::read::Psci;
+
+/// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
+pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
+    let mut value = object!({
+        "name": plan.app.name,
+        "counters": plan.app.counters,
+        "semihosting": plan.app.semihosting,
+        "firmware": match plan.app.platform.psci {
+            Psci::None => "none",
+            Psci::Smc => "smc",
+            Psci::Hvc => "hvc",
+        },
+        "platform": plan.app.platform.name,
+        "test-image": plan.app.test_image,
+        "tasks": tasks(plan, layout),
+        "functions": functions(plan),
+        "non-pci": non_pci(plan),
+        "domains": domains(plan, layout),
+        "interrupts": interrupts(plan),
+        "memory": layout.map(memory::places),
+        "kernel": layout.map(|layout| memory::kernel(plan, layout)),
+    });
+    if let Some(keys) = value.as_object_mut() {
+        solution::add(plan, keys);
+    }
+    let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn hex(value: u64) -> Value {
+    Value::String(format!("{value:#x}"))
+}
+
+fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
+    let names = |list: &[planner::report::Spanned<String>]| -> Vec<String> {
+        list.iter().map(|name| name.value.clone()).collect()
+    };
+    plan.app
+        .tasks
+        .iter()
+        .enumerate()
+        .map(|(index, task)| {
+            let place = layout.and_then(|layout| layout.tasks.get(index));
+            object!({
+                "index": index,
+                "name": task.name.value,
+                "priority": task.priority.value,
+                "calls": names(&task.calls),
+                "owns": names(&task.owns),
+                "drives": names(&task.drives),
+                "audits": names(&task.audits),
+                "watches": names(&task.watches),
+                "trusts": names(&task.trusts),
+                "depends-on": names(&task.depends_on),
+                "notifications": names(&task.notifications),
+                "posts": names(&task.posts),
+                "rights": plan.rights(index).iter_names().map(|name| name.0).collect::<Vec<_>>(),
+                "entry": place.map(|place| hex(place.entry)),
+                "stack": task.stack,
+                "log": task.log,
+                "max-run-ns": task.max_run,
+                "memory": place.map(|place| memory::task(&task.name.value, place)),
+                "restart": {
+                    "after-ns": task.restart.after,
+                    "limit": task.restart.limit,
+                    "period-ns": task.restart.period,
+                },
+                "start": task.start,
+                "verdict": task.verdict,
+                "dma-authority": task.authority.is_some(),
+                "reads-logs": task.reads_logs.is_some(),
+                "persistent": task.persistent.iter().map(|(name, len)| object!({
+                    "name": name.value,
+                    "bytes": len,
+                })).collect::<Vec<_>>(),
+                "pools": task.pools.iter().enumerate().map(|(pool, (name, len))| object!({
+                    "name": name.value,
+                    "bytes": len,
+                    "address": place.and_then(|place| place.pools.get(pool)).map(|e| hex(e.pa)),
+                })).collect::<Vec<_>>(),
+            })
+        })
+        .collect()
+}
+
+fn functions(plan: &Plan) -> Vec<Value> {
+    plan.fabric
+        .functions
+        .iter()
+        .zip(&plan.domains.devices)
+        .enumerate()
+        .map(|(number, (function, device))| {
+            let bars: Vec<Value> = function
+                .bars
+                .iter()
+                .map(|(index, placed)| {
+                    object!({
+                        "bar": index,
+                        "address": hex(placed.address),
+                        "bytes": placed.bar.len,
+                    })
+                })
+                .collect();
+            object!({
+                "number": number,
+                "name": function.name,
+                "kind": match function.kind {
+                    FunctionKind::HostBridge | FunctionKind::Expander(_) => "host-bridge",
+                    FunctionKind::Bridge(_) => "bridge",
+                    FunctionKind::Device(_) => "device",
+                },
+                "id": format!("{:04x}:{:04x}", function.id.0, function.id.1),
+                "address": function.address(),
+                "buses-below": function.buses_below.map(|(first, last)| [first, last]),
+                "bars": bars,
+                "streams": device.streams,
+                "domain": device.domain,
+                "group": plan.domains.groups.get(device.group),
+                "reset-unit": device.reset_unit,
+                "reason": device.reason,
+                "owner": owner(plan, &function.name),
+            })
+        })
+        .collect()
+}
+
+fn non_pci(plan: &Plan) -> Vec<Value> {
+    let numbers = plan.non_pci_numbers();
+    let planned = plan.domains.devices.iter().skip(numbers.start);
+    numbers
+        .zip(&plan.non_pci)
+        .zip(planned)
+        .map(|((number, device), planned)| {
+            object!({
+                "number": number,
+                "name": device.name,
+                "registers": device.registers,
+                "streams": planned.streams,
+                "domain": planned.domain,
+                "group": plan.domains.groups.get(planned.group),
+                "reset-unit": planned.reset_unit,
+                "reason": planned.reason,
+                "owner": owner(plan, &device.name),
+            })
+        })
+        .collect()
+}
+
+fn owner(plan: &Plan, device: &str) -> Option<String> {
+    let task = plan.app.driver(device)?;
+    Some(plan.app.tasks.get(task)?.name.value.clone())
+}
+
+fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
+    plan.domains
+        .domains
+        .iter()
+        .map(|domain| {
+            object!({
+                "kind": domain.kind.name(),
+                "asid": domain.asid,
+                "iova": hex(domain.iova_base),
+                "page-bytes": domain.page_bytes,
+                "block-iova": hex(domain.block_base),
+                "block-bytes": domain.block_bytes,
+                "permanent": permanent(plan, layout, domain),
+            })
+        })
+        .collect()
+}
+
+fn permanent(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<Value> {
+    let all = domain.permanent.iter();
+    all.map(|permanent| match *permanent {
+        Permanent::Direct { base, len, .. } => object!({
+            "kind": "direct",
+            "iova": hex(base),
+            "address": hex(base),
+            "bytes": len,
+        }),
+        Permanent::Identity { task, pool } => pool_of(plan, layout, "identity", (task, pool), None),
+        Permanent::Persistent { task, pool, iova } => {
+            pool_of(plan, layout, "persistent", (task, pool), Some(iova))
+        }
+    })
+    .collect()
+}
+
+/// A pool that stays mapped; 1:1 without an IOVA.
+fn pool_of(
+    plan: &Plan,
+    layout: Option<&Layout>,
+    kind: &str,
+    (task, pool): (usize, usize),
+    iova: Option<u64>,
+) -> Value {
+    let declared = plan.app.tasks.get(task);
+    let named = declared.and_then(|task| task.pools.get(pool));
+    let placed = layout.and_then(|layout| layout.tasks.get(task));
+    let address = placed
+        .and_then(|task| task.pools.get(pool))
+        .map(|extent| extent.pa);
+    object!({
+        "kind": kind,
+        "task": declared.map(|task| task.name.value.as_str()),
+        "pool": named.map(|(name, _)| name.value.as_str()),
+        "iova": iova.or(address).map(hex),
+        "address": address.map(hex),
+        "bytes": named.map(|(_, len)| *len),
+    })
+}
+
+fn interrupts(plan: &Plan) -> Vec<Value> {
+    plan.interrupts
+        .iter()
+        .map(|route| {
+            object!({
+                "intid": route.intid,
+                "edge": route.edge,
+                "task": plan.app.tasks.get(route.task).map(|task| task.name.value.clone()),
+                "notification": route.name,
+                "bit": hex(u64::from(route.bit)),
+            })
+        })
+        .collect()
+}

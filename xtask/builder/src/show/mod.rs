@@ -1,0 +1,158 @@
+//! The plan for people and other tools: what is tied to what, why, and who can reach what.
+
+mod canvas;
+mod compare;
+mod diff;
+mod groups;
+mod json;
+mod reach;
+mod registers;
+mod svg;
+mod system;
+mod tree;
+mod wait;
+
+pub use diff::{Unreadable, diff};
+pub use json::json;
+pub use svg::svg;
+pub use system::text;
+
+use std::fmt::Write;
+
+use solver::Severity;
+use solver::model::NodeId;
+
+use crate::place::Layout;
+use planner::planning::Plan;
+
+/// Fabric, relations, domains and reach; with addresses once programs are placed.
+fn relations(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Result {
+    if plan.machine.nodes.is_empty() {
+        return registers::write(plan, out);
+    }
+    tree::write(plan, out)?;
+    groups::write(plan, out)?;
+    reach::write(plan, layout, out)?;
+    registers::write(plan, out)?;
+    wait::write(plan, out)?;
+    remarks(plan, out)
+}
+
+/// Everything that somebody has to answer for: waivers, bypasses, exceptions, warnings.
+fn remarks(plan: &Plan, out: &mut String) -> std::fmt::Result {
+    let section = |out: &mut String, title: &str, lines: Vec<String>| -> std::fmt::Result {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\n{title}")?;
+        lines.iter().try_for_each(|line| writeln!(out, "  {line}"))
+    };
+    section(out, "waivers", plan.domains.waivers.clone())?;
+    section(
+        out,
+        "bypasses: streams that the SMMU does not translate",
+        bypasses(plan),
+    )?;
+    let exceptions = plan.solution.exceptions.iter();
+    section(
+        out,
+        "open from the start: streams with direct regions",
+        exceptions.map(|node| exception(plan, *node)).collect(),
+    )?;
+    section(out, "warnings", warnings(plan))
+}
+
+/// A device with direct regions: what it reaches at any time.
+fn exception(plan: &Plan, node: NodeId) -> String {
+    let reach = solver::reach(&plan.machine, &plan.solution, node);
+    let listed = |names: &std::collections::BTreeSet<String>| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        names.join(", ")
+    };
+    let regions = listed(&reach.direct);
+    format!("{}: {regions}", name(plan, node))
+}
+
+fn bypasses(plan: &Plan) -> Vec<String> {
+    let nodes = plan.machine.nodes.iter();
+    nodes
+        .filter_map(|node| Some(format!("{}: {}", node.name, node.unsafe_bypass.as_ref()?)))
+        .collect()
+}
+
+fn warnings(plan: &Plan) -> Vec<String> {
+    let found = plan.solution.diagnostics.iter();
+    found
+        .filter(|found| found.severity == Severity::Warning)
+        .map(|found| format!("{}: {}", found.code, found.message))
+        .collect()
+}
+
+/// One device edge by edge; `None` if there is none of that name.
+pub fn why(plan: &Plan, device: &str) -> Option<String> {
+    let index = plan
+        .machine
+        .nodes
+        .iter()
+        .position(|node| node.name == device)?;
+    let explained = solver::explain(&plan.machine, &plan.solution, NodeId::new(index));
+    let mut text = explained.lines(&plan.machine).join("\n");
+    text.push('\n');
+    Some(text)
+}
+
+/// Names of all devices, for messages.
+pub fn names(plan: &Plan) -> Vec<&str> {
+    plan.machine
+        .nodes
+        .iter()
+        .map(|node| node.name.as_str())
+        .collect()
+}
+
+fn name(plan: &Plan, node: NodeId) -> &str {
+    plan.machine
+        .nodes
+        .get(node.index())
+        .map_or("", |node| &node.name)
+}
+
+fn joined(plan: &Plan, nodes: &[NodeId]) -> String {
+    let names: Vec<&str> = nodes.iter().map(|node| name(plan, *node)).collect();
+    names.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use planner::read::{self, Paths};
+    use planner::report::Report;
+
+    /// The plan of the system of tests/systems/bypass, whose device has `keys` instead.
+    pub(super) fn planned(keys: &str) -> Plan {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut text = std::fs::read_to_string(root.join("tests/systems/bypass/app.toml")).unwrap();
+        text = text
+            .replace("../../../", "")
+            .replace("\"driver\"", "\"tests/systems/bypass/driver\"");
+        text = text.replace("unsafe-bypass", "# ") + keys;
+        let report = Report::default();
+        let app = read::from_text(&report, &Paths { root }, "app.toml".as_ref(), text);
+        app.and_then(|app| Plan::new(&report, app))
+            .unwrap_or_else(|_| panic!("{}", report.text()))
+    }
+
+    /// What is open from the start.
+    fn exceptions(keys: &str) -> Vec<String> {
+        let plan = planned(keys);
+        let nodes = plan.solution.exceptions.iter();
+        nodes.map(|node| exception(&plan, *node)).collect()
+    }
+
+    #[test]
+    fn what_is_open_from_the_start_is_listed_with_its_addresses() {
+        let region = "direct.fw = { base = 0x4800_0000, size = \"64 KiB\" }\n";
+        assert_eq!(exceptions(""), [""; 0]);
+        assert_eq!(exceptions(region), ["edu0: fw 0x48000000 to 0x4800ffff"]);
+    }
+}

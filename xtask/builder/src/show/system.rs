@@ -1,0 +1,71 @@
+//! `plan.txt`: the plan for a person.
+
+use std::fmt::Write;
+
+use crate::place::Layout;
+use planner::planning::Plan;
+use planner::read::units::show_size;
+
+/// The plan; with addresses once programs are placed.
+pub fn text(plan: &Plan, layout: Option<&Layout>) -> String {
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let _ = write(plan, layout, &mut out);
+    out
+}
+
+fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Result {
+    let app = &plan.app;
+    writeln!(out, "{} on {}", app.name, app.platform.description)?;
+    if app.test_image {
+        writeln!(out, "a test image: its tasks may have the right `test`")?;
+    }
+    if !app.tasks.is_empty() {
+        writeln!(out, "\ntasks, by priority")?;
+    }
+    for (index, task) in app.tasks.iter().enumerate() {
+        let list = |names: &[planner::report::Spanned<String>]| {
+            let names: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
+            names.join(" ")
+        };
+        write!(
+            out,
+            "  {:>2} {:<14} priority {}",
+            index, task.name.value, task.priority.value
+        )?;
+        for (what, names) in [
+            ("calls", list(&task.calls)),
+            ("owns", list(&task.owns)),
+            ("drives", list(&task.drives)),
+            ("audits", list(&task.audits)),
+            ("watches", list(&task.watches)),
+            ("trusts", list(&task.trusts)),
+        ] {
+            if !names.is_empty() {
+                write!(out, "; {what} {names}")?;
+            }
+        }
+        let rights: Vec<String> = plan
+            .rights(index)
+            .iter_names()
+            .map(|(name, _)| name.to_lowercase().replace('_', "-"))
+            .collect();
+        if !rights.is_empty() {
+            write!(out, "; rights {}", rights.join(" "))?;
+        }
+        writeln!(out)?;
+    }
+    super::relations(plan, layout, out)?;
+    if let Some(layout) = layout {
+        writeln!(out, "\nmemory")?;
+        let size = |from: u64, to: u64| show_size(to - from);
+        writeln!(
+            out,
+            "  image {:#x}, file {}, all memory in use {}",
+            layout.image_base,
+            size(layout.image_base, layout.file_end),
+            size(layout.image_base, layout.memory_end)
+        )?;
+    }
+    Ok(())
+}

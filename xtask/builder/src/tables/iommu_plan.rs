@@ -1,0 +1,180 @@
+//! What the IOMMU server reads beyond what every task does.
+
+use plan::iommu::{
+    DeviceEntry, DomainEntry, DomainKind, Invalidation, PermanentEntry, PoolEntry, SmmuEntry,
+    StreamEntry,
+};
+use plan::{Builder, NONE, Name, TaskLists};
+use smmu::stream::SPLIT;
+
+use super::permanent;
+use super::smmu::{COMMAND_LOG2, EVENT_LOG2, SmmuTables};
+use crate::place::{Layout, MappingKind};
+use planner::planning::Plan;
+use planner::read::{Domain, MismatchPolicy, PlatformDeviceKind};
+
+/// Adds the server's tables; `task` is the server.
+pub fn add(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize, builder: &mut Builder) {
+    let mut lists = TaskLists::default();
+    let (streams, devices) = devices(plan, smmu, &mut lists);
+    builder
+        .push(&smmus(plan, layout, smmu, task))
+        .push(&domains(plan, smmu))
+        .push(&streams)
+        .push(&devices)
+        .push(&pools(layout))
+        .push(lists.numbers())
+        .push(&permanent_entries(plan, layout));
+}
+
+fn smmus(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize) -> Vec<SmmuEntry> {
+    let platform = &plan.app.platform;
+    let Some(device) = platform.device_of_kind(PlatformDeviceKind::SmmuV3) else {
+        return Vec::new();
+    };
+    let mappings = layout.tasks.get(task).map(|task| task.mappings.as_slice());
+    let va = |kind, name: &str| {
+        let mut mappings = mappings.unwrap_or_default().iter();
+        mappings
+            .find(|mapping| mapping.kind == kind && mapping.name == name)
+            .map_or(0, |mapping| mapping.va)
+    };
+    let interrupt = |name: &str| {
+        plan.interrupts
+            .iter()
+            .find(|route| route.device == device.name && route.interrupt == name)
+            .map_or(0, |route| route.bit)
+    };
+    vec![SmmuEntry {
+        name: Name::new(&device.name),
+        registers_va: va(MappingKind::Registers, &device.name),
+        tables_va: va(MappingKind::SmmuTables, "smmu-tables"),
+        tables_pa: layout.smmu.pa,
+        tables_len: layout.smmu.len,
+        stream_l1: smmu.stream_l1,
+        stream_log2: smmu.stream_bits,
+        stream_split: SPLIT,
+        command_queue: smmu.command_queue,
+        event_queue: smmu.event_queue,
+        command_log2: COMMAND_LOG2,
+        event_log2: EVENT_LOG2,
+        event_interrupt: interrupt("event"),
+        error_interrupt: interrupt("error"),
+        coherent: u32::from(platform.coherent),
+        address_bits: platform.address_bits,
+        refuse_on_mismatch: u32::from(plan.app.iommu.on_mismatch == MismatchPolicy::Refuse),
+        reserved: 0,
+    }]
+}
+
+fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
+    plan.domains
+        .domains
+        .iter()
+        .enumerate()
+        .map(|(index, domain)| {
+            let tables = smmu.domains.get(index).copied().unwrap_or_default();
+            DomainEntry {
+                kind: match domain.kind {
+                    _ if domain.bypass => DomainKind::Bypass,
+                    Domain::Blocked => DomainKind::Blocked,
+                    Domain::Dma => DomainKind::Dma,
+                    Domain::Identity => DomainKind::Identity,
+                } as u32,
+                smmu: 0,
+                asid: u32::from(domain.asid),
+                invalidation: if domain.persistent {
+                    Invalidation::Persistent
+                } else {
+                    Invalidation::Strict
+                } as u32,
+                context: smmu.contexts.get(index).copied().unwrap_or(0),
+                root: tables.root,
+                leaf: tables.leaf,
+                iova_base: domain.iova_base,
+                pages: domain.page_bytes / abi::layout::PAGE,
+                block_entries: tables.block_entries,
+                block_base: domain.block_base,
+                blocks: domain.block_bytes / abi::layout::BLOCK,
+                snoops: u32::from(domain.snoops),
+                reserved: 0,
+            }
+        })
+        .collect()
+}
+
+fn devices(
+    plan: &Plan,
+    smmu: &SmmuTables,
+    lists: &mut TaskLists,
+) -> (Vec<StreamEntry>, Vec<DeviceEntry>) {
+    let mut streams = Vec::new();
+    let mut devices = Vec::new();
+    let non_pci = plan.non_pci_numbers();
+    let named = plan.device_names().zip(&plan.domains.devices);
+    for (number, (name, device)) in named.enumerate() {
+        let owner = plan.app.driver(name);
+        devices.push(DeviceEntry {
+            name: Name::new(name),
+            domain: device.domain.map_or(NONE, |domain| domain as u32),
+            owner: owner.map_or(NONE, |owner| owner as u32),
+            streams: streams.len() as u32,
+            stream_count: device.streams.len() as u32,
+            group: device.group as u32,
+            reset_unit: device.reset_unit as u32,
+            pins: plan.pins(name) as u32,
+            standing: u32::from(device.standing),
+            non_pci: u32::from(non_pci.contains(&number)),
+            watched: u32::from(plan.is_watched(name)),
+            auditors: lists.add(plan.auditors(name)),
+        });
+        streams.extend(device.streams.iter().map(|&stream| StreamEntry {
+            stream_id: stream,
+            smmu: 0,
+            entry: smmu.entry(stream).unwrap_or(0),
+            standing: u32::from(plan.domains.standing(stream).is_some()),
+            reserved: 0,
+        }));
+    }
+    (streams, devices)
+}
+
+fn permanent_entries(plan: &Plan, layout: &Layout) -> Vec<PermanentEntry> {
+    let domains = plan.domains.domains.iter().enumerate();
+    domains
+        .flat_map(|(index, domain)| {
+            let ranges = permanent::ranges(layout, domain).into_iter();
+            ranges.map(move |range| PermanentEntry {
+                domain: index as u32,
+                kind: range.kind as u32,
+                task: range.pool.map_or(NONE, |(task, _)| task as u32),
+                pool: range.pool.map_or(0, |(_, pool)| pool as u32),
+                iova: range.iova,
+                pa: range.pa,
+                len: range.len,
+                memory: range.memory as u32,
+                reserved: 0,
+            })
+        })
+        .collect()
+}
+
+fn pools(layout: &Layout) -> Vec<PoolEntry> {
+    layout
+        .tasks
+        .iter()
+        .enumerate()
+        .flat_map(|(task, layout)| {
+            layout
+                .pools
+                .iter()
+                .enumerate()
+                .map(move |(pool, extent)| PoolEntry {
+                    task: task as u32,
+                    pool: pool as u32,
+                    pa: extent.pa,
+                    len: extent.len,
+                })
+        })
+        .collect()
+}

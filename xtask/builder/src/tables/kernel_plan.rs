@@ -1,0 +1,163 @@
+//! The kernel's plan.
+
+use abi::layout::{TASK_LOG_RING, TASK_PLAN_BASE, TASK_STACK_TOP};
+use abi::notification;
+use plan::kernel::{
+    InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry, PostEntry,
+    RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
+};
+use plan::{Builder, NONE, Name};
+
+use super::pages::Roots;
+use crate::place::{Layout, MappingKind, TaskLayout};
+use planner::planning::Plan;
+
+/// Builds it.
+pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
+    let app = &plan.app;
+    let mut flags = KernelFlags::empty();
+    flags.set(KernelFlags::USER_COUNTERS, app.counters);
+    let kernel = KernelEntry {
+        supervisor: 0,
+        authority: app.authority().map_or(NONE, |task| task as u32),
+        flags: flags.bits(),
+        reserved: 0,
+    };
+    let window: Vec<WindowEntry> = layout
+        .window
+        .iter()
+        .map(|range| WindowEntry {
+            base: range.pa,
+            len: range.len,
+        })
+        .collect();
+    let mut tasks = Vec::new();
+    let mut regions = Vec::new();
+    let mut posts = Vec::new();
+    let mut listeners = Vec::new();
+    for (index, (declared, layout)) in app.tasks.iter().zip(&layout.tasks).enumerate() {
+        let own_regions = task_regions(layout);
+        let own_posts: Vec<PostEntry> = (0..app.tasks.len())
+            .map(|to| PostEntry {
+                to: to as u32,
+                bits: plan.notifications.mask(index, to),
+            })
+            .filter(|post| post.bits != 0)
+            .collect();
+        let own_listeners = listeners_of(plan, index);
+        tasks.push(TaskEntry {
+            name: Name::new(&declared.name.value),
+            entry: layout.entry,
+            stack_top: TASK_STACK_TOP,
+            stack_base: layout.stack_base(),
+            ttbr0: roots.tasks.get(index).copied().unwrap_or(0),
+            send_to: plan.send_to(index),
+            max_run: declared.max_run,
+            rights: plan.rights(index).bits(),
+            priority: declared.priority.value,
+            regions: regions.len() as u32,
+            region_count: own_regions.len() as u32,
+            posts: posts.len() as u32,
+            post_count: own_posts.len() as u32,
+            listeners: listeners.len() as u32,
+            listener_count: own_listeners.len() as u32,
+            start: u32::from(declared.start),
+            reserved: 0,
+        });
+        regions.extend(own_regions);
+        posts.extend(own_posts);
+        listeners.extend(own_listeners);
+    }
+    let interrupts: Vec<InterruptEntry> = plan
+        .lines()
+        .map(|route| InterruptEntry {
+            intid: route.intid,
+            task: route.task as u32,
+            bit: route.bit,
+            edge: u32::from(route.edge),
+        })
+        .collect();
+    Builder::new()
+        .push(&[kernel])
+        .push(&window)
+        .push(&tasks)
+        .push(&regions)
+        .push(&posts)
+        .push(&listeners)
+        .push(&interrupts)
+        .finish()
+}
+
+/// Who hears of the life of a task, in the order that the kernel wants: those that depend on it, that it is up again;
+/// the authority, that it will not come back; the supervisor, that it can be started again; the authority, that it died held.
+fn listeners_of(plan: &Plan, task: usize) -> Vec<ListenerEntry> {
+    let peer = |event| move |to| (event, to, notification::PEER);
+    let starts = plan.hear_of_start(task).into_iter();
+    let end = plan.hears_of_end(task).into_iter();
+    let supervisor = (LifeEvent::Fault, 0, notification::FAULT);
+    let authority = plan.app.authority();
+    let authority = authority.map(|task| (LifeEvent::HeldDeath, task, notification::HELD_DEATH));
+    starts
+        .map(peer(LifeEvent::Up))
+        .chain(end.map(peer(LifeEvent::Retired)))
+        .chain([supervisor])
+        .chain(authority)
+        .filter(|(_, to, _)| *to != task)
+        .map(|(event, to, bits)| ListenerEntry {
+            event: event as u32,
+            to: to as u32,
+            bits,
+        })
+        .collect()
+}
+
+fn task_regions(layout: &TaskLayout) -> Vec<RegionEntry> {
+    const READ: RegionAttributes = RegionAttributes::READ;
+    const READ_WRITE: RegionAttributes = RegionAttributes::READ.union(RegionAttributes::WRITE);
+    let region = |va, pa, len, attributes: RegionAttributes| RegionEntry {
+        va,
+        pa,
+        len,
+        attributes: attributes.bits(),
+        reserved: 0,
+    };
+    let mut regions = Vec::new();
+    for place in &layout.program {
+        let attributes = match (place.rights.write, place.rights.execute) {
+            (true, _) => READ_WRITE,
+            (false, true) => READ.union(RegionAttributes::EXECUTE),
+            (false, false) => READ,
+        };
+        regions.push(region(place.va, place.pa, place.len, attributes));
+    }
+    regions.push(region(
+        TASK_PLAN_BASE,
+        layout.plan.pa,
+        layout.plan.len,
+        READ,
+    ));
+    let stack = layout.stack;
+    regions.push(region(layout.stack_base(), stack.pa, stack.len, READ_WRITE));
+    regions.push(region(
+        TASK_LOG_RING,
+        layout.log.pa,
+        layout.log.len,
+        READ_WRITE,
+    ));
+    for mapping in &layout.mappings {
+        let attributes = match mapping.kind {
+            MappingKind::Pool => READ_WRITE.union(RegionAttributes::DMA),
+            MappingKind::Persistent | MappingKind::PciRecord => READ_WRITE,
+            MappingKind::LogRing(_) => READ,
+            // The SMMU's tables are memory, but nothing to lend or to send from.
+            MappingKind::SmmuTables
+            | MappingKind::Registers
+            | MappingKind::PciConfiguration
+            | MappingKind::Bar(..)
+            | MappingKind::QuiesceBar(_) => READ_WRITE.union(RegionAttributes::DEVICE),
+        };
+        regions.push(region(mapping.va, mapping.pa, mapping.len, attributes));
+    }
+    regions.sort_by_key(|region| region.va);
+    regions
+}

@@ -1,0 +1,68 @@
+//! Permanent mappings of a domain, with the addresses that placing gave them.
+
+use plan::iommu::PermanentKind;
+use vmsa::Memory;
+
+use crate::place::Layout;
+use planner::planning::{DomainPlan, Permanent};
+
+/// One range.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    pub kind: PermanentKind,
+    /// Task and number of the pool.
+    pub pool: Option<(usize, usize)>,
+    pub iova: u64,
+    pub pa: u64,
+    pub len: u64,
+    pub memory: Memory,
+}
+
+/// The ranges of a domain, in the order of its plan.
+pub fn ranges(layout: &Layout, domain: &DomainPlan) -> Vec<Range> {
+    let normal = if domain.snoops {
+        Memory::NormalWriteBack
+    } else {
+        Memory::NormalNonCacheable
+    };
+    let extent = |task: usize, pool: usize| {
+        let task = layout.tasks.get(task);
+        task.and_then(|task| task.pools.get(pool).copied())
+    };
+    let all = domain.permanent.iter();
+    all.filter_map(|permanent| {
+        Some(match *permanent {
+            Permanent::Direct { base, len, ram } => Range {
+                kind: PermanentKind::Direct,
+                pool: None,
+                iova: base,
+                pa: base,
+                len,
+                memory: if ram { normal } else { Memory::DeviceNgnre },
+            },
+            Permanent::Identity { task, pool } => {
+                let extent = extent(task, pool)?;
+                Range {
+                    kind: PermanentKind::Identity,
+                    pool: Some((task, pool)),
+                    iova: extent.pa,
+                    pa: extent.pa,
+                    len: extent.len,
+                    memory: normal,
+                }
+            }
+            Permanent::Persistent { task, pool, iova } => {
+                let extent = extent(task, pool)?;
+                Range {
+                    kind: PermanentKind::Persistent,
+                    pool: Some((task, pool)),
+                    iova,
+                    pa: extent.pa,
+                    len: extent.len,
+                    memory: normal,
+                }
+            }
+        })
+    })
+    .collect()
+}

@@ -1,0 +1,269 @@
+//! The SMMU's table memory: stream table, context descriptors, queues, page tables.
+//!
+//! Every stream aborts until the IOMMU server opens it, but those of devices with direct regions. The windows'
+//! leaf tables are linked in here, so that a map at run time is an index and a store and cannot run out of
+//! tables; what is mapped for good is mapped here.
+
+use std::collections::BTreeMap;
+
+use plan::iommu::{PERMANENT_MARK, PermanentKind};
+use smmu::context::{CD_BYTES, ContextDescriptor};
+use smmu::stream::{SPLIT, STE_BYTES, StreamTableEntry, level1_descriptor};
+use vmsa::{
+    AddressSpace, Arena, Attributes, Blocks, Granule, Half, MapError, Permissions, Regime, Tables,
+};
+
+use super::permanent;
+use crate::place::Layout;
+use planner::planning::STREAM_BITS_MAX;
+use planner::planning::{DomainPlan, IOVA_BITS, Permanent, Plan};
+use planner::read::PlatformDeviceKind;
+use planner::report::{Mistake, Report, Reported};
+
+/// log2 of the command queue's entries: 4 KiB of them.
+pub const COMMAND_LOG2: u32 = 8;
+/// log2 of the event queue's entries; a device that runs wild raises one event for every few bytes.
+pub const EVENT_LOG2: u32 = 10;
+
+/// Table memory and the offsets of what is in it.
+#[derive(Clone, Debug, Default)]
+pub struct SmmuTables {
+    pub bytes: Vec<u8>,
+    pub stream_l1: u64,
+    pub stream_bits: u32,
+    /// Level-2 arrays by the upper bits of a StreamID.
+    arrays: BTreeMap<u32, u64>,
+    pub command_queue: u64,
+    pub event_queue: u64,
+    /// By domain.
+    pub contexts: Vec<u64>,
+    /// By domain.
+    pub domains: Vec<DomainTables>,
+}
+
+/// Offsets of a domain's page tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DomainTables {
+    pub root: u64,
+    pub leaf: u64,
+    pub block_entries: u64,
+}
+
+impl SmmuTables {
+    /// Offset of a stream's entry.
+    pub fn entry(&self, stream: u32) -> Option<u64> {
+        let array = self.arrays.get(&(stream >> SPLIT))?;
+        Some(array + u64::from(stream & ((1 << SPLIT) - 1)) * STE_BYTES)
+    }
+}
+
+/// Builds it for the place that `layout` gives it; empty without devices.
+pub fn build(report: &Report, plan: &Plan, layout: &Layout) -> Result<SmmuTables, Reported> {
+    let smmu = plan.app.platform.device_of_kind(PlatformDeviceKind::SmmuV3);
+    let Some(smmu) = smmu.filter(|_| !plan.domains.devices.is_empty()) else {
+        return Ok(SmmuTables::default());
+    };
+    // An image is made only of StreamIDs that fit; the SMMU aborts those beyond its table.
+    let mut tables = reserve(
+        plan,
+        smmu.stream_bits
+            .map_or(STREAM_BITS_MAX, |bits| bits.min(STREAM_BITS_MAX)),
+    );
+    tables.bytes = page_tables(plan, layout, &mut tables).map_err(|error| {
+        report
+            .error(Mistake::Window, "the tables of the domains cannot be built")
+            .note(format!("{error:?}"));
+        Reported
+    })?;
+    let base = layout.smmu.pa;
+    let entry = StreamTableEntry::abort(plan.app.platform.coherent).0;
+    for (&upper, &array) in &tables.arrays {
+        let at = tables.stream_l1 + u64::from(upper) * 8;
+        put(&mut tables.bytes, at, &[level1_descriptor(base + array)]);
+        for stream in 0..1 << SPLIT {
+            put(&mut tables.bytes, array + stream * STE_BYTES, &entry);
+        }
+    }
+    let devices = plan.domains.devices.iter();
+    for &stream in devices.flat_map(|device| &device.streams) {
+        let domain = plan.domains.standing(stream);
+        let context = domain.and_then(|domain| tables.contexts.get(domain).copied());
+        if let (Some(context), Some(at)) = (context, tables.entry(stream)) {
+            let entry = StreamTableEntry::stage1(base + context, plan.app.platform.coherent, false);
+            put(&mut tables.bytes, at, &entry.0);
+        }
+    }
+    for ((context, domain), placed) in tables
+        .contexts
+        .iter()
+        .zip(&plan.domains.domains)
+        .zip(&tables.domains)
+    {
+        let descriptor = ContextDescriptor {
+            root: base + placed.root,
+            asid: domain.asid,
+            input_bits: IOVA_BITS,
+            output_bits: plan.app.platform.address_bits,
+            mair: vmsa::MAIR,
+            coherent: plan.app.platform.coherent,
+        };
+        put(&mut tables.bytes, *context, &descriptor.encode());
+    }
+    Ok(tables)
+}
+
+fn put(bytes: &mut [u8], offset: u64, words: &[u64]) {
+    let raw: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let to = usize::try_from(offset)
+        .ok()
+        .and_then(|offset| bytes.get_mut(offset..))
+        .and_then(|rest| rest.get_mut(..raw.len()));
+    if let Some(to) = to {
+        to.copy_from_slice(&raw);
+    }
+}
+
+/// Offsets of everything but page tables; each is aligned to its size, as the architecture wants it
+/// (IHI 0070, 6.3.24, 6.3.26, 6.3.29).
+fn reserve(plan: &Plan, stream_bits: u32) -> SmmuTables {
+    let mut next = 0;
+    let mut take = |len: u64| {
+        let at = u64::next_multiple_of(next, len.next_power_of_two());
+        next = at + len;
+        at
+    };
+    let event_queue = take((1 << EVENT_LOG2) * smmu::event::EVENT_BYTES);
+    let mut arrays = BTreeMap::new();
+    for device in &plan.domains.devices {
+        for stream in &device.streams {
+            arrays.entry(stream >> SPLIT).or_insert(0);
+        }
+    }
+    for array in arrays.values_mut() {
+        *array = take(STE_BYTES << SPLIT);
+    }
+    let command_queue = take((1 << COMMAND_LOG2) * smmu::command::COMMAND_BYTES);
+    let stream_l1 = take(8 << stream_bits.saturating_sub(SPLIT));
+    let contexts: Vec<u64> = plan
+        .domains
+        .domains
+        .iter()
+        .map(|_| take(CD_BYTES))
+        .collect();
+    SmmuTables {
+        bytes: vec![0; usize::try_from(next).unwrap_or(0)],
+        stream_l1,
+        stream_bits,
+        arrays,
+        command_queue,
+        event_queue,
+        contexts,
+        domains: Vec::new(),
+    }
+}
+
+/// The whole table memory with the page tables of every domain behind the rest.
+fn page_tables(plan: &Plan, layout: &Layout, tables: &mut SmmuTables) -> Result<Vec<u8>, MapError> {
+    let page = abi::layout::PAGE;
+    let start = (tables.bytes.len() as u64).next_multiple_of(page);
+    let pages: u64 = plan.domains.domains.iter().map(pages_of).sum();
+    let mut words = vec![0; usize::try_from(pages * page / 8).unwrap_or(0)];
+    let mut arena = Arena::new(&mut words, layout.smmu.pa + start);
+    for domain in &plan.domains.domains {
+        let placed = domain_tables(layout, domain, &mut arena)?;
+        tables.domains.push(placed);
+    }
+    let end = arena.end() - layout.smmu.pa;
+    let mut bytes = std::mem::take(&mut tables.bytes);
+    bytes.resize(usize::try_from(start).unwrap_or(0), 0);
+    bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    bytes.truncate(usize::try_from(end).unwrap_or(0));
+    Ok(bytes)
+}
+
+/// Most pages that a domain's tables take.
+pub fn pages_of(domain: &DomainPlan) -> u64 {
+    // Root, level 2, a leaf table for every 2 MiB; what is permanent splits blocks at both of its ends, below a
+    // level-2 table for each GiB that it touches.
+    let permanent = domain.permanent.iter().map(|permanent| match permanent {
+        Permanent::Direct { len, .. } => (len >> 30) + 4,
+        Permanent::Identity { .. } => 4,
+        // In the leaf tables of the window.
+        Permanent::Persistent { .. } => 0,
+    });
+    2 + domain.page_bytes / abi::layout::BLOCK + permanent.sum::<u64>()
+}
+
+fn domain_tables(
+    layout: &Layout,
+    domain: &DomainPlan,
+    arena: &mut Arena<'_>,
+) -> Result<DomainTables, MapError> {
+    let base = layout.smmu.pa;
+    let space = AddressSpace::new(arena, Granule::Size4K, IOVA_BITS, Half::Lower)?;
+    let mut placed = DomainTables {
+        root: space.root() - base,
+        ..DomainTables::default()
+    };
+    for (start, len, level) in [
+        (domain.iova_base, domain.page_bytes, 2),
+        (domain.block_base, domain.block_bytes, 2),
+        (domain.iova_base, domain.page_bytes, 3),
+    ] {
+        if len > 0 {
+            space.link(arena, start, len, level)?;
+        }
+    }
+    let offset = |arena: &Arena<'_>, iova, level| {
+        space
+            .entry(arena, iova, level)
+            .map_or(0, |entry| entry - base)
+    };
+    if domain.page_bytes > 0 {
+        placed.leaf = offset(arena, domain.iova_base, 3);
+        check_contiguous(&space, arena, domain)?;
+    }
+    if domain.block_bytes > 0 {
+        placed.block_entries = offset(arena, domain.block_base, 2);
+    }
+    for range in permanent::ranges(layout, domain) {
+        map(&range, &space, arena)?;
+    }
+    Ok(placed)
+}
+
+/// The server finds a leaf by adding to the first: tables out of line would let it write elsewhere.
+fn check_contiguous(
+    space: &AddressSpace,
+    arena: &Arena<'_>,
+    domain: &DomainPlan,
+) -> Result<(), MapError> {
+    let first = space.entry(arena, domain.iova_base, 3);
+    let last_page = domain.page_bytes - abi::layout::PAGE;
+    let last = space.entry(arena, domain.iova_base + last_page, 3);
+    let distance = first
+        .zip(last)
+        .map(|(first, last)| last.wrapping_sub(first));
+    if distance == Some(last_page / abi::layout::PAGE * 8) {
+        Ok(())
+    } else {
+        Err(MapError::OutOfTables)
+    }
+}
+
+/// Maps a range for good: readable and writable, with the mark that tells it from what the server maps.
+fn map<T: Tables>(
+    range: &permanent::Range,
+    space: &AddressSpace,
+    tables: &mut T,
+) -> Result<(), MapError> {
+    let attributes = Attributes::new(Regime::Device, range.memory, Permissions::ReadWrite)
+        .map_err(|_| MapError::OutputRange)?
+        .marked(PERMANENT_MARK);
+    // The window's page part has leaf tables already.
+    let blocks = match range.kind {
+        PermanentKind::Persistent => Blocks::Never,
+        PermanentKind::Direct | PermanentKind::Identity => Blocks::WhereAligned,
+    };
+    space.map(tables, range.iova, range.pa, range.len, attributes, blocks)
+}

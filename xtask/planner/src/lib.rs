@@ -1,0 +1,14 @@
+//! From files to a plan: `app.toml` and platform files are read, everything that does not depend on the
+//! programs is decided, and every mistake is reported where it was written. Steps 1 and 2 of the build.
+//!
+//! [`read`] makes an [`read::App`] of a file, [`planning`] a [`planning::Plan`] of that; [`board`] writes an
+//! `app.toml` from what a machine says of itself. What they have to say goes into a [`report::Report`].
+#![forbid(unsafe_code)]
+
+pub mod board;
+#[cfg(test)]
+mod configurations;
+pub mod failure;
+pub mod planning;
+pub mod read;
+pub mod report;

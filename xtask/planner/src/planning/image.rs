@@ -1,0 +1,243 @@
+//! What a plan must not have to become an image: it describes more machines than the servers drive.
+
+use solver::model::Place;
+
+use super::{Function, FunctionKind, Plan};
+use crate::report::{Mistake, Report, Reported, Span, Spanned};
+
+/// Alignment of the SMMU's tables: that of the largest of them, a level-1 or level-2 stream table or a
+/// queue.
+pub const SMMU_ALIGNMENT: u64 = 64 << 10;
+
+/// Most bits of a StreamID whose level-1 table, of descriptors of 8 bytes, is aligned to its size there
+/// (IHI 0070, 6.3.24).
+pub const STREAM_BITS_MAX: u32 = (SMMU_ALIGNMENT / 8).ilog2() + smmu::stream::SPLIT;
+
+impl Plan {
+    /// Reports everything that can be planned but not built.
+    pub fn check_buildable(&self, report: &Report) -> Result<(), Reported> {
+        let before = report.errors();
+        self.parts(report);
+        self.stream_ids(report);
+        self.devices(report);
+        if report.errors() > before {
+            Err(Reported)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reports every function of a machine for QEMU that QEMU cannot be given.
+    pub fn check_runnable(&self, report: &Report) -> Result<(), Reported> {
+        let app = &self.app;
+        if app.platform.qemu_machine.is_empty() {
+            return Ok(());
+        }
+        let before = report.errors();
+        let functions = self.fabric.functions.iter().enumerate();
+        for (number, function) in functions {
+            let mut earlier = self.fabric.functions.iter().take(number);
+            if earlier.any(|other| other.is_alternative_of(function)) {
+                continue;
+            }
+            let (name, id, model) = match function.kind {
+                FunctionKind::HostBridge | FunctionKind::Expander(_) => continue,
+                FunctionKind::Bridge(bridge) => match app.bridges.get(bridge) {
+                    Some(bridge) => (&bridge.name, bridge.id, &bridge.qemu),
+                    None => continue,
+                },
+                FunctionKind::Device(device) => match app.devices.get(device) {
+                    Some(device) => (&device.name, device.id.value, &device.qemu),
+                    None => continue,
+                },
+            };
+            if model.is_none() {
+                let (vendor, device) = id;
+                let id = format!("{vendor:04x}:{device:04x}");
+                let name_of = &name.value;
+                report
+                    .error(
+                        Mistake::NotRunnable,
+                        format!("no QEMU model is known for `{name_of}`, which is {id}"),
+                    )
+                    .at(&name.span, "it would be missing from the machine that is run")
+                    .with(&app.platform.span, "a platform that QEMU emulates")
+                    .remedy("write its model and properties as `qemu = \"…\"`, as after `-device`; `cargo xtask dist` takes the file as it is");
+            }
+        }
+        if report.errors() > before {
+            Err(Reported)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn parts(&self, report: &Report) {
+        let app = &self.app;
+        let refuse = |message: String, (at, label): (&Span, &str), remedy: &str| {
+            report
+                .error(Mistake::NotBuildable, message)
+                .at(at, label)
+                .remedy(remedy);
+        };
+        let apart = |message: &str, [first, second]: [&Span; 2], remedy: &str| {
+            report
+                .error(Mistake::NotBuildable, message)
+                .at(second, "the second")
+                .with(first, "the first")
+                .remedy(remedy);
+        };
+        if app.tasks.is_empty() {
+            refuse(
+                "a system without tasks cannot be built".to_owned(),
+                (&app.span, "describes a machine"),
+                "declare tasks; `cargo xtask plan` takes the file as it is",
+            );
+        }
+        if !app.platform.missing.is_empty() {
+            let missing: Vec<String> = app
+                .platform
+                .missing
+                .iter()
+                .map(|p| format!("`{p}`"))
+                .collect();
+            refuse(
+                format!("the platform lacks {}", missing.join(", ")),
+                (&app.platform.span, "an image needs all of it"),
+                "describe them in [platform], or name a platform of sys/platform",
+            );
+        }
+        if let [first, second, ..] = app.platform.smmus()[..] {
+            apart(
+                "several SMMUs can be planned, but an image serves one",
+                [&first.span, &second.span],
+                "declare the SMMU whose devices are driven, and no other; `cargo xtask plan` takes the file \
+                 as it is",
+            );
+        }
+        let mut roots = app.roots.iter();
+        let first = app.roots.first();
+        let other = roots.find(|root| first.is_some_and(|first| first.segment != root.segment));
+        if let (Some(first), Some(other)) = (first, other) {
+            apart(
+                "several PCI segments can be planned, but an image serves one",
+                [&first.name.span, &other.name.span],
+                "leave out the root buses of the others and what is below them; `cargo xtask plan` takes the \
+                 file as it is",
+            );
+        } else if let Some(root) = first.filter(|root| root.segment != 0) {
+            report
+                .error(
+                    Mistake::NotBuildable,
+                    "another PCI segment than 0 can be planned, but no image serves it",
+                )
+                .at(&root.name.span, format!("in segment {}", root.segment))
+                .remedy("leave out `segment`");
+        }
+    }
+
+    /// Reports StreamIDs that the SMMU's tables would have no entry for.
+    fn stream_ids(&self, report: &Report) {
+        let smmus = self.app.platform.smmus();
+        let Some(smmu) = smmus.first() else { return };
+        if smmu.stream_bits.is_none() {
+            report
+                .error(
+                    Mistake::NotBuildable,
+                    format!(
+                        "nobody says how many bits a StreamID of `{}` has",
+                        smmu.name
+                    ),
+                )
+                .at(&smmu.span, "has no `stream-bits`")
+                .remedy("write what its `IDR1.SIDSIZE` says as `stream-bits`");
+        }
+        for (node, found) in self.machine.nodes.iter().zip(&self.solution.devices) {
+            let device = self.app.devices.iter().find(|d| d.name.value == node.name);
+            let large = found
+                .streams
+                .iter()
+                .find(|stream| stream.id >> STREAM_BITS_MAX != 0);
+            if let (Some(device), Some(stream)) = (device, large) {
+                report
+                    .error(
+                        Mistake::NotBuildable,
+                        format!(
+                            "StreamID {:#x} of `{}` can be planned, but not built",
+                            stream.id, node.name
+                        ),
+                    )
+                    .at(
+                        &device.name.span,
+                        format!("has more than {STREAM_BITS_MAX} bits"),
+                    )
+                    .with(
+                        &smmu.span,
+                        format!("an image's stream table has {STREAM_BITS_MAX} bits"),
+                    )
+                    .remedy("leave the device out of what is built");
+            }
+        }
+    }
+
+    fn devices(&self, report: &Report) {
+        for node in &self.machine.nodes {
+            let device = self.app.devices.iter().find(|d| d.name.value == node.name);
+            let Some(device) = device else { continue };
+            let problem = match node.place {
+                Place::Virtual { .. } if node.owner.is_some() => {
+                    "virtual functions can be planned, but not driven: SR-IOV is never turned on"
+                }
+                _ => continue,
+            };
+            report
+                .error(Mistake::NotBuildable, problem)
+                .at(&device.name.span, "declared here");
+        }
+        self.alternatives(report);
+    }
+
+    /// The PCI task tells what may appear in one slot apart by its identity, and a bridge's bus numbers are
+    /// those of one.
+    fn alternatives(&self, report: &Report) {
+        let functions = &self.fabric.functions;
+        for (index, function) in functions.iter().enumerate() {
+            let earlier = functions.iter().take(index);
+            let others = earlier.filter(|other| other.is_alternative_of(function));
+            for other in others {
+                let (Some(name), Some(first)) = (self.declared(function), self.declared(other))
+                else {
+                    continue;
+                };
+                let is_bridge = |function: &Function| function.buses_below.is_some();
+                let (problem, remedy) = if function.id == other.id {
+                    (
+                        "two alternatives of a slot have one identity",
+                        "declare one of them: which one is there could not be told",
+                    )
+                } else if is_bridge(function) || is_bridge(other) {
+                    (
+                        "a bridge as an alternative of a slot can be planned, but not driven",
+                        "declare what the slot holds in this image",
+                    )
+                } else {
+                    continue;
+                };
+                report
+                    .error(Mistake::NotBuildable, problem)
+                    .at(&name.span, "expected in the slot")
+                    .with(&first.span, "expected in the same slot")
+                    .remedy(remedy);
+            }
+        }
+    }
+
+    /// Name of a declared function.
+    fn declared(&self, function: &Function) -> Option<&Spanned<String>> {
+        match function.kind {
+            FunctionKind::Device(device) => Some(&self.app.devices.get(device)?.name),
+            FunctionKind::Bridge(bridge) => Some(&self.app.bridges.get(bridge)?.name),
+            FunctionKind::HostBridge | FunctionKind::Expander(_) => None,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Step 2: the plan. Everything is decided here that does not depend on the programs: the fabric,
+//! interrupts, notification bits, rights, domains.
+
+mod coherence;
+mod domains;
+mod fabric;
+mod findings;
+mod identity;
+mod image;
+mod interrupts;
+mod limits;
+mod machine;
+mod names;
+mod non_pci;
+mod notifications;
+mod permanent;
+mod persistent;
+mod registers;
+mod wiring;
+
+pub use domains::{DomainPlan, Domains};
+pub use fabric::{Fabric, Function, FunctionKind, WINDOW_CLOSED};
+pub use image::{SMMU_ALIGNMENT, STREAM_BITS_MAX};
+pub use interrupts::InterruptRoute;
+pub use names::bar as bar_name;
+pub use non_pci::NonPciDevice;
+pub use notifications::Notifications;
+pub use permanent::{IOVA_BITS, Permanent, direct_in_ram};
+
+use std::collections::BTreeSet;
+
+use abi::Rights;
+
+use solver::model::Machine;
+use solver::solution::{Mode, Solution};
+use solver::{Code, Diagnostic, Options, solve};
+
+use crate::read::{App, PlatformDeviceKind, SolverMode, Task, TaskRight};
+use crate::report::{Report, Reported};
+
+/// The planned system, before programs and addresses.
+pub struct Plan {
+    /// What was read.
+    pub app: App,
+    /// The PCI functions.
+    pub fabric: Fabric,
+    /// Behind the functions in every table of devices.
+    pub non_pci: Vec<NonPciDevice>,
+    /// The interrupts that tasks receive.
+    pub interrupts: Vec<InterruptRoute>,
+    /// Who may post which bits to whom.
+    pub notifications: Notifications,
+    /// The domains, and the domain of each device.
+    pub domains: Domains,
+    /// What the solver was told, and what it answered.
+    pub machine: Machine,
+    /// What the solver answered.
+    pub solution: Solution,
+}
+
+impl Plan {
+    /// Plans the system; contradictions are reported.
+    pub fn new(report: &Report, app: App) -> Result<Self, Reported> {
+        wiring::check(report, &app)?;
+        let described = machine::describe(&app);
+        let mode = match app.iommu.mode {
+            SolverMode::Strict => Mode::Strict,
+            SolverMode::Linux => Mode::Linux,
+        };
+        let options = Options {
+            mode,
+            ..Options::default()
+        };
+        let solution = solve(&described.machine, &options);
+        findings::report(
+            report,
+            &described.machine,
+            &described.sources,
+            &solution,
+            app.owners_unknown,
+        );
+        let misplaced = |found: &Diagnostic| {
+            matches!(
+                found.code,
+                Code::SlotTaken | Code::BrokenTree | Code::SlotRange | Code::BusNumbers
+            )
+        };
+        // Lines and addresses follow from places: where those clash, what follows is no news.
+        if solution.errors().any(misplaced) {
+            return Err(Reported);
+        }
+        let fabric = fabric::plan(report, &app, &described, &solution)?;
+        let non_pci = non_pci::devices(&app, &described, &solution);
+        non_pci::check(report, &app, &described.machine, &solution);
+        let interrupts = interrupts::plan(report, &app, &fabric);
+        names::check(report, &app, &interrupts);
+        let notifications = notifications::plan(&app);
+        let domains = domains::domains(&app, &described.machine, &solution, &fabric);
+        permanent::check(report, &app);
+        persistent::check(report, &app, &described.machine, &solution, &domains);
+        identity::check(report, &app, &described.machine, &solution, &domains);
+        limits::check(report, &app, &described.machine, &solution, &domains);
+        report.check()?;
+        Ok(Self {
+            app,
+            fabric,
+            non_pci,
+            interrupts,
+            notifications,
+            domains,
+            machine: described.machine,
+            solution,
+        })
+    }
+
+    /// Privileged calls of a task.
+    pub fn rights(&self, task: usize) -> Rights {
+        let Some(task) = self.app.tasks.get(task) else {
+            return Rights::empty();
+        };
+        let declared = task.rights.iter().map(|right| match right.value {
+            TaskRight::Supervise => Rights::SUPERVISE,
+            TaskRight::Console => Rights::CONSOLE,
+            TaskRight::Exit => Rights::EXIT,
+            TaskRight::Test => Rights::TEST,
+        });
+        let authority = task.authority.iter().map(|_| Rights::DMA_AUTHORITY);
+        declared.chain(authority).collect()
+    }
+
+    /// Names of all devices, bridges included, by their number in every protocol.
+    pub fn device_names(&self) -> impl Iterator<Item = &str> {
+        let functions = self.fabric.functions.iter().map(|function| &function.name);
+        let others = self.non_pci.iter().map(|device| &device.name);
+        functions.chain(others).map(String::as_str)
+    }
+
+    /// The numbers of [`Plan::non_pci`], in its order.
+    pub fn non_pci_numbers(&self) -> std::ops::Range<usize> {
+        let first = self.fabric.functions.len();
+        first..first + self.non_pci.len()
+    }
+
+    /// Bit i: this task may send to task i.
+    pub fn send_to(&self, task: usize) -> u64 {
+        self.set_of(task, |task| &task.calls)
+    }
+
+    /// The tasks that declared to depend on this one.
+    pub fn dependants(&self, task: usize) -> Vec<usize> {
+        let own = self.app.tasks.get(task).map(|task| &task.name.value);
+        let depends = |other: &Task| other.depends_on.iter().any(|peer| Some(&peer.value) == own);
+        self.tasks_that(depends)
+    }
+
+    /// The tasks that hear that this one is up again: those that depend on it, and the authority, whose clients wait
+    /// while it waits for whom it calls.
+    pub fn hear_of_start(&self, task: usize) -> BTreeSet<usize> {
+        let authority = self.app.authority();
+        let calls = authority.filter(|&authority| self.send_to(authority) >> task & 1 == 1);
+        self.dependants(task).into_iter().chain(calls).collect()
+    }
+
+    /// The task that hears that this one will not come back: the authority, if it hears of its starts. No others, since
+    /// whoever is told adds to the time of the call that stops a task, which wakes all that wait for it as well.
+    pub fn hears_of_end(&self, task: usize) -> Option<usize> {
+        let authority = self.app.authority();
+        authority.filter(|authority| self.hear_of_start(task).contains(authority))
+    }
+
+    fn tasks_that(&self, mut meant: impl FnMut(&Task) -> bool) -> Vec<usize> {
+        let tasks = self.app.tasks.iter().enumerate();
+        tasks
+            .filter(|(_, task)| meant(task))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    fn set_of(
+        &self,
+        task: usize,
+        names: impl Fn(&crate::read::Task) -> &Vec<crate::report::Spanned<String>>,
+    ) -> u64 {
+        self.app
+            .tasks
+            .get(task)
+            .into_iter()
+            .flat_map(names)
+            .filter_map(|name| self.app.task(&name.value))
+            .fold(0, |set, (index, _)| set | 1 << index)
+    }
+
+    /// The tasks that are declared to stop and start together with this one, directly or through others.
+    pub fn together(&self, task: usize) -> BTreeSet<usize> {
+        let index = |name: &str| self.app.tasks.iter().position(|t| t.name.value == name);
+        let units = self.app.iommu.containment.iter().map(|unit| {
+            let tasks = unit.tasks.iter();
+            tasks.filter_map(|name| index(&name.value)).collect()
+        });
+        let units: Vec<BTreeSet<usize>> = units.collect();
+        let mut all = BTreeSet::from([task]);
+        // Each round adds a unit at least, or is the last.
+        for _ in &units {
+            for unit in &units {
+                if !unit.is_disjoint(&all) {
+                    all.extend(unit);
+                }
+            }
+        }
+        all.remove(&task);
+        all
+    }
+
+    /// Whether a task that does not drive the device has its registers: by `watches`, or because it owns them.
+    pub fn is_watched(&self, device: &str) -> bool {
+        let mut others = self.non_pci.iter().filter(|other| other.name == device);
+        let registers = others.find_map(|other| other.registers.as_deref());
+        let has = |task: &Task| {
+            let watches = task.watches.iter().any(|name| name.value == device);
+            let owns = |name| task.owns.iter().any(|own| own.value == name);
+            watches || registers.is_some_and(owns)
+        };
+        let driver = self.app.driver(device);
+        let mut tasks = self.app.tasks.iter().enumerate();
+        tasks.any(|(index, task)| Some(index) != driver && has(task))
+    }
+
+    /// The task that owns the PCI host bridge.
+    pub fn pci_task(&self) -> Option<usize> {
+        let host = self
+            .app
+            .platform
+            .device_of_kind(PlatformDeviceKind::PciHost)?;
+        self.app.owner(&host.name)
+    }
+
+    /// Most leases that a device can have mapped at once.
+    pub fn pins(&self, device: &str) -> usize {
+        let mut pins = limits::pins(&self.app).into_iter();
+        pins.find(|pins| pins.device == device)
+            .map_or(0, |pins| pins.count)
+    }
+
+    /// The tasks that audit the device.
+    pub fn auditors(&self, device: &str) -> Vec<usize> {
+        self.tasks_that(|task| task.audits.iter().any(|name| name.value == device))
+    }
+}

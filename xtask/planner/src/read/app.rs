@@ -1,0 +1,268 @@
+//! A whole `app.toml`.
+
+use std::path::Path;
+
+use super::device::{self, Device};
+use super::fields::Fields;
+use super::iommu::{self, IommuPolicy};
+use super::pci::{self, Bridge, Root, Wired};
+use super::platform::{self, Platform};
+use super::task::{self, Task};
+use super::{Paths, Source, check, known};
+use crate::report::{Report, Reported, Span};
+
+/// The system as declared. Tasks are in the order of the kernel's table: by priority, then name.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The system's name.
+    pub name: String,
+    /// Where its name is.
+    pub span: Span,
+    /// The platform that `platform` names.
+    pub platform: Platform,
+    /// Bytes of the kernel's stack.
+    pub kernel_stack: u64,
+    /// `Exit` ends the emulator with the verdict.
+    pub semihosting: bool,
+    /// Tasks may read the performance counters.
+    pub counters: bool,
+    /// Tasks may have the calls that only tests need.
+    pub test_image: bool,
+    /// The tasks; an index into this list is the task's number in the kernel and in every plan.
+    pub tasks: Vec<Task>,
+    /// Root buses beside the platform's own.
+    pub roots: Vec<Root>,
+    /// The PCI bridges and root ports.
+    pub bridges: Vec<Bridge>,
+    /// The devices, PCI and others.
+    pub devices: Vec<Device>,
+    /// The policy of `[iommu]`.
+    pub iommu: IommuPolicy,
+    /// The drives of `[qemu]`.
+    pub drives: Vec<Drive>,
+    /// Some task drives a device that does not exist: that another has no owner is then no news.
+    pub owners_unknown: bool,
+}
+
+/// What the root complex of a root bus begins with.
+#[derive(Clone, Copy, Debug)]
+pub enum Main<'a> {
+    /// This root bus.
+    Itself,
+    /// A root bus that the file declares.
+    Declared(&'a Root),
+    /// Bus 0 of a platform whose root bus is not declared.
+    Platform,
+    /// The file does not say, or names what it does not have.
+    Unknown,
+}
+
+/// A disk that the tool makes unless the user gives one.
+#[derive(Clone, Debug)]
+pub struct Drive {
+    pub name: String,
+    pub len: u64,
+}
+
+impl App {
+    /// The task of that name, and its index.
+    pub fn task(&self, name: &str) -> Option<(usize, &Task)> {
+        self.tasks
+            .iter()
+            .enumerate()
+            .find(|(_, task)| task.name.value == name)
+    }
+
+    /// The index of the task that reads the logs.
+    pub fn log_task(&self) -> Option<usize> {
+        self.tasks.iter().position(|task| task.reads_logs.is_some())
+    }
+
+    /// The index of the task that owns the SMMU and the right to hold and pin.
+    pub fn authority(&self) -> Option<usize> {
+        self.tasks.iter().position(|task| task.authority.is_some())
+    }
+
+    /// Whether the file describes the board whole, its root buses and host bridges included.
+    pub fn declares_root_buses(&self) -> bool {
+        self.roots.iter().any(|root| root.slot.is_none())
+    }
+
+    /// The first root bus of the root complex of a root bus.
+    pub fn main_of(&self, root: &Root) -> Main<'_> {
+        if let Some(main) = &root.expander_of {
+            let mut roots = self.roots.iter();
+            let named = roots.find(|other| other.name.value == main.value);
+            return named.map_or(Main::Unknown, Main::Declared);
+        }
+        if root.slot.is_none() {
+            return Main::Itself;
+        }
+        if !self.declares_root_buses() {
+            return Main::Platform;
+        }
+        let mut candidates = self.roots.iter().filter(|other| {
+            other.segment == root.segment && other.slot.is_none() && other.expander_of.is_none()
+        });
+        match (candidates.next(), candidates.next()) {
+            (Some(only), None) => Main::Declared(only),
+            _ => Main::Unknown,
+        }
+    }
+
+    /// Index of the task that drives a device.
+    pub fn driver(&self, device: &str) -> Option<usize> {
+        self.tasks
+            .iter()
+            .position(|task| task.drives.iter().any(|drive| drive.value == device))
+    }
+
+    /// Index of the task that owns a platform device.
+    pub fn owner(&self, device: &str) -> Option<usize> {
+        self.tasks
+            .iter()
+            .position(|task| task.owns.iter().any(|own| own.value == device))
+    }
+}
+
+/// Bytes of the kernel's stack unless `app.toml` says otherwise.
+const KERNEL_STACK: u64 = 32 << 10;
+/// Letters of a system's name, which is a folder's: with what is added to it, a line of a report has room for it.
+const NAME_MAX: usize = 48;
+/// The fewest that leave room for its deepest path and an exception in it.
+const KERNEL_STACK_MIN: u64 = 16 << 10;
+/// Bytes of a sector, the least that a drive has.
+const SECTOR: u64 = 512;
+/// Bytes of a drive that the tool makes, unless `app.toml` says otherwise.
+const DRIVE: u64 = 16 << 20;
+
+/// Reads and checks `file`; everything wrong with it is in the report. A file whose tables all make
+/// sense is returned even if they do not fit together, so that planning can add what it finds.
+pub fn load(report: &Report, paths: &Paths, file: &Path) -> Result<App, Reported> {
+    let source = Source::read(report, file)?;
+    let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
+    from_source(report, paths, &source, &directory)
+}
+
+/// The same for text that is in no file.
+pub fn from_text(
+    report: &Report,
+    paths: &Paths,
+    name: &Path,
+    text: String,
+) -> Result<App, Reported> {
+    let source = Source::parse(report, name, text)?;
+    from_source(report, paths, &source, &paths.root)
+}
+
+fn from_source(
+    report: &Report,
+    paths: &Paths,
+    source: &Source,
+    directory: &Path,
+) -> Result<App, Reported> {
+    let known = known::load(report, paths)?;
+    let fields = source.fields(report);
+    let mut unread = Unread::default();
+    let app = read(report, paths, &known, &fields, directory, &mut unread);
+    fields.finish();
+    let sound = !report.failed();
+    let mut app = app.ok_or(Reported)?;
+    check::app(report, &mut app, &unread);
+    if sound { Ok(app) } else { Err(Reported) }
+}
+
+/// Names of tables that could not be read. What refers to one of them is not wrong for that.
+#[derive(Default)]
+pub struct Unread {
+    pub names: std::collections::BTreeSet<String>,
+    /// One of them is a task.
+    pub task: bool,
+}
+
+fn read(
+    report: &Report,
+    paths: &Paths,
+    known: &known::KnownDevices,
+    fields: &Fields<'_>,
+    directory: &Path,
+    unread: &mut Unread,
+) -> Option<App> {
+    let name = fields.required("name", Fields::string);
+    if let Some(name) = &name {
+        fields.check_name_within(&name.value, &name.span, NAME_MAX);
+    }
+    let platform = if fields.is_table("platform") {
+        fields
+            .table("platform")
+            .and_then(|fields| platform::inline(report, fields))
+    } else {
+        fields
+            .required("platform", Fields::string)
+            .and_then(|name| platform::load(report, paths, &name).ok())
+    };
+    let semihosting = fields.boolean("semihosting").is_some_and(|v| v.value);
+    let counters = fields.boolean("counters").is_some_and(|v| v.value);
+    let test_image = fields.boolean("test-image").is_some_and(|v| v.value);
+    let kernel_stack = fields.at_least("kernel-stack", KERNEL_STACK_MIN, KERNEL_STACK);
+    let mut tasks: Vec<Task> = Vec::new();
+    for (name, fields) in fields.tables("tasks") {
+        let text = name.value.clone();
+        match task::read(name, fields, directory) {
+            Some(task) => tasks.push(task),
+            None => {
+                unread.names.insert(text);
+                unread.task = true;
+            }
+        }
+    }
+    tasks.sort_by(|a, b| (a.priority.value, &a.name.value).cmp(&(b.priority.value, &b.name.value)));
+    let mut bridges = Vec::new();
+    let mut roots = Vec::new();
+    for (name, fields) in fields.tables("pci") {
+        let text = name.value.clone();
+        match pci::read(name, fields, known) {
+            Some(Wired::Bridge(bridge)) => bridges.push(bridge),
+            Some(Wired::Root(root)) => roots.push(root),
+            None => drop(unread.names.insert(text)),
+        }
+    }
+    let mut devices = Vec::new();
+    for (name, fields) in fields.tables("devices") {
+        let text = name.value.clone();
+        match device::read(name, fields, known) {
+            Some(device) => devices.push(device),
+            None => drop(unread.names.insert(text)),
+        }
+    }
+    let iommu = fields.table("iommu").map(iommu::read).unwrap_or_default();
+    let drives = fields
+        .tables("drives")
+        .into_iter()
+        .map(|(name, fields)| {
+            let len = fields.at_least("size", SECTOR, DRIVE);
+            fields.finish();
+            Drive {
+                name: name.value,
+                len,
+            }
+        })
+        .collect();
+    let name = name?;
+    Some(App {
+        name: name.value,
+        span: name.span,
+        platform: platform?,
+        kernel_stack: kernel_stack.next_multiple_of(abi::layout::PAGE),
+        semihosting,
+        counters,
+        test_image,
+        tasks,
+        roots,
+        bridges,
+        devices,
+        iommu,
+        drives,
+        owners_unknown: false,
+    })
+}

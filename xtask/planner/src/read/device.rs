@@ -1,0 +1,417 @@
+//! `[devices.NAME]`: endpoints, virtual functions and platform devices.
+
+use std::collections::BTreeMap;
+
+use solver::model::Acs;
+
+use super::fields::Fields;
+use super::known::{self, Bar, FORMS, FunctionForm, KnownDevices, Quiesce};
+use super::pci::read_slot;
+use super::units;
+use crate::report::{Mistake, Spanned};
+
+/// A device that a task can drive.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// The name of the device.
+    pub name: Spanned<String>,
+    /// Where the device is.
+    pub place: Place,
+    /// Vendor and device; zeros for a platform device.
+    pub id: Spanned<(u16, u16)>,
+    /// The demand; `None` is neutral.
+    pub domain: Option<Spanned<Domain>>,
+    /// Bytes of the window's page part, a multiple of 2 MiB.
+    pub window: Spanned<u64>,
+    /// Bytes of the window's block part, a multiple of 2 MiB.
+    pub block_window: u64,
+    /// First IOVA, where it is fixed.
+    pub window_base: Option<u64>,
+    /// Address bits it can drive; 0 for no limit.
+    pub address_bits: u32,
+    /// Whether it snoops the caches; `None`: as the platform says.
+    pub coherent: Option<bool>,
+    /// What its maps are; strict without a word.
+    pub invalidation: Option<Spanned<Invalidation>>,
+    /// What configuration space says it is.
+    pub form: FunctionForm,
+    /// Which ACS bits the function has, and which are enabled; none if the file does not say.
+    pub acs: Option<Acs>,
+    /// Function 0 says that the slot has more functions, declared or not.
+    pub multifunction: bool,
+    /// Pin of its INTx, 1 to 4; 0 for none.
+    pub pin: u8,
+    /// How it is made quiet; `None`: nobody knows.
+    pub quiesce: Option<Quiesce>,
+    /// The BARs that the file declares, by their index.
+    pub bars: BTreeMap<usize, Bar>,
+    /// Whether its BARs are known; they must be once it is driven.
+    pub bars_known: bool,
+    /// What firmware or hardware needs mapped 1:1 at any time.
+    pub direct: Vec<Direct>,
+    /// Why its stream is not translated.
+    pub bypass: Option<Spanned<String>>,
+    /// QEMU's model with its properties; without one the device is not emulated.
+    pub qemu: Option<String>,
+}
+
+/// Where a device is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// On a bus.
+    Slot {
+        /// Bridge or root bus; the first root bus without one.
+        at: Option<Spanned<String>>,
+        /// Device and function number on the bridge's bus.
+        slot: (u8, u8),
+    },
+    /// A virtual function.
+    Virtual {
+        /// The physical function, by name.
+        of: Spanned<String>,
+        /// Its requester id less that of the physical function.
+        offset: u16,
+    },
+    /// Not on PCI.
+    Platform {
+        /// The SMMU; the platform's first without one.
+        smmu: Option<Spanned<String>>,
+        /// The StreamIDs.
+        streams: Vec<u32>,
+        /// The platform's registers that are its own.
+        registers: Option<Spanned<String>>,
+    },
+}
+
+/// A range that is mapped 1:1.
+#[derive(Clone, Debug)]
+pub struct Direct {
+    /// The name of the region.
+    pub name: Spanned<String>,
+    /// Physical address of the first byte.
+    pub base: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+/// The type of a domain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Domain {
+    /// Translated, with a window of its own.
+    Dma,
+    /// One to one, over the pools of the owners only.
+    Identity,
+    /// Nothing is reached.
+    Blocked,
+}
+
+impl Domain {
+    /// The word in `app.toml`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dma => "dma",
+            Self::Identity => "identity",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// Words for [`Domain`].
+pub const DOMAINS: [(&str, Domain); 3] = [
+    ("dma", Domain::Dma),
+    ("identity", Domain::Identity),
+    ("blocked", Domain::Blocked),
+];
+
+/// When what was mapped is unmapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Invalidation {
+    /// By each unmap, which returns when nothing cached is left.
+    Strict,
+    /// Never: the pools of its owner are mapped by the build step.
+    Persistent,
+}
+
+/// Words for [`Invalidation`].
+const INVALIDATIONS: [(&str, Invalidation); 2] = [
+    ("strict", Invalidation::Strict),
+    ("persistent", Invalidation::Persistent),
+];
+
+/// Words for the pin of an INTx.
+const PINS: [(&str, u8); 6] = [
+    ("none", 0),
+    ("intx", 1),
+    ("inta", 1),
+    ("intb", 2),
+    ("intc", 3),
+    ("intd", 4),
+];
+
+/// Bytes of a window unless the device says otherwise.
+const WINDOW: u64 = 2 << 20;
+/// Bytes covered by one root entry of a domain's tables: a window, both parts, lies in one.
+const WINDOW_MAX: u64 = 1 << 30;
+
+/// Reads one device.
+pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> Option<Device> {
+    let place = read_place(&fields);
+    let platform = fields.contains("streams");
+    let id = if platform {
+        Some(Spanned::new((0, 0), name.span.clone()))
+    } else {
+        fields.required("id", |fields, key| {
+            fields.parsed(key, "an id such as \"1af4:1042\"", units::device_id)
+        })
+    };
+    let domain = fields.choice("domain", &DOMAINS);
+    let window = read_window(&fields, "window");
+    let block_window = read_window(&fields, "block-window");
+    let window_base = read_window_base(&fields);
+    let asked_window = [&window, &block_window, &window_base]
+        .into_iter()
+        .flatten()
+        .map(|asked| asked.span.clone())
+        .next();
+    let window = window.unwrap_or_else(|| Spanned::new(WINDOW, name.span.clone()));
+    let block_window = block_window.map_or(0, |size| size.value);
+    let window_base = window_base.map(|base| base.value);
+    let address_bits = read_address_bits(&fields);
+    let coherent = fields.boolean("coherent").map(|coherent| coherent.value);
+    let invalidation = fields.choice("invalidation", &INVALIDATIONS);
+    let pin = fields.choice("interrupt", &PINS);
+    let quiesce = known::read_quiesce(&fields);
+    let (mut bars, unknown) = known::read_bars(&fields);
+    let direct = read_direct(&fields);
+    let bypass = fields.line("unsafe-bypass");
+    let qemu = fields.string("qemu").map(|qemu| qemu.value);
+    let form = fields.choice("form", &FORMS).map(|form| form.value);
+    let declared_acs = super::acs::read(&fields);
+    let multifunction = fields.boolean("multifunction").is_some_and(|v| v.value);
+    let report = fields.report();
+    fields.finish();
+    if window.value.saturating_add(block_window) > WINDOW_MAX {
+        report
+            .error(
+                Mistake::Window,
+                format!("the window of `{}` is too large", name.value),
+            )
+            .at(&window.span, "both parts together are at most 1 GiB")
+            .remedy("use a smaller `window` or `block-window`");
+    }
+    let without_window = match (&bypass, &domain) {
+        (Some(word), _) => Some((&word.span, "is not translated")),
+        (None, Some(word)) if word.value == Domain::Identity => Some((&word.span, "is mapped 1:1")),
+        (None, Some(word)) if word.value == Domain::Blocked => Some((&word.span, "is blocked")),
+        _ => None,
+    };
+    if let (Some((span, why)), Some(asked)) = (without_window, &asked_window) {
+        report
+            .error(
+                Mistake::Window,
+                format!("`{}` asks for a window that it cannot have", name.value),
+            )
+            .at(asked, "would be its IOVA space")
+            .with(span, why)
+            .remedy("leave the window out, or let the domain be `dma`");
+    }
+    let id = id?;
+    let model = known.get(&id.value).filter(|_| !platform);
+    let declared = !bars.is_empty() || !unknown.is_empty();
+    if let (Some(model), false) = (model, declared) {
+        bars = model.bars.clone();
+    }
+    let bars_known = platform || unknown.is_empty() && (model.is_some() || !bars.is_empty());
+    let acs = super::acs::resolve(report, &name, declared_acs, model);
+    Some(Device {
+        place: place?,
+        domain,
+        window,
+        block_window,
+        window_base,
+        address_bits,
+        coherent,
+        invalidation,
+        pin: pin.map_or(1, |pin| pin.value),
+        form: form
+            .or_else(|| model.map(|model| model.form))
+            .unwrap_or(FunctionForm::Express),
+        acs,
+        multifunction,
+        quiesce: quiesce.or_else(|| model.and_then(|model| model.quiesce)),
+        bars,
+        bars_known,
+        direct,
+        bypass,
+        qemu: known::merge_qemu(model.and_then(|model| model.qemu.clone()), qemu),
+        id,
+        name,
+    })
+}
+
+/// `at` and `slot`, `virtual = { of, offset }` or `streams`.
+fn read_place(fields: &Fields<'_>) -> Option<Place> {
+    let at = fields.string("at");
+    let slot = read_slot(fields, "slot");
+    let bad_slot = slot.is_none() && fields.contains("slot");
+    let smmu = fields.string("smmu");
+    let registers = fields.string("registers");
+    let streams = fields.numbers("streams");
+    let physical = fields.table("virtual");
+    let ways = [
+        at.is_some() || slot.is_some(),
+        fields.contains("virtual"),
+        fields.contains("streams"),
+    ];
+    if ways.iter().filter(|way| **way).count() > 1 {
+        fields
+            .report()
+            .error(Mistake::Place, "the device is in two places")
+            .at(
+                fields.span(),
+                "has several of `at`/`slot`, `virtual` and `streams`",
+            )
+            .remedy("keep the one that says where the device is");
+        return None;
+    }
+    if let Some(physical) = physical {
+        let of = physical.required("of", Fields::string);
+        let offset = physical.required("offset", Fields::word);
+        physical.finish();
+        let offset = offset?;
+        let Some(distance) = u16::try_from(offset.value).ok().filter(|d| *d > 0) else {
+            fields
+                .report()
+                .error(
+                    Mistake::BadValue,
+                    "a virtual function has a requester id of its own",
+                )
+                .at(&offset.span, "expected 1 to 65535");
+            return None;
+        };
+        return Some(Place::Virtual {
+            of: of?,
+            offset: distance,
+        });
+    }
+    if let Some(list) = &streams
+        && let Some(twice) = repeated(&list.value)
+    {
+        fields
+            .report()
+            .error(
+                Mistake::BadValue,
+                format!("StreamID {twice:#x} is there twice"),
+            )
+            .at(&list.span, "expected each StreamID of the device once")
+            .remedy("remove one, or write the one that was meant");
+    }
+    if fields.contains("streams") {
+        return Some(Place::Platform {
+            smmu,
+            streams: streams?.value,
+            registers,
+        });
+    }
+    if let Some(smmu) = smmu {
+        fields
+            .report()
+            .error(Mistake::Place, "`smmu` is for platform devices")
+            .at(&smmu.span, "a PCI device's SMMU follows from its root bus")
+            .remedy("remove `smmu`, or declare `streams`");
+    }
+    if let Some(registers) = registers {
+        fields
+            .report()
+            .error(Mistake::Place, "`registers` is for platform devices")
+            .at(&registers.span, "a PCI device's registers are its BARs")
+            .remedy("remove `registers`, or declare `streams`");
+    }
+    if bad_slot || fields.contains("virtual") {
+        return None;
+    }
+    Some(Place::Slot {
+        at,
+        slot: slot.map_or((0, 0), |slot| slot.value),
+    })
+}
+
+/// The first number that is in the list a second time.
+fn repeated(list: &[u32]) -> Option<u32> {
+    let mut seen = std::collections::BTreeSet::new();
+    list.iter().copied().find(|number| !seen.insert(*number))
+}
+
+fn read_direct(fields: &Fields<'_>) -> Vec<Direct> {
+    let mut regions = Vec::new();
+    for (name, region) in fields.tables("direct") {
+        let base = region.required("base", Fields::integer);
+        let size = region.required("size", Fields::size);
+        region.finish();
+        let (Some(base), Some(size)) = (base, size) else {
+            continue;
+        };
+        let page = abi::layout::PAGE;
+        if base.value % page != 0
+            || size.value % page != 0
+            || size.value == 0
+            || base.value.checked_add(size.value).is_none()
+        {
+            fields
+                .report()
+                .error(Mistake::Window, "a direct region is whole pages")
+                .at(&base.span, "base and size are multiples of 4 KiB");
+            continue;
+        }
+        regions.push(Direct {
+            name,
+            base: base.value,
+            len: size.value,
+        });
+    }
+    regions
+}
+
+/// The `window-base` key. A device that was never told an address uses 0, which has to be no address at all.
+fn read_window_base(fields: &Fields<'_>) -> Option<Spanned<u64>> {
+    let base = fields.integer("window-base")?;
+    if base.value == 0 {
+        fields
+            .report()
+            .error(Mistake::Window, "a window does not begin at IOVA 0")
+            .at(&base.span, "what a device uses that was told no address")
+            .remedy(
+                "write the first IOVA, a multiple of 2 MiB from 0x200000, or leave it to the plan",
+            );
+        return None;
+    }
+    Some(base)
+}
+
+/// The `address-bits` key; 0 for no limit.
+fn read_address_bits(fields: &Fields<'_>) -> u32 {
+    let Some(bits) = fields.word("address-bits") else {
+        return 0;
+    };
+    if !(1..=64).contains(&bits.value) {
+        fields
+            .report()
+            .error(Mistake::BadValue, "an address has 1 to 64 bits")
+            .at(&bits.span, "expected how many the device can drive")
+            .remedy("leave `address-bits` out if the device has no limit");
+        return 0;
+    }
+    bits.value
+}
+
+fn read_window(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u64>> {
+    let size = fields.size(key)?;
+    if size.value % abi::layout::BLOCK != 0 || size.value == 0 {
+        fields
+            .report()
+            .error(Mistake::Window, format!("`{key}` is a multiple of 2 MiB"))
+            .at(&size.span, "not a multiple of 2 MiB");
+        return None;
+    }
+    Some(size)
+}

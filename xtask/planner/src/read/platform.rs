@@ -1,0 +1,402 @@
+//! The board's facts.
+
+use super::fields::{Fields, nearest};
+use super::host::{self, PciHost};
+use super::registers::{self, PlatformDevice, PlatformDeviceKind};
+use super::{Paths, Source};
+use crate::report::{Mistake, Report, Reported, Span, Spanned};
+
+/// A board.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// The name, which is that of the file.
+    pub name: String,
+    /// Its table, or the beginning of its file.
+    pub span: Span,
+    /// One line for a person.
+    pub description: String,
+    /// Bits of a physical address.
+    pub address_bits: u32,
+    /// Whether table walks and devices snoop the caches.
+    pub coherent: bool,
+    /// How firmware is called.
+    pub psci: Psci,
+    /// Physical address of the memory's first byte.
+    pub memory_base: u64,
+    /// Bytes of memory.
+    pub memory_len: u64,
+    /// Where memory is declared.
+    pub memory_span: Span,
+    /// Physical address the image is loaded at.
+    pub image_base: u64,
+    /// Where the file says so.
+    pub image_span: Span,
+    /// Parts of the memory that are firmware's: nothing is placed there, and nothing maps them.
+    pub reserved: Vec<Reserved>,
+    /// Memory beside it that only devices use.
+    pub other_memory: Vec<Reserved>,
+    /// The name of the device that the kernel prints to.
+    pub console: String,
+    /// The interrupt controller; none if the file does not declare it.
+    pub gic: Option<Gic>,
+    /// The devices that are part of the platform.
+    pub devices: Vec<PlatformDevice>,
+    /// The PCI host.
+    pub pci: PciHost,
+    /// QEMU's `-machine`.
+    pub qemu_machine: String,
+    /// QEMU's `-cpu`.
+    pub qemu_processor: String,
+    /// Parts that were not declared: without them a system can be planned but not built.
+    pub missing: Vec<&'static str>,
+}
+
+/// The interrupt controller, a GICv3.
+#[derive(Clone, Debug)]
+pub struct Gic {
+    /// Physical address of the distributor's registers.
+    pub distributor: Spanned<u64>,
+    /// Of the first core; those of the others follow it.
+    pub redistributor: Spanned<u64>,
+    /// Bytes of all of them.
+    pub redistributor_len: u64,
+    /// The translation service, if there is one.
+    pub its: Option<Spanned<u64>>,
+}
+
+/// How the board's firmware is called (Arm DEN 0022, PSCI).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Psci {
+    /// Not at all: nothing switches the machine off.
+    #[default]
+    None,
+    /// The `SMC` instruction.
+    Smc,
+    /// Something at EL2 listens, if the image is not entered there.
+    Hvc,
+}
+
+/// Memory that somebody else uses: firmware, a device, a secure world, another processor.
+#[derive(Clone, Debug)]
+pub struct Reserved {
+    /// The name of the device.
+    pub name: Spanned<String>,
+    /// Physical address of the registers' first byte.
+    pub base: u64,
+    /// Bytes of the registers.
+    pub len: u64,
+}
+
+/// Bits that the address of an AArch64 processor can have without LPA2, and the fewest that any has.
+const ADDRESS_BITS: std::ops::RangeInclusive<u32> = 32..=52;
+/// Bytes of one core's redistributor: two frames of 64 KiB.
+pub const REDISTRIBUTOR: u64 = 128 << 10;
+
+impl Platform {
+    /// The device of that name.
+    pub fn device(&self, name: &str) -> Option<&PlatformDevice> {
+        self.devices.iter().find(|device| device.name == name)
+    }
+
+    /// The first device of a kind.
+    pub fn device_of_kind(&self, kind: PlatformDeviceKind) -> Option<&PlatformDevice> {
+        self.devices.iter().find(|device| device.kind == kind)
+    }
+
+    /// Its SMMUs, in the order of its description.
+    pub fn smmus(&self) -> Vec<&PlatformDevice> {
+        let smmus = self.devices.iter();
+        smmus
+            .filter(|device| device.kind == PlatformDeviceKind::SmmuV3)
+            .collect()
+    }
+
+    /// The interrupt translation service.
+    pub fn its(&self) -> Option<&Spanned<u64>> {
+        self.gic.as_ref()?.its.as_ref()
+    }
+
+    /// The physical address after the last byte of memory.
+    pub fn memory_end(&self) -> u64 {
+        self.memory_base.saturating_add(self.memory_len)
+    }
+}
+
+/// Reads the platform that `app.toml` names.
+pub fn load(report: &Report, paths: &Paths, name: &Spanned<String>) -> Result<Platform, Reported> {
+    let path = paths.platforms().join(format!("{}.toml", name.value));
+    let plain = name
+        .value
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !plain || name.value == "devices" || !path.is_file() {
+        let known = known_names(paths);
+        let draft = report
+            .error(
+                Mistake::BadValue,
+                format!("there is no platform `{}`", name.value),
+            )
+            .at(&name.span, "not in sys/platform");
+        let _draft = match nearest(&name.value, known.iter().map(String::as_str)) {
+            Some(near) => draft.remedy(format!("did you mean `{near}`?")),
+            None => draft.note(format!("known platforms: {}", known.join(", "))),
+        };
+        return Err(Reported);
+    }
+    let source = Source::read(report, &path)?;
+    let before = report.errors();
+    let platform = read(report, name.value.clone(), source.fields(report), true);
+    if report.errors() > before {
+        return Err(Reported);
+    }
+    platform.ok_or(Reported)
+}
+
+/// A `[platform]` table: a board that has no file in `sys/platform`. Parts may be missing, as long as the
+/// system is only planned.
+pub fn inline(report: &Report, fields: Fields<'_>) -> Option<Platform> {
+    let before = report.errors();
+    let platform = read(report, "board".to_owned(), fields, false);
+    platform.filter(|_| report.errors() == before)
+}
+
+fn known_names(paths: &Paths) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(paths.platforms())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
+        .filter(|name| name != "devices")
+        .collect();
+    names.sort();
+    names
+}
+
+fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Option<Platform> {
+    let mut missing = Vec::new();
+    let mut part = |key: &'static str| {
+        if whole {
+            fields.required(key, Fields::table)
+        } else {
+            let part = fields.table(key);
+            if part.is_none() {
+                missing.push(key);
+            }
+            part
+        }
+    };
+    // All parts are read before any of them can be missed: what is wrong with one hides nothing of the others.
+    let memory = part("memory").map(read_memory);
+    let console = part("console").map(|console| {
+        let device = console.required("device", Fields::string);
+        console.finish();
+        device
+    });
+    let gic = part("gic").map(read_gic);
+    let pci = part("pci").map(|pci| host::read(pci, whole));
+    let qemu = part("qemu").map(|qemu| {
+        let machine = qemu.required("machine", Fields::string);
+        let processor = qemu.required("processor", Fields::string);
+        qemu.finish();
+        Some((machine?.value, processor?.value))
+    });
+    let description = fields.required("description", Fields::string);
+    let bits = if whole || fields.contains("address-bits") {
+        fields.required("address-bits", read_address_bits)
+    } else {
+        Some(Spanned::new(48, fields.span().clone()))
+    };
+    let coherent = fields.required("coherent", Fields::boolean);
+    let psci = fields.choice(
+        "psci",
+        &[("none", Psci::None), ("smc", Psci::Smc), ("hvc", Psci::Hvc)],
+    );
+    let mut named = Vec::new();
+    let devices: Vec<PlatformDevice> = fields
+        .tables("devices")
+        .into_iter()
+        .filter_map(|(name, fields)| {
+            named.push(name.value.clone());
+            registers::read(name, fields)
+        })
+        .collect();
+    let span = fields.span().clone();
+    fields.finish();
+    let console = match console {
+        Some(device) => Some(known_console(report, &devices, &named, device?)),
+        None => None,
+    };
+    let memory = match memory {
+        Some(memory) => memory?,
+        None => Memory::none(&span),
+    };
+    let pci = match pci {
+        Some(pci) => pci?,
+        None => PciHost::default(),
+    };
+    missing.extend(&pci.missing);
+    let (qemu_machine, qemu_processor) = match qemu {
+        Some(qemu) => qemu?,
+        None => Default::default(),
+    };
+    let gic = match gic {
+        Some(gic) => Some(gic?),
+        None => None,
+    };
+    Some(Platform {
+        name,
+        description: description?.value,
+        address_bits: bits?.value,
+        coherent: coherent?.value,
+        psci: psci.map_or(Psci::None, |psci| psci.value),
+        memory_base: memory.base.value,
+        memory_len: memory.len,
+        memory_span: memory.base.span,
+        image_base: memory.image.value,
+        image_span: memory.image.span,
+        reserved: memory.reserved,
+        other_memory: memory.other,
+        console: console.unwrap_or_default(),
+        gic,
+        devices,
+        pci,
+        qemu_machine,
+        qemu_processor,
+        missing,
+        span,
+    })
+}
+
+/// The console's device: plain registers, which the kernel and its owner write to.
+fn known_console(
+    report: &Report,
+    devices: &[PlatformDevice],
+    named: &[String],
+    console: Spanned<String>,
+) -> String {
+    let known = devices.iter().find(|known| known.name == console.value);
+    match known {
+        // Its table is there, and what is wrong with it was said.
+        None if named.contains(&console.value) => {}
+        None => {
+            report
+                .error(
+                    Mistake::UnknownPlatformDevice,
+                    "the console is not one of the platform's devices",
+                )
+                .at(&console.span, "no such table below [devices]");
+        }
+        Some(device) if device.kind != PlatformDeviceKind::Registers => {
+            report
+                .error(
+                    Mistake::BadValue,
+                    format!("`{}` is no console", console.value),
+                )
+                .at(&console.span, "the kernel writes characters to it")
+                .with(&device.span, "the registers of a server")
+                .remedy("name the device that is the UART");
+        }
+        Some(_) => {}
+    }
+    console.value
+}
+
+/// The `memory` table.
+struct Memory {
+    base: Spanned<u64>,
+    len: u64,
+    image: Spanned<u64>,
+    reserved: Vec<Reserved>,
+    other: Vec<Reserved>,
+}
+
+impl Memory {
+    /// That of a platform which does not say.
+    fn none(span: &Span) -> Self {
+        let zero = || Spanned::new(0, span.clone());
+        Self {
+            base: zero(),
+            len: 0,
+            image: zero(),
+            reserved: Vec::new(),
+            other: Vec::new(),
+        }
+    }
+}
+
+fn read_memory(fields: Fields<'_>) -> Option<Memory> {
+    let base = fields.required("base", Fields::integer);
+    let size = fields.required("size", Fields::size);
+    let image = fields.required("image", Fields::integer);
+    let reserved = read_parts(&fields, "reserved");
+    let other = read_parts(&fields, "other");
+    let report = fields.report();
+    fields.finish();
+    let (base, size) = (base?, size?);
+    let page = abi::layout::PAGE;
+    if base.value % page != 0 || size.value % page != 0 || size.value == 0 {
+        report
+            .error(Mistake::BadValue, "memory is whole pages")
+            .at(&size.span, "at least one, and a multiple of 4 KiB")
+            .with(&base.span, "a multiple of 4 KiB")
+            .remedy("correct base or size");
+    }
+    Some(Memory {
+        base,
+        len: size.value,
+        image: image?,
+        reserved,
+        other,
+    })
+}
+
+fn read_gic(gic: Fields<'_>) -> Option<Gic> {
+    let distributor = gic.required("distributor", Fields::integer);
+    let redistributor = gic.required("redistributor", Fields::integer);
+    let len = gic.size("redistributor-size");
+    let its = gic.required("its", Fields::integer);
+    if let Some(len) = len.as_ref().filter(|len| len.value < REDISTRIBUTOR) {
+        gic.report()
+            .error(
+                Mistake::BadValue,
+                "a redistributor has two frames of 64 KiB",
+            )
+            .at(&len.span, "expected 128 KiB for each core")
+            .remedy("leave `redistributor-size` out if only the first core's are known");
+    }
+    gic.finish();
+    Some(Gic {
+        distributor: distributor?,
+        redistributor: redistributor?,
+        redistributor_len: len.map_or(REDISTRIBUTOR, |len| len.value),
+        its: its.filter(|its| its.value != 0),
+    })
+}
+
+fn read_address_bits(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u32>> {
+    let bits = fields.word(key)?;
+    if !ADDRESS_BITS.contains(&bits.value) {
+        let draft = fields
+            .report()
+            .error(Mistake::BadValue, "a physical address has 32 to 52 bits");
+        draft.at(&bits.span, "expected what the processor's `PARange` says");
+        return None;
+    }
+    Some(bits)
+}
+
+fn read_parts(memory: &Fields<'_>, key: &'static str) -> Vec<Reserved> {
+    let read = |(name, fields): (Spanned<String>, Fields<'_>)| {
+        let base = fields.required("base", Fields::integer);
+        let size = fields.required("size", Fields::size);
+        fields.finish();
+        Some(Reserved {
+            name,
+            base: base?.value,
+            len: size?.value,
+        })
+    };
+    let parts = memory.tables(key).into_iter();
+    parts.filter_map(read).collect()
+}

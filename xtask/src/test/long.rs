@@ -26,7 +26,7 @@ pub const PROGRAMS: [Program; 3] = [
         arguments: &[
             "test",
             "--package",
-            "smmu-model",
+            "iommu-histories",
             "--test",
             "histories",
             "--",

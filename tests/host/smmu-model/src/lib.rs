@@ -15,12 +15,12 @@ mod features;
 mod fetch;
 mod finding;
 mod flight;
-pub mod harness;
 mod memory;
 mod model;
 mod queue;
 mod registers;
-mod structure;
+pub mod rig;
+pub mod structure;
 mod tlb;
 mod walk;
 

@@ -48,7 +48,7 @@ pub struct Model {
     /// Addresses that speculative walks choose from, the latest last.
     pub(crate) addresses: Vec<u64>,
     /// It does nothing while the task that looks at the time does not run.
-    pub(crate) sleeps_too: bool,
+    pub sleeps_too: bool,
     /// No command completes any more.
     pub(crate) stopped: bool,
     /// Goes up with every store, so that audits know what they have seen.

@@ -1,10 +1,8 @@
 //! Every liberty of the model shows in a sequence that leaves one step out, and not in the complete one.
 
-mod rig;
-
-use rig::steps::{self, STEPS, address};
-use rig::{ASID, PAGE, Rig, STREAMS, WINDOW, count};
 use smmu::Command;
+use smmu_model::rig::steps::{self, STEPS, address};
+use smmu_model::rig::{ASID, PAGE, Rig, STREAMS, WINDOW, count};
 use smmu_model::{Check, Chooser, Fault, Features, Liberties};
 
 const STREAM: u32 = STREAMS[1];

@@ -1,0 +1,153 @@
+//! The seeded faults, one for each way to break a rule.
+
+mod around;
+mod configuration;
+mod failing;
+mod image;
+mod order;
+mod queues;
+mod registers;
+mod restart;
+mod standing;
+mod translations;
+
+use super::layout::Layout;
+use super::sabotage::{Edit, Kind, Mutant};
+use super::troubles::Troubles;
+use super::world::World;
+use smmu_model::Check;
+use smmu_model::Memory;
+
+/// Something is within reach that must not be.
+const REACHED: &[Check] = &[
+    Check::Reach,
+    Check::Stale,
+    Check::Release,
+    Check::Containment,
+    Check::Adoption,
+];
+/// What was granted cannot be used.
+const FUNCTION: &[Check] = &[Check::Function];
+/// Both: entries that stay when they should go work for one and not for another.
+const USED: &[Check] = &[
+    Check::Function,
+    Check::Reach,
+    Check::Stale,
+    Check::Release,
+    Check::Containment,
+];
+/// A fault or its loss is not told.
+const DELIVERY: &[Check] = &[Check::Delivery];
+/// The server itself notices.
+const REFUSED: &[Check] = &[Check::Refusal];
+
+const fn command(
+    name: &'static str,
+    rule: &'static str,
+    by: &'static [Check],
+    edit: fn(&mut Edit<'_>),
+) -> Mutant {
+    Mutant {
+        name,
+        rule,
+        by,
+        troubles: Troubles::of_devices,
+        kind: Kind::Command(edit),
+    }
+}
+const fn entry(
+    name: &'static str,
+    rule: &'static str,
+    by: &'static [Check],
+    store: fn(&mut World, u64, u64, u64),
+) -> Mutant {
+    Mutant {
+        name,
+        rule,
+        by,
+        troubles: Troubles::of_devices,
+        kind: Kind::Entry(store),
+    }
+}
+const fn leaf(
+    name: &'static str,
+    rule: &'static str,
+    by: &'static [Check],
+    change: fn(u64, u64) -> u64,
+) -> Mutant {
+    Mutant {
+        name,
+        rule,
+        by,
+        troubles: Troubles::of_devices,
+        kind: Kind::Leaf(change),
+    }
+}
+const fn write(
+    name: &'static str,
+    rule: &'static str,
+    by: &'static [Check],
+    change: fn(&World, usize, u32) -> Option<u32>,
+) -> Mutant {
+    Mutant {
+        name,
+        rule,
+        by,
+        troubles: Troubles::of_devices,
+        kind: Kind::Write(change),
+    }
+}
+const fn read(
+    name: &'static str,
+    rule: &'static str,
+    by: &'static [Check],
+    change: fn(&World, usize, u32) -> u32,
+) -> Mutant {
+    Mutant {
+        name,
+        rule,
+        by,
+        troubles: Troubles::of_devices,
+        kind: Kind::Read(change),
+    }
+}
+const fn image(
+    name: &'static str,
+    rule: &'static str,
+    by: &'static [Check],
+    change: fn(&Layout, &mut Memory),
+) -> Mutant {
+    Mutant {
+        name,
+        rule,
+        by,
+        troubles: Troubles::of_devices,
+        kind: Kind::Image(change),
+    }
+}
+const fn other(name: &'static str, rule: &'static str, by: &'static [Check], kind: Kind) -> Mutant {
+    Mutant {
+        name,
+        rule,
+        by,
+        kind,
+        troubles: Troubles::of_devices,
+    }
+}
+
+/// Every seeded fault.
+pub fn all() -> impl Iterator<Item = Mutant> {
+    let tables = [
+        configuration::MUTANTS,
+        translations::MUTANTS,
+        order::MUTANTS,
+        queues::MUTANTS,
+        registers::MUTANTS,
+        restart::MUTANTS,
+        standing::MUTANTS,
+        around::MUTANTS,
+        failing::MUTANTS,
+        image::MUTANTS,
+    ];
+    tables.into_iter().flatten().copied()
+}

@@ -20,7 +20,12 @@ use crate::test;
 use planner::failure::{Failure, Outcome};
 
 /// What has requirements, below the project's root.
-const REFERENCES: [&str; 2] = ["docs/reference/ipc.md", "docs/reference/iommu-protocol.md"];
+const REFERENCES: [&str; 4] = [
+    "docs/reference/ipc.md",
+    "docs/reference/iommu-protocol.md",
+    "docs/reference/pci-protocol.md",
+    "docs/reference/block-protocol.md",
+];
 /// The suite whose cases name rows of another document: the table of the SMMU's rules, for which the tests of the
 /// SMMU model answer.
 const OF_RULES: &str = "raw-smmu";

@@ -1,0 +1,149 @@
+//! The tables of `docs/reference/block-protocol.md` say what the code does.
+
+use std::path::Path;
+
+use blk_api::{
+    COLLECT_MAX, Completion, DEPTH, Error, Geometry, Kind, Operation, SECTOR, Submit,
+    encode_collected,
+};
+
+/// Rows of the table whose head begins with these cells, without the head and without marks of code.
+fn table(head: &[&str]) -> Vec<Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/block-protocol.md");
+    let page = std::fs::read_to_string(path).expect("the reference");
+    let cells = |line: &str| -> Vec<String> {
+        let inner = line.trim_start_matches('|').trim_end_matches('|');
+        let cells = inner.split('|');
+        cells
+            .map(|cell| cell.trim().replace('`', ""))
+            .collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = page
+        .lines()
+        .skip_while(|line| !(line.starts_with('|') && cells(line).starts_with(&owned(head))))
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(cells)
+        .collect();
+    assert!(!rows.is_empty(), "no table {head:?}");
+    rows
+}
+
+fn owned(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn operations() {
+    let rows = table(&["number", "operation"]);
+    let defined: Vec<_> = (0..=u16::MAX).filter_map(Operation::from_number).collect();
+    assert_eq!(rows.len(), defined.len());
+    for (row, operation) in rows.iter().zip(defined) {
+        let (request, reply) = match operation {
+            Operation::Geometry => (0, Geometry::BYTES.to_string()),
+            Operation::Submit => (Submit::BYTES, "0".to_owned()),
+            Operation::Collect => (0, "8 + 8 *n*".to_owned()),
+        };
+        assert_eq!(row[0], (operation as u16).to_string());
+        assert_eq!(row[1], format!("{operation:?}"));
+        assert_eq!(row[2..4], [request.to_string(), reply]);
+    }
+    let done = Completion {
+        tag: 1,
+        result: Ok(()),
+    };
+    for n in 0..=COLLECT_MAX {
+        assert_eq!(encode_collected((0..n).map(|_| done)).1, 8 + 8 * n);
+    }
+}
+
+#[test]
+fn codes() {
+    let found: Vec<_> = table(&["code", "name"])
+        .into_iter()
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect();
+    let defined: Vec<_> = (0..1000)
+        .filter_map(Error::from_code)
+        .map(|error| ((error as u32).to_string(), format!("{error:?}")))
+        .collect();
+    assert_eq!(found, defined);
+}
+
+#[test]
+fn limits() {
+    let rows = table(&["limit", "value"]);
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| (row[2].as_str(), row[1].parse::<u64>().unwrap()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("SECTOR", SECTOR),
+            ("DEPTH", DEPTH as u64),
+            ("COLLECT_MAX", COLLECT_MAX as u64)
+        ]
+    );
+}
+
+/// Asserts that a field of a message's words has this value.
+fn assert_field(words: &[u64; 8], message: &str, field: &str, value: u64) {
+    let rows = table(&["message", "word", "bits"]);
+    let row = rows
+        .iter()
+        .find(|row| row[0] == message && row[3].starts_with(field))
+        .unwrap_or_else(|| panic!("{message} has no {field}"));
+    let number = |text: &str| text.parse::<u32>().unwrap();
+    let (word, _) = row[1].split_once(" to ").unwrap_or((&row[1], ""));
+    let (high, low) = row[2].split_once(':').unwrap_or((&row[2], &row[2]));
+    let mask = u64::MAX >> (63 - (number(high) - number(low)));
+    let found = words[number(word) as usize] >> number(low) & mask;
+    assert_eq!(found, value, "{message}: {field}");
+}
+
+#[test]
+fn fields() {
+    let submit = Submit {
+        kind: Kind::Flush,
+        tag: 0x1234_5678,
+        sector: u64::MAX - 1,
+        count: 77,
+    };
+    let words = submit.encode();
+    assert_field(&words, "Submit", "kind: 0 read, 1 write, 2 flush", 2);
+    assert_eq!([Kind::Read as u32, Kind::Write as u32], [0, 1]);
+    assert_field(&words, "Submit", "tag", 0x1234_5678);
+    assert_field(&words, "Submit", "first sector", u64::MAX - 1);
+    assert_field(&words, "Submit", "sectors", 77);
+    for (read_only, flush) in [(true, false), (false, true)] {
+        let geometry = Geometry {
+            sectors: 1 << 40,
+            sector_bytes: 512,
+            transfer_max: 1 << 18,
+            depth: 32,
+            read_only,
+            flush,
+        };
+        let words = geometry.encode();
+        for (field, value) in [
+            ("sectors of the disk", 1 << 40),
+            ("bytes of a sector", 512),
+            ("most bytes", 1 << 18),
+            ("most requests", 32),
+            ("writes are refused", u64::from(read_only)),
+            ("the disk has a volatile cache", u64::from(flush)),
+        ] {
+            assert_field(&words, "reply of Geometry", field, value);
+        }
+    }
+    let failed = Completion {
+        tag: 5,
+        result: Err(Error::Device),
+    };
+    let (words, _) = encode_collected([failed].into_iter());
+    let reply = "reply of Collect";
+    assert_field(&words, reply, "completions that follow", 1);
+    assert_field(&words, reply, "tag", 5);
+    assert_field(&words, reply, "result", 8);
+}

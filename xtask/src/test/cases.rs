@@ -13,13 +13,17 @@ pub struct Listed {
     pub requirements: Vec<String>,
 }
 
-/// The cases of the suite in `folder`, in their order.
+/// The cases of the suite in `folder`, in their order. The program that lists them has the folder's name in its own, since
+/// several suites are listed at the same time into one target folder.
 pub fn cases(folder: &Path) -> Outcome<Vec<Listed>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = folder.join("cases/Cargo.toml");
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let cannot = || format!("the cases of {} cannot be listed", folder.display());
     let output = Command::new(cargo)
-        .args(["run", "--quiet", "--example", "list", "--manifest-path"])
+        .args(["run", "--quiet", "--example"])
+        .arg(format!("list-{name}"))
+        .arg("--manifest-path")
         .arg(&manifest)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())

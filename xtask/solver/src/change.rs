@@ -9,6 +9,10 @@ use crate::model::{
 pub enum Change {
     /// The two trust each other.
     Trust(OwnerId, OwnerId),
+    /// The first trusts the second.
+    TrustIn(OwnerId, OwnerId),
+    /// The task has no registers of the device.
+    DropHolder(NodeId, OwnerId),
     /// The pair is waived; the reason is the user's to write.
     Waive(OwnerId, OwnerId),
     /// The two stop and restart together.
@@ -55,6 +59,15 @@ impl Change {
                     to: *a,
                     source,
                 });
+            }
+            Change::TrustIn(a, b) => machine.trust.push(Trust {
+                from: *a,
+                to: *b,
+                source,
+            }),
+            Change::DropHolder(n, task) => {
+                let holders = &mut machine.nodes[node(n)].holders;
+                holders.retain(|holder| holder.task != *task);
             }
             Change::Waive(a, b) => {
                 machine.waivers.push(Waiver {

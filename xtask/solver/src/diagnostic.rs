@@ -110,6 +110,8 @@ codes! {
         "It names no devices, so it holds wherever the two owners meet: also where nobody looked when it was written. Name the devices that it was written for.";
     328 WaiverTwice Error "a pair of owners is waived twice",
         "Two waivers cover the same devices of the same two owners, and only one of the reasons would be reported.";
+    329 HolderTrust Error "a task has registers of a device that reaches a stranger's",
+        "Whoever writes to the registers of a device makes it do what its driver could: reach what is mapped in its domain, the devices in its group, and with ids that nobody checks those of its segment. So the owner of each of them must declare trust in that task, or the task does without the registers. No waiver covers this.";
     330 GroupSplit Error "a named group is several groups",
         "A named group asserts that its members are in one isolation group. They are not.";
     331 GroupPolicies Error "one group has two policies",

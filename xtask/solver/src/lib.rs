@@ -18,6 +18,7 @@ mod disjoint;
 mod domain;
 mod explain;
 mod forgery;
+mod holder;
 mod image;
 mod isolation;
 pub mod model;

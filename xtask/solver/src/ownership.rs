@@ -47,7 +47,12 @@ impl<'a> Pairs<'a> {
 
     /// True if both trust each other, or are one.
     pub fn trusting(&self, a: usize, b: usize) -> bool {
-        a == b || self.trust.contains(&(a, b)) && self.trust.contains(&(b, a))
+        self.trusts(a, b) && self.trusts(b, a)
+    }
+
+    /// True if `from` trusts `to`, or is it.
+    pub fn trusts(&self, from: usize, to: usize) -> bool {
+        from == to || self.trust.contains(&(from, to))
     }
 
     /// The waiver of the two that covers all of `devices`: one that names them, or else one that names none.

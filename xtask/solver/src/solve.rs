@@ -8,6 +8,7 @@ use crate::direct::{self, Overlaps};
 use crate::disjoint::Disjoint;
 use crate::domain::{Decision, Domains};
 use crate::forgery::Forgery;
+use crate::holder::Holders;
 use crate::isolation::Isolation;
 use crate::model::{DomainType, Machine, NodeId, OwnerId};
 use crate::ownership::{Ownership, Pairs};
@@ -121,6 +122,19 @@ fn once(machine: &Machine, mode: Mode) -> Solution {
     if mode == Mode::Strict {
         forgery.check(&mut waivers, &mut found);
     }
+    let holders = Holders {
+        machine,
+        topology: &topology,
+        isolation: &isolation,
+        ids: &ids,
+        pairs: &pairs,
+        chains: &chains,
+        mode,
+        unit_of,
+        groups: &groups,
+        group_of: &group_of,
+    };
+    holders.check(&mut found);
     let overlaps = Overlaps {
         machine,
         topology: &topology,

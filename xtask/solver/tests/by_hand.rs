@@ -125,6 +125,34 @@ proptest! {
         }
     }
 
+    #[test]
+    fn who_has_registers_is_trusted_by_all_in_reach(seeds in seeds()) {
+        let m = random::build(&seeds);
+        for mode in [Mode::Strict, Mode::Linux] {
+            let s = quick(&m, mode);
+            let hand = Hand::new(&m, &s);
+            for (a, device) in m.nodes.iter().enumerate() {
+                let platform = matches!(device.place, Place::Platform { .. });
+                let acts = device.owner.is_some() || !device.direct.is_empty() || platform;
+                for holder in device.holders.iter().filter(|_| acts) {
+                    for (b, other) in m.nodes.iter().enumerate() {
+                        let Some(owner) = other.owner.filter(|o| Some(*o) != device.owner && *o != holder.task) else {
+                            continue;
+                        };
+                        let (one, two) = (&s.devices[a], &s.devices[b]);
+                        let unit = one.alias_set == two.alias_set || mode == Mode::Linux && one.group == two.group;
+                        let met = unit || one.group == two.group && !hand.never_together(a, b);
+                        let trusted = m.trust.iter().any(|t| t.from == owner && t.to == holder.task);
+                        if met && !trusted {
+                            let names = (m.owners[holder.task.index()].name.as_str(), m.owners[owner.index()].name.as_str());
+                            prop_assert!(named(&s, &[Code::HolderTrust], names), "{} by {}", other.name, device.name);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// Few of the machines above are accepted; these are, or nearly so.
     #[test]
     fn no_accepted_machine_mixes_pools(seeds in seeds()) {

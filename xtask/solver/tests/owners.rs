@@ -283,3 +283,89 @@ fn one_domain_of_a_group_needs_trust_and_containment() {
     assert_eq!(s.diagnostics, []);
     assert_eq!(s.domains[0].owners, [a, b]);
 }
+
+/// A task with registers of `node`.
+fn holder(m: &mut Machine, node: NodeId, task: &str) {
+    let task = owner(m, task);
+    let source = Source(4000);
+    m.nodes[node.index()].holders.push(Holder { task, source });
+}
+
+fn trusts(m: &mut Machine, from: &str, to: &str) {
+    let (from, to) = (owner(m, from), owner(m, to));
+    let source = Source(2000);
+    m.trust.push(Trust { from, to, source });
+}
+
+#[test]
+fn who_has_registers_is_trusted_by_all_whom_the_device_reaches() {
+    let mut m = slot();
+    trust(&mut m, "of-a", "of-b");
+    let a = NodeId(1);
+    holder(&mut m, a, "watcher");
+    let s = strict(&m);
+    assert_eq!(codes(&s), [Code::HolderTrust], "the other in the group");
+    let texts: Vec<&str> = s.diagnostics[0]
+        .remedies
+        .iter()
+        .map(|r| r.text.as_str())
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "declare that `of-b` trusts `watcher`",
+            "let `watcher` do without the registers of `a`",
+        ]
+    );
+    assert!(codes(&linux(&m)).contains(&Code::HolderTrust));
+    trusts(&mut m, "of-b", "watcher");
+    assert_eq!(codes(&strict(&m)), []);
+
+    // Of a device that nobody drives the bus mastering is off, unless it has direct regions.
+    let mut m = slot();
+    m.policy.unowned = Unowned::Block;
+    m.nodes[a.index()].owner = None;
+    holder(&mut m, a, "watcher");
+    assert_eq!(codes(&strict(&m)), [Code::UnownedBlocked]);
+    m.nodes[a.index()]
+        .direct
+        .push(region("fw", 0x8000_0000, 0x1000));
+    assert_eq!(
+        codes(&strict(&m)),
+        [Code::HolderTrust, Code::DirectException]
+    );
+
+    // What is not on PCI uses its stream when another opens it.
+    let mut m = machine();
+    m.policy.unowned = Unowned::Block;
+    for name in ["driven", "other"] {
+        let place = Place::Platform {
+            streams: vec![(SmmuId(0), 5)],
+        };
+        endpoint(&mut m, name, place);
+    }
+    m.nodes[1].owner = None;
+    holder(&mut m, NodeId(1), "watcher");
+    assert_eq!(
+        codes(&strict(&m)),
+        [Code::HolderTrust, Code::UnownedBlocked]
+    );
+    m.nodes[1].place = Place::Platform {
+        streams: vec![(SmmuId(0), 6)],
+    };
+    assert_eq!(codes(&strict(&m)), [Code::UnownedBlocked]);
+
+    // Without validation of ids the device reaches what all have in its segment.
+    let mut m = machine();
+    for (name, acs) in [("a", Acs::ON), ("b", Acs::OFF)] {
+        let slot = m.nodes.len() as u8;
+        let port = root_port(&mut m, &format!("rp-{name}"), slot, Some(acs));
+        endpoint(&mut m, name, below(port, 0, 0));
+    }
+    trust(&mut m, "of-a", "of-b");
+    holder(&mut m, NodeId(3), "watcher");
+    let found = codes(&strict(&m));
+    assert!(found.contains(&Code::HolderTrust), "{found:?}");
+    trusts(&mut m, "of-a", "watcher");
+    assert!(strict(&m).accepted());
+}

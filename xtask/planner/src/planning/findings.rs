@@ -128,6 +128,9 @@ fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool, shares: bool) ->
         Code::DirectOverlap => {
             "put the regions apart, let a task drive both devices, or the owners trust each other or be waived with a reason"
         }
+        Code::HolderTrust => {
+            "let the owner trust the task, let the task do without the registers, or put the devices apart"
+        }
         Code::WideWaiver => {
             "name the `devices` that it was written for, and write another where it is needed"
         }
@@ -136,6 +139,9 @@ fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool, shares: bool) ->
         Code::UnusedWaiver => "remove the waiver",
         Code::NeverQuiet => "declare another `quiesce` if the device has one",
         Code::TwoNames => "keep one of the two names",
+        Code::UnownedBlocked if shares => {
+            "let the task drive it whose device has its StreamID, or drive neither"
+        }
         Code::UnownedBlocked => "let a task drive it, or write `domain = \"blocked\"`",
         Code::MixedNeutral => "let it demand the type that it needs",
         Code::DirectException => {
@@ -197,10 +203,13 @@ fn one(
         let node = machine.nodes.get(node.index());
         node.is_some_and(|node| !node.direct.is_empty())
     };
+    // What is blocked with all that have its StreamID can stay so.
     let shares = |node: &NodeId| {
-        let set = solution.devices.get(node.index());
-        let set = set.and_then(|found| solution.alias_sets.get(found.alias_set));
-        set.is_some_and(|set| set.devices.len() > 1)
+        let device = solution.devices.get(node.index());
+        let open = device.is_some_and(|found| found.domain.is_some());
+        let set = device.and_then(|found| solution.alias_sets.get(found.alias_set));
+        let several = set.is_some_and(|set| set.devices.len() > 1);
+        several && (open || found.code != Code::UnownedBlocked)
     };
     let mut nodes = found.nodes.iter();
     let usual = usual_remedy(

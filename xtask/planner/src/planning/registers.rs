@@ -66,6 +66,12 @@ impl Plan {
                 if named(&task.watches) && block.is_none() {
                     add(name, Access::Watches, &task.name.value);
                 }
+                let owns = |block: &&crate::report::Spanned<String>| {
+                    task.owns.iter().any(|own| own.value == block.value)
+                };
+                if !named(&task.drives) && block.filter(owns).is_some() {
+                    add(name, Access::Owns, &task.name.value);
+                }
             }
             if let (Some(pci), Some(Quiesce::Poll { .. })) = (pci, device.quiesce) {
                 add(name, Access::Quiesces, &pci.name.value);

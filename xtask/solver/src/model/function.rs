@@ -15,6 +15,8 @@ pub struct Node {
     pub function: Function,
     /// The task that drives it. Bridges have none.
     pub owner: Option<OwnerId>,
+    /// Tasks beside that one which have its registers, and can make it do what its driver could.
+    pub holders: Vec<Holder>,
     /// The domain type it demands; none: neutral.
     pub demand: Option<DomainType>,
     /// Where it demands that; 0: where it is declared.
@@ -33,6 +35,15 @@ pub struct Node {
     pub registers: bool,
     /// The stream bypasses the SMMU, for this written reason. Nothing else switches translation off.
     pub unsafe_bypass: Option<String>,
+}
+
+/// A task that has registers of a device it does not drive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holder {
+    /// The task.
+    pub task: OwnerId,
+    /// Where it was given them.
+    pub source: Source,
 }
 
 /// Where a node sits.

@@ -8,7 +8,7 @@ mod function;
 mod policy;
 
 pub use function::{
-    Acs, Buses, Function, FunctionKind, Identity, Node, Place, Quiesce, Upstream, Window,
+    Acs, Buses, Function, FunctionKind, Holder, Identity, Node, Place, Quiesce, Upstream, Window,
 };
 pub use policy::{Containment, DomainType, GroupPolicy, Owner, Policy, Trust, Unowned, Waiver};
 

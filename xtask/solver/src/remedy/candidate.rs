@@ -49,6 +49,7 @@ pub(super) fn all(
             .into_iter()
             .flatten()
             .collect(),
+        Code::HolderTrust => [builder.hold(), builder.fabric()].concat(),
         Code::DirectOverlap => [builder.trust(), builder.waive(), builder.adopt()].concat(),
         Code::Stranger => [builder.fabric(), builder.enable(1)].concat(),
         Code::Containment => [builder.contain(), builder.recipe(), builder.one_owner()]
@@ -326,6 +327,41 @@ impl Builder<'_> {
             ),
             changes: vec![Change::EnableAcs(port)],
         }]
+    }
+
+    /// Trust in a task that has registers of the first party, by the owner of the second; or the task does without.
+    fn hold(&self) -> Vec<Candidate> {
+        let [node, other, ..] = self.diagnostic.nodes.as_slice() else {
+            return Vec::new();
+        };
+        let entry = &self.machine.nodes[node.index()];
+        let named = |task: &&OwnerId| {
+            let task = self.machine.owners.get(task.index());
+            let text = |task: &str| format!("`{task}` has its registers");
+            let mut parties = self.diagnostic.parties.iter();
+            task.is_some_and(|task| parties.any(|party| party.text == text(&task.name)))
+        };
+        let holders: Vec<OwnerId> = entry.holders.iter().map(|holder| holder.task).collect();
+        let (Some(task), Some(owner)) = (
+            holders.iter().find(named),
+            self.machine.nodes[other.index()].owner,
+        ) else {
+            return Vec::new();
+        };
+        let (by, of) = self.names((*task, owner));
+        vec![
+            Candidate {
+                text: format!("declare that `{of}` trusts `{by}`"),
+                changes: vec![Change::TrustIn(owner, *task)],
+            },
+            Candidate {
+                text: format!(
+                    "let `{by}` do without the registers of `{}`",
+                    self.node(*node)
+                ),
+                changes: vec![Change::DropHolder(*node, *task)],
+            },
+        ]
     }
 
     /// The owner of the second party for the first, which nobody drives.

@@ -236,6 +236,13 @@ fn policy(node: &mut Node, c: &mut Choices<'_>) {
         Quiesce::BusReset,
         Quiesce::Unknown,
     ][c.below(4)];
+    if c.one_in(8) {
+        let task = OwnerId::new(c.below(OWNERS));
+        if node.owner != Some(task) {
+            let source = Source(6);
+            node.holders.push(Holder { task, source });
+        }
+    }
     if c.one_in(10) {
         node.direct.push(region(
             "direct",
@@ -331,6 +338,9 @@ pub fn permuted(m: &Machine, keys: &[u32]) -> Machine {
     p.owners = owners.iter().map(|i| m.owners[*i].clone()).collect();
     for node in &mut p.nodes {
         node.owner = node.owner.map(owner_id);
+        for holder in &mut node.holders {
+            holder.task = owner_id(holder.task);
+        }
         match &mut node.place {
             Place::Slot {
                 upstream: Upstream::Bridge(bridge),

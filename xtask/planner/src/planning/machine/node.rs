@@ -1,7 +1,7 @@
 //! One function or platform device.
 
 use solver::model::{
-    Function as Facts, FunctionKind as Kind, Identity, Node, NodeId, OwnerId, Place,
+    Function as Facts, FunctionKind as Kind, Holder, Identity, Node, NodeId, OwnerId, Place,
     Quiesce as Quiet, Region, RootId, Source, Upstream, Window,
 };
 
@@ -118,6 +118,7 @@ fn device_node(
     };
     Node {
         source: sources.add(&device.name.span),
+        holders: holders(app, device, sources),
         place,
         function: Facts {
             kind: match (device.form, on_root) {
@@ -171,4 +172,26 @@ fn device_node(
         unsafe_bypass: device.bypass.as_ref().map(|reason| reason.value.clone()),
         ..empty
     }
+}
+
+/// Tasks that have registers of a device and do not drive it: on PCI by `watches`, otherwise because they own the block.
+fn holders(app: &App, device: &Device, sources: &mut Sources) -> Vec<Holder> {
+    let name = &device.name.value;
+    let driver = app.driver(name);
+    let mut holders = Vec::new();
+    for (index, task) in app.tasks.iter().enumerate() {
+        let (given, registers) = match &device.place {
+            read::Place::Platform { registers, .. } => (&task.owns, registers.as_ref()),
+            _ => (&task.watches, Some(&device.name)),
+        };
+        let mut given = given.iter();
+        let given = given.find(|given| registers.is_some_and(|own| own.value == given.value));
+        if let Some(given) = given.filter(|_| Some(index) != driver) {
+            holders.push(Holder {
+                task: OwnerId::new(index),
+                source: sources.add(&given.span),
+            });
+        }
+    }
+    holders
 }

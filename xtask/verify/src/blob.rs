@@ -118,6 +118,12 @@ impl<'a> Blob<'a> {
                 ));
             }
             next = offset + len.next_multiple_of(ALIGNMENT);
+            let filling = bytes.get(offset + len..next).ok_or_else(unknown)?;
+            if filling.iter().any(|byte| *byte != 0) {
+                return Err(format!(
+                    "the table of kind {kind:#x} in the plan of {whose} is filled up with something"
+                ));
+            }
         }
         if next != bytes.len() {
             return Err(format!("the plan of {whose} goes on behind its last table"));
@@ -201,6 +207,9 @@ mod tests {
         assert!(refused(&[0; 32]));
         let whole = blob([POSTS, NUMBERS]);
         assert!(!refused(&whole));
+        let mut filled = whole.clone();
+        filled[71] = 1;
+        assert!(refused(&filled));
         assert!(refused(&whole[..whole.len() - 1]));
         assert!(refused(&[whole.as_slice(), &[0; 8]].concat()));
     }

@@ -9,6 +9,8 @@ use crate::run::{Access, Run};
 /// The plan.
 #[derive(Debug, Deserialize)]
 pub struct Plan {
+    #[serde(rename = "test-image")]
+    pub test_image: bool,
     /// Tasks may read the processor's counters.
     pub counters: bool,
     /// A run may be ended by semihosting.
@@ -18,6 +20,9 @@ pub struct Plan {
     pub tasks: Vec<Task>,
     pub kernel: Kernel,
     pub interrupts: Vec<Interrupt>,
+    pub smmu: Option<Smmu>,
+    pub groups: Vec<Group>,
+    pub exceptions: Vec<String>,
     pub functions: Vec<Device>,
     #[serde(rename = "non-pci")]
     pub non_pci: Vec<Device>,
@@ -44,6 +49,21 @@ pub struct Task {
     pub start: bool,
     pub dma_authority: bool,
     pub reads_logs: bool,
+    pub audits: Vec<String>,
+    pub drives: Vec<String>,
+    pub owns: Vec<String>,
+    pub watches: Vec<String>,
+    pub stack: u64,
+    pub log: u64,
+    pub pools: Vec<Sized>,
+    pub persistent: Vec<Sized>,
+}
+
+/// Memory that a task asked for.
+#[derive(Debug, Deserialize)]
+pub struct Sized {
+    pub name: String,
+    pub bytes: u64,
 }
 
 /// A line that a task is told of.
@@ -52,8 +72,31 @@ pub struct Interrupt {
     pub intid: u32,
     pub edge: bool,
     pub task: String,
+    pub notification: String,
     #[serde(deserialize_with = "hexadecimal")]
     pub bit: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Smmu {
+    pub name: String,
+    pub stream_bits: u32,
+    pub coherent: bool,
+    pub address_bits: u32,
+    pub on_mismatch: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Group {
+    pub name: String,
+    pub devices: Vec<Member>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Member {
+    pub name: String,
+    pub coherent: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,8 +123,26 @@ pub struct Mapping {
 }
 
 #[derive(Debug, Deserialize)]
+pub struct Bar {
+    #[serde(deserialize_with = "hexadecimal")]
+    pub address: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Device {
     pub name: String,
+    /// `bus:device.function`, the same of the alternatives of a slot; none if it is not on PCI.
+    pub address: Option<String>,
+    pub group: String,
+    pub reset_unit: u32,
+    pub pins: u32,
+    /// The block of the platform's registers that is the device's own.
+    pub registers: Option<String>,
+    /// None for a device that is not on PCI.
+    #[serde(default)]
+    pub bars: Vec<Bar>,
     pub streams: Vec<u32>,
     pub domain: Option<usize>,
     pub owner: Option<String>,
@@ -89,6 +150,11 @@ pub struct Device {
 
 #[derive(Debug, Deserialize)]
 pub struct Domain {
+    pub kind: String,
+    /// Its streams pass while a device of it is claimed.
+    pub untranslated: bool,
+    pub invalidation: String,
+    pub snoops: bool,
     pub asid: u16,
     #[serde(deserialize_with = "hexadecimal")]
     pub iova: u64,
@@ -109,6 +175,10 @@ pub struct Permanent {
     #[serde(deserialize_with = "hexadecimal")]
     pub address: u64,
     pub bytes: u64,
+    pub access: String,
+    /// Of whose pool it is.
+    pub task: Option<String>,
+    pub pool: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -135,6 +205,7 @@ pub struct Extent {
 
 #[derive(Debug, Deserialize)]
 pub struct Reach {
+    pub untranslated: bool,
     pub direct: Vec<serde_json::Value>,
 }
 

@@ -262,6 +262,7 @@ fn routed(plan: &Plan) -> Vec<[u32; 4]> {
         edge,
         task,
         bit,
+        ..
     } in &plan.interrupts
     {
         if routes.iter().all(|route| route[0] != *intid) {

@@ -7,6 +7,7 @@
 //! SMMU's tables, no task has another's memory unless both are named for it.
 #![forbid(unsafe_code)]
 
+mod agreement;
 mod blob;
 mod expected;
 mod header;
@@ -87,6 +88,7 @@ pub fn verify(image: &[u8], plan: &str) -> Result<Verified, String> {
     let image = image::Image::new(image)?;
     let mut verified = Verified::default();
     let spaces = spaces::check(&image, &plan, &mut verified)?;
+    agreement::check(&plan, &mut verified);
     sharing::check(&plan, &spaces, &mut verified);
     smmu::check(&image, &plan, &spaces, &mut verified)?;
     Ok(verified)

@@ -29,13 +29,13 @@ pub fn verified(image: &[u8], plan: &str) -> Outcome<Verified> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::*;
     use crate::compile::{Program, Programs, Segment};
     use crate::pack::image;
     use crate::show::json;
-    use crate::tables;
+    use crate::tables::{self, Tables};
     use planner::planning::Plan;
     use planner::read::{self, Paths};
     use planner::report::Report;
@@ -65,30 +65,40 @@ mod tests {
         }
     }
 
-    fn built(app: &str) -> Built {
+    fn root() -> PathBuf {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let root = root.canonicalize().unwrap();
-        let report = Report::default();
-        let file = root.join(app);
-        let app = read::load(&report, &Paths { root }, &file);
-        let plan = app.and_then(|app| Plan::new(&report, app));
-        let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
+        root.canonicalize().unwrap()
+    }
+
+    /// The tables of a system, if it can be planned and placed.
+    fn tables_of(report: &Report, file: &Path) -> Option<(Plan, Tables)> {
+        let app = read::load(report, &Paths { root: root() }, file).ok()?;
+        let plan = Plan::new(report, app).ok()?;
         let task = program(abi::layout::TASK_IMAGE_BASE, &[false; 3]);
         let programs = Programs {
             kernel: program(abi::layout::KERNEL_IMAGE_BASE, &[false, false, false, true]),
             tasks: vec![task; plan.app.tasks.len()],
             compiled: 0,
         };
-        let tables = tables::build(&report, &plan, &programs);
-        let tables = tables.unwrap_or_else(|_| panic!("{}", report.text()));
-        let image = image::build(&plan, &tables).unwrap();
-        let plan = json(&plan, Some(&tables.layout));
-        let verified = verified(&image, &plan).unwrap();
-        Built {
+        let tables = tables::build(report, &plan, &programs).ok()?;
+        Some((plan, tables))
+    }
+
+    fn verified_image((plan, tables): &(Plan, Tables)) -> Outcome<Built> {
+        let image = image::build(plan, tables)?;
+        let plan = json(plan, Some(&tables.layout));
+        let places = verified(&image, &plan)?.places;
+        Ok(Built {
             image,
             plan,
-            places: verified.places,
-        }
+            places,
+        })
+    }
+
+    fn built(app: &str) -> Built {
+        let report = Report::default();
+        let tables = tables_of(&report, &root().join(app));
+        verified_image(&tables.unwrap_or_else(|| panic!("{}", report.text()))).unwrap()
     }
 
     const SUITE: &str = "tests/suites/iommu/app.toml";
@@ -163,19 +173,34 @@ mod tests {
         assert!(findings.contains(words), "no `{words}` in: {findings}");
     }
 
+    /// Files below a folder that declare tasks.
+    fn systems(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                systems(&path, found);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+                && std::fs::read_to_string(&path)
+                    .unwrap()
+                    .contains("\n[tasks.")
+            {
+                found.push(path);
+            }
+        }
+    }
+
     #[test]
     fn images_are_as_their_plans_say() {
-        for app in [
-            "app.toml",
-            SUITE,
-            "tests/suites/kernel/app.toml",
-            "tests/systems/persistent/app.toml",
-            "tests/systems/bypass/app.toml",
-            "tests/systems/non-pci/app.toml",
-            "tests/systems/alias/app.toml",
-            "tests/systems/differences/block.toml",
-        ] {
-            built(app);
+        let root = root();
+        let mut files = vec![root.join("app.toml")];
+        for folder in ["tests/suites", "tests/systems", "tests/bench"] {
+            systems(&root.join(folder), &mut files);
+        }
+        assert!(files.len() > 30, "{files:?}");
+        for file in &files {
+            built(file.to_str().unwrap());
         }
     }
 
@@ -284,6 +309,35 @@ mod tests {
         assert!(silent.is_empty(), "{silent:x?}");
     }
 
+    /// The server opens, maps and answers by these numbers.
+    #[test]
+    fn every_bit_of_what_the_iommu_server_is_told_counts() {
+        let built = built("app.toml");
+        let start = built.record(built.places.server_plan, 0x400, 0);
+        let end = built.places.server_plan + built.word(built.places.server_plan + 8);
+        let silent = built.unnoticed(start, end - start, 1);
+        assert!(silent.is_empty(), "{silent:x?}");
+    }
+
+    /// Streams, context descriptors, tables, queues, and what lies between.
+    #[test]
+    fn every_bit_of_the_smmus_memory_counts() {
+        let built = built("app.toml");
+        for at in [
+            built.places.stream_table,
+            built.places.contexts[0].1,
+            built.places.entries[7].1,
+        ] {
+            let silent = built.unnoticed(at, 64, 1);
+            assert!(silent.is_empty(), "{silent:x?}");
+        }
+        let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
+        let len = plan["memory"]["smmu-tables"]["bytes"].as_u64().unwrap();
+        let start = built.word(built.record(built.places.server_plan, 0x400, 0) + 40);
+        let silent = built.unnoticed(start, len, 101);
+        assert!(silent.is_empty(), "{silent:x?}");
+    }
+
     #[test]
     fn faults_in_the_stream_table_are_found() {
         let built = built(SUITE);
@@ -345,7 +399,7 @@ mod tests {
         let other = built.word(contexts[0].1 + 8);
         found(
             &built.with(context + 8, |_| other),
-            "is another domain's, too",
+            "meets a table of domain",
         );
         let domain = built.record(built.places.server_plan, 0x401, 1);
         let smmu = built.word(built.record(built.places.server_plan, 0x400, 0) + 40);
@@ -436,6 +490,95 @@ mod tests {
             "tasks first and second: stack `first` and stack `second` are the same memory",
         );
         found(&findings, "in plan.json, not in the tables");
+    }
+
+    /// Faults that are in the tables and in `plan.json` alike: here in `plan.json` only, so that more is found.
+    #[test]
+    fn a_plan_that_contradicts_itself_is_found() {
+        let built = built(SUITE);
+        let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
+        let rows = |path: &str| plan.pointer(path).and_then(|list| list.as_array()).unwrap();
+        let at = |path: &str, key: &str, value: &str| {
+            let index = rows(path).iter().position(|row| row[key] == value);
+            format!(
+                "{path}/{}",
+                index.unwrap_or_else(|| panic!("no {key} {value} in {path}"))
+            )
+        };
+        let task = |name: &str| at("/tasks", "name", name);
+        let range = |of: &str, what: &str| at(&format!("{}/memory", task(of)), "what", what);
+        let bar_of_another = plan.pointer(&range("second", "bar")).unwrap()["address"].clone();
+        let untranslated = at("/functions", "name", "disk0");
+        let domain = plan.pointer(&untranslated).unwrap()["domain"]
+            .as_u64()
+            .unwrap();
+        let identity = at("/functions", "name", "edu4");
+        let stream = plan.pointer(&identity).unwrap()["streams"][0].clone();
+        for (path, value, words) in [
+            (
+                format!("{}/address", range("first", "bar")),
+                bar_of_another,
+                "task first: its bar",
+            ),
+            (
+                format!("{}/access", range("first", "pool")),
+                "rw- device-nGnRE".into(),
+                "task first: its pool `pages` is reached otherwise",
+            ),
+            (
+                format!("{}/what", range("first", "pool")),
+                "heap".into(),
+                "of a kind that no memory here is",
+            ),
+            (
+                format!("{}/name", range("iommu", "registers")),
+                "uart".into(),
+                "task iommu: its registers `uart`",
+            ),
+            (
+                format!("{}/pools/0/bytes", task("first")),
+                4096.into(),
+                "pools in its memory are",
+            ),
+            (
+                format!("{}/drives", task("first")),
+                serde_json::json!([]),
+                "its owner is",
+            ),
+            ("/test-image".into(), false.into(), "it has the right TEST"),
+            (
+                format!("{}/calls", task("pci")),
+                serde_json::json!(["first"]),
+                "it calls first, which is not above it",
+            ),
+            (
+                format!("/domains/{domain}/untranslated"),
+                true.into(),
+                "whose streams bypass the SMMU",
+            ),
+            (
+                format!("/domains/{domain}/snoops"),
+                false.into(),
+                "it snoops:",
+            ),
+            (
+                "/domains/0/asid".into(),
+                plan["domains"][1]["asid"].clone(),
+                "its ASID is 0, or another's",
+            ),
+            (
+                format!("{untranslated}/streams"),
+                serde_json::json!([stream]),
+                "and two domains",
+            ),
+        ] {
+            let mut other = plan.clone();
+            *other
+                .pointer_mut(&path)
+                .unwrap_or_else(|| panic!("no {path}")) = value;
+            let verified = verify::verify(&built.image, &other.to_string()).unwrap();
+            found(&verified.findings.join("\n"), words);
+        }
     }
 
     #[test]

@@ -8,7 +8,14 @@ pub struct Context {
     pub bits: u32,
     pub root: u64,
     pub mair: u64,
+    /// The walk's cacheability and shareability.
+    pub walk: u64,
+    /// Size of output addresses, as a code.
+    pub output: u64,
 }
+
+/// The walks of an SMMU that looks into the caches: write-back, inner shareable. Those of any other have zeros.
+pub const COHERENT_WALK: u64 = 0b11_0101 << 8;
 
 /// T0SZ, the walk's cacheability and shareability, the size of output addresses, and the ASID: what differs.
 const SIZE: u64 = 0x3f;
@@ -36,6 +43,8 @@ pub fn decode(words: &[u64; 8]) -> Result<Context, &'static str> {
         bits: 64 - (word & SIZE) as u32,
         root: *root,
         mair: *mair,
+        walk: word & WALK,
+        output: (word & OUTPUT_SIZE) >> OUTPUT_SIZE.trailing_zeros(),
     })
 }
 
@@ -60,6 +69,8 @@ mod tests {
             bits: 39,
             root: 0x4000_1000,
             mair: 0x44,
+            walk: 0,
+            output: 0,
         };
         assert_eq!(decode(&words), Ok(read));
         let free = [

@@ -1,12 +1,11 @@
 //! Page tables of the domains: what the image maps in them, and that the IOMMU server writes where they are.
 
-use std::collections::BTreeSet;
-
+use super::places::Places;
 use super::streams::Standing;
 use super::{Tables, context, records::at};
 use crate::Verified;
 use crate::blob::Record;
-use crate::expected::Domain;
+use crate::expected::{Domain, Shown, shown};
 use crate::leaf::{Leaf, Regime};
 use crate::run::{Run, differences};
 use crate::walk::{Tree, walk};
@@ -14,12 +13,18 @@ use crate::walk::{Tree, walk};
 const PAGE: u64 = 4096;
 const BLOCK: u64 = 2 << 20;
 const GIB: u64 = 1 << 30;
+/// Sizes of output addresses, by their code.
+const OUTPUT_BITS: [u32; 7] = [32, 36, 40, 42, 44, 48, 52];
 /// The mark of leaves that the build step makes: the server neither counts nor removes them.
 const PERMANENT: u64 = 15;
 
 /// Walks every domain from its context descriptor.
-pub fn check(tables: &Tables<'_>, standing: &Standing, verified: &mut Verified) {
-    let mut seen = BTreeSet::new();
+pub fn check(
+    tables: &Tables<'_>,
+    standing: &Standing,
+    places: &mut Places,
+    verified: &mut Verified,
+) {
     for (record, domain) in tables.records.domains.iter().zip(&tables.plan.domains) {
         let whose = format!("domain {}", domain.asid);
         let at = tables
@@ -27,14 +32,10 @@ pub fn check(tables: &Tables<'_>, standing: &Standing, verified: &mut Verified) 
             .address
             .wrapping_add(record.u64(at::DOMAIN_CONTEXT));
         verified.places.contexts.push((domain.asid, at));
-        if !seen.insert(at) {
-            verified.say(format!(
-                "{whose}: its context descriptor is another domain's"
-            ));
-        }
+        places.add(at, 64, format!("the context descriptor of {whose}"));
         let context = tables.eight(at).ok_or("is outside of the tables' memory");
         match context.and_then(|words| context::decode(&words)) {
-            Ok(context) => one(tables, (record, domain), context, &mut seen, verified),
+            Ok(context) => one(tables, (record, domain), context, places, verified),
             Err(why) => verified.say(format!("{whose}: its context descriptor {why}")),
         }
         verified.domains += 1;
@@ -53,13 +54,22 @@ fn one(
     tables: &Tables<'_>,
     (record, domain): (&Record<'_>, &Domain),
     context: context::Context,
-    seen: &mut BTreeSet<u64>,
+    places: &mut Places,
     verified: &mut Verified,
 ) {
     let whose = format!("domain {}", domain.asid);
-    if context.asid != domain.asid || context.mair != tables.image.header.mair {
-        verified.say(format!("{whose}: its context descriptor says {context:x?}"));
-    }
+    let fetch = if tables.smmu.coherent {
+        context::COHERENT_WALK
+    } else {
+        0
+    };
+    let said = (context.asid, context.mair, context.walk, context.output);
+    let output = OUTPUT_BITS
+        .iter()
+        .position(|bits| *bits == tables.smmu.address_bits);
+    let output = output.map_or(u64::MAX, |code| code as u64);
+    let planned = (domain.asid, tables.image.header.mair, fetch, output);
+    verified.compare(&whose, "its context descriptor says", &said, &planned);
     if context.root
         != tables
             .place
@@ -81,11 +91,7 @@ fn one(
                 "{whose}: the table at {table:#x} is outside of the SMMU's memory"
             ));
         }
-        if !seen.insert(table) {
-            verified.say(format!(
-                "{whose}: the table at {table:#x} is another domain's, too"
-            ));
-        }
+        places.add(table, PAGE, format!("a table of {whose}"));
     }
     let found = tree
         .leaves
@@ -96,7 +102,7 @@ fn one(
         input: range.iova,
         output: range.address,
         len: range.bytes,
-        access: "rw-",
+        access: Shown(&range.access),
     });
     for line in differences(&whose, found, planned.collect()) {
         verified.say(line);
@@ -111,7 +117,7 @@ fn access(
     whose: &str,
     leaf: Leaf,
     verified: &mut Verified,
-) -> Option<Run<&'static str>> {
+) -> Option<Run<Shown<'static>>> {
     verified.places.leaves.push((whose.to_owned(), leaf));
     let input = leaf.input;
     if leaf.mark() != PERMANENT {
@@ -125,7 +131,7 @@ fn access(
             input,
             output: leaf.output,
             len: leaf.len,
-            access: if access.write { "rw-" } else { "r--" },
+            access: shown(access),
         }),
         Err(why) => {
             verified.say(format!("{whose}: the leaf of {input:#x} {why}"));
@@ -145,7 +151,7 @@ fn window(
         let table = at - at % PAGE;
         let shift = 12 + 9 * (3 - level);
         let first = input.wrapping_sub((at % PAGE / 8) << shift);
-        if tree.tables.get(&table) != Some(&(first, level)) {
+        if !at.is_multiple_of(8) || tree.tables.get(&table) != Some(&(first, level)) {
             verified.say(format!("domain {}: the entry of {input:#x} is not at {at:#x}, where the IOMMU server writes it", domain.asid));
         }
     };

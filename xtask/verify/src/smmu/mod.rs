@@ -1,21 +1,27 @@
 //! The SMMU's tables: the stream table, context descriptors, and the page tables of every domain.
 
 mod context;
+mod devices;
 mod domain;
+mod places;
 mod records;
 mod streams;
 
 use crate::Verified;
 use crate::blob::Blob;
-use crate::expected::{Extent, Plan};
+use crate::expected::{Extent, Plan, Smmu, Task};
 use crate::image::Image;
 use crate::spaces::Spaces;
+use places::Places;
 use records::Records;
 
 /// The memory of the tables and what the IOMMU server is told of it.
 struct Tables<'a> {
     image: &'a Image<'a>,
     plan: &'a Plan,
+    smmu: &'a Smmu,
+    /// The IOMMU server, by its number and what `plan.json` says of it.
+    server: (u32, &'a Task),
     place: Extent,
     records: Records<'a>,
 }
@@ -31,23 +37,26 @@ pub fn check(
     verified: &mut Verified,
 ) -> Result<(), String> {
     let place = plan.memory.smmu_tables;
-    let has_tables = |task: &crate::expected::Task| {
-        task.memory
-            .iter()
-            .any(|mapping| mapping.what == "smmu-tables")
+    let has_tables = |task: &Task| {
+        let mut kinds = task.memory.iter().map(|mapping| mapping.what.as_str());
+        kinds.any(|what| what == "smmu-tables")
     };
-    let servers: Vec<usize> = (0..plan.tasks.len())
-        .filter(|&task| plan.tasks.get(task).is_some_and(has_tables))
-        .collect();
-    let server = match servers.as_slice() {
+    let servers = plan
+        .tasks
+        .iter()
+        .zip(0u32..)
+        .filter(|(task, _)| has_tables(task));
+    let servers: Vec<_> = servers.collect();
+    let (task, server) = match servers.as_slice() {
         [] if place.bytes == 0 => return Ok(()),
-        [server] => *server,
+        [(task, server)] => (*task, *server),
         servers => {
             verified.say(format!("{} tasks have the SMMU's tables", servers.len()));
             return Ok(());
         }
     };
-    let at = spaces.plans.get(server).copied().flatten();
+    let smmu = plan.smmu.as_ref().ok_or("plan.json has no `smmu`")?;
+    let at = spaces.plans.get(server as usize).copied().flatten();
     verified.places.server_plan = at.unwrap_or_default();
     let bytes = at.and_then(|at| {
         let len = image.word(at.saturating_add(8))?;
@@ -57,12 +66,17 @@ pub fn check(
     let tables = Tables {
         image,
         plan,
+        smmu,
+        server: (server, task),
         place,
         records,
     };
-    records::check(&tables, verified);
-    let standing = streams::check(&tables, verified);
-    domain::check(&tables, &standing, verified);
+    let mut places = Places::default();
+    records::check(&tables, &mut places, verified);
+    devices::check(&tables, verified);
+    let standing = streams::check(&tables, &mut places, verified);
+    domain::check(&tables, &standing, &mut places, verified);
+    places.check(&tables, verified);
     Ok(())
 }
 

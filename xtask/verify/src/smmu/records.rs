@@ -1,11 +1,14 @@
 //! What the IOMMU server reads of its SMMU (`docs/reference/image.md`): it opens streams and maps by these numbers, so
 //! a wrong one is as bad as a wrong table.
 
-use std::collections::BTreeSet;
-
 use super::Tables;
+use super::places::Places;
 use crate::Verified;
 use crate::blob::{Blob, Record, kind};
+use crate::expected::{Domain, Interrupt};
+
+const PAGE: u64 = 4096;
+const BLOCK: u64 = 2 << 20;
 
 /// The records by their kinds.
 pub struct Records<'a> {
@@ -15,6 +18,8 @@ pub struct Records<'a> {
     pub devices: Vec<Record<'a>>,
     pub pools: Vec<Record<'a>>,
     pub permanent: Vec<Record<'a>>,
+    /// What lists of tasks are made of.
+    pub numbers: Vec<Record<'a>>,
 }
 
 impl<'a> Records<'a> {
@@ -26,162 +31,154 @@ impl<'a> Records<'a> {
             devices: blob.table(kind::DEVICE).to_vec(),
             pools: blob.table(kind::POOL).to_vec(),
             permanent: blob.table(kind::PERMANENT).to_vec(),
+            numbers: blob.table(kind::TASK_NUMBER).to_vec(),
         }
     }
 }
 
-/// Offsets in the records.
+/// Offsets in the records that other parts of this check follow.
 pub mod at {
-    pub const SMMU_TABLES: usize = 40;
-    pub const SMMU_TABLES_LEN: usize = 48;
     pub const SMMU_STREAM_L1: usize = 56;
     pub const SMMU_STREAM_LOG2: usize = 64;
     pub const SMMU_SPLIT: usize = 68;
-    pub const DOMAIN_ASID: usize = 8;
     pub const DOMAIN_CONTEXT: usize = 16;
     pub const DOMAIN_ROOT: usize = 24;
     pub const DOMAIN_LEAF: usize = 32;
-    pub const DOMAIN_IOVA: usize = 40;
-    pub const DOMAIN_PAGES: usize = 48;
     pub const DOMAIN_BLOCK_ENTRIES: usize = 56;
-    pub const DOMAIN_BLOCK_BASE: usize = 64;
-    pub const DOMAIN_BLOCKS: usize = 72;
     pub const STREAM_ENTRY: usize = 8;
     pub const STREAM_STANDING: usize = 16;
-    pub const DEVICE_DOMAIN: usize = 24;
-    pub const DEVICE_OWNER: usize = 28;
-    pub const DEVICE_STREAMS: usize = 32;
-    pub const DEVICE_STREAM_COUNT: usize = 36;
 }
 
-/// Where a number may be absent.
-const NONE: u32 = u32::MAX;
+/// Compares what the server is told of its SMMU and of the domains.
+pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) {
+    let Records { smmus, domains, .. } = &tables.records;
+    verified.compare(SERVER, "SMMUs", &smmus.len(), &1);
+    let planned = &tables.plan.domains;
+    verified.compare(SERVER, "domains", &domains.len(), &planned.len());
+    for record in smmus {
+        smmu(tables, record, verified);
+        queues(tables, record, places, verified);
+    }
+    for (record, domain) in domains.iter().zip(planned) {
+        self::domain(record, domain, verified);
+    }
+}
 
-/// Compares them with `plan.json`.
-pub fn check(tables: &Tables<'_>, verified: &mut Verified) {
-    let Records {
-        smmus,
-        domains,
-        devices,
-        ..
-    } = &tables.records;
-    let plan = tables.plan;
-    if smmus.len() != 1
-        || domains.len() != plan.domains.len()
-        || devices.len() != plan.devices().count()
-    {
-        verified.say(format!(
-            "the IOMMU server is told of {} SMMUs, {} domains and {} devices, plan.json has 1, {} and {}",
-            smmus.len(), domains.len(), devices.len(), plan.domains.len(), plan.devices().count()
-        ));
-    }
-    for smmu in smmus {
-        let place = (smmu.u64(at::SMMU_TABLES), smmu.u64(at::SMMU_TABLES_LEN));
-        if place != (tables.place.address, tables.place.bytes) {
-            verified.say("the IOMMU server is told of tables elsewhere");
+/// Who is told.
+pub const SERVER: &str = "the IOMMU server";
+
+fn smmu(tables: &Tables<'_>, record: &Record<'_>, verified: &mut Verified) {
+    let smmu = tables.smmu;
+    verified.compare(SERVER, "its SMMU is", &record.name(), &smmu.name);
+    let memory = &tables.server.1.memory;
+    let at = |what: &str, name: Option<&str>| {
+        let mut found = memory.iter().filter(|range| range.what == what);
+        let found = found.find(|range| name.is_none_or(|name| range.name == name));
+        found.map(|range| range.input)
+    };
+    let planned = [at("registers", Some(&smmu.name)), at("smmu-tables", None)];
+    let told = [24, 32].map(|at| Some(record.u64(at)));
+    verified.compare(
+        SERVER,
+        "registers and tables are mapped at",
+        &told,
+        &planned,
+    );
+    let told = (record.u64(40), record.u64(48));
+    let planned = (tables.place.address, tables.place.bytes);
+    verified.compare(SERVER, "tables elsewhere:", &told, &planned);
+    let told = (record.u32(at::SMMU_STREAM_LOG2), record.u32(at::SMMU_SPLIT));
+    verified.compare(
+        SERVER,
+        "bits of a StreamID, split",
+        &told,
+        &(smmu.stream_bits, SPLIT),
+    );
+    let told = [104, 108, 112, 116].map(|at| record.u32(at));
+    let planned = [
+        u32::from(smmu.coherent),
+        smmu.address_bits,
+        u32::from(smmu.on_mismatch == "refuse"),
+        0,
+    ];
+    verified.compare(
+        SERVER,
+        "coherent, address bits, refuse on mismatch",
+        &told,
+        &planned,
+    );
+    let interrupt = |name: &str| {
+        let name = format!("{}-{name}-irq", smmu.name);
+        let of = |line: &&Interrupt| line.task == tables.server.1.name && line.notification == name;
+        tables
+            .plan
+            .interrupts
+            .iter()
+            .find(of)
+            .map_or(0, |line| line.bit)
+    };
+    let told = [96, 100].map(|at| u64::from(record.u32(at)));
+    let planned = ["event", "error"].map(interrupt);
+    verified.compare(SERVER, "its interrupts have the bits", &told, &planned);
+}
+
+/// StreamID bits of the second level.
+const SPLIT: u32 = 8;
+/// Offset of a queue, offset of its log2, that log2, bytes of an entry.
+const QUEUES: [(usize, usize, u32, u64, &str); 2] = [
+    (72, 88, 8, 16, "the command queue"),
+    (80, 92, 10, 32, "the event queue"),
+];
+
+fn queues(tables: &Tables<'_>, record: &Record<'_>, places: &mut Places, verified: &mut Verified) {
+    for (at, log2_at, log2, bytes, what) in QUEUES {
+        let start = tables.place.address.wrapping_add(record.u64(at));
+        verified.compare(what, "log2 of its entries is", &record.u32(log2_at), &log2);
+        let len = bytes << log2;
+        // The SMMU takes its address for a multiple of its size.
+        if !start.is_multiple_of(len) {
+            verified.say(format!("{what} at {start:#x} is not aligned"));
         }
+        places.add(start, len, what);
     }
-    for (record, domain) in domains.iter().zip(&plan.domains) {
-        let told = (
-            record.u32(at::DOMAIN_ASID),
-            (
-                record.u64(at::DOMAIN_IOVA),
-                record.u64(at::DOMAIN_PAGES).wrapping_mul(4096),
-            ),
-            (
-                record.u64(at::DOMAIN_BLOCK_BASE),
-                record.u64(at::DOMAIN_BLOCKS).wrapping_mul(2 << 20),
-            ),
-        );
-        let planned = (
-            u32::from(domain.asid),
-            (domain.iova, domain.page_bytes),
-            (domain.block_iova, domain.block_bytes),
-        );
-        if told != planned {
+}
+
+fn domain(record: &Record<'_>, domain: &Domain, verified: &mut Verified) {
+    let whose = format!("domain {}", domain.asid);
+    let kind = match (domain.untranslated, domain.kind.as_str()) {
+        (true, _) => Some(3),
+        (_, "blocked") => Some(0),
+        (_, "dma") => Some(1),
+        (_, "identity") => Some(2),
+        _ => None,
+    };
+    let persistent = domain.invalidation == "persistent";
+    let told = [0, 4, 8, 12].map(|at| Some(record.u32(at)));
+    let planned = [
+        kind,
+        Some(0),
+        Some(domain.asid.into()),
+        Some(if persistent { 2 } else { 0 }),
+    ];
+    let what = "the IOMMU server is told of kind, SMMU, ASID and invalidation";
+    verified.compare(&whose, what, &told, &planned);
+    let told = [40, 48, 64, 72].map(|at| record.u64(at));
+    let (pages, blocks) = (domain.page_bytes / PAGE, domain.block_bytes / BLOCK);
+    let planned = [domain.iova, pages, domain.block_iova, blocks];
+    verified.compare(
+        &whose,
+        "the IOMMU server is told of the window",
+        &told,
+        &planned,
+    );
+    // Without a part nothing is written there.
+    for (at, count) in [(at::DOMAIN_LEAF, pages), (at::DOMAIN_BLOCK_ENTRIES, blocks)] {
+        if count == 0 && record.u64(at) != 0 {
             verified.say(format!(
-                "domain {}: the IOMMU server is told {told:x?}, plan.json says {planned:x?}",
-                domain.asid
+                "{whose}: the IOMMU server writes a part of the window that is not there"
             ));
         }
     }
-    self::devices(tables, verified);
-    ranges(tables, verified);
-}
-
-fn devices(tables: &Tables<'_>, verified: &mut Verified) {
-    let streams = &tables.records.streams;
-    for (record, device) in tables.records.devices.iter().zip(tables.plan.devices()) {
-        let (first, count) = (
-            record.u32(at::DEVICE_STREAMS),
-            record.u32(at::DEVICE_STREAM_COUNT),
-        );
-        let own = streams.iter().skip(first as usize).take(count as usize);
-        let number = |at: usize| Some(record.u32(at)).filter(|number| *number != NONE);
-        let owner = number(at::DEVICE_OWNER).map(|task| {
-            tables
-                .plan
-                .tasks
-                .get(task as usize)
-                .map(|task| task.name.as_str())
-        });
-        let told = (
-            record.name(),
-            number(at::DEVICE_DOMAIN).map(|domain| domain as usize),
-            owner.map(Option::unwrap_or_default),
-            own.map(|stream| stream.u32(0)).collect::<Vec<_>>(),
-        );
-        let planned = (
-            device.name.clone(),
-            device.domain,
-            device.owner.as_deref(),
-            device.streams.clone(),
-        );
-        if told != planned {
-            verified.say(format!(
-                "device {}: the IOMMU server is told {told:?}, plan.json says {planned:?}",
-                device.name
-            ));
-        }
-    }
-}
-
-/// Pools, and ranges that stay mapped.
-fn ranges(tables: &Tables<'_>, verified: &mut Verified) {
-    let pools = tables.records.pools.iter();
-    let told: BTreeSet<_> = pools
-        .map(|pool| (pool.u32(0) as usize, pool.u64(8), pool.u64(16)))
-        .collect();
-    let tasks = tables.plan.tasks.iter().enumerate();
-    let planned: BTreeSet<_> = tasks
-        .flat_map(|(index, task)| task.memory.iter().map(move |mapping| (index, mapping)))
-        .filter(|(_, mapping)| mapping.what == "pool")
-        .map(|(index, mapping)| (index, mapping.address, mapping.bytes))
-        .collect();
-    if told != planned {
-        verified.say(format!(
-            "the IOMMU server is told of the pools {told:x?}, plan.json has {planned:x?}"
-        ));
-    }
-    let permanent = tables.records.permanent.iter();
-    let told: BTreeSet<_> = permanent
-        .map(|range| {
-            (
-                range.u32(0) as usize,
-                range.u64(16),
-                range.u64(24),
-                range.u64(32),
-            )
-        })
-        .collect();
-    let domains = tables.plan.domains.iter().enumerate();
-    let planned: BTreeSet<_> = domains
-        .flat_map(|(index, domain)| domain.permanent.iter().map(move |range| (index, range)))
-        .map(|(index, range)| (index, range.iova, range.address, range.bytes))
-        .collect();
-    if told != planned {
-        verified.say(format!(
-            "the IOMMU server is told that {told:x?} stays mapped, plan.json says {planned:x?}"
-        ));
-    }
+    let told = (record.u32(80), record.u32(84));
+    verified.compare(&whose, "it snoops:", &told, &(u32::from(domain.snoops), 0));
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Tables;
+use super::places::Places;
 use super::records::at;
 use crate::Verified;
 
@@ -18,13 +19,14 @@ const CONFIG_SHIFT: u32 = 1;
 const ABORT: u64 = 0b000;
 const STAGE_1: u64 = 0b101;
 const CONTEXT: u64 = 0x00ff_ffff_ffff_ffc0;
-/// Word 1: cacheability and shareability of the context descriptor's fetch (S1CIR, S1COR, S1CSH), and S1STALLD.
-const ATTRIBUTES: u64 = 0b1111_1100 | 1 << 27;
+/// Word 1 where the SMMU looks into the caches: the context descriptor's fetch is write-back and inner shareable (S1CIR, S1COR,
+/// S1CSH). Elsewhere it is zero; stalls (S1STALLD) are the IOMMU server's to rule out.
+const COHERENT: u64 = 0b1101_0100;
 /// Most streams that one SMMU has.
 const STREAM_BITS_MAX: u32 = 32;
 
 /// Reads the whole table; the streams that translate.
-pub fn check(tables: &Tables<'_>, verified: &mut Verified) -> Standing {
+pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) -> Standing {
     let mut standing = Standing::new();
     let Some(smmu) = tables.records.smmus.first() else {
         return standing;
@@ -41,7 +43,13 @@ pub fn check(tables: &Tables<'_>, verified: &mut Verified) -> Standing {
         ));
         return standing;
     }
-    for upper in 0..1u64 << (bits - split) {
+    let count = 1u64 << (bits - split);
+    places.add(level1, count * 8, "the stream table");
+    // The SMMU takes its address for one of a multiple of its size.
+    if !level1.is_multiple_of((count * 8).max(ENTRY_BYTES)) {
+        verified.say(format!("the stream table at {level1:#x} is not aligned"));
+    }
+    for upper in 0..count {
         let at = level1.saturating_add(upper * 8);
         let Some(word) = tables
             .image
@@ -57,6 +65,16 @@ pub fn check(tables: &Tables<'_>, verified: &mut Verified) -> Standing {
             0 => {}
             _ if word & SPAN == u64::from(split) + 1 && word & !(SPAN | ARRAY) == 0 => {
                 let first = u32::try_from(upper << split).unwrap_or(u32::MAX);
+                places.add(
+                    word & ARRAY,
+                    ENTRY_BYTES << split,
+                    format!("the entries of streams from {first:#x} on"),
+                );
+                if !(word & ARRAY).is_multiple_of(ENTRY_BYTES << split) {
+                    verified.say(format!(
+                        "the entries of streams from {first:#x} on are not aligned"
+                    ));
+                }
                 array(
                     tables,
                     (word & ARRAY, first, 1 << split),
@@ -91,7 +109,7 @@ fn array(
         };
         verified.places.entries.push((stream, at));
         verified.streams += 1;
-        match meaning(&words) {
+        match meaning(&words, tables.smmu.coherent) {
             Ok(None) => {}
             Ok(Some(context)) => {
                 standing.insert(stream, context);
@@ -102,9 +120,10 @@ fn array(
 }
 
 /// Nothing for an entry that aborts; the context descriptor's address for one that translates.
-fn meaning(words: &[u64; 8]) -> Result<Option<u64>, &'static str> {
+fn meaning(words: &[u64; 8], coherent: bool) -> Result<Option<u64>, &'static str> {
     let [word, attributes, rest @ ..] = words;
-    if attributes & !ATTRIBUTES != 0 || rest.iter().any(|word| *word != 0) {
+    let planned = if coherent { COHERENT } else { 0 };
+    if *attributes != planned || rest.iter().any(|word| *word != 0) {
         return Err("has fields beyond those of this system (ATS, stage 2, overrides)");
     }
     match (word & VALID, word >> CONFIG_SHIFT & 0b111) {
@@ -163,29 +182,24 @@ mod tests {
 
     #[test]
     fn every_bit_of_an_entry_counts() {
-        let abort = [VALID, 0b1101_0100, 0, 0, 0, 0, 0, 0];
-        assert_eq!(meaning(&abort), Ok(None));
-        let stage1 = [0x4000_0040 | 0b1011, 0b1101_0100, 0, 0, 0, 0, 0, 0];
-        assert_eq!(meaning(&stage1), Ok(Some(0x4000_0040)));
+        let abort = [VALID, COHERENT, 0, 0, 0, 0, 0, 0];
+        assert_eq!(meaning(&abort, true), Ok(None));
+        let stage1 = [0x4000_0040 | 0b1011, COHERENT, 0, 0, 0, 0, 0, 0];
+        assert_eq!(meaning(&stage1, true), Ok(Some(0x4000_0040)));
+        assert!(meaning(&stage1, false).is_err());
+        assert_eq!(meaning(&[VALID, 0, 0, 0, 0, 0, 0, 0], false), Ok(None));
         for (entry, free) in [(abort, 0), (stage1, CONTEXT)] {
             for word in 0..8 {
                 for bit in (0..64).map(|bit| 1u64 << bit) {
                     let mut other = entry;
                     other[word] ^= bit;
-                    let allowed = match word {
-                        0 => bit & free != 0,
-                        1 => bit & ATTRIBUTES != 0,
-                        _ => false,
-                    };
-                    let read = meaning(&other);
+                    let allowed = word == 0 && bit & free != 0;
+                    let read = meaning(&other, true);
                     assert!(allowed || read.is_err(), "word {word}, {bit:#x}: {read:?}");
                 }
             }
         }
-        assert!(
-            meaning(&[VALID | 0b100 << 1, 0, 0, 0, 0, 0, 0, 0])
-                .unwrap_err()
-                .contains("untranslated")
-        );
+        let bypass = [VALID | 0b100 << 1, COHERENT, 0, 0, 0, 0, 0, 0];
+        assert!(meaning(&bypass, true).unwrap_err().contains("untranslated"));
     }
 }

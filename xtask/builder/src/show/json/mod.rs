@@ -8,8 +8,8 @@ mod solution;
 use serde_json::{Value, json as object};
 
 use crate::place::Layout;
-use planner::planning::{DomainPlan, FunctionKind, Permanent, Plan};
-use planner::read::Psci;
+use planner::planning::{DomainPlan, FunctionKind, Permanent, Plan, STREAM_BITS_MAX};
+use planner::read::{MismatchPolicy, PlatformDeviceKind, Psci};
 
 /// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
 pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
@@ -28,6 +28,7 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         "functions": functions(plan),
         "non-pci": non_pci(plan),
         "domains": domains(plan, layout),
+        "smmu": smmu(plan),
         "interrupts": interrupts(plan),
         "memory": layout.map(memory::places),
         "kernel": layout.map(|layout| memory::kernel(plan, layout)),
@@ -132,6 +133,7 @@ fn functions(plan: &Plan) -> Vec<Value> {
                 "reset-unit": device.reset_unit,
                 "reason": device.reason,
                 "owner": owner(plan, &function.name),
+                "pins": plan.pins(&function.name),
             })
         })
         .collect()
@@ -154,6 +156,7 @@ fn non_pci(plan: &Plan) -> Vec<Value> {
                 "reset-unit": planned.reset_unit,
                 "reason": planned.reason,
                 "owner": owner(plan, &device.name),
+                "pins": plan.pins(&device.name),
             })
         })
         .collect()
@@ -171,6 +174,9 @@ fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
         .map(|domain| {
             object!({
                 "kind": domain.kind.name(),
+                "untranslated": domain.bypass,
+                "invalidation": if domain.persistent { "persistent" } else { "strict" },
+                "snoops": domain.snoops,
                 "asid": domain.asid,
                 "iova": hex(domain.iova_base),
                 "page-bytes": domain.page_bytes,
@@ -184,17 +190,30 @@ fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
 
 fn permanent(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<Value> {
     let all = domain.permanent.iter();
-    all.map(|permanent| match *permanent {
-        Permanent::Direct { base, len, .. } => object!({
-            "kind": "direct",
-            "iova": hex(base),
-            "address": hex(base),
-            "bytes": len,
-        }),
-        Permanent::Identity { task, pool } => pool_of(plan, layout, "identity", (task, pool), None),
-        Permanent::Persistent { task, pool, iova } => {
-            pool_of(plan, layout, "persistent", (task, pool), Some(iova))
+    all.map(|permanent| {
+        let mut value = match *permanent {
+            Permanent::Direct { base, len, .. } => object!({
+                "kind": "direct",
+                "iova": hex(base),
+                "address": hex(base),
+                "bytes": len,
+            }),
+            Permanent::Identity { task, pool } => {
+                pool_of(plan, layout, "identity", (task, pool), None)
+            }
+            Permanent::Persistent { task, pool, iova } => {
+                pool_of(plan, layout, "persistent", (task, pool), Some(iova))
+            }
+        };
+        let memory = match permanent {
+            Permanent::Direct { ram: false, .. } => "device-nGnRE",
+            _ if domain.snoops => "write-back",
+            _ => "non-cacheable",
+        };
+        if let Some(keys) = value.as_object_mut() {
+            keys.insert("access".to_owned(), format!("rw- {memory}").into());
         }
+        value
     })
     .collect()
 }
@@ -221,6 +240,21 @@ fn pool_of(
         "address": address.map(hex),
         "bytes": named.map(|(_, len)| *len),
     })
+}
+
+fn smmu(plan: &Plan) -> Option<Value> {
+    let platform = &plan.app.platform;
+    let smmu = platform.device_of_kind(PlatformDeviceKind::SmmuV3)?;
+    Some(object!({
+        "name": smmu.name,
+        "stream-bits": smmu.stream_bits.map(|bits| bits.min(STREAM_BITS_MAX)),
+        "coherent": platform.coherent,
+        "address-bits": platform.address_bits,
+        "on-mismatch": match plan.app.iommu.on_mismatch {
+            MismatchPolicy::Refuse => "refuse",
+            MismatchPolicy::Block => "block",
+        },
+    }))
 }
 
 fn interrupts(plan: &Plan) -> Vec<Value> {

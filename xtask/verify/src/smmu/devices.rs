@@ -1,0 +1,192 @@
+//! What the IOMMU server reads of devices, their streams, pools, and what stays mapped (`docs/reference/image.md`): whom it
+//! serves, and what it opens.
+
+use super::Tables;
+use super::records::SERVER;
+use crate::Verified;
+use crate::blob::Record;
+use crate::expected::{Device, Mapping, Permanent, Plan, Task};
+
+/// Where a number may be absent.
+const NONE: u32 = u32::MAX;
+
+/// Compares all of them with `plan.json`.
+pub fn check(tables: &Tables<'_>, verified: &mut Verified) {
+    let (records, plan) = (&tables.records, tables.plan);
+    let planned = plan.devices().count();
+    verified.compare(SERVER, "devices", &records.devices.len(), &planned);
+    let (mut streams, mut auditors) = (0, 0);
+    for ((record, device), number) in records.devices.iter().zip(plan.devices()).zip(0..) {
+        one(tables, record, (device, number), verified);
+        let whose = format!("device {}", device.name);
+        let told = list(&records.streams, record, 32, &mut streams);
+        // StreamID, and the SMMU.
+        let told = told.map(|rows| rows.iter().map(|row| (row.u32(0), row.u32(4))).collect());
+        let planned: Vec<_> = device.streams.iter().map(|stream| (*stream, 0)).collect();
+        verified.compare(&whose, TOLD_STREAMS, &told, &Some(planned));
+        let told = list(&records.numbers, record, 64, &mut auditors);
+        let told = told.map(|rows| rows.iter().map(|row| row.u32(0)).collect());
+        let audits = |task: &&Task| task.audits.contains(&device.name);
+        let planned = plan.tasks.iter().filter(audits);
+        let planned = Some(
+            planned
+                .filter_map(|task| plan.task(&task.name))
+                .collect::<Vec<_>>(),
+        );
+        verified.compare(
+            &whose,
+            "the IOMMU server is told of the auditors",
+            &told,
+            &planned,
+        );
+    }
+    verified.compare(SERVER, "streams", &records.streams.len(), &streams);
+    verified.compare(SERVER, "auditors", &records.numbers.len(), &auditors);
+    let reserved = records.streams.iter().any(|stream| stream.u32(20) != 0);
+    verified.compare(SERVER, "a word of a stream is in use:", &reserved, &false);
+    pools(tables, verified);
+    permanent(tables, verified);
+}
+
+const TOLD_STREAMS: &str = "the IOMMU server is told of the streams";
+
+/// The records of a list, whose first and number are at `at`, if they are those behind the list before.
+fn list<'a>(
+    table: &'a [Record<'a>],
+    record: &Record<'_>,
+    at: usize,
+    end: &mut usize,
+) -> Option<&'a [Record<'a>]> {
+    let (first, count) = (record.u32(at) as usize, record.u32(at + 4) as usize);
+    let own = table.get(first..)?.get(..count)?;
+    let is_next = first == *end;
+    *end = first.saturating_add(count);
+    is_next.then_some(own)
+}
+
+fn one(
+    tables: &Tables<'_>,
+    record: &Record<'_>,
+    (device, number): (&Device, usize),
+    verified: &mut Verified,
+) {
+    let plan = tables.plan;
+    let whose = format!("device {}", device.name);
+    verified.compare(
+        &whose,
+        "the IOMMU server is told of",
+        &record.name(),
+        &device.name,
+    );
+    let index = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok());
+    let owner = device.owner.as_deref();
+    let owner = owner.map_or(Some(NONE), |owner| plan.task(owner));
+    let domain = device
+        .domain
+        .map_or(Some(NONE), |domain| index(Some(domain)));
+    let group = index(
+        plan.groups
+            .iter()
+            .position(|group| group.name == device.group),
+    );
+    let what = "the IOMMU server is told of domain, owner, group and reset unit";
+    let told = [24, 28, 40, 44].map(|at| Some(record.u32(at)));
+    let planned = [domain, owner, group, Some(device.reset_unit)];
+    verified.compare(&whose, what, &told, &planned);
+    let other = |task: &&Task| Some(&task.name) != device.owner.as_ref();
+    let has = |task: &Task| {
+        let owns = device
+            .registers
+            .as_ref()
+            .is_some_and(|block| task.owns.contains(block));
+        owns || task.watches.contains(&device.name)
+    };
+    let is_watched = plan.tasks.iter().filter(other).any(has);
+    let is_standing = plan.exceptions.contains(&device.name);
+    let direct = plan
+        .reach
+        .get(&device.name)
+        .map(|reach| !reach.direct.is_empty());
+    verified.compare(
+        &whose,
+        "it is an exception,",
+        &is_standing,
+        &direct.unwrap_or(false),
+    );
+    let what =
+        "the IOMMU server is told of pins, direct regions, whether it is not on PCI and watched";
+    let told = [48, 52, 56, 60].map(|at| record.u32(at));
+    let flags = [is_standing, number >= plan.functions.len(), is_watched].map(u32::from);
+    let planned = [device.pins, flags[0], flags[1], flags[2]];
+    verified.compare(&whose, what, &told, &planned);
+}
+
+/// The pools of a task in their order.
+fn of(task: &Task) -> impl Iterator<Item = &Mapping> {
+    task.memory.iter().filter(|mapping| mapping.what == "pool")
+}
+
+fn pools(tables: &Tables<'_>, verified: &mut Verified) {
+    let row = |record: &Record<'_>| {
+        let numbers = (record.u32(0), record.u32(4));
+        (numbers, record.u64(8), record.u64(16))
+    };
+    let told: Vec<_> = tables.records.pools.iter().map(row).collect();
+    let pools = |(task, index): (_, u32)| {
+        let rows = of(task).zip(0..);
+        rows.map(move |(pool, number)| ((index, number), pool.address, pool.bytes))
+    };
+    let planned: Vec<_> = tables.plan.tasks.iter().zip(0..).flat_map(pools).collect();
+    verified.compare(SERVER, "is told of the pools", &told, &planned);
+}
+
+/// Memory types by their index.
+const MEMORY: [&str; 4] = [
+    "write-back",
+    "device-nGnRE",
+    "non-cacheable",
+    "device-nGnRnE",
+];
+
+fn permanent(tables: &Tables<'_>, verified: &mut Verified) {
+    let row = |record: &Record<'_>| {
+        let numbers = [0, 4, 8, 12, 40, 44].map(|at| Some(record.u32(at)));
+        (numbers, [16, 24, 32].map(|at| record.u64(at)))
+    };
+    let told: Vec<_> = tables.records.permanent.iter().map(row).collect();
+    let domains = tables.plan.domains.iter().zip(0u32..);
+    let planned = domains.flat_map(|(domain, index)| {
+        let ranges = domain.permanent.iter();
+        ranges.map(move |range| {
+            let kinds = ["direct", "identity", "persistent"];
+            let kind = kinds.iter().position(|kind| *kind == range.kind);
+            let memory = range.access.split(' ').next_back();
+            let memory = MEMORY.iter().position(|known| Some(*known) == memory);
+            let number = |at: Option<usize>| Some(at? as u32);
+            let (task, pool) = pool(tables.plan, range);
+            let numbers = [
+                Some(index),
+                number(kind),
+                task,
+                pool,
+                number(memory),
+                Some(0),
+            ];
+            (numbers, [range.iova, range.address, range.bytes])
+        })
+    });
+    let planned: Vec<_> = planned.collect();
+    verified.compare(SERVER, "is told that this stays mapped:", &told, &planned);
+}
+
+/// The task, and the number of its pool.
+fn pool(plan: &Plan, range: &Permanent) -> (Option<u32>, Option<u32>) {
+    if range.kind == "direct" {
+        return (Some(NONE), Some(0));
+    }
+    let task = range.task.as_deref().and_then(|name| plan.task(name));
+    let pools = task.and_then(|task| plan.tasks.get(task as usize));
+    let pool =
+        pools.and_then(|task| of(task).position(|pool| Some(&pool.name) == range.pool.as_ref()));
+    (task, pool.map(|pool| pool as u32))
+}

@@ -47,8 +47,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             let path = root().join(file);
             let text = std::fs::read_to_string(&path)
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            text.replace("crate = \"../../../", "crate = \"")
-                .into_bytes()
+            text.replace("\"../../../", "\"").into_bytes()
         })
         .collect()
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::device::{self, Device};
 use super::fields::Fields;
+use super::include::{self, Folders};
 use super::iommu::{self, IommuPolicy};
 use super::pci::{self, Bridge, Root, Wired};
 use super::platform::{self, Platform};
@@ -162,9 +163,21 @@ fn from_source(
     directory: &Path,
 ) -> Result<App, Reported> {
     let known = known::load(report, paths)?;
-    let fields = source.fields(report);
+    let mut fields = source.fields(report);
+    let included = include::read(report, &fields, directory)?;
+    if let Some(included) = &included {
+        let span = Span {
+            file: included.source.file,
+            range: 0..0,
+        };
+        fields = fields.including(included.source.document.as_table(), span);
+    }
+    let folders = Folders {
+        own: directory,
+        included: included.as_ref(),
+    };
     let mut unread = Unread::default();
-    let app = read(report, paths, &known, &fields, directory, &mut unread);
+    let app = read(report, paths, &known, &fields, &folders, &mut unread);
     fields.finish();
     let sound = !report.failed();
     let mut app = app.ok_or(Reported)?;
@@ -185,7 +198,7 @@ fn read(
     paths: &Paths,
     known: &known::KnownDevices,
     fields: &Fields<'_>,
-    directory: &Path,
+    folders: &Folders<'_>,
     unread: &mut Unread,
 ) -> Option<App> {
     let name = fields.required("name", Fields::string);
@@ -208,7 +221,7 @@ fn read(
     let mut tasks: Vec<Task> = Vec::new();
     for (name, fields) in fields.tables("tasks") {
         let text = name.value.clone();
-        match task::read(name, fields, directory) {
+        match task::read(name, fields, folders) {
             Some(task) => tasks.push(task),
             None => {
                 unread.names.insert(text);

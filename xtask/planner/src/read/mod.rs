@@ -6,6 +6,7 @@ mod check;
 mod device;
 mod fields;
 mod host;
+mod include;
 mod iommu;
 mod known;
 mod pci;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::fields::Fields;
+use super::include::Folders;
 use super::units;
 use crate::report::{Mistake, Span, Spanned};
 
@@ -113,12 +114,8 @@ const MAX_RUN_LEAST: u64 = 100_000;
 /// Bytes of a log ring's data unless the task says otherwise.
 const LOG: u64 = 4 << 10;
 
-/// Reads one task; relative paths start at `directory`.
-pub fn read(
-    name: Spanned<String>,
-    fields: Fields<'_>,
-    directory: &std::path::Path,
-) -> Option<Task> {
+/// Reads one task; a relative path starts at the folder of the file that it stands in.
+pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) -> Option<Task> {
     let krate = fields.required("crate", Fields::string);
     let priority = fields.required("priority", Fields::word);
     let stack = fields.at_least("stack", abi::layout::PAGE, STACK);
@@ -161,7 +158,7 @@ pub fn read(
     fields.finish();
     let krate = krate?;
     Some(Task {
-        folder: directory.join(&krate.value),
+        folder: folders.of(&krate.span).join(&krate.value),
         crate_span: krate.span,
         priority: priority?,
         ..task

@@ -108,6 +108,8 @@ mistakes! {
         "The ELF file of kernel or task has segments that the image cannot take; the linker scripts are in sys/kern and sys/userlib.";
     54 OutOfReach "an address that the kernel cannot map",
         "The kernel reaches memory through a window of 256 GiB from physical address 0, and its first instructions the console in an identity map of 512 GiB. Memory and console of the platform have to lie there.";
+    55 NestedInclude "an included file that includes another",
+        "`include` names one file, whose tables count as if they stood in the file that names it. It is one level: who reads a system has two files to look at and no more.";
     501 InterruptNumber "an interrupt that the kernel does not route",
         "Devices signal shared interrupts of the GIC, INTIDs 32 to 1019. Below are those of a core, its timer among them, which are the kernel's; above are special numbers and message-signalled interrupts. A device tree counts from 32: `<0 n ...>` there is INTID 32 + n.";
     502 SharedPage "a page that two have",
@@ -174,6 +176,7 @@ impl Mistake {
             Self::Watch => "leave it out of `watches`",
             Self::TestRight => "take the right away",
             Self::OutOfReach => "load the image lower, if the platform has memory there",
+            Self::NestedInclude => "write its tables into the included file",
             Self::Parameter => "write one of the known forms",
             Self::Program => "build the program with the linker script of this repository",
         }

@@ -16,7 +16,7 @@ impl Fields<'_> {
         let mut list = Vec::new();
         for value in array {
             let span = Span {
-                file: self.file,
+                file: item.span.file,
                 range: value.span().unwrap_or_else(|| item.span.range.clone()),
             };
             match value.as_str() {

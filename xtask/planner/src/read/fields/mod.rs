@@ -23,14 +23,47 @@ fn is_name(text: &str, most: usize) -> bool {
             .all(|byte| letter(&byte) || byte == b'-' || byte == b'_')
 }
 
-/// One table while it is read. Keys asked for are the known ones; `finish` reports the others.
-pub struct Fields<'a> {
-    report: &'a Report,
-    file: usize,
-    /// Its path, such as `tasks.disk`, for messages; empty for the file itself.
-    path: String,
+/// A table as one file has it.
+#[derive(Clone)]
+struct Layer<'a> {
     table: &'a dyn TableLike,
     span: Span,
+}
+
+impl Layer<'_> {
+    fn span_of(&self, key: &str, item: &Item) -> Span {
+        let range = item
+            .span()
+            .or_else(|| self.table.key(key).and_then(|key| key.span()));
+        Span {
+            file: self.span.file,
+            range: range.unwrap_or_else(|| self.span.range.clone()),
+        }
+    }
+
+    fn key_span(&self, key: &str, item: &Item) -> Span {
+        let range = self.table.key(key).and_then(|key| key.span());
+        range.map_or_else(
+            || self.span_of(key, item),
+            |range| Span {
+                file: self.span.file,
+                range,
+            },
+        )
+    }
+}
+
+/// One table while it is read. Keys asked for are the known ones; `finish` reports the others.
+///
+/// A table may be in the file and in the one that it includes. It then has the keys of both, and of a key that is in
+/// both the value of the file that includes.
+pub struct Fields<'a> {
+    report: &'a Report,
+    /// Its path, such as `tasks.disk`, for messages; empty for the file itself.
+    path: String,
+    first: Layer<'a>,
+    /// The same table of the included file.
+    included: Option<Layer<'a>>,
     known: RefCell<Vec<&'static str>>,
 }
 
@@ -43,16 +76,31 @@ impl<'a> Fields<'a> {
     ) -> Self {
         Self {
             report,
-            file: span.file,
             path: path.into(),
-            table,
-            span,
+            first: Layer { table, span },
+            included: None,
             known: RefCell::default(),
         }
     }
 
+    /// With the keys of the same table in an included file.
+    pub fn including(mut self, table: &'a dyn TableLike, span: Span) -> Self {
+        self.included = Some(Layer { table, span });
+        self
+    }
+
     pub fn span(&self) -> &Span {
-        &self.span
+        &self.first.span
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &Layer<'a>> {
+        std::iter::once(&self.first).chain(&self.included)
+    }
+
+    /// The layer whose value of a key counts, and that value.
+    fn find(&self, key: &str) -> Option<(&Layer<'a>, &'a Item)> {
+        self.layers()
+            .find_map(|layer| Some((layer, layer.table.get(key)?)))
     }
 
     pub fn report(&self) -> &'a Report {
@@ -61,29 +109,8 @@ impl<'a> Fields<'a> {
 
     fn item(&self, key: &'static str) -> Option<Spanned<&'a Item>> {
         self.known.borrow_mut().push(key);
-        let item = self.table.get(key)?;
-        Some(Spanned::new(item, self.span_of(key, item)))
-    }
-
-    fn span_of(&self, key: &str, item: &Item) -> Span {
-        let range = item
-            .span()
-            .or_else(|| self.table.key(key).and_then(|key| key.span()));
-        Span {
-            file: self.file,
-            range: range.unwrap_or_else(|| self.span.range.clone()),
-        }
-    }
-
-    fn key_span(&self, key: &str, item: &Item) -> Span {
-        let range = self.table.key(key).and_then(|key| key.span());
-        range.map_or_else(
-            || self.span_of(key, item),
-            |range| Span {
-                file: self.file,
-                range,
-            },
-        )
+        let (layer, item) = self.find(key)?;
+        Some(Spanned::new(item, layer.span_of(key, item)))
     }
 
     fn wrong(&self, key: &str, span: &Span, expected: &str) {
@@ -110,7 +137,7 @@ impl<'a> Fields<'a> {
         get: impl FnOnce(&Self, &'static str) -> Option<T>,
     ) -> Option<T> {
         let value = get(self, key);
-        if value.is_none() && self.table.get(key).is_none() {
+        if value.is_none() && !self.contains(key) {
             let place = if self.path.is_empty() {
                 "the file".to_owned()
             } else {
@@ -118,28 +145,26 @@ impl<'a> Fields<'a> {
             };
             self.report
                 .error(Mistake::MissingKey, format!("{place} needs `{key}`"))
-                .at(&self.span, format!("`{key}` is missing"));
+                .at(self.span(), format!("`{key}` is missing"));
         }
         value
     }
 
     /// Whether the key is there and a string.
     pub fn is_string(&self, key: &str) -> bool {
-        self.table
-            .get(key)
-            .is_some_and(|item| item.as_str().is_some())
+        self.find(key)
+            .is_some_and(|(_, item)| item.as_str().is_some())
     }
 
     /// Whether the key is there.
     pub fn contains(&self, key: &str) -> bool {
-        self.table.get(key).is_some()
+        self.find(key).is_some()
     }
 
     /// Whether the key is there and a table.
     pub fn is_table(&self, key: &str) -> bool {
-        self.table
-            .get(key)
-            .is_some_and(|item| item.as_table_like().is_some())
+        self.find(key)
+            .is_some_and(|(_, item)| item.as_table_like().is_some())
     }
 
     /// Whether the key is this string; the key is known from then on.
@@ -167,7 +192,13 @@ impl<'a> Fields<'a> {
     /// Reports every key that nobody asked for.
     pub fn finish(self) {
         let known = self.known.borrow();
-        for (key, item) in self.table.iter() {
+        let keys = self.layers().flat_map(|layer| {
+            layer
+                .table
+                .iter()
+                .map(move |(key, item)| (layer, key, item))
+        });
+        for (layer, key, item) in keys {
             if known.contains(&key) {
                 continue;
             }
@@ -179,7 +210,7 @@ impl<'a> Fields<'a> {
             let draft = self
                 .report
                 .error(Mistake::UnknownKey, format!("unknown key `{key}` {place}"))
-                .at(&self.key_span(key, item), "not a key of this table");
+                .at(&layer.key_span(key, item), "not a key of this table");
             let _draft = match nearest(key, known.iter().copied()) {
                 Some(near) => draft.remedy(format!("did you mean `{near}`?")),
                 None => draft.note(format!("known keys: {}", known.join(", "))),

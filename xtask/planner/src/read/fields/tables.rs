@@ -2,7 +2,7 @@
 
 use toml_edit::{Item, TableLike, Value};
 
-use super::Fields;
+use super::{Fields, Layer};
 use crate::report::{Span, Spanned};
 
 /// A table of a list, and where it is.
@@ -38,7 +38,7 @@ impl<'a> Fields<'a> {
             .into_iter()
             .map(|(table, range)| {
                 let span = Span {
-                    file: self.file,
+                    file: item.span.file,
                     range: range.unwrap_or_else(|| item.span.range.clone()),
                 };
                 Fields::new(self.report, self.key_path(key), table, span)
@@ -63,22 +63,38 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The named tables below a table, in the order of the file, each with its name.
+    /// The named tables below a table, in the order of the file and then of the included one, each with its name.
     pub fn tables(&self, key: &'static str) -> Vec<(Spanned<String>, Fields<'a>)> {
-        let Some(parent) = self.table(key) else {
-            return Vec::new();
-        };
-        let mut list = Vec::new();
-        for (name, item) in parent.table.iter() {
-            let span = parent.key_span(name, item);
-            match item.as_table_like() {
-                Some(table) => {
-                    parent.check_name(name, &span);
-                    let fields =
-                        Fields::new(self.report, parent.key_path(name), table, span.clone());
-                    list.push((Spanned::new(name.to_owned(), span), fields));
+        self.known.borrow_mut().push(key);
+        let mut list: Vec<(Spanned<String>, Fields<'a>)> = Vec::new();
+        for layer in self.layers() {
+            let Some(item) = layer.table.get(key) else {
+                continue;
+            };
+            let span = layer.span_of(key, item);
+            let Some(parent) = item.as_table_like() else {
+                self.wrong(key, &span, "a table");
+                continue;
+            };
+            let parent = Layer {
+                table: parent,
+                span,
+            };
+            for (name, item) in parent.table.iter() {
+                let path = format!("{}.{name}", self.key_path(key));
+                let span = parent.key_span(name, item);
+                let Some(table) = item.as_table_like() else {
+                    self.wrong(&format!("{key}.{name}"), &span, "a table");
+                    continue;
+                };
+                self.check_name(name, &span);
+                match list.iter_mut().find(|(known, _)| known.value == name) {
+                    Some((_, fields)) => fields.included = Some(Layer { table, span }),
+                    None => {
+                        let fields = Fields::new(self.report, path, table, span.clone());
+                        list.push((Spanned::new(name.to_owned(), span), fields));
+                    }
                 }
-                None => parent.wrong(name, &span, "a table"),
             }
         }
         list
@@ -90,13 +106,14 @@ impl<'a> Fields<'a> {
             return Vec::new();
         };
         let mut list = Vec::new();
-        for (name, item) in parent.table.iter() {
-            let span = parent.key_span(name, item);
+        let layer = &parent.first;
+        for (name, item) in layer.table.iter() {
+            let span = layer.key_span(name, item);
             parent.check_name(name, &span);
             match item.as_value() {
                 Some(value) => list.push((
                     Spanned::new(name.to_owned(), span),
-                    Spanned::new(value, parent.span_of(name, item)),
+                    Spanned::new(value, layer.span_of(name, item)),
                 )),
                 None => parent.wrong(name, &span, "a value"),
             }

@@ -2,6 +2,7 @@
 
 mod alternatives;
 mod boot;
+mod bounds;
 mod bypass;
 mod claims;
 mod containment;

@@ -214,3 +214,42 @@ fn a_map_gives_the_place_of_its_own_pool() {
     let none = disk.map(&mut rig, 1, 4, 1, MapFlags::READ_WRITE, 0);
     assert_eq!(none, Err(Error::BadMemory));
 }
+
+/// Two domains of one owner have its pool at two places.
+#[test]
+fn a_map_gives_the_place_in_its_own_domain() {
+    const BEHIND: u64 = 8;
+    let mut plan = plan();
+    let mut domains = plan.domains.to_vec();
+    let range = |domain: u32, page: u64| PermanentEntry {
+        domain,
+        kind: PermanentKind::Persistent as u32,
+        task: 5,
+        pool: 0,
+        iova: BASE + page * PAGE,
+        pa: POOL + 0x10_0000,
+        len: PAGES * PAGE,
+        memory: vmsa::Memory::NormalWriteBack as u32,
+        reserved: 0,
+    };
+    let [first, second] = [EDU, LEFT].map(|device| plan.devices[device as usize].domain);
+    for domain in [first, second] {
+        domains[domain as usize].invalidation = Invalidation::Persistent as u32;
+    }
+    plan.domains = Vec::leak(domains);
+    plan.permanent = Vec::leak([range(first, 0), range(second, BEHIND)].to_vec());
+    let mut rig = Rig::planned(plan);
+    rig.server.boot();
+    for (device, stream, place) in [(EDU, 0x008, 0), (LEFT, 0x010, BEHIND)] {
+        let mut driver = rig.claim(task(5), device);
+        let iova = driver.map(&mut rig, 0, 3, 2, MapFlags::READ_WRITE, 0);
+        assert_eq!(iova, Ok(BASE + (place + 3) * PAGE));
+        let page = POOL + 0x10_0000 + 3 * PAGE;
+        assert_eq!(rig.reach(stream, iova.unwrap()), Some(page));
+        // Where the other domain has the pool, or only that one, nothing is mapped here.
+        let beside = if place == 0 { PAGES } else { 0 };
+        let iova = BASE + beside * PAGE;
+        assert_eq!(driver.unmap(&mut rig, iova, 1), Err(Error::NotMapped));
+        assert_eq!(driver.unmap(&mut rig, BASE + PAGES / 2 * PAGE, 1), Ok(0));
+    }
+}

@@ -37,6 +37,8 @@ pub struct Around {
     pub bus_master_error: Option<CallError>,
     /// What the next hold is answered.
     pub hold_code: Option<Code>,
+    /// What the next pin is refused with.
+    pub pin_code: Option<Code>,
     pub journal: Journal,
     pub replies: Vec<(TaskId, u32, Payload, usize)>,
     pub posts: Vec<usize>,
@@ -132,6 +134,9 @@ impl System for Shared {
     ) -> Result<Pinned, Code> {
         self.step();
         let mut around = self.0.borrow_mut();
+        if let Some(code) = around.pin_code.take() {
+            return Err(code);
+        }
         let mut pinned = around.lease.filter(|_| lease == 0).ok_or(Code::NO_LEASE)?;
         around.next_slot += 1;
         pinned.slot = around.next_slot;

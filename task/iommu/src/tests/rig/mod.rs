@@ -62,17 +62,21 @@ impl Rig {
     }
 
     pub fn ask(&mut self, sender: TaskId, operation: Operation, words: &[u64]) -> Reply {
-        let mut payload = [0; 8];
-        for (to, from) in payload.iter_mut().zip(words) {
-            *to = *from;
+        // What is in registers is not in memory, and the other way round.
+        let len = size_of_val(words);
+        let mut payload = [!0; 8];
+        let mut long = words;
+        if len <= abi::REGISTER_BYTES {
+            payload[..words.len()].copy_from_slice(words);
+            long = &[];
         }
         self.server.handle(&Request {
             sender,
             operation: operation as u16,
-            len: size_of_val(words),
+            len,
             reply_capacity: 64,
             payload,
-            long: words,
+            long,
             leases: 0,
         })
     }

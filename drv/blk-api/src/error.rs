@@ -1,5 +1,7 @@
 //! What can go wrong with a request.
 
+use userlib::protocol::Refusal;
+
 /// Why a call was refused, as its code, or how a request ended, in its [`Completion`](crate::Completion).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -25,6 +27,15 @@ pub enum Error {
     Unsupported = 9,
     /// As many clients as the driver can serve are known to it.
     TooManyClients = 10,
+}
+
+impl Refusal for Error {
+    fn from_code(code: u32) -> Option<Self> {
+        Self::from_code(code)
+    }
+    fn name(self) -> &'static str {
+        self.name()
+    }
 }
 
 impl Error {

@@ -20,16 +20,12 @@
 #[cfg(test)]
 extern crate std;
 
-#[cfg(feature = "client")]
 pub mod client;
 mod error;
 mod message;
 
 pub use error::Error;
 pub use message::{Completion, Geometry, Kind, Submit, decode_collected, encode_collected};
-
-/// Words of a message or reply, as they travel in registers.
-pub type Payload = [u64; 8];
 
 /// Bytes in a sector, the unit of every count and position, whatever the disk's own block size.
 pub const SECTOR: u64 = 512;

@@ -1,6 +1,9 @@
 //! Messages and replies as payload words.
 
-use crate::{COLLECT_MAX, Error, Payload};
+use userlib::ipc::{Payload, words};
+use userlib::protocol::Wire;
+
+use crate::{COLLECT_MAX, Error};
 
 /// What a client must know of a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,28 +22,26 @@ pub struct Geometry {
     pub flush: bool,
 }
 
-impl Geometry {
-    /// Bytes of the payload that carry something.
-    pub const BYTES: usize = 32;
+impl Wire for Geometry {
+    const LEN: usize = 32;
 
-    /// As a reply.
-    pub const fn encode(&self) -> Payload {
+    fn to_words(&self) -> Payload {
         let flags = self.read_only as u64 | (self.flush as u64) << 1;
         let limits = self.sector_bytes as u64 | (self.transfer_max as u64) << 32;
-        [self.sectors, limits, self.depth as u64, flags, 0, 0, 0, 0]
+        words([self.sectors, limits, self.depth as u64, flags])
     }
 
-    /// From a reply.
-    pub const fn decode(payload: &Payload) -> Self {
+    fn from_words(payload: &Payload) -> Option<Self> {
         let [sectors, limits, depth, flags, ..] = *payload;
-        Self {
+        let depth = u32::try_from(depth).ok()?;
+        (flags & !3 == 0).then_some(Self {
             sectors,
             sector_bytes: limits as u32,
             transfer_max: (limits >> 32) as u32,
-            depth: depth as u32,
+            depth,
             read_only: flags & 1 != 0,
             flush: flags & 2 != 0,
-        }
+        })
     }
 }
 
@@ -69,33 +70,28 @@ pub struct Submit {
     pub count: u32,
 }
 
-impl Submit {
-    /// Bytes of the payload that carry something.
-    pub const BYTES: usize = 24;
+impl Wire for Submit {
+    const LEN: usize = 24;
 
-    /// As a message.
-    pub const fn encode(&self) -> Payload {
+    fn to_words(&self) -> Payload {
         let head = self.kind as u64 | (self.tag as u64) << 32;
-        [head, self.sector, self.count as u64, 0, 0, 0, 0, 0]
+        words([head, self.sector, self.count as u64])
     }
 
-    /// From a message of `len` bytes.
-    pub const fn decode(payload: &Payload, len: usize) -> Result<Self, Error> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         let [head, sector, count, ..] = *payload;
-        if len != Self::BYTES || count > u32::MAX as u64 {
-            return Err(Error::Malformed);
-        }
+        let count = u32::try_from(count).ok()?;
         let kind = match head as u32 {
             0 => Kind::Read,
             1 => Kind::Write,
             2 => Kind::Flush,
-            _ => return Err(Error::Malformed),
+            _ => return None,
         };
-        Ok(Self {
+        Some(Self {
             kind,
             tag: (head >> 32) as u32,
             sector,
-            count: count as u32,
+            count,
         })
     }
 }
@@ -149,13 +145,15 @@ pub fn encode_collected(completions: impl Iterator<Item = Completion>) -> (Paylo
     (payload, 8 + 8 * count as usize)
 }
 
-/// The completions of a reply of `collect`, at most [`COLLECT_MAX`] whatever the driver wrote.
-pub fn decode_collected(payload: &Payload) -> impl Iterator<Item = Completion> + use<> {
+/// The completions of a reply of `collect` of `len` bytes; none if it is no such reply.
+pub fn decode_collected(
+    payload: &Payload,
+    len: usize,
+) -> Option<impl Iterator<Item = Completion> + use<>> {
     let [count, words @ ..] = *payload;
-    let count = usize::try_from(count)
-        .unwrap_or(COLLECT_MAX)
-        .min(COLLECT_MAX);
-    words.into_iter().take(count).map(Completion::decode)
+    let count = usize::try_from(count).ok()?;
+    let whole = count <= COLLECT_MAX && len == 8 + 8 * count;
+    whole.then(|| words.into_iter().take(count).map(Completion::decode))
 }
 
 #[cfg(test)]
@@ -174,7 +172,7 @@ mod tests {
                 read_only,
                 flush,
             };
-            assert_eq!(Geometry::decode(&geometry.encode()), geometry);
+            assert_eq!(Geometry::from_words(&geometry.to_words()), Some(geometry));
         }
     }
 
@@ -187,24 +185,22 @@ mod tests {
                 sector: u64::MAX,
                 count: u32::MAX,
             };
-            assert_eq!(Submit::decode(&submit.encode(), Submit::BYTES), Ok(submit));
+            assert_eq!(Submit::from_words(&submit.to_words()), Some(submit));
         }
     }
 
     #[test]
-    fn malformed_submits_are_refused() {
-        assert_eq!(
-            Submit::decode(&[3, 0, 1, 0, 0, 0, 0, 0], 24),
-            Err(Error::Malformed)
-        );
-        assert_eq!(
-            Submit::decode(&[0, 0, 1 << 32, 0, 0, 0, 0, 0], 24),
-            Err(Error::Malformed)
-        );
-        assert_eq!(
-            Submit::decode(&[0, 0, 1, 0, 0, 0, 0, 0], 16),
-            Err(Error::Malformed)
-        );
+    fn malformed_messages_are_refused() {
+        for (word, len) in [
+            (words([3, 0, 1]), 24),
+            (words([0, 0, 1 << 32]), 24),
+            (words([0, 0, 1]), 16),
+        ] {
+            assert_eq!(Submit::from_message(&word, len), None);
+        }
+        for (depth, flags) in [(1 << 32, 0), (32, 4)] {
+            assert_eq!(Geometry::from_words(&words([8, 512, depth, flags])), None);
+        }
     }
 
     #[test]
@@ -217,7 +213,7 @@ mod tests {
             .collect();
         let (payload, len) = encode_collected(all.iter().copied());
         assert_eq!(len, 64);
-        let back: Vec<_> = decode_collected(&payload).collect();
+        let back: Vec<_> = decode_collected(&payload, len).unwrap().collect();
         assert_eq!(back, all[..7]);
         assert_eq!(encode_collected(core::iter::empty()), ([0; 8], 8));
     }
@@ -225,10 +221,13 @@ mod tests {
     #[test]
     fn a_lying_driver_cannot_overrun_the_client() {
         let mut payload = [u64::MAX; 8];
-        assert_eq!(decode_collected(&payload).count(), COLLECT_MAX);
+        for (count, len) in [(u64::MAX, 64), (8, 64), (8, 72), (2, 16), (2, 64)] {
+            payload[0] = count;
+            assert!(decode_collected(&payload, len).is_none(), "{count}, {len}");
+        }
         payload[0] = 2;
-        assert!(decode_collected(&payload).all(|c| c.result == Err(Error::Device)));
-        assert_eq!(decode_collected(&payload).count(), 2);
+        let mut two = decode_collected(&payload, 24).unwrap();
+        assert!(two.all(|c| c.result == Err(Error::Device)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use blk_api::{
     COLLECT_MAX, Completion, DEPTH, Error, Geometry, Kind, Operation, SECTOR, Submit,
     encode_collected,
 };
+use userlib::protocol::Wire;
 
 /// Rows of the table whose head begins with these cells, without the head and without marks of code.
 fn table(head: &[&str]) -> Vec<Vec<String>> {
@@ -40,8 +41,8 @@ fn operations() {
     assert_eq!(rows.len(), defined.len());
     for (row, operation) in rows.iter().zip(defined) {
         let (request, reply) = match operation {
-            Operation::Geometry => (0, Geometry::BYTES.to_string()),
-            Operation::Submit => (Submit::BYTES, "0".to_owned()),
+            Operation::Geometry => (0, Geometry::LEN.to_string()),
+            Operation::Submit => (Submit::LEN, "0".to_owned()),
             Operation::Collect => (0, "8 + 8 *n*".to_owned()),
         };
         assert_eq!(row[0], (operation as u16).to_string());
@@ -110,7 +111,7 @@ fn fields() {
         sector: u64::MAX - 1,
         count: 77,
     };
-    let words = submit.encode();
+    let words = submit.to_words();
     assert_field(&words, "Submit", "kind: 0 read, 1 write, 2 flush", 2);
     assert_eq!([Kind::Read as u32, Kind::Write as u32], [0, 1]);
     assert_field(&words, "Submit", "tag", 0x1234_5678);
@@ -125,7 +126,7 @@ fn fields() {
             read_only,
             flush,
         };
-        let words = geometry.encode();
+        let words = geometry.to_words();
         for (field, value) in [
             ("sectors of the disk", 1 << 40),
             ("bytes of a sector", 512),

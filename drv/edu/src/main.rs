@@ -10,7 +10,8 @@ use edu::{Direction, TRANSFER_MAX, Transfer, pattern};
 use iommu_api::client::{Device, Failure};
 use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, MapFlags};
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::delay::{Delay, Polling};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::{DeviceEntry, MappingKind};
@@ -25,14 +26,6 @@ const LENGTHS: [usize; 3] = [64, 1000, TRANSFER_MAX];
 const SOURCE: usize = 0;
 const DESTINATION: usize = 4096;
 
-/// A short description of what the IOMMU server answered.
-fn why(error: Failure) -> &'static str {
-    match error {
-        Failure::Refused(error) => error.name(),
-        _ => "no answer",
-    }
-}
-
 /// How the server's word is waited for that the device was cut off: it may hear later than the driver sees.
 const NOTICE: Polling = Polling {
     interval_us: 1000,
@@ -44,7 +37,7 @@ fn was_cut_off(claim: &mut Enduring<Device<'_>>) -> Result<bool, &'static str> {
         Ok(false) => None,
         said => Some(said),
     });
-    cut_off.unwrap_or(Ok(false)).map_err(why)
+    cut_off.unwrap_or(Ok(false)).map_err(Failure::name)
 }
 
 /// Claims after which a device that is cut off again and again is given up.
@@ -56,16 +49,16 @@ fn round_trips(iommu: &Server) -> Result<usize, &'static str> {
     let device = config::devices().first().ok_or("no device in the plan")?;
     let mut cut_off = 0;
     loop {
-        let mut claim = Enduring::claim(iommu, device.device).map_err(why)?;
+        let mut claim = Enduring::claim(iommu, device.device).map_err(Failure::name)?;
         match with_claim(device, &mut claim) {
             Ok(moved) => {
-                claim.release().map_err(why)?;
+                claim.release().map_err(Failure::name)?;
                 return Ok(moved);
             }
             Err(_) if cut_off < CLAIMS_MAX && was_cut_off(&mut claim)? => {
                 defmt::warn!("{=str}: cut off; begun again", device.name.as_str());
                 cut_off += 1;
-                claim.release().map_err(why)?;
+                claim.release().map_err(Failure::name)?;
             }
             Err(reason) => return Err(reason),
         }
@@ -94,10 +87,10 @@ fn with_claim(
 
     let source = claim
         .map(0, Extent { first: 0, pages: 1 }, MapFlags::READ)
-        .map_err(why)?;
+        .map_err(Failure::name)?;
     let destination = claim
         .map(0, Extent { first: 1, pages: 1 }, MapFlags::READ_WRITE)
-        .map_err(why)?;
+        .map_err(Failure::name)?;
     let mut moved = 0;
     let repeat = config::parameter("repeat").unwrap_or(1) as usize;
     let lengths = LENGTHS.into_iter().cycle();
@@ -132,8 +125,8 @@ fn with_claim(
         }
         moved += len;
     }
-    claim.unmap(source, 1).map_err(why)?;
-    claim.unmap(destination, 1).map_err(why)?;
+    claim.unmap(source, 1).map_err(Failure::name)?;
+    claim.unmap(destination, 1).map_err(Failure::name)?;
     Ok(moved)
 }
 
@@ -144,9 +137,9 @@ fn main() -> ! {
     let sent = match round_trips(&iommu) {
         Ok(bytes) => {
             defmt::info!("{=usize} bytes memory -> device -> memory, equal", bytes);
-            report::send(Outcome::Pass, "memory -> device -> memory, equal")
+            report(Outcome::Pass, "memory -> device -> memory, equal")
         }
-        Err(reason) => report::send(Outcome::Fail, reason),
+        Err(reason) => report(Outcome::Fail, reason),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

@@ -1,14 +1,15 @@
 //! Serves clients: requests in, completions out.
 
 use abi::{TASKS_MAX, TaskId};
-use blk_api::{Error, Geometry, Kind, Operation, Payload, Submit, encode_collected};
+use blk_api::{Error, Geometry, Kind, Operation, Submit, encode_collected};
 use heapless::Vec;
 use iommu_api::client::{Device, Failure, IovaList};
 use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, FAULT_NOTIFICATION, MapFlags, PAGE};
-use userlib::ipc::{self, Message, Received};
+use userlib::ipc::{self, Message, Payload, Received};
 use userlib::memory::PoolMemory;
 use userlib::plan::task::NotificationEntry;
+use userlib::protocol::Wire;
 use userlib::registers::MappedRegisters;
 use userlib::{config, interrupt};
 use virtio_blk::clients::Clients;
@@ -122,7 +123,7 @@ impl Service<'_> {
     }
 
     fn submit(&mut self, message: &Message) -> Result<(), Error> {
-        let submit = Submit::decode(&message.payload, message.len)?;
+        let submit = Submit::from_message(&message.payload, message.len).ok_or(Error::Malformed)?;
         let [lease, _] = message.leases;
         let lease = (message.lease_count > 0).then_some(lease);
         let bytes = admit(&submit, &self.negotiated.geometry, lease)?;
@@ -297,17 +298,14 @@ fn page_count(bytes: u32) -> u32 {
 }
 
 fn geometry(geometry: &Geometry, message: &Message) -> Result<(Payload, usize), Error> {
-    if message.len != 0 || message.reply_capacity < Geometry::BYTES {
+    if message.len != 0 || message.reply_capacity < Geometry::LEN {
         return Err(Error::Malformed);
     }
-    Ok((geometry.encode(), Geometry::BYTES))
+    Ok((geometry.to_words(), Geometry::LEN))
 }
 
 /// The IOMMU server refuses what it must grant, or is gone for good: which requests the device can still reach is
 /// not known any more. The driver's death makes the server cut the device off and reset it.
 fn lost(what: &str, error: Failure) -> ! {
-    match error {
-        Failure::Refused(error) => panic!("iommu refuses {what}: {}", error.name()),
-        _ => panic!("iommu gives no answer to {what}"),
-    }
+    panic!("iommu, {what}: {}", error.name())
 }

@@ -2,17 +2,17 @@
 
 use core::fmt;
 
-use abi::Code;
 use iommu_api::client::{Device, Failure};
 use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, MapFlags, PAGE};
 use pci_api::Width;
+use pci_api::client::Client;
 use userlib::config;
 use userlib::delay::{Delay, Patience};
 use userlib::memory::{Memory, PoolMemory};
 use userlib::plan::task::{DeviceEntry, MappingKind};
 use userlib::registers::MappedRegisters;
-use userlib::server::{CallError, Server};
+use userlib::server::Server;
 use virtio_blk::capability::{self, ConfigurationSpace, Missing, Place};
 use virtio_blk::layout;
 use virtio_blk::queue::SplitQueue;
@@ -38,57 +38,26 @@ impl fmt::Display for NoDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plan(what) => write!(f, "the plan has no {what}"),
-            Self::Iommu(what, Failure::Refused(error)) => {
-                write!(f, "iommu refuses {what}: {}", error.name())
-            }
-            Self::Iommu(what, _) => write!(f, "iommu gives no answer to {what}"),
+            Self::Iommu(what, failure) => write!(f, "iommu, {what}: {}", failure.name()),
             Self::Structures(Missing(what)) => write!(f, "device without {what}"),
             Self::Device(error) => f.write_str(error.name()),
         }
     }
 }
 
-/// Calls to the PCI task.
-struct Pci(Server);
-
-impl pci_api::client::Transport for Pci {
-    fn call(
-        &mut self,
-        operation: u16,
-        payload: &pci_api::Payload,
-        len: usize,
-        reply_capacity: usize,
-    ) -> (Code, pci_api::Payload, usize) {
-        match self.0.call(operation, payload, len, reply_capacity, &[]) {
-            Ok(answer) => (Code::OK, answer.payload, answer.len),
-            Err(error) => {
-                let code = match error {
-                    CallError::Dead => Code::DEAD,
-                    CallError::Down => Code::DOWN,
-                    CallError::Held => Code::HELD,
-                    CallError::Code(code) => Code(code),
-                };
-                (code, [0; 8], 0)
-            }
-        }
-    }
-}
-
 /// The device's own configuration space, through the PCI task.
 struct Space {
-    pci: pci_api::client::Client<Pci>,
+    pci: Client<Server>,
     device: u32,
 }
 
 impl ConfigurationSpace for Space {
     fn read32(&mut self, offset: u16) -> u32 {
-        use pci_api::client::CallError;
-
         let mut patience = Patience::new(Delay::new());
         loop {
             match self.pci.config_read(self.device, offset, Width::Word) {
                 Ok(value) => return value,
-                Err(CallError::Unavailable(Code::DEAD | Code::DOWN)) if patience.wait() => {}
+                Err(failure) if failure.is_outage() && patience.wait() => {}
                 // What a bus without the device would answer.
                 Err(_) => return u32::MAX,
             }
@@ -140,7 +109,7 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     let mut claim =
         Enduring::claim(iommu, device.device).map_err(|error| NoDisk::Iommu("the claim", error))?;
     let mut space = Space {
-        pci: pci_api::client::Client(Pci(pci)),
+        pci: Client(pci),
         device: device.device,
     };
     let structures = capability::find(&mut space, &device.bar_len).map_err(NoDisk::Structures)?;

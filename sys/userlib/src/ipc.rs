@@ -13,6 +13,16 @@ use crate::stubs::{self, Carried, Returned};
 /// What travels in registers: up to 64 bytes.
 pub type Payload = [u64; 8];
 
+/// The payload with these first words, the rest 0.
+#[inline(always)]
+pub fn words<const N: usize>(first: [u64; N]) -> Payload {
+    let mut payload = [0; 8];
+    for (to, from) in payload.iter_mut().zip(first) {
+        *to = from;
+    }
+    payload
+}
+
 /// A message as received.
 #[derive(Clone, Copy, Debug)]
 pub struct Message {

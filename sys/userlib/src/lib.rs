@@ -20,6 +20,7 @@ mod log;
 mod mapped;
 pub mod memory;
 pub mod privileged;
+pub mod protocol;
 #[cfg(feature = "provoke")]
 pub mod provoke;
 pub mod registers;

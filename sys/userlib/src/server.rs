@@ -6,19 +6,7 @@ use abi::{Code, TaskId};
 
 use crate::config;
 use crate::ipc::{self, Answer, LeaseBuffer, Payload};
-
-/// Why a call brought no successful reply. The death of a server is part of every signature.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CallError {
-    /// The server died before it replied; what it did of the call is unknown. The id is refreshed.
-    Dead,
-    /// The server is down and will be started again.
-    Down,
-    /// The server will not come back.
-    Held,
-    /// The server's own error code.
-    Code(u32),
-}
+use crate::protocol::{Caller, Failure};
 
 /// A server that the plan lets this task call.
 #[derive(Debug)]
@@ -63,7 +51,7 @@ impl Server {
         len: usize,
         reply_capacity: usize,
         leases: &[LeaseBuffer<'_>],
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Answer, Failure> {
         self.checked(ipc::call(
             self.id.get(),
             operation,
@@ -81,7 +69,7 @@ impl Server {
         message: &[u8],
         reply: &mut [u8],
         leases: &[LeaseBuffer<'_>],
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Answer, Failure> {
         self.checked(ipc::call_long(
             self.id.get(),
             operation,
@@ -92,7 +80,7 @@ impl Server {
     }
 
     /// Posts bits to it.
-    pub fn post(&self, bits: u32) -> Result<(), CallError> {
+    pub fn post(&self, bits: u32) -> Result<(), Failure> {
         match ipc::post(self.id.get(), bits) {
             Code::OK => Ok(()),
             code => Err(self.error(code)),
@@ -100,7 +88,7 @@ impl Server {
     }
 
     #[inline(always)]
-    fn checked(&self, answer: Answer) -> Result<Answer, CallError> {
+    fn checked(&self, answer: Answer) -> Result<Answer, Failure> {
         if answer.code == Code::OK {
             Ok(answer)
         } else {
@@ -108,16 +96,26 @@ impl Server {
         }
     }
 
+    /// An id that is known to be of an earlier life is refreshed at once.
     #[cold]
-    fn error(&self, code: Code) -> CallError {
-        match code {
-            Code::DEAD => {
-                self.refresh();
-                CallError::Dead
-            }
-            Code::DOWN => CallError::Down,
-            Code::HELD => CallError::Held,
-            Code(code) => CallError::Code(code),
+    fn error(&self, code: Code) -> Failure {
+        if code == Code::DEAD {
+            self.refresh();
         }
+        Failure::from_code(code)
+    }
+}
+
+impl Caller for Server {
+    #[inline(always)]
+    fn call(
+        &self,
+        operation: u16,
+        payload: &Payload,
+        len: usize,
+        reply_capacity: usize,
+        leases: &[LeaseBuffer<'_>],
+    ) -> Result<Answer, Failure> {
+        Self::call(self, operation, payload, len, reply_capacity, leases)
     }
 }

@@ -1,84 +1,31 @@
 //! Typed calls for drivers and auditors.
 
-use userlib::ipc::Answer;
-use userlib::server::{CallError, Server};
+use userlib::ipc::Payload;
+use userlib::protocol::{self, Caller, Wire};
+use userlib::server::Server;
 use zerocopy::IntoBytes;
 
 use crate::{
-    Claim, DeviceRequest, Error, Extent, FaultRecord, Handle, HandleRequest, Map, MapFlags,
-    MapLease, MapList, Operation, Payload, Sequenced, Status, Unmap, UnmapList, Window,
+    Claim, DeviceRequest, Error, Extent, FaultRecord, Handle, HandleRequest, Iova, Map, MapFlags,
+    MapLease, MapList, OldestFault, Operation, Sequenced, Status, Unmap, UnmapList, Window,
 };
 
-/// Why a call brought no result.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Failure {
-    /// The server refused.
-    Refused(Error),
-    /// The server is dead or down. A request of a claim can be sent again once it is up: claim the
-    /// device again, which gives the claim that exists, and repeat.
-    Unavailable(CallError),
-    /// The reply is not of this protocol.
-    Nonsense,
-    /// The claim did not survive the server: nothing of what was mapped is left, and the device was made quiet.
-    Lost,
-}
+/// Why a call brought no result. After an outage, once the server is up, claim the device again, which gives the claim
+/// that exists, and repeat the request.
+pub type Failure = protocol::Failure<Error>;
 
-impl Failure {
-    /// Whether the server died with the request, or a later life of it does not know the claim by this handle: what
-    /// became of the request is not known.
-    pub fn is_death(self) -> bool {
-        matches!(
-            self,
-            Self::Unavailable(CallError::Dead | CallError::Down)
-                | Self::Refused(Error::StaleHandle)
-        )
-    }
-}
-
-impl From<CallError> for Failure {
-    #[cold]
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Code(code) => Error::from_code(code).map_or(Self::Nonsense, Self::Refused),
-            other => Self::Unavailable(other),
-        }
-    }
-}
-
-fn expect(answer: &Answer, len: usize) -> Result<&Payload, Failure> {
-    if answer.len == len {
-        Ok(&answer.payload)
-    } else {
-        Err(Failure::Nonsense)
-    }
-}
-
-fn ask_device(
-    server: &Server,
-    operation: Operation,
-    device: u32,
-    reply_len: usize,
-) -> Result<Answer, Failure> {
-    let request = DeviceRequest { device }.to_words();
-    Ok(server.call(
-        operation as u16,
-        &request,
-        DeviceRequest::LEN,
-        reply_len,
-        &[],
-    )?)
+fn ask_device<R: Wire>(server: &Server, operation: Operation, device: u32) -> Result<R, Failure> {
+    server.exchange(operation as u16, &DeviceRequest { device }, &[])
 }
 
 /// Window of a device. Owner and auditors.
 pub fn describe(server: &Server, device: u32) -> Result<Window, Failure> {
-    let answer = ask_device(server, Operation::Describe, device, Window::LEN)?;
-    Window::from_words(expect(&answer, Window::LEN)?).ok_or(Failure::Nonsense)
+    ask_device(server, Operation::Describe, device)
 }
 
 /// State and counters of a device. Owner and auditors.
 pub fn status(server: &Server, device: u32) -> Result<Status, Failure> {
-    let answer = ask_device(server, Operation::Status, device, Status::LEN)?;
-    Status::from_words(expect(&answer, Status::LEN)?).ok_or(Failure::Nonsense)
+    ask_device(server, Operation::Status, device)
 }
 
 /// A list of extents with room for its header, so that sending it copies nothing. `HEADER` is
@@ -148,8 +95,7 @@ impl<'s> Device<'s> {
     /// Claims the device of that number. Returns when it is quiet, its stream open and its bus
     /// mastering on; that may take as long as its quiesce recipe.
     pub fn claim(server: &'s Server, device: u32) -> Result<Self, Failure> {
-        let answer = ask_device(server, Operation::Claim, device, Claim::LEN)?;
-        let claim = Claim::from_words(expect(&answer, Claim::LEN)?).ok_or(Failure::Nonsense)?;
+        let claim: Claim = ask_device(server, Operation::Claim, device)?;
         Ok(Self {
             server,
             device,
@@ -180,37 +126,23 @@ impl<'s> Device<'s> {
 
     /// Calls; a request that found no server has not used up its number.
     #[inline(always)]
-    fn change(
+    fn change<Q: Wire, R: Wire>(
         &mut self,
         operation: Operation,
-        payload: &Payload,
-        len: usize,
-        reply_len: usize,
-    ) -> Result<Answer, Failure> {
-        match self
-            .server
-            .call(operation as u16, payload, len, reply_len, &[])
-        {
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(self.failed(error)),
+        request: &Q,
+    ) -> Result<R, Failure> {
+        match self.server.exchange(operation as u16, request, &[]) {
+            Ok(reply) => Ok(reply),
+            Err(failure) => Err(self.failed(failure)),
         }
     }
 
     #[cold]
-    fn failed(&mut self, error: CallError) -> Failure {
-        if !matches!(error, CallError::Code(_)) {
+    fn failed(&mut self, failure: Failure) -> Failure {
+        if failure.is_silence() {
             self.sequence -= 1;
         }
-        error.into()
-    }
-
-    #[inline(always)]
-    fn iova(answer: &Answer) -> Result<u64, Failure> {
-        if answer.len == 8 {
-            Ok(answer.payload[0])
-        } else {
-            Err(Failure::Nonsense)
-        }
+        failure
     }
 
     /// Maps pages of pool number `pool`; the IOVA.
@@ -235,8 +167,7 @@ impl<'s> Device<'s> {
             flags,
             iova,
         };
-        let answer = self.change(Operation::Map, &request.to_words(), Map::LEN, 8)?;
-        Self::iova(&answer)
+        self.change(Operation::Map, &request).map(|Iova(iova)| iova)
     }
 
     /// Maps pages of lease `lease` that `lender`, who waits for this task's reply, gave it.
@@ -267,8 +198,8 @@ impl<'s> Device<'s> {
             iova,
             lender: lender.0,
         };
-        let answer = self.change(Operation::MapLease, &request.to_words(), MapLease::LEN, 8)?;
-        Self::iova(&answer)
+        let Iova(iova) = self.change(Operation::MapLease, &request)?;
+        Ok(iova)
     }
 
     /// Maps the extents of `list`, of pool number `pool`, to one run of IOVAs.
@@ -284,8 +215,8 @@ impl<'s> Device<'s> {
             flags,
             iova: 0,
         };
-        let answer = self.long(Operation::MapList, list.message(&header.to_words()), 8)?;
-        Self::iova(&answer)
+        let Iova(iova) = self.long(Operation::MapList, list.message(&header.to_words()))?;
+        Ok(iova)
     }
 
     /// Unmaps `pages` from `iova`. When it returns, the device reaches none of them.
@@ -296,45 +227,41 @@ impl<'s> Device<'s> {
             iova,
             pages,
         };
-        self.change(Operation::Unmap, &request.to_words(), Unmap::LEN, 0)?;
-        Ok(())
+        self.change(Operation::Unmap, &request)
     }
 
     /// Unmaps the extents of `list` (IOVA / 4096 and pages).
     pub fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
         let header = UnmapList { head: self.next() };
-        self.long(Operation::UnmapList, list.message(&header.to_words()), 0)?;
-        Ok(())
+        self.long(Operation::UnmapList, list.message(&header.to_words()))
     }
 
     /// Calls with a list; a short one travels in registers.
-    fn long(
-        &mut self,
-        operation: Operation,
-        message: &[u64],
-        reply_len: usize,
-    ) -> Result<Answer, Failure> {
-        let mut payload = [0; 8];
-        if message.len() <= payload.len() {
+    fn long<R: Wire>(&mut self, operation: Operation, message: &[u64]) -> Result<R, Failure> {
+        let mut payload: Payload = [0; 8];
+        let answer = if message.len() <= payload.len() {
             for (to, from) in payload.iter_mut().zip(message) {
                 *to = *from;
             }
-            return self.change(operation, &payload, size_of_val(message), reply_len);
-        }
-        let mut reply = [0; 8];
-        let reply = reply.get_mut(..reply_len).unwrap_or_default();
-        let bytes = message.as_bytes();
-        match self.server.call_long(operation as u16, bytes, reply, &[]) {
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(self.failed(error)),
+            let len = size_of_val(message);
+            self.server
+                .call(operation as u16, &payload, len, R::LEN, &[])
+        } else {
+            let mut reply = [0; 8];
+            let reply = reply.get_mut(..R::LEN).unwrap_or_default();
+            let bytes = message.as_bytes();
+            self.server.call_long(operation as u16, bytes, reply, &[])
+        };
+        match answer {
+            Ok(answer) => R::from_message(&answer.payload, answer.len).ok_or(Failure::Nonsense),
+            Err(failure) => Err(self.failed(failure.of_protocol())),
         }
     }
 
     /// Waits until everything unmapped is gone from the SMMU; at once in a strict domain.
     pub fn flush(&mut self) -> Result<(), Failure> {
         let request = self.next();
-        self.change(Operation::Flush, &request.to_words(), Sequenced::LEN, 0)?;
-        Ok(())
+        self.change(Operation::Flush, &request)
     }
 
     /// The oldest fault that was not fetched yet.
@@ -342,14 +269,9 @@ impl<'s> Device<'s> {
         let request = HandleRequest {
             handle: self.handle,
         };
-        let answer = self.server.call(
-            Operation::NextFault as u16,
-            &request.to_words(),
-            HandleRequest::LEN,
-            FaultRecord::LEN,
-            &[],
-        )?;
-        FaultRecord::from_words(expect(&answer, FaultRecord::LEN)?).ok_or(Failure::Nonsense)
+        let operation = Operation::NextFault as u16;
+        let OldestFault(fault) = self.server.exchange(operation, &request, &[])?;
+        Ok(fault)
     }
 
     /// State and counters.
@@ -364,8 +286,7 @@ impl<'s> Device<'s> {
 
     fn give_back(&mut self) -> Result<(), Failure> {
         let request = self.next();
-        self.change(Operation::Release, &request.to_words(), Sequenced::LEN, 0)?;
-        Ok(())
+        self.change(Operation::Release, &request)
     }
 }
 

@@ -11,6 +11,9 @@ use userlib::delay::{Delay, DelayNs, Patience};
 use crate::client::{Device, Failure, IovaList};
 use crate::{Error, Extent, FaultRecord, MapFlags, PAGE, Status, StatusFlags};
 
+/// The claim that the handle named is over.
+const LOST: Failure = Failure::Refused(Error::StaleHandle);
+
 /// What is asked of the server for one claim; [`Device`], but for tests.
 pub trait Requests {
     /// The claim that exists, under its present handle, or a new one.
@@ -38,7 +41,9 @@ pub trait Requests {
     fn status(&self) -> Result<Status, Failure>;
 }
 
-/// A claimed device, of which the driver is told only what the server's life does not change.
+/// A claimed device, of which the driver is told only what the server's life does not change. A claim that did not
+/// survive the server ends with [`Error::StaleHandle`]: nothing of what was mapped is left, and the device was made
+/// quiet.
 ///
 /// While there is no server it waits by `D`, at most as long as [`Patience`] has it; then the request fails.
 #[derive(Debug)]
@@ -63,10 +68,16 @@ impl<'s> Enduring<Device<'s>> {
     }
 }
 
+/// Whether the server died with the request, or a later life of it does not know the claim by this handle: what became
+/// of the request is not known.
+fn is_death(failure: Failure) -> bool {
+    failure.is_outage() || failure == LOST
+}
+
 /// Whether a claim may succeed later.
 fn is_passing(failure: Failure) -> bool {
     let refused = [Error::Unavailable, Error::Busy].map(Failure::Refused);
-    failure.is_death() || refused.contains(&failure)
+    is_death(failure) || refused.contains(&failure)
 }
 
 impl<R: Requests, D: DelayNs> Enduring<R, D> {
@@ -91,7 +102,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
                     if expected.contains(&status.mapped_pages) {
                         return Ok(());
                     }
-                    return Err(Failure::Lost);
+                    return Err(LOST);
                 }
                 Err(failure) if is_passing(failure) && patience.wait() => {}
                 Err(failure) => return Err(failure),
@@ -109,7 +120,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
                     self.mapped += pages;
                     return Ok(iova);
                 }
-                Err(failure) if failure.is_death() => {
+                Err(failure) if is_death(failure) => {
                     self.recover(pages)?;
                     self.mapped = self.claim.status()?.mapped_pages;
                 }
@@ -135,7 +146,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
                     self.mapped += pages;
                     return Ok(());
                 }
-                Err(failure) if failure.is_death() => {
+                Err(failure) if is_death(failure) => {
                     self.recover(pages)?;
                     self.clear(iova, pages, pages)?;
                 }
@@ -147,7 +158,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
     /// As [`Device::unmap`].
     pub fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
         match self.claim.unmap(iova, pages) {
-            Err(failure) if failure.is_death() => {
+            Err(failure) if is_death(failure) => {
                 self.recover(pages)?;
                 self.clear(iova, pages, pages)?;
             }
@@ -161,7 +172,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
     pub fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
         let pages = list.extents().map(|extent| u64::from(extent.pages)).sum();
         match self.claim.unmap_list(list) {
-            Err(failure) if failure.is_death() => {
+            Err(failure) if is_death(failure) => {
                 self.recover(pages)?;
                 for extent in list.extents() {
                     let iova = u64::from(extent.first) * PAGE;
@@ -184,7 +195,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
                         // Another row cannot be left: entries are made and removed in their order.
                         Ok(()) => return Ok(()),
                         Err(Failure::Refused(Error::NotMapped | Error::PartOfLease)) => {}
-                        Err(failure) if failure.is_death() => {
+                        Err(failure) if is_death(failure) => {
                             self.recover(doubt)?;
                             continue 'again;
                         }
@@ -200,7 +211,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
     pub fn next_fault(&mut self) -> Result<Option<FaultRecord>, Failure> {
         loop {
             match self.claim.next_fault() {
-                Err(failure) if failure.is_death() => self.recover(0)?,
+                Err(failure) if is_death(failure) => self.recover(0)?,
                 result => return result,
             }
         }
@@ -210,7 +221,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
     pub fn status(&mut self) -> Result<Status, Failure> {
         loop {
             match self.claim.status() {
-                Err(failure) if failure.is_death() => self.recover(0)?,
+                Err(failure) if is_death(failure) => self.recover(0)?,
                 result => return result,
             }
         }
@@ -228,7 +239,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
         loop {
             match self.claim.release() {
                 // Whether it was released nobody knows: claimed again, it is released from there.
-                Err(failure) if failure.is_death() => {
+                Err(failure) if is_death(failure) => {
                     let mapped = self.mapped;
                     self.recover(mapped)?;
                 }

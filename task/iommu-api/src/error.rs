@@ -1,5 +1,7 @@
 //! Why the server refuses; each code has one meaning.
 
+use userlib::protocol::Refusal;
+
 /// Code of a reply; 0 is success, the kernel's codes ([`abi::Code`]) lie far above.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -47,6 +49,15 @@ pub enum Error {
     Unavailable = 19,
     /// The SMMU did not confirm an invalidation: the device is cut off, its mappings stay held.
     HardwareFailure = 20,
+}
+
+impl Refusal for Error {
+    fn from_code(code: u32) -> Option<Self> {
+        Self::from_code(code)
+    }
+    fn name(self) -> &'static str {
+        self.name()
+    }
 }
 
 impl Error {

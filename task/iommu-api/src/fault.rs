@@ -1,6 +1,7 @@
 //! What the server tells of faults.
 
-use crate::{Payload, words};
+use userlib::ipc::{Payload, words};
+use userlib::protocol::Wire;
 
 /// Answer of `next_fault`: accesses of one StreamID, kind and direction to one page, in close succession.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,13 +23,14 @@ pub struct FaultRecord {
     pub lost: u64,
 }
 
-impl FaultRecord {
-    /// Bytes of the reply.
-    pub const LEN: usize = 32;
+/// Answer of `next_fault`: the oldest fault that was not fetched yet, if there is one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OldestFault(pub Option<FaultRecord>);
 
-    /// The reply to `next_fault`; `None` is an answer too.
-    pub fn to_words(record: Option<Self>) -> Payload {
-        record.map_or([0; 8], |fault| {
+impl Wire for OldestFault {
+    const LEN: usize = 32;
+    fn to_words(&self) -> Payload {
+        self.0.map_or([0; 8], |fault| {
             words([
                 1 | u64::from(fault.event) << 8
                     | u64::from(fault.read) << 16
@@ -39,20 +41,19 @@ impl FaultRecord {
             ])
         })
     }
-    /// Reads it back; the outer `None` is nonsense.
-    pub fn from_words(payload: &Payload) -> Option<Option<Self>> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         let &[head, iova, count, lost, ..] = payload;
         if head == 0 {
-            return Some(None);
+            return Some(Self(None));
         }
-        (head as u32 & !0x1_ff01 == 0 && head & 1 == 1).then_some(Some(Self {
+        (head as u32 & !0x1_ff01 == 0 && head & 1 == 1).then_some(Self(Some(FaultRecord {
             event: (head >> 8) as u8,
             read: head >> 16 & 1 == 1,
             stream: (head >> 32) as u32,
             iova,
             count,
             lost,
-        }))
+        })))
     }
 }
 
@@ -103,12 +104,10 @@ pub struct Status {
     pub claims: u64,
 }
 
-impl Status {
-    /// Bytes of the reply.
-    pub const LEN: usize = 48;
+impl Wire for Status {
+    const LEN: usize = 48;
 
-    /// The reply's words.
-    pub fn to_words(self) -> Payload {
+    fn to_words(&self) -> Payload {
         words([
             u64::from(self.flags.0)
                 | u64::from(self.last_event) << 8
@@ -121,8 +120,7 @@ impl Status {
             self.claims,
         ])
     }
-    /// Reads them back.
-    pub fn from_words(payload: &Payload) -> Option<Self> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         let &[head, last_iova, faults, lost, mapped_pages, claims, ..] = payload;
         (head as u32 >> 17 == 0).then_some(Self {
             flags: StatusFlags(head as u8),

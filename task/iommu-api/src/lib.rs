@@ -9,13 +9,13 @@
 //! | `describe` | owner, auditors | [`DeviceRequest`] | [`Window`] |
 //! | `claim` | owner | [`DeviceRequest`] | [`Claim`]; may come late |
 //! | `release` | claimant | [`Sequenced`] | nothing; may come late |
-//! | `map` | claimant | [`Map`] | the IOVA |
-//! | `map_lease` | claimant | [`MapLease`] | the IOVA |
-//! | `map_list` | claimant | [`MapList`] and extents | the IOVA |
+//! | `map` | claimant | [`Map`] | [`Iova`] |
+//! | `map_lease` | claimant | [`MapLease`] | [`Iova`] |
+//! | `map_list` | claimant | [`MapList`] and extents | [`Iova`] |
 //! | `unmap` | claimant | [`Unmap`] | nothing |
 //! | `unmap_list` | claimant | [`UnmapList`] and extents | nothing |
 //! | `flush` | claimant | [`Sequenced`] | nothing |
-//! | `next_fault` | claimant | [`HandleRequest`] | [`FaultRecord`] |
+//! | `next_fault` | claimant | [`HandleRequest`] | [`OldestFault`] |
 //! | `status` | owner, auditors | [`DeviceRequest`] | [`Status`] |
 //!
 //! **Sequence.** Every request that changes something carries a number: 1 for the first after the claim, then
@@ -34,9 +34,7 @@
 #[cfg(test)]
 extern crate std;
 
-#[cfg(feature = "client")]
 pub mod client;
-#[cfg(feature = "client")]
 pub mod enduring;
 mod error;
 mod fault;
@@ -46,15 +44,12 @@ mod tests;
 mod window;
 
 pub use error::Error;
-pub use fault::{FaultRecord, Status, StatusFlags};
+pub use fault::{FaultRecord, OldestFault, Status, StatusFlags};
 pub use request::{
     DeviceRequest, Extent, HandleRequest, Map, MapFlags, MapLease, MapList, Operation, Sequenced,
     Unmap, UnmapList,
 };
-pub use window::{Claim, Handle, Window};
-
-/// Eight payload words of a message or reply.
-pub type Payload = [u64; 8];
+pub use window::{Claim, Handle, Iova, Window};
 
 /// Name of the notification that the server posts to a claimant.
 pub const FAULT_NOTIFICATION: &str = "iommu-fault";
@@ -63,13 +58,3 @@ pub const FAULT_NOTIFICATION: &str = "iommu-fault";
 pub const PAGE: u64 = 4096;
 /// Pages of a block.
 pub const BLOCK_PAGES: u64 = 512;
-
-/// The first words of a payload, the rest 0.
-#[inline(always)]
-pub(crate) fn words<const N: usize>(first: [u64; N]) -> Payload {
-    let mut payload = [0; 8];
-    for (to, from) in payload.iter_mut().zip(first) {
-        *to = from;
-    }
-    payload
-}

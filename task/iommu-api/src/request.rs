@@ -1,8 +1,10 @@
 //! Requests, and how they travel in words.
 
+use userlib::ipc::{Payload, words};
+use userlib::protocol::Wire;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Handle, Payload, words};
+use crate::Handle;
 
 /// Number of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,15 +132,12 @@ pub struct DeviceRequest {
     pub device: u32,
 }
 
-impl DeviceRequest {
-    /// Bytes of the message.
-    pub const LEN: usize = 8;
-    /// The message's words.
-    pub fn to_words(self) -> Payload {
+impl Wire for DeviceRequest {
+    const LEN: usize = 8;
+    fn to_words(&self) -> Payload {
         words([u64::from(self.device)])
     }
-    /// Reads them back.
-    pub fn from_words(payload: &Payload) -> Option<Self> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         u32::try_from(payload[0]).ok().map(|device| Self { device })
     }
 }
@@ -150,18 +149,15 @@ pub struct HandleRequest {
     pub handle: Handle,
 }
 
-impl HandleRequest {
-    /// Bytes of the message.
-    pub const LEN: usize = 8;
-    /// The message's words.
-    pub fn to_words(self) -> Payload {
+impl Wire for HandleRequest {
+    const LEN: usize = 8;
+    fn to_words(&self) -> Payload {
         words([self.handle.0])
     }
-    /// Reads them back.
-    pub fn from_words(payload: &Payload) -> Self {
-        Self {
+    fn from_words(payload: &Payload) -> Option<Self> {
+        Some(Self {
             handle: Handle(payload[0]),
-        }
+        })
     }
 }
 
@@ -174,20 +170,17 @@ pub struct Sequenced {
     pub sequence: u64,
 }
 
-impl Sequenced {
-    /// Bytes of the message.
-    pub const LEN: usize = 16;
-    /// The message's words.
-    pub fn to_words(self) -> Payload {
+impl Wire for Sequenced {
+    const LEN: usize = 16;
+    fn to_words(&self) -> Payload {
         words([self.handle.0, self.sequence])
     }
-    /// Reads them back.
     #[inline(always)]
-    pub fn from_words(payload: &Payload) -> Self {
-        Self {
+    fn from_words(payload: &Payload) -> Option<Self> {
+        Some(Self {
             handle: Handle(payload[0]),
             sequence: payload[1],
-        }
+        })
     }
 }
 
@@ -206,12 +199,10 @@ pub struct Map {
     pub iova: u64,
 }
 
-impl Map {
-    /// Bytes of the message.
-    pub const LEN: usize = 40;
-    /// The message's words.
+impl Wire for Map {
+    const LEN: usize = 40;
     #[inline(always)]
-    pub fn to_words(self) -> Payload {
+    fn to_words(&self) -> Payload {
         words([
             self.head.handle.0,
             self.head.sequence,
@@ -220,11 +211,10 @@ impl Map {
             self.iova,
         ])
     }
-    /// Reads them back.
     #[inline(always)]
-    pub fn from_words(payload: &Payload) -> Option<Self> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         Some(Self {
-            head: Sequenced::from_words(payload),
+            head: Sequenced::from_words(payload)?,
             extent: Extent::from_word(payload[2]),
             pool: payload[3] as u16,
             flags: MapFlags::checked(payload[3] >> 16)?,
@@ -250,11 +240,9 @@ pub struct MapLease {
     pub lender: u64,
 }
 
-impl MapLease {
-    /// Bytes of the message.
-    pub const LEN: usize = 48;
-    /// The message's words.
-    pub fn to_words(self) -> Payload {
+impl Wire for MapLease {
+    const LEN: usize = 48;
+    fn to_words(&self) -> Payload {
         words([
             self.head.handle.0,
             self.head.sequence,
@@ -264,10 +252,9 @@ impl MapLease {
             self.lender,
         ])
     }
-    /// Reads them back.
-    pub fn from_words(payload: &Payload) -> Option<Self> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         Some(Self {
-            head: Sequenced::from_words(payload),
+            head: Sequenced::from_words(payload)?,
             extent: Extent::from_word(payload[2]),
             lease: payload[3] as u16,
             flags: MapFlags::checked(payload[3] >> 16)?,
@@ -288,12 +275,10 @@ pub struct Unmap {
     pub pages: u64,
 }
 
-impl Unmap {
-    /// Bytes of the message.
-    pub const LEN: usize = 32;
-    /// The message's words.
+impl Wire for Unmap {
+    const LEN: usize = 32;
     #[inline(always)]
-    pub fn to_words(self) -> Payload {
+    fn to_words(&self) -> Payload {
         words([
             self.head.handle.0,
             self.head.sequence,
@@ -301,14 +286,13 @@ impl Unmap {
             self.pages,
         ])
     }
-    /// Reads them back.
     #[inline(always)]
-    pub fn from_words(payload: &Payload) -> Self {
-        Self {
-            head: Sequenced::from_words(payload),
+    fn from_words(payload: &Payload) -> Option<Self> {
+        Some(Self {
+            head: Sequenced::from_words(payload)?,
             iova: payload[2],
             pages: payload[3],
-        }
+        })
     }
 }
 

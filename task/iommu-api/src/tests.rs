@@ -1,4 +1,5 @@
 use crate::*;
+use userlib::protocol::Wire;
 
 fn head() -> Sequenced {
     Sequenced {
@@ -49,7 +50,7 @@ fn requests_round_trip() {
         iova: 0x1_0000_2000,
         pages: 17,
     };
-    assert_eq!(Unmap::from_words(&unmap.to_words()), unmap);
+    assert_eq!(Unmap::from_words(&unmap.to_words()), Some(unmap));
 
     let list = MapList {
         head: head(),
@@ -105,13 +106,16 @@ fn answers_round_trip() {
         count: 3,
         lost: 4,
     };
-    let words = FaultRecord::to_words(Some(fault));
-    assert_eq!(FaultRecord::from_words(&words), Some(Some(fault)));
-    assert_eq!(FaultRecord::from_words(&[0; 8]), Some(None));
-    assert_eq!(words[0], 0x8765_4321 << 32 | 0x1_1001);
-    assert_eq!(FaultRecord::from_words(&[2, 0, 0, 0, 0, 0, 0, 0]), None);
+    let words = OldestFault(Some(fault)).to_words();
     assert_eq!(
-        FaultRecord::from_words(&[1 << 32, 0, 0, 0, 0, 0, 0, 0]),
+        OldestFault::from_words(&words),
+        Some(OldestFault(Some(fault)))
+    );
+    assert_eq!(OldestFault::from_words(&[0; 8]), Some(OldestFault(None)));
+    assert_eq!(words[0], 0x8765_4321 << 32 | 0x1_1001);
+    assert_eq!(OldestFault::from_words(&[2, 0, 0, 0, 0, 0, 0, 0]), None);
+    assert_eq!(
+        OldestFault::from_words(&[1 << 32, 0, 0, 0, 0, 0, 0, 0]),
         None
     );
 

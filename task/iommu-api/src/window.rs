@@ -1,6 +1,9 @@
 //! Claims and the addresses they give access to.
 
-use crate::{PAGE, Payload, words};
+use userlib::ipc::{Payload, words};
+use userlib::protocol::Wire;
+
+use crate::PAGE;
 
 /// Names one claim: the device's number in bits 15:0, the claim's generation above, never 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,16 +39,13 @@ pub struct Window {
     pub blocks: u64,
 }
 
-impl Window {
-    /// Bytes of the reply.
-    pub const LEN: usize = 32;
+impl Wire for Window {
+    const LEN: usize = 32;
 
-    /// The reply's words.
-    pub fn to_words(self) -> Payload {
+    fn to_words(&self) -> Payload {
         words([self.iova_base, self.pages, self.block_base, self.blocks])
     }
-    /// Reads them back; `None` if a part would exceed 64 bits.
-    pub fn from_words(payload: &Payload) -> Option<Self> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         let &[iova_base, pages, block_base, blocks, ..] = payload;
         iova_base.checked_add(pages.checked_mul(PAGE)?)?;
         block_base.checked_add(blocks.checked_mul(512 * PAGE)?)?;
@@ -69,12 +69,10 @@ pub struct Claim {
     pub window: Window,
 }
 
-impl Claim {
-    /// Bytes of the reply.
-    pub const LEN: usize = 48;
+impl Wire for Claim {
+    const LEN: usize = 48;
 
-    /// The reply's words.
-    pub fn to_words(self) -> Payload {
+    fn to_words(&self) -> Payload {
         let w = self.window;
         words([
             self.handle.0,
@@ -85,13 +83,28 @@ impl Claim {
             w.blocks,
         ])
     }
-    /// Reads them back.
-    pub fn from_words(payload: &Payload) -> Option<Self> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         let &[handle, sequence, base, pages, block_base, blocks, ..] = payload;
         Some(Self {
             handle: Handle(handle),
             sequence,
             window: Window::from_words(&words([base, pages, block_base, blocks]))?,
         })
+    }
+}
+
+/// Answer of the requests that map: the address, for the device, of what was mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Iova(pub u64);
+
+impl Wire for Iova {
+    const LEN: usize = 8;
+    #[inline(always)]
+    fn to_words(&self) -> Payload {
+        words([self.0])
+    }
+    #[inline(always)]
+    fn from_words(payload: &Payload) -> Option<Self> {
+        Some(Self(payload[0]))
     }
 }

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use iommu_api::{
     Claim, DeviceRequest, Error, Extent, FaultRecord, Handle, HandleRequest, Map, MapFlags,
-    MapLease, MapList, Operation, Sequenced, Status, StatusFlags, Unmap, UnmapList, Window,
+    MapLease, MapList, OldestFault, Operation, Sequenced, Status, StatusFlags, Unmap, UnmapList,
+    Window,
 };
+use userlib::protocol::Wire;
 
 fn page() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/iommu-protocol.md");
@@ -54,7 +56,7 @@ fn lengths(operation: Operation) -> (&'static str, usize, bool, usize) {
         Operation::Unmap => ("unmap", Unmap::LEN, false, 0),
         Operation::UnmapList => ("unmap_list", UnmapList::WORDS * 8, true, 0),
         Operation::Flush => ("flush", Sequenced::LEN, false, 0),
-        Operation::NextFault => ("next_fault", HandleRequest::LEN, false, FaultRecord::LEN),
+        Operation::NextFault => ("next_fault", HandleRequest::LEN, false, OldestFault::LEN),
         Operation::Status => ("status", DeviceRequest::LEN, false, Status::LEN),
     }
 }
@@ -250,7 +252,7 @@ fn flags() {
 /// First words whose one field is all ones, in the order of the table; the record's bit 0 is in all of them.
 fn answers() -> [(&'static str, Vec<u64>); 2] {
     let none = FaultRecord::default();
-    let record = |fault: FaultRecord| FaultRecord::to_words(Some(fault))[0];
+    let record = |fault: FaultRecord| OldestFault(Some(fault)).to_words()[0];
     let empty = record(none);
     let records = vec![
         empty,

@@ -2,6 +2,7 @@
 
 use abi::TaskId;
 use iommu_api::{Error, Map, MapFlags, MapLease, MapList, Operation, Sequenced, Unmap, UnmapList};
+use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
 use crate::maps::{Changed, pool_of};
@@ -98,7 +99,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     #[inline(always)]
     pub(crate) fn unmap(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
         request.shape(Unmap::LEN, 0)?;
-        let unmap = Unmap::from_words(&request.payload);
+        let unmap = Unmap::from_words(&request.payload).ok_or(Error::Malformed)?;
         let (sender, permanent) = (request.sender, self.plan.permanent);
         let index = match self.begin(Operation::Unmap, unmap.head, sender)? {
             Begun::New(index) => index,
@@ -147,7 +148,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     /// Every unmap of a strict domain has completed before its reply, so there is nothing to wait for.
     pub(crate) fn flush(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
         request.shape(Sequenced::LEN, 0)?;
-        let head = Sequenced::from_words(&request.payload);
+        let head = Sequenced::from_words(&request.payload).ok_or(Error::Malformed)?;
         self.sequenced(Operation::Flush, head, request.sender, |parts| {
             parts.complete().map(|()| None)
         })

@@ -2,7 +2,8 @@
 
 use abi::TaskId;
 use iommu_api::{Claim, DeviceRequest, Error, Operation, Sequenced};
-use pci_api::client::CallError;
+use pci_api::client::Failure;
+use userlib::protocol::Wire;
 
 use crate::changes::Begun;
 use crate::hardware::{Hardware, System};
@@ -103,7 +104,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let started = opened.and_then(|()| {
             let mastering = self.system.bus_master(index as u32, true);
             mastering.map_err(|error| match error {
-                CallError::Refused(error) => Why::NoBusMaster(Some(error)),
+                Failure::Refused(error) => Why::NoBusMaster(Some(error)),
                 _ => Why::NoBusMaster(None),
             })
         });
@@ -151,7 +152,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     pub(crate) fn release(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
         request.shape(Sequenced::LEN, 0)?;
-        let head = Sequenced::from_words(&request.payload);
+        let head = Sequenced::from_words(&request.payload).ok_or(Error::Malformed)?;
         let owner = request.sender;
         let index = match self.begin(Operation::Release, head, owner)? {
             Begun::New(index) => index,

@@ -3,8 +3,9 @@
 use abi::TaskId;
 use iommu_api::Error;
 use pci_api::QuiesceState;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use smmu::Command;
+use userlib::protocol::Wire;
 
 use crate::claims::Granted;
 use crate::hardware::{Hardware, System};
@@ -148,14 +149,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             Ok(()) => {}
             // One that runs already ends with the same notification. Nobody knows who could touch the registers
             // since it began.
-            Err(CallError::Refused(pci_api::Error::Quiescing)) => {
+            Err(Failure::Refused(pci_api::Error::Quiescing)) => {
                 if let Some(device) = self.devices.get_mut(index) {
                     device.sole_life = None;
                 }
             }
             // Asked again when the PCI task is up again.
-            Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {}
-            Err(CallError::Refused(pci_api::Error::NoRecipe)) if self.is_first_use(index) => {
+            Err(failure) if failure.is_outage() => {}
+            Err(Failure::Refused(pci_api::Error::NoRecipe)) if self.is_first_use(index) => {
                 // Nothing but firmware can have used it, and the plan says in writing that nobody
                 // can make it quiet.
                 self.quiesced(index, true);
@@ -209,7 +210,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 Ok(QuiesceState::Quiet) => self.settled(index, true),
                 // A new life of the PCI task knows nothing of it.
                 Ok(QuiesceState::Never) => self.ask_again(index, own),
-                Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {}
+                Err(failure) if failure.is_outage() => {}
                 Ok(QuiesceState::Failed(failure)) => {
                     self.failed(index, own, NotQuiet::Failed(failure));
                 }

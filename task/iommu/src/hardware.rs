@@ -4,7 +4,7 @@
 //! model implements [`Hardware`] and misbehaves as far as the architecture lets it.
 
 use abi::{Code, TaskId};
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, QuiesceState};
 use userlib::time::look_until;
 
@@ -141,15 +141,15 @@ pub trait System {
     fn enumerate(&mut self, cursor: u64) -> Held;
 
     /// Outcome of the PCI enumeration.
-    fn pci_status(&mut self) -> Result<BootStatus, CallError>;
+    fn pci_status(&mut self) -> Result<BootStatus, Failure>;
     /// What was found of a PCI function.
-    fn pci_describe(&mut self, device: u32) -> Result<Description, CallError>;
+    fn pci_describe(&mut self, device: u32) -> Result<Description, Failure>;
     /// Turns bus mastering on or off.
-    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError>;
+    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure>;
     /// Begins to make a device quiet; [`pci_api::QUIESCED`] is posted at the end.
-    fn quiesce_start(&mut self, device: u32) -> Result<(), CallError>;
+    fn quiesce_start(&mut self, device: u32) -> Result<(), Failure>;
     /// How it went.
-    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError>;
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, Failure>;
 
     /// Replies to a call that was left open.
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize);

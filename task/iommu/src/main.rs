@@ -12,7 +12,8 @@ use iommu::mapped::Mapped;
 use iommu::plan_view::PlanView;
 use iommu::{Reply, Request, Server};
 use static_cell::StaticCell;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::{may_report, report};
 use task::system::Surroundings;
 use userlib::abi::{MESSAGE_MAX, TaskId, notification};
 use userlib::ipc::{self, Message, Payload, Received};
@@ -52,9 +53,9 @@ fn main() -> ! {
 /// If the boot is refused no driver will ever get its device, and a run that waits for one of them would wait
 /// for ever.
 fn give_notice(core: &Core) {
-    if core.is_refused() && report::is_allowed() {
+    if core.is_refused() && may_report() {
         // Dead or not, the supervisor's answer changes nothing here: nothing is opened.
-        let _ = report::send(Outcome::Fail, "the SMMU is not the one planned for");
+        let _ = report(Outcome::Fail, "the SMMU is not the one planned for");
     }
 }
 

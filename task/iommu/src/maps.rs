@@ -5,6 +5,7 @@ use heapless::BinaryHeap;
 use heapless::binary_heap::Min;
 use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, PAGE, Sequenced};
 use plan::iommu::{PermanentEntry, PermanentKind, PoolEntry};
+use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
 use crate::ownership::Device;

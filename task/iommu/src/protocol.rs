@@ -2,9 +2,11 @@
 
 use abi::TaskId;
 use iommu_api::{
-    DeviceRequest, Error, FaultRecord, Handle, HandleRequest, Operation, Payload, Status,
-    StatusFlags, Window,
+    DeviceRequest, Error, Handle, HandleRequest, OldestFault, Operation, Status, StatusFlags,
+    Window,
 };
+use userlib::ipc::Payload;
+use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
 use crate::ownership::{Device, Recorded, State};
@@ -173,13 +175,14 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     }
 
     fn next_fault(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
-        request.shape(HandleRequest::LEN, FaultRecord::LEN)?;
-        let HandleRequest { handle } = HandleRequest::from_words(&request.payload);
+        request.shape(HandleRequest::LEN, OldestFault::LEN)?;
+        let HandleRequest { handle } =
+            HandleRequest::from_words(&request.payload).ok_or(Error::Malformed)?;
         let device = self.claimed(handle, request.sender)?;
         let record = device.faults.take();
         Ok(Reply::words(
-            FaultRecord::to_words(record),
-            FaultRecord::LEN,
+            OldestFault(record).to_words(),
+            OldestFault::LEN,
         ))
     }
 

@@ -6,7 +6,7 @@
 use abi::TaskId;
 use iommu_api::Error;
 use pci_api::QuiesceFailure;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 
 use crate::hardware::{Hardware, System};
 use crate::limits::REFUSAL_PAUSE_NS;
@@ -65,10 +65,10 @@ pub enum NotQuiet {
     Unknown,
 }
 
-impl From<CallError> for NotQuiet {
-    fn from(error: CallError) -> Self {
+impl From<Failure> for NotQuiet {
+    fn from(error: Failure) -> Self {
         match error {
-            CallError::Refused(error) => Self::Refused(error),
+            Failure::Refused(error) => Self::Refused(error),
             _ => Self::Unknown,
         }
     }

@@ -4,7 +4,7 @@
 //! by a death or by force, the others were cut off with it; but an access of theirs that was under way may
 //! still land. So nothing that was mapped is given back before each of them is known to be quiet too.
 
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 
 use crate::hardware::{Hardware, System};
 use crate::ownership::{Quiet, Settling, State};
@@ -77,11 +77,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let (settling, sole_life) = match self.quiesce(other) {
             Ok(()) => (Settling::Running, sole_life),
             // One that runs already ends with the same notification.
-            Err(CallError::Refused(pci_api::Error::Quiescing)) => (Settling::Running, None),
+            Err(Failure::Refused(pci_api::Error::Quiescing)) => (Settling::Running, None),
             // Asked again when the PCI task is up again.
-            Err(CallError::Unavailable(code)) if code != abi::Code::HELD => {
-                (Settling::Running, sole_life)
-            }
+            Err(failure) if failure.is_outage() => (Settling::Running, sole_life),
             Err(error) => {
                 self.note_not_quiet(other, error.into());
                 (Settling::Failed, None)

@@ -4,7 +4,6 @@
 //! as long as nothing is mapped for it, it reaches its direct regions only. Whatever cuts it off ends that; it
 //! stands again when what it was cut off for is over.
 
-use pci_api::client::CallError;
 use plan::iommu::PermanentKind;
 
 use crate::hardware::{Hardware, System};
@@ -25,7 +24,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 Ok(_) if self.is_distrusted(index) => false,
                 Ok(found) => !boot_refused && found.state == pci_api::DeviceState::Ready,
                 // Asked again when the PCI task's next life is up; what stands goes on until then.
-                Err(CallError::Unavailable(code)) if code != abi::Code::HELD => continue,
+                Err(failure) if failure.is_outage() => continue,
                 Err(_) => false,
             };
             if let Some(device) = self.devices.get_mut(index) {
@@ -165,7 +164,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let started = match self.system.bus_master(index as u32, true) {
             Ok(()) => true,
             // It has said nothing: its next life is asked.
-            Err(CallError::Unavailable(code)) => code != abi::Code::HELD,
+            Err(failure) if failure.is_outage() => true,
             Err(_) => false,
         };
         if !started {

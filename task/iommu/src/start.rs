@@ -5,7 +5,6 @@
 
 use iommu_api::Error;
 use pci_api::DeviceState;
-use pci_api::client::CallError;
 
 use crate::boot::{self, Found, Refusal, Running};
 use crate::hardware::{Hardware, System};
@@ -307,7 +306,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn still_master(&mut self, index: usize) -> Option<bool> {
         match self.system.pci_describe(index as u32) {
             Ok(found) => Some(found.bus_master),
-            Err(CallError::Unavailable(code)) if code != abi::Code::HELD => None,
+            Err(failure) if failure.is_outage() => None,
             Err(_) => Some(false),
         }
     }

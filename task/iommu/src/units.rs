@@ -5,7 +5,7 @@
 //! that are alive as soon as it hears of the death, and all of it is contained before any of them runs again.
 
 use pci_api::QuiesceState;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 
 use crate::hardware::{Hardware, System};
 use crate::limits::DEVICES_MAX;
@@ -21,18 +21,18 @@ const _: () = assert!(DEVICES_MAX <= 64);
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Asks the PCI task, and once more with the device's reset unit stopped if that is in the way.
-    pub(crate) fn quiesce(&mut self, index: usize) -> Result<(), CallError> {
+    pub(crate) fn quiesce(&mut self, index: usize) -> Result<(), Failure> {
         let mut started = self.system.quiesce_start(index as u32);
-        if started == Err(CallError::Refused(pci_api::Error::UnitActive)) {
+        if started == Err(Failure::Refused(pci_api::Error::UnitActive)) {
             let unit = self.reset_unit(index);
             self.turn_closed_off(unit, index);
             self.stop_unit(unit, index);
             started = self.system.quiesce_start(index as u32);
         }
-        let joined = started == Err(CallError::Refused(pci_api::Error::Quiescing));
+        let joined = started == Err(Failure::Refused(pci_api::Error::Quiescing));
         if let Some(device) = self.devices.get_mut(index) {
             device.began_early = joined && device.entry.non_pci == 1;
-            device.unasked = matches!(started, Err(CallError::Unavailable(_)));
+            device.unasked = started.is_err_and(Failure::is_silence);
         }
         if started.is_ok() {
             self.note_covered(index);

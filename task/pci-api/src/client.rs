@@ -1,66 +1,25 @@
 //! Typed calls to the PCI task.
 
-use crate::message::{Request, Wire};
+use userlib::protocol::{self, Caller};
+
 use crate::{
-    BootStatus, BusMaster, ConfigRead, ConfigValue, ConfigWrite, Describe, Description, Done,
-    Error, GetBootStatus, Payload, QuiesceResult, QuiesceStart, QuiesceState, Width,
+    BootStatus, BusMaster, ConfigRead, ConfigValue, ConfigWrite, Describe, Description, Error,
+    GetBootStatus, QuiesceResult, QuiesceStart, QuiesceState, Request, Width,
 };
 
-/// Why a call brought no answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CallError {
-    /// The server refused.
-    Refused(Error),
-    /// The server died or is down: `DEAD`, `DOWN` or `HELD`. Whatever it was asked to do may or may not
-    /// have been done; its successor tells what is so ([`crate`], "A new life").
-    Unavailable(abi::Code),
-    /// The reply is not of this protocol.
-    Nonsense,
-}
-
-/// What a call needs from below: one message of up to 64 bytes to the PCI task, and its reply.
-pub trait Transport {
-    /// Sends the first `len` bytes of `payload`; gives code, payload and length of the reply.
-    fn call(
-        &mut self,
-        operation: u16,
-        payload: &Payload,
-        len: usize,
-        reply_capacity: usize,
-    ) -> (abi::Code, Payload, usize);
-}
+/// Why a call brought no answer. After an outage the PCI task's next life tells what is so ([`crate`], "A new life").
+pub type Failure = protocol::Failure<Error>;
 
 /// The PCI task as seen by a client.
-pub struct Client<T>(pub T);
+pub struct Client<C>(pub C);
 
-impl<T: Transport> Client<T> {
-    fn ask<R: Request>(&mut self, request: R) -> Result<R::Reply, CallError> {
-        let (code, payload, len) = self.0.call(
-            R::OPERATION as u16,
-            &request.to_words(),
-            R::LEN,
-            <R::Reply as Wire>::LEN,
-        );
-        if code.0 >= abi::Code::KERNEL_FIRST {
-            return Err(CallError::Unavailable(code));
-        }
-        if code != abi::Code::OK {
-            let error = Error::from_code(code.0).ok_or(CallError::Nonsense)?;
-            return Err(CallError::Refused(error));
-        }
-        if len != <R::Reply as Wire>::LEN {
-            return Err(CallError::Nonsense);
-        }
-        <R::Reply as Wire>::from_words(&payload).ok_or(CallError::Nonsense)
+impl<C: Caller> Client<C> {
+    fn ask<R: Request>(&self, request: R) -> Result<R::Reply, Failure> {
+        self.0.exchange(R::OPERATION as u16, &request, &[])
     }
 
     /// Reads a register in the configuration space of the caller's device.
-    pub fn config_read(
-        &mut self,
-        device: u32,
-        offset: u16,
-        width: Width,
-    ) -> Result<u32, CallError> {
+    pub fn config_read(&self, device: u32, offset: u16, width: Width) -> Result<u32, Failure> {
         let request = ConfigRead {
             device,
             offset,
@@ -71,67 +30,43 @@ impl<T: Transport> Client<T> {
 
     /// Writes a register of the allow-list ([`ConfigWrite`]) of the caller's device.
     pub fn config_write(
-        &mut self,
+        &self,
         device: u32,
         offset: u16,
         width: Width,
         value: u32,
-    ) -> Result<(), CallError> {
+    ) -> Result<(), Failure> {
         let request = ConfigWrite {
             device,
             offset,
             width,
             value,
         };
-        self.ask(request).map(|Done| ())
+        self.ask(request)
     }
 
     /// What was found of a device.
-    pub fn describe(&mut self, device: u32) -> Result<Description, CallError> {
+    pub fn describe(&self, device: u32) -> Result<Description, Failure> {
         self.ask(Describe { device })
     }
 
     /// Outcome of the enumeration. Authority only.
-    pub fn boot_status(&mut self) -> Result<BootStatus, CallError> {
+    pub fn boot_status(&self) -> Result<BootStatus, Failure> {
         self.ask(GetBootStatus)
     }
 
     /// Turns bus mastering on or off. Authority only.
-    pub fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
-        self.ask(BusMaster { device, on }).map(|Done| ())
+    pub fn bus_master(&self, device: u32, on: bool) -> Result<(), Failure> {
+        self.ask(BusMaster { device, on })
     }
 
     /// Begins a quiesce; [`crate::QUIESCED`] is posted at its end. Authority only.
-    pub fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
-        self.ask(QuiesceStart { device }).map(|Done| ())
+    pub fn quiesce_start(&self, device: u32) -> Result<(), Failure> {
+        self.ask(QuiesceStart { device })
     }
 
     /// How the last quiesce of a device went. Authority only.
-    pub fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+    pub fn quiesce_result(&self, device: u32) -> Result<QuiesceState, Failure> {
         self.ask(QuiesceResult { device })
-    }
-}
-
-#[cfg(feature = "client")]
-impl Transport for &userlib::server::Server {
-    fn call(
-        &mut self,
-        operation: u16,
-        payload: &Payload,
-        len: usize,
-        reply_capacity: usize,
-    ) -> (abi::Code, Payload, usize) {
-        use userlib::server::CallError;
-
-        let code =
-            match userlib::server::Server::call(self, operation, payload, len, reply_capacity, &[])
-            {
-                Ok(answer) => return (answer.code, answer.payload, answer.len),
-                Err(CallError::Dead) => abi::Code::DEAD,
-                Err(CallError::Down) => abi::Code::DOWN,
-                Err(CallError::Held) => abi::Code::HELD,
-                Err(CallError::Code(code)) => abi::Code(code),
-            };
-        (code, [0; 8], 0)
     }
 }

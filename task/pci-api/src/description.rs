@@ -1,7 +1,7 @@
 //! What the server tells of devices.
 
-use crate::Payload;
-use crate::message::{Wire, words};
+use userlib::ipc::{Payload, words};
+use userlib::protocol::Wire;
 
 /// Whether a device may be started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,7 @@
 //! Why the server refuses; each code has one meaning.
 
+use userlib::protocol::Refusal;
+
 /// Code of a reply; 0 is success. Values above are the kernel's ([`abi::Code`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -29,6 +31,15 @@ pub enum Error {
     BootRefused = 11,
     /// The last quiesce of this device failed: bus mastering stays off until one succeeds.
     NotQuiet = 12,
+}
+
+impl Refusal for Error {
+    fn from_code(code: u32) -> Option<Self> {
+        Self::from_code(code)
+    }
+    fn name(self) -> &'static str {
+        self.name()
+    }
 }
 
 impl Error {

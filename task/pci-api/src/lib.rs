@@ -42,12 +42,9 @@ pub use description::{
 };
 pub use error::Error;
 pub use message::{
-    BusMaster, ConfigRead, ConfigValue, ConfigWrite, Describe, Done, GetBootStatus, Operation,
-    QuiesceResult, QuiesceStart, Request, Width, Wire,
+    BusMaster, ConfigRead, ConfigValue, ConfigWrite, Describe, GetBootStatus, Operation,
+    QuiesceResult, QuiesceStart, Request, Width,
 };
-
-/// Eight payload words of a message or reply.
-pub type Payload = [u64; 8];
 
 /// Name of the notification that the server posts to the authority when a quiesce ended, either way.
 /// One bit for all devices: the authority asks for the result of each that it waits for.

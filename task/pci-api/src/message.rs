@@ -1,17 +1,9 @@
 //! Requests, and how they travel in payload words.
 
-use crate::{Error, Payload};
+use userlib::ipc::{Payload, words};
+use userlib::protocol::Wire;
 
-/// A value that travels in payload words.
-pub trait Wire: Sized {
-    /// Bytes on the wire, a multiple of 8, at most 64.
-    const LEN: usize;
-    /// The words; those beyond [`Self::LEN`] are 0.
-    fn to_words(&self) -> Payload;
-    /// Reads the words back; none if a field is out of range or a reserved bit is set. The caller
-    /// has compared the length with [`Self::LEN`].
-    fn from_words(words: &Payload) -> Option<Self>;
-}
+use crate::Error;
 
 /// A request: its operation and the reply it asks for.
 pub trait Request: Wire {
@@ -169,10 +161,6 @@ pub struct QuiesceResult {
     pub device: u32,
 }
 
-/// A reply without content.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Done;
-
 /// A word with a 32-bit device number, nothing above it.
 fn device_only(word: u64) -> Option<u32> {
     u32::try_from(word).ok()
@@ -266,20 +254,15 @@ macro_rules! names_a_device {
 }
 names_a_device!(Describe, QuiesceStart, QuiesceResult);
 
-macro_rules! empty {
-    ($($message:ident),*) => {$(
-        impl Wire for $message {
-            const LEN: usize = 0;
-            fn to_words(&self) -> Payload {
-                [0; 8]
-            }
-            fn from_words(_: &Payload) -> Option<Self> {
-                Some(Self)
-            }
-        }
-    )*};
+impl Wire for GetBootStatus {
+    const LEN: usize = 0;
+    fn to_words(&self) -> Payload {
+        [0; 8]
+    }
+    fn from_words(_: &Payload) -> Option<Self> {
+        Some(Self)
+    }
 }
-empty!(GetBootStatus, Done);
 
 macro_rules! requests {
     ($($request:ident => $operation:ident, $reply:ty;)*) => {$(
@@ -291,19 +274,10 @@ macro_rules! requests {
 }
 requests! {
     ConfigRead => ConfigRead, ConfigValue;
-    ConfigWrite => ConfigWrite, Done;
+    ConfigWrite => ConfigWrite, ();
     Describe => Describe, crate::Description;
     GetBootStatus => BootStatus, crate::BootStatus;
-    BusMaster => BusMaster, Done;
-    QuiesceStart => QuiesceStart, Done;
+    BusMaster => BusMaster, ();
+    QuiesceStart => QuiesceStart, ();
     QuiesceResult => QuiesceResult, crate::QuiesceState;
-}
-
-/// The first words of a payload, the rest 0.
-pub(crate) fn words<const N: usize>(first: [u64; N]) -> Payload {
-    let mut payload = [0; 8];
-    for (to, from) in payload.iter_mut().zip(first) {
-        *to = from;
-    }
-    payload
 }

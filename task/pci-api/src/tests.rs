@@ -1,6 +1,10 @@
 //! Round trips, and words that must be refused.
 
-use crate::client::{CallError, Client, Transport};
+use abi::Code;
+use userlib::ipc::{Answer, LeaseBuffer, Payload, words};
+use userlib::protocol::{self, Caller, Wire};
+
+use crate::client::{Client, Failure};
 use crate::*;
 
 fn round_trip<T: Wire + PartialEq + core::fmt::Debug>(value: T) {
@@ -100,28 +104,36 @@ fn codes_and_operations_have_one_meaning_each() {
     assert_eq!(Operation::from_number(8), Err(Error::Malformed));
 }
 
-struct Fixed(abi::Code, Payload, usize);
+/// Answers every call with this code, and with a payload of one word and this length.
+struct Fixed(Code, u64, usize);
 
-impl Transport for Fixed {
-    fn call(&mut self, _: u16, _: &Payload, _: usize, _: usize) -> (abi::Code, Payload, usize) {
-        (self.0, self.1, self.2)
+impl Caller for Fixed {
+    fn call(
+        &self,
+        _: u16,
+        _: &Payload,
+        _: usize,
+        _: usize,
+        _: &[LeaseBuffer<'_>],
+    ) -> Result<Answer, protocol::Failure> {
+        match self.0 {
+            Code::OK => Ok(Answer {
+                code: Code::OK,
+                payload: words([self.1]),
+                len: self.2,
+            }),
+            code => Err(protocol::Failure::from_code(code)),
+        }
     }
 }
 
 #[test]
 fn a_client_trusts_no_reply() {
-    let ask = |code, word, len| {
-        let payload = [word, 0, 0, 0, 0, 0, 0, 0];
-        Client(Fixed(code, payload, len)).config_read(0, 0, Width::Word)
-    };
-    assert_eq!(ask(abi::Code::OK, 5, 8), Ok(5));
-    assert_eq!(ask(abi::Code::OK, 5, 0), Err(CallError::Nonsense));
-    assert_eq!(ask(abi::Code::OK, 1 << 32, 8), Err(CallError::Nonsense));
-    assert_eq!(ask(abi::Code(77), 0, 0), Err(CallError::Nonsense));
-    assert_eq!(
-        ask(abi::Code(3), 0, 0),
-        Err(CallError::Refused(Error::NotOwner))
-    );
-    let dead = abi::Code::DEAD;
-    assert_eq!(ask(dead, 0, 0), Err(CallError::Unavailable(dead)));
+    let ask = |code, word, len| Client(Fixed(code, word, len)).config_read(0, 0, Width::Word);
+    assert_eq!(ask(Code::OK, 5, 8), Ok(5));
+    assert_eq!(ask(Code::OK, 5, 0), Err(Failure::Nonsense));
+    assert_eq!(ask(Code::OK, 1 << 32, 8), Err(Failure::Nonsense));
+    assert_eq!(ask(Code(77), 0, 0), Err(Failure::Nonsense));
+    assert_eq!(ask(Code(3), 0, 0), Err(Failure::Refused(Error::NotOwner)));
+    assert_eq!(ask(Code::DEAD, 0, 0), Err(Failure::Dead));
 }

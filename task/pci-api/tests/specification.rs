@@ -5,8 +5,9 @@ use std::path::Path;
 use pci_api::{
     BootStatus, BusMaster, ConfigRead, ConfigValue, ConfigWrite, Describe, Description,
     DeviceState, Error, GetBootStatus, Mismatch, Operation, QuiesceFailure, QuiesceResult,
-    QuiesceStart, QuiesceState, Request, Width, Wire,
+    QuiesceStart, QuiesceState, Request, Width,
 };
+use userlib::protocol::Wire;
 
 /// Rows of the table whose head begins with these cells, without the head and without marks of code.
 fn table(head: &[&str]) -> Vec<Vec<String>> {

@@ -1,9 +1,11 @@
 //! Messages: decode, authorise, dispatch.
 
 use pci_api::{
-    BusMaster, ConfigRead, ConfigValue, ConfigWrite, Describe, Description, DeviceState, Done,
-    Error, GetBootStatus, Mismatch, Operation, Payload, QuiesceResult, QuiesceStart, Width, Wire,
+    BusMaster, ConfigRead, ConfigValue, ConfigWrite, Describe, Description, DeviceState, Error,
+    GetBootStatus, Mismatch, Operation, QuiesceResult, QuiesceStart, Width,
 };
+use userlib::ipc::Payload;
+use userlib::protocol::Wire;
 
 use crate::config::{BarRegisters, ConfigSpace, Function, Record};
 use crate::fabric::{Fabric, on_pci};
@@ -96,7 +98,7 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
                 self.authorise(request.sender)?;
                 let index = self.index(device)?;
                 self.fabric.quiesce_start(&self.hardware, index, now)?;
-                Ok(Done)
+                Ok(())
             }),
             Operation::QuiesceResult => answer(request, |QuiesceResult { device }| {
                 self.authorise(request.sender)?;
@@ -154,7 +156,7 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
         Ok(ConfigValue(value & request.width.mask()))
     }
 
-    fn config_write(&mut self, sender: usize, request: ConfigWrite) -> Result<Done, Error> {
+    fn config_write(&mut self, sender: usize, request: ConfigWrite) -> Result<(), Error> {
         let index = self.owned(sender, request.device)?;
         check_access(request.offset, request.width)?;
         self.fabric.owner_write(
@@ -164,7 +166,7 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
             request.width,
             request.value,
         )?;
-        Ok(Done)
+        Ok(())
     }
 
     fn describe(&self, request: Describe) -> Result<Description, Error> {
@@ -203,12 +205,12 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
         }
     }
 
-    fn bus_master(&mut self, sender: usize, request: BusMaster) -> Result<Done, Error> {
+    fn bus_master(&mut self, sender: usize, request: BusMaster) -> Result<(), Error> {
         self.authorise(sender)?;
         let index = self.index(request.device)?;
         if !request.on {
             self.fabric.set_master(&self.hardware, index, false);
-            return Ok(Done);
+            return Ok(());
         }
         if self.fabric.is_refused() {
             return Err(Error::BootRefused);
@@ -229,9 +231,9 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
         }
     }
 
-    fn master_on(&mut self, index: usize) -> Result<Done, Error> {
+    fn master_on(&mut self, index: usize) -> Result<(), Error> {
         if self.fabric.set_master(&self.hardware, index, true) {
-            return Ok(Done);
+            return Ok(());
         }
         // The device, or a bridge above it, has changed since it was compared with the plan.
         self.fabric.set_master(&self.hardware, index, false);

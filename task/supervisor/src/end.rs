@@ -2,8 +2,8 @@
 
 use abi::notification;
 use supervisor::drain::{Drain, Step};
-use supervisor::report::Outcome;
 use supervisor::verdict::Verdict;
+use supervisor_api::Outcome;
 use userlib::ipc::{self, Received};
 use userlib::plan::task::RestartEntry;
 use userlib::{config, privileged, time};

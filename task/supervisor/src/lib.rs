@@ -1,6 +1,5 @@
-//! The supervisor's decisions, and the protocol of its clients.
+//! The supervisor's decisions.
 //!
-//! * [`report`]: how a task reports pass or fail;
 //! * [`look`]: what a task's status means;
 //! * [`policy`]: whether and when a dead task is started again;
 //! * [`plan_view`]: the plan, checked;
@@ -16,5 +15,4 @@ pub mod drain;
 pub mod look;
 pub mod plan_view;
 pub mod policy;
-pub mod report;
 pub mod verdict;

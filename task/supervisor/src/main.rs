@@ -12,22 +12,22 @@ mod end;
 use abi::notification;
 use deaths::Deaths;
 use supervisor::plan_view::PlanView;
-use supervisor::report::{self, Outcome};
 use supervisor::verdict::Verdict;
+use supervisor_api::{Error, Operation, Outcome, Report};
 use userlib::config;
 use userlib::ipc::{self, Message, Received};
 use userlib::plan::task::{RestartEntry, reports};
+use userlib::protocol::Wire;
 
 userlib::task!(main);
 
 /// Replies and records a report.
 fn hear(verdict: &mut Verdict, tasks: &[RestartEntry], message: &Message) {
-    let report = match message.operation {
-        report::REPORT => report::decode(&message.payload, message.len),
-        _ => None,
-    };
-    let Some((outcome, detail)) = report else {
-        ipc::reply(message.sender, report::MALFORMED, &[0; 8], 0);
+    let report = Operation::from_number(message.operation).and_then(|operation| match operation {
+        Operation::Report => Report::from_message(&message.payload, message.len),
+    });
+    let Some(Report { outcome, detail }) = report else {
+        ipc::reply(message.sender, Error::Malformed as u32, &[0; 8], 0);
         return;
     };
     let task = usize::from(message.sender.number());

@@ -2,8 +2,7 @@
 
 use abi::TASKS_MAX;
 use heapless::Vec;
-
-use crate::report::Outcome;
+use supervisor_api::Outcome;
 
 /// What reports of a task count for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,7 +14,8 @@ use blk_api::{DEPTH, Error, Geometry, Kind, SECTOR, Submit};
 use disk_digest::progress::Progress;
 use disk_digest::window::Window;
 use sha2::{Digest, Sha256};
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::ipc::{self, LeaseBuffer};
 use userlib::memory::{Memory, PoolMemory, acquire};
 use userlib::plan::task::{MappingKind, PeerEntry};
@@ -262,17 +263,17 @@ fn run() -> Result<(), Failed> {
 
 fn main() -> ! {
     let sent = match run() {
-        Ok(()) => report::send(Outcome::Pass, "whole disk read"),
+        Ok(()) => report(Outcome::Pass, "whole disk read"),
         Err(Failed::Plan(what)) => {
             defmt::error!("the plan has no {=str}", what);
-            report::send(Outcome::Fail, "cannot run as planned")
+            report(Outcome::Fail, "cannot run as planned")
         }
-        Err(Failed::Disk(failure)) => report::send(Outcome::Fail, failure.name()),
+        Err(Failed::Disk(failure)) => report(Outcome::Fail, failure.name()),
         Err(Failed::Read(buffer, error)) => {
             defmt::error!("read into buffer {=u64}: {=str}", buffer, error.name());
-            report::send(Outcome::Fail, error.name())
+            report(Outcome::Fail, error.name())
         }
-        Err(Failed::Lie(what)) => report::send(Outcome::Fail, what),
+        Err(Failed::Lie(what)) => report(Outcome::Fail, what),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

@@ -1,9 +1,9 @@
 //! Requests in the name of others.
 
 use iommu_api::client::{Device, Failure};
-use iommu_api::{Error, Extent, Handle, Map, MapFlags, Operation, Sequenced};
-use userlib::ipc::Answer;
-use userlib::server::{CallError, Server};
+use iommu_api::{Error, Extent, Handle, Iova, Map, MapFlags, Operation, Sequenced};
+use userlib::protocol::Caller;
+use userlib::server::Server;
 use witness::attempt::Finished;
 
 /// Device numbers tried; more than the demo has.
@@ -29,7 +29,7 @@ pub fn claim_what_is_not_mine(iommu: &Server, own: u32) -> Finished {
         }
         match forged_map(iommu, device) {
             Ok(_) => finished.granted += 1,
-            Err(CallError::Code(_)) => {
+            Err(Failure::Refused(_)) => {
                 forged += 1;
                 finished.refused += 1;
             }
@@ -53,7 +53,7 @@ pub fn claim_what_is_not_mine(iommu: &Server, own: u32) -> Finished {
 }
 
 /// Maps the first page of this task's pool with the handle that the device's first owner was given.
-fn forged_map(iommu: &Server, device: u32) -> Result<Answer, CallError> {
+fn forged_map(iommu: &Server, device: u32) -> Result<Iova, Failure> {
     let request = Map {
         head: Sequenced {
             handle: Handle::new(device as u16, 1),
@@ -64,5 +64,5 @@ fn forged_map(iommu: &Server, device: u32) -> Result<Answer, CallError> {
         flags: MapFlags::READ_WRITE,
         iova: 0,
     };
-    iommu.call(Operation::Map as u16, &request.to_words(), Map::LEN, 8, &[])
+    iommu.exchange(Operation::Map as u16, &request, &[])
 }

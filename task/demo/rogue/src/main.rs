@@ -10,6 +10,7 @@ mod impostor;
 mod trial;
 
 use userlib::ipc;
+use userlib::protocol::Wire;
 use userlib::server::Server;
 use witness::attempt::{ATTEMPT, Attempt, FINISHED, Finished};
 

@@ -35,14 +35,6 @@ pub struct Trial<'s> {
     fault_bit: u32,
 }
 
-/// A short description of what the IOMMU server answered.
-fn why(error: Failure) -> &'static str {
-    match error {
-        Failure::Refused(error) => error.name(),
-        _ => "the IOMMU server gives no answer",
-    }
-}
-
 fn page(number: usize) -> Extent {
     Extent {
         first: number as u32,
@@ -62,15 +54,17 @@ impl<'s> Trial<'s> {
         if pool.len() < 3 * PAGE_BYTES {
             return Err("the pool is smaller than three pages");
         }
-        let mut claim = Device::claim(iommu, device.device).map_err(why)?;
+        let mut claim = Device::claim(iommu, device.device).map_err(Failure::name)?;
         let channel = Channel::new(device).map_err(|_| "not an edu that answers")?;
         let scratch = claim
             .map(0, page(SCRATCH), MapFlags::READ_WRITE)
-            .map_err(why)?;
+            .map_err(Failure::name)?;
         let unmapped = claim
             .map(0, page(UNMAPPED), MapFlags::READ_WRITE)
-            .map_err(why)?;
-        let read_only = claim.map(0, page(READ_ONLY), MapFlags::READ).map_err(why)?;
+            .map_err(Failure::name)?;
+        let read_only = claim
+            .map(0, page(READ_ONLY), MapFlags::READ)
+            .map_err(Failure::name)?;
         let fault_bit = config::notification(FAULT_NOTIFICATION).unwrap_or(0);
         let mut trial = Self {
             claim,
@@ -127,8 +121,8 @@ impl<'s> Trial<'s> {
         for iova in [self.unmapped, self.read_only] {
             self.run(Direction::FromMemory, iova, offset(WARM_UP), LEN)?;
         }
-        self.claim.unmap(self.unmapped, 1).map_err(why)?;
-        while self.claim.next_fault().map_err(why)?.is_some() {}
+        self.claim.unmap(self.unmapped, 1).map_err(Failure::name)?;
+        while self.claim.next_fault().map_err(Failure::name)?.is_some() {}
         defmt::info!(
             "device moves {=usize} bytes where it may; now where it may not",
             TRANSFER_MAX
@@ -181,14 +175,16 @@ impl<'s> Trial<'s> {
 
     /// The first fault since the last attempt, with the accesses of all of them.
     fn fault(&self) -> Result<Option<FaultRecord>, &'static str> {
-        let mut first = self.claim.next_fault().map_err(why)?;
+        let mut first = self.claim.next_fault().map_err(Failure::name)?;
         if first.is_none() {
             time::set_timer(Some(time::now().after(FAULT_WAIT)));
             let _ = ipc::receive(self.fault_bit | notification::TIMER);
             time::set_timer(None);
-            first = self.claim.next_fault().map_err(why)?;
+            first = self.claim.next_fault().map_err(Failure::name)?;
         }
-        while let (Some(first), Some(next)) = (&mut first, self.claim.next_fault().map_err(why)?) {
+        while let (Some(first), Some(next)) =
+            (&mut first, self.claim.next_fault().map_err(Failure::name)?)
+        {
             first.count = first.count.saturating_add(next.count);
         }
         Ok(first)

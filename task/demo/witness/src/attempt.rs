@@ -1,7 +1,7 @@
 //! What the rogue tries and reports. All messages fit the payload registers; the reply is empty.
 
-/// Words of a message.
-pub type Payload = [u64; 8];
+use userlib::ipc::{Payload, words};
+use userlib::protocol::Wire;
 
 /// A message with an [`Attempt`].
 pub const ATTEMPT: u16 = 1;
@@ -113,20 +113,20 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Bytes of the message.
-    pub const LEN: usize = 32;
     /// Attempts that there are: every target written, and all but one read.
     pub const ALL: u32 = 13;
+}
 
-    /// The message's words.
-    pub fn to_words(self) -> Payload {
+impl Wire for Attempt {
+    const LEN: usize = 32;
+
+    fn to_words(&self) -> Payload {
         let what = self.target as u64 | u64::from(self.read) << 8 | u64::from(self.device) << 32;
         let how_much = u64::from(self.len) | u64::from(self.moved) << 32;
-        [what, self.iova, how_much, 0, 0, 0, 0, 0]
+        words([what, self.iova, how_much])
     }
 
-    /// Reads them back from a message of `len` bytes.
-    pub fn from_words(payload: &Payload, len: usize) -> Option<Self> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         let [what, iova, how_much, ..] = *payload;
         let read = match what >> 8 & 0xff_ffff {
             0 => false,
@@ -141,7 +141,7 @@ impl Attempt {
             len: how_much as u32,
             moved: (how_much >> 32) as u32,
         };
-        (len == Self::LEN && attempt.len > 0).then_some(attempt)
+        (attempt.len > 0).then_some(attempt)
     }
 }
 
@@ -154,19 +154,16 @@ pub struct Finished {
     pub granted: u64,
 }
 
-impl Finished {
-    /// Bytes of the message.
-    pub const LEN: usize = 16;
+impl Wire for Finished {
+    const LEN: usize = 16;
 
-    /// The message's words.
-    pub fn to_words(self) -> Payload {
-        [self.refused, self.granted, 0, 0, 0, 0, 0, 0]
+    fn to_words(&self) -> Payload {
+        words([self.refused, self.granted])
     }
 
-    /// Reads them back from a message of `len` bytes.
-    pub fn from_words(payload: &Payload, len: usize) -> Option<Self> {
+    fn from_words(payload: &Payload) -> Option<Self> {
         let [refused, granted, ..] = *payload;
-        (len == Self::LEN).then_some(Self { refused, granted })
+        Some(Self { refused, granted })
     }
 }
 
@@ -187,10 +184,10 @@ mod tests {
                     moved: u32::MAX,
                 };
                 assert_eq!(
-                    Attempt::from_words(&attempt.to_words(), Attempt::LEN),
+                    Attempt::from_message(&attempt.to_words(), Attempt::LEN),
                     Some(attempt)
                 );
-                assert_eq!(Attempt::from_words(&attempt.to_words(), 24), None);
+                assert_eq!(Attempt::from_message(&attempt.to_words(), 24), None);
             }
         }
         let finished = Finished {
@@ -198,18 +195,18 @@ mod tests {
             granted: u64::MAX,
         };
         assert_eq!(
-            Finished::from_words(&finished.to_words(), Finished::LEN),
+            Finished::from_message(&finished.to_words(), Finished::LEN),
             Some(finished)
         );
-        assert_eq!(Finished::from_words(&finished.to_words(), 8), None);
+        assert_eq!(Finished::from_message(&finished.to_words(), 8), None);
     }
 
     #[test]
     fn nonsense_is_refused() {
         let words = |what, how_much| [what, 0, how_much, 0, 0, 0, 0, 0];
-        assert_eq!(Attempt::from_words(&words(7, 16), 32), None);
-        assert_eq!(Attempt::from_words(&words(2 << 8, 16), 32), None);
-        assert_eq!(Attempt::from_words(&words(0, 0), 32), None);
+        assert_eq!(Attempt::from_message(&words(7, 16), 32), None);
+        assert_eq!(Attempt::from_message(&words(2 << 8, 16), 32), None);
+        assert_eq!(Attempt::from_message(&words(0, 0), 32), None);
     }
 
     #[test]

@@ -9,10 +9,12 @@
 use abi::notification;
 use edu::pattern;
 use iommu_api::client::status;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::ipc::{self, Message, Received};
 use userlib::memory::{Memory, PoolMemory, acquire};
 use userlib::plan::task::MappingKind;
+use userlib::protocol::Wire;
 use userlib::server::Server;
 use userlib::{config, time};
 use witness::attempt::{ATTEMPT, Attempt, FINISHED, Finished, MALFORMED};
@@ -93,7 +95,7 @@ impl Witness {
 
     fn report(&mut self, outcome: Outcome, detail: &str) {
         self.reported = true;
-        if report::send(outcome, detail).is_err() {
+        if report(outcome, detail).is_err() {
             panic!("the supervisor does not take the report");
         }
     }
@@ -101,11 +103,11 @@ impl Witness {
     fn serve(&mut self, message: &Message) -> u32 {
         let (payload, len) = (&message.payload, message.len);
         match message.operation {
-            ATTEMPT => match Attempt::from_words(payload, len) {
+            ATTEMPT => match Attempt::from_message(payload, len) {
                 Some(attempt) => self.attempt(&attempt),
                 None => return MALFORMED,
             },
-            FINISHED => match Finished::from_words(payload, len) {
+            FINISHED => match Finished::from_message(payload, len) {
                 Some(finished) => self.finish(&finished),
                 None => return MALFORMED,
             },

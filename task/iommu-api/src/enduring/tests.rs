@@ -3,10 +3,9 @@
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
-use userlib::server::CallError;
 
-const DEAD: Failure = Failure::Unavailable(CallError::Dead);
-const DOWN: Failure = Failure::Unavailable(CallError::Down);
+const DEAD: Failure = Failure::Dead;
+const DOWN: Failure = Failure::Down;
 const LENDER: TaskId = TaskId::new(6, 0);
 const BASE: u64 = 0x1_0000_0000;
 
@@ -227,7 +226,7 @@ fn a_claim_that_was_lost_is_no_claim() {
     lend(&mut claim, 0, 2).expect("mapped");
     claim.claim.forgets = true;
     claim.claim.fuse = Some(0);
-    assert_eq!(lend(&mut claim, 8, 1), Err(Failure::Lost));
+    assert_eq!(lend(&mut claim, 8, 1), Err(LOST));
 }
 
 #[test]

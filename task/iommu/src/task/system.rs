@@ -2,33 +2,38 @@
 
 use iommu::hardware::{Held, Pinned, System};
 use iommu::log::Line;
-use pci_api::client::{CallError, Client, Transport};
-use pci_api::{BootStatus, Description, Payload, QuiesceState};
+use pci_api::client::{Client, Failure};
+use pci_api::{BootStatus, Description, QuiesceState};
 use userlib::abi::{Code, LeaseAttributes, TaskId};
+use userlib::ipc::{Answer, LeaseBuffer, Payload};
 use userlib::plan::task::PeerEntry;
+use userlib::protocol::{self, Caller};
 use userlib::server::Server;
 use userlib::{config, ipc, privileged};
 
 use super::lines;
 
-/// One message to the PCI task and its reply.
+/// The life of the PCI task that this task has learned of, if the plan names one.
 struct ToPci(Option<Server>);
 
-impl Transport for ToPci {
+impl Caller for ToPci {
+    #[inline(always)]
     fn call(
-        &mut self,
+        &self,
         operation: u16,
         payload: &Payload,
         len: usize,
         reply_capacity: usize,
-    ) -> (Code, Payload, usize) {
-        let Some(server) = &self.0 else {
-            return (Code::HELD, [0; 8], 0);
-        };
-        let answer = ipc::call(server.id(), operation, payload, len, reply_capacity, &[]);
+        leases: &[LeaseBuffer<'_>],
+    ) -> Result<Answer, protocol::Failure> {
+        let server = self.0.as_ref().ok_or(protocol::Failure::Gone)?;
         // The id stays that of a life that is known to be over until `PEER` tells of the next one, or that there is
         // none.
-        (answer.code, answer.payload, answer.len)
+        let answer = ipc::call(server.id(), operation, payload, len, reply_capacity, leases);
+        match answer.code {
+            Code::OK => Ok(answer),
+            code => Err(protocol::Failure::from_code(code)),
+        }
     }
 }
 
@@ -103,19 +108,19 @@ impl System for Surroundings {
             len: held.len,
         }
     }
-    fn pci_status(&mut self) -> Result<BootStatus, CallError> {
+    fn pci_status(&mut self) -> Result<BootStatus, Failure> {
         self.pci.boot_status()
     }
-    fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
+    fn pci_describe(&mut self, device: u32) -> Result<Description, Failure> {
         self.pci.describe(device)
     }
-    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
+    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure> {
         self.pci.bus_master(device, on)
     }
-    fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
+    fn quiesce_start(&mut self, device: u32) -> Result<(), Failure> {
         self.pci.quiesce_start(device)
     }
-    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, Failure> {
         self.pci.quiesce_result(device)
     }
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize) {

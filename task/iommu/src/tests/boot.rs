@@ -2,10 +2,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use iommu_api::*;
+use pci_api::client::Failure;
 use plan::Name;
 use plan::iommu::SmmuEntry;
 use smmu::Command;
 use smmu::registers::*;
+use userlib::protocol::Wire;
 
 use super::fake::Handle as Smmu;
 use super::rig::*;
@@ -243,7 +245,7 @@ fn a_refused_boot_blocks_all() {
 #[test]
 fn waits_for_the_pci_task() {
     let mut rig = Rig::cold();
-    rig.around.borrow_mut().no_pci = Some(abi::Code::DOWN);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
     rig.server.boot();
     assert_eq!(rig.smmu.0.borrow().get(CR0), 0, "not touched");
     rig.around.borrow_mut().no_pci = None;
@@ -406,7 +408,7 @@ fn a_shared_stream_stays_open_for_the_member_that_uses_it() {
 #[test]
 fn a_device_without_a_recipe_is_not_claimed_first_again_after_a_restart() {
     let mut rig = Rig::booted();
-    let no_recipe = pci_api::client::CallError::Refused(pci_api::Error::NoRecipe);
+    let no_recipe = Failure::Refused(pci_api::Error::NoRecipe);
     let claim = |rig: &mut Rig| {
         rig.around.borrow_mut().start_error = Some(no_recipe);
         rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]);

@@ -1,4 +1,5 @@
 use iommu_api::*;
+use userlib::protocol::Wire;
 
 use super::rig::*;
 use crate::Reply;

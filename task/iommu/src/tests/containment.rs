@@ -1,6 +1,6 @@
 use iommu_api::*;
 use pci_api::QuiesceState;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 
 use super::rig::*;
 use crate::Reply;
@@ -60,7 +60,7 @@ fn a_device_that_stays_restless_keeps_its_owner_held() {
 #[test]
 fn without_a_recipe_only_the_first_claim_is_granted() {
     let mut rig = Rig::booted();
-    let no_recipe = CallError::Refused(pci_api::Error::NoRecipe);
+    let no_recipe = Failure::Refused(pci_api::Error::NoRecipe);
     rig.around.borrow_mut().start_error = Some(no_recipe);
     rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]);
     let (_, code, ..) = rig.around.borrow_mut().replies.pop().unwrap();
@@ -178,7 +178,7 @@ fn the_pci_tasks_death_delays_and_loses_nothing() {
     let mut rig = Rig::booted();
     let mut edu = rig.claim(task(5), EDU);
     edu.map_any(&mut rig, 0, 1);
-    rig.around.borrow_mut().start_error = Some(CallError::Unavailable(abi::Code::DEAD));
+    rig.around.borrow_mut().start_error = Some(Failure::Dead);
     assert_eq!(
         rig.ask(task(4), Operation::Claim, &[u64::from(DISK)]),
         Reply::Later

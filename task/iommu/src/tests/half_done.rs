@@ -1,8 +1,8 @@
 //! What a life of the server had half done when it died, judged by a successor that the PCI task does not answer: its
 //! first answer decides, and nobody is disturbed who has nothing to do with it.
 
-use abi::Code;
 use iommu_api::*;
+use pci_api::client::Failure;
 
 use super::rig::*;
 use super::standing::{DIRECT_POOL, identity_standing_plan};
@@ -13,7 +13,7 @@ const ANSWERS: core::ops::Range<u32> = 0..40;
 
 /// A successor that the PCI task does not answer.
 fn successor(rig: &Rig) -> Rig {
-    rig.around.borrow_mut().no_pci = Some(Code::DOWN);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
     let mut next = Rig::with(rig.server.plan, rig.smmu.clone(), rig.around.clone());
     next.server.boot();
     next
@@ -243,7 +243,7 @@ fn a_quiesce_that_was_never_begun_has_not_failed() {
         rig.claim(task(5), LEFT).map_any(&mut rig, 0, 1);
         rig.claim(task(6), RIGHT).map_any(&mut rig, 0, 1);
         let before = rig.around.borrow().started.len();
-        rig.around.borrow_mut().no_pci = Some(Code::DOWN);
+        rig.around.borrow_mut().no_pci = Some(Failure::Down);
         begin(&mut rig, &mut disk);
         rig.around.borrow_mut().restart_pci();
         rig.fail_quiesce();

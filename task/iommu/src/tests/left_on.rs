@@ -1,8 +1,7 @@
 //! What a PCI task that could not be asked left on is turned off as soon as one can.
 
-use abi::Code;
 use iommu_api::*;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 
 use super::rig::*;
 use crate::Reply;
@@ -29,7 +28,7 @@ fn a_claim_that_failed_leaves_no_bus_master() {
 fn an_smmu_that_is_refused_has_no_bus_master() {
     let mut rig = Rig::booted();
     let mut disk = rig.claim(task(4), DISK);
-    rig.around.borrow_mut().no_pci = Some(Code::DOWN);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
     assert!(matches!(disk.release(&mut rig), Reply::Now { code: 0, .. }));
     assert!(!rig.is_held(DISK) && rig.is_bus_master(DISK));
     rig.smmu.0.borrow_mut().behaviour.stuck = true;
@@ -45,13 +44,13 @@ fn an_smmu_that_is_refused_has_no_bus_master() {
 fn what_waits_to_be_made_quiet_is_no_bus_master() {
     let mut rig = Rig::booted();
     let mut disk = rig.claim(task(4), DISK);
-    rig.around.borrow_mut().no_pci = Some(Code::DOWN);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
     assert!(matches!(disk.release(&mut rig), Reply::Now { code: 0, .. }));
     let words = [u64::from(DISK)];
     assert_eq!(rig.ask(life(4, 1), Operation::Claim, &words), Reply::Later);
     assert!(rig.is_held(DISK) && rig.is_bus_master(DISK));
     rig.around.borrow_mut().restart_pci();
-    rig.around.borrow_mut().start_error = Some(CallError::Refused(pci_api::Error::Quiescing));
+    rig.around.borrow_mut().start_error = Some(Failure::Refused(pci_api::Error::Quiescing));
     rig.server.on_pci_up();
     assert!(!rig.is_bus_master(DISK));
     rig.around.borrow_mut().result = None;

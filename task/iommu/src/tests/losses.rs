@@ -2,10 +2,9 @@
 
 use std::vec::Vec;
 
-use abi::Code;
 use iommu_api::*;
 use pci_api::QuiesceState;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 
 use super::bypass::bypass_plan;
 use super::identity::identity_plan;
@@ -182,7 +181,7 @@ fn what_is_reset_with_it_goes_on_until_it_has_to_be_reset() {
     let iova = edu.map_any(&mut rig, 0, 1);
     lose(&mut rig, DISK);
     assert!(rig.reach(0x008, iova).is_some());
-    let active = CallError::Refused(pci_api::Error::UnitActive);
+    let active = Failure::Refused(pci_api::Error::UnitActive);
     rig.around.borrow_mut().start_error = Some(active);
     assert_eq!(disk.release(&mut rig), Reply::Later);
     assert_eq!(rig.reach(0x008, iova), None);
@@ -241,7 +240,7 @@ fn whenever_the_pci_task_dies_again() {
 
 #[test]
 fn whether_or_not_the_server_dies_as_well() {
-    for pci in [Some(Code::DOWN), None] {
+    for pci in [Some(Failure::Down), None] {
         let mut rig = booted(plan());
         let iova = rig.claim(task(4), DISK).map_any(&mut rig, 0, 1);
         rig.around.borrow_mut().restart_pci();
@@ -277,7 +276,7 @@ fn what_a_new_pci_task_refuses_is_revoked() {
     let mut rig = booted(plan());
     let mut disk = rig.claim(task(4), DISK);
     rig.around.borrow_mut().restart_pci();
-    rig.around.borrow_mut().describe_error = Some(CallError::Refused(pci_api::Error::Blocked));
+    rig.around.borrow_mut().describe_error = Some(Failure::Refused(pci_api::Error::Blocked));
     rig.server.on_pci_up();
     rig.around.borrow_mut().describe_error = None;
     rig.server.on_pci_up();

@@ -1,5 +1,6 @@
 use iommu_api::*;
 use smmu::Command;
+use userlib::protocol::Wire;
 
 use super::rig::*;
 use crate::hardware::Pinned;

@@ -3,7 +3,7 @@
 
 use abi::Code;
 use iommu_api::*;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use smmu::Command;
 use smmu::registers::{CR0, GBPA, cr0, gbpa};
 
@@ -94,7 +94,7 @@ fn a_claim_that_cannot_be_held_does_nothing() {
 #[test]
 fn a_claim_without_bus_mastering_is_undone() {
     let mut rig = Rig::booted();
-    let down = CallError::Unavailable(Code::DEAD);
+    let down = Failure::Dead;
     rig.around.borrow_mut().bus_master_error = Some(down);
     assert_eq!(refused_claim(&mut rig), Some(Error::Unavailable));
     let deeds = rig.journal().deeds();
@@ -201,7 +201,7 @@ fn the_reset_bypass_is_closed_before_anything_else() {
 #[test]
 fn nothing_is_touched_before_the_pci_task_has_answered() {
     let mut rig = Rig::cold();
-    rig.around.borrow_mut().no_pci = Some(abi::Code::DOWN);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
     rig.server.boot();
     assert_eq!(rig.journal().deeds(), []);
     assert_eq!(rig.journal().at_the_smmu(), []);

@@ -2,10 +2,10 @@
 
 use std::vec::Vec;
 
-use abi::{Code, TaskId};
+use abi::TaskId;
 use iommu_api::*;
 use pci_api::QuiesceState;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use plan::iommu::DeviceEntry;
 
 use super::bypass::bypass_plan;
@@ -200,7 +200,7 @@ fn what_became_quiet_before_a_death_is_made_quiet_after_it_too() {
 
 #[test]
 fn who_joins_a_quiesce_that_runs_asks_for_one_of_his_own() {
-    let runs = CallError::Refused(pci_api::Error::Quiescing);
+    let runs = Failure::Refused(pci_api::Error::Quiescing);
     let mut rig = Rig::booted();
     rig.around.borrow_mut().start_error = Some(runs);
     assert_eq!(ask(&mut rig, task(4)), Reply::Later);
@@ -232,7 +232,7 @@ fn who_joins_a_quiesce_that_runs_asks_for_one_of_his_own() {
 fn without_a_recipe_only_the_first_life_claims() {
     for (number, granted) in [(0, true), (1, false)] {
         let mut rig = Rig::booted();
-        let no_recipe = CallError::Refused(pci_api::Error::NoRecipe);
+        let no_recipe = Failure::Refused(pci_api::Error::NoRecipe);
         rig.around.borrow_mut().start_error = Some(no_recipe);
         assert_eq!(ask(&mut rig, life(4, number)), Reply::Later);
         let (_, code, ..) = rig.around.borrow_mut().replies.pop().unwrap();
@@ -244,7 +244,7 @@ fn without_a_recipe_only_the_first_life_claims() {
 
 /// A claim fails although the device was quiet, as bus mastering cannot be turned on: the reply.
 fn fail_a_grant(rig: &mut Rig, id: TaskId) -> Reply {
-    rig.around.borrow_mut().bus_master_error = Some(CallError::Unavailable(Code::DEAD));
+    rig.around.borrow_mut().bus_master_error = Some(Failure::Dead);
     let reply = ask(rig, id);
     rig.around.borrow_mut().bus_master_error = None;
     reply
@@ -344,7 +344,7 @@ fn what_a_failed_grant_may_have_begun_is_waited_for_by_what_shares_its_stream() 
     let mut left = rig.claim(task(5), LEFT);
     left.map_any(&mut rig, 0, 1);
     rig.ask(task(6), Operation::Claim, &[u64::from(RIGHT)]);
-    rig.around.borrow_mut().bus_master_error = Some(CallError::Unavailable(Code::DEAD));
+    rig.around.borrow_mut().bus_master_error = Some(Failure::Dead);
     rig.server.on_quiesced();
     let reply = rig.around.borrow_mut().replies.pop().unwrap();
     assert_eq!((reply.0, reply.1), (task(6), Error::Unavailable as u32));

@@ -2,7 +2,7 @@
 
 use abi::Code;
 use iommu_api::*;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{QuiesceFailure, QuiesceState};
 use std::string::String;
 use std::vec::Vec;
@@ -65,7 +65,7 @@ fn each_refusal_is_told_with_its_reason() {
     };
     is_told(with(refused), 4, DISK, Error::Blocked, "BootRefused");
     let mut no_pci = Rig::cold();
-    no_pci.around.borrow_mut().no_pci = Some(Code::DOWN);
+    no_pci.around.borrow_mut().no_pci = Some(Failure::Down);
     no_pci.server.boot();
     is_told(no_pci, 4, DISK, Error::Unavailable, "NoPci");
     let mut no_smmu = Rig::cold();
@@ -75,7 +75,7 @@ fn each_refusal_is_told_with_its_reason() {
     let exhausted = |rig: &mut Rig| rig.around.borrow_mut().hold_code = Some(Code::EXHAUSTED);
     is_told(with(exhausted), 4, DISK, Error::PinsExhausted, "NoSlot");
     let off = |rig: &mut Rig| {
-        let error = CallError::Refused(pci_api::Error::NotQuiet);
+        let error = Failure::Refused(pci_api::Error::NotQuiet);
         rig.around.borrow_mut().bus_master_error = Some(error);
     };
     let why = "NoBusMaster(Some(NotQuiet))";
@@ -92,12 +92,12 @@ fn why_a_device_is_not_quiet_is_told() {
     is_told(with(unsupported), 4, DISK, Error::NotQuiet, why);
     let mut used = Rig::booted();
     used.claim(task(4), DISK).release(&mut used);
-    let error = CallError::Refused(pci_api::Error::NoRecipe);
+    let error = Failure::Refused(pci_api::Error::NoRecipe);
     used.around.borrow_mut().start_error = Some(error);
     used.ask(life(4, 1), Operation::Claim, &[u64::from(DISK)]);
     assert!(told(&used)[0].contains("why: NotQuiet(Refused(NoRecipe))"));
     let retired = |rig: &mut Rig| {
-        rig.around.borrow_mut().start_error = Some(CallError::Unavailable(Code::HELD));
+        rig.around.borrow_mut().start_error = Some(Failure::Gone);
     };
     is_told(with(retired), 4, DISK, Error::NotQuiet, "NotQuiet(Unknown)");
     let stuck = |rig: &mut Rig| {

@@ -1,7 +1,7 @@
 //! Two things fail at once: the server, the PCI task, the SMMU, a driver.
 
-use abi::Code;
 use iommu_api::*;
+use pci_api::client::Failure;
 
 use super::rig::*;
 use crate::Reply;
@@ -94,7 +94,7 @@ fn a_server_without_the_pci_task_cuts_off_the_dead_and_leaves_the_living() {
     for hold in &mut rig.around.borrow_mut().holds {
         hold.2 = hold.0 == task(5);
     }
-    rig.around.borrow_mut().no_pci = Some(Code::DOWN);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
     let mut rig = successor(&rig);
     assert_eq!(rig.reach(0x008, other), None, "the dead");
     assert!(rig.reach(0x100, iova).is_some());
@@ -128,7 +128,7 @@ fn a_server_without_the_pci_task_closes_what_nobody_is_held_for() {
     in_use(&mut rig);
     rig.around.borrow_mut().holds.clear();
     rig.around.borrow_mut().pins.clear();
-    rig.around.borrow_mut().no_pci = Some(Code::DOWN);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
     let rig = successor(&rig);
     assert_eq!(rig.reach(0x100, BASE), None);
 }
@@ -254,9 +254,9 @@ fn a_retired_pci_task_keeps_nobody_waiting() {
         "it is told, and asks nobody"
     );
     // A life that is gone already when it is heard of says nothing yet.
-    for code in [Code::DEAD, Code::DOWN, Code::HELD] {
+    for failure in [Failure::Dead, Failure::Down, Failure::Gone] {
         assert!(rig.around.borrow().replies.is_empty());
-        rig.around.borrow_mut().no_pci = Some(code);
+        rig.around.borrow_mut().no_pci = Some(failure);
         rig.server.on_pci_up();
     }
     let replies = rig.around.borrow().replies.clone();

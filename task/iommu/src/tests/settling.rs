@@ -1,7 +1,7 @@
 //! Nothing of an alias set is given back before all of its members are quiet.
 
 use iommu_api::*;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{QuiesceFailure, QuiesceState};
 
 use super::rig::*;
@@ -171,7 +171,7 @@ fn waits_for_another_quiesce_of_right(rig: &mut Rig) {
 
 /// A quiesce of `right` began before the next one is asked for.
 fn runs(rig: &Rig) {
-    let runs = CallError::Refused(pci_api::Error::Quiescing);
+    let runs = Failure::Refused(pci_api::Error::Quiescing);
     rig.around.borrow_mut().start_error = Some(runs);
 }
 

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use iommu_api::*;
 use pci_api::QuiesceState;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 
 use super::rig::*;
 use crate::Reply;
@@ -73,7 +73,7 @@ fn a_death_cuts_off_the_whole_containment_unit_and_nothing_else() {
 
 /// The next quiesce cannot begin before the unit is stopped.
 fn unit_is_active(rig: &Rig) {
-    let active = CallError::Refused(pci_api::Error::UnitActive);
+    let active = Failure::Refused(pci_api::Error::UnitActive);
     rig.around.borrow_mut().start_error = Some(active);
 }
 
@@ -83,7 +83,7 @@ fn what_was_left_on_is_turned_off_for_a_reset() {
     let mut rig = booted(&[DISK, EDU]);
     let mut edu = rig.claim(task(5), EDU);
     mapped(&mut rig, 4, DISK);
-    rig.around.borrow_mut().no_pci = Some(abi::Code::DOWN);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
     assert!(matches!(edu.release(&mut rig), Reply::Now { code: 0, .. }));
     assert!(rig.is_bus_master(EDU) && !rig.is_held(EDU));
     rig.around.borrow_mut().no_pci = None;
@@ -158,7 +158,7 @@ fn what_a_reset_took_along_is_quiet_and_not_reset_once_more() {
 #[test]
 fn what_a_reset_is_taking_along_is_not_quiet_yet() {
     let (mut rig, mut edu) = reset_together();
-    let start = CallError::Refused(pci_api::Error::Quiescing);
+    let start = Failure::Refused(pci_api::Error::Quiescing);
     rig.around.borrow_mut().start_error = Some(start);
     rig.around.borrow_mut().replies.clear();
     assert_eq!(edu.release(&mut rig), Reply::Later);

@@ -6,7 +6,8 @@ mod log;
 use abi::{TaskId, notification};
 use plan::pci::{FunctionEntry, HostBridgeEntry};
 use plan::task::NotificationEntry;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::{may_report, report};
 use userlib::ipc::{self, Message, Received};
 use userlib::{config, time};
 
@@ -41,9 +42,9 @@ pub fn run(before: impl FnOnce(&dyn ConfigSpace, &[FunctionEntry])) -> ! {
 
 /// No driver will ever get its device, and a run that waits for one of them would wait for ever.
 fn give_notice() {
-    if report::is_allowed() {
+    if may_report() {
         // Dead or not, the supervisor's answer changes nothing here: bus mastering stays off.
-        let _ = report::send(Outcome::Fail, "the machine is not the one planned for");
+        let _ = report(Outcome::Fail, "the machine is not the one planned for");
     }
 }
 

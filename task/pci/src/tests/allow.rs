@@ -2,9 +2,10 @@
 
 use std::vec::Vec;
 
-use pci_api::{ConfigWrite, Error, Operation, Width, Wire};
+use pci_api::{ConfigWrite, Error, Operation, Width};
 use plan::pci::FunctionFlags;
 use proptest::prelude::*;
+use userlib::protocol::Wire;
 
 use crate::registers::*;
 use crate::server::{Request, Server};

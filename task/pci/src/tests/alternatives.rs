@@ -117,7 +117,7 @@ fn an_absent_one_reaches_nothing_of_the_one_that_is_there() {
     let scene = scene(std::vec![node(OTHER_IDS)]);
     let mut server = scene.serve();
     let (spare, other) = (SPARE as u32, OTHER as u32);
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     authority.bus_master(other, true).unwrap();
     let on = COMMAND_MEMORY | COMMAND_MASTER;
     assert_eq!(scene.fake.node(10).command(), on);
@@ -131,7 +131,7 @@ fn an_absent_one_reaches_nothing_of_the_one_that_is_there() {
         states,
         [(DeviceState::Absent, false), (DeviceState::Ready, true)]
     );
-    let mut owner_of_spare = client(&mut server, owner(SPARE));
+    let owner_of_spare = client(&mut server, owner(SPARE));
     let read = owner_of_spare.config_read(spare, 0, pci_api::Width::Word);
     assert_eq!(read, refused(Error::Blocked));
 }

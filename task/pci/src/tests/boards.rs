@@ -72,14 +72,14 @@ fn payload_and_request_sizes_are_the_same_before_and_after_a_reset() {
         )
     };
     assert_eq!(set(&scene), (0x2000, 0x2000, 0));
-    let mut authority = crate::tests::server::client(&mut server, AUTHORITY);
+    let authority = crate::tests::server::client(&mut server, AUTHORITY);
     authority.quiesce_start(DISK as u32).unwrap();
     server.step(0);
     assert_eq!(scene.fake.node(DISK).resets, 1);
     assert_eq!(scene.fake.node(DISK).get16(DEVICE_CONTROL), 0x2810);
     scene.fake.now.set(100 * MILLISECOND);
     server.step(100 * MILLISECOND);
-    let mut authority = crate::tests::server::client(&mut server, AUTHORITY);
+    let authority = crate::tests::server::client(&mut server, AUTHORITY);
     assert_eq!(
         authority.quiesce_result(DISK as u32),
         Ok(QuiesceState::Quiet)
@@ -190,12 +190,12 @@ fn a_device_that_fell_asleep_is_not_taken_over() {
     nodes[DISK] = nodes[DISK].clone().power(0x90, 0);
     let scene = Scene::with(nodes);
     let (mut server, _) = scene.live();
-    let mut authority = crate::tests::server::client(&mut server, AUTHORITY);
+    let authority = crate::tests::server::client(&mut server, AUTHORITY);
     authority.bus_master(DISK as u32, true).unwrap();
     scene.fake.change(DISK, |disk| disk.put16(0x94, 3));
     let (mut server, notes) = scene.live();
     assert_eq!(notes.differences, []);
-    let mut authority = crate::tests::server::client(&mut server, AUTHORITY);
+    let authority = crate::tests::server::client(&mut server, AUTHORITY);
     let found = authority.describe(DISK as u32).unwrap();
     assert_eq!((found.state, found.bus_master), (DeviceState::Ready, false));
     assert_eq!(scene.fake.node(DISK).get16(0x94), 0);

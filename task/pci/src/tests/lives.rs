@@ -66,7 +66,7 @@ fn what_is_in_use_goes_on_untouched() {
         master(&mut server, index, true);
     }
     let off = 0x406;
-    let mut owner = client(&mut server, owner(EDU0));
+    let owner = client(&mut server, owner(EDU0));
     owner
         .config_write(EDU0 as u32, COMMAND, Width::HalfWord, off)
         .unwrap();
@@ -205,7 +205,7 @@ fn what_differs_meanwhile_is_silenced_with_its_group() {
     let (mut server, notes) = scene.live();
     assert_eq!(notes.differences.len(), 2);
     assert_eq!(scene.fake.masters(), [NIC0]);
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     for (index, reason) in [(DISK, Mismatch::Identity), (EDU0, Mismatch::Group)] {
         let found = authority.describe(index as u32).unwrap();
         assert_eq!((found.reason, found.bus_master), (Some(reason), false));
@@ -240,7 +240,7 @@ fn by_policy_one_difference_stops_all() {
     scene.fake.change(NIC1, |nic| nic.put16(DEVICE_ID, 1));
     let (mut server, _) = scene.live();
     assert_eq!(scene.fake.masters(), []);
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     assert_eq!(
         authority.describe(DISK as u32).map(|d| d.bus_master),
         Ok(false)
@@ -274,7 +274,7 @@ fn a_reset_that_was_begun_is_waited_for_while_others_go_on() {
     );
     assert_eq!(scene.fake.masters(), [RP1, MUX, EDU0]);
     assert_eq!(result(&mut server, DISK), QuiesceState::Running);
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     assert_eq!(
         authority.bus_master(DISK as u32, true),
         refused(Error::Quiescing)
@@ -382,7 +382,7 @@ fn a_quiesce_that_failed_is_remembered() {
     assert_eq!(result(&mut server, EDU1), QuiesceState::Never);
     let late = QuiesceState::Failed(QuiesceFailure::Deadline);
     assert_eq!(result(&mut server, EDU0), late);
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     assert_eq!(
         authority.bus_master(EDU0 as u32, true),
         refused(Error::NotQuiet)
@@ -423,7 +423,7 @@ fn a_death_at_any_write_disturbs_nobody_else() {
                 .unwrap()
         },
         |server| {
-            let mut owner = client(server, owner(EDU1));
+            let owner = client(server, owner(EDU1));
             owner
                 .config_write(EDU1 as u32, COMMAND, Width::HalfWord, 0x402)
                 .unwrap();

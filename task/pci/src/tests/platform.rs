@@ -1,6 +1,6 @@
 //! Devices that are not on PCI: only their recipes are this task's.
 
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{DeviceState, Error, Mismatch, QuiesceState, Width};
 use plan::pci::{FunctionEntry, FunctionFlags, Quiesce};
 use zerocopy::FromZeros;
@@ -49,7 +49,7 @@ fn bus_mastering_touches_no_configuration_space() {
     let host = || scene.fake.nodes.borrow()[HOST].bytes.clone();
     let mut server = scene.serve();
     let before = host();
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     for on in [true, false] {
         assert_eq!(authority.bus_master(ENGINE as u32, on), Ok(()));
         assert_eq!(host(), before);
@@ -85,8 +85,8 @@ fn its_recipe_is_carried_out() {
 fn its_owner_has_no_configuration_space() {
     let scene = scene();
     let mut server = scene.serve();
-    let mut owner = client(&mut server, owner(ENGINE));
-    let refused = CallError::Refused(Error::BadAccess);
+    let owner = client(&mut server, owner(ENGINE));
+    let refused = Failure::Refused(Error::BadAccess);
     let read = owner.config_read(ENGINE as u32, 0, Width::Word);
     assert_eq!(read, Err(refused));
     let write = owner.config_write(ENGINE as u32, 4, Width::HalfWord, 6);

@@ -1,8 +1,12 @@
 //! Who may ask what.
 
-use pci_api::client::{CallError, Client, Transport};
-use pci_api::{DeviceState, Error, Mismatch, Payload, QuiesceState, Width};
+use core::cell::RefCell;
+
+use pci_api::client::{Client, Failure};
+use pci_api::{DeviceState, Error, Mismatch, QuiesceState, Width};
 use proptest::prelude::*;
+use userlib::ipc::{self, LeaseBuffer, Payload};
+use userlib::protocol::{self, Caller};
 
 use crate::registers::*;
 use crate::server::{Request, Server};
@@ -10,53 +14,61 @@ use crate::tests::fake::Fake;
 use crate::tests::scene::*;
 
 /// A client's way to the server: a task index, and the clock.
-pub struct Caller<'a, 's> {
-    server: &'a mut Server<'s, &'s Fake>,
-    sender: usize,
+pub struct Sender<'a, 's> {
+    server: RefCell<&'a mut Server<'s, &'s Fake>>,
+    index: usize,
     now: u64,
 }
 
-impl Transport for Caller<'_, '_> {
+impl Caller for Sender<'_, '_> {
     fn call(
-        &mut self,
+        &self,
         operation: u16,
         payload: &Payload,
         len: usize,
         reply_capacity: usize,
-    ) -> (abi::Code, Payload, usize) {
+        leases: &[LeaseBuffer<'_>],
+    ) -> Result<ipc::Answer, protocol::Failure> {
         let request = Request {
-            sender: self.sender,
+            sender: self.index,
             operation,
             payload,
             len,
             reply_capacity,
-            leases: 0,
+            leases: leases.len(),
         };
-        let answer = self.server.handle(&request, self.now);
-        (abi::Code(answer.code), answer.payload, answer.len)
+        let answer = self.server.borrow_mut().handle(&request, self.now);
+        match answer.code {
+            0 => Ok(ipc::Answer {
+                code: abi::Code::OK,
+                payload: answer.payload,
+                len: answer.len,
+            }),
+            code => Err(protocol::Failure::from_code(abi::Code(code))),
+        }
     }
 }
 
 pub fn client<'a, 's>(
     server: &'a mut Server<'s, &'s Fake>,
-    sender: usize,
-) -> Client<Caller<'a, 's>> {
-    Client(Caller {
-        server,
-        sender,
+    index: usize,
+) -> Client<Sender<'a, 's>> {
+    Client(Sender {
+        server: RefCell::new(server),
+        index,
         now: 0,
     })
 }
 
-pub fn refused<T>(error: Error) -> Result<T, CallError> {
-    Err(CallError::Refused(error))
+pub fn refused<T>(error: Error) -> Result<T, Failure> {
+    Err(Failure::Refused(error))
 }
 
 #[test]
 fn an_owner_reads_its_own_device_only() {
     let scene = Scene::new();
     let mut server = scene.serve();
-    let mut owner_of_disk = client(&mut server, owner(DISK));
+    let owner_of_disk = client(&mut server, owner(DISK));
     let disk = DISK as u32;
     assert_eq!(
         owner_of_disk.config_read(disk, 0, Width::Word),
@@ -89,12 +101,12 @@ fn an_owner_reads_its_own_device_only() {
         owner_of_disk.config_read(bridge, 0, Width::Word),
         refused(Error::NotOwner)
     );
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     assert_eq!(
         authority.config_read(disk, 0, Width::Word),
         refused(Error::NotOwner)
     );
-    let mut owner_of_spare = client(&mut server, owner(SPARE));
+    let owner_of_spare = client(&mut server, owner(SPARE));
     assert_eq!(
         owner_of_spare.config_read(SPARE as u32, 0, Width::Word),
         refused(Error::Blocked)
@@ -107,7 +119,7 @@ fn only_the_authority_switches_and_quiesces() {
     let mut server = scene.serve();
     let disk = DISK as u32;
     for sender in [0, 1, 3, owner(DISK)] {
-        let mut other = client(&mut server, sender);
+        let other = client(&mut server, sender);
         assert_eq!(other.boot_status(), refused(Error::NotAuthority));
         assert_eq!(other.bus_master(disk, true), refused(Error::NotAuthority));
         assert_eq!(other.bus_master(disk, false), refused(Error::NotAuthority));
@@ -115,7 +127,7 @@ fn only_the_authority_switches_and_quiesces() {
         assert_eq!(other.quiesce_result(disk), refused(Error::NotAuthority));
     }
     assert_eq!(scene.fake.masters(), []);
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     assert_eq!(authority.boot_status().map(|status| status.ready), Ok(10));
     assert_eq!(authority.bus_master(99, true), refused(Error::NoSuchDevice));
     assert_eq!(authority.quiesce_start(99), refused(Error::NoSuchDevice));
@@ -128,7 +140,7 @@ fn without_an_authority_nobody_switches() {
     let (fabric, _) = scene.enumerate();
     let mut server = Server::new(fabric, &scene.fake, None);
     for sender in 0..20 {
-        let mut any = client(&mut server, sender);
+        let any = client(&mut server, sender);
         assert_eq!(
             any.bus_master(DISK as u32, true),
             refused(Error::NotAuthority)
@@ -140,7 +152,7 @@ fn without_an_authority_nobody_switches() {
 fn bus_mastering_takes_the_bridges_along() {
     let scene = Scene::new();
     let mut server = scene.serve();
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     authority.bus_master(EDU0 as u32, true).unwrap();
     assert_eq!(scene.fake.masters(), [RP1, MUX, EDU0]);
     authority.bus_master(EDU1 as u32, true).unwrap();
@@ -164,7 +176,7 @@ fn a_device_is_out_of_reach_while_it_is_reset() {
     let scene = Scene::new();
     let mut server = scene.serve();
     let disk = DISK as u32;
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     authority.bus_master(disk, true).unwrap();
     assert_eq!(authority.quiesce_result(disk), Ok(QuiesceState::Never));
     authority.quiesce_start(disk).unwrap();
@@ -172,7 +184,7 @@ fn a_device_is_out_of_reach_while_it_is_reset() {
     assert_eq!(authority.bus_master(disk, true), refused(Error::Quiescing));
     assert_eq!(authority.bus_master(disk, false), Ok(()));
     assert_eq!(authority.quiesce_result(disk), Ok(QuiesceState::Running));
-    let mut holder = client(&mut server, owner(DISK));
+    let holder = client(&mut server, owner(DISK));
     assert_eq!(
         holder.config_read(disk, 0, Width::Word),
         refused(Error::Quiescing)
@@ -184,7 +196,7 @@ fn a_device_is_out_of_reach_while_it_is_reset() {
     server.step(0);
     scene.fake.now.set(200 * MILLISECOND);
     assert!(server.step(200 * MILLISECOND).ended);
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     assert_eq!(authority.quiesce_result(disk), Ok(QuiesceState::Quiet));
     authority.bus_master(disk, true).unwrap();
     assert_eq!(authority.quiesce_result(disk), Ok(QuiesceState::Never));
@@ -197,7 +209,7 @@ fn a_device_that_is_not_quiet_stays_off() {
     let edu = EDU0 as u32;
     client(&mut server, AUTHORITY).quiesce_start(edu).unwrap();
     server.step(151 * MILLISECOND);
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     assert_eq!(authority.bus_master(edu, true), refused(Error::NotQuiet));
     authority.quiesce_start(edu).unwrap();
     scene.fake.registers.borrow_mut().insert(0x2000_0098, 0);
@@ -211,8 +223,8 @@ fn a_device_that_is_not_quiet_stays_off() {
 fn bus_numbers_are_told_as_the_bridges_hold_them() {
     let scene = Scene::new();
     let mut server = scene.serve();
-    let mut client = client(&mut server, owner(DISK));
-    let mut buses = |index: usize| client.describe(index as u32).map(|found| found.buses);
+    let client = client(&mut server, owner(DISK));
+    let buses = |index: usize| client.describe(index as u32).map(|found| found.buses);
     assert_eq!(buses(RP0), Ok([1, 1]));
     assert_eq!(buses(RP1), Ok([2, 3]));
     assert_eq!(buses(MUX), Ok([3, 3]));
@@ -234,7 +246,7 @@ fn blocked_devices_and_a_refused_boot_stay_off() {
     let disk = DISK as u32;
     {
         let mut server = scene.serve();
-        let mut authority = client(&mut server, AUTHORITY);
+        let authority = client(&mut server, AUTHORITY);
         assert_eq!(authority.bus_master(disk, true), refused(Error::Blocked));
         assert_eq!(authority.quiesce_start(disk), refused(Error::Blocked));
         assert_eq!(authority.bus_master(disk, false), Ok(()));
@@ -250,7 +262,7 @@ fn blocked_devices_and_a_refused_boot_stay_off() {
     }
     scene.host.refuse_on_mismatch = 1;
     let mut server = scene.serve();
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     assert_eq!(
         authority.bus_master(EDU0 as u32, true),
         refused(Error::BootRefused)
@@ -263,7 +275,7 @@ fn a_device_that_lost_its_command_register_is_blocked() {
     let scene = Scene::new();
     let mut server = scene.serve();
     scene.fake.change(DISK, |disk| disk.gone = true);
-    let mut authority = client(&mut server, AUTHORITY);
+    let authority = client(&mut server, AUTHORITY);
     // All ones come back, in which both bits are set; the bridge above it, though, answers.
     assert_eq!(
         authority.bus_master(DISK as u32, true),

@@ -6,14 +6,13 @@ use abi::{Lease, LeaseAttributes};
 use blk_api::{COLLECT_MAX, Completion, Geometry, Kind, Submit, decode_collected};
 use iommu_api as iommu_protocol;
 use iommu_protocol::{
-    Claim, DeviceRequest, Extent, FaultRecord, Handle, HandleRequest, Map, MapLease, MapList, PAGE,
+    Claim, DeviceRequest, Extent, Handle, HandleRequest, Map, MapLease, MapList, OldestFault, PAGE,
     Sequenced, Status, Unmap, UnmapList, Window,
 };
-use pci_api::Wire;
+use userlib::ipc::Payload;
+use userlib::protocol::Wire;
 
 use crate::input::Input;
-
-type Payload = [u64; 8];
 
 fn payload(input: &mut Input<'_>) -> Payload {
     core::array::from_fn(|_| input.take())
@@ -53,15 +52,11 @@ pub fn iommu(bytes: &[u8]) {
 
 fn requests(words: &Payload) {
     comes_back(words, DeviceRequest::from_words, |r| r.to_words());
-    comes_back(
-        words,
-        |w| Some(HandleRequest::from_words(w)),
-        |r| r.to_words(),
-    );
-    comes_back(words, |w| Some(Sequenced::from_words(w)), |r| r.to_words());
+    comes_back(words, HandleRequest::from_words, |r| r.to_words());
+    comes_back(words, Sequenced::from_words, |r| r.to_words());
     comes_back(words, Map::from_words, |r| r.to_words());
     comes_back(words, MapLease::from_words, |r| r.to_words());
-    comes_back(words, |w| Some(Unmap::from_words(w)), |r| r.to_words());
+    comes_back(words, Unmap::from_words, |r| r.to_words());
     let &[a, b, c, d, ..] = words;
     if let Some(list) = MapList::from_words(&[a, b, c, d]) {
         assert_eq!(MapList::from_words(&list.to_words()), Some(list));
@@ -72,9 +67,7 @@ fn requests(words: &Payload) {
 
 fn replies(words: &Payload) {
     comes_back(words, Status::from_words, |r| r.to_words());
-    comes_back(words, FaultRecord::from_words, |r| {
-        FaultRecord::to_words(*r)
-    });
+    comes_back(words, OldestFault::from_words, |r| r.to_words());
     let windows = [
         comes_back(words, Window::from_words, |r| r.to_words()),
         comes_back(words, Claim::from_words, |r| r.to_words()).map(|claim| claim.window),
@@ -132,24 +125,28 @@ pub fn block(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let words = payload(&mut input);
     let len = input.below(72);
-    let geometry = comes_back(&words, |w| Some(Geometry::decode(w)), Geometry::encode);
+    comes_back(&words, Geometry::from_words, Geometry::to_words);
     let completion = Completion::decode(words[0]);
     assert_eq!(Completion::decode(completion.encode()), completion);
-    assert!(decode_collected(&words).count() <= COLLECT_MAX);
-    if let Ok(submit) = Submit::decode(&words, len) {
-        assert_eq!(Submit::decode(&submit.encode(), Submit::BYTES), Ok(submit));
+    if let Some(completions) = decode_collected(&words, len) {
+        assert!(completions.count() <= COLLECT_MAX);
+    }
+    if let Some(submit) = Submit::from_message(&words, len) {
+        comes_back(&words, Submit::from_words, Submit::to_words);
         let geometry = Geometry {
             sectors: input.take(),
+            sector_bytes: 512,
             transfer_max: input.take::<u32>() % (1 << 20),
+            depth: 32,
             read_only: input.take(),
-            ..geometry.expect("a geometry decodes from anything")
+            flush: input.take(),
         };
         let attributes = LeaseAttributes::from_bits_truncate(input.take());
         let lease = Lease::new(input.take(), attributes);
         admitted(&submit, &geometry, lease);
     }
-    if let Some((_, detail)) = supervisor::report::decode(&words, len) {
-        assert!(!detail.as_str().chars().any(char::is_control));
+    if let Some(report) = supervisor_api::Report::from_message(&words, len) {
+        assert!(!report.detail.as_str().chars().any(char::is_control));
     }
 }
 

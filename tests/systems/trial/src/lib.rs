@@ -7,7 +7,8 @@ use edu::channel::Channel;
 use edu::{Direction, Transfer, pattern};
 use iommu_api::Error;
 use iommu_api::client::Failure;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::{DeviceEntry, MappingKind};
 use userlib::server::Server;
@@ -23,14 +24,6 @@ pub const SOURCE: usize = 0;
 /// See [`SOURCE`].
 pub const DESTINATION: usize = 4096;
 
-/// The server's answer, in words.
-pub fn why(error: Failure) -> Reason {
-    match error {
-        Failure::Refused(error) => error.name(),
-        _ => "no answer",
-    }
-}
-
 /// An error that says what does not hold.
 pub fn check(holds: bool, otherwise: Reason) -> Result<(), Reason> {
     if holds { Ok(()) } else { Err(otherwise) }
@@ -40,7 +33,7 @@ pub fn check(holds: bool, otherwise: Reason) -> Result<(), Reason> {
 pub fn refused<T>(result: Result<T, Failure>, error: Error) -> Result<(), Reason> {
     match result {
         Err(Failure::Refused(found)) if found == error => Ok(()),
-        Err(other) => Err(why(other)),
+        Err(other) => Err(other.name()),
         Ok(_) => Err("what has to be refused was granted"),
     }
 }
@@ -103,8 +96,8 @@ pub fn main(trial: impl FnOnce(&Server) -> Result<(), Reason>, passed: &str) -> 
         panic!("the plan has no iommu for this driver");
     };
     let sent = match trial(&iommu) {
-        Ok(()) => report::send(Outcome::Pass, passed),
-        Err(reason) => report::send(Outcome::Fail, reason),
+        Ok(()) => report(Outcome::Pass, passed),
+        Err(reason) => report(Outcome::Fail, reason),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

@@ -5,7 +5,8 @@
 
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Extent, MapFlags};
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::MappingKind;
 use userlib::registers::{MappedRegisters, Registers};
@@ -63,7 +64,7 @@ fn main() -> ! {
         Ok(true) => Outcome::Pass,
         _ => Outcome::Fail,
     };
-    let _ = report::send(outcome, "a word went in and came back");
+    let _ = report(outcome, "a word went in and came back");
     loop {
         ipc::receive(0);
     }

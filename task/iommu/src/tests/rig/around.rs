@@ -7,9 +7,9 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use abi::{Code, TaskId};
-use iommu_api::*;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, DeviceState, QuiesceState};
+use userlib::ipc::Payload;
 
 use super::super::journal::{Did, Journal};
 use super::image::*;
@@ -30,11 +30,11 @@ pub struct Around {
     pub result: Option<QuiesceState>,
     /// Of single devices, before `result`.
     pub results: BTreeMap<u32, QuiesceState>,
-    pub start_error: Option<CallError>,
+    pub start_error: Option<Failure>,
     /// What asking for what was found of a device fails of.
-    pub describe_error: Option<CallError>,
+    pub describe_error: Option<Failure>,
     /// What turning bus mastering on fails of.
-    pub bus_master_error: Option<CallError>,
+    pub bus_master_error: Option<Failure>,
     /// What the next hold is answered.
     pub hold_code: Option<Code>,
     /// What the next pin is refused with.
@@ -49,7 +49,7 @@ pub struct Around {
     pub swapped: bool,
     pub refused: bool,
     /// Why the PCI task does not answer.
-    pub no_pci: Option<Code>,
+    pub no_pci: Option<Failure>,
     /// After so many answers it does not answer any more, until it is told to.
     pub pci_answers: Option<u32>,
     /// System calls and calls of the PCI task so far.
@@ -58,15 +58,15 @@ pub struct Around {
 
 impl Around {
     /// The PCI task takes a message, or does not.
-    fn pci(&mut self) -> Result<(), CallError> {
+    fn pci(&mut self) -> Result<(), Failure> {
         self.calls += 1;
         match self.pci_answers {
-            Some(0) => self.no_pci = Some(Code::DEAD),
+            Some(0) => self.no_pci = Some(Failure::Dead),
             Some(left) => self.pci_answers = Some(left - 1),
             None => {}
         }
         match self.no_pci {
-            Some(code) => Err(CallError::Unavailable(code)),
+            Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
@@ -197,7 +197,7 @@ impl System for Shared {
             }
         })
     }
-    fn pci_status(&mut self) -> Result<BootStatus, CallError> {
+    fn pci_status(&mut self) -> Result<BootStatus, Failure> {
         let mut around = self.0.borrow_mut();
         around.pci()?;
         Ok(BootStatus {
@@ -207,7 +207,7 @@ impl System for Shared {
             refused: around.refused,
         })
     }
-    fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
+    fn pci_describe(&mut self, device: u32) -> Result<Description, Failure> {
         self.0.borrow_mut().pci()?;
         if let Some(error) = self.0.borrow().describe_error {
             return Err(error);
@@ -231,7 +231,7 @@ impl System for Shared {
             buses: [0; 2],
         })
     }
-    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
+    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure> {
         self.step();
         let mut around = self.0.borrow_mut();
         around.pci()?;
@@ -242,7 +242,7 @@ impl System for Shared {
         around.bus_master.push((device, on));
         Ok(())
     }
-    fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
+    fn quiesce_start(&mut self, device: u32) -> Result<(), Failure> {
         self.step();
         let mut around = self.0.borrow_mut();
         around.pci()?;
@@ -256,7 +256,7 @@ impl System for Shared {
         around.started.push(device);
         Ok(())
     }
-    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, Failure> {
         let mut around = self.0.borrow_mut();
         around.pci()?;
         let of_all = around.result.unwrap_or(QuiesceState::Quiet);

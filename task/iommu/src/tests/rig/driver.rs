@@ -2,6 +2,8 @@
 
 use abi::TaskId;
 use iommu_api::*;
+use userlib::ipc::Payload;
+use userlib::protocol::Wire;
 
 use super::Rig;
 use super::image::*;
@@ -88,7 +90,7 @@ impl Driver {
     pub fn fault(&mut self, rig: &mut Rig) -> Option<FaultRecord> {
         let (code, payload) = rig.now(self.id, Operation::NextFault, &[self.handle.0]);
         assert_eq!(code, 0);
-        FaultRecord::from_words(&payload).unwrap()
+        OldestFault::from_words(&payload).unwrap().0
     }
 }
 

@@ -12,6 +12,8 @@ use iommu_api::*;
 use pci_api::{QuiesceFailure, QuiesceState};
 use smmu::registers::CMDQ_PROD;
 use smmu::{Command, QueueIndex};
+use userlib::ipc::Payload;
+use userlib::protocol::Wire;
 
 use super::fake::Handle as Smmu;
 use super::journal::Journal;

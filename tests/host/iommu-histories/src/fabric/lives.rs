@@ -3,8 +3,7 @@
 //! What was as planned and still is stays as it is, bus mastering too. What was being reset is waited for. Everything
 //! else is set anew, with bus mastering off (`docs/decisions/0010-pci-restart.md`).
 
-use abi::Code;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{DeviceState, QuiesceFailure, QuiesceState};
 
 use super::{Fabric, Function};
@@ -173,13 +172,13 @@ impl Fabric {
 
     /// Why a call brings no answer.
     #[must_use]
-    pub fn silence(&self) -> Option<CallError> {
-        let code = match () {
-            () if self.retired => Code::HELD,
-            () if self.named != Some(self.life) => Code::DEAD,
-            () => Code::DOWN,
+    pub fn silence(&self) -> Option<Failure> {
+        let failure = match () {
+            () if self.retired => Failure::Gone,
+            () if self.named != Some(self.life) => Failure::Dead,
+            () => Failure::Down,
         };
         let silent = self.down || self.named != Some(self.life);
-        silent.then_some(CallError::Unavailable(code))
+        silent.then_some(failure)
     }
 }

@@ -7,7 +7,7 @@ mod lives;
 mod quiesce;
 
 use abi::TaskId;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{BootStatus, DeviceState, Error, QuiesceState};
 
 use lives::Record;
@@ -106,9 +106,9 @@ impl Fabric {
         fabric
     }
 
-    fn function(&mut self, device: u32) -> Result<&mut Function, CallError> {
+    fn function(&mut self, device: u32) -> Result<&mut Function, Failure> {
         let function = self.functions.get_mut(device as usize);
-        function.ok_or(CallError::Refused(Error::NoSuchDevice))
+        function.ok_or(Failure::Refused(Error::NoSuchDevice))
     }
 
     /// Whether a device may start transactions, as far as nobody but its streams keeps it from it: it is bus master, or
@@ -202,7 +202,7 @@ impl Fabric {
         device: u32,
         on: bool,
         chooser: &mut Chooser,
-    ) -> Result<(), CallError> {
+    ) -> Result<(), Failure> {
         let (refused, mismatches) = (self.refused, self.troubles.mismatches);
         let function = self.function(device)?;
         if !on {
@@ -226,7 +226,7 @@ impl Fabric {
                 return Ok(());
             }
         };
-        Err(CallError::Refused(error))
+        Err(Failure::Refused(error))
     }
 
     /// Takes a device for one that is as planned.

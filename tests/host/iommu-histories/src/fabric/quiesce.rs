@@ -1,6 +1,6 @@
 //! Making devices quiet, each alone or with its bus.
 
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{DeviceState, Error, QuiesceFailure, QuiesceState};
 
 use super::{Fabric, Function};
@@ -23,20 +23,20 @@ impl Fabric {
     ///
     /// # Errors
     /// Why that cannot be.
-    pub fn quiesce(&mut self, device: u32, chooser: &mut Chooser) -> Result<(), CallError> {
+    pub fn quiesce(&mut self, device: u32, chooser: &mut Chooser) -> Result<(), Failure> {
         let machine = self.machine;
         let function = *self.function(device)?;
         let recipe = machine.devices[device as usize].recipe;
         if function.found != DeviceState::Ready {
             self.function(device)?.refused = true;
-            return Err(CallError::Refused(Error::Blocked));
+            return Err(Failure::Refused(Error::Blocked));
         }
         if function.covered || function.quiesce == QuiesceState::Running {
-            return Err(CallError::Refused(Error::Quiescing));
+            return Err(Failure::Refused(Error::Quiescing));
         }
         let below: Vec<usize> = machine.reset_with(device as usize).collect();
         if recipe == Recipe::None {
-            return Err(CallError::Refused(Error::NoRecipe));
+            return Err(Failure::Refused(Error::NoRecipe));
         }
         let others = || below.iter().filter(|&&other| other != device as usize);
         let busy = |other: &Function| other.covered || other.quiesce == QuiesceState::Running;
@@ -50,7 +50,7 @@ impl Fabric {
         if let Some(error) = refused {
             // What became of an earlier reset says nothing of now.
             self.function(device)?.quiesce = QuiesceState::Never;
-            return Err(CallError::Refused(error));
+            return Err(Failure::Refused(error));
         }
         for &other in &below {
             self.functions[other].covered = true;
@@ -68,7 +68,7 @@ impl Fabric {
     ///
     /// # Errors
     /// There is no such device.
-    pub fn result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+    pub fn result(&mut self, device: u32) -> Result<QuiesceState, Failure> {
         self.function(device)
             .map(|function| match function.covered {
                 true => QuiesceState::Running,

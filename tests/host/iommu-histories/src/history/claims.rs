@@ -1,6 +1,7 @@
 //! Claims, releases, deaths, restarts.
 
 use iommu_api::{Claim, DeviceRequest, Error, Operation, Sequenced};
+use userlib::protocol::Wire;
 
 use super::requests::Answer;
 use super::{History, Waiting};

@@ -1,6 +1,7 @@
 //! What devices do wrong, and what is told of it.
 
 use iommu_api::{DeviceRequest, HandleRequest, Operation, Status};
+use userlib::protocol::Wire;
 
 use super::History;
 use super::requests::Answer;

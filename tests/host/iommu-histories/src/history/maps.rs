@@ -1,6 +1,7 @@
 //! Mapping, and using what was mapped.
 
 use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, Operation};
+use userlib::protocol::Wire;
 
 use super::{History, PAGES_USED};
 use crate::intent::Intent;

@@ -1,6 +1,7 @@
 //! What the server says of a device against what the kernel, the PCI task and the tables have of it.
 
 use iommu_api::{DeviceRequest, Operation, Status, StatusFlags};
+use userlib::protocol::Wire;
 
 use super::History;
 use super::requests::Answer;

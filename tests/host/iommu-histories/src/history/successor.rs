@@ -3,6 +3,7 @@
 use abi::TaskId;
 use iommu::Server;
 use iommu_api::{Claim, DeviceRequest, Operation};
+use userlib::protocol::Wire;
 
 use super::{Held, History};
 use crate::intent::{Intent, Leaves};

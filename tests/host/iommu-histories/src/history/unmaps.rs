@@ -1,6 +1,7 @@
 //! Unmapping.
 
 use iommu_api::{Error, Extent, Operation, Sequenced, Unmap, UnmapList};
+use userlib::protocol::Wire;
 
 use super::History;
 use crate::intent::Intent;

@@ -1,8 +1,7 @@
 //! Calls to the kernel and the PCI task that a fault changes.
 
-use abi::Code;
 use iommu::hardware::Held;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{DeviceState, Error, QuiesceState};
 
 use super::Kind;
@@ -38,7 +37,7 @@ impl World {
     }
 
     /// What the server learns of a device's last quiesce.
-    pub(crate) fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+    pub(crate) fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, Failure> {
         let result = self.fabric.result(device)?;
         let fakes = matches!(self.sabotage.kind(), Some(Kind::FailedIsQuiet));
         if fakes && matches!(result, QuiesceState::Failed(_)) {
@@ -129,13 +128,10 @@ impl World {
     }
 
     /// Whether a PCI task that gave no answer is taken for one that has made a device quiet.
-    pub(crate) fn takes_for_quiet(&mut self, device: u32, error: CallError) -> bool {
-        let CallError::Unavailable(code) = error else {
-            return false;
-        };
+    pub(crate) fn takes_for_quiet(&mut self, device: u32, error: Failure) -> bool {
         let takes = match self.sabotage.kind() {
-            Some(Kind::SilentQuiet) => true,
-            Some(Kind::RetiredQuiet) => code == Code::HELD,
+            Some(Kind::SilentQuiet) => error.is_silence(),
+            Some(Kind::RetiredQuiet) => error == Failure::Gone,
             _ => false,
         };
         if takes {
@@ -146,14 +142,12 @@ impl World {
     }
 
     /// What the server takes for the outcome of a quiesce that the PCI task said nothing of.
-    pub(crate) fn misread(&mut self, error: CallError) -> CallError {
+    pub(crate) fn misread(&mut self, error: Failure) -> Failure {
         let taken = match (self.sabotage.kind(), error) {
-            (Some(Kind::SilentFailed), CallError::Unavailable(code)) if code != Code::HELD => {
-                CallError::Refused(Error::NotQuiet)
+            (Some(Kind::SilentFailed), failure) if failure.is_outage() => {
+                Failure::Refused(Error::NotQuiet)
             }
-            (Some(Kind::RetiredAwaited), CallError::Unavailable(Code::HELD)) => {
-                CallError::Unavailable(Code::DOWN)
-            }
+            (Some(Kind::RetiredAwaited), Failure::Gone) => Failure::Down,
             _ => error,
         };
         self.sabotage.struck += u64::from(taken != error);
@@ -161,9 +155,8 @@ impl World {
     }
 
     /// Whether a PCI task that gave no answer is taken for one that has found everything off.
-    pub(crate) fn takes_for_off(&mut self, error: CallError) -> bool {
-        let silent = matches!(error, CallError::Unavailable(_));
-        let takes = silent && matches!(self.sabotage.kind(), Some(Kind::SilentOff));
+    pub(crate) fn takes_for_off(&mut self, error: Failure) -> bool {
+        let takes = error.is_silence() && matches!(self.sabotage.kind(), Some(Kind::SilentOff));
         self.sabotage.struck += u64::from(takes);
         takes
     }
@@ -180,7 +173,7 @@ impl World {
         }
     }
 
-    pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
+    pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure> {
         let machine = self.layout.machine;
         let stands = machine
             .device(device as usize)
@@ -237,7 +230,7 @@ impl World {
         done
     }
 
-    pub(crate) fn start_quiesce(&mut self, device: u32) -> Result<(), CallError> {
+    pub(crate) fn start_quiesce(&mut self, device: u32) -> Result<(), Failure> {
         let quiet = self.sabotage.is_quiet_at_once()
             || self.skips_unasked(device)
             || self.skips_settling(device)
@@ -246,7 +239,7 @@ impl World {
         let was_on = self.fabric.is_bus_master(device as usize);
         let started = self.fabric.quiesce(device, &mut self.model.chooser);
         let ignored = matches!(self.sabotage.kind(), Some(Kind::UnitIgnored));
-        if ignored && started == Err(CallError::Refused(Error::UnitActive)) {
+        if ignored && started == Err(Failure::Refused(Error::UnitActive)) {
             self.sabotage.struck += 1;
             for other in self.layout.machine.reset_with(device as usize) {
                 self.reset(other);

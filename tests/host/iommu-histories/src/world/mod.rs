@@ -6,8 +6,8 @@ mod surroundings;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use abi::{Code, TaskId};
-use pci_api::client::CallError;
+use abi::TaskId;
+use pci_api::client::Failure;
 use smmu::stream::{bypass_word, stage1_word};
 
 use super::death::Fuse;
@@ -159,8 +159,8 @@ impl World {
     /// that, or after; its next life may run before the next call.
     pub(crate) fn call<T>(
         &mut self,
-        answer: impl FnOnce(&mut Self) -> Result<T, CallError>,
-    ) -> Result<T, CallError> {
+        answer: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let deaths = self.fabric.troubles.call_deaths;
         if self.fabric.down && deaths > 0 && self.model.chooser.once_in(8) {
             self.restart_pci();
@@ -184,7 +184,7 @@ impl World {
         }
         self.fabric.die(&mut self.model.chooser);
         self.fabric.disturbances += 1;
-        Err(CallError::Unavailable(Code::DEAD))
+        Err(Failure::Dead)
     }
 
     /// Time passes for the PCI task: resets end.

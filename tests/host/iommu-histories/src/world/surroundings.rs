@@ -4,7 +4,7 @@ use abi::{Code, TaskId};
 use iommu::boot::Refusal;
 use iommu::hardware::{Hardware, Held, Pinned, System};
 use iommu::log::Line;
-use pci_api::client::CallError;
+use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, DeviceState, Error, QuiesceState};
 
 use super::{Reply, Shared};
@@ -45,7 +45,7 @@ impl Hardware for Shared {
     }
 }
 
-const NO_DEVICE: CallError = CallError::Refused(Error::NoSuchDevice);
+const NO_DEVICE: Failure = Failure::Refused(Error::NoSuchDevice);
 
 impl System for Shared {
     fn hold(&mut self, task: TaskId, device: u32) -> Code {
@@ -90,10 +90,10 @@ impl System for Shared {
         let held = world.kernel.enumerate(cursor);
         world.enumerated(held)
     }
-    fn pci_status(&mut self) -> Result<BootStatus, CallError> {
+    fn pci_status(&mut self) -> Result<BootStatus, Failure> {
         self.enter().call(|world| Ok(world.fabric.status()))
     }
-    fn pci_describe(&mut self, device: u32) -> Result<Description, CallError> {
+    fn pci_describe(&mut self, device: u32) -> Result<Description, Failure> {
         let mut world = self.enter();
         let number = device as usize;
         let planned = world.layout.machine.device(number).ok_or(NO_DEVICE)?;
@@ -116,17 +116,17 @@ impl System for Shared {
             found => found,
         }
     }
-    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), CallError> {
+    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure> {
         self.enter().call(|world| world.set_bus_master(device, on))
     }
-    fn quiesce_start(&mut self, device: u32) -> Result<(), CallError> {
+    fn quiesce_start(&mut self, device: u32) -> Result<(), Failure> {
         let mut world = self.enter();
         match world.call(|world| world.start_quiesce(device)) {
             Err(error) if world.takes_for_quiet(device, error) => Ok(()),
             started => started.map_err(|error| world.misread(error)),
         }
     }
-    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, CallError> {
+    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, Failure> {
         let mut world = self.enter();
         let result = world.call(|world| {
             world.pass();

@@ -1,12 +1,13 @@
 //! What many cases do.
 
 use abi::Code;
-use iommu_api::{Error, FaultRecord, Operation, Status, Window};
+use iommu_api::{Error, FaultRecord, OldestFault, Operation, Status, Window};
 use suite::role::Stage;
 use suite::{Failure, Result, check, check_eq, check_is};
 use userlib::config;
 use userlib::ipc::Answer;
 use userlib::plan::task::MappingKind;
+use userlib::protocol::Wire;
 
 use crate::message::{Words, about_device, extent, reply_len, send, what};
 use crate::{DISK, EDU0, EDU1};
@@ -187,7 +188,7 @@ impl Claimed {
         );
         check_eq!(answer.code.0, 0);
         check_eq!(answer.len, reply_len(Operation::NextFault));
-        Ok(check_is!(FaultRecord::from_words(&answer.payload), Some(record) => record))
+        Ok(check_is!(OldestFault::from_words(&answer.payload), Some(OldestFault(fault)) => fault))
     }
 
     /// Fails unless so many pages are mapped.

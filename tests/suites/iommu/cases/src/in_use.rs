@@ -2,7 +2,7 @@
 
 use edu::Direction;
 use iommu_api::{Error, Operation};
-use pci_api::client::{CallError, Client};
+use pci_api::client::{Client, Failure};
 use suite::role::Stage;
 use suite::{Case, Part, Result, check, check_eq, check_is};
 use userlib::memory::Memory;
@@ -145,7 +145,7 @@ fn another_driver(stage: &Stage) -> Result {
         Client(&server).quiesce_start(device),
         Client(&server).quiesce_result(device).map(|_| ()),
     ] {
-        check!(answer == Err(CallError::Refused(pci_api::Error::NotAuthority)));
+        check!(answer == Err(Failure::Refused(pci_api::Error::NotAuthority)));
     }
     own.has_mapped(1)?;
     check_eq!(code(own.flush()), 0);

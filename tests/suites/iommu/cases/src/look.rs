@@ -3,6 +3,7 @@
 use iommu_api::{Error, Operation, StatusFlags, Window};
 use suite::role::Stage;
 use suite::{Case, Part, Result, check, check_eq, check_is};
+use userlib::protocol::Wire;
 
 use crate::help::{BLOCK_PAGES, BLOCKS, READ, WINDOW_PAGES, claim, numbers, pool, refusal, status};
 use crate::message::{about_device, reply_len, send};

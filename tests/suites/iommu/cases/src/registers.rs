@@ -1,6 +1,6 @@
 //! What a driver can change in configuration spaces: its own, by each register, width and value; those of others.
 
-use pci_api::client::{CallError, Client};
+use pci_api::client::{self, Client};
 use pci_api::{Error, Width};
 use suite::role::Stage;
 use suite::{Case, Failure, Result, check, check_eq, check_is};
@@ -70,7 +70,7 @@ fn every_register(_: &Stage) -> Result {
                 let result = Client(&server).config_write(EDU0 as u32, offset, width, value);
                 match result {
                     Ok(()) => accepted += 1,
-                    Err(CallError::Refused(Error::WriteRefused)) => {}
+                    Err(client::Failure::Refused(Error::WriteRefused)) => {}
                     _ => check!(false),
                 }
             }
@@ -89,8 +89,8 @@ fn every_register(_: &Stage) -> Result {
 }
 
 /// Whether it was refused by just this name.
-fn is_refused<T>(result: core::result::Result<T, CallError>, error: Error) -> bool {
-    matches!(result, Err(CallError::Refused(found)) if found == error)
+fn is_refused<T>(result: core::result::Result<T, client::Failure>, error: Error) -> bool {
+    matches!(result, Err(client::Failure::Refused(found)) if found == error)
 }
 
 fn of_others(_: &Stage) -> Result {

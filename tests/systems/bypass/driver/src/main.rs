@@ -4,9 +4,9 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use iommu_api::client::{self, Device};
+use iommu_api::client::{self, Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, StatusFlags};
-use trial::{Board, DESTINATION, Reason, check, refused, why};
+use trial::{Board, DESTINATION, Reason, check, refused};
 use userlib::config;
 use userlib::server::Server;
 
@@ -18,13 +18,13 @@ fn bypass(iommu: &Server) -> Result<(), Reason> {
     let pool = config::parameter("pool").ok_or("no parameter `pool`")?;
     let reaches = |seed| board.moves(pool, pool + DESTINATION as u64, seed);
     let is_open = || {
-        let status = client::status(iommu, device.device).map_err(why)?;
+        let status = client::status(iommu, device.device).map_err(Failure::name)?;
         Ok::<_, Reason>(status.flags.0 & StatusFlags::OPEN != 0)
     };
     check(!is_open()?, "it is open before its first claim")?;
     check(!reaches(1)?, "it reaches memory before its first claim")?;
 
-    let mut claim = Device::claim(iommu, device.device).map_err(why)?;
+    let mut claim = Device::claim(iommu, device.device).map_err(Failure::name)?;
     let window = claim.window();
     check(
         (window.pages, window.blocks) == (0, 0),
@@ -36,7 +36,7 @@ fn bypass(iommu: &Server) -> Result<(), Reason> {
         "it does not reach memory although it is claimed",
     )?;
     check(
-        claim.next_fault().map_err(why)?.is_none(),
+        claim.next_fault().map_err(Failure::name)?.is_none(),
         "it faulted although nothing is translated",
     )?;
     let one = Extent { first: 0, pages: 1 };
@@ -45,12 +45,12 @@ fn bypass(iommu: &Server) -> Result<(), Reason> {
     refused(claim.map_at(0, one, fixed, pool), Error::BadRange)?;
     refused(claim.unmap(pool, 1), Error::BadRange)?;
 
-    claim.release().map_err(why)?;
+    claim.release().map_err(Failure::name)?;
     check(!is_open()?, "it is open although it was given back")?;
     check(!reaches(3)?, "it reaches memory although it was given back")?;
-    let again = Device::claim(iommu, device.device).map_err(why)?;
+    let again = Device::claim(iommu, device.device).map_err(Failure::name)?;
     check(reaches(4)?, "it does not work again")?;
-    again.release().map_err(why)
+    again.release().map_err(Failure::name)
 }
 
 fn main() -> ! {

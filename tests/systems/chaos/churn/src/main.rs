@@ -13,7 +13,8 @@ use edu::{Direction, Transfer, pattern};
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, StatusFlags};
 use oorandom::Rand64;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::delay::{Delay, DelayNs};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::MappingKind;
@@ -47,7 +48,7 @@ enum Ended {
 impl From<Failure> for Ended {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Unavailable(_) | Failure::Lost => Self::Lost,
+            Failure::Dead | Failure::Down | Failure::Gone => Self::Lost,
             Failure::Refused(Error::Unavailable | Error::StaleHandle | Error::Busy) => Self::Lost,
             Failure::Refused(Error::StreamBlocked) => Self::CutOff,
             Failure::Refused(error) => Self::Wrong(error.name()),
@@ -192,8 +193,8 @@ fn main() -> ! {
         churn.count.cut_off
     );
     let sent = match result {
-        Ok(()) => report::send(Outcome::Pass, "memory -> device -> memory, equal"),
-        Err(why) => report::send(Outcome::Fail, why),
+        Ok(()) => report(Outcome::Pass, "memory -> device -> memory, equal"),
+        Err(why) => report(Outcome::Fail, why),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

@@ -14,7 +14,8 @@ use blk_api::client::{Disk, Failure};
 use blk_api::{COLLECT_MAX, Completion, DONE, Error, Kind, Submit};
 use chaos_keeper::{BLOCK, Block, SECTORS, write, wrong_sectors};
 use oorandom::Rand64;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::config;
 use userlib::delay::{Delay, DelayNs};
 use userlib::ipc::{self, LeaseBuffer};
@@ -114,7 +115,9 @@ impl Keeper {
         match self.disk.geometry() {
             Ok(_) => {}
             Err(Failure::Gone) => return Err("the driver will not come back"),
-            Err(Failure::Refused(_)) => return Err("the driver tells no geometry"),
+            Err(Failure::Refused(_) | Failure::Nonsense) => {
+                return Err("the driver tells no geometry");
+            }
             Err(Failure::Dead | Failure::Down) => return Ok(false),
         }
         if self.disk.driver() == self.life {
@@ -329,8 +332,8 @@ fn main() -> ! {
         keeper.recoveries
     );
     let sent = match result {
-        Ok(()) => report::send(Outcome::Pass, "every block holds what it may hold"),
-        Err(why) => report::send(Outcome::Fail, why),
+        Ok(()) => report(Outcome::Pass, "every block holds what it may hold"),
+        Err(why) => report(Outcome::Fail, why),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

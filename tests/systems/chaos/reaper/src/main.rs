@@ -13,7 +13,8 @@
 use abi::{Code, TASKS_MAX, TaskId, notification};
 use chaos_reaper::{ANSWER_LEN, ASK, Choice, MALFORMED, VICTIMS_MAX, Victim, judge};
 use heapless::Vec;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::ipc::{self, Message, Received};
 use userlib::plan::task::PeerEntry;
 use userlib::server::Server;
@@ -206,9 +207,9 @@ fn main() -> ! {
     let sent = match reaper.verdict() {
         Ok(deaths) => {
             defmt::info!("{=u64} deaths", deaths);
-            report::send(Outcome::Pass, "victims died, nobody else did")
+            report(Outcome::Pass, "victims died, nobody else did")
         }
-        Err(reason) => report::send(Outcome::Fail, reason),
+        Err(reason) => report(Outcome::Fail, reason),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

@@ -10,7 +10,8 @@
 
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, StatusFlags};
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::delay::{Delay, DelayNs};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::MappingKind;
@@ -50,13 +51,6 @@ const PAUSE_US: u32 = 200;
 const PATIENCE: u64 = 5_000_000_000;
 
 type Outcomes<T> = Result<T, &'static str>;
-
-fn why(failure: Failure) -> &'static str {
-    match failure {
-        Failure::Refused(error) => error.name(),
-        _ => "no answer",
-    }
-}
 
 /// Waits until `done`.
 fn until(mut done: impl FnMut() -> bool, otherwise: &'static str) -> Outcomes<()> {
@@ -113,7 +107,7 @@ impl Storm {
     }
 
     fn is_cut_off(&self) -> Outcomes<bool> {
-        let status = iommu_api::client::status(&self.iommu, self.device).map_err(why)?;
+        let status = iommu_api::client::status(&self.iommu, self.device).map_err(Failure::name)?;
         Ok(status.flags.0 & StatusFlags::STORM != 0)
     }
 
@@ -149,10 +143,14 @@ impl Storm {
 
     /// One claim, to the cut off and its end.
     fn claim(&self) -> Outcomes<()> {
-        let mut claim = Device::claim(&self.iommu, self.device).map_err(why)?;
+        let mut claim = Device::claim(&self.iommu, self.device).map_err(Failure::name)?;
         let page = |first| Extent { first, pages: 1 };
-        let submissions = claim.map(0, page(0), MapFlags::READ_WRITE).map_err(why)?;
-        let completions = claim.map(0, page(1), MapFlags::READ_WRITE).map_err(why)?;
+        let submissions = claim
+            .map(0, page(0), MapFlags::READ_WRITE)
+            .map_err(Failure::name)?;
+        let completions = claim
+            .map(0, page(1), MapFlags::READ_WRITE)
+            .map_err(Failure::name)?;
         self.enable(submissions, completions)?;
         let window = claim.window();
         self.rage(window.iova_base + (window.pages - 1) * 4096)?;
@@ -160,14 +158,14 @@ impl Storm {
             Err(Failure::Refused(Error::StreamBlocked)) => {}
             _ => return Err("a device that was cut off is served"),
         }
-        claim.release().map_err(why)
+        claim.release().map_err(Failure::name)
     }
 
     fn run(&self) -> Outcomes<()> {
         for _ in 0..config::parameter("storms").unwrap_or(1) {
             self.claim()?;
         }
-        let status = iommu_api::client::status(&self.iommu, self.device).map_err(why)?;
+        let status = iommu_api::client::status(&self.iommu, self.device).map_err(Failure::name)?;
         defmt::info!(
             "{=u64} claims cut off, {=u64} faults counted, {=u64} losses",
             status.claims,
@@ -183,8 +181,8 @@ fn main() -> ! {
         panic!("the plan lacks something");
     };
     let sent = match storm.run() {
-        Ok(()) => report::send(Outcome::Pass, "every storm was cut off"),
-        Err(why) => report::send(Outcome::Fail, why),
+        Ok(()) => report(Outcome::Pass, "every storm was cut off"),
+        Err(why) => report(Outcome::Fail, why),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

@@ -10,7 +10,8 @@ use edu::{Direction, Edu, Transfer, pattern};
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags};
 use pci_api::client::Client;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::delay::{Delay, Polling};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::{DeviceEntry, MappingKind};
@@ -62,13 +63,6 @@ struct Judge<'s> {
     given: [Option<Given<'s>>; DEVICES_MAX],
 }
 
-fn why(error: Failure) -> &'static str {
-    match error {
-        Failure::Refused(error) => error.name(),
-        _ => "no answer",
-    }
-}
-
 fn eventually(mut ready: impl FnMut() -> bool) -> bool {
     let looks = LOOKS.until(&mut Delay::new(), || ready().then_some(()));
     looks.is_some()
@@ -85,7 +79,7 @@ impl<'s> Judge<'s> {
             Ok(claim) => Some(claim),
             // Unavailable: the SMMU is not the planned one.
             Err(Failure::Refused(Error::Blocked | Error::Unavailable)) => None,
-            Err(error) => return Err(why(error)),
+            Err(error) => return Err(error.name()),
         };
         let described = Client(self.pci).describe(device.device);
         let found = Found {
@@ -97,7 +91,9 @@ impl<'s> Judge<'s> {
         if let Some(mut claim) = claim {
             let mut map = |page, flags| {
                 let first = (2 * index + page) as u32;
-                claim.map(0, Extent { first, pages: 1 }, flags).map_err(why)
+                claim
+                    .map(0, Extent { first, pages: 1 }, flags)
+                    .map_err(Failure::name)
             };
             let (from, to) = (map(0, MapFlags::READ_WRITE)?, map(1, MapFlags::READ_WRITE)?);
             let work = match device.device_id {
@@ -217,9 +213,9 @@ impl<'s> Judge<'s> {
                 to,
                 ..
             } = given;
-            claim.unmap(from, 1).map_err(why)?;
-            claim.unmap(to, 1).map_err(why)?;
-            claim.release().map_err(why)?;
+            claim.unmap(from, 1).map_err(Failure::name)?;
+            claim.unmap(to, 1).map_err(Failure::name)?;
+            claim.release().map_err(Failure::name)?;
         }
         Ok(())
     }
@@ -267,8 +263,8 @@ fn main() -> ! {
         given: [const { None }; DEVICES_MAX],
     };
     let sent = match judge.run() {
-        Ok(()) => report::send(Outcome::Pass, "what differs is blocked, the rest works"),
-        Err(reason) => report::send(Outcome::Fail, reason),
+        Ok(()) => report(Outcome::Pass, "what differs is blocked, the rest works"),
+        Err(reason) => report(Outcome::Fail, reason),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

@@ -9,7 +9,8 @@
 use abi::LeaseAttributes;
 use blk_api::client::Disk;
 use blk_api::{DONE, Kind, Submit};
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::ipc::{self, LeaseBuffer, Received};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::plan::task::MappingKind;
@@ -123,7 +124,7 @@ fn main() -> ! {
         }
         Err(why) => (Outcome::Fail, why),
     };
-    let _ = report::send(outcome, text);
+    let _ = report(outcome, text);
     loop {
         ipc::receive(0);
     }

@@ -2,9 +2,10 @@
 
 use abi::TaskId;
 use iommu_api::{
-    Claim, DeviceRequest, Extent, FaultRecord, HandleRequest, Map, MapFlags, MapLease, MapList,
+    Claim, DeviceRequest, Extent, HandleRequest, Map, MapFlags, MapLease, MapList, OldestFault,
     Operation, PAGE, Sequenced, Status, Unmap, UnmapList, Window,
 };
+use userlib::protocol::Wire;
 
 use crate::choice::Choice;
 use crate::session::Session;
@@ -142,7 +143,7 @@ pub fn near_valid(session: &Session, choice: &mut Choice, long: &mut [u64; LONG_
         Operation::NextFault => {
             let handle = session.any_handle(choice);
             let request = HandleRequest { handle };
-            (request.to_words(), HandleRequest::LEN, FaultRecord::LEN)
+            (request.to_words(), HandleRequest::LEN, OldestFault::LEN)
         }
         Operation::Map => {
             let request = Map {

@@ -4,9 +4,10 @@ use abi::LeaseAttributes;
 use blk_api::{Geometry, Kind, Submit};
 use pci_api::{
     BusMaster, ConfigRead, ConfigWrite, Describe, GetBootStatus, QuiesceResult, QuiesceStart,
-    Request, Width, Wire,
+    Request, Width,
 };
-use supervisor::report::{self, Detail, Outcome};
+use supervisor_api::{Detail, Operation, Outcome, Report};
+use userlib::protocol::Wire;
 
 use crate::choice::Choice;
 use crate::shot::{Lent, Shot};
@@ -65,7 +66,7 @@ pub fn disk(pool_pages: u32, choice: &mut Choice) -> Shot {
             blk_api::Operation::Geometry as u16,
             [0; 8],
             0,
-            Geometry::BYTES,
+            Geometry::LEN,
         ),
         1..=4 => Shot::new(blk_api::Operation::Collect as u16, [0; 8], 0, 64),
         _ => submit(pool_pages, choice),
@@ -94,8 +95,8 @@ fn submit(pool_pages: u32, choice: &mut Choice) -> Shot {
     };
     let shot = Shot::new(
         blk_api::Operation::Submit as u16,
-        submit.encode(),
-        Submit::BYTES,
+        submit.to_words(),
+        Submit::LEN,
         0,
     );
     if kind == Kind::Flush {
@@ -118,6 +119,9 @@ fn submit(pool_pages: u32, choice: &mut Choice) -> Shot {
 pub fn supervisor(choice: &mut Choice) -> Shot {
     let outcome = choice.of([Outcome::Pass, Outcome::Fail]);
     let text = choice.of(["", "done", "a\u{7}b", "größer"]);
-    let payload = report::encode(outcome, &Detail::new(text));
-    Shot::new(report::REPORT, payload, report::REPORT_BYTES, 0)
+    let report = Report {
+        outcome,
+        detail: Detail::new(text),
+    };
+    Shot::new(Operation::Report as u16, report.to_words(), Report::LEN, 0)
 }

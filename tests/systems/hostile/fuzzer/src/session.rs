@@ -2,6 +2,7 @@
 
 use heapless::{Deque, Vec};
 use iommu_api::{Claim, Error, Extent, Handle, Operation, PAGE, Window};
+use userlib::protocol::Wire;
 
 use crate::choice::Choice;
 use crate::shot::Shot;

@@ -9,7 +9,8 @@
 use edu::pattern;
 use hostile_judge::{Evidence, FINISHED, Finished, LAST_LIFE, MALFORMED, SURVIVED, judge};
 use iommu_api::client::status;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::abi::{Code, notification};
 use userlib::ipc::{self, Message, Received};
 use userlib::memory::{Memory, PoolMemory, acquire};
@@ -118,8 +119,8 @@ impl Judge {
 
 fn tell(verdict: Result<(), &'static str>) {
     let sent = match verdict {
-        Ok(()) => report::send(Outcome::Pass, "nobody but fuzzer and victim noticed"),
-        Err(reason) => report::send(Outcome::Fail, reason),
+        Ok(()) => report(Outcome::Pass, "nobody but fuzzer and victim noticed"),
+        Err(reason) => report(Outcome::Fail, reason),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

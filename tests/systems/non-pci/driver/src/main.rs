@@ -9,7 +9,7 @@
 
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags};
-use trial::{Board, DESTINATION, Reason, check, why};
+use trial::{Board, DESTINATION, Reason, check};
 use userlib::plan::task::DeviceEntry;
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::server::Server;
@@ -37,44 +37,49 @@ fn registers(entry: &'static DeviceEntry) -> Result<(), Reason> {
 fn shared_stream(iommu: &Server) -> Result<(), Reason> {
     let entry = trial::device("engine")?;
     registers(entry)?;
-    let mut engine = Device::claim(iommu, entry.device).map_err(why)?;
+    let mut engine = Device::claim(iommu, entry.device).map_err(Failure::name)?;
     let both = Extent { first: 0, pages: 2 };
-    let iova = engine.map(0, both, MapFlags::READ_WRITE).map_err(why)?;
+    let iova = engine
+        .map(0, both, MapFlags::READ_WRITE)
+        .map_err(Failure::name)?;
     let destination = iova + DESTINATION as u64;
     let edu0 = trial::device("edu0")?;
-    let edu = Device::claim(iommu, edu0.device).map_err(why)?;
+    let edu = Device::claim(iommu, edu0.device).map_err(Failure::name)?;
     let board = Board::new(edu0)?;
     check(
         board.moves(iova, destination, 7)?,
         "edu0 does not reach what `engine` mapped",
     )?;
     check(
-        edu.next_fault().map_err(why)?.is_none(),
+        edu.next_fault().map_err(Failure::name)?.is_none(),
         "edu0 faulted on what is mapped",
     )?;
 
     // With both pages still mapped: the server makes it quiet and unmaps them.
-    engine.release().map_err(why)?;
+    engine.release().map_err(Failure::name)?;
     check(
         !board.moves(iova, destination, 8)?,
         "edu0 reaches what `engine` gave back",
     )?;
-    let fault = edu.next_fault().map_err(why)?.ok_or("no fault was told")?;
+    let fault = edu
+        .next_fault()
+        .map_err(Failure::name)?
+        .ok_or("no fault was told")?;
     check(
         fault.event == TRANSLATION && fault.iova == iova && fault.read,
         "another fault was told",
     )?;
-    edu.release().map_err(why)
+    edu.release().map_err(Failure::name)
 }
 
 /// Its recipe is a time: a claim takes as long.
 fn waiting(iommu: &Server) -> Result<(), Reason> {
     let entry = trial::device("waiting")?;
     let start = time::now().nanoseconds();
-    let claim = Device::claim(iommu, entry.device).map_err(why)?;
+    let claim = Device::claim(iommu, entry.device).map_err(Failure::name)?;
     let took = time::now().nanoseconds() - start;
     check(took >= WAIT, "`waiting` was claimed before it was quiet")?;
-    claim.release().map_err(why)
+    claim.release().map_err(Failure::name)
 }
 
 /// Its register never shows that it is quiet.
@@ -82,7 +87,7 @@ fn never_quiet(iommu: &Server) -> Result<(), Reason> {
     let entry = trial::device("busy")?;
     match Device::claim(iommu, entry.device) {
         Err(Failure::Refused(Error::NotQuiet)) => Ok(()),
-        Err(error) => Err(why(error)),
+        Err(error) => Err(error.name()),
         Ok(_) => Err("`busy` was opened although it is not quiet"),
     }
 }

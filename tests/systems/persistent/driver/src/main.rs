@@ -4,9 +4,9 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use iommu_api::client::Device;
+use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, PAGE};
-use trial::{Board, Reason, check, refused, why};
+use trial::{Board, Reason, check, refused};
 use userlib::memory::Memory;
 use userlib::server::Server;
 
@@ -23,7 +23,7 @@ fn persistent(iommu: &Server) -> Result<(), Reason> {
     let device = trial::device("edu0")?;
     let board = Board::new(device)?;
     let pages = (board.pool.len() as u64 / PAGE) as u32;
-    let mut claim = Device::claim(iommu, device.device).map_err(why)?;
+    let mut claim = Device::claim(iommu, device.device).map_err(Failure::name)?;
     let base = claim.window().iova_base;
     let (source, destination) = (base, base + PAGE);
 
@@ -34,24 +34,26 @@ fn persistent(iommu: &Server) -> Result<(), Reason> {
     for (first, place) in [(0, source), (1, destination), (1, destination)] {
         let iova = claim.map(0, page(first), MapFlags::READ_WRITE);
         check(
-            iova.map_err(why)? == place,
+            iova.map_err(Failure::name)? == place,
             "a map gives another place than the pool has",
         )?;
     }
-    claim.unmap(destination, 1).map_err(why)?;
-    claim.unmap(base, u64::from(pages)).map_err(why)?;
+    claim.unmap(destination, 1).map_err(Failure::name)?;
+    claim.unmap(base, u64::from(pages)).map_err(Failure::name)?;
     check(
         board.moves(source, destination, 2)?,
         "an unmap took the pool away",
     )?;
-    let status = claim.status().map_err(why)?;
+    let status = claim.status().map_err(Failure::name)?;
     check(
         (status.mapped_pages, status.faults) == (0, 0),
         "something is counted as mapped, or faulted",
     )?;
 
     // What the pool does not give is strict, behind it.
-    let reading = claim.map(0, page(1), MapFlags::READ).map_err(why)?;
+    let reading = claim
+        .map(0, page(1), MapFlags::READ)
+        .map_err(Failure::name)?;
     check(
         reading >= base + u64::from(pages) * PAGE,
         "a page to be read only lies where it can be written",
@@ -62,7 +64,7 @@ fn persistent(iommu: &Server) -> Result<(), Reason> {
     )?;
     let fault = claim
         .next_fault()
-        .map_err(why)?
+        .map_err(Failure::name)?
         .ok_or("no fault was told")?;
     check(fault.event == PERMISSION, "another fault was told")?;
     let fixed = MapFlags::READ_WRITE.with(MapFlags::FIXED);
@@ -70,20 +72,20 @@ fn persistent(iommu: &Server) -> Result<(), Reason> {
     let beyond = claim.map(0, page(pages), MapFlags::READ_WRITE);
     refused(beyond, Error::BadMemory)?;
     refused(claim.unmap(base, u64::from(pages) + 2), Error::NotMapped)?;
-    claim.unmap(reading, 1).map_err(why)?;
+    claim.unmap(reading, 1).map_err(Failure::name)?;
     refused(claim.unmap(reading, 1), Error::NotMapped)?;
 
-    claim.release().map_err(why)?;
+    claim.release().map_err(Failure::name)?;
     check(
         !board.moves(source, destination, 4)?,
         "it reaches the pool although it was given back",
     )?;
-    let again = Device::claim(iommu, device.device).map_err(why)?;
+    let again = Device::claim(iommu, device.device).map_err(Failure::name)?;
     check(
         board.moves(source, destination, 5)?,
         "it does not work again",
     )?;
-    again.release().map_err(why)
+    again.release().map_err(Failure::name)
 }
 
 fn main() -> ! {

@@ -8,7 +8,8 @@
 use edu::{Direction, Edu, Transfer};
 use iommu_api::client::{Device, Failure};
 use pci_api::client::Client;
-use supervisor::report::{self, Outcome};
+use supervisor_api::Outcome;
+use supervisor_api::client::report;
 use userlib::delay::{Delay, Polling};
 use userlib::plan::task::{DeviceEntry, ParameterEntry};
 use userlib::registers::MappedRegisters;
@@ -24,13 +25,6 @@ const LOOKS: Polling = Polling {
 };
 /// Bytes of the provoking transfer: one event for each access, so a short one.
 const LENGTH: usize = 8;
-
-fn why(error: Failure) -> &'static str {
-    match error {
-        Failure::Refused(error) => error.name(),
-        _ => "no answer",
-    }
-}
 
 /// The parameter called `what` and the device's name, such as `stream-edu0`.
 fn expected(what: &str, device: &DeviceEntry) -> Option<u64> {
@@ -56,7 +50,7 @@ fn locate(pci: &Server, device: &DeviceEntry) -> Result<(), &'static str> {
 
 fn probe(iommu: &Server, device: &'static DeviceEntry) -> Result<(), &'static str> {
     let stream = expected("stream-", device).ok_or("its StreamID is not a parameter")?;
-    let claim = Device::claim(iommu, device.device).map_err(why)?;
+    let claim = Device::claim(iommu, device.device).map_err(Failure::name)?;
     let registers = MappedRegisters::bar(device, 0).ok_or("its BAR is not mapped")?;
     let edu = Edu::new(registers).map_err(|_| "not an edu that answers")?;
     let window = claim.window();
@@ -76,11 +70,11 @@ fn probe(iommu: &Server, device: &'static DeviceEntry) -> Result<(), &'static st
     edu.acknowledge();
     let record = LOOKS
         .until(&mut Delay::new(), || {
-            claim.next_fault().map_err(why).transpose()
+            claim.next_fault().map_err(Failure::name).transpose()
         })
         .ok_or("no fault was recorded")??;
     prober::judge(&record, stream, iova)?;
-    claim.release().map_err(why)?;
+    claim.release().map_err(Failure::name)?;
     defmt::info!(
         "{=str}: write to {=u64:#x} faulted under StreamID {=u32:#x}",
         device.name.as_str(),
@@ -107,9 +101,9 @@ fn main() -> ! {
         panic!("the plan has no pci or no iommu for this driver");
     };
     let sent = match probe_all(&pci, &iommu) {
-        Ok(0) => report::send(Outcome::Fail, "the plan has no device for it"),
-        Ok(_) => report::send(Outcome::Pass, "every device faulted at its own StreamID"),
-        Err(reason) => report::send(Outcome::Fail, reason),
+        Ok(0) => report(Outcome::Fail, "the plan has no device for it"),
+        Ok(_) => report(Outcome::Pass, "every device faulted at its own StreamID"),
+        Err(reason) => report(Outcome::Fail, reason),
     };
     if sent.is_err() {
         panic!("the supervisor does not take the report");

@@ -6,9 +6,9 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use iommu_api::client::Device;
+use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, PAGE};
-use trial::{Board, Reason, check, refused, why};
+use trial::{Board, Reason, check, refused};
 use userlib::plan::task::DeviceEntry;
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::server::Server;
@@ -56,8 +56,10 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     /// Claims, and shows that the device works.
     fn uses(&mut self) -> Result<Device<'a>, Reason> {
-        let mut claim = Device::claim(self.iommu, self.device.device).map_err(why)?;
-        let base = claim.map(0, BOTH, MapFlags::READ_WRITE).map_err(why)?;
+        let mut claim = Device::claim(self.iommu, self.device.device).map_err(Failure::name)?;
+        let base = claim
+            .map(0, BOTH, MapFlags::READ_WRITE)
+            .map_err(Failure::name)?;
         check(self.moves(base)?, "the device does not reach its pool")?;
         Ok(claim)
     }
@@ -70,7 +72,7 @@ impl<'a> Driver<'a> {
 
     /// As [`Self::uses`], and gives it back.
     fn uses_once(&mut self) -> Result<(), Reason> {
-        self.uses()?.release().map_err(why)
+        self.uses()?.release().map_err(Failure::name)
     }
 }
 
@@ -106,7 +108,7 @@ fn second(driver: &mut Driver<'_>, other: &Other) -> Result<(), Reason> {
     check(!driver.moves(base)?, "a reset left its device in use")?;
     let more = claim.map(0, BOTH, MapFlags::READ);
     refused(more, Error::StreamBlocked)?;
-    claim.release().map_err(why)?;
+    claim.release().map_err(Failure::name)?;
     let _claim = driver.uses()?;
     other.tell()?;
     loop {

@@ -1,0 +1,21 @@
+//! How a task reports its part of a run's verdict to the supervisor.
+//!
+//! A task reports once that it did what it is there for, or that it did not, with a line for a person. The supervisor
+//! knows who reports by the sender's id, so no task can speak for another. The first report of a task counts; a later
+//! one can only turn a pass into a fail.
+//!
+//! | operation | may be called by | request | answer |
+//! |---|---|---|---|
+//! | [`Operation::Report`] | every task that may call the supervisor | [`Report`] | nothing |
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod client;
+mod error;
+mod message;
+
+pub use error::Error;
+pub use message::{Detail, Operation, Outcome, Report};

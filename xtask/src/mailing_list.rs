@@ -1,4 +1,5 @@
-//! `docs/mailing-list/README.md`: what it quotes of files is in them, and what it quotes of `plan` is printed.
+//! `docs/mailing-list/README.md`: what it quotes of files is in them, and what it and the auditor's guide quote of `plan`
+//! is printed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use planner::report::Report;
 
 /// Where the page and its files are.
 const FOLDER: &str = "docs/mailing-list";
+/// The other page that quotes answers.
+const GUIDE: &str = "docs/guide/auditor.md";
 /// A line of an answer that stands for any number of lines.
 const GAP: &str = "...";
 
@@ -102,9 +105,20 @@ fn what_the_page_quotes_of_files_is_in_them() {
 #[test]
 fn what_the_page_quotes_of_plans_is_printed() {
     let page = page();
-    let answers = blocks(&page, "text");
-    assert!(answers.len() >= blocks(&page, "toml").len());
-    for block in answers {
+    assert!(blocks(&page, "text").len() >= blocks(&page, "toml").len());
+    assert_printed(&page);
+}
+
+#[test]
+fn what_the_guide_quotes_of_plans_is_printed() {
+    let guide = std::fs::read_to_string(root().join(GUIDE)).unwrap();
+    assert!(!blocks(&guide, "text").is_empty());
+    assert_printed(&guide);
+}
+
+/// Asserts that the commands of each block print what it quotes.
+fn assert_printed(page: &str) {
+    for block in blocks(page, "text") {
         let commands: Vec<&str> = block
             .iter()
             .map_while(|line| line.strip_prefix("$ "))

@@ -14,6 +14,9 @@ impl<const N: usize> Text<N> {
     /// Bytes that fit.
     pub const CAPACITY: usize = N;
 
+    /// No text.
+    pub const EMPTY: Self = Self([0; N]);
+
     /// Stores `text`, cut at the last character that fits.
     pub fn new(text: &str) -> Self {
         let mut end = text.len().min(N);

@@ -6,6 +6,7 @@ use pci_api::QuiesceState;
 
 use crate::boot::Refusal;
 use crate::hardware::{Hardware, System};
+use crate::indices::{DeviceIndex, PerDevice, TaskIndex};
 use crate::limits::{DEVICES_MAX, MAPPED_LEASES_MAX};
 use crate::ownership::State;
 use crate::server::Server;
@@ -27,7 +28,7 @@ pub(crate) struct Hold {
 /// A pin that the kernel has, and the entries that lead to it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeldPin {
-    pub(crate) device: usize,
+    pub(crate) device: DeviceIndex,
     pub(crate) pa: u64,
     pub(crate) len: u64,
     pub(crate) slot: u32,
@@ -47,19 +48,19 @@ impl HeldPin {
 
 /// What the kernel holds for this server, read once.
 pub(crate) struct Estate {
-    holds: [Option<Hold>; DEVICES_MAX],
+    holds: PerDevice<Option<Hold>>,
     /// By device and address. If there are more than this server ever makes, the others are kept for good.
     pub(crate) pins: Vec<HeldPin, MAPPED_LEASES_MAX>,
 }
 
 impl Estate {
     /// The hold for a device.
-    pub(crate) fn hold(&self, device: usize) -> Option<Hold> {
-        self.holds.get(device).copied().flatten()
+    pub(crate) fn hold(&self, device: DeviceIndex) -> Option<Hold> {
+        self.holds[device]
     }
 
     /// The pins of a device, by address.
-    pub(crate) fn pins_of(&mut self, device: usize) -> &mut [HeldPin] {
+    pub(crate) fn pins_of(&mut self, device: DeviceIndex) -> &mut [HeldPin] {
         let first = self.pins.partition_point(|pin| pin.device < device);
         let end = self.pins.partition_point(|pin| pin.device <= device);
         self.pins.get_mut(first..end).unwrap_or_default()
@@ -70,14 +71,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Reads all holds and pins, with one call for each.
     pub(crate) fn read_estate(&mut self) -> Estate {
         let mut estate = Estate {
-            holds: [None; DEVICES_MAX],
+            holds: PerDevice([None; DEVICES_MAX]),
             pins: Vec::new(),
         };
         let mut cursor = Some(0);
         while let Some(at) = cursor {
             let held = self.system.enumerate(at);
             cursor = (held.next != 0).then_some(held.next);
-            let device = held.device as usize;
+            // What is held for no device of this plan stays held.
+            let Some(device) = self.devices.find(held.device as usize) else {
+                continue;
+            };
             if held.kind == PIN {
                 let _ = estate.pins.push(HeldPin {
                     device,
@@ -87,10 +91,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                     run: Run::NONE,
                     ambiguous: false,
                 });
-            } else if held.kind == HOLD
-                && let Some(hold) = estate.holds.get_mut(device)
-            {
-                *hold = Some(Hold {
+            } else if held.kind == HOLD {
+                estate.holds[device] = Some(Hold {
                     owner: held.task,
                     dead: held.dead,
                 });
@@ -113,23 +115,23 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for domain in 0..self.spaces.len() {
             self.survey(domain, &mut estate);
         }
-        for index in 0..self.devices.len() {
+        for index in self.devices.all() {
             self.find_in_use(index, &estate);
         }
-        for index in 0..self.devices.len() {
+        for index in self.devices.all() {
             // Only now is it known which shared streams have to stay.
             self.close_stray(index);
         }
-        for index in 0..self.devices.len() {
+        for index in self.devices.all() {
             if let Some(hold) = estate.hold(index) {
                 self.inherit(index, hold);
             }
         }
         self.adopt_pins(&estate);
-        for index in 0..self.devices.len() {
+        for index in self.devices.all() {
             match estate.hold(index) {
                 Some(hold) if hold.dead => self.contain(index, hold.owner),
-                Some(hold) => self.go_on_or_forgo(index, hold.owner.index()),
+                Some(hold) => self.go_on_or_forgo(index, TaskIndex::of(hold.owner)),
                 None => {}
             }
         }
@@ -137,14 +139,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// The SMMU that a device is behind.
-    pub(crate) fn smmu_of(&self, index: usize) -> Option<usize> {
-        let device = self.devices.get(index)?;
-        let (_, domain) = self.plan.domain_of(device.entry)?;
+    pub(crate) fn smmu_of(&self, index: DeviceIndex) -> Option<usize> {
+        let (_, domain) = self.plan.domain_of(self.devices[index].entry)?;
         Some(domain.smmu as usize)
     }
 
     /// Whether the SMMU of a device is as an earlier life of this server left it.
-    pub(crate) fn is_adopted(&self, index: usize) -> bool {
+    pub(crate) fn is_adopted(&self, index: DeviceIndex) -> bool {
         let smmu = self.smmu_of(index).and_then(|smmu| self.smmus.get(smmu));
         let running = smmu.and_then(|smmu| smmu.running.as_ref());
         running.is_some_and(|running| running.adopted)
@@ -154,13 +155,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// taken over, nobody knows what the device still reaches: it stays cut off from the bus, and held is whatever
     /// is. That SMMU is not used any more.
     fn give_up_on_lost(&mut self, estate: &Estate) {
-        for index in 0..self.devices.len() {
+        for index in self.devices.all() {
             let (Some(hold), false) = (estate.hold(index), self.is_adopted(index)) else {
                 continue;
             };
-            if let Some(device) = self.devices.get_mut(index) {
-                device.state = State::Stuck(hold.owner.index());
-            }
+            self.devices[index].state = State::Stuck(TaskIndex::of(hold.owner));
             self.list_stuck(index);
             let smmu = self.smmu_of(index);
             if let Some(smmu) = smmu
@@ -168,7 +167,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             {
                 self.refuse(smmu, Refusal::NotAsLeft);
             }
-            for other in 0..self.devices.len() {
+            for other in self.devices.all() {
                 if other == index || smmu.is_some() && self.smmu_of(other) == smmu {
                     self.stop_for_good(other);
                 }
@@ -177,13 +176,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// An earlier life may have opened a device, and its SMMU cannot be told to close it.
-    fn stop_for_good(&mut self, index: usize) {
-        let first = self
-            .devices
-            .get_mut(index)
-            .is_some_and(|device| !core::mem::replace(&mut device.used_before, true));
-        if first {
-            let _ = self.system.bus_master(index as u32, false);
+    fn stop_for_good(&mut self, index: DeviceIndex) {
+        if !core::mem::replace(&mut self.devices[index].used_before, true) {
+            let _ = self.system.bus_master(index, false);
         }
     }
 
@@ -194,25 +189,20 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// for it does, unless the streams may translate for another: a claim in the making has nothing mapped, and a
     /// release that had not come as far as being made quiet is asked for again. If the PCI task does not answer,
     /// nobody who may be innocent is cut off for that; see [`Self::judge_presumed`].
-    fn find_in_use(&mut self, index: usize, estate: &Estate) {
+    fn find_in_use(&mut self, index: DeviceIndex, estate: &Estate) {
         if !self.is_adopted(index) {
             return;
         }
         let translates = self.translates(index) && !self.is_distrusted(index);
         let claimed = estate.hold(index).is_some();
-        let others_claim = self
-            .sharers(index)
-            .any(|other| estate.hold(other).is_some());
-        let others_stand = self
-            .sharers(index)
-            .any(|other| self.is_standing_kind(other));
-        let Some(device) = self.devices.get(index) else {
-            return;
-        };
+        let mut sharers = self.devices.sharers(index);
+        let others_claim = sharers.clone().any(|other| estate.hold(other).is_some());
+        let others_stand = sharers.any(|other| self.devices[other].entry.standing == 1);
+        let device = &self.devices[index];
         let (entry, mapped) = (device.entry, device.mapped > 0);
         let shared = others_claim || others_stand;
         let reaches = self.plan.reaches_pools(entry) && !shared;
-        let (on, known) = match self.system.pci_describe(index as u32) {
+        let (on, known) = match self.system.pci_describe(index) {
             Ok(found) => (found.bus_master, true),
             Err(_) => (!shared, false),
         };
@@ -222,14 +212,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let alone = !claimed && !others_claim;
         let may_be_on = on || !known;
         let standing = entry.standing == 1 && translates && (may_be_on || open || alone);
-        if let Some(device) = self.devices.get_mut(index) {
-            device.open = open;
-            device.standing = standing;
-            // An earlier life let it: that holds until the PCI task says otherwise of this device.
-            device.may_stand |= standing;
-            device.used_before = true;
-            device.presumed = !known && shared && (open || standing);
-        }
+        let device = &mut self.devices[index];
+        device.open = open;
+        device.standing = standing;
+        // An earlier life let it: that holds until the PCI task says otherwise of this device.
+        device.may_stand |= standing;
+        device.used_before = true;
+        device.presumed = !known && shared && (open || standing);
     }
 
     /// The PCI task answers for the first time since this server's start: what was taken for open or standing without
@@ -238,19 +227,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// on. Claims first: what stands is cut off with them.
     pub(crate) fn judge_presumed(&mut self) {
         for claims in [true, false] {
-            for index in 0..self.devices.len() {
-                let presumed = self.devices.get(index).is_some_and(|device| {
-                    device.presumed && matches!(device.state, State::Claimed(_)) == claims
-                });
-                if !presumed {
+            for index in self.devices.all() {
+                let device = &self.devices[index];
+                if !device.presumed || matches!(device.state, State::Claimed(_)) != claims {
                     continue;
                 }
                 match self.still_master(index) {
-                    Some(true) => {
-                        if let Some(device) = self.devices.get_mut(index) {
-                            device.presumed = false;
-                        }
-                    }
+                    Some(true) => self.devices[index].presumed = false,
                     Some(false) => self.withdraw(index),
                     None => {}
                 }
@@ -259,85 +242,60 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Closes a device that was wrongly presumed to be in use.
-    fn withdraw(&mut self, index: usize) {
+    fn withdraw(&mut self, index: DeviceIndex) {
         let _ = self.stop_standing(index);
         self.mark_revoked(index);
         self.withhold_stray(index);
     }
 
-    /// The other members of a device's alias set.
-    fn sharers(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
-        let domain = self.devices.get(index).map(|device| device.entry.domain);
-        let others = self.devices.iter().enumerate();
-        others
-            .filter(move |(other, device)| *other != index && Some(device.entry.domain) == domain)
-            .map(|(other, _)| other)
-    }
-
-    fn is_standing_kind(&self, index: usize) -> bool {
-        self.devices
-            .get(index)
-            .is_some_and(|device| device.entry.standing == 1)
-    }
-
     /// Whether the PCI task makes, or has made, a device quiet: its next life would know nothing of it.
-    fn is_made_quiet(&mut self, index: usize) -> bool {
-        let result = self.system.quiesce_result(index as u32);
+    fn is_made_quiet(&mut self, index: DeviceIndex) -> bool {
+        let result = self.system.quiesce_result(index);
         result.is_ok_and(|state| state != QuiesceState::Never)
     }
 
-    fn close_stray(&mut self, index: usize) {
-        let stray = self
-            .devices
-            .get(index)
-            .is_some_and(|device| !device.open && !device.standing);
+    fn close_stray(&mut self, index: DeviceIndex) {
+        let device = &self.devices[index];
+        let stray = !device.open && !device.standing;
         if !stray || !self.is_adopted(index) {
             return;
         }
-        let _ = self.system.bus_master(index as u32, false);
+        let _ = self.system.bus_master(index, false);
         if self.close(index, false).is_err() {
             self.note_broken(index);
         }
     }
 
     /// A held task has the claim again, under a new handle.
-    fn inherit(&mut self, index: usize, hold: Hold) {
+    fn inherit(&mut self, index: DeviceIndex, hold: Hold) {
         if !self.is_adopted(index) {
             return;
         }
-        if let Some(device) = self.devices.get_mut(index) {
-            device.begin_claim(hold.owner);
-            device.revoked = !device.open;
-        }
+        let device = &mut self.devices[index];
+        device.begin_claim(hold.owner);
+        device.revoked = !device.open;
     }
 
     /// Free devices with direct regions that an earlier life had closed stay so until they are claimed, unless
     /// something that shares streams or a reset with one is not over: then until that is.
     fn withhold_strays(&mut self) {
-        for index in 0..self.devices.len() {
+        for index in self.devices.all() {
             self.withhold_stray(index);
         }
     }
 
-    fn withhold_stray(&mut self, index: usize) {
-        let closed = self.is_adopted(index)
-            && self.devices.get(index).is_some_and(|device| {
-                device.entry.standing == 1 && !device.standing && device.state == State::Free
-            });
-        let over = !self.stays_cut_off(index);
-        if let Some(device) = self.devices.get_mut(index)
-            && closed
-        {
-            device.withheld = over;
+    fn withhold_stray(&mut self, index: DeviceIndex) {
+        let device = &self.devices[index];
+        let free = !device.standing && device.state == State::Free;
+        if device.entry.standing == 1 && free && self.is_adopted(index) {
+            self.devices[index].withheld = !self.stays_cut_off(index);
         }
     }
 
     /// Whether a device's streams translate. A shared stream alone may be another's.
-    pub(crate) fn translates(&mut self, index: usize) -> bool {
+    pub(crate) fn translates(&mut self, index: DeviceIndex) -> bool {
         let plan = self.plan;
-        let Some(entry) = plan.devices.get(index) else {
-            return false;
-        };
+        let entry = self.devices[index].entry;
         let (Some((_, domain)), Some(word)) = (plan.domain_of(entry), plan.open_word(entry)) else {
             return false;
         };
@@ -353,13 +311,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// A claim of a living task by which nothing can be reached ends, as if it had never been granted. The claimant of
     /// one that was cut off is told, as it may wait for its device.
-    fn go_on_or_forgo(&mut self, index: usize, owner: usize) {
+    fn go_on_or_forgo(&mut self, index: DeviceIndex, owner: TaskIndex) {
         let broken = self
             .parts(index)
             .is_none_or(|parts| parts.running.queue.is_broken());
-        let Some(device) = self.devices.get_mut(index) else {
-            return;
-        };
+        let device = &mut self.devices[index];
         if device.open || !matches!(device.state, State::Claimed(_)) {
             return;
         }
@@ -377,6 +333,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         device.state = State::Free;
         device.revoked = false;
-        let _ = self.system.lift(owner, index as u32);
+        let _ = self.system.lift(owner, index);
     }
 }

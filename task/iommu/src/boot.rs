@@ -12,6 +12,7 @@ use smmu::{Command, Features};
 use crate::check;
 use crate::events::EventQueue;
 use crate::hardware::{Hardware, wait_for};
+use crate::indices::DeviceIndex;
 use crate::limits::CONTROL_DEADLINE_NS;
 use crate::plan_view::PlanView;
 use crate::queue::CommandQueue;
@@ -164,7 +165,7 @@ pub fn bring_up<H: Hardware>(
     plan: &PlanView<'_>,
     index: usize,
     features: Features,
-    may_stand: impl Fn(usize) -> bool,
+    may_stand: impl Fn(DeviceIndex) -> bool,
 ) -> Result<Running, Refusal> {
     let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
     let reset_bypass_closed = close_reset_bypass(hardware)?;

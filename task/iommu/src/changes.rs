@@ -5,38 +5,36 @@ use iommu_api::{Error, Map, MapFlags, MapLease, MapList, Operation, Sequenced, U
 use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
+use crate::indices::DeviceIndex;
 use crate::maps::{Changed, pool_of};
-use crate::ownership::{Order, Recorded};
+use crate::ownership::Recorded;
 use crate::protocol::Request;
 use crate::server::{Parts, Server};
 
 /// What a sequence number says of a request.
-pub(crate) enum Begun {
+pub(crate) enum Begun<T> {
     /// Done before; its result.
     Again(Recorded),
-    /// To be done, with the device of this number.
-    New(usize),
+    /// To be done, with this.
+    New(T),
 }
 
 impl<'p, H: Hardware, S: System> Server<'p, H, S> {
-    /// Finds the claimed device of a request, its number in order.
+    /// Finds the claimed device of a request, its number in order, and what the request works with.
     #[inline(always)]
-    pub(crate) fn begin(
+    fn begin(
         &mut self,
         operation: Operation,
         head: Sequenced,
         sender: TaskId,
-    ) -> Result<Begun, Error> {
-        let index = head.handle.device();
-        let device = self.devices.get_mut(index).ok_or(Error::StaleHandle)?;
-        device.authorise(head.handle, sender)?;
-        match device.order(head.sequence)? {
-            Order::Next => Ok(Begun::New(index)),
-            Order::Repeat if device.recorded.operation == operation as u16 => {
-                Ok(Begun::Again(device.recorded))
-            }
-            Order::Repeat => Err(Error::OutOfSequence),
+    ) -> Result<Begun<Parts<'_, 'p, H, S>>, Error> {
+        let (devices, others) = self.split();
+        let device = devices.claimed(head.handle, sender)?;
+        if let Some(recorded) = device.begin(operation, head.sequence)? {
+            return Ok(Begun::Again(recorded));
         }
+        let parts = others.parts(device).ok_or(Error::Unavailable)?;
+        Ok(Begun::New(parts))
     }
 
     /// Does a request once: the recorded result if it is a repeat.
@@ -48,30 +46,30 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         sender: TaskId,
         change: impl FnOnce(&mut Parts<'_, 'p, H, S>) -> Changed,
     ) -> Result<Recorded, Error> {
-        let index = match self.begin(operation, head, sender)? {
-            Begun::New(index) => index,
+        let mut parts = match self.begin(operation, head, sender)? {
+            Begun::New(parts) => parts,
             Begun::Again(recorded) => return Ok(recorded),
         };
-        let mut parts = self.parts(index).ok_or(Error::Unavailable)?;
         let result = match parts.usable() {
             Ok(()) => change(&mut parts),
             Err(error) => Err(error),
         };
         let recorded = parts.record(operation, result);
+        let index = parts.device.index;
         self.judge_result(index, recorded);
         Ok(recorded)
     }
 
     /// After a result was recorded.
     #[inline(always)]
-    fn judge_result(&mut self, index: usize, recorded: Recorded) {
+    fn judge_result(&mut self, index: DeviceIndex, recorded: Recorded) {
         if recorded.code == Error::HardwareFailure as u32 {
             self.cut_off_broken(index);
         }
     }
 
     #[cold]
-    fn cut_off_broken(&mut self, index: usize) {
+    fn cut_off_broken(&mut self, index: DeviceIndex) {
         self.revoke(index);
         self.note_broken(index);
     }
@@ -84,11 +82,10 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let map = Map::from_words(&request.payload).ok_or(Error::Malformed)?;
         let (sender, pools) = (request.sender, self.plan.pools);
         let permanent = self.plan.permanent;
-        let index = match self.begin(Operation::Map, map.head, sender)? {
-            Begun::New(index) => index,
+        let mut parts = match self.begin(Operation::Map, map.head, sender)? {
+            Begun::New(parts) => parts,
             Begun::Again(recorded) => return Ok(recorded),
         };
-        let mut parts = self.parts(index).ok_or(Error::Unavailable)?;
         let result = match parts.usable() {
             Ok(()) => parts.map(&map, sender, pools, permanent),
             Err(error) => Err(error),
@@ -101,16 +98,16 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         request.shape(Unmap::LEN, 0)?;
         let unmap = Unmap::from_words(&request.payload).ok_or(Error::Malformed)?;
         let (sender, permanent) = (request.sender, self.plan.permanent);
-        let index = match self.begin(Operation::Unmap, unmap.head, sender)? {
-            Begun::New(index) => index,
+        let mut parts = match self.begin(Operation::Unmap, unmap.head, sender)? {
+            Begun::New(parts) => parts,
             Begun::Again(recorded) => return Ok(recorded),
         };
-        let mut parts = self.parts(index).ok_or(Error::Unavailable)?;
         let result = match parts.usable() {
             Ok(()) => parts.unmap(unmap.iova, unmap.pages, sender, permanent),
             Err(error) => Err(error),
         };
         let recorded = parts.record(Operation::Unmap, result);
+        let index = parts.device.index;
         self.judge_result(index, recorded);
         Ok(recorded)
     }

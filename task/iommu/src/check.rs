@@ -13,6 +13,7 @@ use vmsa::{Descriptor, Granule};
 
 use crate::boot::Refusal;
 use crate::hardware::Hardware;
+use crate::indices::DeviceIndex;
 use crate::permanent;
 use crate::plan_view::PlanView;
 
@@ -120,10 +121,10 @@ pub fn standing_streams<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
     index: usize,
-    may_stand: impl Fn(usize) -> bool,
+    may_stand: impl Fn(DeviceIndex) -> bool,
 ) {
     let held_back = |at: u64| {
-        let mut devices = plan.devices.iter().enumerate();
+        let mut devices = plan.indexed_devices();
         devices.any(|(number, device)| {
             let mut streams = plan.streams_of(device).iter();
             let uses = streams.any(|stream| stream.entry == at && stream.smmu as usize == index);

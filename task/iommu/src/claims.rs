@@ -5,8 +5,8 @@ use iommu_api::{Claim, DeviceRequest, Error, Operation, Sequenced};
 use pci_api::client::Failure;
 use userlib::protocol::Wire;
 
-use crate::changes::Begun;
 use crate::hardware::{Hardware, System};
+use crate::indices::{DeviceIndex, TaskIndex};
 use crate::log::Line;
 use crate::ownership::{Purpose, Quiet, State};
 use crate::protocol::{Reply, Request};
@@ -30,20 +30,19 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 .map_err(|why| self.note_refusal(index, sender, why)),
             Err(Error::NoSuchDevice) => {
                 let asked = DeviceRequest::from_words(&request.payload);
-                let number = asked.map_or(usize::MAX, |asked| asked.device as usize);
-                Err(self.note_refusal(number, sender, Why::NoSuchDevice))
+                let number = asked.map_or(u32::MAX, |asked| asked.device);
+                Err(self.note_unknown(number, sender))
             }
             Err(error) => Err(error),
         }
     }
 
-    fn claim_device(&mut self, index: usize, sender: TaskId) -> Result<Reply, Why> {
-        let device = self.devices.get_mut(index).ok_or(Why::NoSuchDevice)?;
+    fn claim_device(&mut self, index: DeviceIndex, sender: TaskId) -> Result<Reply, Why> {
+        let device = &mut self.devices[index];
         device.may_claim(sender).map_err(|_| Why::NotOwner)?;
         // The claim exists: its reply was lost, or it was made with an earlier life of this server.
         if device.state == State::Claimed(sender) {
-            let claim = self.claim_of(index).ok_or(Why::NoSuchDevice)?;
-            return Ok(Reply::words(claim.to_words(), Claim::LEN));
+            return Ok(Reply::words(self.claim_of(index).to_words(), Claim::LEN));
         }
         if let Some(why) = device.unusable {
             return Err(why);
@@ -57,7 +56,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if let Some(why) = self.sharer_bars(index) {
             return Err(why);
         }
-        let device = self.devices.get(index).ok_or(Why::NoSuchDevice)?;
+        let device = &self.devices[index];
         let quiet = device.is_quiet_for(sender);
         // A hold of a device that is in use means that its claim was granted, also to a successor of this server.
         let stood = device.standing && !quiet;
@@ -65,7 +64,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Err(Why::Smmu);
         }
         // Held before anything can reach its memory.
-        let refused = match self.system.hold(sender, index as u32) {
+        let refused = match self.system.hold(sender, index) {
             abi::Code::OK => None,
             abi::Code::EXHAUSTED => Some(Why::NoSlot),
             _ => Some(Why::NotHeld),
@@ -82,27 +81,25 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 Granted::Undoing => Ok(Reply::Later),
             };
         }
-        if let Some(device) = self.devices.get_mut(index) {
-            device.state = State::Quiescing(Purpose::Claim(sender));
-        }
+        self.devices[index].state = State::Quiescing(Purpose::Claim(sender));
         self.start_quiesce(index);
         Ok(Reply::Later)
     }
 
-    fn claim_of(&self, index: usize) -> Option<Claim> {
-        let device = self.devices.get(index)?;
-        Some(Claim {
+    fn claim_of(&self, index: DeviceIndex) -> Claim {
+        let device = &self.devices[index];
+        Claim {
             handle: device.handle(),
             sequence: device.sequence,
-            window: self.spaces.get(device.entry.domain as usize)?.window(),
-        })
+            window: self.window(index),
+        }
     }
 
     /// Opens a quiet, held device for `owner`: the stream first, then bus mastering.
-    pub(crate) fn grant(&mut self, index: usize, owner: TaskId) -> Result<Granted, Why> {
+    pub(crate) fn grant(&mut self, index: DeviceIndex, owner: TaskId) -> Result<Granted, Why> {
         let opened = self.open(index).map_err(|_| Why::Smmu);
         let started = opened.and_then(|()| {
-            let mastering = self.system.bus_master(index as u32, true);
+            let mastering = self.system.bus_master(index, true);
             mastering.map_err(|error| match error {
                 Failure::Refused(error) => Why::NoBusMaster(Some(error)),
                 _ => Why::NoBusMaster(None),
@@ -111,7 +108,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if let Err(why) = started {
             return self.undo_grant(index, owner, why);
         }
-        let device = self.devices.get_mut(index).ok_or(Why::NoSuchDevice)?;
+        let device = &mut self.devices[index];
         device.begin_claim(owner);
         device.standing = device.may_stand;
         if device.is_first_of_life() {
@@ -120,23 +117,19 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 owner,
             });
         }
-        self.claim_of(index)
-            .map(Granted::Open)
-            .ok_or(Why::NoSuchDevice)
+        Ok(Granted::Open(self.claim_of(index)))
     }
 
     /// A grant failed half-way: nobody knows whether bus mastering is on, and the streams were open. They are
     /// closed, and the hold is lifted as soon as nothing can reach the owner's memory any more.
-    fn undo_grant(&mut self, index: usize, owner: TaskId, why: Why) -> Result<Granted, Why> {
-        let _ = self.system.bus_master(index as u32, false);
+    fn undo_grant(&mut self, index: DeviceIndex, owner: TaskId, why: Why) -> Result<Granted, Why> {
+        let _ = self.system.bus_master(index, false);
         let closed = self.close(index, false);
-        let Some(device) = self.devices.get_mut(index) else {
-            return Err(why);
-        };
+        let device = &mut self.devices[index];
         device.quiet = Quiet::Unknown;
         if closed.is_err() {
             self.note_broken(index);
-            self.stick(index, owner.index());
+            self.stick(index, TaskIndex::of(owner));
             return Err(why);
         }
         if self.plan.reaches_pools(device.entry) {
@@ -146,7 +139,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Ok(Granted::Undoing);
         }
         device.state = State::Free;
-        let _ = self.system.lift(owner.index(), index as u32);
+        let _ = self.system.lift(TaskIndex::of(owner), index);
         Err(why)
     }
 
@@ -154,11 +147,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         request.shape(Sequenced::LEN, 0)?;
         let head = Sequenced::from_words(&request.payload).ok_or(Error::Malformed)?;
         let owner = request.sender;
-        let index = match self.begin(Operation::Release, head, owner)? {
-            Begun::New(index) => index,
-            Begun::Again(recorded) => return Ok(Reply::recorded(&recorded)),
-        };
-        let device = self.devices.get_mut(index).ok_or(Error::StaleHandle)?;
+        let device = self.devices.claimed(head.handle, owner)?;
+        if let Some(recorded) = device.begin(Operation::Release, head.sequence)? {
+            return Ok(Reply::recorded(&recorded));
+        }
+        let index = device.index;
+        let device = &mut self.devices[index];
         let nothing_mapped = device.mapped == 0
             && device.pins == 0
             && !device.revoked
@@ -169,7 +163,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             device.open = false;
         } else {
             // Off is always granted; if the PCI task is down, its successor begins with it off.
-            let _ = self.system.bus_master(index as u32, false);
+            let _ = self.system.bus_master(index, false);
         }
         if !told {
             self.system.log(Line::Released {
@@ -184,23 +178,20 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         // Closed before it is quiet: what is under way finds no translation, whoever dies meanwhile.
         if !stands && self.close(index, false).is_err() {
             self.note_broken(index);
-            self.stick(index, owner.index());
+            self.stick(index, TaskIndex::of(owner));
             return Err(Error::HardwareFailure);
         }
         if !nothing_mapped {
-            if let Some(device) = self.devices.get_mut(index) {
-                device.state = State::Quiescing(Purpose::Release(owner));
-            }
+            self.devices[index].state = State::Quiescing(Purpose::Release(owner));
             self.doubt_ungated(index);
             self.settle_sharers(index);
             self.start_quiesce(index);
             return Ok(Reply::Later);
         }
-        if let Some(device) = self.devices.get_mut(index) {
-            device.state = State::Free;
-            device.quiet = Quiet::ByWord(owner);
-        }
-        let _ = self.system.lift(owner.index(), index as u32);
+        let device = &mut self.devices[index];
+        device.state = State::Free;
+        device.quiet = Quiet::ByWord(owner);
+        let _ = self.system.lift(TaskIndex::of(owner), index);
         Ok(Reply::words([0; 8], 0))
     }
 }

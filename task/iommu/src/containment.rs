@@ -9,6 +9,7 @@ use userlib::protocol::Wire;
 
 use crate::claims::Granted;
 use crate::hardware::{Hardware, System};
+use crate::indices::{DeviceIndex, TaskIndex};
 use crate::log::Line;
 use crate::ownership::{Purpose, Quiet, Settling, State};
 use crate::refusals::{NotQuiet, Why};
@@ -23,11 +24,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// mapped them unmaps or dies itself.
     pub fn on_held_death(&mut self) {
         let estate = self.read_estate();
-        for index in 0..self.devices.len() {
-            let owner = self.devices.get(index).and_then(|device| device.held_by());
+        for index in self.devices.all() {
+            let owner = self.devices[index].held_by();
             let dead = estate.hold(index).filter(|hold| hold.dead);
-            if let (Some(owner), Some(hold)) = (owner, dead)
-                && hold.owner.index() == owner
+            if let Some(hold) = dead
+                && owner == Some(TaskIndex::of(hold.owner))
             {
                 self.contain(index, hold.owner);
             }
@@ -36,10 +37,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Cuts a dead task's device off, and its containment unit with it: what shares its StreamIDs or
     /// cannot be reset apart. `next` is the id of the task's next life.
-    pub(crate) fn contain(&mut self, index: usize, next: TaskId) {
-        let Some(device) = self.devices.get_mut(index) else {
-            return;
-        };
+    pub(crate) fn contain(&mut self, index: DeviceIndex, next: TaskId) {
+        let device = &mut self.devices[index];
         let runs = match device.state {
             State::Quiescing(Purpose::Death(_)) | State::Stuck(_) | State::Free => return,
             State::Quiescing(_) => true,
@@ -49,7 +48,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         device.begin_containment(next);
         self.system.log(Line::Contained {
             name: name.as_str(),
-            owner: next.index(),
+            owner: TaskIndex::of(next).number(),
             mapped,
         });
         // A device that was being released or claimed shares streams that others may have open.
@@ -64,18 +63,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Bus mastering off and streams closed, those shared with others too. Neither is proof that
     /// nothing lands any more; only a quiesce is.
-    fn cut_off(&mut self, index: usize) {
+    fn cut_off(&mut self, index: DeviceIndex) {
         self.shut(index);
-        let Some(domain) = self.devices.get(index).map(|device| device.entry.domain) else {
-            return;
-        };
-        for other in 0..self.devices.len() {
-            let Some(device) = self.devices.get(other) else {
-                continue;
-            };
+        for other in self.devices.sharers(index) {
+            let device = &self.devices[other];
             let open = device.open;
-            let shares = device.entry.domain == domain && (open || device.standing);
-            if other != index && shares {
+            if open || device.standing {
                 self.shut(other);
                 if open {
                     self.mark_revoked(other);
@@ -85,17 +78,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Cuts one device off, whoever shares its streams.
-    fn shut(&mut self, index: usize) {
-        let _ = self.system.bus_master(index as u32, false);
+    fn shut(&mut self, index: DeviceIndex) {
+        let _ = self.system.bus_master(index, false);
         if self.close(index, true).is_err() {
             self.note_broken(index);
         }
     }
 
-    pub(crate) fn mark_revoked(&mut self, index: usize) {
-        let Some(device) = self.devices.get_mut(index) else {
-            return;
-        };
+    pub(crate) fn mark_revoked(&mut self, index: DeviceIndex) {
+        let device = &mut self.devices[index];
         if device.state == State::Free {
             // Nobody will release it: a device that stood and went wild stays off until it is claimed.
             device.withheld = true;
@@ -109,25 +100,21 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Takes the use of a claimed device away, and of those that share its streams: their claimants have
     /// to release them. A claimant whose device was closed and who is not told would wait for ever.
-    pub(crate) fn revoke(&mut self, index: usize) {
+    pub(crate) fn revoke(&mut self, index: DeviceIndex) {
         self.cut_off(index);
         self.mark_revoked(index);
     }
 
     /// Whether what shares a domain with a device keeps its streams closed: it is being made quiet, or
     /// never was, and through an open stream it could go on.
-    pub(crate) fn sharer_bars(&self, index: usize) -> Option<Why> {
-        let domain = self.devices.get(index)?.entry.domain;
+    pub(crate) fn sharer_bars(&self, index: DeviceIndex) -> Option<Why> {
         let mut bars = None;
-        for (other, device) in self.devices.iter().enumerate() {
-            if other == index || device.entry.domain != domain {
-                continue;
-            }
-            match device.state {
-                State::Stuck(_) => return Some(Why::SharerNotQuiet(other as u32)),
+        for other in self.devices.sharers(index) {
+            match self.devices[other].state {
+                State::Stuck(_) => return Some(Why::SharerNotQuiet(other)),
                 // One that waits for its own claim has had nothing opened or mapped since it was quiet.
                 State::Quiescing(Purpose::Claim(_)) | State::Free | State::Claimed(_) => {}
-                State::Quiescing(_) => bars = Some(Why::SharerNotYet(other as u32)),
+                State::Quiescing(_) => bars = Some(Why::SharerNotYet(other)),
             }
         }
         bars
@@ -135,10 +122,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Asks the PCI task to make a device quiet; the state already says what for. A failure to start is
     /// handled as a failed quiesce.
-    pub(crate) fn start_quiesce(&mut self, index: usize) {
-        let Some(device) = self.devices.get_mut(index) else {
-            return;
-        };
+    pub(crate) fn start_quiesce(&mut self, index: DeviceIndex) {
+        let device = &mut self.devices[index];
         let Some(purpose) = device.unquiet_purpose() else {
             // It was cut off before, and made quiet since, for what shares its streams.
             self.end_when_settled(index);
@@ -150,9 +135,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             // One that runs already ends with the same notification. Nobody knows who could touch the registers
             // since it began.
             Err(Failure::Refused(pci_api::Error::Quiescing)) => {
-                if let Some(device) = self.devices.get_mut(index) {
-                    device.sole_life = None;
-                }
+                self.devices[index].sole_life = None;
             }
             // Asked again when the PCI task is up again.
             Err(failure) if failure.is_outage() => {}
@@ -169,20 +152,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Notes why a device cannot be made quiet.
-    pub(crate) fn note_not_quiet(&mut self, index: usize, why: NotQuiet) {
-        if let Some(device) = self.devices.get_mut(index) {
-            device.not_quiet = Some(why);
-        }
+    pub(crate) fn note_not_quiet(&mut self, index: DeviceIndex, why: NotQuiet) {
+        self.devices[index].not_quiet = Some(why);
     }
 
     /// Whether nobody but firmware and the task that claims a device can ever have made it begin anything.
-    fn is_first_use(&self, index: usize) -> bool {
-        self.devices.get(index).is_some_and(|device| {
-            let first = |life: TaskId| life.generation() == 0;
-            device.claims == 0
-                && !device.used_before
-                && matches!(device.state, State::Quiescing(Purpose::Claim(life)) if first(life))
-        })
+    fn is_first_use(&self, index: DeviceIndex) -> bool {
+        let device = &self.devices[index];
+        let first = |life: TaskId| life.generation() == 0;
+        device.claims == 0
+            && !device.used_before
+            && matches!(device.state, State::Quiescing(Purpose::Claim(life)) if first(life))
     }
 
     /// The PCI task finished some quiesce, or is up again.
@@ -192,10 +172,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     fn take_results(&mut self) {
-        for index in 0..self.devices.len() {
-            let Some(device) = self.devices.get(index) else {
-                continue;
-            };
+        for index in self.devices.all() {
+            let device = &self.devices[index];
             let own = device.unquiet_purpose().is_some();
             if !own && device.settling != Settling::Running {
                 continue;
@@ -204,7 +182,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 self.ask_again(index, own);
                 continue;
             }
-            match self.system.quiesce_result(index as u32) {
+            match self.system.quiesce_result(index) {
                 Ok(QuiesceState::Running) => {}
                 Ok(QuiesceState::Quiet) if own => self.quiesced(index, true),
                 Ok(QuiesceState::Quiet) => self.settled(index, true),
@@ -220,7 +198,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.go_on();
     }
 
-    fn ask_again(&mut self, index: usize, own: bool) {
+    fn ask_again(&mut self, index: DeviceIndex, own: bool) {
         if own {
             self.start_quiesce(index);
         } else {
@@ -229,7 +207,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// A device could not be made quiet, for its own sake or for others.
-    fn failed(&mut self, index: usize, own: bool, why: NotQuiet) {
+    fn failed(&mut self, index: DeviceIndex, own: bool, why: NotQuiet) {
         self.note_not_quiet(index, why);
         if own {
             self.quiesced(index, false);
@@ -239,10 +217,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// A quiesce ended: what it was for goes on.
-    fn quiesced(&mut self, index: usize, quiet: bool) {
-        let Some(device) = self.devices.get_mut(index) else {
-            return;
-        };
+    fn quiesced(&mut self, index: DeviceIndex, quiet: bool) {
+        let device = &mut self.devices[index];
         let State::Quiescing(purpose) = device.state else {
             return;
         };
@@ -280,7 +256,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Ends the release or the containment of a device that is quiet, once what shares its streams is quiet
     /// as well.
-    pub(crate) fn end_when_settled(&mut self, index: usize) {
+    pub(crate) fn end_when_settled(&mut self, index: DeviceIndex) {
         match self.settle_sharers(index) {
             Sharers::Quiet => self.end(index, true),
             Sharers::NotQuiet => self.end(index, false),
@@ -288,24 +264,27 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    fn end(&mut self, index: usize, quiet: bool) {
-        let Some(State::Quiescing(purpose)) = self.devices.get(index).map(|d| d.state) else {
+    fn end(&mut self, index: DeviceIndex, quiet: bool) {
+        let State::Quiescing(purpose) = self.devices[index].state else {
             return;
         };
         match purpose {
             Purpose::Claim(_) => {}
             Purpose::Refusal(owner, error) => {
-                let result = self.finish_release(index, owner.index(), quiet);
+                let result = self.finish_release(index, TaskIndex::of(owner), quiet);
                 let code = result.err().unwrap_or(error) as u32;
                 self.system.reply(owner, code, &[0; 8], 0);
             }
             Purpose::Release(owner) => {
-                let result = self.finish_release(index, owner.index(), quiet);
+                let result = self.finish_release(index, TaskIndex::of(owner), quiet);
                 let code = result.err().map_or(0, |error| error as u32);
                 self.system.reply(owner, code, &[0; 8], 0);
             }
             Purpose::Death(next) => {
-                if self.finish_release(index, next.index(), quiet).is_ok() {
+                if self
+                    .finish_release(index, TaskIndex::of(next), quiet)
+                    .is_ok()
+                {
                     let name = self.name(index);
                     self.system.log(Line::Lifted {
                         name: name.as_str(),
@@ -315,17 +294,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    fn refuse_claim(&mut self, index: usize, owner: TaskId, why: Why) {
+    fn refuse_claim(&mut self, index: DeviceIndex, owner: TaskId, why: Why) {
         let error = self.note_refusal(index, owner, why);
-        if let Some(device) = self.devices.get_mut(index) {
-            device.state = State::Free;
-            device.withheld = !device.is_drained();
-        }
-        let _ = self.system.lift(owner.index(), index as u32);
+        let device = &mut self.devices[index];
+        device.state = State::Free;
+        device.withheld = !device.is_drained();
+        let _ = self.system.lift(TaskIndex::of(owner), index);
         self.system.reply(owner, error as u32, &[0; 8], 0);
     }
 
-    fn complete_claim(&mut self, index: usize, owner: TaskId) {
+    fn complete_claim(&mut self, index: DeviceIndex, owner: TaskId) {
         let (code, payload, len) = match self.grant(index, owner) {
             Ok(Granted::Open(claim)) => (0, claim.to_words(), iommu_api::Claim::LEN),
             Ok(Granted::Undoing) => return,
@@ -336,7 +314,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// After a quiesce: empties the device's mappings and lifts what held its owner; or, if it is not quiet,
     /// leaves all of it held for good, with the device cut off.
-    fn finish_release(&mut self, index: usize, owner: usize, quiet: bool) -> Result<(), Error> {
+    fn finish_release(
+        &mut self,
+        index: DeviceIndex,
+        owner: TaskIndex,
+        quiet: bool,
+    ) -> Result<(), Error> {
         let emptied = quiet && {
             let closed = self.close(index, false).is_ok();
             closed && self.unmap_all(index)
@@ -350,28 +333,25 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             });
         }
         self.unpin_all(index);
-        if let Some(device) = self.devices.get_mut(index) {
-            device.state = State::Free;
-            device.revoked = false;
-        }
+        let device = &mut self.devices[index];
+        device.state = State::Free;
+        device.revoked = false;
         // The hold first: to a successor a device that is held and in use is a claim.
-        let _ = self.system.lift(owner, index as u32);
+        let _ = self.system.lift(owner, index);
         self.stand_free();
         Ok(())
     }
 
     /// Leaves a device cut off and all that it could reach held, for good.
-    pub(crate) fn stick(&mut self, index: usize, owner: usize) {
+    pub(crate) fn stick(&mut self, index: DeviceIndex, owner: TaskIndex) {
         self.cut_off(index);
-        if let Some(device) = self.devices.get_mut(index) {
-            device.state = State::Stuck(owner);
-        }
+        self.devices[index].state = State::Stuck(owner);
         self.list_stuck(index);
     }
 
     /// Says that what a device could reach stays held.
-    pub(crate) fn list_stuck(&mut self, index: usize) {
-        let why = self.devices.get(index).and_then(|device| device.not_quiet);
+    pub(crate) fn list_stuck(&mut self, index: DeviceIndex) {
+        let why = self.devices[index].not_quiet;
         let name = self.name(index);
         self.system.log(Line::Stuck {
             name: name.as_str(),
@@ -381,7 +361,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Clears every entry that was made for a device, and makes the SMMU forget them: all that it caches of the
     /// domain at once, however they lie. False if it does not confirm.
-    fn unmap_all(&mut self, index: usize) -> bool {
+    fn unmap_all(&mut self, index: DeviceIndex) -> bool {
         let Some(parts) = self.parts(index) else {
             return false;
         };
@@ -403,7 +383,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         true
     }
 
-    fn unpin_all(&mut self, index: usize) {
+    fn unpin_all(&mut self, index: DeviceIndex) {
         let system = &mut self.system;
         self.pins.retain(|pin| {
             if pin.device == index {
@@ -411,21 +391,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             }
             pin.device != index
         });
-        if let Some(device) = self.devices.get_mut(index) {
-            device.pins = 0;
-        }
+        self.devices[index].pins = 0;
     }
 
     /// The SMMU of a device does not confirm commands any more.
-    pub(crate) fn note_broken(&mut self, index: usize) {
-        let Some((_, domain)) = self
-            .devices
-            .get(index)
-            .and_then(|device| self.plan.domain_of(device.entry))
-        else {
+    pub(crate) fn note_broken(&mut self, index: DeviceIndex) {
+        let Some(smmu) = self.smmu_of(index) else {
             return;
         };
-        let smmu = domain.smmu as usize;
         self.note_refused(smmu);
         if let Some(smmu) = self.smmus.get(smmu) {
             self.system.log(Line::CommandTimeout {
@@ -434,9 +407,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    pub(crate) fn name(&self, index: usize) -> plan::Name {
-        self.devices
-            .get(index)
-            .map_or(plan::Name::new(""), |device| device.entry.name)
+    pub(crate) fn name(&self, index: DeviceIndex) -> plan::Name {
+        self.devices[index].entry.name
     }
 }

@@ -150,7 +150,7 @@ pub struct Reaction {
 }
 
 /// Faults of one device.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FaultLog {
     /// Faults since the server's start.
     pub total: u64,
@@ -166,7 +166,7 @@ const SLICES: usize = 8;
 
 /// Faults within the last [`STORM_PERIOD_NS`], to a slice: a fault counts for at least the period, and at most for
 /// an eighth longer, so that no [`STORM_FAULTS`] within a period go unnoticed wherever it begins.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Rate {
     /// Faults of the slices of which the number, modulo the slices, is the index.
     slices: [u32; SLICES + 1],
@@ -175,6 +175,11 @@ struct Rate {
 }
 
 impl Rate {
+    const NONE: Self = Self {
+        slices: [0; SLICES + 1],
+        latest: 0,
+    };
+
     /// One more at `now`: how many there were within a period.
     fn add(&mut self, now: u64, period: u64) -> u64 {
         let slice = now / (period / SLICES as u64).max(1);
@@ -195,6 +200,15 @@ impl Rate {
 }
 
 impl FaultLog {
+    /// No faults.
+    pub(crate) const EMPTY: Self = Self {
+        total: 0,
+        last: None,
+        kept: Deque::new(),
+        lost: 0,
+        rate: Rate::NONE,
+    };
+
     /// Records a fault at `now`; `period` is [`STORM_PERIOD_NS`] in ticks.
     pub fn record(&mut self, event: &Event, now: u64, period: u64) -> Reaction {
         self.total += 1;
@@ -246,7 +260,7 @@ impl FaultLog {
     pub fn begin_claim(&mut self) {
         self.kept.clear();
         self.lost = 0;
-        self.rate = Rate::default();
+        self.rate = Rate::NONE;
     }
 }
 

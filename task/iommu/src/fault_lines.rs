@@ -3,13 +3,14 @@
 use plan::NONE;
 use smmu::{Event, EventKind};
 
+use crate::indices::{DeviceIndex, TaskIndex};
 use crate::limits::FAULT_LINES;
 use crate::log::Line;
 
 /// Accesses that will be one line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Pending {
-    device: Option<usize>,
+    device: Option<DeviceIndex>,
     owner: u32,
     event: Event,
     last: u64,
@@ -29,16 +30,15 @@ pub struct FaultLines {
 const NEAR: u64 = 4096;
 
 impl FaultLines {
-    /// Adds a fault of `device` (none: of a stream that no device has), claimed by the task with index
-    /// `owner`. A line that it completes is given to `print`, with the device it is about.
+    /// Adds a fault of `device` (none: of a stream that no device has), claimed by `owner`. A line that it completes is given to `print`, with the device it is about.
     pub fn add(
         &mut self,
-        device: Option<usize>,
-        owner: Option<usize>,
+        device: Option<DeviceIndex>,
+        owner: Option<TaskIndex>,
         event: &Event,
         now: u64,
         period: u64,
-        print: impl FnMut(Option<usize>, Line<'static>),
+        print: impl FnMut(Option<DeviceIndex>, Line<'static>),
     ) {
         if let Some(pending) = &mut self.pending
             && pending.device == device
@@ -54,7 +54,7 @@ impl FaultLines {
         self.finish(now, period, print);
         self.pending = Some(Pending {
             device,
-            owner: owner.map_or(NONE, |index| index as u32),
+            owner: owner.map_or(NONE, TaskIndex::number),
             event: *event,
             last: event.address,
             count: 1,
@@ -66,7 +66,7 @@ impl FaultLines {
         &mut self,
         now: u64,
         period: u64,
-        mut print: impl FnMut(Option<usize>, Line<'static>),
+        mut print: impl FnMut(Option<DeviceIndex>, Line<'static>),
     ) {
         if now.saturating_sub(self.window_start) > period {
             self.window_start = now;

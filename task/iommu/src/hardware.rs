@@ -8,6 +8,7 @@ use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, QuiesceState};
 use userlib::time::look_until;
 
+use crate::indices::{DeviceIndex, TaskIndex};
 use crate::log::Line;
 
 /// One SMMU: its registers and its table memory.
@@ -122,16 +123,16 @@ pub struct Held {
 /// The kernel, the PCI task, the log.
 pub trait System {
     /// Holds the task for a device; idempotent.
-    fn hold(&mut self, task: TaskId, device: u32) -> Code;
+    fn hold(&mut self, task: TaskId, device: DeviceIndex) -> Code;
     /// Lifts a hold.
-    fn lift(&mut self, index: usize, device: u32) -> Code;
+    fn lift(&mut self, task: TaskIndex, device: DeviceIndex) -> Code;
     /// Pins `len` bytes of the lease that `lender` gave `driver`.
     fn pin(
         &mut self,
         driver: TaskId,
         lender: TaskId,
         lease: u32,
-        device: u32,
+        device: DeviceIndex,
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code>;
@@ -143,20 +144,20 @@ pub trait System {
     /// Outcome of the PCI enumeration.
     fn pci_status(&mut self) -> Result<BootStatus, Failure>;
     /// What was found of a PCI function.
-    fn pci_describe(&mut self, device: u32) -> Result<Description, Failure>;
+    fn pci_describe(&mut self, device: DeviceIndex) -> Result<Description, Failure>;
     /// Turns bus mastering on or off.
-    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure>;
+    fn bus_master(&mut self, device: DeviceIndex, on: bool) -> Result<(), Failure>;
     /// Begins to make a device quiet; [`pci_api::QUIESCED`] is posted at the end.
-    fn quiesce_start(&mut self, device: u32) -> Result<(), Failure>;
+    fn quiesce_start(&mut self, device: DeviceIndex) -> Result<(), Failure>;
     /// How it went.
-    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, Failure>;
+    fn quiesce_result(&mut self, device: DeviceIndex) -> Result<QuiesceState, Failure>;
 
     /// Replies to a call that was left open.
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize);
     /// Posts `iommu-fault` to a task, if the plan lets it be posted.
-    fn post_fault(&mut self, index: usize);
+    fn post_fault(&mut self, task: TaskIndex);
     /// Tells the supervisor that a device's stream was blocked after a storm, if the plan lets it be told.
-    fn post_storm(&mut self, device: u32) {
+    fn post_storm(&mut self, device: DeviceIndex) {
         let _ = device;
     }
     /// One line for people.

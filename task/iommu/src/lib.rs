@@ -2,7 +2,7 @@
 //!
 //! * [`protocol`]: form, dispatch, requests that change nothing; `claims`, `changes` and `maps`: those
 //!   that do.
-//! * [`ownership`]: who holds what; a state machine without hardware.
+//! * [`indices`]: devices and tasks by number. [`ownership`]: who holds what; a state machine without hardware.
 //! * [`space`]: IOVAs and table entries.
 //! * [`stream`]: opening and closing streams in a safe order, invalidation.
 //! * [`queue`]: commands, completion, errors.
@@ -33,6 +33,7 @@ pub mod containment;
 pub mod events;
 pub mod fault_lines;
 pub mod hardware;
+pub mod indices;
 pub mod limits;
 pub mod log;
 pub mod mapped;

@@ -52,7 +52,7 @@ pub enum Line<'a> {
         /// Its name.
         name: &'a str,
         /// Its number.
-        device: usize,
+        device: u32,
         /// Its first StreamID.
         stream: u32,
         /// Index of its owner, or [`plan::NONE`].
@@ -81,7 +81,7 @@ pub enum Line<'a> {
         /// The device's name, empty if there is no such device.
         name: &'a str,
         /// Its number.
-        device: usize,
+        device: u32,
         /// Index of the task.
         by: u32,
         /// Why.
@@ -96,7 +96,7 @@ pub enum Line<'a> {
         /// Its name.
         name: &'a str,
         /// Index of the owner.
-        owner: usize,
+        owner: u32,
         /// Pages that were mapped.
         mapped: u64,
     },

@@ -212,14 +212,13 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         if self.device.pins >= self.device.entry.pins || self.pins.is_full() {
             return Err(Error::PinsExhausted);
         }
-        let number = map.head.handle.device();
         let pinned = self
             .system
             .pin(
                 driver,
                 TaskId(map.lender),
                 u32::from(map.lease),
-                number as u32,
+                self.device.index,
                 u64::from(map.extent.first) * PAGE,
                 pages * PAGE,
             )
@@ -233,7 +232,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             return Err(Error::BadPermissions);
         }
         let pin = Pin {
-            device: number,
+            device: self.device.index,
             run,
             slot: pinned.slot,
         };
@@ -379,7 +378,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
 
     /// Two devices of one alias set share the domain's entries, not their pins.
     fn is_own(&self, pin: &Pin) -> bool {
-        pin.device == self.device.number
+        pin.device == self.device.index
     }
 
     fn cuts_lease(&self, run: Run) -> bool {

@@ -5,6 +5,7 @@ use iommu_api::{Error, Handle, Operation};
 use plan::iommu::DeviceEntry;
 
 use crate::events::FaultLog;
+use crate::indices::{DeviceIndex, DeviceSet, TaskIndex};
 use crate::refusals::{NotQuiet, Refusals, Why};
 
 /// Why a device is being made quiet, and so what follows.
@@ -43,7 +44,7 @@ pub enum State {
     /// A life of its owner has it.
     Claimed(TaskId),
     /// It could not be made quiet after this task had it: the task stays held.
-    Stuck(usize),
+    Stuck(TaskIndex),
 }
 
 /// What is known of a device whose streams are closed.
@@ -77,7 +78,7 @@ pub enum Settling {
 }
 
 /// The result of the last sequenced request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Recorded {
     /// Its operation.
     pub operation: u16,
@@ -90,6 +91,14 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// That of no request.
+    const NOTHING: Self = Self {
+        operation: 0,
+        code: 0,
+        value: 0,
+        len: 0,
+    };
+
     /// What became of a request.
     #[inline(always)]
     pub(crate) fn new(operation: Operation, result: Result<Option<u64>, Error>) -> Self {
@@ -110,27 +119,34 @@ impl Recorded {
     pub(crate) fn refusal(error: Error) -> Self {
         Self {
             code: error as u32,
-            ..Self::default()
+            ..Self::NOTHING
         }
     }
 }
 
-/// What a sequence number says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order {
-    /// The next request.
-    Next,
-    /// The last one again.
-    Repeat,
-}
+/// What the plan would say of a device that it does not have.
+static NO_ENTRY: DeviceEntry = DeviceEntry {
+    name: plan::Name::EMPTY,
+    domain: plan::NONE,
+    owner: plan::NONE,
+    streams: 0,
+    stream_count: 0,
+    group: plan::NONE,
+    reset_unit: plan::NONE,
+    pins: 0,
+    standing: 0,
+    non_pci: 0,
+    watched: 0,
+    auditors: plan::TaskList { first: 0, count: 0 },
+};
 
 /// One device.
 #[derive(Debug)]
 pub struct Device<'p> {
     /// As planned.
     pub entry: &'p DeviceEntry,
-    /// Its number in the protocol.
-    pub number: usize,
+    /// Its number.
+    pub index: DeviceIndex,
     /// Who has it.
     pub state: State,
     /// Whether it can be trusted to do nothing.
@@ -191,6 +207,8 @@ pub struct Device<'p> {
     pub member: u64,
     /// First of its owner's pools in the plan's table.
     pub pools: usize,
+    /// What shares its streams.
+    pub(crate) sharers: DeviceSet,
     /// Pages mapped for it.
     pub mapped: u64,
     /// Leases mapped for it.
@@ -202,55 +220,66 @@ pub struct Device<'p> {
 }
 
 impl<'p> Device<'p> {
+    /// In the place of a device that the plan does not have.
+    pub(crate) const NOBODYS: Device<'static> = Device {
+        entry: &NO_ENTRY,
+        index: DeviceIndex::FIRST,
+        state: State::Free,
+        quiet: Quiet::Unknown,
+        sole_life: None,
+        began_early: false,
+        unasked: false,
+        settling: Settling::No,
+        unusable: Some(Why::NoPci),
+        not_quiet: None,
+        refusals: Refusals::NONE,
+        refusals_of_others: Refusals::NONE,
+        judged: false,
+        found_on: false,
+        absent: false,
+        open: false,
+        opened: false,
+        may_stand: false,
+        standing: false,
+        withheld: false,
+        revoked: false,
+        used_before: false,
+        presumed: false,
+        generation: 0,
+        claims: 0,
+        claims_of: (TaskId::KERNEL, 0),
+        sequence: 0,
+        recorded: Recorded::NOTHING,
+        member: 0,
+        pools: 0,
+        sharers: DeviceSet::EMPTY,
+        mapped: 0,
+        pins: 0,
+        faults: FaultLog::EMPTY,
+        storm: false,
+    };
+
     /// Nobody's, not known to be quiet. Generations start above `generation`.
     pub fn new(
         entry: &'p DeviceEntry,
-        number: usize,
+        index: DeviceIndex,
         member: u64,
         pools: usize,
         generation: u64,
     ) -> Self {
         Self {
             entry,
-            number,
-            state: State::Free,
-            quiet: Quiet::Unknown,
-            sole_life: None,
-            began_early: false,
-            unasked: false,
-            settling: Settling::No,
-            unusable: Some(Why::NoPci),
-            not_quiet: None,
-            refusals: Refusals::default(),
-            refusals_of_others: Refusals::default(),
-            judged: false,
-            found_on: false,
-            absent: false,
-            open: false,
-            opened: false,
-            may_stand: false,
-            standing: false,
-            withheld: false,
-            revoked: false,
-            used_before: false,
-            presumed: false,
-            generation,
-            claims: 0,
-            claims_of: (TaskId::KERNEL, 0),
-            sequence: 0,
-            recorded: Recorded::default(),
+            index,
             member,
             pools,
-            mapped: 0,
-            pins: 0,
-            faults: FaultLog::default(),
-            storm: false,
+            generation,
+            ..Self::NOBODYS
         }
     }
 
     /// The handle of the current claim.
     pub fn handle(&self) -> Handle {
-        Handle::new(self.number as u16, self.generation)
+        Handle::new(self.index.number() as u16, self.generation)
     }
 
     /// Whether `sender` may claim it.
@@ -269,25 +298,33 @@ impl<'p> Device<'p> {
 
     /// Whether `handle` is the current claim and `sender` has it.
     #[inline(always)]
-    pub fn authorise(&self, handle: Handle, sender: TaskId) -> Result<(), Error> {
-        if self.state == State::Claimed(sender) && handle.generation() == self.generation {
-            Ok(())
-        } else {
-            Err(Error::StaleHandle)
-        }
+    pub fn is_claimed_as(&self, handle: Handle, sender: TaskId) -> bool {
+        self.state == State::Claimed(sender) && handle.generation() == self.generation
     }
 
-    /// Where a sequence number of the current claim stands; [`Order::Next`] uses it up.
-    #[inline(always)]
-    pub fn order(&mut self, sequence: u64) -> Result<Order, Error> {
-        if sequence == self.sequence.wrapping_add(1) {
-            self.sequence = sequence;
-            Ok(Order::Next)
-        } else if sequence == self.sequence && sequence != 0 {
-            Ok(Order::Repeat)
+    /// The result of the last request, if that is what is asked for again.
+    #[cold]
+    fn again(&self, operation: Operation, sequence: u64) -> Result<Recorded, Error> {
+        let last = sequence == self.sequence && sequence != 0;
+        if last && self.recorded.operation == operation as u16 {
+            Ok(self.recorded)
         } else {
             Err(Error::OutOfSequence)
         }
+    }
+
+    /// Begins a sequenced request of the current claim; the recorded result if it is the last one again.
+    #[inline(always)]
+    pub(crate) fn begin(
+        &mut self,
+        operation: Operation,
+        sequence: u64,
+    ) -> Result<Option<Recorded>, Error> {
+        if sequence == self.sequence.wrapping_add(1) {
+            self.sequence = sequence;
+            return Ok(None);
+        }
+        self.again(operation, sequence).map(Some)
     }
 
     /// Whether an access of a device whose streams are closed may be under way: it was open once, by its own claim
@@ -384,7 +421,7 @@ impl<'p> Device<'p> {
             _ => (owner, 1),
         };
         self.sequence = 0;
-        self.recorded = Recorded::default();
+        self.recorded = Recorded::NOTHING;
         self.faults.begin_claim();
     }
 
@@ -394,13 +431,13 @@ impl<'p> Device<'p> {
         self.claims_of.1 == 1
     }
 
-    /// Index of the task whose memory the device may still reach.
-    pub fn held_by(&self) -> Option<usize> {
+    /// The task whose memory the device may still reach.
+    pub fn held_by(&self) -> Option<TaskIndex> {
         match self.state {
             State::Free => None,
-            State::Claimed(owner) => Some(owner.index()),
-            State::Quiescing(purpose) => Some(purpose.life().index()),
-            State::Stuck(index) => Some(index),
+            State::Claimed(owner) => Some(TaskIndex::of(owner)),
+            State::Quiescing(purpose) => Some(TaskIndex::of(purpose.life())),
+            State::Stuck(owner) => Some(owner),
         }
     }
 }

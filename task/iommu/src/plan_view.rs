@@ -9,6 +9,7 @@ use plan::{Blob, TaskNumber};
 use smmu::stream::{bypass_word, stage1_word};
 
 use crate::boot::Refusal;
+use crate::indices::DeviceIndex;
 use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX};
 
 /// The tables of [`plan::iommu`].
@@ -66,7 +67,7 @@ impl<'p> PlanView<'p> {
             .iter()
             .all(|domain| known(domain.smmu) && domain.asid > 0 && domain.asid <= 0xffff);
         let streams = self.streams.iter().all(|stream| known(stream.smmu));
-        let devices = self.devices.iter().enumerate().all(|(index, device)| {
+        let devices = self.indexed_devices().all(|(index, device)| {
             (device.streams as usize)
                 .checked_add(device.stream_count as usize)
                 .is_some_and(|end| end <= self.streams.len())
@@ -97,16 +98,30 @@ impl<'p> PlanView<'p> {
         streams.all(|stream| domain.is_none_or(|domain| domain.smmu == stream.smmu))
     }
 
+    /// The devices, each with its index.
+    pub fn indexed_devices(&self) -> impl Iterator<Item = (DeviceIndex, &'p DeviceEntry)> + Clone {
+        let devices = self.devices.iter().enumerate();
+        devices.filter_map(|(number, entry)| Some((DeviceIndex::new(number)?, entry)))
+    }
+
+    /// Name of a device; nothing if it is about none.
+    pub fn name_of(&self, device: Option<DeviceIndex>) -> &'p str {
+        let number = device.map_or(usize::MAX, |device| device.number() as usize);
+        let entry = self.devices.get(number);
+        entry.map_or("", |entry| entry.name.as_str())
+    }
+
     /// Position of a device among those that share its domain.
-    pub fn member(&self, device: usize) -> u64 {
-        let Some(own) = self.devices.get(device) else {
-            return 0;
-        };
-        self.devices
-            .iter()
-            .take(device)
-            .filter(|other| other.domain == own.domain && own.domain != plan::NONE)
-            .count() as u64
+    pub fn member(&self, index: DeviceIndex) -> u64 {
+        let mut devices = self.indexed_devices();
+        let before = self
+            .indexed_devices()
+            .take_while(|(other, _)| *other < index);
+        let own = devices.find(|(other, _)| *other == index);
+        let domain = own.map(|(_, entry)| entry.domain);
+        let domain = domain.filter(|domain| *domain != plan::NONE);
+        let sharers = before.filter(|(_, entry)| Some(entry.domain) == domain);
+        sharers.count() as u64
     }
 
     /// Streams of a device.

@@ -2,13 +2,13 @@
 
 use abi::TaskId;
 use iommu_api::{
-    DeviceRequest, Error, Handle, HandleRequest, OldestFault, Operation, Status, StatusFlags,
-    Window,
+    DeviceRequest, Error, HandleRequest, OldestFault, Operation, Status, StatusFlags, Window,
 };
 use userlib::ipc::Payload;
 use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
+use crate::indices::DeviceIndex;
 use crate::ownership::{Device, Recorded, State};
 use crate::server::Server;
 
@@ -143,27 +143,28 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         done.unwrap_or_else(Reply::error)
     }
 
-    pub(crate) fn device_of(&self, request: &Request<'_>, reply: usize) -> Result<usize, Error> {
+    pub(crate) fn device_of(
+        &self,
+        request: &Request<'_>,
+        reply: usize,
+    ) -> Result<DeviceIndex, Error> {
         request.shape(DeviceRequest::LEN, reply)?;
         let DeviceRequest { device } =
             DeviceRequest::from_words(&request.payload).ok_or(Error::Malformed)?;
-        let device = device as usize;
-        if device < self.devices.len() {
-            Ok(device)
-        } else {
-            Err(Error::NoSuchDevice)
-        }
+        let found = self.devices.find(device as usize);
+        found.ok_or(Error::NoSuchDevice)
     }
 
     fn describe(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
         let index = self.device_of(request, Window::LEN)?;
-        let device = self.devices.get(index).ok_or(Error::NoSuchDevice)?;
-        self.may_look(device, request.sender)?;
-        let window = self
-            .spaces
-            .get(device.entry.domain as usize)
-            .map_or_else(Window::default, |space| space.window());
-        Ok(Reply::words(window.to_words(), Window::LEN))
+        self.may_look(&self.devices[index], request.sender)?;
+        Ok(Reply::words(self.window(index).to_words(), Window::LEN))
+    }
+
+    /// The IOVAs of a device's domain; none if it has no domain.
+    pub(crate) fn window(&self, index: DeviceIndex) -> Window {
+        let space = self.spaces.get(self.devices[index].entry.domain as usize);
+        space.map_or_else(Window::default, |space| space.window())
     }
 
     /// Whether `sender` may know the state of a device.
@@ -178,7 +179,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         request.shape(HandleRequest::LEN, OldestFault::LEN)?;
         let HandleRequest { handle } =
             HandleRequest::from_words(&request.payload).ok_or(Error::Malformed)?;
-        let device = self.claimed(handle, request.sender)?;
+        let device = self.devices.claimed(handle, request.sender)?;
         let record = device.faults.take();
         Ok(Reply::words(
             OldestFault(record).to_words(),
@@ -186,20 +187,11 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         ))
     }
 
-    fn claimed(&mut self, handle: Handle, sender: TaskId) -> Result<&mut Device<'p>, Error> {
-        let device = self
-            .devices
-            .get_mut(handle.device())
-            .ok_or(Error::StaleHandle)?;
-        device.authorise(handle, sender)?;
-        Ok(device)
-    }
-
     /// State of a device. Its SMMU's event queue is looked at first, so that a fault whose effect the asker
     /// has already seen is counted, if it was recorded at all.
     fn status(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
         let index = self.device_of(request, Status::LEN)?;
-        let device = self.devices.get(index).ok_or(Error::NoSuchDevice)?;
+        let device = &self.devices[index];
         self.may_look(device, request.sender)?;
         let smmu = self
             .plan
@@ -211,7 +203,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let lost = smmu
             .and_then(|smmu| self.smmus.get(smmu))
             .map_or(0, |smmu| smmu.lost);
-        let device = self.devices.get(index).ok_or(Error::NoSuchDevice)?;
+        let device = &self.devices[index];
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let flags = flag(
             matches!(device.state, State::Claimed(_)),

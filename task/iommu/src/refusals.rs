@@ -9,6 +9,7 @@ use pci_api::QuiesceFailure;
 use pci_api::client::Failure;
 
 use crate::hardware::{Hardware, System};
+use crate::indices::{DeviceIndex, TaskIndex};
 use crate::limits::REFUSAL_PAUSE_NS;
 use crate::log::Line;
 use crate::server::Server;
@@ -40,10 +41,10 @@ pub enum Why {
     BeingMadeQuiet,
     /// It could not be made quiet.
     NotQuiet(NotQuiet),
-    /// What shares its streams, by number, is being made quiet.
-    SharerNotYet(u32),
-    /// What shares its streams, by number, could not be made quiet.
-    SharerNotQuiet(u32),
+    /// What shares its streams is being made quiet.
+    SharerNotYet(DeviceIndex),
+    /// What shares its streams could not be made quiet.
+    SharerNotQuiet(DeviceIndex),
     /// The kernel has no slot for the hold.
     NoSlot,
     /// The kernel does not hold that life.
@@ -144,8 +145,8 @@ impl Why {
         }
     }
 
-    /// The device that it is because of, by number.
-    pub(crate) const fn other(self) -> Option<u32> {
+    /// The device that it is because of.
+    pub(crate) const fn other(self) -> Option<DeviceIndex> {
         match self {
             Self::SharerNotYet(other) | Self::SharerNotQuiet(other) => Some(other),
             _ => None,
@@ -154,13 +155,19 @@ impl Why {
 }
 
 /// Refusals so far, and which of them were told.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Refusals {
     count: u64,
     told: Option<(Why, u64)>,
 }
 
 impl Refusals {
+    /// None so far.
+    pub(crate) const NONE: Self = Self {
+        count: 0,
+        told: None,
+    };
+
     /// Counts one; how many there are now, if that is to be told.
     pub fn add(&mut self, why: Why, now: u64, pause: u64) -> Option<u64> {
         self.count += 1;
@@ -179,29 +186,54 @@ impl Refusals {
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// A claim is refused: the log may say so. Returns what the task is answered.
     #[cold]
-    pub(crate) fn note_refusal(&mut self, index: usize, by: TaskId, why: Why) -> Error {
-        let (now, pause) = self.smmus.first_mut().map_or((0, 0), |smmu| {
-            let pause = smmu.hardware.ticks(REFUSAL_PAUSE_NS);
-            (smmu.hardware.now(), pause)
-        });
-        let told = match self.devices.get_mut(index) {
-            Some(device) if device.may_claim(by).is_ok() => &mut device.refusals,
-            Some(device) => &mut device.refusals_of_others,
-            None => &mut self.refusals,
+    pub(crate) fn note_refusal(&mut self, index: DeviceIndex, by: TaskId, why: Why) -> Error {
+        let (now, pause) = self.refusal_time();
+        let device = &mut self.devices[index];
+        let told = match device.may_claim(by) {
+            Ok(()) => &mut device.refusals,
+            Err(_) => &mut device.refusals_of_others,
         };
         if let Some(times) = told.add(why, now, pause) {
-            let (name, other) = (self.name(index), why.other());
-            let other = other.map_or(plan::Name::new(""), |other| self.name(other as usize));
-            self.system.log(Line::ClaimRefused {
-                name: name.as_str(),
-                device: index,
-                by: by.index() as u32,
-                why,
-                other: other.as_str(),
-                times,
-            });
+            self.tell_refusal(Some(index), index.number(), by, why, times);
         }
         why.error()
+    }
+
+    /// The same of a claim of a device that does not exist, by the number that was asked for.
+    #[cold]
+    pub(crate) fn note_unknown(&mut self, number: u32, by: TaskId) -> Error {
+        let (now, pause) = self.refusal_time();
+        let why = Why::NoSuchDevice;
+        if let Some(times) = self.refusals.add(why, now, pause) {
+            self.tell_refusal(None, number, by, why, times);
+        }
+        why.error()
+    }
+
+    /// Now, and the pause between two lines of one device.
+    fn refusal_time(&mut self) -> (u64, u64) {
+        self.smmus.first_mut().map_or((0, 0), |smmu| {
+            let pause = smmu.hardware.ticks(REFUSAL_PAUSE_NS);
+            (smmu.hardware.now(), pause)
+        })
+    }
+
+    fn tell_refusal(
+        &mut self,
+        index: Option<DeviceIndex>,
+        number: u32,
+        by: TaskId,
+        why: Why,
+        times: u64,
+    ) {
+        self.system.log(Line::ClaimRefused {
+            name: self.plan.name_of(index),
+            device: number,
+            by: TaskIndex::of(by).number(),
+            why,
+            other: self.plan.name_of(why.other()),
+            times,
+        });
     }
 }
 
@@ -216,7 +248,7 @@ mod tests {
     fn a_flood_of_refusals_is_no_flood_of_lines() {
         let reasons = [Why::NotOwner, Why::BeingMadeQuiet, Why::NoPci];
         for reasons in [&reasons[..1], &reasons[..]] {
-            let mut refusals = Refusals::default();
+            let mut refusals = Refusals::NONE;
             let told = |count: u64| {
                 let why = reasons[count as usize % reasons.len()];
                 refusals.add(why, count, PAUSE)
@@ -229,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_new_reason_is_told_after_a_while() {
-        let mut refusals = Refusals::default();
+        let mut refusals = Refusals::NONE;
         assert_eq!(refusals.add(Why::NoPci, 0, PAUSE), Some(1));
         assert_eq!(refusals.add(Why::NoPci, 1, PAUSE), Some(2));
         assert_eq!(refusals.add(Why::Absent, 2, PAUSE), None);

@@ -7,7 +7,8 @@ use smmu::Features;
 use crate::boot::{Refusal, Running};
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
-use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, SMMUS_MAX};
+use crate::indices::{DeviceIndex, Devices};
+use crate::limits::{DOMAINS_MAX, MAPPED_LEASES_MAX, SMMUS_MAX};
 use crate::ownership::Device;
 use crate::plan_view::PlanView;
 use crate::queue::Broken;
@@ -33,7 +34,7 @@ pub(crate) struct Smmu<'p, H> {
 /// A mapped lease.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pin {
-    pub(crate) device: usize,
+    pub(crate) device: DeviceIndex,
     /// Entries of the domain's page part.
     pub(crate) run: Run,
     /// The kernel's name for it.
@@ -41,11 +42,14 @@ pub(crate) struct Pin {
 }
 
 /// The server's core.
+///
+/// In this order: what every request needs lies before the long tables, where one instruction reaches it.
+#[repr(C)]
 pub struct Server<'p, H, S> {
     pub(crate) plan: PlanView<'p>,
     pub(crate) smmus: Vec<Smmu<'p, H>, SMMUS_MAX>,
     pub(crate) spaces: Vec<Space, DOMAINS_MAX>,
-    pub(crate) devices: Vec<Device<'p>, DEVICES_MAX>,
+    pub(crate) devices: Devices<'p>,
     pub(crate) pins: Vec<Pin, MAPPED_LEASES_MAX>,
     /// What lies around it; the task's loop uses it too.
     pub system: S,
@@ -79,11 +83,11 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             plan,
             smmus: Vec::new(),
             spaces: Vec::new(),
-            devices: Vec::new(),
+            devices: Devices::new(),
             pins: Vec::new(),
             system,
             lines: FaultLines::default(),
-            refusals: Refusals::default(),
+            refusals: Refusals::NONE,
             unmask: 0,
             deadline: None,
             new_deadline: None,
@@ -118,33 +122,36 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             .smmus
             .first_mut()
             .map_or(0, |smmu| (smmu.hardware.now() >> 8) & 0x3fff_ffff_ffff);
-        for (index, entry) in plan.devices.iter().enumerate() {
-            let pools = plan.first_pool(entry.owner);
-            let device = Device::new(entry, index, plan.member(index), pools, generation);
-            self.devices.push(device).map_err(|_| Refusal::TooMany)?;
+        for (index, entry) in plan.indexed_devices() {
+            let (member, pools) = (plan.member(index), plan.first_pool(entry.owner));
+            let device = Device::new(entry, index, member, pools, generation);
+            if !self.devices.add(index, device) {
+                return Err(Refusal::TooMany);
+            }
         }
         Ok(())
     }
 
     /// A request on the device's SMMU. The parts are borrowed apart so that they can be used together.
+    pub(crate) fn parts(&mut self, device: DeviceIndex) -> Option<Parts<'_, 'p, H, S>> {
+        let (devices, others) = self.split();
+        others.parts(&mut devices[device])
+    }
+
+    /// The devices apart from what a request on one of them needs beside it.
     #[inline(always)]
-    pub(crate) fn parts(&mut self, device: usize) -> Option<Parts<'_, 'p, H, S>> {
-        let device = self.devices.get_mut(device)?;
-        let space = self.spaces.get_mut(device.entry.domain as usize)?;
-        let smmu = self.smmus.get_mut(space.smmu)?;
-        let running = smmu.running.as_mut()?;
-        Some(Parts {
-            device,
-            space,
-            hardware: &mut smmu.hardware,
-            running,
+    pub(crate) fn split(&mut self) -> (&mut Devices<'p>, Others<'_, 'p, H, S>) {
+        let others = Others {
+            spaces: &mut self.spaces,
+            smmus: &mut self.smmus,
             pins: &mut self.pins,
             system: &mut self.system,
-        })
+        };
+        (&mut self.devices, others)
     }
 
     /// Opens a device's streams to its domain.
-    pub(crate) fn open(&mut self, device: usize) -> Result<(), Broken> {
+    pub(crate) fn open(&mut self, device: DeviceIndex) -> Result<(), Broken> {
         let plan = self.plan;
         let Some(parts) = self.parts(device) else {
             return Err(Broken);
@@ -168,17 +175,16 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
 
     /// Closes a device's streams; those that another device uses too, open or standing, only if `shared`
     /// says so.
-    pub(crate) fn close(&mut self, device: usize, shared: bool) -> Result<(), Broken> {
+    pub(crate) fn close(&mut self, device: DeviceIndex, shared: bool) -> Result<(), Broken> {
         let plan = self.plan;
-        let Some(entry) = plan.devices.get(device) else {
-            return Ok(());
-        };
+        let entry = self.devices[device].entry;
         let own = plan.streams_of(entry);
         let mut in_use: Vec<(u32, u32), 64> = Vec::new();
         if !shared {
-            let devices = self.devices.iter().enumerate();
-            let others =
-                devices.filter(|&(index, other)| index != device && (other.open || other.standing));
+            let others = self
+                .devices
+                .iter()
+                .filter(|&(index, other)| index != device && (other.open || other.standing));
             // Of another domain is an alternative of the same hotplug slot.
             for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry)) {
                 let same = |own: &StreamEntry| {
@@ -205,6 +211,32 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         // What the closed streams are blamed for is recorded by now: it is for whoever had them until now.
         self.drain_recorded(smmu);
         closed
+    }
+}
+
+/// What there is beside the devices.
+pub(crate) struct Others<'a, 'p, H, S> {
+    spaces: &'a mut Vec<Space, DOMAINS_MAX>,
+    smmus: &'a mut Vec<Smmu<'p, H>, SMMUS_MAX>,
+    pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
+    system: &'a mut S,
+}
+
+impl<'a, 'p, H, S> Others<'a, 'p, H, S> {
+    /// What a request on this device works with, if its SMMU runs.
+    #[inline(always)]
+    pub(crate) fn parts(self, device: &'a mut Device<'p>) -> Option<Parts<'a, 'p, H, S>> {
+        let space = self.spaces.get_mut(device.entry.domain as usize)?;
+        let smmu = self.smmus.get_mut(space.smmu)?;
+        let running = smmu.running.as_mut()?;
+        Some(Parts {
+            device,
+            space,
+            hardware: &mut smmu.hardware,
+            running,
+            pins: self.pins,
+            system: self.system,
+        })
     }
 }
 

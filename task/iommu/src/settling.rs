@@ -7,6 +7,7 @@
 use pci_api::client::Failure;
 
 use crate::hardware::{Hardware, System};
+use crate::indices::DeviceIndex;
 use crate::ownership::{Quiet, Settling, State};
 use crate::server::Server;
 
@@ -24,11 +25,10 @@ pub(crate) enum Sharers {
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// What is not on PCI and shares streams with `index` could act as long as these were open, whether or not it
     /// was claimed: nothing is known of it any more, nor will be by what makes it quiet already.
-    pub(crate) fn doubt_ungated(&mut self, index: usize) {
-        let domain = self.devices.get(index).map(|device| device.entry.domain);
-        for (other, device) in self.devices.iter_mut().enumerate() {
-            let shares = other != index && Some(device.entry.domain) == domain;
-            if shares && device.entry.non_pci == 1 && !device.open {
+    pub(crate) fn doubt_ungated(&mut self, index: DeviceIndex) {
+        for other in self.devices.sharers(index) {
+            let device = &mut self.devices[other];
+            if device.entry.non_pci == 1 && !device.open {
                 device.quiet = Quiet::Unknown;
                 // A claimant that waits for the server has it begin nothing. One that was cut off does not wait, nor
                 // does who watches it.
@@ -40,14 +40,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Makes every cut-off device that shares streams with `index`, and may have something under way, quiet.
-    pub(crate) fn settle_sharers(&mut self, index: usize) -> Sharers {
-        let domain = self.devices.get(index).map(|device| device.entry.domain);
+    pub(crate) fn settle_sharers(&mut self, index: DeviceIndex) -> Sharers {
         let mut found = Sharers::Quiet;
-        for other in 0..self.devices.len() {
-            let Some(device) = self.devices.get(other) else {
-                continue;
-            };
-            if other == index || Some(device.entry.domain) != domain || !device.may_be_under_way() {
+        for other in self.devices.sharers(index) {
+            if !self.devices[other].may_be_under_way() {
                 continue;
             }
             match self.settle(other) {
@@ -60,10 +56,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// One that is being made quiet for a reason of its own ends by itself.
-    fn settle(&mut self, other: usize) -> Sharers {
-        let Some(device) = self.devices.get(other) else {
-            return Sharers::Quiet;
-        };
+    fn settle(&mut self, other: DeviceIndex) -> Sharers {
+        let device = &self.devices[other];
         match (device.state, device.settling) {
             (State::Stuck(_), _) | (_, Settling::Failed) => return Sharers::NotQuiet,
             (State::Quiescing(_), _) | (_, Settling::Running) => return Sharers::Wait,
@@ -85,10 +79,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 (Settling::Failed, None)
             }
         };
-        if let Some(device) = self.devices.get_mut(other) {
-            device.settling = settling;
-            device.sole_life = sole_life;
-        }
+        let device = &mut self.devices[other];
+        device.settling = settling;
+        device.sole_life = sole_life;
         match settling {
             Settling::Failed => Sharers::NotQuiet,
             Settling::No | Settling::Running => Sharers::Wait,
@@ -96,18 +89,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// A new life of the PCI task knows nothing of what was begun, or it began too early.
-    pub(crate) fn settle_again(&mut self, index: usize) {
-        if let Some(device) = self.devices.get_mut(index) {
-            device.settling = Settling::No;
-        }
+    pub(crate) fn settle_again(&mut self, index: DeviceIndex) {
+        self.devices[index].settling = Settling::No;
         self.settle(index);
     }
 
     /// What became of a device that is made quiet for the sake of others.
-    pub(crate) fn settled(&mut self, index: usize, quiet: bool) {
-        let Some(device) = self.devices.get_mut(index) else {
-            return;
-        };
+    pub(crate) fn settled(&mut self, index: DeviceIndex, quiet: bool) {
+        let device = &mut self.devices[index];
         if !quiet {
             device.settling = Settling::Failed;
         } else if device.began_early {
@@ -119,11 +108,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Goes on with everything that is quiet itself and waited for others.
     pub(crate) fn go_on(&mut self) {
-        for index in 0..self.devices.len() {
-            let waits = self.devices.get(index).is_some_and(|device| {
-                matches!(device.state, State::Quiescing(_)) && device.unquiet_purpose().is_none()
-            });
-            if waits {
+        for index in self.devices.all() {
+            let device = &self.devices[index];
+            let quiescing = matches!(device.state, State::Quiescing(_));
+            if quiescing && device.unquiet_purpose().is_none() {
                 self.end_when_settled(index);
             }
         }

@@ -7,6 +7,7 @@
 use plan::iommu::PermanentKind;
 
 use crate::hardware::{Hardware, System};
+use crate::indices::DeviceIndex;
 use crate::log::Line;
 use crate::ownership::{Quiet, State};
 use crate::queue::Broken;
@@ -16,31 +17,27 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Finds out which devices may stand: those that the PCI task found as planned.
     pub(crate) fn find_standing(&mut self, boot_refused: bool) {
         let plan = self.plan;
-        for (index, entry) in plan.devices.iter().enumerate() {
+        for index in self.devices.all() {
+            let entry = self.devices[index].entry;
             if entry.standing != 1 || entry.stream_count == 0 || plan.domain_of(entry).is_none() {
                 continue;
             }
-            let may_stand = match self.system.pci_describe(index as u32) {
+            let may_stand = match self.system.pci_describe(index) {
                 Ok(_) if self.is_distrusted(index) => false,
                 Ok(found) => !boot_refused && found.state == pci_api::DeviceState::Ready,
                 // Asked again when the PCI task's next life is up; what stands goes on until then.
                 Err(failure) if failure.is_outage() => continue,
                 Err(_) => false,
             };
-            if let Some(device) = self.devices.get_mut(index) {
-                device.may_stand = may_stand;
-            }
+            self.devices[index].may_stand = may_stand;
         }
     }
 
     /// The boot is refused after some SMMU was turned on: nothing stands, on any.
     pub(crate) fn forbid_standing(&mut self) {
-        for index in 0..self.devices.len() {
-            let may = self
-                .devices
-                .get_mut(index)
-                .map(|device| &mut device.may_stand);
-            if may.is_some_and(core::mem::take) && self.close(index, true).is_err() {
+        for index in self.devices.all() {
+            let may = core::mem::take(&mut self.devices[index].may_stand);
+            if may && self.close(index, true).is_err() {
                 self.note_broken(index);
             }
         }
@@ -48,16 +45,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Lists what a device with direct regions reaches at any time, for people: in an identity domain also the
     /// pools, which are in the same tables.
-    pub(crate) fn list_direct(&mut self, index: usize) {
-        let plan = self.plan;
-        let Some(entry) = plan.devices.get(index).filter(|entry| entry.standing == 1) else {
+    pub(crate) fn list_direct(&mut self, index: DeviceIndex) {
+        let device = &self.devices[index];
+        let (entry, stands) = (device.entry, device.may_stand);
+        if entry.standing != 1 {
             return;
-        };
-        let stands = self
-            .devices
-            .get(index)
-            .is_some_and(|device| device.may_stand);
-        for range in plan.permanent_of(entry.domain as usize) {
+        }
+        for range in self.plan.permanent_of(entry.domain as usize) {
             self.system.log(Line::Direct {
                 name: entry.name.as_str(),
                 pool: range.kind != PermanentKind::Direct as u32,
@@ -70,13 +64,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Lets every device stand that may and does not: at the start, and when what one was cut off for is over.
     pub(crate) fn stand_free(&mut self) {
-        for index in 0..self.devices.len() {
-            let waits = self.devices.get(index).is_some_and(|device| {
-                device.may_stand
-                    && !device.standing
-                    && !device.withheld
-                    && device.state == State::Free
-            });
+        for index in self.devices.all() {
+            let device = &self.devices[index];
+            let waits = device.may_stand
+                && !device.standing
+                && !device.withheld
+                && device.state == State::Free;
             if waits && !self.stays_cut_off(index) {
                 self.stand(index);
             }
@@ -84,11 +77,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Whether something that shares streams or a reset with a free device is not over yet.
-    pub(crate) fn stays_cut_off(&self, index: usize) -> bool {
-        let Some(own) = self.devices.get(index).map(|device| device.entry) else {
-            return true;
-        };
-        let mut others = self.devices.iter().enumerate();
+    pub(crate) fn stays_cut_off(&self, index: DeviceIndex) -> bool {
+        let own = self.devices[index].entry;
+        let mut others = self.devices.iter();
         self.sharer_bars(index).is_some()
             || others.any(|(other, device)| {
                 let sharer = device.entry.domain == own.domain;
@@ -101,19 +92,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Opens the streams of a free device, then turns bus mastering on. If that fails it stays cut off, until
     /// [`Self::stand_free`] is called again.
-    pub(crate) fn stand(&mut self, index: usize) {
+    pub(crate) fn stand(&mut self, index: DeviceIndex) {
         let opened = self.open(index).is_ok();
-        let started = opened && self.system.bus_master(index as u32, true).is_ok();
+        let started = opened && self.system.bus_master(index, true).is_ok();
         if !started {
             let _ = self.stop_standing(index);
-            if let Some(device) = self.devices.get_mut(index) {
-                device.withheld |= !opened;
-            }
+            self.devices[index].withheld |= !opened;
             return;
         }
-        let Some(device) = self.devices.get_mut(index) else {
-            return;
-        };
+        let device = &mut self.devices[index];
         device.open = false;
         device.standing = true;
         // Its owner has its registers, claimed or not.
@@ -124,22 +111,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Bus mastering of a free device off, its streams closed unless another of its alias set uses them.
-    pub(crate) fn stop_standing(&mut self, index: usize) -> Result<(), Broken> {
-        let _ = self.system.bus_master(index as u32, false);
+    pub(crate) fn stop_standing(&mut self, index: DeviceIndex) -> Result<(), Broken> {
+        let _ = self.system.bus_master(index, false);
         self.close(index, false)
             .inspect_err(|_| self.note_broken(index))
     }
 
     /// The same for all that share streams with a device and stand unclaimed.
-    pub(crate) fn stop_standing_sharers(&mut self, index: usize) {
-        let Some(domain) = self.devices.get(index).map(|device| device.entry.domain) else {
-            return;
-        };
-        for other in 0..self.devices.len() {
-            let stands = self.devices.get(other).is_some_and(|device| {
-                device.entry.domain == domain && device.standing && device.state == State::Free
-            });
-            if other != index && stands {
+    pub(crate) fn stop_standing_sharers(&mut self, index: DeviceIndex) {
+        for other in self.devices.sharers(index) {
+            let device = &self.devices[other];
+            if device.standing && device.state == State::Free {
                 let _ = self.stop_standing(other);
             }
         }
@@ -148,11 +130,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Bus mastering on for what stands and is not claimed: at the start, and where it was lost while the PCI task was
     /// down.
     pub(crate) fn stand_on(&mut self) {
-        for index in 0..self.devices.len() {
-            let stands = self
-                .devices
-                .get(index)
-                .is_some_and(|device| device.standing && device.state == State::Free);
+        for index in self.devices.all() {
+            let device = &self.devices[index];
+            let stands = device.standing && device.state == State::Free;
             if stands && self.still_master(index) == Some(false) {
                 self.stand_again(index);
             }
@@ -160,8 +140,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.stand_free();
     }
 
-    fn stand_again(&mut self, index: usize) {
-        let started = match self.system.bus_master(index as u32, true) {
+    fn stand_again(&mut self, index: DeviceIndex) {
+        let started = match self.system.bus_master(index, true) {
             Ok(()) => true,
             // It has said nothing: its next life is asked.
             Err(failure) if failure.is_outage() => true,

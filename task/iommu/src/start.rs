@@ -8,6 +8,7 @@ use pci_api::DeviceState;
 
 use crate::boot::{self, Found, Refusal, Running};
 use crate::hardware::{Hardware, System};
+use crate::indices::{DeviceIndex, TaskIndex};
 use crate::log::Line;
 use crate::ownership::State;
 use crate::refusals::Why;
@@ -90,7 +91,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         self.judge_devices(status.refused || refused);
         self.judge_presumed();
-        for index in 0..self.devices.len() {
+        for index in self.devices.all() {
             self.go_on_with(index);
         }
         self.stand_on();
@@ -109,8 +110,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Turns an SMMU on that is not, and that nothing is known against.
     fn bring_up(&mut self, index: usize) {
-        let devices = &self.devices;
-        let may_stand = |device: usize| devices.get(device).is_some_and(|device| device.may_stand);
+        let may_stand = self.devices.those(|device| device.may_stand);
+        let may_stand = |device| may_stand.contains(device);
         let Some(smmu) = self.smmus.get_mut(index) else {
             return;
         };
@@ -128,13 +129,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Notes what stands since an SMMU was turned on, by the image's stream table.
     fn note_standing(&mut self, smmu: usize) {
-        for index in 0..self.devices.len() {
-            let device = self.devices.get(index);
-            let may_stand = device.is_some_and(|device| device.may_stand);
+        for index in self.devices.all() {
+            let may_stand = self.devices[index].may_stand;
             let stands = may_stand && self.smmu_of(index) == Some(smmu) && self.translates(index);
-            if let Some(device) = self.devices.get_mut(index) {
-                device.standing |= stands;
-            }
+            self.devices[index].standing |= stands;
         }
     }
 
@@ -142,7 +140,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(smmu) = self.smmus.get_mut(index) else {
             return;
         };
-        let standing = self.devices.iter().filter(|device| device.may_stand);
+        let standing = self.devices.those(|device| device.may_stand);
         self.system.log(Line::Smmu {
             name: smmu.entry.name.as_str(),
             features: &running.features,
@@ -184,9 +182,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Whether nothing is opened to a device's domain any more.
-    pub(crate) fn is_distrusted(&self, index: usize) -> bool {
-        let device = self.devices.get(index);
-        let space = device.and_then(|device| self.spaces.get(device.entry.domain as usize));
+    pub(crate) fn is_distrusted(&self, index: DeviceIndex) -> bool {
+        let space = self.spaces.get(self.devices[index].entry.domain as usize);
         space.is_some_and(|space| space.altered)
     }
 
@@ -202,15 +199,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Which devices can be claimed: those with an owner, a domain that is not blocked, on an SMMU that
     /// runs, and found by the PCI task as planned.
     fn judge_devices(&mut self, boot_refused: bool) {
-        for index in 0..self.devices.len() {
+        for index in self.devices.all() {
             let Judgement {
                 unusable,
                 absent,
                 on,
             } = self.judge(index, boot_refused);
-            let Some(device) = self.devices.get_mut(index) else {
-                continue;
-            };
+            let device = &mut self.devices[index];
             let first = !core::mem::replace(&mut device.judged, true);
             let before = (device.unusable, device.absent);
             (device.unusable, device.absent) = (unusable, absent);
@@ -225,10 +220,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Lists a device for people.
-    fn list(&mut self, index: usize) {
-        let Some(device) = self.devices.get(index) else {
-            return;
-        };
+    fn list(&mut self, index: DeviceIndex) {
+        let device = &self.devices[index];
         let usable = device.unusable.is_none();
         if device.entry.owner == plan::NONE && !usable {
             return;
@@ -236,7 +229,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let streams = self.plan.streams_of(device.entry);
         self.system.log(Line::Device {
             name: device.entry.name.as_str(),
-            device: index,
+            device: index.number(),
             stream: streams.first().map_or(0, |stream| stream.stream_id),
             owner: device.entry.owner,
             usable,
@@ -245,17 +238,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// What the PCI task's life says of a device.
-    fn judge(&mut self, index: usize, boot_refused: bool) -> Judgement {
-        let Some(entry) = self.plan.devices.get(index) else {
-            return Judgement::BLOCKED;
-        };
+    fn judge(&mut self, index: DeviceIndex, boot_refused: bool) -> Judgement {
+        let entry = self.devices[index].entry;
         let Some((_, domain)) = self.plan.domain_of(entry) else {
             return Judgement::BLOCKED;
         };
         if entry.owner == plan::NONE || entry.stream_count == 0 {
             return Judgement::BLOCKED;
         }
-        let found = self.system.pci_describe(index as u32);
+        let found = self.system.pci_describe(index);
         let smmu = self.smmus.get(domain.smmu as usize);
         let runs = smmu.is_some_and(|smmu| smmu.running.is_some());
         let unusable = match found {
@@ -278,10 +269,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// What a new life of the PCI task means for a device.
-    fn go_on_with(&mut self, index: usize) {
-        let Some(device) = self.devices.get(index) else {
-            return;
-        };
+    fn go_on_with(&mut self, index: DeviceIndex) {
+        let device = &self.devices[index];
         let free = device.state == State::Free;
         if let (State::Claimed(owner), true) = (device.state, device.open) {
             let blocked = device
@@ -290,21 +279,21 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             if blocked {
                 self.revoke(index);
             } else if self.still_master(index) == Some(false) {
-                self.note_lost(index, owner.index() as u32);
+                self.note_lost(index, TaskIndex::of(owner));
                 self.revoke(index);
             }
         } else if device.standing && !device.may_stand && free {
             let _ = self.stop_standing(index);
         } else if !device.standing && device.may_be_on() {
             // Also what waits to be made quiet: while it is on, no reset is begun that takes it along.
-            let _ = self.system.bus_master(index as u32, false);
+            let _ = self.system.bus_master(index, false);
         }
     }
 
     /// Whether a device that was bus master still is: then it has lost nothing. Else it was set anew, and what it had
     /// under way may be gone. `None` if the PCI task is gone again and has not said.
-    pub(crate) fn still_master(&mut self, index: usize) -> Option<bool> {
-        match self.system.pci_describe(index as u32) {
+    pub(crate) fn still_master(&mut self, index: DeviceIndex) -> Option<bool> {
+        match self.system.pci_describe(index) {
             Ok(found) => Some(found.bus_master),
             Err(failure) if failure.is_outage() => None,
             Err(_) => Some(false),
@@ -312,11 +301,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Says that a device was not as it had been left when the PCI task came back.
-    pub(crate) fn note_lost(&mut self, index: usize, owner: u32) {
+    pub(crate) fn note_lost(&mut self, index: DeviceIndex, owner: TaskIndex) {
         let name = self.name(index);
         self.system.log(Line::StateLost {
             name: name.as_str(),
-            owner,
+            owner: owner.number(),
         });
     }
 }

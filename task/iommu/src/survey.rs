@@ -10,6 +10,7 @@ use plan::iommu::PERMANENT_MARK;
 
 use crate::adoption::{Estate, HeldPin};
 use crate::hardware::{Hardware, System};
+use crate::indices::DeviceIndex;
 use crate::permanent;
 use crate::server::{Pin, Server};
 use crate::space::{Kind, Run, Stretch};
@@ -21,7 +22,7 @@ const GAPS_MAX: usize = 8;
 /// A row of entries made for a device that is neither of its owner's pools nor a whole pin.
 #[derive(Clone, Copy, Debug)]
 struct Gap {
-    device: usize,
+    device: DeviceIndex,
     run: Run,
     output: u64,
 }
@@ -35,7 +36,7 @@ struct Gaps {
 
 impl Gaps {
     /// One entry more; beside the last one it makes that longer.
-    fn add(&mut self, device: usize, entry: u64, output: u64) {
+    fn add(&mut self, device: DeviceIndex, entry: u64, output: u64) {
         if let Some(last) = self.known.last_mut()
             && last.device == device
             && last.run.first + last.run.count == entry
@@ -83,9 +84,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                     continue;
                 };
                 good &= self.is_mapping(domain, kind, &stretch);
-                if let Some(device) = self.devices.get_mut(device) {
-                    device.mapped += stretch.run.count * stretch.entry_pages;
-                }
+                self.devices[device].mapped += stretch.run.count * stretch.entry_pages;
                 good &= match kind {
                     Kind::Pages => {
                         self.match_pins(device, &stretch, estate.pins_of(device), &mut gaps)
@@ -97,7 +96,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if !good || permanent != self.planned_in_window(domain) {
             self.distrust(domain, "page table entry");
         }
-        let members = (0..self.devices.len()).filter(|&index| self.is_in(index, domain));
+        let members = self
+            .devices
+            .those(|device| device.entry.domain as usize == domain);
         for device in members {
             let pins = estate.pins_of(device);
             if gaps.more || !explain(&gaps.known, device, pins) {
@@ -155,7 +156,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Whether all that a stretch leads to is in pools of a device's owner.
-    fn is_of_pools(&self, device: usize, stretch: &Stretch) -> bool {
+    fn is_of_pools(&self, device: DeviceIndex, stretch: &Stretch) -> bool {
         let mut at = stretch.output();
         let end = at + stretch.run.count * stretch.entry_pages * PAGE;
         while at < end {
@@ -177,16 +178,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         within.fold(0, |sum, range| sum + range.len)
     }
 
-    fn is_in(&self, index: usize, domain: usize) -> bool {
-        let device = self.devices.get(index);
-        device.is_some_and(|device| device.entry.domain as usize == domain)
-    }
-
     /// The device that a mark in a domain's leaves names.
-    fn member(&self, domain: usize, mark: u64) -> Option<usize> {
-        (0..self.devices.len()).find(|&index| {
-            let device = self.devices.get(index);
-            self.is_in(index, domain) && device.is_some_and(|device| device.member == mark)
+    fn member(&self, domain: usize, mark: u64) -> Option<DeviceIndex> {
+        let mut devices = self.devices.all();
+        devices.find(|&index| {
+            let device = &self.devices[index];
+            device.entry.domain as usize == domain && device.member == mark
         })
     }
 
@@ -194,7 +191,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// False if an entry leads neither to a pool of the device's owner nor to a pin.
     fn match_pins(
         &self,
-        device: usize,
+        device: DeviceIndex,
         stretch: &Stretch,
         pins: &mut [HeldPin],
         gaps: &mut Gaps,
@@ -228,8 +225,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Where the pool of a device's owner ends that an address is in.
-    fn pool_end(&self, device: usize, address: u64) -> Option<u64> {
-        let owner = self.plan.devices.get(device)?.owner;
+    fn pool_end(&self, device: DeviceIndex, address: u64) -> Option<u64> {
+        let owner = self.devices[device].entry.owner;
         let mut pools = self.plan.pools.iter();
         let pool = pools.find(|pool| {
             let offset = address.checked_sub(pool.pa);
@@ -259,10 +256,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 run: pin.run,
                 slot: pin.slot,
             };
-            if self.pins.push(kept).is_ok()
-                && let Some(device) = self.devices.get_mut(pin.device)
-            {
-                device.pins += 1;
+            if self.pins.push(kept).is_ok() {
+                self.devices[pin.device].pins += 1;
             }
         }
     }
@@ -270,7 +265,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
 /// Gives what is left of a device's entries to pins that have none yet: each a part of one. False if some lead to
 /// pinned memory and are no such part.
-fn explain(gaps: &[Gap], device: usize, pins: &mut [HeldPin]) -> bool {
+fn explain(gaps: &[Gap], device: DeviceIndex, pins: &mut [HeldPin]) -> bool {
     for gap in gaps.iter().filter(|gap| gap.device == device) {
         let end = gap.output + gap.run.count * PAGE;
         let contains = |pin: &HeldPin| pin.pa <= gap.output && end <= pin.pa + pin.len;

@@ -4,6 +4,7 @@ use smmu::registers::{GERROR, GERRORN, gerror};
 
 use crate::events::{Share, Turn, storm_period};
 use crate::hardware::{Hardware, System};
+use crate::indices::TaskIndex;
 use crate::limits::{EVENT_PAUSE_NS, STORM_PERIOD_NS};
 use crate::log::Line;
 use crate::ownership::{Device, State};
@@ -34,14 +35,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let devices = &mut self.devices;
         let system = &mut self.system;
         let lines = &mut self.lines;
-        let name = |device: Option<usize>| {
-            device
-                .and_then(|device| plan.devices.get(device))
-                .map_or("", |entry| entry.name.as_str())
-        };
+        let name = |about| plan.name_of(about);
         let turn: Turn = running.events.take(&mut smmu.hardware, share, |event| {
             let mut known = false;
-            for (number, device) in devices.iter_mut().enumerate() {
+            for number in devices.all() {
+                let device = &mut devices[number];
                 let hit = plan
                     .streams_of(device.entry)
                     .iter()
@@ -57,7 +55,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 if reaction.tell
                     && let State::Claimed(owner) = device.state
                 {
-                    system.post_fault(owner.index());
+                    system.post_fault(TaskIndex::of(owner));
                 }
                 if !known {
                     lines.add(Some(number), owner, &event, now, period, |about, line| {
@@ -99,12 +97,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 aborted,
             });
         }
-        for device in &mut self.devices {
+        for number in self.devices.all() {
+            let device = &mut self.devices[number];
             let domain = self.plan.domain_of(device.entry);
             let here = domain.is_some_and(|(_, domain)| domain.smmu as usize == index);
             if let (true, State::Claimed(owner)) = (here, device.state) {
                 device.faults.note_loss();
-                self.system.post_fault(owner.index());
+                self.system.post_fault(TaskIndex::of(owner));
             }
         }
     }
@@ -136,10 +135,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Blocks the streams of devices that fault too often, and tells owner and people.
     fn block_storms(&mut self) {
-        for index in 0..self.devices.len() {
-            let Some(device) = self.devices.get_mut(index) else {
-                continue;
-            };
+        for index in self.devices.all() {
+            let device = &mut self.devices[index];
             if !core::mem::take(&mut device.storm) || !(device.open || device.standing) {
                 continue;
             }
@@ -150,7 +147,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 name: name.as_str(),
                 faults,
             });
-            self.system.post_storm(index as u32);
+            self.system.post_storm(index);
         }
     }
 
@@ -213,12 +210,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Cuts every device of an SMMU off that has stopped for good: what it has cached, and whether it still
     /// translates, nobody knows, and the next request may be long in coming.
     fn cut_off_all(&mut self, smmu: usize) {
-        for index in 0..self.devices.len() {
-            let in_use = self.devices.get(index).is_some_and(|device| {
-                let claimed = matches!(device.state, State::Claimed(_)) && !device.revoked;
-                self.is_behind(device, smmu) && (claimed || device.standing)
-            });
-            if in_use {
+        for index in self.devices.all() {
+            let device = &self.devices[index];
+            let claimed = matches!(device.state, State::Claimed(_)) && !device.revoked;
+            if self.is_behind(device, smmu) && (claimed || device.standing) {
                 self.revoke(index);
             }
         }

@@ -21,12 +21,12 @@ impl Format for Task {
 }
 
 /// Group and domain of a device, and why, as the build step decided.
-struct Reason(usize);
+struct Reason(u32);
 
 impl Format for Reason {
     fn format(&self, f: Formatter<'_>) {
         let reasons = config::table::<ReasonEntry>();
-        if let Some(entry) = reasons.iter().find(|r| r.device as usize == self.0) {
+        if let Some(entry) = reasons.iter().find(|r| r.device == self.0) {
             defmt::write!(
                 f,
                 "; group {=str}: {=str}",
@@ -49,12 +49,12 @@ impl Format for Because {
 }
 
 /// A device that a refusal is about: by name, or by the number that was asked for.
-struct Asked<'a>(&'a str, usize);
+struct Asked<'a>(&'a str, u32);
 
 impl Format for Asked<'_> {
     fn format(&self, f: Formatter<'_>) {
         match self.0 {
-            "" => defmt::write!(f, "device {=usize}", self.1),
+            "" => defmt::write!(f, "device {=u32}", self.1),
             name => defmt::write!(f, "{=str}", name),
         }
     }
@@ -182,7 +182,7 @@ pub fn print(line: Line<'_>) {
         } => defmt::warn!(
             "{=str}: {} died with {=u64} pages mapped; cut off, being made quiet",
             name,
-            Task(owner as u32),
+            Task(owner),
             mapped
         ),
         Line::Lifted { name } => {

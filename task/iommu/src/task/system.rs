@@ -1,6 +1,7 @@
 //! The kernel's authority calls, the PCI task, posts.
 
 use iommu::hardware::{Held, Pinned, System};
+use iommu::indices::{DeviceIndex, TaskIndex};
 use iommu::log::Line;
 use pci_api::client::{Client, Failure};
 use pci_api::{BootStatus, Description, QuiesceState};
@@ -65,25 +66,25 @@ impl Surroundings {
 }
 
 impl System for Surroundings {
-    fn hold(&mut self, task: TaskId, device: u32) -> Code {
-        privileged::hold(task, device)
+    fn hold(&mut self, task: TaskId, device: DeviceIndex) -> Code {
+        privileged::hold(task, device.number())
     }
-    fn lift(&mut self, index: usize, device: u32) -> Code {
-        privileged::lift(index, device)
+    fn lift(&mut self, task: TaskIndex, device: DeviceIndex) -> Code {
+        privileged::lift(task.number() as usize, device.number())
     }
     fn pin(
         &mut self,
         driver: TaskId,
         lender: TaskId,
         lease: u32,
-        device: u32,
+        device: DeviceIndex,
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
         if lender.index() >= self.tasks {
             return Err(Code::NO_LEASE);
         }
-        let pinned = privileged::pin(driver, lender, lease, device, offset, len)?;
+        let pinned = privileged::pin(driver, lender, lease, device.number(), offset, len)?;
         let attributes = LeaseAttributes::from_bits_truncate(pinned.attributes);
         Ok(Pinned {
             slot: pinned.slot,
@@ -111,26 +112,26 @@ impl System for Surroundings {
     fn pci_status(&mut self) -> Result<BootStatus, Failure> {
         self.pci.boot_status()
     }
-    fn pci_describe(&mut self, device: u32) -> Result<Description, Failure> {
-        self.pci.describe(device)
+    fn pci_describe(&mut self, device: DeviceIndex) -> Result<Description, Failure> {
+        self.pci.describe(device.number())
     }
-    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure> {
-        self.pci.bus_master(device, on)
+    fn bus_master(&mut self, device: DeviceIndex, on: bool) -> Result<(), Failure> {
+        self.pci.bus_master(device.number(), on)
     }
-    fn quiesce_start(&mut self, device: u32) -> Result<(), Failure> {
-        self.pci.quiesce_start(device)
+    fn quiesce_start(&mut self, device: DeviceIndex) -> Result<(), Failure> {
+        self.pci.quiesce_start(device.number())
     }
-    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, Failure> {
-        self.pci.quiesce_result(device)
+    fn quiesce_result(&mut self, device: DeviceIndex) -> Result<QuiesceState, Failure> {
+        self.pci.quiesce_result(device.number())
     }
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize) {
         ipc::reply(to, code, payload, len);
     }
-    fn post_fault(&mut self, index: usize) {
-        post(index, iommu_api::FAULT_NOTIFICATION);
+    fn post_fault(&mut self, task: TaskIndex) {
+        post(task.number(), iommu_api::FAULT_NOTIFICATION);
     }
-    fn post_storm(&mut self, _: u32) {
-        post(config::own().supervisor as usize, STORM_NOTIFICATION);
+    fn post_storm(&mut self, _: DeviceIndex) {
+        post(config::own().supervisor, STORM_NOTIFICATION);
     }
     fn log(&mut self, line: Line<'_>) {
         lines::print(line);
@@ -141,9 +142,9 @@ impl System for Surroundings {
 const STORM_NOTIFICATION: &str = "iommu-storm";
 
 /// Posts to a task if the plan grants the bit; a post without the grant would be a fault.
-fn post(index: usize, name: &str) {
-    if let Some(bits) = config::notification_of(index as u32, name) {
-        let (id, _) = ipc::refresh(index);
+fn post(task: u32, name: &str) {
+    if let Some(bits) = config::notification_of(task, name) {
+        let (id, _) = ipc::refresh(task as usize);
         ipc::post(id, bits);
     }
 }

@@ -273,7 +273,7 @@ fn what_was_cut_off_is_made_quiet_with_nothing_mapped_too() {
     assert_eq!((reply.0, reply.1), (task(6), 0));
     // Cut off for another reason than a death, it is made quiet by its own release.
     let mut right = rig.claim(task(6), RIGHT);
-    rig.server.revoke(RIGHT as usize);
+    rig.server.revoke(index(RIGHT));
     let before = rig.around.borrow().started.len();
     assert_eq!(right.release(&mut rig), Reply::Later);
     assert_eq!(rig.around.borrow().started[before..], [RIGHT]);

@@ -50,7 +50,7 @@ fn accesses_to_one_page_are_one_record_and_one_line() {
 /// A device behind a bridge can appear under the bridge's StreamID and under its own.
 #[test]
 fn accesses_under_two_stream_ids_are_two_records() {
-    let mut log = FaultLog::default();
+    let mut log = FaultLog::EMPTY;
     let under = |stream| smmu::Event {
         kind: smmu::EventKind::Translation,
         number: 0x10,
@@ -111,7 +111,7 @@ fn what_is_left_of_a_turn_is_taken_in_the_next_by_itself() {
     let mut rig = Rig::booted();
     rig.claim(task(4), DISK);
     let (_, _) = (rig.server.take_unmask(), rig.server.take_new_deadline());
-    let taken = |rig: &Rig| rig.server.devices[DISK as usize].faults.total;
+    let taken = |rig: &Rig| rig.server.devices[index(DISK)].faults.total;
     // Half a queue more whenever something was taken: three turns' worth, and a rest.
     rig.smmu.0.borrow_mut().behaviour.refill = 8;
     for page in 0..16 {
@@ -148,7 +148,7 @@ fn faults_of_a_claim_do_not_reach_the_next_one() {
             assert_eq!(rig.reach(0x100, BASE + page * 4096), None);
         }
         if cut_off {
-            rig.server.revoke(DISK as usize);
+            rig.server.revoke(index(DISK));
         }
         disk.release(&mut rig);
         rig.server.on_quiesced();
@@ -177,7 +177,7 @@ fn nothing_recorded_at_a_close_asks_for_no_turn() {
 
 /// Faults of the disk's log at these times, in periods of 800: after how many of them it is a storm.
 fn storm_after(times: impl IntoIterator<Item = u64>) -> Option<usize> {
-    let mut log = FaultLog::default();
+    let mut log = FaultLog::EMPTY;
     let event = smmu::Event {
         kind: smmu::EventKind::Translation,
         number: 0x10,
@@ -331,7 +331,7 @@ fn a_turn_takes_32_records_whatever_arrives_meanwhile() {
     );
     let queue = rig.smmu.0.borrow().get(smmu::registers::EVENTQ_CONS) & 0x1f;
     assert_eq!(queue, 32 % 32, "taken: {queue}");
-    assert_eq!(rig.server.devices[DISK as usize].faults.total, 32);
+    assert_eq!(rig.server.devices[index(DISK)].faults.total, 32);
     // A client is served in between.
     disk.map_any(&mut rig, 0, 1);
     rig.smmu.0.borrow_mut().behaviour.refill = 0;

@@ -72,7 +72,7 @@ fn a_claim_that_was_cut_off_takes_nobody_along() {
     for answers in ANSWERS {
         let mut rig = Rig::booted();
         rig.claim(task(5), LEFT).map_any(&mut rig, 0, 1);
-        rig.server.revoke(LEFT as usize);
+        rig.server.revoke(index(LEFT));
         let other = rig.claim(task(6), RIGHT).map_any(&mut rig, 1, 1);
         rig.around.borrow_mut().posts.clear();
         let mut rig = successor(&rig);
@@ -171,7 +171,7 @@ fn what_was_cut_off_beside_a_claim_stays_so() {
     for answers in ANSWERS {
         let mut rig = Rig::planned(standing_plan());
         rig.server.boot();
-        rig.server.revoke(DISPLAY as usize);
+        rig.server.revoke(index(DISPLAY));
         let iova = rig.claim(task(5), MATE).map_any(&mut rig, 0, 1);
         assert!(!rig.is_bus_master(DISPLAY));
         let mut rig = successor(&rig);
@@ -232,7 +232,7 @@ fn a_quiesce_that_was_never_begun_has_not_failed() {
         |rig, disk| assert_eq!(disk.release(rig), Reply::Later),
         |rig, _| rig.die(4),
         |rig, _| {
-            rig.server.revoke(LEFT as usize);
+            rig.server.revoke(index(LEFT));
             rig.die(6);
         },
     ];

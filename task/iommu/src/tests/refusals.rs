@@ -207,10 +207,10 @@ fn scenes() -> Vec<Scene> {
         reclaimed,
         idle_again,
         cut_off("revoked, idle", claimed(), |rig| {
-            rig.server.revoke(EDU as usize)
+            rig.server.revoke(index(EDU))
         }),
         cut_off("revoked in full use", in_full_use(), |rig| {
-            rig.server.revoke(EDU as usize);
+            rig.server.revoke(index(EDU));
         }),
         cut_off("after a storm", in_full_use(), storm),
         without_claim("its release waits", quiescing(in_full_use(), release), busy),
@@ -234,8 +234,8 @@ fn with_room(test: fn()) {
 /// Everything that a refused request must leave as it is, but numbers and results of `edu`'s requests.
 fn state(rig: &Rig) -> String {
     let server = &rig.server;
-    let devices = server.devices.iter().map(|device| {
-        let own = (device.number != EDU as usize).then_some((device.sequence, device.recorded));
+    let devices = server.devices.iter().map(|(_, device)| {
+        let own = (device.index != index(EDU)).then_some((device.sequence, device.recorded));
         format!(
             "{:?}",
             (
@@ -284,8 +284,8 @@ fn others() -> Vec<TaskId> {
 
 /// Handles that are not the current one: of earlier and later claims, of other devices, made up.
 fn wrong_handles(at: &Scene) -> Vec<Handle> {
-    let device = &at.rig.server.devices[EDU as usize];
-    let disk = at.rig.server.devices[DISK as usize].handle();
+    let device = &at.rig.server.devices[index(EDU)];
+    let disk = at.rig.server.devices[index(DISK)].handle();
     let of = |number: u32, generation| Handle::new(number as u16, generation);
     let mut all = at.stale.clone();
     all.extend([
@@ -305,7 +305,7 @@ fn wrong_handles(at: &Scene) -> Vec<Handle> {
 fn nobody_but_the_claimant_is_served_in_any_state() {
     with_room(|| {
         for mut at in scenes() {
-            let device = &at.rig.server.devices[EDU as usize];
+            let device = &at.rig.server.devices[index(EDU)];
             let (handle, number) = (device.handle(), device.sequence);
             for sender in others() {
                 for operation in SEQUENCED {
@@ -325,7 +325,7 @@ fn nobody_but_the_claimant_is_served_in_any_state() {
 fn nobody_is_served_by_another_handle_in_any_state() {
     with_room(|| {
         for mut at in scenes() {
-            let number = at.rig.server.devices[EDU as usize].sequence;
+            let number = at.rig.server.devices[index(EDU)].sequence;
             for handle in wrong_handles(&at) {
                 for sender in others().into_iter().chain([task(5)]) {
                     for operation in SEQUENCED {
@@ -388,8 +388,8 @@ fn numbers_out_of_order_are_refused_in_any_claim() {
             let Some(edu) = at.current else {
                 continue;
             };
-            let last = at.rig.server.devices[EDU as usize].recorded.operation;
-            let number = at.rig.server.devices[EDU as usize].sequence;
+            let last = at.rig.server.devices[index(EDU)].recorded.operation;
+            let number = at.rig.server.devices[index(EDU)].sequence;
             for operation in SEQUENCED {
                 let wrong = [
                     0,
@@ -521,7 +521,7 @@ fn try_all(at: &mut Scene, wrong: &[(Operation, Vec<u64>, Error)]) {
         return;
     };
     for (operation, rest, error) in wrong {
-        let number = at.rig.server.devices[EDU as usize].sequence + 1;
+        let number = at.rig.server.devices[index(EDU)].sequence + 1;
         let request = words(edu.handle, number, rest);
         for sender in others() {
             refused(at, sender, *operation, &request, Error::StaleHandle);
@@ -549,11 +549,11 @@ fn wrong_contents_are_refused_in_any_claim() {
 fn what_is_mapped_is_not_mapped_over_nor_cut_in_full_use() {
     with_room(|| {
         for mut at in scenes() {
-            let mapped = at.rig.server.devices[EDU as usize].mapped;
+            let mapped = at.rig.server.devices[index(EDU)].mapped;
             if mapped == 16 + 1024 + 2 {
                 // One pin more than it has, and then none is left.
                 if let (Some(mut edu), None) = (at.current, at.blocked) {
-                    edu.sequence = at.rig.server.devices[EDU as usize].sequence;
+                    edu.sequence = at.rig.server.devices[index(EDU)].sequence;
                     edu.map_lease(&mut at.rig, 1, MapFlags::READ).unwrap();
                 }
                 try_all(&mut at, &wrong_in_full_use());
@@ -568,7 +568,7 @@ fn there_is_a_scene_for_every_state() {
         let names: Vec<&str> = scenes().iter().map(|at| at.name).collect();
         assert_eq!(names.len(), 16);
         let in_use = scenes().into_iter().filter(|at| {
-            let device = &at.rig.server.devices[EDU as usize];
+            let device = &at.rig.server.devices[index(EDU)];
             at.current.is_some() && device.open && device.mapped > 1000
         });
         assert_eq!(in_use.count(), 2, "full use, and after a restart");

@@ -124,7 +124,7 @@ fn what_shares_its_streams_is_named() {
         6,
         RIGHT,
         Error::Busy,
-        "SharerNotYet(3), other: \"left\"",
+        "SharerNotYet(DeviceIndex(3)), other: \"left\"",
     );
     let stuck = |rig: &mut Rig| {
         waits(rig);
@@ -132,7 +132,7 @@ fn what_shares_its_streams_is_named() {
         rig.server.on_quiesced();
     };
     let rig = with(stuck);
-    let why = "SharerNotQuiet(3), other: \"left\"";
+    let why = "SharerNotQuiet(DeviceIndex(3)), other: \"left\"";
     is_told(rig, 6, RIGHT, Error::NotQuiet, why);
 }
 

@@ -73,7 +73,7 @@ fn both_owners_dead_end_together() {
 #[test]
 fn a_release_after_a_revocation_waits_too() {
     let (mut rig, mut left, _) = both();
-    rig.server.revoke(RIGHT as usize);
+    rig.server.revoke(index(RIGHT));
     only(&rig, RIGHT, QuiesceState::Running);
     assert_eq!(left.release(&mut rig), Reply::Later);
     rig.server.on_quiesced();

@@ -14,6 +14,7 @@ use userlib::ipc::Payload;
 use super::super::journal::{Did, Journal};
 use super::image::*;
 use crate::hardware::{Held, Pinned, System};
+use crate::indices::{DeviceIndex, TaskIndex};
 use crate::log::Line;
 
 /// A kernel and a PCI task.
@@ -97,7 +98,8 @@ impl Shared {
 }
 
 impl System for Shared {
-    fn hold(&mut self, task: TaskId, device: u32) -> Code {
+    fn hold(&mut self, task: TaskId, device: DeviceIndex) -> Code {
+        let device = device.number();
         self.step();
         let mut around = self.0.borrow_mut();
         if let Some(code) = around.hold_code.take() {
@@ -109,7 +111,8 @@ impl System for Shared {
         }
         Code::OK
     }
-    fn lift(&mut self, index: usize, device: u32) -> Code {
+    fn lift(&mut self, task: TaskIndex, device: DeviceIndex) -> Code {
+        let (index, device) = (task.number() as usize, device.number());
         self.step();
         let mut around = self.0.borrow_mut();
         let before = around.holds.len();
@@ -128,7 +131,7 @@ impl System for Shared {
         _: TaskId,
         lender: TaskId,
         lease: u32,
-        device: u32,
+        device: DeviceIndex,
         _: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
@@ -141,7 +144,7 @@ impl System for Shared {
         around.next_slot += 1;
         pinned.slot = around.next_slot;
         around.journal.note(Did::Pin(pinned.slot));
-        around.pins.push((pinned.slot, lender, device));
+        around.pins.push((pinned.slot, lender, device.number()));
         around.pinned.insert(pinned.slot, (pinned.pa, len));
         Ok(pinned)
     }
@@ -207,7 +210,8 @@ impl System for Shared {
             refused: around.refused,
         })
     }
-    fn pci_describe(&mut self, device: u32) -> Result<Description, Failure> {
+    fn pci_describe(&mut self, device: DeviceIndex) -> Result<Description, Failure> {
+        let device = device.number();
         self.0.borrow_mut().pci()?;
         if let Some(error) = self.0.borrow().describe_error {
             return Err(error);
@@ -231,7 +235,8 @@ impl System for Shared {
             buses: [0; 2],
         })
     }
-    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure> {
+    fn bus_master(&mut self, device: DeviceIndex, on: bool) -> Result<(), Failure> {
+        let device = device.number();
         self.step();
         let mut around = self.0.borrow_mut();
         around.pci()?;
@@ -242,7 +247,8 @@ impl System for Shared {
         around.bus_master.push((device, on));
         Ok(())
     }
-    fn quiesce_start(&mut self, device: u32) -> Result<(), Failure> {
+    fn quiesce_start(&mut self, device: DeviceIndex) -> Result<(), Failure> {
+        let device = device.number();
         self.step();
         let mut around = self.0.borrow_mut();
         around.pci()?;
@@ -256,7 +262,8 @@ impl System for Shared {
         around.started.push(device);
         Ok(())
     }
-    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, Failure> {
+    fn quiesce_result(&mut self, device: DeviceIndex) -> Result<QuiesceState, Failure> {
+        let device = device.number();
         let mut around = self.0.borrow_mut();
         around.pci()?;
         let of_all = around.result.unwrap_or(QuiesceState::Quiet);
@@ -271,11 +278,11 @@ impl System for Shared {
         around.journal.note(Did::Reply(to.index(), code));
         around.replies.push((to, code, *payload, len));
     }
-    fn post_fault(&mut self, index: usize) {
-        self.0.borrow_mut().posts.push(index);
+    fn post_fault(&mut self, task: TaskIndex) {
+        self.0.borrow_mut().posts.push(task.number() as usize);
     }
-    fn post_storm(&mut self, device: u32) {
-        self.0.borrow_mut().storms.push(device);
+    fn post_storm(&mut self, device: DeviceIndex) {
+        self.0.borrow_mut().storms.push(device.number());
     }
     fn log(&mut self, line: Line<'_>) {
         self.0

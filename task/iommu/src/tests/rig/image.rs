@@ -18,6 +18,7 @@ use smmu::stream::{StreamTableEntry, level1_descriptor};
 use vmsa::{Attributes, Granule, Memory, Permissions, Regime};
 
 use super::super::fake::{Fake, TABLES_LEN, TABLES_PA};
+use crate::indices::DeviceIndex;
 use crate::plan_view::PlanView;
 
 pub const DISK: u32 = 1;
@@ -33,6 +34,11 @@ pub const BASE: u64 = 0x1_0000_0000;
 pub const BLOCKS: u64 = BASE + 0x40_0000;
 pub const POOL: u64 = 0x5000_0000;
 pub const BIG_POOL: u64 = 0x6000_0000;
+
+/// A device by its number.
+pub fn index(device: u32) -> DeviceIndex {
+    DeviceIndex::new(device as usize).unwrap()
+}
 
 /// The first life of a task.
 pub fn task(index: u8) -> TaskId {

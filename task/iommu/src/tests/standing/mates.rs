@@ -45,7 +45,7 @@ fn a_mate_that_was_cut_off_keeps_it_down_until_it_is_released() {
     let mut rig = booted();
     let mut mate = rig.claim(task(5), MATE);
     mate.map_any(&mut rig, 0, 1);
-    rig.server.revoke(MATE as usize);
+    rig.server.revoke(index(MATE));
     is_cut_off(&rig);
     rig.server.on_quiesced();
     is_cut_off(&rig);

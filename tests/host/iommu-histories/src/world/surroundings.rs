@@ -3,6 +3,7 @@
 use abi::{Code, TaskId};
 use iommu::boot::Refusal;
 use iommu::hardware::{Hardware, Held, Pinned, System};
+use iommu::indices::{DeviceIndex, TaskIndex};
 use iommu::log::Line;
 use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, DeviceState, Error, QuiesceState};
@@ -48,7 +49,8 @@ impl Hardware for Shared {
 const NO_DEVICE: Failure = Failure::Refused(Error::NoSuchDevice);
 
 impl System for Shared {
-    fn hold(&mut self, task: TaskId, device: u32) -> Code {
+    fn hold(&mut self, task: TaskId, device: DeviceIndex) -> Code {
+        let device = device.number();
         let mut world = self.enter();
         let code = world.kernel.hold(task, device);
         if code == Code::OK {
@@ -56,7 +58,8 @@ impl System for Shared {
         }
         code
     }
-    fn lift(&mut self, index: usize, device: u32) -> Code {
+    fn lift(&mut self, task: TaskIndex, device: DeviceIndex) -> Code {
+        let (index, device) = (task.number() as usize, device.number());
         let mut world = self.enter();
         if world.sabotage.keeps_hold() {
             return Code::OK;
@@ -72,13 +75,13 @@ impl System for Shared {
         driver: TaskId,
         lender: TaskId,
         lease: u32,
-        device: u32,
+        device: DeviceIndex,
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
         self.enter()
             .kernel
-            .pin(driver, lender, lease, device, offset, len)
+            .pin(driver, lender, lease, device.number(), offset, len)
     }
     fn unpin(&mut self, slot: u32) -> Code {
         let mut world = self.enter();
@@ -93,7 +96,8 @@ impl System for Shared {
     fn pci_status(&mut self) -> Result<BootStatus, Failure> {
         self.enter().call(|world| Ok(world.fabric.status()))
     }
-    fn pci_describe(&mut self, device: u32) -> Result<Description, Failure> {
+    fn pci_describe(&mut self, device: DeviceIndex) -> Result<Description, Failure> {
+        let device = device.number();
         let mut world = self.enter();
         let number = device as usize;
         let planned = world.layout.machine.device(number).ok_or(NO_DEVICE)?;
@@ -116,17 +120,20 @@ impl System for Shared {
             found => found,
         }
     }
-    fn bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure> {
+    fn bus_master(&mut self, device: DeviceIndex, on: bool) -> Result<(), Failure> {
+        let device = device.number();
         self.enter().call(|world| world.set_bus_master(device, on))
     }
-    fn quiesce_start(&mut self, device: u32) -> Result<(), Failure> {
+    fn quiesce_start(&mut self, device: DeviceIndex) -> Result<(), Failure> {
+        let device = device.number();
         let mut world = self.enter();
         match world.call(|world| world.start_quiesce(device)) {
             Err(error) if world.takes_for_quiet(device, error) => Ok(()),
             started => started.map_err(|error| world.misread(error)),
         }
     }
-    fn quiesce_result(&mut self, device: u32) -> Result<QuiesceState, Failure> {
+    fn quiesce_result(&mut self, device: DeviceIndex) -> Result<QuiesceState, Failure> {
+        let device = device.number();
         let mut world = self.enter();
         let result = world.call(|world| {
             world.pass();
@@ -144,8 +151,8 @@ impl System for Shared {
             payload: *payload,
         });
     }
-    fn post_fault(&mut self, index: usize) {
-        self.enter().posts.push(index);
+    fn post_fault(&mut self, task: TaskIndex) {
+        self.enter().posts.push(task.number() as usize);
     }
     fn log(&mut self, line: Line<'_>) {
         let mut world = self.enter();

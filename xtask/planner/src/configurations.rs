@@ -65,6 +65,26 @@ fn every_mistake_gives_its_diagnostic() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A file may say already that a task is on core 0, and is then the same system.
+#[test]
+fn core_0_is_where_a_task_is_anyway() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap();
+    let file = root.join("tests/data/configs/core-not-yet.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let paths = Paths { root };
+    for line in ["", "core = 0\n"] {
+        let report = Report::default();
+        let text = text.replace("core = 1\n", line);
+        let app = read::from_text(&report, &paths, &file, text);
+        let app = app.unwrap_or_else(|_| panic!("{}", report.text()));
+        assert!(app.tasks.iter().all(|task| task.core == 0));
+        assert_eq!(app.cores().into_iter().collect::<Vec<_>>(), [0]);
+    }
+}
+
 /// The numbers worked out by hand in `tests/systems/topologies`, which the prober compares with the machine, are the
 /// plan's too: the requester id, and the StreamID behind the last bridge that puts its own in place.
 #[test]
@@ -139,7 +159,7 @@ fn the_reference_has_every_key() {
 
 /// The first string of every call that asks for a key.
 fn keys(source: &str) -> Vec<String> {
-    const ASKS: [&str; 24] = [
+    const ASKS: [&str; 25] = [
         "required(",
         "string(",
         "line(",
@@ -164,6 +184,7 @@ fn keys(source: &str) -> Vec<String> {
         "at_least(",
         "time(",
         "read_parts(&fields, ",
+        "not_yet(",
     ];
     let mut found = Vec::new();
     for ask in ASKS {

@@ -1,5 +1,6 @@
 //! A whole `app.toml`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::device::{self, Device};
@@ -72,6 +73,12 @@ impl App {
             .iter()
             .enumerate()
             .find(|(_, task)| task.name.value == name)
+    }
+
+    /// The cores that are used, the one that the system starts on among them.
+    pub fn cores(&self) -> BTreeSet<u32> {
+        let cores = self.tasks.iter().map(|task| task.core);
+        cores.chain([task::BOOT_CORE]).collect()
     }
 
     /// The index of the task that reads the logs.
@@ -188,7 +195,7 @@ fn from_source(
 /// Names of tables that could not be read. What refers to one of them is not wrong for that.
 #[derive(Default)]
 pub struct Unread {
-    pub names: std::collections::BTreeSet<String>,
+    pub names: BTreeSet<String>,
     /// One of them is a task.
     pub task: bool,
 }
@@ -261,6 +268,10 @@ fn read(
             }
         })
         .collect();
+    fields.not_yet("cores", "several cores");
+    fields.not_yet("channels", "channels between tasks");
+    fields.not_yet("guests", "guests");
+    fields.not_yet("network", "networks");
     let name = name?;
     Some(App {
         name: name.value,

@@ -18,6 +18,8 @@ pub struct Task {
     pub crate_span: Span,
     /// The priority; 0 is the most urgent.
     pub priority: Spanned<u32>,
+    /// The core that it runs on.
+    pub core: u32,
     /// Bytes, whole pages.
     pub stack: u64,
     /// Bytes of data in its log ring, a power of two.
@@ -107,6 +109,8 @@ pub enum Parameter {
     Nanoseconds(u64),
 }
 
+/// The core that the system starts on, and the only one that is used yet.
+pub const BOOT_CORE: u32 = 0;
 /// Bytes of a task's stack unless it says otherwise.
 const STACK: u64 = 32 << 10;
 /// The shortest `max-run`, in nanoseconds: below it a task could not make one call.
@@ -151,6 +155,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
         folder: PathBuf::new(),
         crate_span: name.span.clone(),
         priority: Spanned::new(0, name.span.clone()),
+        core: read_core(&fields),
         stack: stack.next_multiple_of(abi::layout::PAGE),
         log,
         name,
@@ -169,6 +174,23 @@ fn flag(fields: &Fields<'_>, key: &'static str) -> Option<Span> {
     fields
         .boolean(key)
         .and_then(|flag| flag.value.then_some(flag.span))
+}
+
+/// The core that the task runs on. The key is there already, so that no file has to be written anew for several cores.
+fn read_core(fields: &Fields<'_>) -> u32 {
+    if let Some(core) = fields.word("core")
+        && core.value != BOOT_CORE
+    {
+        fields
+            .report()
+            .error(
+                Mistake::NotYet,
+                format!("a task on core {} is not possible yet", core.value),
+            )
+            .at(&core.span, "the kernel uses one core, core 0")
+            .remedy("leave `core` out, or write 0");
+    }
+    BOOT_CORE
 }
 
 fn read_log(fields: &Fields<'_>) -> u64 {

@@ -122,6 +122,8 @@ mistakes! {
         "`watches` maps the BARs of a device that another task drives. Who writes to them can reset it, and can make it reach what its driver mapped; on many devices reading has effects, too. That is what a device in its isolation group can do, so it takes the same: the driver trusts the watcher (`trusts`), and `cargo xtask plan` lists it.";
     506 TestRight "a right of tests in another image",
         "With the right `test` a task arms faults at another's system calls and reads the registers that a dead task left. No system needs that but one that is a test, whose file says so: `test-image = true`. Reports then say it, too.";
+    507 NotYet "what cannot be declared yet",
+        "Several cores (`core` of a task, [cores]), channels between tasks ([channels]), guests ([guests]) and networks ([network]) have their names in app.toml and plan.json already, so that a file of today means the same later, and nobody uses them for anything else. There is nothing behind them yet: the kernel runs on one core, core 0.";
 }
 
 impl Mistake {
@@ -175,6 +177,7 @@ impl Mistake {
             Self::UnheldPools => "let the domain be `dma`",
             Self::Watch => "leave it out of `watches`",
             Self::TestRight => "take the right away",
+            Self::NotYet => "leave it out",
             Self::OutOfReach => "load the image lower, if the platform has memory there",
             Self::NestedInclude => "write its tables into the included file",
             Self::Parameter => "write one of the known forms",

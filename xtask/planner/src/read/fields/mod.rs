@@ -173,6 +173,22 @@ impl<'a> Fields<'a> {
             .is_some_and(|item| item.value.as_str() == Some(text))
     }
 
+    /// Reports a key that is kept for what cannot be declared yet, if it is there. Messages do not list it among the
+    /// known ones, since nobody is to write it.
+    pub fn not_yet(&self, key: &'static str, what: &str) {
+        let Some(item) = self.table.get(key) else {
+            return;
+        };
+        self.known.borrow_mut().push(key);
+        self.report
+            .error(Mistake::NotYet, format!("{what} cannot be declared yet"))
+            .at(
+                &self.key_span(key, item),
+                format!("`{}` is kept for them", self.key_path(key)),
+            )
+            .remedy(format!("leave `{}` out", self.key_path(key)));
+    }
+
     pub fn check_name(&self, name: &str, span: &Span) {
         self.check_name_within(name, span, plan::Name::CAPACITY);
     }

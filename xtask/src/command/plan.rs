@@ -78,8 +78,9 @@ pub fn answer(plan: &Plan, arguments: &Arguments) -> Outcome<String> {
     if let Some(file) = &arguments.diff {
         let old = std::fs::read_to_string(file)
             .map_err(Failure::when(format!("cannot read {}", file.display())))?;
-        answer += &show::diff(&old, plan).map_err(|show::Unreadable(why)| {
-            Failure::new(format!("{} is no earlier plan: {why}", file.display()))
+        answer += &show::diff(&old, plan).map_err(|why| {
+            let file = file.display();
+            Failure::new(format!("{file} cannot be compared with: {why}"))
         })?;
     }
     if arguments.why.is_none() && arguments.diff.is_none() && arguments.svg.is_none() {

@@ -62,9 +62,12 @@ pub fn check(plan: &Plan, verified: &mut Verified) {
     let devices: Vec<&Device> = plan.devices().collect();
     for (index, device) in devices.iter().enumerate() {
         let drives = |task: &&Task| task.drives.contains(&device.name);
-        let driver = plan.tasks.iter().find(drives).map(|task| &task.name);
+        let driver = plan.tasks.iter().find(drives);
+        let driver = driver.map(|task| ("task", task.name.as_str()));
+        let owner = device.owner.as_ref();
+        let owner = owner.map(|owner| (owner.kind.as_str(), owner.name.as_str()));
         let whose = format!("device {}", device.name);
-        verified.compare(&whose, "its owner is", &device.owner.as_ref(), &driver);
+        verified.compare(&whose, "its owner is", &owner, &driver);
         for other in devices.iter().skip(index + 1) {
             apart(device, other, verified);
         }
@@ -187,7 +190,8 @@ fn of_domain(plan: &Plan, (index, domain): (usize, &Domain), verified: &mut Veri
         .iter()
         .filter(|range| range.kind != "direct")
     {
-        let is_owner = |device: &&Device| device.owner.is_some() && device.owner == range.task;
+        let is_owner =
+            |device: &&Device| device.owner().is_some() && device.owner() == range.task.as_deref();
         if !members.iter().any(is_owner) {
             verified.say(format!(
                 "{whose}: {:#x} leads to a pool of a task that owns no device of it",

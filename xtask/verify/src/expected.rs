@@ -6,10 +6,15 @@ use serde::{Deserialize, Deserializer};
 
 use crate::run::{Access, Run};
 
+/// The version of `plan.json` that is read here.
+const VERSION: u64 = 2;
+/// The core of the one kernel that an image has.
+pub const CORE: u32 = 0;
+
 /// The plan.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Plan {
-    #[serde(rename = "test-image")]
     pub test_image: bool,
     /// Tasks may read the processor's counters.
     pub counters: bool,
@@ -17,6 +22,8 @@ pub struct Plan {
     pub semihosting: bool,
     /// How firmware is called: `none`, `smc`, `hvc`.
     pub firmware: String,
+    /// The cores that are used.
+    pub cores: Vec<u32>,
     pub tasks: Vec<Task>,
     pub kernel: Kernel,
     pub interrupts: Vec<Interrupt>,
@@ -24,7 +31,6 @@ pub struct Plan {
     pub groups: Vec<Group>,
     pub exceptions: Vec<String>,
     pub functions: Vec<Device>,
-    #[serde(rename = "non-pci")]
     pub non_pci: Vec<Device>,
     pub domains: Vec<Domain>,
     pub memory: Memory,
@@ -36,6 +42,7 @@ pub struct Plan {
 pub struct Task {
     pub name: String,
     pub priority: u32,
+    pub core: u32,
     #[serde(deserialize_with = "hexadecimal")]
     pub entry: u64,
     pub memory: Vec<Mapping>,
@@ -71,6 +78,8 @@ pub struct Sized {
 pub struct Interrupt {
     pub intid: u32,
     pub edge: bool,
+    /// The core that takes it.
+    pub target: u32,
     pub task: String,
     pub notification: String,
     #[serde(deserialize_with = "hexadecimal")]
@@ -145,7 +154,14 @@ pub struct Device {
     pub bars: Vec<Bar>,
     pub streams: Vec<u32>,
     pub domain: Option<usize>,
-    pub owner: Option<String>,
+    pub owner: Option<Owner>,
+}
+
+/// Who may claim a device.
+#[derive(Debug, Deserialize)]
+pub struct Owner {
+    pub kind: String,
+    pub name: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -155,16 +171,21 @@ pub struct Domain {
     pub untranslated: bool,
     pub invalidation: String,
     pub snoops: bool,
+    pub stage: u32,
+    /// What tells its entries from others' in the SMMU's caches.
+    #[serde(rename = "tag")]
     pub asid: u16,
+    pub pages: Window,
+    pub blocks: Window,
+    pub permanent: Vec<Permanent>,
+}
+
+/// The part of a domain's window that is mapped by entries of one size.
+#[derive(Debug, Deserialize)]
+pub struct Window {
     #[serde(deserialize_with = "hexadecimal")]
     pub iova: u64,
-    #[serde(rename = "page-bytes")]
-    pub page_bytes: u64,
-    #[serde(rename = "block-iova", deserialize_with = "hexadecimal")]
-    pub block_iova: u64,
-    #[serde(rename = "block-bytes")]
-    pub block_bytes: u64,
-    pub permanent: Vec<Permanent>,
+    pub bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -182,16 +203,15 @@ pub struct Permanent {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Memory {
     #[serde(deserialize_with = "hexadecimal")]
     pub image: u64,
-    #[serde(rename = "file-end", deserialize_with = "hexadecimal")]
+    #[serde(deserialize_with = "hexadecimal")]
     pub file_end: u64,
     #[serde(deserialize_with = "hexadecimal")]
     pub end: u64,
-    #[serde(rename = "page-tables")]
     pub page_tables: Extent,
-    #[serde(rename = "smmu-tables")]
     pub smmu_tables: Extent,
     pub el2: Extent,
 }
@@ -218,8 +238,20 @@ fn hexadecimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Err
 /// Reads it.
 ///
 /// # Errors
-/// If the text is no plan, or one that was made before programs were placed.
+/// If the text is no plan, one of another version, or one that was made before programs were placed.
 pub fn read(text: &str) -> Result<Plan, String> {
+    // By itself first: another version has other keys, and the first that is missing would say less.
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u64,
+    }
+    if let Ok(Versioned { version }) = serde_json::from_str(text)
+        && version != VERSION
+    {
+        return Err(format!(
+            "plan.json has version {version}, and version {VERSION} is read here\n  build the image again with `cargo xtask dist`, or verify it with the tool that built it"
+        ));
+    }
     serde_json::from_str(text).map_err(|error| {
         format!("plan.json cannot be read: {error}\n  only that of a built image has what is compared; `cargo xtask dist` writes it")
     })
@@ -262,6 +294,13 @@ impl Plan {
                 .is_some_and(|reach| !reach.direct.is_empty());
         }
         self.domains.get(domain).filter(|_| direct)
+    }
+}
+
+impl Device {
+    /// The task that may claim it.
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_ref().map(|owner| owner.name.as_str())
     }
 }
 
@@ -313,4 +352,18 @@ pub fn shown(access: Access) -> Shown<'static> {
         (true, false, "non-cacheable") => "rw- non-cacheable",
         _ => "something that plan.json has no word for",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    #[test]
+    fn a_plan_of_another_version_is_refused_by_its_number() {
+        let why = read("{\"version\": 1, \"tasks\": []}").unwrap_err();
+        assert!(why.contains("has version 1, and version 2"), "{why}");
+        assert!(why.contains("build the image again"), "{why}");
+        let why = read("{\"version\": 2}").unwrap_err();
+        assert!(why.contains("missing field"), "{why}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Verified;
 use crate::blob::{Blob, Record, kind};
-use crate::expected::{Extent, Interrupt, Mapping, Plan, Task};
+use crate::expected::{CORE, Extent, Interrupt, Mapping, Plan, Task};
 
 /// Offsets in the record of a task.
 mod at {
@@ -50,8 +50,22 @@ pub fn check(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     let window: Vec<_> = window.collect();
     verified.compare("kernel", "its window covers", &window, &plan.kernel.window);
     tasks(blob, plan, verified);
+    cores(plan, verified);
     let routes: Vec<_> = blob.table(kind::INTERRUPT).iter().map(words).collect();
     verified.compare("kernel", "it routes", &routes, &routed(plan));
+}
+
+/// An image has one kernel, whose plan names no core: all that `plan.json` gives one is on its core.
+fn cores(plan: &Plan, verified: &mut Verified) {
+    verified.compare("kernel", "it runs on the cores", &vec![CORE], &plan.cores);
+    for task in &plan.tasks {
+        let whose = format!("task {}", task.name);
+        verified.compare(whose, "it runs on core", &CORE, &task.core);
+    }
+    for line in &plan.interrupts {
+        let whose = format!("interrupt {}", line.intid);
+        verified.compare(whose, "it goes to core", &CORE, &line.target);
+    }
 }
 
 fn tasks(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {

@@ -562,8 +562,8 @@ mod tests {
                 "it snoops:",
             ),
             (
-                "/domains/0/asid".into(),
-                plan["domains"][1]["asid"].clone(),
+                "/domains/0/tag".into(),
+                plan["domains"][1]["tag"].clone(),
                 "its ASID is 0, or another's",
             ),
             (
@@ -579,6 +579,27 @@ mod tests {
             let verified = verify::verify(&built.image, &other.to_string()).unwrap();
             found(&verified.findings.join("\n"), words);
         }
+    }
+
+    /// Names that are kept for several cores, guests and stage 2 are read: an image has none of these.
+    #[test]
+    fn a_plan_of_more_than_the_image_has_is_found() {
+        let built = built(SUITE);
+        let with = |at: &str, value: serde_json::Value| {
+            let mut plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
+            *plan.pointer_mut(at).unwrap() = value;
+            let verified = verify::verify(&built.image, &plan.to_string()).unwrap();
+            verified.findings.join("\n")
+        };
+        found(&with("/cores", vec![0, 1].into()), "runs on the cores");
+        found(&with("/tasks/2/core", 1.into()), "it runs on core");
+        found(&with("/interrupts/0/target", 1.into()), "it goes to core");
+        found(&with("/domains/0/stage", 2.into()), "translates by stage");
+        let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
+        let functions = plan["functions"].as_array().unwrap();
+        let driven = functions.iter().position(|f| f["owner"].is_object());
+        let owner = format!("/functions/{}/owner/kind", driven.unwrap());
+        found(&with(&owner, "guest".into()), "its owner is");
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn one(
         &device.name,
     );
     let index = |number: Option<usize>| number.and_then(|number| u32::try_from(number).ok());
-    let owner = device.owner.as_deref();
+    let owner = device.owner();
     let owner = owner.map_or(Some(NONE), |owner| plan.task(owner));
     let domain = device
         .domain
@@ -93,7 +93,7 @@ fn one(
     let told = [24, 28, 40, 44].map(|at| Some(record.u32(at)));
     let planned = [domain, owner, group, Some(device.reset_unit)];
     verified.compare(&whose, what, &told, &planned);
-    let other = |task: &&Task| Some(&task.name) != device.owner.as_ref();
+    let other = |task: &&Task| Some(task.name.as_str()) != device.owner();
     let has = |task: &Task| {
         let owns = device
             .registers

@@ -156,21 +156,21 @@ fn window(
         }
     };
     let place = |offset: usize| tables.place.address.wrapping_add(record.u64(offset));
-    for table in 0..domain.page_bytes / BLOCK {
+    for table in 0..domain.pages.bytes / BLOCK {
         expect(
             place(at::DOMAIN_LEAF).saturating_add(table * PAGE),
-            domain.iova.saturating_add(table * BLOCK),
+            domain.pages.iova.saturating_add(table * BLOCK),
             3,
         );
     }
-    let blocks = domain.block_bytes / BLOCK;
-    let ends = (0..domain.block_bytes / GIB)
+    let blocks = domain.blocks.bytes / BLOCK;
+    let ends = (0..domain.blocks.bytes / GIB)
         .map(|gib| gib * (GIB / BLOCK))
         .chain(blocks.checked_sub(1));
     for block in ends.chain((blocks > 0).then_some(0)) {
         expect(
             place(at::DOMAIN_BLOCK_ENTRIES).saturating_add(block * 8),
-            domain.block_iova.saturating_add(block * BLOCK),
+            domain.blocks.iova.saturating_add(block * BLOCK),
             2,
         );
     }

@@ -64,6 +64,8 @@ pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) 
     }
 }
 
+/// The stage by which every stream table entry of an image translates.
+const STAGE: u32 = 1;
 /// Who is told.
 pub const SERVER: &str = "the IOMMU server";
 
@@ -145,6 +147,7 @@ fn queues(tables: &Tables<'_>, record: &Record<'_>, places: &mut Places, verifie
 
 fn domain(record: &Record<'_>, domain: &Domain, verified: &mut Verified) {
     let whose = format!("domain {}", domain.asid);
+    verified.compare(&whose, "it translates by stage", &STAGE, &domain.stage);
     let kind = match (domain.untranslated, domain.kind.as_str()) {
         (true, _) => Some(3),
         (_, "blocked") => Some(0),
@@ -163,8 +166,8 @@ fn domain(record: &Record<'_>, domain: &Domain, verified: &mut Verified) {
     let what = "the IOMMU server is told of kind, SMMU, ASID and invalidation";
     verified.compare(&whose, what, &told, &planned);
     let told = [40, 48, 64, 72].map(|at| record.u64(at));
-    let (pages, blocks) = (domain.page_bytes / PAGE, domain.block_bytes / BLOCK);
-    let planned = [domain.iova, pages, domain.block_iova, blocks];
+    let (pages, blocks) = (domain.pages.bytes / PAGE, domain.blocks.bytes / BLOCK);
+    let planned = [domain.pages.iova, pages, domain.blocks.iova, blocks];
     verified.compare(
         &whose,
         "the IOMMU server is told of the window",

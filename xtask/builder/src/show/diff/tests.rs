@@ -87,19 +87,75 @@ fn a_watcher_is_a_difference() {
     );
 }
 
-#[test]
-fn a_plan_of_an_earlier_version_is_no_plan_of_nothing() {
+/// A plan as JSON, changed by `change`, compared with the same plan.
+fn with(change: impl FnOnce(&mut Value)) -> Result<String, Unreadable> {
     let plan = plan(&demo());
     let mut old: Value = serde_json::from_str(&crate::show::json(&plan, None)).unwrap();
-    old.as_object_mut().unwrap().remove("registers");
-    old["reach"]["disk0"]
-        .as_object_mut()
-        .unwrap()
-        .remove("pools");
-    let text = diff(&old.to_string(), &plan).unwrap();
-    assert!(text.starts_with(SAME), "{text}");
-    assert!(text.contains("\n~ reach.disk0.pools is new: "), "{text}");
-    assert!(text.contains("\n~ registers is new: "), "{text}");
+    change(&mut old);
+    diff(&old.to_string(), &plan)
+}
+
+#[test]
+fn a_plan_of_another_version_is_refused_with_what_to_do() {
+    let why = with(|old| old["version"] = 1.into()).unwrap_err();
+    assert!(matches!(why, Unreadable::OlderVersion(1)), "{why}");
+    let text = why.to_string();
+    assert!(text.contains("plan the app.toml of then"), "{text}");
+    let why = with(|old| old["version"] = 3.into()).unwrap_err();
+    assert!(matches!(why, Unreadable::NewerVersion(3)), "{why}");
+    let why = with(|old| drop(old.as_object_mut().unwrap().remove("version"))).unwrap_err();
+    assert!(matches!(why, Unreadable::NoVersion), "{why}");
+    let why = diff("name: demo", &plan(&demo())).unwrap_err();
+    assert!(matches!(why, Unreadable::NotJson(_)), "{why}");
+}
+
+/// A key that is missing is no empty one: the device would seem to have reached nothing.
+#[test]
+fn a_plan_without_a_key_of_its_version_is_refused() {
+    for key in TOLD {
+        let why = with(|old| {
+            let reach = old["reach"]["disk0"].as_object_mut().unwrap();
+            reach.remove(key).unwrap();
+        });
+        let text = why.unwrap_err().to_string();
+        assert!(
+            text.contains("reach.disk0") && text.contains(key),
+            "{key}: {text}"
+        );
+    }
+    for key in ["reach", "registers"] {
+        let why = with(|old| drop(old.as_object_mut().unwrap().remove(key).unwrap()));
+        let text = why.unwrap_err().to_string();
+        assert!(text.contains(&format!("`{key}`: it is missing")), "{text}");
+    }
+}
+
+/// What has no meaning yet is compared all the same: a later tool fills it.
+#[test]
+fn names_that_are_kept_for_later_are_compared() {
+    let text = with(|old| {
+        old["cores"] = vec![0, 1].into();
+        old["guests"] = serde_json::json!([{"name": "linux"}]);
+        old["tasks"][0]["core"] = 1.into();
+        old["interrupts"][0]["target"] = 1.into();
+        old["domains"][0]["stage"] = 2.into();
+        old["functions"][0]["owner"] = serde_json::json!({"kind": "guest", "name": "linux"});
+        let owner = &mut old["reach"]["disk0"]["owners"][0];
+        owner["kind"] = "guest".into();
+    })
+    .unwrap();
+    for line in [
+        "+ disk0: can now reach memory of `virtio-blk`",
+        "- disk0: can no longer reach memory of `guest virtio-blk`",
+        "~ cores: [0,1] becomes [0]",
+        "~ guests[linux] is gone",
+        "~ tasks[supervisor].core: 1 becomes 0",
+        ".target: 1 becomes 0",
+        ".stage: 2 becomes 1",
+        ".owner: {\"kind\":\"guest\",\"name\":\"linux\"} becomes ",
+    ] {
+        assert!(text.contains(line), "{line}:\n{text}");
+    }
 }
 
 /// Every leaf of a document: its path, and another value.

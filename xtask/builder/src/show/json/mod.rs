@@ -1,19 +1,32 @@
-//! `plan.json`: the plan for other tools.
+//! `plan.json`: the plan for other tools. `docs/reference/plan-json.md` is its schema; keys are spelled as in
+//! `app.toml`.
 
 mod memory;
+mod owner;
+mod reach;
 #[cfg(test)]
 mod schema;
 mod solution;
 
+pub use owner::Owner;
+pub use reach::{DeviceReach, Reaches};
+
 use serde_json::{Value, json as object};
 
+use super::bypasses;
 use crate::place::Layout;
 use planner::planning::{DomainPlan, FunctionKind, Permanent, Plan, STREAM_BITS_MAX};
 use planner::read::{MismatchPolicy, PlatformDeviceKind, Psci};
 
+/// Version of the schema: a key that goes, or changes its meaning, makes it larger by one.
+pub const VERSION: u64 = 2;
+
 /// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
 pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
-    let mut value = object!({
+    // What cannot be declared yet has its name, and is empty.
+    let none: [Value; 0] = [];
+    let value = object!({
+        "version": VERSION,
         "name": plan.app.name,
         "counters": plan.app.counters,
         "semihosting": plan.app.semihosting,
@@ -24,18 +37,31 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         },
         "platform": plan.app.platform.name,
         "test-image": plan.app.test_image,
+        "mode": solution::mode(plan),
+        "cores": plan.app.cores(),
         "tasks": tasks(plan, layout),
+        "channels": none,
+        "guests": none,
+        "network": none,
         "functions": functions(plan),
         "non-pci": non_pci(plan),
+        "groups": solution::groups(plan),
+        "alias-sets": solution::alias_sets(plan),
+        "reset-units": solution::reset_units(plan),
         "domains": domains(plan, layout),
         "smmu": smmu(plan),
+        "table-bytes": solution::table_bytes(plan),
+        "reach": reach::of_plan(plan),
+        "registers": solution::registers(plan),
+        "kept-clear": solution::kept_clear(plan),
+        "waivers": solution::waivers(plan),
+        "bypasses": bypasses(plan),
+        "exceptions": solution::exceptions(plan),
+        "warnings": solution::warnings(plan),
         "interrupts": interrupts(plan),
         "memory": layout.map(memory::places),
         "kernel": layout.map(|layout| memory::kernel(plan, layout)),
     });
-    if let Some(keys) = value.as_object_mut() {
-        solution::add(plan, keys);
-    }
     let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
     text.push('\n');
     text
@@ -59,6 +85,7 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
                 "index": index,
                 "name": task.name.value,
                 "priority": task.priority.value,
+                "core": task.core,
                 "calls": names(&task.calls),
                 "owns": names(&task.owns),
                 "drives": names(&task.drives),
@@ -162,9 +189,9 @@ fn non_pci(plan: &Plan) -> Vec<Value> {
         .collect()
 }
 
-fn owner(plan: &Plan, device: &str) -> Option<String> {
+fn owner(plan: &Plan, device: &str) -> Option<Owner> {
     let task = plan.app.driver(device)?;
-    Some(plan.app.tasks.get(task)?.name.value.clone())
+    Some(Owner::task(&*plan.app.tasks.get(task)?.name.value))
 }
 
 fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
@@ -177,15 +204,20 @@ fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
                 "untranslated": domain.bypass,
                 "invalidation": if domain.persistent { "persistent" } else { "strict" },
                 "snoops": domain.snoops,
-                "asid": domain.asid,
-                "iova": hex(domain.iova_base),
-                "page-bytes": domain.page_bytes,
-                "block-iova": hex(domain.block_base),
-                "block-bytes": domain.block_bytes,
+                // The SMMU translates by stage 1 alone, whose tables the ASID tags in its caches.
+                "stage": 1,
+                "tag": domain.asid,
+                "pages": window(domain.iova_base, domain.page_bytes),
+                "blocks": window(domain.block_base, domain.block_bytes),
                 "permanent": permanent(plan, layout, domain),
             })
         })
         .collect()
+}
+
+/// A part of a domain's window.
+fn window(iova: u64, bytes: u64) -> Value {
+    object!({ "iova": hex(iova), "bytes": bytes })
 }
 
 fn permanent(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<Value> {
@@ -261,10 +293,13 @@ fn interrupts(plan: &Plan) -> Vec<Value> {
     plan.interrupts
         .iter()
         .map(|route| {
+            let task = plan.app.tasks.get(route.task);
             object!({
                 "intid": route.intid,
                 "edge": route.edge,
-                "task": plan.app.tasks.get(route.task).map(|task| task.name.value.clone()),
+                // The core that takes it: that of its task.
+                "target": task.map(|task| task.core),
+                "task": task.map(|task| task.name.value.as_str()),
                 "notification": route.name,
                 "bit": hex(u64::from(route.bit)),
             })

@@ -1,42 +1,26 @@
-//! The solver's part of `plan.json`; `docs/reference/plan-json.md` is its schema.
+//! The solver's part of `plan.json`.
 
-use serde_json::{Map, Value, json as object};
+use serde_json::{Value, json as object};
+use solver::Severity;
 use solver::model::NodeId;
 use solver::solution::{Edge, Mode};
-use solver::{Reach, Severity};
 
-use crate::show::{bypasses, name};
+use super::{Owner, hex};
+use crate::show::name;
 use crate::tables::table_pages;
 use planner::planning::Plan;
 
-/// Version of the schema: a key that goes, or changes its meaning, makes it larger by one.
-const VERSION: u32 = 1;
-
-/// Adds the keys to a plan's object.
-pub fn add(plan: &Plan, value: &mut Map<String, Value>) {
-    let solution = &plan.solution;
-    let mode = match solution.mode {
+/// How much the hardware was believed.
+pub fn mode(plan: &Plan) -> &'static str {
+    match plan.solution.mode {
         Mode::Strict => "strict",
         Mode::Linux => "linux",
-    };
-    let exceptions: Vec<&str> = solution.exceptions.iter().map(|n| name(plan, *n)).collect();
-    for (key, part) in [
-        ("version", object!(VERSION)),
-        ("mode", object!(mode)),
-        ("groups", groups(plan)),
-        ("alias_sets", alias_sets(plan)),
-        ("reset_units", reset_units(plan)),
-        ("reach", reach(plan)),
-        ("registers", registers(plan)),
-        ("kept_clear", kept_clear(plan)),
-        ("waivers", waivers(plan)),
-        ("bypasses", object!(bypasses(plan))),
-        ("exceptions", object!(exceptions)),
-        ("warnings", warnings(plan)),
-        ("table_bytes", object!(table_bytes(plan))),
-    ] {
-        value.insert(key.to_owned(), part);
     }
+}
+
+/// Devices with direct regions.
+pub fn exceptions(plan: &Plan) -> Vec<String> {
+    names(plan, &plan.solution.exceptions)
 }
 
 fn device(plan: &Plan, node: NodeId) -> Value {
@@ -51,7 +35,7 @@ fn device(plan: &Plan, node: NodeId) -> Value {
     object!({
         "name": name(plan, node),
         "rid": found.requester.map(|requester| requester.to_string()),
-        "stream_ids": streams,
+        "streams": streams,
         "smmus": smmus,
         "domain": found.domain_type.text(),
         "coherent": plan.is_coherent(node),
@@ -81,20 +65,20 @@ fn edges(plan: &Plan, members: &[NodeId]) -> Vec<Value> {
         .collect()
 }
 
-fn groups(plan: &Plan) -> Value {
+pub fn groups(plan: &Plan) -> Value {
     let groups = plan.solution.groups.iter().enumerate();
     groups
         .map(|(index, group)| {
-            let owners: Vec<&str> = group
+            let owners: Vec<Owner> = group
                 .owners
                 .iter()
                 .filter_map(|owner| plan.machine.owners.get(owner.index()))
-                .map(|owner| owner.name.as_str())
+                .map(|owner| Owner::task(owner.name.as_str()))
                 .collect();
             let devices: Vec<Value> = group.devices.iter().map(|n| device(plan, *n)).collect();
             object!({
                 "name": group.name,
-                "default_domain": plan.solution.group_domain(index).map_or("mixed", |d| d.text()),
+                "default-domain": plan.solution.group_domain(index).map_or("mixed", |d| d.text()),
                 "owners": owners,
                 "devices": devices,
                 "edges": edges(plan, &group.devices),
@@ -103,7 +87,7 @@ fn groups(plan: &Plan) -> Value {
         .collect()
 }
 
-fn alias_sets(plan: &Plan) -> Value {
+pub fn alias_sets(plan: &Plan) -> Value {
     let sets = plan.solution.alias_sets.iter();
     sets.map(|set| {
         object!({
@@ -114,7 +98,7 @@ fn alias_sets(plan: &Plan) -> Value {
     .collect()
 }
 
-fn reset_units(plan: &Plan) -> Value {
+pub fn reset_units(plan: &Plan) -> Value {
     let units = plan.solution.reset_units.iter();
     units
         .map(|unit| {
@@ -126,55 +110,7 @@ fn reset_units(plan: &Plan) -> Value {
         .collect()
 }
 
-fn reach(plan: &Plan) -> Value {
-    let summary = solver::summary(&plan.machine, &plan.solution);
-    let devices: Map<String, Value> = summary
-        .iter()
-        .map(|(device, reach)| {
-            let value = object!({
-                "domain": reach.domain.text(),
-                "untranslated": reach.untranslated,
-                "doorbell": reach.untranslated,
-                "owners": reach.owners,
-                "lenders": crate::show::reach::lenders(plan, reach),
-                "pools": pools(plan, reach),
-                "pins": crate::show::reach::pins(plan, device, reach),
-                "stream_ids": stream_ids(plan, device),
-                "domain_mates": reach.domain_mates,
-                "peers": reach.peers,
-                "ports": reach.ports,
-                "forges": reach.forges,
-                "direct": reach.direct,
-            });
-            (device.clone(), value)
-        })
-        .collect();
-    Value::Object(devices)
-}
-
-/// The pools of a device's owners, with their sizes.
-fn pools(plan: &Plan, reach: &Reach) -> Vec<Value> {
-    let owners = reach.owners.iter().filter_map(|owner| plan.app.task(owner));
-    let pools = owners.flat_map(|(_, task)| task.pools.iter().map(move |pool| (task, pool)));
-    pools
-        .map(|(task, (name, len))| {
-            object!({ "task": task.name.value, "pool": name.value, "bytes": len })
-        })
-        .collect()
-}
-
-fn stream_ids(plan: &Plan, device: &str) -> Vec<u32> {
-    let nodes = plan.machine.nodes.iter().zip(&plan.solution.devices);
-    let mut found = nodes.filter(|(node, _)| node.name == device);
-    let streams = found.next().map(|(_, found)| &found.streams);
-    streams
-        .into_iter()
-        .flatten()
-        .map(|stream| stream.id)
-        .collect()
-}
-
-fn registers(plan: &Plan) -> Value {
+pub fn registers(plan: &Plan) -> Value {
     let holders = plan.register_holders();
     let rows = holders.iter().flat_map(|(device, of)| {
         of.iter().map(move |(access, task)| {
@@ -185,20 +121,20 @@ fn registers(plan: &Plan) -> Value {
 }
 
 /// Bus addresses that no window covers.
-fn kept_clear(plan: &Plan) -> Value {
+pub fn kept_clear(plan: &Plan) -> Value {
     let regions = plan.machine.reserved.iter();
     regions
         .map(|region| {
             object!({
                 "name": region.name,
-                "base": format!("{:#x}", region.base),
+                "base": hex(region.base),
                 "bytes": region.len,
             })
         })
         .collect()
 }
 
-fn waivers(plan: &Plan) -> Value {
+pub fn waivers(plan: &Plan) -> Value {
     let used = plan.solution.waivers.iter();
     used.filter_map(|used| {
         let waiver = plan.machine.waivers.get(used.waiver)?;
@@ -214,7 +150,7 @@ fn waivers(plan: &Plan) -> Value {
     .collect()
 }
 
-fn warnings(plan: &Plan) -> Value {
+pub fn warnings(plan: &Plan) -> Value {
     let found = plan.solution.diagnostics.iter();
     found
         .filter(|found| found.severity == Severity::Warning)
@@ -228,7 +164,7 @@ fn warnings(plan: &Plan) -> Value {
         .collect()
 }
 
-fn table_bytes(plan: &Plan) -> u64 {
+pub fn table_bytes(plan: &Plan) -> u64 {
     let pages: u64 = plan.domains.domains.iter().map(table_pages).sum();
     pages * abi::layout::PAGE
 }

@@ -176,14 +176,14 @@ impl<'a> Fields<'a> {
     /// Reports a key that is kept for what cannot be declared yet, if it is there. Messages do not list it among the
     /// known ones, since nobody is to write it.
     pub fn not_yet(&self, key: &'static str, what: &str) {
-        let Some(item) = self.table.get(key) else {
+        let Some((layer, item)) = self.find(key) else {
             return;
         };
         self.known.borrow_mut().push(key);
         self.report
             .error(Mistake::NotYet, format!("{what} cannot be declared yet"))
             .at(
-                &self.key_span(key, item),
+                &layer.key_span(key, item),
                 format!("`{}` is kept for them", self.key_path(key)),
             )
             .remedy(format!("leave `{}` out", self.key_path(key)));

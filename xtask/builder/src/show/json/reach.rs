@@ -1,0 +1,112 @@
+//! `reach` of `plan.json`: written by one form, and read by it again to compare two plans.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use planner::planning::Plan;
+use serde::{Deserialize, Deserializer, Serialize};
+use solver::model::DomainType;
+
+use super::Owner;
+use crate::show::reach::{lenders, pins};
+
+/// The most that every device can ever reach, by its name.
+pub type Reaches = BTreeMap<String, DeviceReach>;
+
+/// The most that one device can ever reach. A key of a later tool is left alone; each of these must be there.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeviceReach {
+    pub domain: String,
+    pub untranslated: bool,
+    /// The interrupt doorbell, which no domain maps.
+    pub doorbell: bool,
+    pub owners: BTreeSet<Owner>,
+    pub lenders: BTreeSet<String>,
+    pub domain_mates: BTreeSet<String>,
+    pub peers: BTreeSet<String>,
+    pub ports: BTreeSet<String>,
+    /// Without the attribute serde would take a missing key for null.
+    #[serde(deserialize_with = "present")]
+    pub forges: Option<u16>,
+    pub direct: BTreeSet<String>,
+    pub pools: Vec<Pool>,
+    /// Most lent buffers that are in its reach at once.
+    pub pins: usize,
+    pub streams: BTreeSet<u32>,
+}
+
+/// A pool in a device's reach.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub struct Pool {
+    pub task: String,
+    pub pool: String,
+    pub bytes: u64,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+/// The reach of every device of a plan.
+pub fn of_plan(plan: &Plan) -> Reaches {
+    let summary = solver::summary(&plan.machine, &plan.solution);
+    summary
+        .into_iter()
+        .map(|(device, reach)| {
+            let value = DeviceReach {
+                domain: reach.domain.text().to_owned(),
+                untranslated: reach.untranslated,
+                doorbell: reach.untranslated,
+                lenders: lenders(plan, &reach),
+                pools: pools(plan, &reach.owners),
+                pins: pins(plan, &device, &reach),
+                streams: streams(plan, &device),
+                owners: reach.owners.into_iter().map(Owner::task).collect(),
+                domain_mates: reach.domain_mates,
+                peers: reach.peers,
+                ports: reach.ports,
+                forges: reach.forges,
+                direct: reach.direct,
+            };
+            (device, value)
+        })
+        .collect()
+}
+
+/// The pools of a device's owners, with their sizes.
+fn pools(plan: &Plan, owners: &BTreeSet<String>) -> Vec<Pool> {
+    let owners = owners.iter().filter_map(|owner| plan.app.task(owner));
+    let pools = owners.flat_map(|(_, task)| task.pools.iter().map(move |pool| (task, pool)));
+    pools
+        .map(|(task, (name, len))| Pool {
+            task: task.name.value.clone(),
+            pool: name.value.clone(),
+            bytes: *len,
+        })
+        .collect()
+}
+
+fn streams(plan: &Plan, device: &str) -> BTreeSet<u32> {
+    let nodes = plan.machine.nodes.iter().zip(&plan.solution.devices);
+    let mut found = nodes.filter(|(node, _)| node.name == device);
+    let streams = found.next().map(|(_, found)| &found.streams);
+    let streams = streams.into_iter().flatten();
+    streams.map(|stream| stream.id).collect()
+}
+
+impl DeviceReach {
+    /// What the solver compares; `None` if the domain type is no known one.
+    pub fn compared(&self) -> Option<solver::Reach> {
+        let types = [DomainType::Dma, DomainType::Identity, DomainType::Blocked];
+        Some(solver::Reach {
+            domain: types.into_iter().find(|kind| kind.text() == self.domain)?,
+            untranslated: self.untranslated,
+            owners: self.owners.iter().map(ToString::to_string).collect(),
+            domain_mates: self.domain_mates.clone(),
+            peers: self.peers.clone(),
+            ports: self.ports.clone(),
+            forges: self.forges,
+            direct: self.direct.clone(),
+        })
+    }
+}

@@ -11,8 +11,12 @@ use iommu_api::{
 use userlib::protocol::Wire;
 
 fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/iommu-protocol.md");
-    std::fs::read_to_string(path).expect("the specification")
+    reference("iommu-protocol.md")
+}
+
+fn reference(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
+    std::fs::read_to_string(folder.join(file)).expect("the specification")
 }
 
 /// Rows of the table whose head begins with these cells, without the head.
@@ -84,6 +88,25 @@ fn errors() {
         assert_eq!(number(&row[0]), error as u64);
         assert_eq!(row[1], format!("{error:?}"));
     }
+}
+
+/// The page for authors of drivers says what to do about each error of `claim` and `map`, and knows no other.
+#[test]
+fn errors_that_a_driver_gets() {
+    let page = reference("userlib.md");
+    let mut named = BTreeSet::new();
+    let mut rows = page.lines();
+    while rows.by_ref().any(|line| line.starts_with("| refused with")) {
+        let rows = rows.by_ref().take_while(|line| line.starts_with('|'));
+        named.extend(rows.skip(1).filter_map(|row| row.split('`').nth(1)));
+    }
+    let all: BTreeSet<String> = Error::ALL.map(|error| format!("{error:?}")).into();
+    let elsewhere = ["NotMapped", "PartOfLease"];
+    for name in elsewhere {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    let named = named.into_iter().chain(elsewhere).map(ToString::to_string);
+    assert_eq!(named.collect::<BTreeSet<_>>(), all);
 }
 
 /// Words that the code makes of a request whose fields are all different, named as in the table.

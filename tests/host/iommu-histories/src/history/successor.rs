@@ -22,6 +22,9 @@ struct Estate {
     used: Vec<(usize, TaskId)>,
     /// Those of them that are not to be cut off with another one.
     working: Vec<(usize, TaskId)>,
+    /// Devices that nobody has claimed and that stand, neither to be cut off with another one, with what they and those
+    /// that share their streams had lost.
+    standing: Vec<(usize, u64)>,
     /// Streams through which nothing can be reached.
     closed: Vec<u32>,
     /// What each domain maps.
@@ -103,6 +106,9 @@ impl<'p> History<'p> {
         }
         let stopped = self.world.borrow().model.has_stopped();
         self.check_unopened(&estate);
+        if !stopped {
+            self.check_still_standing(&estate);
+        }
         if stopped {
             self.check_broken(&estate);
         } else {
@@ -207,6 +213,16 @@ impl<'p> History<'p> {
         };
         let working = used.iter().copied();
         let working = working.filter(|&(device, _)| !doomed(device)).collect();
+        let standing = (0..self.machine.devices.len()).filter(|&device| {
+            let mut holds = world.kernel.holds.iter();
+            self.machine.devices[device].standing
+                && !holds.any(|hold| hold.device as usize == device)
+                && world.fabric.is_bus_master(device)
+                && world.is_open(device)
+                && !doomed(device)
+        });
+        let standing = standing.map(|device| (device, self.losses_beside(device)));
+        let standing = standing.collect();
         // What stands is open as soon as the SMMU is on with the planned tables.
         let off = !world.model.is_on_with(TABLES + world.layout.smmu.stream_l1);
         let closed = |stream: &u32| {
@@ -218,6 +234,7 @@ impl<'p> History<'p> {
         Estate {
             used,
             working,
+            standing,
             closed: self
                 .machine
                 .streams
@@ -288,6 +305,32 @@ impl<'p> History<'p> {
             if works && after.len() < before.len() {
                 self.note(Check::Adoption, || {
                     format!("something of domain {domain} was unmapped by nobody")
+                });
+            }
+        }
+    }
+
+    /// What a device and those that share its streams had lost so far.
+    fn losses_beside(&self, device: usize) -> u64 {
+        let fabric = &self.world.borrow().fabric;
+        let set = (0..self.machine.devices.len())
+            .filter(|&other| other == device || self.machine.share(other, device));
+        set.map(|other| fabric.losses(other)).sum()
+    }
+
+    /// What stood, stands, whether or not the PCI task answers; but what that does not find as planned, or what nobody
+    /// will ever answer for.
+    fn check_still_standing(&mut self, estate: &Estate) {
+        for &(device, losses) in &estate.standing {
+            let world = self.world.borrow();
+            let fabric = &world.fabric;
+            let answerable = !fabric.refused && !fabric.retired;
+            let judged = answerable && losses == self.losses_beside(device);
+            let stands = world.is_open(device) && world.fabric.is_bus_master(device);
+            drop(world);
+            if judged && self.is_as_planned(device) && !stands {
+                self.note(Check::Adoption, || {
+                    format!("device {device} stood, and its server's successor cut it off")
                 });
             }
         }

@@ -176,6 +176,25 @@ fn a_lease_that_cannot_be_mapped_is_not_pinned() {
     }
 }
 
+/// Of a lease the pages that are asked for are pinned and mapped, and no others.
+#[test]
+fn a_part_of_a_lease_is_mapped() {
+    let (mut rig, mut disk) = claimed();
+    rig.around.borrow_mut().lease = Some(LEASE);
+    for (first, pages) in [(3, 2), (0, 1)] {
+        let part = Extent { first, pages };
+        let iova = disk.map_lease_part(&mut rig, part, MapFlags::READ_WRITE);
+        let pa = LEASE.pa + u64::from(first) * PAGE;
+        for page in 0..u64::from(pages) {
+            let reached = rig.reach(STREAM, iova.unwrap() + page * PAGE);
+            assert_eq!(reached, Some(pa + page * PAGE));
+        }
+        let slot = rig.around.borrow().next_slot;
+        let pinned = rig.around.borrow().pinned[&slot];
+        assert_eq!(pinned, (pa, u64::from(pages) * PAGE));
+    }
+}
+
 /// The server's own table is full before the devices' shares are used up: the kernel is not asked.
 #[test]
 fn more_leases_than_the_table_holds_are_refused() {
@@ -222,4 +241,39 @@ fn a_lease_of_another_device_is_not_in_the_way() {
     assert_eq!(lease, pages + 2 * PAGE);
     assert_eq!(rig.around.borrow().pins, [(2, task(7), EDU)]);
     assert_eq!(rig.read(0x008, other + PAGE), Some(LEASE.pa + PAGE));
+}
+
+/// Bits that no table defines are refused before anything else is looked at, whoever sets them; a number is not used up.
+#[test]
+fn undefined_bits_are_refused() {
+    let (mut rig, mut disk) = claimed();
+    let extent = Extent { first: 0, pages: 1 }.to_word();
+    let rights = u64::from(MapFlags::READ_WRITE.0) << 16;
+    let number = disk.sequence + 1;
+    for (operation, rest, place) in [
+        (Operation::Map, [extent, rights, 0, 0], 3),
+        (Operation::MapLease, [extent, rights, 0, task(7).0], 3),
+        (Operation::MapList, [rights, 0, extent, extent], 2),
+    ] {
+        let words = [&[disk.handle.0, number], rest.as_slice()].concat();
+        let words = &words[..if operation == Operation::Map { 5 } else { 6 }];
+        for bit in 20..64 {
+            let mut words = words.to_vec();
+            words[place] |= 1 << bit;
+            for sender in [task(4), task(5), life(4, 1)] {
+                let (code, _) = rig.now(sender, operation, &words);
+                assert_eq!(Error::from_code(code), Some(Error::Malformed), "bit {bit}");
+            }
+        }
+    }
+    for operation in [Operation::Describe, Operation::Claim, Operation::Status] {
+        for bit in 32..64 {
+            for sender in [task(4), task(5)] {
+                let (code, _) = rig.now(sender, operation, &[u64::from(DISK) | 1 << bit]);
+                assert_eq!(Error::from_code(code), Some(Error::Malformed), "bit {bit}");
+            }
+        }
+    }
+    assert_eq!(rig.server.devices[index(DISK)].sequence, number - 1);
+    disk.map_any(&mut rig, 0, 1);
 }

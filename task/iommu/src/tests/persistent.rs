@@ -172,6 +172,37 @@ fn a_successor_finds_nothing_of_a_claim_in_it() {
     assert_eq!(next.reach(STREAM, BASE), None);
 }
 
+/// What the build step mapped is compared by a successor: each entry, and that none is missing.
+#[test]
+fn a_pool_that_is_not_mapped_as_planned_closes_the_domain() {
+    let leaf = |rig: &Rig, page: u64| {
+        let offset = rig.server.plan.domains[0].leaf + page * 8;
+        (offset, rig.smmu.0.borrow().word(offset))
+    };
+    type Spoil = fn(u64, u64) -> u64;
+    let spoils: [(u64, Spoil); 6] = [
+        (3, |_, _| 0),
+        (PAGES - 1, |_, _| 0),
+        (3, |word, _| word + PAGE),
+        (3, |word, _| word ^ 1 << 7),
+        (PAGES, |_, before| before + PAGE),
+        (PAGES + 4, |_, before| before + PAGE),
+    ];
+    for (page, spoil) in spoils {
+        let (rig, _) = claimed();
+        let (_, before) = leaf(&rig, PAGES - 1);
+        let (offset, word) = leaf(&rig, page);
+        let spoilt = spoil(word, before);
+        rig.smmu.0.borrow_mut().put(offset, &[spoilt]);
+        let mut next = Rig::with(persistent_plan(), rig.smmu.clone(), rig.around.clone());
+        next.server.boot();
+        assert!(next.logged("Altered"), "page {page}: {word:#x} {spoilt:#x}");
+        assert_eq!(next.reach(STREAM, BASE), None);
+        assert!(next.status(DISK).flags.has(StatusFlags::STORM));
+        assert!(next.is_held(DISK) && !next.is_bus_master(DISK));
+    }
+}
+
 /// Two pools that are mapped for good: each has its own place.
 #[test]
 fn a_map_gives_the_place_of_its_own_pool() {

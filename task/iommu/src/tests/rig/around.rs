@@ -132,7 +132,7 @@ impl System for Shared {
         lender: TaskId,
         lease: u32,
         device: DeviceIndex,
-        _: u64,
+        offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
         self.step();
@@ -143,6 +143,7 @@ impl System for Shared {
         let mut pinned = around.lease.filter(|_| lease == 0).ok_or(Code::NO_LEASE)?;
         around.next_slot += 1;
         pinned.slot = around.next_slot;
+        pinned.pa += offset;
         around.journal.note(Did::Pin(pinned.slot));
         around.pins.push((pinned.slot, lender, device.number()));
         around.pinned.insert(pinned.slot, (pinned.pa, len));

@@ -73,9 +73,17 @@ impl Driver {
         result(rig.now(self.id, Operation::UnmapList, &words))
     }
     pub fn map_lease(&mut self, rig: &mut Rig, pages: u32, flags: MapFlags) -> Result<u64, Error> {
+        self.map_lease_part(rig, Extent { first: 0, pages }, flags)
+    }
+    pub fn map_lease_part(
+        &mut self,
+        rig: &mut Rig,
+        extent: Extent,
+        flags: MapFlags,
+    ) -> Result<u64, Error> {
         let request = MapLease {
             head: self.head(),
-            extent: Extent { first: 0, pages },
+            extent,
             lease: 0,
             flags,
             iova: 0,

@@ -137,6 +137,33 @@ impl<'a> Blob<'a> {
     }
 }
 
+/// Runs of records that belong to one owner each: a run begins where the one before ended.
+#[derive(Clone, Copy, Default)]
+pub struct Runs {
+    end: usize,
+}
+
+impl Runs {
+    /// The run whose first record and number are at `at` in its owner's record, if it is the next one.
+    pub fn next<'a>(
+        &mut self,
+        table: &'a [Record<'a>],
+        owner: &Record<'_>,
+        at: usize,
+    ) -> Option<&'a [Record<'a>]> {
+        let (first, count) = (owner.u32(at) as usize, owner.u32(at + 4) as usize);
+        let own = table.get(first..)?.get(..count)?;
+        let is_next = first == self.end;
+        self.end = first.saturating_add(count);
+        is_next.then_some(own)
+    }
+
+    /// How many records all of them have.
+    pub fn end(self) -> usize {
+        self.end
+    }
+}
+
 impl Record<'_> {
     /// The number at an offset; 0 beyond the end.
     pub fn u32(self, offset: usize) -> u32 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Verified;
-use crate::blob::{Blob, Record, kind};
+use crate::blob::{Blob, Record, Runs, kind};
 use crate::expected::{CORE, Extent, Interrupt, Mapping, Plan, Task};
 
 /// Offsets in the record of a task.
@@ -52,7 +52,7 @@ pub fn check(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     tasks(blob, plan, verified);
     cores(plan, verified);
     let routes: Vec<_> = blob.table(kind::INTERRUPT).iter().map(words).collect();
-    verified.compare("kernel", "it routes", &routes, &routed(plan));
+    verified.compare_rows("kernel", "it routes", Some(&routes), &routed(plan));
 }
 
 /// An image has one kernel, whose plan names no core: all that `plan.json` gives one is on its core.
@@ -74,28 +74,25 @@ fn tasks(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     let planned: Vec<String> = plan.tasks.iter().map(|task| task.name.clone()).collect();
     verified.compare("kernel", "its tasks are", &told, &planned);
     // Each table has the records of one task behind those of another, and none between.
-    let (mut regions, mut posts, mut listeners) = (Run::default(), Run::default(), Run::default());
+    let [mut regions, mut posts, mut listeners] = [Runs::default(); 3];
     for (index, (record, task)) in records.iter().zip(&plan.tasks).enumerate() {
         let whose = format!("task {}", task.name);
         one(record, task, plan, &whose, verified);
         let asid = record.u64(at::TTBR0) >> ASID_SHIFT;
         verified.compare(&whose, "its ASID is", &asid, &(index as u64 + 1));
         let told = regions.next(blob.table(kind::REGION), record, at::REGIONS);
-        let told = told.map(|rows| rows.iter().map(region).collect());
-        verified.compare(
-            &whose,
-            "the kernel takes to be its memory",
-            &told,
-            &Some(memory(task)),
-        );
+        let told = told.map(|rows| rows.iter().map(region).collect::<Vec<_>>());
+        let what = "the kernel takes to be its memory";
+        verified.compare_rows(&whose, what, told.as_deref(), &memory(task));
         let told = posts.next(blob.table(kind::POST), record, at::POSTS);
-        let told = told.map(|rows| rows.iter().map(|row| (row.u32(0), row.u32(4))).collect());
-        verified.compare(&whose, "it may post", &told, &Some(posted(plan, task)));
+        let pair = |row: &Record<'_>| (row.u32(0), row.u32(4));
+        let told = told.map(|rows| rows.iter().map(pair).collect::<Vec<_>>());
+        verified.compare_rows(&whose, "it may post", told.as_deref(), &posted(plan, task));
         let told = listeners.next(blob.table(kind::LISTENER), record, at::LISTENERS);
         let triple = |row: &Record<'_>| (row.u32(0), row.u32(4), row.u32(8));
-        let told = told.map(|rows| rows.iter().map(triple).collect());
-        let planned = Some(hearers(plan, index as u32, task));
-        verified.compare(&whose, "of its life hear", &told, &planned);
+        let told = told.map(|rows| rows.iter().map(triple).collect::<Vec<_>>());
+        let planned = hearers(plan, index as u32, task);
+        verified.compare_rows(&whose, "of its life hear", told.as_deref(), &planned);
     }
     for (what, run, kind) in [
         ("regions", regions, kind::REGION),
@@ -103,7 +100,7 @@ fn tasks(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
         ("listeners", listeners, kind::LISTENER),
     ] {
         let count = blob.table(kind).len();
-        verified.compare("kernel", &format!("{what} of tasks"), &count, &run.end);
+        verified.compare("kernel", &format!("{what} of tasks"), &count, &run.end());
     }
 }
 
@@ -153,28 +150,6 @@ fn one(record: &Record<'_>, task: &Task, plan: &Plan, whose: &str, verified: &mu
         &start,
         &(u32::from(task.start), 0),
     );
-}
-
-/// Where the records of the next task begin in a table.
-#[derive(Clone, Copy, Default)]
-struct Run {
-    end: usize,
-}
-
-impl Run {
-    /// The records of a task, if they are the next ones.
-    fn next<'a>(
-        &mut self,
-        table: &'a [Record<'a>],
-        task: &Record<'_>,
-        at: usize,
-    ) -> Option<&'a [Record<'a>]> {
-        let (first, count) = (task.u32(at) as usize, task.u32(at + 4) as usize);
-        let own = table.get(first..)?.get(..count)?;
-        let is_next = first == self.end;
-        self.end = first.saturating_add(count);
-        is_next.then_some(own)
-    }
 }
 
 /// Virtual address, physical address, bytes, attributes with the reserved word.

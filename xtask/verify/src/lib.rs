@@ -73,7 +73,39 @@ impl Verified {
     ) {
         if told != planned {
             self.say(format!(
-                "{whose}: {what} {told:x?}, plan.json says {planned:x?}"
+                "{whose}: {what} {told:x?}, plan.json says {planned:x?} (numbers are hexadecimal)"
+            ));
+        }
+    }
+
+    /// The same of a table, of which only the rows that differ are said.
+    fn compare_rows<T: PartialEq + Debug>(
+        &mut self,
+        whose: impl Display,
+        what: &str,
+        told: Option<&[T]>,
+        planned: &[T],
+    ) {
+        let Some(told) = told else {
+            self.say(format!(
+                "{whose}: {what} records that are another's, or none"
+            ));
+            return;
+        };
+        let before = self.findings.len();
+        for row in told.iter().filter(|row| !planned.contains(row)) {
+            self.say(format!(
+                "{whose}: {what} {row:x?}, not in plan.json (numbers are hexadecimal)"
+            ));
+        }
+        for row in planned.iter().filter(|row| !told.contains(row)) {
+            self.say(format!(
+                "{whose}: {what} {row:x?} in plan.json only (numbers are hexadecimal)"
+            ));
+        }
+        if told != planned && self.findings.len() == before {
+            self.say(format!(
+                "{whose}: {what} the same in another order, or more than once"
             ));
         }
     }

@@ -23,6 +23,8 @@ const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 const ENTRIES: u64 = 512;
 /// More tables than any system here has: a tree with a circle in it ends.
 const TABLES_MAX: usize = 1 << 16;
+/// More faults than anybody reads: a file that is full of them does not become a message that is larger than the file.
+const WRONG_MAX: usize = 1 << 10;
 
 /// Reads everything below `root`, whose first address is `start`; input addresses have `bits` bits.
 pub fn walk(image: &Image<'_>, root: u64, start: u64, bits: u32) -> Tree {
@@ -44,6 +46,9 @@ pub fn walk(image: &Image<'_>, root: u64, start: u64, bits: u32) -> Tree {
 }
 
 fn table(image: &Image<'_>, address: u64, start: u64, level: u32, tree: &mut Tree) {
+    if tree.wrong.len() >= WRONG_MAX {
+        return;
+    }
     if tree.tables.len() >= TABLES_MAX || tree.tables.insert(address, (start, level)).is_some() {
         tree.wrong
             .push(format!("the table at {address:#x} is linked twice"));

@@ -602,6 +602,32 @@ mod tests {
         found(&with(&owner, "guest".into()), "its owner is");
     }
 
+    /// Whatever numbers the file beside an image has, the reader comes to an end with an answer.
+    #[test]
+    fn a_plan_of_any_numbers_is_answered() {
+        let built = built("app.toml");
+        let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
+        for (path, words) in [
+            ("/domains/0/pages/bytes", "its window is larger"),
+            ("/domains/0/blocks/bytes", "its window is larger"),
+            ("/domains/0/tag", "cannot be read"),
+            ("/functions/0/domain", "is told of domain"),
+            ("/memory/smmu-tables/bytes", "tables elsewhere"),
+            ("/memory/page-tables/bytes", "leads to page tables"),
+            ("/tasks/0/memory/0/bytes", "in plan.json, not in the tables"),
+            ("/tasks/0/stack", "is not what it declares"),
+            ("/smmu/stream-bits", "cannot be read"),
+        ] {
+            let mut other = plan.clone();
+            *other
+                .pointer_mut(path)
+                .unwrap_or_else(|| panic!("no {path}")) = u64::MAX.into();
+            let verified = verify::verify(&built.image, &other.to_string());
+            let said = verified.map_or_else(|error| error, |verified| verified.findings.join("\n"));
+            found(&said, words);
+        }
+    }
+
     #[test]
     fn a_message_shows_some_of_many_differences() {
         let built = built(SUITE);

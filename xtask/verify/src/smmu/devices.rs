@@ -4,7 +4,7 @@
 use super::Tables;
 use super::records::SERVER;
 use crate::Verified;
-use crate::blob::Record;
+use crate::blob::{Record, Runs};
 use crate::expected::{Device, Mapping, Permanent, Plan, Task};
 
 /// Where a number may be absent.
@@ -15,53 +15,31 @@ pub fn check(tables: &Tables<'_>, verified: &mut Verified) {
     let (records, plan) = (&tables.records, tables.plan);
     let planned = plan.devices().count();
     verified.compare(SERVER, "devices", &records.devices.len(), &planned);
-    let (mut streams, mut auditors) = (0, 0);
+    let [mut streams, mut auditors] = [Runs::default(); 2];
     for ((record, device), number) in records.devices.iter().zip(plan.devices()).zip(0..) {
         one(tables, record, (device, number), verified);
         let whose = format!("device {}", device.name);
-        let told = list(&records.streams, record, 32, &mut streams);
+        let told = streams.next(&records.streams, record, 32);
         // StreamID, and the SMMU.
-        let told = told.map(|rows| rows.iter().map(|row| (row.u32(0), row.u32(4))).collect());
+        let pair = |row: &Record<'_>| (row.u32(0), row.u32(4));
+        let told = told.map(|rows| rows.iter().map(pair).collect::<Vec<_>>());
         let planned: Vec<_> = device.streams.iter().map(|stream| (*stream, 0)).collect();
-        verified.compare(&whose, TOLD_STREAMS, &told, &Some(planned));
-        let told = list(&records.numbers, record, 64, &mut auditors);
-        let told = told.map(|rows| rows.iter().map(|row| row.u32(0)).collect());
+        let what = "the IOMMU server is told of the stream";
+        verified.compare_rows(&whose, what, told.as_deref(), &planned);
+        let told = auditors.next(&records.numbers, record, 64);
+        let told = told.map(|rows| rows.iter().map(|row| row.u32(0)).collect::<Vec<_>>());
         let audits = |task: &&Task| task.audits.contains(&device.name);
         let planned = plan.tasks.iter().filter(audits);
-        let planned = Some(
-            planned
-                .filter_map(|task| plan.task(&task.name))
-                .collect::<Vec<_>>(),
-        );
-        verified.compare(
-            &whose,
-            "the IOMMU server is told of the auditors",
-            &told,
-            &planned,
-        );
+        let planned: Vec<_> = planned.filter_map(|task| plan.task(&task.name)).collect();
+        let what = "the IOMMU server is told of the auditor";
+        verified.compare_rows(&whose, what, told.as_deref(), &planned);
     }
-    verified.compare(SERVER, "streams", &records.streams.len(), &streams);
-    verified.compare(SERVER, "auditors", &records.numbers.len(), &auditors);
+    verified.compare(SERVER, "streams", &records.streams.len(), &streams.end());
+    verified.compare(SERVER, "auditors", &records.numbers.len(), &auditors.end());
     let reserved = records.streams.iter().any(|stream| stream.u32(20) != 0);
     verified.compare(SERVER, "a word of a stream is in use:", &reserved, &false);
     pools(tables, verified);
     permanent(tables, verified);
-}
-
-const TOLD_STREAMS: &str = "the IOMMU server is told of the streams";
-
-/// The records of a list, whose first and number are at `at`, if they are those behind the list before.
-fn list<'a>(
-    table: &'a [Record<'a>],
-    record: &Record<'_>,
-    at: usize,
-    end: &mut usize,
-) -> Option<&'a [Record<'a>]> {
-    let (first, count) = (record.u32(at) as usize, record.u32(at + 4) as usize);
-    let own = table.get(first..)?.get(..count)?;
-    let is_next = first == *end;
-    *end = first.saturating_add(count);
-    is_next.then_some(own)
 }
 
 fn one(
@@ -137,7 +115,7 @@ fn pools(tables: &Tables<'_>, verified: &mut Verified) {
         rows.map(move |(pool, number)| ((index, number), pool.address, pool.bytes))
     };
     let planned: Vec<_> = tables.plan.tasks.iter().zip(0..).flat_map(pools).collect();
-    verified.compare(SERVER, "is told of the pools", &told, &planned);
+    verified.compare_rows(SERVER, "is told of the pools", Some(&told), &planned);
 }
 
 /// Memory types by their index.
@@ -176,7 +154,12 @@ fn permanent(tables: &Tables<'_>, verified: &mut Verified) {
         })
     });
     let planned: Vec<_> = planned.collect();
-    verified.compare(SERVER, "is told that this stays mapped:", &told, &planned);
+    verified.compare_rows(
+        SERVER,
+        "is told that this stays mapped:",
+        Some(&told),
+        &planned,
+    );
 }
 
 /// The task, and the number of its pool.

@@ -13,6 +13,8 @@ use crate::walk::{Tree, walk};
 const PAGE: u64 = 4096;
 const BLOCK: u64 = 2 << 20;
 const GIB: u64 = 1 << 30;
+/// Addresses of devices have 39 bits.
+const IOVA_END: u64 = 1 << 39;
 /// Sizes of output addresses, by their code.
 const OUTPUT_BITS: [u32; 7] = [32, 36, 40, 42, 44, 48, 52];
 /// The mark of leaves that the build step makes: the server neither counts nor removes them.
@@ -147,6 +149,14 @@ fn window(
     tree: &Tree,
     verified: &mut Verified,
 ) {
+    // No table translates more, and what is longer would never end.
+    if domain.pages.bytes > IOVA_END || domain.blocks.bytes > IOVA_END {
+        verified.say(format!(
+            "domain {}: its window is larger than what its table translates",
+            domain.asid
+        ));
+        return;
+    }
     let mut expect = |at: u64, input: u64, level: u32| {
         let table = at - at % PAGE;
         let shift = 12 + 9 * (3 - level);

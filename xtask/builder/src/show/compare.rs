@@ -36,8 +36,26 @@ fn walk(
             let path = |key: &str| format!("{path}[{key}]");
             members(&rows(old), &rows(new), &path, skip, found);
         }
+        (Value::Array(old), Value::Array(new)) if !is_ordered(path) && same_items(old, new) => {}
         _ => found.push(format!("{path}: {} becomes {}", shown(old), shown(new))),
     }
+}
+
+/// Lists whose order means something: a task's notifications are numbered by it, and buses have a first and a last.
+const ORDERED: [&str; 2] = ["notifications", "buses-below"];
+
+fn is_ordered(path: &str) -> bool {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    ORDERED.contains(&key)
+}
+
+fn same_items(old: &[Value], new: &[Value]) -> bool {
+    let sorted = |list: &[Value]| {
+        let mut items: Vec<String> = list.iter().map(shown).collect();
+        items.sort();
+        items
+    };
+    sorted(old) == sorted(new)
 }
 
 fn members(
@@ -124,6 +142,20 @@ mod tests {
             ]
         );
         assert_eq!(lines(&old, &old, &|_| false), [""; 0]);
+    }
+
+    #[test]
+    fn order_is_a_difference_where_it_means_something() {
+        let old =
+            json!({"tasks": [{"name": "a", "calls": ["b", "c"], "notifications": ["d", "e"]}]});
+        let new =
+            json!({"tasks": [{"name": "a", "calls": ["c", "b"], "notifications": ["e", "d"]}]});
+        assert_eq!(
+            lines(&old, &new, &|_| false),
+            ["tasks[a].notifications: [\"d\",\"e\"] becomes [\"e\",\"d\"]"]
+        );
+        let twice = json!({"tasks": [{"name": "a", "calls": ["c", "b", "b"], "notifications": ["d", "e"]}]});
+        assert_eq!(lines(&old, &twice, &|_| false).len(), 1);
     }
 
     #[test]

@@ -213,3 +213,26 @@ fn no_change_of_any_word_is_silent() {
     }
     assert!(changed > 2000, "{changed} words");
 }
+
+/// Keys that are gone, and values of another type, are no plan of nothing.
+#[test]
+fn what_is_malformed_is_refused() {
+    let plan = plan(&demo());
+    let whole: Value = serde_json::from_str(&crate::show::json(&plan, None)).unwrap();
+    for (path, value) in [
+        ("/registers", Value::Null),
+        ("/registers/0", Value::from(1)),
+        ("/registers/0/task", Value::Null),
+        ("/reach/disk0/pins", Value::from("64")),
+        ("/reach/disk0/pins", Value::Null),
+        ("/reach/disk0/untranslated", Value::from("yes")),
+        ("/reach/disk0/streams", Value::from(256)),
+        ("/reach/disk0/streams/0", Value::from("0x100")),
+        ("/reach/disk0/pools", Value::from("pool")),
+        ("/reach/disk0/pools/0/bytes", Value::from("1")),
+    ] {
+        let mut old = whole.clone();
+        *old.pointer_mut(path).unwrap_or_else(|| panic!("no {path}")) = value.clone();
+        assert!(diff(&old.to_string(), &plan).is_err(), "{path} is {value}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Privileged calls: `SVC` with `Syscall::Privileged`, the number in `x8`.
 
-use crate::Rights;
+use crate::{Rights, TaskId};
 
 /// Which privileged call. Arguments are in `x9..=x13`; `x0` of the result is a
 /// [`Code`](crate::Code), further results follow from `x1`.
@@ -41,10 +41,7 @@ pub enum Privileged {
     Pin = 10,
     /// `DMA_AUTHORITY`. In: pin slot.
     Unpin = 11,
-    /// `DMA_AUTHORITY`. In: cursor (0 first). Out: `x1` next cursor or 0 at the end, `x2` kind (0
-    /// none, 1 hold, 2 pin), `x3` id of the task held (its current life; of the lender for a pin),
-    /// `x4` device index | pin slot << 32, `x5` 1 if the life that was held is over, `x6` physical
-    /// address, `x7` bytes.
+    /// `DMA_AUTHORITY`. In: cursor (0 first). Out: from `x1` the words of a [`Held`].
     Enumerate = 12,
     /// `SUPERVISE`. Out: `x1` how many asynchronous errors came that no task could be charged with, `x2` the
     /// `ESR_EL1` of the last.
@@ -111,4 +108,85 @@ impl TaskState {
         Self::DeadHeld,
         Self::Stopped,
     ];
+}
+
+/// Why a task is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum HeldKind {
+    /// No task is: there is nothing at the cursor or after it.
+    None = 0,
+    /// By a hold: it drives a device.
+    Hold = 1,
+    /// By a pin: it lent memory that a device reaches.
+    Pin = 2,
+}
+
+/// One hold or pin, as `Enumerate` tells of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// The cursor to go on at; 0 at the end.
+    pub next: u64,
+    /// Which of both, if any.
+    pub kind: HeldKind,
+    /// Current id of the task that is held: the driver, or the lender of what is pinned.
+    pub task: TaskId,
+    /// The device it is held for.
+    pub device: u32,
+    /// A pin's slot.
+    pub slot: u32,
+    /// Whether the life that was held is over.
+    pub dead: bool,
+    /// A pin's physical address.
+    pub pa: u64,
+    /// A pin's bytes.
+    pub len: u64,
+}
+
+impl Held {
+    /// What is told when nothing is left.
+    pub const END: Self = Self {
+        next: 0,
+        kind: HeldKind::None,
+        task: TaskId(0),
+        device: 0,
+        slot: 0,
+        dead: false,
+        pa: 0,
+        len: 0,
+    };
+
+    /// As the words of a result: next cursor, kind, task, device in bits 31:0 and slot in 63:32, 1 if that life is
+    /// over, physical address, bytes.
+    pub const fn to_words(self) -> [u64; 7] {
+        [
+            self.next,
+            self.kind as u64,
+            self.task.0,
+            self.device as u64 | (self.slot as u64) << 32,
+            self.dead as u64,
+            self.pa,
+            self.len,
+        ]
+    }
+
+    /// From the words of a result. A kind that is not defined is none.
+    pub const fn from_words([next, kind, task, which, dead, pa, len]: [u64; 7]) -> Self {
+        const HOLD: u64 = HeldKind::Hold as u64;
+        const PIN: u64 = HeldKind::Pin as u64;
+        Self {
+            next,
+            kind: match kind {
+                HOLD => HeldKind::Hold,
+                PIN => HeldKind::Pin,
+                _ => HeldKind::None,
+            },
+            task: TaskId(task),
+            device: which as u32,
+            slot: (which >> 32) as u32,
+            dead: dead == 1,
+            pa,
+            len,
+        }
+    }
 }

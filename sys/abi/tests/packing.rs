@@ -1,5 +1,6 @@
 //! Descriptors give back what was packed, and nothing overlaps.
 
+use abi::privileged::{Held, HeldKind};
 use abi::{Lease, LeaseAttributes, ReplyDescriptor, SendDescriptor, TaskId};
 
 #[test]
@@ -53,4 +54,32 @@ fn notification_bits_do_not_overlap() {
     let all = [POSTABLE, INTERRUPTS, PEER, HELD_DEATH, FAULT, TIMER];
     assert_eq!(all.iter().fold(0u32, |sum, bits| sum | bits), u32::MAX);
     assert_eq!(all.iter().map(|bits| bits.count_ones()).sum::<u32>(), 32);
+}
+
+#[test]
+fn held() {
+    let hold = Held {
+        next: 5,
+        kind: HeldKind::Hold,
+        task: TaskId::new(63, 7),
+        device: u32::MAX,
+        dead: true,
+        ..Held::END
+    };
+    let pin = Held {
+        kind: HeldKind::Pin,
+        slot: u32::MAX,
+        pa: 0x1000,
+        len: 1 << 40,
+        dead: false,
+        ..hold
+    };
+    for (held, words) in [
+        (Held::END, [0; 7]),
+        (hold, [5, 1, hold.task.0, 0xffff_ffff, 1, 0, 0]),
+        (pin, [5, 2, pin.task.0, u64::MAX, 0, 0x1000, 1 << 40]),
+    ] {
+        assert_eq!(held.to_words(), words);
+        assert_eq!(Held::from_words(words), held);
+    }
 }

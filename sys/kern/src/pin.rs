@@ -1,6 +1,7 @@
 //! Pins: whole pages of a lease that a device may reach. The lender is held until they are lifted.
 
 use abi::layout::PAGE;
+use abi::privileged::{Held, HeldKind};
 use abi::{Code, FaultKind, Lease, LeaseAttributes, TaskId};
 use plan::kernel::RegionAttributes;
 use plan::limits::{HOLDS_MAX, PINS_MAX};
@@ -178,33 +179,35 @@ impl<A: Arch> Kernel<'_, A> {
     pub(crate) fn enumerate(&mut self, caller: TaskIndex) -> Outcome {
         let cursor = usize::try_from(self.task(caller).frame.x[9]).unwrap_or(usize::MAX);
         let hold = self.holds.next(cursor);
-        let mut result = [0u64; 7];
+        let mut result = Held::END.to_words();
         if let Some((slot, hold)) = hold
             && let Some(held) = TaskIndex::new(hold.task as usize)
         {
             let held = self.task(held);
-            result = [
-                slot as u64 + 1,
-                1,
-                held.id.0,
-                u64::from(hold.device),
-                u64::from(!held.is_up()),
-                0,
-                0,
-            ];
+            result = Held {
+                next: slot as u64 + 1,
+                kind: HeldKind::Hold,
+                task: held.id,
+                device: hold.device,
+                dead: !held.is_up(),
+                ..Held::END
+            }
+            .to_words();
         } else if let Some((slot, pin)) = self.pins.next(cursor.saturating_sub(HOLDS_MAX))
             && let Some(lender) = TaskIndex::new(pin.lender as usize)
         {
             let held = self.task(lender);
-            result = [
-                (HOLDS_MAX + slot) as u64 + 1,
-                2,
-                held.id.0,
-                u64::from(pin.device) | (slot as u64) << 32,
-                u64::from(!held.is_up()),
-                pin.physical,
-                pin.len,
-            ];
+            result = Held {
+                next: (HOLDS_MAX + slot) as u64 + 1,
+                kind: HeldKind::Pin,
+                task: held.id,
+                device: pin.device,
+                slot: slot as u32,
+                dead: !held.is_up(),
+                pa: pin.physical,
+                len: pin.len,
+            }
+            .to_words();
         }
         let x = &mut self.task_mut(caller).frame.x;
         x[0] = u64::from(Code::OK.0);

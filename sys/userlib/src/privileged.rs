@@ -1,5 +1,7 @@
 //! Privileged calls. Each needs its right in the plan; without it the caller is faulted.
 
+pub use abi::privileged::{Held, HeldKind};
+
 use abi::privileged::Privileged;
 use abi::{Code, MESSAGE_MAX, Syscall, TaskId};
 
@@ -151,38 +153,8 @@ pub fn unpin(slot: u32) -> Code {
     privileged(Privileged::Unpin, [u64::from(slot), 0, 0, 0, 0]).0
 }
 
-/// One hold or pin, from [`enumerate`].
-#[derive(Clone, Copy, Debug)]
-pub struct Held {
-    /// Where to go on; 0 at the end.
-    pub next: u64,
-    /// 0 none, 1 hold, 2 pin.
-    pub kind: u64,
-    /// Current id of the task held.
-    pub task: TaskId,
-    /// The device it is held for.
-    pub device: u32,
-    /// The pin's slot.
-    pub slot: u32,
-    /// Whether the life that was held is over.
-    pub dead: bool,
-    /// A pin's physical address.
-    pub pa: u64,
-    /// A pin's bytes.
-    pub len: u64,
-}
-
 /// `DMA_AUTHORITY`: holds and pins, one a call; start with cursor 0.
 pub fn enumerate(cursor: u64) -> Held {
-    let (_, r) = privileged(Privileged::Enumerate, [cursor, 0, 0, 0, 0]);
-    Held {
-        next: r[0],
-        kind: r[1],
-        task: TaskId(r[2]),
-        device: r[3] as u32,
-        slot: (r[3] >> 32) as u32,
-        dead: r[4] == 1,
-        pa: r[5],
-        len: r[6],
-    }
+    let (_, words) = privileged(Privileged::Enumerate, [cursor, 0, 0, 0, 0]);
+    Held::from_words(words)
 }

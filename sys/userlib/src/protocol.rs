@@ -111,15 +111,28 @@ impl Wire for () {
 
 /// Somebody who can be called: a [`Server`](crate::server::Server), or what stands for one in a test.
 pub trait Caller {
-    /// Calls with the first `len` bytes of `payload`; the reply has up to `reply_capacity` bytes, 64 at most.
-    fn call(
+    /// Calls with the first `len` bytes of `payload`; the reply has up to `reply_capacity` bytes, 64 at most. Whatever
+    /// the code of the answer is, it is an answer.
+    fn call_once(
         &self,
         operation: u16,
         payload: &Payload,
         len: usize,
         reply_capacity: usize,
         leases: &[LeaseBuffer<'_>],
-    ) -> Result<Answer, Failure>;
+    ) -> Answer;
+
+    /// Hears that the one called died: its next life has another id.
+    fn died(&self) {}
+
+    /// The failure that a code other than [`Code::OK`] stands for.
+    #[cold]
+    fn failed(&self, code: Code) -> Failure {
+        if code == Code::DEAD {
+            self.died();
+        }
+        Failure::from_code(code)
+    }
 
     /// Sends a request and reads its reply, which has just the length that the protocol gives it.
     #[inline(always)]
@@ -129,24 +142,29 @@ pub trait Caller {
         request: &Q,
         leases: &[LeaseBuffer<'_>],
     ) -> Result<R, Failure<E>> {
-        match self.call(operation, &request.to_words(), Q::LEN, R::LEN, leases) {
-            Ok(answer) => R::from_message(&answer.payload, answer.len).ok_or(Failure::Nonsense),
-            Err(failure) => Err(failure.of_protocol()),
+        let answer = self.call_once(operation, &request.to_words(), Q::LEN, R::LEN, leases);
+        if answer.code == Code::OK {
+            R::from_message(&answer.payload, answer.len).ok_or(Failure::Nonsense)
+        } else {
+            Err(self.failed(answer.code).of_protocol())
         }
     }
 }
 
 impl<C: Caller> Caller for &C {
     #[inline(always)]
-    fn call(
+    fn call_once(
         &self,
         operation: u16,
         payload: &Payload,
         len: usize,
         reply_capacity: usize,
         leases: &[LeaseBuffer<'_>],
-    ) -> Result<Answer, Failure> {
-        C::call(self, operation, payload, len, reply_capacity, leases)
+    ) -> Answer {
+        C::call_once(self, operation, payload, len, reply_capacity, leases)
+    }
+    fn died(&self) {
+        C::died(self);
     }
 }
 
@@ -186,19 +204,16 @@ mod tests {
     struct Fake(Answer, Cell<(u16, u64, usize, usize)>);
 
     impl Caller for Fake {
-        fn call(
+        fn call_once(
             &self,
             operation: u16,
             payload: &Payload,
             len: usize,
             reply_capacity: usize,
             _: &[LeaseBuffer<'_>],
-        ) -> Result<Answer, Failure> {
+        ) -> Answer {
             self.1.set((operation, payload[0], len, reply_capacity));
-            match self.0.code {
-                Code::OK => Ok(self.0),
-                code => Err(Failure::from_code(code)),
-            }
+            self.0
         }
     }
 

@@ -52,14 +52,12 @@ impl Server {
         reply_capacity: usize,
         leases: &[LeaseBuffer<'_>],
     ) -> Result<Answer, Failure> {
-        self.checked(ipc::call(
-            self.id.get(),
-            operation,
-            payload,
-            len,
-            reply_capacity,
-            leases,
-        ))
+        let answer = self.call_once(operation, payload, len, reply_capacity, leases);
+        if answer.code == Code::OK {
+            Ok(answer)
+        } else {
+            Err(self.failed(answer.code))
+        }
     }
 
     /// Calls with up to 4096 bytes each way.
@@ -70,52 +68,42 @@ impl Server {
         reply: &mut [u8],
         leases: &[LeaseBuffer<'_>],
     ) -> Result<Answer, Failure> {
-        self.checked(ipc::call_long(
-            self.id.get(),
-            operation,
-            message,
-            reply,
-            leases,
-        ))
+        let answer = ipc::call_long(self.id.get(), operation, message, reply, leases);
+        match answer.code {
+            Code::OK => Ok(answer),
+            code => Err(self.failed(code)),
+        }
     }
 
     /// Posts bits to it.
     pub fn post(&self, bits: u32) -> Result<(), Failure> {
         match ipc::post(self.id.get(), bits) {
             Code::OK => Ok(()),
-            code => Err(self.error(code)),
+            code => Err(self.failed(code)),
         }
-    }
-
-    #[inline(always)]
-    fn checked(&self, answer: Answer) -> Result<Answer, Failure> {
-        if answer.code == Code::OK {
-            Ok(answer)
-        } else {
-            Err(self.error(answer.code))
-        }
-    }
-
-    /// An id that is known to be of an earlier life is refreshed at once.
-    #[cold]
-    fn error(&self, code: Code) -> Failure {
-        if code == Code::DEAD {
-            self.refresh();
-        }
-        Failure::from_code(code)
     }
 }
 
 impl Caller for Server {
     #[inline(always)]
-    fn call(
+    fn call_once(
         &self,
         operation: u16,
         payload: &Payload,
         len: usize,
         reply_capacity: usize,
         leases: &[LeaseBuffer<'_>],
-    ) -> Result<Answer, Failure> {
-        Self::call(self, operation, payload, len, reply_capacity, leases)
+    ) -> Answer {
+        ipc::call(
+            self.id.get(),
+            operation,
+            payload,
+            len,
+            reply_capacity,
+            leases,
+        )
+    }
+    fn died(&self) {
+        self.refresh();
     }
 }

@@ -1,6 +1,7 @@
 //! Taking over what an earlier life of this server left: streams, mappings, holds, pins.
 
 use abi::TaskId;
+use abi::privileged::HeldKind;
 use heapless::Vec;
 use pci_api::QuiesceState;
 
@@ -11,10 +12,6 @@ use crate::limits::{DEVICES_MAX, MAPPED_LEASES_MAX};
 use crate::ownership::State;
 use crate::server::Server;
 use crate::space::Run;
-
-/// Kinds of [`crate::hardware::Held`].
-const HOLD: u64 = 1;
-const PIN: u64 = 2;
 
 /// A hold that the kernel has.
 #[derive(Clone, Copy, Debug)]
@@ -82,20 +79,24 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let Some(device) = self.devices.find(held.device as usize) else {
                 continue;
             };
-            if held.kind == PIN {
-                let _ = estate.pins.push(HeldPin {
-                    device,
-                    pa: held.pa,
-                    len: held.len,
-                    slot: held.slot,
-                    run: Run::NONE,
-                    ambiguous: false,
-                });
-            } else if held.kind == HOLD {
-                estate.holds[device] = Some(Hold {
-                    owner: held.task,
-                    dead: held.dead,
-                });
+            match held.kind {
+                HeldKind::None => {}
+                HeldKind::Pin => {
+                    let _ = estate.pins.push(HeldPin {
+                        device,
+                        pa: held.pa,
+                        len: held.len,
+                        slot: held.slot,
+                        run: Run::NONE,
+                        ambiguous: false,
+                    });
+                }
+                HeldKind::Hold => {
+                    estate.holds[device] = Some(Hold {
+                        owner: held.task,
+                        dead: held.dead,
+                    });
+                }
             }
         }
         estate.pins.sort_unstable_by_key(|pin| (pin.device, pin.pa));

@@ -3,6 +3,7 @@
 //! The task implements both over its mappings and system calls; tests over fakes; the adversarial
 //! model implements [`Hardware`] and misbehaves as far as the architecture lets it.
 
+use abi::privileged::Held;
 use abi::{Code, TaskId};
 use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, QuiesceState};
@@ -97,27 +98,6 @@ pub struct Pinned {
     pub writable: bool,
     /// Whether the lease lets the borrower read.
     pub readable: bool,
-}
-
-/// A hold or a pin that the kernel knows of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Held {
-    /// Where to go on; 0 at the end.
-    pub next: u64,
-    /// 0 none, 1 hold, 2 pin.
-    pub kind: u64,
-    /// Current id of the task that is held.
-    pub task: TaskId,
-    /// The device it is held for.
-    pub device: u32,
-    /// The pin's slot.
-    pub slot: u32,
-    /// Whether the life that was held is over.
-    pub dead: bool,
-    /// A pin's physical address.
-    pub pa: u64,
-    /// A pin's bytes.
-    pub len: u64,
 }
 
 /// The kernel, the PCI task, the log.

@@ -1,14 +1,15 @@
 //! The kernel's authority calls, the PCI task, posts.
 
-use iommu::hardware::{Held, Pinned, System};
+use iommu::hardware::{Pinned, System};
 use iommu::indices::{DeviceIndex, TaskIndex};
 use iommu::log::Line;
 use pci_api::client::{Client, Failure};
 use pci_api::{BootStatus, Description, QuiesceState};
+use userlib::abi::privileged::Held;
 use userlib::abi::{Code, LeaseAttributes, TaskId};
 use userlib::ipc::{Answer, LeaseBuffer, Payload};
 use userlib::plan::task::PeerEntry;
-use userlib::protocol::{self, Caller};
+use userlib::protocol::Caller;
 use userlib::server::Server;
 use userlib::{config, ipc, privileged};
 
@@ -19,22 +20,24 @@ struct ToPci(Option<Server>);
 
 impl Caller for ToPci {
     #[inline(always)]
-    fn call(
+    fn call_once(
         &self,
         operation: u16,
         payload: &Payload,
         len: usize,
         reply_capacity: usize,
         leases: &[LeaseBuffer<'_>],
-    ) -> Result<Answer, protocol::Failure> {
-        let server = self.0.as_ref().ok_or(protocol::Failure::Gone)?;
+    ) -> Answer {
+        let Some(server) = &self.0 else {
+            return Answer {
+                code: Code::HELD,
+                payload: [0; 8],
+                len: 0,
+            };
+        };
         // The id stays that of a life that is known to be over until `PEER` tells of the next one, or that there is
         // none.
-        let answer = ipc::call(server.id(), operation, payload, len, reply_capacity, leases);
-        match answer.code {
-            Code::OK => Ok(answer),
-            code => Err(protocol::Failure::from_code(code)),
-        }
+        ipc::call(server.id(), operation, payload, len, reply_capacity, leases)
     }
 }
 
@@ -97,17 +100,7 @@ impl System for Surroundings {
         privileged::unpin(slot)
     }
     fn enumerate(&mut self, cursor: u64) -> Held {
-        let held = privileged::enumerate(cursor);
-        Held {
-            next: held.next,
-            kind: held.kind,
-            task: held.task,
-            device: held.device,
-            slot: held.slot,
-            dead: held.dead,
-            pa: held.pa,
-            len: held.len,
-        }
+        privileged::enumerate(cursor)
     }
     fn pci_status(&mut self) -> Result<BootStatus, Failure> {
         self.pci.boot_status()

@@ -6,7 +6,7 @@ use pci_api::client::{Client, Failure};
 use pci_api::{DeviceState, Error, Mismatch, QuiesceState, Width};
 use proptest::prelude::*;
 use userlib::ipc::{self, LeaseBuffer, Payload};
-use userlib::protocol::{self, Caller};
+use userlib::protocol::Caller;
 
 use crate::registers::*;
 use crate::server::{Request, Server};
@@ -21,14 +21,14 @@ pub struct Sender<'a, 's> {
 }
 
 impl Caller for Sender<'_, '_> {
-    fn call(
+    fn call_once(
         &self,
         operation: u16,
         payload: &Payload,
         len: usize,
         reply_capacity: usize,
         leases: &[LeaseBuffer<'_>],
-    ) -> Result<ipc::Answer, protocol::Failure> {
+    ) -> ipc::Answer {
         let request = Request {
             sender: self.index,
             operation,
@@ -38,13 +38,10 @@ impl Caller for Sender<'_, '_> {
             leases: leases.len(),
         };
         let answer = self.server.borrow_mut().handle(&request, self.now);
-        match answer.code {
-            0 => Ok(ipc::Answer {
-                code: abi::Code::OK,
-                payload: answer.payload,
-                len: answer.len,
-            }),
-            code => Err(protocol::Failure::from_code(abi::Code(code))),
+        ipc::Answer {
+            code: abi::Code(answer.code),
+            payload: answer.payload,
+            len: answer.len,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The kernel as far as the server sees it: lives of tasks, holds, pins, leases.
 
+use abi::privileged::{Held, HeldKind};
 use abi::{Code, TaskId};
-use iommu::hardware::{Held, Pinned};
+use iommu::hardware::Pinned;
 
 use super::layout::{POOLS, TASKS};
 
@@ -216,19 +217,19 @@ impl Kernel {
         if let Some(hold) = self.holds.get(at) {
             return Held {
                 next: cursor + 1,
-                kind: 1,
+                kind: HeldKind::Hold,
                 task: self.id(hold.task.index()),
                 device: hold.device,
                 dead: !self.is_current(hold.task),
-                ..END
+                ..Held::END
             };
         }
         let from = at.saturating_sub(HOLDS_MAX);
         let mut pins = self.pins.iter().enumerate().skip(from);
         let found = pins.find_map(|(slot, pin)| pin.map(|pin| (slot, pin)));
-        found.map_or(END, |(slot, pin)| Held {
+        found.map_or(Held::END, |(slot, pin)| Held {
             next: (HOLDS_MAX + slot) as u64 + 1,
-            kind: 2,
+            kind: HeldKind::Pin,
             task: self.id(pin.lender.index()),
             device: pin.device,
             slot: slot as u32,
@@ -241,16 +242,6 @@ impl Kernel {
 
 /// Cursors of pins are slots, beyond those of all holds.
 const HOLDS_MAX: usize = 64;
-const END: Held = Held {
-    next: 0,
-    kind: 0,
-    task: TaskId(0),
-    device: 0,
-    slot: 0,
-    dead: false,
-    pa: 0,
-    len: 0,
-};
 
 /// Physical address of a page of a task's pool.
 #[must_use]

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use abi::privileged::{Held, HeldKind};
 use abi::{Code, TaskId};
 use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, DeviceState, QuiesceState};
@@ -13,7 +14,7 @@ use userlib::ipc::Payload;
 
 use super::super::journal::{Did, Journal};
 use super::image::*;
-use crate::hardware::{Held, Pinned, System};
+use crate::hardware::{Pinned, System};
 use crate::indices::{DeviceIndex, TaskIndex};
 use crate::log::Line;
 
@@ -162,42 +163,32 @@ impl System for Shared {
         let mut around = self.0.borrow_mut();
         around.calls += 1;
         let index = cursor as usize;
-        let end = Held {
-            next: 0,
-            kind: 0,
-            task: TaskId(0),
-            device: 0,
-            slot: 0,
-            dead: false,
-            pa: 0,
-            len: 0,
-        };
         if let Some(&(task, device, dead)) = around.holds.get(index) {
             // The id advances at death.
             let task = TaskId::new(task.index() as u8, task.generation() + u64::from(dead));
             return Held {
                 next: cursor + 1,
-                kind: 1,
+                kind: HeldKind::Hold,
                 task,
                 device,
                 dead,
-                ..end
+                ..Held::END
             };
         }
         // Cursors of pins are slots, beyond those of all holds.
         let from = (cursor as u32).saturating_sub(100);
         let pins = around.pins.iter().filter(|pin| pin.0 >= from);
-        pins.min().map_or(end, |&(slot, task, device)| {
+        pins.min().map_or(Held::END, |&(slot, task, device)| {
             let (pa, len) = around.pinned[&slot];
             Held {
                 next: u64::from(slot) + 101,
-                kind: 2,
+                kind: HeldKind::Pin,
                 task,
                 device,
                 slot,
                 pa,
                 len,
-                ..end
+                ..Held::END
             }
         })
     }

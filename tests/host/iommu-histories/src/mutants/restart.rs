@@ -1,5 +1,7 @@
 //! The server's own restart.
 
+use abi::privileged::HeldKind;
+
 use super::{REACHED, REFUSED, command, other};
 use crate::sabotage::{CFGI_RANGE, Kind, Mutant, TLBI_ALL};
 use crate::troubles::Troubles;
@@ -40,7 +42,7 @@ pub const MUTANTS: &[Mutant] = &[
         "J2",
         &[Check::Adoption],
         Kind::Adopted(|held| {
-            if held.kind == 1 {
+            if held.kind == HeldKind::Hold {
                 held.device = u32::MAX;
             }
         }),
@@ -56,7 +58,7 @@ pub const MUTANTS: &[Mutant] = &[
         "J4",
         &[Check::Leak],
         Kind::Adopted(|held| {
-            if held.kind == 2 {
+            if held.kind == HeldKind::Pin {
                 held.device = u32::MAX;
             }
         }),

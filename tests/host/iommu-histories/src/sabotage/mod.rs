@@ -7,11 +7,10 @@ mod registers;
 mod system;
 mod tables;
 
-use iommu::hardware::Held;
-
 use super::layout::Layout;
 use super::troubles::Troubles;
 use super::world::World;
+use abi::privileged::Held;
 use smmu_model::Check;
 use smmu_model::Memory;
 

@@ -1,6 +1,6 @@
 //! Calls to the kernel and the PCI task that a fault changes.
 
-use iommu::hardware::Held;
+use abi::privileged::Held;
 use pci_api::client::Failure;
 use pci_api::{DeviceState, Error, QuiesceState};
 

@@ -1,8 +1,9 @@
 //! The model as the core's hardware, kernel and PCI task as its system.
 
+use abi::privileged::Held;
 use abi::{Code, TaskId};
 use iommu::boot::Refusal;
-use iommu::hardware::{Hardware, Held, Pinned, System};
+use iommu::hardware::{Hardware, Pinned, System};
 use iommu::indices::{DeviceIndex, TaskIndex};
 use iommu::log::Line;
 use pci_api::client::Failure;

@@ -4,7 +4,7 @@ use abi::privileged::TaskState;
 use abi::{Code, FaultKind, Lease, LeaseAttributes, SendDescriptor, notification};
 use suite::{Case, Failure, Part, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
-use userlib::privileged::{self, Held};
+use userlib::privileged::{self, Held, HeldKind};
 use userlib::{config, provoke};
 
 use crate::help::{call_server, calls_next, elsewhere, next_message, reply, serve, stale, waits};
@@ -16,9 +16,9 @@ const PAGE: u64 = abi::layout::PAGE;
 /// The only hold or pin there is.
 fn only() -> core::result::Result<Held, Failure> {
     let held = privileged::enumerate(0);
-    check!(held.kind != 0);
+    check!(held.kind != HeldKind::None);
     let rest = privileged::enumerate(held.next);
-    check!(held.next == 0 || rest.kind == 0);
+    check!(held.next == 0 || rest.kind == HeldKind::None);
     Ok(held)
 }
 
@@ -31,7 +31,7 @@ fn count() -> u32 {
     let mut count = 0;
     loop {
         let held = privileged::enumerate(cursor);
-        if held.kind == 0 {
+        if held.kind == HeldKind::None {
             return count;
         }
         count += 1;
@@ -102,7 +102,7 @@ pub const CASES: &[Case] = &[
                 check_eq!(only()?.device, 1);
                 check_eq!(privileged::lift(index, 1).0, 0);
                 check_eq!(stage.restart(LAST).0, 0);
-                check_eq!(privileged::enumerate(0).kind, 0);
+                check!(privileged::enumerate(0).kind == HeldKind::None);
                 Ok(())
             }),
             Part::serves(LAST, serve),
@@ -121,7 +121,7 @@ pub const CASES: &[Case] = &[
                 check_eq!(privileged::lift(id.index(), DEVICE).0, Code::REFUSED.0);
                 check_eq!(stage.stop(LAST).0, 0);
                 check_eq!(privileged::hold(id, DEVICE).0, Code::DEAD.0);
-                check_eq!(privileged::enumerate(0).kind, 0);
+                check!(privileged::enumerate(0).kind == HeldKind::None);
                 Ok(())
             }),
             Part::dies(LAST, FaultKind::Stopped, serve),
@@ -138,7 +138,7 @@ pub const CASES: &[Case] = &[
                     serve(stage)?;
                 }
                 // Between its lives the role program lifted what it found, as a successor may.
-                check_eq!(privileged::enumerate(0).kind, 0);
+                check!(privileged::enumerate(0).kind == HeldKind::None);
                 check_eq!(stage.restart(LAST).0, 0);
                 Ok(())
             }),
@@ -166,7 +166,7 @@ pub const CASES: &[Case] = &[
                 check_eq!(pinned.pa % PAGE, 0);
                 check_eq!(pinned.attributes, LeaseAttributes::all().bits());
                 let held = only()?;
-                check_eq!(held.kind, 2);
+                check!(held.kind == HeldKind::Pin);
                 check_eq!(held.task.0, lender.0);
                 check_eq!(held.device, DEVICE);
                 check_eq!(held.slot, pinned.slot);
@@ -203,7 +203,7 @@ pub const CASES: &[Case] = &[
                 }
                 let none = privileged::pin(driver, lender, 1, DEVICE, 0, PAGE).err();
                 check!(none == Some(Code::NO_LEASE));
-                check_eq!(privileged::enumerate(0).kind, 0);
+                check!(privileged::enumerate(0).kind == HeldKind::None);
                 reply(driver, 0);
                 Ok(())
             }),

@@ -3,7 +3,8 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use userlib::{config, privileged};
+use userlib::config;
+use userlib::privileged::{self, HeldKind};
 
 userlib::task!(main);
 
@@ -20,9 +21,9 @@ fn lift_what_is_left() {
     loop {
         let held = privileged::enumerate(cursor);
         match held.kind {
-            1 => _ = privileged::lift(held.task.index(), held.device),
-            2 => _ = privileged::unpin(held.slot),
-            _ => return,
+            HeldKind::None => return,
+            HeldKind::Hold => _ = privileged::lift(held.task.index(), held.device),
+            HeldKind::Pin => _ = privileged::unpin(held.slot),
         }
         if held.next == 0 {
             return;

@@ -1,6 +1,6 @@
 //! Every system of the repository, wherever it is: what lints and tests must not forget.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use planner::failure::{Failure, Outcome};
 
@@ -23,13 +23,29 @@ pub fn files(root: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
+/// What is in a folder, sorted.
+pub fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let cannot = || format!("cannot read {}", folder.display());
     let entries = std::fs::read_dir(folder).map_err(Failure::when(cannot()))?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-    paths
+    let mut paths: Vec<PathBuf> = paths
         .collect::<Result<_, _>>()
-        .map_err(Failure::when(cannot()))
+        .map_err(Failure::when(cannot()))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// A path without `..` behind other parts, so that a file has one name.
+pub fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir && tidy.file_name().is_some() {
+            tidy.pop();
+        } else {
+            tidy.push(part);
+        }
+    }
+    tidy
 }
 
 /// A file that cannot be read as TOML is taken for one if it is called so: its reader says what is wrong.

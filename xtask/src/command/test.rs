@@ -101,7 +101,7 @@ fn run_long(project: &Project, arguments: &Arguments, filter: &str) -> Outcome<u
     let programs = programs.filter(|program| program.name.contains(filter));
     let mut target = Target {
         suites: Vec::new(),
-        systems: test::long_systems(&project.paths.root),
+        systems: test::long_systems(&project.paths.root)?,
     };
     target.systems.retain(|system| system.name.contains(filter));
     if arguments.list {
@@ -135,7 +135,7 @@ fn nothing_fits(project: &Project, host: &HostPrograms, filter: &str) -> Outcome
     names.extend(host.names());
     names.extend(all.systems.into_iter().map(|system| system.name));
     names.extend(test::LONG_PROGRAMS.map(|program| program.name.to_owned()));
-    let long = test::long_systems(&project.paths.root);
+    let long = test::long_systems(&project.paths.root)?;
     names.extend(long.into_iter().map(|system| system.name));
     let meant = test::suggest(filter, names.iter().map(String::as_str));
     eprintln!("error: {}", test::nothing_fits(filter, &meant));

@@ -3,18 +3,18 @@
 use planner::failure::{Failure, Outcome};
 
 /// One change; functions are named as in the plan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
     /// The function is not there.
-    Remove(&'static str),
+    Remove(String),
     /// A function of this model, with its properties, is in its place.
-    Model(&'static str, &'static str),
+    Model(String, String),
     /// It has these properties as well; of one that is given twice the later counts.
-    With(&'static str, &'static str),
+    With(String, String),
     /// The same of one property with a number.
-    WithNumber(&'static str, &'static str, u64),
+    WithNumber(String, String, u64),
     /// A function that the plan does not have, as after `-device`.
-    Add(&'static str),
+    Add(String),
 }
 
 impl Change {
@@ -41,7 +41,7 @@ impl Change {
                 device(arguments, name)?.push_str(&format!(",{property}={number}"));
             }
             Self::Add(device) => {
-                arguments.extend(["-device".to_owned(), (*device).to_owned()]);
+                arguments.extend(["-device".to_owned(), device.clone()]);
             }
         }
         Ok(())
@@ -80,13 +80,13 @@ mod tests {
     #[test]
     fn each_kind() {
         let two = "-m 1G -device edu,id=edu0,bus=rp1,addr=0.0";
-        assert_eq!(changed(&Change::Remove("edu")).as_deref(), Some(two));
-        let other = changed(&Change::Model("edu0", "nvme,serial=a"));
+        assert_eq!(changed(&Change::Remove("edu".into())).as_deref(), Some(two));
+        let other = changed(&Change::Model("edu0".into(), "nvme,serial=a".into()));
         assert!(other.is_some_and(|line| line.contains("nvme,serial=a,id=edu0,bus=rp1,addr=0.0 ")));
-        let more = changed(&Change::With("edu", "serial=a"));
+        let more = changed(&Change::With("edu".into(), "serial=a".into()));
         assert!(more.is_some_and(|line| line.ends_with("nvme,id=edu,addr=2.0,serial=a")));
-        let added = changed(&Change::Add("edu,bus=rp1"));
+        let added = changed(&Change::Add("edu,bus=rp1".into()));
         assert!(added.is_some_and(|line| line.ends_with(" -device edu,bus=rp1")));
-        assert_eq!(changed(&Change::Remove("edu1")), None);
+        assert_eq!(changed(&Change::Remove("edu1".into())), None);
     }
 }

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use suite::protocol::ASKED;
 
 use super::cases::{Listed, cases};
+use super::expect::{self, EXPECT};
 use super::{Case, Outcome, Row};
 use crate::project::Project;
 use crate::run::{self, End, Line, Observer, Options, Probe};
+use crate::systems;
 use planner::failure::{self, Failure};
 use planner::read::{App, Parameter};
 use planner::report::Spanned;
@@ -20,19 +22,11 @@ pub struct Suite {
     pub name: String,
     pub app: PathBuf,
     /// Further QEMU arguments.
-    extra: &'static [&'static str],
+    extra: Vec<String>,
 }
 
-/// Images of cases: name, folder below `tests/suites/`, further QEMU arguments.
-const SUITES: [(&str, &str, &[&str]); 4] = [
-    ("kernel", "kernel", &[]),
-    // Instructions and traps that older processors do not have, and an EL2 to fall into.
-    ("kernel-at-el2", "kernel", NEWEST_AT_EL2),
-    ("iommu", "iommu", &[]),
-    ("raw-smmu", "raw-smmu", &[]),
-];
-/// The newest processor of an emulator, entered at EL2.
-pub const NEWEST_AT_EL2: &[&str] = &["-cpu", "max", "-machine", "virtualization=on"];
+/// Folder of the suites.
+const SUITES: &str = "tests/suites";
 /// How long an image may run; its own runner bounds every case.
 const LIMIT: Duration = Duration::from_secs(600);
 /// How often the tasks' logs are read: often enough that little is overwritten before.
@@ -41,34 +35,34 @@ const READING: Duration = Duration::from_millis(200);
 const KEPT: usize = 4096;
 const SHOWN: usize = 40;
 
-/// File of a crate of cases that lists them on the host.
-const LIST: &str = "cases/examples/list.rs";
-
-/// The suites there are: those of the table, whether their folder is there or not, and every further folder below
-/// `tests/suites/` that has cases.
+/// The suites there are: each run of the `expect.toml` of each folder below `tests/suites`, named `FOLDER` or
+/// `FOLDER-NAME`.
+///
+/// # Errors
+/// A folder has a system and no `expect.toml`, or one that asks for more than a suite has.
 pub fn images(root: &Path) -> failure::Outcome<Vec<Suite>> {
-    let tests = root.join("tests/suites");
-    let suite = |name: &str, folder: &str, extra| Suite {
-        name: name.to_owned(),
-        app: tests.join(folder).join("app.toml"),
-        extra,
-    };
-    let listed = SUITES.iter();
-    let mut suites: Vec<Suite> = listed
-        .map(|&(name, folder, extra)| suite(name, folder, extra))
-        .collect();
-    let cannot = || Failure::when(format!("cannot read {}", tests.display()));
-    let mut more = Vec::new();
-    for entry in std::fs::read_dir(&tests).map_err(cannot())? {
-        let folder = entry.map_err(cannot())?.path();
-        let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let known = SUITES.iter().any(|(_, known, _)| *known == name);
-        if !known && folder.join(LIST).is_file() {
-            more.push(suite(&name, &name, &[]));
+    let mut suites = Vec::new();
+    for folder in systems::entries(&root.join(SUITES))? {
+        let app = folder.join("app.toml");
+        if !app.is_file() && !folder.join(EXPECT).is_file() {
+            continue;
+        }
+        for run in expect::read(&folder)? {
+            if !run.is_suite() {
+                return Err(Failure::new(format!(
+                    "{}: a suite judges itself; its runs have `name` and `qemu` only",
+                    folder.join(EXPECT).display()
+                )));
+            }
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            let suffix = run.name.map(|name| format!("-{name}")).unwrap_or_default();
+            suites.push(Suite {
+                name: format!("{name}{suffix}"),
+                app: app.clone(),
+                extra: run.qemu,
+            });
         }
     }
-    more.sort_by(|a, b| a.name.cmp(&b.name));
-    suites.extend(more);
     Ok(suites)
 }
 
@@ -124,11 +118,10 @@ pub fn image(
 ) -> failure::Outcome<()> {
     let built = project.build_to_run_changed(Some(&suite.app), |app| asked.tell(app))?;
     let disks = run::drives(project, &built.plan, None)?;
-    let own = suite.extra.iter().map(|word| (*word).to_owned());
     let options = Options {
         qemu: row.qemu.clone(),
         timeout: LIMIT,
-        extra: row.arguments.iter().cloned().chain(own).collect(),
+        extra: row.arguments.iter().chain(&suite.extra).cloned().collect(),
         changes: Vec::new(),
     };
     let mut follower = Follower::new(&suite.name, show);

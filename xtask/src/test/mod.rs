@@ -1,8 +1,8 @@
 //! Tests: on the host by cargo, and on the target by images of cases and by whole systems.
 
 mod cases;
-mod chaos;
 mod differences;
+mod expect;
 mod host;
 mod image;
 mod long;

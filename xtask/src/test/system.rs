@@ -1,347 +1,158 @@
-//! Whole systems: run as a user runs them, their verdict is the result.
+//! Whole systems: run as a user runs them, their verdict is the result. What is expected of each is in the
+//! `expect.toml` of its folder.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::chaos::{self, CHAOS, Chaos};
-use super::differences::{DIFFERENCES, Difference, POLICIES};
-use super::image::NEWEST_AT_EL2;
-use super::long::{self, LONG};
+use super::differences;
+use super::expect::{self, EXPECT, Expected, Machines, Spoil, Verdict as Ending};
+use super::long::LONG;
 use super::spoil;
 use super::{Case, Outcome, Row};
-use crate::bench::{COUNTING, LONGEST_APP};
 use crate::disk::{self, Digest};
-use crate::project::{Built, Project};
+use crate::project::Project;
 use crate::run::{self, End, Options, Verdict, Watch};
 use crate::systems;
 use planner::failure::{self, Failure};
-use planner::read::App;
 
 /// One run.
 pub struct System {
     pub name: String,
     app: PathBuf,
-    /// Further QEMU arguments.
-    extra: &'static [&'static str],
-    expect: Expect,
-    /// In what the machine differs from the plan, and whether that refuses the boot.
-    difference: Option<(&'static Difference, bool)>,
-    /// What is run instead of what the file says.
-    change: Change,
-    limit: Duration,
-    /// What is made wrong in the image.
-    spoil: Option<fn(&mut Built) -> failure::Outcome<()>>,
+    /// The folder of the file that says what is expected.
+    folder: PathBuf,
+    expected: Expected,
 }
 
-/// How the system that is run differs from its file.
-#[derive(Clone, Copy)]
-enum Change {
-    None,
-    By(fn(&mut App)),
-    Chaos(&'static Chaos),
-}
-
-impl Change {
-    fn apply(self, app: &mut App) {
-        match self {
-            Self::None => {}
-            Self::By(change) => change(app),
-            Self::Chaos(run) => run.change(app),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Expect {
-    /// The guest's verdict is pass.
-    Pass,
-    /// The same, and each of these words are in the log.
-    PassTelling(&'static [&'static str]),
-    /// The same, and building it once more compiles nothing: its tasks are of several workspaces.
-    PassBuiltOnce,
-    /// The same with a disk of this many bytes: no whole sectors.
-    PassOn(usize),
-    /// A verdict that is not pass, and these words in the log.
-    Fail(&'static str),
-    /// Refused before the guest starts, with these words.
-    Refusal(&'static str),
-}
-
-/// Runs of the demo, of the guide and of servers that die: app below the root, further QEMU arguments, what is expected.
-const RUNS: [(&str, &str, &[&str], Expect); 13] = [
-    ("demo::entered-at-el1", "app.toml", &[], Expect::Pass),
-    ("demo::entered-at-el2", "app.toml", AT_EL2, Expect::Pass),
-    // Traps that older processors do not have, closed to EL1 unless they are turned off.
-    (
-        "demo::newest-processor-at-el2",
-        "app.toml",
-        NEWEST_AT_EL2,
-        Expect::Pass,
-    ),
-    (
-        "demo::disk-of-odd-size",
-        "app.toml",
-        &[],
-        Expect::PassOn(1_000_003),
-    ),
-    (
-        "demo::machine-without-smmu-is-refused",
-        "app.toml",
-        &["-machine", "iommu=none"],
-        Expect::Refusal("the machine has no SMMUv3"),
-    ),
-    (
-        "demo::bus-past-the-smmu-is-refused",
-        "app.toml",
-        &["-machine", "default-bus-bypass-iommu=on"],
-        Expect::Refusal("the root bus bypasses the SMMU"),
-    ),
-    (
-        "demo::device-past-the-smmu-is-refused",
-        "app.toml",
-        &["-device", "virtio-rng-pci,bus=pcie.0,addr=9.0"],
-        Expect::Refusal("bypasses the SMMU"),
-    ),
-    (
-        WITHOUT_STAGE1,
-        "app.toml",
-        &[],
-        Expect::Fail("not used: no stage 1"),
-    ),
-    ("sweep::entered-at-el1", SWEEP, &[], Expect::Pass),
-    ("sweep::entered-at-el2", SWEEP, AT_EL2, Expect::Pass),
-    ("sweep::newest-processor", SWEEP, NEWEST, Expect::Pass),
-    (
-        "sweep::newest-processor-at-el2",
-        SWEEP,
-        NEWEST_AT_EL2,
-        Expect::Pass,
-    ),
-    (
-        "guide::first-driver",
-        "docs/guide/first-driver/app.toml",
-        &[],
-        Expect::PassBuiltOnce,
-    ),
-];
-
-const AT_EL2: &[&str] = &["-machine", "virtualization=on"];
-const NEWEST: &[&str] = &["-cpu", "max"];
-/// Every instruction that could reach beyond its task.
-const SWEEP: &str = "tests/systems/sweep/app.toml";
-
-/// What is run where the SMMU lacks what the server needs, and nowhere else.
-const WITHOUT_STAGE1: &str = "demo::without-stage-1-is-refused";
-/// What is run with every SMMU that an emulator can be given; a new SMMU changes nothing for the others.
-const ANY_SMMU: [&str; 1] = ["demo::entered-at-el1"];
-
-/// The kernel's fast path beside its core; the judge is the supervisor, and has the console for its words.
-const FAST_PATH: &str = "fast-path";
-const AGREED: &str = "fast path: all calls agree";
-
-/// Folders below `tests/systems/` that are one run each.
-const VERDICTS: [(&str, Expect); 10] = [
-    ("alias", Expect::Pass),
-    ("unit", Expect::Pass),
-    ("non-pci", Expect::Pass),
-    ("bypass", Expect::Pass),
-    ("persistent", Expect::Pass),
-    ("disk", Expect::Pass),
-    ("hostile", Expect::Pass),
-    (FAST_PATH, Expect::PassTelling(&[AGREED])),
-    ("supervisor-crash", Expect::Fail("the supervisor died")),
-    (
-        "refused-boot",
-        Expect::Fail("the machine is not the one planned for"),
-    ),
-];
-/// What counts the longest times with interrupts masked.
-const LONGEST: &str = "masked-time";
 /// Folder of the systems that are tests as a whole.
 const SYSTEMS: &str = "tests/systems";
-/// Folder of the systems whose machine is another one than planned.
-const DIFFERENT: &str = "differences";
-
-impl System {
-    /// As its file says.
-    fn new(name: String, app: PathBuf, expect: Expect) -> Self {
-        Self {
-            name,
-            app,
-            extra: &[],
-            expect,
-            difference: None,
-            change: Change::None,
-            limit: LIMIT,
-            spoil: None,
-        }
-    }
-}
-
-/// All systems there are: those of the tables, whether their files are there or not, and whatever else declares
-/// tasks below `tests/systems/`, which has to pass.
-pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
-    let tests = root.join(SYSTEMS);
-    let mut systems: Vec<System> = RUNS
-        .iter()
-        .map(|&(name, app, extra, expect)| System {
-            extra,
-            ..System::new(name.to_owned(), root.join(app), expect)
-        })
-        .collect();
-    systems.push(System {
-        extra: NEWEST_AT_EL2,
-        change: Change::By(|app| app.name.push_str("-spoiled")),
-        spoil: Some(spoil::trap_authentication),
-        ..System::new(
-            "sweep::a-trap-to-el2-is-told".to_owned(),
-            root.join(SWEEP),
-            Expect::Fail("exception at EL2, vector 0x0000000000000400 esr 0x0000000026000000"),
-        )
-    });
-    for (name, expect) in VERDICTS {
-        let app = tests.join(name).join("app.toml");
-        systems.push(System::new(name.to_owned(), app, expect));
-    }
-    systems.push(System {
-        extra: &COUNTING,
-        ..System::new(LONGEST.to_owned(), root.join(LONGEST_APP), Expect::Pass)
-    });
-    for (policy, refuses) in POLICIES {
-        let app = tests.join(DIFFERENT).join(format!("{policy}.toml"));
-        systems.extend(DIFFERENCES.iter().map(|difference| System {
-            extra: difference.extra,
-            difference: Some((difference, refuses)),
-            ..System::new(
-                format!("{DIFFERENT}::{policy}::{}", difference.name),
-                app.clone(),
-                Expect::PassTelling(difference.told),
-            )
-        }));
-    }
-    systems.extend(chaos_systems(&tests.join(CHAOS)));
-    for app in systems::files(root)? {
-        let Ok(place) = app.strip_prefix(&tests) else {
-            continue;
-        };
-        if !systems.iter().any(|system| system.app == app) {
-            systems.push(System::new(name(place), app, Expect::Pass));
-        }
-    }
-    Ok(systems)
-}
-
-/// The runs of `tests/systems/chaos`: the image as it stands, with each choice of victims, and a storm of faults.
-fn chaos_systems(folder: &Path) -> Vec<System> {
-    let app = folder.join("app.toml");
-    let run = |name: &str, change| System {
-        change,
-        ..System::new(format!("{CHAOS}::{name}"), app.clone(), Expect::Pass)
-    };
-    let storm = System {
-        // So many faults within a time: that must not depend on how busy the host is.
-        extra: &COUNTING,
-        ..System::new(
-            format!("{CHAOS}::storm"),
-            folder.join("storm.toml"),
-            Expect::Pass,
-        )
-    };
-    let chosen = chaos::RUNS.iter();
-    [run("everybody-dies", Change::None), storm]
-        .into_iter()
-        .chain(chosen.map(|chosen| run(chosen.name, Change::Chaos(chosen))))
-        .collect()
-}
-
-/// `folder` for its `app.toml`, `folder::file` for others.
-fn name(place: &Path) -> String {
-    let folder = place.parent().unwrap_or(Path::new("")).display();
-    match place.file_stem().unwrap_or_default().to_string_lossy() {
-        file if file == "app" => folder.to_string(),
-        file => format!("{folder}::{file}"),
-    }
-}
-
-/// Systems that run long: by name only.
-pub fn long_systems(root: &Path) -> Vec<System> {
-    let longer = |name: &str, change, expect| {
-        let app = root.join(SYSTEMS).join(name).join("app.toml");
-        System {
-            change: Change::By(change),
-            limit: 12 * LIMIT,
-            ..System::new(format!("{LONG}::{name}"), app, expect)
-        }
-    };
-    let sweeps = RUNS.iter().filter(|(_, app, ..)| *app == SWEEP);
-    let sweeps = sweeps.map(|&(name, app, extra, expect)| System {
-        extra,
-        change: Change::By(long::try_all),
-        limit: 12 * LIMIT,
-        ..System::new(format!("{LONG}::{name}"), root.join(app), expect)
-    });
-    [
-        longer("hostile", long::hostile, Expect::Pass),
-        longer(CHAOS, chaos::lengthen, Expect::Pass),
-        longer(FAST_PATH, long::fast_path, Expect::PassTelling(&[AGREED])),
-    ]
-    .into_iter()
-    .chain(sweeps)
-    .collect()
-}
-
-impl System {
-    /// Whether it is to be run on a machine.
-    pub fn fits(&self, row: &Row) -> bool {
-        let name = self.name.as_str();
-        let usual = name != WITHOUT_STAGE1;
-        usual == row.stage1 && (row.variant.is_empty() || !usual || ANY_SMMU.contains(&name))
-    }
-}
-
 /// Enough for the slowest on a busy machine.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// All runs of systems but the long ones.
+///
+/// # Errors
+/// A folder below `tests/systems` has a system and no `expect.toml`, or one that does not name it.
+pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
+    let mut systems = all(root)?;
+    systems.retain(|system| !system.expected.long);
+    Ok(systems)
+}
+
+/// Systems that run long: by name only.
+///
+/// # Errors
+/// As of [`systems`].
+pub fn long_systems(root: &Path) -> failure::Outcome<Vec<System>> {
+    let mut systems = all(root)?;
+    systems.retain(|system| system.expected.long);
+    Ok(systems)
+}
+
+fn all(root: &Path) -> failure::Outcome<Vec<System>> {
+    let place = systems::tidy(&root.join(SYSTEMS));
+    let mut found = Vec::new();
+    for folder in systems::entries(&place)? {
+        if folder.join(EXPECT).is_file() {
+            for expected in expect::read(&folder)? {
+                let systems = expected.systems.iter();
+                found.extend(systems.map(|system| System::new(&folder, system, &expected)));
+            }
+        }
+    }
+    for app in systems::files(root)? {
+        let app = systems::tidy(&app);
+        let expected = found.iter().any(|system: &System| system.app == app);
+        if app.starts_with(&place) && !expected {
+            return Err(Failure::new(format!(
+                "{} is named by no run of the {EXPECT} beside it: say there what it must come to",
+                app.display()
+            )));
+        }
+    }
+    Ok(found)
+}
+
+impl System {
+    /// `FOLDER` or `FOLDER::NAME`; a file that is not called `app.toml` gives its own name between.
+    fn new(folder: &Path, system: &Path, expected: &Expected) -> Self {
+        let text = |part: Option<&std::ffi::OsStr>| {
+            part.unwrap_or_default().to_string_lossy().into_owned()
+        };
+        let mut parts = vec![text(folder.file_name())];
+        if expected.long {
+            parts.insert(0, LONG.to_owned());
+        }
+        let stem = text(system.file_stem());
+        if stem != "app" {
+            parts.push(stem);
+        }
+        parts.extend(expected.name.clone());
+        Self {
+            name: parts.join("::"),
+            app: systems::tidy(&folder.join(system)),
+            folder: folder.to_owned(),
+            expected: expected.clone(),
+        }
+    }
+
+    /// Whether it is to be run on a machine: a new SMMU changes nothing for most.
+    pub fn fits(&self, row: &Row) -> bool {
+        let plain = row.variant.is_empty();
+        match self.expected.machines {
+            Machines::Usual => row.stage1 && plain,
+            Machines::EverySmmu => row.stage1,
+            Machines::WithoutStage1 => !row.stage1,
+        }
+    }
+
+    /// Why an emulator cannot make its machine.
+    fn lack(&self, row: &Row) -> Option<String> {
+        let (since, lack) = self.expected.difference.as_ref()?.since.as_ref()?;
+        let (major, minor) = since.split_once('.')?;
+        let first = (major.parse().ok()?, minor.parse().ok()?);
+        (row.qemu.version < first).then(|| format!("QEMU {} has {lack}", row.qemu.name()))
+    }
+
+    /// What the end of a run is worth; `log` is what was said.
+    fn judge(&self, run: Result<Verdict, String>, log: &[String]) -> Outcome {
+        let silent = |said: &dyn Fn(&str) -> bool| {
+            let unsaid = self.expected.tells.iter().find(|words| !said(words));
+            unsaid.map(|words| Outcome::Failed(format!("it ended without saying `{words}`")))
+        };
+        let logged = |words: &str| log.iter().any(|line| line.contains(words));
+        match (run, self.expected.verdict) {
+            (Ok(Verdict { code: 0, .. }), Ending::Pass)
+            | (Ok(Verdict { code: 1.., .. }), Ending::Fail) => {
+                silent(&logged).unwrap_or(Outcome::Passed)
+            }
+            (Err(why), Ending::Refused) => {
+                let refused = silent(&|words| why.contains(words));
+                refused.map_or(Outcome::Passed, |_| Outcome::Failed(why.clone()))
+            }
+            (Ok(_), Ending::Fail) => Outcome::Failed("it has to fail".to_owned()),
+            (Ok(_), Ending::Refused) => Outcome::Failed("it was not refused".to_owned()),
+            (Ok(verdict), Ending::Pass) => {
+                Outcome::Failed(format!("the verdict is exit code {}", verdict.code))
+            }
+            (Err(why), _) => Outcome::Failed(why),
+        }
+    }
+}
+
 /// Builds and runs one.
 pub fn system(project: &Project, system: &System, row: &Row) -> failure::Outcome<Case> {
-    let since = system
-        .difference
-        .and_then(|(difference, _)| difference.since);
-    if let Some((_, lack)) = since.filter(|(first, _)| row.qemu.version < *first) {
-        let why = format!("QEMU {} has {lack}", row.qemu.name());
+    if let Some(why) = system.lack(row) {
         return Ok(Case::new(system.name.as_str(), Outcome::Skipped(why)));
     }
     let started = Instant::now();
     let mut log = Vec::new();
-    let run = execute(project, system, row, &mut log);
-    let outcome = match (run, &system.expect) {
-        (Err(Failure::Shown), _) => return Err(Failure::Shown),
-        (Ok(Verdict { code: 0, .. }), Expect::Pass | Expect::PassOn(_) | Expect::PassBuiltOnce) => {
-            Outcome::Passed
-        }
-        (Ok(Verdict { code: 0, .. }), Expect::PassTelling(told)) => {
-            let silent = |words: &&&str| !log.iter().any(|line| line.contains(**words));
-            match told.iter().find(silent) {
-                None => Outcome::Passed,
-                Some(words) => Outcome::Failed(format!("it passed without saying `{words}`")),
-            }
-        }
-        (Err(Failure::Message(why)), Expect::Refusal(words)) if why.contains(words) => {
-            Outcome::Passed
-        }
-        (Ok(Verdict { code: 1.., .. }), Expect::Fail(words)) => {
-            if log.iter().any(|line| line.contains(words)) {
-                Outcome::Passed
-            } else {
-                Outcome::Failed(format!("it failed without saying `{words}`"))
-            }
-        }
-        (Ok(_), Expect::Fail(_)) => Outcome::Failed("it has to fail".to_owned()),
-        (Ok(_), Expect::Refusal(_)) => Outcome::Failed("it was not refused".to_owned()),
-        (Ok(verdict), _) => Outcome::Failed(format!("the verdict is exit code {}", verdict.code)),
-        (Err(Failure::Message(why)), _) => Outcome::Failed(why),
+    let run = match execute(project, system, row, &mut log) {
+        Ok(verdict) => Ok(verdict),
+        Err(Failure::Shown) => return Err(Failure::Shown),
+        Err(Failure::Message(why)) => Err(why),
     };
-    let mut case = Case::new(system.name.as_str(), outcome);
+    let mut case = Case::new(system.name.as_str(), system.judge(run, &log));
     case.time = started.elapsed();
     if case.failed() {
         case.log = log;
@@ -355,9 +166,16 @@ fn execute(
     row: &Row,
     log: &mut Vec<String>,
 ) -> failure::Outcome<Verdict> {
-    let build = || project.build_to_run_changed(Some(&system.app), |app| system.change.apply(app));
+    let expected = &system.expected;
+    let build = || {
+        let mut changed = Ok(());
+        let built = project.build_to_run_changed(Some(&system.app), |app| {
+            changed = expected.change(&system.folder, app);
+        });
+        changed.and(built)
+    };
     let mut built = build()?;
-    if matches!(system.expect, Expect::PassBuiltOnce) {
+    if expected.built_once {
         built = build()?;
         let compiled = built.programs.compiled;
         if compiled != 0 {
@@ -365,27 +183,31 @@ fn execute(
             return Err(Failure::new(why));
         }
     }
-    if let Some(spoil) = system.spoil {
-        spoil(&mut built)?;
+    if let Some(Spoil::TrapAuthentication) = expected.spoil {
+        spoil::trap_authentication(&mut built)?;
     }
     let folder = project.target.join("test");
-    let odd = match system.expect {
-        Expect::PassOn(len) => Some(disk::sample(&folder, len)?),
-        _ => None,
-    };
+    let odd = expected
+        .disk
+        .map(|len| disk::sample(&folder, len))
+        .transpose()?;
     let disks = run::drives(project, &built.plan, odd.as_ref())?;
     let digest = match &odd {
         // Not from the file that the emulator reads: what the tool makes of the user's file is on trial.
         Some(file) => Some(padded(file)?),
         None => run::watched(&built.plan, &disks.drives).map(Digest::start),
     };
-    let own = system.extra.iter().map(|word| (*word).to_owned());
     let options = Options {
         qemu: row.qemu.clone(),
-        timeout: system.limit,
-        extra: row.arguments.iter().cloned().chain(own).collect(),
-        changes: match system.difference {
-            Some((difference, refuses)) => difference.changes(&built.plan, refuses)?,
+        timeout: expected.limit.map_or(LIMIT, Duration::from_secs),
+        extra: row
+            .arguments
+            .iter()
+            .chain(&expected.qemu)
+            .cloned()
+            .collect(),
+        changes: match &expected.difference {
+            Some(difference) => differences::changes(difference, &built.plan)?,
             None => Vec::new(),
         },
     };
@@ -397,7 +219,7 @@ fn execute(
     })?;
     // What passes has said so: words that are lost are the ones that a failure would be told in.
     // Where other words are expected, those are looked for.
-    let passes = matches!(system.expect, Expect::Pass | Expect::PassOn(_));
+    let passes = expected.verdict == Ending::Pass && expected.tells.is_empty();
     let awaited = built.plan.app.tasks.iter().any(|task| task.verdict);
     if passes && awaited && watch.spoken().is_none() && end == End::Exit(0) {
         return Err(Failure::new("it passed without a word of its verdict"));
@@ -411,4 +233,104 @@ fn padded(file: &Path) -> failure::Outcome<Digest> {
         std::fs::read(file).map_err(Failure::when(format!("cannot read {}", file.display())))?;
     bytes.resize(bytes.len().next_multiple_of(512), 0);
     Ok(Digest::of_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use planner::read::{self, Paths};
+    use planner::report::Report;
+
+    fn root() -> PathBuf {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        own.join("..").canonicalize().unwrap()
+    }
+
+    /// A repository of one folder of systems, with these files.
+    fn found(files: &[(&str, &str)]) -> failure::Outcome<Vec<String>> {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["suites", "systems/one", "bench"] {
+            std::fs::create_dir_all(root.path().join("tests").join(folder)).unwrap();
+        }
+        std::fs::create_dir_all(root.path().join("docs/guide")).unwrap();
+        for (file, text) in files {
+            std::fs::write(root.path().join("tests/systems/one").join(file), text).unwrap();
+        }
+        let systems = systems(root.path())?;
+        Ok(systems.into_iter().map(|system| system.name).collect())
+    }
+
+    #[test]
+    fn a_system_that_nothing_is_expected_of_is_a_mistake() {
+        let app = ("app.toml", "[tasks.a]\n");
+        assert!(found(&[app]).is_err());
+        let more = ("more.toml", "[tasks.a]\n");
+        assert!(found(&[app, more, (EXPECT, "[[run]]\n")]).is_err());
+        assert_eq!(
+            found(&[app, (EXPECT, "[[run]]\n")]).ok(),
+            Some(vec!["one".to_owned()])
+        );
+        let both = "[[run]]\n[[run]]\nname = \"twice\"\nsystems = [\"more.toml\"]\n";
+        let names = found(&[app, more, (EXPECT, both)]).ok();
+        assert_eq!(
+            names,
+            Some(vec!["one".to_owned(), "one::more::twice".to_owned()])
+        );
+        // A run of a file that is gone is not silently none: it fails when it is run.
+        assert!(found(&[(EXPECT, "[[run]]\n")]).is_ok_and(|names| names == ["one"]));
+    }
+
+    #[test]
+    fn what_runs_change_is_there() {
+        let paths = Paths { root: root() };
+        let all = all(&root()).unwrap_or_else(|_| panic!("they can be read"));
+        let mut names: Vec<&str> = all.iter().map(|system| system.name.as_str()).collect();
+        assert!(names.len() > 90, "runs are missing: {}", names.len());
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all.len(), "two runs have one name");
+        for system in &all {
+            let report = Report::default();
+            let app = read::load(&report, &paths, &system.app);
+            let mut app = app.unwrap_or_else(|_| panic!("{}: {}", system.name, report.text()));
+            let changed = system.expected.change(&system.folder, &mut app);
+            assert!(changed.is_ok(), "{}", system.name);
+            for task in &app.tasks {
+                assert!(task.folder.join("Cargo.toml").is_file(), "{}", system.name);
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_is_what_is_expected_or_a_failure() {
+        let system = |text: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(EXPECT), text).unwrap();
+            let expected = expect::read(folder.path()).ok().unwrap().swap_remove(0);
+            System::new(folder.path(), Path::new("app.toml"), &expected)
+        };
+        let end = |code| Ok(Verdict { code, note: None });
+        let log = ["kernel  the supervisor died".to_owned()];
+        let passes = system("[[run]]\n");
+        assert_eq!(passes.judge(end(0), &log), Outcome::Passed);
+        assert!(matches!(passes.judge(end(1), &log), Outcome::Failed(_)));
+        assert!(matches!(
+            passes.judge(Err("refused".into()), &log),
+            Outcome::Failed(_)
+        ));
+        let dies = system("[[run]]\nverdict = \"fail\"\ntells = [\"supervisor died\"]\n");
+        assert_eq!(dies.judge(end(1), &log), Outcome::Passed);
+        assert!(matches!(dies.judge(end(1), &[]), Outcome::Failed(_)));
+        assert!(matches!(dies.judge(end(0), &log), Outcome::Failed(_)));
+        let refused = system("[[run]]\nverdict = \"refused\"\ntells = [\"no SMMU\"]\n");
+        assert_eq!(
+            refused.judge(Err("it has no SMMUv3".into()), &[]),
+            Outcome::Passed
+        );
+        assert!(matches!(
+            refused.judge(Err("another reason".into()), &[]),
+            Outcome::Failed(_)
+        ));
+        assert!(matches!(refused.judge(end(0), &[]), Outcome::Failed(_)));
+    }
 }

@@ -1,5 +1,6 @@
 //! Plan blobs: any bytes are read in place without leaving them, by tasks, by the kernel, by the IOMMU server.
 
+use iommu::indices::DeviceIndex;
 use iommu::plan_view::PlanView;
 use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
 use plan::kernel::{
@@ -86,6 +87,7 @@ fn server(plan: &PlanView<'_>) {
         );
         let auditors = device.auditors.of(plan.numbers, abi::TASKS_MAX);
         assert!(auditors.is_some(), "lists are checked");
+        let index = DeviceIndex::new(index).expect("devices are counted");
         assert!(plan.member(index) < plan.devices.len() as u64);
         if let Some((_, domain)) = plan.domain_of(device) {
             assert!((domain.smmu as usize) < plan.smmus.len());

@@ -167,7 +167,7 @@ pub struct Liberties {
     pub consume: u32,
     /// A command cannot be read, and the queue stops (rule E12); not again before that is repaired.
     pub abort: u32,
-    /// A field of CR0 takes effect at once (rule G1).
+    /// A field of CR0 takes effect at once (rule R1).
     pub acknowledge: u32,
     /// The processor does something else for a second when it looks at the time (rule E17).
     pub preempt: u32,

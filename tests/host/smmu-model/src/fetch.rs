@@ -16,7 +16,7 @@ pub(crate) enum Configuration {
 }
 
 impl Model {
-    /// Whether new transactions see SMMUEN=1: while it changes, either (rule G1).
+    /// Whether new transactions see SMMUEN=1: while it changes, either (rule R1).
     pub(crate) fn enabled(&mut self) -> bool {
         let (written, in_force) = (self.registers.cr0, self.registers.cr0_ack);
         let chosen = if self.chooser.once_in(2) {

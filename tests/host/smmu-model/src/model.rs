@@ -138,7 +138,7 @@ impl Model {
         self.registers.gerror = u32::from(self.chooser.once_in(2));
     }
 
-    /// Fills the caches with what an earlier user may have left there (rule G8): `junk` translates
+    /// Fills the caches with what an earlier user may have left there (rule R8): `junk` translates
     /// everything, for every stream, into memory at `output`.
     pub fn leave_behind(&mut self, output: u64) {
         for &stream in &self.streams.clone() {

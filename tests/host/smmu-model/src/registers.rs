@@ -179,7 +179,7 @@ impl Model {
         }
     }
 
-    /// A guarded register was written while the enables in `mask` are or may be in force (rule G2):
+    /// A guarded register was written while the enables in `mask` are or may be in force (rule R2):
     /// nothing happens, or anything.
     fn guarded(&mut self, mask: u32, register: usize) -> bool {
         let live = (self.registers.cr0 | self.registers.cr0_ack) & mask != 0;
@@ -265,7 +265,7 @@ impl Model {
         }
     }
 
-    /// What must hold when something is switched on (rules B8, G8, G9, H1, E19).
+    /// What must hold when something is switched on (rules B8, R8, R9, H1, E19).
     fn check_enable(&mut self, rising: u32) {
         let registers = &self.registers;
         let mut wrong = Vec::new();

@@ -20,7 +20,7 @@ const SMMUEN: u32 = 1;
 pub const MUTANTS: &[Mutant] = &[
     read(
         "no-acknowledge",
-        "G1, G2, G10",
+        "R1, R2, R10",
         &[Check::Register],
         |world, register, value| {
             if register == CR0ACK {
@@ -44,7 +44,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     write(
         "acknowledge-inactive",
-        "G5",
+        "R5",
         &[Check::Register],
         |_, register, value| {
             Some(if register == GERRORN {
@@ -56,7 +56,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     write(
         "bypass-open",
-        "G7, G8",
+        "R7, R8",
         &[Check::Register],
         |_, register, value| {
             Some(if register == GBPA {
@@ -74,7 +74,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     write(
         "enabled-first",
-        "G9",
+        "R9",
         &[Check::Register],
         |_, register, value| {
             Some(if register == CR0 && value != 0 {
@@ -86,7 +86,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     read(
         "no-ats-check",
-        "G13",
+        "R13",
         &[Check::Register],
         |_, register, value| {
             if register == IDR0 {

@@ -27,7 +27,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     other(
         "adopt-in-transition",
-        "G1",
+        "R1",
         &[Check::Register],
         Kind::FreshRead(|world, register, value| {
             if register == CR0ACK {

@@ -20,7 +20,7 @@ pub const MUTANTS: &[Mutant] = &[
         let drop = edit.opcode() == TLBI_ASID;
         edit.drop_if(drop);
     }),
-    command("drop-tlbi-all", "B8, C19, G8", &[Check::Register], |edit| {
+    command("drop-tlbi-all", "B8, C19, R8", &[Check::Register], |edit| {
         let drop = edit.opcode() == TLBI_ALL;
         edit.drop_if(drop);
     }),

@@ -219,7 +219,7 @@ pub const STEPS: &[Step] = &[
         }
         before || rig.model.access(1, STREAM, WINDOW, true).is_err()
     }),
-    step("base-while-enabled", "G2", |rig, whole| {
+    step("base-while-enabled", "R2", |rig, whole| {
         if whole {
             rig.write_and_wait(0);
         }

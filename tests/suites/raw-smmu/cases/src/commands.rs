@@ -259,8 +259,8 @@ fn queue_that_stands(stage: &Stage) -> Result {
 
 pub const CASES: &[Case] = &[
     shows!("commands-wrap", &["E1", "E6"], wrap),
-    shows!("command-reserved", &["E12", "G5"], reserved_opcode),
-    shows!("command-of-zeros", &["E12", "G5"], zeros),
+    shows!("command-reserved", &["E12", "R5"], reserved_opcode),
+    shows!("command-of-zeros", &["E12", "R5"], zeros),
     shows!("command-for-a-secure-stream", &["E21"], secure_stream),
     shows!("command-for-an-absent-stage", &["E21"], absent_stage),
     shows!(

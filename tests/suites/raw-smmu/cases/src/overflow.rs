@@ -182,10 +182,10 @@ fn error_interrupt(stage: &Stage) -> Result {
 pub const CASES: &[Case] = &[
     shows!("events-wrap", &["E1", "F5"], wrap),
     shows!("events-full", &["F4"], full_is_not_too_full),
-    shows!("events-overflow", &["F4", "G5"], overflow),
+    shows!("events-overflow", &["F4", "R5"], overflow),
     shows!("events-overflow-in-the-middle", &["F4"], room_in_the_middle),
     shows!("events-disabled", &["F3"], disabled),
-    shows!("events-nowhere", &["F4", "G5"], queue_nowhere),
+    shows!("events-nowhere", &["F4", "R5"], queue_nowhere),
     shows!("event-interrupt", &["F1"], event_interrupt),
-    shows!("error-interrupt", &["F4", "G5"], error_interrupt),
+    shows!("error-interrupt", &["F4", "R5"], error_interrupt),
 ];

@@ -5,6 +5,8 @@
 mod hand;
 #[path = "support/random.rs"]
 mod random;
+#[path = "support/requests.rs"]
+mod requests;
 mod support;
 
 use std::collections::BTreeSet;
@@ -123,6 +125,28 @@ proptest! {
         for mode in [Mode::Strict, Mode::Linux] {
             owners_are_named(&m, &quick(&m, mode))?;
         }
+    }
+
+    /// What can reach each other without the SMMU, and shares a StreamID, is one group, and nothing else is.
+    #[test]
+    fn isolation_groups_are_what_requests_reach(seeds in seeds()) {
+        let m = random::build(&seeds);
+        let s = quick(&m, Mode::Strict);
+        let hand = Hand::new(&m, &s);
+        let apart = |a: usize, b: usize| hand.never_together(a, b);
+        let fabric = requests::Fabric::new(&m, &apart);
+        let reached: Vec<BTreeSet<usize>> = (0..m.nodes.len()).map(|node| fabric.reached(node)).collect();
+        let together = |a: usize, b: usize| {
+            reached[a].contains(&b) || hand.share_a_stream(a, b) && !hand.never_together(a, b)
+        };
+        let expected = partition(m.nodes.len(), together);
+        let found = sets(s.groups.iter().map(|group| &group.devices));
+        let named = |sets: Vec<&BTreeSet<usize>>| -> Vec<Vec<String>> {
+            let name = |n: &usize| format!("{} {:?}", m.nodes[*n].name, m.nodes[*n].function.kind);
+            sets.iter().map(|set| set.iter().map(name).collect()).collect()
+        };
+        let (more, less) = (found.difference(&expected), expected.difference(&found));
+        prop_assert_eq!(named(more.collect()), named(less.collect()));
     }
 
     #[test]

@@ -272,6 +272,50 @@ fn what_sits_inside_a_switch_opens_it() {
     }
 }
 
+/// Access control of a port looks at what comes from below: what comes from beside it goes down.
+#[test]
+fn a_function_beside_a_bridge_reaches_what_is_below_it() {
+    for acs in [Some(Acs::ON), None] {
+        let mut m = switch(Some(Acs::ON));
+        let [port, up] = ["rp", "up"].map(|name| node_of(&m, name));
+        m.nodes[up.index()].function.acs = Some(Acs::ON);
+        let beside = endpoint(&mut m, "beside", below(port, 0, 1));
+        m.nodes[beside.index()].function.acs = acs;
+        trust(&mut m, "of-a", "of-b");
+        let s = strict(&m);
+        let open = acs.is_none();
+        assert_eq!(s.accepted(), !open, "{:?}", s.diagnostics);
+        assert_eq!(errors(&s).contains(&Code::GroupTrust), open);
+        if open {
+            let all = ["a", "b", "beside", "down-a", "down-b", "up"];
+            assert!(groups(&m, &s).contains(&all.map(String::from).to_vec()));
+            let because = fault_of_groups(&m, &s, "up", "down-a");
+            assert_eq!(
+                because,
+                "below the switch `up`, beside `beside`, a function of its slot that has no ACS"
+            );
+        }
+    }
+    // Of a root port, and of a bridge that the root complex sends to.
+    let mut m = ports(Some(Acs::ON), Some(Acs::ON));
+    m.policy.unowned = Unowned::Block;
+    push(
+        &mut m,
+        node("beside", FunctionKind::RootComplexEndpoint, on_root(1, 1)),
+    );
+    assert_eq!(groups(&m, &strict(&m))[0], ["a", "beside", "rp-a"]);
+    let mut m = ports(Some(Acs::ON), Some(Acs::OFF));
+    m.nodes[0].function.kind = FunctionKind::UpstreamPort;
+    m.nodes[0].function.acs = None;
+    assert_eq!(groups(&m, &strict(&m)), [["a", "b", "rp-a", "rp-b"]]);
+    // Between root ports of one slot it is the root complex that routes.
+    let mut m = ports(Some(Acs::ON), Some(Acs::OFF));
+    m.nodes[2].place = on_root(1, 1);
+    let s = strict(&m);
+    assert_eq!(groups(&m, &s), [vec!["a"], vec!["b", "rp-a", "rp-b"]]);
+    assert!(codes(&s).contains(&Code::RootComplexRouting));
+}
+
 #[test]
 fn a_root_port_that_does_not_redirect_reaches_what_is_integrated() {
     let mut m = ports(Some(Acs::OFF), Some(Acs::ON));

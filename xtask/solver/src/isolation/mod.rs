@@ -10,7 +10,7 @@ mod fault;
 mod slot;
 
 use crate::alias::Ids;
-use crate::alternative::span;
+use crate::alternative::{apart, span};
 use crate::model::{Acs, FunctionKind, Machine};
 use crate::relation::Edges;
 use crate::solution::{EdgeKind, Mode};
@@ -31,8 +31,11 @@ pub(crate) struct Isolation<'a> {
     fault: Vec<Fault>,
     /// The nearest bridge, itself included, at or above which requests are not kept apart.
     open_above: Vec<Option<usize>>,
-    /// The switch that is one group, with the reason, of all that is below it; strict mode only.
-    open_switch: Vec<Option<(usize, String)>>,
+    /// A root port of each root complex from which it may route to others; strict mode only.
+    routing: BTreeMap<usize, usize>,
+    /// Why all that is below the bridge above each function, and below that one, is in reach from beside it: a relative
+    /// clause about the bridge where that begins; strict mode only.
+    entered: Vec<Option<(usize, String)>>,
 }
 
 impl<'a> Isolation<'a> {
@@ -58,10 +61,12 @@ impl<'a> Isolation<'a> {
             slots,
             fault,
             open_above,
-            open_switch: vec![None; machine.nodes.len()],
+            routing: BTreeMap::new(),
+            entered: vec![None; machine.nodes.len()],
         };
         if mode == Mode::Strict {
-            isolation.open_switch = isolation.open_switches();
+            isolation.routing = isolation.routing();
+            isolation.entered = isolation.entered();
         }
         isolation
     }
@@ -80,7 +85,7 @@ impl<'a> Isolation<'a> {
             self.slot(slot, edges);
         }
         if self.mode == Mode::Strict {
-            self.switches(edges);
+            self.below_entered(edges);
             self.root_ports(edges);
         }
     }
@@ -149,41 +154,91 @@ impl<'a> Isolation<'a> {
         });
     }
 
-    /// The switch that a function is below, with the reason, if the switch is one group: it routes between its
-    /// ports, so one that does not redirect opens all that is below the switch, and so does what sits on the bus
-    /// inside it, where nothing controls what goes down a port.
-    fn open_switches(&self) -> Vec<Option<(usize, String)>> {
-        let mut pulled: Vec<Option<(usize, String)>> = vec![None; self.machine.nodes.len()];
-        for &node in &self.topology.order {
-            if let Some(parent) = self.topology.placed[node].parent {
-                pulled[node] = pulled[parent].clone();
-            }
-            if self.kind(node) == FunctionKind::UpstreamPort && pulled[node].is_none() {
-                let mut inside = self.topology.children[node].iter();
-                pulled[node] = inside.find_map(|port| {
-                    let because = if self.kind(*port) == FunctionKind::DownstreamPort {
-                        let fault = self.fault[*port]?;
-                        format!("whose port `{}` {fault}", self.name(*port))
-                    } else {
-                        format!(
-                            "where `{}` is on the bus inside, which redirects nothing",
-                            self.name(*port)
-                        )
-                    };
-                    Some((node, because))
-                });
-            }
+    /// For each bridge whether requests from beside it go down it, where no access control looks at them: its own, or
+    /// that of the outermost bridge above it of which that is so, with the reason.
+    fn entered(&self) -> Vec<Option<(usize, String)>> {
+        let mut by_slot: Vec<Option<String>> = vec![None; self.machine.nodes.len()];
+        for slot in &self.slots {
+            self.enter_slot(slot, &mut by_slot);
         }
-        pulled
+        let mut entered: Vec<Option<(usize, String)>> = vec![None; self.machine.nodes.len()];
+        for &node in &self.topology.order {
+            let above = self.topology.placed[node].parent;
+            let inherited = above.and_then(|above| entered[above].clone());
+            // Below a bridge that keeps nothing apart all is joined already.
+            let closed = || self.fault[node].is_none().then_some(());
+            let own = || {
+                let because = closed().and_then(|()| by_slot[node].clone());
+                let because = because.or_else(|| self.open_switch(node));
+                because.or_else(|| closed().and_then(|()| self.enter_root(node)))
+            };
+            entered[node] = inherited.or_else(|| Some((node, own()?)));
+        }
+        entered
     }
 
-    /// Joins all that is below an open switch with it.
-    fn switches(&self, edges: &mut Edges) {
+    /// A function that does not keep requests to itself sends them to the bridges of its slot. Between root ports it is
+    /// the root complex that routes.
+    fn enter_slot(&self, slot: &[usize], entered: &mut [Option<String>]) {
+        for &bridge in slot.iter().filter(|node| self.kind(**node).is_bridge()) {
+            let from = slot.iter().copied().find(|other| {
+                let ports = [*other, bridge].map(|node| self.kind(node) == FunctionKind::RootPort);
+                *other != bridge
+                    && self.fault[*other].is_some()
+                    && ports != [true, true]
+                    && !apart(self.topology, *other, bridge)
+            });
+            entered[bridge] = from.map(|from| {
+                let fault = self.fault[from].unwrap_or(NO_ACS);
+                format!(
+                    "beside `{}`, a function of its slot that {fault}",
+                    self.name(from)
+                )
+            });
+        }
+    }
+
+    /// A switch routes between its ports, so one that does not redirect opens all that is below the switch, and so does
+    /// what sits on the bus inside it.
+    fn open_switch(&self, node: usize) -> Option<String> {
+        if self.kind(node) != FunctionKind::UpstreamPort {
+            return None;
+        }
+        let mut inside = self.topology.children[node].iter();
+        inside.find_map(|port| {
+            if self.kind(*port) == FunctionKind::DownstreamPort {
+                let fault = self.fault[*port]?;
+                return Some(format!("whose port `{}` {fault}", self.name(*port)));
+            }
+            let name = self.name(*port);
+            Some(format!(
+                "where `{name}` is on the bus inside, which redirects nothing"
+            ))
+        })
+    }
+
+    /// A bridge on a root bus that is no root port: the root complex may send it what turned at one that does not redirect.
+    fn enter_root(&self, node: usize) -> Option<String> {
+        let complex = self.complex(node).filter(|_| self.is_integrated(node))?;
+        let port = *self.routing.get(&complex)?;
+        let fault = self.fault[port].unwrap_or(NO_ACS);
+        Some(format!(
+            "which the root complex may reach from `{}`, which {fault}",
+            self.name(port)
+        ))
+    }
+
+    /// Joins all that is below a bridge that requests enter with it.
+    fn below_entered(&self, edges: &mut Edges) {
         for &node in &self.topology.order {
             if let Some(parent) = self.topology.placed[node].parent
-                && let Some((switch, because)) = &self.open_switch[parent]
+                && let Some((bridge, because)) = &self.entered[parent]
             {
-                let because = format!("below the switch `{}`, {because}", self.name(*switch));
+                let what = match self.kind(*bridge) {
+                    FunctionKind::UpstreamPort => "switch ",
+                    _ => "",
+                };
+                let because = format!("below the {what}`{}`, {because}", self.name(*bridge));
                 edges.add(EdgeKind::Isolation, parent, node, because);
             }
         }
@@ -191,7 +246,7 @@ impl<'a> Isolation<'a> {
 
     /// True if what is plugged in below `port` would be in its group.
     pub fn joins_below(&self, port: usize) -> bool {
-        self.open_above[port].is_some() || self.open_switch[port].is_some()
+        self.open_above[port].is_some() || self.entered[port].is_some()
     }
 
     /// The port nearest to the root complex without source validation that a device is below, if no port on its way up
@@ -231,47 +286,56 @@ impl<'a> Isolation<'a> {
         })
     }
 
-    /// The root complex may route between root ports that do not redirect, and from one to what is on a root bus.
-    fn root_ports(&self, edges: &mut Edges) {
+    /// The first root port of each root complex that does not redirect, where nothing says that the complex never routes
+    /// between them.
+    fn routing(&self) -> BTreeMap<usize, usize> {
         let mut first: BTreeMap<usize, usize> = BTreeMap::new();
-        let unknown = |node: usize| {
-            let complex = self.complex(node)?;
-            (!self.machine.roots[complex].never_routes_peers).then_some(complex)
-        };
         for &node in &self.topology.order {
-            if self.kind(node) != FunctionKind::RootPort || self.fault[node].is_none() {
-                continue;
+            if self.kind(node) == FunctionKind::RootPort
+                && self.fault[node].is_some()
+                && let Some(complex) = self.complex(node)
+                && !self.machine.roots[complex].never_routes_peers
+            {
+                first.entry(complex).or_insert(node);
             }
-            let Some(complex) = unknown(node) else {
+        }
+        first
+    }
+
+    /// The root ports that do not redirect are joined with each other, and with what else is on the root buses of their
+    /// root complex.
+    fn root_ports(&self, edges: &mut Edges) {
+        for &node in &self.topology.order {
+            let Some(&port) = self
+                .complex(node)
+                .and_then(|complex| self.routing.get(&complex))
+            else {
                 continue;
             };
-            let other = *first.entry(complex).or_insert(node);
-            let because = format!(
-                "root ports of one root complex, which may route between them: `{}` {} and `{}` {}",
-                self.name(other),
-                self.fault[other].unwrap_or(NO_ACS),
-                self.name(node),
-                self.fault[node].unwrap_or(NO_ACS),
-            );
-            edges.add(EdgeKind::Isolation, other, node, because);
-        }
-        for &node in &self.topology.order {
-            let integrated = self.topology.placed[node].parent.is_none()
-                && !matches!(
-                    self.kind(node),
-                    FunctionKind::RootPort | FunctionKind::HostBridge
-                );
-            if let (true, Some(complex)) = (integrated, unknown(node))
-                && let Some(&port) = first.get(&complex)
-            {
-                let because = format!(
-                    "on a root bus, to which the root complex may route from `{}`, which {}",
+            let fault = self.fault[port].unwrap_or(NO_ACS);
+            let because = match (self.kind(node), self.fault[node]) {
+                (FunctionKind::RootPort, Some(own)) => format!(
+                    "root ports of one root complex, which may route between them: `{}` {fault} and `{}` {own}",
                     self.name(port),
-                    self.fault[port].unwrap_or(NO_ACS)
-                );
-                edges.add(EdgeKind::Isolation, port, node, because);
-            }
+                    self.name(node),
+                ),
+                _ if self.is_integrated(node) => format!(
+                    "on a root bus, to which the root complex may route from `{}`, which {fault}",
+                    self.name(port)
+                ),
+                _ => continue,
+            };
+            edges.add(EdgeKind::Isolation, port, node, because);
         }
+    }
+
+    /// On a root bus, but no port of it and not the host bridge's own function.
+    fn is_integrated(&self, node: usize) -> bool {
+        let own = matches!(
+            self.kind(node),
+            FunctionKind::RootPort | FunctionKind::HostBridge
+        );
+        self.topology.placed[node].parent.is_none() && !own && self.complex(node).is_some()
     }
 
     /// Ports on the way up whose own memory BARs serve requests of `node`, nearest first.

@@ -126,9 +126,9 @@ fn with(seeds: &[u32], bays: bool) -> Machine {
     m
 }
 
-/// Every combination of ACS bits, the usual ones more often.
+/// Every combination of ACS bits, the usual ones and those with one bit of theirs turned more often.
 fn acs(c: &mut Choices<'_>) -> Option<Acs> {
-    match c.below(6) {
+    match c.below(8) {
         0 => None,
         1 => Some(Acs::OFF),
         2 => {
@@ -139,6 +139,14 @@ fn acs(c: &mut Choices<'_>) -> Option<Acs> {
                 enabled,
             })
         }
+        3 => Some(Acs {
+            implemented: 0xff,
+            enabled: Acs::WANTED ^ 1 << c.below(13),
+        }),
+        4 => Some(Acs {
+            implemented: Acs::WANTED ^ 1 << c.below(5),
+            enabled: Acs::WANTED,
+        }),
         _ => Some(Acs::ON),
     }
 }

@@ -29,4 +29,5 @@ mod restart;
 mod rig;
 mod settling;
 mod standing;
+mod successor;
 mod units;

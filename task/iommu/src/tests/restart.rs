@@ -399,6 +399,30 @@ fn is_closed(rig: &mut Rig, iova: u64, other: u64) {
     assert_eq!(edu.unmap(rig, other, 1), Ok(0));
 }
 
+/// So is a domain in which a block leads out of its owner's pools; the owner's other device goes on.
+#[test]
+fn a_block_that_leads_elsewhere_is_closed_by_the_successor() {
+    for spoil in [|block: u64| block + (4 << 20), |block| block ^ 1 << 21] {
+        let mut rig = Rig::booted();
+        let mut edu = rig.claim(task(5), EDU);
+        let flags = MapFlags::READ_WRITE.with(MapFlags::BLOCKS);
+        let iova = edu.map(&mut rig, 1, 0, 512, flags, 0).unwrap();
+        let left = rig.claim(task(5), LEFT).map_any(&mut rig, 0, 1);
+        let entry = domain(1).block_entries;
+        let word = rig.smmu.0.borrow().word(entry);
+        let spoilt = spoil(word);
+        let elsewhere = spoilt & 0xffff_ffe0_0000;
+        let good = (BIG_POOL..BIG_POOL + (4 << 20)).contains(&elsewhere);
+        rig.smmu.0.borrow_mut().put(entry, &[spoilt]);
+        let mut rig = successor(&rig);
+        assert_eq!(rig.logged("Altered"), !good, "{spoilt:#x}");
+        let reached = rig.reach(0x008, iova);
+        assert_eq!(reached, good.then_some(elsewhere), "{spoilt:#x}");
+        assert_eq!(rig.status(EDU).flags.has(StatusFlags::STORM), !good);
+        assert!(rig.reach(0x010, left).is_some());
+    }
+}
+
 /// An entry of a stream that nobody has is closed; a level-1 descriptor that leads elsewhere is the whole SMMU.
 #[test]
 fn streams_that_nobody_has_are_closed_by_the_successor() {

@@ -27,6 +27,8 @@ pub enum Error {
     Unsupported = 9,
     /// As many clients as the driver can serve are known to it.
     TooManyClients = 10,
+    /// The machine is about to be switched off: no new requests.
+    ShuttingDown = 11,
 }
 
 impl Refusal for Error {
@@ -52,6 +54,7 @@ impl Error {
             8 => Self::Device,
             9 => Self::Unsupported,
             10 => Self::TooManyClients,
+            11 => Self::ShuttingDown,
             _ => return None,
         })
     }
@@ -69,6 +72,7 @@ impl Error {
             Self::Device => "device error",
             Self::Unsupported => "unsupported",
             Self::TooManyClients => "too many clients",
+            Self::ShuttingDown => "shutting down",
         }
     }
 }

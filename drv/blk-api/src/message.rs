@@ -232,10 +232,10 @@ mod tests {
 
     #[test]
     fn every_error_has_its_own_code() {
-        for code in 1..=10 {
+        for code in 1..=11 {
             assert_eq!(Error::from_code(code).map(|error| error as u32), Some(code));
         }
         assert_eq!(Error::from_code(0), None);
-        assert_eq!(Error::from_code(11), None);
+        assert_eq!(Error::from_code(12), None);
     }
 }

@@ -115,6 +115,11 @@ impl<M: Memory> Requests<M> {
         self.queue.free_slot().is_some()
     }
 
+    /// Whether the device has no request.
+    pub fn is_idle(&self) -> bool {
+        self.slots.iter().all(Option::is_none)
+    }
+
     /// Hands a request to the device. `Ok(true)` if the device must be notified; `Busy` without room.
     #[inline]
     pub fn start(&mut self, request: Request) -> Result<bool, Error> {

@@ -6,6 +6,8 @@ use heapless::Vec;
 use iommu_api::client::{Device, Failure, IovaList};
 use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, FAULT_NOTIFICATION, MapFlags, PAGE};
+use supervisor_api::SHUT_DOWN;
+use userlib::delay::Delay;
 use userlib::ipc::{self, Message, Payload, Received};
 use userlib::memory::PoolMemory;
 use userlib::plan::task::NotificationEntry;
@@ -13,6 +15,7 @@ use userlib::protocol::Wire;
 use userlib::registers::MappedRegisters;
 use userlib::{config, interrupt};
 use virtio_blk::clients::Clients;
+use virtio_blk::ending::{Ending, Step};
 use virtio_blk::iovas::Iovas;
 use virtio_blk::layout::{self, SLOTS_MAX};
 use virtio_blk::losses::Losses;
@@ -23,6 +26,8 @@ use crate::start::Started;
 
 /// The driver at work.
 struct Service<'s> {
+    /// This task, whose own request the last flush is.
+    own: TaskId,
     interrupt: u32,
     /// The bit by which the IOMMU server tells of faults; 0 if the plan gives it none.
     fault: u32,
@@ -36,6 +41,7 @@ struct Service<'s> {
     done_bits: [u32; TASKS_MAX],
     unmaps: IovaList,
     losses: Losses,
+    ending: Ending,
 }
 
 /// Code, payload and length of a reply.
@@ -57,8 +63,10 @@ fn done_bits() -> [u32; TASKS_MAX] {
 /// Serves for ever. The service is made where it stays: it is too large to be moved about on the stack.
 pub fn serve(started: Started<'_>) -> ! {
     let fault = config::notification(FAULT_NOTIFICATION).unwrap_or(0);
-    let mask = started.interrupt | fault;
+    let shut_down = config::notification(SHUT_DOWN).unwrap_or(0);
+    let mask = started.interrupt | fault | shut_down;
     let mut service = Service {
+        own: ipc::who_am_i(),
         interrupt: started.interrupt,
         fault,
         iovas: iovas(&started),
@@ -70,6 +78,7 @@ pub fn serve(started: Started<'_>) -> ! {
         done_bits: done_bits(),
         unmaps: IovaList::new(),
         losses: Losses::default(),
+        ending: Ending::default(),
     };
     interrupt::unmask(service.interrupt);
     let mut received = ipc::receive(mask);
@@ -87,6 +96,10 @@ pub fn serve(started: Started<'_>) -> ! {
                 if bits & service.interrupt != 0 {
                     service.device_interrupt();
                 }
+                if bits & shut_down != 0 {
+                    service.ending.ask();
+                }
+                service.go_on_ending();
                 ipc::receive(mask)
             }
             Received::Dead => ipc::receive(mask),
@@ -124,6 +137,9 @@ impl Service<'_> {
 
     fn submit(&mut self, message: &Message) -> Result<(), Error> {
         let submit = Submit::from_message(&message.payload, message.len).ok_or(Error::Malformed)?;
+        if self.ending.refuses() {
+            return Err(Error::ShuttingDown);
+        }
         let [lease, _] = message.leases;
         let lease = (message.lease_count > 0).then_some(lease);
         let bytes = admit(&submit, &self.negotiated.geometry, lease)?;
@@ -211,11 +227,49 @@ impl Service<'_> {
         self.unmap(&batch);
         for finished in &batch {
             let client = finished.request.client;
+            if client == self.own
+                && let Err(error) = finished.completion.result
+            {
+                panic!("the device does not write out its cache: {}", error.name());
+            }
             if self.clients.finished(client, finished.completion) {
                 self.tell(client);
             }
         }
         interrupt::unmask(self.interrupt);
+    }
+
+    /// Does what is due on the way to a disk that may lose its power. What fails is not called finished: the driver
+    /// dies of it, and its device is made quiet by others.
+    fn go_on_ending(&mut self) {
+        let idle = self.requests.is_idle();
+        match self.ending.next(idle, self.negotiated.geometry.flush) {
+            Step::Wait => {}
+            Step::Flush => {
+                let started = self.requests.start(Request {
+                    client: self.own,
+                    tag: 0,
+                    kind: Kind::Flush,
+                    sector: 0,
+                    bytes: 0,
+                    iova: 0,
+                });
+                match started {
+                    Ok(true) => self.transport.notify(&self.negotiated),
+                    Ok(false) => {}
+                    Err(error) => panic!("no room for a flush: {}", error.name()),
+                }
+            }
+            Step::Finish => {
+                if let Err(error) = self.transport.reset(&mut Delay::new()) {
+                    panic!("{}", error.name());
+                }
+                defmt::info!("all is written; the device is reset");
+                if supervisor_api::client::finished().is_err() {
+                    panic!("the supervisor does not listen");
+                }
+            }
+        }
     }
 
     /// The device accessed what it was not given. It is told only addresses that are mapped, and a read

@@ -157,15 +157,20 @@ pub struct Negotiated {
 }
 
 impl<R: Registers> Transport<R> {
-    /// Resets the device, agrees on features and reads its configuration; the queue is selected but
-    /// not enabled.
-    pub fn negotiate(&self, delay: &mut impl DelayNs) -> Result<Negotiated, StartError> {
+    /// Resets the device: afterwards it uses no memory.
+    pub fn reset(&self, delay: &mut impl DelayNs) -> Result<(), StartError> {
         self.common.write8(DEVICE_STATUS, 0);
         RESET
             .until(delay, || {
                 (self.common.read8(DEVICE_STATUS) == 0).then_some(())
             })
-            .ok_or(StartError::Reset)?;
+            .ok_or(StartError::Reset)
+    }
+
+    /// Resets the device, agrees on features and reads its configuration; the queue is selected but
+    /// not enabled.
+    pub fn negotiate(&self, delay: &mut impl DelayNs) -> Result<Negotiated, StartError> {
+        self.reset(delay)?;
         let mut status = Status::ACKNOWLEDGE | Status::DRIVER;
         self.common.write8(DEVICE_STATUS, status.bits());
 

@@ -170,7 +170,16 @@ pub struct RestartEntry {
     pub dependants: TaskList,
     /// Tasks that stop and start together with this one: they own devices of one containment unit.
     pub together: TaskList,
+    /// Its place in the order in which tasks end before the machine is switched off, from 1, or [`STAYS_UP`]. Callers
+    /// come before those that they call.
+    pub shut_down: u32,
+    /// Reserved, 0.
+    pub reserved: u32,
 }
+
+/// In [`RestartEntry::shut_down`]: a task that is needed to the end. The supervisor, the log task, and the servers
+/// without which no device becomes quiet.
+pub const STAYS_UP: u32 = 0;
 
 /// What reports of a task count for.
 pub mod reports {

@@ -27,3 +27,13 @@ pub fn report(outcome: Outcome, detail: &str) -> Result<(), Failure> {
     };
     supervisor.exchange(Operation::Report as u16, &report, &[])
 }
+
+/// Says that the calling task has finished, as it was asked to. One that may not call the supervisor cannot: it is
+/// stopped when its time is over.
+pub fn finished() -> Result<(), Failure> {
+    if !may_report() {
+        return Ok(());
+    }
+    let supervisor = Server::at(config::own().supervisor as usize);
+    supervisor.exchange(Operation::Finished as u16, &(), &[])
+}

@@ -8,15 +8,22 @@ use userlib::protocol::Refusal;
 pub enum Error {
     /// Unknown operation, wrong length, or text that is not printable UTF-8.
     Malformed = 1,
+    /// The caller says that it has finished, and is not being asked to.
+    NotAsked = 2,
 }
 
 impl Refusal for Error {
     fn from_code(code: u32) -> Option<Self> {
-        (code == Self::Malformed as u32).then_some(Self::Malformed)
+        match code {
+            1 => Some(Self::Malformed),
+            2 => Some(Self::NotAsked),
+            _ => None,
+        }
     }
     fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::NotAsked => "not asked",
         }
     }
 }

@@ -10,6 +10,8 @@ use userlib::protocol::Wire;
 pub enum Operation {
     /// [`Report`].
     Report = 1,
+    /// No words: the caller has finished, as it was asked to by [`SHUT_DOWN`](crate::SHUT_DOWN).
+    Finished = 2,
 }
 
 impl Operation {
@@ -17,6 +19,7 @@ impl Operation {
     pub const fn from_number(number: u16) -> Option<Self> {
         match number {
             1 => Some(Self::Report),
+            2 => Some(Self::Finished),
             _ => None,
         }
     }
@@ -122,9 +125,11 @@ mod tests {
 
     #[test]
     fn operations_have_one_number_each() {
-        let number = Operation::Report as u16;
-        assert_eq!(Operation::from_number(number), Some(Operation::Report));
-        for other in [0, number + 1] {
+        for (number, operation) in [(1, Operation::Report), (2, Operation::Finished)] {
+            assert_eq!(operation as u16, number);
+            assert_eq!(Operation::from_number(number), Some(operation));
+        }
+        for other in [0, 3] {
             assert_eq!(Operation::from_number(other), None);
         }
     }

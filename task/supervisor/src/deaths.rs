@@ -30,6 +30,8 @@ pub struct Deaths {
     /// Errors that no task was charged with, as far as they were logged.
     unclaimed: u64,
     watched: Vec<Watched, TASKS_MAX>,
+    /// Tasks that end, as the machine is to be switched off.
+    ending: Vec<usize, TASKS_MAX>,
 }
 
 const fn never() -> TaskId {
@@ -44,6 +46,7 @@ impl Deaths {
             plan,
             unclaimed: 0,
             watched: Vec::new(),
+            ending: Vec::new(),
         };
         for entry in plan.tasks {
             let policy = Policy::new(Rule {
@@ -60,6 +63,11 @@ impl Deaths {
             });
         }
         deaths
+    }
+
+    /// From now on these tasks are not started again, and that they are stopped is not logged.
+    pub fn end(&mut self, tasks: Vec<usize, TASKS_MAX>) {
+        self.ending = tasks;
     }
 
     /// Looks at every task, after a fault was posted. A task that is still held is only logged: the
@@ -86,14 +94,16 @@ impl Deaths {
                 continue;
             };
             let look = Look::at(status.state, status.fault[0]);
-            if matches!(look, Look::Up | Look::NeverStarted) {
+            if matches!(look, Look::Up | Look::NeverStarted | Look::Gone) {
                 continue;
             }
             let [what, ..] = status.fault;
             let was_stopped = what as u16 == FaultKind::Stopped as u16;
             if watched.logged != status.id {
                 watched.logged = status.id;
-                log_death(plan.name(index), index, &status);
+                if !was_stopped || !self.ending.contains(&index) {
+                    log_death(plan.name(index), index, &status);
+                }
                 if !was_stopped {
                     // There is room for each task.
                     let _ = died.push(index);
@@ -133,6 +143,9 @@ impl Deaths {
 
     /// When a task is to be started: with its unit, if it has one.
     fn start_of(&self, index: usize) -> Option<u64> {
+        if self.ending.contains(&index) {
+            return None;
+        }
         self.watched.get(index)?.policy.due()?;
         let unit = core::iter::once(index).chain(self.plan.together(index));
         let returning = unit.filter(|task| look_at(*task) != Some(Look::NeverStarted));
@@ -184,16 +197,16 @@ impl Deaths {
         }
     }
 
-    /// Sets the timer to the next restart, or stops it.
-    pub fn set_timer(&self) {
-        let next = (0..self.watched.len())
-            .filter_map(|index| self.start_of(index))
-            .min();
-        time::set_timer(next.map(Ticks));
+    /// Sets the timer to the next restart, or to `other` if that is earlier, or stops it.
+    pub fn set_timer(&self, other: Option<Ticks>) {
+        let restarts = (0..self.watched.len()).filter_map(|index| self.start_of(index));
+        let next = restarts.map(Ticks).chain(other).min();
+        time::set_timer(next);
     }
 }
 
-fn look_at(task: usize) -> Option<Look> {
+/// What a task is now; none if there is no such task.
+pub fn look_at(task: usize) -> Option<Look> {
     let status = privileged::status(task)?;
     Some(Look::at(status.state, status.fault[0]))
 }

@@ -29,6 +29,15 @@ pub fn end(outcome: Outcome, verdict: &Verdict, tasks: &[RestartEntry]) -> ! {
     privileged::exit(u8::from(outcome == Outcome::Fail));
 }
 
+/// Everything has ended: waits for the log, and switches the machine off, or ends the run as what it is.
+pub fn switch_off(verdict: &Verdict) -> ! {
+    defmt::info!("all tasks have ended; the machine is switched off");
+    if !drain() {
+        privileged::console("\nsupervisor: the log did not drain; the machine is switched off\n");
+    }
+    privileged::exit(u8::from(verdict.has_any_failed()));
+}
+
 /// Asks the log task to empty the rings and waits until it did; false at the deadline.
 fn drain() -> bool {
     let log = config::own().log_task;

@@ -4,6 +4,7 @@
 //! * [`policy`]: whether and when a dead task is started again;
 //! * [`plan_view`]: the plan, checked;
 //! * [`verdict`]: what the reports add up to;
+//! * [`shutdown`]: the way from the power key to the machine that is off;
 //! * [`drain`]: when all of the log is on the console.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,4 +16,5 @@ pub mod drain;
 pub mod look;
 pub mod plan_view;
 pub mod policy;
+pub mod shutdown;
 pub mod verdict;

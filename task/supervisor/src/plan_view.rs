@@ -1,6 +1,7 @@
 //! The supervisor's part of the plan, checked once so that later look-ups cannot go astray.
 
 use abi::TASKS_MAX;
+use heapless::Vec;
 use userlib::plan::task::RestartEntry;
 use userlib::plan::{Blob, TaskList, TaskNumber};
 
@@ -41,6 +42,14 @@ impl<'p> PlanView<'p> {
         self.list(task, |entry| entry.together)
     }
 
+    /// Tasks that end before the machine is switched off, in the order in which they do.
+    pub fn shut_down(&self) -> Vec<usize, TASKS_MAX> {
+        let places = 1..=self.tasks.len() as u32;
+        let at = |place| self.tasks.iter().position(|task| task.shut_down == place);
+        // There is room for each task once.
+        places.filter_map(at).collect()
+    }
+
     fn list(
         &self,
         task: usize,
@@ -56,7 +65,7 @@ impl<'p> PlanView<'p> {
 mod tests {
     use std::vec::Vec;
 
-    use super::*;
+    use super::{Blob, PlanView, RestartEntry, TASKS_MAX, TaskList, TaskNumber};
     use userlib::plan::{Builder, Name, TaskLists};
     use zerocopy::IntoBytes;
 
@@ -69,6 +78,8 @@ mod tests {
             period: 0,
             dependants,
             together,
+            shut_down: 0,
+            reserved: 0,
         }
     }
 

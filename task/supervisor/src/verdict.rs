@@ -159,6 +159,11 @@ impl Verdict {
         )
     }
 
+    /// Whether any task failed whose report counts.
+    pub fn has_any_failed(&self) -> bool {
+        self.accounts.iter().any(|account| account.failed)
+    }
+
     /// Whether this task failed.
     pub fn has_failed(&self, task: usize) -> bool {
         let account = self.accounts.get(task);

@@ -29,7 +29,7 @@ pub mod kind {
     pub const MAPPING: Kind = Kind(0x203, 56);
     pub const DRIVEN: Kind = Kind(0x204, 136);
     pub const PARAMETER: Kind = Kind(0x205, 32);
-    pub const RESTART: Kind = Kind(0x206, 64);
+    pub const RESTART: Kind = Kind(0x206, 72);
     pub const REASON: Kind = Kind(0x207, 152);
     pub const HOST_BRIDGE: Kind = Kind(0x300, 32);
     pub const FUNCTION: Kind = Kind(0x301, 272);

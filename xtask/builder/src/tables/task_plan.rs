@@ -2,7 +2,7 @@
 
 use plan::task::{
     DeviceEntry, MappingEntry, MappingFlags, MappingKind as Kind, NotificationEntry,
-    ParameterEntry, PeerEntry, ReasonEntry, RestartEntry, SelfEntry, reports,
+    ParameterEntry, PeerEntry, ReasonEntry, RestartEntry, STAYS_UP, SelfEntry, reports,
 };
 use plan::{Builder, NONE, Name, TaskLists, Text};
 
@@ -273,6 +273,7 @@ fn restarts(plan: &Plan, lists: &mut TaskLists) -> Vec<RestartEntry> {
     let serves_devices = |task: usize| {
         owns(plan, task, PlatformDeviceKind::PciHost) || plan.app.authority() == Some(task)
     };
+    let shut_down = shut_down(plan, serves_devices);
     plan.app
         .tasks
         .iter()
@@ -289,8 +290,32 @@ fn restarts(plan: &Plan, lists: &mut TaskLists) -> Vec<RestartEntry> {
             period: task.restart.period,
             dependants: lists.add(plan.dependants(index)),
             together: lists.add(plan.together(index)),
+            shut_down: shut_down.get(index).copied().unwrap_or(STAYS_UP),
+            reserved: 0,
         })
         .collect()
+}
+
+/// Each task's place in the order of a shutdown. Calls go uphill, so whoever is less urgent is no one's server.
+fn shut_down(plan: &Plan, serves_devices: impl Fn(usize) -> bool) -> Vec<u32> {
+    let tasks = &plan.app.tasks;
+    let stays_up = |index: usize| {
+        index == 0
+            || serves_devices(index)
+            || tasks
+                .get(index)
+                .is_some_and(|task| task.reads_logs.is_some())
+    };
+    let mut order: Vec<usize> = (0..tasks.len()).filter(|&index| !stays_up(index)).collect();
+    // Stable: among equals in the order of the file.
+    order.sort_by_key(|&index| std::cmp::Reverse(tasks.get(index).map(|task| task.priority.value)));
+    let mut places = vec![STAYS_UP; tasks.len()];
+    for (place, index) in order.into_iter().enumerate() {
+        if let Some(at) = places.get_mut(index) {
+            *at = place as u32 + 1;
+        }
+    }
+    places
 }
 
 fn reasons(plan: &Plan) -> Vec<ReasonEntry> {

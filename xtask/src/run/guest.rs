@@ -81,6 +81,16 @@ impl Probe<'_> {
     }
 }
 
+impl Probe<'_> {
+    /// Presses the machine's power key for a moment. What the guest makes of it shows in how it ends.
+    pub fn press_power_key(&mut self) {
+        if let Some(monitor) = self.guest.monitor.as_mut() {
+            // A guest that ended meanwhile has no key.
+            let _ = monitor.ask("system_powerdown", &json!({}));
+        }
+    }
+}
+
 /// A started machine; it is killed when dropped.
 pub struct Guest {
     child: Child,

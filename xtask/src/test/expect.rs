@@ -76,6 +76,8 @@ pub enum Verdict {
     Fail,
     /// The tool does not start the guest.
     Refused,
+    /// The tool presses the power key, and the machine is off in order.
+    SwitchedOff,
 }
 
 /// Machines of a matrix.

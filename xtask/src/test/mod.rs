@@ -9,6 +9,7 @@ mod long;
 mod matrix;
 mod miri;
 mod mutations;
+mod power;
 mod report;
 mod selection;
 mod spoil;

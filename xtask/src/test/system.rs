@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use super::differences;
 use super::expect::{self, EXPECT, Expected, Machines, Spoil, Verdict as Ending};
 use super::long::LONG;
+use super::power::Press;
 use super::spoil;
 use super::{Case, Outcome, Row};
 use crate::disk::{self, Digest};
-use crate::project::Project;
-use crate::run::{self, End, Options, Verdict, Watch};
+use crate::project::{Built, Project};
+use crate::run::{self, Disks, End, Options, Verdict, Watch};
 use crate::systems;
 use planner::failure::{self, Failure};
 
@@ -122,7 +123,7 @@ impl System {
         };
         let logged = |words: &str| log.iter().any(|line| line.contains(words));
         match (run, self.expected.verdict) {
-            (Ok(Verdict { code: 0, .. }), Ending::Pass)
+            (Ok(Verdict { code: 0, .. }), Ending::Pass | Ending::SwitchedOff)
             | (Ok(Verdict { code: 1.., .. }), Ending::Fail) => {
                 silent(&logged).unwrap_or(Outcome::Passed)
             }
@@ -132,7 +133,7 @@ impl System {
             }
             (Ok(_), Ending::Fail) => Outcome::Failed("it has to fail".to_owned()),
             (Ok(_), Ending::Refused) => Outcome::Failed("it was not refused".to_owned()),
-            (Ok(verdict), Ending::Pass) => {
+            (Ok(verdict), Ending::Pass | Ending::SwitchedOff) => {
                 Outcome::Failed(format!("the verdict is exit code {}", verdict.code))
             }
             (Err(why), _) => Outcome::Failed(why),
@@ -211,6 +212,9 @@ fn execute(
             None => Vec::new(),
         },
     };
+    if expected.verdict == Ending::SwitchedOff {
+        return switched_off(&built, &disks, &options, log);
+    }
     let mut watch = Watch::new(&built.plan);
     let end = run::run(&built, &disks.drives, &options, |line| {
         watch.see(line);
@@ -225,6 +229,24 @@ fn execute(
         return Err(Failure::new("it passed without a word of its verdict"));
     }
     watch.verdict(&end, digest)
+}
+
+/// Runs a system whose power key is pressed.
+fn switched_off(
+    built: &Built,
+    disks: &Disks,
+    options: &Options,
+    log: &mut Vec<String>,
+) -> failure::Outcome<Verdict> {
+    let mut press = Press::new(log);
+    let end = run::observe(built, &disks.drives, options, &mut press)?;
+    let disk = disks.drives.values().next();
+    let disk = disk.ok_or_else(|| Failure::new("the system has no disk"))?;
+    press.judge(&end, disk)?;
+    Ok(Verdict {
+        code: 0,
+        note: None,
+    })
 }
 
 /// The digest of a file's bytes and the zeros up to the sector's end.

@@ -4,15 +4,20 @@
 //! third device may share something with each of two alternatives, and then one relation joins all three.
 
 use crate::disjoint::Disjoint;
-use crate::topology::Topology;
+use crate::topology::{Placed, Topology};
 
 /// True if `a` and `b` are never there together: one is, or hangs on, an alternative of a slot, and the other
 /// on another alternative of it.
 pub(crate) fn apart(topology: &Topology, a: usize, b: usize) -> bool {
-    let (one, other) = (&topology.placed[a].hangs_on, &topology.placed[b].hangs_on);
+    placed_apart(&topology.placed, a, b)
+}
+
+/// The same before the topology is whole.
+pub(crate) fn placed_apart(placed: &[Placed], a: usize, b: usize) -> bool {
+    let (one, other) = (&placed[a].hangs_on, &placed[b].hangs_on);
     one.iter().any(|x| {
         other.iter().any(|y| {
-            let (left, right) = (&topology.placed[*x], &topology.placed[*y]);
+            let (left, right) = (&placed[*x], &placed[*y]);
             x != y && left.parent == right.parent && left.requester == right.requester
         })
     })

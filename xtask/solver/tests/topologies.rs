@@ -358,3 +358,58 @@ fn several_smmus_have_asids_of_their_own() {
         .collect();
     assert_eq!(contexts, [vec![(0, 1)], vec![(1, 1)], vec![(0, 2), (1, 2)]]);
 }
+
+fn virtual_of(m: &mut Machine, name: &str, physical: NodeId, offset: u16) -> NodeId {
+    let place = Place::Virtual { physical, offset };
+    endpoint(m, name, place)
+}
+
+/// A request for its bus would go down the bridge.
+#[test]
+fn a_virtual_function_is_on_no_bus_of_a_bridge_beside_it() {
+    for (physical_first, bus, clash) in [(true, 5, true), (false, 5, true), (true, 7, false)] {
+        let mut m = machine();
+        let slot = if physical_first { 1 } else { 3 };
+        let physical = endpoint(&mut m, "physical", on_root(slot, 0));
+        virtual_of(&mut m, "virtual", physical, bus << 8);
+        let port = root_port(&mut m, "port", 2, Some(Acs::ON));
+        m.nodes[port.index()].function.buses = Buses {
+            secondary: Some(4),
+            subordinate: Some(6),
+            spare: 0,
+        };
+        trust(&mut m, "of-physical", "of-virtual");
+        contain(&mut m, &["of-physical", "of-virtual"]);
+        let expected: &[solver::Code] = if clash {
+            &[solver::Code::BusNumbers]
+        } else {
+            &[]
+        };
+        assert_eq!(codes(&strict(&m)), expected, "{physical_first} {bus}");
+    }
+}
+
+/// Alternatives of one bay may have virtual functions of one id; of two bays they are there together.
+#[test]
+fn virtual_functions_of_two_bays_have_ids_of_their_own() {
+    for (second, clash) in [(0, false), (1, true)] {
+        let mut m = machine();
+        let port = bridge(&mut m, "bays", FunctionKind::PcieToPci, on_root(1, 0), None);
+        m.nodes[port.index()].hotplug = true;
+        for (name, device) in [("a", 0), ("b", 0), ("c", second), ("d", second)] {
+            let task = owner(&mut m, "of-all");
+            let place = below(port, device, 0);
+            owned(&mut m, name, FunctionKind::Endpoint, place, task);
+        }
+        let task = owner(&mut m, "of-all");
+        for (name, physical, offset) in
+            [("va", 1, 0x80), ("vc", 3, 0x80 - (u16::from(second) << 3))]
+        {
+            let physical = NodeId::new(physical);
+            let place = Place::Virtual { physical, offset };
+            owned(&mut m, name, FunctionKind::Endpoint, place, task);
+        }
+        let found = codes(&strict(&m));
+        assert_eq!(found.contains(&solver::Code::SlotTaken), clash, "{found:?}");
+    }
+}

@@ -369,6 +369,8 @@ fn read_direct(fields: &Fields<'_>) -> Vec<Direct> {
             len: size.value,
         });
     }
+    // Reports list them, and the order of keys says nothing.
+    regions.sort_by_key(|region| (region.base, region.len));
     regions
 }
 

@@ -131,6 +131,7 @@ fn read(fields: Fields<'_>) -> Option<KnownDevice> {
 /// The `bars` table: `bars.0 = { size = "4 KiB" }`; and the names of those whose size is `"unknown"`.
 pub fn read_bars(fields: &Fields<'_>) -> (BTreeMap<usize, Bar>, Vec<Spanned<String>>) {
     let mut bars = BTreeMap::new();
+    let mut names = BTreeMap::new();
     let mut unknown = Vec::new();
     for (name, bar) in fields.tables("bars") {
         let undetermined = bar.string_is("size", "unknown");
@@ -178,10 +179,14 @@ pub fn read_bars(fields: &Fields<'_>) -> (BTreeMap<usize, Bar>, Vec<Spanned<Stri
                 prefetch,
             },
         );
+        names.insert(index, name);
+    }
+    for (index, name) in &names {
         if let Some(lower) = index.checked_sub(1)
             && bars.get(&lower).is_some_and(|bar: &Bar| bar.wide)
         {
-            report
+            fields
+                .report()
                 .error(
                     Mistake::BadValue,
                     format!("BAR {index} is the upper half of BAR {lower}"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Builder;
+use crate::alternative::placed_apart;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{FunctionKind, Place, Source, Upstream};
 use crate::solution::Requester;
@@ -41,20 +42,19 @@ impl Builder<'_> {
 
     /// A virtual function's id is its own: what has it too could not be told from it on the bus.
     pub(super) fn check_ids(&mut self) {
-        let mut first: BTreeMap<Requester, usize> = BTreeMap::new();
+        let mut users: BTreeMap<Requester, Vec<usize>> = BTreeMap::new();
         for &node in &self.order {
             let Some(id) = self.placed[node].requester else {
                 continue;
             };
-            let other = *first.entry(id).or_insert(node);
-            let placed = [&self.placed[node], &self.placed[other]];
-            let of_bay = |physical: usize| self.placed[physical].alternative;
-            if other == node
-                || placed.iter().all(|p| p.physical.is_none())
-                || placed.iter().all(|p| p.physical.is_some_and(of_bay))
-            {
-                continue;
-            }
+            let is_virtual = |node: usize| self.placed[node].physical.is_some();
+            let before = users.entry(id).or_default();
+            let clash = before.iter().copied().find(|other| {
+                (is_virtual(node) || is_virtual(*other))
+                    && !placed_apart(&self.placed, node, *other)
+            });
+            before.push(node);
+            let Some(other) = clash else { continue };
             let (one, two) = (&self.machine.nodes[other], &self.machine.nodes[node]);
             self.diagnostics.push(
                 Diagnostic::new(

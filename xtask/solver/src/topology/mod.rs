@@ -200,6 +200,7 @@ impl Builder<'_> {
             bus: entry.bus,
             at: 0,
             ranges: Vec::new(),
+            virtuals: Vec::new(),
             next: u16::from(entry.bus) + 1,
             last: entry.bus_last.max(entry.bus),
         }];
@@ -298,7 +299,9 @@ impl Builder<'_> {
             let id = id.wrapping_add(offset);
             if below {
                 // Virtual functions may use bus numbers after that of their physical one; no bridge may get those.
-                frame.next = frame.next.max(u16::from(id.to_be_bytes()[0]) + 1);
+                let [bus, _] = id.to_be_bytes();
+                frame.next = frame.next.max(u16::from(bus) + 1);
+                self.check_virtual_bus(child, bus, frame);
             }
             self.placed[child] = Placed {
                 parent: bridge,
@@ -382,6 +385,8 @@ struct Frame {
     at: usize,
     /// Secondary and subordinate bus of the bridges on it so far.
     ranges: Vec<(usize, u8, u8)>,
+    /// The other buses that its virtual functions are on.
+    virtuals: Vec<(usize, u8)>,
     /// The next bus number to give to a bridge on it.
     next: u16,
     /// The last one that may be given.

@@ -58,6 +58,7 @@ impl Builder<'_> {
             bus: secondary,
             at: 0,
             ranges: Vec::new(),
+            virtuals: Vec::new(),
             next: u16::from(secondary) + 1,
             last: subordinate.unwrap_or(frame.last).min(frame.last),
         })
@@ -88,6 +89,35 @@ impl Builder<'_> {
             );
         }
         frame.ranges.push((node, first, last));
+        let inside = |(_, bus): &&(usize, u8)| (first..=last).contains(bus);
+        if let Some(&(function, bus)) = frame.virtuals.iter().find(inside) {
+            self.virtual_behind(function, bus, node);
+        }
+    }
+
+    /// The bus of a virtual function is in the range of no bridge beside it, which would take its requests.
+    pub(super) fn check_virtual_bus(&mut self, node: usize, bus: u8, frame: &mut Frame) {
+        if bus == frame.bus {
+            return;
+        }
+        let leads = |(_, from, to): &&(usize, u8, u8)| (*from..=*to).contains(&bus);
+        if let Some(&(bridge, ..)) = frame.ranges.iter().find(leads) {
+            self.virtual_behind(node, bus, bridge);
+        }
+        frame.virtuals.push((node, bus));
+    }
+
+    fn virtual_behind(&mut self, node: usize, bus: u8, bridge: usize) {
+        let [entry, beside] = [node, bridge].map(|node| &self.machine.nodes[node]);
+        let message = format!(
+            "`{}` is on bus {bus:02x}, which `{}` beside it leads to",
+            entry.name, beside.name
+        );
+        self.diagnostics.push(
+            Diagnostic::new(Code::BusNumbers, message)
+                .device(self.machine, node, format!("`{}`", entry.name))
+                .device(self.machine, bridge, format!("`{}`", beside.name)),
+        );
     }
 
     /// Whether the bus of a virtual function is one it can have: in the segment, below what its physical

@@ -98,7 +98,10 @@ fn the_topologies_are_planned_as_worked_out() {
     let mut compared = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let file = entry.unwrap().path();
-        if file.extension().is_none_or(|kind| kind != "toml") {
+        // What the runs have to come to is no system.
+        let system = file.extension().is_some_and(|kind| kind == "toml")
+            && file.file_name().is_none_or(|name| name != "expect.toml");
+        if !system {
             continue;
         }
         let report = Report::default();

@@ -179,7 +179,13 @@ impl Record<'_> {
 
     /// The name in the record's first 24 bytes, without the zeros that fill them up.
     pub fn name(self) -> String {
-        let bytes = self.0.get(..24).unwrap_or(self.0);
+        self.name_at(0)
+    }
+
+    /// The name in the 24 bytes from an offset on.
+    pub fn name_at(self, offset: usize) -> String {
+        let rest = self.0.get(offset..).unwrap_or_default();
+        let bytes = rest.get(..24).unwrap_or(rest);
         let len = bytes
             .iter()
             .rposition(|byte| *byte != 0)

@@ -133,6 +133,9 @@ pub struct Mapping {
 
 #[derive(Debug, Deserialize)]
 pub struct Bar {
+    pub bar: usize,
+    pub wide: bool,
+    pub prefetchable: bool,
     #[serde(deserialize_with = "hexadecimal")]
     pub address: u64,
     pub bytes: u64,
@@ -149,12 +152,53 @@ pub struct Device {
     pub pins: u32,
     /// The block of the platform's registers that is the device's own.
     pub registers: Option<String>,
-    /// None for a device that is not on PCI.
-    #[serde(default)]
     pub bars: Vec<Bar>,
+    /// What the PCI task programs; none for a device that is not on PCI.
+    #[serde(flatten)]
+    pub function: Option<Function>,
+    pub quiesce: Quiesce,
     pub streams: Vec<u32>,
     pub domain: Option<usize>,
     pub owner: Option<Owner>,
+}
+
+/// What is programmed and checked of a PCI function.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Function {
+    /// `host-bridge`, `bridge`, `device`.
+    pub kind: String,
+    /// `vendor:device`.
+    pub id: String,
+    pub buses_below: Option<[u8; 2]>,
+    pub acs: Option<String>,
+    pub parent: Option<String>,
+    pub port: String,
+    pub optional: bool,
+    pub multifunction: bool,
+    pub interrupts: bool,
+    pub any_bars: bool,
+    pub window: [String; 2],
+    pub prefetch_window: [String; 2],
+}
+
+/// How a device is made quiet.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Quiesce {
+    pub way: String,
+    #[serde(default)]
+    pub bar: u32,
+    #[serde(default)]
+    pub offset: u32,
+    #[serde(default)]
+    pub mask: u32,
+    #[serde(default)]
+    pub expect: u32,
+    #[serde(default)]
+    pub write: Option<u32>,
+    #[serde(default)]
+    pub wait_ns: u64,
 }
 
 /// Who may claim a device.

@@ -14,6 +14,7 @@ mod header;
 mod image;
 mod kernel;
 mod leaf;
+mod pci;
 mod run;
 mod sharing;
 mod smmu;
@@ -54,6 +55,8 @@ pub struct Places {
     pub stream_table: u64,
     /// The kernel's plan.
     pub kernel_plan: u64,
+    /// The PCI task's plan; 0 without one.
+    pub pci_plan: u64,
     /// The IOMMU server's plan; 0 without one.
     pub server_plan: u64,
 }
@@ -122,6 +125,7 @@ pub fn verify(image: &[u8], plan: &str) -> Result<Verified, String> {
     let spaces = spaces::check(&image, &plan, &mut verified)?;
     agreement::check(&plan, &mut verified);
     sharing::check(&plan, &spaces, &mut verified);
+    pci::check(&image, &plan, &spaces, &mut verified)?;
     smmu::check(&image, &plan, &spaces, &mut verified)?;
     Ok(verified)
 }

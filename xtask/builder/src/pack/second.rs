@@ -319,6 +319,16 @@ mod tests {
         assert!(silent.is_empty(), "{silent:x?}");
     }
 
+    /// ACS, bus numbers, windows, BARs and recipes are programmed by these numbers.
+    #[test]
+    fn every_bit_of_what_the_pci_task_is_told_counts() {
+        let built = built("app.toml");
+        let start = built.record(built.places.pci_plan, 0x300, 0);
+        let end = built.places.pci_plan + built.word(built.places.pci_plan + 8);
+        let silent = built.unnoticed(start, end - start, 1);
+        assert!(silent.is_empty(), "{silent:x?}");
+    }
+
     /// Streams, context descriptors, tables, queues, and what lies between.
     #[test]
     fn every_bit_of_the_smmus_memory_counts() {

@@ -1,6 +1,7 @@
 //! `plan.json`: the plan for other tools. `docs/reference/plan-json.md` is its schema; keys are spelled as in
 //! `app.toml`.
 
+mod functions;
 mod memory;
 mod owner;
 mod reach;
@@ -15,7 +16,7 @@ use serde_json::{Value, json as object};
 
 use super::bypasses;
 use crate::place::Layout;
-use planner::planning::{DomainPlan, FunctionKind, Permanent, Plan, STREAM_BITS_MAX};
+use planner::planning::{DomainPlan, Permanent, Plan, STREAM_BITS_MAX};
 use planner::read::{MismatchPolicy, PlatformDeviceKind, Psci};
 
 /// Version of the schema: a key that goes, or changes its meaning, makes it larger by one.
@@ -43,8 +44,8 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         "channels": none,
         "guests": none,
         "network": none,
-        "functions": functions(plan),
-        "non-pci": non_pci(plan),
+        "functions": functions::on_pci(plan),
+        "non-pci": functions::others(plan),
         "groups": solution::groups(plan),
         "alias-sets": solution::alias_sets(plan),
         "reset-units": solution::reset_units(plan),
@@ -122,76 +123,6 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
             })
         })
         .collect()
-}
-
-fn functions(plan: &Plan) -> Vec<Value> {
-    plan.fabric
-        .functions
-        .iter()
-        .zip(&plan.domains.devices)
-        .enumerate()
-        .map(|(number, (function, device))| {
-            let bars: Vec<Value> = function
-                .bars
-                .iter()
-                .map(|(index, placed)| {
-                    object!({
-                        "bar": index,
-                        "address": hex(placed.address),
-                        "bytes": placed.bar.len,
-                    })
-                })
-                .collect();
-            object!({
-                "number": number,
-                "name": function.name,
-                "kind": match function.kind {
-                    FunctionKind::HostBridge | FunctionKind::Expander(_) => "host-bridge",
-                    FunctionKind::Bridge(_) => "bridge",
-                    FunctionKind::Device(_) => "device",
-                },
-                "id": format!("{:04x}:{:04x}", function.id.0, function.id.1),
-                "address": function.address(),
-                "buses-below": function.buses_below.map(|(first, last)| [first, last]),
-                "bars": bars,
-                "streams": device.streams,
-                "domain": device.domain,
-                "group": plan.domains.groups.get(device.group),
-                "reset-unit": device.reset_unit,
-                "reason": device.reason,
-                "owner": owner(plan, &function.name),
-                "pins": plan.pins(&function.name),
-            })
-        })
-        .collect()
-}
-
-fn non_pci(plan: &Plan) -> Vec<Value> {
-    let numbers = plan.non_pci_numbers();
-    let planned = plan.domains.devices.iter().skip(numbers.start);
-    numbers
-        .zip(&plan.non_pci)
-        .zip(planned)
-        .map(|((number, device), planned)| {
-            object!({
-                "number": number,
-                "name": device.name,
-                "registers": device.registers,
-                "streams": planned.streams,
-                "domain": planned.domain,
-                "group": plan.domains.groups.get(planned.group),
-                "reset-unit": planned.reset_unit,
-                "reason": planned.reason,
-                "owner": owner(plan, &device.name),
-                "pins": plan.pins(&device.name),
-            })
-        })
-        .collect()
-}
-
-fn owner(plan: &Plan, device: &str) -> Option<Owner> {
-    let task = plan.app.driver(device)?;
-    Some(Owner::task(&*plan.app.tasks.get(task)?.name.value))
 }
 
 fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {

@@ -209,10 +209,11 @@ impl<A: Arch> Kernel<'_, A> {
             }
             .to_words();
         }
+        let [next, kind, task, which, dead, pa, len] = result;
         let x = &mut self.task_mut(caller).frame.x;
-        x[0] = u64::from(Code::OK.0);
-        for (register, word) in x.iter_mut().skip(1).zip(result) {
-            *register = word;
+        if let Some(registers) = x.first_chunk_mut() {
+            let code = u64::from(Code::OK.0);
+            *registers = [code, next, kind, task, which, dead, pa, len];
         }
         Ok(NextTask::Same)
     }

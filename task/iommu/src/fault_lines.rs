@@ -5,7 +5,7 @@ use smmu::{Event, EventKind};
 
 use crate::indices::{DeviceIndex, TaskIndex};
 use crate::limits::FAULT_LINES;
-use crate::log::Line;
+use crate::log::{FaultLine, Line};
 
 /// Accesses that will be one line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,7 +87,7 @@ impl FaultLines {
         let event = pending.event;
         print(
             pending.device,
-            Line::Fault {
+            Line::Fault(FaultLine {
                 name: "",
                 stream: event.stream,
                 kind: event.kind,
@@ -97,7 +97,7 @@ impl FaultLines {
                 last: pending.last,
                 count: pending.count,
                 owner: pending.owner,
-            },
+            }),
         );
     }
 

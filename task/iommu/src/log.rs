@@ -10,31 +10,9 @@ use crate::refusals::{NotQuiet, Why};
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Line<'a> {
     /// An SMMU was set up; every stream aborts but those of standing devices.
-    Smmu {
-        /// Its name in the platform.
-        name: &'a str,
-        /// What it can do.
-        features: &'a Features,
-        /// Whether `GBPA.ABORT` closed it before.
-        reset_bypass_closed: bool,
-        /// Whether tables of an earlier life were adopted.
-        adopted: bool,
-        /// Devices that stand.
-        standing: usize,
-    },
+    Smmu(SmmuLine<'a>),
     /// A device reaches a direct region, or a pool beside one, whether or not anybody has claimed it.
-    Direct {
-        /// Its name.
-        name: &'a str,
-        /// A pool, which the plan maps in the same domain.
-        pool: bool,
-        /// First address of the region.
-        base: u64,
-        /// Bytes of it.
-        len: u64,
-        /// The device was found as planned, so it may.
-        stands: bool,
-    },
+    Direct(DirectLine<'a>),
     /// A device reaches its direct regions from now on.
     Stands {
         /// Its name.
@@ -48,20 +26,7 @@ pub enum Line<'a> {
         why: Refusal,
     },
     /// A device that may be claimed or stays blocked.
-    Device {
-        /// Its name.
-        name: &'a str,
-        /// Its number.
-        device: u32,
-        /// Its first StreamID.
-        stream: u32,
-        /// Index of its owner, or [`plan::NONE`].
-        owner: u32,
-        /// Whether it can be claimed.
-        usable: bool,
-        /// Whether it is not there, as the plan allows.
-        absent: bool,
-    },
+    Device(DeviceLine<'a>),
     /// A device was claimed, for the first time by this life of its owner.
     Claimed {
         /// Its name.
@@ -77,20 +42,7 @@ pub enum Line<'a> {
         owner: TaskId,
     },
     /// A claim was refused, and why.
-    ClaimRefused {
-        /// The device's name, empty if there is no such device.
-        name: &'a str,
-        /// Its number.
-        device: u32,
-        /// Index of the task.
-        by: u32,
-        /// Why.
-        why: Why,
-        /// Name of the device that it is because of, if it is another one.
-        other: &'a str,
-        /// Refusals of this device so far, to its owner or to all others.
-        times: u64,
-    },
+    ClaimRefused(RefusalLine<'a>),
     /// The owner died; the device is cut off and is being made quiet.
     Contained {
         /// Its name.
@@ -121,26 +73,7 @@ pub enum Line<'a> {
         owner: u32,
     },
     /// Accesses that the SMMU refused.
-    Fault {
-        /// Name of the device, empty if the stream is of none.
-        name: &'a str,
-        /// The stream.
-        stream: u32,
-        /// What happened.
-        kind: EventKind,
-        /// Event number.
-        number: u8,
-        /// The device read.
-        read: bool,
-        /// First IOVA.
-        iova: u64,
-        /// Last IOVA.
-        last: u64,
-        /// How many.
-        count: u64,
-        /// Index of the claimant, or [`plan::NONE`].
-        owner: u32,
-    },
+    Fault(FaultLine<'a>),
     /// Faults that were not listed one by one.
     FaultsOmitted {
         /// How many.
@@ -193,31 +126,101 @@ pub enum Line<'a> {
     },
 }
 
+/// An SMMU that was set up.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SmmuLine<'a> {
+    /// Its name in the platform.
+    pub name: &'a str,
+    /// What it can do.
+    pub features: &'a Features,
+    /// Whether `GBPA.ABORT` closed it before.
+    pub reset_bypass_closed: bool,
+    /// Whether tables of an earlier life were adopted.
+    pub adopted: bool,
+    /// Devices that stand.
+    pub standing: usize,
+}
+
+/// What a device reaches whether or not anybody has claimed it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct DirectLine<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// A pool, which the plan maps in the same domain.
+    pub pool: bool,
+    /// First address of the region.
+    pub base: u64,
+    /// Bytes of it.
+    pub len: u64,
+    /// The device was found as planned, so it may.
+    pub stands: bool,
+}
+
+/// A device and what may become of it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct DeviceLine<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its number.
+    pub device: u32,
+    /// Its first StreamID.
+    pub stream: u32,
+    /// Index of its owner, or [`plan::NONE`].
+    pub owner: u32,
+    /// Whether it can be claimed.
+    pub usable: bool,
+    /// Whether it is not there, as the plan allows.
+    pub absent: bool,
+}
+
+/// A claim that was refused.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RefusalLine<'a> {
+    /// The device's name, empty if there is no such device.
+    pub name: &'a str,
+    /// Its number.
+    pub device: u32,
+    /// Index of the task.
+    pub by: u32,
+    /// Why.
+    pub why: Why,
+    /// Name of the device that it is because of, if it is another one.
+    pub other: &'a str,
+    /// Refusals of this device so far, to its owner or to all others.
+    pub times: u64,
+}
+
+/// Accesses that the SMMU refused.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct FaultLine<'a> {
+    /// Name of the device, empty if the stream is of none.
+    pub name: &'a str,
+    /// The stream.
+    pub stream: u32,
+    /// What happened.
+    pub kind: EventKind,
+    /// Event number.
+    pub number: u8,
+    /// The device read.
+    pub read: bool,
+    /// First IOVA.
+    pub iova: u64,
+    /// Last IOVA.
+    pub last: u64,
+    /// How many.
+    pub count: u64,
+    /// Index of the claimant, or [`plan::NONE`].
+    pub owner: u32,
+}
+
 impl Line<'static> {
     /// The line with the name of the device that a fault is about.
     pub fn named(self, about: &str) -> Line<'_> {
         match self {
-            Line::Fault {
-                stream,
-                kind,
-                number,
-                read,
-                iova,
-                last,
-                count,
-                owner,
-                ..
-            } => Line::Fault {
+            Self::Fault(fault) => Line::Fault(FaultLine {
                 name: about,
-                stream,
-                kind,
-                number,
-                read,
-                iova,
-                last,
-                count,
-                owner,
-            },
+                ..fault
+            }),
             other => other,
         }
     }

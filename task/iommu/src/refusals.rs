@@ -11,7 +11,7 @@ use pci_api::client::Failure;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
 use crate::limits::REFUSAL_PAUSE_NS;
-use crate::log::Line;
+use crate::log::{Line, RefusalLine};
 use crate::server::Server;
 
 /// Why a claim is refused.
@@ -226,14 +226,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         why: Why,
         times: u64,
     ) {
-        self.system.log(Line::ClaimRefused {
+        self.system.log(Line::ClaimRefused(RefusalLine {
             name: self.plan.name_of(index),
             device: number,
             by: TaskIndex::of(by).number(),
             why,
             other: self.plan.name_of(why.other()),
             times,
-        });
+        }));
     }
 }
 

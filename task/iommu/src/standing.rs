@@ -8,7 +8,7 @@ use plan::iommu::PermanentKind;
 
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
-use crate::log::Line;
+use crate::log::{DirectLine, Line};
 use crate::ownership::{Quiet, State};
 use crate::queue::Broken;
 use crate::server::Server;
@@ -52,13 +52,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return;
         }
         for range in self.plan.permanent_of(entry.domain as usize) {
-            self.system.log(Line::Direct {
+            self.system.log(Line::Direct(DirectLine {
                 name: entry.name.as_str(),
                 pool: range.kind != PermanentKind::Direct as u32,
                 base: range.iova,
                 len: range.len,
                 stands,
-            });
+            }));
         }
     }
 

@@ -9,7 +9,7 @@ use pci_api::DeviceState;
 use crate::boot::{self, Found, Refusal, Running};
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
-use crate::log::Line;
+use crate::log::{DeviceLine, Line, SmmuLine};
 use crate::ownership::State;
 use crate::refusals::Why;
 use crate::server::Server;
@@ -141,13 +141,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return;
         };
         let standing = self.devices.those(|device| device.may_stand);
-        self.system.log(Line::Smmu {
+        self.system.log(Line::Smmu(SmmuLine {
             name: smmu.entry.name.as_str(),
             features: &running.features,
             reset_bypass_closed: running.reset_bypass_closed,
             adopted: running.adopted,
             standing: standing.count(),
-        });
+        }));
         self.unmask |= smmu.entry.event_interrupt | smmu.entry.error_interrupt;
         let altered = running.altered;
         smmu.running = Some(running);
@@ -227,14 +227,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return;
         }
         let streams = self.plan.streams_of(device.entry);
-        self.system.log(Line::Device {
+        self.system.log(Line::Device(DeviceLine {
             name: device.entry.name.as_str(),
             device: index.number(),
             stream: streams.first().map_or(0, |stream| stream.stream_id),
             owner: device.entry.owner,
             usable,
             absent: device.absent,
-        });
+        }));
     }
 
     /// What the PCI task's life says of a device.

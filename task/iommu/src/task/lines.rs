@@ -1,6 +1,6 @@
 //! The core's lines as text for people.
 
-use iommu::log::Line;
+use iommu::log::{DeviceLine, DirectLine, FaultLine, Line, RefusalLine, SmmuLine};
 use iommu::refusals::NotQuiet;
 use userlib::config;
 use userlib::defmt::{self, Format, Formatter};
@@ -95,86 +95,20 @@ impl Format for Range {
 /// Prints a line.
 pub fn print(line: Line<'_>) {
     match line {
-        Line::Smmu {
-            name,
-            features,
-            reset_bypass_closed,
-            adopted,
-            standing,
-        } => defmt::info!(
-            "{=str}: SMMUv3.{=u32}, stage {=str}, {=u32}-bit StreamIDs, {=u32}-bit output, {=str}; {=str}, reset bypass {=str}",
-            name,
-            features.minor,
-            if features.stage2 { "1 (and 2)" } else { "1" },
-            features.stream_bits,
-            features.output_bits,
-            if features.range_invalidation {
-                "range invalidation"
-            } else {
-                "no range invalidation"
-            },
-            if adopted {
-                "on as an earlier life left it"
-            } else if standing > 0 {
-                "on, every stream aborts but those of devices with direct regions"
-            } else {
-                "on, every stream aborts"
-            },
-            if reset_bypass_closed {
-                "closed"
-            } else {
-                "without a lock"
-            },
-        ),
+        Line::Smmu(smmu) => runs(&smmu),
         Line::SmmuRefused { name, why } => {
             defmt::error!("{=str}: not used: {=str}", name, why.name());
         }
-        Line::Device {
-            name,
-            device,
-            stream,
-            owner,
-            usable,
-            absent,
-        } => defmt::info!(
-            "{=str}: stream {=u32:#x}, owner {}, {=str}{}",
-            name,
-            stream,
-            Task(owner),
-            match (usable, absent) {
-                (true, _) => "closed until claimed",
-                (false, true) => "not there",
-                (false, false) => "blocked",
-            },
-            Reason(device)
-        ),
-        Line::Direct {
-            name,
-            pool,
-            base,
-            len,
-            stands,
-        } => defmt::warn!(
-            "{=str}: {=str} {=u64:#x} to {=u64:#x} {=str}",
-            name,
-            if pool { "pool" } else { "direct region" },
-            base,
-            base.wrapping_add(len.wrapping_sub(1)),
-            if stands {
-                "reachable at any time: an exception to G1"
-            } else {
-                "not opened: the device is not as planned"
-            }
-        ),
-        Line::Stands { name } => {
-            defmt::info!("{=str}: open to its direct regions", name);
-        }
+        Line::Device(device) => list(&device),
+        Line::Direct(direct) => reaches(&direct),
+        Line::Stands { name } => defmt::info!("{=str}: open to its direct regions", name),
         Line::Claimed { name, owner } => {
             defmt::info!("{=str}: claimed by {}", name, Task(owner.index() as u32));
         }
         Line::Released { name, owner } => {
             defmt::info!("{=str}: released by {}", name, Task(owner.index() as u32));
         }
+        Line::ClaimRefused(refusal) => refuses(&refusal),
         Line::Contained {
             name,
             owner,
@@ -193,85 +127,25 @@ pub fn print(line: Line<'_>) {
             name,
             Because(why.map(NotQuiet::name))
         ),
-        Line::Fault {
+        Line::StateLost { name, owner } => defmt::warn!(
+            "{=str}: lost its state while pci was down; cut off, {} has to release it",
             name,
-            stream,
-            kind,
-            number,
-            read,
-            iova,
-            last,
-            count,
-            owner,
-        } => fault(
-            name,
-            stream,
-            (kind.name(), kind.has_access(), number),
-            read,
-            Range(iova, last, count),
-            owner,
+            Task(owner)
         ),
-        other => rare(other),
-    }
-}
-
-fn fault(
-    name: &str,
-    stream: u32,
-    (kind, has_access, number): (&str, bool, u8),
-    read: bool,
-    range: Range,
-    owner: u32,
-) {
-    let name = if name.is_empty() { "no device" } else { name };
-    if has_access {
-        defmt::warn!(
-            "blocked: {=str} (stream {=u32:#x}, {}) {=str} {}: {=str}",
-            name,
-            stream,
-            Task(owner),
-            if read { "read" } else { "write" },
-            range,
-            kind
-        );
-    } else {
-        defmt::warn!(
-            "blocked: {=str} (stream {=u32:#x}, {}): {=str} (event {=u8:#x}), {=u64} times",
-            name,
-            stream,
-            Task(owner),
-            kind,
-            number,
-            range.2
-        );
-    }
-}
-
-/// Lines that ought never to be needed.
-fn rare(line: Line<'_>) {
-    match line {
+        Line::Fault(fault) => blocked(&fault),
         Line::FaultsOmitted { count } => {
             defmt::warn!("{=u64} more blocked accesses are not listed", count);
         }
-        Line::EventsLost {
-            name,
-            times,
-            aborted,
-        } => defmt::warn!(
-            "{=str}: fault records lost, {=u64} times so far{=str}",
-            name,
-            times,
-            if aborted {
-                " (reported as an aborted queue)"
-            } else {
-                ""
-            }
-        ),
         Line::Storm { name, faults } => defmt::error!(
             "{=str}: {=u64} faults; its stream is blocked until it is released",
             name,
             faults
         ),
+        Line::EventsLost {
+            name,
+            times,
+            aborted,
+        } => lost(name, times, aborted),
         Line::GlobalError { name, bits } => {
             defmt::error!("{=str}: global error {=u32:#x}", name, bits);
         }
@@ -279,40 +153,135 @@ fn rare(line: Line<'_>) {
             name,
             code,
             command,
-        } => defmt::error!(
-            "{=str}: refused command {=u64:#x} with code {=u32}; replaced, caches emptied",
-            name,
-            command,
-            code
-        ),
+        } => replaced(name, code, command),
+        Line::CommandTimeout { name } => {
+            defmt::error!("{=str}: does not complete commands", name);
+        }
         Line::Altered { name, what } => defmt::error!(
             "{=str}: not what this server wrote: {=str}; closed",
             name,
             what
         ),
-        Line::StateLost { name, owner } => defmt::warn!(
-            "{=str}: lost its state while pci was down; cut off, {} has to release it",
-            name,
-            Task(owner)
-        ),
-        Line::ClaimRefused {
-            name,
-            device,
-            by,
-            why,
-            other,
-            times,
-        } => defmt::warn!(
-            "{}: claim by {} refused, {=str}: {=str}{}",
-            Asked(name, device),
-            Task(by),
-            why.error().name(),
-            why.name(),
-            Beside(other, times)
-        ),
-        Line::CommandTimeout { name } => {
-            defmt::error!("{=str}: does not complete commands", name);
-        }
-        _ => {}
     }
+}
+
+fn runs(smmu: &SmmuLine<'_>) {
+    let features = smmu.features;
+    defmt::info!(
+        "{=str}: SMMUv3.{=u32}, stage {=str}, {=u32}-bit StreamIDs, {=u32}-bit output, {=str}; {=str}, reset bypass {=str}",
+        smmu.name,
+        features.minor,
+        if features.stage2 { "1 (and 2)" } else { "1" },
+        features.stream_bits,
+        features.output_bits,
+        if features.range_invalidation {
+            "range invalidation"
+        } else {
+            "no range invalidation"
+        },
+        if smmu.adopted {
+            "on as an earlier life left it"
+        } else if smmu.standing > 0 {
+            "on, every stream aborts but those of devices with direct regions"
+        } else {
+            "on, every stream aborts"
+        },
+        if smmu.reset_bypass_closed {
+            "closed"
+        } else {
+            "without a lock"
+        },
+    );
+}
+
+fn list(device: &DeviceLine<'_>) {
+    defmt::info!(
+        "{=str}: stream {=u32:#x}, owner {}, {=str}{}",
+        device.name,
+        device.stream,
+        Task(device.owner),
+        match (device.usable, device.absent) {
+            (true, _) => "closed until claimed",
+            (false, true) => "not there",
+            (false, false) => "blocked",
+        },
+        Reason(device.device)
+    );
+}
+
+fn reaches(direct: &DirectLine<'_>) {
+    defmt::warn!(
+        "{=str}: {=str} {=u64:#x} to {=u64:#x} {=str}",
+        direct.name,
+        if direct.pool { "pool" } else { "direct region" },
+        direct.base,
+        direct.base.wrapping_add(direct.len.wrapping_sub(1)),
+        if direct.stands {
+            "reachable at any time: an exception to G1"
+        } else {
+            "not opened: the device is not as planned"
+        }
+    );
+}
+
+fn refuses(refusal: &RefusalLine<'_>) {
+    defmt::warn!(
+        "{}: claim by {} refused, {=str}: {=str}{}",
+        Asked(refusal.name, refusal.device),
+        Task(refusal.by),
+        refusal.why.error().name(),
+        refusal.why.name(),
+        Beside(refusal.other, refusal.times)
+    );
+}
+
+fn blocked(fault: &FaultLine<'_>) {
+    let name = match fault.name {
+        "" => "no device",
+        name => name,
+    };
+    if fault.kind.has_access() {
+        defmt::warn!(
+            "blocked: {=str} (stream {=u32:#x}, {}) {=str} {}: {=str}",
+            name,
+            fault.stream,
+            Task(fault.owner),
+            if fault.read { "read" } else { "write" },
+            Range(fault.iova, fault.last, fault.count),
+            fault.kind.name()
+        );
+    } else {
+        defmt::warn!(
+            "blocked: {=str} (stream {=u32:#x}, {}): {=str} (event {=u8:#x}), {=u64} times",
+            name,
+            fault.stream,
+            Task(fault.owner),
+            fault.kind.name(),
+            fault.number,
+            fault.count
+        );
+    }
+}
+
+fn lost(name: &str, times: u64, aborted: bool) {
+    let how = if aborted {
+        " (reported as an aborted queue)"
+    } else {
+        ""
+    };
+    defmt::warn!(
+        "{=str}: fault records lost, {=u64} times so far{=str}",
+        name,
+        times,
+        how
+    );
+}
+
+fn replaced(name: &str, code: u32, command: u64) {
+    defmt::error!(
+        "{=str}: refused command {=u64:#x} with code {=u32}; replaced, caches emptied",
+        name,
+        command,
+        code
+    );
 }

@@ -46,7 +46,7 @@ fn a_fault_is_of_the_one_that_is_there() {
         spare.fault(&mut rig).map(|fault| fault.stream),
         Some(STREAM)
     );
-    assert!(rig.logged("Fault { name: \"spare\""));
+    assert!(rig.logged("Fault(FaultLine { name: \"spare\""));
     assert_eq!(rig.status(EDU).faults, 0);
 }
 

@@ -19,7 +19,7 @@ fn a_fault_reaches_the_claimant() {
     let status = rig.status(DISK);
     assert_eq!((status.faults, status.last_iova), (1, BASE + 0x123));
     assert_eq!(status.last_stream, 0x100);
-    assert!(rig.logged("Fault { name: \"disk\", stream: 256"));
+    assert!(rig.logged("Fault(FaultLine { name: \"disk\", stream: 256"));
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn lines_are_limited_and_the_rest_is_counted() {
         around
             .lines
             .iter()
-            .filter(|l| l.starts_with("Fault {"))
+            .filter(|l| l.starts_with("Fault(FaultLine {"))
             .count()
     };
     assert_eq!(lines(&rig), 32);
@@ -311,7 +311,7 @@ fn a_stream_of_nobody() {
     let mut rig = Rig::booted();
     assert_eq!(rig.reach(0x3000, 0), None);
     rig.server.on_interrupt(1 << 16);
-    assert!(rig.logged("Fault { name: \"\", stream: 12288"));
+    assert!(rig.logged("Fault(FaultLine { name: \"\", stream: 12288"));
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn stands_from_the_start_and_is_listed() {
     stands(&rig);
     assert!(!rig.is_bus_master(MATE), "it has no direct region itself");
     assert!(rig.logged(
-        "Direct { name: \"display\", pool: false, base: 1879048192, len: 8192, stands: true }"
+        "Direct(DirectLine { name: \"display\", pool: false, base: 1879048192, len: 8192, stands: true })"
     ));
     assert!(rig.logged("standing: 1"));
     let status = rig.status(DISPLAY);

@@ -4,9 +4,9 @@ use abi::{Code, FaultKind, Lease, LeaseAttributes, MESSAGE_MAX, TaskId};
 use plan::kernel::RegionAttributes;
 
 use crate::claim::Claim;
-use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::schedule::NextTask;
+use crate::outcome::{NextTask, Outcome, Violation, violation};
 use crate::task::{HeldLease, State};
 use crate::task_set::TaskIndex;
 

@@ -3,9 +3,9 @@
 use abi::{Code, Fault, FaultKind, TaskId};
 use plan::kernel::LifeEvent;
 
-use crate::kernel::{Kernel, Outcome};
+use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::schedule::NextTask;
+use crate::outcome::{NextTask, Outcome};
 use crate::task::{Frame, State};
 use crate::task_set::{TaskIndex, TaskSet};
 

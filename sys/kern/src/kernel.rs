@@ -5,31 +5,15 @@ use core::num::NonZeroU64;
 use abi::{Fault, FaultKind, Syscall, TASKS_MAX, TaskId};
 use plan::Blob;
 
-use crate::hold::Holds;
-use crate::interrupt::Routes;
+use crate::hold_table::Holds;
 use crate::machine::Arch;
-use crate::pin::Pins;
-use crate::schedule::NextTask;
-use crate::system_error::Unclaimed;
+use crate::outcome::{NextTask, Outcome, Violation, violation};
+use crate::pin_table::Pins;
+use crate::routes::Routes;
 use crate::tables::{PlanError, Tables};
 use crate::task::Task;
 use crate::task_set::{TaskIndex, TaskSet};
-
-/// A system call's outcome: who runs next, or what the caller dies of.
-pub(crate) type Outcome = Result<NextTask, Violation>;
-
-/// Misuse of a system call.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Violation {
-    pub kind: FaultKind,
-    /// The offending argument.
-    pub argument: u64,
-}
-
-/// Shorthand for the error of an [`Outcome`].
-pub(crate) const fn violation(kind: FaultKind, argument: u64) -> Violation {
-    Violation { kind, argument }
-}
+use crate::unclaimed::Unclaimed;
 
 /// The whole kernel. `'p` is the plan's lifetime.
 #[repr(C)]

@@ -1,7 +1,7 @@
 //! The kernel's portable core: tasks, scheduling, IPC, life and death, holds and pins.
 //!
 //! Every system call is a function of the kernel and its caller that returns either which task runs
-//! next ([`NextTask`](schedule::NextTask)) or the fault that the caller dies of. What a call reports
+//! next ([`NextTask`]) or the fault that the caller dies of. What a call reports
 //! to tasks it writes into their saved registers. The core reaches memory, time and interrupts only
 //! through [`Arch`], so that all of it runs under `cargo test`.
 //!
@@ -19,18 +19,22 @@ mod claim;
 mod death;
 pub mod fast;
 mod hold;
+mod hold_table;
 mod interrupt;
 mod kernel;
 mod life;
 mod machine;
 pub mod offsets;
+mod outcome;
 mod pin;
+mod pin_table;
 mod post;
 mod privileged;
 mod receive;
 mod reply;
+mod routes;
 mod run_limit;
-pub mod schedule;
+mod schedule;
 mod send;
 mod supervise;
 pub mod syndrome;
@@ -42,10 +46,12 @@ mod test_support;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod unclaimed;
 
 pub use interrupt::affinity;
 pub use kernel::Kernel;
 pub use machine::Arch;
+pub use outcome::NextTask;
 pub use tables::{PlanError, Tables};
 pub use task::{Frame, State, Task};
 pub use task_set::{TaskIndex, TaskSet};

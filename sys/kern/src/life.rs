@@ -3,9 +3,9 @@
 use abi::{Code, TaskId};
 use plan::kernel::{LifeEvent, ListenerEntry, TaskEntry};
 
-use crate::kernel::{Kernel, Outcome};
+use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::schedule::NextTask;
+use crate::outcome::{NextTask, Outcome};
 use crate::task_set::TaskIndex;
 
 impl<'p, A: Arch> Kernel<'p, A> {

@@ -8,8 +8,8 @@ use core::mem::{offset_of, size_of};
 
 use abi::TASKS_MAX;
 
-use crate::interrupt::Route;
 use crate::kernel::Kernel;
+use crate::routes::Route;
 use crate::task::{Frame, Slow, Task};
 
 /// log2 of a task's size.

@@ -2,9 +2,9 @@
 
 use abi::{Code, FaultKind, TaskId};
 
-use crate::kernel::{Kernel, Outcome, violation};
+use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::schedule::NextTask;
+use crate::outcome::{NextTask, Outcome, violation};
 use crate::task::State;
 use crate::task_set::TaskIndex;
 

@@ -3,8 +3,9 @@
 use abi::privileged::Privileged;
 use abi::{FaultKind, Rights};
 
-use crate::kernel::{Kernel, Outcome, violation};
+use crate::kernel::Kernel;
 use crate::machine::Arch;
+use crate::outcome::{Outcome, violation};
 use crate::task_set::TaskIndex;
 
 impl<A: Arch> Kernel<'_, A> {

@@ -4,10 +4,10 @@ use abi::{Code, FaultKind, MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, TaskId}
 use plan::kernel::RegionAttributes;
 
 use crate::claim::Claim;
-use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::kernel::Kernel;
 use crate::machine::Arch;
+use crate::outcome::{NextTask, Outcome, Violation, violation};
 use crate::receive::ReceiveArguments;
-use crate::schedule::NextTask;
 use crate::task::State;
 use crate::task_set::TaskIndex;
 

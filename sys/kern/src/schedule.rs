@@ -5,23 +5,9 @@
 
 use crate::kernel::Kernel;
 use crate::machine::Arch;
+use crate::outcome::NextTask;
 use crate::task::State;
 use crate::task_set::{TaskIndex, TaskSet};
-
-/// What a system call says about the processor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use]
-pub enum NextTask {
-    /// The caller goes on.
-    Same,
-    /// This task, which was waiting and is known to be the best choice; the caller waits now.
-    Direct(TaskIndex),
-    /// This task, which is ready and has a strictly higher priority than the caller, and so than all
-    /// others that are ready; the caller could go on.
-    Preempt(TaskIndex),
-    /// Whoever is best: the caller, if it can run, competes.
-    Best,
-}
 
 impl<A: Arch> Kernel<'_, A> {
     /// Makes a task runnable that was not. Its run accounting starts afresh.

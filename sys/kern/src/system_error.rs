@@ -9,26 +9,12 @@
 
 use abi::{Code, FaultKind, notification};
 
-use crate::kernel::{Kernel, Outcome};
+use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::schedule::NextTask;
+use crate::outcome::{NextTask, Outcome};
 use crate::syndrome::{Severity, severity};
 use crate::task_set::TaskIndex;
-
-/// Errors that no task was charged with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Unclaimed {
-    pub count: u64,
-    /// Syndrome of the last one.
-    syndrome: u64,
-}
-
-impl Unclaimed {
-    pub const NONE: Self = Self {
-        count: 0,
-        syndrome: 0,
-    };
-}
+use crate::unclaimed::Unclaimed;
 
 impl<A: Arch> Kernel<'_, A> {
     /// An asynchronous error was taken. `running` is the task whose accesses all came after those of the

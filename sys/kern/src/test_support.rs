@@ -2,9 +2,9 @@
 
 use abi::{Code, FaultKind};
 
-use crate::kernel::{Kernel, Outcome, Violation, violation};
+use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::schedule::NextTask;
+use crate::outcome::{NextTask, Outcome, Violation, violation};
 use crate::task_set::TaskIndex;
 
 impl<A: Arch> Kernel<'_, A> {

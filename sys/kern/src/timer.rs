@@ -2,9 +2,9 @@
 
 use abi::{TIMERS_A_TURN, notification};
 
-use crate::kernel::{Kernel, Outcome};
+use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::schedule::NextTask;
+use crate::outcome::{NextTask, Outcome};
 use crate::task_set::TaskIndex;
 
 impl<A: Arch> Kernel<'_, A> {

@@ -15,7 +15,7 @@ use plan::kernel::{
 use plan::{Blob, Builder, Name};
 
 use super::fake::{Fake, RAM_BASE, RAM_LEN};
-use crate::schedule::NextTask;
+use crate::outcome::NextTask;
 use crate::{Frame, Kernel, PlanError, State, TaskIndex};
 
 pub const SUPERVISOR: usize = 0;

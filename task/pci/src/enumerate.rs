@@ -8,7 +8,7 @@ use userlib::delay::DelayNs;
 use crate::address::Address;
 use crate::config::{Clock, ConfigSpace, Function, Presence, Record};
 use crate::fabric::{Fabric, has, on_pci};
-use crate::quiesce::{Progress, RESET_DEADLINE};
+use crate::progress::{Progress, RESET_DEADLINE};
 use crate::registers::{
     COMMAND, COMMAND_MASTER, HEADER_LAYOUT, HEADER_TYPE, LAYOUT_BRIDGE, VENDOR_ABSENT, VENDOR_RETRY,
 };

@@ -6,8 +6,8 @@ use plan::limits::FUNCTIONS_MAX;
 use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
 
 use crate::address::Address;
-use crate::quiesce::Progress;
-use crate::record::Before;
+use crate::before::Before;
+use crate::progress::Progress;
 
 /// The plan has more than [`FUNCTIONS_MAX`] functions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -20,60 +20,18 @@ use plan::pci::{FunctionEntry, Quiesce};
 use crate::config::{BarRegisters, ConfigSpace, Function};
 use crate::fabric::{Fabric, recipe};
 use crate::link::DEVICE_CONTROL;
+use crate::progress::{MILLISECOND, Next, Progress, RESET_DEADLINE, Running, SETTLE};
 use crate::registers::{
     EXPRESS_CONTROL, EXPRESS_DEVICE, EXPRESS_PENDING, EXPRESS_RESET, EXPRESS_RESETS, EXPRESS_STATUS,
 };
 use crate::restore::Restored;
 
-const MILLISECOND: u64 = 1_000_000;
 /// Longest time that pending requests are waited for before a function-level reset.
 const PENDING: u64 = 100 * MILLISECOND;
 /// How long a bridge's reset is held.
 const RESET_HELD: u64 = MILLISECOND;
-/// No access for so long after a reset.
-const SETTLE: u64 = 100 * MILLISECOND;
-/// Deadline of a reset whose recipe gives none.
-pub(crate) const RESET_DEADLINE: u64 = 1000 * MILLISECOND;
 /// Between two looks at something that changes by itself.
 const INTERVAL: u64 = MILLISECOND;
-
-/// How a function's last quiesce went.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Progress {
-    Never,
-    Quiet,
-    Failed(QuiesceFailure),
-    Running(Running),
-}
-
-/// A quiesce under way; times in nanoseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Running {
-    next: Next,
-    wake: u64,
-    deadline: u64,
-}
-
-/// What is to be done at `wake`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Next {
-    /// See whether the function's requests have completed, then reset it; not later than `until`.
-    Pending { until: u64 },
-    /// Put everything below the bridge above into reset.
-    Hold,
-    /// End the reset of the bridge above.
-    Release,
-    /// See whether what was reset answers.
-    Answer,
-    /// See whether what an earlier life of this task was resetting answers.
-    Return,
-    /// Look at the polled register.
-    Poll,
-    /// Nothing: the time is over.
-    Over,
-    /// Nothing: the recipe cannot be carried out.
-    Unsupported,
-}
 
 /// What a step came to.
 enum Outcome {
@@ -91,38 +49,6 @@ pub struct Wake {
     pub at: Option<u64>,
     /// At least one quiesce ended.
     pub ended: bool,
-}
-
-impl Progress {
-    pub(crate) fn state(self) -> QuiesceState {
-        match self {
-            Self::Never => QuiesceState::Never,
-            Self::Quiet => QuiesceState::Quiet,
-            Self::Failed(failure) => QuiesceState::Failed(failure),
-            Self::Running(_) => QuiesceState::Running,
-        }
-    }
-    pub(crate) fn is_running(self) -> bool {
-        matches!(self, Self::Running(_))
-    }
-    /// Whether a reset is under way or about to be: its registers may be lost.
-    pub(crate) fn is_reset(self) -> bool {
-        match self {
-            Self::Running(running) => {
-                !matches!(running.next, Next::Poll | Next::Over | Next::Unsupported)
-            }
-            Self::Never | Self::Quiet | Self::Failed(_) => false,
-        }
-    }
-    /// A function that an earlier life was resetting, `now`; it must not be asked before the time that a reset
-    /// takes.
-    pub(crate) fn returning(now: u64, reset: bool) -> Self {
-        Self::Running(Running {
-            next: Next::Return,
-            wake: now.saturating_add(if reset { SETTLE } else { 0 }),
-            deadline: now.saturating_add(RESET_DEADLINE),
-        })
-    }
 }
 
 impl Fabric<'_> {

@@ -7,9 +7,10 @@
 
 use pci_api::QuiesceFailure;
 
+use crate::before::Before;
 use crate::config::Record;
 use crate::fabric::{Fabric, State};
-use crate::quiesce::Progress;
+use crate::progress::Progress;
 
 /// The first word, once a life has enumerated to the end: since then nothing is on that firmware left on.
 const COMPLETE: u64 = u64::from_le_bytes(*b"pcirec01");
@@ -20,27 +21,7 @@ const RESETTING: u64 = 1 << 2;
 /// How the last quiesce failed: bits 15:8, 0 if it did not.
 const FAILURE_SHIFT: u32 = 8;
 
-/// What an earlier life knew of a function.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Before {
-    /// It was as planned.
-    pub ready: bool,
-    /// It had bus mastering on.
-    pub master: bool,
-    /// It was being reset.
-    pub resetting: bool,
-    /// How its last quiesce failed, if it did.
-    pub failure: Option<QuiesceFailure>,
-}
-
 impl Before {
-    pub(crate) const NOTHING: Self = Self {
-        ready: false,
-        master: false,
-        resetting: false,
-        failure: None,
-    };
-
     /// What the next life is to know of a function in this state.
     fn of(state: &State) -> Self {
         Self {
@@ -53,11 +34,6 @@ impl Before {
                 Progress::Never | Progress::Quiet | Progress::Running(_) => None,
             },
         }
-    }
-
-    /// Where quiesces of it stand when a life begins.
-    pub(crate) fn progress(self) -> Progress {
-        self.failure.map_or(Progress::Never, Progress::Failed)
     }
 
     fn to_word(self) -> u64 {

@@ -5,7 +5,7 @@ use plan::pci::Quiesce;
 
 use crate::config::{ConfigSpace, Function};
 use crate::fabric::{Fabric, recipe};
-use crate::quiesce::Progress;
+use crate::progress::Progress;
 use crate::registers::{BRIDGE_CONTROL, BRIDGE_RESET, COMMAND};
 use crate::{capability, program};
 

@@ -9,7 +9,8 @@ use userlib::protocol::Wire;
 
 use crate::config::{BarRegisters, ConfigSpace, Function, Record};
 use crate::fabric::{Fabric, on_pci};
-use crate::quiesce::{Progress, Wake};
+use crate::progress::Progress;
+use crate::quiesce::Wake;
 use crate::registers::BUS_NUMBERS;
 
 /// A message as received.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{DomainType, Machine, NodeId, Region, SmmuId};
+use crate::model::{DomainType, Machine, Node, NodeId, Region, SmmuId};
 use crate::solution::{Context, Domain, PlacedWindow, Stream};
 
 /// Granule of a window: what one level-2 entry covers.
@@ -75,114 +75,139 @@ fn round_up(bytes: u64) -> Option<u64> {
     Some(bytes.checked_add(BLOCK - 1)? & !(BLOCK - 1))
 }
 
+/// What the owned devices of a domain ask for together.
+struct Asked {
+    page_bytes: u64,
+    block_bytes: u64,
+    /// The fewest address bits of any of them.
+    bits: u32,
+    /// Where the window is fixed.
+    fixed: Option<u64>,
+    /// It is fixed at two places.
+    differ: bool,
+}
+
+impl Asked {
+    fn new<'a>(machine: &Machine, nodes: impl Iterator<Item = &'a Node>) -> Self {
+        let mut asked = Self {
+            page_bytes: 0,
+            block_bytes: 0,
+            bits: machine.policy.iova_bits.clamp(22, 48),
+            fixed: None,
+            differ: false,
+        };
+        for window in nodes.filter(|n| n.owner.is_some()).map(|n| &n.window) {
+            let pages = match window.page_bytes {
+                0 => machine.policy.window,
+                bytes => bytes,
+            };
+            let add = |sum: u64, bytes| sum.saturating_add(round_up(bytes).unwrap_or(u64::MAX));
+            asked.page_bytes = add(asked.page_bytes, pages);
+            asked.block_bytes = add(asked.block_bytes, window.block_bytes);
+            if window.address_bits != 0 {
+                asked.bits = asked.bits.min(window.address_bits);
+            }
+            match (asked.fixed, window.base) {
+                (Some(one), Some(other)) if one != other => asked.differ = true,
+                _ => asked.fixed = asked.fixed.or(window.base),
+            }
+        }
+        asked
+    }
+
+    fn size(&self) -> u64 {
+        self.page_bytes.saturating_add(self.block_bytes)
+    }
+
+    /// First address that is too large.
+    fn limit(&self) -> u64 {
+        1u64 << self.bits.min(63)
+    }
+}
+
 fn window(machine: &Machine, domain: &Domain, found: &mut Vec<Diagnostic>) -> Option<PlacedWindow> {
     let nodes = || domain.devices.iter().map(|d| &machine.nodes[d.index()]);
     let owned = |d: &&NodeId| machine.nodes[d.index()].owner.is_some();
-    let named = *domain
-        .devices
-        .iter()
-        .find(owned)
-        .or_else(|| domain.devices.first())?;
-    let first = &machine.nodes[named.index()];
-    let mut page_bytes: u64 = 0;
-    let mut block_bytes: u64 = 0;
-    let mut bits = machine.policy.iova_bits.clamp(22, 48);
-    let mut fixed = None;
-    let mut differ = false;
-    for node in nodes().filter(|n| n.owner.is_some()) {
-        let asked = if node.window.page_bytes == 0 {
-            machine.policy.window
-        } else {
-            node.window.page_bytes
-        };
-        page_bytes = page_bytes.saturating_add(round_up(asked).unwrap_or(u64::MAX));
-        block_bytes =
-            block_bytes.saturating_add(round_up(node.window.block_bytes).unwrap_or(u64::MAX));
-        if node.window.address_bits != 0 {
-            bits = bits.min(node.window.address_bits);
-        }
-        match (fixed, node.window.base) {
-            (Some(one), Some(other)) if one != other => differ = true,
-            _ => fixed = fixed.or(node.window.base),
-        }
-    }
-    let size = page_bytes.saturating_add(block_bytes);
-    let refuse = |code, message: String| {
-        Diagnostic::new(code, message).device(machine, named.index(), format!("`{}`", first.name))
-    };
+    let mut devices = domain.devices.iter();
+    let named = *devices.find(owned).or_else(|| domain.devices.first())?;
+    let first = &machine.nodes[named.index()].name;
+    let asked = Asked::new(machine, nodes());
+    let size = asked.size();
     if size == 0 {
         return None;
     }
-    if differ {
-        found.push(refuse(
-            Code::WindowBases,
-            format!(
-                "the devices in the domain of `{}` fix their window at different addresses",
-                first.name
-            ),
-        ));
-        return None;
-    }
-    if size > TABLE {
-        found.push(refuse(
-            Code::WindowTooLarge,
-            format!(
-                "the domain of `{}` asks for {} MiB of IOVAs; one level-2 table covers 1024 MiB",
-                first.name,
-                size >> 20
-            ),
-        ));
-        return None;
-    }
-    // What is mapped 1:1 in this very domain, and what is reserved for all.
-    let mut taken: Vec<(u64, u64)> = machine
-        .reserved
-        .iter()
-        .chain(nodes().flat_map(|n| &n.direct))
-        .map(|r| (r.base, r.base.saturating_add(r.len)))
-        .collect();
-    taken.sort_unstable();
-    let limit = 1u64 << bits.min(63);
-    if let Some(base) = fixed
-        && !free(base, size, limit, &taken)
-    {
-        let regions = machine
-            .reserved
-            .iter()
-            .chain(nodes().flat_map(|n| &n.direct));
-        let (why, party) = unfit(base, size, limit, regions);
-        let message = format!(
-            "the window of `{}` cannot be at {base:#x}: {why}",
-            first.name
-        );
-        let mut diagnostic = refuse(Code::NoWindow, message);
+    let mut refuse = |code, message: String, party: Option<&Region>| {
+        let mut diagnostic = Diagnostic::new(code, message);
+        diagnostic = diagnostic.device(machine, named.index(), format!("`{first}`"));
         if let Some(region) = party {
             diagnostic = diagnostic.party(format!("`{}`", region.name), region.source);
         }
         found.push(diagnostic);
-        return None;
+        None
+    };
+    if asked.differ {
+        let message = format!(
+            "the devices in the domain of `{first}` fix their window at different addresses"
+        );
+        return refuse(Code::WindowBases, message, None);
     }
-    let base = fixed.or_else(|| {
-        find(machine.policy.window_base, size, limit, &taken)
-            .or_else(|| find(BLOCK, size, limit, &taken))
-    });
-    let Some(base) = base else {
-        found.push(refuse(
-            Code::NoWindow,
-            format!(
-                "no room for {} MiB of IOVAs below {bits} bits for the domain of `{}`",
+    if size > TABLE {
+        let message = format!(
+            "the domain of `{first}` asks for {} MiB of IOVAs; one level-2 table covers 1024 MiB",
+            size >> 20
+        );
+        return refuse(Code::WindowTooLarge, message, None);
+    }
+    // What is mapped 1:1 in this very domain, and what is reserved for all.
+    let direct = nodes().flat_map(|n| &n.direct);
+    let regions: Vec<&Region> = machine.reserved.iter().chain(direct).collect();
+    let base = match base(machine, &asked, &regions) {
+        Ok(base) => base,
+        Err(Misfit::Fixed(base, why, party)) => {
+            let message = format!("the window of `{first}` cannot be at {base:#x}: {why}");
+            return refuse(Code::NoWindow, message, party);
+        }
+        Err(Misfit::NoRoom) => {
+            let message = format!(
+                "no room for {} MiB of IOVAs below {} bits for the domain of `{first}`",
                 size >> 20,
-                first.name
-            ),
-        ));
-        return None;
+                asked.bits
+            );
+            return refuse(Code::NoWindow, message, None);
+        }
     };
     Some(PlacedWindow {
         page_base: base,
-        page_bytes,
-        block_base: base + page_bytes,
-        block_bytes,
+        page_bytes: asked.page_bytes,
+        block_base: base + asked.page_bytes,
+        block_bytes: asked.block_bytes,
     })
+}
+
+/// Why a window has no place.
+enum Misfit<'a> {
+    /// It cannot be where it is fixed, for a reason, and because of what is there.
+    Fixed(u64, String, Option<&'a Region>),
+    NoRoom,
+}
+
+/// Where a window goes: where it is fixed, or to the first place that is free, if there is one from the policy's base on.
+fn base<'a>(machine: &Machine, asked: &Asked, regions: &[&'a Region]) -> Result<u64, Misfit<'a>> {
+    let end = |region: &Region| region.base.saturating_add(region.len);
+    let taken = regions.iter().map(|region| (region.base, end(region)));
+    let mut taken: Vec<(u64, u64)> = taken.collect();
+    taken.sort_unstable();
+    let (size, limit) = (asked.size(), asked.limit());
+    match asked.fixed {
+        Some(base) if free(base, size, limit, &taken) => Ok(base),
+        Some(base) => {
+            let (why, party) = unfit(base, size, limit, regions.iter().copied());
+            Err(Misfit::Fixed(base, why, party))
+        }
+        None => find(machine.policy.window_base, size, limit, &taken)
+            .or_else(|| find(BLOCK, size, limit, &taken))
+            .ok_or(Misfit::NoRoom),
+    }
 }
 
 /// Why a window cannot be where it is fixed, and what is there.

@@ -2,11 +2,13 @@
 //!
 //! All members are known before anything is decided, so no member is first.
 
+mod by_demand;
+
 use std::collections::BTreeMap;
 
 use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::model::{DomainType, FunctionKind, Machine, NodeId, Source};
+use crate::model::{DomainType, Machine, NodeId, Source};
 use crate::named_group;
 use crate::ownership::Pairs;
 use crate::relation::Chains;
@@ -143,129 +145,6 @@ impl Domains<'_> {
             }
             None => format!("`{}` demands `{kind}`", self.name(demand.node)),
         }
-    }
-
-    /// Decides a unit from what its own members say; `None` if it is neutral and owned.
-    fn by_demand(&self, members: &[usize], found: &mut Vec<Diagnostic>) -> Option<Decision> {
-        let demands = self.demands(members);
-        let bypass = members.iter().copied().find(|n| {
-            let node = &self.machine.nodes[*n];
-            node.unsafe_bypass.is_some() && node.owner.is_some()
-        });
-        let direct = members
-            .iter()
-            .copied()
-            .find(|n| !self.machine.nodes[*n].direct.is_empty());
-        for demand in &demands {
-            let entry = &self.machine.nodes[demand.node];
-            if let Some(port) = self.topology.placed[demand.node].external
-                && demand.domain_type == DomainType::Identity
-            {
-                let above = &self.machine.nodes[port];
-                found.push(
-                    Diagnostic::new(
-                        Code::UntrustedIdentity,
-                        format!(
-                            "`{}` demands `identity` behind the external port `{}`",
-                            entry.name, above.name
-                        ),
-                    )
-                    .device(self.machine, demand.node, self.demand_text(*demand))
-                    .party(format!("`{}` is external", above.name), above.source),
-                );
-            }
-        }
-        let first = demands.first().copied();
-        if let Some(first) = first
-            && let Some(other) = demands
-                .iter()
-                .copied()
-                .find(|d| d.domain_type != first.domain_type)
-        {
-            let (code, what) = match self.mode {
-                Mode::Strict => (Code::AliasDemands, "share a StreamID"),
-                Mode::Linux => (
-                    Code::GroupDemands,
-                    "share a group, which in `linux` mode has one domain",
-                ),
-            };
-            let mut diagnostic = Diagnostic::new(
-                code,
-                format!(
-                    "`{}` and `{}` {what}, but one is to be `{}` and the other `{}`",
-                    self.name(first.node),
-                    self.name(other.node),
-                    first.domain_type.text(),
-                    other.domain_type.text()
-                ),
-            );
-            diagnostic = self.party(self.party(diagnostic, first), other);
-            let kinds: &[EdgeKind] = match self.mode {
-                Mode::Strict => &[EdgeKind::Alias],
-                Mode::Linux => &[EdgeKind::Alias, EdgeKind::Isolation],
-            };
-            diagnostic.chain =
-                self.chains
-                    .find(NodeId::new(first.node), NodeId::new(other.node), kinds);
-            found.push(diagnostic);
-            return Some(Decision {
-                conflict: true,
-                ..Decision::new(DomainType::Blocked, "its members demand different types")
-            });
-        }
-        if let Some(demand) = first {
-            if demand.domain_type == DomainType::Blocked
-                && let Some(direct) = direct
-            {
-                let entry = &self.machine.nodes[direct];
-                let region = &entry.direct[0];
-                let diagnostic = Diagnostic::new(
-                    Code::DirectBlocked,
-                    format!(
-                        "`{}` is to be `blocked`, but `{}` has the direct region `{}`",
-                        self.name(demand.node),
-                        entry.name,
-                        region.name
-                    ),
-                );
-                found.push(
-                    self.party(diagnostic, demand)
-                        .party(format!("direct region `{}`", region.name), region.source),
-                );
-            }
-            return Some(Decision {
-                conflict: demand.domain_type == DomainType::Blocked && direct.is_some(),
-                ..Decision::new(demand.domain_type, self.demand_text(demand))
-            });
-        }
-        // It has no use for a policy: its driver opens it, and nothing is translated.
-        if let Some(bypass) = bypass {
-            let reason = self.machine.nodes[bypass].unsafe_bypass.as_deref();
-            let reason = reason.unwrap_or_default();
-            let because = format!("`{}` bypasses the SMMU: {reason}", self.name(bypass));
-            return Some(Decision::new(DomainType::Dma, because));
-        }
-        if members
-            .iter()
-            .any(|n| self.machine.nodes[*n].owner.is_some())
-        {
-            return None;
-        }
-        if let Some(direct) = direct {
-            let needs = self.name(direct);
-            let because = format!("nobody owns it, but `{needs}` needs its direct regions");
-            return Some(Decision::new(DomainType::Dma, because));
-        }
-        let bridges = members.iter().all(|n| {
-            let kind = self.machine.nodes[*n].function.kind;
-            kind.is_bridge() || kind == FunctionKind::HostBridge
-        });
-        let because = if bridges {
-            "a bridge: its own stream stays blocked"
-        } else {
-            "nobody owns it"
-        };
-        Some(Decision::new(DomainType::Blocked, because))
     }
 
     /// Demands of `demands` that may shape a neutral unit: of devices that somebody drives whom all its owners

@@ -67,12 +67,28 @@ fn follows(machine: &Machine, solution: &Solution, found: &Diagnostic) -> bool {
     numbers && follow_on && found.nodes.first().is_some_and(disconnected)
 }
 
-/// What helps in general where no change was found that solves it.
+/// What helps where no change was found that solves it.
 fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool, shares: bool) -> &'static str {
     match code {
         Code::SlotTaken | Code::BusNumbers if is_virtual => {
             "correct the `offset` of the virtual function"
         }
+        Code::Unowned if has_direct => {
+            "let a task drive it, or write `unowned = \"block\"` in [iommu], which leaves it its direct regions only"
+        }
+        Code::Unowned if shares => {
+            "let the task drive it whose device has its StreamID, or write `unowned = \"block\"` in [iommu]"
+        }
+        Code::UnownedBlocked if shares => {
+            "let the task drive it whose device has its StreamID, or drive neither"
+        }
+        _ => remedy_in_general(code),
+    }
+}
+
+/// What helps whatever the device is.
+fn remedy_in_general(code: Code) -> &'static str {
+    match code {
         Code::DuplicateName => "rename one of them",
         Code::AliasDemands => "let all devices with that StreamID demand one type, or nothing",
         Code::GroupDemands => "let the owners trust each other, or the devices demand one type",
@@ -82,12 +98,6 @@ fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool, shares: bool) ->
         Code::AliasTrust => "declare `trusts` in both directions, or let one task drive both",
         Code::Containment => {
             "declare them in one [iommu.containment.NAME], or give the devices recipes of their own"
-        }
-        Code::Unowned if has_direct => {
-            "let a task drive it, or write `unowned = \"block\"` in [iommu], which leaves it its direct regions only"
-        }
-        Code::Unowned if shares => {
-            "let the task drive it whose device has its StreamID, or write `unowned = \"block\"` in [iommu]"
         }
         Code::Unowned => "let a task drive it, or write `domain = \"blocked\"`",
         Code::BridgeDemand => "take owner and demand off the bridge",
@@ -139,9 +149,6 @@ fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool, shares: bool) ->
         Code::UnusedWaiver => "remove the waiver",
         Code::NeverQuiet => "declare another `quiesce` if the device has one",
         Code::TwoNames => "keep one of the two names",
-        Code::UnownedBlocked if shares => {
-            "let the task drive it whose device has its StreamID, or drive neither"
-        }
         Code::UnownedBlocked => "let a task drive it, or write `domain = \"blocked\"`",
         Code::MixedNeutral => "let it demand the type that it needs",
         Code::DirectException => {

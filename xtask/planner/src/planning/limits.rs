@@ -6,6 +6,7 @@ use plan::limits::{
     DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX,
 };
 use solver::Machine;
+use solver::model::NodeId;
 use solver::solution::Solution;
 
 use super::domains::Domains;
@@ -18,16 +19,16 @@ const PINS: usize = 64;
 const NAMED: usize = 3;
 
 /// Who uses how much of something.
-struct Sum<'a> {
+struct Sum {
     /// In the plural.
-    what: &'a str,
+    what: &'static str,
     /// Name, how many, and where it was declared if it was.
     users: Vec<(String, usize, Option<Span>)>,
     most: usize,
-    remedy: &'a str,
+    remedy: &'static str,
 }
 
-impl Sum<'_> {
+impl Sum {
     fn check(mut self, report: &Report, server: &Task) {
         let found: usize = self.users.iter().map(|user| user.1).sum();
         if found <= self.most {
@@ -75,84 +76,107 @@ pub fn check(
     let Some(server) = server else {
         return;
     };
-    let place = |name: &str| {
-        let mut devices = app.devices.iter();
-        let device = devices.find(|device| device.name.value == name);
-        device.map(|device| device.name.span.clone())
+    let used = Used {
+        app,
+        machine,
+        solution,
+        domains,
     };
-    let first_of = |members: &[solver::model::NodeId]| {
-        let first = members
-            .first()
-            .and_then(|node| machine.nodes.get(node.index()));
-        first.map_or(String::new(), |node| node.name.clone())
-    };
-    let leave_out =
-        "leave out devices that nobody drives, below a bridge that is not declared either";
-    let one = |name: &String| (name.clone(), 1, place(name));
-    let streams = machine.nodes.iter().zip(&solution.devices);
-    let permanent = solution.domains.iter().zip(&domains.domains);
-    for sum in [
-        Sum {
-            what: "SMMUs",
-            users: machine
-                .smmus
-                .iter()
-                .map(|smmu| (smmu.name.clone(), 1, None))
-                .collect(),
-            most: SMMUS_MAX,
-            remedy: "declare the SMMUs whose devices are driven, and no others",
-        },
-        Sum {
-            what: "devices, bridges included,",
-            users: machine.nodes.iter().map(|node| one(&node.name)).collect(),
-            most: DEVICES_MAX,
-            remedy: leave_out,
-        },
-        Sum {
-            what: "domains",
-            users: solution
-                .domains
-                .iter()
-                .map(|domain| one(&first_of(&domain.devices)))
-                .collect(),
-            most: DOMAINS_MAX,
-            remedy: leave_out,
-        },
-        Sum {
-            what: "streams",
-            users: streams
-                .map(|(node, found)| (node.name.clone(), found.streams.len(), place(&node.name)))
-                .collect(),
-            most: STREAMS_MAX,
-            remedy: leave_out,
-        },
-        Sum {
-            what: "ranges that are mapped for good",
-            users: permanent
-                .map(|(domain, planned)| {
-                    let name = first_of(&domain.devices);
-                    let place = place(&name);
-                    (name, planned.permanent.len(), place)
-                })
-                .collect(),
-            most: PERMANENT_MAX,
-            remedy: "make several pools or direct regions that lie side by side one",
-        },
-        Sum {
-            what: "pins",
-            users: pins(app)
-                .into_iter()
-                .map(|pins| (pins.device, pins.count, Some(pins.span)))
-                .collect(),
-            most: MAPPED_LEASES_MAX,
-            remedy: "give drivers fewer `pins`, as many as they have requests of clients under way at once",
-        },
-    ] {
+    for sum in used.sums() {
         sum.check(report, server);
     }
-    for domain in &solution.domains {
-        let first = first_of(&domain.devices);
-        if domain.devices.len() > MEMBERS_MAX {
+    used.check_members(report, server);
+}
+
+/// What the server's tables are used by.
+struct Used<'a> {
+    app: &'a App,
+    machine: &'a Machine,
+    solution: &'a Solution,
+    domains: &'a Domains,
+}
+
+const LEAVE_OUT: &str =
+    "leave out devices that nobody drives, below a bridge that is not declared either";
+
+impl Used<'_> {
+    /// Where a device is declared.
+    fn place(&self, name: &str) -> Option<Span> {
+        let mut devices = self.app.devices.iter();
+        let device = devices.find(|device| device.name.value == name);
+        device.map(|device| device.name.span.clone())
+    }
+
+    fn first_of(&self, members: &[NodeId]) -> String {
+        let first = members
+            .first()
+            .and_then(|node| self.machine.nodes.get(node.index()));
+        first.map_or(String::new(), |node| node.name.clone())
+    }
+
+    fn sums(&self) -> [Sum; 6] {
+        let counted = |name: String, count| {
+            let place = self.place(&name);
+            (name, count, place)
+        };
+        let smmus = self.machine.smmus.iter();
+        let nodes = || self.machine.nodes.iter();
+        let domains = || self.solution.domains.iter();
+        let first = |domain: &solver::solution::Domain| self.first_of(&domain.devices);
+        let streams = nodes().zip(&self.solution.devices);
+        let permanent = domains().zip(&self.domains.domains);
+        [
+            Sum {
+                what: "SMMUs",
+                users: smmus.map(|smmu| (smmu.name.clone(), 1, None)).collect(),
+                most: SMMUS_MAX,
+                remedy: "declare the SMMUs whose devices are driven, and no others",
+            },
+            Sum {
+                what: "devices, bridges included,",
+                users: nodes().map(|node| counted(node.name.clone(), 1)).collect(),
+                most: DEVICES_MAX,
+                remedy: LEAVE_OUT,
+            },
+            Sum {
+                what: "domains",
+                users: domains().map(|domain| counted(first(domain), 1)).collect(),
+                most: DOMAINS_MAX,
+                remedy: LEAVE_OUT,
+            },
+            Sum {
+                what: "streams",
+                users: streams
+                    .map(|(node, found)| counted(node.name.clone(), found.streams.len()))
+                    .collect(),
+                most: STREAMS_MAX,
+                remedy: LEAVE_OUT,
+            },
+            Sum {
+                what: "ranges that are mapped for good",
+                users: permanent
+                    .map(|(domain, planned)| counted(first(domain), planned.permanent.len()))
+                    .collect(),
+                most: PERMANENT_MAX,
+                remedy: "make several pools or direct regions that lie side by side one",
+            },
+            Sum {
+                what: "pins",
+                users: pins(self.app)
+                    .into_iter()
+                    .map(|pins| (pins.device, pins.count, Some(pins.span)))
+                    .collect(),
+                most: MAPPED_LEASES_MAX,
+                remedy: "give drivers fewer `pins`, as many as they have requests of clients under way at once",
+            },
+        ]
+    }
+
+    /// No domain has more devices than the server can list.
+    fn check_members(&self, report: &Report, server: &Task) {
+        let domains = self.solution.domains.iter();
+        for domain in domains.filter(|domain| domain.devices.len() > MEMBERS_MAX) {
+            let first = self.first_of(&domain.devices);
             let draft = report.error(
                 Mistake::TooMany,
                 format!(
@@ -160,7 +184,7 @@ pub fn check(
                     domain.devices.len()
                 ),
             );
-            let draft = match place(&first) {
+            let draft = match self.place(&first) {
                 Some(span) => draft.at(&span, "the first of them"),
                 None => draft,
             };

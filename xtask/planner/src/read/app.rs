@@ -212,31 +212,12 @@ fn read(
     if let Some(name) = &name {
         fields.check_name_within(&name.value, &name.span, NAME_MAX);
     }
-    let platform = if fields.is_table("platform") {
-        fields
-            .table("platform")
-            .and_then(|fields| platform::inline(report, fields))
-    } else {
-        fields
-            .required("platform", Fields::string)
-            .and_then(|name| platform::load(report, paths, &name).ok())
-    };
+    let platform = read_platform(report, paths, fields);
     let semihosting = fields.boolean("semihosting").is_some_and(|v| v.value);
     let counters = fields.boolean("counters").is_some_and(|v| v.value);
     let test_image = fields.boolean("test-image").is_some_and(|v| v.value);
     let kernel_stack = fields.at_least("kernel-stack", KERNEL_STACK_MIN, KERNEL_STACK);
-    let mut tasks: Vec<Task> = Vec::new();
-    for (name, fields) in fields.tables("tasks") {
-        let text = name.value.clone();
-        match task::read(name, fields, folders) {
-            Some(task) => tasks.push(task),
-            None => {
-                unread.names.insert(text);
-                unread.task = true;
-            }
-        }
-    }
-    tasks.sort_by(|a, b| (a.priority.value, &a.name.value).cmp(&(b.priority.value, &b.name.value)));
+    let tasks = read_tasks(fields, folders, unread);
     let mut bridges = Vec::new();
     let mut roots = Vec::new();
     for (name, fields) in fields.tables("pci") {
@@ -256,22 +237,8 @@ fn read(
         }
     }
     let iommu = fields.table("iommu").map(iommu::read).unwrap_or_default();
-    let drives = fields
-        .tables("drives")
-        .into_iter()
-        .map(|(name, fields)| {
-            let len = fields.at_least("size", SECTOR, DRIVE);
-            fields.finish();
-            Drive {
-                name: name.value,
-                len,
-            }
-        })
-        .collect();
-    fields.not_yet("cores", "several cores");
-    fields.not_yet("channels", "channels between tasks");
-    fields.not_yet("guests", "guests");
-    fields.not_yet("network", "networks");
+    let drives = read_drives(fields);
+    check_reserved(fields);
     let name = name?;
     Some(App {
         name: name.value,
@@ -289,4 +256,57 @@ fn read(
         drives,
         owners_unknown: false,
     })
+}
+
+/// `platform`: a table of the file, or the name of one beside it.
+fn read_platform(report: &Report, paths: &Paths, fields: &Fields<'_>) -> Option<Platform> {
+    if fields.is_table("platform") {
+        fields
+            .table("platform")
+            .and_then(|fields| platform::inline(report, fields))
+    } else {
+        fields
+            .required("platform", Fields::string)
+            .and_then(|name| platform::load(report, paths, &name).ok())
+    }
+}
+
+/// The tasks in the order of the kernel's table.
+fn read_tasks(fields: &Fields<'_>, folders: &Folders<'_>, unread: &mut Unread) -> Vec<Task> {
+    let mut tasks: Vec<Task> = Vec::new();
+    for (name, fields) in fields.tables("tasks") {
+        let text = name.value.clone();
+        match task::read(name, fields, folders) {
+            Some(task) => tasks.push(task),
+            None => {
+                unread.names.insert(text);
+                unread.task = true;
+            }
+        }
+    }
+    tasks.sort_by(|a, b| (a.priority.value, &a.name.value).cmp(&(b.priority.value, &b.name.value)));
+    tasks
+}
+
+fn read_drives(fields: &Fields<'_>) -> Vec<Drive> {
+    fields
+        .tables("drives")
+        .into_iter()
+        .map(|(name, fields)| {
+            let len = fields.at_least("size", SECTOR, DRIVE);
+            fields.finish();
+            Drive {
+                name: name.value,
+                len,
+            }
+        })
+        .collect()
+}
+
+/// Names that are kept for later.
+fn check_reserved(fields: &Fields<'_>) {
+    fields.not_yet("cores", "several cores");
+    fields.not_yet("channels", "channels between tasks");
+    fields.not_yet("guests", "guests");
+    fields.not_yet("network", "networks");
 }

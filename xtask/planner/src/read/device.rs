@@ -6,9 +6,9 @@ use solver::model::Acs;
 
 use super::fields::Fields;
 use super::known::{self, Bar, FORMS, FunctionForm, KnownDevices, Quiesce};
-use super::pci::read_slot;
+use super::place::{self, Place};
 use super::units;
-use crate::report::{Mistake, Spanned};
+use crate::report::{Mistake, Report, Span, Spanned};
 
 /// A device that a task can drive.
 #[derive(Clone, Debug)]
@@ -53,34 +53,6 @@ pub struct Device {
     pub bypass: Option<Spanned<String>>,
     /// QEMU's model with its properties; without one the device is not emulated.
     pub qemu: Option<String>,
-}
-
-/// Where a device is.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// On a bus.
-    Slot {
-        /// Bridge or root bus; the first root bus without one.
-        at: Option<Spanned<String>>,
-        /// Device and function number on the bridge's bus.
-        slot: (u8, u8),
-    },
-    /// A virtual function.
-    Virtual {
-        /// The physical function, by name.
-        of: Spanned<String>,
-        /// Its requester id less that of the physical function.
-        offset: u16,
-    },
-    /// Not on PCI.
-    Platform {
-        /// The SMMU; the platform's first without one.
-        smmu: Option<Spanned<String>>,
-        /// The StreamIDs.
-        streams: Vec<u32>,
-        /// The platform's registers that are its own.
-        registers: Option<Spanned<String>>,
-    },
 }
 
 /// A range that is mapped 1:1.
@@ -155,7 +127,7 @@ const WINDOW_MAX: u64 = 1 << 30;
 
 /// Reads one device.
 pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> Option<Device> {
-    let place = read_place(&fields);
+    let place = place::read(&fields);
     let platform = fields.contains("streams");
     let id = if platform {
         Some(Spanned::new((0, 0), name.span.clone()))
@@ -190,30 +162,9 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
     let multifunction = fields.boolean("multifunction").is_some_and(|v| v.value);
     let report = fields.report();
     fields.finish();
-    if window.value.saturating_add(block_window) > WINDOW_MAX {
-        report
-            .error(
-                Mistake::Window,
-                format!("the window of `{}` is too large", name.value),
-            )
-            .at(&window.span, "both parts together are at most 1 GiB")
-            .remedy("use a smaller `window` or `block-window`");
-    }
-    let without_window = match (&bypass, &domain) {
-        (Some(word), _) => Some((&word.span, "is not translated")),
-        (None, Some(word)) if word.value == Domain::Identity => Some((&word.span, "is mapped 1:1")),
-        (None, Some(word)) if word.value == Domain::Blocked => Some((&word.span, "is blocked")),
-        _ => None,
-    };
-    if let (Some((span, why)), Some(asked)) = (without_window, &asked_window) {
-        report
-            .error(
-                Mistake::Window,
-                format!("`{}` asks for a window that it cannot have", name.value),
-            )
-            .at(asked, "would be its IOVA space")
-            .with(span, why)
-            .remedy("leave the window out, or let the domain be `dma`");
+    check_size(report, &name, &window, block_window);
+    if let Some(asked) = asked_window {
+        check_window(report, &name, &asked, bypass.as_ref(), domain.as_ref());
     }
     let id = id?;
     let model = known.get(&id.value).filter(|_| !platform);
@@ -249,97 +200,42 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
     })
 }
 
-/// `at` and `slot`, `virtual = { of, offset }` or `streams`.
-fn read_place(fields: &Fields<'_>) -> Option<Place> {
-    let at = fields.string("at");
-    let slot = read_slot(fields, "slot");
-    let bad_slot = slot.is_none() && fields.contains("slot");
-    let smmu = fields.string("smmu");
-    let registers = fields.string("registers");
-    let streams = fields.numbers("streams");
-    let physical = fields.table("virtual");
-    let ways = [
-        at.is_some() || slot.is_some(),
-        fields.contains("virtual"),
-        fields.contains("streams"),
-    ];
-    if ways.iter().filter(|way| **way).count() > 1 {
-        fields
-            .report()
-            .error(Mistake::Place, "the device is in two places")
-            .at(
-                fields.span(),
-                "has several of `at`/`slot`, `virtual` and `streams`",
-            )
-            .remedy("keep the one that says where the device is");
-        return None;
-    }
-    if let Some(physical) = physical {
-        let of = physical.required("of", Fields::string);
-        let offset = physical.required("offset", Fields::word);
-        physical.finish();
-        let offset = offset?;
-        let Some(distance) = u16::try_from(offset.value).ok().filter(|d| *d > 0) else {
-            fields
-                .report()
-                .error(
-                    Mistake::BadValue,
-                    "a virtual function has a requester id of its own",
-                )
-                .at(&offset.span, "expected 1 to 65535");
-            return None;
-        };
-        return Some(Place::Virtual {
-            of: of?,
-            offset: distance,
-        });
-    }
-    if let Some(list) = &streams
-        && let Some(twice) = repeated(&list.value)
-    {
-        fields
-            .report()
+fn check_size(report: &Report, name: &Spanned<String>, window: &Spanned<u64>, block_window: u64) {
+    if window.value.saturating_add(block_window) > WINDOW_MAX {
+        report
             .error(
-                Mistake::BadValue,
-                format!("StreamID {twice:#x} is there twice"),
+                Mistake::Window,
+                format!("the window of `{}` is too large", name.value),
             )
-            .at(&list.span, "expected each StreamID of the device once")
-            .remedy("remove one, or write the one that was meant");
+            .at(&window.span, "both parts together are at most 1 GiB")
+            .remedy("use a smaller `window` or `block-window`");
     }
-    if fields.contains("streams") {
-        return Some(Place::Platform {
-            smmu,
-            streams: streams?.value,
-            registers,
-        });
-    }
-    if let Some(smmu) = smmu {
-        fields
-            .report()
-            .error(Mistake::Place, "`smmu` is for platform devices")
-            .at(&smmu.span, "a PCI device's SMMU follows from its root bus")
-            .remedy("remove `smmu`, or declare `streams`");
-    }
-    if let Some(registers) = registers {
-        fields
-            .report()
-            .error(Mistake::Place, "`registers` is for platform devices")
-            .at(&registers.span, "a PCI device's registers are its BARs")
-            .remedy("remove `registers`, or declare `streams`");
-    }
-    if bad_slot || fields.contains("virtual") {
-        return None;
-    }
-    Some(Place::Slot {
-        at,
-        slot: slot.map_or((0, 0), |slot| slot.value),
-    })
 }
 
-/// The first number that is in the list a second time.
-fn repeated(list: &[u32]) -> Option<u32> {
-    let mut seen = std::collections::BTreeSet::new();
-    list.iter().copied().find(|number| !seen.insert(*number))
+/// A window is IOVA space, which a device only has if its domain translates.
+fn check_window(
+    report: &Report,
+    name: &Spanned<String>,
+    asked: &Span,
+    bypass: Option<&Spanned<String>>,
+    domain: Option<&Spanned<Domain>>,
+) {
+    let without_window = match (bypass, domain) {
+        (Some(word), _) => Some((&word.span, "is not translated")),
+        (None, Some(word)) if word.value == Domain::Identity => Some((&word.span, "is mapped 1:1")),
+        (None, Some(word)) if word.value == Domain::Blocked => Some((&word.span, "is blocked")),
+        _ => None,
+    };
+    if let Some((span, why)) = without_window {
+        report
+            .error(
+                Mistake::Window,
+                format!("`{}` asks for a window that it cannot have", name.value),
+            )
+            .at(asked, "would be its IOVA space")
+            .with(span, why)
+            .remedy("leave the window out, or let the domain be `dma`");
+    }
 }
 
 fn read_direct(fields: &Fields<'_>) -> Vec<Direct> {

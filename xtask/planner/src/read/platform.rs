@@ -188,24 +188,14 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
     };
     // All parts are read before any of them can be missed: what is wrong with one hides nothing of the others.
     let memory = part("memory").map(read_memory);
-    let console = part("console").map(|console| {
-        let device = console.required("device", Fields::string);
-        console.finish();
-        device
-    });
+    let console = part("console").map(read_console);
     let gic = part("gic").map(read_gic);
     let pci = part("pci").map(|pci| host::read(pci, whole));
-    let qemu = part("qemu").map(|qemu| {
-        let machine = qemu.required("machine", Fields::string);
-        let processor = qemu.required("processor", Fields::string);
-        qemu.finish();
-        Some((machine?.value, processor?.value))
-    });
+    let qemu = part("qemu").map(read_qemu);
     let description = fields.required("description", Fields::string);
-    let bits = if whole || fields.contains("address-bits") {
-        fields.required("address-bits", read_address_bits)
-    } else {
-        Some(Spanned::new(48, fields.span().clone()))
+    let bits = match whole || fields.contains("address-bits") {
+        true => fields.required("address-bits", read_address_bits),
+        false => Some(Spanned::new(48, fields.span().clone())),
     };
     let coherent = fields.required("coherent", Fields::boolean);
     let psci = fields.choice(
@@ -224,26 +214,15 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
     let span = fields.span().clone();
     fields.finish();
     let console = match console {
-        Some(device) => Some(known_console(report, &devices, &named, device?)),
-        None => None,
+        Some(device) => known_console(report, &devices, &named, device?),
+        None => String::new(),
     };
-    let memory = match memory {
-        Some(memory) => memory?,
-        None => Memory::none(&span),
-    };
-    let pci = match pci {
-        Some(pci) => pci?,
-        None => PciHost::default(),
-    };
+    // A part that is there and wrong is no platform; one that is not there has a default.
+    let memory = memory.unwrap_or_else(|| Some(Memory::none(&span)))?;
+    let pci = pci.unwrap_or_else(|| Some(PciHost::default()))?;
     missing.extend(&pci.missing);
-    let (qemu_machine, qemu_processor) = match qemu {
-        Some(qemu) => qemu?,
-        None => Default::default(),
-    };
-    let gic = match gic {
-        Some(gic) => Some(gic?),
-        None => None,
-    };
+    let (qemu_machine, qemu_processor) = qemu.unwrap_or_else(|| Some(Default::default()))?;
+    let gic = gic.map_or(Some(None), |gic| gic.map(Some))?;
     Some(Platform {
         name,
         description: description?.value,
@@ -257,7 +236,7 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         image_span: memory.image.span,
         reserved: memory.reserved,
         other_memory: memory.other,
-        console: console.unwrap_or_default(),
+        console,
         gic,
         devices,
         pci,
@@ -266,6 +245,20 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         missing,
         span,
     })
+}
+
+fn read_console(console: Fields<'_>) -> Option<Spanned<String>> {
+    let device = console.required("device", Fields::string);
+    console.finish();
+    device
+}
+
+/// QEMU's machine and processor.
+fn read_qemu(qemu: Fields<'_>) -> Option<(String, String)> {
+    let machine = qemu.required("machine", Fields::string);
+    let processor = qemu.required("processor", Fields::string);
+    qemu.finish();
+    Some((machine?.value, processor?.value))
 }
 
 /// The console's device: plain registers, which the kernel and its owner write to.

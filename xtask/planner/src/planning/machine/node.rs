@@ -90,46 +90,20 @@ fn device_node(
     empty: Node,
     sources: &mut Sources,
 ) -> Node {
-    let mut on_root = false;
-    let place = match &device.place {
-        read::Place::Slot { at, slot } => {
-            let upstream = places.upstream(at.as_ref());
-            on_root = matches!(upstream, Upstream::Root(_));
-            Place::Slot {
-                upstream,
-                device: slot.0,
-                function: slot.1,
-            }
-        }
-        read::Place::Virtual { of, offset } => Place::Virtual {
-            physical: places.nodes.get(&of.value).copied().unwrap_or(NodeId(0)),
-            offset: *offset,
-        },
-        read::Place::Platform {
-            smmu: name,
-            streams,
+    let place = device_place(app, device, places);
+    let on_root = matches!(
+        place,
+        Place::Slot {
+            upstream: Upstream::Root(_),
             ..
-        } => {
-            let smmu = smmu(app, name.as_ref());
-            Place::Platform {
-                streams: streams.iter().map(|stream| (smmu, *stream)).collect(),
-            }
         }
-    };
+    );
     Node {
         source: sources.add(&device.name.span),
         holders: holders(app, device, sources),
         place,
         function: Facts {
-            kind: match (device.form, on_root) {
-                (FunctionForm::Conventional, _) => Kind::Conventional,
-                (FunctionForm::Endpoint, _) | (FunctionForm::Express, false) => Kind::Endpoint,
-                (FunctionForm::RootComplexEndpoint, _) | (FunctionForm::Express, true) => {
-                    Kind::RootComplexEndpoint
-                }
-                (FunctionForm::EventCollector, _) => Kind::EventCollector,
-                (FunctionForm::HostBridge, _) => Kind::HostBridge,
-            },
+            kind: kind(device.form, on_root),
             identity: Identity {
                 vendor: device.id.value.0,
                 device: device.id.value.1,
@@ -153,16 +127,7 @@ fn device_node(
             Some(Quiesce::BusReset) => Quiet::BusReset,
             Some(Quiesce::Poll { .. } | Quiesce::Wait(_)) => Quiet::Own,
         },
-        direct: device
-            .direct
-            .iter()
-            .map(|region| Region {
-                name: region.name.value.clone(),
-                source: sources.add(&region.name.span),
-                base: region.base,
-                len: region.len,
-            })
-            .collect(),
+        direct: direct(device, sources),
         window: Window {
             page_bytes: device.window.value,
             block_bytes: device.block_window,
@@ -172,6 +137,55 @@ fn device_node(
         unsafe_bypass: device.bypass.as_ref().map(|reason| reason.value.clone()),
         ..empty
     }
+}
+
+fn device_place(app: &App, device: &Device, places: &Places) -> Place {
+    match &device.place {
+        read::Place::Slot { at, slot } => Place::Slot {
+            upstream: places.upstream(at.as_ref()),
+            device: slot.0,
+            function: slot.1,
+        },
+        read::Place::Virtual { of, offset } => Place::Virtual {
+            physical: places.nodes.get(&of.value).copied().unwrap_or(NodeId(0)),
+            offset: *offset,
+        },
+        read::Place::Platform {
+            smmu: name,
+            streams,
+            ..
+        } => {
+            let smmu = smmu(app, name.as_ref());
+            Place::Platform {
+                streams: streams.iter().map(|stream| (smmu, *stream)).collect(),
+            }
+        }
+    }
+}
+
+/// An endpoint on a root bus is the root complex's.
+fn kind(form: FunctionForm, on_root: bool) -> Kind {
+    match (form, on_root) {
+        (FunctionForm::Conventional, _) => Kind::Conventional,
+        (FunctionForm::Endpoint, _) | (FunctionForm::Express, false) => Kind::Endpoint,
+        (FunctionForm::RootComplexEndpoint, _) | (FunctionForm::Express, true) => {
+            Kind::RootComplexEndpoint
+        }
+        (FunctionForm::EventCollector, _) => Kind::EventCollector,
+        (FunctionForm::HostBridge, _) => Kind::HostBridge,
+    }
+}
+
+fn direct(device: &Device, sources: &mut Sources) -> Vec<Region> {
+    let regions = device.direct.iter();
+    regions
+        .map(|region| Region {
+            name: region.name.value.clone(),
+            source: sources.add(&region.name.span),
+            base: region.base,
+            len: region.len,
+        })
+        .collect()
 }
 
 /// Tasks that have registers of a device and do not drive it: on PCI by `watches`, otherwise because they own the block.

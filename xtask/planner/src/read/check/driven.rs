@@ -1,8 +1,9 @@
 //! What only a driven device needs.
 
 use crate::read::app::App;
-use crate::read::device::{Device, Domain, Place};
+use crate::read::device::{Device, Domain};
 use crate::read::known::Quiesce;
+use crate::read::place::Place;
 use crate::report::{Mistake, Report};
 
 /// A driver needs a claim, BARs of known sizes, and a way to make the device quiet.

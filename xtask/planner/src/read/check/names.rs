@@ -1,8 +1,8 @@
 //! Names that must be declared somewhere else in the file: one that nobody has would silently change nothing.
 
 use crate::read::app::{App, Unread};
-use crate::read::device::Place;
 use crate::read::fields::nearest;
+use crate::read::place::Place;
 use crate::read::registers::PlatformDeviceKind;
 use crate::read::task::{Parameter, Task};
 use crate::report::{Mistake, Report, Spanned};
@@ -38,14 +38,34 @@ fn unknown<'a>(
 /// Most postable notification bits a task can declare; bit 0 of the log task is taken.
 const NOTIFICATIONS_MAX: usize = 15;
 
+/// Checks the names that a task's keys refer to.
 pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
-    let report = checked.report;
-    let names = || app.tasks.iter().map(|task| task.name.value.as_str());
+    calls(checked, app, task);
+    trusts_and_dependencies(checked, app, task);
+    posts(checked, app, task);
+    if let Some(extra) = task.notifications.get(NOTIFICATIONS_MAX) {
+        checked
+            .report
+            .error(Mistake::TooMany, "too many notifications")
+            .at(&extra.span, format!("at most {NOTIFICATIONS_MAX} a task"));
+    }
+    owns(checked, app, task);
+    devices(checked, app, task);
+}
+
+fn unknown_task(checked: &Names<'_>, app: &App, name: &Spanned<String>) {
+    let known = app.tasks.iter().map(|task| task.name.value.as_str());
+    unknown(checked, Mistake::UnknownTask, "task", name, known);
+}
+
+/// Calls go to tasks that there are, and uphill.
+fn calls(checked: &Names<'_>, app: &App, task: &Task) {
     for call in &task.calls {
         match app.task(&call.value) {
-            None => unknown(checked, Mistake::UnknownTask, "task", call, names()),
+            None => unknown_task(checked, app, call),
             Some((_, server)) if server.priority.value >= task.priority.value => {
-                report
+                checked
+                    .report
                     .error(
                         Mistake::NotUphill,
                         format!(
@@ -67,23 +87,31 @@ pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
             Some(_) => {}
         }
     }
+}
+
+fn trusts_and_dependencies(checked: &Names<'_>, app: &App, task: &Task) {
     for (name, what) in [(&task.trusts, "trusts"), (&task.depends_on, "depends on")]
         .into_iter()
         .flat_map(|(list, what)| list.iter().map(move |name| (name, what)))
     {
         if name.value == task.name.value {
-            report
+            checked
+                .report
                 .error(Mistake::BadValue, format!("`{}` {what} itself", name.value))
                 .at(&name.span, "which says nothing")
                 .remedy("remove it, or name the task that was meant");
         }
         if app.task(&name.value).is_none() {
-            unknown(checked, Mistake::UnknownTask, "task", name, names());
+            unknown_task(checked, app, name);
         }
     }
+}
+
+fn posts(checked: &Names<'_>, app: &App, task: &Task) {
     for post in &task.posts {
         let Some((peer, bit)) = post.value.split_once('.') else {
-            report
+            checked
+                .report
                 .error(
                     Mistake::UnknownNotification,
                     format!("`{}` names no notification", post.value),
@@ -93,7 +121,7 @@ pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
         };
         let peer_name = Spanned::new(peer.to_owned(), post.span.clone());
         match app.task(peer) {
-            None => unknown(checked, Mistake::UnknownTask, "task", &peer_name, names()),
+            None => unknown_task(checked, app, &peer_name),
             Some((_, peer)) if !peer.notifications.iter().any(|known| known.value == bit) => {
                 let bit = Spanned::new(bit.to_owned(), post.span.clone());
                 let known = peer.notifications.iter().map(|known| known.value.as_str());
@@ -103,11 +131,10 @@ pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
             Some(_) => {}
         }
     }
-    if let Some(extra) = task.notifications.get(NOTIFICATIONS_MAX) {
-        report
-            .error(Mistake::TooMany, "too many notifications")
-            .at(&extra.span, format!("at most {NOTIFICATIONS_MAX} a task"));
-    }
+}
+
+/// What a task owns is a device of the platform.
+fn owns(checked: &Names<'_>, app: &App, task: &Task) {
     for name in &task.owns {
         if app
             .devices
@@ -130,6 +157,10 @@ pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
             unknown(checked, Mistake::UnknownPlatformDevice, &what, name, known);
         }
     }
+}
+
+/// What a task drives, audits or watches is a device of the file.
+fn devices(checked: &Names<'_>, app: &App, task: &Task) {
     for name in task.drives.iter().chain(&task.audits).chain(&task.watches) {
         let is = |known: &Spanned<String>| known.value == name.value;
         if app.devices.iter().any(|device| is(&device.name)) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::read::app::App;
-use crate::read::device::Place;
+use crate::read::place::Place;
 use crate::read::task::Task;
 use crate::report::{Mistake, Report, Spanned};
 

@@ -130,11 +130,11 @@ pub fn place(
         task::in_file(plan, index, task, &mut memory);
     }
     let file_end = memory.next();
-    let file = Extent {
+    let up_to = |end: u64| Extent {
         pa: image_base,
-        len: file_end - image_base,
+        len: end - image_base,
     };
-    let mut holes = holes(report, plan, file)?;
+    let mut holes = holes(report, plan, up_to(file_end))?;
     memory.avoid(holes.clone());
     holes.push(el2.extent());
     let kernel_stack = memory.pages(plan.app.kernel_stack);
@@ -145,19 +145,7 @@ pub fn place(
         task::pools(plan, index, task, &mut memory);
     }
     let memory_end = memory.next();
-    let available = plan.app.platform.memory_end();
-    if memory_end > available {
-        report
-            .error(
-                Mistake::MemoryFull,
-                "the system does not fit into the platform's memory",
-            )
-            .note(format!(
-                "{} too much; the largest parts are pools and windows",
-                show_size(memory_end - available)
-            ));
-        return Err(Reported);
-    }
+    check_room(report, plan, memory_end)?;
     let mut layout = Layout {
         image_base,
         file_end,
@@ -171,17 +159,28 @@ pub fn place(
         smmu,
         tasks,
         read_only,
-        window: without(
-            Extent {
-                pa: image_base,
-                len: memory_end - image_base,
-            },
-            holes,
-        ),
+        window: without(up_to(memory_end), holes),
     };
     reachable(report, plan, memory_end)?;
     mappings::place(plan, &mut layout);
     Ok(layout)
+}
+
+fn check_room(report: &Report, plan: &Plan, memory_end: u64) -> Result<(), Reported> {
+    let available = plan.app.platform.memory_end();
+    if memory_end > available {
+        report
+            .error(
+                Mistake::MemoryFull,
+                "the system does not fit into the platform's memory",
+            )
+            .note(format!(
+                "{} too much; the largest parts are pools and windows",
+                show_size(memory_end - available)
+            ));
+        return Err(Reported);
+    }
+    Ok(())
 }
 
 /// Memory that is not the image's to use: what devices reach at any time, and what is reserved. The file itself

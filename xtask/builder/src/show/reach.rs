@@ -60,8 +60,21 @@ fn device(
     node: NodeId,
     out: &mut String,
 ) -> std::fmt::Result {
-    let found = plan.solution.device(node);
     let reach = solver::reach(&plan.machine, &plan.solution, node);
+    heading(plan, node, &reach, out)?;
+    for owner in &reach.owners {
+        memory(plan, layout, owner, out)?;
+    }
+    let pins = pins(plan, name(plan, node), &reach);
+    if pins > 0 {
+        writeln!(out, "    at most {pins} such buffers at once")?;
+    }
+    others(&reach, out)
+}
+
+/// The device, and what is special about all it reaches.
+fn heading(plan: &Plan, node: NodeId, reach: &Reach, out: &mut String) -> std::fmt::Result {
+    let found = plan.solution.device(node);
     let streams: Vec<String> = found
         .streams
         .iter()
@@ -84,67 +97,54 @@ fn device(
     } else if reach.domain == DomainType::Blocked {
         write!(out, ": no memory, blocked")?;
     }
-    writeln!(out)?;
-    for owner in &reach.owners {
-        let Some((index, task)) = plan.app.task(owner) else {
-            continue;
-        };
-        for (number, (pool, len)) in task.pools.iter().enumerate() {
-            let place = layout
-                .and_then(|layout| layout.tasks.get(index))
-                .and_then(|task| task.pools.get(number));
-            let address = place.map_or(String::new(), |extent| format!(" at {:#x}", extent.pa));
-            writeln!(
-                out,
-                "    pool `{}` of {owner}, {}{address}",
-                pool.value,
-                show_size(*len)
-            )?;
-        }
-        let callers: Vec<&str> = clients(plan, owner).collect();
-        if !callers.is_empty() {
-            writeln!(
-                out,
-                "    buffers that {} lends to {owner}, while it waits",
-                callers.join(" or ")
-            )?;
-        }
-    }
-    let pins = pins(plan, name(plan, node), &reach);
-    if pins > 0 {
-        writeln!(out, "    at most {pins} such buffers at once")?;
-    }
-    if !reach.direct.is_empty() {
-        let regions: Vec<&str> = reach.direct.iter().map(String::as_str).collect();
+    writeln!(out)
+}
+
+/// Pools of an owner, and what its clients lend it.
+fn memory(plan: &Plan, layout: Option<&Layout>, owner: &str, out: &mut String) -> std::fmt::Result {
+    let Some((index, task)) = plan.app.task(owner) else {
+        return Ok(());
+    };
+    for (number, (pool, len)) in task.pools.iter().enumerate() {
+        let place = layout
+            .and_then(|layout| layout.tasks.get(index))
+            .and_then(|task| task.pools.get(number));
+        let address = place.map_or(String::new(), |extent| format!(" at {:#x}", extent.pa));
         writeln!(
             out,
-            "    direct regions {}, at any time",
-            regions.join(", ")
+            "    pool `{}` of {owner}, {}{address}",
+            pool.value,
+            show_size(*len)
         )?;
     }
-    if !reach.domain_mates.is_empty() {
-        let mates: Vec<&str> = reach.domain_mates.iter().map(String::as_str).collect();
-        writeln!(
-            out,
-            "    what is mapped for {}: one domain",
-            mates.join(" ")
-        )?;
+    let callers: Vec<&str> = clients(plan, owner).collect();
+    if callers.is_empty() {
+        return Ok(());
     }
-    if !reach.peers.is_empty() {
-        let peers: Vec<&str> = reach.peers.iter().map(String::as_str).collect();
-        writeln!(
-            out,
-            "    registers of {}, without the SMMU",
-            peers.join(" ")
-        )?;
+    let callers = callers.join(" or ");
+    writeln!(
+        out,
+        "    buffers that {callers} lends to {owner}, while it waits"
+    )
+}
+
+/// What a device reaches beside the memory of its owners.
+fn others(reach: &Reach, out: &mut String) -> std::fmt::Result {
+    let joined = |names: &BTreeSet<String>, between: &str| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        (!names.is_empty()).then(|| names.join(between))
+    };
+    if let Some(regions) = joined(&reach.direct, ", ") {
+        writeln!(out, "    direct regions {regions}, at any time")?;
     }
-    if !reach.ports.is_empty() {
-        let ports: Vec<&str> = reach.ports.iter().map(String::as_str).collect();
-        writeln!(
-            out,
-            "    registers of {} above it, without the SMMU",
-            ports.join(" ")
-        )?;
+    if let Some(mates) = joined(&reach.domain_mates, " ") {
+        writeln!(out, "    what is mapped for {mates}: one domain")?;
+    }
+    if let Some(peers) = joined(&reach.peers, " ") {
+        writeln!(out, "    registers of {peers}, without the SMMU")?;
+    }
+    if let Some(ports) = joined(&reach.ports, " ") {
+        writeln!(out, "    registers of {ports} above it, without the SMMU")?;
     }
     if let Some(segment) = reach.forges {
         writeln!(

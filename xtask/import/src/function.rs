@@ -173,7 +173,6 @@ pub(crate) fn read(block: &Block) -> Result<Function, Vec<Error>> {
             format!("{}: {message}", block.address),
         )]
     };
-    let vendor = config.word(0);
     if config.bytes().iter().take(64).all(|byte| *byte == 0xff) {
         return Err(vec![Error::new(
             block.line,
@@ -181,23 +180,7 @@ pub(crate) fn read(block: &Block) -> Result<Function, Vec<Error>> {
             format!("the configuration space of {} reads as ones", block.address),
         )]);
     }
-    // A virtual function's own registers read as ones; the header line knows what it is.
-    let seen = (vendor, config.word(2));
-    let (vendor, device) = match block.identity {
-        Some(ids) if vendor == u16::MAX || ids == seen => ids,
-        Some(ids) => {
-            return Err(contradiction(format!(
-                "the line says {:04x}:{:04x}, the configuration space {:04x}:{:04x}",
-                ids.0, ids.1, seen.0, seen.1
-            )));
-        }
-        None if vendor == u16::MAX => {
-            return Err(contradiction(
-                "its ids are neither in its line nor in its configuration space".into(),
-            ));
-        }
-        None => seen,
-    };
+    let (vendor, device) = identity(block, &config).map_err(contradiction)?;
     let header = config.byte(0x0e) & 0x7f;
     let class = config.double(0x08) >> 8;
     let express = config.capability(PCI_EXPRESS).map_err(contradiction)?;
@@ -244,6 +227,24 @@ pub(crate) fn read(block: &Block) -> Result<Function, Vec<Error>> {
         physical: None,
         config,
     })
+}
+
+/// Vendor and device id.
+fn identity(block: &Block, config: &Config) -> Result<(u16, u16), String> {
+    let vendor = config.word(0);
+    // A virtual function's own registers read as ones; the header line knows what it is.
+    let seen = (vendor, config.word(2));
+    match block.identity {
+        Some(ids) if vendor == u16::MAX || ids == seen => Ok(ids),
+        Some(ids) => Err(format!(
+            "the line says {:04x}:{:04x}, the configuration space {:04x}:{:04x}",
+            ids.0, ids.1, seen.0, seen.1
+        )),
+        None if vendor == u16::MAX => {
+            Err("its ids are neither in its line nor in its configuration space".into())
+        }
+        None => Ok(seen),
+    }
 }
 
 /// PCI Express Capabilities Register, bits 7:4, or the header type where there is no such capability.

@@ -20,6 +20,27 @@ fn quick(machine: &Machine, mode: Mode) -> Solution {
     solve(machine, &Options { mode, remedies: 0 })
 }
 
+/// Every diagnostic with its chain and remedies, by name.
+fn diagnostics(m: &Machine, s: &Solution) -> Vec<String> {
+    s.diagnostics
+        .iter()
+        .map(|d| {
+            let chain: Vec<String> = d
+                .chain
+                .iter()
+                .map(|e| format!("{} - {}: {}", name(m, e.from), name(m, e.to), e.because))
+                .collect();
+            format!(
+                "{} {} {:?} {chain:?} {:?}",
+                d.code,
+                d.message,
+                d.parties.iter().map(|p| &p.text).collect::<Vec<_>>(),
+                d.remedies.iter().map(|r| &r.text).collect::<Vec<_>>()
+            )
+        })
+        .collect()
+}
+
 /// Everything a solution says, by name.
 fn by_name(m: &Machine, s: &Solution) -> Vec<String> {
     let list = |nodes: &[NodeId]| {
@@ -87,24 +108,7 @@ fn by_name(m: &Machine, s: &Solution) -> Vec<String> {
             d.window
         )
     }));
-    let mut diagnostics: Vec<String> = s
-        .diagnostics
-        .iter()
-        .map(|d| {
-            let chain: Vec<String> = d
-                .chain
-                .iter()
-                .map(|e| format!("{} - {}: {}", name(m, e.from), name(m, e.to), e.because))
-                .collect();
-            format!(
-                "{} {} {:?} {chain:?} {:?}",
-                d.code,
-                d.message,
-                d.parties.iter().map(|p| &p.text).collect::<Vec<_>>(),
-                d.remedies.iter().map(|r| &r.text).collect::<Vec<_>>()
-            )
-        })
-        .collect();
+    let mut diagnostics = diagnostics(m, s);
     // Waivers have no name to sort by, so only their set is independent of the order.
     diagnostics.sort();
     lines.extend(diagnostics);

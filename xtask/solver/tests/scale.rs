@@ -65,37 +65,36 @@ fn large(devices: usize) -> Machine {
                     acs,
                 );
                 let driver = OwnerId::new(usize::from(slot) % names.len());
-                if slot % 8 == 7 {
-                    let pci = bridge(
-                        &mut m,
-                        &format!("{name}-pci"),
-                        FunctionKind::PcieToPci,
-                        below(down, 0, 0),
-                        None,
-                    );
-                    for device in 0..2 {
-                        owned(
-                            &mut m,
-                            &format!("{name}-{device}"),
-                            FunctionKind::Conventional,
-                            below(pci, device, 0),
-                            driver,
-                        );
-                    }
-                } else {
-                    owned(
-                        &mut m,
-                        &name,
-                        FunctionKind::Endpoint,
-                        below(down, 0, 0),
-                        driver,
-                    );
-                }
+                below_port(&mut m, &name, down, slot, driver);
             }
         }
     }
     m.nodes.truncate(devices.max(1));
     m
+}
+
+/// One endpoint, or a bridge with two conventional devices.
+fn below_port(m: &mut Machine, name: &str, down: NodeId, slot: u8, driver: OwnerId) {
+    if slot % 8 == 7 {
+        let pci = bridge(
+            m,
+            &format!("{name}-pci"),
+            FunctionKind::PcieToPci,
+            below(down, 0, 0),
+            None,
+        );
+        for device in 0..2 {
+            owned(
+                m,
+                &format!("{name}-{device}"),
+                FunctionKind::Conventional,
+                below(pci, device, 0),
+                driver,
+            );
+        }
+    } else {
+        owned(m, name, FunctionKind::Endpoint, below(down, 0, 0), driver);
+    }
 }
 
 fn timed(machine: &Machine) -> Duration {

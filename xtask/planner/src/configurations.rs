@@ -85,6 +85,25 @@ fn core_0_is_where_a_task_is_anyway() {
     }
 }
 
+/// The place of the first byte that is of no character, in a file of another encoding and in one that begins so.
+#[test]
+fn what_is_not_utf_8_is_told_with_its_place() {
+    let file = std::env::temp_dir().join(format!("portcullis-{}.toml", std::process::id()));
+    let said = [b"name = \"caf\xe9\"\n".as_slice(), b"\xff\xfen\0"].map(|bytes| {
+        std::fs::write(&file, bytes).unwrap();
+        diagnose(Path::new("/nowhere"), &file)
+    });
+    std::fs::remove_file(&file).unwrap();
+    for (text, place) in said.iter().zip([".toml:1:12\n", ".toml:1:1\n"]) {
+        assert!(
+            text.starts_with("error[P0001]: this is not UTF-8"),
+            "{text}"
+        );
+        assert!(text.contains(place), "{text}");
+        assert!(text.contains("= remedy: save the file as UTF-8"), "{text}");
+    }
+}
+
 /// The numbers worked out by hand in `tests/systems/topologies`, which the prober compares with the machine, are the
 /// plan's too: the requester id, and the StreamID behind the last bridge that puts its own in place.
 #[test]

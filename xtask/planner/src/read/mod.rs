@@ -42,8 +42,8 @@ struct Source {
 
 impl Source {
     fn read(report: &Report, path: &Path) -> Result<Self, Reported> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
             Err(error) => {
                 report.error(
                     Mistake::Unreadable,
@@ -52,7 +52,21 @@ impl Source {
                 return Err(Reported);
             }
         };
-        Self::parse(report, path, text)
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::parse(report, path, text),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                // What no character is becomes one that stands for it, of three bytes.
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let file = report.add_file(path, &text);
+                let range = valid..valid + char::REPLACEMENT_CHARACTER.len_utf8();
+                report
+                    .error(Mistake::Unreadable, "this is not UTF-8")
+                    .at(&Span { file, range }, "no character begins so")
+                    .remedy("save the file as UTF-8");
+                Err(Reported)
+            }
+        }
     }
 
     fn parse(report: &Report, path: &Path, text: String) -> Result<Self, Reported> {

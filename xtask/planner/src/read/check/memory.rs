@@ -3,7 +3,7 @@
 use crate::read::app::App;
 use crate::read::registers::{PlatformDevice, PlatformDeviceKind};
 use crate::read::units::show_size;
-use crate::read::{AddressRange, Platform, Reserved};
+use crate::read::{AddressRange, Platform, RangeKind, Reserved};
 use crate::report::{Mistake, Report};
 
 /// What the platform's description says of its addresses must be possible: two tasks would share what each thinks
@@ -14,6 +14,7 @@ pub fn check(report: &Report, app: &App) {
     image(report, platform);
     reach(report, platform);
     configuration(report, platform);
+    frames(report, platform);
     for name in app.tasks.iter().flat_map(|task| &task.owns) {
         let begins = |device: &&PlatformDevice| device.base.is_multiple_of(abi::layout::PAGE);
         if let Some(device) = platform.device(&name.value).filter(|d| !begins(d)) {
@@ -31,6 +32,41 @@ pub fn check(report: &Report, app: &App) {
     for (number, low) in ranges.iter().enumerate() {
         for high in ranges.iter().skip(number + 1) {
             overlap(report, low, high);
+        }
+    }
+}
+
+/// Hardware decodes these by the upper bits of an address alone, so a base between two such places is a slip: frames of the
+/// interrupt controller and pages of an SMMU have 64 KiB, the configuration space of a bus has 1 MiB.
+fn frames(report: &Report, platform: &Platform) {
+    const FRAME: u64 = 64 << 10;
+    const BUS: u64 = 1 << 20;
+    let device = |kind| {
+        platform
+            .device_of_kind(kind)
+            .map(|device: &PlatformDevice| &device.name)
+    };
+    let smmu = device(PlatformDeviceKind::SmmuV3);
+    let host = device(PlatformDeviceKind::PciHost);
+    for range in platform.ranges() {
+        let unit = match range.kind {
+            RangeKind::InterruptController => FRAME,
+            RangeKind::Registers if Some(&range.name) == smmu => FRAME,
+            RangeKind::Registers if Some(&range.name) == host => BUS,
+            _ => continue,
+        };
+        if !range.base.is_multiple_of(unit) {
+            report
+                .error(
+                    Mistake::BadValue,
+                    format!(
+                        "`{}` begins at no multiple of {}",
+                        range.name,
+                        show_size(unit)
+                    ),
+                )
+                .at(&range.span, format!("at {:#x}", range.base))
+                .remedy("write the base that the hardware's manual or device tree has");
         }
     }
 }

@@ -24,6 +24,7 @@ pub fn app(report: &Report, app: &mut App, unread: &Unread) {
         names::of_parameters(&checked, app, task);
     }
     names::of_policy(&checked, app);
+    names::of_files(report, app);
     owners::derive(app);
     owners::check(report, app);
     memory::check(report, app);

@@ -35,6 +35,44 @@ fn unknown<'a>(
     };
 }
 
+/// The file of a task's program is called by its name, and the kernel's is `kernel.elf`; where a file system takes large and
+/// small letters for one, the later of two would be written over the first.
+pub fn of_files(report: &Report, app: &App) {
+    let folded = |task: &Task| task.name.value.to_lowercase();
+    for (index, task) in app.tasks.iter().enumerate() {
+        let name = &task.name;
+        let earlier = app
+            .tasks
+            .iter()
+            .take(index)
+            .find(|other| folded(other) == folded(task));
+        let message = match earlier {
+            None if folded(task) == "kernel" => {
+                "a task cannot be called as the kernel is".to_owned()
+            }
+            None => continue,
+            Some(other) => format!(
+                "`{}` and `{}` differ in large and small letters only",
+                other.name.value, name.value
+            ),
+        };
+        let draft = report
+            .error(Mistake::BadName, message)
+            .at(
+                &name.span,
+                format!("its program is the file `{}.elf`", name.value),
+            )
+            .remedy("choose another name");
+        drop(match earlier {
+            Some(other) => draft.with(
+                &other.name.span,
+                format!("this one's is `{}.elf`", other.name.value),
+            ),
+            None => draft,
+        });
+    }
+}
+
 /// Most postable notification bits a task can declare; bit 0 of the log task is taken.
 const NOTIFICATIONS_MAX: usize = 15;
 

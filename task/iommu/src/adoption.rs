@@ -8,8 +8,8 @@ use pci_api::QuiesceState;
 use crate::boot::Refusal;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, PerDevice, TaskIndex};
+use crate::life::State;
 use crate::limits::{DEVICES_MAX, MAPPED_LEASES_MAX};
-use crate::ownership::State;
 use crate::server::Server;
 use crate::space::Run;
 
@@ -141,7 +141,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// The SMMU that a device is behind.
     pub(crate) fn smmu_of(&self, index: DeviceIndex) -> Option<usize> {
-        let (_, domain) = self.plan.domain_of(self.devices[index].entry)?;
+        let (_, domain) = self.plan.domain_of(self.devices[index].entry())?;
         Some(domain.smmu as usize)
     }
 
@@ -160,7 +160,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let (Some(hold), false) = (estate.hold(index), self.is_adopted(index)) else {
                 continue;
             };
-            self.devices[index].state = State::Stuck(TaskIndex::of(hold.owner));
+            self.devices[index]
+                .life
+                .hold_forever(TaskIndex::of(hold.owner));
             self.list_stuck(index);
             let smmu = self.smmu_of(index);
             if let Some(smmu) = smmu
@@ -178,7 +180,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// An earlier life may have opened a device, and its SMMU cannot be told to close it.
     fn stop_for_good(&mut self, index: DeviceIndex) {
-        if !core::mem::replace(&mut self.devices[index].used_before, true) {
+        if self.devices[index].life.assume_used() {
             let _ = self.system.bus_master(index, false);
         }
     }
@@ -198,9 +200,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let claimed = estate.hold(index).is_some();
         let mut sharers = self.devices.sharers(index);
         let others_claim = sharers.clone().any(|other| estate.hold(other).is_some());
-        let others_stand = sharers.any(|other| self.devices[other].entry.standing == 1);
+        let others_stand = sharers.any(|other| self.devices[other].entry().standing == 1);
         let device = &self.devices[index];
-        let (entry, mapped) = (device.entry, device.mapped > 0);
+        let (entry, mapped) = (device.entry(), device.mapped() > 0);
         let shared = others_claim || others_stand;
         let reaches = self.plan.reaches_pools(entry) && !shared;
         let (on, known) = match self.system.pci_describe(index) {
@@ -213,13 +215,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let alone = !claimed && !others_claim;
         let may_be_on = on || !known;
         let standing = entry.standing == 1 && translates && (may_be_on || open || alone);
-        let device = &mut self.devices[index];
-        device.open = open;
-        device.standing = standing;
-        // An earlier life let it: that holds until the PCI task says otherwise of this device.
-        device.may_stand |= standing;
-        device.used_before = true;
-        device.presumed = !known && shared && (open || standing);
+        let presumed = !known && shared;
+        self.devices[index].life.found(open, standing, presumed);
     }
 
     /// The PCI task answers for the first time since this server's start: what was taken for open or standing without
@@ -230,11 +227,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for claims in [true, false] {
             for index in self.devices.all() {
                 let device = &self.devices[index];
-                if !device.presumed || matches!(device.state, State::Claimed(_)) != claims {
+                if !device.life.is_presumed()
+                    || matches!(device.life.state(), State::Claimed(_)) != claims
+                {
                     continue;
                 }
                 match self.still_master(index) {
-                    Some(true) => self.devices[index].presumed = false,
+                    Some(true) => self.devices[index].life.confirm(),
                     Some(false) => self.withdraw(index),
                     None => {}
                 }
@@ -257,7 +256,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     fn close_stray(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let stray = !device.open && !device.standing;
+        let stray = !device.life.is_open() && !device.life.is_always_open();
         if !stray || !self.is_adopted(index) {
             return;
         }
@@ -272,9 +271,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if !self.is_adopted(index) {
             return;
         }
-        let device = &mut self.devices[index];
-        device.begin_claim(hold.owner);
-        device.revoked = !device.open;
+        self.devices[index].inherit(hold.owner);
     }
 
     /// Free devices with direct regions that an earlier life had closed stay so until they are claimed, unless
@@ -287,16 +284,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     fn withhold_stray(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let free = !device.standing && device.state == State::Free;
-        if device.entry.standing == 1 && free && self.is_adopted(index) {
-            self.devices[index].withheld = !self.stays_cut_off(index);
+        let free = !device.life.is_always_open() && device.life.state() == State::Free;
+        if device.entry().standing == 1 && free && self.is_adopted(index) {
+            let keep = !self.stays_cut_off(index);
+            self.devices[index].life.keep_closed(keep);
         }
     }
 
     /// Whether a device's streams translate. A shared stream alone may be another's.
     pub(crate) fn translates(&mut self, index: DeviceIndex) -> bool {
         let plan = self.plan;
-        let entry = self.devices[index].entry;
+        let entry = self.devices[index].entry();
         let (Some((_, domain)), Some(word)) = (plan.domain_of(entry), plan.open_word(entry)) else {
             return false;
         };
@@ -317,14 +315,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             .parts(index)
             .is_none_or(|parts| parts.running.queue.is_broken());
         let device = &mut self.devices[index];
-        if device.open || !matches!(device.state, State::Claimed(_)) {
+        if device.life.is_open() || !matches!(device.life.state(), State::Claimed(_)) {
             return;
         }
         // What reaches pools without a request has to be made quiet first, by its release. And nothing that could not
         // be confirmed to be closed is let go.
-        let reaches = self.plan.reaches_pools(device.entry);
-        if device.mapped != 0 || device.pins != 0 || reaches || broken {
-            let stands = device.standing;
+        let reaches = self.plan.reaches_pools(device.entry());
+        if device.has_mappings() || reaches || broken {
+            let stands = device.life.is_always_open();
             self.system.post_fault(owner);
             if stands {
                 // It was cut off while claimed, and does not stand before that is over.
@@ -332,8 +330,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             }
             return;
         }
-        device.state = State::Free;
-        device.revoked = false;
+        device.life.free();
         let _ = self.system.lift(owner, index);
     }
 }

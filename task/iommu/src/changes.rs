@@ -7,9 +7,9 @@ use userlib::protocol::Wire;
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
 use crate::maps::{Changed, pool_of};
-use crate::ownership::Recorded;
 use crate::protocol::Request;
 use crate::server::{Parts, Server};
+use crate::session::Recorded;
 
 /// What a sequence number says of a request.
 pub(crate) enum Begun<T> {
@@ -30,7 +30,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     ) -> Result<Begun<Parts<'_, 'p, H, S>>, Error> {
         let (devices, others) = self.split();
         let device = devices.claimed(head.handle, sender)?;
-        if let Some(recorded) = device.begin(operation, head.sequence)? {
+        if let Some(recorded) = device.session.begin(operation, head.sequence)? {
             return Ok(Begun::Again(recorded));
         }
         let parts = others.parts(device).ok_or(Error::Unavailable)?;
@@ -55,7 +55,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             Err(error) => Err(error),
         };
         let recorded = parts.record(operation, result);
-        let index = parts.device.index;
+        let index = parts.device.index();
         self.judge_result(index, recorded);
         Ok(recorded)
     }
@@ -107,7 +107,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             Err(error) => Err(error),
         };
         let recorded = parts.record(Operation::Unmap, result);
-        let index = parts.device.index;
+        let index = parts.device.index();
         self.judge_result(index, recorded);
         Ok(recorded)
     }
@@ -155,7 +155,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
 impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     #[inline(always)]
     fn usable(&self) -> Result<(), Error> {
-        if self.device.revoked {
+        if self.device.life.is_revoked() {
             Err(Error::StreamBlocked)
         } else {
             Ok(())
@@ -164,7 +164,6 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
 
     #[inline(always)]
     fn record(&mut self, operation: Operation, result: Changed) -> Recorded {
-        self.device.recorded = Recorded::new(operation, result);
-        self.device.recorded
+        self.device.session.record(operation, result)
     }
 }

@@ -7,8 +7,8 @@ use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
+use crate::life::State;
 use crate::log::Line;
-use crate::ownership::{Purpose, Quiet, State};
 use crate::protocol::{Reply, Request};
 use crate::refusals::Why;
 use crate::server::Server;
@@ -41,25 +41,25 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let device = &mut self.devices[index];
         device.may_claim(sender).map_err(|_| Why::NotOwner)?;
         // The claim exists: its reply was lost, or it was made with an earlier life of this server.
-        if device.state == State::Claimed(sender) {
+        if device.life.state() == State::Claimed(sender) {
             return Ok(Reply::words(self.claim_of(index).to_words(), Claim::LEN));
         }
-        if let Some(why) = device.unusable {
+        if let Some(why) = device.unusable() {
             return Err(why);
         }
-        match device.state {
+        match device.life.state() {
             State::Claimed(_) => return Err(Why::EarlierLife),
             State::Quiescing(_) => return Err(Why::BeingMadeQuiet),
-            State::Stuck(_) => return Err(device.why_not_quiet()),
+            State::HeldForever(_) => return Err(device.why_not_quiet()),
             State::Free => {}
         }
         if let Some(why) = self.sharer_bars(index) {
             return Err(why);
         }
         let device = &self.devices[index];
-        let quiet = device.is_quiet_for(sender);
+        let quiet = device.life.is_quiet_for(sender);
         // A hold of a device that is in use means that its claim was granted, also to a successor of this server.
-        let stood = device.standing && !quiet;
+        let stood = device.life.is_always_open() && !quiet;
         if stood && self.stop_standing(index).is_err() {
             return Err(Why::Smmu);
         }
@@ -81,7 +81,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 Granted::Undoing => Ok(Reply::Later),
             };
         }
-        self.devices[index].state = State::Quiescing(Purpose::Claim(sender));
+        self.devices[index].life.await_claim(sender);
         self.start_quiesce(index);
         Ok(Reply::Later)
     }
@@ -90,7 +90,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let device = &self.devices[index];
         Claim {
             handle: device.handle(),
-            sequence: device.sequence,
+            sequence: device.session.sequence(),
             window: self.window(index),
         }
     }
@@ -109,11 +109,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return self.undo_grant(index, owner, why);
         }
         let device = &mut self.devices[index];
-        device.begin_claim(owner);
-        device.standing = device.may_stand;
-        if device.is_first_of_life() {
+        device.grant(owner);
+        if device.session.is_first_of_life() {
             self.system.log(Line::Claimed {
-                name: device.entry.name.as_str(),
+                name: device.entry().name.as_str(),
                 owner,
             });
         }
@@ -126,19 +125,19 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let _ = self.system.bus_master(index, false);
         let closed = self.close(index, false);
         let device = &mut self.devices[index];
-        device.quiet = Quiet::Unknown;
+        device.life.forget_quiet();
         if closed.is_err() {
             self.note_broken(index);
             self.stick(index, TaskIndex::of(owner));
             return Err(why);
         }
-        if self.plan.reaches_pools(device.entry) {
-            device.state = State::Quiescing(Purpose::Refusal(owner, why.error()));
+        if self.plan.reaches_pools(device.entry()) {
+            device.life.await_refusal(owner, why.error());
             self.note_refusal(index, owner, why);
             self.start_quiesce(index);
             return Ok(Granted::Undoing);
         }
-        device.state = State::Free;
+        device.life.free();
         let _ = self.system.lift(TaskIndex::of(owner), index);
         Err(why)
     }
@@ -148,20 +147,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let head = Sequenced::from_words(&request.payload).ok_or(Error::Malformed)?;
         let owner = request.sender;
         let device = self.devices.claimed(head.handle, owner)?;
-        if let Some(recorded) = device.begin(Operation::Release, head.sequence)? {
+        if let Some(recorded) = device.session.begin(Operation::Release, head.sequence)? {
             return Ok(Reply::recorded(&recorded));
         }
-        let index = device.index;
+        let index = device.index();
         let device = &mut self.devices[index];
-        let nothing_mapped = device.mapped == 0
-            && device.pins == 0
-            && !device.revoked
-            && !self.plan.reaches_pools(device.entry);
-        let stands = nothing_mapped && device.standing;
-        let (name, told) = (device.entry.name, !device.is_first_of_life());
-        if stands {
-            device.open = false;
-        } else {
+        let nothing_mapped = !device.has_mappings()
+            && !device.life.is_revoked()
+            && !self.plan.reaches_pools(device.entry());
+        let stands = nothing_mapped && device.life.is_always_open();
+        let (name, told) = (device.entry().name, !device.session.is_first_of_life());
+        if !stands {
             // Off is always granted; if the PCI task is down, its successor begins with it off.
             let _ = self.system.bus_master(index, false);
         }
@@ -182,15 +178,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Err(Error::HardwareFailure);
         }
         if !nothing_mapped {
-            self.devices[index].state = State::Quiescing(Purpose::Release(owner));
+            self.devices[index].life.await_release(owner);
             self.doubt_ungated(index);
             self.settle_sharers(index);
             self.start_quiesce(index);
             return Ok(Reply::Later);
         }
-        let device = &mut self.devices[index];
-        device.state = State::Free;
-        device.quiet = Quiet::ByWord(owner);
+        self.devices[index].life.end_by_word(owner);
         let _ = self.system.lift(TaskIndex::of(owner), index);
         Ok(Reply::words([0; 8], 0))
     }

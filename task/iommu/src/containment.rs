@@ -10,12 +10,13 @@ use userlib::protocol::Wire;
 use crate::claims::Granted;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
+use crate::life::{ForSharers, Purpose, Quiet, State};
 use crate::log::Line;
-use crate::ownership::{Purpose, Quiet, Settling, State};
 use crate::refusals::{NotQuiet, Why};
 use crate::server::Server;
 use crate::settling::Sharers;
 use crate::space::Kind;
+use crate::units::how;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// A held task died: whatever devices it had are cut off and made quiet.
@@ -25,7 +26,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub fn on_held_death(&mut self) {
         let estate = self.read_estate();
         for index in self.devices.all() {
-            let owner = self.devices[index].held_by();
+            let owner = self.devices[index].life.held_by();
             let dead = estate.hold(index).filter(|hold| hold.dead);
             if let Some(hold) = dead
                 && owner == Some(TaskIndex::of(hold.owner))
@@ -39,13 +40,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// cannot be reset apart. `next` is the id of the task's next life.
     pub(crate) fn contain(&mut self, index: DeviceIndex, next: TaskId) {
         let device = &mut self.devices[index];
-        let runs = match device.state {
-            State::Quiescing(Purpose::Death(_)) | State::Stuck(_) | State::Free => return,
+        let runs = match device.life.state() {
+            State::Quiescing(Purpose::Death(_)) | State::HeldForever(_) | State::Free => return,
             State::Quiescing(_) => true,
             State::Claimed(_) => false,
         };
-        let (name, mapped) = (device.entry.name, device.mapped);
-        device.begin_containment(next);
+        let (name, mapped) = (device.entry().name, device.mapped());
+        device.life.die(next);
         self.system.log(Line::Contained {
             name: name.as_str(),
             owner: TaskIndex::of(next).number(),
@@ -67,8 +68,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.shut(index);
         for other in self.devices.sharers(index) {
             let device = &self.devices[other];
-            let open = device.open;
-            if open || device.standing {
+            let open = device.life.is_open();
+            if open || device.life.is_always_open() {
                 self.shut(other);
                 if open {
                     self.mark_revoked(other);
@@ -87,13 +88,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     pub(crate) fn mark_revoked(&mut self, index: DeviceIndex) {
         let device = &mut self.devices[index];
-        if device.state == State::Free {
-            // Nobody will release it: a device that stood and went wild stays off until it is claimed.
-            device.withheld = true;
-            return;
-        }
-        device.revoked = true;
-        if let Some(owner) = device.held_by() {
+        if let Some(owner) = device.life.revoke() {
             self.system.post_fault(owner);
         }
     }
@@ -110,8 +105,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn sharer_bars(&self, index: DeviceIndex) -> Option<Why> {
         let mut bars = None;
         for other in self.devices.sharers(index) {
-            match self.devices[other].state {
-                State::Stuck(_) => return Some(Why::SharerNotQuiet(other)),
+            match self.devices[other].life.state() {
+                State::HeldForever(_) => return Some(Why::SharerNotQuiet(other)),
                 // One that waits for its own claim has had nothing opened or mapped since it was quiet.
                 State::Quiescing(Purpose::Claim(_)) | State::Free | State::Claimed(_) => {}
                 State::Quiescing(_) => bars = Some(Why::SharerNotYet(other)),
@@ -124,19 +119,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// handled as a failed quiesce.
     pub(crate) fn start_quiesce(&mut self, index: DeviceIndex) {
         let device = &mut self.devices[index];
-        let Some(purpose) = device.unquiet_purpose() else {
+        let Some(purpose) = device.life.unquiet_purpose() else {
             // It was cut off before, and made quiet since, for what shares its streams.
             self.end_when_settled(index);
             return;
         };
-        device.sole_life = Some(purpose.life());
-        match self.quiesce(index) {
+        let started = self.quiesce(index);
+        self.devices[index].life.quiesces_for(purpose, how(started));
+        match started {
             Ok(()) => {}
-            // One that runs already ends with the same notification. Nobody knows who could touch the registers
-            // since it began.
-            Err(Failure::Refused(pci_api::Error::Quiescing)) => {
-                self.devices[index].sole_life = None;
-            }
+            // One that runs already ends with the same notification.
+            Err(Failure::Refused(pci_api::Error::Quiescing)) => {}
             // Asked again when the PCI task is up again.
             Err(failure) if failure.is_outage() => {}
             Err(Failure::Refused(pci_api::Error::NoRecipe)) if self.is_first_use(index) => {
@@ -153,16 +146,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Notes why a device cannot be made quiet.
     pub(crate) fn note_not_quiet(&mut self, index: DeviceIndex, why: NotQuiet) {
-        self.devices[index].not_quiet = Some(why);
+        self.devices[index].note_not_quiet(why);
     }
 
     /// Whether nobody but firmware and the task that claims a device can ever have made it begin anything.
     fn is_first_use(&self, index: DeviceIndex) -> bool {
         let device = &self.devices[index];
         let first = |life: TaskId| life.generation() == 0;
-        device.claims == 0
-            && !device.used_before
-            && matches!(device.state, State::Quiescing(Purpose::Claim(life)) if first(life))
+        device.session.claims() == 0
+            && !device.life.was_used_before()
+            && matches!(device.life.state(), State::Quiescing(Purpose::Claim(life)) if first(life))
     }
 
     /// The PCI task finished some quiesce, or is up again.
@@ -174,11 +167,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn take_results(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            let own = device.unquiet_purpose().is_some();
-            if !own && device.settling != Settling::Running {
+            let own = device.life.unquiet_purpose().is_some();
+            if !own && device.life.for_sharers() != ForSharers::Running {
                 continue;
             }
-            if device.unasked {
+            if device.life.is_unasked() {
                 self.ask_again(index, own);
                 continue;
             }
@@ -219,19 +212,21 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// A quiesce ended: what it was for goes on.
     fn quiesced(&mut self, index: DeviceIndex, quiet: bool) {
         let device = &mut self.devices[index];
-        let State::Quiescing(purpose) = device.state else {
+        let State::Quiescing(purpose) = device.life.state() else {
             return;
         };
-        if quiet && device.began_early {
+        if quiet && device.life.began_early() {
             self.start_quiesce(index);
             return;
         }
         if quiet {
-            device.now_quiet();
+            device.life.now_quiet();
         }
         // Who joined one that was under way may have to be alone with the device for another.
         let again = match purpose {
-            Purpose::Claim(life) | Purpose::Death(life) => device.quiet != Quiet::Known(life),
+            Purpose::Claim(life) | Purpose::Death(life) => {
+                device.life.quiet() != Quiet::Known(life)
+            }
             Purpose::Refusal(..) | Purpose::Release(_) => false,
         };
         match purpose {
@@ -265,7 +260,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     fn end(&mut self, index: DeviceIndex, quiet: bool) {
-        let State::Quiescing(purpose) = self.devices[index].state else {
+        let State::Quiescing(purpose) = self.devices[index].life.state() else {
             return;
         };
         match purpose {
@@ -297,8 +292,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn refuse_claim(&mut self, index: DeviceIndex, owner: TaskId, why: Why) {
         let error = self.note_refusal(index, owner, why);
         let device = &mut self.devices[index];
-        device.state = State::Free;
-        device.withheld = !device.is_drained();
+        device.life.refuse();
         let _ = self.system.lift(TaskIndex::of(owner), index);
         self.system.reply(owner, error as u32, &[0; 8], 0);
     }
@@ -334,8 +328,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         self.unpin_all(index);
         let device = &mut self.devices[index];
-        device.state = State::Free;
-        device.revoked = false;
+        device.life.free();
         // The hold first: to a successor a device that is held and in use is a claim.
         let _ = self.system.lift(owner, index);
         self.stand_free();
@@ -345,13 +338,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Leaves a device cut off and all that it could reach held, for good.
     pub(crate) fn stick(&mut self, index: DeviceIndex, owner: TaskIndex) {
         self.cut_off(index);
-        self.devices[index].state = State::Stuck(owner);
+        self.devices[index].life.hold_forever(owner);
         self.list_stuck(index);
     }
 
     /// Says that what a device could reach stays held.
     pub(crate) fn list_stuck(&mut self, index: DeviceIndex) {
-        let why = self.devices[index].not_quiet;
+        let why = self.devices[index].not_quiet();
         let name = self.name(index);
         self.system.log(Line::Stuck {
             name: name.as_str(),
@@ -365,8 +358,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(parts) = self.parts(index) else {
             return false;
         };
-        let (member, asid) = (parts.device.member, parts.space.asid);
-        if parts.device.mapped == 0 {
+        let (member, asid) = (parts.device.member(), parts.space.asid);
+        if parts.device.mapped() == 0 {
             return true;
         }
         for kind in [Kind::Pages, Kind::Blocks] {
@@ -379,7 +372,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if queued.is_err() || queue.sync(parts.hardware).is_err() {
             return false;
         }
-        parts.device.mapped = 0;
+        parts.device.count_unmapped(u64::MAX);
         true
     }
 
@@ -391,7 +384,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             }
             pin.device != index
         });
-        self.devices[index].pins = 0;
+        self.devices[index].count_no_pins();
     }
 
     /// The SMMU of a device does not confirm commands any more.
@@ -408,6 +401,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     pub(crate) fn name(&self, index: DeviceIndex) -> plan::Name {
-        self.devices[index].entry.name
+        self.devices[index].entry().name
     }
 }

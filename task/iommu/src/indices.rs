@@ -7,8 +7,8 @@ use abi::TaskId;
 use heapless::Vec;
 use iommu_api::{Error, Handle};
 
+use crate::device::Device;
 use crate::limits::DEVICES_MAX;
-use crate::ownership::Device;
 
 /// A device, by its position in the plan's table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -149,14 +149,14 @@ impl<'p> Devices<'p> {
 
     /// Adds the next device of the plan; false if it is another one, or if there is no room.
     pub(crate) fn add(&mut self, index: DeviceIndex, device: Device<'p>) -> bool {
-        let domain = device.entry.domain;
-        let sharers = self.those(|other| domain != plan::NONE && other.entry.domain == domain);
+        let domain = device.entry().domain;
+        let sharers = self.those(|other| domain != plan::NONE && other.entry().domain == domain);
         let added = index.slot() == self.table.len() && self.table.push(device).is_ok();
         if added {
             self.all.insert(index);
-            self[index].sharers = sharers;
+            self[index].share_with(sharers);
             for other in sharers {
-                self[other].sharers.insert(index);
+                self[other].share_with(index.set());
             }
         }
         added
@@ -175,7 +175,7 @@ impl<'p> Devices<'p> {
 
     /// What shares streams with a device: the others of its domain.
     pub(crate) fn sharers(&self, index: DeviceIndex) -> DeviceSet {
-        self[index].sharers
+        self[index].sharers()
     }
 
     /// Those of which something is true.

@@ -2,7 +2,8 @@
 //!
 //! * [`protocol`]: form, dispatch, requests that change nothing; `claims`, `changes` and `maps`: those
 //!   that do.
-//! * [`indices`]: devices and tasks by number. [`ownership`]: who holds what; a state machine without hardware.
+//! * [`indices`]: devices and tasks by number. [`life`]: who holds what, a state machine without hardware;
+//!   [`device`] and [`session`] around it.
 //! * [`space`]: IOVAs and table entries.
 //! * [`stream`]: opening and closing streams in a safe order, invalidation.
 //! * [`queue`]: commands, completion, errors.
@@ -30,15 +31,16 @@ mod changes;
 pub mod check;
 mod claims;
 pub mod containment;
+pub mod device;
 pub mod events;
 pub mod fault_lines;
 pub mod hardware;
 pub mod indices;
+pub mod life;
 pub mod limits;
 pub mod log;
 pub mod mapped;
 mod maps;
-pub mod ownership;
 pub mod permanent;
 pub mod plan_view;
 pub mod protocol;
@@ -46,6 +48,7 @@ pub mod queue;
 pub mod recheck;
 pub mod refusals;
 pub mod server;
+pub mod session;
 mod settling;
 pub mod space;
 mod standing;

@@ -7,8 +7,8 @@ use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, PAGE, Sequenced
 use plan::iommu::{PermanentEntry, PermanentKind, PoolEntry};
 use userlib::protocol::Wire;
 
+use crate::device::Device;
 use crate::hardware::{Hardware, System};
-use crate::ownership::Device;
 use crate::server::{Parts, Pin};
 use crate::space::{Kind, Run};
 use crate::stream;
@@ -25,7 +25,7 @@ pub(crate) fn pool_of<'p>(
     number: u16,
 ) -> Result<&'p PoolEntry, Error> {
     pools
-        .get(device.pools.wrapping_add(usize::from(number)))
+        .get(device.pools().wrapping_add(usize::from(number)))
         .filter(|pool| pool.task as usize == sender.index() && pool.pool == u32::from(number))
         .ok_or(Error::BadMemory)
 }
@@ -132,7 +132,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     #[inline(always)]
     fn map_run(&mut self, kind: Kind, flags: MapFlags, run: Run, pa: u64) -> Changed {
         let part = self.space.part(kind);
-        let template = part.template(flags.writable(), self.device.member);
+        let template = part.template(flags.writable(), self.device.member());
         part.write(self.hardware, run, pa, template);
         Ok(Some(self.mapped(kind, run)))
     }
@@ -142,7 +142,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     fn mapped(&mut self, kind: Kind, run: Run) -> u64 {
         let part = self.space.part(kind);
         part.take(run);
-        self.device.mapped += run.count * part.entry_pages();
+        self.device.count_mapped(run.count * part.entry_pages());
         // Visible to the SMMU before the driver can tell the device. Entries that translate nothing are
         // never cached, so there is nothing to forget (Arm ARM D8.16).
         self.hardware.publish();
@@ -177,7 +177,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         let pool = pool?;
         let run = self.place(Kind::Pages, map.flags, pages, map.iova)?;
         let part = &mut self.space.pages;
-        let template = part.template(map.flags.writable(), self.device.member);
+        let template = part.template(map.flags.writable(), self.device.member());
         let mut extents = extents.iter().map(|&word| Extent::from_word(word));
         if run.count == extents.len() as u64 {
             // Single pages, as most lists are.
@@ -209,7 +209,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             return Err(Error::Malformed);
         }
         let run = self.place(Kind::Pages, map.flags, pages, map.iova)?;
-        if self.device.pins >= self.device.entry.pins || self.pins.is_full() {
+        if self.device.pins() >= self.device.entry().pins || self.pins.is_full() {
             return Err(Error::PinsExhausted);
         }
         let pinned = self
@@ -218,7 +218,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
                 driver,
                 TaskId(map.lender),
                 u32::from(map.lease),
-                self.device.index,
+                self.device.index(),
                 u64::from(map.extent.first) * PAGE,
                 pages * PAGE,
             )
@@ -232,7 +232,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             return Err(Error::BadPermissions);
         }
         let pin = Pin {
-            device: self.device.index,
+            device: self.device.index(),
             run,
             slot: pinned.slot,
         };
@@ -240,7 +240,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             let _ = self.system.unpin(pinned.slot);
             return Err(Error::PinsExhausted);
         }
-        self.device.pins += 1;
+        self.device.count_pin();
         self.map_run(Kind::Pages, map.flags, run, pinned.pa)
     }
 
@@ -250,7 +250,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         permanent: &'t [PermanentEntry],
         owner: TaskId,
     ) -> impl Iterator<Item = &'t PermanentEntry> {
-        let domain = self.device.entry.domain;
+        let domain = self.device.entry().domain;
         permanent.iter().filter(move |range| {
             range.domain == domain
                 && range.kind == PermanentKind::Persistent as u32
@@ -317,11 +317,11 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             return Err(Error::Malformed);
         }
         let (kind, run) = self.space.locate(iova, pages).ok_or(Error::BadRange)?;
-        let member = self.device.member;
+        let member = self.device.member();
         if !self.space.part(kind).is_mapped(self.hardware, run, member) {
             return Err(Error::NotMapped);
         }
-        if self.device.pins > 0 && kind == Kind::Pages && self.cuts_lease(run) {
+        if self.device.pins() > 0 && kind == Kind::Pages && self.cuts_lease(run) {
             return Err(Error::PartOfLease);
         }
         Ok((kind, run))
@@ -331,7 +331,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     pub(crate) fn unmap_extents(&mut self, extents: &[u64]) -> Changed {
         let (mut ascending, mut end) = (true, 0);
         // What is mapped, less the pages looked at: beyond that some are named twice or not mapped.
-        let mut left = self.device.mapped;
+        let mut left = self.device.mapped();
         for (place, &word) in extents.iter().enumerate() {
             let (iova, pages) = iova_range(word);
             if pages > left {
@@ -378,7 +378,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
 
     /// Two devices of one alias set share the domain's entries, not their pins.
     fn is_own(&self, pin: &Pin) -> bool {
-        pin.device == self.device.index
+        pin.device == self.device.index()
     }
 
     fn cuts_lease(&self, run: Run) -> bool {
@@ -422,8 +422,8 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         let part = self.space.part(kind);
         part.give(run);
         let pages = run.count * part.entry_pages();
-        self.device.mapped = self.device.mapped.saturating_sub(pages);
-        if self.device.pins > 0 && kind == Kind::Pages {
+        self.device.count_unmapped(pages);
+        if self.device.pins() > 0 && kind == Kind::Pages {
             self.unpin(run);
         }
     }
@@ -437,7 +437,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         {
             let pin = self.pins.swap_remove(at);
             let _ = self.system.unpin(pin.slot);
-            self.device.pins = self.device.pins.saturating_sub(1);
+            self.device.count_unpin();
         }
     }
 }

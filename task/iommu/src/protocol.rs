@@ -7,10 +7,12 @@ use iommu_api::{
 use userlib::ipc::Payload;
 use userlib::protocol::Wire;
 
+use crate::device::Device;
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
-use crate::ownership::{Device, Recorded, State};
+use crate::life::State;
 use crate::server::Server;
+use crate::session::Recorded;
 
 /// A message as received.
 #[derive(Clone, Copy, Debug)]
@@ -163,13 +165,13 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
 
     /// The IOVAs of a device's domain; none if it has no domain.
     pub(crate) fn window(&self, index: DeviceIndex) -> Window {
-        let space = self.spaces.get(self.devices[index].entry.domain as usize);
+        let space = self.spaces.get(self.devices[index].entry().domain as usize);
         space.map_or_else(Window::default, |space| space.window())
     }
 
     /// Whether `sender` may know the state of a device.
     fn may_look(&self, device: &Device<'p>, sender: TaskId) -> Result<(), Error> {
-        if self.plan.audits(device.entry, sender) {
+        if self.plan.audits(device.entry(), sender) {
             return Ok(());
         }
         device.may_claim(sender)
@@ -195,7 +197,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         self.may_look(device, request.sender)?;
         let smmu = self
             .plan
-            .domain_of(device.entry)
+            .domain_of(device.entry())
             .map(|(_, domain)| domain.smmu as usize);
         if let Some(smmu) = smmu {
             self.drain(smmu);
@@ -206,16 +208,19 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let device = &self.devices[index];
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let flags = flag(
-            matches!(device.state, State::Claimed(_)),
+            matches!(device.life.state(), State::Claimed(_)),
             StatusFlags::CLAIMED,
-        ) | flag(device.open || device.standing, StatusFlags::OPEN)
-            | flag(device.revoked, StatusFlags::STORM)
+        ) | flag(device.life.reaches_memory(), StatusFlags::OPEN)
+            | flag(device.life.is_revoked(), StatusFlags::STORM)
             | flag(
-                matches!(device.state, State::Quiescing(_)),
+                matches!(device.life.state(), State::Quiescing(_)),
                 StatusFlags::QUIESCING,
             )
-            | flag(matches!(device.state, State::Stuck(_)), StatusFlags::STUCK)
-            | flag(device.unusable.is_some(), StatusFlags::BLOCKED);
+            | flag(
+                matches!(device.life.state(), State::HeldForever(_)),
+                StatusFlags::STUCK,
+            )
+            | flag(device.unusable().is_some(), StatusFlags::BLOCKED);
         let last = device.faults.last;
         let status = Status {
             flags: StatusFlags(flags),
@@ -225,8 +230,8 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             last_iova: last.map_or(0, |event| event.address),
             faults: device.faults.total,
             lost,
-            mapped_pages: device.mapped,
-            claims: device.claims,
+            mapped_pages: device.mapped(),
+            claims: device.session.claims(),
         };
         Ok(Reply::words(status.to_words(), Status::LEN))
     }

@@ -188,11 +188,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     #[cold]
     pub(crate) fn note_refusal(&mut self, index: DeviceIndex, by: TaskId, why: Why) -> Error {
         let (now, pause) = self.refusal_time();
-        let device = &mut self.devices[index];
-        let told = match device.may_claim(by) {
-            Ok(()) => &mut device.refusals,
-            Err(_) => &mut device.refusals_of_others,
-        };
+        let told = self.devices[index].refusals_of(by);
         if let Some(times) = told.add(why, now, pause) {
             self.tell_refusal(Some(index), index.number(), by, why, times);
         }

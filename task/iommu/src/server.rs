@@ -5,11 +5,11 @@ use plan::iommu::{SmmuEntry, StreamEntry};
 use smmu::Features;
 
 use crate::boot::{Refusal, Running};
+use crate::device::Device;
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, Devices};
 use crate::limits::{DOMAINS_MAX, MAPPED_LEASES_MAX, SMMUS_MAX};
-use crate::ownership::Device;
 use crate::plan_view::PlanView;
 use crate::queue::Broken;
 use crate::refusals::Refusals;
@@ -132,6 +132,12 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         Ok(())
     }
 
+    /// Whether each device is in a combination of [`crate::life`] that may last until the next event.
+    pub fn is_at_rest(&self) -> bool {
+        let mut devices = self.devices.iter();
+        devices.all(|(_, device)| device.life.is_at_rest())
+    }
+
     /// A request on the device's SMMU. The parts are borrowed apart so that they can be used together.
     pub(crate) fn parts(&mut self, device: DeviceIndex) -> Option<Parts<'_, 'p, H, S>> {
         let (devices, others) = self.split();
@@ -156,12 +162,11 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let Some(parts) = self.parts(device) else {
             return Err(Broken);
         };
-        let Some(word) = plan.open_word(parts.device.entry) else {
+        let Some(word) = plan.open_word(parts.device.entry()) else {
             return Err(Broken);
         };
-        let streams = plan.streams_of(parts.device.entry);
-        parts.device.open = true;
-        parts.device.opened = true;
+        let streams = plan.streams_of(parts.device.entry());
+        parts.device.life.opening();
         let opened = stream::open(
             parts.hardware,
             &mut parts.running.queue,
@@ -177,16 +182,16 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     /// says so.
     pub(crate) fn close(&mut self, device: DeviceIndex, shared: bool) -> Result<(), Broken> {
         let plan = self.plan;
-        let entry = self.devices[device].entry;
+        let entry = self.devices[device].entry();
         let own = plan.streams_of(entry);
         let mut in_use: Vec<(u32, u32), 64> = Vec::new();
         if !shared {
             let others = self
                 .devices
                 .iter()
-                .filter(|&(index, other)| index != device && (other.open || other.standing));
+                .filter(|&(index, other)| index != device && other.life.reaches_memory());
             // Of another domain is an alternative of the same hotplug slot.
-            for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry)) {
+            for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry())) {
                 let same = |own: &StreamEntry| {
                     (own.smmu, own.stream_id) == (stream.smmu, stream.stream_id)
                 };
@@ -200,7 +205,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let Some(parts) = self.parts(device) else {
             return Ok(());
         };
-        parts.device.closed();
+        parts.device.life.closed();
         let asid = parts.space.asid;
         let streams = own
             .iter()
@@ -226,7 +231,7 @@ impl<'a, 'p, H, S> Others<'a, 'p, H, S> {
     /// What a request on this device works with, if its SMMU runs.
     #[inline(always)]
     pub(crate) fn parts(self, device: &'a mut Device<'p>) -> Option<Parts<'a, 'p, H, S>> {
-        let space = self.spaces.get_mut(device.entry.domain as usize)?;
+        let space = self.spaces.get_mut(device.entry().domain as usize)?;
         let smmu = self.smmus.get_mut(space.smmu)?;
         let running = smmu.running.as_mut()?;
         Some(Parts {

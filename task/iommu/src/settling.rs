@@ -4,12 +4,11 @@
 //! by a death or by force, the others were cut off with it; but an access of theirs that was under way may
 //! still land. So nothing that was mapped is given back before each of them is known to be quiet too.
 
-use pci_api::client::Failure;
-
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
-use crate::ownership::{Quiet, Settling, State};
+use crate::life::{ForSharers, State};
 use crate::server::Server;
+use crate::units::how;
 
 /// What is known of the others of a domain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,15 +26,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// was claimed: nothing is known of it any more, nor will be by what makes it quiet already.
     pub(crate) fn doubt_ungated(&mut self, index: DeviceIndex) {
         for other in self.devices.sharers(index) {
-            let device = &mut self.devices[other];
-            if device.entry.non_pci == 1 && !device.open {
-                device.quiet = Quiet::Unknown;
-                // A claimant that waits for the server has it begin nothing. One that was cut off does not wait, nor
-                // does who watches it.
-                if device.settling == Settling::Running || device.entry.watched == 1 {
-                    device.began_early = true;
-                }
-            }
+            self.devices[other].life.shared_streams_were_open();
         }
     }
 
@@ -43,7 +34,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn settle_sharers(&mut self, index: DeviceIndex) -> Sharers {
         let mut found = Sharers::Quiet;
         for other in self.devices.sharers(index) {
-            if !self.devices[other].may_be_under_way() {
+            if !self.devices[other].life.may_be_under_way() {
                 continue;
             }
             match self.settle(other) {
@@ -58,39 +49,26 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// One that is being made quiet for a reason of its own ends by itself.
     fn settle(&mut self, other: DeviceIndex) -> Sharers {
         let device = &self.devices[other];
-        match (device.state, device.settling) {
-            (State::Stuck(_), _) | (_, Settling::Failed) => return Sharers::NotQuiet,
-            (State::Quiescing(_), _) | (_, Settling::Running) => return Sharers::Wait,
-            (State::Free | State::Claimed(_), Settling::No) => {}
+        match (device.life.state(), device.life.for_sharers()) {
+            (State::HeldForever(_), _) | (_, ForSharers::Failed) => return Sharers::NotQuiet,
+            (State::Quiescing(_), _) | (_, ForSharers::Running) => return Sharers::Wait,
+            (State::Free | State::Claimed(_), ForSharers::No) => {}
         }
-        // Of a free device nobody knows which life of its owner is up.
-        let sole_life = match device.state {
-            State::Claimed(owner) => Some(owner),
-            _ => None,
-        };
-        let (settling, sole_life) = match self.quiesce(other) {
-            Ok(()) => (Settling::Running, sole_life),
-            // One that runs already ends with the same notification.
-            Err(Failure::Refused(pci_api::Error::Quiescing)) => (Settling::Running, None),
-            // Asked again when the PCI task is up again.
-            Err(failure) if failure.is_outage() => (Settling::Running, sole_life),
-            Err(error) => {
-                self.note_not_quiet(other, error.into());
-                (Settling::Failed, None)
-            }
-        };
+        let started = self.quiesce(other);
         let device = &mut self.devices[other];
-        device.settling = settling;
-        device.sole_life = sole_life;
-        match settling {
-            Settling::Failed => Sharers::NotQuiet,
-            Settling::No | Settling::Running => Sharers::Wait,
+        device.life.quiesces_for_sharers(how(started));
+        match started {
+            Err(failure) if !device.life.is_for_sharers() => {
+                device.note_not_quiet(failure.into());
+                Sharers::NotQuiet
+            }
+            _ => Sharers::Wait,
         }
     }
 
     /// A new life of the PCI task knows nothing of what was begun, or it began too early.
     pub(crate) fn settle_again(&mut self, index: DeviceIndex) {
-        self.devices[index].settling = Settling::No;
+        self.devices[index].life.once_more_for_sharers();
         self.settle(index);
     }
 
@@ -98,11 +76,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn settled(&mut self, index: DeviceIndex, quiet: bool) {
         let device = &mut self.devices[index];
         if !quiet {
-            device.settling = Settling::Failed;
-        } else if device.began_early {
+            device.life.failed_for_sharers();
+        } else if device.life.began_early() {
             self.settle_again(index);
         } else {
-            device.now_quiet();
+            device.life.now_quiet();
         }
     }
 
@@ -110,8 +88,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn go_on(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            let quiescing = matches!(device.state, State::Quiescing(_));
-            if quiescing && device.unquiet_purpose().is_none() {
+            if device.life.waits_for_sharers() {
                 self.end_when_settled(index);
             }
         }

@@ -8,8 +8,8 @@ use plan::iommu::PermanentKind;
 
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
+use crate::life::State;
 use crate::log::{DirectLine, Line};
-use crate::ownership::{Quiet, State};
 use crate::queue::Broken;
 use crate::server::Server;
 
@@ -18,7 +18,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn find_standing(&mut self, boot_refused: bool) {
         let plan = self.plan;
         for index in self.devices.all() {
-            let entry = self.devices[index].entry;
+            let entry = self.devices[index].entry();
             if entry.standing != 1 || entry.stream_count == 0 || plan.domain_of(entry).is_none() {
                 continue;
             }
@@ -29,15 +29,20 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 Err(failure) if failure.is_outage() => continue,
                 Err(_) => false,
             };
-            self.devices[index].may_stand = may_stand;
+            self.devices[index].life.allow_always_open(may_stand);
         }
     }
 
     /// The boot is refused after some SMMU was turned on: nothing stands, on any.
     pub(crate) fn forbid_standing(&mut self) {
         for index in self.devices.all() {
-            let may = core::mem::take(&mut self.devices[index].may_stand);
-            if may && self.close(index, true).is_err() {
+            let life = &mut self.devices[index].life;
+            let may = life.may_be_always_open();
+            life.allow_always_open(false);
+            if may && life.is_open() {
+                // Its claimant has to hear of it, or waits for ever.
+                self.revoke(index);
+            } else if may && self.close(index, true).is_err() {
                 self.note_broken(index);
             }
         }
@@ -47,7 +52,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// pools, which are in the same tables.
     pub(crate) fn list_direct(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let (entry, stands) = (device.entry, device.may_stand);
+        let (entry, stands) = (device.entry(), device.life.may_be_always_open());
         if entry.standing != 1 {
             return;
         }
@@ -66,10 +71,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn stand_free(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            let waits = device.may_stand
-                && !device.standing
-                && !device.withheld
-                && device.state == State::Free;
+            let waits = device.life.waits_to_be_always_open();
             if waits && !self.stays_cut_off(index) {
                 self.stand(index);
             }
@@ -78,15 +80,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Whether something that shares streams or a reset with a free device is not over yet.
     pub(crate) fn stays_cut_off(&self, index: DeviceIndex) -> bool {
-        let own = self.devices[index].entry;
+        let own = self.devices[index].entry();
         let mut others = self.devices.iter();
         self.sharer_bars(index).is_some()
             || others.any(|(other, device)| {
-                let sharer = device.entry.domain == own.domain;
-                let unit = device.entry.reset_unit == own.reset_unit;
+                let sharer = device.entry().domain == own.domain;
+                let unit = device.entry().reset_unit == own.reset_unit;
                 other != index
-                    && (sharer && device.revoked
-                        || unit && matches!(device.state, State::Quiescing(_)))
+                    && (sharer && device.life.is_revoked()
+                        || unit && matches!(device.life.state(), State::Quiescing(_)))
             })
     }
 
@@ -97,16 +99,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let started = opened && self.system.bus_master(index, true).is_ok();
         if !started {
             let _ = self.stop_standing(index);
-            self.devices[index].withheld |= !opened;
+            if !opened {
+                self.devices[index].life.keep_closed(true);
+            }
             return;
         }
         let device = &mut self.devices[index];
-        device.open = false;
-        device.standing = true;
-        // Its owner has its registers, claimed or not.
-        device.quiet = Quiet::Unknown;
+        device.life.always_opened();
         self.system.log(Line::Stands {
-            name: device.entry.name.as_str(),
+            name: device.entry().name.as_str(),
         });
     }
 
@@ -121,7 +122,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn stop_standing_sharers(&mut self, index: DeviceIndex) {
         for other in self.devices.sharers(index) {
             let device = &self.devices[other];
-            if device.standing && device.state == State::Free {
+            if device.life.is_always_open() && device.life.state() == State::Free {
                 let _ = self.stop_standing(other);
             }
         }
@@ -132,7 +133,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn stand_on(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            let stands = device.standing && device.state == State::Free;
+            let stands = device.life.is_always_open() && device.life.state() == State::Free;
             if stands && self.still_master(index) == Some(false) {
                 self.stand_again(index);
             }

@@ -7,31 +7,19 @@ use iommu_api::Error;
 use pci_api::DeviceState;
 
 use crate::boot::{self, Found, Refusal, Running};
+use crate::device::Judgement;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
+use crate::life::State;
 use crate::log::{DeviceLine, Line, SmmuLine};
-use crate::ownership::State;
 use crate::refusals::Why;
 use crate::server::Server;
 
-/// What is known of a device by a life of the PCI task.
-struct Judgement {
-    /// Why it cannot be claimed.
-    unusable: Option<Why>,
-    /// It is absent, as the plan allows.
-    absent: bool,
-    /// It is bus master.
-    on: bool,
-}
-
-impl Judgement {
-    /// Of what nobody can claim.
-    const BLOCKED: Self = Self {
-        unusable: Some(Why::ByPlan),
-        absent: false,
-        on: false,
-    };
-}
+/// Of what nobody can claim.
+const BLOCKED: Judgement = Judgement {
+    unusable: Some(Why::ByPlan),
+    absent: false,
+};
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes over what an earlier life left, and brings everything up if the PCI task answers; until it does
@@ -110,7 +98,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Turns an SMMU on that is not, and that nothing is known against.
     fn bring_up(&mut self, index: usize) {
-        let may_stand = self.devices.those(|device| device.may_stand);
+        let may_stand = self
+            .devices
+            .those(|device| device.life.may_be_always_open());
         let may_stand = |device| may_stand.contains(device);
         let Some(smmu) = self.smmus.get_mut(index) else {
             return;
@@ -130,9 +120,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Notes what stands since an SMMU was turned on, by the image's stream table.
     fn note_standing(&mut self, smmu: usize) {
         for index in self.devices.all() {
-            let may_stand = self.devices[index].may_stand;
+            let may_stand = self.devices[index].life.may_be_always_open();
             let stands = may_stand && self.smmu_of(index) == Some(smmu) && self.translates(index);
-            self.devices[index].standing |= stands;
+            if stands {
+                self.devices[index].life.always_opened();
+            }
         }
     }
 
@@ -140,7 +132,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(smmu) = self.smmus.get_mut(index) else {
             return;
         };
-        let standing = self.devices.those(|device| device.may_stand);
+        let standing = self
+            .devices
+            .those(|device| device.life.may_be_always_open());
         self.system.log(Line::Smmu(SmmuLine {
             name: smmu.entry.name.as_str(),
             features: &running.features,
@@ -183,7 +177,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Whether nothing is opened to a device's domain any more.
     pub(crate) fn is_distrusted(&self, index: DeviceIndex) -> bool {
-        let space = self.spaces.get(self.devices[index].entry.domain as usize);
+        let space = self.spaces.get(self.devices[index].entry().domain as usize);
         space.is_some_and(|space| space.altered)
     }
 
@@ -200,17 +194,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// runs, and found by the PCI task as planned.
     fn judge_devices(&mut self, boot_refused: bool) {
         for index in self.devices.all() {
-            let Judgement {
-                unusable,
-                absent,
-                on,
-            } = self.judge(index, boot_refused);
-            let device = &mut self.devices[index];
-            let first = !core::mem::replace(&mut device.judged, true);
-            let before = (device.unusable, device.absent);
-            (device.unusable, device.absent) = (unusable, absent);
-            device.found_on = on;
-            if first || before != (unusable, absent) {
+            let (judgement, on) = self.judge(index, boot_refused);
+            let (first, news) = self.devices[index].judge(judgement, on);
+            if news {
                 self.list(index);
             }
             if first {
@@ -222,29 +208,29 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Lists a device for people.
     fn list(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let usable = device.unusable.is_none();
-        if device.entry.owner == plan::NONE && !usable {
+        let usable = device.unusable().is_none();
+        if device.entry().owner == plan::NONE && !usable {
             return;
         }
-        let streams = self.plan.streams_of(device.entry);
+        let streams = self.plan.streams_of(device.entry());
         self.system.log(Line::Device(DeviceLine {
-            name: device.entry.name.as_str(),
+            name: device.entry().name.as_str(),
             device: index.number(),
             stream: streams.first().map_or(0, |stream| stream.stream_id),
-            owner: device.entry.owner,
+            owner: device.entry().owner,
             usable,
-            absent: device.absent,
+            absent: device.is_absent(),
         }));
     }
 
-    /// What the PCI task's life says of a device.
-    fn judge(&mut self, index: DeviceIndex, boot_refused: bool) -> Judgement {
-        let entry = self.devices[index].entry;
+    /// What the PCI task's life says of a device, and whether it is bus master.
+    fn judge(&mut self, index: DeviceIndex, boot_refused: bool) -> (Judgement, bool) {
+        let entry = self.devices[index].entry();
         let Some((_, domain)) = self.plan.domain_of(entry) else {
-            return Judgement::BLOCKED;
+            return (BLOCKED, false);
         };
         if entry.owner == plan::NONE || entry.stream_count == 0 {
-            return Judgement::BLOCKED;
+            return (BLOCKED, false);
         }
         let found = self.system.pci_describe(index);
         let smmu = self.smmus.get(domain.smmu as usize);
@@ -261,20 +247,20 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             // Judged again when the PCI task's next life is up.
             Err(_) => Some(Why::NoPci),
         };
-        Judgement {
+        let judgement = Judgement {
             unusable,
             absent: found.is_ok_and(|found| found.state == DeviceState::Absent),
-            on: found.is_ok_and(|found| found.bus_master),
-        }
+        };
+        (judgement, found.is_ok_and(|found| found.bus_master))
     }
 
     /// What a new life of the PCI task means for a device.
     fn go_on_with(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let free = device.state == State::Free;
-        if let (State::Claimed(owner), true) = (device.state, device.open) {
+        let free = device.life.state() == State::Free;
+        if let (State::Claimed(owner), true) = (device.life.state(), device.life.is_open()) {
             let blocked = device
-                .unusable
+                .unusable()
                 .is_some_and(|why| why.error() == Error::Blocked);
             if blocked {
                 self.revoke(index);
@@ -282,9 +268,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 self.note_lost(index, TaskIndex::of(owner));
                 self.revoke(index);
             }
-        } else if device.standing && !device.may_stand && free {
+        } else if device.life.is_always_open() && !device.life.may_be_always_open() && free {
             let _ = self.stop_standing(index);
-        } else if !device.standing && device.may_be_on() {
+        } else if !device.life.is_always_open() && device.life.may_be_on() {
             // Also what waits to be made quiet: while it is on, no reset is begun that takes it along.
             let _ = self.system.bus_master(index, false);
         }

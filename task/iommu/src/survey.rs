@@ -84,7 +84,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                     continue;
                 };
                 good &= self.is_mapping(domain, kind, &stretch);
-                self.devices[device].mapped += stretch.run.count * stretch.entry_pages;
+                self.devices[device].count_mapped(stretch.run.count * stretch.entry_pages);
                 good &= match kind {
                     Kind::Pages => {
                         self.match_pins(device, &stretch, estate.pins_of(device), &mut gaps)
@@ -98,7 +98,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         let members = self
             .devices
-            .those(|device| device.entry.domain as usize == domain);
+            .those(|device| device.entry().domain as usize == domain);
         for device in members {
             let pins = estate.pins_of(device);
             if gaps.more || !explain(&gaps.known, device, pins) {
@@ -183,7 +183,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let mut devices = self.devices.all();
         devices.find(|&index| {
             let device = &self.devices[index];
-            device.entry.domain as usize == domain && device.member == mark
+            device.entry().domain as usize == domain && device.member() == mark
         })
     }
 
@@ -226,7 +226,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Where the pool of a device's owner ends that an address is in.
     fn pool_end(&self, device: DeviceIndex, address: u64) -> Option<u64> {
-        let owner = self.devices[device].entry.owner;
+        let owner = self.devices[device].entry().owner;
         let mut pools = self.plan.pools.iter();
         let pool = pools.find(|pool| {
             let offset = address.checked_sub(pool.pa);
@@ -257,7 +257,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 slot: pin.slot,
             };
             if self.pins.push(kept).is_ok() {
-                self.devices[pin.device].pins += 1;
+                self.devices[pin.device].count_pin();
             }
         }
     }

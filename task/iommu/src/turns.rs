@@ -2,12 +2,13 @@
 
 use smmu::registers::{GERROR, GERRORN, gerror};
 
+use crate::device::Device;
 use crate::events::{Share, Turn, storm_period};
 use crate::hardware::{Hardware, System};
 use crate::indices::TaskIndex;
+use crate::life::State;
 use crate::limits::{EVENT_PAUSE_NS, STORM_PERIOD_NS};
 use crate::log::Line;
-use crate::ownership::{Device, State};
 use crate::server::Server;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
@@ -41,19 +42,19 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             for number in devices.all() {
                 let device = &mut devices[number];
                 let hit = plan
-                    .streams_of(device.entry)
+                    .streams_of(device.entry())
                     .iter()
                     .any(|s| s.stream_id == event.stream && s.smmu as usize == index);
                 // Members of an alias set share a StreamID; whichever it was, the claimants learn it. One that is
                 // not there shares it with what is there in its place.
-                if !hit || device.absent || (known && device.held_by().is_none()) {
+                if !hit || device.is_absent() || (known && device.life.held_by().is_none()) {
                     continue;
                 }
                 let reaction = device.faults.record(&event, now, period);
-                device.storm |= reaction.storm;
-                let owner = device.held_by();
+                device.note_storm(reaction.storm);
+                let owner = device.life.held_by();
                 if reaction.tell
-                    && let State::Claimed(owner) = device.state
+                    && let State::Claimed(owner) = device.life.state()
                 {
                     system.post_fault(TaskIndex::of(owner));
                 }
@@ -99,9 +100,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         for number in self.devices.all() {
             let device = &mut self.devices[number];
-            let domain = self.plan.domain_of(device.entry);
+            let domain = self.plan.domain_of(device.entry());
             let here = domain.is_some_and(|(_, domain)| domain.smmu as usize == index);
-            if let (true, State::Claimed(owner)) = (here, device.state) {
+            if let (true, State::Claimed(owner)) = (here, device.life.state()) {
                 device.faults.note_loss();
                 self.system.post_fault(TaskIndex::of(owner));
             }
@@ -137,11 +138,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn block_storms(&mut self) {
         for index in self.devices.all() {
             let device = &mut self.devices[index];
-            if !core::mem::take(&mut device.storm) || !(device.open || device.standing) {
+            if !device.take_storm() || !device.life.reaches_memory() {
                 continue;
             }
             let faults = device.faults.total;
-            let name = device.entry.name;
+            let name = device.entry().name;
             self.revoke(index);
             self.system.log(Line::Storm {
                 name: name.as_str(),
@@ -212,8 +213,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn cut_off_all(&mut self, smmu: usize) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            let claimed = matches!(device.state, State::Claimed(_)) && !device.revoked;
-            if self.is_behind(device, smmu) && (claimed || device.standing) {
+            let claimed =
+                matches!(device.life.state(), State::Claimed(_)) && !device.life.is_revoked();
+            if self.is_behind(device, smmu) && (claimed || device.life.is_always_open()) {
                 self.revoke(index);
             }
         }
@@ -221,7 +223,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Whether the domain of a device is translated by an SMMU.
     fn is_behind(&self, device: &Device<'_>, smmu: usize) -> bool {
-        let domain = self.plan.domain_of(device.entry);
+        let domain = self.plan.domain_of(device.entry());
         domain.is_some_and(|(_, domain)| domain.smmu as usize == smmu)
     }
 

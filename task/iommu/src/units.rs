@@ -10,8 +10,19 @@ use plan::iommu::DeviceEntry;
 
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, DeviceSet};
-use crate::ownership::{Settling, State};
+use crate::life::{Asked, ForSharers, State};
 use crate::server::Server;
+
+/// How the start of a quiesce went.
+pub(crate) fn how(started: Result<(), Failure>) -> Asked {
+    match started {
+        Ok(()) => Asked::Begun,
+        Err(Failure::Refused(pci_api::Error::Quiescing)) => Asked::Joined,
+        Err(failure) if failure.is_outage() => Asked::Unheard,
+        Err(failure) if failure.is_silence() => Asked::Gone,
+        Err(_) => Asked::Refused,
+    }
+}
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Asks the PCI task, and once more with the device's reset unit stopped if that is in the way.
@@ -23,10 +34,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.stop_unit(unit, index);
             started = self.system.quiesce_start(index);
         }
-        let joined = started == Err(Failure::Refused(pci_api::Error::Quiescing));
-        let device = &mut self.devices[index];
-        device.began_early = joined && device.entry.non_pci == 1;
-        device.unasked = started.is_err_and(Failure::is_silence);
+        self.devices[index].life.asked(how(started));
         if started.is_ok() {
             self.note_covered(index);
         }
@@ -37,7 +45,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn turn_closed_off(&mut self, unit: DeviceSet, index: DeviceIndex) {
         for other in unit.without(index) {
             let device = &self.devices[other];
-            if !device.open && !device.standing {
+            if !device.life.reaches_memory() {
                 let _ = self.system.bus_master(other, false);
             }
         }
@@ -48,16 +56,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn note_covered(&mut self, index: DeviceIndex) {
         for other in self.reset_unit(index).without(index) {
             let device = &self.devices[other];
-            let State::Claimed(owner) = device.state else {
+            let State::Claimed(owner) = device.life.state() else {
                 continue;
             };
-            let idle = device.settling == Settling::No && device.may_be_under_way();
+            let idle =
+                device.life.for_sharers() == ForSharers::No && device.life.may_be_under_way();
             let covered = Ok(QuiesceState::Running);
             if idle && self.system.quiesce_result(other) == covered {
-                let device = &mut self.devices[other];
-                device.settling = Settling::Running;
-                device.sole_life = Some(owner);
-                device.unasked = false;
+                self.devices[other].life.covered(owner);
             }
         }
     }
@@ -84,9 +90,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// A set of devices, and all that have a number in common with one of it.
     fn those_with(&self, mut set: DeviceSet, number: fn(&DeviceEntry) -> u32) -> DeviceSet {
         for index in set {
-            let wanted = number(self.devices[index].entry);
+            let wanted = number(self.devices[index].entry());
             if wanted != plan::NONE {
-                set.join(self.devices.those(|device| number(device.entry) == wanted));
+                set.join(
+                    self.devices
+                        .those(|device| number(device.entry()) == wanted),
+                );
             }
         }
         set
@@ -96,9 +105,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn stop_unit(&mut self, unit: DeviceSet, index: DeviceIndex) {
         for other in unit.without(index) {
             let device = &self.devices[other];
-            if device.open && matches!(device.state, State::Claimed(_)) {
+            if device.life.is_open() && matches!(device.life.state(), State::Claimed(_)) {
                 self.revoke(other);
-            } else if device.standing {
+            } else if device.life.is_always_open() {
                 let _ = self.stop_standing(other);
             }
         }

@@ -274,6 +274,9 @@ fn undefined_bits_are_refused() {
             }
         }
     }
-    assert_eq!(rig.server.devices[index(DISK)].sequence, number - 1);
+    assert_eq!(
+        rig.server.devices[index(DISK)].session.sequence(),
+        number - 1
+    );
     disk.map_any(&mut rig, 0, 1);
 }

@@ -16,6 +16,7 @@ mod image;
 mod interrupted;
 mod journal;
 mod left_on;
+mod life;
 mod losses;
 mod maps;
 mod order;

@@ -237,14 +237,15 @@ fn with_room(test: fn()) {
 fn state(rig: &Rig) -> String {
     let server = &rig.server;
     let devices = server.devices.iter().map(|(_, device)| {
-        let own = (device.index != index(EDU)).then_some((device.sequence, device.recorded));
+        let session = &device.session;
+        let own =
+            (device.index() != index(EDU)).then_some((session.sequence(), session.recorded()));
         format!(
             "{:?}",
             (
-                (device.state, device.quiet, device.settling, device.open),
-                (device.revoked, device.withheld, device.generation),
-                (device.claims, device.mapped, device.pins, own),
-                (&device.faults, device.standing),
+                (device.life, session.generation(), session.claims()),
+                (device.mapped(), device.pins(), own),
+                &device.faults,
             )
         )
     });
@@ -291,11 +292,11 @@ fn wrong_handles(at: &Scene) -> Vec<Handle> {
     let of = |number: u32, generation| Handle::new(number as u16, generation);
     let mut all = at.stale.clone();
     all.extend([
-        of(EDU, device.generation + 1),
-        of(EDU, device.generation.wrapping_sub(1)),
+        of(EDU, device.session.generation() + 1),
+        of(EDU, device.session.generation().wrapping_sub(1)),
         of(EDU, disk.generation() ^ 1 << 40),
-        of(LEFT, device.generation),
-        of(99, device.generation),
+        of(LEFT, device.session.generation()),
+        of(99, device.session.generation()),
         of(EDU, 0),
         Handle(0),
         Handle(u64::MAX),
@@ -308,7 +309,7 @@ fn nobody_but_the_claimant_is_served_in_any_state() {
     with_room(|| {
         for mut at in scenes() {
             let device = &at.rig.server.devices[index(EDU)];
-            let (handle, number) = (device.handle(), device.sequence);
+            let (handle, number) = (device.handle(), device.session.sequence());
             for sender in others() {
                 for operation in SEQUENCED {
                     for number in [number, number + 1, number + 2] {
@@ -327,7 +328,7 @@ fn nobody_but_the_claimant_is_served_in_any_state() {
 fn nobody_is_served_by_another_handle_in_any_state() {
     with_room(|| {
         for mut at in scenes() {
-            let number = at.rig.server.devices[index(EDU)].sequence;
+            let number = at.rig.server.devices[index(EDU)].session.sequence();
             for handle in wrong_handles(&at) {
                 for sender in others().into_iter().chain([task(5)]) {
                     for operation in SEQUENCED {
@@ -390,8 +391,11 @@ fn numbers_out_of_order_are_refused_in_any_claim() {
             let Some(edu) = at.current else {
                 continue;
             };
-            let last = at.rig.server.devices[index(EDU)].recorded.operation;
-            let number = at.rig.server.devices[index(EDU)].sequence;
+            let last = at.rig.server.devices[index(EDU)]
+                .session
+                .recorded()
+                .operation;
+            let number = at.rig.server.devices[index(EDU)].session.sequence();
             for operation in SEQUENCED {
                 let wrong = [
                     0,
@@ -418,7 +422,7 @@ fn there_is_a_scene_for_every_state() {
         assert_eq!(names.len(), 16);
         let in_use = scenes().into_iter().filter(|at| {
             let device = &at.rig.server.devices[index(EDU)];
-            at.current.is_some() && device.open && device.mapped > 1000
+            at.current.is_some() && device.life.is_open() && device.mapped() > 1000
         });
         assert_eq!(in_use.count(), 2, "full use, and after a restart");
     });

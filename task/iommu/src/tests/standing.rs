@@ -442,3 +442,14 @@ fn a_claim_that_the_server_did_not_survive_is_not_taken_for_granted() {
         "made quiet before it is granted"
     );
 }
+
+/// The boot may be refused while a device is claimed: another SMMU is turned on later, and is not the planned one.
+#[test]
+fn a_claimant_is_told_when_nothing_may_be_always_open_any_more() {
+    let mut rig = booted();
+    rig.claim(task(6), DISPLAY);
+    rig.server.forbid_standing();
+    is_cut_off(&rig);
+    assert!(rig.server.is_at_rest());
+    assert_eq!(rig.around.borrow().posts, [6]);
+}

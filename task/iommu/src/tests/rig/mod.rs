@@ -72,7 +72,7 @@ impl Rig {
             payload[..words.len()].copy_from_slice(words);
             long = &[];
         }
-        self.server.handle(&Request {
+        let reply = self.server.handle(&Request {
             sender,
             operation: operation as u16,
             len,
@@ -80,7 +80,9 @@ impl Rig {
             payload,
             long,
             leases: 0,
-        })
+        });
+        assert!(self.server.is_at_rest());
+        reply
     }
     /// The code and payload of a reply at once.
     pub fn now(&mut self, sender: TaskId, operation: Operation, words: &[u64]) -> (u32, Payload) {
@@ -99,6 +101,7 @@ impl Rig {
             }
             Reply::Later => {
                 self.server.on_quiesced();
+                assert!(self.server.is_at_rest());
                 let (to, code, payload, len) = self.around.borrow_mut().replies.pop().unwrap();
                 assert_eq!((to, code, len), (sender, 0, Claim::LEN));
                 payload
@@ -129,6 +132,7 @@ impl Rig {
             }
         }
         self.server.on_held_death();
+        assert!(self.server.is_at_rest());
     }
     pub fn fail_quiesce(&self) {
         self.around.borrow_mut().result = Some(QuiesceState::Failed(QuiesceFailure::Deadline));

@@ -234,6 +234,9 @@ impl History<'_> {
     /// What must hold between any two requests.
     fn check(&self) {
         self.check_reach();
+        if !self.server.is_at_rest() {
+            self.note(Check::State, || "a device between two states".into());
+        }
         let mut world = self.world.borrow_mut();
         // What an earlier life of the server left, this one has taken over.
         if self.settled && !world.model.has_stopped() {

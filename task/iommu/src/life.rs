@@ -1,0 +1,655 @@
+//! The life of a device: who has it, whether it can reach memory, and what is known of its accesses.
+//!
+//! Nothing else in this server writes these fields; each change is one of the methods below, named for what happened.
+//! The table has every combination there is. `is_legal` is the table as code, every change is checked against it in
+//! tests, and `tests/life.rs` reads the table itself. A device is made quiet for what shares its streams only while its
+//! quiet is unknown. A dagger marks what only exists within the work on one event.
+//!
+//! | state | streams | revoked | kept closed | for sharers | quiet |
+//! |---|---|---|---|---|---|
+//! | Free | closed | no | any | any | any |
+//! | Free | always | no | no | no or failed | unknown or word |
+//! | Free † | open or both | no | no | no | unknown |
+//! | Claim | closed | no | any | no or failed | any |
+//! | Refusal | closed | no | any | no or failed | unknown or made |
+//! | Claimed | open or both | no | no | no | unknown |
+//! | Claimed | closed | yes | no | any | unknown or made |
+//! | Claimed † | closed | no | no | no | unknown |
+//! | Claimed † | always | yes | no | no | unknown |
+//! | Release | closed | no | no | no | unknown or made |
+//! | Release | closed | yes | no | any | unknown or made |
+//! | Death | closed | no | any | no or failed | any |
+//! | Death | closed | yes | no | any | unknown or made |
+//! | Death † | open or both | no | no | no | unknown |
+//! | Death † | always | yes | no | no | unknown |
+//! | Forever | closed | no | any | no or failed | any |
+//! | Forever | closed | yes | no | any | unknown or made |
+//!
+//! * *Free † open*: found so at the start of this server; `inherit` follows. *Claimed † always* comes of it, and is
+//!   closed next. *Claimed † closed* is released or revoked next, *Death †* is cut off next.
+//! * Claim, Refusal, Release and Death are `Quiescing`, Forever is `HeldForever`. *Made* is `Drained` or `Known`.
+//!
+//! ```text
+//!                  await_claim           grant                      await_release
+//!            Free ------------> Claim ------------------> Claimed ----------------> Release
+//!             ^ ^    refuse      | |                        ^ |                        |
+//!             | '----------------' | await_refusal          | | end_by_word            | free
+//!             |        free        v        grant, inherit  | v                        v
+//!             '---------------- Refusal        from Free ---' Free                   Free
+//!
+//!            die: from any but Free and Forever to Death, which ends as Free
+//!            hold_forever: from any, if it cannot be closed or made quiet
+//! ```
+
+use abi::TaskId;
+use iommu_api::Error;
+use plan::iommu::DeviceEntry;
+
+use crate::indices::TaskIndex;
+
+/// Why a device is being made quiet, and so what follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// The task waits for its claim.
+    Claim(TaskId),
+    /// The task waits for the refusal of its claim: opening the device failed when it could already reach pools.
+    Refusal(TaskId, Error),
+    /// The task waits for the end of its release.
+    Release(TaskId),
+    /// The task died; its next life, which is held down until then, has this id.
+    Death(TaskId),
+}
+
+impl Purpose {
+    /// The only life that can touch the device's registers while it is made quiet for this: it waits for the
+    /// server, or has not begun.
+    pub const fn life(self) -> TaskId {
+        match self {
+            Self::Claim(life)
+            | Self::Refusal(life, _)
+            | Self::Release(life)
+            | Self::Death(life) => life,
+        }
+    }
+}
+
+/// Who has a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Nobody; its streams abort unless it is always open.
+    Free,
+    /// It is being made quiet.
+    Quiescing(Purpose),
+    /// A life of its owner.
+    Claimed(TaskId),
+    /// It could not be made quiet after this task had it: the task stays held.
+    HeldForever(TaskIndex),
+}
+
+/// What is known of a device whose streams are closed.
+///
+/// That nothing is under way is one thing: then memory that it could reach may be given back. What somebody made
+/// it begin since is another: behind closed streams that lands nowhere, but it may begin again, or still be going
+/// on, when the streams are opened for somebody else. A task has its device's registers all its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quiet {
+    /// Something that began while its streams were open may be under way.
+    Unknown,
+    /// It was made quiet since its streams were closed.
+    Drained,
+    /// It was, and nobody but this life could touch its registers since.
+    Known(TaskId),
+    /// The driver released it with nothing mapped, and so said that no access is under way. If that is wrong, the
+    /// access can only hit what this same life maps later.
+    ByWord(TaskId),
+}
+
+/// Whether a device that was cut off is being made quiet for the sake of those that share its streams, whoever
+/// has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ForSharers {
+    /// No.
+    No,
+    /// Yes.
+    Running,
+    /// It could not be.
+    Failed,
+}
+
+/// How the start of a quiesce went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    /// The PCI task began it.
+    Begun,
+    /// One that ran already goes on.
+    Joined,
+    /// The PCI task did not answer: it is asked again when its next life is up.
+    Unheard,
+    /// The PCI task did not answer, and there will be no next life.
+    Gone,
+    /// The PCI task refused.
+    Refused,
+}
+
+/// The life of one device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Life {
+    /// It has no bus-master bit: it reaches memory whenever its streams are open, by whomever.
+    ungated: bool,
+    /// A task beside its owner has its registers at any time.
+    watched: bool,
+    /// The plan gives it to a task.
+    owned: bool,
+    state: State,
+    quiet: Quiet,
+    /// The only life that can touch its registers from the beginning of the quiesce under way to its end, if there
+    /// is one.
+    sole_life: Option<TaskId>,
+    /// The quiesce under way is no proof that nothing is: it may have begun before the streams were closed, and without
+    /// bus mastering the device can have gone on through them after its reset. One more has to follow.
+    began_early: bool,
+    /// The PCI task has not taken the request to make it quiet yet: of what it says of an earlier one nothing follows.
+    unasked: bool,
+    for_sharers: ForSharers,
+    /// Its streams translate for a claimant.
+    open: bool,
+    /// They did, or may have, since this server's start.
+    opened: bool,
+    /// It has direct regions, and the PCI task found it as planned.
+    may_be_always_open: bool,
+    /// It is bus master and its streams translate whether or not anybody has claimed it.
+    always_open: bool,
+    /// It stays closed until it is claimed: it faulted too often while nobody had it, could not be made
+    /// quiet, or nobody knows why an earlier life of this server had closed it.
+    kept_closed: bool,
+    /// Cut off while claimed, after a storm or because its reset unit was reset: it has to be released.
+    revoked: bool,
+    /// An earlier life of this server may have opened it.
+    used_before: bool,
+    /// Whether it is open, or always open, was taken for granted at this server's start: the PCI task did not answer,
+    /// and its streams may translate for another. The first answer decides.
+    presumed: bool,
+    /// It is bus master, as the PCI task's life said that was up last.
+    found_on: bool,
+}
+
+impl Life {
+    /// Of a device that nobody has, and that is not known to be quiet.
+    pub(crate) const fn new(entry: &DeviceEntry) -> Self {
+        Self {
+            ungated: entry.non_pci == 1,
+            watched: entry.watched == 1,
+            owned: entry.owner != plan::NONE,
+            state: State::Free,
+            quiet: Quiet::Unknown,
+            sole_life: None,
+            began_early: false,
+            unasked: false,
+            for_sharers: ForSharers::No,
+            open: false,
+            opened: false,
+            may_be_always_open: false,
+            always_open: false,
+            kept_closed: false,
+            revoked: false,
+            used_before: false,
+            presumed: false,
+            found_on: false,
+        }
+    }
+
+    /// Whether this is a combination of the table above.
+    pub fn is_legal(&self) -> bool {
+        let closed = !self.reaches_memory();
+        let (unknown, word) = match self.quiet {
+            Quiet::Unknown => (true, false),
+            Quiet::Drained | Quiet::Known(_) => (false, false),
+            Quiet::ByWord(_) => (false, true),
+        };
+        let alone = self.for_sharers == ForSharers::No;
+        let untouched = !self.revoked && !self.kept_closed && alone && unknown;
+        let revoked = closed && self.revoked && !self.kept_closed && !word;
+        let lost = self.always_open && self.revoked && !self.kept_closed && alone && unknown;
+        let waiting = closed && !self.revoked && !self.is_for_sharers();
+        let legal = match self.state {
+            State::Free if self.open => untouched,
+            State::Free if self.always_open => {
+                !self.revoked && !self.kept_closed && !self.is_for_sharers() && (unknown || word)
+            }
+            State::Free => !self.revoked,
+            State::Claimed(_) if self.open => untouched,
+            State::Claimed(_) => revoked || lost || closed && untouched,
+            State::Quiescing(Purpose::Claim(_)) => waiting,
+            State::Quiescing(Purpose::Refusal(..)) => waiting && !word,
+            State::Quiescing(Purpose::Release(_)) => {
+                revoked || closed && !self.revoked && !self.kept_closed && alone && !word
+            }
+            State::Quiescing(Purpose::Death(_)) if self.open => untouched,
+            State::Quiescing(Purpose::Death(_)) => waiting || revoked || lost,
+            State::HeldForever(_) => waiting || revoked,
+        };
+        legal && (alone || unknown)
+    }
+
+    /// Whether it may stay as it is until the next event.
+    pub fn is_at_rest(&self) -> bool {
+        let within_event = match self.state {
+            State::Free => self.open,
+            State::Claimed(_) => self.open == self.revoked || self.always_open && !self.open,
+            State::Quiescing(_) => self.open || self.always_open,
+            State::HeldForever(_) => false,
+        };
+        self.is_legal() && !within_event
+    }
+
+    /// In the words of the table.
+    #[cfg(test)]
+    pub(crate) fn in_words(&self) -> [&'static str; 6] {
+        [
+            match self.state {
+                State::Free => "Free",
+                State::Quiescing(Purpose::Claim(_)) => "Claim",
+                State::Quiescing(Purpose::Refusal(..)) => "Refusal",
+                State::Quiescing(Purpose::Release(_)) => "Release",
+                State::Quiescing(Purpose::Death(_)) => "Death",
+                State::Claimed(_) => "Claimed",
+                State::HeldForever(_) => "Forever",
+            },
+            match (self.open, self.always_open) {
+                (false, false) => "closed",
+                (true, false) => "open",
+                (false, true) => "always",
+                (true, true) => "both",
+            },
+            if self.revoked { "yes" } else { "no" },
+            if self.kept_closed { "yes" } else { "no" },
+            match self.for_sharers {
+                ForSharers::No => "no",
+                ForSharers::Running => "running",
+                ForSharers::Failed => "failed",
+            },
+            match self.quiet {
+                Quiet::Unknown => "unknown",
+                Quiet::Drained | Quiet::Known(_) => "made",
+                Quiet::ByWord(_) => "word",
+            },
+        ]
+    }
+
+    fn check(&self) {
+        debug_assert!(self.is_legal(), "{self:?}");
+    }
+}
+
+/// What it is.
+impl Life {
+    /// Who has it.
+    #[inline(always)]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+    /// Whether nobody has it.
+    pub const fn is_free(&self) -> bool {
+        matches!(self.state, State::Free)
+    }
+    /// The life that has claimed it.
+    pub const fn claimant(&self) -> Option<TaskId> {
+        match self.state {
+            State::Claimed(owner) => Some(owner),
+            _ => None,
+        }
+    }
+    /// The task whose memory the device may still reach.
+    pub const fn held_by(&self) -> Option<TaskIndex> {
+        match self.state {
+            State::Free => None,
+            State::Claimed(owner) => Some(TaskIndex::of(owner)),
+            State::Quiescing(purpose) => Some(TaskIndex::of(purpose.life())),
+            State::HeldForever(owner) => Some(owner),
+        }
+    }
+    /// Whether its streams translate for a claimant.
+    pub const fn is_open(&self) -> bool {
+        self.open
+    }
+    /// Whether it is bus master and its streams translate whether or not anybody has claimed it.
+    pub const fn is_always_open(&self) -> bool {
+        self.always_open
+    }
+    /// Whether its streams translate, for whatever reason.
+    pub const fn reaches_memory(&self) -> bool {
+        self.open || self.always_open
+    }
+    /// Whether it has direct regions, and the PCI task found it as planned.
+    pub const fn may_be_always_open(&self) -> bool {
+        self.may_be_always_open
+    }
+    /// Whether it is to be opened for good as soon as nothing keeps it closed.
+    pub const fn waits_to_be_always_open(&self) -> bool {
+        self.may_be_always_open && !self.always_open && !self.kept_closed && self.is_free()
+    }
+    /// Whether it was cut off while claimed and has to be released.
+    #[inline(always)]
+    pub const fn is_revoked(&self) -> bool {
+        self.revoked
+    }
+    /// Whether it has been taken for open without the word of the PCI task.
+    pub const fn is_presumed(&self) -> bool {
+        self.presumed
+    }
+    /// Whether an earlier life of this server may have opened it.
+    pub const fn was_used_before(&self) -> bool {
+        self.used_before
+    }
+    /// What is known of its accesses.
+    pub const fn quiet(&self) -> Quiet {
+        self.quiet
+    }
+    /// Whether it is made quiet for what shares its streams.
+    pub const fn for_sharers(&self) -> ForSharers {
+        self.for_sharers
+    }
+    /// Whether it is being made quiet for what shares its streams.
+    pub fn is_for_sharers(&self) -> bool {
+        self.for_sharers == ForSharers::Running
+    }
+    /// Whether the PCI task has not heard yet that it is to be made quiet.
+    pub const fn is_unasked(&self) -> bool {
+        self.unasked
+    }
+    /// Whether the quiesce under way proves nothing.
+    pub const fn began_early(&self) -> bool {
+        self.began_early
+    }
+
+    /// Whether an access of a device whose streams are closed may be under way: it was open once, by its own claim
+    /// or, without bus mastering, by another's, and nobody has made it quiet or given his word since.
+    pub fn may_be_under_way(&self) -> bool {
+        // No instance of this server lets a device without an owner be bus master.
+        let used_before = self.used_before && self.owned;
+        let used = self.opened || used_before || self.may_be_always_open || self.ungated;
+        used && !self.reaches_memory() && self.quiet == Quiet::Unknown
+    }
+
+    /// Whether the PCI task is making it quiet, or is to.
+    pub fn is_awaited(&self) -> bool {
+        self.unquiet_purpose().is_some() || self.is_for_sharers()
+    }
+
+    /// Whether it may be bus master: the PCI task says so, or, of what it is not asked about, an earlier life of this
+    /// server may have let it.
+    pub const fn may_be_on(&self) -> bool {
+        self.found_on || self.used_before || self.may_be_always_open || self.held_by().is_some()
+    }
+
+    /// Whether it was made quiet since its streams were closed.
+    pub const fn is_drained(&self) -> bool {
+        matches!(self.quiet, Quiet::Drained | Quiet::Known(_))
+    }
+
+    /// Whether it may be opened for `life` as it is: whatever could begin then was begun by that life. A task that
+    /// watches it has its registers at any time.
+    pub fn is_quiet_for(&self, life: TaskId) -> bool {
+        let known = matches!(self.quiet, Quiet::Known(by) | Quiet::ByWord(by) if by == life);
+        known && !self.watched
+    }
+
+    /// What it is made quiet for, unless it is quiet enough for that.
+    pub fn unquiet_purpose(&self) -> Option<Purpose> {
+        let State::Quiescing(purpose) = self.state else {
+            return None;
+        };
+        let quiet = match purpose {
+            // Whatever was known of it before, its own quiesce is under way.
+            Purpose::Claim(_) => false,
+            Purpose::Death(next) => self.quiet == Quiet::Known(next),
+            Purpose::Refusal(..) | Purpose::Release(_) => self.is_drained(),
+        };
+        (!quiet).then_some(purpose)
+    }
+
+    /// Whether it is quiet enough for what it was made quiet for, and waits for what shares its streams.
+    pub fn waits_for_sharers(&self) -> bool {
+        matches!(self.state, State::Quiescing(_)) && self.unquiet_purpose().is_none()
+    }
+}
+
+/// Claims and their ends.
+impl Life {
+    /// A claim waits until the device is quiet.
+    pub(crate) fn await_claim(&mut self, owner: TaskId) {
+        self.state = State::Quiescing(Purpose::Claim(owner));
+        self.check();
+    }
+
+    /// The device was opened for a claim.
+    pub(crate) fn grant(&mut self, owner: TaskId) {
+        self.become_claimed(owner);
+        self.open = true;
+        self.always_open = self.may_be_always_open;
+        self.check();
+    }
+
+    fn become_claimed(&mut self, owner: TaskId) {
+        self.state = State::Claimed(owner);
+        self.quiet = Quiet::Unknown;
+        self.for_sharers = ForSharers::No;
+        self.revoked = false;
+        self.kept_closed = false;
+    }
+
+    /// The claim's device could not be opened; its refusal waits until it is quiet.
+    pub(crate) fn await_refusal(&mut self, owner: TaskId, error: Error) {
+        self.state = State::Quiescing(Purpose::Refusal(owner, error));
+        self.check();
+    }
+
+    /// A claim is refused after it waited. What is not known to be quiet stays closed.
+    pub(crate) fn refuse(&mut self) {
+        self.state = State::Free;
+        self.kept_closed = !self.is_drained();
+        self.check();
+    }
+
+    /// A release waits until the device is quiet. Its streams are closed.
+    pub(crate) fn await_release(&mut self, owner: TaskId) {
+        self.state = State::Quiescing(Purpose::Release(owner));
+        self.check();
+    }
+
+    /// Its claimant releases it with nothing mapped: his word is enough.
+    pub(crate) fn end_by_word(&mut self, owner: TaskId) {
+        self.open = false;
+        self.state = State::Free;
+        self.quiet = Quiet::ByWord(owner);
+        self.check();
+    }
+
+    /// Nothing of whoever had it can be reached any more.
+    pub(crate) fn free(&mut self) {
+        self.state = State::Free;
+        self.revoked = false;
+        self.check();
+    }
+
+    /// Its owner died. A quiesce that is under way for it began when that life already waited for the server.
+    pub(crate) fn die(&mut self, next: TaskId) {
+        if let State::Quiescing(purpose) = self.state
+            && self.sole_life == Some(purpose.life())
+        {
+            self.sole_life = Some(next);
+        }
+        self.state = State::Quiescing(Purpose::Death(next));
+        self.check();
+    }
+
+    /// It cannot be made quiet, or cannot be closed: all that it could reach stays held.
+    pub(crate) fn hold_forever(&mut self, owner: TaskIndex) {
+        self.state = State::HeldForever(owner);
+        self.check();
+    }
+
+    /// Takes the use of it away: its claimant, whom this returns, has to release it. Nobody will release a free
+    /// one, which went wild while it was always open: it stays closed until it is claimed.
+    pub(crate) fn revoke(&mut self) -> Option<TaskIndex> {
+        if self.is_free() {
+            self.kept_closed = true;
+        } else {
+            self.revoked = true;
+        }
+        self.check();
+        self.held_by()
+    }
+}
+
+/// Streams.
+impl Life {
+    /// Its streams are about to be opened: from now on it may begin something.
+    pub(crate) fn opening(&mut self) {
+        self.opened = true;
+        self.quiet = Quiet::Unknown;
+        self.check();
+    }
+
+    /// Its streams are about to be closed. What it could do until now may be under way, whatever was known before: one
+    /// that is always open goes on after its claimant's word.
+    pub(crate) fn closed(&mut self) {
+        if self.reaches_memory() {
+            self.quiet = Quiet::Unknown;
+        }
+        self.open = false;
+        self.always_open = false;
+        self.presumed = false;
+        self.check();
+    }
+
+    /// The PCI task found it as planned, or not: whether it may be always open.
+    pub(crate) fn allow_always_open(&mut self, allowed: bool) {
+        self.may_be_always_open = allowed;
+    }
+
+    /// It is bus master, and its streams translate, from now on. Its owner has its registers, claimed or not.
+    pub(crate) fn always_opened(&mut self) {
+        self.always_open = true;
+        self.quiet = Quiet::Unknown;
+        self.check();
+    }
+
+    /// Whether it stays closed until it is claimed.
+    pub(crate) fn keep_closed(&mut self, keep: bool) {
+        self.kept_closed = keep;
+        self.check();
+    }
+}
+
+/// Becoming quiet.
+impl Life {
+    /// Nothing is known any more of what it has under way.
+    pub(crate) fn forget_quiet(&mut self) {
+        self.quiet = Quiet::Unknown;
+    }
+
+    /// Its streams were open to what shares them. Without a bus-master bit it could use them, claimed or not: nothing is
+    /// known of it any more, nor will be by what makes it quiet already, unless its claimant waits for that: he has it
+    /// begin nothing. One that was cut off does not wait, nor does who watches it.
+    pub(crate) fn shared_streams_were_open(&mut self) {
+        if !self.ungated || self.open {
+            return;
+        }
+        self.quiet = Quiet::Unknown;
+        self.began_early |= self.is_for_sharers() || self.watched;
+        self.check();
+    }
+
+    /// The PCI task was asked to make it quiet.
+    pub(crate) fn asked(&mut self, how: Asked) {
+        self.began_early = how == Asked::Joined && self.ungated;
+        self.unasked = matches!(how, Asked::Unheard | Asked::Gone);
+    }
+
+    /// It is made quiet for its own sake. Nobody knows who could touch its registers since a quiesce began that
+    /// was joined.
+    pub(crate) fn quiesces_for(&mut self, purpose: Purpose, how: Asked) {
+        self.sole_life = (how != Asked::Joined).then_some(purpose.life());
+    }
+
+    /// It is made quiet for what shares its streams, or that failed. Of a free device nobody knows which life of its
+    /// owner is up.
+    pub(crate) fn quiesces_for_sharers(&mut self, how: Asked) {
+        self.for_sharers = match how {
+            Asked::Gone | Asked::Refused => ForSharers::Failed,
+            Asked::Begun | Asked::Joined | Asked::Unheard => ForSharers::Running,
+        };
+        self.sole_life = match how {
+            Asked::Begun | Asked::Unheard => self.claimant(),
+            Asked::Joined | Asked::Gone | Asked::Refused => None,
+        };
+        self.check();
+    }
+
+    /// The reset of another one of its unit makes it quiet as well.
+    pub(crate) fn covered(&mut self, owner: TaskId) {
+        self.for_sharers = ForSharers::Running;
+        self.sole_life = Some(owner);
+        self.unasked = false;
+        self.check();
+    }
+
+    /// It is to be made quiet for what shares its streams once more.
+    pub(crate) fn once_more_for_sharers(&mut self) {
+        self.for_sharers = ForSharers::No;
+    }
+
+    /// It could not be made quiet for what shares its streams.
+    pub(crate) fn failed_for_sharers(&mut self) {
+        self.for_sharers = ForSharers::Failed;
+    }
+
+    /// It was made quiet.
+    pub(crate) fn now_quiet(&mut self) {
+        self.quiet = match (self.sole_life.take(), self.quiet) {
+            (Some(life), _) => Quiet::Known(life),
+            // Once more takes nothing away.
+            (None, known @ Quiet::Known(_)) => known,
+            (None, _) => Quiet::Drained,
+        };
+        self.for_sharers = ForSharers::No;
+        self.check();
+    }
+}
+
+/// What an earlier life of this server left, and what the PCI task says.
+impl Life {
+    /// What the streams, the kernel and the PCI task say after a restart of this server.
+    pub(crate) fn found(&mut self, open: bool, always_open: bool, presumed: bool) {
+        self.open = open;
+        self.always_open = always_open;
+        // An earlier life let it: that holds until the PCI task says otherwise of this device.
+        self.may_be_always_open |= always_open;
+        self.used_before = true;
+        self.presumed = presumed && self.reaches_memory();
+        self.check();
+    }
+
+    /// A task that is held for it has the claim again.
+    pub(crate) fn inherit(&mut self, owner: TaskId) {
+        self.become_claimed(owner);
+        self.revoked = !self.open;
+        self.check();
+    }
+
+    /// An earlier life may have opened it, and nobody can tell. False if that was known.
+    pub(crate) fn assume_used(&mut self) -> bool {
+        !core::mem::replace(&mut self.used_before, true)
+    }
+
+    /// The PCI task confirms what was presumed.
+    pub(crate) fn confirm(&mut self) {
+        self.presumed = false;
+    }
+
+    /// Whether the PCI task found that it is bus master.
+    pub(crate) fn found_master(&mut self, on: bool) {
+        self.found_on = on;
+    }
+}

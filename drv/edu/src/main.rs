@@ -132,7 +132,7 @@ fn with_claim(
 
 fn main() -> ! {
     let Some(iommu) = Server::named("iommu") else {
-        panic!("the plan has no iommu for this driver");
+        userlib::give_up!("the plan has no iommu for this driver");
     };
     let sent = match round_trips(&iommu) {
         Ok(bytes) => {
@@ -142,7 +142,7 @@ fn main() -> ! {
         Err(reason) => report(Outcome::Fail, reason),
     };
     if sent.is_err() {
-        panic!("the supervisor does not take the report");
+        userlib::give_up!("the supervisor does not take the report");
     }
     loop {
         // Done; there is nothing to wait for.

@@ -2,6 +2,15 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 mod service;
 mod start;
@@ -14,10 +23,10 @@ userlib::task!(main);
 /// mapped is then cut off by the IOMMU server, and the supervisor starts it again by policy.
 fn main() -> ! {
     let Some(iommu) = Server::named("iommu") else {
-        panic!("the plan has no iommu for this driver");
+        userlib::give_up!("the plan has no iommu for this driver");
     };
     match start::start(&iommu) {
         Ok(started) => service::serve(started),
-        Err(reason) => panic!("{}", reason),
+        Err(reason) => userlib::give_up!("{}", reason),
     }
 }

@@ -170,8 +170,11 @@ impl<M: Memory> SplitQueue<M> {
         let at = USED + 4 + 8 * usize::from(self.used & (self.size - 1));
         let id = self.memory.read32(at);
         let written = self.memory.read32(at + 4);
-        let slot = id as usize / usize::from(self.links);
-        let head = id.is_multiple_of(u32::from(self.links)) && slot < self.slots;
+        let links = u32::from(self.links);
+        let slot = id
+            .checked_div(links)
+            .map_or(self.slots, |slot| slot as usize);
+        let head = id.is_multiple_of(links) && slot < self.slots;
         if !head || self.in_flight & 1 << slot == 0 {
             return Err(DeviceFault::UsedElement);
         }

@@ -208,7 +208,7 @@ impl Service<'_> {
     fn device_interrupt(&mut self) {
         let isr = self.transport.acknowledge();
         if isr.contains(Isr::CONFIGURATION) && self.transport.needs_reset() {
-            panic!("the device asks for a reset");
+            userlib::give_up!("the device asks for a reset");
         }
         let mut batch: Vec<Finished, SLOTS_MAX> = Vec::new();
         while !batch.is_full() {
@@ -220,7 +220,7 @@ impl Service<'_> {
                 Ok(None) => break,
                 Err(fault) => {
                     self.transport.fail();
-                    panic!("the device broke the protocol: {}", fault.name());
+                    userlib::give_up!("the device broke the protocol: {}", fault.name());
                 }
             }
         }
@@ -230,7 +230,7 @@ impl Service<'_> {
             if client == self.own
                 && let Err(error) = finished.completion.result
             {
-                panic!("the device does not write out its cache: {}", error.name());
+                userlib::give_up!("the device does not write out its cache: {}", error.name());
             }
             if self.clients.finished(client, finished.completion) {
                 self.tell(client);
@@ -257,16 +257,16 @@ impl Service<'_> {
                 match started {
                     Ok(true) => self.transport.notify(&self.negotiated),
                     Ok(false) => {}
-                    Err(error) => panic!("no room for a flush: {}", error.name()),
+                    Err(error) => userlib::give_up!("no room for a flush: {}", error.name()),
                 }
             }
             Step::Finish => {
                 if let Err(error) = self.transport.reset(&mut Delay::new()) {
-                    panic!("{}", error.name());
+                    userlib::give_up!("{}", error.name());
                 }
                 defmt::info!("all is written; the device is reset");
                 if supervisor_api::client::finished().is_err() {
-                    panic!("the supervisor does not listen");
+                    userlib::give_up!("the supervisor does not listen");
                 }
             }
         }
@@ -285,16 +285,17 @@ impl Service<'_> {
                         defmt::warn!("fault records were lost, {=u64} so far", lost);
                     }
                 }
-                Ok(Some(fault)) => panic!(
+                Ok(Some(fault)) => userlib::give_up!(
                     "the device faulted: event {:#x} at {:#x}",
-                    fault.event, fault.iova
+                    fault.event,
+                    fault.iova
                 ),
                 Err(error) => lost("next_fault", error),
             }
         }
         // Without a record the post says that the device was cut off: what it has will never end.
         match self.claim.is_cut_off() {
-            Ok(true) => panic!("the device was cut off"),
+            Ok(true) => userlib::give_up!("the device was cut off"),
             Ok(false) => {}
             Err(error) => lost("status", error),
         }
@@ -361,5 +362,5 @@ fn geometry(geometry: &Geometry, message: &Message) -> Result<(Payload, usize), 
 /// The IOMMU server refuses what it must grant, or is gone for good: which requests the device can still reach is
 /// not known any more. The driver's death makes the server cut the device off and reset it.
 fn lost(what: &str, error: Failure) -> ! {
-    panic!("iommu, {what}: {}", error.name())
+    userlib::give_up!("iommu, {what}: {}", error.name())
 }

@@ -28,7 +28,7 @@ pub const FRAME_SP: usize = offset_of!(Task, frame) + offset_of!(Frame, sp);
 pub const FRAME_PC: usize = offset_of!(Task, frame) + offset_of!(Frame, pc);
 /// Processor state.
 pub const FRAME_PSTATE: usize = offset_of!(Task, frame) + offset_of!(Frame, pstate);
-/// [`Slow`] bits.
+/// `Slow` bits.
 pub const SLOW: usize = offset_of!(Task, slow);
 /// Number of the bit of a task with device registers.
 pub const SLOW_DEVICES_BIT: u32 = Slow::DEVICES.bits().trailing_zeros();

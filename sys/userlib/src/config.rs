@@ -12,7 +12,7 @@ use plan::{Blob, Record};
 pub fn blob() -> Blob<'static> {
     match Blob::new(crate::mapped::plan_page()) {
         Ok(blob) => blob,
-        Err(_) => panic!("the plan page is not readable"),
+        Err(_) => crate::give_up!("the plan page is not readable"),
     }
 }
 
@@ -20,7 +20,7 @@ pub fn blob() -> Blob<'static> {
 pub fn table<T: Record>() -> &'static [T] {
     match blob().table() {
         Ok(table) => table,
-        Err(_) => panic!("the plan page is malformed"),
+        Err(_) => crate::give_up!("the plan page is malformed"),
     }
 }
 
@@ -28,7 +28,7 @@ pub fn table<T: Record>() -> &'static [T] {
 pub fn own() -> &'static SelfEntry {
     match blob().one() {
         Ok(own) => own,
-        Err(_) => panic!("the plan page does not say who this is"),
+        Err(_) => crate::give_up!("the plan page does not say who this is"),
     }
 }
 

@@ -1,7 +1,6 @@
-//! The first instructions of a task, and its last words.
+//! The first instructions of a task, and what a panic does.
 
 use core::arch::global_asm;
-use core::fmt::Write;
 
 // The kernel starts a task with the stack pointer set and all other registers zero. `.data` is copied
 // from its read-only original and `.bss` cleared at every start, so that a restarted task finds nothing of
@@ -31,33 +30,15 @@ global_asm!(
     ".ltorg",
 );
 
-/// Longest panic message kept, bytes.
-const LAST_WORDS: usize = 256;
-
-struct Words {
-    text: [u8; LAST_WORDS],
-    len: usize,
-}
-
-impl Write for Words {
-    fn write_str(&mut self, s: &str) -> core::fmt::Result {
-        for (to, from) in self.text.iter_mut().skip(self.len).zip(s.as_bytes()) {
-            *to = *from;
-            self.len += 1;
-        }
-        Ok(())
-    }
-}
-
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    let mut words = Words {
-        text: [0; LAST_WORDS],
-        len: 0,
-    };
-    let _ = match info.location() {
-        Some(at) => write!(words, "{} ({}:{})", info.message(), at.file(), at.line()),
-        None => write!(words, "{}", info.message()),
-    };
-    crate::stubs::panic(words.text.get(..words.len).unwrap_or(&[]))
+    match info.location() {
+        Some(at) => crate::last_words::give_up(format_args!(
+            "{} ({}:{})",
+            info.message(),
+            at.file(),
+            at.line()
+        )),
+        None => crate::last_words::give_up(format_args!("{}", info.message())),
+    }
 }

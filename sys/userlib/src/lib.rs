@@ -15,6 +15,7 @@ pub mod delay;
 mod entry;
 pub mod interrupt;
 pub mod ipc;
+pub mod last_words;
 #[cfg_attr(not(target_os = "none"), path = "log_host.rs")]
 mod log;
 mod mapped;

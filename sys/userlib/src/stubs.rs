@@ -292,9 +292,8 @@ mod target {
     pub(crate) fn plain_pair<const CALL: u16>(_: u64, _: u64) -> u64 {
         unreachable!("{NOT_A_TASK}")
     }
-    #[cfg(feature = "provoke")]
-    pub(crate) fn panic(_: &[u8]) -> ! {
-        unreachable!("{NOT_A_TASK}")
+    pub(crate) fn panic(words: &[u8]) -> ! {
+        panic!("{}", core::str::from_utf8(words).unwrap_or(NOT_A_TASK))
     }
     pub(crate) fn counter() -> u64 {
         0

@@ -82,14 +82,19 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             match held.kind {
                 HeldKind::None => {}
                 HeldKind::Pin => {
-                    let _ = estate.pins.push(HeldPin {
+                    let pins = &mut estate.pins;
+                    let key = (device, held.pa);
+                    let place = pins.partition_point(|pin| (pin.device, pin.pa) <= key);
+                    let pin = HeldPin {
                         device,
                         pa: held.pa,
                         len: held.len,
                         slot: held.slot,
                         run: Run::NONE,
                         ambiguous: false,
-                    });
+                    };
+                    // There is room for each lease that can be mapped.
+                    let _ = pins.insert(place.min(pins.len()), pin);
                 }
                 HeldKind::Hold => {
                     estate.holds[device] = Some(Hold {
@@ -99,7 +104,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 }
             }
         }
-        estate.pins.sort_unstable_by_key(|pin| (pin.device, pin.pa));
         estate
     }
 

@@ -113,6 +113,10 @@ impl<T> Index<DeviceIndex> for PerDevice<T> {
     type Output = T;
 
     #[inline(always)]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "a slot is below the array's length"
+    )]
     fn index(&self, index: DeviceIndex) -> &T {
         &self.0[index.slot()]
     }
@@ -120,6 +124,10 @@ impl<T> Index<DeviceIndex> for PerDevice<T> {
 
 impl<T> IndexMut<DeviceIndex> for PerDevice<T> {
     #[inline(always)]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "a slot is below the array's length"
+    )]
     fn index_mut(&mut self, index: DeviceIndex) -> &mut T {
         &mut self.0[index.slot()]
     }

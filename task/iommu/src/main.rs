@@ -5,6 +5,15 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 mod task;
 
@@ -36,11 +45,13 @@ static BUFFER: StaticCell<[u64; WORDS]> = StaticCell::new();
 fn main() -> ! {
     let plan = match PlanView::new(&config::blob()) {
         Ok(plan) => plan,
-        Err(why) => panic!("{}", why.name()),
+        Err(why) => userlib::give_up!("{}", why.name()),
     };
-    let core = CORE.init_with(|| Server::empty(plan, Surroundings::new()));
+    let Some(core) = CORE.try_init_with(|| Server::empty(plan, Surroundings::new())) else {
+        userlib::give_up!("the server was started twice");
+    };
     if let Err(why) = core.populate(Mapped::new) {
-        panic!("{}", why.name());
+        userlib::give_up!("{}", why.name());
     }
     core.boot();
     give_notice(core);
@@ -60,7 +71,9 @@ fn give_notice(core: &Core) {
 }
 
 fn serve(core: &mut Core, interrupts: u32) -> ! {
-    let buffer = BUFFER.init_with(|| [0; WORDS]);
+    let Some(buffer) = BUFFER.try_init_with(|| [0; WORDS]) else {
+        userlib::give_up!("the server was started twice");
+    };
     let quiesced = config::notification(pci_api::QUIESCED).unwrap_or(0);
     let mask =
         interrupts | quiesced | notification::PEER | notification::HELD_DEATH | notification::TIMER;

@@ -32,10 +32,15 @@ fn frame(kind: u8, task: u16, body: &[u8]) -> Frame {
         len += 1;
     }
     let mut encoded = [0; FRAME_MAX - 2];
-    let encoded_len = cobs::encode(content.get(..len).unwrap_or(&[]), &mut encoded);
-    let delimiter = core::iter::once(FRAME_DELIMITER);
-    let encoded = encoded.into_iter().take(encoded_len);
-    delimiter.clone().chain(encoded).chain(delimiter).collect()
+    // There is room for the longest content; a frame without any says nothing to its reader.
+    let encoded_len =
+        cobs::try_encode(content.get(..len).unwrap_or(&[]), &mut encoded).unwrap_or(0);
+    let mut frame = Frame::new();
+    // A frame has room for its longest content and both delimiters.
+    let _ = frame.push(FRAME_DELIMITER);
+    let _ = frame.extend_from_slice(encoded.get(..encoded_len).unwrap_or(&[]));
+    let _ = frame.push(FRAME_DELIMITER);
+    frame
 }
 
 #[cfg(test)]

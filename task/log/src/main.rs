@@ -6,6 +6,15 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 use abi::{log, notification};
 use log_server::copy::Copier;
@@ -55,7 +64,7 @@ impl Console {
 fn main() -> ! {
     let (Some(uart), Some(cursors)) = (config::mapping("uart"), config::mapping(log::CURSORS))
     else {
-        panic!("the plan has no uart or no memory for the log's cursors");
+        userlib::give_up!("the plan has no uart or no memory for the log's cursors");
     };
     let console = Console {
         uart: Uart::new(MappedRegisters::of(uart)),

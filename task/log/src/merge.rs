@@ -5,9 +5,9 @@ use abi::TASKS_MAX;
 /// Records taken from one ring before every other ring that has some is served.
 const RUN_MAX: u8 = 16;
 
-/// Picks rings by time, in rounds. In a round each ring gives at most [`RUN_MAX`] records, and the round ends no
+/// Picks rings by time, in rounds. In a round each ring gives at most `RUN_MAX` records, and the round ends no
 /// sooner than every waiting ring has given one. Between two records of a ring that waits there are therefore at
-/// most twice [`RUN_MAX`] of each other ring, whatever any number of tasks write and whatever times they claim.
+/// most twice `RUN_MAX` of each other ring, whatever any number of tasks write and whatever times they claim.
 #[derive(Debug)]
 pub struct Merge {
     /// By ring, in the round under way.

@@ -2,7 +2,7 @@
 
 use userlib::protocol::Refusal;
 
-/// Code of a reply; 0 is success. Values above are the kernel's ([`abi::Code`]).
+/// Code of a reply; 0 is success. Values above are the kernel's (`abi::Code`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Error {

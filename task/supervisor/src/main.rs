@@ -7,6 +7,15 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 mod deaths;
 mod end;
@@ -55,7 +64,7 @@ fn record(verdict: &mut Verdict, tasks: &[RestartEntry], sender: TaskId, report:
 
 fn main() -> ! {
     let Some(plan) = PlanView::new(&config::blob()) else {
-        panic!("the plan's records of restarts are wrong");
+        userlib::give_up!("the plan's records of restarts are wrong");
     };
     let tasks = plan.tasks;
     let mut verdict = Verdict::new();

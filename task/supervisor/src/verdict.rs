@@ -110,9 +110,14 @@ impl Verdict {
             }
             next += 1;
         }
-        lost.sort_unstable();
-        lost.retain(|&task| self.is_news(task));
-        lost
+        let mut news = Vec::new();
+        for task in 0..TASKS_MAX {
+            if lost.contains(&task) && self.is_news(task) {
+                // There is room for each task once.
+                let _ = news.push(task);
+            }
+        }
+        news
     }
 
     /// Notes that a task which is gone failed; false if it did its part before, or nobody waits for it.

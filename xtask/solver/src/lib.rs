@@ -1,6 +1,6 @@
 //! The relations between devices, and the domain of each, computed from a description of the machine.
 //!
-//! [`solve`] takes a [`Machine`](model::Machine) and returns a [`Solution`](solution::Solution). It reads
+//! [`solve`] takes a [`model::Machine`] and returns a [`solution::Solution`]. It reads
 //! nothing else and keeps no state: the same machine gives the same solution, in whatever order its
 //! parts were declared. Mistakes are never an early return: all of them are in
 //! [`Solution::diagnostics`](solution::Solution::diagnostics), each with its parties, the chain of edges

@@ -14,7 +14,7 @@ pub struct Arguments {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Build a system into target/dist/<name>/
+    /// Build a system into target/dist/NAME/
     Dist { app: Option<PathBuf> },
     /// Build a system and run it under QEMU; the exit code is the guest's verdict
     Run(super::run::Arguments),

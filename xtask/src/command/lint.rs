@@ -8,6 +8,7 @@ use planner::failure::Outcome;
 pub fn run(project: &Project) -> Outcome<u8> {
     lint::clippy(project)?;
     lint::kernel(project)?;
-    say!("lints of kernel and tasks: clean; the kernel cannot panic");
+    lint::servers(project)?;
+    say!("lints of kernel and tasks: clean; kernel and servers cannot panic");
     Ok(0)
 }

@@ -44,6 +44,47 @@ fn task_packages(
     Ok(packages)
 }
 
+/// Folders of the programs that a task's message or a device's word must not make panic.
+const CANNOT_PANIC: [&str; 5] = [
+    "task/supervisor",
+    "task/pci",
+    "task/iommu",
+    "task/log",
+    "drv/virtio-blk",
+];
+
+/// Fails if a server, or the driver that the demo's data goes through, contains anything that panics. One that has to
+/// end its life says so with `userlib::give_up!`, which is no panic.
+pub fn servers(project: &Project) -> Outcome<()> {
+    let app = project.plan(None)?.app;
+    let programs = compile::compile(&project.workshop(), &app)?;
+    let mut seen = 0;
+    for (task, program) in app.tasks.iter().zip(&programs.tasks) {
+        if !CANNOT_PANIC
+            .iter()
+            .any(|folder| task.folder.ends_with(folder))
+        {
+            continue;
+        }
+        seen += 1;
+        let name = &task.name.value;
+        let cannot = format!("cannot read the symbols of `{name}`");
+        let found = panics(&program.elf).map_err(Failure::when(cannot))?;
+        if !found.is_empty() {
+            return Err(Failure::new(format!(
+                "`{name}` can panic; it contains\n  {}",
+                found.join("\n  ")
+            )));
+        }
+    }
+    if seen < CANNOT_PANIC.len() {
+        return Err(Failure::new(
+            "the demo has not all servers that must not panic",
+        ));
+    }
+    Ok(())
+}
+
 /// Fails if anything in the kernel can panic, since the compiler must have proven that nothing does; or if it branches
 /// to an address in a register once tasks run.
 pub fn kernel(project: &Project) -> Outcome<()> {

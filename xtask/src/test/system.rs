@@ -43,7 +43,7 @@ pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
 /// Systems that run long: by name only.
 ///
 /// # Errors
-/// As of [`systems`].
+/// As of [`systems()`].
 pub fn long_systems(root: &Path) -> failure::Outcome<Vec<System>> {
     let mut systems = all(root)?;
     systems.retain(|system| system.expected.long);

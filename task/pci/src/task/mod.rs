@@ -20,10 +20,10 @@ pub fn run(before: impl FnOnce(&dyn ConfigSpace, &[FunctionEntry])) -> ! {
     let blob = config::blob();
     let (Ok(host), Ok(functions)) = (blob.one::<HostBridgeEntry>(), blob.table::<FunctionEntry>())
     else {
-        panic!("the plan has no host bridge");
+        userlib::give_up!("the plan has no host bridge");
     };
     let Ok(mut fabric) = Fabric::new(host, functions) else {
-        panic!("the plan has more functions than this task can hold");
+        userlib::give_up!("the plan has more functions than this task can hold");
     };
     let hardware = Hardware::new(host);
     before(&hardware, functions);

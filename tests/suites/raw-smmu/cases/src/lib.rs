@@ -2,7 +2,7 @@
 //!
 //! One task owns the SMMU, its tables and two devices that really do DMA. It corrupts what a correct server never
 //! writes, and compares what the SMMU reports through the server's own decoding, command queue and event queue. Every
-//! case starts from [`machine::Machine::start`], which makes all tables anew: one that failed halfway leaves nothing to
+//! case starts from `machine::Machine::start`, which makes all tables anew: one that failed halfway leaves nothing to
 //! the next.
 //!
 //! What the architecture leaves to an implementation is a condition: a case whose condition does not hold here is

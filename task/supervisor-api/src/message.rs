@@ -1,7 +1,10 @@
-//! A report, and how it travels in payload words.
+//! A report, and how it travels.
 
+use heapless::String;
+use postcard::experimental::max_size::MaxSize;
+use serde::{Deserialize, Serialize};
+use userlib::abi::REGISTER_BYTES;
 use userlib::ipc::{self, Payload};
-use userlib::plan::Text;
 use userlib::protocol::Wire;
 
 /// Number of an operation.
@@ -26,21 +29,38 @@ impl Operation {
 }
 
 /// Part of a verdict.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u64)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, MaxSize)]
 pub enum Outcome {
     /// The task did what it is there for.
-    Pass = 0,
+    Pass,
     /// It did not.
-    Fail = 1,
+    Fail,
 }
 
 /// What was done or what went wrong, for a person; up to 56 bytes.
-pub type Detail = Text<DETAIL_BYTES>;
-const DETAIL_BYTES: usize = 56;
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, MaxSize)]
+pub struct Detail(String<56>);
 
-/// A task's outcome. Word 0 of the message is the [`Outcome`], words 1 to 7 are the [`Detail`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+impl Detail {
+    /// What does not fit is cut off.
+    pub fn new(text: &str) -> Self {
+        let mut detail = String::new();
+        for character in text.chars() {
+            if detail.push(character).is_err() {
+                break;
+            }
+        }
+        Self(detail)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A task's outcome. It travels as `postcard` has it, with zeros up to the end of the message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, MaxSize)]
 pub struct Report {
     /// Pass or fail.
     pub outcome: Outcome,
@@ -48,44 +68,30 @@ pub struct Report {
     pub detail: Detail,
 }
 
+const _: () = assert!(Report::POSTCARD_MAX_SIZE <= Report::LEN);
+
 impl Wire for Report {
-    const LEN: usize = 8 + DETAIL_BYTES;
+    const LEN: usize = REGISTER_BYTES;
 
     fn to_words(&self) -> Payload {
         let mut bytes = [0; Self::LEN];
-        let text = self.detail.as_str().as_bytes();
-        for (to, from) in bytes.iter_mut().skip(8).zip(text) {
-            *to = *from;
+        match postcard::to_slice(self, &mut bytes) {
+            Ok(_) => ipc::payload_of(&bytes),
+            // The longest fits. What is no report is refused, and never taken for a pass.
+            Err(_) => [u64::MAX; 8],
         }
-        let mut payload = ipc::payload_of(&bytes);
-        payload[0] = self.outcome as u64;
-        payload
     }
 
     fn from_words(words: &Payload) -> Option<Self> {
-        let [outcome, words @ ..] = words;
-        let outcome = match outcome {
-            0 => Outcome::Pass,
-            1 => Outcome::Fail,
-            _ => return None,
-        };
-        let mut bytes = [0; DETAIL_BYTES];
-        for (to, word) in bytes.chunks_mut(8).zip(words) {
-            for (to, from) in to.iter_mut().zip(word.to_le_bytes()) {
-                *to = from;
-            }
+        let mut bytes = [0; Self::LEN];
+        for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *to = word.to_le_bytes();
         }
-        let end = bytes
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or(bytes.len());
-        let text = core::str::from_utf8(bytes.get(..end)?).ok()?;
+        let report: Self = postcard::from_bytes(&bytes).ok()?;
         // Control characters could fake lines of their own in the log.
-        let printable = !text.chars().any(char::is_control);
-        printable.then(|| Self {
-            outcome,
-            detail: Detail::new(text),
-        })
+        let printable = !report.detail.as_str().chars().any(char::is_control);
+        // `postcard` takes longer numbers than it writes, and leaves what follows: a report has one form.
+        (printable && report.to_words() == *words).then_some(report)
     }
 }
 
@@ -106,21 +112,58 @@ mod tests {
             report(Outcome::Fail, longest),
             report(Outcome::Pass, "größer"),
         ] {
-            assert_eq!(Report::from_words(&report.to_words()), Some(report));
+            assert_eq!(Report::from_words(&report.to_words()), Some(report.clone()));
         }
+    }
+
+    /// The words of a message that begins with these bytes.
+    fn words(bytes: &[u8]) -> Payload {
+        let mut all = [0; 64];
+        all[..bytes.len()].copy_from_slice(bytes);
+        ipc::payload_of(&all)
+    }
+
+    #[test]
+    fn the_bytes_are_outcome_length_text() {
+        let fail = report(Outcome::Fail, "why");
+        assert_eq!(fail.to_words(), words(b"\x01\x03why"));
+        assert_eq!(Report::POSTCARD_MAX_SIZE, 58);
     }
 
     #[test]
     fn nonsense_is_no_report() {
-        let good = report(Outcome::Pass, "x").to_words();
-        let mut payload = good;
-        payload[0] = 2;
-        assert_eq!(Report::from_words(&payload), None);
-        payload = good;
-        payload[1] = u64::from_le_bytes(*b"two\nline");
-        assert_eq!(Report::from_words(&payload), None);
-        payload[1] = u64::MAX;
-        assert_eq!(Report::from_words(&payload), None);
+        let long = [b'x'; 62];
+        let refused: [&[u8]; 9] = [
+            b"\x02\x01x",
+            b"\xff\x01x",
+            // A number in more bytes than it needs, and one that does not end.
+            b"\x80\x00\x01x",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+            // A length beyond the text that a report can have, and beyond the message.
+            &[[0, 57].as_slice(), &long[..57]].concat(),
+            b"\x00\xff\x7f",
+            b"\x00\x03two",
+            b"\x00\x08two\nline",
+            b"\x00\x02\xff\xfe",
+        ];
+        for bytes in refused {
+            // "two" is followed by a byte that is not zero where its length is right.
+            let mut words = words(bytes);
+            if bytes == b"\x00\x03two" {
+                words[7] = 1;
+            }
+            assert_eq!(Report::from_words(&words), None, "{bytes:x?}");
+        }
+        assert_eq!(Report::from_words(&[u64::MAX; 8]), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_between_characters() {
+        let detail = Detail::new(&"ö".repeat(40));
+        assert_eq!(detail.as_str(), "ö".repeat(28));
+        let longest = report(Outcome::Fail, &"x".repeat(100));
+        assert_eq!(longest.detail.as_str().len(), 56);
+        assert_eq!(Report::from_words(&longest.to_words()), Some(longest));
     }
 
     #[test]

@@ -88,11 +88,8 @@ pub struct Started<'s> {
     pub writable: u64,
 }
 
-/// Claims the disk, maps the driver's own memory for it, and sets it running.
-pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
-    let device = config::devices()
-        .first()
-        .ok_or(NoDisk::Plan("device to drive"))?;
+/// The driver's own memory for the queue.
+fn own_pool() -> Result<PoolMemory, NoDisk> {
     let pool = config::mappings(MappingKind::Pool)
         .next()
         .ok_or(NoDisk::Plan("DMA pool"))?;
@@ -104,6 +101,51 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     if !pool.is_coherent() {
         return Err(NoDisk::Plan("disk that snoops the caches"));
     }
+    Ok(pool)
+}
+
+/// Finds the device's structures.
+fn transport(
+    device: &'static DeviceEntry,
+    space: &mut Space,
+) -> Result<Transport<MappedRegisters>, NoDisk> {
+    let structures = capability::find(space, &device.bar_len).map_err(NoDisk::Structures)?;
+    Ok(Transport {
+        common: registers(device, &structures.common)?,
+        notify: registers(device, &structures.notify)?,
+        notify_multiplier: structures.notify_multiplier,
+        isr: registers(device, &structures.isr)?,
+        device: registers(device, &structures.device)?,
+    })
+}
+
+/// Says what disk it is.
+fn announce(device: &DeviceEntry, negotiated: &Negotiated) {
+    let geometry = negotiated.geometry;
+    defmt::info!(
+        "{=str}: {=u64} KiB{=str}, queue of {=u16}, {=str}",
+        device.name.as_str(),
+        geometry.sectors / 2,
+        if geometry.read_only {
+            ", read-only"
+        } else {
+            ""
+        },
+        negotiated.queue_size,
+        if geometry.flush {
+            "volatile cache"
+        } else {
+            "write-through"
+        },
+    );
+}
+
+/// Claims the disk, maps the driver's own memory for it, and sets it running.
+pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
+    let device = config::devices()
+        .first()
+        .ok_or(NoDisk::Plan("device to drive"))?;
+    let pool = own_pool()?;
     let pci = Server::named("pci").ok_or(NoDisk::Plan("pci for this driver"))?;
 
     let mut claim =
@@ -112,14 +154,7 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
         pci: Client(pci),
         device: device.device,
     };
-    let structures = capability::find(&mut space, &device.bar_len).map_err(NoDisk::Structures)?;
-    let transport = Transport {
-        common: registers(device, &structures.common)?,
-        notify: registers(device, &structures.notify)?,
-        notify_multiplier: structures.notify_multiplier,
-        isr: registers(device, &structures.isr)?,
-        device: registers(device, &structures.device)?,
-    };
+    let transport = transport(device, &mut space)?;
 
     // The device starts only after its deadline-bound reset, so both maps are in place before it looks.
     let mut map = |offset: usize, len: usize, flags| {
@@ -146,23 +181,7 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
         used: writable + (layout::USED - layout::WRITABLE) as u64,
     });
 
-    let geometry = negotiated.geometry;
-    defmt::info!(
-        "{=str}: {=u64} KiB{=str}, queue of {=u16}, {=str}",
-        device.name.as_str(),
-        geometry.sectors / 2,
-        if geometry.read_only {
-            ", read-only"
-        } else {
-            ""
-        },
-        negotiated.queue_size,
-        if geometry.flush {
-            "volatile cache"
-        } else {
-            "write-through"
-        },
-    );
+    announce(device, &negotiated);
     Ok(Started {
         interrupt: device.interrupt,
         claim,

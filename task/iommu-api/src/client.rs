@@ -105,6 +105,12 @@ impl<'s> Device<'s> {
         })
     }
 
+    /// Claims the device again: the claim that exists, under its present handle, or a new one.
+    pub(crate) fn claim_again(&mut self) -> Result<(), Failure> {
+        *self = Self::claim(self.server, self.device)?;
+        Ok(())
+    }
+
     /// The device's number.
     pub fn number(&self) -> u32 {
         self.device
@@ -284,43 +290,8 @@ impl<'s> Device<'s> {
         self.give_back()
     }
 
-    fn give_back(&mut self) -> Result<(), Failure> {
+    pub(crate) fn give_back(&mut self) -> Result<(), Failure> {
         let request = self.next();
         self.change(Operation::Release, &request)
-    }
-}
-
-impl crate::enduring::Requests for Device<'_> {
-    fn claim_again(&mut self) -> Result<(), Failure> {
-        *self = Self::claim(self.server, self.device)?;
-        Ok(())
-    }
-    fn map(&mut self, pool: u16, extent: Extent, flags: MapFlags) -> Result<u64, Failure> {
-        Self::map(self, pool, extent, flags)
-    }
-    fn map_lease_at(
-        &mut self,
-        lender: abi::TaskId,
-        lease: u16,
-        extent: Extent,
-        flags: MapFlags,
-        iova: u64,
-    ) -> Result<u64, Failure> {
-        Self::map_lease_at(self, lender, lease, extent, flags, iova)
-    }
-    fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
-        Self::unmap(self, iova, pages)
-    }
-    fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
-        Self::unmap_list(self, list)
-    }
-    fn release(&mut self) -> Result<(), Failure> {
-        self.give_back()
-    }
-    fn next_fault(&self) -> Result<Option<FaultRecord>, Failure> {
-        Self::next_fault(self)
-    }
-    fn status(&self) -> Result<Status, Failure> {
-        Self::status(self)
     }
 }

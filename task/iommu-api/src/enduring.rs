@@ -41,6 +41,40 @@ pub trait Requests {
     fn status(&self) -> Result<Status, Failure>;
 }
 
+impl Requests for Device<'_> {
+    fn claim_again(&mut self) -> Result<(), Failure> {
+        Self::claim_again(self)
+    }
+    fn map(&mut self, pool: u16, extent: Extent, flags: MapFlags) -> Result<u64, Failure> {
+        Self::map(self, pool, extent, flags)
+    }
+    fn map_lease_at(
+        &mut self,
+        lender: TaskId,
+        lease: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure> {
+        Self::map_lease_at(self, lender, lease, extent, flags, iova)
+    }
+    fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
+        Self::unmap(self, iova, pages)
+    }
+    fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
+        Self::unmap_list(self, list)
+    }
+    fn release(&mut self) -> Result<(), Failure> {
+        self.give_back()
+    }
+    fn next_fault(&self) -> Result<Option<FaultRecord>, Failure> {
+        Self::next_fault(self)
+    }
+    fn status(&self) -> Result<Status, Failure> {
+        Self::status(self)
+    }
+}
+
 /// A claimed device, of which the driver is told only what the server's life does not change. A claim that did not
 /// survive the server ends with [`Error::StaleHandle`]: nothing of what was mapped is left, and the device was made
 /// quiet.

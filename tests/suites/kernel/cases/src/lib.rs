@@ -24,6 +24,7 @@ mod reply;
 mod rights;
 mod scheduling;
 mod send;
+mod send_mistakes;
 mod slices;
 mod timer;
 
@@ -55,6 +56,7 @@ pub const SUITE: Suite = Suite {
     ],
     groups: &[
         send::CASES,
+        send_mistakes::CASES,
         receive::CASES,
         reply::CASES,
         slices::CASES,

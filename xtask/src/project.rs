@@ -8,8 +8,9 @@ use builder::pack::{self, Dist};
 use builder::tables::{self, Tables};
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
-use planner::read::{self, App, Paths, SolverMode};
+use planner::read::{self, App, Paths};
 use planner::report::{Report, Reported};
+use solver::solution::Mode;
 
 /// Where everything is.
 pub struct Project {
@@ -58,7 +59,7 @@ impl Project {
     }
 
     /// The same in a mode other than that of the file.
-    pub fn plan_in_mode(&self, app: Option<&Path>, mode: Option<SolverMode>) -> Outcome<Plan> {
+    pub fn plan_in_mode(&self, app: Option<&Path>, mode: Option<Mode>) -> Outcome<Plan> {
         let report = Report::default();
         shown(&report, self.plan_reported(&report, app, mode))
     }
@@ -68,7 +69,7 @@ impl Project {
         &self,
         report: &Report,
         app: Option<&Path>,
-        mode: Option<SolverMode>,
+        mode: Option<Mode>,
     ) -> Result<Plan, Reported> {
         let change = |app: &mut App| app.iommu.mode = mode.unwrap_or(app.iommu.mode);
         self.plan_with(report, app, change)

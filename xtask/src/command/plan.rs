@@ -9,7 +9,7 @@ use crate::project::Project;
 use builder::show;
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
-use planner::read::SolverMode;
+use solver::solution;
 
 /// Arguments of `plan`.
 #[derive(clap::Args, Debug)]
@@ -48,10 +48,10 @@ pub enum Mode {
 
 impl Arguments {
     /// The mode asked for; `None` is that of the file.
-    pub fn mode(&self) -> Option<SolverMode> {
+    pub fn mode(&self) -> Option<solution::Mode> {
         self.mode.map(|mode| match mode {
-            Mode::Strict => SolverMode::Strict,
-            Mode::Linux => SolverMode::Linux,
+            Mode::Strict => solution::Mode::Strict,
+            Mode::Linux => solution::Mode::Linux,
         })
     }
 }

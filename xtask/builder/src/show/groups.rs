@@ -8,8 +8,8 @@ use solver::solution::EdgeKind;
 use super::{joined, name};
 use crate::tables::table_pages;
 use planner::planning::Plan;
-use planner::read::SolverMode;
 use planner::read::units::show_size;
+use solver::solution::Mode;
 
 /// Writes them, each with its reasons. Sets of one are not worth a line, except domains.
 pub fn write(plan: &Plan, out: &mut String) -> std::fmt::Result {
@@ -55,9 +55,9 @@ pub fn write(plan: &Plan, out: &mut String) -> std::fmt::Result {
 
 fn groups(plan: &Plan, out: &mut String) -> std::fmt::Result {
     let heading = match plan.app.iommu.mode {
-        SolverMode::Strict => "isolation groups: their members can reach each other below the SMMU",
+        Mode::Strict => "isolation groups: their members can reach each other below the SMMU",
         // Nothing else of a plan shows what was believed of the hardware.
-        SolverMode::Linux => {
+        Mode::Linux => {
             "isolation groups as Linux forms them, its leniencies included: each has one domain"
         }
     };

@@ -11,7 +11,8 @@ use super::permanent;
 use super::smmu::{COMMAND_LOG2, EVENT_LOG2, SmmuTables};
 use crate::place::{Layout, MappingKind};
 use planner::planning::Plan;
-use planner::read::{Domain, MismatchPolicy, PlatformDeviceKind};
+use planner::read::{MismatchPolicy, PlatformDeviceKind};
+use solver::model::DomainType;
 
 /// Adds the server's tables; `task` is the server.
 pub fn add(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize, builder: &mut Builder) {
@@ -77,9 +78,9 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
             DomainEntry {
                 kind: match domain.kind {
                     _ if domain.bypass => DomainKind::Bypass,
-                    Domain::Blocked => DomainKind::Blocked,
-                    Domain::Dma => DomainKind::Dma,
-                    Domain::Identity => DomainKind::Identity,
+                    DomainType::Blocked => DomainKind::Blocked,
+                    DomainType::Dma => DomainKind::Dma,
+                    DomainType::Identity => DomainKind::Identity,
                 } as u32,
                 smmu: 0,
                 asid: u32::from(domain.asid),

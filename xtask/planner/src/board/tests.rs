@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use import::AcsState;
 
 use crate::planning::Plan;
-use crate::read::{self, Paths, SolverMode};
+use crate::read::{self, Paths};
 use crate::report::Report;
+use solver::solution::Mode;
 
 const ORACLES: [&str; 4] = ["t1/dt", "t1/acpi", "t2/dt", "t2/acpi"];
 
@@ -33,7 +34,7 @@ fn file(case: &str, name: &str) -> String {
 }
 
 /// Plans a dump; the plan, and how many warnings there were.
-fn planned(case: &str, mode: SolverMode) -> (Plan, usize) {
+fn planned(case: &str, mode: Mode) -> (Plan, usize) {
     let text = super::describe(&file(case, "lspci-Dnxxxx.txt"), None, AcsState::AsIs)
         .ok()
         .unwrap();
@@ -97,7 +98,7 @@ fn oracle(case: &str) -> Partition {
 #[test]
 fn oracles_agree_through_import() {
     for case in ORACLES {
-        let (plan, _) = planned(case, SolverMode::Linux);
+        let (plan, _) = planned(case, Mode::Linux);
         assert_eq!(partition(&plan), oracle(case), "{case}");
     }
 }
@@ -112,7 +113,7 @@ fn strict_answers_by_hand_agree_through_import() {
         let expected: Partition = lines
             .map(|line| line.split_whitespace().map(str::to_owned).collect())
             .collect();
-        let (plan, _) = planned(case, SolverMode::Strict);
+        let (plan, _) = planned(case, Mode::Strict);
         assert_eq!(partition(&plan), expected, "{case}");
     }
 }
@@ -120,7 +121,7 @@ fn strict_answers_by_hand_agree_through_import() {
 #[test]
 fn accepted_as_it_is_with_one_warning() {
     for case in ORACLES {
-        for mode in [SolverMode::Strict, SolverMode::Linux] {
+        for mode in [Mode::Strict, Mode::Linux] {
             let (plan, warnings) = planned(case, mode);
             assert_eq!(warnings, 1, "{case}");
             assert!(plan.solution.domains.is_empty(), "nobody drives anything");

@@ -7,7 +7,7 @@ use super::coherence::is_coherent;
 use super::fabric::Fabric;
 use super::permanent::{self, Permanent};
 use super::persistent;
-use crate::read::{App, Domain};
+use crate::read::App;
 
 /// What became of the devices.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ pub struct DevicePlan {
 #[derive(Clone, Debug)]
 pub struct DomainPlan {
     /// The type.
-    pub kind: Domain,
+    pub kind: DomainType,
     /// From 1.
     pub asid: u16,
     /// IOVA of the page part.
@@ -78,14 +78,6 @@ impl Domains {
     }
 }
 
-fn domain_kind(domain: DomainType) -> Domain {
-    match domain {
-        DomainType::Dma => Domain::Dma,
-        DomainType::Identity => Domain::Identity,
-        DomainType::Blocked => Domain::Blocked,
-    }
-}
-
 /// What the image needs of a solution: functions first, in the order of the fabric, then platform devices.
 pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabric) -> Domains {
     let functions = fabric.functions.iter().map(|function| function.node);
@@ -111,7 +103,7 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
         .map(|domain| {
             let window = domain.window;
             let mut planned = DomainPlan {
-                kind: domain_kind(domain.domain_type),
+                kind: domain.domain_type,
                 asid: domain.contexts.first().map_or(0, |context| context.asid),
                 iova_base: window.map_or(0, |window| window.page_base),
                 page_bytes: window.map_or(0, |window| window.page_bytes),

@@ -1,10 +1,10 @@
 //! Identity domains: their pools are mapped in the image, and nobody but a claimant is held for them.
 
-use solver::model::{Machine, NodeId};
+use solver::model::{DomainType, Machine, NodeId};
 use solver::solution::Solution;
 
 use super::domains::{DomainPlan, Domains};
-use crate::read::{App, Device, Domain, Task};
+use crate::read::{App, Device, Task};
 use crate::report::{Mistake, Report};
 
 /// Reports identity domains whose pools a device could reach while the task that they belong to, which holds
@@ -16,7 +16,7 @@ pub fn check(
     solution: &Solution,
     domains: &Domains,
 ) {
-    let identity = |planned: &DomainPlan| planned.kind == Domain::Identity && !planned.bypass;
+    let identity = |planned: &DomainPlan| planned.kind == DomainType::Identity && !planned.bypass;
     let domains = solution.domains.iter().zip(&domains.domains);
     for (domain, planned) in domains.filter(|(_, planned)| identity(planned)) {
         let owners: Vec<&Task> = planned

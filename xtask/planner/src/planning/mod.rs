@@ -32,10 +32,10 @@ use std::collections::BTreeSet;
 use abi::Rights;
 
 use solver::model::Machine;
-use solver::solution::{Mode, Solution};
+use solver::solution::Solution;
 use solver::{Code, Diagnostic, Options, solve};
 
-use crate::read::{App, PlatformDeviceKind, SolverMode, Task, TaskRight};
+use crate::read::{App, PlatformDeviceKind, Task, TaskRight};
 use crate::report::{Report, Reported};
 
 /// The planned system, before programs and addresses.
@@ -63,12 +63,8 @@ impl Plan {
     pub fn new(report: &Report, app: App) -> Result<Self, Reported> {
         wiring::check(report, &app)?;
         let described = machine::describe(&app);
-        let mode = match app.iommu.mode {
-            SolverMode::Strict => Mode::Strict,
-            SolverMode::Linux => Mode::Linux,
-        };
         let options = Options {
-            mode,
+            mode: app.iommu.mode,
             ..Options::default()
         };
         let solution = solve(&described.machine, &options);

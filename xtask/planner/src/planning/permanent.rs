@@ -1,10 +1,10 @@
 //! What is mapped in a domain at build time and stays so: direct regions, and pools.
 
-use solver::model::{Machine, NodeId};
+use solver::model::{DomainType, Machine, NodeId};
 
 use super::domains::DomainPlan;
 use super::persistent;
-use crate::read::{AddressRange, App, Device, Direct, Domain, RangeKind};
+use crate::read::{AddressRange, App, Device, Direct, RangeKind};
 use crate::report::{Mistake, Report};
 
 /// One such mapping; addresses of pools are known once they are placed.
@@ -73,7 +73,7 @@ pub fn of_domain(
     let identity = domain
         .owners
         .iter()
-        .filter(|_| domain.kind == Domain::Identity);
+        .filter(|_| domain.kind == DomainType::Identity);
     let identity = identity
         .flat_map(|&task| (0..pools(&task)).map(move |pool| Permanent::Identity { task, pool }));
     direct

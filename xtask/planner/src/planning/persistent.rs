@@ -1,12 +1,12 @@
 //! Domains whose owner's pools are mapped once, by the build step: `invalidation = "persistent"`.
 
-use solver::model::{Machine, NodeId};
+use solver::model::{DomainType, Machine, NodeId};
 use solver::solution::Solution;
 
 use super::domains::{DomainPlan, Domains};
 use super::permanent::Permanent;
 use crate::read::units::show_size;
-use crate::read::{App, Device, Domain, Invalidation};
+use crate::read::{App, Device, Invalidation};
 use crate::report::{Mistake, Report, Spanned};
 
 /// The word of a device, if it is not strict.
@@ -74,7 +74,7 @@ pub fn check(
                 .with(&device.name.span, "has no domain");
             continue;
         };
-        if planned.kind != Domain::Dma || planned.bypass {
+        if planned.kind != DomainType::Dma || planned.bypass {
             let kind = if planned.bypass {
                 "is not translated"
             } else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use solver::model::Acs;
+use solver::model::{Acs, DomainType};
 
 use super::fields::Fields;
 use super::known::{self, Bar, FORMS, FunctionForm, KnownDevices, Quiesce};
@@ -20,7 +20,7 @@ pub struct Device {
     /// Vendor and device; zeros for a platform device.
     pub id: Spanned<(u16, u16)>,
     /// The demand; `None` is neutral.
-    pub domain: Option<Spanned<Domain>>,
+    pub domain: Option<Spanned<DomainType>>,
     /// Bytes of the window's page part, a multiple of 2 MiB.
     pub window: Spanned<u64>,
     /// Bytes of the window's block part, a multiple of 2 MiB.
@@ -66,33 +66,11 @@ pub struct Direct {
     pub len: u64,
 }
 
-/// The type of a domain.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Domain {
-    /// Translated, with a window of its own.
-    Dma,
-    /// One to one, over the pools of the owners only.
-    Identity,
-    /// Nothing is reached.
-    Blocked,
-}
-
-impl Domain {
-    /// The word in `app.toml`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dma => "dma",
-            Self::Identity => "identity",
-            Self::Blocked => "blocked",
-        }
-    }
-}
-
-/// Words for [`Domain`].
-pub const DOMAINS: [(&str, Domain); 3] = [
-    ("dma", Domain::Dma),
-    ("identity", Domain::Identity),
-    ("blocked", Domain::Blocked),
+/// Words for [`DomainType`].
+pub const DOMAINS: [(&str, DomainType); 3] = [
+    ("dma", DomainType::Dma),
+    ("identity", DomainType::Identity),
+    ("blocked", DomainType::Blocked),
 ];
 
 /// When what was mapped is unmapped.
@@ -218,12 +196,14 @@ fn check_window(
     name: &Spanned<String>,
     asked: &Span,
     bypass: Option<&Spanned<String>>,
-    domain: Option<&Spanned<Domain>>,
+    domain: Option<&Spanned<DomainType>>,
 ) {
     let without_window = match (bypass, domain) {
         (Some(word), _) => Some((&word.span, "is not translated")),
-        (None, Some(word)) if word.value == Domain::Identity => Some((&word.span, "is mapped 1:1")),
-        (None, Some(word)) if word.value == Domain::Blocked => Some((&word.span, "is blocked")),
+        (None, Some(word)) if word.value == DomainType::Identity => {
+            Some((&word.span, "is mapped 1:1"))
+        }
+        (None, Some(word)) if word.value == DomainType::Blocked => Some((&word.span, "is blocked")),
         _ => None,
     };
     if let Some((span, why)) = without_window {

@@ -1,14 +1,17 @@
 //! `[iommu]`: policy for all groups.
 
-use super::device::{DOMAINS, Domain};
+use solver::model::DomainType;
+use solver::solution::Mode;
+
+use super::device::DOMAINS;
 use super::fields::Fields;
 use crate::report::{Mistake, Spanned};
 
 /// Policy where devices demand nothing.
 #[derive(Clone, Debug)]
 pub struct IommuPolicy {
-    pub default_domain: Domain,
-    pub mode: SolverMode,
+    pub default_domain: DomainType,
+    pub mode: Mode,
     pub on_mismatch: MismatchPolicy,
     pub waivers: Vec<Waiver>,
     pub containment: Vec<ContainmentUnit>,
@@ -22,16 +25,7 @@ pub struct IommuPolicy {
 pub struct NamedGroup {
     pub name: Spanned<String>,
     pub devices: Vec<Spanned<String>>,
-    pub default_domain: Option<Domain>,
-}
-
-/// Which devices share a domain.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SolverMode {
-    /// Devices that the SMMU cannot tell apart; groups demand trust.
-    Strict,
-    /// Devices of a group, as Linux has it.
-    Linux,
+    pub default_domain: Option<DomainType>,
 }
 
 /// What a difference between plan and machine does.
@@ -62,8 +56,8 @@ pub struct ContainmentUnit {
 impl Default for IommuPolicy {
     fn default() -> Self {
         Self {
-            default_domain: Domain::Dma,
-            mode: SolverMode::Strict,
+            default_domain: DomainType::Dma,
+            mode: Mode::Strict,
             on_mismatch: MismatchPolicy::Refuse,
             waivers: Vec::new(),
             containment: Vec::new(),
@@ -79,7 +73,7 @@ pub fn read(fields: Fields<'_>) -> IommuPolicy {
     if let Some(domain) = fields.choice("default-domain", &DOMAINS) {
         policy.default_domain = domain.value;
     }
-    let modes = [("strict", SolverMode::Strict), ("linux", SolverMode::Linux)];
+    let modes = [("strict", Mode::Strict), ("linux", Mode::Linux)];
     if let Some(mode) = fields.choice("mode", &modes) {
         policy.mode = mode.value;
     }

@@ -20,10 +20,10 @@ pub mod units;
 use std::path::{Path, PathBuf};
 
 pub use app::{App, Main, from_text, load};
-pub use device::{Device, Direct, Domain, Invalidation};
+pub use device::{Device, Direct, Invalidation};
 pub use fields::distance;
 pub use host::{Aperture, StreamRow};
-pub use iommu::{MismatchPolicy, SolverMode};
+pub use iommu::MismatchPolicy;
 pub use known::{Bar, FunctionForm, Quiesce};
 pub use pci::{Bridge, EXPANDER, Root};
 pub use place::Place;

@@ -131,7 +131,7 @@ fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
         .iter()
         .map(|domain| {
             object!({
-                "kind": domain.kind.name(),
+                "kind": domain.kind.text(),
                 "untranslated": domain.bypass,
                 "invalidation": if domain.persistent { "persistent" } else { "strict" },
                 "snoops": domain.snoops,

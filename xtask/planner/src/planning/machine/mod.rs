@@ -5,11 +5,11 @@ mod owners;
 mod places;
 mod reserved;
 
-use solver::model::{DomainType, GroupPolicy, Machine, Policy, Smmu, Unowned};
+use solver::model::{GroupPolicy, Machine, Policy, Smmu, Unowned};
 
 use super::fabric::FunctionKind;
 use super::findings::Sources;
-use crate::read::{App, Domain};
+use crate::read::App;
 
 /// Name of the root bus that a platform has without being told.
 pub const MAIN_ROOT: &str = "root bus";
@@ -39,7 +39,7 @@ pub fn describe(app: &App) -> Described {
             })
             .collect(),
         policy: Policy {
-            default_domain: domain_type(app.iommu.default_domain),
+            default_domain: app.iommu.default_domain,
             unowned: if app.iommu.block_unowned || app.owners_unknown {
                 Unowned::Block
             } else {
@@ -63,7 +63,7 @@ pub fn describe(app: &App) -> Described {
             members: members
                 .filter_map(|name| places.nodes.get(&name.value).copied())
                 .collect(),
-            default_domain: group.default_domain.map(domain_type),
+            default_domain: group.default_domain,
             source: sources.add(&group.name.span),
         });
     }
@@ -83,12 +83,4 @@ pub fn name(app: &App, kind: FunctionKind) -> String {
         FunctionKind::Device(index) => app.devices.get(index).map(|device| &device.name),
     };
     name.map_or(HOST_BRIDGE.to_owned(), |name| name.value.clone())
-}
-
-fn domain_type(domain: Domain) -> DomainType {
-    match domain {
-        Domain::Dma => DomainType::Dma,
-        Domain::Identity => DomainType::Identity,
-        Domain::Blocked => DomainType::Blocked,
-    }
 }

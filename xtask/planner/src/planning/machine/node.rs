@@ -6,7 +6,7 @@ use solver::model::{
 };
 
 use super::places::{Places, smmu};
-use super::{FunctionKind, Sources, domain_type, name};
+use super::{FunctionKind, Sources, name};
 use crate::read::{self, App, Device, EXPANDER, FunctionForm, Quiesce};
 
 pub fn describe(app: &App, kind: FunctionKind, places: &Places, sources: &mut Sources) -> Node {
@@ -112,10 +112,7 @@ fn device_node(
             multifunction: device.multifunction,
             ..Facts::default()
         },
-        demand: device
-            .domain
-            .as_ref()
-            .map(|demand| domain_type(demand.value)),
+        demand: device.domain.as_ref().map(|demand| demand.value),
         demand_source: device
             .domain
             .as_ref()

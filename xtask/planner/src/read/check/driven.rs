@@ -1,7 +1,9 @@
 //! What only a driven device needs.
 
+use solver::model::DomainType;
+
 use crate::read::app::App;
-use crate::read::device::{Device, Domain};
+use crate::read::device::Device;
 use crate::read::known::Quiesce;
 use crate::read::place::Place;
 use crate::report::{Mistake, Report};
@@ -17,7 +19,7 @@ pub fn check(report: &Report, app: &App, device: &Device) {
     if let Some(demand) = device
         .domain
         .as_ref()
-        .filter(|demand| demand.value == Domain::Blocked)
+        .filter(|demand| demand.value == DomainType::Blocked)
     {
         report
             .error(

@@ -2,7 +2,6 @@
 
 use abi::TaskId;
 use iommu_api::{Claim, DeviceRequest, Error, Operation, Sequenced};
-use pci_api::client::Failure;
 use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
@@ -12,14 +11,7 @@ use crate::log::Line;
 use crate::protocol::{Reply, Request};
 use crate::refusals::Why;
 use crate::server::Server;
-
-/// What became of a grant that was not refused at once.
-pub(crate) enum Granted {
-    /// The device is open.
-    Open(Claim),
-    /// It could not be opened; the refusal comes when it has been made quiet.
-    Undoing,
-}
+use crate::waiting::Granted;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn claim(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
@@ -84,62 +76,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.devices[index].life.await_claim(sender);
         self.start_quiesce(index);
         Ok(Reply::Later)
-    }
-
-    fn claim_of(&self, index: DeviceIndex) -> Claim {
-        let device = &self.devices[index];
-        Claim {
-            handle: device.handle(),
-            sequence: device.session.sequence(),
-            window: self.window(index),
-        }
-    }
-
-    /// Opens a quiet, held device for `owner`: the stream first, then bus mastering.
-    pub(crate) fn grant(&mut self, index: DeviceIndex, owner: TaskId) -> Result<Granted, Why> {
-        let opened = self.open(index).map_err(|_| Why::Smmu);
-        let started = opened.and_then(|()| {
-            let mastering = self.system.bus_master(index, true);
-            mastering.map_err(|error| match error {
-                Failure::Refused(error) => Why::NoBusMaster(Some(error)),
-                _ => Why::NoBusMaster(None),
-            })
-        });
-        if let Err(why) = started {
-            return self.undo_grant(index, owner, why);
-        }
-        let device = &mut self.devices[index];
-        device.grant(owner);
-        if device.session.is_first_of_life() {
-            self.system.log(Line::Claimed {
-                name: device.entry().name.as_str(),
-                owner,
-            });
-        }
-        Ok(Granted::Open(self.claim_of(index)))
-    }
-
-    /// A grant failed half-way: nobody knows whether bus mastering is on, and the streams were open. They are
-    /// closed, and the hold is lifted as soon as nothing can reach the owner's memory any more.
-    fn undo_grant(&mut self, index: DeviceIndex, owner: TaskId, why: Why) -> Result<Granted, Why> {
-        let _ = self.system.bus_master(index, false);
-        let closed = self.close(index, false);
-        let device = &mut self.devices[index];
-        device.life.forget_quiet();
-        if closed.is_err() {
-            self.note_broken(index);
-            self.stick(index, TaskIndex::of(owner));
-            return Err(why);
-        }
-        if self.plan.reaches_pools(device.entry()) {
-            device.life.await_refusal(owner, why.error());
-            self.note_refusal(index, owner, why);
-            self.start_quiesce(index);
-            return Ok(Granted::Undoing);
-        }
-        device.life.free();
-        let _ = self.system.lift(TaskIndex::of(owner), index);
-        Err(why)
     }
 
     pub(crate) fn release(&mut self, request: &Request<'_>) -> Result<Reply, Error> {

@@ -8,9 +8,10 @@
 //! * [`stream`]: opening and closing streams in a safe order, invalidation.
 //! * [`queue`]: commands, completion, errors.
 //! * [`events`] and [`fault_lines`]: faults, for claimants and for people.
-//! * `turns`: what the loop does between requests.
-//! * [`containment`]: deaths, quiescing; `adoption` and `survey`: after this
-//!   server's own death.
+//! * `turns`: what the loop does between requests; `intake`: event records.
+//! * [`containment`]: deaths; `waiting`: what waits until a device is quiet; `cut_off` and `gates`: closing by force,
+//!   opening and closing one device. Calls between these files go down only.
+//! * `estate`, `adoption` and `survey`: after this server's own death.
 //! * `start`: the order of a start; [`boot`], [`check`] and [`permanent`]: bringing an SMMU up, [`recheck`]
 //!   when it is on; `standing`: devices that reach their direct
 //!   regions while nobody has claimed them.
@@ -40,11 +41,15 @@ mod changes;
 pub mod check;
 mod claims;
 pub mod containment;
+mod cut_off;
 pub mod device;
+mod estate;
 pub mod events;
 pub mod fault_lines;
+mod gates;
 pub mod hardware;
 pub mod indices;
+mod intake;
 pub mod life;
 pub mod limits;
 pub mod log;
@@ -68,6 +73,7 @@ mod survey;
 mod tests;
 mod turns;
 mod units;
+mod waiting;
 
 pub use protocol::{Reply, Request};
 pub use server::Server;

@@ -1,15 +1,12 @@
 //! Messages: form, dispatch, and the requests that change nothing.
 
 use abi::TaskId;
-use iommu_api::{
-    DeviceRequest, Error, HandleRequest, OldestFault, Operation, Status, StatusFlags, Window,
-};
+use iommu_api::{Error, HandleRequest, OldestFault, Operation, Status, StatusFlags, Window};
 use userlib::ipc::Payload;
 use userlib::protocol::Wire;
 
 use crate::device::Device;
 use crate::hardware::{Hardware, System};
-use crate::indices::DeviceIndex;
 use crate::life::State;
 use crate::server::Server;
 use crate::session::Recorded;
@@ -145,28 +142,10 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         done.unwrap_or_else(Reply::error)
     }
 
-    pub(crate) fn device_of(
-        &self,
-        request: &Request<'_>,
-        reply: usize,
-    ) -> Result<DeviceIndex, Error> {
-        request.shape(DeviceRequest::LEN, reply)?;
-        let DeviceRequest { device } =
-            DeviceRequest::from_words(&request.payload).ok_or(Error::Malformed)?;
-        let found = self.devices.find(device as usize);
-        found.ok_or(Error::NoSuchDevice)
-    }
-
     fn describe(&mut self, request: &Request<'_>) -> Result<Reply, Error> {
         let index = self.device_of(request, Window::LEN)?;
         self.may_look(&self.devices[index], request.sender)?;
         Ok(Reply::words(self.window(index).to_words(), Window::LEN))
-    }
-
-    /// The IOVAs of a device's domain; none if it has no domain.
-    pub(crate) fn window(&self, index: DeviceIndex) -> Window {
-        let space = self.spaces.get(self.devices[index].entry().domain as usize);
-        space.map_or_else(Window::default, |space| space.window())
     }
 
     /// Whether `sender` may know the state of a device.

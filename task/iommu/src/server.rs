@@ -1,8 +1,10 @@
 //! The server: its SMMUs, domains and devices.
 
 use heapless::Vec;
-use plan::iommu::{SmmuEntry, StreamEntry};
+use iommu_api::{DeviceRequest, Error, Window};
+use plan::iommu::SmmuEntry;
 use smmu::Features;
+use userlib::protocol::Wire;
 
 use crate::boot::{Refusal, Running};
 use crate::device::Device;
@@ -10,11 +12,11 @@ use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, Devices};
 use crate::limits::{DOMAINS_MAX, MAPPED_LEASES_MAX, SMMUS_MAX};
+use crate::log::Line;
 use crate::plan_view::PlanView;
-use crate::queue::Broken;
+use crate::protocol::Request;
 use crate::refusals::Refusals;
 use crate::space::{Run, Space};
-use crate::stream;
 
 /// One SMMU, in use or not.
 pub(crate) struct Smmu<'p, H> {
@@ -156,66 +158,113 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         (&mut self.devices, others)
     }
 
-    /// Opens a device's streams to its domain.
-    pub(crate) fn open(&mut self, device: DeviceIndex) -> Result<(), Broken> {
-        let plan = self.plan;
-        let Some(parts) = self.parts(device) else {
-            return Err(Broken);
-        };
-        let Some(word) = plan.open_word(parts.device.entry()) else {
-            return Err(Broken);
-        };
-        let streams = plan.streams_of(parts.device.entry());
-        parts.device.life.opening();
-        let opened = stream::open(
-            parts.hardware,
-            &mut parts.running.queue,
-            streams.iter().map(|s| (s.stream_id, s.entry)),
-            word,
-            parts.space.asid,
-        );
-        self.doubt_ungated(device);
-        opened
+    pub(crate) fn name(&self, index: DeviceIndex) -> plan::Name {
+        self.devices[index].entry().name
     }
 
-    /// Closes a device's streams; those that another device uses too, open or standing, only if `shared`
-    /// says so.
-    pub(crate) fn close(&mut self, device: DeviceIndex, shared: bool) -> Result<(), Broken> {
+    /// The SMMU that a device is behind.
+    pub(crate) fn smmu_of(&self, index: DeviceIndex) -> Option<usize> {
+        let (_, domain) = self.plan.domain_of(self.devices[index].entry())?;
+        Some(domain.smmu as usize)
+    }
+
+    /// Whether the SMMU of a device is as an earlier life of this server left it.
+    pub(crate) fn is_adopted(&self, index: DeviceIndex) -> bool {
+        let smmu = self.smmu_of(index).and_then(|smmu| self.smmus.get(smmu));
+        let running = smmu.and_then(|smmu| smmu.running.as_ref());
+        running.is_some_and(|running| running.adopted)
+    }
+
+    /// Whether a device's streams translate. A shared stream alone may be another's.
+    pub(crate) fn translates(&mut self, index: DeviceIndex) -> bool {
         let plan = self.plan;
-        let entry = self.devices[device].entry();
-        let own = plan.streams_of(entry);
-        let mut in_use: Vec<(u32, u32), 64> = Vec::new();
-        if !shared {
-            let others = self
-                .devices
-                .iter()
-                .filter(|&(index, other)| index != device && other.life.reaches_memory());
-            // Of another domain is an alternative of the same hotplug slot.
-            for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry())) {
-                let same = |own: &StreamEntry| {
-                    (own.smmu, own.stream_id) == (stream.smmu, stream.stream_id)
-                };
-                if own.iter().any(same) {
-                    // A set that is full means that more may be in use than is noted: then a stream is
-                    // closed that another device needs, which is safe.
-                    let _ = in_use.push((stream.smmu, stream.stream_id));
-                }
-            }
-        }
-        let Some(parts) = self.parts(device) else {
-            return Ok(());
+        let entry = self.devices[index].entry();
+        let (Some((_, domain)), Some(word)) = (plan.domain_of(entry), plan.open_word(entry)) else {
+            return false;
         };
-        parts.device.life.closed();
-        let asid = parts.space.asid;
-        let streams = own
-            .iter()
-            .filter(|stream| !in_use.contains(&(stream.smmu, stream.stream_id)))
-            .map(|stream| (stream.stream_id, stream.entry));
-        let closed = stream::close(parts.hardware, &mut parts.running.queue, streams, asid);
-        let smmu = parts.space.smmu;
-        // What the closed streams are blamed for is recorded by now: it is for whoever had them until now.
-        self.drain_recorded(smmu);
-        closed
+        let Some(smmu) = self.smmus.get_mut(domain.smmu as usize) else {
+            return false;
+        };
+        smmu.running.is_some()
+            && plan
+                .streams_of(entry)
+                .iter()
+                .all(|stream| smmu.hardware.load(stream.entry) == word)
+    }
+
+    /// Whether nothing is opened to a device's domain any more.
+    pub(crate) fn is_distrusted(&self, index: DeviceIndex) -> bool {
+        let space = self.spaces.get(self.devices[index].entry().domain as usize);
+        space.is_some_and(|space| space.altered)
+    }
+
+    /// The tables that translate for a domain are not what this server could have written: nothing is opened to it
+    /// any more, in this life of the server.
+    pub(crate) fn distrust(&mut self, domain: usize, what: &'static str) {
+        let Some(space) = self.spaces.get_mut(domain) else {
+            return;
+        };
+        if core::mem::replace(&mut space.altered, true) {
+            return;
+        }
+        let mut devices = self.plan.devices.iter();
+        let device = devices.find(|device| device.domain as usize == domain);
+        self.system.log(Line::Altered {
+            name: device.map_or("", |device| device.name.as_str()),
+            what,
+        });
+    }
+
+    /// An SMMU is not used, in this life of the server.
+    pub(crate) fn refuse(&mut self, index: usize, why: Refusal) {
+        if let Some(smmu) = self.smmus.get_mut(index) {
+            smmu.refused = true;
+            let name = smmu.entry.name.as_str();
+            self.system.log(Line::SmmuRefused { name, why });
+        }
+    }
+
+    /// The IOVAs of a device's domain; none if it has no domain.
+    pub(crate) fn window(&self, index: DeviceIndex) -> Window {
+        let space = self.spaces.get(self.devices[index].entry().domain as usize);
+        space.map_or_else(Window::default, |space| space.window())
+    }
+
+    pub(crate) fn device_of(
+        &self,
+        request: &Request<'_>,
+        reply: usize,
+    ) -> Result<DeviceIndex, Error> {
+        request.shape(DeviceRequest::LEN, reply)?;
+        let DeviceRequest { device } =
+            DeviceRequest::from_words(&request.payload).ok_or(Error::Malformed)?;
+        let found = self.devices.find(device as usize);
+        found.ok_or(Error::NoSuchDevice)
+    }
+
+    /// Logs a command that the SMMU refused.
+    pub(crate) fn note_refused(&mut self, index: usize) {
+        let Some(smmu) = self.smmus.get_mut(index) else {
+            return;
+        };
+        if let Some(refused) = smmu
+            .running
+            .as_mut()
+            .and_then(|running| running.queue.take_refused())
+        {
+            self.system.log(Line::CommandError {
+                name: smmu.entry.name.as_str(),
+                code: refused.code,
+                command: refused.command,
+            });
+        }
+    }
+
+    pub(crate) fn wake_at(&mut self, due: u64) {
+        if self.deadline.is_none_or(|other| due < other) {
+            self.deadline = Some(due);
+            self.new_deadline = Some(due);
+        }
     }
 }
 

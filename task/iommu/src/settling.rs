@@ -6,7 +6,8 @@
 
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
-use crate::life::{ForSharers, State};
+use crate::life::{ForSharers, Purpose, State};
+use crate::refusals::Why;
 use crate::server::Server;
 use crate::units::how;
 
@@ -22,14 +23,6 @@ pub(crate) enum Sharers {
 }
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
-    /// What is not on PCI and shares streams with `index` could act as long as these were open, whether or not it
-    /// was claimed: nothing is known of it any more, nor will be by what makes it quiet already.
-    pub(crate) fn doubt_ungated(&mut self, index: DeviceIndex) {
-        for other in self.devices.sharers(index) {
-            self.devices[other].life.shared_streams_were_open();
-        }
-    }
-
     /// Makes every cut-off device that shares streams with `index`, and may have something under way, quiet.
     pub(crate) fn settle_sharers(&mut self, index: DeviceIndex) -> Sharers {
         let mut found = Sharers::Quiet;
@@ -84,13 +77,32 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Goes on with everything that is quiet itself and waited for others.
-    pub(crate) fn go_on(&mut self) {
-        for index in self.devices.all() {
-            let device = &self.devices[index];
-            if device.life.waits_for_sharers() {
-                self.end_when_settled(index);
+    /// Whether what shares a domain with a device keeps its streams closed: it is being made quiet, or
+    /// never was, and through an open stream it could go on.
+    pub(crate) fn sharer_bars(&self, index: DeviceIndex) -> Option<Why> {
+        let mut bars = None;
+        for other in self.devices.sharers(index) {
+            match self.devices[other].life.state() {
+                State::HeldForever(_) => return Some(Why::SharerNotQuiet(other)),
+                // One that waits for its own claim has had nothing opened or mapped since it was quiet.
+                State::Quiescing(Purpose::Claim(_)) | State::Free | State::Claimed(_) => {}
+                State::Quiescing(_) => bars = Some(Why::SharerNotYet(other)),
             }
         }
+        bars
+    }
+
+    /// Whether something that shares streams or a reset with a free device is not over yet.
+    pub(crate) fn stays_cut_off(&self, index: DeviceIndex) -> bool {
+        let own = self.devices[index].entry();
+        let mut others = self.devices.iter();
+        self.sharer_bars(index).is_some()
+            || others.any(|(other, device)| {
+                let sharer = device.entry().domain == own.domain;
+                let unit = device.entry().reset_unit == own.reset_unit;
+                other != index
+                    && (sharer && device.life.is_revoked()
+                        || unit && matches!(device.life.state(), State::Quiescing(_)))
+            })
     }
 }

@@ -10,7 +10,6 @@ use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
 use crate::life::State;
 use crate::log::{DirectLine, Line};
-use crate::queue::Broken;
 use crate::server::Server;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
@@ -78,20 +77,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Whether something that shares streams or a reset with a free device is not over yet.
-    pub(crate) fn stays_cut_off(&self, index: DeviceIndex) -> bool {
-        let own = self.devices[index].entry();
-        let mut others = self.devices.iter();
-        self.sharer_bars(index).is_some()
-            || others.any(|(other, device)| {
-                let sharer = device.entry().domain == own.domain;
-                let unit = device.entry().reset_unit == own.reset_unit;
-                other != index
-                    && (sharer && device.life.is_revoked()
-                        || unit && matches!(device.life.state(), State::Quiescing(_)))
-            })
-    }
-
     /// Opens the streams of a free device, then turns bus mastering on. If that fails it stays cut off, until
     /// [`Self::stand_free`] is called again.
     pub(crate) fn stand(&mut self, index: DeviceIndex) {
@@ -109,23 +94,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.system.log(Line::Stands {
             name: device.entry().name.as_str(),
         });
-    }
-
-    /// Bus mastering of a free device off, its streams closed unless another of its alias set uses them.
-    pub(crate) fn stop_standing(&mut self, index: DeviceIndex) -> Result<(), Broken> {
-        let _ = self.system.bus_master(index, false);
-        self.close(index, false)
-            .inspect_err(|_| self.note_broken(index))
-    }
-
-    /// The same for all that share streams with a device and stand unclaimed.
-    pub(crate) fn stop_standing_sharers(&mut self, index: DeviceIndex) {
-        for other in self.devices.sharers(index) {
-            let device = &self.devices[other];
-            if device.life.is_always_open() && device.life.state() == State::Free {
-                let _ = self.stop_standing(other);
-            }
-        }
     }
 
     /// Bus mastering on for what stands and is not claimed: at the start, and where it was lost while the PCI task was

@@ -158,38 +158,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// The tables that translate for a domain are not what this server could have written: nothing is opened to it
-    /// any more, in this life of the server.
-    pub(crate) fn distrust(&mut self, domain: usize, what: &'static str) {
-        let Some(space) = self.spaces.get_mut(domain) else {
-            return;
-        };
-        if core::mem::replace(&mut space.altered, true) {
-            return;
-        }
-        let mut devices = self.plan.devices.iter();
-        let device = devices.find(|device| device.domain as usize == domain);
-        self.system.log(Line::Altered {
-            name: device.map_or("", |device| device.name.as_str()),
-            what,
-        });
-    }
-
-    /// Whether nothing is opened to a device's domain any more.
-    pub(crate) fn is_distrusted(&self, index: DeviceIndex) -> bool {
-        let space = self.spaces.get(self.devices[index].entry().domain as usize);
-        space.is_some_and(|space| space.altered)
-    }
-
-    /// An SMMU is not used, in this life of the server.
-    pub(crate) fn refuse(&mut self, index: usize, why: Refusal) {
-        if let Some(smmu) = self.smmus.get_mut(index) {
-            smmu.refused = true;
-            let name = smmu.entry.name.as_str();
-            self.system.log(Line::SmmuRefused { name, why });
-        }
-    }
-
     /// Which devices can be claimed: those with an owner, a domain that is not blocked, on an SMMU that
     /// runs, and found by the PCI task as planned.
     fn judge_devices(&mut self, boot_refused: bool) {
@@ -273,16 +241,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         } else if !device.life.is_always_open() && device.life.may_be_on() {
             // Also what waits to be made quiet: while it is on, no reset is begun that takes it along.
             let _ = self.system.bus_master(index, false);
-        }
-    }
-
-    /// Whether a device that was bus master still is: then it has lost nothing. Else it was set anew, and what it had
-    /// under way may be gone. `None` if the PCI task is gone again and has not said.
-    pub(crate) fn still_master(&mut self, index: DeviceIndex) -> Option<bool> {
-        match self.system.pci_describe(index) {
-            Ok(found) => Some(found.bus_master),
-            Err(failure) if failure.is_outage() => None,
-            Err(_) => Some(false),
         }
     }
 

@@ -8,7 +8,7 @@ use heapless::Vec;
 use iommu_api::PAGE;
 use plan::iommu::PERMANENT_MARK;
 
-use crate::adoption::{Estate, HeldPin};
+use crate::estate::{Estate, HeldPin};
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
 use crate::permanent;

@@ -1,0 +1,124 @@
+//! Opening and closing one device: its streams, and its bus mastering with them.
+
+use heapless::Vec;
+use plan::iommu::StreamEntry;
+
+use crate::hardware::{Hardware, System};
+use crate::indices::DeviceIndex;
+use crate::life::State;
+use crate::log::Line;
+use crate::queue::Broken;
+use crate::server::Server;
+use crate::stream;
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// Opens a device's streams to its domain.
+    pub(crate) fn open(&mut self, device: DeviceIndex) -> Result<(), Broken> {
+        let plan = self.plan;
+        let Some(parts) = self.parts(device) else {
+            return Err(Broken);
+        };
+        let Some(word) = plan.open_word(parts.device.entry()) else {
+            return Err(Broken);
+        };
+        let streams = plan.streams_of(parts.device.entry());
+        parts.device.life.opening();
+        let opened = stream::open(
+            parts.hardware,
+            &mut parts.running.queue,
+            streams.iter().map(|s| (s.stream_id, s.entry)),
+            word,
+            parts.space.asid,
+        );
+        self.doubt_ungated(device);
+        opened
+    }
+
+    /// Closes a device's streams; those that another device uses too, open or standing, only if `shared`
+    /// says so.
+    pub(crate) fn close(&mut self, device: DeviceIndex, shared: bool) -> Result<(), Broken> {
+        let plan = self.plan;
+        let entry = self.devices[device].entry();
+        let own = plan.streams_of(entry);
+        let mut in_use: Vec<(u32, u32), 64> = Vec::new();
+        if !shared {
+            let others = self
+                .devices
+                .iter()
+                .filter(|&(index, other)| index != device && other.life.reaches_memory());
+            // Of another domain is an alternative of the same hotplug slot.
+            for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry())) {
+                let same = |own: &StreamEntry| {
+                    (own.smmu, own.stream_id) == (stream.smmu, stream.stream_id)
+                };
+                if own.iter().any(same) {
+                    // A set that is full means that more may be in use than is noted: then a stream is
+                    // closed that another device needs, which is safe.
+                    let _ = in_use.push((stream.smmu, stream.stream_id));
+                }
+            }
+        }
+        let Some(parts) = self.parts(device) else {
+            return Ok(());
+        };
+        parts.device.life.closed();
+        let asid = parts.space.asid;
+        let streams = own
+            .iter()
+            .filter(|stream| !in_use.contains(&(stream.smmu, stream.stream_id)))
+            .map(|stream| (stream.stream_id, stream.entry));
+        let closed = stream::close(parts.hardware, &mut parts.running.queue, streams, asid);
+        let smmu = parts.space.smmu;
+        // What the closed streams are blamed for is recorded by now: it is for whoever had them until now.
+        self.drain_recorded(smmu);
+        closed
+    }
+
+    /// What is not on PCI and shares streams with `index` could act as long as these were open, whether or not it
+    /// was claimed: nothing is known of it any more, nor will be by what makes it quiet already.
+    pub(crate) fn doubt_ungated(&mut self, index: DeviceIndex) {
+        for other in self.devices.sharers(index) {
+            self.devices[other].life.shared_streams_were_open();
+        }
+    }
+
+    /// Bus mastering of a free device off, its streams closed unless another of its alias set uses them.
+    pub(crate) fn stop_standing(&mut self, index: DeviceIndex) -> Result<(), Broken> {
+        let _ = self.system.bus_master(index, false);
+        self.close(index, false)
+            .inspect_err(|_| self.note_broken(index))
+    }
+
+    /// The same for all that share streams with a device and stand unclaimed.
+    pub(crate) fn stop_standing_sharers(&mut self, index: DeviceIndex) {
+        for other in self.devices.sharers(index) {
+            let device = &self.devices[other];
+            if device.life.is_always_open() && device.life.state() == State::Free {
+                let _ = self.stop_standing(other);
+            }
+        }
+    }
+
+    /// Whether a device that was bus master still is: then it has lost nothing. Else it was set anew, and what it had
+    /// under way may be gone. `None` if the PCI task is gone again and has not said.
+    pub(crate) fn still_master(&mut self, index: DeviceIndex) -> Option<bool> {
+        match self.system.pci_describe(index) {
+            Ok(found) => Some(found.bus_master),
+            Err(failure) if failure.is_outage() => None,
+            Err(_) => Some(false),
+        }
+    }
+
+    /// The SMMU of a device does not confirm commands any more.
+    pub(crate) fn note_broken(&mut self, index: DeviceIndex) {
+        let Some(smmu) = self.smmu_of(index) else {
+            return;
+        };
+        self.note_refused(smmu);
+        if let Some(smmu) = self.smmus.get(smmu) {
+            self.system.log(Line::CommandTimeout {
+                name: smmu.entry.name.as_str(),
+            });
+        }
+    }
+}

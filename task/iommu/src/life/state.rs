@@ -1,0 +1,90 @@
+//! What a life is made of.
+
+use abi::TaskId;
+use iommu_api::Error;
+
+use crate::indices::TaskIndex;
+
+/// Why a device is being made quiet, and so what follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// The task waits for its claim.
+    Claim(TaskId),
+    /// The task waits for the refusal of its claim: opening the device failed when it could already reach pools.
+    Refusal(TaskId, Error),
+    /// The task waits for the end of its release.
+    Release(TaskId),
+    /// The task died; its next life, which is held down until then, has this id.
+    Death(TaskId),
+}
+
+impl Purpose {
+    /// The only life that can touch the device's registers while it is made quiet for this: it waits for the
+    /// server, or has not begun.
+    pub const fn life(self) -> TaskId {
+        match self {
+            Self::Claim(life)
+            | Self::Refusal(life, _)
+            | Self::Release(life)
+            | Self::Death(life) => life,
+        }
+    }
+}
+
+/// Who has a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Nobody; its streams abort unless it is always open.
+    Free,
+    /// It is being made quiet.
+    Quiescing(Purpose),
+    /// A life of its owner.
+    Claimed(TaskId),
+    /// It could not be made quiet after this task had it: the task stays held.
+    HeldForever(TaskIndex),
+}
+
+/// What is known of a device whose streams are closed.
+///
+/// That nothing is under way is one thing: then memory that it could reach may be given back. What somebody made
+/// it begin since is another: behind closed streams that lands nowhere, but it may begin again, or still be going
+/// on, when the streams are opened for somebody else. A task has its device's registers all its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Quiet {
+    /// Something that began while its streams were open may be under way.
+    Unknown,
+    /// It was made quiet since its streams were closed.
+    Drained,
+    /// It was, and nobody but this life could touch its registers since.
+    Known(TaskId),
+    /// The driver released it with nothing mapped, and so said that no access is under way. If that is wrong, the
+    /// access can only hit what this same life maps later.
+    ByWord(TaskId),
+}
+
+/// Whether a device that was cut off is being made quiet for the sake of those that share its streams, whoever
+/// has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ForSharers {
+    /// No.
+    No,
+    /// Yes.
+    Running,
+    /// It could not be.
+    Failed,
+}
+
+/// How the start of a quiesce went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    /// The PCI task began it.
+    Begun,
+    /// One that ran already goes on.
+    Joined,
+    /// The PCI task did not answer: it is asked again when its next life is up.
+    Unheard,
+    /// The PCI task did not answer, and there will be no next life.
+    Gone,
+    /// The PCI task refused.
+    Refused,
+}

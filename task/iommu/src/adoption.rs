@@ -28,7 +28,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         for index in self.devices.all() {
             // Only now is it known which shared streams have to stay.
-            self.close_stray(index);
+            self.close_unclaimed(index);
         }
         for index in self.devices.all() {
             if let Some(hold) = estate.hold(index) {
@@ -39,11 +39,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for index in self.devices.all() {
             match estate.hold(index) {
                 Some(hold) if hold.dead => self.contain(index, hold.owner),
-                Some(hold) => self.go_on_or_forgo(index, TaskIndex::of(hold.owner)),
+                Some(hold) => self.keep_or_drop_claim(index, TaskIndex::of(hold.owner)),
                 None => {}
             }
         }
-        self.withhold_strays();
+        self.keep_unexplained_closed();
     }
 
     /// A claim is only granted on an SMMU that runs. Where somebody is held for a device and its SMMU could not be
@@ -57,7 +57,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.devices[index]
                 .life
                 .hold_forever(TaskIndex::of(hold.owner));
-            self.list_stuck(index);
+            self.list_held_forever(index);
             let smmu = self.smmu_of(index);
             if let Some(smmu) = smmu
                 && self.smmus.get(smmu).is_some_and(|smmu| !smmu.refused)
@@ -137,9 +137,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Closes a device that was wrongly presumed to be in use.
     fn withdraw(&mut self, index: DeviceIndex) {
-        let _ = self.stop_standing(index);
+        let _ = self.end_always_open(index);
         self.mark_revoked(index);
-        self.withhold_stray(index);
+        self.keep_closed_if_unexplained(index);
     }
 
     /// Whether the PCI task makes, or has made, a device quiet: its next life would know nothing of it.
@@ -148,7 +148,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         result.is_ok_and(|state| state != QuiesceState::Never)
     }
 
-    fn close_stray(&mut self, index: DeviceIndex) {
+    fn close_unclaimed(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
         let stray = !device.life.is_open() && !device.life.is_always_open();
         if !stray || !self.is_adopted(index) {
@@ -170,13 +170,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Free devices with direct regions that an earlier life had closed stay so until they are claimed, unless
     /// something that shares streams or a reset with one is not over: then until that is.
-    fn withhold_strays(&mut self) {
+    fn keep_unexplained_closed(&mut self) {
         for index in self.devices.all() {
-            self.withhold_stray(index);
+            self.keep_closed_if_unexplained(index);
         }
     }
 
-    fn withhold_stray(&mut self, index: DeviceIndex) {
+    fn keep_closed_if_unexplained(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
         let free = !device.life.is_always_open() && device.life.state() == State::Free;
         if device.entry().standing == 1 && free && self.is_adopted(index) {
@@ -187,7 +187,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// A claim of a living task by which nothing can be reached ends, as if it had never been granted. The claimant of
     /// one that was cut off is told, as it may wait for its device.
-    fn go_on_or_forgo(&mut self, index: DeviceIndex, owner: TaskIndex) {
+    fn keep_or_drop_claim(&mut self, index: DeviceIndex, owner: TaskIndex) {
         let broken = self
             .parts(index)
             .is_none_or(|parts| parts.running.queue.is_broken());
@@ -202,8 +202,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let stands = device.life.is_always_open();
             self.system.post_fault(owner);
             if stands {
-                // It was cut off while claimed, and does not stand before that is over.
-                let _ = self.stop_standing(index);
+                // It was cut off while claimed, and is not opened before that is over.
+                let _ = self.end_always_open(index);
             }
             return;
         }

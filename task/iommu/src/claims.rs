@@ -52,7 +52,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let quiet = device.life.is_quiet_for(sender);
         // A hold of a device that is in use means that its claim was granted, also to a successor of this server.
         let stood = device.life.is_always_open() && !quiet;
-        if stood && self.stop_standing(index).is_err() {
+        if stood && self.end_always_open(index).is_err() {
             return Err(Why::Smmu);
         }
         // Held before anything can reach its memory.
@@ -63,7 +63,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         };
         if let Some(why) = refused {
             if stood {
-                self.stand(index);
+                self.open_always(index);
             }
             return Err(why);
         }
@@ -105,18 +105,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         if !nothing_mapped {
             // What shares its streams reaches what is mapped for it, and would go on while it is made quiet.
-            self.stop_standing_sharers(index);
+            self.end_always_open_sharers(index);
         }
         // Closed before it is quiet: what is under way finds no translation, whoever dies meanwhile.
         if !stands && self.close(index, false).is_err() {
             self.note_broken(index);
-            self.stick(index, TaskIndex::of(owner));
+            self.hold_forever(index, TaskIndex::of(owner));
             return Err(Error::HardwareFailure);
         }
         if !nothing_mapped {
             self.devices[index].life.await_release(owner);
-            self.doubt_ungated(index);
-            self.settle_sharers(index);
+            self.forget_quiet_of_non_pci_sharers(index);
+            self.quiesce_sharers(index);
             self.start_quiesce(index);
             return Ok(Reply::Later);
         }

@@ -45,8 +45,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         // A device that was being released or claimed shares streams that others may have open.
         self.cut_off(index);
         self.stop_unit(self.containment_unit(index), index);
-        self.doubt_ungated(index);
-        self.settle_sharers(index);
+        self.forget_quiet_of_non_pci_sharers(index);
+        self.quiesce_sharers(index);
         if !runs {
             self.start_quiesce(index);
         }

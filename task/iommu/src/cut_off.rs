@@ -45,14 +45,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Leaves a device cut off and all that it could reach held, for good.
-    pub(crate) fn stick(&mut self, index: DeviceIndex, owner: TaskIndex) {
+    pub(crate) fn hold_forever(&mut self, index: DeviceIndex, owner: TaskIndex) {
         self.cut_off(index);
         self.devices[index].life.hold_forever(owner);
-        self.list_stuck(index);
+        self.list_held_forever(index);
     }
 
     /// Says that what a device could reach stays held.
-    pub(crate) fn list_stuck(&mut self, index: DeviceIndex) {
+    pub(crate) fn list_held_forever(&mut self, index: DeviceIndex) {
         let why = self.devices[index].not_quiet();
         let name = self.name(index);
         self.system.log(Line::Stuck {

@@ -30,7 +30,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             word,
             parts.space.asid,
         );
-        self.doubt_ungated(device);
+        self.forget_quiet_of_non_pci_sharers(device);
         opened
     }
 
@@ -76,25 +76,25 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// What is not on PCI and shares streams with `index` could act as long as these were open, whether or not it
     /// was claimed: nothing is known of it any more, nor will be by what makes it quiet already.
-    pub(crate) fn doubt_ungated(&mut self, index: DeviceIndex) {
+    pub(crate) fn forget_quiet_of_non_pci_sharers(&mut self, index: DeviceIndex) {
         for other in self.devices.sharers(index) {
             self.devices[other].life.shared_streams_were_open();
         }
     }
 
     /// Bus mastering of a free device off, its streams closed unless another of its alias set uses them.
-    pub(crate) fn stop_standing(&mut self, index: DeviceIndex) -> Result<(), Broken> {
+    pub(crate) fn end_always_open(&mut self, index: DeviceIndex) -> Result<(), Broken> {
         let _ = self.system.bus_master(index, false);
         self.close(index, false)
             .inspect_err(|_| self.note_broken(index))
     }
 
-    /// The same for all that share streams with a device and stand unclaimed.
-    pub(crate) fn stop_standing_sharers(&mut self, index: DeviceIndex) {
+    /// Ends it for all unclaimed devices that are always open and share streams with a device.
+    pub(crate) fn end_always_open_sharers(&mut self, index: DeviceIndex) {
         for other in self.devices.sharers(index) {
             let device = &self.devices[other];
             if device.life.is_always_open() && device.life.state() == State::Free {
-                let _ = self.stop_standing(other);
+                let _ = self.end_always_open(other);
             }
         }
     }

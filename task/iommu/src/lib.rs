@@ -1,6 +1,6 @@
 //! The IOMMU server's core: generic over the hardware and the system around it.
 //!
-//! * [`protocol`]: form, dispatch, requests that change nothing; `claims`, `changes` and `maps`: those
+//! * [`protocol`]: form, dispatch, requests that change nothing; `claims`, `requests` and `maps`: those
 //!   that do.
 //! * [`indices`]: devices and tasks by number. [`life`]: who holds what, a state machine without hardware;
 //!   [`device`] and [`session`] around it.
@@ -13,9 +13,9 @@
 //!   opening and closing one device. Calls between these files go down only.
 //! * `estate`, `adoption` and `survey`: after this server's own death.
 //! * `start`: the order of a start; [`boot`], [`check`] and [`permanent`]: bringing an SMMU up, [`recheck`]
-//!   when it is on; `standing`: devices that reach their direct
+//!   when it is on; `always_open`: devices that reach their direct
 //!   regions while nobody has claimed them.
-//! * `settling`: waiting for what shares streams; `units`: what is stopped together.
+//! * `quiesce_sharers`: waiting for what shares streams; `units`: what is stopped together.
 //!
 //! [`mapped`] is the hardware of a task that owns an SMMU; what the task has around it is the program's.
 //!
@@ -36,8 +36,8 @@
 extern crate std;
 
 mod adoption;
+mod always_open;
 pub mod boot;
-mod changes;
 pub mod check;
 mod claims;
 pub mod containment;
@@ -59,13 +59,13 @@ pub mod permanent;
 pub mod plan_view;
 pub mod protocol;
 pub mod queue;
+mod quiesce_sharers;
 pub mod recheck;
 pub mod refusals;
+mod requests;
 pub mod server;
 pub mod session;
-mod settling;
 pub mod space;
-mod standing;
 mod start;
 pub mod stream;
 mod survey;

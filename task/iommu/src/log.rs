@@ -137,7 +137,7 @@ pub struct SmmuLine<'a> {
     pub reset_bypass_closed: bool,
     /// Whether tables of an earlier life were adopted.
     pub adopted: bool,
-    /// Devices that stand.
+    /// Devices that may be always open.
     pub standing: usize,
 }
 

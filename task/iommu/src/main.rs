@@ -77,12 +77,12 @@ fn serve(core: &mut Core, interrupts: u32) -> ! {
     let quiesced = config::notification(pci_api::QUIESCED).unwrap_or(0);
     let mask =
         interrupts | quiesced | notification::PEER | notification::HELD_DEATH | notification::TIMER;
-    settle(core);
+    after_turn(core);
     let mut received = ipc::receive_into(mask, buffer.as_mut_bytes());
     loop {
         let reply = match received {
             Received::Message(message) => {
-                // Leaves nothing to settle: it touches neither interrupts nor the timer.
+                // Leaves nothing to be done after the turn: it touches neither interrupts nor the timer.
                 match core.handle_frequent(&request(&message, buffer)) {
                     Some(done) => Some(Outgoing {
                         to: message.sender,
@@ -136,7 +136,7 @@ fn request<'a>(message: &Message, long: &'a [u64]) -> Request<'a> {
 
 /// What a turn leaves to be done by system calls.
 #[inline(always)]
-fn settle(core: &mut Core) {
+fn after_turn(core: &mut Core) {
     let bits = core.take_unmask();
     if bits != 0 {
         interrupt::unmask(bits);
@@ -150,7 +150,7 @@ fn settle(core: &mut Core) {
 #[inline(never)]
 fn answer(core: &mut Core, request: &Request<'_>) -> Option<Outgoing> {
     let reply = core.handle_other(request);
-    settle(core);
+    after_turn(core);
     match reply {
         Reply::Now { code, payload, len } => Some(Outgoing {
             to: request.sender,
@@ -181,5 +181,5 @@ fn notified(core: &mut Core, bits: u32, interrupts: u32, quiesced: u32) {
     if bits & notification::TIMER != 0 {
         core.on_timer();
     }
-    settle(core);
+    after_turn(core);
 }

@@ -69,20 +69,20 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.miss_pci();
             return;
         };
-        self.find_standing(status.refused);
+        self.find_always_open(status.refused);
         for index in 0..self.smmus.len() {
             self.bring_up(index);
         }
         let refused = self.is_refused();
         if refused {
-            self.forbid_standing();
+            self.forbid_always_open();
         }
         self.judge_devices(status.refused || refused);
         self.judge_presumed();
         for index in self.devices.all() {
             self.go_on_with(index);
         }
-        self.stand_on();
+        self.restore_bus_mastering();
     }
 
     fn miss_pci(&mut self) {
@@ -111,14 +111,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         match boot::bring_up(&mut smmu.hardware, &self.plan, index, features, may_stand) {
             Ok(running) => {
                 self.runs(index, running);
-                self.note_standing(index);
+                self.note_always_open(index);
             }
             Err(why) => self.refuse(index, why),
         }
     }
 
     /// Notes what stands since an SMMU was turned on, by the image's stream table.
-    fn note_standing(&mut self, smmu: usize) {
+    fn note_always_open(&mut self, smmu: usize) {
         for index in self.devices.all() {
             let may_stand = self.devices[index].life.may_be_always_open();
             let stands = may_stand && self.smmu_of(index) == Some(smmu) && self.translates(index);
@@ -237,7 +237,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 self.revoke(index);
             }
         } else if device.life.is_always_open() && !device.life.may_be_always_open() && free {
-            let _ = self.stop_standing(index);
+            let _ = self.end_always_open(index);
         } else if !device.life.is_always_open() && device.life.may_be_on() {
             // Also what waits to be made quiet: while it is on, no reset is begun that takes it along.
             let _ = self.system.bus_master(index, false);

@@ -52,7 +52,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// A reset may take others of its unit along: these are being made quiet as well. Only those that are claimed: a
-    /// free one may stand again as soon as the reset is over, before anybody has looked at its result.
+    /// free one may be always open again as soon as the reset is over, before anybody has looked at its result.
     fn note_covered(&mut self, index: DeviceIndex) {
         for other in self.reset_unit(index).without(index) {
             let device = &self.devices[other];
@@ -108,7 +108,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             if device.life.is_open() && matches!(device.life.state(), State::Claimed(_)) {
                 self.revoke(other);
             } else if device.life.is_always_open() {
-                let _ = self.stop_standing(other);
+                let _ = self.end_always_open(other);
             }
         }
     }

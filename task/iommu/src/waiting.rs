@@ -19,9 +19,9 @@ use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
 use crate::life::{ForSharers, Purpose, Quiet, State};
 use crate::log::Line;
+use crate::quiesce_sharers::Sharers;
 use crate::refusals::{NotQuiet, Why};
 use crate::server::Server;
-use crate::settling::Sharers;
 use crate::space::Kind;
 use crate::units::how;
 
@@ -37,7 +37,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// The PCI task finished some quiesce, or is up again.
     pub fn on_quiesced(&mut self) {
         self.take_results();
-        self.stand_free();
+        self.reopen_always_open();
     }
 
     pub(crate) fn take_results(&mut self) {
@@ -54,7 +54,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             match self.system.quiesce_result(index) {
                 Ok(QuiesceState::Running) => {}
                 Ok(QuiesceState::Quiet) if own => self.quiesced(index, true),
-                Ok(QuiesceState::Quiet) => self.settled(index, true),
+                Ok(QuiesceState::Quiet) => self.sharer_quiesced(index, true),
                 // A new life of the PCI task knows nothing of it.
                 Ok(QuiesceState::Never) => self.ask_again(index, own),
                 Err(failure) if failure.is_outage() => {}
@@ -64,14 +64,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 Err(error) => self.failed(index, own, error.into()),
             }
         }
-        self.go_on();
+        self.resume_waiting();
     }
 
     pub(crate) fn ask_again(&mut self, index: DeviceIndex, own: bool) {
         if own {
             self.start_quiesce(index);
         } else {
-            self.settle_again(index);
+            self.quiesce_sharer_again(index);
         }
     }
 
@@ -81,7 +81,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let device = &mut self.devices[index];
         let Some(purpose) = device.life.unquiet_purpose() else {
             // It was cut off before, and made quiet since, for what shares its streams.
-            self.end_when_settled(index);
+            self.end_when_sharers_are_quiet(index);
             return;
         };
         let started = self.quiesce(index);
@@ -124,7 +124,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if own {
             self.quiesced(index, false);
         } else {
-            self.settled(index, false);
+            self.sharer_quiesced(index, false);
         }
     }
 
@@ -163,25 +163,25 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                     Some(why) => self.refuse_claim(index, owner, why),
                 }
             }
-            _ if quiet => self.end_when_settled(index),
+            _ if quiet => self.end_when_sharers_are_quiet(index),
             _ => self.end(index, false),
         }
     }
 
     /// Goes on with everything that is quiet itself and waited for others.
-    pub(crate) fn go_on(&mut self) {
+    pub(crate) fn resume_waiting(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
             if device.life.waits_for_sharers() {
-                self.end_when_settled(index);
+                self.end_when_sharers_are_quiet(index);
             }
         }
     }
 
     /// Ends the release or the containment of a device that is quiet, once what shares its streams is quiet
     /// as well.
-    pub(crate) fn end_when_settled(&mut self, index: DeviceIndex) {
-        match self.settle_sharers(index) {
+    pub(crate) fn end_when_sharers_are_quiet(&mut self, index: DeviceIndex) {
+        match self.quiesce_sharers(index) {
             Sharers::Quiet => self.end(index, true),
             Sharers::NotQuiet => self.end(index, false),
             Sharers::Wait => {}
@@ -273,7 +273,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         device.life.forget_quiet();
         if closed.is_err() {
             self.note_broken(index);
-            self.stick(index, TaskIndex::of(owner));
+            self.hold_forever(index, TaskIndex::of(owner));
             return Err(why);
         }
         if self.plan.reaches_pools(device.entry()) {
@@ -309,7 +309,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             closed && self.unmap_all(index)
         };
         if !emptied {
-            self.stick(index, owner);
+            self.hold_forever(index, owner);
             return Err(if quiet {
                 Error::HardwareFailure
             } else {
@@ -321,7 +321,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         device.life.free();
         // The hold first: to a successor a device that is held and in use is a claim.
         let _ = self.system.lift(owner, index);
-        self.stand_free();
+        self.reopen_always_open();
         Ok(())
     }
 

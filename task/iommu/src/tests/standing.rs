@@ -448,7 +448,7 @@ fn a_claim_that_the_server_did_not_survive_is_not_taken_for_granted() {
 fn a_claimant_is_told_when_nothing_may_be_always_open_any_more() {
     let mut rig = booted();
     rig.claim(task(6), DISPLAY);
-    rig.server.forbid_standing();
+    rig.server.forbid_always_open();
     is_cut_off(&rig);
     assert!(rig.server.is_at_rest());
     assert_eq!(rig.around.borrow().posts, [6]);

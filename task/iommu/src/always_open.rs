@@ -1,8 +1,8 @@
 //! Devices with direct regions: what firmware or hardware needs mapped 1:1 at any time.
 //!
-//! Such a device *stands*: it is bus master and its streams translate whether or not anybody has claimed it, and
-//! as long as nothing is mapped for it, it reaches its direct regions only. Whatever cuts it off ends that; it
-//! stands again when what it was cut off for is over.
+//! Such a device is *always open*: it is bus master and its streams translate whether or not anybody has claimed it.
+//! As long as nothing is mapped for it, it reaches its direct regions only. Whatever cuts it off ends that; it is
+//! opened again when what it was cut off for is over.
 
 use plan::iommu::PermanentKind;
 
@@ -13,8 +13,8 @@ use crate::log::{DirectLine, Line};
 use crate::server::Server;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
-    /// Finds out which devices may stand: those that the PCI task found as planned.
-    pub(crate) fn find_standing(&mut self, boot_refused: bool) {
+    /// Finds out which devices may be always open: those that the PCI task found as planned.
+    pub(crate) fn find_always_open(&mut self, boot_refused: bool) {
         let plan = self.plan;
         for index in self.devices.all() {
             let entry = self.devices[index].entry();
@@ -33,7 +33,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// The boot is refused after some SMMU was turned on: nothing stands, on any.
-    pub(crate) fn forbid_standing(&mut self) {
+    pub(crate) fn forbid_always_open(&mut self) {
         for index in self.devices.all() {
             let life = &mut self.devices[index].life;
             let may = life.may_be_always_open();
@@ -66,24 +66,24 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Lets every device stand that may and does not: at the start, and when what one was cut off for is over.
-    pub(crate) fn stand_free(&mut self) {
+    /// Opens every device that may be always open and is not: at the start, and when what one was cut off for is over.
+    pub(crate) fn reopen_always_open(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
             let waits = device.life.waits_to_be_always_open();
             if waits && !self.stays_cut_off(index) {
-                self.stand(index);
+                self.open_always(index);
             }
         }
     }
 
     /// Opens the streams of a free device, then turns bus mastering on. If that fails it stays cut off, until
-    /// [`Self::stand_free`] is called again.
-    pub(crate) fn stand(&mut self, index: DeviceIndex) {
+    /// [`Self::reopen_always_open`] is called again.
+    pub(crate) fn open_always(&mut self, index: DeviceIndex) {
         let opened = self.open(index).is_ok();
         let started = opened && self.system.bus_master(index, true).is_ok();
         if !started {
-            let _ = self.stop_standing(index);
+            let _ = self.end_always_open(index);
             if !opened {
                 self.devices[index].life.keep_closed(true);
             }
@@ -98,18 +98,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Bus mastering on for what stands and is not claimed: at the start, and where it was lost while the PCI task was
     /// down.
-    pub(crate) fn stand_on(&mut self) {
+    pub(crate) fn restore_bus_mastering(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
             let stands = device.life.is_always_open() && device.life.state() == State::Free;
             if stands && self.still_master(index) == Some(false) {
-                self.stand_again(index);
+                self.restore_bus_mastering_of(index);
             }
         }
-        self.stand_free();
+        self.reopen_always_open();
     }
 
-    fn stand_again(&mut self, index: DeviceIndex) {
+    fn restore_bus_mastering_of(&mut self, index: DeviceIndex) {
         let started = match self.system.bus_master(index, true) {
             Ok(()) => true,
             // It has said nothing: its next life is asked.
@@ -117,7 +117,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             Err(_) => false,
         };
         if !started {
-            let _ = self.stop_standing(index);
+            let _ = self.end_always_open(index);
         }
     }
 }

@@ -24,13 +24,13 @@ pub(crate) enum Sharers {
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Makes every cut-off device that shares streams with `index`, and may have something under way, quiet.
-    pub(crate) fn settle_sharers(&mut self, index: DeviceIndex) -> Sharers {
+    pub(crate) fn quiesce_sharers(&mut self, index: DeviceIndex) -> Sharers {
         let mut found = Sharers::Quiet;
         for other in self.devices.sharers(index) {
             if !self.devices[other].life.may_be_under_way() {
                 continue;
             }
-            match self.settle(other) {
+            match self.quiesce_sharer(other) {
                 Sharers::Quiet => {}
                 Sharers::Wait if found == Sharers::NotQuiet => {}
                 worse => found = worse,
@@ -40,7 +40,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// One that is being made quiet for a reason of its own ends by itself.
-    fn settle(&mut self, other: DeviceIndex) -> Sharers {
+    fn quiesce_sharer(&mut self, other: DeviceIndex) -> Sharers {
         let device = &self.devices[other];
         match (device.life.state(), device.life.for_sharers()) {
             (State::HeldForever(_), _) | (_, ForSharers::Failed) => return Sharers::NotQuiet,
@@ -60,18 +60,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// A new life of the PCI task knows nothing of what was begun, or it began too early.
-    pub(crate) fn settle_again(&mut self, index: DeviceIndex) {
+    pub(crate) fn quiesce_sharer_again(&mut self, index: DeviceIndex) {
         self.devices[index].life.once_more_for_sharers();
-        self.settle(index);
+        self.quiesce_sharer(index);
     }
 
     /// What became of a device that is made quiet for the sake of others.
-    pub(crate) fn settled(&mut self, index: DeviceIndex, quiet: bool) {
+    pub(crate) fn sharer_quiesced(&mut self, index: DeviceIndex, quiet: bool) {
         let device = &mut self.devices[index];
         if !quiet {
             device.life.failed_for_sharers();
         } else if device.life.began_early() {
-            self.settle_again(index);
+            self.quiesce_sharer_again(index);
         } else {
             device.life.now_quiet();
         }

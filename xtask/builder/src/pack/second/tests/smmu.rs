@@ -1,0 +1,137 @@
+//! Faults in what the SMMU reads, and in what its server is told.
+
+use super::*;
+
+/// The server opens, maps and answers by these numbers.
+#[test]
+fn every_bit_of_what_the_iommu_server_is_told_counts() {
+    let built = built("app.toml");
+    let start = built.record(built.places.server_plan, 0x400, 0);
+    let end = built.places.server_plan + built.word(built.places.server_plan + 8);
+    let silent = built.unnoticed(start, end - start, 1);
+    assert!(silent.is_empty(), "{silent:x?}");
+}
+
+/// Streams, context descriptors, tables, queues, and what lies between.
+#[test]
+fn every_bit_of_the_smmus_memory_counts() {
+    let built = built("app.toml");
+    for at in [
+        built.places.stream_table,
+        built.places.contexts[0].1,
+        built.places.entries[7].1,
+    ] {
+        let silent = built.unnoticed(at, 64, 1);
+        assert!(silent.is_empty(), "{silent:x?}");
+    }
+    let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
+    let len = plan["memory"]["smmu-tables"]["bytes"].as_u64().unwrap();
+    let start = built.word(built.record(built.places.server_plan, 0x400, 0) + 40);
+    let silent = built.unnoticed(start, len, 101);
+    assert!(silent.is_empty(), "{silent:x?}");
+}
+
+#[test]
+fn faults_in_the_stream_table_are_found() {
+    let built = built(SUITE);
+    let entries = &built.places.entries;
+    let entry = |stream: u32| entries.iter().find(|entry| entry.0 == stream).unwrap().1;
+    let direct = entries
+        .iter()
+        .find(|entry| built.word(entry.1) != 1)
+        .unwrap();
+    // Stream 8 is a bridge's, 9 nobody's, 0x100 a disk's.
+    let context = built.places.contexts[0].1;
+    for stream in [8, 9, 0x100] {
+        found(&built.with(entry(stream), |_| 0b1001), "untranslated");
+        found(
+            &built.with(entry(stream), |_| context | 0b1011),
+            "translates from the start",
+        );
+        found(&built.with(entry(stream), |_| 0), "is not valid");
+        found(&built.with(entry(stream) + 8, |word| word | 1 << 28), "ATS");
+        found(&built.with(entry(stream) + 24, |_| 1), "fields beyond");
+    }
+    found(
+        &built.with(direct.1, |_| 1),
+        "does not translate from the start",
+    );
+    found(
+        &built.with(direct.1, |_| context | 0b1011),
+        "translates by another table",
+    );
+    let level1 = built.places.stream_table;
+    found(&built.with(level1, |_| 0), "has no entry");
+    found(
+        &built.with(level1, |word| word - 1),
+        "the stream table's descriptor",
+    );
+    found(
+        &built.with(level1, |word| word + 0x4000),
+        "is told that the entry of stream",
+    );
+}
+
+#[test]
+fn faults_in_a_domains_tables_are_found() {
+    let built = built(SUITE);
+    let contexts = &built.places.contexts;
+    let (asid, context) = contexts[1];
+    found(
+        &built.with(context, |word| word ^ 1 << 43),
+        "walks otherwise",
+    );
+    found(
+        &built.with(context, |word| word ^ 1 << 50),
+        "its context descriptor says",
+    );
+    found(
+        &built.with(context + 24, |word| word ^ 0xff),
+        "its context descriptor says",
+    );
+    let other = built.word(contexts[0].1 + 8);
+    found(
+        &built.with(context + 8, |_| other),
+        "meets a table of domain",
+    );
+    let domain = built.record(built.places.server_plan, 0x401, 1);
+    let smmu = built.word(built.record(built.places.server_plan, 0x400, 0) + 40);
+    let leaf = smmu + built.word(domain + 32);
+    let own = built.leaf(&format!("domain {}", direct_asid(&built)), |_| true);
+    let page = own.descriptor | 0b10;
+    found(
+        &built.with(leaf, |_| page),
+        "in the tables, not in plan.json",
+    );
+    found(&built.with(leaf, |_| page & !(0xf << 55)), "has the mark 0");
+    found(
+        &built.with(own.at, |word| word ^ 1 << 7),
+        "not in the tables",
+    );
+    found(&built.with(own.at, |word| word ^ 1 << 54), "by a device");
+    for offset in [16, 24, 32, 40, 56] {
+        let moved = built.with(domain + offset, |word| word + 0x1000);
+        assert!(!moved.is_empty(), "domain {asid}, offset {offset}");
+    }
+}
+
+#[test]
+fn faults_in_the_servers_plan_are_found() {
+    let built = built(SUITE);
+    let record = |kind, number| built.record(built.places.server_plan, kind, number);
+    let device = record(0x403, 2);
+    for (at, words) in [
+        (record(0x400, 0) + 40, "tables elsewhere"),
+        (record(0x401, 1) + 8, "the IOMMU server is told"),
+        (record(0x402, 2), "the IOMMU server is told"),
+        (record(0x402, 2) + 8, "the entry of stream"),
+        (record(0x402, 2) + 16, "differ in whether it translates"),
+        (device + 24, "the IOMMU server is told"),
+        (device + 32, "the IOMMU server is told"),
+        (record(0x404, 0) + 8, "of the pools"),
+        (record(0x404, 0) + 16, "of the pools"),
+        (record(0x405, 0) + 24, "stays mapped"),
+    ] {
+        found(&built.with(at, |word| word ^ 1), words);
+    }
+}

@@ -1,0 +1,131 @@
+//! Faults in the tasks' and the kernel's tables and plans, and in the header.
+
+use super::*;
+
+#[test]
+fn images_are_as_their_plans_say() {
+    let root = root();
+    let mut files = vec![root.join("app.toml")];
+    for folder in ["tests/suites", "tests/systems", "tests/bench"] {
+        systems(&root.join(folder), &mut files);
+    }
+    assert!(files.len() > 30, "{files:?}");
+    for file in &files {
+        built(file.to_str().unwrap());
+    }
+}
+
+#[test]
+fn faults_in_a_tasks_tables_are_found() {
+    let built = built(SUITE);
+    let code = built.leaf("task first", |leaf| leaf.input == 0x40_0000);
+    let rodata = built.leaf("task first", |leaf| leaf.input == 0x40_4000);
+    let data = built.leaf("task first", |leaf| leaf.input == 0x40_8000);
+    const READ_ONLY: u64 = 1 << 7;
+    found(
+        &built.with(code.at, |word| word ^ READ_ONLY),
+        "is writable and executable",
+    );
+    found(
+        &built.with(rodata.at, |word| word ^ READ_ONLY),
+        "in the tables, not in plan.json",
+    );
+    found(
+        &built.with(rodata.at, |word| word ^ 1 << 51),
+        "made writable by hardware",
+    );
+    found(
+        &built.with(data.at, |word| word ^ 1 << 54),
+        "is writable and executable",
+    );
+    found(
+        &built.with(data.at, |_| 0),
+        "in plan.json, not in the tables",
+    );
+    let kernel = built.leaf("kernel", |leaf| leaf.input == 0xffff_ffc0_0000_0000);
+    let steal = |word: u64, page: u64| word & !0xffff_ffff_f000 | page;
+    found(
+        &built.with(data.at, |word| steal(word, kernel.output)),
+        "leads to memory of the kernel",
+    );
+    let tables = built.places.contexts[0].1 & !0xfff;
+    found(
+        &built.with(data.at, |word| steal(word, tables)),
+        "leads to the SMMU's tables",
+    );
+    // The page behind a program is left free.
+    found(
+        &built.with(data.at + 4 * 8, |_| built.word(data.at)),
+        "in the tables, not in plan.json",
+    );
+    let kernels = built.leaf("kernel", |leaf| leaf.input == 0xffff_ffc0_0000_8000);
+    found(
+        &built.with(kernels.at, |word| word ^ 1 << 6),
+        "is open to every task",
+    );
+    found(
+        &built.with(kernels.at, |word| word ^ 1 << 53),
+        "is writable and executable",
+    );
+}
+
+#[test]
+fn faults_in_the_kernels_plan_are_found() {
+    let built = built(SUITE);
+    let task = |number| built.record(built.places.kernel_plan, 0x101, number);
+    let other = built.word(task(5) + 48);
+    found(&built.with(task(4) + 48, |_| other), "its ASID is");
+    found(
+        &built.with(task(4) + 48, |word| word ^ 0x1000),
+        "in the tables",
+    );
+    found(
+        &built.with(task(6) + 56, |word| word ^ 1 << 5),
+        "it may send to",
+    );
+    let region = built.record(built.places.kernel_plan, 0x102, 9);
+    found(
+        &built.with(region + 8, |word| word + 0x1000),
+        "the kernel takes",
+    );
+    found(
+        &built.with(region + 16, |word| word + 0x10_0000),
+        "the kernel takes",
+    );
+    let base = built.base();
+    for (offset, words) in [
+        (104, "the leaf of"),
+        (112, "the first instructions"),
+        (120, "the program of EL2"),
+        (200, "the kernel's plan is not mapped"),
+    ] {
+        found(&built.with(base + offset, |word| word ^ 0x10_0001), words);
+    }
+}
+
+/// Rights, posts, routes, who hears of whom: whatever a task may do beside reaching memory is there.
+#[test]
+fn every_bit_of_the_kernels_plan_counts() {
+    let built = built("app.toml");
+    let len = built.word(built.places.kernel_plan + 8);
+    let silent = built.unnoticed(built.places.kernel_plan, len, 1);
+    assert!(silent.is_empty(), "{silent:x?}");
+}
+
+/// The first two words are the branch to the first instruction, which is a program's.
+#[test]
+fn every_bit_of_the_header_counts() {
+    let built = built("app.toml");
+    let silent = built.unnoticed(built.base() + 8, 208, 1);
+    assert!(silent.is_empty(), "{silent:x?}");
+}
+
+/// ACS, bus numbers, windows, BARs and recipes are programmed by these numbers.
+#[test]
+fn every_bit_of_what_the_pci_task_is_told_counts() {
+    let built = built("app.toml");
+    let start = built.record(built.places.pci_plan, 0x300, 0);
+    let end = built.places.pci_plan + built.word(built.places.pci_plan + 8);
+    let silent = built.unnoticed(start, end - start, 1);
+    assert!(silent.is_empty(), "{silent:x?}");
+}

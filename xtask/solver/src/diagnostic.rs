@@ -105,7 +105,7 @@ codes! {
     325 NeverQuiet Warning "an owned device cannot be made quiet",
         "Memory it could reach stays held until power-off once its owner died, since a write of it may still land.";
     326 ForgedStream Error "a device may use the StreamID of a stranger's device",
-        "No port on its way up checks the requester ids of what is below it (ACS source validation), so it may use any StreamID of its segment, and reach what is mapped for the device that has it. Both owners must declare trust in the other, or the pair is waived with a written reason, or source validation is enabled.";
+        "The nearest port above it that checks requester ids (ACS source validation) looks at the bus number only, so the device may use all ids of the buses below that port, and where no port checks them any of its segment. With the StreamID of one it reaches what is mapped for the device that has it. Both owners must declare trust in the other, or the pair is waived with a written reason, or source validation is enabled nearer to the device.";
     327 WideWaiver Warning "one waiver covers several groups",
         "It names no devices, so it holds wherever the two owners meet: also where nobody looked when it was written. Name the devices that it was written for.";
     328 WaiverTwice Error "a pair of owners is waived twice",

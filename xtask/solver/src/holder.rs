@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::alias::Ids;
 use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::image::Image;
+use crate::image::{Image, Scope};
 use crate::isolation::Isolation;
 use crate::model::{Holder, Machine, NodeId};
 use crate::ownership::Pairs;
@@ -64,14 +64,18 @@ impl Holders<'_> {
         let meet = |other: &&usize| {
             self.unit_of[**other] == self.unit_of[node] || !apart(self.topology, node, **other)
         };
-        let segment = self.topology.placed[node].requester.map(|r| r.segment);
-        let unvalidated = self.mode == Mode::Strict && self.isolation.unvalidated(node).is_some();
-        let image = match segment.filter(|_| unvalidated) {
-            Some(segment) => Image::of_segment(self.machine, segment),
-            None => Image::default(),
-        };
+        let bus = self.topology.placed[node].parent;
+        let scope = bus.and_then(|bus| Scope::of(self.topology, self.isolation, bus));
+        let scope = scope.filter(|_| self.mode == Mode::Strict);
+        let image = scope.map_or(Image::default(), |scope| {
+            scope.image(self.machine, self.topology)
+        });
+        // Nothing looks at the ids of one bus: that its functions use their own is taken on trust.
+        let elsewhere = |other: &&usize| self.topology.placed[**other].parent != bus;
         let order = self.topology.order.iter();
-        let by_id = order.filter(|other| image.has_any(&self.ids[**other].streams));
+        let by_id = order
+            .filter(|other| image.has_any(&self.ids[**other].streams))
+            .filter(|other| elsewhere(other) && meet(other));
         let all = group.iter().filter(meet).chain(by_id);
         all.filter_map(|other| Some((self.pairs.owner(*other)?, *other)))
             .collect()

@@ -1,11 +1,64 @@
 //! StreamIDs that requests of a range of requester ids may come to.
 
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use crate::alias::mapped;
+use crate::isolation::Isolation;
 use crate::model::{Machine, RootBus, SmmuId};
 use crate::solution::Stream;
+use crate::topology::Topology;
+
+/// The requester ids that ports let through. Source validation looks at the bus number only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scope {
+    /// All of a segment: no port validates them.
+    Segment(u16),
+    /// All of the buses below a port.
+    Below(usize),
+}
+
+impl Scope {
+    /// What a device below `bridge` may use: the ids of the nearest port with source validation. Nothing is known where
+    /// no port could validate them.
+    pub fn of(topology: &Topology, isolation: &Isolation<'_>, bridge: usize) -> Option<Self> {
+        if let Some(port) = isolation.validated_by(bridge) {
+            return Some(Self::Below(port));
+        }
+        isolation.unvalidated_below(bridge)?;
+        let requester = topology.placed[bridge].requester?;
+        Some(Self::Segment(requester.segment))
+    }
+
+    /// The StreamIDs of all of them.
+    pub fn image(self, machine: &Machine, topology: &Topology) -> Image {
+        let port = match self {
+            Self::Segment(segment) => return Image::of_segment(machine, segment),
+            Self::Below(port) => &topology.placed[port],
+        };
+        match (port.root, port.buses) {
+            (Some(root), Some(buses)) => Image::of_buses(
+                &machine.roots[root.index()],
+                buses.secondary..=buses.subordinate,
+            ),
+            _ => Image::default(),
+        }
+    }
+
+    /// The ids in words.
+    pub fn text(self, topology: &Topology) -> String {
+        let port = match self {
+            Self::Segment(segment) => return format!("all ids of segment {segment}"),
+            Self::Below(port) => port,
+        };
+        let (first, last) = topology.placed[port]
+            .buses
+            .map_or((0, 0), |buses| (buses.secondary, buses.subordinate));
+        match first == last {
+            true => format!("all ids of bus {first:02x}"),
+            false => format!("all ids of buses {first:02x} to {last:02x}"),
+        }
+    }
+}
 
 /// Ranges of StreamIDs, each of one SMMU: its first, and the first behind it.
 #[derive(Default)]
@@ -13,7 +66,7 @@ pub(crate) struct Image(Vec<(SmmuId, u64, u64)>);
 
 impl Image {
     /// Those of all ids of a segment, by the mapping of any of its root buses.
-    pub fn of_segment(machine: &Machine, segment: u16) -> Self {
+    fn of_segment(machine: &Machine, segment: u16) -> Self {
         let roots = machine.roots.iter().filter(|r| r.segment == segment);
         roots.fold(Self::default(), |image, root| {
             image.with(root, 0..=u16::MAX)
@@ -21,14 +74,16 @@ impl Image {
     }
 
     /// Those of all ids of some buses below a root bus.
-    pub fn of_buses(root: &RootBus, buses: RangeInclusive<u8>) -> Self {
+    fn of_buses(root: &RootBus, buses: RangeInclusive<u8>) -> Self {
         let first = u16::from(*buses.start()) << 8;
         let last = u16::from(*buses.end()) << 8 | 0xff;
         Self::default().with(root, first..=last)
     }
 
     fn with(mut self, root: &RootBus, ids: RangeInclusive<u16>) -> Self {
-        let ids: BTreeSet<Stream> = ids.filter_map(|id| mapped(root, id)).collect();
+        let mut ids: Vec<Stream> = ids.filter_map(|id| mapped(root, id)).collect();
+        ids.sort_unstable();
+        ids.dedup();
         for Stream { smmu, id } in ids {
             let id = u64::from(id);
             match self.0.last_mut() {

@@ -2,7 +2,7 @@
 
 use crate::alias::Ids;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::image::Image;
+use crate::image::{Image, Scope};
 use crate::isolation::Isolation;
 use crate::model::{Machine, Node, NodeId};
 use crate::relation::Chains;
@@ -116,34 +116,20 @@ impl Strangers<'_> {
         })
     }
 
-    /// The StreamIDs that what is plugged in at `port` may use. Source validation looks at the bus number only, so
-    /// they are those of all ids of the buses below the nearest port that has it: what is plugged in may have more
+    /// The StreamIDs that what is plugged in at `port` may use: those of all ids that get through, since it may have more
     /// functions than the declared device, and other numbers.
     fn ids_at(&self, port: usize) -> StrangersIds {
-        let strict = self.mode == Mode::Strict;
-        let Some(requester) = self.topology.placed[port].requester else {
-            return StrangersIds::default();
+        let of = |scope: Scope, because| StrangersIds {
+            image: scope.image(self.machine, self.topology),
+            because,
         };
-        if strict && self.isolation.unvalidated_below(port).is_some() {
-            return StrangersIds {
-                image: Image::of_segment(self.machine, requester.segment),
-                because: "which has no source validation".to_owned(),
-            };
-        }
-        let validated = self.isolation.validated_by(port).filter(|_| strict);
-        let placed = &self.topology.placed[validated.unwrap_or(port)];
-        let (Some(root), Some(buses)) = (placed.root, placed.buses) else {
-            return StrangersIds::default();
-        };
-        let (first, last) = (buses.secondary, buses.subordinate);
-        let root = &self.machine.roots[root.index()];
-        let buses = match first == last {
-            true => format!("bus {first:02x}"),
-            false => format!("buses {first:02x} to {last:02x}"),
-        };
-        StrangersIds {
-            image: Image::of_buses(root, first..=last),
-            because: format!("which has all ids of {buses}"),
+        let scope = Scope::of(self.topology, self.isolation, port);
+        match scope.filter(|_| self.mode == Mode::Strict) {
+            Some(scope @ Scope::Segment(_)) => of(scope, "which has no source validation".into()),
+            scope => {
+                let scope = scope.unwrap_or(Scope::Below(port));
+                of(scope, format!("which has {}", scope.text(self.topology)))
+            }
         }
     }
 

@@ -368,4 +368,17 @@ fn who_has_registers_is_trusted_by_all_whom_the_device_reaches() {
     assert!(found.contains(&Code::HolderTrust), "{found:?}");
     trusts(&mut m, "of-a", "watcher");
     assert!(strict(&m).accepted());
+    // With it, what has an id of the buses below the nearest port that validates.
+    m.nodes[2].function.acs = Some(Acs::ON);
+    for (stream, reached) in [(0x208, true), (0x308, false)] {
+        let mut m = m.clone();
+        let place = Place::Platform {
+            streams: vec![(SmmuId(0), stream)],
+        };
+        endpoint(&mut m, "engine", place);
+        trust(&mut m, "of-b", "of-engine");
+        let found = codes(&strict(&m));
+        assert_eq!(found.contains(&Code::HolderTrust), reached, "{stream:#x}");
+        assert_eq!(strict(&m).accepted(), !reached);
+    }
 }

@@ -182,6 +182,74 @@ fn a_device_whose_ids_nobody_checks_needs_the_trust_of_its_segment() {
     assert_eq!(errors(&strict(&m)), []);
 }
 
+/// Source validation looks at the bus number: a device has all ids of the nearest port with it.
+#[test]
+fn a_device_has_all_ids_of_the_port_that_checks_them() {
+    // Buses: 1 inside the root port, 2 inside the switch, 3 and 4 below its ports.
+    for (acs, stream, met) in [
+        (Acs::WANTED, 0x308, true),
+        (Acs::WANTED, 0x210, false),
+        (Acs::WANTED & !Acs::SOURCE_VALIDATION, 0x210, true),
+        (Acs::WANTED & !Acs::SOURCE_VALIDATION, 0x1ff, true),
+        (Acs::WANTED & !Acs::SOURCE_VALIDATION, 0x508, false),
+    ] {
+        let mut m = switch(enabled(acs));
+        trust(&mut m, "of-a", "of-b");
+        let accepted = errors(&strict(&m));
+        assert_eq!(accepted, []);
+        let task = owner(&mut m, "of-engine");
+        let place = Place::Platform {
+            streams: vec![(SmmuId(0), stream)],
+        };
+        owned(&mut m, "engine", FunctionKind::Endpoint, place, task);
+        let s = strict(&m);
+        let found = errors(&s);
+        assert_eq!(found.contains(&Code::ForgedStream), met, "{stream:#x}");
+        assert_eq!(s.accepted(), !met, "{stream:#x}: {found:?}");
+        assert!(linux(&m).accepted());
+        if met {
+            let error = s.errors().next().unwrap();
+            let narrow = acs == Acs::WANTED;
+            let ids = match narrow {
+                true => "`a` of `of-a` may use all ids of bus 03, the StreamID of `engine`",
+                false => {
+                    "`a` of `of-a` may use all ids of buses 01 to 04, the StreamID of `engine`"
+                }
+            };
+            assert!(error.message.starts_with(ids), "{}", error.message);
+            let last = error.parties.last().unwrap();
+            let why = match narrow {
+                true => "`down-a` checks the bus number of ids only",
+                false => "`down-a` does not check the ids of what is below it",
+            };
+            assert_eq!(last.text, why);
+        }
+        for name in ["of-a", "of-b"] {
+            trust(&mut m, name, "of-engine");
+        }
+        assert_eq!(errors(&strict(&m)), []);
+    }
+    // A mask makes them the StreamIDs of another port's.
+    let mut m = ports(Some(Acs::ON), Some(Acs::ON));
+    m.nodes[3].place = below(NodeId(2), 1, 0);
+    m.roots[0].stream_mask = 0x01ff;
+    assert_eq!(errors(&strict(&m)), [], "01xx, and 00xx");
+    m.roots[0].stream_mask = 0x00ff;
+    assert_eq!(errors(&strict(&m)), [Code::ForgedStream; 2]);
+    // Functions of one bus are taken to use their own.
+    let mut m = ports(Some(Acs::ON), Some(Acs::ON));
+    for function in 0..2 {
+        let node = endpoint(
+            &mut m,
+            &format!("f{function}"),
+            below(NodeId(0), 0, function + 1),
+        );
+        m.nodes[node.index()].function.acs = Some(Acs::ON);
+    }
+    m.nodes[1].function.acs = Some(Acs::ON);
+    assert_eq!(errors(&strict(&m)), []);
+}
+
 /// A switch whose ports have the bits `acs`, with two endpoints.
 fn switch(acs: Option<Acs>) -> Machine {
     let mut m = machine();
@@ -284,8 +352,9 @@ fn a_function_beside_a_bridge_reaches_what_is_below_it() {
         trust(&mut m, "of-a", "of-b");
         let s = strict(&m);
         let open = acs.is_none();
-        assert_eq!(s.accepted(), !open, "{:?}", s.diagnostics);
-        assert_eq!(errors(&s).contains(&Code::GroupTrust), open);
+        // Apart or not, the port above validates the buses of both.
+        let expected = [Code::GroupTrust, Code::ForgedStream][usize::from(!open)];
+        assert_eq!(errors(&s), [expected; 2], "{:?}", s.diagnostics);
         if open {
             let all = ["a", "b", "beside", "down-a", "down-b", "up"];
             assert!(groups(&m, &s).contains(&all.map(String::from).to_vec()));
@@ -383,6 +452,7 @@ fn nobody_can_vouch_for_what_is_plugged_in() {
         };
         let task = owner(&mut m, "of-engine");
         owned(&mut m, "engine", FunctionKind::Endpoint, place, task);
+        trust(&mut m, "of-a", "of-engine");
         let s = strict(&m);
         assert_eq!(
             errors(&s) == [Code::Stranger],

@@ -274,6 +274,11 @@ impl<'a> Isolation<'a> {
         })
     }
 
+    /// The nearest port, `bridge` or above it, that could validate ids.
+    pub fn first_checking(&self, bridge: usize) -> Option<usize> {
+        self.checking(bridge).next()
+    }
+
     /// Ports that could validate ids: `bridge`, and those above it.
     fn checking(&self, bridge: usize) -> impl Iterator<Item = usize> {
         let above = |bridge: &usize| self.topology.placed[*bridge].parent;

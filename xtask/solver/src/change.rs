@@ -15,6 +15,8 @@ pub enum Change {
     DropHolder(NodeId, OwnerId),
     /// The pair is waived; the reason is the user's to write.
     Waive(OwnerId, OwnerId),
+    /// The waiver (position in [`Machine::waivers`]) names these devices, too.
+    Name(usize, Vec<NodeId>),
     /// The two stop and restart together.
     Contain(OwnerId, OwnerId),
     /// The device demands this type, or nothing.
@@ -77,6 +79,7 @@ impl Change {
                     source,
                 });
             }
+            Change::Name(waiver, nodes) => machine.waivers[*waiver].devices.extend(nodes),
             Change::Contain(a, b) => {
                 let name = format!("unit-{}-{}", a.0, b.0);
                 machine.containment.push(Containment {

@@ -101,7 +101,7 @@ codes! {
     323 Unowned Error "a device neither owned nor blocked",
         "Every device has an owner or is blocked on purpose, so that a forgotten one is noticed.";
     324 UnusedWaiver Warning "a waiver that nothing needs",
-        "The two owners share no group, or trust each other. A waiver that is not needed hides the next mistake.";
+        "The two owners share no group, or trust each other, or it names none of the devices that matter. A waiver that is not needed hides the next mistake.";
     325 NeverQuiet Warning "an owned device cannot be made quiet",
         "Memory it could reach stays held until power-off once its owner died, since a write of it may still land.";
     326 ForgedStream Error "a device may use the StreamID of a stranger's device",
@@ -190,8 +190,19 @@ pub struct Diagnostic {
     pub nodes: Vec<NodeId>,
     /// The edges that connect the parties, in order from the first to the second.
     pub chain: Vec<Edge>,
+    /// The waiver of the pair that would cover it if it named more devices.
+    pub short: Option<Short>,
     /// What would solve it.
     pub remedies: Vec<Remedy>,
+}
+
+/// A waiver that covers an error only in part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Short {
+    /// Its position in the machine.
+    pub waiver: usize,
+    /// The devices that it does not name.
+    pub devices: Vec<NodeId>,
 }
 
 impl Diagnostic {
@@ -203,6 +214,7 @@ impl Diagnostic {
             parties: Vec::new(),
             nodes: Vec::new(),
             chain: Vec::new(),
+            short: None,
             remedies: Vec::new(),
         }
     }

@@ -145,7 +145,8 @@ impl Overlaps<'_> {
                     let group = self.group_of[one.0];
                     used.push(UsedWaiver { waiver, group });
                 } else {
-                    found.push(self.overlap(one, other, [(*a, *by_a), (*b, *by_b)]));
+                    let error = self.overlap(one, other, [(*a, *by_a), (*b, *by_b)]);
+                    found.push(self.pairs.falls_short((*a, *b), &devices, error));
                 }
             }
         }

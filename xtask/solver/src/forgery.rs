@@ -104,7 +104,9 @@ impl Forgery<'_> {
             let group = forger.group;
             used.push(UsedWaiver { waiver, group });
         } else if named.insert((forger.owner, victim.owner)) {
-            found.extend(self.forged(forger, victim, scope));
+            let pair = (forger.owner, victim.owner);
+            let error = self.forged(forger, victim, scope);
+            found.extend(error.map(|error| self.pairs.falls_short(pair, &devices, error)));
         }
     }
 

@@ -37,7 +37,7 @@ mod unowned;
 mod waiver;
 
 pub use change::Change;
-pub use diagnostic::{Code, Diagnostic, Party, Remedy, Severity};
+pub use diagnostic::{Code, Diagnostic, Party, Remedy, Severity, Short};
 pub use explain::{Explanation, Step, explain};
 pub use model::Machine;
 pub use reach::{Difference, Reach, Summary, diff, reach, summary};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::alternative::apart;
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Short};
 use crate::model::{Machine, NodeId};
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode, UsedWaiver};
@@ -67,6 +67,39 @@ impl<'a> Pairs<'a> {
             .find(named)
             .or_else(|| list.iter().find(any))
             .copied()
+    }
+
+    /// Names in an error about the pair the waiver that names some of `devices`, and does not cover it for want of the rest.
+    pub fn falls_short(
+        &self,
+        pair: (usize, usize),
+        devices: &[usize],
+        mut diagnostic: Diagnostic,
+    ) -> Diagnostic {
+        let named = |index: usize, node: &usize| {
+            let waiver = &self.machine.waivers[index];
+            waiver.devices.contains(&NodeId::new(*node))
+        };
+        let list = self.waived.get(&ordered(pair.0, pair.1));
+        let count = |index: usize| devices.iter().filter(|node| named(index, node)).count();
+        let most = list
+            .into_iter()
+            .flatten()
+            .filter(|index| count(**index) > 0)
+            .max_by_key(|index| (count(**index), std::cmp::Reverse(**index)));
+        let Some(&waiver) = most else {
+            return diagnostic;
+        };
+        let missing = devices.iter().filter(|node| !named(waiver, node));
+        let devices: Vec<NodeId> = missing.map(|node| NodeId::new(*node)).collect();
+        let names = devices.iter().map(|node| {
+            let node = &self.machine.nodes[node.index()];
+            format!("`{}`", node.name)
+        });
+        let names = names.collect::<Vec<_>>().join(", ");
+        let source = self.machine.waivers[waiver].source;
+        diagnostic.short = Some(Short { waiver, devices });
+        diagnostic.party(format!("the waiver does not name {names}"), source)
     }
 
     /// The owner of `node`, if there is one of that number.
@@ -241,12 +274,10 @@ impl Ownership<'_> {
                 self.owner_text(pair.0),
                 self.owner_text(pair.1)
             );
-            found.push(self.shared(
-                Code::GroupTrust,
-                message,
-                pair,
-                &[EdgeKind::Alias, EdgeKind::Isolation],
-            ));
+            let kinds = [EdgeKind::Alias, EdgeKind::Isolation];
+            let error = self.shared(Code::GroupTrust, message, pair, &kinds);
+            let error = self.pairs.falls_short((pair.0, pair.1), &devices, error);
+            found.push(error);
         }
     }
 

@@ -8,6 +8,9 @@ use crate::solution::UsedWaiver;
 
 /// Reports what is wrong with waivers; `used` are those that were needed.
 pub(crate) fn check(machine: &Machine, used: &[UsedWaiver], found: &mut Vec<Diagnostic>) {
+    // One that falls short is needed; the error says what is missing in it.
+    let short = found.iter().filter_map(|error| error.short.as_ref());
+    let short: BTreeSet<usize> = short.map(|short| short.waiver).collect();
     for (index, waiver) in machine.waivers.iter().enumerate() {
         let pair = pair(machine, waiver);
         let mut report = |code, message: String| {
@@ -23,7 +26,7 @@ pub(crate) fn check(machine: &Machine, used: &[UsedWaiver], found: &mut Vec<Diag
         let groups: BTreeSet<usize> = groups.map(|used| used.group).collect();
         let twins = || machine.waivers.iter().enumerate();
         let is_twin = twins().any(|(other, twin)| other != index && overlap(waiver, twin));
-        if groups.is_empty() && !is_twin {
+        if groups.is_empty() && !is_twin && !short.contains(&index) {
             report(
                 Code::UnusedWaiver,
                 format!("nothing needs the waiver of {pair}"),

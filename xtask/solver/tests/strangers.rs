@@ -152,6 +152,15 @@ fn a_device_whose_ids_nobody_checks_needs_the_trust_of_its_segment() {
         [Code::ForgedStream],
         "one more that may"
     );
+    // The error says what is missing; the waiver is needed.
+    let found = strict(&m);
+    assert!(!codes(&found).contains(&Code::UnusedWaiver));
+    let error = found.errors().next().unwrap();
+    let party = error.parties.last().unwrap();
+    assert_eq!(party.text, "the waiver does not name `b2`");
+    let texts: Vec<&str> = error.remedies.iter().map(|r| r.text.as_str()).collect();
+    assert!(texts.contains(&"name `b2` in the waiver, too"), "{texts:?}");
+    assert!(!texts.iter().any(|text| text.starts_with("waive the pair")));
     m.waivers[0].devices.push(second);
     assert_eq!(errors(&strict(&m)), []);
     let place = below(node_of(&m, "rp-a"), 0, 1);

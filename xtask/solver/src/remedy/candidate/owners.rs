@@ -43,7 +43,14 @@ impl Builder<'_> {
         )
     }
 
+    /// A waiver that falls short is completed; another one beside it would hide what was missing.
     pub(super) fn waive(&self) -> Vec<Candidate> {
+        if let Some(short) = &self.diagnostic.short {
+            return vec![Candidate {
+                text: format!("name {} in the waiver, too", self.list(&short.devices)),
+                changes: vec![Change::Name(short.waiver, short.devices.clone())],
+            }];
+        }
         self.with_pair(
             |a, b| format!("waive the pair `{a}`, `{b}` with a written reason"),
             Change::Waive,

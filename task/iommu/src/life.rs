@@ -198,8 +198,10 @@ impl Life {
         ]
     }
 
+    /// In this crate's own tests. Elsewhere a PCI task that lies may come here, and that is no reason to stop.
     fn check(&self) {
-        debug_assert!(self.is_legal(), "{self:?}");
+        #[cfg(test)]
+        assert!(self.is_legal(), "{self:?}");
     }
 }
 

@@ -209,6 +209,12 @@ impl Sabotage {
         self.mutant.map(|mutant| mutant.kind)
     }
 
+    /// Whether anything is done wrong at all.
+    #[must_use]
+    pub fn has_mutant(&self) -> bool {
+        self.mutant.is_some()
+    }
+
     /// Whether the server is not in its first life.
     #[must_use]
     pub fn has_succeeded(&self) -> bool {

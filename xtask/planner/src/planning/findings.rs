@@ -155,7 +155,7 @@ fn remedy_in_general(code: Code) -> &'static str {
             "remove the region if nothing needs it; otherwise it is as it has to be"
         }
         Code::RootComplexRouting => {
-            "write `never-routes-peers` in the platform if its manual says so; otherwise trust nobody below the one to \
+            "write `never-routes-peers` in the platform or at the root bus if its manual says so; otherwise trust nobody below the one to \
              keep off the other"
         }
     }

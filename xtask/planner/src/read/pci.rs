@@ -58,6 +58,8 @@ pub struct Root {
     pub streams: Option<Vec<StreamRow>>,
     /// Bits of a requester id that its own mapping looks at; 0 means all.
     pub stream_mask: u16,
+    /// Whether its root complex never routes between root ports; as the platform says without it.
+    pub never_routes_peers: Option<bool>,
     /// QEMU's `-device` that makes the root bus.
     pub qemu: Option<String>,
 }
@@ -192,6 +194,7 @@ fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Optio
     };
     let streams = read_streams(&fields);
     let stream_mask = read_stream_mask(&fields);
+    let never_routes_peers = fields.boolean("never-routes-peers");
     let qemu = fields.string("qemu").map(|qemu| qemu.value);
     let report = fields.report();
     fields.finish();
@@ -231,6 +234,19 @@ fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Optio
             .remedy("name the root bus whose root complex it belongs to, or leave it out");
         return None;
     }
+    if let Some(never) = never_routes_peers
+        .as_ref()
+        .filter(|_| expander || expander_of.is_some())
+    {
+        report
+            .error(
+                Mistake::BadValue,
+                format!("`{}` is no root complex of its own", name.value),
+            )
+            .at(&never.span, "says how a root complex routes")
+            .remedy("say it of the root bus that it is an expander of, or of the platform");
+        return None;
+    }
     if expander && slot.is_none() {
         return None;
     }
@@ -243,6 +259,7 @@ fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Optio
         slot,
         streams,
         stream_mask,
+        never_routes_peers: never_routes_peers.map(|never| never.value),
         qemu,
     })
 }

@@ -125,8 +125,8 @@ pub struct RootBus {
     pub streams: Vec<StreamRange>,
     /// Bits of a requester id that the mapping looks at (`iommu-map-mask`); 0 means all.
     pub stream_mask: u16,
-    /// True if the platform file says that the root complex never routes a request of one root port to
-    /// another; false if nothing is known.
+    /// True if a file says that the root complex never routes a request of one root port to another; false if nothing is
+    /// known. Of an expander nobody looks at it: its root complex is that of the root bus that it belongs to.
     pub never_routes_peers: bool,
 }
 

@@ -126,7 +126,9 @@ fn root_bus(app: &App, root: &read::Root, sources: &mut Sources) -> RootBus {
         } else {
             platform.stream_mask
         },
-        never_routes_peers: platform.never_routes_peers,
+        never_routes_peers: root
+            .never_routes_peers
+            .unwrap_or(platform.never_routes_peers),
     }
 }
 

@@ -48,6 +48,11 @@ pub struct Task {
     pub memory: Vec<Mapping>,
     pub calls: Vec<String>,
     pub depends_on: Vec<String>,
+    /// Whoever stops and starts with it.
+    pub together: Vec<String>,
+    pub restart: Restart,
+    /// The run's verdict waits for it.
+    pub verdict: bool,
     pub notifications: Vec<String>,
     /// `TASK.NOTIFICATION`.
     pub posts: Vec<String>,
@@ -64,6 +69,16 @@ pub struct Task {
     pub log: u64,
     pub pools: Vec<Sized>,
     pub persistent: Vec<Sized>,
+}
+
+/// What happens at a task's death.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Restart {
+    pub after_ns: u64,
+    /// How often in the period; 0 is never.
+    pub limit: u32,
+    pub period_ns: u64,
 }
 
 /// Memory that a task asked for.

@@ -89,6 +89,13 @@ impl<'a> Image<'a> {
         let end = from.checked_add(usize::try_from(len).ok()?)?;
         self.bytes.get(from..end)
     }
+
+    /// A task's plan, as long as it says itself, if it is in the file.
+    pub fn plan(&self, place: Option<u64>) -> Option<&'a [u8]> {
+        let place = place?;
+        let len = self.word(place.checked_add(8)?)?;
+        self.bytes(place, len)
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod run;
 mod sharing;
 mod smmu;
 mod spaces;
+mod supervisor;
 mod walk;
 
 use std::fmt::{Debug, Display};
@@ -55,6 +56,8 @@ pub struct Places {
     pub stream_table: u64,
     /// The kernel's plan.
     pub kernel_plan: u64,
+    /// The supervisor's plan.
+    pub supervisor_plan: u64,
     /// The PCI task's plan; 0 without one.
     pub pci_plan: u64,
     /// The IOMMU server's plan; 0 without one.
@@ -125,6 +128,7 @@ pub fn verify(image: &[u8], plan: &str) -> Result<Verified, String> {
     let spaces = spaces::check(&image, &plan, &mut verified)?;
     agreement::check(&plan, &mut verified);
     sharing::check(&plan, &spaces, &mut verified);
+    supervisor::check(&image, &plan, &spaces, &mut verified)?;
     pci::check(&image, &plan, &spaces, &mut verified)?;
     smmu::check(&image, &plan, &spaces, &mut verified)?;
     Ok(verified)

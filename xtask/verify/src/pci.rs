@@ -30,11 +30,7 @@ pub fn check(
     else {
         return Ok(());
     };
-    let bytes = place.and_then(|at| {
-        let len = image.word(at.saturating_add(8))?;
-        image.bytes(at, len)
-    });
-    let blob = Blob::new(bytes, PCI_TASK)?;
+    let blob = Blob::new(image.plan(*place), PCI_TASK)?;
     verified.places.pci_plan = place.unwrap_or_default();
     host(&blob, plan, task, verified);
     let records = blob.table(kind::FUNCTION);

@@ -58,11 +58,7 @@ pub fn check(
     let smmu = plan.smmu.as_ref().ok_or("plan.json has no `smmu`")?;
     let at = spaces.plans.get(server as usize).copied().flatten();
     verified.places.server_plan = at.unwrap_or_default();
-    let bytes = at.and_then(|at| {
-        let len = image.word(at.saturating_add(8))?;
-        image.bytes(at, len)
-    });
-    let records = Records::new(&Blob::new(bytes, "the IOMMU server")?);
+    let records = Records::new(&Blob::new(image.plan(at), "the IOMMU server")?);
     let tables = Tables {
         image,
         plan,

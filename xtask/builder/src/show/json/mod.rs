@@ -94,6 +94,7 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
                 "watches": names(&task.watches),
                 "trusts": names(&task.trusts),
                 "depends-on": names(&task.depends_on),
+                "together": together(plan, index),
                 "notifications": names(&task.notifications),
                 "posts": names(&task.posts),
                 "rights": plan.rights(index).iter_names().map(|name| name.0).collect::<Vec<_>>(),
@@ -123,6 +124,13 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// Whoever stops and starts with a task, as they are of one containment unit or of units with a task in common.
+fn together(plan: &Plan, task: usize) -> Vec<&str> {
+    let others = plan.together(task).into_iter();
+    let others = others.filter_map(|other| plan.app.tasks.get(other));
+    others.map(|other| other.name.value.as_str()).collect()
 }
 
 fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {

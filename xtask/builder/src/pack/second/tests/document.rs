@@ -104,6 +104,11 @@ fn a_plan_that_contradicts_itself_is_found() {
             "it calls first, which is not above it",
         ),
         (
+            format!("{}/together", task("first")),
+            serde_json::json!(["pci"]),
+            "it restarts with pci, which restarts in a unit of",
+        ),
+        (
             format!("/domains/{domain}/untranslated"),
             true.into(),
             "whose streams bypass the SMMU",

@@ -120,6 +120,26 @@ fn every_bit_of_the_header_counts() {
     assert!(silent.is_empty(), "{silent:x?}");
 }
 
+/// What becomes of whom at a task's death, and whose reports end a run. Dependants, a unit of tasks that restart together,
+/// a verdict and an authority are all in this system.
+#[test]
+fn every_bit_of_what_the_supervisor_is_told_counts() {
+    let built = built(SUITE);
+    let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
+    let some = |key: &str| {
+        let mut tasks = plan["tasks"].as_array().unwrap().iter();
+        tasks.any(|task| task[key].as_array().is_some_and(|list| !list.is_empty()))
+    };
+    assert!(some("depends-on") && some("together"));
+    let place = built.places.supervisor_plan;
+    let start = built.record(place, 0x206, 0);
+    // The reasons for domains, which are texts for the log, come next.
+    let end = built.record(place, 0x207, 0);
+    assert!(built.record(place, 0x001, 0) < end);
+    let silent = built.unnoticed(start, end - start, 1);
+    assert!(silent.is_empty(), "{silent:x?}");
+}
+
 /// ACS, bus numbers, windows, BARs and recipes are programmed by these numbers.
 #[test]
 fn every_bit_of_what_the_pci_task_is_told_counts() {

@@ -92,7 +92,7 @@ pub fn read(fields: Fields<'_>) -> IommuPolicy {
                 .error(Mistake::BadValue, "a waiver is for two tasks")
                 .at(waiver.span(), "expected `tasks = [\"one\", \"other\"]`");
         }
-        let devices = waiver.strings("devices");
+        let devices = waiver.names("devices");
         if devices.is_empty() && waiver.contains("devices") {
             fields
                 .report()
@@ -125,7 +125,7 @@ pub fn read(fields: Fields<'_>) -> IommuPolicy {
         policy.containment.push(ContainmentUnit { name, tasks });
     }
     for (name, group) in fields.tables("groups") {
-        let devices = group.strings("devices");
+        let devices = group.names("devices");
         if devices.is_empty() {
             fields
                 .report()

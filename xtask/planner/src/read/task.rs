@@ -126,20 +126,20 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
     let log = read_log(&fields);
     let reads_logs = flag(&fields, "reads-logs");
     let task = Task {
-        calls: fields.strings("calls"),
-        depends_on: fields.strings("depends-on"),
-        owns: fields.strings("owns"),
-        drives: fields.strings("drives"),
-        audits: fields.strings("audits"),
-        watches: fields.strings("watches"),
-        trusts: fields.strings("trusts"),
+        calls: fields.names("calls"),
+        depends_on: fields.names("depends-on"),
+        owns: fields.names("owns"),
+        drives: fields.names("drives"),
+        audits: fields.names("audits"),
+        watches: fields.names("watches"),
+        trusts: fields.names("trusts"),
         pools: read_pools(&fields, &name),
         persistent: read_persistent(&fields, reads_logs.clone()),
         authority: flag(&fields, "dma-authority"),
         reads_logs,
         rights: read_rights(&fields),
         notifications: read_notifications(&fields),
-        posts: fields.strings("posts"),
+        posts: fields.names("posts"),
         max_run: fields
             .time(
                 "max-run",
@@ -303,7 +303,7 @@ fn read_rights(fields: &Fields<'_>) -> Vec<Spanned<TaskRight>> {
         ("test", TaskRight::Test),
     ];
     let mut rights = Vec::new();
-    for word in fields.strings("rights") {
+    for word in fields.names("rights") {
         match known.iter().find(|known| known.0 == word.value) {
             Some(known) => rights.push(Spanned::new(known.1, word.span)),
             None => {

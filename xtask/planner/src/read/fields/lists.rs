@@ -1,7 +1,7 @@
 //! Lists of values.
 
 use super::Fields;
-use crate::report::{Span, Spanned};
+use crate::report::{Mistake, Span, Spanned};
 
 impl Fields<'_> {
     /// A list of strings; empty if the key is absent.
@@ -25,6 +25,28 @@ impl Fields<'_> {
             }
         }
         list
+    }
+
+    /// A list of names, each of them once; empty if the key is absent. One that is there again is most likely another
+    /// that was meant.
+    pub fn names(&self, key: &'static str) -> Vec<Spanned<String>> {
+        let mut names: Vec<Spanned<String>> = Vec::new();
+        for name in self.strings(key) {
+            let Some(first) = names.iter().find(|known| known.value == name.value) else {
+                names.push(name);
+                continue;
+            };
+            let path = self.key_path(key);
+            self.report
+                .error(
+                    Mistake::BadValue,
+                    format!("`{path}` has `{}` twice", name.value),
+                )
+                .at(&name.span, "the second")
+                .with(&first.span, "the first")
+                .remedy("remove one of them, or write the name that was meant");
+        }
+        names
     }
 
     /// A list of numbers within 32 bits, at least one.

@@ -170,8 +170,10 @@ fn from_source(
     directory: &Path,
 ) -> Result<App, Reported> {
     let known = known::load(report, paths)?;
-    let mut fields = source.fields(report);
-    let included = include::read(report, &fields, directory)?;
+    let first = source.fields(report);
+    let included = include::read(report, &first, directory)?;
+    // Behind what is included, which it borrows to its end.
+    let mut fields = first;
     if let Some(included) = &included {
         let span = Span {
             file: included.source.file,

@@ -65,6 +65,9 @@ pub struct Fields<'a> {
     /// The same table of the included file.
     included: Option<Layer<'a>>,
     known: RefCell<Vec<&'static str>>,
+    /// Required keys that are not there. They are reported at the end, when it is known whether one of them is there
+    /// misspelt, which is one mistake and not two.
+    missing: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Fields<'a> {
@@ -80,6 +83,7 @@ impl<'a> Fields<'a> {
             first: Layer { table, span },
             included: None,
             known: RefCell::default(),
+            missing: RefCell::default(),
         }
     }
 
@@ -138,14 +142,7 @@ impl<'a> Fields<'a> {
     ) -> Option<T> {
         let value = get(self, key);
         if value.is_none() && !self.contains(key) {
-            let place = if self.path.is_empty() {
-                "the file".to_owned()
-            } else {
-                format!("[{}]", self.path)
-            };
-            self.report
-                .error(Mistake::MissingKey, format!("{place} needs `{key}`"))
-                .at(self.span(), format!("`{key}` is missing"));
+            self.missing.borrow_mut().push(key);
         }
         value
     }
@@ -223,14 +220,38 @@ impl<'a> Fields<'a> {
             } else {
                 format!("in [{}]", self.path)
             };
+            let near = nearest(key, known.iter().copied());
+            let mut missing = self.missing.borrow_mut();
+            let needed = near.filter(|near| missing.contains(near));
+            missing.retain(|key| Some(*key) != needed);
+            let why = needed.map(|key| format!("not a key of this table, which needs `{key}`"));
             let draft = self
                 .report
                 .error(Mistake::UnknownKey, format!("unknown key `{key}` {place}"))
-                .at(&layer.key_span(key, item), "not a key of this table");
-            let _draft = match nearest(key, known.iter().copied()) {
+                .at(
+                    &layer.key_span(key, item),
+                    why.unwrap_or_else(|| "not a key of this table".to_owned()),
+                );
+            let _draft = match near {
                 Some(near) => draft.remedy(format!("did you mean `{near}`?")),
                 None => draft.note(format!("known keys: {}", known.join(", "))),
             };
+        }
+    }
+}
+
+/// However the reading of a table ends, what it lacks is said.
+impl Drop for Fields<'_> {
+    fn drop(&mut self) {
+        for key in self.missing.take() {
+            let place = if self.path.is_empty() {
+                "the file".to_owned()
+            } else {
+                format!("[{}]", self.path)
+            };
+            self.report
+                .error(Mistake::MissingKey, format!("{place} needs `{key}`"))
+                .at(self.span(), format!("`{key}` is missing"));
         }
     }
 }

@@ -210,6 +210,10 @@ impl Life {
     /// A claim waits until the device is quiet.
     pub(crate) fn await_claim(&mut self, owner: TaskId) {
         self.state = State::Quiescing(Purpose::Claim(owner));
+        // Who waited for it as a sharer waits for the claim now; the PCI task's answer is one for both.
+        if self.is_for_sharers() {
+            self.for_sharers = ForSharers::No;
+        }
         self.check();
     }
 

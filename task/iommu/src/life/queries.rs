@@ -49,7 +49,11 @@ impl Life {
     }
     /// Whether it is to be opened for good as soon as nothing keeps it closed.
     pub const fn waits_to_be_always_open(&self) -> bool {
-        self.may_be_always_open && !self.always_open && !self.kept_closed && self.is_free()
+        self.may_be_always_open
+            && !self.always_open
+            && !self.kept_closed
+            && self.is_free()
+            && !self.is_for_sharers()
     }
     /// Whether it was cut off while claimed and has to be released.
     #[inline(always)]
@@ -73,8 +77,8 @@ impl Life {
         self.for_sharers
     }
     /// Whether it is being made quiet for what shares its streams.
-    pub fn is_for_sharers(&self) -> bool {
-        self.for_sharers == ForSharers::Running
+    pub const fn is_for_sharers(&self) -> bool {
+        matches!(self.for_sharers, ForSharers::Running)
     }
     /// Whether the PCI task has not heard yet that it is to be made quiet.
     pub const fn is_unasked(&self) -> bool {

@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::host::{StreamRow, read_stream_mask, read_streams};
 use super::known::{self, Bar, KnownDevices};
 use super::units;
-use crate::report::{Mistake, Span, Spanned};
+use crate::report::{Mistake, Report, Span, Spanned};
 
 /// A port or bridge.
 #[derive(Clone, Debug)]
@@ -182,6 +182,20 @@ fn read_bridge(
     })
 }
 
+/// A number from 0 to `most`; `default` where the key is not there.
+fn number(report: &Report, value: Option<Spanned<u32>>, most: u32, default: u32) -> Option<u32> {
+    let Some(value) = value else {
+        return Some(default);
+    };
+    if value.value > most {
+        report
+            .error(Mistake::BadValue, format!("{} is too large", value.value))
+            .at(&value.span, format!("expected 0 to {most}"));
+        return None;
+    }
+    Some(value.value)
+}
+
 fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Option<Root> {
     let segment = fields.word("segment");
     let bus = fields.required("bus", Fields::word);
@@ -198,22 +212,10 @@ fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Optio
     let qemu = fields.string("qemu").map(|qemu| qemu.value);
     let report = fields.report();
     fields.finish();
-    let number = |value: Option<Spanned<u32>>, most: u32, default: u32| {
-        let Some(value) = value else {
-            return Some(default);
-        };
-        if value.value > most {
-            report
-                .error(Mistake::BadValue, format!("{} is too large", value.value))
-                .at(&value.span, format!("expected 0 to {most}"));
-            return None;
-        }
-        Some(value.value)
-    };
-    let segment = number(segment, u32::from(u16::MAX), 0)?;
-    let bus = number(Some(bus?), u32::from(u8::MAX), 0)?;
+    let segment = number(report, segment, u32::from(u16::MAX), 0)?;
+    let bus = number(report, Some(bus?), u32::from(u8::MAX), 0)?;
     let last_span = last.as_ref().map(|last| last.span.clone());
-    let last = number(last, u32::from(u8::MAX), u32::from(u8::MAX))?;
+    let last = number(report, last, u32::from(u8::MAX), u32::from(u8::MAX))?;
     if let Some(span) = last_span.filter(|_| last < bus) {
         report
             .error(

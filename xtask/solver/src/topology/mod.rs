@@ -238,26 +238,14 @@ impl Builder<'_> {
     fn place(&mut self, node: usize, root: usize, frame: &mut Frame) {
         let machine = self.machine;
         let bridge = frame.bridge;
-        let entry = &machine.nodes[node];
         let Place::Slot {
             device, function, ..
-        } = entry.place
+        } = machine.nodes[node].place
         else {
             return;
         };
         let segment = machine.roots[root].segment;
-        if device > 31 || function > 7 {
-            self.diagnostics.push(
-                Diagnostic::new(
-                    Code::SlotRange,
-                    format!(
-                        "`{}` has device number {device} and function number {function}",
-                        entry.name
-                    ),
-                )
-                .device(self.machine, node, format!("`{}`", entry.name)),
-            );
-        }
+        self.check_slot_numbers(node, device, function);
         self.check_place(node, bridge);
         let id = u16::from_be_bytes([frame.bus, (device & 31) << 3 | (function & 7)]);
         let external = bridge.and_then(|b| {
@@ -315,6 +303,18 @@ impl Builder<'_> {
             };
             self.seen[child] = true;
             self.order.push(child);
+        }
+    }
+
+    /// A bus has 32 device numbers, each with 8 functions.
+    fn check_slot_numbers(&mut self, node: usize, device: u8, function: u8) {
+        if device > 31 || function > 7 {
+            let name = &self.machine.nodes[node].name;
+            let found =
+                format!("`{name}` has device number {device} and function number {function}");
+            let found = Diagnostic::new(Code::SlotRange, found);
+            self.diagnostics
+                .push(found.device(self.machine, node, format!("`{name}`")));
         }
     }
 

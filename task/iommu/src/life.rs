@@ -198,7 +198,8 @@ impl Life {
         ]
     }
 
-    /// In this crate's own tests. Elsewhere a PCI task that lies may come here, and that is no reason to stop.
+    /// Fails this crate's own tests on an illegal combination. A running server goes on: a PCI task that gives false answers
+    /// must not be able to end it.
     fn check(&self) {
         #[cfg(test)]
         assert!(self.is_legal(), "{self:?}");

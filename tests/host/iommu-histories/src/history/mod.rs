@@ -234,7 +234,7 @@ impl History<'_> {
     /// What must hold between any two requests.
     fn check(&self) {
         self.check_reach();
-        // Who is lied to may be anywhere.
+        // A seeded fault may give the server false answers, and false answers may lead to any combination of states.
         let sabotaged = self.world.borrow().sabotage.has_mutant();
         if !sabotaged && !self.server.is_at_rest() {
             self.note(Check::State, || "a device between two states".into());

@@ -64,7 +64,7 @@ fn count(
     show: &mut impl FnMut(&run::Line),
 ) -> Outcome<Vec<(String, u64)>> {
     let built = project.build_to_run(Some(&project.paths.root.join(app)))?;
-    let disks = run::drives(project, &built.plan, None)?;
+    let disks = run::disks(project, &built.plan, None)?;
     let options = Options {
         qemu: qemu.clone(),
         timeout: LIMIT,
@@ -72,7 +72,7 @@ fn count(
         changes: Vec::new(),
     };
     let mut counted: Vec<(String, u64)> = Vec::new();
-    let end = run::run(&built, &disks.drives, &options, |line| {
+    let end = run::run(&built, &disks.files, &options, |line| {
         counted.extend(reported(line));
         show(line);
     })?;

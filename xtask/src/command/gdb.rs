@@ -41,12 +41,12 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
         .find(|gdb| debugs_aarch64(gdb))
         .ok_or_else(missing)?;
     let built = project.build_to_run(arguments.app.as_deref())?;
-    let disks = run::drives(project, &built.plan, None)?;
+    let disks = run::disks(project, &built.plan, None)?;
     let folder = tempfile::tempdir().map_err(Failure::when("cannot make a temporary folder"))?;
     let socket = folder.path().join("gdb");
     run::note_interrupts();
     let image = built.dist.image_in(folder.path())?;
-    let machine = qemu::command(&built.plan, &image, &disks.drives);
+    let machine = qemu::command(&built.plan, &image, &disks.files);
     let guest = Waiting::start(&qemu, &machine, &socket)?;
     let status = Command::new(gdb)
         .current_dir(&built.dist.folder)

@@ -43,8 +43,8 @@ pub struct Arguments {
 pub fn run(project: &Project, arguments: Arguments) -> Outcome<u8> {
     let qemu = setup::emulator(arguments.qemu.as_deref(), &project.target)?;
     let built = project.build_to_run(arguments.app.as_deref())?;
-    let disks = run::drives(project, &built.plan, arguments.disk.as_ref())?;
-    let digest = run::watched(&built.plan, &disks.drives).map(Digest::start);
+    let disks = run::disks(project, &built.plan, arguments.disk.as_ref())?;
+    let digest = run::watched(&built.plan, &disks.files).map(Digest::start);
     // A system that reports no verdict has no end.
     let ends = built.plan.app.tasks.iter().any(|task| task.verdict);
     let limit = arguments.timeout.or(ends.then_some(PATIENCE));
@@ -55,7 +55,7 @@ pub fn run(project: &Project, arguments: Arguments) -> Outcome<u8> {
         changes: Vec::new(),
     };
     let mut screen = Screen::new(show::width(&built.plan), Watch::new(&built.plan));
-    let end = run::observe(&built, &disks.drives, &options, &mut screen)?;
+    let end = run::observe(&built, &disks.files, &options, &mut screen)?;
     let watch = screen.finish();
     if end == End::Interrupted {
         return Ok(INTERRUPTED);

@@ -15,7 +15,7 @@ use planner::failure::{Failure, Outcome};
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
 
-/// The file behind a drive; a copy that was made for one run goes with this value.
+/// The file behind a disk; a copy that was made for one run goes with this value.
 #[derive(Debug)]
 pub struct Disk {
     pub file: PathBuf,

@@ -7,12 +7,12 @@ use solver::model::FunctionKind as Kind;
 
 use planner::planning::{Function, FunctionKind, Plan};
 
-/// Files behind the drives, by the drives' names.
-pub type Drives = BTreeMap<String, PathBuf>;
+/// Files behind the disks, by the disks' names.
+pub type DiskFiles = BTreeMap<String, PathBuf>;
 
-/// All arguments that describe the machine; in a hotplug slot with alternatives is the first. Drives are opened as snapshots: nothing the guest writes
+/// All arguments that describe the machine; in a hotplug slot with alternatives is the first. Disks are opened as snapshots: nothing the guest writes
 /// reaches the file.
-pub fn command(plan: &Plan, image: &Path, drives: &Drives) -> Vec<String> {
+pub fn command(plan: &Plan, image: &Path, disks: &DiskFiles) -> Vec<String> {
     let platform = &plan.app.platform;
     let mut arguments = vec!["-nodefaults".to_owned()];
     let mut add = |name: &str, value: String| {
@@ -28,7 +28,7 @@ pub fn command(plan: &Plan, image: &Path, drives: &Drives) -> Vec<String> {
         add("-semihosting-config", "enable=on,target=native".to_owned());
     }
     add("-kernel", image.display().to_string());
-    for (name, file) in drives {
+    for (name, file) in disks {
         // A comma ends an option; doubled, it is part of the name.
         let file = file.display().to_string().replace(',', ",,");
         add(

@@ -10,7 +10,7 @@ mod script;
 
 pub use bypass::refuse_bypass;
 pub use change::Change;
-pub use command::{Drives, command};
+pub use command::{DiskFiles, command};
 pub use find::{OLDEST, PROGRAM, Qemu, in_folders, on_path};
 #[cfg(test)]
 pub use monitor::tests::emulator;

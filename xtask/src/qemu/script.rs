@@ -7,20 +7,20 @@ use planner::planning::Plan;
 use super::{PROGRAM, command};
 use crate::disk;
 
-/// The QEMU command as a shell script, whose program the variable `QEMU` can name; drives are those that `run`
+/// The QEMU command as a shell script, whose program the variable `QEMU` can name; disks are those that `run`
 /// makes.
 pub fn script(plan: &Plan, target: &Path, image: &Path) -> String {
-    let drives = plan
+    let disks = plan
         .app
-        .drives
+        .disks
         .iter()
-        .map(|drive| {
-            let file = disk::place(drive.len, &disk::folder(target));
-            (drive.name.clone(), file)
+        .map(|declared| {
+            let file = disk::place(declared.len, &disk::folder(target));
+            (declared.name.clone(), file)
         })
         .collect();
     let mut script = format!("#!/bin/sh\nexec \"${{QEMU:-{PROGRAM}}}\"");
-    for argument in command(plan, image, &drives) {
+    for argument in command(plan, image, &disks) {
         let separator = if argument.starts_with('-') {
             " \\\n  "
         } else {

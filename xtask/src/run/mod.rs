@@ -22,7 +22,7 @@ use rings::Rings;
 
 use crate::disk;
 use crate::project::{Built, Project};
-use crate::qemu::{Change, Drives, Qemu};
+use crate::qemu::{Change, DiskFiles, Qemu};
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
 
@@ -39,53 +39,53 @@ pub struct Options {
 
 /// The disks of one run; copies that were made for it go with this value.
 pub struct Disks {
-    pub drives: Drives,
-    _disks: Vec<disk::Disk>,
+    pub files: DiskFiles,
+    _copies: Vec<disk::Disk>,
 }
 
-/// The files behind a plan's drives; `given` stands for the first.
-pub fn drives(project: &Project, plan: &Plan, given: Option<&PathBuf>) -> Outcome<Disks> {
+/// The files behind a plan's disks; `given` stands for the first.
+pub fn disks(project: &Project, plan: &Plan, given: Option<&PathBuf>) -> Outcome<Disks> {
     let folder = disk::folder(&project.target);
-    if given.is_some() && plan.app.drives.is_empty() {
-        return Err(Failure::new("--disk is given, but the system has no drive"));
+    if given.is_some() && plan.app.disks.is_empty() {
+        return Err(Failure::new("--disk is given, but the system has no disk"));
     }
-    let mut drives = Drives::new();
-    let mut disks = Vec::new();
-    for (index, drive) in plan.app.drives.iter().enumerate() {
+    let mut files = DiskFiles::new();
+    let mut copies = Vec::new();
+    for (index, declared) in plan.app.disks.iter().enumerate() {
         let disk = match given.filter(|_| index == 0) {
             Some(file) => disk::given(file, &folder)?,
-            None => disk::made(drive.len, &folder)?,
+            None => disk::made(declared.len, &folder)?,
         };
-        drives.insert(drive.name.clone(), disk.file.clone());
-        disks.push(disk);
+        files.insert(declared.name.clone(), disk.file.clone());
+        copies.push(disk);
     }
     Ok(Disks {
-        drives,
-        _disks: disks,
+        files,
+        _copies: copies,
     })
 }
 
-/// The disk whose digest the guest computes: the first drive, if there is a task for it.
-pub fn watched<'a>(plan: &Plan, drives: &'a Drives) -> Option<&'a Path> {
+/// The disk whose digest the guest computes: the first, if there is a task for it.
+pub fn watched<'a>(plan: &Plan, files: &'a DiskFiles) -> Option<&'a Path> {
     plan.app.task("digest")?;
-    let first = plan.app.drives.first()?;
-    drives.get(&first.name).map(PathBuf::as_path)
+    let first = plan.app.disks.first()?;
+    files.get(&first.name).map(PathBuf::as_path)
 }
 
 /// Runs a built system to its end and hands every line of its log to `show`.
 pub fn run(
     built: &Built,
-    drives: &Drives,
+    files: &DiskFiles,
     options: &Options,
     mut show: impl FnMut(&Line),
 ) -> Outcome<End> {
-    observe(built, drives, options, &mut show)
+    observe(built, files, options, &mut show)
 }
 
 /// Runs a built system to its end.
 pub fn observe(
     built: &Built,
-    drives: &Drives,
+    files: &DiskFiles,
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Outcome<End> {
@@ -94,7 +94,7 @@ pub fn observe(
     // Of its own: another build may write to the dist folder before QEMU has read it.
     let folder = tempfile::tempdir().map_err(Failure::when("cannot make a temporary folder"))?;
     let image = built.dist.image_in(folder.path())?;
-    let mut arguments = crate::qemu::command(&built.plan, &image, drives);
+    let mut arguments = crate::qemu::command(&built.plan, &image, files);
     for change in &options.changes {
         change.apply(&mut arguments)?;
     }

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn what_is_named_exists() {
         let plan = plan("block");
-        let planned = qemu::command(&plan, Path::new("image"), &qemu::Drives::new());
+        let planned = qemu::command(&plan, Path::new("image"), &qemu::DiskFiles::new());
         for run in runs() {
             let name = run.name.unwrap();
             let changes = changes(run.difference.as_ref().unwrap(), &plan)

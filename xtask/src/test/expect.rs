@@ -59,8 +59,8 @@ pub struct Expected {
     /// Tasks that have another crate than in the file: a folder, from this one on.
     #[serde(default)]
     pub crates: BTreeMap<String, PathBuf>,
-    /// Drives are so many times larger than in the file.
-    pub drives: Option<u64>,
+    /// Disks are so many times larger than in the file.
+    pub disk_factor: Option<u64>,
     /// In what the machine differs from the plan.
     pub difference: Option<Difference>,
 }
@@ -186,7 +186,7 @@ impl Expected {
     fn is_unchanged(&self) -> bool {
         self.parameters.is_empty()
             && self.crates.is_empty()
-            && self.drives.is_none()
+            && self.disk_factor.is_none()
             && self.spoil.is_none()
     }
 
@@ -215,8 +215,8 @@ impl Expected {
                 task.ok_or_else(|| Failure::new("`crates` names a task that is not there"))?;
             task.folder = folder.join(place);
         }
-        for drive in &mut app.drives {
-            drive.len *= self.drives.unwrap_or(1);
+        for disk in &mut app.disks {
+            disk.len *= self.disk_factor.unwrap_or(1);
         }
         Ok(())
     }

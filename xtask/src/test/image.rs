@@ -117,7 +117,7 @@ pub fn image(
     show: &mut dyn FnMut(Case),
 ) -> failure::Outcome<()> {
     let built = project.build_to_run_changed(Some(&suite.app), |app| asked.tell(app))?;
-    let disks = run::drives(project, &built.plan, None)?;
+    let disks = run::disks(project, &built.plan, None)?;
     let options = Options {
         qemu: row.qemu.clone(),
         timeout: LIMIT,
@@ -125,7 +125,7 @@ pub fn image(
         changes: Vec::new(),
     };
     let mut follower = Follower::new(&suite.name, show);
-    let end = run::observe(&built, &disks.drives, &options, &mut follower)?;
+    let end = run::observe(&built, &disks.files, &options, &mut follower)?;
     follower.finish(&end);
     Ok(())
 }

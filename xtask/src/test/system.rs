@@ -192,11 +192,11 @@ fn execute(
         .disk
         .map(|len| disk::sample(&folder, len))
         .transpose()?;
-    let disks = run::drives(project, &built.plan, odd.as_ref())?;
+    let disks = run::disks(project, &built.plan, odd.as_ref())?;
     let digest = match &odd {
         // Not from the file that the emulator reads: what the tool makes of the user's file is on trial.
         Some(file) => Some(padded(file)?),
-        None => run::watched(&built.plan, &disks.drives).map(Digest::start),
+        None => run::watched(&built.plan, &disks.files).map(Digest::start),
     };
     let options = Options {
         qemu: row.qemu.clone(),
@@ -216,7 +216,7 @@ fn execute(
         return switched_off(&built, &disks, &options, log);
     }
     let mut watch = Watch::new(&built.plan);
-    let end = run::run(&built, &disks.drives, &options, |line| {
+    let end = run::run(&built, &disks.files, &options, |line| {
         watch.see(line);
         let task = line.task.as_deref().unwrap_or("kernel");
         log.push(format!("{task}  {}", line.text));
@@ -239,8 +239,8 @@ fn switched_off(
     log: &mut Vec<String>,
 ) -> failure::Outcome<Verdict> {
     let mut press = Press::new(log);
-    let end = run::observe(built, &disks.drives, options, &mut press)?;
-    let disk = disks.drives.values().next();
+    let end = run::observe(built, &disks.files, options, &mut press)?;
+    let disk = disks.files.values().next();
     let disk = disk.ok_or_else(|| Failure::new("the system has no disk"))?;
     press.judge(&end, disk)?;
     Ok(Verdict {

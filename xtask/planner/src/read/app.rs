@@ -40,8 +40,8 @@ pub struct App {
     pub devices: Vec<Device>,
     /// The policy of `[iommu]`.
     pub iommu: IommuPolicy,
-    /// The drives of `[qemu]`.
-    pub drives: Vec<Drive>,
+    /// The disks that the tool makes.
+    pub disks: Vec<Disk>,
     /// Some task drives a device that does not exist: that another has no owner is then no news.
     pub owners_unknown: bool,
 }
@@ -61,7 +61,7 @@ pub enum Main<'a> {
 
 /// A disk that the tool makes unless the user gives one.
 #[derive(Clone, Debug)]
-pub struct Drive {
+pub struct Disk {
     pub name: String,
     pub len: u64,
 }
@@ -139,10 +139,10 @@ const KERNEL_STACK: u64 = 32 << 10;
 const NAME_MAX: usize = 48;
 /// The fewest that leave room for its deepest path and an exception in it.
 const KERNEL_STACK_MIN: u64 = 16 << 10;
-/// Bytes of a sector, the least that a drive has.
+/// Bytes of a sector, the least that a disk has.
 const SECTOR: u64 = 512;
-/// Bytes of a drive that the tool makes, unless `app.toml` says otherwise.
-const DRIVE: u64 = 16 << 20;
+/// Bytes of a disk that the tool makes, unless `app.toml` says otherwise.
+const DISK: u64 = 16 << 20;
 
 /// Reads and checks `file`; everything wrong with it is in the report. A file whose tables all make
 /// sense is returned even if they do not fit together, so that planning can add what it finds.
@@ -239,7 +239,7 @@ fn read(
         }
     }
     let iommu = fields.table("iommu").map(iommu::read).unwrap_or_default();
-    let drives = read_drives(fields);
+    let disks = read_disks(fields);
     check_reserved(fields);
     let name = name?;
     Some(App {
@@ -255,7 +255,7 @@ fn read(
         bridges,
         devices,
         iommu,
-        drives,
+        disks,
         owners_unknown: false,
     })
 }
@@ -290,14 +290,15 @@ fn read_tasks(fields: &Fields<'_>, folders: &Folders<'_>, unread: &mut Unread) -
     tasks
 }
 
-fn read_drives(fields: &Fields<'_>) -> Vec<Drive> {
+fn read_disks(fields: &Fields<'_>) -> Vec<Disk> {
+    fields.named_otherwise("drives", "disks");
     fields
-        .tables("drives")
+        .tables("disks")
         .into_iter()
         .map(|(name, fields)| {
-            let len = fields.at_least("size", SECTOR, DRIVE);
+            let len = fields.at_least("size", SECTOR, DISK);
             fields.finish();
-            Drive {
+            Disk {
                 name: name.value,
                 len,
             }

@@ -186,6 +186,30 @@ impl<'a> Fields<'a> {
             .remedy(format!("leave `{}` out", self.key_path(key)));
     }
 
+    /// Reports a key that is spelled as what has another name, if it is there.
+    pub fn named_otherwise(&self, key: &'static str, name: &str) {
+        let Some((layer, item)) = self.find(key) else {
+            return;
+        };
+        self.known.borrow_mut().push(key);
+        self.report
+            .error(
+                Mistake::UnknownKey,
+                format!("unknown key `{key}` {}", self.place()),
+            )
+            .at(&layer.key_span(key, item), format!("its name is `{name}`"))
+            .remedy(format!("write `{name}`"));
+    }
+
+    /// Where the table is, for messages about its keys.
+    fn place(&self) -> String {
+        if self.path.is_empty() {
+            "at the top of the file".to_owned()
+        } else {
+            format!("in [{}]", self.path)
+        }
+    }
+
     pub fn check_name(&self, name: &str, span: &Span) {
         self.check_name_within(name, span, plan::Name::CAPACITY);
     }
@@ -215,11 +239,7 @@ impl<'a> Fields<'a> {
             if known.contains(&key) {
                 continue;
             }
-            let place = if self.path.is_empty() {
-                "at the top of the file".to_owned()
-            } else {
-                format!("in [{}]", self.path)
-            };
+            let place = self.place();
             let near = nearest(key, known.iter().copied());
             let mut missing = self.missing.borrow_mut();
             let needed = near.filter(|near| missing.contains(near));

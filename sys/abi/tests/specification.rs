@@ -127,7 +127,7 @@ fn codes() {
     let found = rows.iter().map(|row| (row[1].as_str(), number(&row[0])));
     let defined = Code::ALL.map(|(name, code)| (name, u64::from(code.0)));
     assert!(found.eq(defined));
-    assert!(page().contains("codes up to 0xfffffeff (`SERVER_LAST`)"));
+    assert!(page().contains("at most 0xfffffeff (`SERVER_LAST`)"));
     assert_eq!(Code::SERVER_LAST, 0xffff_feff);
     assert_eq!(Code::KERNEL_FIRST, Code::DEAD.0);
 }
@@ -232,9 +232,9 @@ fn limits() {
     let page = page().replace('\n', " ");
     for (limit, value) in [
         ("at most {} tasks", TASKS_MAX),
-        ("a message or reply of at most {} bytes", MESSAGE_MAX),
-        ("of which {} travel in registers", REGISTER_BYTES),
-        ("at most {} leases with a send", LEASES_MAX),
+        ("A message or reply has at most {} bytes", MESSAGE_MAX),
+        ("up to {} bytes travel in registers", REGISTER_BYTES),
+        ("A send has at most {} leases", LEASES_MAX),
         ("execute more than {} instructions", LONGEST_MASKED as usize),
         ("MUST notify at most {} tasks", TIMERS_A_TURN),
     ] {

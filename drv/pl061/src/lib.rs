@@ -5,6 +5,15 @@
 //! is up as long as any of them that is enabled is: whoever is woken by it asks [`Pl061::pending`] for the pins.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 #[cfg(test)]
 extern crate std;

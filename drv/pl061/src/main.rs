@@ -5,6 +5,15 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 use embedded_hal::digital::InputPin;
 use pl061::{Input, NotPl061, Pin, Pl061, Trigger};
@@ -57,16 +66,18 @@ fn tell() {
 
 fn main() -> ! {
     let Some(registers) = config::mapping(CONTROLLER) else {
-        panic!("the plan has no registers called `gpio`");
+        userlib::give_up!("the plan has no registers called `gpio`");
     };
     let Some(interrupt) = config::notification(INTERRUPT) else {
-        panic!("the plan has no interrupt of `gpio`");
+        userlib::give_up!("the plan has no interrupt of `gpio`");
     };
     let Some(pin) = config::parameter(PIN).and_then(Pin::new) else {
-        panic!("the parameter `power-key` is no pin of the controller");
+        userlib::give_up!("the parameter `power-key` is no pin of the controller");
     };
     match Pl061::new(MappedRegisters::of(registers)) {
         Ok(gpio) => watch(&gpio, gpio.input(pin), interrupt),
-        Err(NotPl061 { offset, value }) => panic!("not a PL061: {value:#x} at {offset:#x}"),
+        Err(NotPl061 { offset, value }) => {
+            userlib::give_up!("not a PL061: {value:#x} at {offset:#x}")
+        }
     }
 }

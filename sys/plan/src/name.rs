@@ -24,7 +24,7 @@ impl<const N: usize> Text<N> {
             end -= 1;
         }
         let mut bytes = [0; N];
-        for (to, from) in bytes.iter_mut().zip(&text.as_bytes()[..end]) {
+        for (to, from) in bytes.iter_mut().zip(text.as_bytes().iter().take(end)) {
             *to = *from;
         }
         Self(bytes)

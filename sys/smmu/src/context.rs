@@ -100,6 +100,10 @@ impl ContextDescriptor {
     }
 
     /// Reads a descriptor back; `None` if it is not one that [`Self::encode`] writes.
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "a constant function has no iterator; the loop ends before both lengths"
+    )]
     pub const fn decode(words: &[u64; CD_WORDS]) -> Option<Self> {
         let word0 = words[0];
         let bits = 64 - cd::T0SZ.get(word0) as u32;

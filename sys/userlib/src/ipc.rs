@@ -339,7 +339,7 @@ pub fn reply_receive_in_place(
 ) -> Received {
     let len = len.min(buffer.len()).min(MESSAGE_MAX);
     let payload = if len <= REGISTER_BYTES {
-        payload_of(&buffer[..len])
+        payload_of(buffer.get(..len).unwrap_or_default())
     } else {
         [0; 8]
     };

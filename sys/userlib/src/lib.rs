@@ -8,6 +8,15 @@
 //! `provoke`. A task built on this crate forbids it: whatever safe code passes to what is here, the kernel writes and a
 //! device is told of no memory but what was borrowed for it or what no reference can point to.
 #![no_std]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 pub mod config;
 pub mod delay;

@@ -8,6 +8,15 @@
 //! Facts are from the Arm ARM (DDI 0487), chapter D8, for output addresses of at most 48 bits.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 mod arena;
 mod attributes;

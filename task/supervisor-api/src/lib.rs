@@ -11,6 +11,15 @@
 //! | [`Operation::Finished`] | the task that is asked to finish, before the machine is switched off | nothing | nothing |
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 #[cfg(test)]
 extern crate std;

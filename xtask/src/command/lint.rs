@@ -6,9 +6,10 @@ use crate::project::Project;
 use planner::failure::Outcome;
 
 pub fn run(project: &Project) -> Outcome<u8> {
+    lint::roots(project)?;
     lint::clippy(project)?;
     lint::kernel(project)?;
     lint::servers(project)?;
-    say!("lints of kernel and tasks: clean; kernel and servers cannot panic");
+    say!("lints of kernel and tasks: clean; kernel, servers and drivers cannot panic");
     Ok(0)
 }

@@ -5,6 +5,15 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 use core::cell::Cell;
 
@@ -276,7 +285,7 @@ fn main() -> ! {
         Err(Failed::Lie(what)) => report(Outcome::Fail, what),
     };
     if sent.is_err() {
-        panic!("the supervisor does not take the report");
+        userlib::give_up!("the supervisor does not take the report");
     }
     loop {
         // Done; there is nothing to wait for.

@@ -5,6 +5,15 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 mod impostor;
 mod trial;
@@ -18,20 +27,20 @@ userlib::task!(main);
 
 fn main() -> ! {
     let (Some(iommu), Some(witness)) = (Server::named("iommu"), Server::named("witness")) else {
-        panic!("the plan has no iommu or no witness for the rogue");
+        userlib::give_up!("the plan has no iommu or no witness for the rogue");
     };
     let mut trial = match trial::Trial::new(&iommu) {
         Ok(trial) => trial,
-        Err(reason) => panic!("{}", reason),
+        Err(reason) => userlib::give_up!("{}", reason),
     };
     for (number, (target, read)) in rogue::attempts().enumerate() {
         let attempt = match trial.attempt(number, target, read) {
             Ok(attempt) => attempt,
-            Err(reason) => panic!("{}", reason),
+            Err(reason) => userlib::give_up!("{}", reason),
         };
         let told = witness.call(ATTEMPT, &attempt.to_words(), Attempt::LEN, 0, &[]);
         if told.is_err() {
-            panic!("the witness does not listen");
+            userlib::give_up!("the witness does not listen");
         }
     }
     let finished: Finished = impostor::claim_what_is_not_mine(&iommu, trial.device());
@@ -39,7 +48,7 @@ fn main() -> ! {
         .call(FINISHED, &finished.to_words(), Finished::LEN, 0, &[])
         .is_err()
     {
-        panic!("the witness does not listen");
+        userlib::give_up!("the witness does not listen");
     }
     loop {
         // Done; there is nothing to wait for.

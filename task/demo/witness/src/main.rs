@@ -5,6 +5,15 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
 
 use abi::notification;
 use edu::pattern;
@@ -96,7 +105,7 @@ impl Witness {
     fn report(&mut self, outcome: Outcome, detail: &str) {
         self.reported = true;
         if report(outcome, detail).is_err() {
-            panic!("the supervisor does not take the report");
+            userlib::give_up!("the supervisor does not take the report");
         }
     }
 
@@ -119,10 +128,10 @@ impl Witness {
 
 fn main() -> ! {
     let Some(iommu) = Server::named("iommu") else {
-        panic!("the plan has no iommu for the witness");
+        userlib::give_up!("the plan has no iommu for the witness");
     };
     let Some(pool) = config::mappings(MappingKind::Pool).next() else {
-        panic!("the plan has no pool for the canary");
+        userlib::give_up!("the plan has no pool for the canary");
     };
     let pool = PoolMemory::of(pool);
     pattern::write(&pool, 0, pool.len(), CANARY);

@@ -7,9 +7,11 @@ use planner::failure::Outcome;
 
 pub fn run(project: &Project) -> Outcome<u8> {
     lint::roots(project)?;
+    let advisories = lint::dependencies(project)?;
     lint::clippy(project)?;
     lint::kernel(project)?;
     lint::servers(project)?;
     say!("lints of kernel and tasks: clean; kernel, servers and drivers cannot panic");
+    say!("dependencies: as deny.toml has it; {}", advisories.note());
     Ok(0)
 }

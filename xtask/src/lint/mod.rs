@@ -2,6 +2,7 @@
 //! that could panic.
 
 mod branches;
+mod dependencies;
 mod panics;
 mod strict;
 
@@ -15,6 +16,7 @@ use builder::compile::{self, Workshop};
 use planner::failure::{Failure, Outcome};
 
 pub use branches::indirect;
+pub use dependencies::dependencies;
 pub use panics::panics;
 
 /// Runs clippy for the target over the kernel and every task of the repository's systems; a warning is an

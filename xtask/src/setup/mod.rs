@@ -2,11 +2,13 @@
 //! installed is removed: what cannot be had without that is named in a message, with the command that does it.
 
 mod archive;
+mod cargo_deny;
 mod emulator;
 mod installed;
 mod private;
 mod target;
 
 pub use archive::release;
+pub use cargo_deny::cargo_deny;
 pub use emulator::{backports, emulator, private_emulator};
 pub use target::target;

@@ -10,7 +10,7 @@ use plan::{Blob, Record};
 /// # Panics
 /// If the plan page is not a blob of this version: the image is broken, and the task cannot run.
 pub fn blob() -> Blob<'static> {
-    match Blob::new(crate::mapped::plan_page()) {
+    match Blob::new(crate::plan_page::bytes()) {
         Ok(blob) => blob,
         Err(_) => crate::give_up!("the plan page is not readable"),
     }

@@ -4,9 +4,10 @@
 //! the types and traits exist in earnest, so that the hardware-independent core of a task can be tested
 //! there (a system call on the host panics).
 //!
-//! `unsafe` lives in `entry`, `stubs`, `mapped` (registers, pools, the plan page), `log` and, for conformance tests only,
-//! `provoke`. A task built on this crate forbids it: whatever safe code passes to what is here, the kernel writes and a
-//! device is told of no memory but what was borrowed for it or what no reference can point to.
+//! `unsafe` lives in `entry`, `stubs`, `run`, `registers::mapped` and `memory::pool` (what is mapped), `plan_page`,
+//! `log` and, for conformance tests only, `provoke`. A task built on this crate forbids it: whatever safe code passes to
+//! what is here, the kernel writes and a device is told of no memory but what was borrowed for it or what no reference
+//! can point to.
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -27,14 +28,15 @@ pub mod ipc;
 pub mod last_words;
 #[cfg_attr(not(target_os = "none"), path = "log_host.rs")]
 mod log;
-mod mapped;
 pub mod memory;
+mod plan_page;
 pub mod privileged;
 pub mod protocol;
 #[cfg(feature = "provoke")]
 pub mod provoke;
 pub mod registers;
 pub mod ring;
+mod run;
 pub mod server;
 mod stubs;
 pub mod time;

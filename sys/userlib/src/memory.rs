@@ -3,7 +3,9 @@
 //! It never becomes a Rust reference: a device may change it at any time. Values are read once, by
 //! volatile access, and checked like any input from outside.
 
-pub use crate::mapped::{PoolMemory, acquire, publish};
+mod pool;
+
+pub use pool::{PoolMemory, acquire, publish};
 
 /// A run of memory shared with a device. Little endian; offsets in bytes, naturally aligned. An access
 /// outside reads zero and writes nothing.

@@ -1,6 +1,8 @@
 //! Device registers.
 
-pub use crate::mapped::MappedRegisters;
+mod mapped;
+
+pub use mapped::MappedRegisters;
 
 /// A block of device registers, so that a driver's core runs against a fake on the host.
 ///

@@ -6,30 +6,19 @@
 //! What it finds wrong, by itself or by an audit of everything a stream could reach, is a [`Finding`].
 #![forbid(unsafe_code)]
 
-mod audit;
 mod chooser;
 mod command;
 mod configuration;
-mod event;
 mod features;
-mod fetch;
 mod finding;
-mod flight;
 mod memory;
 mod model;
-mod queue;
-mod registers;
 pub mod rig;
 pub mod structure;
 mod tlb;
-mod walk;
 
-pub use audit::{Reach, Reachable};
 pub use chooser::Chooser;
-pub use event::Fault;
 pub use features::{Features, Liberties};
 pub use finding::{Check, Finding, Findings};
-pub use flight::Flight;
 pub use memory::Memory;
-pub use model::{Ambient, Model};
-pub use walk::Translated;
+pub use model::{Ambient, Fault, Flight, Model, Reach, Reachable, Translated};

@@ -1,15 +1,27 @@
 //! The SMMU as a whole, and what it does by itself between two accesses of the processor.
 
+mod audit;
+mod event;
+mod fetch;
+mod flight;
+mod queue;
+mod registers;
+mod walk;
+
 use std::collections::BTreeMap;
 
 use crate::configuration::Cache;
 use crate::features::{Features, Liberties};
 use crate::finding::Findings;
-use crate::flight::Flight;
-use crate::queue::Commands;
-use crate::registers::Registers;
 use crate::tlb::Tlb;
 use crate::{Chooser, Memory};
+use queue::Commands;
+use registers::Registers;
+
+pub use audit::{Reach, Reachable};
+pub use event::Fault;
+pub use flight::Flight;
+pub use walk::Translated;
 
 /// An SMMUv3 and the memory it shares with its driver.
 #[derive(Clone, Debug)]

@@ -3,10 +3,10 @@
 //! Consumed is not completed: an invalidation may take effect at any time up to the completion of a
 //! later SYNC, in any order with others (rules E4 to E10).
 
+use super::Model;
+use super::registers::{CMDQ_ERR, CMDQEN, Registers};
 use crate::command::{self, Command};
 use crate::finding::Check;
-use crate::model::Model;
-use crate::registers::{CMDQ_ERR, CMDQEN, Registers};
 
 /// State of the queue beside its registers.
 #[derive(Clone, Default, Debug)]

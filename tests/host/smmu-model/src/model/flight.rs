@@ -1,7 +1,7 @@
 //! Transactions of devices: translated now, performed later.
 
-use crate::event::Fault;
-use crate::model::Model;
+use super::Model;
+use super::event::Fault;
 
 /// A transaction that was translated but has not reached memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,9 +1,9 @@
 //! From an address to memory, through the TLB or the tables.
 
-use crate::event::Fault;
-use crate::fetch::Configuration;
+use super::Model;
+use super::event::Fault;
+use super::fetch::Configuration;
 use crate::finding::Check;
-use crate::model::Model;
 use crate::structure::{self, Context, Entry};
 use crate::tlb::{Leaf, Step};
 

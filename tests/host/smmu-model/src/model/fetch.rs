@@ -1,9 +1,9 @@
 //! From a StreamID to an address space, through the caches or past them.
 
-use crate::event::Fault;
+use super::Model;
+use super::event::Fault;
+use super::registers::{GBPA_ABORT, SMMUEN};
 use crate::finding::Check;
-use crate::model::Model;
-use crate::registers::{GBPA_ABORT, SMMUEN};
 use crate::structure::{self, CONTEXT_WORDS, Context, STREAM_WORDS, Stream};
 
 /// What a stream's configuration says.

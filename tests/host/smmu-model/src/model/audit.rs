@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::Model;
-use crate::registers::{GBPA_ABORT, SMMUEN};
+use super::Model;
+use super::registers::{GBPA_ABORT, SMMUEN};
+use super::walk::{entry_shift, root_level};
 use crate::structure::{self, CONTEXT_WORDS, Context, Entry, STREAM_WORDS, Stream};
-use crate::walk::{entry_shift, root_level};
 
 /// A run of memory that a stream can reach.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

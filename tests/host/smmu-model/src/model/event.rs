@@ -1,8 +1,8 @@
 //! The event queue: records that come late, or never.
 
+use super::Model;
+use super::registers::{EVENTQ_ABT_ERR, EVENTQEN, Registers};
 use crate::finding::Check;
-use crate::model::Model;
-use crate::registers::{EVENTQ_ABT_ERR, EVENTQEN, Registers};
 
 /// Why a transaction is aborted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

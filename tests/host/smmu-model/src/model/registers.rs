@@ -1,7 +1,7 @@
 //! The register file: what each write does, when it may be done, and when it takes effect.
 
+use super::Model;
 use crate::finding::Check;
-use crate::model::Model;
 
 /// Offsets (IHI 0070 G.b, 6.2).
 mod at {

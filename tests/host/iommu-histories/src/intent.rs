@@ -1,12 +1,6 @@
-//! What the tables hold of a request that the server died in, and so what its successor finds.
+//! A request under way, as its claimant means it.
 
-use std::collections::BTreeMap;
-
-use super::layout::TABLES;
 use super::oracle::Grant;
-use super::world::World;
-use smmu_model::Check;
-use smmu_model::structure::{self, Entry};
 
 /// What a request is to change.
 #[derive(Clone, Default, Debug)]
@@ -43,107 +37,11 @@ impl Intent {
         }
     }
 
-    fn maps(&self, leaf: &Grant) -> bool {
+    /// Whether it maps what `leaf` does.
+    pub(crate) fn maps(&self, leaf: &Grant) -> bool {
         leaf.write == self.write
             && self.maps.iter().any(|&(output, pages)| {
                 leaf.output >= output && leaf.output + leaf.bytes <= output + pages * 4096
             })
-    }
-}
-
-/// Entries that translate, by input address.
-pub type Leaves = BTreeMap<u64, Grant>;
-
-fn covers(leaves: &Leaves, input: u64) -> bool {
-    let below = leaves.range(..=input).next_back();
-    below.is_some_and(|(_, leaf)| input < leaf.input + leaf.bytes)
-}
-
-impl World {
-    /// The entries of a domain's window that translate, as they were stored last; but those of the build step.
-    #[must_use]
-    pub fn leaves(&self, domain: usize) -> Leaves {
-        let mut leaves = Leaves::new();
-        let Some(entry) = self.layout.domains.get(domain) else {
-            return leaves;
-        };
-        let ranges = self
-            .layout
-            .machine
-            .permanent
-            .iter()
-            .filter(|range| range.domain as usize == domain);
-        let planned = |input| {
-            ranges
-                .clone()
-                .any(|range| (range.iova..range.iova + range.len).contains(&input))
-        };
-        let parts = [
-            (entry.leaf, entry.iova_base, entry.pages, 12, 3),
-            (entry.block_entries, entry.block_base, entry.blocks, 21, 2),
-        ];
-        for (offset, base, count, shift, level) in parts {
-            for index in 0..count {
-                let word = self.model.memory.latest(TABLES + offset + index * 8);
-                let word = word.unwrap_or(0);
-                let input = base + (index << shift);
-                if let Entry::Leaf(output) = structure::entry(word, level, 12)
-                    && !planned(input)
-                {
-                    let leaf = Grant {
-                        input,
-                        output,
-                        bytes: 1 << shift,
-                        write: structure::permits(word, true).is_ok(),
-                    };
-                    leaves.insert(leaf.input, leaf);
-                }
-            }
-        }
-        leaves
-    }
-
-    /// The server is dead. What a request had begun to map is mapped; what it had begun to unmap, or what
-    /// was taken from a device that is cut off, may be reached until the successor has invalidated
-    /// everything, and no longer.
-    pub fn settle(&mut self) {
-        let intent = self.intent.take().unwrap_or_default();
-        for (device, planned) in self.layout.machine.devices.iter().enumerate() {
-            let domain = planned.domain as usize;
-            let own = device == intent.device;
-            let cut_off = !self.fabric.is_bus_master(device);
-            if own && !intent.maps.is_empty() {
-                self.settle_map(&intent, &self.leaves(domain));
-            }
-            if cut_off {
-                let leaves = self.leaves(domain);
-                self.oracle.part(device, |input| !covers(&leaves, input));
-            } else if own && !intent.unmaps.is_empty() {
-                let leaves = self.leaves(domain);
-                self.oracle.part(device, |input| {
-                    let named =
-                        |&(first, bytes): &(u64, u64)| (first..first + bytes).contains(&input);
-                    intent.unmaps.iter().any(named) && !covers(&leaves, input)
-                });
-            }
-        }
-    }
-
-    fn settle_map(&mut self, intent: &Intent, leaves: &Leaves) {
-        let machine = self.layout.machine;
-        for leaf in leaves.values() {
-            let known = (0..machine.devices.len()).any(|device| {
-                machine.share(device, intent.device) && self.oracle.is_granted(device, leaf.input)
-            });
-            if known {
-                continue;
-            }
-            if !intent.maps(leaf) {
-                self.model.findings.note(Check::Reach, || {
-                    format!("{leaf:x?} is mapped, which {intent:x?} does not ask for")
-                });
-            }
-            self.oracle.extend(intent.device, *leaf);
-        }
     }
 }

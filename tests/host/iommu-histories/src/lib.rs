@@ -6,6 +6,7 @@
 
 mod death;
 pub mod fabric;
+mod fuse;
 pub mod history;
 pub mod intent;
 pub mod kernel;

@@ -6,9 +6,10 @@ use iommu_api::{Claim, DeviceRequest, Operation};
 use userlib::protocol::Wire;
 
 use super::{Held, History};
-use crate::intent::{Intent, Leaves};
+use crate::intent::Intent;
 use crate::kernel::{Hold, Pin};
 use crate::layout::TABLES;
+use crate::world::Leaves;
 use crate::world::Shared;
 use smmu_model::Check;
 

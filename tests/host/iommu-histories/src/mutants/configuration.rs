@@ -2,22 +2,21 @@
 
 use super::{FUNCTION, REACHED, USED, command, entry};
 use crate::layout::TABLES;
-use crate::sabotage::{CFGI_RANGE, CFGI_STE, Mutant};
-use crate::world::World;
-use smmu_model::Check;
+use crate::sabotage::{CFGI_RANGE, CFGI_STE, Mutant, store_halves};
+use smmu_model::{Check, Model};
 
 /// Stores the word and another in word 1 of the same entry, with no invalidation between the two.
-fn store_two(world: &mut World, offset: u64, word: u64, value: u64) {
-    let second = world.model.memory.latest(TABLES + offset + 8).unwrap_or(0);
+fn store_two(model: &mut Model, offset: u64, word: u64, value: u64) {
+    let second = model.memory.latest(TABLES + offset + 8).unwrap_or(0);
     let translates = value >> 1 & 7 == 0b101;
     if word == 0 && !translates {
-        world.model.store(TABLES + offset, value);
-        world.model.store(TABLES + offset + 8, second & !0xff);
+        model.store(TABLES + offset, value);
+        model.store(TABLES + offset + 8, second & !0xff);
     } else if word == 0 {
-        world.model.store(TABLES + offset + 8, second | 0xd4);
-        world.model.store(TABLES + offset, value);
+        model.store(TABLES + offset + 8, second | 0xd4);
+        model.store(TABLES + offset, value);
     } else {
-        world.model.store(TABLES + offset, value);
+        model.store(TABLES + offset, value);
     }
 }
 
@@ -64,24 +63,24 @@ pub const MUTANTS: &[Mutant] = &[
         "ste-in-halves",
         "A10",
         &[Check::Fetch, Check::Illegal],
-        |world, offset, _, value| world.store_halves(offset, value),
+        |model, offset, _, value| store_halves(model, offset, value),
     ),
     entry(
         "ste-bypass",
         "B12",
         REACHED,
-        |world, offset, word, value| {
+        |model, offset, word, value| {
             let aborts = word == 0 && value >> 1 & 7 == 0;
             let value = if aborts { value | 0b100 << 1 } else { value };
-            world.model.store(TABLES + offset, value);
+            model.store(TABLES + offset, value);
         },
     ),
     entry(
         "ste-reserved",
         "A13, A18, A19",
         &[Check::Illegal],
-        |world, offset, word, value| {
-            world.model.store(
+        |model, offset, word, value| {
+            model.store(
                 TABLES + offset,
                 if word == 1 { value | 1 << 13 } else { value },
             );
@@ -91,8 +90,8 @@ pub const MUTANTS: &[Mutant] = &[
         "ste-noncoherent",
         "H1",
         &[Check::Attributes],
-        |world, offset, word, value| {
-            world.model.store(
+        |model, offset, word, value| {
+            model.store(
                 TABLES + offset,
                 if word == 1 { value & !0xff } else { value },
             );
@@ -102,37 +101,37 @@ pub const MUTANTS: &[Mutant] = &[
         "ste-el2-world",
         "C11",
         &[Check::Illegal],
-        |world, offset, word, value| {
+        |model, offset, word, value| {
             let value = if word == 1 { value | 0b10 << 30 } else { value };
-            world.model.store(TABLES + offset, value);
+            model.store(TABLES + offset, value);
         },
     ),
     entry(
         "ste-stall",
         "D7",
         &[Check::Illegal],
-        |world, offset, word, value| {
+        |model, offset, word, value| {
             let value = if word == 1 { value ^ 1 << 27 } else { value };
-            world.model.store(TABLES + offset, value);
+            model.store(TABLES + offset, value);
         },
     ),
     entry(
         "ste-substreams",
         "D8",
         &[Check::Illegal],
-        |world, offset, word, value| {
+        |model, offset, word, value| {
             let translates = word == 0 && value >> 1 & 7 == 0b101;
             let value = if translates { value | 1 << 59 } else { value };
-            world.model.store(TABLES + offset, value);
+            model.store(TABLES + offset, value);
         },
     ),
     entry(
         "ste-eats",
         "D17",
         &[Check::Illegal],
-        |world, offset, word, value| {
+        |model, offset, word, value| {
             let value = if word == 1 { value | 1 << 28 } else { value };
-            world.model.store(TABLES + offset, value);
+            model.store(TABLES + offset, value);
         },
     ),
 ];

@@ -40,9 +40,9 @@ pub const MUTANTS: &[Mutant] = &[
         "stop-unseen",
         "K12",
         RELEASE,
-        Kind::Read(|world, register, value| {
-            if register == CMDQ_CONS && world.model.has_stopped() {
-                world.model.command_producer()
+        Kind::Read(|view, register, value| {
+            if register == CMDQ_CONS && view.model.has_stopped() {
+                view.model.command_producer()
             } else {
                 value
             }

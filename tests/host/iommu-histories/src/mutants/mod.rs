@@ -12,11 +12,9 @@ mod standing;
 mod translations;
 
 use super::layout::Layout;
-use super::sabotage::{Edit, Kind, Mutant};
+use super::sabotage::{Edit, Kind, Mutant, View};
 use super::troubles::Troubles;
-use super::world::World;
-use smmu_model::Check;
-use smmu_model::Memory;
+use smmu_model::{Check, Memory, Model};
 
 /// Something is within reach that must not be.
 const REACHED: &[Check] = &[
@@ -59,7 +57,7 @@ const fn entry(
     name: &'static str,
     rule: &'static str,
     by: &'static [Check],
-    store: fn(&mut World, u64, u64, u64),
+    store: fn(&mut Model, u64, u64, u64),
 ) -> Mutant {
     Mutant {
         name,
@@ -87,7 +85,7 @@ const fn write(
     name: &'static str,
     rule: &'static str,
     by: &'static [Check],
-    change: fn(&World, usize, u32) -> Option<u32>,
+    change: fn(&View<'_>, usize, u32) -> Option<u32>,
 ) -> Mutant {
     Mutant {
         name,
@@ -101,7 +99,7 @@ const fn read(
     name: &'static str,
     rule: &'static str,
     by: &'static [Check],
-    change: fn(&World, usize, u32) -> u32,
+    change: fn(&View<'_>, usize, u32) -> u32,
 ) -> Mutant {
     Mutant {
         name,

@@ -17,8 +17,8 @@ pub const MUTANTS: &[Mutant] = &[
         "producer-wrap",
         "E1",
         &[Check::Queue],
-        |world, register, value| {
-            let wrap = 1 << world.layout.smmu.command_log2;
+        |view, register, value| {
+            let wrap = 1 << view.layout.smmu.command_log2;
             Some(if register == CMDQ_PROD {
                 value & (wrap - 1)
             } else {
@@ -31,9 +31,9 @@ pub const MUTANTS: &[Mutant] = &[
         "consumer-ignored",
         "E6",
         REACHED,
-        |world, register, value| {
+        |view, register, value| {
             if register == CMDQ_CONS {
-                world.model.command_producer()
+                view.model.command_producer()
             } else {
                 value
             }
@@ -62,8 +62,8 @@ pub const MUTANTS: &[Mutant] = &[
         "errors-not-acknowledged",
         "E14",
         REFUSED,
-        |world, register, value| {
-            let off = world.model.control() & SMMUEN == 0;
+        |view, register, value| {
+            let off = view.model.control() & SMMUEN == 0;
             (register != GERRORN || !off).then_some(value)
         },
     ),
@@ -90,8 +90,8 @@ pub const MUTANTS: &[Mutant] = &[
         "overflow-unacknowledged",
         "F4",
         DELIVERY,
-        |world, register, value| {
-            let kept = world.model.event_acknowledgement() & OVERFLOW;
+        |view, register, value| {
+            let kept = view.model.event_acknowledgement() & OVERFLOW;
             Some(if register == EVENTQ_CONS {
                 value & !OVERFLOW | kept
             } else {

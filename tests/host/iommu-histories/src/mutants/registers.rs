@@ -22,9 +22,9 @@ pub const MUTANTS: &[Mutant] = &[
         "no-acknowledge",
         "R1, R2, R10",
         &[Check::Register],
-        |world, register, value| {
+        |view, register, value| {
             if register == CR0ACK {
-                world.model.control()
+                view.model.control()
             } else {
                 value
             }
@@ -34,8 +34,8 @@ pub const MUTANTS: &[Mutant] = &[
         "cr2-e2h",
         "A22",
         &[Check::Register],
-        |world, register, value| {
-            if register == CR2 && world.model.control() & SMMUEN == 0 {
+        |view, register, value| {
+            if register == CR2 && view.model.control() & SMMUEN == 0 {
                 Some(value | 1)
             } else {
                 Some(value)

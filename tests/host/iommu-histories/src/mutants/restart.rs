@@ -29,9 +29,9 @@ pub const MUTANTS: &[Mutant] = &[
         "adopt-in-transition",
         "R1",
         &[Check::Register],
-        Kind::FreshRead(|world, register, value| {
+        Kind::FreshRead(|view, register, value| {
             if register == CR0ACK {
-                world.model.control()
+                view.model.control()
             } else {
                 value
             }
@@ -75,9 +75,9 @@ pub const MUTANTS: &[Mutant] = &[
         "adopt-full-queue",
         "J6",
         &[Check::Queue],
-        Kind::FreshRead(|world, register, value| {
+        Kind::FreshRead(|view, register, value| {
             if register == CMDQ_CONS {
-                world.model.command_producer()
+                view.model.command_producer()
             } else {
                 value
             }

@@ -91,11 +91,8 @@ pub const MUTANTS: &[Mutant] = &[
         "map-over-live",
         "C26",
         &[Check::Conflict],
-        Kind::Load(|world, offset, value| {
-            let mapping = world
-                .intent
-                .as_ref()
-                .is_some_and(|intent| !intent.maps.is_empty());
+        Kind::Load(|view, offset, value| {
+            let mapping = view.intent.is_some_and(|intent| !intent.maps.is_empty());
             if mapping && offset >= PAGE_TABLES {
                 0
             } else {

@@ -1,7 +1,13 @@
 //! The surroundings of the server's core: the model as its hardware, kernel and PCI task as its system.
 
+mod calls;
 mod checks;
+mod interrupted;
+mod registers;
 mod surroundings;
+mod tables;
+
+pub use interrupted::Leaves;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,13 +16,13 @@ use abi::TaskId;
 use pci_api::client::Failure;
 use smmu::stream::{bypass_word, stage1_word};
 
-use super::death::Fuse;
 use super::fabric::Fabric;
+use super::fuse::Fuse;
 use super::intent::Intent;
 use super::kernel::Kernel;
 use super::layout::{self, Layout, Machine, TABLES};
 use super::oracle::Oracle;
-use super::sabotage::Sabotage;
+use super::sabotage::{Sabotage, View};
 use super::troubles::Troubles;
 use smmu_model::Check;
 use smmu_model::{Chooser, Features, Liberties, Model};
@@ -98,6 +104,15 @@ impl World {
             posts: Vec::new(),
             exposed: vec![false; machine.devices.len()],
             lines: 0,
+        }
+    }
+
+    /// What a seeded fault looks at.
+    fn view(&self) -> View<'_> {
+        View {
+            model: &self.model,
+            layout: &self.layout,
+            intent: self.intent.as_ref(),
         }
     }
 

@@ -4,9 +4,9 @@ use abi::privileged::Held;
 use pci_api::client::Failure;
 use pci_api::{DeviceState, Error, QuiesceState};
 
-use super::Kind;
+use super::World;
 use crate::layout::{TABLES, entry_of};
-use crate::world::World;
+use crate::sabotage::Kind;
 
 impl World {
     /// A release makes a device quiet that reaches something without a request; `true` to skip it.

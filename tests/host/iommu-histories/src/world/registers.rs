@@ -1,8 +1,8 @@
 //! Accesses to registers and barriers that a fault changes.
 
-use super::{CR0, Kind, PREFETCH};
+use super::World;
 use crate::layout::TABLES;
-use crate::world::World;
+use crate::sabotage::{CR0, Kind, PREFETCH};
 
 impl World {
     pub(crate) fn barrier(&mut self) {
@@ -31,7 +31,7 @@ impl World {
             change(&self.layout, &mut self.model.memory);
         }
         let written = match self.sabotage.kind() {
-            Some(Kind::Write(change)) => change(self, register, value),
+            Some(Kind::Write(change)) => change(&self.view(), register, value),
             _ => Some(value),
         };
         self.sabotage.struck += u64::from(written != Some(value));
@@ -59,12 +59,12 @@ impl World {
     pub(crate) fn read_register(&mut self, register: usize, value: u32) -> u32 {
         match self.sabotage.kind() {
             Some(Kind::Read(change)) => {
-                let changed = change(self, register, value);
+                let changed = change(&self.view(), register, value);
                 self.sabotage.struck += u64::from(changed != value);
                 changed
             }
             Some(Kind::FreshRead(change)) if self.sabotage.adopts() && self.sabotage.fresh => {
-                let changed = change(self, register, value);
+                let changed = change(&self.view(), register, value);
                 self.sabotage.struck += u64::from(changed != value);
                 changed
             }

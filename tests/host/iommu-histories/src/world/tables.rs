@@ -1,8 +1,8 @@
 //! Stores, loads and commands that a fault changes.
 
-use super::{Edit, Kind, Sabotage, TLBI_ASID, TLBI_VA};
+use super::World;
 use crate::layout::{TABLES, entry_of};
-use crate::world::World;
+use crate::sabotage::{Edit, Kind, Sabotage, TLBI_ASID, TLBI_VA, store_halves};
 use smmu_model::Check;
 
 impl World {
@@ -41,7 +41,7 @@ impl World {
             && entries
         {
             self.sabotage.struck += 1;
-            change(self, offset, offset / 8 % 8, value);
+            change(&mut self.model, offset, offset / 8 % 8, value);
             return;
         }
         let leaves = self.layout.smmu.tables_len.min(0x1_8000)..self.layout.smmu.tables_len;
@@ -55,7 +55,8 @@ impl World {
             return;
         }
         if matches!(kind, Some(Kind::Halves)) && leaves.contains(&offset) {
-            return self.store_halves(offset, value);
+            self.sabotage.struck += 1;
+            return store_halves(&mut self.model, offset, value);
         }
         self.model.store(TABLES + offset, value);
     }
@@ -70,16 +71,6 @@ impl World {
                 && self.kernel.is_current(hold.task) == lives
                 && streams.any(|&stream| entry_of(stream) == offset)
         })
-    }
-
-    /// A store in two halves, the lower one first.
-    pub(crate) fn store_halves(&mut self, offset: u64, value: u64) {
-        let before = self.model.memory.latest(TABLES + offset).unwrap_or(0);
-        let low = u64::from(u32::MAX);
-        self.sabotage.struck += 1;
-        self.model
-            .store(TABLES + offset, before & !low | value & low);
-        self.model.store(TABLES + offset, value);
     }
 
     fn store_command(&mut self, offset: u64, value: u64, kind: Option<Kind>) {
@@ -141,7 +132,7 @@ impl World {
         let value = self.model.load(TABLES + offset).unwrap_or(0);
         match self.sabotage.kind() {
             Some(Kind::Load(change)) => {
-                let changed = change(self, offset, value);
+                let changed = change(&self.view(), offset, value);
                 self.sabotage.struck += u64::from(changed != value);
                 changed
             }

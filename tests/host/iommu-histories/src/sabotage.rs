@@ -3,16 +3,12 @@
 //! They sit between the core and the model: a store, a command, a barrier, a register or a call to the
 //! system is dropped, changed or moved.
 
-mod registers;
-mod system;
-mod tables;
-
-use super::layout::Layout;
+use super::intent::Intent;
+use super::layout::{Layout, TABLES};
 use super::troubles::Troubles;
-use super::world::World;
 use abi::privileged::Held;
 use smmu_model::Check;
-use smmu_model::Memory;
+use smmu_model::{Memory, Model};
 
 /// A fault by name, with the row of `docs/reference/smmu-rules.md` that it breaks.
 #[derive(Clone, Copy, Debug)]
@@ -35,19 +31,19 @@ pub enum Kind {
     /// Words of a command are changed.
     Command(fn(&mut Edit<'_>)),
     /// A word stored to a stream table entry, by its number in the entry, with the word before it.
-    Entry(fn(&mut World, u64, u64, u64)),
+    Entry(fn(&mut Model, u64, u64, u64)),
     /// A leaf that is stored.
     Leaf(fn(u64, u64) -> u64),
     /// Leaves are stored in two halves.
     Halves,
     /// A 32-bit register write; `None` drops it.
-    Write(fn(&World, usize, u32) -> Option<u32>),
+    Write(fn(&View<'_>, usize, u32) -> Option<u32>),
     /// A 64-bit register write.
     Write64(fn(usize, u64) -> u64),
     /// All domains of the plan have one ASID.
     OneAsid,
     /// A 32-bit register read.
-    Read(fn(&World, usize, u32) -> u32),
+    Read(fn(&View<'_>, usize, u32) -> u32),
     /// Barriers before register writes do nothing.
     NoPublish,
     /// Barriers after register reads do nothing.
@@ -75,7 +71,7 @@ pub enum Kind {
     /// A command is changed after its submission.
     EditSubmitted,
     /// A word loaded from table memory, by its offset.
-    Load(fn(&World, u64, u64) -> u64),
+    Load(fn(&View<'_>, u64, u64) -> u64),
     /// Devices are taken for quiet at once, without a reset.
     Quiet,
     /// The same, but not by the first life.
@@ -89,7 +85,7 @@ pub enum Kind {
     /// What a successor learns of a hold or pin.
     Adopted(fn(&mut Held)),
     /// A successor reads another value from a 32-bit register, until it first writes one.
-    FreshRead(fn(&World, usize, u32) -> u32),
+    FreshRead(fn(&View<'_>, usize, u32) -> u32),
     /// A successor lifts the pins of what is in no table before it has invalidated anything.
     FreshUnpin,
     /// A successor takes every device for one that was turned on.
@@ -134,6 +130,24 @@ pub enum Kind {
     StoppedLifts,
 }
 
+/// What a fault looks at.
+pub struct View<'a> {
+    /// The SMMU.
+    pub model: &'a Model,
+    /// The plan.
+    pub layout: &'a Layout,
+    /// What the request under way is to change.
+    pub intent: Option<&'a Intent>,
+}
+
+/// Stores a word of table memory in two halves, the lower one first.
+pub fn store_halves(model: &mut Model, offset: u64, value: u64) {
+    let before = model.memory.latest(TABLES + offset).unwrap_or(0);
+    let low = u64::from(u32::MAX);
+    model.store(TABLES + offset, before & !low | value & low);
+    model.store(TABLES + offset, value);
+}
+
 /// A command on its way into the queue.
 pub struct Edit<'a> {
     /// Its words.
@@ -149,8 +163,8 @@ pub struct Edit<'a> {
 }
 
 /// Opcode of a prefetch, which may do nothing.
-const PREFETCH: [u64; 2] = [0x01, 0];
-const CR0: usize = 0x20;
+pub(crate) const PREFETCH: [u64; 2] = [0x01, 0];
+pub(crate) const CR0: usize = 0x20;
 pub(crate) const CFGI_STE: u64 = 0x03;
 pub(crate) const CFGI_RANGE: u64 = 0x04;
 pub(crate) const TLBI_ASID: u64 = 0x11;
@@ -181,16 +195,16 @@ impl Edit<'_> {
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Sabotage {
     mutant: Option<Mutant>,
-    before: u64,
-    opening: bool,
+    pub(crate) before: u64,
+    pub(crate) opening: bool,
     /// The server is not in its first life.
-    succeeded: bool,
+    pub(crate) succeeded: bool,
     /// This life is starting.
     starting: bool,
     /// This life has written no register yet.
-    fresh: bool,
+    pub(crate) fresh: bool,
     /// The device that was turned off last, while it was on.
-    turned_off: Option<u32>,
+    pub(crate) turned_off: Option<u32>,
     /// How often it struck.
     pub struck: u64,
 }
@@ -205,7 +219,7 @@ impl Sabotage {
         }
     }
 
-    fn kind(&self) -> Option<Kind> {
+    pub(crate) fn kind(&self) -> Option<Kind> {
         self.mutant.map(|mutant| mutant.kind)
     }
 
@@ -256,7 +270,7 @@ impl Sabotage {
         finds
     }
 
-    const fn adopts(&self) -> bool {
+    pub(crate) const fn adopts(&self) -> bool {
         self.succeeded && self.starting
     }
 

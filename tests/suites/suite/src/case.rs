@@ -2,7 +2,7 @@
 
 use abi::FaultKind;
 
-use crate::role::Stage;
+use crate::stage::Stage;
 
 /// What is tested, by whom.
 #[derive(Clone, Copy)]

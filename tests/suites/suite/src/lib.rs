@@ -31,7 +31,9 @@ mod case;
 pub mod protocol;
 pub mod role;
 pub mod runner;
+mod stage;
 #[cfg(test)]
 mod tests;
 
 pub use case::{Case, End, Failure, Part, Result, Suite};
+pub use stage::Stage;

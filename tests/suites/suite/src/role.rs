@@ -1,43 +1,28 @@
-//! The side of a role task.
+//! The program of a role task.
 
 use core::fmt::Write;
 
-use abi::{Code, TaskId};
 use heapless::String;
-use userlib::delay::{Delay, DelayNs};
-use userlib::ipc::{self, Answer, Payload};
-use userlib::privileged::Status;
+use userlib::ipc;
 
-use crate::protocol::{Action, FAILED, NEXT, NOTE, NOTES, PLEASE, RETURNED, SKIPPED, TEXT_MAX};
-use crate::{Failure, Suite};
+use crate::protocol::{FAILED, NEXT, RETURNED, SKIPPED, TEXT_MAX};
+use crate::{Failure, Stage, Suite};
 
 /// Index of the runner: the supervisor.
 const RUNNER: usize = 0;
-
-/// A part under way, and what its task can ask of the runner.
-pub struct Stage {
-    runner: TaskId,
-    indices: [u8; 8],
-    /// How often this task was started in this case, from 0.
-    pub life: u64,
-}
 
 /// The program of a role task: one part after another.
 pub fn run(suite: &Suite) -> ! {
     let runner = ipc::refresh(RUNNER).0;
     let [case, part, life, indices, ..] = ipc::call(runner, NEXT, &[0; 8], 0, 32, &[]).payload;
-    let stage = Stage {
-        runner,
-        indices: indices.to_le_bytes(),
-        life,
-    };
+    let stage = Stage::new(runner, indices, life);
     let part = suite
         .cases()
         .nth(case as usize)
         .and_then(|case| case.parts.get(part as usize));
     match part.map(|part| (part.act)(&stage)) {
         Some(Ok(())) => stage.tell(RETURNED, ""),
-        Some(Err(failure)) => stage.fail(&failure),
+        Some(Err(failure)) => fail(&stage, &failure),
         None => stage.tell(FAILED, "the runner named no part of this suite"),
     }
     // The runner does not reply to a report; it restarts the task.
@@ -46,128 +31,22 @@ pub fn run(suite: &Suite) -> ! {
     }
 }
 
-impl Stage {
-    fn tell(&self, operation: u16, text: &str) {
-        ipc::call_long(self.runner, operation, text.as_bytes(), &mut [], &[]);
+/// Tells the runner why the part failed.
+fn fail(stage: &Stage, failure: &Failure) {
+    if failure.skipped {
+        stage.tell(SKIPPED, failure.what);
+        return;
     }
-
-    fn fail(&self, failure: &Failure) {
-        if failure.skipped {
-            self.tell(SKIPPED, failure.what);
-            return;
-        }
-        let mut text = String::<TEXT_MAX>::new();
-        // Text that does not fit is cut; where it failed comes first.
-        let _ = write!(text, "line {}: ", failure.line);
-        if let Some((found, expected)) = failure.values {
-            let _ = write!(text, "{found:#x} instead of {expected:#x}: ");
-        }
-        for character in failure.what.chars() {
-            if text.push(character).is_err() {
-                break;
-            }
-        }
-        self.tell(FAILED, &text);
+    let mut text = String::<TEXT_MAX>::new();
+    // Text that does not fit is cut; where it failed comes first.
+    let _ = write!(text, "line {}: ", failure.line);
+    if let Some((found, expected)) = failure.values {
+        let _ = write!(text, "{found:#x} instead of {expected:#x}: ");
     }
-
-    fn ask(&self, operation: u16, words: [u64; 5]) -> Answer {
-        let [a, b, c, d, e] = words;
-        let payload = [a, b, c, d, e, 0, 0, 0];
-        ipc::call(self.runner, operation, &payload, 40, 64, &[])
-    }
-
-    fn please(&self, action: Action, role: usize, first: u64, second: u64) -> Payload {
-        self.ask(PLEASE, [action as u64, role as u64, first, second, 0])
-            .payload
-    }
-
-    /// The runner's id.
-    pub fn runner(&self) -> TaskId {
-        self.runner
-    }
-
-    /// Task index of a role.
-    pub fn index(&self, role: usize) -> usize {
-        self.indices.get(role).copied().unwrap_or(u8::MAX).into()
-    }
-
-    /// Current id of a role.
-    pub fn id(&self, role: usize) -> TaskId {
-        ipc::refresh(self.index(role)).0
-    }
-
-    /// Leaves a note that the other parts can read, for the order in which things happen.
-    pub fn note(&self, value: u64) {
-        self.ask(NOTE, [value, 0, 0, 0, 0]);
-    }
-
-    /// How many notes were left in this case, and the first seven.
-    pub fn notes(&self) -> (u64, [u64; 7]) {
-        let [count, notes @ ..] = self.ask(NOTES, [0; 5]).payload;
-        (count, notes)
-    }
-
-    /// What the supervisor sees of a role.
-    pub fn status(&self, role: usize) -> Status {
-        let [_, id, state, fault @ ..] = self.please(Action::Status, role, 0, 0);
-        Status {
-            id: TaskId(id),
-            state,
-            fault,
+    for character in failure.what.chars() {
+        if text.push(character).is_err() {
+            break;
         }
     }
-
-    /// Has the supervisor stop a role.
-    pub fn stop(&self, role: usize) -> Code {
-        Code(self.please(Action::Stop, role, 0, 0)[0] as u32)
-    }
-
-    /// Has the supervisor stop a role that will not come back, in this run.
-    pub fn retire(&self, role: usize) -> Code {
-        Code(self.please(Action::Retire, role, 0, 0)[0] as u32)
-    }
-
-    /// Has the supervisor restart a role.
-    pub fn restart(&self, role: usize) -> Code {
-        Code(self.please(Action::Restart, role, 0, 0)[0] as u32)
-    }
-
-    /// Has a fault injected at the role's `n`-th system call from now.
-    pub fn arm_fault(&self, role: usize, n: u64) -> Code {
-        Code(self.please(Action::ArmFault, role, n, 0)[0] as u32)
-    }
-
-    /// Seven registers of a dead role, or the code.
-    pub fn registers(&self, role: usize, first: u64) -> core::result::Result<[u64; 7], Code> {
-        let [code, registers @ ..] = self.please(Action::Registers, role, first, 0);
-        match Code(code as u32) {
-            Code::OK => Ok(registers),
-            code => Err(code),
-        }
-    }
-
-    /// A word of a dead role's memory, or the code.
-    pub fn read_word(&self, role: usize, address: u64) -> core::result::Result<u64, Code> {
-        let [code, word, ..] = self.please(Action::ReadWord, role, address, 0);
-        match Code(code as u32) {
-            Code::OK => Ok(word),
-            code => Err(code),
-        }
-    }
-
-    /// Any privileged call of the runner, with up to one argument; the code.
-    pub fn privileged(&self, number: u64, argument: u64) -> Code {
-        self.privileged_two(number, argument, 0)
-    }
-
-    /// Any privileged call of the runner, with two arguments; the code.
-    pub fn privileged_two(&self, number: u64, first: u64, second: u64) -> Code {
-        let words = [Action::Raw as u64, 0, number, first, second];
-        Code(self.ask(PLEASE, words).payload[0] as u32)
-    }
-
-    /// Lets lower priorities run for some milliseconds.
-    pub fn pause(&self, milliseconds: u32) {
-        Delay::new().delay_ms(milliseconds);
-    }
+    stage.tell(FAILED, &text);
 }

@@ -162,7 +162,7 @@ impl System for Fake<'_> {
     }
 }
 
-fn unused(_: &crate::role::Stage) -> crate::Result {
+fn unused(_: &crate::Stage) -> crate::Result {
     Ok(())
 }
 

@@ -1,8 +1,7 @@
 //! Two devices behind one bridge: one StreamID, one domain, two drivers.
 
 use iommu_api::{Error, StatusFlags};
-use suite::role::Stage;
-use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
+use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
 
 use crate::board::{Board, F_TRANSLATION};
 use crate::death::{start_again, wait_for_the_end};

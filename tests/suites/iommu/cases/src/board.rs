@@ -1,8 +1,7 @@
 //! A driver's edu and pool: transfers that really happen.
 
 use edu::{Direction, Edu, TRANSFER_MAX, Transfer, pattern};
-use suite::role::Stage;
-use suite::{Failure, Result, check, check_eq, check_is};
+use suite::{Failure, Result, Stage, check, check_eq, check_is};
 use userlib::config;
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::registers::MappedRegisters;

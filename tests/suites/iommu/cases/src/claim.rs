@@ -1,8 +1,7 @@
 //! `claim` and `release`.
 
 use iommu_api::{Error, Handle, StatusFlags};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 
 use crate::death::{kill_once, wait_for_the_end};
 use crate::help::{BOTH, Claimed, READ, claim, code, notes, pool};

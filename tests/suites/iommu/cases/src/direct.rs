@@ -2,8 +2,7 @@
 
 use edu::pattern;
 use iommu_api::{Error, StatusFlags};
-use suite::role::Stage;
-use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
+use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
 use userlib::config;
 
 use crate::board::{Board, PAGE_BYTES};

@@ -2,8 +2,7 @@
 
 use edu::{Direction, TRANSFER_MAX, pattern};
 use iommu_api::FaultRecord;
-use suite::role::Stage;
-use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
+use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
 use userlib::config;
 
 use crate::board::{Board, F_PERMISSION, F_TRANSLATION, PAGE_BYTES, pool_named};

@@ -3,8 +3,7 @@
 use abi::notification;
 use edu::TRANSFER_MAX;
 use iommu_api::{FAULT_NOTIFICATION, StatusFlags};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 use userlib::{config, time};
 

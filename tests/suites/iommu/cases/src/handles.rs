@@ -1,8 +1,7 @@
 //! Handles that are not, or no longer, or never were the caller's.
 
 use iommu_api::{Error, Handle, Operation};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq};
+use suite::{Case, Part, Result, Stage, check, check_eq};
 
 use crate::help::{READ, claim, code, notes};
 use crate::message::{about_claim, reply_len, send};

@@ -2,8 +2,7 @@
 
 use abi::Code;
 use iommu_api::{Error, FaultRecord, OldestFault, Operation, Status, Window};
-use suite::role::Stage;
-use suite::{Failure, Result, check, check_eq, check_is};
+use suite::{Failure, Result, Stage, check, check_eq, check_is};
 use userlib::config;
 use userlib::ipc::Answer;
 use userlib::plan::task::MappingKind;

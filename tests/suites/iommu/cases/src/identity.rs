@@ -1,8 +1,7 @@
 //! A device in an identity domain: from claim to release it reaches the pools of its owner 1:1.
 
 use iommu_api::Error;
-use suite::role::Stage;
-use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
+use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
 use userlib::config;
 
 use crate::board::{Board, F_TRANSLATION, PAGE_BYTES};

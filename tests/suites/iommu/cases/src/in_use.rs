@@ -3,8 +3,7 @@
 use edu::Direction;
 use iommu_api::{Error, Operation};
 use pci_api::client::{Client, Failure};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 use userlib::memory::Memory;
 use userlib::server::Server;
 

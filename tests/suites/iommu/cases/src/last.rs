@@ -4,8 +4,7 @@
 use abi::privileged::{Privileged, TaskState};
 use edu::Direction;
 use iommu_api::{Error, Operation, StatusFlags};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 
 use crate::board::Board;
 use crate::death::wait_for_the_end;

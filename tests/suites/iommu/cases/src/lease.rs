@@ -2,8 +2,7 @@
 
 use abi::{LeaseAttributes, TaskId};
 use iommu_api::{Error, Operation};
-use suite::role::Stage;
-use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
+use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
 use userlib::ipc::{self, LeaseBuffer, Message, Received};
 
 use crate::board::{Board, F_PERMISSION, only, pool_named};

@@ -1,8 +1,7 @@
 //! `map_list` and `unmap_list`: all or nothing.
 
 use iommu_api::{Error, MapList, Operation, UnmapList};
-use suite::role::Stage;
-use suite::{Case, Result, check_eq, check_is};
+use suite::{Case, Result, Stage, check_eq, check_is};
 
 use crate::alone;
 use crate::help::{

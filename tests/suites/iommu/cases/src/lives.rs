@@ -3,8 +3,7 @@
 
 use abi::{Code, LeaseAttributes};
 use edu::{Direction, pattern};
-use suite::role::Stage;
-use suite::{Case, Failure, Part, Result, check, check_eq};
+use suite::{Case, Failure, Part, Result, Stage, check, check_eq};
 use userlib::ipc::{self, LeaseBuffer};
 
 use crate::board::{Board, PAGE_BYTES, pool_named};

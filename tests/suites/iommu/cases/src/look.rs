@@ -1,8 +1,7 @@
 //! `describe` and `status`: who may see what.
 
 use iommu_api::{Error, Operation, StatusFlags, Window};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 use userlib::protocol::Wire;
 
 use crate::help::{BLOCK_PAGES, BLOCKS, READ, WINDOW_PAGES, claim, numbers, pool, refusal, status};

@@ -1,8 +1,7 @@
 //! `map`: memory, rights, places, room.
 
 use iommu_api::{Error, Operation};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 
 use crate::help::{
     BLOCK, BLOCK_PAGES, BLOCKS, BOTH, Claimed, FIXED, PAGE, POOL_PAGES, READ, WINDOW_PAGES, claim,

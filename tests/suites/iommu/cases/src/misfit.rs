@@ -1,8 +1,7 @@
 //! A device that is not what the plan declares.
 
 use iommu_api::{Error, Operation, StatusFlags};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq};
+use suite::{Case, Part, Result, Stage, check, check_eq};
 
 use crate::handles::stale;
 use crate::help::{claim, refusal, status};

@@ -1,8 +1,7 @@
 //! Requests that deserve several errors get the first in the order of the protocol.
 
 use iommu_api::{Error, Operation};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq};
+use suite::{Case, Part, Result, Stage, check, check_eq};
 
 use crate::help::{
     BLOCKS, Claimed, FIXED, PAGE, POOL_PAGES, READ, WINDOW_PAGES, claim, code, pool, refusal,

@@ -1,8 +1,7 @@
 //! IOVAs where nothing can be mapped or unmapped: `map_lease` and the lists refuse them as `map` and `unmap` do.
 
 use iommu_api::{Error, Operation};
-use suite::role::Stage;
-use suite::{Case, Result, check_eq};
+use suite::{Case, Result, Stage, check_eq};
 
 use crate::alone;
 use crate::help::{

@@ -3,8 +3,7 @@
 
 use edu::Direction;
 use iommu_api::{Error, Handle, Operation, StatusFlags};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 use userlib::memory::Memory;
 use userlib::provoke;
 

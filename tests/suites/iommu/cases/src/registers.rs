@@ -2,8 +2,7 @@
 
 use pci_api::client::{self, Client};
 use pci_api::{Error, Width};
-use suite::role::Stage;
-use suite::{Case, Failure, Result, check, check_eq, check_is};
+use suite::{Case, Failure, Result, Stage, check, check_eq, check_is};
 use userlib::server::Server;
 
 use crate::help::claim;

@@ -1,8 +1,7 @@
 //! Sequence numbers: each request once, and a repeat gets the recorded result.
 
 use iommu_api::{Error, Operation};
-use suite::role::Stage;
-use suite::{Case, Result, check, check_eq, check_is};
+use suite::{Case, Result, Stage, check, check_eq, check_is};
 
 use crate::alone;
 use crate::help::{BOTH, Claimed, READ, claim, code, got};

@@ -4,8 +4,7 @@ use abi::Code;
 use abi::privileged::{Privileged, TaskState};
 use edu::Direction;
 use iommu_api::{Error, Operation, Status, StatusFlags};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 use userlib::{config, ipc};
 
 use crate::board::{Board, F_TRANSLATION};

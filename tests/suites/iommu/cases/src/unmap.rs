@@ -1,8 +1,7 @@
 //! `unmap`: what is mapped, all of it, once.
 
 use iommu_api::Error;
-use suite::role::Stage;
-use suite::{Case, Result, check_eq, check_is};
+use suite::{Case, Result, Stage, check_eq, check_is};
 
 use crate::alone;
 use crate::help::{BLOCK, BLOCK_PAGES, BLOCKS, BOTH, PAGE, READ, WINDOW_PAGES, claim, code, pool};

@@ -1,8 +1,7 @@
 //! What many cases do.
 
 use abi::{Code, ReplyDescriptor, SendDescriptor, TaskId};
-use suite::role::Stage;
-use suite::{Result, check, check_eq, check_is};
+use suite::{Result, Stage, check, check_eq, check_is};
 use userlib::ipc::{self, Answer, Message, Payload, Received};
 use userlib::provoke;
 

@@ -1,8 +1,7 @@
 //! Real interrupts: those of the real-time clock (PL031), a level that its own register ends.
 
 use abi::notification::TIMER;
-use suite::role::Stage;
-use suite::{Case, Failure, Part, Result, check, check_eq, check_is};
+use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::time;

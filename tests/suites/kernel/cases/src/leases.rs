@@ -1,8 +1,7 @@
 //! Leases and borrows.
 
 use abi::{Code, FaultKind, Lease, LeaseAttributes, SendDescriptor, TaskId};
-use suite::role::Stage;
-use suite::{Case, Part, check, check_eq, check_is};
+use suite::{Case, Part, Stage, check, check_eq, check_is};
 use userlib::ipc::{self, Answer, LeaseBuffer};
 use userlib::{config, provoke};
 

@@ -1,8 +1,7 @@
 //! Faults: accesses, stack, panic, endless loops.
 
 use abi::FaultKind;
-use suite::role::Stage;
-use suite::{Case, Part, check, check_eq, check_is};
+use suite::{Case, Part, Stage, check, check_eq, check_is};
 use userlib::provoke;
 
 use crate::help::{KERNEL_HALF, NOWHERE, death_of, read_only};

@@ -1,8 +1,7 @@
 //! Posts, and control of interrupts.
 
 use abi::{Code, FaultKind, Syscall, TaskId, notification};
-use suite::role::Stage;
-use suite::{Case, Failure, Part, check, check_eq, check_is};
+use suite::{Case, Failure, Part, Stage, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 use userlib::{config, interrupt, time};
 

@@ -1,8 +1,7 @@
 //! What system calls and interrupts do to registers.
 
 use abi::{Code, FaultKind, ReplyDescriptor, SendDescriptor, Syscall, TaskId};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 use userlib::ipc;
 use userlib::provoke::{self, Registers};
 

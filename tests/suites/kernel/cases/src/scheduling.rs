@@ -2,8 +2,7 @@
 
 use abi::notification::TIMER;
 use abi::{Code, FaultKind};
-use suite::role::Stage;
-use suite::{Case, Part, Result, check, check_eq, check_is};
+use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
 use userlib::{config, time};
 

@@ -6,8 +6,7 @@ use crate::help::{
 };
 use crate::{CLIENT, LAST, OUTCAST, SECOND, SERVER};
 use abi::{Code, FaultKind, Lease, LeaseAttributes, SendDescriptor, TaskId};
-use suite::role::Stage;
-use suite::{Case, Part, check, check_eq};
+use suite::{Case, Part, Stage, check, check_eq};
 use userlib::ipc::{self, Received};
 use userlib::provoke;
 

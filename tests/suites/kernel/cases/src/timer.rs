@@ -2,8 +2,7 @@
 
 use abi::Code;
 use abi::notification::TIMER;
-use suite::role::Stage;
-use suite::{Case, Part, check, check_eq, check_is};
+use suite::{Case, Part, Stage, check, check_eq, check_is};
 use userlib::delay::{Delay, DelayNs};
 use userlib::ipc::{self, Received};
 use userlib::time::{self, Ticks};

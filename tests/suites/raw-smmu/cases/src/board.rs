@@ -2,8 +2,7 @@
 
 use edu::{Direction, Edu, Transfer, pattern};
 use pci_api::client::Client;
-use suite::role::Stage;
-use suite::{Failure, Result, check, check_eq, check_is};
+use suite::{Failure, Result, Stage, check, check_eq, check_is};
 use userlib::config;
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::registers::MappedRegisters;

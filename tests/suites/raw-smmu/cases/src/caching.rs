@@ -6,8 +6,7 @@ use smmu::Command;
 use smmu::EventKind::{BadStream, Translation};
 use smmu::registers::{CMDQ_PROD, cr0};
 use smmu::stream::{abort_word, ste};
-use suite::role::Stage;
-use suite::{Case, Result, check, check_eq};
+use suite::{Case, Result, Stage, check, check_eq};
 
 use crate::machine::{FIRST, Got, Machine, SECOND};
 use crate::records::{Record, skip};

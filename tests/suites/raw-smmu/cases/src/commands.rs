@@ -8,8 +8,7 @@ use smmu::registers::{
     queue_base,
 };
 use smmu::{Command, QueueIndex};
-use suite::role::Stage;
-use suite::{Case, Result, check, check_eq};
+use suite::{Case, Result, Stage, check, check_eq};
 use userlib::time;
 
 use crate::machine::{FIRST, Got, Machine, QUEUE_LEN, QUEUE_LOG2};

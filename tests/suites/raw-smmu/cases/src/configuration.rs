@@ -7,8 +7,7 @@ use smmu::Field;
 use smmu::context::cd;
 use smmu::registers::{IDR0, STRTAB_BASE_CFG, cr0, idr0, strtab};
 use smmu::stream::{SPLIT, StreamConfig, level1_descriptor, ste};
-use suite::role::Stage;
-use suite::{Case, Result, check};
+use suite::{Case, Result, Stage, check};
 
 use crate::board::ACCESS;
 use crate::machine::{FIRST, Got, Machine, SECOND};

@@ -17,6 +17,7 @@ mod board;
 mod caching;
 mod commands;
 mod configuration;
+mod device;
 mod machine;
 mod overflow;
 mod records;

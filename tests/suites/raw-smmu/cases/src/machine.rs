@@ -1,5 +1,7 @@
 //! The SMMU as every case finds it: on, both streams aborting, nothing mapped, queues empty.
 
+mod changes;
+
 use edu::Direction;
 use heapless::Vec;
 use iommu::boot::{self, Found};
@@ -10,12 +12,12 @@ use iommu::plan_view::PlanView;
 use iommu::queue::CommandQueue;
 use smmu::registers::{CR0, CR0ACK, IRQ_CTRL, IRQ_CTRLACK, cr0};
 use smmu::{Command, Features};
-use suite::role::Stage;
-use suite::{Failure, Result, check, check_is};
+use suite::{Failure, Result, Stage, check, check_is};
 use userlib::config;
-use userlib::plan::iommu::{DomainEntry, SmmuEntry, StreamEntry};
+use userlib::plan::iommu::SmmuEntry;
 
 use crate::board::{ACCESS, Board, MARKER, Pool};
+use crate::device::Device;
 use crate::tables;
 
 /// What goes wrong in here is the case's failure.
@@ -35,16 +37,6 @@ pub const DEVICES: usize = 2;
 
 /// Page of the pool that the devices are filled from.
 const SOURCE: usize = 0;
-
-/// One device and where its tables are.
-pub struct Device {
-    /// Its transfers.
-    pub board: Board,
-    /// Its StreamID and its stream table entry.
-    pub stream: &'static StreamEntry,
-    /// Its context descriptor and page tables.
-    pub domain: &'static DomainEntry,
-}
 
 /// Everything there is.
 pub struct Machine {

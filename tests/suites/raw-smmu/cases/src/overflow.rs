@@ -6,8 +6,7 @@ use smmu::EventKind::Translation;
 use smmu::registers::{
     EVENTQ_BASE, EVENTQ_CONS, EVENTQ_PROD, OVERFLOW_FLAG, cr0, gerror, queue_base,
 };
-use suite::role::Stage;
-use suite::{Case, Result, check, check_eq};
+use suite::{Case, Result, Stage, check, check_eq};
 use userlib::ipc::{self, Received};
 use userlib::{interrupt, time};
 

@@ -3,8 +3,7 @@
 use smmu::Class;
 use smmu::EventKind::{AccessFlag, AddressSize, Permission, Translation, WalkAbort};
 use smmu::context::cd;
-use suite::role::Stage;
-use suite::{Case, Failure, Result, check, check_eq};
+use suite::{Case, Failure, Result, Stage, check, check_eq};
 
 use crate::board::{ACCESS, MARKER};
 use crate::machine::{FIRST, Got, Machine};

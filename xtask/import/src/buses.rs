@@ -2,8 +2,9 @@
 //!
 //! What is on such a bus reads as ones, as if it slept: a request for it goes below another bridge, or nowhere.
 
+use crate::address::Address;
 use crate::error::{Error, ErrorKind};
-use crate::function::{Address, Function};
+use crate::function::Function;
 
 /// A bridge's numbers: its own bus, the first and the last below it.
 struct Range<'a> {

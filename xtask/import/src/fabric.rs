@@ -8,8 +8,10 @@ use solver::model::{
     RootId, Smmu, SmmuId, Source, StreamRange, Unowned, Upstream,
 };
 
+use crate::address::Address;
+use crate::bar::BarKind;
 use crate::error::{Error, ErrorKind};
-use crate::function::{Address, BarKind, Function};
+use crate::function::Function;
 
 /// Which ACS bits the plan will rely on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -2,88 +2,11 @@
 
 use solver::model::{Acs, FunctionKind};
 
+use crate::address::Address;
+use crate::bar::{Bar, BarKind, SMALLEST};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
-use crate::layout;
 use crate::text::Block;
-
-/// Address of a function.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Address {
-    /// PCI segment (domain).
-    pub segment: u16,
-    /// Bus number.
-    pub bus: u8,
-    /// Device number, 0 to 31.
-    pub device: u8,
-    /// Function number, 0 to 7.
-    pub function: u8,
-}
-
-/// A number of hexadecimal digits and nothing else: no sign.
-pub(crate) fn hex(text: &str) -> Option<u16> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
-}
-
-impl Address {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (slot, function) = text.split_once('.')?;
-        let mut parts = slot.rsplit(':');
-        let (device, bus, segment) = (parts.next()?, parts.next()?, parts.next());
-        if parts.next().is_some() || device.len() != 2 || bus.len() != 2 || function.len() != 1 {
-            return None;
-        }
-        let address = Self {
-            segment: segment.map_or(Some(0), hex)?,
-            bus: u8::try_from(hex(bus)?).ok()?,
-            device: u8::try_from(hex(device)?).ok()?,
-            function: u8::try_from(hex(function)?).ok()?,
-        };
-        (address.device < 32 && address.function < 8).then_some(address)
-    }
-
-    /// Its requester id: bus << 8 | device << 3 | function.
-    pub fn requester(self) -> u16 {
-        u16::from_be_bytes([self.bus, self.device << 3 | self.function])
-    }
-}
-
-impl core::fmt::Display for Address {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(
-            f,
-            "{:04x}:{:02x}:{:02x}.{}",
-            self.segment, self.bus, self.device, self.function
-        )
-    }
-}
-
-/// Kind of a BAR.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum BarKind {
-    /// I/O ports.
-    Io,
-    /// Memory below 4 GiB.
-    Memory32,
-    /// Memory anywhere; occupies the next BAR too.
-    Memory64,
-}
-
-/// One BAR that is in use.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Bar {
-    /// Its number, 0 to 5.
-    pub index: u8,
-    /// Its kind.
-    pub kind: BarKind,
-    /// Prefetchable.
-    pub prefetchable: bool,
-    /// Its address as dumped; 0: not assigned.
-    pub address: u64,
-    /// Bytes, where the text, the Resizable BAR capability or the layout of the machine tells.
-    pub size: Option<u64>,
-}
 
 /// A memory window of a bridge, both ends inclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -368,7 +291,7 @@ fn check_bar(bar: &Bar) -> Result<(), String> {
     let (Some(size), false) = (bar.size, bar.kind == BarKind::Io) else {
         return Ok(());
     };
-    let possible = size.is_power_of_two() && (layout::SMALLEST..=LARGEST).contains(&size);
+    let possible = size.is_power_of_two() && (SMALLEST..=LARGEST).contains(&size);
     if !possible || bar.kind == BarKind::Memory32 && size > 1 << 31 {
         return Err(format!("BAR {} cannot have {size:#x} bytes", bar.index));
     }

@@ -6,10 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::function::{Bar, BarKind, Function};
-
-/// Smallest memory BAR, in bytes (PCI Local Bus Specification 3.0, 6.2.5.1).
-pub(crate) const SMALLEST: u64 = 16;
+use crate::bar::{Bar, BarKind, SMALLEST};
+use crate::function::Function;
 
 /// Fills in the sizes that follow. Functions are in ascending order of address.
 pub(crate) fn sizes(functions: &mut [Function]) {

@@ -6,6 +6,8 @@
 //! names what is missing, never a guess.
 #![forbid(unsafe_code)]
 
+mod address;
+mod bar;
 mod buses;
 mod config;
 mod error;
@@ -14,10 +16,12 @@ mod function;
 mod layout;
 mod text;
 
+pub use address::Address;
+pub use bar::{Bar, BarKind};
 pub use config::Config;
 pub use error::{Error, ErrorKind};
 pub use fabric::{AcsState, machine, name};
-pub use function::{Address, Bar, BarKind, Function, VirtualFunctions, WindowRange};
+pub use function::{Function, VirtualFunctions, WindowRange};
 
 /// The functions in the output of `lspci`, in ascending order of address.
 ///

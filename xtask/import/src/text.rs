@@ -1,7 +1,7 @@
 //! Lines into blocks, one for each function.
 
+use crate::address::{Address, hex};
 use crate::error::{Error, ErrorKind};
-use crate::function::{Address, hex};
 
 /// What the text says of one function.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Diagnostics as data: the caller knows files and lines, the solver knows parties and reasons.
 
 use crate::change::Change;
+use crate::edge::Edge;
 use crate::model::{Machine, NodeId, Source};
-use crate::solution::Edge;
 
 /// How bad it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

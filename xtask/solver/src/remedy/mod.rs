@@ -9,7 +9,7 @@ use crate::change::Change;
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::model::Machine;
 use crate::solution::{Mode, Solution};
-use crate::solve::{Options, solve};
+use crate::steps;
 
 /// Size of a machine from which on trials are counted.
 const LARGE: usize = 300;
@@ -19,9 +19,9 @@ const WORK: usize = 40_000;
 const LEAST: usize = 2;
 
 /// Attaches remedies to the first errors of `solution`.
-pub(crate) fn attach(machine: &Machine, options: &Options, solution: &mut Solution) {
+pub(crate) fn attach(machine: &Machine, remedies: usize, solution: &mut Solution) {
     let before = keys(solution);
-    let mut left = options.remedies;
+    let mut left = remedies;
     let nodes = machine.nodes.len();
     let mut trials = if nodes > LARGE {
         (WORK / nodes).max(LEAST)
@@ -41,7 +41,7 @@ pub(crate) fn attach(machine: &Machine, options: &Options, solution: &mut Soluti
             trials -= 1;
             if solves(
                 machine,
-                options.mode,
+                solution.mode,
                 &candidate.changes,
                 diagnostic,
                 &before,
@@ -72,6 +72,6 @@ fn solves(
     for change in changes {
         change.apply(&mut changed);
     }
-    let after = keys(&solve(&changed, &Options { mode, remedies: 0 }));
+    let after = keys(&steps::solve(&changed, mode));
     !after.contains(&key(diagnostic)) && after.is_subset(before)
 }

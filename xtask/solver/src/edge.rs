@@ -1,0 +1,38 @@
+//! Edges: why two devices belong together.
+
+use crate::model::NodeId;
+
+/// What an edge says of its two ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum EdgeKind {
+    /// They share a StreamID.
+    Alias,
+    /// One can reach the other without the SMMU.
+    Isolation,
+    /// A reset of one takes the other along.
+    Reset,
+}
+
+impl EdgeKind {
+    /// As written in reports.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Alias => "alias",
+            Self::Isolation => "isolation",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// Why two devices belong together. Edges span their sets; they do not list all pairs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Edge {
+    /// What it says.
+    pub kind: EdgeKind,
+    /// One end.
+    pub from: NodeId,
+    /// The other.
+    pub to: NodeId,
+    /// The reason, a clause.
+    pub because: String,
+}

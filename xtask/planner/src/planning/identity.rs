@@ -3,7 +3,7 @@
 use solver::model::{DomainType, Machine, NodeId};
 use solver::solution::Solution;
 
-use super::domains::{DomainPlan, Domains};
+use super::domain_plan::{DomainPlan, Domains};
 use crate::read::{App, Device, Task};
 use crate::report::{Mistake, Report};
 

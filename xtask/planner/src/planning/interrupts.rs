@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Plan;
-use super::fabric::{Fabric, FunctionKind};
+use super::fabric::Fabric;
+use super::function::FunctionKind;
+use super::route::InterruptRoute;
 use crate::read::App;
 use crate::report::{Mistake, Report, Spanned};
 
@@ -11,25 +13,6 @@ use crate::report::{Mistake, Report, Spanned};
 const FIRST_BIT: u32 = abi::notification::INTERRUPTS.trailing_zeros();
 /// One above the last.
 const END_BIT: u32 = 32 - abi::notification::INTERRUPTS.leading_zeros();
-
-/// One interrupt of one task.
-#[derive(Clone, Debug)]
-pub struct InterruptRoute {
-    /// The GIC's number of the interrupt.
-    pub intid: u32,
-    /// Whether the interrupt is signalled by an edge; by a level otherwise.
-    pub edge: bool,
-    /// Index of the task.
-    pub task: usize,
-    /// As a mask. Devices of one task on one line have the same: the kernel masks lines, not devices.
-    pub bit: u32,
-    /// Its notification's name.
-    pub name: String,
-    /// The device and, of a platform device with several, the interrupt.
-    pub device: String,
-    /// The name of the interrupt in the task that receives it.
-    pub interrupt: String,
-}
 
 /// Gives every interrupt line of a task a bit.
 pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> {

@@ -9,7 +9,7 @@ use solver::Machine;
 use solver::model::NodeId;
 use solver::solution::Solution;
 
-use super::domains::Domains;
+use super::domain_plan::Domains;
 use crate::read::{App, Task};
 use crate::report::{Mistake, Report, Span};
 

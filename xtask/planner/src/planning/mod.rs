@@ -2,9 +2,11 @@
 //! interrupts, notification bits, rights, domains.
 
 mod coherence;
+mod domain_plan;
 mod domains;
 mod fabric;
 mod findings;
+mod function;
 mod identity;
 mod image;
 mod interrupts;
@@ -16,16 +18,18 @@ mod notifications;
 mod permanent;
 mod persistent;
 mod registers;
+mod route;
 mod wiring;
 
-pub use domains::{DomainPlan, Domains};
-pub use fabric::{Fabric, Function, FunctionKind, WINDOW_CLOSED};
+pub use domain_plan::{DomainPlan, Domains, Permanent};
+pub use fabric::{Fabric, WINDOW_CLOSED};
+pub use function::{Function, FunctionKind};
 pub use image::{SMMU_ALIGNMENT, STREAM_BITS_MAX};
-pub use interrupts::InterruptRoute;
 pub use names::bar as bar_name;
 pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;
-pub use permanent::{IOVA_BITS, Permanent, direct_in_ram};
+pub use permanent::{IOVA_BITS, direct_in_ram};
+pub use route::InterruptRoute;
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::interrupts::InterruptRoute;
+use super::route::InterruptRoute;
 use crate::read::{App, Task};
 use crate::report::{Mistake, Report, Span, Spanned};
 

@@ -3,7 +3,7 @@
 use solver::model::Machine;
 use solver::solution::Solution;
 
-use super::fabric::FunctionKind;
+use super::function::FunctionKind;
 use super::machine::Described;
 use crate::read::{App, Device, Place};
 use crate::report::{Mistake, Report};

@@ -2,40 +2,10 @@
 
 use solver::model::{DomainType, Machine, NodeId};
 
-use super::domains::DomainPlan;
+use super::domain_plan::{DomainPlan, Permanent};
 use super::persistent;
 use crate::read::{AddressRange, App, Device, Direct, RangeKind};
 use crate::report::{Mistake, Report};
-
-/// One such mapping; addresses of pools are known once they are placed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Permanent {
-    /// Memory or registers at their physical address.
-    Direct {
-        /// Physical address of the first byte.
-        base: u64,
-        /// Bytes.
-        len: u64,
-        /// Whether it is memory of the machine.
-        ram: bool,
-    },
-    /// A pool, by task and number, at its physical address.
-    Identity {
-        /// Index of the task.
-        task: usize,
-        /// Index of the pool among the task's.
-        pool: usize,
-    },
-    /// A pool at an IOVA of the window's page part.
-    Persistent {
-        /// Index of the task.
-        task: usize,
-        /// Index of the pool among the task's.
-        pool: usize,
-        /// The first address that the device uses.
-        iova: u64,
-    },
-}
 
 /// IOVA bits of a domain: its root is one level-1 table.
 pub const IOVA_BITS: u32 = 39;

@@ -3,8 +3,7 @@
 use solver::model::{DomainType, Machine, NodeId};
 use solver::solution::Solution;
 
-use super::domains::{DomainPlan, Domains};
-use super::permanent::Permanent;
+use super::domain_plan::{DomainPlan, Domains, Permanent};
 use crate::read::units::show_size;
 use crate::read::{App, Device, Invalidation};
 use crate::report::{Mistake, Report, Spanned};

@@ -1,17 +1,13 @@
 //! A whole `app.toml`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use super::device::{self, Device};
-use super::fields::Fields;
-use super::include::{self, Folders};
-use super::iommu::{self, IommuPolicy};
-use super::pci::{self, Bridge, Root, Wired};
-use super::platform::{self, Platform};
+use super::device::Device;
+use super::iommu::IommuPolicy;
+use super::pci::{Bridge, Root};
+use super::platform::Platform;
 use super::task::{self, Task};
-use super::{Paths, Source, check, known};
-use crate::report::{Report, Reported, Span};
+use crate::report::Span;
 
 /// The system as declared. Tasks are in the order of the kernel's table: by priority, then name.
 #[derive(Clone, Debug)]
@@ -133,183 +129,10 @@ impl App {
     }
 }
 
-/// Bytes of the kernel's stack unless `app.toml` says otherwise.
-const KERNEL_STACK: u64 = 32 << 10;
-/// Letters of a system's name, which is a folder's: with what is added to it, a line of a report has room for it.
-const NAME_MAX: usize = 48;
-/// The fewest that leave room for its deepest path and an exception in it.
-const KERNEL_STACK_MIN: u64 = 16 << 10;
-/// Bytes of a sector, the least that a disk has.
-const SECTOR: u64 = 512;
-/// Bytes of a disk that the tool makes, unless `app.toml` says otherwise.
-const DISK: u64 = 16 << 20;
-
-/// Reads and checks `file`; everything wrong with it is in the report. A file whose tables all make
-/// sense is returned even if they do not fit together, so that planning can add what it finds.
-pub fn load(report: &Report, paths: &Paths, file: &Path) -> Result<App, Reported> {
-    let source = Source::read(report, file)?;
-    let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
-    from_source(report, paths, &source, &directory)
-}
-
-/// The same for text that is in no file.
-pub fn from_text(
-    report: &Report,
-    paths: &Paths,
-    name: &Path,
-    text: String,
-) -> Result<App, Reported> {
-    let source = Source::parse(report, name, text)?;
-    from_source(report, paths, &source, &paths.root)
-}
-
-fn from_source(
-    report: &Report,
-    paths: &Paths,
-    source: &Source,
-    directory: &Path,
-) -> Result<App, Reported> {
-    let known = known::load(report, paths)?;
-    let first = source.fields(report);
-    let included = include::read(report, &first, directory)?;
-    // Behind what is included, which it borrows to its end.
-    let mut fields = first;
-    if let Some(included) = &included {
-        let span = Span {
-            file: included.source.file,
-            range: 0..0,
-        };
-        fields = fields.including(included.source.document.as_table(), span);
-    }
-    let folders = Folders {
-        own: directory,
-        included: included.as_ref(),
-    };
-    let mut unread = Unread::default();
-    let app = read(report, paths, &known, &fields, &folders, &mut unread);
-    fields.finish();
-    let sound = !report.failed();
-    let mut app = app.ok_or(Reported)?;
-    check::app(report, &mut app, &unread);
-    if sound { Ok(app) } else { Err(Reported) }
-}
-
 /// Names of tables that could not be read. What refers to one of them is not wrong for that.
 #[derive(Default)]
 pub struct Unread {
     pub names: BTreeSet<String>,
     /// One of them is a task.
     pub task: bool,
-}
-
-fn read(
-    report: &Report,
-    paths: &Paths,
-    known: &known::KnownDevices,
-    fields: &Fields<'_>,
-    folders: &Folders<'_>,
-    unread: &mut Unread,
-) -> Option<App> {
-    let name = fields.required("name", Fields::string);
-    if let Some(name) = &name {
-        fields.check_name_within(&name.value, &name.span, NAME_MAX);
-    }
-    let platform = read_platform(report, paths, fields);
-    let semihosting = fields.boolean("semihosting").is_some_and(|v| v.value);
-    let counters = fields.boolean("counters").is_some_and(|v| v.value);
-    let test_image = fields.boolean("test-image").is_some_and(|v| v.value);
-    let kernel_stack = fields.at_least("kernel-stack", KERNEL_STACK_MIN, KERNEL_STACK);
-    let tasks = read_tasks(fields, folders, unread);
-    let mut bridges = Vec::new();
-    let mut roots = Vec::new();
-    for (name, fields) in fields.tables("pci") {
-        let text = name.value.clone();
-        match pci::read(name, fields, known) {
-            Some(Wired::Bridge(bridge)) => bridges.push(bridge),
-            Some(Wired::Root(root)) => roots.push(root),
-            None => drop(unread.names.insert(text)),
-        }
-    }
-    let mut devices = Vec::new();
-    for (name, fields) in fields.tables("devices") {
-        let text = name.value.clone();
-        match device::read(name, fields, known) {
-            Some(device) => devices.push(device),
-            None => drop(unread.names.insert(text)),
-        }
-    }
-    let iommu = fields.table("iommu").map(iommu::read).unwrap_or_default();
-    let disks = read_disks(fields);
-    check_reserved(fields);
-    let name = name?;
-    Some(App {
-        name: name.value,
-        span: name.span,
-        platform: platform?,
-        kernel_stack: kernel_stack.next_multiple_of(abi::layout::PAGE),
-        semihosting,
-        counters,
-        test_image,
-        tasks,
-        roots,
-        bridges,
-        devices,
-        iommu,
-        disks,
-        owners_unknown: false,
-    })
-}
-
-/// `platform`: a table of the file, or the name of one beside it.
-fn read_platform(report: &Report, paths: &Paths, fields: &Fields<'_>) -> Option<Platform> {
-    if fields.is_table("platform") {
-        fields
-            .table("platform")
-            .and_then(|fields| platform::inline(report, fields))
-    } else {
-        fields
-            .required("platform", Fields::string)
-            .and_then(|name| platform::load(report, paths, &name).ok())
-    }
-}
-
-/// The tasks in the order of the kernel's table.
-fn read_tasks(fields: &Fields<'_>, folders: &Folders<'_>, unread: &mut Unread) -> Vec<Task> {
-    let mut tasks: Vec<Task> = Vec::new();
-    for (name, fields) in fields.tables("tasks") {
-        let text = name.value.clone();
-        match task::read(name, fields, folders) {
-            Some(task) => tasks.push(task),
-            None => {
-                unread.names.insert(text);
-                unread.task = true;
-            }
-        }
-    }
-    tasks.sort_by(|a, b| (a.priority.value, &a.name.value).cmp(&(b.priority.value, &b.name.value)));
-    tasks
-}
-
-fn read_disks(fields: &Fields<'_>) -> Vec<Disk> {
-    fields.named_otherwise("drives", "disks");
-    fields
-        .tables("disks")
-        .into_iter()
-        .map(|(name, fields)| {
-            let len = fields.at_least("size", SECTOR, DISK);
-            fields.finish();
-            Disk {
-                name: name.value,
-                len,
-            }
-        })
-        .collect()
-}
-
-/// Names that are kept for later.
-fn check_reserved(fields: &Fields<'_>) {
-    fields.not_yet("cores", "several cores");
-    fields.not_yet("channels", "channels between tasks");
-    fields.not_yet("guests", "guests");
-    fields.not_yet("network", "networks");
 }

@@ -9,6 +9,7 @@ mod host;
 mod include;
 mod iommu;
 mod known;
+mod load;
 mod pci;
 mod place;
 mod platform;
@@ -19,12 +20,13 @@ pub mod units;
 
 use std::path::{Path, PathBuf};
 
-pub use app::{App, Main, from_text, load};
+pub use app::{App, Main};
 pub use device::{Device, Direct, Invalidation};
 pub use fields::distance;
 pub use host::{Aperture, StreamRow};
 pub use iommu::MismatchPolicy;
 pub use known::{Bar, FunctionForm, Quiesce};
+pub use load::{from_text, load};
 pub use pci::{Bridge, EXPANDER, Root};
 pub use place::Place;
 pub use platform::{Gic, Platform, Psci, REDISTRIBUTOR, Reserved};

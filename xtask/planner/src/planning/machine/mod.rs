@@ -7,8 +7,8 @@ mod reserved;
 
 use solver::model::{GroupPolicy, Machine, Policy, Smmu, Unowned};
 
-use super::fabric::FunctionKind;
 use super::findings::Sources;
+use super::function::FunctionKind;
 use crate::read::App;
 
 /// Name of the root bus that a platform has without being told.

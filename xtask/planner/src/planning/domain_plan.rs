@@ -1,0 +1,102 @@
+//! Domains, streams and windows as planned.
+
+use solver::model::DomainType;
+
+/// What became of the devices.
+#[derive(Clone, Debug, Default)]
+pub struct Domains {
+    /// One for each function of the fabric, then one for each platform device.
+    pub devices: Vec<DevicePlan>,
+    /// All domains; a device names its own by the index.
+    pub domains: Vec<DomainPlan>,
+    /// Names of the isolation groups.
+    pub groups: Vec<String>,
+    /// Pairs that share a group without trust: group, both tasks, reason.
+    pub waivers: Vec<String>,
+}
+
+/// A device's part of the plan.
+#[derive(Clone, Debug, Default)]
+pub struct DevicePlan {
+    pub streams: Vec<u32>,
+    /// It has direct regions, so its streams translate from the start.
+    pub standing: bool,
+    /// Index in `Domains::domains`; none for a bridge and for a blocked device.
+    pub domain: Option<usize>,
+    /// Index in `Domains::groups`.
+    pub group: usize,
+    pub reset_unit: usize,
+    /// Its domain with the reason, one line.
+    pub reason: String,
+}
+
+/// One set of tables.
+#[derive(Clone, Debug)]
+pub struct DomainPlan {
+    /// The type.
+    pub kind: DomainType,
+    /// From 1.
+    pub asid: u16,
+    /// IOVA of the page part.
+    pub iova_base: u64,
+    /// Bytes of the page part.
+    pub page_bytes: u64,
+    /// IOVA of the block part.
+    pub block_base: u64,
+    /// Bytes of the block part.
+    pub block_bytes: u64,
+    /// Indices of the tasks that map into it.
+    pub owners: Vec<usize>,
+    /// Whether its leaves say that accesses look into the caches: a device that does not snoop is not hurt by
+    /// that, but one that does would miss what a cache holds without it.
+    pub snoops: bool,
+    /// Its streams are not translated, by a written reason.
+    pub bypass: bool,
+    /// The pools of its owner are mapped once, by the build step.
+    pub persistent: bool,
+    /// What the image maps in it.
+    pub permanent: Vec<Permanent>,
+}
+
+impl Domains {
+    /// The domain of a stream that translates in the image: a device with direct regions has it, and no
+    /// alternative of its hotplug slot in another domain, since nobody knows before the start which is there.
+    pub fn standing(&self, stream: u32) -> Option<usize> {
+        let has = |device: &&DevicePlan| device.streams.contains(&stream);
+        let all = || self.devices.iter().filter(has);
+        let domain = all().find(|device| device.standing)?.domain?;
+        all()
+            .all(|device| device.domain == Some(domain))
+            .then_some(domain)
+    }
+}
+
+/// What the image maps in a domain, and what stays so; addresses of pools are known once they are placed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Permanent {
+    /// Memory or registers at their physical address.
+    Direct {
+        /// Physical address of the first byte.
+        base: u64,
+        /// Bytes.
+        len: u64,
+        /// Whether it is memory of the machine.
+        ram: bool,
+    },
+    /// A pool, by task and number, at its physical address.
+    Identity {
+        /// Index of the task.
+        task: usize,
+        /// Index of the pool among the task's.
+        pool: usize,
+    },
+    /// A pool at an IOVA of the window's page part.
+    Persistent {
+        /// Index of the task.
+        task: usize,
+        /// Index of the pool among the task's.
+        pool: usize,
+        /// The first address that the device uses.
+        iova: u64,
+    },
+}

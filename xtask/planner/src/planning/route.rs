@@ -1,0 +1,20 @@
+//! The route of an interrupt.
+
+/// One interrupt of one task.
+#[derive(Clone, Debug)]
+pub struct InterruptRoute {
+    /// The GIC's number of the interrupt.
+    pub intid: u32,
+    /// Whether the interrupt is signalled by an edge; by a level otherwise.
+    pub edge: bool,
+    /// Index of the task.
+    pub task: usize,
+    /// As a mask. Devices of one task on one line have the same: the kernel masks lines, not devices.
+    pub bit: u32,
+    /// Its notification's name.
+    pub name: String,
+    /// The device and, of a platform device with several, the interrupt.
+    pub device: String,
+    /// The name of the interrupt in the task that receives it.
+    pub interrupt: String,
+}

@@ -3,7 +3,7 @@
 use abi::layout::PAGE;
 
 use super::Extent;
-use super::mappings::MappingKind;
+use super::mapping::MappingKind;
 use planner::planning::{FunctionKind, Plan, bar_name};
 use planner::read::{PlatformDeviceKind, Quiesce, Task};
 

@@ -7,11 +7,12 @@
 
 mod allocator;
 mod devices;
+mod mapping;
 mod mappings;
 mod program;
 mod task;
 
-pub use mappings::{Mapping, MappingKind};
+pub use mapping::{Mapping, MappingKind};
 pub use task::{Place, Rights, TaskLayout};
 
 use abi::layout::{self, PAGE};

@@ -5,7 +5,7 @@ use plan::pci::RECORD_BYTES;
 
 use super::Extent;
 use super::allocator::Allocator;
-use super::mappings::Mapping;
+use super::mapping::Mapping;
 use crate::compile::{Program, Segment};
 use planner::planning::Plan;
 use planner::report::{Mistake, Report, Reported};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::private::output;
+use super::command::output;
 
 /// What signs Debian's archive, as its package of keys installs it.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::private::output;
+use super::command::output;
 use planner::failure::{Failure, Outcome};
 
 /// What `deny.toml` was written for: another version can know other keys, and judge otherwise.

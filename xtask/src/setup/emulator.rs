@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::archive;
-use super::private::{self, Wanted, output};
+use super::command::output;
+use super::private::{self, Wanted};
 use crate::qemu::{PROGRAM, Qemu, in_folders, on_path};
 use planner::failure::{Failure, Outcome};
 

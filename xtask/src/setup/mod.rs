@@ -3,6 +3,7 @@
 
 mod archive;
 mod cargo_deny;
+mod command;
 mod emulator;
 mod installed;
 mod private;

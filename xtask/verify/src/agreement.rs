@@ -186,7 +186,7 @@ fn of_domain(plan: &Plan, (index, domain): (usize, &Domain), verified: &mut Veri
         verified.say(format!("{whose}: its ASID is 0, or another's"));
     }
     for range in domain
-        .permanent
+        .premapped
         .iter()
         .filter(|range| range.kind != "direct")
     {

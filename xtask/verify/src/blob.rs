@@ -38,7 +38,7 @@ pub mod kind {
     pub const STREAM: Kind = Kind(0x402, 24);
     pub const DEVICE: Kind = Kind(0x403, 72);
     pub const POOL: Kind = Kind(0x404, 24);
-    pub const PERMANENT: Kind = Kind(0x405, 48);
+    pub const PREMAPPED: Kind = Kind(0x405, 48);
     pub const ALL: [Kind; 24] = [
         TASK_NUMBER,
         SYSTEM,
@@ -63,7 +63,7 @@ pub mod kind {
         STREAM,
         DEVICE,
         POOL,
-        PERMANENT,
+        PREMAPPED,
     ];
 }
 

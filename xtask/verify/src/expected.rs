@@ -236,7 +236,7 @@ pub struct Domain {
     pub asid: u16,
     pub pages: Window,
     pub blocks: Window,
-    pub permanent: Vec<Permanent>,
+    pub premapped: Vec<Premapped>,
 }
 
 /// The part of a domain's window that is mapped by entries of one size.
@@ -248,7 +248,7 @@ pub struct Window {
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Permanent {
+pub struct Premapped {
     pub kind: String,
     #[serde(deserialize_with = "hexadecimal")]
     pub iova: u64,

@@ -133,8 +133,8 @@ fn domains(plan: &Plan, out: &mut String) -> std::fmt::Result {
                 )?;
             }
         }
-        if planned.persistent {
-            write!(out, ", its owner's pools mapped for good")?;
+        if planned.premaps_pools {
+            write!(out, ", its owner's pools premapped")?;
         }
         writeln!(out, ", tables {}", show_size(cost))?;
         if let Some(first) = domain.devices.first() {

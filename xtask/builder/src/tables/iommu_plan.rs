@@ -7,7 +7,7 @@ use plan::iommu::{
 use plan::{Builder, NONE, Name, TaskLists};
 use smmu::stream::SPLIT;
 
-use super::permanent;
+use super::premapped;
 use super::smmu::{COMMAND_LOG2, EVENT_LOG2, SmmuTables};
 use crate::place::{Layout, MappingKind};
 use planner::planning::Plan;
@@ -84,7 +84,7 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
                 } as u32,
                 smmu: 0,
                 asid: u32::from(domain.asid),
-                invalidation: if domain.persistent {
+                invalidation: if domain.premaps_pools {
                     Invalidation::Persistent
                 } else {
                     Invalidation::Strict
@@ -144,7 +144,7 @@ fn permanent_entries(plan: &Plan, layout: &Layout) -> Vec<PermanentEntry> {
     let domains = plan.domains.domains.iter().enumerate();
     domains
         .flat_map(|(index, domain)| {
-            let ranges = permanent::ranges(layout, domain).into_iter();
+            let ranges = premapped::ranges(layout, domain).into_iter();
             ranges.map(move |range| PermanentEntry {
                 domain: index as u32,
                 kind: range.kind as u32,

@@ -5,7 +5,7 @@ mod iommu_plan;
 mod kernel_plan;
 mod pages;
 mod pci_plan;
-mod permanent;
+mod premapped;
 mod smmu;
 mod task_plan;
 mod window;

@@ -2,7 +2,7 @@
 //!
 //! Every stream aborts until the IOMMU server opens it, but those of devices with direct regions. The windows'
 //! leaf tables are linked in here, so that a map at run time is an index and a store and cannot run out of
-//! tables; what is mapped for good is mapped here.
+//! tables; what is premapped is mapped here.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use vmsa::{
     AddressSpace, Arena, Attributes, Blocks, Granule, Half, MapError, Permissions, Regime, Tables,
 };
 
-use super::permanent;
+use super::premapped;
 use crate::place::Layout;
 use planner::planning::STREAM_BITS_MAX;
-use planner::planning::{DomainPlan, IOVA_BITS, Permanent, Plan};
+use planner::planning::{DomainPlan, IOVA_BITS, Plan, Premapped};
 use planner::read::PlatformDeviceKind;
 use planner::report::{Mistake, Report, Reported};
 
@@ -183,15 +183,15 @@ fn page_tables(plan: &Plan, layout: &Layout, tables: &mut SmmuTables) -> Result<
 
 /// Most pages that a domain's tables take.
 pub fn pages_of(domain: &DomainPlan) -> u64 {
-    // Root, level 2, a leaf table for every 2 MiB; what is permanent splits blocks at both of its ends, below a
+    // Root, level 2, a leaf table for every 2 MiB; what is premapped splits blocks at both of its ends, below a
     // level-2 table for each GiB that it touches.
-    let permanent = domain.permanent.iter().map(|permanent| match permanent {
-        Permanent::Direct { len, .. } => (len >> 30) + 4,
-        Permanent::Identity { .. } => 4,
+    let premapped = domain.premapped.iter().map(|premapped| match premapped {
+        Premapped::Direct { len, .. } => (len >> 30) + 4,
+        Premapped::Identity { .. } => 4,
         // In the leaf tables of the window.
-        Permanent::Persistent { .. } => 0,
+        Premapped::Pool { .. } => 0,
     });
-    2 + domain.page_bytes / abi::layout::BLOCK + permanent.sum::<u64>()
+    2 + domain.page_bytes / abi::layout::BLOCK + premapped.sum::<u64>()
 }
 
 fn domain_tables(
@@ -226,7 +226,7 @@ fn domain_tables(
     if domain.block_bytes > 0 {
         placed.block_entries = offset(arena, domain.block_base, 2);
     }
-    for range in permanent::ranges(layout, domain) {
+    for range in premapped::ranges(layout, domain) {
         map(&range, &space, arena)?;
     }
     Ok(placed)
@@ -251,9 +251,9 @@ fn check_contiguous(
     }
 }
 
-/// Maps a range for good: readable and writable, with the mark that tells it from what the server maps.
+/// Premaps a range: readable and writable, with the mark that tells it from what the server maps.
 fn map<T: Tables>(
-    range: &permanent::Range,
+    range: &premapped::Range,
     space: &AddressSpace,
     tables: &mut T,
 ) -> Result<(), MapError> {

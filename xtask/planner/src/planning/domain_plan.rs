@@ -52,10 +52,10 @@ pub struct DomainPlan {
     pub snoops: bool,
     /// Its streams are not translated, by a written reason.
     pub bypass: bool,
-    /// The pools of its owner are mapped once, by the build step.
-    pub persistent: bool,
+    /// The pools of its owner are premapped in its window.
+    pub premaps_pools: bool,
     /// What the image maps in it.
-    pub permanent: Vec<Permanent>,
+    pub premapped: Vec<Premapped>,
 }
 
 impl Domains {
@@ -73,7 +73,7 @@ impl Domains {
 
 /// What the image maps in a domain, and what stays so; addresses of pools are known once they are placed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Permanent {
+pub enum Premapped {
     /// Memory or registers at their physical address.
     Direct {
         /// Physical address of the first byte.
@@ -91,7 +91,7 @@ pub enum Permanent {
         pool: usize,
     },
     /// A pool at an IOVA of the window's page part.
-    Persistent {
+    Pool {
         /// Index of the task.
         task: usize,
         /// Index of the pool among the task's.

@@ -6,8 +6,8 @@ use solver::solution::Solution;
 use super::coherence::is_coherent;
 use super::domain_plan::{DevicePlan, DomainPlan, Domains};
 use super::fabric::Fabric;
-use super::permanent;
-use super::persistent;
+use super::premapped;
+use super::premapped_pools;
 use crate::read::App;
 
 /// What the image needs of a solution: functions first, in the order of the fabric, then platform devices.
@@ -50,10 +50,10 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
                     let node = machine.nodes.get(node.index());
                     node.is_some_and(|node| node.unsafe_bypass.is_some())
                 }),
-                persistent: persistent::is_asked(app, machine, &domain.devices),
-                permanent: Vec::new(),
+                premaps_pools: premapped_pools::is_asked(app, machine, &domain.devices),
+                premapped: Vec::new(),
             };
-            planned.permanent = permanent::of_domain(app, machine, &domain.devices, &planned);
+            planned.premapped = premapped::of_domain(app, machine, &domain.devices, &planned);
             planned
         })
         .collect();

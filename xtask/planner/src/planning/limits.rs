@@ -124,7 +124,7 @@ impl Used<'_> {
         let domains = || self.solution.domains.iter();
         let first = |domain: &solver::solution::Domain| self.first_of(&domain.devices);
         let streams = nodes().zip(&self.solution.devices);
-        let permanent = domains().zip(&self.domains.domains);
+        let premapped = domains().zip(&self.domains.domains);
         [
             Sum {
                 what: "SMMUs",
@@ -153,9 +153,9 @@ impl Used<'_> {
                 remedy: LEAVE_OUT,
             },
             Sum {
-                what: "ranges that are mapped for good",
-                users: permanent
-                    .map(|(domain, planned)| counted(first(domain), planned.permanent.len()))
+                what: "premapped ranges",
+                users: premapped
+                    .map(|(domain, planned)| counted(first(domain), planned.premapped.len()))
                     .collect(),
                 most: PERMANENT_MAX,
                 remedy: "make several pools or direct regions that lie side by side one",

@@ -15,20 +15,20 @@ mod machine;
 mod names;
 mod non_pci;
 mod notifications;
-mod permanent;
-mod persistent;
+mod premapped;
+mod premapped_pools;
 mod registers;
 mod route;
 mod wiring;
 
-pub use domain_plan::{DomainPlan, Domains, Permanent};
+pub use domain_plan::{DomainPlan, Domains, Premapped};
 pub use fabric::{Fabric, WINDOW_CLOSED};
 pub use function::{Function, FunctionKind};
 pub use image::{SMMU_ALIGNMENT, STREAM_BITS_MAX};
 pub use names::bar as bar_name;
 pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;
-pub use permanent::{IOVA_BITS, direct_in_ram};
+pub use premapped::{IOVA_BITS, direct_in_ram};
 pub use route::InterruptRoute;
 
 use std::collections::BTreeSet;
@@ -96,8 +96,8 @@ impl Plan {
         names::check(report, &app, &interrupts);
         let notifications = notifications::plan(&app);
         let domains = domains::domains(&app, &described.machine, &solution, &fabric);
-        permanent::check(report, &app);
-        persistent::check(report, &app, &described.machine, &solution, &domains);
+        premapped::check(report, &app);
+        premapped_pools::check(report, &app, &described.machine, &solution, &domains);
         identity::check(report, &app, &described.machine, &solution, &domains);
         limits::check(report, &app, &described.machine, &solution, &domains);
         report.check()?;

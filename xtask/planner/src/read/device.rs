@@ -73,19 +73,19 @@ pub const DOMAINS: [(&str, DomainType); 3] = [
     ("blocked", DomainType::Blocked),
 ];
 
-/// When what was mapped is unmapped.
+/// When what a device cannot reach any more is gone from the caches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Invalidation {
     /// By each unmap, which returns when nothing cached is left.
     Strict,
-    /// Never: the pools of its owner are mapped by the build step.
-    Persistent,
+    /// The pools of its owner are premapped and never unmapped; all else is strict.
+    Premapped,
 }
 
 /// Words for [`Invalidation`].
 const INVALIDATIONS: [(&str, Invalidation); 2] = [
     ("strict", Invalidation::Strict),
-    ("persistent", Invalidation::Persistent),
+    ("premapped", Invalidation::Premapped),
 ];
 
 /// Words for the pin of an INTx.
@@ -102,6 +102,14 @@ const PINS: [(&str, u8); 6] = [
 const WINDOW: u64 = 2 << 20;
 /// Bytes covered by one root entry of a domain's tables: a window, both parts, lies in one.
 const WINDOW_MAX: u64 = 1 << 30;
+
+fn read_invalidation(fields: &Fields<'_>) -> Option<Spanned<Invalidation>> {
+    // `persistent` is the word for memory that survives a restart of its task.
+    if fields.is_named_otherwise("invalidation", "persistent", "premapped") {
+        return None;
+    }
+    fields.choice("invalidation", &INVALIDATIONS)
+}
 
 /// Reads one device.
 pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> Option<Device> {
@@ -128,7 +136,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
     let window_base = window_base.map(|base| base.value);
     let address_bits = read_address_bits(&fields);
     let coherent = fields.boolean("coherent").map(|coherent| coherent.value);
-    let invalidation = fields.choice("invalidation", &INVALIDATIONS);
+    let invalidation = read_invalidation(&fields);
     let pin = fields.choice("interrupt", &PINS);
     let quiesce = known::read_quiesce(&fields);
     let (mut bars, unknown) = known::read_bars(&fields);

@@ -96,8 +96,8 @@ mistakes! {
         "When a driver dies, memory its device could write stays held until the device is known to be quiet. So every driven device has a recipe: a function-level reset, a bus reset, a register to poll, or a time to wait; or `none`, and then the memory stays held until power-off.";
     44 Window "a window or region that cannot be",
         "IOVA windows are multiples of 2 MiB, page and block part together at most 1 GiB, since both lie below one level-2 table, and only a `dma` domain has one. Direct regions are whole pages, in RAM or outside as a whole, within what a domain translates, and not on registers of the platform.";
-    45 Persistent "mappings that cannot be persistent",
-        "With `invalidation = \"persistent\"` the build step maps the pools of the device's owner in its window, once and for good; a request to map one gives the place it has. So the domain is translated, has one owner, whose pools fit the page part of the window, has no direct regions, which keep a stream open without a claim, and all its devices say the same.";
+    45 Premapped "pools that cannot be premapped",
+        "With `invalidation = \"premapped\"` the build step maps the pools of the device's owner in its window, and they are never unmapped; a request to map one gives the place it has. So the domain is translated, has one owner, whose pools fit the page part of the window, has no direct regions, which keep a stream open without a claim, and all its devices say the same.";
     50 Overlap "two ranges overlap",
         "Memory, registers and apertures of a platform must be apart: two tasks would share what each thinks its own. A direct region in RAM must not lie where the image is loaded.";
     51 MemoryFull "the memory of the platform is full",
@@ -117,7 +117,7 @@ mistakes! {
     503 UnknownHardware "a direct region over what nobody described",
         "A direct region is open to its device at any time. In memory it is kept free; where the platform's description has nothing, there may be hardware with a DMA engine behind no SMMU (QEMU's fw_cfg is one). Memory that only devices use is declared as `memory.other` of the platform.";
     504 UnheldPools "pools in reach while nobody is held",
-        "In an identity domain the pools of its owners are mapped in the image, and who claims a device of it is held until the device is quiet. With a second owner, or a direct region that keeps the stream open without a claim, a device could write into the pool of a task that is started again. So such a domain has one owner, and no direct region, as one with `invalidation = \"persistent\"`.";
+        "In an identity domain the pools of its owners are mapped in the image, and who claims a device of it is held until the device is quiet. With a second owner, or a direct region that keeps the stream open without a claim, a device could write into the pool of a task that is started again. So such a domain has one owner, and no direct region, as one with `invalidation = \"premapped\"`.";
     505 Watch "registers of another's device",
         "`watches` maps the BARs of a device that another task drives. Who writes to them can reset it, and can make it reach what its driver mapped; on many devices reading has effects, too. That is what a device in its isolation group can do, so it takes the same: the driver trusts the watcher (`trusts`), and `cargo xtask plan` lists it.";
     506 TestRight "a right of tests in another image",
@@ -168,7 +168,7 @@ impl Mistake {
             Self::NotRunnable => "write the model as the function's `qemu`",
             Self::NoQuiesce => "declare `quiesce`",
             Self::Window => "correct base or size",
-            Self::Persistent => "let the device be strict",
+            Self::Premapped => "write `invalidation = \"strict\"`",
             Self::Overlap => "move one of them",
             Self::MemoryFull => "make stacks, pools or logs smaller",
             Self::InterruptNumber => "write the INTID of a shared interrupt",

@@ -1,11 +1,11 @@
-//! What the IOMMU server reads of devices, their streams, pools, and what stays mapped (`docs/reference/image.md`): whom it
+//! What the IOMMU server reads of devices, their streams, pools, and what is premapped (`docs/reference/image.md`): whom it
 //! serves, and what it opens.
 
 use super::Tables;
 use super::records::SERVER;
 use crate::Verified;
 use crate::blob::{Record, Runs};
-use crate::expected::{Device, Mapping, Permanent, Plan, Task};
+use crate::expected::{Device, Mapping, Plan, Premapped, Task};
 
 /// Where a number may be absent.
 const NONE: u32 = u32::MAX;
@@ -39,7 +39,7 @@ pub fn check(tables: &Tables<'_>, verified: &mut Verified) {
     let reserved = records.streams.iter().any(|stream| stream.u32(20) != 0);
     verified.compare(SERVER, "a word of a stream is in use:", &reserved, &false);
     pools(tables, verified);
-    permanent(tables, verified);
+    premapped(tables, verified);
 }
 
 fn one(
@@ -126,17 +126,17 @@ const MEMORY: [&str; 4] = [
     "device-nGnRnE",
 ];
 
-fn permanent(tables: &Tables<'_>, verified: &mut Verified) {
+fn premapped(tables: &Tables<'_>, verified: &mut Verified) {
     let row = |record: &Record<'_>| {
         let numbers = [0, 4, 8, 12, 40, 44].map(|at| Some(record.u32(at)));
         (numbers, [16, 24, 32].map(|at| record.u64(at)))
     };
-    let told: Vec<_> = tables.records.permanent.iter().map(row).collect();
+    let told: Vec<_> = tables.records.premapped.iter().map(row).collect();
     let domains = tables.plan.domains.iter().zip(0u32..);
     let planned = domains.flat_map(|(domain, index)| {
-        let ranges = domain.permanent.iter();
+        let ranges = domain.premapped.iter();
         ranges.map(move |range| {
-            let kinds = ["direct", "identity", "persistent"];
+            let kinds = ["direct", "identity", "pool"];
             let kind = kinds.iter().position(|kind| *kind == range.kind);
             let memory = range.access.split(' ').next_back();
             let memory = MEMORY.iter().position(|known| Some(*known) == memory);
@@ -156,14 +156,14 @@ fn permanent(tables: &Tables<'_>, verified: &mut Verified) {
     let planned: Vec<_> = planned.collect();
     verified.compare_rows(
         SERVER,
-        "is told that this stays mapped:",
+        "is told that this is premapped:",
         Some(&told),
         &planned,
     );
 }
 
 /// The task, and the number of its pool.
-fn pool(plan: &Plan, range: &Permanent) -> (Option<u32>, Option<u32>) {
+fn pool(plan: &Plan, range: &Premapped) -> (Option<u32>, Option<u32>) {
     if range.kind == "direct" {
         return (Some(NONE), Some(0));
     }

@@ -18,7 +18,7 @@ const IOVA_END: u64 = 1 << 39;
 /// Sizes of output addresses, by their code.
 const OUTPUT_BITS: [u32; 7] = [32, 36, 40, 42, 44, 48, 52];
 /// The mark of leaves that the build step makes: the server neither counts nor removes them.
-const PERMANENT: u64 = 15;
+const PREMAPPED: u64 = 15;
 
 /// Walks every domain from its context descriptor.
 pub fn check(
@@ -100,7 +100,7 @@ fn one(
         .iter()
         .filter_map(|leaf| access(tables, &whose, *leaf, verified))
         .collect();
-    let planned = domain.permanent.iter().map(|range| Run {
+    let planned = domain.premapped.iter().map(|range| Run {
         input: range.iova,
         output: range.address,
         len: range.bytes,
@@ -122,7 +122,7 @@ fn access(
 ) -> Option<Run<Shown<'static>>> {
     verified.places.leaves.push((whose.to_owned(), leaf));
     let input = leaf.input;
-    if leaf.mark() != PERMANENT {
+    if leaf.mark() != PREMAPPED {
         verified.say(format!(
             "{whose}: the leaf of {input:#x} has the mark {} of the IOMMU server's",
             leaf.mark()
@@ -186,7 +186,7 @@ fn window(
     }
 }
 
-/// What stays mapped leads to pools of owners, or to memory that is nobody's.
+/// What is premapped leads to pools of owners, or to memory that is nobody's.
 fn private(tables: &Tables<'_>, domain: &Domain, verified: &mut Verified) {
     let plan = tables.plan;
     let tasks = plan.tasks.iter().flat_map(|task| {
@@ -202,7 +202,7 @@ fn private(tables: &Tables<'_>, domain: &Domain, verified: &mut Verified) {
     let all: Vec<_> = tasks
         .chain(kernel.map(|mapping| ("kernel", mapping)))
         .collect();
-    for range in &domain.permanent {
+    for range in &domain.premapped {
         let run = Run {
             input: range.iova,
             output: range.address,

@@ -17,7 +17,7 @@ pub struct Records<'a> {
     pub streams: Vec<Record<'a>>,
     pub devices: Vec<Record<'a>>,
     pub pools: Vec<Record<'a>>,
-    pub permanent: Vec<Record<'a>>,
+    pub premapped: Vec<Record<'a>>,
     /// What lists of tasks are made of.
     pub numbers: Vec<Record<'a>>,
 }
@@ -30,7 +30,7 @@ impl<'a> Records<'a> {
             streams: blob.table(kind::STREAM).to_vec(),
             devices: blob.table(kind::DEVICE).to_vec(),
             pools: blob.table(kind::POOL).to_vec(),
-            permanent: blob.table(kind::PERMANENT).to_vec(),
+            premapped: blob.table(kind::PREMAPPED).to_vec(),
             numbers: blob.table(kind::TASK_NUMBER).to_vec(),
         }
     }
@@ -155,13 +155,13 @@ fn domain(record: &Record<'_>, domain: &Domain, verified: &mut Verified) {
         (_, "identity") => Some(2),
         _ => None,
     };
-    let persistent = domain.invalidation == "persistent";
+    let premapped = domain.invalidation == "premapped";
     let told = [0, 4, 8, 12].map(|at| Some(record.u32(at)));
     let planned = [
         kind,
         Some(0),
         Some(domain.asid.into()),
-        Some(if persistent { 2 } else { 0 }),
+        Some(if premapped { 2 } else { 0 }),
     ];
     let what = "the IOMMU server is told of kind, SMMU, ASID and invalidation";
     verified.compare(&whose, what, &told, &planned);

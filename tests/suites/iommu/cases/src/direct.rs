@@ -232,7 +232,7 @@ pub const CASES: &[Case] = &[
     ),
     case!(
         "direct-is-no-window",
-        &["IOMMU-PERM-2", "IOMMU-MAP-5"],
+        &["IOMMU-PREMAP-2", "IOMMU-MAP-5"],
         no_part_of_the_window
     ),
     case!(
@@ -256,7 +256,7 @@ pub const LAST_CASES: &[Case] = &[
     ),
     case!(
         "direct-server-restarts-with-a-claim",
-        &["IOMMU-PERM-2", "IOMMU-ADOPT-3", "IOMMU-ADOPT-6"],
+        &["IOMMU-PREMAP-2", "IOMMU-ADOPT-3", "IOMMU-ADOPT-6"],
         server_restarts_with_a_claim
     ),
     case!("direct-pci-restarts", &["IOMMU-DIRECT-9"], pci_restarts),

@@ -182,7 +182,7 @@ fn changes(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
 }
 
 /// Whatever the report says, a change of it is told, or the file is refused: in the demo, and where there are platform
-/// devices, direct regions, identity and persistent domains, waivers and a bypass.
+/// devices, direct regions, identity domains, premapped pools, waivers and a bypass.
 #[test]
 fn no_change_of_any_word_is_silent() {
     let mut changed = 0;
@@ -190,7 +190,7 @@ fn no_change_of_any_word_is_silent() {
         "app.toml",
         "tests/systems/non-pci/app.toml",
         "tests/suites/iommu/app.toml",
-        "tests/systems/persistent/app.toml",
+        "tests/systems/premapped/app.toml",
         "tests/systems/bypass/app.toml",
         "tests/systems/alias/app.toml",
     ] {

@@ -16,7 +16,7 @@ use serde_json::{Value, json as object};
 
 use super::bypasses;
 use crate::place::Layout;
-use planner::planning::{DomainPlan, Permanent, Plan, STREAM_BITS_MAX};
+use planner::planning::{DomainPlan, Plan, Premapped, STREAM_BITS_MAX};
 use planner::read::{MismatchPolicy, PlatformDeviceKind, Psci};
 
 /// Version of the schema: a key that goes, or changes its meaning, makes it larger by one.
@@ -141,14 +141,14 @@ fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
             object!({
                 "kind": domain.kind.text(),
                 "untranslated": domain.bypass,
-                "invalidation": if domain.persistent { "persistent" } else { "strict" },
+                "invalidation": if domain.premaps_pools { "premapped" } else { "strict" },
                 "snoops": domain.snoops,
                 // The SMMU translates by stage 1 alone, whose tables the ASID tags in its caches.
                 "stage": 1,
                 "tag": domain.asid,
                 "pages": window(domain.iova_base, domain.page_bytes),
                 "blocks": window(domain.block_base, domain.block_bytes),
-                "permanent": permanent(plan, layout, domain),
+                "premapped": premapped(plan, layout, domain),
             })
         })
         .collect()
@@ -159,25 +159,25 @@ fn window(iova: u64, bytes: u64) -> Value {
     object!({ "iova": hex(iova), "bytes": bytes })
 }
 
-fn permanent(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<Value> {
-    let all = domain.permanent.iter();
-    all.map(|permanent| {
-        let mut value = match *permanent {
-            Permanent::Direct { base, len, .. } => object!({
+fn premapped(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<Value> {
+    let all = domain.premapped.iter();
+    all.map(|premapped| {
+        let mut value = match *premapped {
+            Premapped::Direct { base, len, .. } => object!({
                 "kind": "direct",
                 "iova": hex(base),
                 "address": hex(base),
                 "bytes": len,
             }),
-            Permanent::Identity { task, pool } => {
+            Premapped::Identity { task, pool } => {
                 pool_of(plan, layout, "identity", (task, pool), None)
             }
-            Permanent::Persistent { task, pool, iova } => {
-                pool_of(plan, layout, "persistent", (task, pool), Some(iova))
+            Premapped::Pool { task, pool, iova } => {
+                pool_of(plan, layout, "pool", (task, pool), Some(iova))
             }
         };
-        let memory = match permanent {
-            Permanent::Direct { ram: false, .. } => "device-nGnRE",
+        let memory = match premapped {
+            Premapped::Direct { ram: false, .. } => "device-nGnRE",
             _ if domain.snoops => "write-back",
             _ => "non-cacheable",
         };
@@ -189,7 +189,7 @@ fn permanent(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<V
     .collect()
 }
 
-/// A pool that stays mapped; 1:1 without an IOVA.
+/// A premapped pool; 1:1 without an IOVA.
 fn pool_of(
     plan: &Plan,
     layout: Option<&Layout>,

@@ -197,7 +197,10 @@ impl<'a> Fields<'a> {
                 Mistake::UnknownKey,
                 format!("unknown key `{key}` {}", self.place()),
             )
-            .at(&layer.key_span(key, item), format!("its name is `{name}`"))
+            .at(
+                &layer.key_span(key, item),
+                format!("what is meant is called `{name}`"),
+            )
             .remedy(format!("write `{name}`"));
     }
 

@@ -134,6 +134,25 @@ impl Fields<'_> {
         self.parsed(key, "a time such as \"20 ms\"", units::duration)
     }
 
+    /// Whether the key has another word for what is called `name`; that is reported.
+    pub fn is_named_otherwise(&self, key: &str, word: &str, name: &str) -> bool {
+        let found = self.find(key);
+        let Some((layer, item)) = found.filter(|(_, item)| item.as_str() == Some(word)) else {
+            return false;
+        };
+        self.report
+            .error(
+                Mistake::BadValue,
+                format!("`{}` cannot be \"{word}\"", self.key_path(key)),
+            )
+            .at(
+                &layer.span_of(key, item),
+                format!("what is meant is called \"{name}\""),
+            )
+            .remedy(format!("write \"{name}\""));
+        true
+    }
+
     /// One of a few words.
     pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<Spanned<T>> {
         let words: Vec<String> = choices

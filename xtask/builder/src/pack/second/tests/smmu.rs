@@ -130,7 +130,7 @@ fn faults_in_the_servers_plan_are_found() {
         (device + 32, "the IOMMU server is told"),
         (record(0x404, 0) + 8, "of the pools"),
         (record(0x404, 0) + 16, "of the pools"),
-        (record(0x405, 0) + 24, "stays mapped"),
+        (record(0x405, 0) + 24, "is premapped"),
     ] {
         found(&built.with(at, |word| word ^ 1), words);
     }

@@ -1,22 +1,22 @@
-//! What is mapped in a domain at build time and stays so: direct regions, and pools.
+//! What is premapped in a domain, mapped by the build step and never unmapped: direct regions, and pools.
 
 use solver::model::{DomainType, Machine, NodeId};
 
-use super::domain_plan::{DomainPlan, Permanent};
-use super::persistent;
+use super::domain_plan::{DomainPlan, Premapped};
+use super::premapped_pools;
 use crate::read::{AddressRange, App, Device, Direct, RangeKind};
 use crate::report::{Mistake, Report};
 
 /// IOVA bits of a domain: its root is one level-1 table.
 pub const IOVA_BITS: u32 = 39;
 
-/// The permanent mappings of a domain of `members`: direct regions that touch are one.
+/// What the image maps in a domain of `members`: direct regions that touch are one.
 pub fn of_domain(
     app: &App,
     machine: &Machine,
     members: &[NodeId],
     domain: &DomainPlan,
-) -> Vec<Permanent> {
+) -> Vec<Premapped> {
     let nodes = members
         .iter()
         .filter_map(|node| machine.nodes.get(node.index()));
@@ -34,7 +34,7 @@ pub fn of_domain(
             _ => merged.push((base, end)),
         }
     }
-    let direct = merged.into_iter().map(|(base, end)| Permanent::Direct {
+    let direct = merged.into_iter().map(|(base, end)| Premapped::Direct {
         base,
         len: end - base,
         ram: in_ram(app, base),
@@ -45,10 +45,10 @@ pub fn of_domain(
         .iter()
         .filter(|_| domain.kind == DomainType::Identity);
     let identity = identity
-        .flat_map(|&task| (0..pools(&task)).map(move |pool| Permanent::Identity { task, pool }));
+        .flat_map(|&task| (0..pools(&task)).map(move |pool| Premapped::Identity { task, pool }));
     direct
         .chain(identity)
-        .chain(persistent::pools(app, domain))
+        .chain(premapped_pools::pools(app, domain))
         .collect()
 }
 

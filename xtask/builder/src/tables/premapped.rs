@@ -1,10 +1,10 @@
-//! Permanent mappings of a domain, with the addresses that placing gave them.
+//! Premapped ranges of a domain, with the addresses that placing gave them.
 
 use plan::iommu::PermanentKind;
 use vmsa::Memory;
 
 use crate::place::Layout;
-use planner::planning::{DomainPlan, Permanent};
+use planner::planning::{DomainPlan, Premapped};
 
 /// One range.
 #[derive(Clone, Copy, Debug)]
@@ -29,10 +29,10 @@ pub fn ranges(layout: &Layout, domain: &DomainPlan) -> Vec<Range> {
         let task = layout.tasks.get(task);
         task.and_then(|task| task.pools.get(pool).copied())
     };
-    let all = domain.permanent.iter();
-    all.filter_map(|permanent| {
-        Some(match *permanent {
-            Permanent::Direct { base, len, ram } => Range {
+    let all = domain.premapped.iter();
+    all.filter_map(|premapped| {
+        Some(match *premapped {
+            Premapped::Direct { base, len, ram } => Range {
                 kind: PermanentKind::Direct,
                 pool: None,
                 iova: base,
@@ -40,7 +40,7 @@ pub fn ranges(layout: &Layout, domain: &DomainPlan) -> Vec<Range> {
                 len,
                 memory: if ram { normal } else { Memory::DeviceNgnre },
             },
-            Permanent::Identity { task, pool } => {
+            Premapped::Identity { task, pool } => {
                 let extent = extent(task, pool)?;
                 Range {
                     kind: PermanentKind::Identity,
@@ -51,7 +51,7 @@ pub fn ranges(layout: &Layout, domain: &DomainPlan) -> Vec<Range> {
                     memory: normal,
                 }
             }
-            Permanent::Persistent { task, pool, iova } => {
+            Premapped::Pool { task, pool, iova } => {
                 let extent = extent(task, pool)?;
                 Range {
                     kind: PermanentKind::Persistent,

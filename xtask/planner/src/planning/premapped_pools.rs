@@ -1,17 +1,17 @@
-//! Domains whose owner's pools are mapped once, by the build step: `invalidation = "persistent"`.
+//! Domains whose owner's pools are premapped: `invalidation = "premapped"`.
 
 use solver::model::{DomainType, Machine, NodeId};
 use solver::solution::Solution;
 
-use super::domain_plan::{DomainPlan, Domains, Permanent};
+use super::domain_plan::{DomainPlan, Domains, Premapped};
 use crate::read::units::show_size;
 use crate::read::{App, Device, Invalidation};
 use crate::report::{Mistake, Report, Spanned};
 
-/// The word of a device, if it is not strict.
+/// The word of a device that asks for premapped pools.
 fn asked(device: &Device) -> Option<&Spanned<Invalidation>> {
     let word = device.invalidation.as_ref()?;
-    (word.value == Invalidation::Persistent).then_some(word)
+    (word.value == Invalidation::Premapped).then_some(word)
 }
 
 fn devices<'a>(
@@ -24,27 +24,27 @@ fn devices<'a>(
     names.filter_map(|name| app.devices.iter().find(|d| d.name.value == *name))
 }
 
-/// Whether a domain of `members` is persistent: one of them says so, and [`check`] sees to it that no other says
+/// Whether the pools of the owner are premapped in a domain of `members`: one of them says so, and [`check`] sees to it that no other says
 /// anything else.
 pub fn is_asked(app: &App, machine: &Machine, members: &[NodeId]) -> bool {
     devices(app, machine, members).any(|device| asked(device).is_some())
 }
 
 /// The pools of the domain's owner, in a row from the first IOVA of the page part.
-pub fn pools(app: &App, domain: &DomainPlan) -> Vec<Permanent> {
+pub fn pools(app: &App, domain: &DomainPlan) -> Vec<Premapped> {
     let mut iova = domain.iova_base;
     let mut placed = Vec::new();
-    for &task in domain.owners.iter().filter(|_| domain.persistent) {
+    for &task in domain.owners.iter().filter(|_| domain.premaps_pools) {
         let pools = app.tasks.get(task).map(|task| &task.pools);
         for (pool, (_, len)) in pools.into_iter().flatten().enumerate() {
-            placed.push(Permanent::Persistent { task, pool, iova });
+            placed.push(Premapped::Pool { task, pool, iova });
             iova = iova.saturating_add(*len);
         }
     }
     placed
 }
 
-/// Reports domains that cannot be persistent.
+/// Reports domains in which no pools can be premapped.
 pub fn check(
     report: &Report,
     app: &App,
@@ -66,10 +66,10 @@ pub fn check(
         let Some((domain, planned)) = own else {
             report
                 .error(
-                    Mistake::Persistent,
-                    format!("`{name}` is blocked, so nothing stays mapped for it"),
+                    Mistake::Premapped,
+                    format!("`{name}` is blocked, so nothing can be premapped for it"),
                 )
-                .at(&word.span, "says what its maps are")
+                .at(&word.span, "asks for premapped pools")
                 .with(&device.name.span, "has no domain");
             continue;
         };
@@ -81,7 +81,7 @@ pub fn check(
             };
             report
                 .error(
-                    Mistake::Persistent,
+                    Mistake::Premapped,
                     format!("`{name}` has no window, as it {kind}"),
                 )
                 .at(&word.span, "its owner's pools would lie in the window")
@@ -94,7 +94,7 @@ pub fn check(
     }
 }
 
-/// A member that stands, by direct regions: pools that stay mapped would be open to it with nobody held for them.
+/// A member that stands, by direct regions: premapped pools would be open to it with nobody held for them.
 fn stands(
     report: &Report,
     app: &App,
@@ -107,9 +107,9 @@ fn stands(
     if let Some(region) = regions.next() {
         report
             .error(
-                Mistake::Persistent,
+                Mistake::Premapped,
                 format!(
-                    "the domain of `{}` has a direct region, so no pool can stay mapped in it",
+                    "the domain of `{}` has a direct region, so no pool can be premapped in it",
                     device.name.value
                 ),
             )
@@ -118,7 +118,7 @@ fn stands(
                 "its owner's pools would be open without a claim",
             )
             .with(&region.name.span, "keeps the stream open at any time")
-            .remedy("let the device be strict");
+            .remedy("write `invalidation = \"strict\"`");
     }
 }
 
@@ -138,13 +138,13 @@ fn strict_member(
     if let Some(other) = other {
         report
             .error(
-                Mistake::Persistent,
+                Mistake::Premapped,
                 format!(
-                    "`{}` and `{}` share a domain, but only one is persistent",
+                    "`{}` and `{}` share a domain, but only one has premapped pools",
                     device.name.value, other.name.value
                 ),
             )
-            .at(&word.span, "its pools stay mapped")
+            .at(&word.span, "its owner's pools are premapped")
             .with(&other.name.span, "reaches them as well, and is strict")
             .remedy("say the same of both");
     }
@@ -168,15 +168,15 @@ fn owner(
     if let Some(other) = other {
         report
             .error(
-                Mistake::Persistent,
+                Mistake::Premapped,
                 format!(
-                    "the domain of `{}` has two owners, so no pool can stay mapped in it",
+                    "the domain of `{}` has two owners, so no pool can be premapped in it",
                     device.name.value
                 ),
             )
             .at(
                 &word.span,
-                "a pool stays mapped also while its own driver has no claim",
+                "a premapped pool is reached also while its own driver has no claim",
             )
             .with(&owner.name.span, "one owner")
             .with(&other.name.span, "another");
@@ -189,19 +189,19 @@ fn owner(
     let Some((largest, _)) = owner.pools.iter().max_by_key(|(_, len)| *len) else {
         report
             .error(
-                Mistake::Persistent,
-                format!("`{}` has no pool that could stay mapped", owner.name.value),
+                Mistake::Premapped,
+                format!("`{}` has no pool that could be premapped", owner.name.value),
             )
-            .at(&word.span, "its owner's pools stay mapped")
+            .at(&word.span, "its owner's pools are premapped")
             .with(&owner.name.span, "declares none")
-            .remedy("give the task a `dma-pool`, or let the device be strict");
+            .remedy("give the task a `dma-pool`, or write `invalidation = \"strict\"`");
         return;
     };
     // Without any window the solver has said why.
     if planned.page_bytes > 0 && bytes > planned.page_bytes {
         report
             .error(
-                Mistake::Persistent,
+                Mistake::Premapped,
                 format!(
                     "the pools of `{}`, {}, do not fit the window of `{}`, {}",
                     owner.name.value,

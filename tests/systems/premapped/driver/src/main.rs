@@ -1,4 +1,4 @@
-//! A device with `invalidation = "persistent"`: its driver's pool is in its window from the start, a map gives the
+//! A device with `invalidation = "premapped"`: its driver's pool is in its window from the start, a map gives the
 //! place that it has, and an unmap takes nothing away. The rest of the window is strict.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
@@ -19,7 +19,7 @@ fn page(first: u32) -> Extent {
     Extent { first, pages: 1 }
 }
 
-fn persistent(iommu: &Server) -> Result<(), Reason> {
+fn premapped(iommu: &Server) -> Result<(), Reason> {
     let device = trial::device("edu0")?;
     let board = Board::new(device)?;
     let pages = (board.pool.len() as u64 / PAGE) as u32;
@@ -89,5 +89,5 @@ fn persistent(iommu: &Server) -> Result<(), Reason> {
 }
 
 fn main() -> ! {
-    trial::main(persistent, "mapped once, and reached while claimed")
+    trial::main(premapped, "premapped, and reached while claimed")
 }

@@ -199,3 +199,57 @@ fn virtual_functions_of_alternatives_are_apart_too() {
     assert_eq!(alias_sets(&m, &s), [[""; 0]; 0]);
     assert_eq!(reset_units(&m, &s), [["edu0", "vf1"], ["edu1", "vf2"]]);
 }
+
+/// What may use the ids of all buses below a port does not use those of what is never there with it.
+#[test]
+fn nobody_uses_the_ids_of_another_alternative() {
+    let mut m = machine();
+    let bay = root_port(&mut m, "bay", 1, Some(Acs::ON));
+    m.nodes[bay.index()].hotplug = true;
+    // Two switches that may be plugged in; their ports redirect, but check no ids, so that each is one group.
+    let redirects = Acs {
+        implemented: Acs::WANTED,
+        enabled: Acs::WANTED & !Acs::SOURCE_VALIDATION,
+    };
+    let mut devices = Vec::new();
+    for name in ["a", "b"] {
+        let up = format!("up-{name}");
+        let place = below(bay, 0, 0);
+        let up = bridge(
+            &mut m,
+            &up,
+            FunctionKind::UpstreamPort,
+            place,
+            Some(Acs::ON),
+        );
+        let down = format!("down-{name}");
+        let place = below(up, 0, 0);
+        let down = bridge(
+            &mut m,
+            &down,
+            FunctionKind::DownstreamPort,
+            place,
+            Some(redirects),
+        );
+        devices.push(endpoint(&mut m, name, below(down, 0, 0)));
+    }
+    assert_eq!(errors(&strict(&m)), []);
+    assert_eq!(groups(&m, &strict(&m)).len(), 3, "each switch is one");
+    // Nor does a task that has registers of the one need the trust of the other.
+    let watcher = owner(&mut m, "watcher");
+    m.nodes[devices[0].index()].holders.push(Holder {
+        task: watcher,
+        source: Source(1),
+    });
+    assert_eq!(errors(&strict(&m)), []);
+    // Below another port of one switch they are there together.
+    for (name, position) in [("up-b", 4), ("down-b", 5)] {
+        assert_eq!(m.nodes[position].name, name);
+    }
+    m.nodes[4].place = below(bay, 1, 0);
+    let found = errors(&strict(&m));
+    assert!(
+        found.contains(&Code::ForgedStream) && found.contains(&Code::HolderTrust),
+        "{found:?}"
+    );
+}

@@ -386,12 +386,28 @@ fn a_function_beside_a_bridge_reaches_what_is_below_it() {
     m.nodes[0].function.kind = FunctionKind::UpstreamPort;
     m.nodes[0].function.acs = None;
     assert_eq!(groups(&m, &strict(&m)), [["a", "b", "rp-a", "rp-b"]]);
-    // Between root ports of one slot it is the root complex that routes.
-    let mut m = ports(Some(Acs::ON), Some(Acs::OFF));
+}
+
+/// Between root ports of one slot it is the root complex that routes, too.
+#[test]
+fn root_ports_of_one_slot_are_root_ports() {
+    let mut m = ports(Some(Acs::ON), enabled(Acs::SOURCE_VALIDATION));
     m.nodes[2].place = on_root(1, 1);
     let s = strict(&m);
+    // The ports are functions of one slot; what is below the isolated one stays apart.
     assert_eq!(groups(&m, &s), [vec!["a"], vec!["b", "rp-a", "rp-b"]]);
-    assert!(codes(&s).contains(&Code::RootComplexRouting));
+    assert_eq!(codes(&s), [Code::RootComplexRouting]);
+    m.roots[0].never_routes_peers = true;
+    let s = strict(&m);
+    assert_eq!(groups(&m, &s), [vec!["a"], vec!["b", "rp-a", "rp-b"]]);
+    assert_eq!(codes(&s), []);
+    // Both open: one group, unless the root complex never routes between them.
+    m.nodes[0].function.acs = enabled(Acs::SOURCE_VALIDATION);
+    m.roots[0].never_routes_peers = false;
+    let one = [vec!["a", "b", "rp-a", "rp-b"]];
+    assert_eq!(groups(&m, &strict(&m)), one);
+    m.roots[0].never_routes_peers = true;
+    assert_eq!(groups(&m, &strict(&m)), one, "functions of one slot");
 }
 
 #[test]
@@ -536,6 +552,8 @@ fn a_direct_region_stands_for_nobody_who_can_be_unplugged() {
 fn no_id_of_a_socket_is_open_from_the_start() {
     let mut m = ports(Some(Acs::ON), Some(Acs::ON));
     m.policy.unowned = Unowned::Block;
+    // The declared device is asked for by itself.
+    m.nodes[3].owner = None;
     let socket = node_of(&m, "rp-b");
     for (stream, in_range) in [(0x208, true), (0x508, false)] {
         let mut m = m.clone();
@@ -631,6 +649,17 @@ fn direct_regions_of_strangers_do_not_overlap() {
     };
     m.waivers.push(waiver);
     assert_eq!(errors(&strict(&m)), []);
+    // One that names a part says what is missing.
+    m.waivers[0].devices.pop();
+    let s = strict(&m);
+    assert_eq!(errors(&s), [Code::DirectOverlap]);
+    let error = s.errors().next().unwrap();
+    let party = error.parties.last().unwrap();
+    assert_eq!(party.text, "the waiver does not name `b`");
+    let texts: Vec<&str> = error.remedies.iter().map(|r| r.text.as_str()).collect();
+    assert!(texts.contains(&"name `b` in the waiver, too"), "{texts:?}");
+    assert!(!texts.iter().any(|text| text.starts_with("waive the pair")));
+    assert!(!codes(&s).contains(&Code::UnusedWaiver));
     m.waivers.clear();
     trust(&mut m, "of-a", "of-b");
     assert_eq!(errors(&strict(&m)), []);

@@ -2,6 +2,7 @@
 
 mod support;
 
+use solver::Code;
 use solver::model::*;
 use support::*;
 
@@ -83,6 +84,26 @@ fn expanders_belong_to_one_root_complex() {
     }
     assert_eq!(groups(&m, &strict(&m)), [["rp0", "rp1", "rp2"]]);
     assert_eq!(groups(&m, &linux(&m)).len(), 3);
+    // What the platform file could say of all of them is said at the first; of several root complexes it says of which.
+    for (name, port) in [("a", 1), ("b", 2)] {
+        m.nodes[port].function.acs = Some(Acs {
+            implemented: Acs::WANTED,
+            enabled: Acs::SOURCE_VALIDATION,
+        });
+        endpoint(&mut m, name, below(NodeId::new(port), 0, 0));
+    }
+    for of in ["", " of `rb0`"] {
+        m.roots[0].name = "rb0".into();
+        let s = strict(&m);
+        let mut errors = s.errors();
+        let error = errors.find(|error| error.code == Code::GroupTrust).unwrap();
+        let texts: Vec<&str> = error.remedies.iter().map(|r| r.text.as_str()).collect();
+        let text = format!(
+            "state in the platform file that the root complex{of} never routes between root ports, if its manual says so"
+        );
+        assert!(texts.contains(&text.as_str()), "{texts:?}");
+        m.roots.push(root("other", 1, 0));
+    }
 }
 
 /// What implements no source validation lets a device take another's requester id.

@@ -366,17 +366,8 @@ impl<'a> Isolation<'a> {
 
     /// The root bus that stands for the root complex of `node`.
     fn complex(&self, node: usize) -> Option<usize> {
-        let roots = &self.machine.roots;
-        let mut root = self.topology.placed[node].root?.index();
-        // An expander of an expander belongs to the first; a chain longer than the list is a circle.
-        for _ in 0..roots.len() {
-            let above = roots[root].expander_of.map(|r| r.index());
-            match above.filter(|r| *r < roots.len()) {
-                Some(above) => root = above,
-                None => break,
-            }
-        }
-        Some(root)
+        let root = self.topology.placed[node].root?;
+        Some(self.machine.complex(root)?.index())
     }
 
     /// Root complexes with root ports both with and without isolation: one of each, in strict mode.

@@ -171,3 +171,19 @@ impl Region {
             && other.base < self.base.saturating_add(self.len)
     }
 }
+
+impl Machine {
+    /// The root bus that stands for the root complex of `root`: where its `expander_of` leads to in the end.
+    pub(crate) fn complex(&self, root: RootId) -> Option<RootId> {
+        let mut root = (root.index() < self.roots.len()).then_some(root)?;
+        // A chain longer than the list is a circle.
+        for _ in 0..self.roots.len() {
+            let above = self.roots[root.index()].expander_of;
+            match above.filter(|above| above.index() < self.roots.len()) {
+                Some(above) => root = above,
+                None => break,
+            }
+        }
+        Some(root)
+    }
+}

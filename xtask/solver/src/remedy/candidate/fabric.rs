@@ -2,7 +2,7 @@
 
 use super::{Builder, Candidate};
 use crate::change::Change;
-use crate::model::{FunctionKind, NodeId, Place, Quiesce, Upstream};
+use crate::model::{FunctionKind, NodeId, Place, Quiesce, RootId, Upstream};
 use crate::solution::EdgeKind;
 
 impl Builder<'_> {
@@ -49,16 +49,21 @@ impl Builder<'_> {
                 }
                 _ => None,
             });
-        if let Some(root) = root.filter(|r| r.index() < self.machine.roots.len()) {
-            let main = self.machine.roots[root.index()].expander_of.unwrap_or(root);
-            if main.index() < self.machine.roots.len() {
-                candidates.push(Candidate {
-                    text: "state in the platform file that the root complex never routes between root ports, \
-                           if its manual says so"
-                        .into(),
-                    changes: vec![Change::NeverRoutes(main.index())],
-                });
-            }
+        if let Some(root) = root.and_then(|root| self.machine.complex(root)) {
+            let roots = (0..self.machine.roots.len()).map(RootId::new);
+            let several = roots
+                .filter_map(|other| self.machine.complex(other))
+                .any(|other| other != root);
+            let of = match several {
+                true => format!(" of `{}`", self.machine.roots[root.index()].name),
+                false => String::new(),
+            };
+            candidates.push(Candidate {
+                text: format!(
+                    "state in the platform file that the root complex{of} never routes between root ports, if its manual says so"
+                ),
+                changes: vec![Change::NeverRoutes(root.index())],
+            });
         }
         candidates
     }

@@ -21,6 +21,8 @@ pub enum Change {
     Contain(OwnerId, OwnerId),
     /// The device demands this type, or nothing.
     Demand(NodeId, Option<DomainType>),
+    /// The device has no direct regions.
+    DropDirect(NodeId),
     /// The device does not bypass the SMMU.
     Translate(NodeId),
     /// The device has this owner, or none.
@@ -89,6 +91,7 @@ impl Change {
                 });
             }
             Change::Demand(n, demand) => machine.nodes[node(n)].demand = *demand,
+            Change::DropDirect(n) => machine.nodes[node(n)].direct.clear(),
             Change::Translate(n) => machine.nodes[node(n)].unsafe_bypass = None,
             Change::Owner(n, owner) => machine.nodes[node(n)].owner = *owner,
             Change::EnableAcs(n) => {

@@ -87,13 +87,13 @@ codes! {
     316 Bypass Error "a bypass that contradicts something else",
         "A stream that bypasses the SMMU reaches all memory. That cannot be for what is plugged into an external port, nor for a device that demands a domain or has direct regions, nor for one of several devices that share a domain, as the SMMU cannot tell them apart. And somebody has to drive it: the stream is open only while the device is claimed.";
     317 Stranger Error "what is plugged in from outside can reach a driven device",
-        "Nobody can vouch for what is plugged in at an external port, and it has no owner to trust. The port, and every port above it, has to redirect requests and to validate their ids, or no driven device may be within reach. Validation looks at the bus number only, so that every id of the port's buses is the stranger's: no driven device elsewhere may have a StreamID of one of them.";
+        "Nobody can vouch for what is plugged in at an external port, and it has no owner to trust. The port, and every port above it, has to redirect requests and to validate their ids, or no driven device may be within reach. Validation looks at the bus number only, so that every id of the port's buses is the stranger's: no driven device elsewhere may be in a domain that one of them leads to.";
     318 DirectSocket Error "a direct region behind a port whose devices change",
         "The stream of a device with direct regions is open from the start, before anybody could look at what uses it. Behind an external or hotplug port that may be another device than the declared one, with other functions and so with any id of the port's buses.";
     319 DrivenBlocked Error "a driven device is blocked",
         "Its stream never opens, so that its driver could never claim it.";
     320 GroupTrust Error "owners share an isolation group without trust",
-        "Devices of the two owners can reach each other without the SMMU. Both owners must declare trust in the other, or the pair is waived with a written reason, or the devices are put apart.";
+        "Devices of the two owners can reach each other without the SMMU. Both owners must declare trust in the other, or the pair is waived with a written reason, or the devices are put apart. A device that nobody drives, and that is on from the start for its direct regions, has no owner to trust: somebody drives it, or the two are put apart.";
     321 AliasTrust Error "owners share a domain without trust",
         "The devices share a StreamID, in `linux` mode a group, and with it one domain: what one owner maps, the other's device can reach. No waiver covers this; the owners must trust each other, or the devices get one owner.";
     322 Containment Error "owners that cannot be contained apart",
@@ -105,7 +105,7 @@ codes! {
     325 NeverQuiet Warning "an owned device cannot be made quiet",
         "Memory it could reach stays held until power-off once its owner died, since a write of it may still land.";
     326 ForgedStream Error "a device may use the StreamID of a stranger's device",
-        "The nearest port above it that checks requester ids (ACS source validation) looks at the bus number only, so the device may use all ids of the buses below that port, and where no port checks them any of its segment. With the StreamID of one it reaches what is mapped for the device that has it. Both owners must declare trust in the other, or the pair is waived with a written reason, or source validation is enabled nearer to the device.";
+        "The nearest port above it that checks requester ids (ACS source validation) looks at the bus number only, so the device may use all ids of the buses below that port, and where no port checks them any of its segment. With the StreamID of one it reaches whatever the domain of that StreamID does. Both owners must declare trust in the other, or the pair is waived with a written reason, or source validation is enabled nearer to the device. A device that nobody drives, and that is on from the start for its direct regions, has no owner to trust.";
     327 WideWaiver Warning "one waiver covers several groups",
         "It names no devices, so it holds wherever the two owners meet: also where nobody looked when it was written. Name the devices that it was written for.";
     328 WaiverTwice Error "a pair of owners is waived twice",

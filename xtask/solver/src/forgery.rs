@@ -2,178 +2,228 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::alias::Ids;
 use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::Scope;
 use crate::isolation::Isolation;
-use crate::model::{Machine, SmmuId};
+use crate::model::Machine;
 use crate::ownership::Pairs;
 use crate::solution::UsedWaiver;
+use crate::standing::{self, Standing};
 use crate::topology::Topology;
+use crate::usable::{Usables, led_to};
 
 /// The inputs of the check.
 pub(crate) struct Forgery<'a> {
     pub machine: &'a Machine,
     pub topology: &'a Topology,
     pub isolation: &'a Isolation<'a>,
-    pub ids: &'a [Ids],
+    pub usables: &'a Usables,
     pub pairs: &'a Pairs<'a>,
+    pub standing: &'a Standing,
+    pub units: &'a [Vec<usize>],
+    pub unit_of: &'a [usize],
     pub group_of: &'a [usize],
 }
 
-/// The devices of one owner in one group, in order. There is one at least.
+/// Whoever answers for some devices of one group: an owner, or nobody for what stands.
 struct Stand {
-    owner: usize,
+    owner: Option<usize>,
     group: usize,
-    nodes: Vec<usize>,
+    /// In order; there is one at least. Each with the device whose StreamID leads to it.
+    nodes: Vec<(usize, usize)>,
+}
+
+impl Stand {
+    fn nodes(&self) -> impl Iterator<Item = usize> {
+        self.nodes.iter().map(|(node, _)| *node)
+    }
 }
 
 impl Forgery<'_> {
-    /// Whoever drives a device is trusted, or waived, by all who have a StreamID that the device may use.
-    /// One error for each two owners; the waivers that cover something are added to `used`.
+    /// Whoever answers for a device is trusted, or waived, by all whose domains have a StreamID that the device may use.
+    /// One error for each two; the waivers that cover something are added to `used`.
     pub fn check(&self, used: &mut Vec<UsedWaiver>, found: &mut Vec<Diagnostic>) {
-        let driven = || {
-            let order = self.topology.order.iter().copied();
-            order.filter(|node| self.pairs.owner(*node).is_some())
-        };
         let mut place = vec![0; self.topology.placed.len()];
         for (index, node) in self.topology.order.iter().enumerate() {
             place[*node] = index;
         }
         // By what they may use, and within that by bus, both in the order of devices.
-        let mut forging: BTreeMap<_, (Scope, BTreeMap<_, Vec<usize>>)> = BTreeMap::new();
-        for node in driven() {
-            let Some(bridge) = self.topology.placed[node].parent else {
-                continue;
-            };
-            if let Some(scope) = Scope::of(self.topology, self.isolation, bridge) {
-                let key = match scope {
-                    Scope::Segment(segment) => (Some(segment), 0),
-                    Scope::Below(port) => (None, place[port]),
-                };
-                let (_, buses) = forging.entry(key).or_insert((scope, BTreeMap::new()));
-                let bus = buses.entry((place[bridge], bridge)).or_default();
-                bus.push(node);
+        let mut forging: BTreeMap<usize, BTreeMap<_, Vec<usize>>> = BTreeMap::new();
+        for &node in &self.topology.order {
+            let bus = self.topology.placed[node].parent;
+            let usable = self.usables.position(self.topology, node);
+            if let (Some(bus), Some(usable)) = (bus, usable.filter(|_| self.acts(node))) {
+                let buses = forging.entry(usable).or_default();
+                buses.entry((place[bus], bus)).or_default().push(node);
             }
         }
-        if forging.is_empty() {
-            return;
-        }
-        let users = self.users(driven());
-        for (scope, buses) in forging.into_values() {
-            let having = self.having(scope, &users);
+        for (usable, buses) in forging {
+            let Some(usable) = self.usables.list().get(usable) else {
+                continue;
+            };
             let mut named = BTreeSet::new();
             for ((_, bus), forging) in buses {
-                // Nothing looks at the ids of one bus: that its functions use their own is taken on trust.
-                let beside = |node: &usize| self.topology.placed[*node].parent == Some(bus);
-                let victims = self.stands(having.iter().copied().filter(|node| !beside(node)));
-                for forger in self.stands(forging) {
+                let users = usable.elsewhere(self.topology, bus);
+                let led_to = led_to(users, self.units, self.unit_of);
+                let victims = self.stands(led_to, |node| self.answers_for(node));
+                let forging = forging.into_iter().map(|node| (node, node));
+                for forger in self.stands(forging, |node| self.answer_for(node)) {
                     for victim in &victims {
-                        self.compare(scope, &forger, victim, &mut named, used, found);
+                        self.compare(usable.scope, &forger, victim, &mut named, used, found);
                     }
                 }
             }
         }
     }
 
-    /// Two owners; `named` are those that were reported.
+    /// Somebody drives it, or it is on from the start.
+    fn acts(&self, node: usize) -> bool {
+        self.pairs.owner(node).is_some() || !self.machine.nodes[node].direct.is_empty()
+    }
+
+    /// Who answers for what a device in reach has.
+    fn answers_for(&self, node: usize) -> Vec<Option<usize>> {
+        match self.pairs.owner(node) {
+            Some(owner) => vec![Some(owner)],
+            None if self.standing.contains(node) => vec![None],
+            None => Vec::new(),
+        }
+    }
+
+    /// Who answers for what a device does: its owner, else all whose domain it is in, else nobody.
+    fn answer_for(&self, node: usize) -> Vec<Option<usize>> {
+        let own = self.answers_for(node);
+        if !own.is_empty() {
+            return own;
+        }
+        let unit = &self.units[self.unit_of[node]];
+        let owners: BTreeSet<usize> = unit.iter().filter_map(|n| self.pairs.owner(*n)).collect();
+        owners.into_iter().map(Some).collect()
+    }
+
+    /// Two of them; `named` are those that were reported.
     fn compare(
         &self,
         scope: Scope,
         forger: &Stand,
         victim: &Stand,
-        named: &mut BTreeSet<(usize, usize)>,
+        named: &mut BTreeSet<(Option<usize>, Option<usize>)>,
         used: &mut Vec<UsedWaiver>,
         found: &mut Vec<Diagnostic>,
     ) {
         let together = |one: usize| {
-            let mut others = victim.nodes.iter();
-            others.any(|other| !apart(self.topology, one, *other))
+            let mut others = victim.nodes();
+            others.any(|other| !apart(self.topology, one, other))
         };
         // Those of one group are compared as such.
-        if victim.group == forger.group
-            || self.pairs.trusting(forger.owner, victim.owner)
-            || !forger.nodes.iter().any(|node| together(*node))
-        {
+        if victim.group == forger.group || !forger.nodes().any(together) {
             return;
         }
-        // A waiver that names devices names all that may, and all whose ids they may use.
-        let devices = [forger.nodes.as_slice(), victim.nodes.as_slice()].concat();
-        if let Some(waiver) = self.pairs.waiver(forger.owner, victim.owner, &devices) {
+        let pair = (forger.owner, victim.owner);
+        let (Some(by), Some(of)) = pair else {
+            if pair != (None, None) && named.insert(pair) {
+                found.extend(self.forged(forger, victim, scope));
+            }
+            return;
+        };
+        if self.pairs.trusting(by, of) {
+            return;
+        }
+        // A waiver that names devices names all that may, and all that they reach.
+        let devices: Vec<usize> = forger.nodes().chain(victim.nodes()).collect();
+        if let Some(waiver) = self.pairs.waiver(by, of, &devices) {
             let group = forger.group;
             used.push(UsedWaiver { waiver, group });
-        } else if named.insert((forger.owner, victim.owner)) {
-            let pair = (forger.owner, victim.owner);
+        } else if named.insert(pair) {
             let error = self.forged(forger, victim, scope);
-            found.extend(error.map(|error| self.pairs.falls_short(pair, &devices, error)));
+            found.extend(error.map(|error| self.pairs.falls_short((by, of), &devices, error)));
         }
     }
 
-    /// Devices by owner and group, in the order of the first of each.
-    fn stands(&self, nodes: impl IntoIterator<Item = usize>) -> Vec<Stand> {
-        let mut known: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    /// Devices by who answers for them and group, in the order of the first of each.
+    fn stands(
+        &self,
+        nodes: impl IntoIterator<Item = (usize, usize)>,
+        who: impl Fn(usize) -> Vec<Option<usize>>,
+    ) -> Vec<Stand> {
+        let mut known: BTreeMap<(Option<usize>, usize), usize> = BTreeMap::new();
         let mut stands: Vec<Stand> = Vec::new();
-        for node in nodes {
-            let Some(owner) = self.pairs.owner(node) else {
-                continue;
-            };
+        for (node, user) in nodes {
             let group = self.group_of[node];
-            let index = *known.entry((owner, group)).or_insert(stands.len());
-            match stands.get_mut(index) {
-                Some(stand) => stand.nodes.push(node),
-                None => stands.push(Stand {
-                    owner,
-                    group,
-                    nodes: vec![node],
-                }),
+            for owner in who(node) {
+                let index = *known.entry((owner, group)).or_insert(stands.len());
+                match stands.get_mut(index) {
+                    Some(stand) => stand.nodes.push((node, user)),
+                    None => stands.push(Stand {
+                        owner,
+                        group,
+                        nodes: vec![(node, user)],
+                    }),
+                }
             }
         }
         stands
     }
 
-    /// Who has which StreamID, with the position in the order of devices.
-    fn users(&self, nodes: impl Iterator<Item = usize>) -> BTreeMap<(SmmuId, u64, usize), usize> {
-        let placed = nodes.enumerate();
-        placed
-            .flat_map(|(place, node)| {
-                let streams = self.ids[node].streams.iter();
-                streams.map(move |s| ((s.smmu, u64::from(s.id), place), node))
-            })
-            .collect()
-    }
-
-    /// The devices with a StreamID of `scope`.
-    fn having(&self, scope: Scope, users: &BTreeMap<(SmmuId, u64, usize), usize>) -> Vec<usize> {
-        let image = scope.image(self.machine, self.topology);
-        let found: BTreeMap<usize, usize> = image
-            .ranges()
-            .flat_map(|(smmu, first, end)| users.range((smmu, first, 0)..(smmu, end, 0)))
-            .map(|((_, _, place), node)| (*place, *node))
-            .collect();
-        found.into_values().collect()
-    }
-
     fn forged(&self, forger: &Stand, victim: &Stand, scope: Scope) -> Option<Diagnostic> {
         let name = |node: usize| &self.machine.nodes[node].name;
-        let (forging, reached) = (*forger.nodes.first()?, *victim.nodes.first()?);
-        let [by, of] = [forger.owner, victim.owner].map(|owner| self.pairs.owner_name(owner));
+        let (&(forging, _), &(reached, user)) = (forger.nodes.first()?, victim.nodes.first()?);
+        let of = |owner: Option<usize>| {
+            let owner = owner.map(|owner| self.pairs.owner_name(owner));
+            owner.map_or(String::new(), |owner| format!(" of `{owner}`"))
+        };
+        let mut by = format!("`{}`{}", name(forging), of(forger.owner));
+        if forger.owner.is_none() {
+            let regions = standing::regions(self.machine, forging);
+            by +=
+                &format!(", which nobody drives and which is on from the start for its {regions},");
+        }
         let may = match scope {
             Scope::Segment(segment) => format!("any StreamID of segment {segment}, that"),
             Scope::Below(_) => format!("{}, the StreamID", scope.text(self.topology)),
         };
-        let message = format!(
-            "`{}` of `{by}` may use {may} of `{}` of `{of}` included, without trust in each other",
-            name(forging),
-            name(reached)
+        let whose = match user == reached {
+            true => format!("`{}`{} included", name(reached), of(victim.owner)),
+            false => format!(
+                "`{}` included, whose domain is that of `{}`{}",
+                name(user),
+                name(reached),
+                of(victim.owner)
+            ),
+        };
+        let nobody = |owner| {
+            let owner = self.pairs.owner_name(owner);
+            format!("there is nobody whom `{owner}` could trust")
+        };
+        let end = match (forger.owner, victim.owner) {
+            (Some(owner), None) => format!(
+                ", whose {}, and nobody drives `{}`: {}",
+                standing::open(self.machine, reached),
+                name(reached),
+                nobody(owner)
+            ),
+            (None, Some(owner)) => format!(": {}", nobody(owner)),
+            _ => ", without trust in each other".to_owned(),
+        };
+        let parties = [(forging, forger.owner), (reached, victim.owner)];
+        let (port, lets) = self.lets_through(forging, scope)?;
+        let mut diagnostic = Diagnostic::new(
+            Code::ForgedStream,
+            format!("{by} may use {may} of {whose}{end}"),
         );
-        let owned = |node: usize, owner: &str| format!("`{}` is owned by `{owner}`", name(node));
-        let (port, why) = self.lets_through(forging, scope)?;
-        let why = format!("`{}` {why}", name(port));
-        let diagnostic = Diagnostic::new(Code::ForgedStream, message)
-            .device(self.machine, forging, owned(forging, by))
-            .device(self.machine, reached, owned(reached, of));
-        Some(diagnostic.device(self.machine, port, why))
+        for (node, owner) in parties {
+            let text = match owner.map(|owner| self.pairs.owner_name(owner)) {
+                // Of what is in the domain of others those are named who were not trusted.
+                Some(owner) if self.pairs.owner(node).is_none() => {
+                    format!("`{}` is in a domain of `{owner}`", name(node))
+                }
+                Some(owner) => format!("`{}` is owned by `{owner}`", name(node)),
+                None => format!("`{}` stands open, and nobody drives it", name(node)),
+            };
+            diagnostic = diagnostic.device(self.machine, node, text);
+        }
+        Some(diagnostic.device(self.machine, port, format!("`{}` {lets}", name(port))))
     }
 
     /// The port that could narrow what `node` may use, and what it does instead.

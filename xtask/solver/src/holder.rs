@@ -3,26 +3,24 @@
 
 use std::collections::BTreeSet;
 
-use crate::alias::Ids;
 use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::image::{Image, Scope};
-use crate::isolation::Isolation;
 use crate::model::{Holder, Machine, NodeId};
 use crate::ownership::Pairs;
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode};
 use crate::topology::Topology;
+use crate::usable::{Usables, led_to};
 
 /// The inputs of the check.
 pub(crate) struct Holders<'a> {
     pub machine: &'a Machine,
     pub topology: &'a Topology,
-    pub isolation: &'a Isolation<'a>,
-    pub ids: &'a [Ids],
+    pub usables: &'a Usables,
     pub pairs: &'a Pairs<'a>,
     pub chains: &'a Chains<'a>,
     pub mode: Mode,
+    pub units: &'a [Vec<usize>],
     pub unit_of: &'a [usize],
     pub groups: &'a [Vec<usize>],
     pub group_of: &'a [usize],
@@ -64,19 +62,14 @@ impl Holders<'_> {
         let meet = |other: &&usize| {
             self.unit_of[**other] == self.unit_of[node] || !apart(self.topology, node, **other)
         };
+        let usable = self.usables.of(self.topology, node);
+        let usable = usable.filter(|_| self.mode == Mode::Strict);
         let bus = self.topology.placed[node].parent;
-        let scope = bus.and_then(|bus| Scope::of(self.topology, self.isolation, bus));
-        let scope = scope.filter(|_| self.mode == Mode::Strict);
-        let image = scope.map_or(Image::default(), |scope| {
-            scope.image(self.machine, self.topology)
-        });
-        // Nothing looks at the ids of one bus: that its functions use their own is taken on trust.
-        let elsewhere = |other: &&usize| self.topology.placed[**other].parent != bus;
-        let order = self.topology.order.iter();
-        let by_id = order
-            .filter(|other| image.has_any(&self.ids[**other].streams))
-            .filter(|other| elsewhere(other) && meet(other));
-        let all = group.iter().filter(meet).chain(by_id);
+        let users = usable.zip(bus).into_iter();
+        let users = users.flat_map(|(usable, bus)| usable.elsewhere(self.topology, bus));
+        let by_id = led_to(users, self.units, self.unit_of);
+        let by_id = by_id.iter().map(|(other, _)| other).filter(&meet);
+        let all = group.iter().filter(&meet).chain(by_id);
         all.filter_map(|other| Some((self.pairs.owner(*other)?, *other)))
             .collect()
     }

@@ -32,10 +32,12 @@ mod remedy;
 mod reset;
 pub mod solution;
 mod solve;
+mod standing;
 mod steps;
 mod stranger;
 mod topology;
 mod unowned;
+mod usable;
 mod waiver;
 
 pub use change::Change;

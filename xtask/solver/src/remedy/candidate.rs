@@ -3,6 +3,7 @@
 mod domain;
 mod fabric;
 mod owners;
+mod standing;
 
 use crate::diagnostic::{Code, Diagnostic, Remedy};
 use crate::model::{Machine, NodeId};
@@ -36,6 +37,7 @@ pub(super) fn all(
         Code::GroupTrust => [
             builder.trust(),
             builder.waive(),
+            builder.undriven(),
             builder.fabric(),
             builder.one_owner(),
         ]
@@ -46,10 +48,15 @@ pub(super) fn all(
             .into_iter()
             .flatten()
             .collect(),
-        Code::ForgedStream => [builder.trust(), builder.waive(), builder.enable(2)]
-            .into_iter()
-            .flatten()
-            .collect(),
+        Code::ForgedStream => [
+            builder.trust(),
+            builder.waive(),
+            builder.undriven(),
+            builder.enable(2),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         Code::HolderTrust => [builder.hold(), builder.fabric()].concat(),
         Code::DirectOverlap => [builder.trust(), builder.waive(), builder.adopt()].concat(),
         Code::Stranger => [builder.fabric(), builder.enable(1)].concat(),

@@ -43,6 +43,7 @@ fn check_owners(given: &Given<'_>, found: &mut Vec<Diagnostic>) -> Vec<UsedWaive
         topology: given.topology,
         chains: given.chains,
         pairs: given.pairs,
+        standing: given.standing,
         mode: given.mode,
         units: &units.members,
         unit_of: &units.of,
@@ -53,40 +54,48 @@ fn check_owners(given: &Given<'_>, found: &mut Vec<Diagnostic>) -> Vec<UsedWaive
 }
 
 fn strangers<'a>(given: &Given<'a>) -> Strangers<'a> {
+    let units = given.sets.units(given.mode);
     Strangers {
         machine: given.machine,
         topology: given.topology,
         isolation: given.isolation,
         ids: given.ids,
         chains: given.chains,
+        standing: given.standing,
         mode: given.mode,
-        units: &given.sets.units(given.mode).members,
+        units: &units.members,
+        unit_of: &units.of,
         groups: &given.sets.groups.members,
         group_of: &given.sets.groups.of,
     }
 }
 
 fn forgery<'a>(given: &Given<'a>) -> Forgery<'a> {
+    let units = given.sets.units(given.mode);
     Forgery {
         machine: given.machine,
         topology: given.topology,
         isolation: given.isolation,
-        ids: given.ids,
+        usables: given.usables,
         pairs: given.pairs,
+        standing: given.standing,
+        units: &units.members,
+        unit_of: &units.of,
         group_of: &given.sets.groups.of,
     }
 }
 
 fn holders<'a>(given: &Given<'a>) -> Holders<'a> {
+    let units = given.sets.units(given.mode);
     Holders {
         machine: given.machine,
         topology: given.topology,
-        isolation: given.isolation,
-        ids: given.ids,
+        usables: given.usables,
         pairs: given.pairs,
         chains: given.chains,
         mode: given.mode,
-        unit_of: &given.sets.units(given.mode).of,
+        units: &units.members,
+        unit_of: &units.of,
         groups: &given.sets.groups.members,
         group_of: &given.sets.groups.of,
     }

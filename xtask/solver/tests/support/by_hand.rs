@@ -1,4 +1,5 @@
 //! The rules of `docs/reference/plan.md`, written from the page: slow, pair by pair, no shortcut.
+#![allow(dead_code, reason = "every test file uses another part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,15 +8,37 @@ use solver::model::*;
 use solver::solution::Solution;
 
 /// What two nodes may have in common: a StreamID of an SMMU, or an id that no mapping covers.
-type Key = (Option<SmmuId>, u32);
+pub type Key = (Option<SmmuId>, u32);
+
+/// Requester ids: of one root bus, or of all of the segment; the segment; the first bus, and the last.
+pub type Usable = (Option<usize>, u16, u8, u8);
+
+/// What an id comes to at a root bus.
+fn key(root: &RootBus, id: u16) -> Key {
+    let looked_at = match root.stream_mask {
+        0 => u32::from(id),
+        mask => u32::from(id & mask),
+    };
+    let row = root.streams.iter().find(|row| {
+        (u32::from(row.requester)..u32::from(row.requester) + row.len).contains(&looked_at)
+    });
+    match row {
+        Some(row) => (
+            Some(row.smmu),
+            row.stream + (looked_at - u32::from(row.requester)),
+        ),
+        None => (None, u32::from(root.segment) << 16 | u32::from(id)),
+    }
+}
 
 /// One machine, as the page sees it.
 pub struct Hand<'a> {
     m: &'a Machine,
     /// Requester ids with their segment.
     id: Vec<Option<(u16, u16)>>,
-    /// Bus below each bridge.
+    /// Bus below each bridge, and the last below it.
     secondary: Vec<Option<u8>>,
+    subordinate: Vec<Option<u8>>,
     keys: Vec<BTreeSet<Key>>,
 }
 
@@ -26,10 +49,12 @@ impl<'a> Hand<'a> {
             .iter()
             .map(|d| d.requester.map(|r| (r.segment, r.id)));
         let secondary = s.devices.iter().map(|d| d.buses.map(|b| b.secondary));
+        let subordinate = s.devices.iter().map(|d| d.buses.map(|b| b.subordinate));
         let mut hand = Self {
             m,
             id: id.collect(),
             secondary: secondary.collect(),
+            subordinate: subordinate.collect(),
             keys: Vec::new(),
         };
         hand.keys = (0..m.nodes.len()).map(|node| hand.keys(node)).collect();
@@ -138,23 +163,58 @@ impl<'a> Hand<'a> {
         let Some(root) = self.root(node) else {
             return BTreeSet::new();
         };
-        let key = |id: u16| {
-            let looked_at = match root.stream_mask {
-                0 => u32::from(id),
-                mask => u32::from(id & mask),
-            };
-            let row = root.streams.iter().find(|row| {
-                (u32::from(row.requester)..u32::from(row.requester) + row.len).contains(&looked_at)
-            });
-            match row {
-                Some(row) => (
-                    Some(row.smmu),
-                    row.stream + (looked_at - u32::from(row.requester)),
-                ),
-                None => (None, u32::from(root.segment) << 16 | u32::from(id)),
-            }
+        let ids = self.requester_ids(node).into_iter();
+        ids.map(|id| key(root, id)).collect()
+    }
+
+    /// Hardware that means harm: the ids that a device below `bridge` may use, as its root bus or its whole segment, and a
+    /// range of buses; none where no port could validate any.
+    pub fn usable_below(&self, bridge: usize) -> Option<Usable> {
+        let way = std::iter::once(bridge).chain(self.way_up(bridge));
+        let ports: Vec<usize> = way
+            .filter(|port| {
+                let kind = self.kind(*port);
+                matches!(kind, FunctionKind::RootPort | FunctionKind::DownstreamPort)
+            })
+            .collect();
+        let validates = |port: &&usize| {
+            let acs = self.m.nodes[**port].function.acs;
+            acs.is_some_and(|acs| acs.implemented & acs.enabled & Acs::SOURCE_VALIDATION != 0)
         };
-        self.requester_ids(node).into_iter().map(key).collect()
+        match ports.iter().find(validates) {
+            Some(port) => self.buses_of(*port),
+            None => {
+                let (segment, _) = self.id[*ports.first()?]?;
+                Some((None, segment, 0, u8::MAX))
+            }
+        }
+    }
+
+    /// All buses below a port.
+    pub fn buses_of(&self, port: usize) -> Option<Usable> {
+        let (segment, _) = self.id[port]?;
+        let (first, last) = (self.secondary[port]?, self.subordinate[port]?);
+        let top = self.way_up(port).last().copied().unwrap_or(port);
+        match self.slot(top)?.0 {
+            Upstream::Root(root) => Some((Some(root.index()), segment, first, last)),
+            Upstream::Bridge(_) => None,
+        }
+    }
+
+    /// The StreamIDs that a range of ids comes to.
+    pub fn image(&self, usable: Usable) -> BTreeSet<Key> {
+        let (of, segment, first, last) = usable;
+        let roots = self.m.roots.iter().enumerate();
+        let roots =
+            roots.filter(|(index, root)| of.map_or(root.segment == segment, |of| of == *index));
+        let ids = u16::from(first) << 8..=u16::from(last) << 8 | 0xff;
+        let keys = roots.flat_map(|(_, root)| ids.clone().map(|id| key(root, id)));
+        keys.filter(|(smmu, _)| smmu.is_some()).collect()
+    }
+
+    /// True if one of the StreamIDs is `node`'s.
+    pub fn has_one_of(&self, node: usize, image: &BTreeSet<Key>) -> bool {
+        !self.keys[node].is_disjoint(image)
     }
 
     pub fn share_a_stream(&self, a: usize, b: usize) -> bool {

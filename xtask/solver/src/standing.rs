@@ -1,0 +1,45 @@
+//! What stands open from the start though nobody drives it: there is nobody whom the owner of anything else could trust.
+
+use crate::model::Machine;
+use crate::ownership::Pairs;
+
+/// By node: it has direct regions, and nobody drives what shares its domain.
+pub(crate) struct Standing(Vec<bool>);
+
+impl Standing {
+    /// `units` are what has one domain each.
+    pub fn new(machine: &Machine, pairs: &Pairs<'_>, units: &[Vec<usize>]) -> Self {
+        let mut stands = vec![false; machine.nodes.len()];
+        for unit in units {
+            if unit.iter().all(|node| pairs.owner(*node).is_none()) {
+                for &node in unit {
+                    stands[node] = !machine.nodes[node].direct.is_empty();
+                }
+            }
+        }
+        Self(stands)
+    }
+
+    pub fn contains(&self, node: usize) -> bool {
+        self.0[node]
+    }
+}
+
+/// Its direct regions in words; there is one at least.
+pub(crate) fn regions(machine: &Machine, node: usize) -> String {
+    let direct = &machine.nodes[node].direct;
+    let named: Vec<String> = direct.iter().map(|r| format!("`{}`", r.name)).collect();
+    match named.as_slice() {
+        [one] => format!("direct region {one}"),
+        all => format!("direct regions {}", all.join(", ")),
+    }
+}
+
+/// The same as a clause.
+pub(crate) fn open(machine: &Machine, node: usize) -> String {
+    let verb = match machine.nodes[node].direct.len() {
+        1 => "is",
+        _ => "are",
+    };
+    format!("{} {verb} open from the start", regions(machine, node))
+}

@@ -3,6 +3,63 @@
 //!
 //! A transfer ends about 100 ms after it was started, cannot be cancelled, and succeeds as far as the
 //! device can tell: that an access was refused shows only in the IOMMU's faults.
+//!
+//! [`Edu`] is the core: it knows registers, and not where they are. On the target they are a BAR that the plan maps; in a
+//! test they are whatever answers like a device:
+//!
+//! ```
+//! use std::cell::RefCell;
+//! use std::collections::BTreeMap;
+//!
+//! use edu::{Direction, Edu, Error, Transfer};
+//! use userlib::registers::Registers;
+//!
+//! /// Answers as an edu does whose transfers never end.
+//! #[derive(Default)]
+//! struct Fake(RefCell<BTreeMap<usize, u64>>);
+//!
+//! impl Registers for &Fake {
+//!     fn read64(&self, offset: usize) -> u64 {
+//!         self.0.borrow().get(&offset).copied().unwrap_or(0)
+//!     }
+//!     fn write64(&self, offset: usize, value: u64) {
+//!         self.0.borrow_mut().insert(offset, value);
+//!     }
+//!     fn read32(&self, offset: usize) -> u32 {
+//!         match offset {
+//!             0x00 => 0x0100_00ed,
+//!             // Whoever asks whether it lives gets the complement of what he wrote.
+//!             0x04 => !self.read64(offset) as u32,
+//!             _ => self.read64(offset) as u32,
+//!         }
+//!     }
+//!     fn write32(&self, offset: usize, value: u32) {
+//!         self.write64(offset, value.into());
+//!     }
+//!     // The device takes no narrower accesses.
+//!     fn read8(&self, _: usize) -> u8 {
+//!         unreachable!()
+//!     }
+//!     fn read16(&self, _: usize) -> u16 {
+//!         unreachable!()
+//!     }
+//!     fn write8(&self, _: usize, _: u8) {
+//!         unreachable!()
+//!     }
+//!     fn write16(&self, _: usize, _: u16) {
+//!         unreachable!()
+//!     }
+//! }
+//!
+//! let fake = Fake::default();
+//! let edu = Edu::new(&fake).unwrap();
+//! assert_eq!(edu.version(), (1, 0));
+//! let transfer = Transfer { direction: Direction::ToMemory, iova: 0x1000, offset: 0, len: 64 };
+//! assert_eq!(edu.start(&transfer), Ok(()));
+//! // The destination is the address that the driver was given, and nothing else is started meanwhile.
+//! assert_eq!((&fake).read64(0x88), 0x1000);
+//! assert_eq!(edu.start(&transfer), Err(Error::Busy));
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

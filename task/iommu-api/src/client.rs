@@ -1,4 +1,26 @@
 //! Typed calls for drivers and auditors.
+//!
+//! A driver claims its device, maps a page of its pool, has the device use it, and unmaps it. The device reaches the page
+//! from the one call to the other:
+//!
+//! ```no_run
+//! use iommu_api::client::{Device, Failure};
+//! use iommu_api::{Extent, MapFlags};
+//! use userlib::config;
+//! use userlib::server::Server;
+//!
+//! fn receive_one() -> Result<(), &'static str> {
+//!     let iommu = Server::named("iommu").ok_or("the plan lets this task call no `iommu`")?;
+//!     let disk = config::devices().first().ok_or("the plan gives this task no device")?;
+//!     // Returns when the device is quiet, its stream open and its bus mastering on.
+//!     let mut claim = Device::claim(&iommu, disk.device).map_err(Failure::name)?;
+//!     let page = Extent { first: 0, pages: 1 };
+//!     let iova = claim.map(0, page, MapFlags::READ_WRITE).map_err(Failure::name)?;
+//!     // Here the device is told `iova`, and what it writes there is waited for.
+//!     claim.unmap(iova, page.pages.into()).map_err(Failure::name)?;
+//!     claim.release().map_err(Failure::name)
+//! }
+//! ```
 
 use userlib::ipc::Payload;
 use userlib::protocol::{self, Caller, Wire};

@@ -1,5 +1,5 @@
 //! Host tests: cargo builds the workspace's test programs, which are then run one by one, so that each
-//! result has a name, a time and what it printed.
+//! result has a name, a time and what it printed. Examples in documentation are run the same way, by rustdoc.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::{Case, Outcome};
+use super::{Case, Outcome, examples};
 use builder::compile::artifacts;
 use planner::failure::{self, Failure};
 
@@ -16,12 +16,25 @@ use planner::failure::{self, Failure};
 pub struct Program {
     /// Prefix of its tests' names: the package, and the file below `tests/`.
     pub prefix: String,
-    target: String,
-    file: PathBuf,
+    kind: Kind,
     folder: PathBuf,
     /// Names without the prefix; none for a program that is one test as a whole.
     tests: Vec<String>,
 }
+
+/// What is run, and how it tells its tests and results.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// A program of libtest's.
+    Tests(PathBuf),
+    /// A program that takes no names of tests: its exit code is the result.
+    Whole(PathBuf),
+    /// The examples in the documentation of the package: cargo has rustdoc build and run them, as libtest would.
+    Examples(String),
+}
+
+/// Programs that are one test as a whole, by their names.
+const WHOLE: [&str; 1] = ["histories"];
 
 /// All of them.
 pub struct Programs(Vec<Program>);
@@ -41,6 +54,9 @@ impl Programs {
             if let Some(program) = Program::of(&built)? {
                 programs.push(program);
             }
+        }
+        for (package, folder) in examples::packages(root)? {
+            programs.push(Program::of_examples(package, folder)?);
         }
         programs.sort_by(|a, b| a.prefix.cmp(&b.prefix));
         Ok(Self(programs))
@@ -91,19 +107,48 @@ impl Program {
             package
         };
         let manifest = PathBuf::from(text(message.get("manifest_path")));
+        let kind = match WHOLE.contains(&name.as_str()) {
+            true => Kind::Whole(file),
+            false => Kind::Tests(file),
+        };
+        let folder = manifest.parent().unwrap_or(Path::new("/")).to_path_buf();
+        Self::listed(prefix, kind, folder).map(Some)
+    }
+
+    fn of_examples(package: String, folder: PathBuf) -> failure::Outcome<Self> {
+        let program = Self::listed(format!("{package}::doc"), Kind::Examples(package), folder)?;
+        if program.tests.is_empty() {
+            // One that does not compile is listed; none is listed if rustdoc was not run.
+            let folder = program.folder.display();
+            let why = format!("the examples in the documentation of {folder} cannot be listed");
+            return Err(Failure::new(why));
+        }
+        Ok(program)
+    }
+
+    fn listed(prefix: String, kind: Kind, folder: PathBuf) -> failure::Outcome<Self> {
         let mut program = Self {
             prefix,
-            target: name,
-            file,
-            folder: manifest.parent().unwrap_or(Path::new("/")).to_path_buf(),
+            kind,
+            folder,
             tests: Vec::new(),
         };
         program.tests = program.list()?;
-        Ok(Some(program))
+        Ok(program)
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.file);
+        let mut command = match &self.kind {
+            Kind::Tests(file) | Kind::Whole(file) => Command::new(file),
+            Kind::Examples(package) => {
+                let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+                let mut command = Command::new(cargo);
+                command.args(["test", "--doc", "--package", package, "--"]);
+                // What cargo says of building; with `--quiet` results have no names.
+                command.stderr(Stdio::null());
+                command
+            }
+        };
         command
             .current_dir(&self.folder)
             .env("CARGO_MANIFEST_DIR", &self.folder)
@@ -113,14 +158,14 @@ impl Program {
 
     /// A program without libtest either lists like it or is one test.
     fn list(&self) -> failure::Outcome<Vec<String>> {
-        if WHOLE.contains(&self.target.as_str()) {
+        if matches!(self.kind, Kind::Whole(_)) {
             return Ok(vec![String::new()]);
         }
         let output = self
             .command()
             .arg("--list")
             .output()
-            .map_err(Failure::when(format!("cannot run {}", self.file.display())))?;
+            .map_err(Failure::when(format!("cannot run {}", self.prefix)))?;
         Ok(String::from_utf8_lossy(&output.stdout)
             .lines()
             .filter_map(|line| line.strip_suffix(": test"))
@@ -148,7 +193,7 @@ impl Program {
 
     /// Runs these of its tests; `show` gets each result as it comes.
     pub fn run(&self, tests: &[String], show: &mut dyn FnMut(Case)) -> failure::Outcome<()> {
-        if WHOLE.contains(&self.target.as_str()) {
+        if matches!(self.kind, Kind::Whole(_)) {
             return self.run_whole(show);
         }
         let mut command = self.command();
@@ -198,7 +243,7 @@ impl Program {
         let output = self
             .command()
             .output()
-            .map_err(Failure::when(format!("cannot run {}", self.file.display())))?;
+            .map_err(Failure::when(format!("cannot run {}", self.prefix)))?;
         let mut case = Case::new(self.prefix.clone(), Outcome::Passed);
         if !output.status.success() {
             case.outcome = Outcome::Failed(output.status.to_string());
@@ -212,9 +257,6 @@ impl Program {
         Ok(())
     }
 }
-
-/// Programs that take no names of tests: their exit code is the result.
-const WHOLE: [&str; 1] = ["histories"];
 
 /// Runs a program and reads its output line by line: whether it succeeded.
 pub(super) fn lines(mut command: Command, mut each: impl FnMut(&str)) -> failure::Outcome<bool> {
@@ -269,6 +311,9 @@ impl Details {
     }
 }
 
+/// What libtest puts behind the name of a test that is not simply run; a list of tests has the bare names.
+const MANNERS: [&str; 3] = [" - should panic", " - compile", " - compile fail"];
+
 /// A result as libtest prints it: `test NAME ... ok`.
 pub(super) fn result(line: &str) -> Option<(&str, Outcome)> {
     let (name, word) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
@@ -279,7 +324,8 @@ pub(super) fn result(line: &str) -> Option<(&str, Outcome)> {
         "ignored" => Outcome::Skipped(why.to_owned()),
         _ => return None,
     };
-    Some((name.trim_end_matches(" - should panic"), outcome))
+    let bare = MANNERS.iter().find_map(|manner| name.strip_suffix(manner));
+    Some((bare.unwrap_or(name), outcome))
 }
 
 /// A seeded fault: `NAME RULE caught by …`, or it escaped.
@@ -309,10 +355,12 @@ mod tests {
             Some(("a", Outcome::Skipped("needs a board".to_owned())))
         );
         assert_eq!(result("test result: ok. 3 passed"), None);
-        assert_eq!(
-            result("test a - should panic ... ok"),
-            Some(("a", Outcome::Passed))
-        );
+        for manner in MANNERS {
+            assert_eq!(
+                result(&format!("test a (line 3){manner} ... ok")),
+                Some(("a (line 3)", Outcome::Passed))
+            );
+        }
     }
 
     #[test]

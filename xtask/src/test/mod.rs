@@ -2,6 +2,7 @@
 
 mod cases;
 mod differences;
+mod examples;
 mod expect;
 mod host;
 mod image;

@@ -13,8 +13,8 @@ impl Code {
     pub const DEAD: Self = Self(0xffff_ff00);
     /// The peer is down now and will be started again.
     pub const DOWN: Self = Self(0xffff_ff01);
-    /// The peer is down and will not come back.
-    pub const HELD: Self = Self(0xffff_ff02);
+    /// The peer was retired: it is down and will not come back.
+    pub const RETIRED: Self = Self(0xffff_ff02);
     /// A borrow names a lender that does not wait for this task's reply, or an undefined lease.
     pub const NO_LEASE: Self = Self(0xffff_ff03);
     /// A borrow exceeds the lease, or asks for an access the lease does not grant.
@@ -28,7 +28,7 @@ impl Code {
         ("OK", Self::OK),
         ("DEAD", Self::DEAD),
         ("DOWN", Self::DOWN),
-        ("HELD", Self::HELD),
+        ("RETIRED", Self::RETIRED),
         ("NO_LEASE", Self::NO_LEASE),
         ("LEASE_BOUNDS", Self::LEASE_BOUNDS),
         ("REFUSED", Self::REFUSED),

@@ -13,7 +13,7 @@ pub enum Privileged {
     /// `SUPERVISE`. In: task's number. Starts a stopped task from its entry; `REFUSED` while it is held or
     /// not stopped.
     Restart = 1,
-    /// `SUPERVISE`. In: task's number, 1 if it will not come back (its callers get `HELD`). Kills the task
+    /// `SUPERVISE`. In: task's number, 1 if it will not come back (its callers get `RETIRED`). Kills the task
     /// with `FaultKind::Stopped` if it is alive. A supervisor cannot stop itself.
     Stop = 2,
     /// `SUPERVISE`. In: task's number, address in that (dead) task, local address, bytes up to 4096. Copies
@@ -95,8 +95,8 @@ pub enum TaskState {
     Dead = 2,
     /// Dead and held: memory of its may still be reached by a device.
     DeadHeld = 3,
-    /// Stopped for good.
-    Stopped = 4,
+    /// Retired: stopped for good, and not held.
+    Retired = 4,
 }
 
 impl TaskState {
@@ -106,7 +106,7 @@ impl TaskState {
         Self::Blocked,
         Self::Dead,
         Self::DeadHeld,
-        Self::Stopped,
+        Self::Retired,
     ];
 }
 

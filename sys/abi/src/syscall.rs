@@ -45,7 +45,7 @@ pub enum Syscall {
     /// In: `x8` own interrupt bits, `x9` 1 to unmask their interrupts, 0 to mask. An interrupt is
     /// masked when it is delivered. Out: `x0` those of the bits whose interrupt is unmasked.
     Interrupt = 9,
-    /// In: `x8` a task index. Out: `x0` its current id, `x1` 0 if it is up, else `DOWN` or `HELD`.
+    /// In: `x8` a task index. Out: `x0` its current id, `x1` 0 if it is up, else `DOWN` or `RETIRED`.
     Refresh = 10,
     /// Die with a message. In: `x8` address, `x9` length of UTF-8 text.
     Panic = 11,

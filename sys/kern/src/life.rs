@@ -79,7 +79,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
         } else if task.is_up() {
             None
         } else if task.retired {
-            Some(Code::HELD)
+            Some(Code::RETIRED)
         } else {
             Some(Code::DOWN)
         }

@@ -23,7 +23,7 @@ impl<A: Arch> Kernel<'_, A> {
         let state = match task.state {
             State::Runnable => TaskState::Ready,
             State::Down if task.holds != 0 => TaskState::DeadHeld,
-            State::Down if task.retired => TaskState::Stopped,
+            State::Down if task.retired => TaskState::Retired,
             State::Down => TaskState::Dead,
             _ => TaskState::Blocked,
         };

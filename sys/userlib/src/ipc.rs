@@ -372,7 +372,7 @@ pub fn post(to: TaskId, bits: u32) -> Code {
     Code(stubs::plain_pair::<{ Syscall::Post as u16 }>(to.0, u64::from(bits)) as u32)
 }
 
-/// Current id of the task with `index`, and `OK`, `DOWN` or `HELD`.
+/// Current id of the task with `index`, and `OK`, `DOWN` or `RETIRED`.
 pub fn refresh(index: usize) -> (TaskId, Code) {
     let result = stubs::plain::<{ Syscall::Refresh as u16 }>([index as u64, 0, 0, 0, 0, 0]);
     (TaskId(result[0]), Code(result[1] as u32))

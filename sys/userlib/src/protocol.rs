@@ -18,7 +18,7 @@ pub enum Failure<E = Code> {
     /// The server is down and will be started again. It has not seen the request.
     Down,
     /// The server is down and will not come back.
-    Gone,
+    Retired,
     /// The server's reply is not of its protocol.
     Nonsense,
 }
@@ -38,7 +38,7 @@ impl<E: Copy> Failure<E> {
     }
     /// Whether the server said nothing, so that nobody knows what it did.
     pub const fn is_silence(self) -> bool {
-        matches!(self, Self::Dead | Self::Down | Self::Gone)
+        matches!(self, Self::Dead | Self::Down | Self::Retired)
     }
 }
 
@@ -49,7 +49,7 @@ impl<E: Refusal> Failure<E> {
             Self::Refused(error) => error.name(),
             Self::Dead => "the server died",
             Self::Down => "the server is down",
-            Self::Gone => "the server will not come back",
+            Self::Retired => "the server will not come back",
             Self::Nonsense => "the server's reply is not of its protocol",
         }
     }
@@ -61,7 +61,7 @@ impl Failure {
         match code {
             Code::DEAD => Self::Dead,
             Code::DOWN => Self::Down,
-            Code::HELD => Self::Gone,
+            Code::RETIRED => Self::Retired,
             code => Self::Refused(code),
         }
     }
@@ -73,7 +73,7 @@ impl Failure {
             Self::Refused(code) => E::from_code(code.0).map_or(Failure::Nonsense, Failure::Refused),
             Self::Dead => Failure::Dead,
             Self::Down => Failure::Down,
-            Self::Gone => Failure::Gone,
+            Self::Retired => Failure::Retired,
             Self::Nonsense => Failure::Nonsense,
         }
     }
@@ -240,7 +240,7 @@ mod tests {
             (Code(8), Failure::Nonsense, false, false),
             (Code::DEAD, Failure::Dead, true, true),
             (Code::DOWN, Failure::Down, true, true),
-            (Code::HELD, Failure::Gone, false, true),
+            (Code::RETIRED, Failure::Retired, false, true),
             // The kernel gives it to those who borrow, never to those who call.
             (Code::NO_LEASE, Failure::Nonsense, false, false),
         ] {

@@ -94,7 +94,7 @@ impl Deaths {
                 continue;
             };
             let look = Look::at(status.state, status.fault[0]);
-            if matches!(look, Look::Up | Look::NeverStarted | Look::Gone) {
+            if matches!(look, Look::Up | Look::NeverStarted | Look::Retired) {
                 continue;
             }
             let [what, ..] = status.fault;

@@ -73,7 +73,7 @@ struct Tasks(PlanView<'static>);
 impl World for Tasks {
     fn look(&self, task: usize) -> Look {
         // The kernel knows each task that the plan names.
-        look_at(task).unwrap_or(Look::Gone)
+        look_at(task).unwrap_or(Look::Retired)
     }
 
     fn ask(&mut self, task: usize) -> bool {

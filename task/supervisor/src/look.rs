@@ -16,7 +16,7 @@ pub enum Look {
     /// It died, and is held: it cannot be started yet.
     Held,
     /// It was stopped for good, and nothing holds it.
-    Gone,
+    Retired,
 }
 
 impl Look {
@@ -27,7 +27,7 @@ impl Look {
             (true, false) => Self::NeverStarted,
             (true, true) => Self::Dead,
             (false, _) if state == TaskState::DeadHeld as u64 => Self::Held,
-            (false, _) if state == TaskState::Stopped as u64 => Self::Gone,
+            (false, _) if state == TaskState::Retired as u64 => Self::Retired,
             (false, _) => Self::Up,
         }
     }
@@ -51,8 +51,8 @@ mod tests {
             (TaskState::Ready, none, Look::Up),
             (TaskState::Ready, panic, Look::Up),
             (TaskState::Blocked, panic, Look::Up),
-            (TaskState::Stopped, panic, Look::Gone),
-            (TaskState::Stopped, none, Look::Gone),
+            (TaskState::Retired, panic, Look::Retired),
+            (TaskState::Retired, none, Look::Retired),
         ];
         for (state, fault, look) in states {
             assert_eq!(Look::at(state as u64, fault), look, "{state:?} {fault:#x}");

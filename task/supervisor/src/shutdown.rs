@@ -136,7 +136,7 @@ impl Shutdown {
                         world.tell(task, Event::NotQuiet);
                         None
                     }
-                    Look::Up | Look::Dead | Look::NeverStarted | Look::Gone => {
+                    Look::Up | Look::Dead | Look::NeverStarted | Look::Retired => {
                         world.tell(task, Event::Quiet);
                         None
                     }
@@ -150,7 +150,7 @@ impl Shutdown {
 
     fn begin(&self, task: usize, now: u64, world: &mut impl World) -> Option<Step> {
         match world.look(task) {
-            Look::NeverStarted | Look::Gone => return None,
+            Look::NeverStarted | Look::Retired => return None,
             Look::Up if world.ask(task) => {}
             Look::Up | Look::Dead | Look::Held => return Some(self.stop(task, now, world)),
         }

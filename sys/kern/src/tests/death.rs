@@ -233,7 +233,7 @@ fn refresh_tells_id_and_whether_it_is_up() {
     };
     assert_eq!(refresh(|_| ()), (0, Code::OK));
     assert_eq!(refresh(|world| world.kill(SERVER)), (1, Code::DOWN));
-    assert_eq!(refresh(|world| world.retire(SERVER)), (1, Code::HELD));
+    assert_eq!(refresh(|world| world.retire(SERVER)), (1, Code::RETIRED));
     world.call(LEFT, Syscall::Refresh as u16, &[COUNT as u64]);
     assert_eq!(world.fault(LEFT), FaultKind::SyscallUsage);
 }

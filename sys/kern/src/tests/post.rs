@@ -86,7 +86,7 @@ fn posts_to_the_dead_say_so() {
     assert_eq!(code(&world, LEFT), Code::DOWN);
     world.retire(SERVER);
     world.post(LEFT, SERVER, 1);
-    assert_eq!(code(&world, LEFT), Code::HELD);
+    assert_eq!(code(&world, LEFT), Code::RETIRED);
 }
 
 #[test]

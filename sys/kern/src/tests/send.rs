@@ -129,7 +129,7 @@ fn stale_and_down_targets_answer_at_once() {
     world.retire(DRIVER);
     world.only(LEFT);
     world.send(LEFT, world.id(DRIVER), SendDescriptor::new(0, 0, 0, 0));
-    assert_eq!(world.code(LEFT), Code::HELD);
+    assert_eq!(world.code(LEFT), Code::RETIRED);
 }
 
 #[test]

@@ -36,11 +36,11 @@ fn a_task_stopped_for_good_does_not_come_back() {
     let code = world.privileged(SUPERVISOR, Privileged::Restart, &[SERVER as u64]);
     assert_eq!(code, Code::REFUSED);
     world.privileged(SUPERVISOR, Privileged::Status, &[SERVER as u64]);
-    assert_eq!(world.x(SUPERVISOR, 2), TaskState::Stopped as u64);
+    assert_eq!(world.x(SUPERVISOR, 2), TaskState::Retired as u64);
     world.receive(SUPERVISOR, 0, TaskId::ANY, 0, 0);
     world.only(LEFT);
     world.send(LEFT, world.id(SERVER), SendDescriptor::new(0, 0, 0, 0));
-    assert_eq!(world.code(LEFT), Code::HELD);
+    assert_eq!(world.code(LEFT), Code::RETIRED);
 }
 
 #[test]

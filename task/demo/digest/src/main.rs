@@ -131,7 +131,9 @@ impl Reader {
                 defmt::info!("read beyond the last sector: refused, out of range");
                 Ok(())
             }
-            Err(failure @ (Failure::Dead | Failure::Down | Failure::Gone)) => Err(failure.into()),
+            Err(failure @ (Failure::Dead | Failure::Down | Failure::Retired)) => {
+                Err(failure.into())
+            }
             _ => Err(Failed::Lie(
                 "the driver accepts a read beyond the last sector",
             )),

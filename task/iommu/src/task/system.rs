@@ -30,7 +30,7 @@ impl Caller for ToPci {
     ) -> Answer {
         let Some(server) = &self.0 else {
             return Answer {
-                code: Code::HELD,
+                code: Code::RETIRED,
                 payload: [0; 8],
                 len: 0,
             };

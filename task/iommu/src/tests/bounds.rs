@@ -33,7 +33,7 @@ fn whatever_the_kernel_says_instead_of_a_hold_refuses_the_claim() {
         Code::REFUSED,
         Code::DEAD,
         Code::DOWN,
-        Code::HELD,
+        Code::RETIRED,
     ] {
         for device in [DISK, DISPLAY] {
             let mut rig = Rig::planned(standing_plan());

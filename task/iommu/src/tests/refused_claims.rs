@@ -97,7 +97,7 @@ fn why_a_device_is_not_quiet_is_told() {
     used.ask(life(4, 1), Operation::Claim, &[u64::from(DISK)]);
     assert!(told(&used)[0].contains("why: NotQuiet(Refused(NoRecipe))"));
     let retired = |rig: &mut Rig| {
-        rig.around.borrow_mut().start_error = Some(Failure::Gone);
+        rig.around.borrow_mut().start_error = Some(Failure::Retired);
     };
     is_told(with(retired), 4, DISK, Error::NotQuiet, "NotQuiet(Unknown)");
     let stuck = |rig: &mut Rig| {

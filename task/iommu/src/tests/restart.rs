@@ -254,7 +254,7 @@ fn a_retired_pci_task_keeps_nobody_waiting() {
         "it is told, and asks nobody"
     );
     // A life that is gone already when it is heard of says nothing yet.
-    for failure in [Failure::Dead, Failure::Down, Failure::Gone] {
+    for failure in [Failure::Dead, Failure::Down, Failure::Retired] {
         assert!(rig.around.borrow().replies.is_empty());
         rig.around.borrow_mut().no_pci = Some(failure);
         rig.server.on_pci_up();

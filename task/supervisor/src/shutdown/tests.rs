@@ -28,7 +28,7 @@ impl World for Fake {
     }
     fn stop(&mut self, task: usize) {
         self.stops.push(task);
-        let look = self.stopped.get(&task).copied().unwrap_or(Look::Gone);
+        let look = self.stopped.get(&task).copied().unwrap_or(Look::Retired);
         self.looks.insert(task, look);
     }
     fn tell(&mut self, task: usize, event: Event) {
@@ -80,7 +80,7 @@ fn each_is_quiet_before_the_next_is_asked() {
     assert!(shutdown.finished(4));
     assert_eq!(shutdown.advance(30, &mut world), Progress::Wait(1030));
     assert_eq!(world.stops, [6, 5, 4], "3 waits until nothing holds 4");
-    world.looks.insert(4, Look::Gone);
+    world.looks.insert(4, Look::Retired);
     assert_eq!(shutdown.advance(40, &mut world), Progress::Over);
     assert_eq!(world.told[5..], [(4, Finished), (4, Quiet), (3, Quiet)]);
     assert_eq!(world.stops, [6, 5, 4, 3]);
@@ -126,7 +126,7 @@ fn who_dies_meanwhile_is_not_waited_for() {
 fn who_is_down_is_not_asked() {
     let looks = [
         (9, Look::NeverStarted),
-        (8, Look::Gone),
+        (8, Look::Retired),
         (7, Look::Dead),
         (6, Look::Held),
     ];
@@ -139,7 +139,7 @@ fn who_is_down_is_not_asked() {
     let mut shutdown = shutdown(&[9, 8, 7, 6]);
     assert_eq!(shutdown.advance(5, &mut world), Progress::Wait(1005));
     assert_eq!(world.stops, [7, 6]);
-    world.looks.insert(6, Look::Gone);
+    world.looks.insert(6, Look::Retired);
     assert_eq!(shutdown.advance(6, &mut world), Progress::Over);
     assert_eq!(world.told, [(7, Quiet), (6, Quiet)]);
 }

@@ -142,7 +142,7 @@ impl Model {
         let task = &self.tasks[to.task];
         match (to.stale, task.doing, task.retired) {
             (true, ..) => Some(Code::DEAD),
-            (false, Doing::Down, true) => Some(Code::HELD),
+            (false, Doing::Down, true) => Some(Code::RETIRED),
             (false, Doing::Down, false) => Some(Code::DOWN),
             _ => None,
         }

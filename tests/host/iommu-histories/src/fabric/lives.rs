@@ -174,7 +174,7 @@ impl Fabric {
     #[must_use]
     pub fn silence(&self) -> Option<Failure> {
         let failure = match () {
-            () if self.retired => Failure::Gone,
+            () if self.retired => Failure::Retired,
             () if self.named != Some(self.life) => Failure::Dead,
             () => Failure::Down,
         };

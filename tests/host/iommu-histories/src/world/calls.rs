@@ -131,7 +131,7 @@ impl World {
     pub(crate) fn takes_for_quiet(&mut self, device: u32, error: Failure) -> bool {
         let takes = match self.sabotage.kind() {
             Some(Kind::SilentQuiet) => error.is_silence(),
-            Some(Kind::RetiredQuiet) => error == Failure::Gone,
+            Some(Kind::RetiredQuiet) => error == Failure::Retired,
             _ => false,
         };
         if takes {
@@ -147,7 +147,7 @@ impl World {
             (Some(Kind::SilentFailed), failure) if failure.is_outage() => {
                 Failure::Refused(Error::NotQuiet)
             }
-            (Some(Kind::RetiredAwaited), Failure::Gone) => Failure::Down,
+            (Some(Kind::RetiredAwaited), Failure::Retired) => Failure::Down,
             _ => error,
         };
         self.sabotage.struck += u64::from(taken != error);

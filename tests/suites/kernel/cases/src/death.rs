@@ -21,7 +21,7 @@ pub const CASES: &[Case] = &[
                         received,
                         Received::Notification(notification::PEER)
                     ));
-                    if ipc::refresh(stage.index(RETIREE)).1 == Code::HELD {
+                    if ipc::refresh(stage.index(RETIREE)).1 == Code::RETIRED {
                         return Ok(());
                     }
                 }
@@ -29,10 +29,10 @@ pub const CASES: &[Case] = &[
             Part::returns(CLIENT, |stage| {
                 waits(stage, SECOND);
                 check_eq!(stage.retire(RETIREE).0, 0);
-                check_eq!(ipc::refresh(stage.index(RETIREE)).1.0, Code::HELD.0);
-                check_eq!(stage.status(RETIREE).state, TaskState::Stopped as u64);
+                check_eq!(ipc::refresh(stage.index(RETIREE)).1.0, Code::RETIRED.0);
+                check_eq!(stage.status(RETIREE).state, TaskState::Retired as u64);
                 check_eq!(stage.restart(RETIREE).0, Code::REFUSED.0);
-                check_eq!(ipc::post(stage.id(RETIREE), 0).0, Code::HELD.0);
+                check_eq!(ipc::post(stage.id(RETIREE), 0).0, Code::RETIRED.0);
                 Ok(())
             }),
             // Waited for it before it was stopped for good.
@@ -59,15 +59,15 @@ pub const CASES: &[Case] = &[
             }),
             Part::returns(SECOND, |stage| {
                 check_eq!(call_server(stage, 1, 0).code.0, Code::DEAD.0);
-                check_eq!(call_server(stage, 1, 0).code.0, Code::HELD.0);
+                check_eq!(call_server(stage, 1, 0).code.0, Code::RETIRED.0);
                 Ok(())
             }),
             Part::returns(LAST, |stage| {
                 notes(stage, 1);
                 check_eq!(stage.retire(SERVER).0, 0);
                 let id = stage.id(SERVER);
-                check_eq!(call(id, 1, 0).code.0, Code::HELD.0);
-                check_eq!(ipc::post(id, 0).0, Code::HELD.0);
+                check_eq!(call(id, 1, 0).code.0, Code::RETIRED.0);
+                check_eq!(ipc::post(id, 0).0, Code::RETIRED.0);
                 Ok(())
             }),
         ],

@@ -48,7 +48,7 @@ enum Ended {
 impl From<Failure> for Ended {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Dead | Failure::Down | Failure::Gone => Self::Lost,
+            Failure::Dead | Failure::Down | Failure::Retired => Self::Lost,
             Failure::Refused(Error::Unavailable | Error::StaleHandle | Error::Busy) => Self::Lost,
             Failure::Refused(Error::StreamBlocked) => Self::CutOff,
             Failure::Refused(error) => Self::Wrong(error.name()),

@@ -114,7 +114,7 @@ impl Keeper {
         self.disk.refresh();
         match self.disk.geometry() {
             Ok(_) => {}
-            Err(Failure::Gone) => return Err("the driver will not come back"),
+            Err(Failure::Retired) => return Err("the driver will not come back"),
             Err(Failure::Refused(_) | Failure::Nonsense) => {
                 return Err("the driver tells no geometry");
             }

@@ -1,4 +1,4 @@
-//! What can go wrong with a request.
+//! The errors with which a block driver refuses a request.
 
 use userlib::protocol::Refusal;
 
@@ -25,7 +25,7 @@ pub enum Error {
     Device = 8,
     /// The device does not know this kind of request.
     Unsupported = 9,
-    /// As many clients as the driver can serve are known to it.
+    /// The driver already knows as many clients as it can serve.
     TooManyClients = 10,
     /// The machine is about to be switched off: no new requests.
     ShuttingDown = 11,
@@ -59,7 +59,7 @@ impl Error {
         })
     }
 
-    /// Its name for a log.
+    /// The error's name, for a log.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",

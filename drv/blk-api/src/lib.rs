@@ -45,7 +45,7 @@ pub const COLLECT_MAX: usize = 7;
 /// Name of the client's notification bit that the driver posts when there is something to collect.
 pub const DONE: &str = "blk-done";
 
-/// What a client can ask.
+/// The operations that a client can ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
 pub enum Operation {

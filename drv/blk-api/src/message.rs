@@ -5,7 +5,7 @@ use userlib::protocol::Wire;
 
 use crate::{COLLECT_MAX, Error};
 
-/// What a client must know of a disk.
+/// The facts that a client must know of a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Geometry {
     /// Sectors of 512 bytes.
@@ -60,7 +60,7 @@ pub enum Kind {
 /// One request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Submit {
-    /// What to do.
+    /// The kind of request: what the driver has to do.
     pub kind: Kind,
     /// Comes back in the completion; the driver does not look at it.
     pub tag: u32,
@@ -101,12 +101,12 @@ impl Wire for Submit {
 pub struct Completion {
     /// The request's tag.
     pub tag: u32,
-    /// Its result.
+    /// The result of the request.
     pub result: Result<(), Error>,
 }
 
 impl Completion {
-    /// As one word: tag in bits 31:0, code in 63:32.
+    /// Encodes the completion as one word: tag in bits 31:0, code in 63:32.
     pub const fn encode(&self) -> u64 {
         let code = match self.result {
             Ok(()) => 0,

@@ -14,9 +14,9 @@ const NOT_A_SERVER: u32 = 1;
 /// Why a transfer did not end well, as far as the device tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Failure {
-    /// It could not be started.
+    /// The transfer could not be started.
     Start(Error),
-    /// It did not end within [`DEADLINE`].
+    /// The transfer did not end within [`DEADLINE`].
     Timeout,
 }
 

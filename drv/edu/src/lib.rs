@@ -94,7 +94,7 @@ const COMMAND_TO_MEMORY: u64 = 2;
 const COMMAND_INTERRUPT: u64 = 4;
 /// Interrupt status bit of a finished transfer.
 const DMA_FINISHED: u32 = 0x100;
-/// Where the device's own buffer is in the address space of its DMA channel.
+/// Address of the device's own buffer in the address space of its DMA channel.
 const BUFFER: u64 = 0x4_0000;
 
 /// Most bytes of a transfer, and end of the usable part of the buffer. The buffer has 4096, but a transfer that

@@ -31,8 +31,9 @@ userlib::task!(main);
 
 /// Bytes of each round trip.
 const LENGTHS: [usize; 3] = [64, 1000, TRANSFER_MAX];
-/// Where the data comes from and where it comes back to: a page each of the pool.
+/// Offset in the pool of the page that the data comes from.
 const SOURCE: usize = 0;
+/// Offset in the pool of the page that the data comes back to.
 const DESTINATION: usize = 4096;
 
 /// How the server's word is waited for that the device was cut off: it may hear later than the driver sees.

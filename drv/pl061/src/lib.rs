@@ -39,7 +39,7 @@ const HARDWARE_CONTROL: usize = 0x420;
 /// Peripheral and cell identification: a byte in each of eight words.
 const IDENTIFICATION: usize = 0xfe0;
 
-/// What the identification says, where it does not depend on the revision (bits 7 to 4 of the third byte).
+/// The identification, as far as it does not depend on the revision (bits 7 to 4 of the third byte).
 const PL061: [(u32, u32); 8] = [
     (0xff, 0x61),
     (0xff, 0x10),
@@ -56,7 +56,7 @@ const PL061: [(u32, u32); 8] = [
 pub struct NotPl061 {
     /// Offset of the identification register.
     pub offset: usize,
-    /// Its value.
+    /// The register's value.
     pub value: u32,
 }
 
@@ -94,7 +94,7 @@ impl Pins {
     }
 }
 
-/// What raises a pin's interrupt.
+/// The condition that raises a pin's interrupt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trigger {
     /// The pin goes up. Stays pending until it is cleared.
@@ -181,7 +181,7 @@ pub struct Input<'g, R> {
 }
 
 impl<R: Registers> Input<'_, R> {
-    /// Its number.
+    /// The pin's number.
     pub fn pin(&self) -> Pin {
         self.pin
     }

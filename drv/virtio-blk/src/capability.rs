@@ -1,4 +1,4 @@
-//! Where a modern virtio PCI device keeps its registers (virtio 4.1.4).
+//! The places at which a modern virtio PCI device keeps its registers (virtio 4.1.4).
 
 /// Configuration space of the device's own function.
 pub trait ConfigurationSpace {

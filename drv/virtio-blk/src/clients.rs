@@ -1,4 +1,4 @@
-//! Who gets which completion, and how much each may have in flight.
+//! The clients: which completion each gets, and how much each may have in flight.
 
 use abi::TaskId;
 use blk_api::{COLLECT_MAX, Completion, DEPTH, Error};

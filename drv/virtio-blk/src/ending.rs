@@ -4,10 +4,10 @@
 //! driver was asked to finish it takes no new requests, lets those in flight end, and has the cache written out
 //! before it gives the device up.
 
-/// Where the driver is on the way.
+/// The driver's progress on the way to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Ending {
-    /// It serves.
+    /// The driver serves as usual.
     #[default]
     No,
     /// Requests of clients are in flight.
@@ -18,7 +18,7 @@ pub enum Ending {
     Over,
 }
 
-/// What is to be done now.
+/// The next step on the way to the driver's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Nothing; something will be finished by itself.
@@ -42,8 +42,8 @@ impl Ending {
         self != Self::No
     }
 
-    /// What is to be done, once for each step. `idle`: the device has no request; `has_cache`: it knows the flush
-    /// request.
+    /// The step that is to be taken now, returned once for each step. `idle`: the device has no request;
+    /// `has_cache`: it knows the flush request.
     pub fn next(&mut self, idle: bool, has_cache: bool) -> Step {
         let (next, step) = match self {
             Self::Draining if idle && has_cache => (Self::Flushing, Step::Flush),

@@ -10,11 +10,11 @@ pub const SLOTS_MAX: usize = 64;
 
 /// Offset of the pages that the device reads.
 pub const READABLE: usize = 0;
-/// Their bytes.
+/// Bytes of the pages that the device reads.
 pub const READABLE_LEN: usize = 0x2000;
 /// Offset of the pages that the device writes.
 pub const WRITABLE: usize = 0x2000;
-/// Their bytes.
+/// Bytes of the page that the device writes.
 pub const WRITABLE_LEN: usize = 0x1000;
 /// Bytes of the pool that this layout needs.
 pub const POOL_LEN: usize = WRITABLE + WRITABLE_LEN;

@@ -3,7 +3,7 @@
 //! Any device can overflow the SMMU's queue as often as it likes, and then the driver is told each time. So each doubling
 //! of what was lost in all is a line.
 
-/// What the IOMMU server said was lost.
+/// The losses that the IOMMU server told of.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Losses {
     total: u64,

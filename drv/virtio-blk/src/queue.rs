@@ -47,7 +47,7 @@ const WRITE: u64 = 2 << 32;
 /// A used chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Used {
-    /// Its slot, free again.
+    /// The chain's slot, free again.
     pub slot: usize,
     /// Bytes the device says that it wrote, at most what the chain has room for.
     pub written: u32,

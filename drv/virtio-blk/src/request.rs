@@ -11,7 +11,7 @@ use crate::queue::{Buffer, DeviceFault, SplitQueue};
 pub const LINKS: u16 = 3;
 
 const HEADER_LEN: u32 = 16;
-/// What a status byte holds until the device writes it; no status of the specification.
+/// The value of a status byte until the device writes it; it is no status of the specification.
 const UNWRITTEN: u8 = 0xff;
 const PAGE: u64 = abi::layout::PAGE;
 
@@ -66,24 +66,24 @@ pub const fn pages(bytes: u64) -> u64 {
 /// A request that the device has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Request {
-    /// Who submitted it.
+    /// The client that submitted the request.
     pub client: TaskId,
     /// The client's tag.
     pub tag: u32,
-    /// What it is.
+    /// The kind of request.
     pub kind: Kind,
     /// First sector.
     pub sector: u64,
     /// Bytes of data.
     pub bytes: u32,
-    /// Where the device sees the buffer.
+    /// The address at which the device sees the buffer.
     pub iova: u64,
 }
 
 /// A request that the device is done with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Finished {
-    /// As submitted; its buffer is still mapped.
+    /// The request as submitted; its buffer is still mapped.
     pub request: Request,
     /// How it ended.
     pub completion: Completion,

@@ -26,7 +26,7 @@ use crate::start::Started;
 
 /// The driver at work.
 struct Service<'s> {
-    /// This task, whose own request the last flush is.
+    /// The driver's own id: the last flush is a request of its own.
     own: TaskId,
     interrupt: u32,
     /// The bit by which the IOMMU server tells of faults; 0 if the plan gives it none.
@@ -107,7 +107,7 @@ pub fn serve(started: Started<'_>) -> ! {
     }
 }
 
-/// Where buffers may be mapped: not where the queue is.
+/// The IOVAs at which buffers may be mapped, which are not those of the queue.
 fn iovas(started: &Started<'_>) -> Iovas {
     let window = started.claim.device().window();
     let mut iovas = Iovas::new(window.iova_base, window.pages);

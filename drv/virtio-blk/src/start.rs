@@ -72,15 +72,15 @@ fn registers(device: &'static DeviceEntry, place: &Place) -> Result<MappedRegist
 
 /// The running device, nothing asked of it yet.
 pub struct Started<'s> {
-    /// Its interrupt's bit.
+    /// The notification bit of the device's interrupt.
     pub interrupt: u32,
     /// The claim on it.
     pub claim: Enduring<Device<'s>>,
-    /// Its registers.
+    /// The device's registers.
     pub transport: Transport<MappedRegisters>,
-    /// What was agreed.
+    /// The features and sizes that driver and device agreed on.
     pub negotiated: Negotiated,
-    /// Its only queue.
+    /// The device's only queue.
     pub queue: SplitQueue<PoolMemory>,
     /// IOVA of what it reads.
     pub readable: u64,

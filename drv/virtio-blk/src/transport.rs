@@ -15,7 +15,7 @@ bitflags! {
         const SIZE_MAX = 1 << 1;
         /// The disk cannot be written.
         const READ_ONLY = 1 << 5;
-        /// There is a volatile cache, and the flush request.
+        /// The device has a volatile cache, and the flush request.
         const FLUSH = 1 << 9;
         /// Virtio 1.0 or later.
         const VERSION_1 = 1 << 32;
@@ -90,18 +90,18 @@ const CONFIGURATION_TRIES: u32 = 16;
 /// Why the device cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StartError {
-    /// It did not finish its reset in time.
+    /// The device did not finish its reset in time.
     Reset,
-    /// It does not speak virtio 1.
+    /// The device does not speak virtio 1.
     NotModern,
-    /// Its addresses would not go through the IOMMU (VIRTIO_F_ACCESS_PLATFORM is not offered): it
-    /// would reach all memory.
+    /// The device's accesses would not go through the IOMMU (VIRTIO_F_ACCESS_PLATFORM is not
+    /// offered), so it would reach all memory.
     BypassesIommu,
-    /// It refused the features.
+    /// The device refused the features.
     Features,
-    /// Its configuration never stands still, or makes no sense.
+    /// The device's configuration never stays the same, or makes no sense.
     Configuration,
-    /// It has no queue of a usable size.
+    /// The device has no queue of a usable size.
     Queue,
 }
 
@@ -145,7 +145,7 @@ pub struct Transport<R> {
     pub device: R,
 }
 
-/// What the negotiation brought.
+/// The result of the negotiation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Negotiated {
     /// For clients.

@@ -1,4 +1,5 @@
-//! What the build step tells the kernel's first instructions, before any plan can be read.
+//! The facts that the build step gives the kernel's first instructions, before any plan can be
+//! read.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -52,7 +53,7 @@ pub struct BootHeader {
     pub el2: u64,
     /// Bytes of that program with its stack.
     pub el2_len: u64,
-    /// One of `CONDUIT_*`.
+    /// The conduit to firmware, one of `CONDUIT_*`.
     pub conduit: u32,
     /// `BOOT_*` flags.
     pub flags: u32,
@@ -68,11 +69,11 @@ pub struct BootHeader {
     pub cores: [BootCore; CORES_MAX],
 }
 
-/// What one core starts with.
+/// The facts with which one core starts.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct BootCore {
-    /// Its `MPIDR_EL1`, reduced to [`AFFINITY`], or [`ANY_CORE`].
+    /// The core's `MPIDR_EL1`, reduced to [`AFFINITY`], or [`ANY_CORE`].
     pub mpidr: u64,
     /// Root of its kernel's tables.
     pub kernel_ttbr1: u64,

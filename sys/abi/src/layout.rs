@@ -8,14 +8,14 @@ pub const PAGE: u64 = 4096;
 /// Bytes mapped by one level-2 block.
 pub const BLOCK: u64 = 2 << 20;
 
-/// Where a task's program is linked (`userlib/task.ld` repeats it; a test compares).
+/// Address at which a task's program is linked (`userlib/task.ld` repeats it; a test compares).
 /// Below 4 GiB so that `defmt` symbols, at address 0, stay within reach of ADRP.
 pub const TASK_IMAGE_BASE: u64 = 0x0040_0000;
-/// Where a task finds its plan, read-only.
+/// Address of a task's plan, read-only.
 pub const TASK_PLAN_BASE: u64 = 0x0800_0000;
 /// First address above a task's stack; what lies below the stack is unmapped.
 pub const TASK_STACK_TOP: u64 = 0x1000_0000;
-/// Where a task's own log ring is.
+/// Address of a task's own log ring.
 pub const TASK_LOG_RING: u64 = 0x1800_0000;
 /// Pools, device registers and other tasks' log rings are placed from here upwards, an unmapped
 /// page between any two.
@@ -30,9 +30,9 @@ pub const KERNEL_VA_BITS: u32 = 39;
 pub const KERNEL_WINDOW: u64 = 0xffff_ff80_0000_0000;
 /// Bytes of addresses that the window has room for: its end is where the kernel is linked.
 pub const KERNEL_WINDOW_LEN: u64 = KERNEL_IMAGE_BASE - KERNEL_WINDOW;
-/// Where the kernel is linked.
+/// Address at which the kernel is linked.
 pub const KERNEL_IMAGE_BASE: u64 = 0xffff_ffc0_0000_0000;
-/// Where the kernel finds its plan, read-only.
+/// Address of the kernel's plan, read-only.
 pub const KERNEL_PLAN_BASE: u64 = 0xffff_ffd0_0000_0000;
 /// First address above the kernel's only stack.
 pub const KERNEL_STACK_TOP: u64 = 0xffff_ffd8_0000_0000;

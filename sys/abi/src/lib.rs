@@ -1,5 +1,5 @@
-//! What kernel, tasks and build tool must agree on: identifiers, the registers of a system call,
-//! message descriptors, faults, rights, and the fixed places in an address space.
+//! Everything that kernel, tasks and build tool must agree on: identifiers, the registers of a
+//! system call, message descriptors, faults, rights, and the fixed places in an address space.
 //!
 //! Nothing here has behaviour beyond packing and unpacking of fields, so that every side of an
 //! interface, and every host test, can depend on it.

@@ -73,7 +73,7 @@ impl ReplyDescriptor {
 }
 
 bitflags! {
-    /// What a borrower may do with a lease.
+    /// The accesses that a lease grants to its borrower.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct LeaseAttributes: u32 {
         /// The borrower may read.
@@ -102,7 +102,7 @@ impl Lease {
     pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
-    /// What the borrower may do.
+    /// The accesses that the lease grants.
     pub const fn attributes(self) -> LeaseAttributes {
         LeaseAttributes::from_bits_truncate((self.0 >> 32) as u32)
     }

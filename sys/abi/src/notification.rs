@@ -13,7 +13,7 @@ pub const HELD_DEATH: u32 = 1 << 29;
 pub const FAULT: u32 = 1 << 30;
 /// Bits that the kernel sets for what happens to another task; the plan says who gets which.
 pub const LIVES: u32 = PEER | HELD_DEATH | FAULT;
-/// This task's timer passed its deadline.
+/// The task's timer passed its deadline.
 pub const TIMER: u32 = 1 << 31;
 /// By convention the bit that wakes the log task: the first that the plan gives out in it.
 pub const LOG: u32 = 1 << 0;

@@ -83,7 +83,7 @@ impl Privileged {
     }
 }
 
-/// What `Status` tells of a task.
+/// The state of a task, as `Status` tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]
 pub enum TaskState {
@@ -144,7 +144,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// What is told when nothing is left.
+    /// The result of `Enumerate` when no hold and no pin is left.
     pub const END: Self = Self {
         next: 0,
         kind: HeldKind::None,
@@ -156,8 +156,8 @@ impl Held {
         len: 0,
     };
 
-    /// As the words of a result: next cursor, kind, task, device in bits 31:0 and slot in 63:32, 1 if that life is
-    /// over, physical address, bytes.
+    /// Encodes the entry as the words of a result: next cursor, kind, task, device in bits 31:0 and slot in 63:32,
+    /// 1 if that life is over, physical address, bytes.
     pub const fn to_words(self) -> [u64; 7] {
         [
             self.next,

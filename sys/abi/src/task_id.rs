@@ -35,7 +35,7 @@ impl TaskId {
     pub const fn generation(self) -> u64 {
         self.0 >> 16
     }
-    /// The same task's life after this one.
+    /// The id of the task's next life.
     pub const fn next_life(self) -> Self {
         Self(self.0.wrapping_add(1 << 16))
     }

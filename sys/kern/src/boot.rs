@@ -56,8 +56,8 @@ impl<'p, A: Arch> Kernel<'p, A> {
         Ok(())
     }
 
-    /// What tasks may write starts as zeros, or a warm reset would show one task what another left there.
-    /// The SMMU's tables, which the image brings filled, are device memory to the plan.
+    /// Clears all memory that tasks may write: otherwise a warm reset would show one task what another
+    /// left there. The SMMU's tables, which the image brings filled, are device memory to the plan.
     fn clear_memory(&mut self, tables: &Tables<'p>) {
         let regions = tables
             .tasks

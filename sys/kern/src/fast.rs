@@ -1,4 +1,5 @@
-//! What the machine's fast path tests before it does a call itself, in the operations of its instructions.
+//! The conditions that the machine's fast path tests before it does a call itself, in the operations of
+//! its instructions.
 //!
 //! The assembly carries these out word for word and names the one it carries out; the host compares each with
 //! what the core decides. What the fast path tests beside them are comparisons of whole words for equality: ids

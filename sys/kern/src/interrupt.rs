@@ -112,7 +112,8 @@ impl<A: Arch> Kernel<'_, A> {
     }
 }
 
-/// What `GICD_IROUTER<n>` takes to route a shared interrupt to the core with this `MPIDR_EL1` (Arm IHI 0069,
+/// The value of `GICD_IROUTER<n>` that routes a shared interrupt to the core with this `MPIDR_EL1` (Arm IHI
+/// 0069, 12.9.22): its affinities alone.
 /// 12.9.22): its affinities alone. Bit 31 is 1 in `MPIDR_EL1`, and there means "any core".
 pub const fn affinity(mpidr: u64) -> u64 {
     const AFFINITIES: u64 = 0xff_00ff_ffff;

@@ -25,11 +25,11 @@ pub struct Kernel<'p, A> {
     pub(crate) tickets: u64,
     /// Tasks with a timer set.
     pub(crate) timers: TaskSet,
-    /// What the hardware timer is set to; never later than a task's timer or the running task's
-    /// limit.
+    /// The time to which the hardware timer is set; it is never later than a task's timer or the
+    /// running task's limit.
     pub(crate) timer_at: u64,
-    /// Where the next turn of the timer's interrupt begins: at the first task that the last one had no room for,
-    /// so that tasks whose timers are always due again hold up nobody.
+    /// The task at which the next turn of the timer's interrupt begins: the first task that the last turn had no
+    /// room for. So tasks whose timers are always due again hold up no other task.
     pub(crate) timer_turn: TaskIndex,
     /// When the running task was dispatched, if it is limited.
     pub(crate) running_since: u64,
@@ -71,7 +71,7 @@ impl<'p, A> Kernel<'p, A> {
     pub fn task(&self, index: TaskIndex) -> &Task<'p> {
         &self.tasks[index.number()]
     }
-    /// The same, to change it.
+    /// The task with this index, to change it.
     #[inline(always)]
     pub fn task_mut(&mut self, index: TaskIndex) -> &mut Task<'p> {
         &mut self.tasks[index.number()]

@@ -1,4 +1,4 @@
-//! What the core needs of a machine.
+//! The functions of a machine that the core needs.
 
 /// The machine under the core. Addresses are physical; the core passes only ranges that lie in one
 /// region of the plan, checked when the plan was read.

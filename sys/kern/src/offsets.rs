@@ -1,4 +1,4 @@
-//! Where the machine's entry code and fast path find what they need, in bytes.
+//! The places at which the machine's entry code and fast path find what they need, in bytes.
 //!
 //! The fast path does in a few instructions what `send` and `reply_receive` of the core do in their
 //! most frequent case, and leaves everything else to them; a field it reads or writes is in this
@@ -15,8 +15,8 @@ use crate::task::{Frame, Slow, Task};
 /// log2 of a task's size.
 pub const TASK_SHIFT: usize = 10;
 const _: () = assert!(size_of::<Task>() == 1 << TASK_SHIFT);
-/// What the kernel's address must be a multiple of: the task table's size, so that a task's address is made by
-/// inserting its index, which is the low byte of an id, of which six bits are taken.
+/// The alignment of the kernel's address: the task table's size. So a task's address is made by inserting its
+/// index, for which six bits of the low byte of an id are taken.
 pub const KERNEL_ALIGNMENT: usize = TASKS_MAX << TASK_SHIFT;
 const _: () = assert!(TASKS_MAX == 64);
 
@@ -68,15 +68,15 @@ pub const SLOW_LENGTHS: usize = offset_of!(Task, slow_lengths);
 pub const ZEROS: usize = offset_of!(Task, zeros);
 /// Validated receive buffer's capacity.
 pub const RECEIVE_CAPACITY: usize = offset_of!(Task, receive_capacity);
-/// Where the receive buffer is.
+/// Offset of the physical address of the receive buffer.
 pub const RECEIVE_PHYSICAL: usize = offset_of!(Task, receive_physical);
 /// Bytes that the sender can take.
 pub const REPLY_CAPACITY: usize = offset_of!(Task, reply_capacity);
-/// Where the reply buffer is.
+/// Offset of the physical address of the reply buffer.
 pub const REPLY_PHYSICAL: usize = offset_of!(Task, reply_physical);
 /// Address of the span; its length follows.
 pub const SPAN_ADDRESS: usize = offset_of!(Task, span_address);
-/// Where the span is.
+/// Offset of the physical address of the span.
 pub const SPAN_PHYSICAL: usize = offset_of!(Task, span_physical);
 /// Ticks of the run so far.
 pub const USED: usize = offset_of!(Task, used);
@@ -85,7 +85,8 @@ pub const USED: usize = offset_of!(Task, used);
 pub const POST_TO: usize = offset_of!(Task, post_to);
 /// Tasks of higher priority.
 pub const ABOVE: usize = offset_of!(Task, above);
-/// The same, none for a task with device registers.
+/// Offset of the set of tasks above this one as the fast path sees it: empty for a task with device
+/// registers.
 pub const FAST_ABOVE: usize = offset_of!(Task, fast_above);
 /// Rights to send of a task with device registers too.
 pub const SEND_TO: usize = offset_of!(Task, send_to);
@@ -98,11 +99,11 @@ pub const ROUTE_BIT: usize = offset_of!(Route, bit);
 /// Byte of a route that says whether it is unmasked.
 pub const ROUTE_UNMASKED: usize = offset_of!(Route, unmasked);
 
-/// Where the scheduler's words begin: behind the task table, which is at the start of the kernel.
+/// Offset of the scheduler's words: behind the task table, which is at the start of the kernel.
 pub const SCHEDULE: usize = TASKS_MAX << TASK_SHIFT;
 /// Ready tasks, from there.
 pub const READY: usize = offset_of!(Kernel<()>, ready) - SCHEDULE;
-/// What the hardware timer is set to, from there.
+/// Offset, from there, of the time to which the hardware timer is set.
 pub const TIMER_AT: usize = offset_of!(Kernel<()>, timer_at) - SCHEDULE;
 /// When the running task was dispatched, from there.
 pub const RUNNING_SINCE: usize = offset_of!(Kernel<()>, running_since) - SCHEDULE;

@@ -1,21 +1,22 @@
-//! What comes of an entry into the kernel.
+//! The results of an entry into the kernel.
 
 use abi::FaultKind;
 
 use crate::task_set::TaskIndex;
 
-/// What a system call says about the processor.
+/// The task that gets the processor after a system call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum NextTask {
     /// The caller goes on.
     Same,
-    /// This task, which was waiting and is known to be the best choice; the caller waits now.
+    /// The task in the field, which was waiting and is known to be the best choice; the caller
+    /// waits now.
     Direct(TaskIndex),
-    /// This task, which is ready and has a strictly higher priority than the caller, and so than all
-    /// others that are ready; the caller could go on.
+    /// The task in the field, which is ready and has a strictly higher priority than the caller, and
+    /// so than all other ready tasks. The caller could go on.
     Preempt(TaskIndex),
-    /// Whoever is best: the caller, if it can run, competes.
+    /// The best of all ready tasks; the caller competes if it can run.
     Best,
 }
 

@@ -34,7 +34,8 @@ impl<A: Arch> Kernel<'_, A> {
         Ok(self.wait_for_message(caller, arguments))
     }
 
-    /// What of a receive can be wrong, so that `ReplyReceive` can check before it replies.
+    /// Checks everything that can be wrong in a receive, so that `ReplyReceive` can check before it
+    /// replies.
     pub(crate) fn check_receive(
         &mut self,
         caller: TaskIndex,

@@ -1,11 +1,12 @@
-//! Who gets which interrupt.
+//! The routes of interrupts to tasks.
 
 use crate::task_set::TaskIndex;
 
 /// Number of INTIDs that can be routed: SPIs end at 1019.
 const INTIDS: usize = 1020;
 
-/// Who gets an interrupt. The machine's fast path reads it too, by the offsets of [`crate::offsets`].
+/// The task that gets an interrupt, and its bit there. The machine's fast path reads it too, by the
+/// offsets of [`crate::offsets`].
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(4))]
 pub(crate) struct Route {

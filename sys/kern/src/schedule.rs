@@ -38,7 +38,7 @@ impl<A: Arch> Kernel<'_, A> {
         self.tickets
     }
 
-    /// Of a set, the task with the highest priority, and among equals the one that came first.
+    /// The task of a set that has the highest priority, and among equals the one that came first.
     #[inline(always)]
     pub(crate) fn foremost(&self, set: TaskSet) -> Option<TaskIndex> {
         let first = set.first()?;

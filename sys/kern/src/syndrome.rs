@@ -1,4 +1,4 @@
-//! What `ESR_EL1` says of an exception (Arm DDI 0487, D24.2).
+//! The meaning of `ESR_EL1` for an exception (Arm DDI 0487, D24.2).
 
 use abi::FaultKind;
 
@@ -55,14 +55,15 @@ const fn abort(syndrome: u64, kind: FaultKind) -> (FaultKind, Address) {
     }
 }
 
-/// What an asynchronous error did, from bad to worse.
+/// The effect of an asynchronous error, from bad to worse.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
     /// Nothing: the hardware corrected it.
     Corrected,
     /// An access failed, and nothing else is damaged as far as the processor knows.
     Contained,
-    /// The same, but what it interrupted cannot go on: a state that is lost, or needs what is damaged.
+    /// An access failed, and nothing else is damaged, but the task that the error interrupted cannot go on: a
+    /// state is lost, or the task needs what is damaged.
     Stopped,
     /// Anything may be damaged, the kernel's own state included.
     Uncontained,

@@ -77,7 +77,7 @@ pub struct Tables<'p> {
     pub system: &'p KernelEntry,
     /// Tasks by priority.
     pub tasks: &'p [TaskEntry],
-    /// What the kernel reaches of memory.
+    /// The memory that the kernel reaches.
     pub window: &'p [WindowEntry],
     regions: &'p [RegionEntry],
     posts: &'p [PostEntry],
@@ -126,7 +126,7 @@ impl<'p> Tables<'p> {
         run(self.posts, task.posts, task.post_count)
     }
 
-    /// Who hears of an event in the life of a task; none if it is nobody.
+    /// The tasks that are told of an event in the life of a task; none if no task is.
     #[inline(never)]
     pub fn listeners_of(&self, task: &TaskEntry, event: LifeEvent) -> Option<&'p [ListenerEntry]> {
         let all = run(self.listeners, task.listeners, task.listener_count)?;

@@ -19,8 +19,8 @@ impl TaskIndex {
         }
     }
 
-    /// As a number; the mask changes nothing, and shows the compiler that it is below
-    /// [`TASKS_MAX`], so that indexing the task table has no panic.
+    /// The index as a number. The mask changes nothing; it shows the compiler that the number is
+    /// below [`TASKS_MAX`], so that indexing the task table has no panic.
     #[inline(always)]
     pub const fn number(self) -> usize {
         self.0 as usize % TASKS_MAX
@@ -73,12 +73,12 @@ impl TaskSet {
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
-    /// Those that are not in `other`.
+    /// The tasks of this set that are not in `other`.
     #[inline(always)]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
-    /// Those with this index or a larger one.
+    /// The tasks of this set with this index or a larger one.
     #[inline(always)]
     pub const fn at_or_behind(self, index: TaskIndex) -> Self {
         Self(self.0 & u64::MAX << index.number())

@@ -20,7 +20,7 @@ pub(crate) struct Header {
     pub len: u64,
 }
 
-/// Where one table is.
+/// Place of one table in the blob.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub(crate) struct Section {

@@ -5,8 +5,8 @@
 
 use crate::iommu::DomainEntry;
 
-/// What a message costs whatever it names: both ways through the kernel, decoding, the reply, and one wait for an SMMU
-/// that answers at once.
+/// Cost of a message that does not depend on what it names: both ways through the kernel, decoding, the reply, and
+/// one wait for an SMMU that answers at once.
 pub const MESSAGE: u64 = 1_500;
 /// To look at an entry of a window in search of free ones.
 pub const SEARCHED_ENTRY: u64 = 19;
@@ -38,7 +38,7 @@ pub const fn empty(window: u64) -> u64 {
     MESSAGE + window * EMPTIED_ENTRY
 }
 
-/// What keeps the server busy for longest.
+/// The message that keeps the server busy for longest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Longest {
     /// A map of the whole window, all of which has to be searched.

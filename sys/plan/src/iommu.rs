@@ -1,4 +1,4 @@
-//! What the IOMMU server reads: SMMUs, their tables, streams, domains, pools.
+//! The part of the plan that the IOMMU server reads: SMMUs, their tables, streams, domains, pools.
 //!
 //! All offsets are into the SMMU's table memory (`MappingKind::SmmuTables`), which the build step has
 //! filled: the stream table, with every stream aborting but the standing ones, context descriptors, page
@@ -12,7 +12,7 @@ use crate::{Name, Record, TaskList};
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct SmmuEntry {
-    /// Its name in the platform.
+    /// Name of the SMMU in the platform.
     pub name: Name,
     /// Virtual address of its registers (128 KiB).
     pub registers_va: u64,
@@ -64,7 +64,8 @@ pub enum DomainKind {
     Dma = 1,
     /// 1:1 over the owners' pools, filled in at build time.
     Identity = 2,
-    /// Not translated while a device of it is claimed: no window, and its tables are not used.
+    /// The streams are not translated while a device of the domain is claimed: it has no window,
+    /// and its tables are not used.
     Bypass = 3,
 }
 
@@ -148,7 +149,7 @@ impl Record for StreamEntry {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct DeviceEntry {
-    /// Its name in `app.toml`.
+    /// Name of the device in `app.toml`.
     pub name: Name,
     /// Index of its domain, shared by its alias set; [`crate::NONE`] for a bridge.
     pub domain: u32,
@@ -185,7 +186,7 @@ impl Record for DeviceEntry {
 pub struct PoolEntry {
     /// Index of the task that has it.
     pub task: u32,
-    /// Its number in that task, from 0.
+    /// Number of the pool in its task, from 0.
     pub pool: u32,
     /// Physical address, page-aligned; 2 MiB-aligned if the pool is as large.
     pub pa: u64,

@@ -1,4 +1,4 @@
-//! What the kernel reads.
+//! The part of the plan that the kernel reads.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -50,7 +50,7 @@ bitflags::bitflags! {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct TaskEntry {
-    /// Its name in `app.toml`.
+    /// Name of the task in `app.toml`.
     pub name: Name,
     /// First instruction, virtual.
     pub entry: u64,
@@ -91,7 +91,7 @@ impl Record for TaskEntry {
 }
 
 bitflags::bitflags! {
-    /// What a region is, and what its task may do there.
+    /// The kind of a region, and the accesses that its task has there.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct RegionAttributes: u32 {
         /// Readable by the task.
@@ -142,19 +142,20 @@ impl Record for PostEntry {
     const KIND: u32 = 0x103;
 }
 
-/// What happens in the life of a task.
+/// An event in the life of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum LifeEvent {
-    /// It was started again.
+    /// The task was started again.
     Up = 0,
     /// A life of it ended, whatever it died of.
     Down = 1,
-    /// It will not come back.
+    /// The task was stopped for good.
     Retired = 2,
-    /// It can be started again: it died by itself and nothing holds it, or what held it since its death let go.
+    /// The task can be started again: it died by itself and is not held, or the last hold since its death was
+    /// lifted.
     Fault = 3,
-    /// It died while it was held.
+    /// The task died while it was held.
     HeldDeath = 4,
 }
 
@@ -169,8 +170,8 @@ impl LifeEvent {
     ];
 }
 
-/// Who hears of an event in the life of a task. Those of a task are ordered by event, then by who hears of it, none of
-/// them twice.
+/// A task that is told of an event in the life of another task. The entries of a task are ordered by
+/// event, then by the task that is told, and no entry is there twice.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct ListenerEntry {

@@ -38,5 +38,5 @@ pub use list::TaskLists;
 pub use list::{TaskList, TaskNumber};
 pub use name::{Name, Text};
 
-/// Where an optional index is absent.
+/// The value of an optional index that is absent.
 pub const NONE: u32 = u32::MAX;

@@ -1,5 +1,5 @@
-//! What the kernel and the servers have room for. Their tables have fixed sizes; the build step refuses a system
-//! that does not fit, so nobody runs out at run time.
+//! The sizes of the tables that the kernel and the servers have. Their tables have fixed sizes; the build step
+//! refuses a system that does not fit, so nobody runs out at run time.
 
 use core::ops::RangeInclusive;
 

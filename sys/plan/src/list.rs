@@ -8,7 +8,7 @@ use crate::Record;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct TaskNumber {
-    /// Its number, as [`abi::TaskId::number`] has it.
+    /// The task's number, as [`abi::TaskId::number`] has it.
     pub number: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What the PCI task reads: the fabric as planned.
+//! The part of the plan that the PCI task reads: the fabric as planned.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -49,16 +49,17 @@ bitflags::bitflags! {
         /// No task is told of its interrupt: it is kept from raising one, or it could hold a line that
         /// other devices share for ever.
         const NO_INTERRUPT = 1 << 5;
-        /// Not on PCI: nothing of it can be found, and no configuration space is its own. Its owner and its
-        /// recipe are all there is; its BAR 0 is the register block that the recipe polls.
+        /// The device is not on PCI: it has no configuration space, so that none of it can be found or
+        /// compared. Its owner and its recipe are all there is; its BAR 0 is the register block that the
+        /// recipe polls.
         const PLATFORM = 1 << 6;
         /// Which BARs it has is not known: they are not compared, and it decodes nothing. Nobody drives it.
         const ANY_BARS = 1 << 7;
     }
 }
 
-/// What kind of bridge has to be found ([`FunctionEntry::port_type`]): the device/port type of the PCI
-/// Express capability (PCI Express Base 4.0, 7.5.3.2), or one of these.
+/// The kinds of bridge that may have to be found ([`FunctionEntry::port_type`]): the device/port type
+/// of the PCI Express capability (PCI Express Base 4.0, 7.5.3.2), or one of these.
 pub mod port_type {
     /// Root port of a root complex.
     pub const ROOT_PORT: u32 = 4;
@@ -70,9 +71,9 @@ pub mod port_type {
     pub const TO_PCI: u32 = 7;
     /// PCI to PCI Express bridge.
     pub const FROM_PCI: u32 = 8;
-    /// There must be no such capability.
+    /// The bridge must not have a PCI Express capability.
     pub const CONVENTIONAL: u32 = 0x100;
-    /// Not compared. It is the type of an endpoint, which is no bridge.
+    /// The kind of the bridge is not compared. It is the type of an endpoint, which is no bridge.
     pub const ANY: u32 = 0;
 }
 
@@ -80,7 +81,7 @@ pub mod port_type {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Quiesce {
-    /// It cannot be: memory it could reach stays held until power-off.
+    /// The device cannot be made quiet: memory that it could reach stays held until power-off.
     None = 0,
     /// Function-level reset, then wait 100 ms or until it answers.
     FunctionReset = 1,
@@ -100,9 +101,9 @@ pub enum Quiesce {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct FunctionEntry {
-    /// Its name in `app.toml` (bridges: of their section).
+    /// Name of the function in `app.toml` (of a bridge: the name of its section).
     pub name: Name,
-    /// Its isolation group's name.
+    /// Name of the function's isolation group.
     pub group: Name,
     /// Requester id: bus << 8 | device << 3 | function; 0 for a platform device.
     pub rid: u16,
@@ -128,9 +129,9 @@ pub struct FunctionEntry {
     pub quiesce_offset: u32,
     /// Bits compared.
     pub quiesce_mask: u32,
-    /// Their value when quiet.
+    /// Value of the polled bits when the device is quiet.
     pub quiesce_expect: u32,
-    /// What is written first.
+    /// Value that is written to the register before it is polled.
     pub quiesce_write: u32,
     /// Deadline, or the time to wait, nanoseconds.
     pub quiesce_wait: u64,

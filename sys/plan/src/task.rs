@@ -1,4 +1,4 @@
-//! What every task reads: itself, its peers, its memory, its devices.
+//! The part of the plan that every task reads: itself, its peers, its memory, its devices.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -8,9 +8,9 @@ use crate::{Name, Record, TaskList, Text};
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct SelfEntry {
-    /// Its name in `app.toml`.
+    /// Name of the task in `app.toml`.
     pub name: Name,
-    /// Its index in the kernel's table.
+    /// Index of the task in the kernel's table.
     pub index: u32,
     /// Index of the supervisor (0).
     pub supervisor: u32,
@@ -30,7 +30,7 @@ impl Record for SelfEntry {
 pub struct PeerEntry {
     /// The peer's name in `app.toml`.
     pub name: Name,
-    /// Its index.
+    /// Index of the peer.
     pub index: u32,
     /// 1 if this task may send to it.
     pub may_send: u32,
@@ -56,7 +56,7 @@ impl Record for NotificationEntry {
     const KIND: u32 = 0x202;
 }
 
-/// What a mapping is.
+/// The kind of a mapping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum MappingKind {
@@ -74,7 +74,7 @@ pub enum MappingKind {
     Persistent = 5,
     /// Registers that a recipe for making a device quiet polls (for the PCI task), Device-nGnRE.
     Recipe = 6,
-    /// What the PCI task remembers from one life to the next.
+    /// The record that the PCI task keeps from one life to the next.
     PciRecord = 7,
 }
 
@@ -92,7 +92,8 @@ bitflags::bitflags! {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct MappingEntry {
-    /// What `app.toml` or the platform calls it; pools are called `pool` unless named.
+    /// Name of the mapping in `app.toml` or the platform; a pool is called `pool` unless it is
+    /// named.
     pub name: Name,
     /// Virtual address.
     pub va: u64,
@@ -116,9 +117,9 @@ impl Record for MappingEntry {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct DeviceEntry {
-    /// Its name in `app.toml`.
+    /// Name of the device in `app.toml`.
     pub name: Name,
-    /// Its number in every protocol: index in the plan's list of devices.
+    /// Number of the device in every protocol: its index in the plan's list of devices.
     pub device: u32,
     /// Notification bit of its interrupt, 0 if it has none.
     pub interrupt: u32,
@@ -130,7 +131,7 @@ pub struct DeviceEntry {
     pub reserved: u32,
     /// BARs 0 to 5, mapped in this task: virtual address, 0 where there is none.
     pub bar_va: [u64; 6],
-    /// Their sizes, bytes.
+    /// Sizes of the BARs, bytes.
     pub bar_len: [u64; 6],
 }
 
@@ -142,9 +143,9 @@ impl Record for DeviceEntry {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct ParameterEntry {
-    /// Its name.
+    /// Name of the parameter.
     pub name: Name,
-    /// Its value.
+    /// Value of the parameter.
     pub value: u64,
 }
 
@@ -170,8 +171,8 @@ pub struct RestartEntry {
     pub dependants: TaskList,
     /// Tasks that stop and start together with this one: they own devices of one containment unit.
     pub together: TaskList,
-    /// Its place in the order in which tasks end before the machine is switched off, from 1, or [`STAYS_UP`]. Callers
-    /// come before those that they call.
+    /// The task's place in the order in which tasks end before the machine is switched off, from 1, or [`STAYS_UP`].
+    /// Callers come before those that they call.
     pub shut_down: u32,
     /// Reserved, 0.
     pub reserved: u32,
@@ -181,7 +182,7 @@ pub struct RestartEntry {
 /// without which no device becomes quiet.
 pub const STAYS_UP: u32 = 0;
 
-/// What reports of a task count for.
+/// The meaning of a task's reports for the verdict.
 pub mod reports {
     /// Nothing: the task could only disturb.
     pub const IGNORED: u32 = 0;
@@ -205,9 +206,9 @@ pub struct ReasonEntry {
     pub reserved: u32,
     /// The device's name.
     pub name: Name,
-    /// Its isolation group.
+    /// Name of the device's isolation group.
     pub group: Name,
-    /// Its domain and why, for a person.
+    /// The device's domain, and why it has that domain, for a person.
     pub reason: Text<96>,
 }
 

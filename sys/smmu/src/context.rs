@@ -59,7 +59,7 @@ pub mod cd {
     pub const TTB0: Field = Field::bits(55, 4);
 }
 
-/// What a context descriptor of this system says; everything else in one is fixed.
+/// The fields of a context descriptor that differ in this system; all others are fixed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ContextDescriptor {
     /// Root table, physical, page-aligned.
@@ -77,9 +77,9 @@ pub struct ContextDescriptor {
 }
 
 impl ContextDescriptor {
-    /// The descriptor, valid: little-endian VMSAv8-64 tables with 4 KiB granule under TTB0, TTB1 off,
-    /// faults abort and are recorded, ASET = 1 (this system invalidates by command only), no
-    /// hardware updates, so that tables stay read-only to the SMMU.
+    /// Encodes a valid descriptor: little-endian VMSAv8-64 tables with 4 KiB granule under TTB0, TTB1
+    /// off. Faults abort and are recorded; ASET = 1, because this system invalidates by command only.
+    /// There are no hardware updates, so that tables stay read-only to the SMMU.
     pub const fn encode(&self) -> [u64; CD_WORDS] {
         let walk = if self.coherent {
             cd::IR0.put(1) | cd::OR0.put(1) | cd::SH0.put(3)

@@ -143,7 +143,7 @@ impl EventKind {
     }
 }
 
-/// What was being done when the fault was found (§7.3, CLASS).
+/// The part of a transaction in which the fault was found (§7.3, CLASS).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Class {
@@ -171,7 +171,7 @@ impl Class {
 /// A decoded record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event {
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
     /// Event number as recorded, also of an unknown one.
     pub number: u8,

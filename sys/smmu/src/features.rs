@@ -1,4 +1,4 @@
-//! What an implementation can do, from its ID registers.
+//! The features of an implementation, from its ID registers.
 
 use crate::registers::{aidr, idr0, idr1, idr3, idr5};
 

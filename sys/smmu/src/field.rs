@@ -44,7 +44,7 @@ impl Field {
     pub const fn put(self, value: u64) -> u64 {
         (value << self.low) & self.mask()
     }
-    /// As [`Self::put`], for a 32-bit register.
+    /// Puts a value into the field like [`Self::put`], for a 32-bit register.
     pub const fn put32(self, value: u32) -> u32 {
         self.put(value as u64) as u32
     }

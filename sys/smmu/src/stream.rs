@@ -98,7 +98,7 @@ impl StreamTableEntry {
     pub const fn valid(&self) -> bool {
         ste::V.is_set(self.0[0])
     }
-    /// What the entry does with transactions.
+    /// The way in which the entry treats transactions.
     pub const fn config(&self) -> StreamConfig {
         match ste::CONFIG.get(self.0[0]) {
             0b100 => StreamConfig::Bypass,

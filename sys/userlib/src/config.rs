@@ -47,7 +47,7 @@ pub fn peer_name(index: usize) -> &'static str {
         .map_or("", |peer| peer.name.as_str())
 }
 
-/// One of this task's own notification bits.
+/// One of the calling task's own notification bits.
 pub fn notification(name: &str) -> Option<u32> {
     notification_of(own().index, name)
 }

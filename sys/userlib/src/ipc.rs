@@ -10,7 +10,7 @@ use abi::{
 use crate::memory::{Memory, PoolMemory};
 use crate::stubs::{self, Carried, Returned};
 
-/// What travels in registers: up to 64 bytes.
+/// The part of a message that travels in registers: up to 64 bytes.
 pub type Payload = [u64; 8];
 
 /// The payload with these first words, the rest 0.
@@ -26,11 +26,12 @@ pub fn words<const N: usize>(first: [u64; N]) -> Payload {
 /// A message as received.
 #[derive(Clone, Copy, Debug)]
 pub struct Message {
-    /// Who sent it and waits for the reply.
+    /// The sender, which waits for the reply.
     pub sender: TaskId,
-    /// What is asked.
+    /// The operation that is asked for.
     pub operation: u16,
-    /// Its true length, bytes; it may exceed the buffer it was received into.
+    /// True length of the message, bytes; it may exceed the buffer into which the message was
+    /// received.
     pub len: usize,
     /// Bytes the sender can take in the reply.
     pub reply_capacity: usize,
@@ -42,7 +43,7 @@ pub struct Message {
     pub lease_count: usize,
 }
 
-/// What a receive returns.
+/// The result of a receive.
 #[derive(Clone, Copy, Debug)]
 pub enum Received {
     /// Bits of the mask that were set; they are cleared.
@@ -53,7 +54,7 @@ pub enum Received {
     Dead,
 }
 
-/// What a call returns.
+/// The result of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
     /// The server's code, or one of the kernel's.
@@ -360,7 +361,7 @@ pub fn reply_receive_in_place(
     ))
 }
 
-/// This task's id.
+/// The calling task's id.
 #[inline(always)]
 pub fn who_am_i() -> TaskId {
     TaskId(stubs::plain_pair::<{ Syscall::WhoAmI as u16 }>(0, 0))

@@ -1,4 +1,4 @@
-//! What every task stands on.
+//! The library of every task.
 //!
 //! On the target this is entry code, system calls and access to the task's own memory; on the host only
 //! the types and traits exist in earnest, so that the hardware-independent core of a task can be tested

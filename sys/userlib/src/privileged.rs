@@ -16,7 +16,7 @@ fn privileged(call: Privileged, a: [u64; 5]) -> (Code, [u64; 7]) {
     )
 }
 
-/// What [`status`] tells.
+/// The result of [`status`].
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
     /// Current id.

@@ -1,4 +1,5 @@
-//! What every protocol of a server has in common: messages as payload words, one way to call, one kind of failure.
+//! The parts that all protocols of servers have in common: messages as payload words, one way to call, one kind of
+//! failure.
 //!
 //! A protocol's crate says how its messages travel ([`Wire`]) and what its server refuses with ([`Refusal`]); its
 //! client is a struct over a [`Caller`], whose methods return `Result<_, Failure<Error>>`.
@@ -23,11 +24,11 @@ pub enum Failure<E = Code> {
     Nonsense,
 }
 
-/// What a server refuses with: each error has a code and a name.
+/// The errors with which a server refuses requests: each has a code and a name.
 pub trait Refusal: Copy {
     /// The error of a reply's code; none for codes that the protocol does not define.
     fn from_code(code: u32) -> Option<Self>;
-    /// Its name, for a log.
+    /// The error's name, for a log.
     fn name(self) -> &'static str;
 }
 
@@ -43,7 +44,7 @@ impl<E: Copy> Failure<E> {
 }
 
 impl<E: Refusal> Failure<E> {
-    /// Its name, for a log.
+    /// The failure's name, for a log.
     pub fn name(self) -> &'static str {
         match self {
             Self::Refused(error) => error.name(),
@@ -66,7 +67,8 @@ impl Failure {
         }
     }
 
-    /// The same failure in the terms of a protocol, to which a code that it does not define is nonsense.
+    /// Translates the failure into the terms of a protocol; a code that the protocol does not define is
+    /// nonsense.
     #[cold]
     pub fn of_protocol<E: Refusal>(self) -> Failure<E> {
         match self {

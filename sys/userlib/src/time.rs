@@ -11,7 +11,7 @@ pub struct Ticks(pub u64);
 const NANOSECONDS: u64 = 1_000_000_000;
 
 impl Ticks {
-    /// This point and `nanoseconds` later.
+    /// The point `nanoseconds` after this one.
     pub fn after(self, nanoseconds: u64) -> Self {
         Self(self.0.saturating_add(ticks(nanoseconds)))
     }
@@ -26,7 +26,7 @@ fn scale(value: u64, by: u64, over: u64) -> u64 {
     scale_with(value, by, over, |product| product / over)
 }
 
-/// As [`scale`], where `divide` divides by `over` and rounds.
+/// Scales like [`scale`], where `divide` divides by `over` and rounds.
 fn scale_with(value: u64, by: u64, over: u64, divide: impl FnOnce(u64) -> u64) -> u64 {
     if over == 0 {
         return value;

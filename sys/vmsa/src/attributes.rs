@@ -1,4 +1,4 @@
-//! What a leaf says beside its address: memory type, rights, shareability, scope.
+//! The attributes of a leaf entry, beside its address: memory type, rights, shareability, scope.
 
 /// Memory types, as indices into [`MAIR`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +38,7 @@ impl Memory {
     }
 }
 
-/// What may be done through a mapping. Writing and executing cannot be combined, by type.
+/// The accesses that a mapping permits. Writing and executing cannot be combined, by type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Permissions {
     /// Reading.
@@ -105,7 +105,7 @@ const UNPRIVILEGED_EXECUTE_NEVER: u64 = 1 << 54;
 
 /// Lowest of the bits of a leaf that hardware leaves to software (Arm ARM D8.3, bits 58:55).
 pub const MARK_SHIFT: u32 = 55;
-/// These bits, in place.
+/// The bits of the mark, in place.
 pub const MARK_MASK: u64 = 0xf << MARK_SHIFT;
 
 /// Attribute bits of a leaf descriptor, checked.
@@ -154,7 +154,8 @@ impl Attributes {
         Ok(Self(bits))
     }
 
-    /// The same with `mark`, of which four bits are kept, in the bits that hardware leaves to software.
+    /// These attributes with `mark`, of which four bits are kept, in the bits that hardware leaves to
+    /// software.
     #[must_use]
     pub const fn marked(self, mark: u64) -> Self {
         Self(self.0 & !MARK_MASK | mark << MARK_SHIFT & MARK_MASK)
@@ -172,7 +173,8 @@ impl Attributes {
         Self(descriptor & Self::MASK)
     }
 
-    /// What these attributes mean in `regime`; `None` if [`Attributes::new`] does not make them.
+    /// The meaning of these attributes in `regime`; `None` if [`Attributes::new`] does not make
+    /// them.
     #[must_use]
     pub fn decode(self, regime: Regime) -> Option<(Memory, Permissions)> {
         Memory::ALL

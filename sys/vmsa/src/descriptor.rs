@@ -35,21 +35,21 @@ pub const fn table(granule: Granule, next: u64) -> u64 {
     VALID | TABLE_OR_PAGE | next & address_mask(granule.page_shift())
 }
 
-/// What an entry is.
+/// The kind of a table entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Descriptor {
-    /// It translates nothing, by its valid bit or because the level has no such entry.
+    /// The entry translates nothing, by its valid bit or because the level has no such entry.
     Invalid,
-    /// It leads to a table of the next level.
+    /// The entry leads to a table of the next level.
     Table {
         /// The table's physical address.
         next: u64,
     },
-    /// It maps a page or a block.
+    /// The entry maps a page or a block.
     Leaf {
         /// The physical address of what it maps.
         output: u64,
-        /// Its attribute bits.
+        /// Attribute bits of the leaf.
         attributes: Attributes,
     },
 }

@@ -2,7 +2,7 @@
 
 use crate::{Attributes, Descriptor, Granule, OUTPUT_BITS_MAX, descriptor};
 
-/// Where tables are kept.
+/// The memory in which tables are kept.
 pub trait Tables {
     /// A zeroed table of `bytes` bytes (a power of two, at most the granule), aligned to its size: its
     /// physical address. `None` if there is no room.
@@ -57,7 +57,7 @@ pub enum MapError {
     OutOfTables,
 }
 
-/// What an address translates to.
+/// The translation of an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Translation {
     /// The physical address.
@@ -322,7 +322,7 @@ impl AddressSpace {
         }
     }
 
-    /// What `input` translates to; `None` where nothing is mapped.
+    /// The translation of `input`; `None` where nothing is mapped.
     #[must_use]
     pub fn translate<T: Tables>(&self, tables: &T, input: u64) -> Option<Translation> {
         if input < self.first() || input > self.last() {

@@ -138,7 +138,7 @@ impl<'s> Device<'s> {
         self.device
     }
 
-    /// Where it may map.
+    /// The window in which the device may map.
     pub fn window(&self) -> Window {
         self.window
     }
@@ -179,7 +179,7 @@ impl<'s> Device<'s> {
         self.map_at(pool, extent, flags, 0)
     }
 
-    /// As [`Self::map`], at `iova` if `flags` has [`MapFlags::FIXED`].
+    /// Maps like [`Self::map`], at `iova` if `flags` has [`MapFlags::FIXED`].
     #[inline]
     pub fn map_at(
         &mut self,
@@ -209,7 +209,7 @@ impl<'s> Device<'s> {
         self.map_lease_at(lender, lease, extent, flags, 0)
     }
 
-    /// As [`Self::map_lease`], at `iova` if `flags` has [`MapFlags::FIXED`].
+    /// Maps like [`Self::map_lease`], at `iova` if `flags` has [`MapFlags::FIXED`].
     pub fn map_lease_at(
         &mut self,
         lender: abi::TaskId,

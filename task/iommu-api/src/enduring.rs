@@ -14,7 +14,7 @@ use crate::{Error, Extent, FaultRecord, MapFlags, PAGE, Status, StatusFlags};
 /// The claim that the handle named is over.
 const LOST: Failure = Failure::Refused(Error::StaleHandle);
 
-/// What is asked of the server for one claim; [`Device`], but for tests.
+/// The requests that a claim makes of the server: [`Device`], except in tests.
 pub trait Requests {
     /// The claim that exists, under its present handle, or a new one.
     fn claim_again(&mut self) -> Result<(), Failure>;
@@ -189,7 +189,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
         }
     }
 
-    /// As [`Device::unmap`].
+    /// Unmaps like [`Device::unmap`].
     pub fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
         match self.claim.unmap(iova, pages) {
             Err(failure) if is_death(failure) => {
@@ -202,7 +202,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
         Ok(())
     }
 
-    /// As [`Device::unmap_list`].
+    /// Unmaps like [`Device::unmap_list`].
     pub fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
         let pages = list.extents().map(|extent| u64::from(extent.pages)).sum();
         match self.claim.unmap_list(list) {
@@ -241,7 +241,8 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
         }
     }
 
-    /// As [`Device::next_fault`]; what a dead server had not told is lost with it.
+    /// Takes the next fault like [`Device::next_fault`]; faults that a dead server had not told are
+    /// lost with it.
     pub fn next_fault(&mut self) -> Result<Option<FaultRecord>, Failure> {
         loop {
             match self.claim.next_fault() {
@@ -251,7 +252,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
         }
     }
 
-    /// As [`Device::status`].
+    /// Asks for the state like [`Device::status`].
     pub fn status(&mut self) -> Result<Status, Failure> {
         loop {
             match self.claim.status() {
@@ -268,7 +269,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
             .map(|status| status.flags.has(StatusFlags::STORM))
     }
 
-    /// As [`Device::release`].
+    /// Releases like [`Device::release`].
     pub fn release(mut self) -> Result<(), Failure> {
         loop {
             match self.claim.release() {

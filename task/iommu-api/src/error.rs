@@ -90,7 +90,7 @@ impl Error {
         Self::ALL.into_iter().find(|error| *error as u32 == code)
     }
 
-    /// Its name, for a log.
+    /// The error's name, for a log.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",

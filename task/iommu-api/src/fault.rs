@@ -1,4 +1,4 @@
-//! What the server tells of faults.
+//! Faults and the state of a device, as the server tells them.
 
 use userlib::ipc::{Payload, words};
 use userlib::protocol::Wire;
@@ -64,15 +64,15 @@ pub struct StatusFlags(pub u8);
 impl StatusFlags {
     /// Somebody has claimed it.
     pub const CLAIMED: u8 = 1 << 0;
-    /// Its stream translates.
+    /// The device's stream translates.
     pub const OPEN: u8 = 1 << 1;
-    /// Its stream was blocked after a storm of faults.
+    /// The device's stream was blocked after a storm of faults.
     pub const STORM: u8 = 1 << 2;
-    /// It is being made quiet.
+    /// The device is being made quiet.
     pub const QUIESCING: u8 = 1 << 3;
-    /// It could not be made quiet; what it could reach stays held.
+    /// The device could not be made quiet; memory that it could reach stays held.
     pub const STUCK: u8 = 1 << 4;
-    /// It differs from the plan, or the plan blocks it.
+    /// The device differs from the plan, or the plan blocks it.
     pub const BLOCKED: u8 = 1 << 5;
 
     /// Whether a flag is set.
@@ -90,9 +90,9 @@ pub struct Status {
     pub last_event: u8,
     /// Whether its access was a read.
     pub last_read: bool,
-    /// Its StreamID as the SMMU recorded it, 0 if there was none.
+    /// StreamID of the last fault as the SMMU recorded it, 0 if there was none.
     pub last_stream: u32,
-    /// Its IOVA.
+    /// IOVA of the last fault.
     pub last_iova: u64,
     /// Blocked accesses that the SMMU recorded.
     pub faults: u64,

@@ -110,7 +110,7 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// As a word.
+    /// Encodes the extent as a word.
     #[inline(always)]
     pub const fn to_word(self) -> u64 {
         self.first as u64 | (self.pages as u64) << 32
@@ -195,7 +195,7 @@ pub struct Map {
     pub pool: u16,
     /// Rights and options.
     pub flags: MapFlags,
-    /// Where, with [`MapFlags::FIXED`]; else 0.
+    /// The address to map at, with [`MapFlags::FIXED`]; else 0.
     pub iova: u64,
 }
 
@@ -234,7 +234,7 @@ pub struct MapLease {
     pub lease: u16,
     /// Rights and options; blocks are not possible.
     pub flags: MapFlags,
-    /// Where, with [`MapFlags::FIXED`]; else 0.
+    /// The address to map at, with [`MapFlags::FIXED`]; else 0.
     pub iova: u64,
     /// The client's [`abi::TaskId`].
     pub lender: u64,
@@ -305,7 +305,7 @@ pub struct MapList {
     pub pool: u16,
     /// Rights and options; blocks are not possible.
     pub flags: MapFlags,
-    /// Where, with [`MapFlags::FIXED`]; else 0.
+    /// The address to map at, with [`MapFlags::FIXED`]; else 0.
     pub iova: u64,
 }
 

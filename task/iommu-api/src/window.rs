@@ -65,7 +65,7 @@ pub struct Claim {
     pub handle: Handle,
     /// The number after which requests go on: 0 for a new claim.
     pub sequence: u64,
-    /// Where to map.
+    /// The window to map in.
     pub window: Window,
 }
 

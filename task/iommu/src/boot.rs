@@ -100,17 +100,17 @@ impl Refusal {
 /// An SMMU that translates, every planned stream under the server's control.
 #[derive(Debug)]
 pub struct Running {
-    /// What it can do.
+    /// The features of the SMMU.
     pub features: Features,
-    /// Its command queue.
+    /// The command queue of the SMMU.
     pub queue: CommandQueue,
-    /// Its event queue.
+    /// The event queue of the SMMU.
     pub events: EventQueue,
     /// `GBPA.ABORT` was there and is set.
     pub reset_bypass_closed: bool,
     /// The tables are those of an earlier life, in use.
     pub adopted: bool,
-    /// What of them was not what the plan or a request made, and is closed.
+    /// The tables that were not what the plan or a request made, and that are closed.
     pub altered: Altered,
 }
 
@@ -129,7 +129,7 @@ pub fn features<H: Hardware>(hardware: &mut H) -> Result<Features, Refusal> {
     ))
 }
 
-/// What a server finds of an SMMU when it starts.
+/// The state in which a server finds an SMMU when it starts.
 #[derive(Debug)]
 pub enum Found {
     /// On, as an earlier life of the server left it.

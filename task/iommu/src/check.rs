@@ -203,7 +203,7 @@ fn bypasses(plan: &PlanView<'_>, index: usize, at: u64) -> bool {
     })
 }
 
-/// What word 0 of the entry at an offset is in the image, if it is that of a standing stream.
+/// Word 0 of the entry at an offset in the image, if the entry is that of a standing stream.
 fn standing_word(plan: &PlanView<'_>, index: usize, at: u64) -> Option<u64> {
     let mut devices = plan.devices.iter();
     devices.find_map(|device| {

@@ -10,7 +10,7 @@ use crate::life::Life;
 use crate::refusals::{NotQuiet, Refusals, Why};
 use crate::session::Session;
 
-/// What the plan would say of a device that it does not have.
+/// The entry of a device that the plan does not have.
 static NO_ENTRY: DeviceEntry = DeviceEntry {
     name: plan::Name::EMPTY,
     domain: plan::NONE,
@@ -26,12 +26,13 @@ static NO_ENTRY: DeviceEntry = DeviceEntry {
     auditors: plan::TaskList { first: 0, count: 0 },
 };
 
-/// What the PCI task's life that was up last said of a device.
+/// The judgement of a device by the PCI task's life that was up last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Judgement {
     /// Why it cannot be claimed.
     pub(crate) unusable: Option<Why>,
-    /// Not there, as the plan allows: another alternative of its hotplug slot may have its StreamIDs.
+    /// The device is absent, as the plan allows: another alternative of its hotplug slot may have its
+    /// StreamIDs.
     pub(crate) absent: bool,
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct Judgement {
 pub struct Device<'p> {
     entry: &'p DeviceEntry,
     index: DeviceIndex,
-    /// Its mark in the leaves of the domain: position in the alias set.
+    /// The device's mark in the leaf entries of the domain: its position in the alias set.
     member: u64,
     /// First of its owner's pools in the plan's table.
     pools: usize,
@@ -105,17 +106,17 @@ impl<'p> Device<'p> {
         }
     }
 
-    /// As planned.
+    /// The device's entry in the plan.
     #[inline(always)]
     pub const fn entry(&self) -> &'p DeviceEntry {
         self.entry
     }
-    /// Its number.
+    /// The device's number.
     #[inline(always)]
     pub const fn index(&self) -> DeviceIndex {
         self.index
     }
-    /// Its mark in the leaves of the domain.
+    /// The device's mark in the leaf entries of the domain.
     #[inline(always)]
     pub(crate) const fn member(&self) -> u64 {
         self.member
@@ -125,7 +126,7 @@ impl<'p> Device<'p> {
     pub(crate) const fn pools(&self) -> usize {
         self.pools
     }
-    /// What shares its streams.
+    /// The other devices of its alias set, which share its streams.
     pub(crate) const fn sharers(&self) -> DeviceSet {
         self.sharers
     }

@@ -1,4 +1,4 @@
-//! What the kernel holds for this server: holds and pins, read once.
+//! The holds and pins that the kernel keeps for this server, read once.
 
 use abi::TaskId;
 use abi::privileged::HeldKind;
@@ -40,7 +40,7 @@ impl HeldPin {
     }
 }
 
-/// What the kernel holds for this server, read once.
+/// The holds and pins that the kernel keeps for this server, read once.
 pub(crate) struct Estate {
     holds: PerDevice<Option<Hold>>,
     /// By device and address. If there are more than this server ever makes, the others are kept for good.

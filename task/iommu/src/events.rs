@@ -27,18 +27,18 @@ pub struct EventQueue {
 pub enum Share {
     /// Up to [`EVENTS_PER_TURN`] records; they may arrive as fast as they are taken.
     Turn,
-    /// What the queue holds now, however much.
+    /// All records that the queue holds now, however many.
     Recorded,
 }
 
-/// What one turn found.
+/// The records that one turn found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Turn {
     /// Records are left for another turn.
     pub more: bool,
     /// Records were lost.
     pub lost: bool,
-    /// That was reported as `GERROR.EVENTQ_ABT_ERR`.
+    /// A loss was reported as `GERROR.EVENTQ_ABT_ERR`.
     pub aborted: bool,
 }
 
@@ -140,10 +140,10 @@ impl EventQueue {
     }
 }
 
-/// What a recorded fault asks for.
+/// The reaction that a recorded fault asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Reaction {
-    /// There is something new for the claimant.
+    /// The claimant has to be told of something new.
     pub tell: bool,
     /// The device faults too often.
     pub storm: bool,

@@ -74,8 +74,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         closed
     }
 
-    /// What is not on PCI and shares streams with `index` could act as long as these were open, whether or not it
-    /// was claimed: nothing is known of it any more, nor will be by what makes it quiet already.
+    /// Forgets that sharers which are not on PCI are quiet. Such a device has no bus-master bit, so it may have
+    /// used the streams that it shares with `index` while they were open, whether or not it was claimed. A
+    /// quiesce that is under way does not count for it either.
     pub(crate) fn forget_quiet_of_non_pci_sharers(&mut self, index: DeviceIndex) {
         for other in self.devices.sharers(index) {
             self.devices[other].life.shared_streams_were_open();
@@ -89,7 +90,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             .inspect_err(|_| self.note_broken(index))
     }
 
-    /// Ends it for all unclaimed devices that are always open and share streams with a device.
+    /// Closes all unclaimed devices that are always open and share streams with a device.
     pub(crate) fn end_always_open_sharers(&mut self, index: DeviceIndex) {
         for other in self.devices.sharers(index) {
             let device = &self.devices[other];

@@ -1,4 +1,4 @@
-//! What the core needs from below: one SMMU, and the system around it.
+//! The operations that the core needs from below: one SMMU, and the system around it.
 //!
 //! The task implements both over its mappings and system calls; tests over fakes; the adversarial
 //! model implements [`Hardware`] and misbehaves as far as the architecture lets it.
@@ -123,7 +123,7 @@ pub trait System {
 
     /// Outcome of the PCI enumeration.
     fn pci_status(&mut self) -> Result<BootStatus, Failure>;
-    /// What was found of a PCI function.
+    /// Asks the PCI task what it found of a function.
     fn pci_describe(&mut self, device: DeviceIndex) -> Result<Description, Failure>;
     /// Turns bus mastering on or off.
     fn bus_master(&mut self, device: DeviceIndex, on: bool) -> Result<(), Failure>;

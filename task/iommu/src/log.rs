@@ -1,4 +1,5 @@
-//! What the server tells people: one line a fact. The task prints them; tests read them.
+//! The lines that the server logs for people: one line for each fact. The task prints them; tests
+//! read them.
 
 use abi::TaskId;
 use smmu::{EventKind, Features};
@@ -15,12 +16,12 @@ pub enum Line<'a> {
     Direct(DirectLine<'a>),
     /// A device reaches its direct regions from now on.
     Stands {
-        /// Its name.
+        /// The device's name.
         name: &'a str,
     },
     /// An SMMU is not used, and why; its devices stay off.
     SmmuRefused {
-        /// Its name in the platform.
+        /// The SMMU's name in the platform.
         name: &'a str,
         /// Why.
         why: Refusal,
@@ -29,14 +30,14 @@ pub enum Line<'a> {
     Device(DeviceLine<'a>),
     /// A device was claimed, for the first time by this life of its owner.
     Claimed {
-        /// Its name.
+        /// The device's name.
         name: &'a str,
         /// By whom.
         owner: TaskId,
     },
     /// A device was given back, for the first time by this life of its owner.
     Released {
-        /// Its name.
+        /// The device's name.
         name: &'a str,
         /// By whom.
         owner: TaskId,
@@ -45,21 +46,21 @@ pub enum Line<'a> {
     ClaimRefused(RefusalLine<'a>),
     /// The owner died; the device is cut off and is being made quiet.
     Contained {
-        /// Its name.
+        /// The device's name.
         name: &'a str,
         /// Index of the owner.
         owner: u32,
         /// Pages that were mapped.
         mapped: u64,
     },
-    /// After that: nothing is mapped, nothing held.
+    /// A contained device is quiet: nothing is mapped for it and nothing held any more.
     Lifted {
-        /// Its name.
+        /// The device's name.
         name: &'a str,
     },
     /// A device could not be made quiet: what it could reach stays held.
     Stuck {
-        /// Its name.
+        /// The device's name.
         name: &'a str,
         /// Why, if it was tried.
         why: Option<NotQuiet>,
@@ -67,7 +68,7 @@ pub enum Line<'a> {
     /// A claimed device was not as it had been left when the PCI task was up again: it is cut off, and its claimant
     /// is told.
     StateLost {
-        /// Its name.
+        /// The device's name.
         name: &'a str,
         /// Index of the claimant.
         owner: u32,
@@ -90,7 +91,7 @@ pub enum Line<'a> {
     },
     /// A device faulted too often; its stream is blocked.
     Storm {
-        /// Its name.
+        /// The device's name.
         name: &'a str,
         /// Faults counted.
         faults: u64,
@@ -107,7 +108,7 @@ pub enum Line<'a> {
     Altered {
         /// Name of a device that it is for.
         name: &'a str,
-        /// What.
+        /// The fact, as text.
         what: &'static str,
     },
     /// The SMMU refused a command; it was replaced by a CMD_SYNC.
@@ -129,9 +130,9 @@ pub enum Line<'a> {
 /// An SMMU that was set up.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct SmmuLine<'a> {
-    /// Its name in the platform.
+    /// The SMMU's name in the platform.
     pub name: &'a str,
-    /// What it can do.
+    /// The SMMU's features.
     pub features: &'a Features,
     /// Whether `GBPA.ABORT` closed it before.
     pub reset_bypass_closed: bool,
@@ -141,10 +142,10 @@ pub struct SmmuLine<'a> {
     pub standing: usize,
 }
 
-/// What a device reaches whether or not anybody has claimed it.
+/// A range that a device reaches whether or not it is claimed.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct DirectLine<'a> {
-    /// Its name.
+    /// The device's name.
     pub name: &'a str,
     /// A pool, which the plan maps in the same domain.
     pub pool: bool,
@@ -159,11 +160,11 @@ pub struct DirectLine<'a> {
 /// A device and what may become of it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct DeviceLine<'a> {
-    /// Its name.
+    /// The device's name.
     pub name: &'a str,
-    /// Its number.
+    /// The device's number.
     pub device: u32,
-    /// Its first StreamID.
+    /// The device's first StreamID.
     pub stream: u32,
     /// Index of its owner, or [`plan::NONE`].
     pub owner: u32,
@@ -178,7 +179,7 @@ pub struct DeviceLine<'a> {
 pub struct RefusalLine<'a> {
     /// The device's name, empty if there is no such device.
     pub name: &'a str,
-    /// Its number.
+    /// The device's number.
     pub device: u32,
     /// Index of the task.
     pub by: u32,
@@ -197,7 +198,7 @@ pub struct FaultLine<'a> {
     pub name: &'a str,
     /// The stream.
     pub stream: u32,
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
     /// Event number.
     pub number: u8,

@@ -39,7 +39,7 @@ const WORDS: usize = MESSAGE_MAX / size_of::<u64>();
 
 /// The server is larger than a stack ought to be.
 static CORE: StaticCell<Core> = StaticCell::new();
-/// Where messages of over 64 bytes arrive.
+/// The buffer in which messages of over 64 bytes arrive.
 static BUFFER: StaticCell<[u64; WORDS]> = StaticCell::new();
 
 fn main() -> ! {
@@ -134,7 +134,7 @@ fn request<'a>(message: &Message, long: &'a [u64]) -> Request<'a> {
     }
 }
 
-/// What a turn leaves to be done by system calls.
+/// Does by system calls what a turn leaves to be done.
 #[inline(always)]
 fn after_turn(core: &mut Core) {
     let bits = core.take_unmask();

@@ -16,7 +16,7 @@ pub struct Mapped {
 }
 
 impl Mapped {
-    /// Of a planned SMMU.
+    /// Maps the registers and tables of a planned SMMU.
     pub fn new(entry: &'static SmmuEntry) -> Self {
         Self {
             registers: MappedRegisters::planned(entry.registers_va, FRAME_BYTES as u64),

@@ -1,4 +1,4 @@
-//! What the build step has mapped in a domain, compared entry by entry with the plan.
+//! The ranges that the build step has mapped in a domain, compared entry by entry with the plan.
 
 use iommu_api::PAGE;
 use plan::iommu::{DomainEntry, PERMANENT_MARK, PermanentEntry, SmmuEntry};
@@ -24,7 +24,8 @@ pub fn check<'p, H: Hardware>(
     compare(hardware, smmu, domain, ranges, input_bits, None)
 }
 
-/// The same beside the window of a domain, which has other entries while it is in use.
+/// Checks the ranges outside the window of a domain, whose window has other entries while it is in
+/// use.
 pub fn check_beside<'p, H: Hardware>(
     hardware: &mut H,
     smmu: &SmmuEntry,

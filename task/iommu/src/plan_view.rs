@@ -25,9 +25,9 @@ pub struct PlanView<'p> {
     pub devices: &'p [DeviceEntry],
     /// Pools, of each task in a row and in their order.
     pub pools: &'p [PoolEntry],
-    /// What the build step has mapped.
+    /// The ranges that the build step has mapped.
     pub permanent: &'p [PermanentEntry],
-    /// What lists of tasks are runs of.
+    /// The task numbers of which lists of tasks are runs.
     pub numbers: &'p [TaskNumber],
 }
 
@@ -168,7 +168,7 @@ impl<'p> PlanView<'p> {
         domain.is_some_and(|(_, domain)| domain.kind == DomainKind::Bypass as u32)
     }
 
-    /// What the build step has mapped in a domain.
+    /// The ranges that the build step has mapped in a domain.
     pub fn permanent_of(&self, domain: usize) -> impl Iterator<Item = &'p PermanentEntry> + Clone {
         let all = self.permanent.iter();
         all.filter(move |range| range.domain as usize == domain)

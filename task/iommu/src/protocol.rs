@@ -14,9 +14,9 @@ use crate::session::Recorded;
 /// A message as received.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// Who waits for the reply.
+    /// The sender, which waits for the reply.
     pub sender: TaskId,
-    /// What is asked.
+    /// The operation that is asked for.
     pub operation: u16,
     /// Bytes of the message.
     pub len: usize,
@@ -30,14 +30,14 @@ pub struct Request<'a> {
     pub leases: usize,
 }
 
-/// What becomes of a request.
+/// The reply to a request, now or later.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reply {
     /// Reply now.
     Now {
         /// 0 or an [`Error`].
         code: u32,
-        /// What the first `len` bytes of are sent.
+        /// The payload, whose first `len` bytes are sent.
         payload: Payload,
         /// Bytes.
         len: usize,

@@ -212,8 +212,9 @@ impl CommandQueue {
         true
     }
 
-    /// What the refused command should have made the SMMU forget is not known any more here, so it
-    /// forgets everything. If one of these commands is refused too, the queue is broken.
+    /// Makes the SMMU forget everything, because it is not known any more here what the refused
+    /// command should have made it forget. If one of these commands is refused too, the queue is
+    /// broken.
     #[cold]
     fn forget_everything<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
         self.repaired = false;

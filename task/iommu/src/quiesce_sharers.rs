@@ -11,7 +11,7 @@ use crate::refusals::Why;
 use crate::server::Server;
 use crate::units::how;
 
-/// What is known of the others of a domain.
+/// The state of the other devices of a domain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sharers {
     /// None has anything under way.
@@ -39,7 +39,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         found
     }
 
-    /// One that is being made quiet for a reason of its own ends by itself.
+    /// Makes a sharer quiet. A device that is already being made quiet for another reason needs no
+    /// second quiesce.
     fn quiesce_sharer(&mut self, other: DeviceIndex) -> Sharers {
         let device = &self.devices[other];
         match (device.life.state(), device.life.for_sharers()) {
@@ -65,7 +66,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.quiesce_sharer(index);
     }
 
-    /// What became of a device that is made quiet for the sake of others.
+    /// Takes the result for a device that was made quiet because others share its streams.
     pub(crate) fn sharer_quiesced(&mut self, index: DeviceIndex, quiet: bool) {
         let device = &mut self.devices[index];
         if !quiet {

@@ -11,7 +11,7 @@ use crate::hardware::Hardware;
 use crate::permanent;
 use crate::plan_view::PlanView;
 
-/// What differs.
+/// The differences between the tables and the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Altered {
     /// Domains, by bit: none of their streams translates any more.

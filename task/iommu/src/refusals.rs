@@ -29,21 +29,21 @@ pub enum Why {
     NotAsPlanned,
     /// Another alternative of its hotplug slot is there, or none.
     Absent,
-    /// Its SMMU is not used.
+    /// The device's SMMU is not used.
     NoSmmu,
-    /// Its tables were altered before this server took them over.
+    /// The device's tables were altered before this server took them over.
     Altered,
     /// The PCI task has not said what it found of it.
     NoPci,
     /// An earlier life of its owner has it.
     EarlierLife,
-    /// It is being made quiet.
+    /// The device is being made quiet.
     BeingMadeQuiet,
-    /// It could not be made quiet.
+    /// The device could not be made quiet.
     NotQuiet(NotQuiet),
-    /// What shares its streams is being made quiet.
+    /// A device that shares its streams is being made quiet.
     SharerNotYet(DeviceIndex),
-    /// What shares its streams could not be made quiet.
+    /// A device that shares its streams could not be made quiet.
     SharerNotQuiet(DeviceIndex),
     /// The kernel has no slot for the hold.
     NoSlot,
@@ -62,7 +62,8 @@ pub enum NotQuiet {
     Failed(QuiesceFailure),
     /// The PCI task refuses to try.
     Refused(pci_api::Error),
-    /// There is no PCI task, and will be none; or an earlier life of this server knew.
+    /// The reason is not known: there is no PCI task and will be none, or only an earlier life of
+    /// this server knew.
     Unknown,
 }
 
@@ -102,7 +103,7 @@ impl NotQuiet {
 }
 
 impl Why {
-    /// What the task is answered.
+    /// The error with which the task is answered.
     #[must_use]
     pub const fn error(self) -> Error {
         match self {
@@ -195,7 +196,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         why.error()
     }
 
-    /// The same of a claim of a device that does not exist, by the number that was asked for.
+    /// Notes a refused claim of a device that does not exist, by the number that was asked for.
     #[cold]
     pub(crate) fn note_unknown(&mut self, number: u32, by: TaskId) -> Error {
         let (now, pause) = self.refusal_time();

@@ -11,7 +11,7 @@ use crate::protocol::Request;
 use crate::server::{Parts, Server};
 use crate::session::Recorded;
 
-/// What a sequence number says of a request.
+/// The meaning of a request's sequence number.
 pub(crate) enum Begun<T> {
     /// Done before; its result.
     Again(Recorded),

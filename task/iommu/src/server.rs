@@ -23,13 +23,14 @@ pub(crate) struct Smmu<'p, H> {
     pub(crate) entry: &'p SmmuEntry,
     pub(crate) hardware: H,
     pub(crate) running: Option<Running>,
-    /// What it can do, if it can be used and has to be brought up.
+    /// The SMMU's features, if it can be used and has to be brought up.
     pub(crate) usable: Option<Features>,
-    /// It was looked at and cannot be used: nothing more is tried with it in this life of the server.
+    /// The SMMU was looked at and cannot be used: nothing more is tried with it in this life of the
+    /// server.
     pub(crate) refused: bool,
-    /// Its records of faults that were lost.
+    /// How many of the SMMU's records of faults were lost.
     pub(crate) lost: u64,
-    /// Its event queue has records for another turn.
+    /// The SMMU's event queue has records for another turn.
     pub(crate) more: bool,
 }
 
@@ -53,7 +54,7 @@ pub struct Server<'p, H, S> {
     pub(crate) spaces: Vec<Space, DOMAINS_MAX>,
     pub(crate) devices: Devices<'p>,
     pub(crate) pins: Vec<Pin, MAPPED_LEASES_MAX>,
-    /// What lies around it; the task's loop uses it too.
+    /// The system around the server; the task's loop uses it too.
     pub system: S,
     pub(crate) lines: FaultLines,
     /// Claims of devices that do not exist.
@@ -268,7 +269,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     }
 }
 
-/// What there is beside the devices.
+/// The parts of the server beside the devices.
 pub(crate) struct Others<'a, 'p, H, S> {
     spaces: &'a mut Vec<Space, DOMAINS_MAX>,
     smmus: &'a mut Vec<Smmu<'p, H>, SMMUS_MAX>,
@@ -277,7 +278,7 @@ pub(crate) struct Others<'a, 'p, H, S> {
 }
 
 impl<'a, 'p, H, S> Others<'a, 'p, H, S> {
-    /// What a request on this device works with, if its SMMU runs.
+    /// The parts that a request on this device works with, if its SMMU runs.
     #[inline(always)]
     pub(crate) fn parts(self, device: &'a mut Device<'p>) -> Option<Parts<'a, 'p, H, S>> {
         let space = self.spaces.get_mut(device.entry().domain as usize)?;
@@ -294,7 +295,7 @@ impl<'a, 'p, H, S> Others<'a, 'p, H, S> {
     }
 }
 
-/// What a request on one device works with.
+/// The parts of the server that a request on one device works with.
 pub(crate) struct Parts<'a, 'p, H, S> {
     pub(crate) device: &'a mut Device<'p>,
     pub(crate) space: &'a mut Space,

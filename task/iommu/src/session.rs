@@ -6,7 +6,7 @@ use iommu_api::{Error, Operation};
 /// The result of the last sequenced request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Recorded {
-    /// Its operation.
+    /// The request's operation.
     pub operation: u16,
     /// The code of the reply.
     pub code: u32,
@@ -17,7 +17,7 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// That of no request.
+    /// The record while no request has been made.
     const NOTHING: Self = Self {
         operation: 0,
         code: 0,
@@ -25,7 +25,7 @@ impl Recorded {
         len: 0,
     };
 
-    /// What became of a request.
+    /// The record of a request with its result.
     #[inline(always)]
     pub(crate) fn new(operation: Operation, result: Result<Option<u64>, Error>) -> Self {
         let (code, value, len) = match result {
@@ -40,7 +40,7 @@ impl Recorded {
             len,
         }
     }
-    /// Of a request that did not come as far as being recorded.
+    /// The result of a request that was refused before it could be recorded.
     #[cold]
     pub(crate) fn refusal(error: Error) -> Self {
         Self {
@@ -61,7 +61,7 @@ pub struct Session {
     claims_of: (TaskId, u64),
     /// Number of the last sequenced request.
     sequence: u64,
-    /// Its result.
+    /// The result of the last request.
     recorded: Recorded,
 }
 
@@ -89,7 +89,7 @@ impl Session {
         self.recorded = Recorded::NOTHING;
     }
 
-    /// What the handle of the current claim has to name.
+    /// The generation that the handle of the current claim has to name.
     #[inline(always)]
     pub const fn generation(&self) -> u64 {
         self.generation
@@ -107,7 +107,7 @@ impl Session {
     pub const fn sequence(&self) -> u64 {
         self.sequence
     }
-    /// What the last sequenced request was answered.
+    /// The answer to the last sequenced request.
     pub const fn recorded(&self) -> Recorded {
         self.recorded
     }
@@ -137,7 +137,7 @@ impl Session {
         }
     }
 
-    /// What became of the last request.
+    /// Records the result of the last request.
     #[inline(always)]
     pub(crate) fn record(
         &mut self,

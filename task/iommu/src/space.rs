@@ -27,9 +27,10 @@ pub struct LeafTemplates {
 }
 
 impl LeafTemplates {
-    /// Of a level-3 table (pages) or a level-2 table (blocks). Normal memory, accessible to unprivileged
-    /// transactions, never executable: write-back and inner shareable for devices that snoop the caches, else
-    /// non-cacheable, so that nothing on the way to memory allocates what no cache maintenance reaches.
+    /// The form of the entries of a level-3 table (pages) or a level-2 table (blocks). Normal memory,
+    /// accessible to unprivileged transactions, never executable: write-back and inner shareable for devices
+    /// that snoop the caches, else non-cacheable, so that nothing on the way to memory allocates what no
+    /// cache maintenance reaches.
     pub const fn new(level: u32, snoops: bool) -> Self {
         let memory = if snoops {
             Memory::NormalWriteBack
@@ -248,7 +249,7 @@ impl Part {
         aligned && (rest == self.template(false, member) || rest == self.template(true, member))
     }
 
-    /// What every entry of a mapping has in common.
+    /// The bits that all entries of a mapping have in common.
     #[inline(always)]
     pub const fn template(&self, writable: bool, member: u64) -> u64 {
         let rights = if writable {
@@ -363,7 +364,7 @@ pub struct Space {
     pub smmu: usize,
     /// The build step has mapped pools of the owner in the page part.
     pub persistent: bool,
-    /// Its tables were found altered after a restart: nothing is opened to it any more.
+    /// The domain's tables were found altered after a restart: nothing is opened to it any more.
     pub altered: bool,
 }
 
@@ -377,7 +378,7 @@ pub enum Kind {
 }
 
 impl Space {
-    /// Of a domain.
+    /// The space of a domain, as planned.
     pub const fn new(entry: &DomainEntry) -> Self {
         Self {
             pages: Part::pages(entry),
@@ -388,7 +389,7 @@ impl Space {
             altered: false,
         }
     }
-    /// One of its parts.
+    /// One part of the window, to change it.
     #[inline(always)]
     pub const fn part(&mut self, kind: Kind) -> &mut Part {
         match kind {
@@ -396,7 +397,7 @@ impl Space {
             Kind::Blocks => &mut self.blocks,
         }
     }
-    /// The same, to look at.
+    /// One part of the window, to read it.
     pub const fn part_of(&self, kind: Kind) -> &Part {
         match kind {
             Kind::Pages => &self.pages,
@@ -414,7 +415,7 @@ impl Space {
                 .map(|run| (Kind::Blocks, run)),
         }
     }
-    /// What a client is told.
+    /// The window as a client is told of it.
     pub const fn window(&self) -> Window {
         Window {
             iova_base: self.pages.base,

@@ -15,7 +15,7 @@ use crate::log::{DeviceLine, Line, SmmuLine};
 use crate::refusals::Why;
 use crate::server::Server;
 
-/// Of what nobody can claim.
+/// The judgement of a device that nobody can claim.
 const BLOCKED: Judgement = Judgement {
     unusable: Some(Why::ByPlan),
     absent: false,
@@ -191,7 +191,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }));
     }
 
-    /// What the PCI task's life says of a device, and whether it is bus master.
+    /// Asks the PCI task's life for its judgement of a device, and whether the device is bus
+    /// master.
     fn judge(&mut self, index: DeviceIndex, boot_refused: bool) -> (Judgement, bool) {
         let entry = self.devices[index].entry();
         let Some((_, domain)) = self.plan.domain_of(entry) else {
@@ -222,7 +223,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         (judgement, found.is_ok_and(|found| found.bus_master))
     }
 
-    /// What a new life of the PCI task means for a device.
+    /// Lets a device go on with a new life of the PCI task.
     fn go_on_with(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
         let free = device.life.state() == State::Free;

@@ -1,5 +1,5 @@
-//! What the tables of a domain say after a restart, read once: pages mapped for each member, the entries of each
-//! pin, and whether all of it is what this server could have written.
+//! The state of a domain's tables after a restart, read once: pages mapped for each member, the entries of each
+//! pin, and whether this server could have written all of them.
 //!
 //! The entries of a pin are a row as long as the pin, but those of a request that an earlier life did not survive:
 //! a part of such a row at most. The same pages may be pinned several times, so that rows cannot always be told apart.
@@ -27,10 +27,10 @@ struct Gap {
     output: u64,
 }
 
-/// What is left to be explained in a domain.
+/// The entries of a domain that are not explained yet.
 struct Gaps {
     known: Vec<Gap, GAPS_MAX>,
-    /// There were more.
+    /// There were more such entries than fit.
     more: bool,
 }
 
@@ -224,7 +224,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         true
     }
 
-    /// Where the pool of a device's owner ends that an address is in.
+    /// The end of the pool of a device's owner that has an address.
     fn pool_end(&self, device: DeviceIndex, address: u64) -> Option<u64> {
         let owner = self.devices[device].entry().owner;
         let mut pools = self.plan.pools.iter();

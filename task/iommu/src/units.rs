@@ -1,5 +1,5 @@
-//! What is stopped together: a containment unit is what shares streams or cannot be reset apart, however many steps
-//! that takes.
+//! The devices that are stopped together: a containment unit is the devices that share streams or cannot be reset
+//! apart, over any number of steps.
 //!
 //! At a death all of it is cut off. Its owners are declared to stop and start together, so the supervisor stops those
 //! that are alive as soon as it hears of the death, and all of it is contained before any of them runs again.
@@ -41,7 +41,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         started
     }
 
-    /// What is closed may be bus master still, if the PCI task did not answer when it was turned off.
+    /// Turns bus mastering off for closed devices of a unit. A closed device may still be bus master
+    /// if the PCI task did not answer when it was to be turned off.
     fn turn_closed_off(&mut self, unit: DeviceSet, index: DeviceIndex) {
         for other in unit.without(index) {
             let device = &self.devices[other];
@@ -68,13 +69,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// What cannot be reset apart from a device, itself included.
+    /// The devices that cannot be reset apart from a device, itself included.
     fn reset_unit(&self, index: DeviceIndex) -> DeviceSet {
         self.those_with(index.set(), |entry| entry.reset_unit)
     }
 
-    /// What is contained together with a device: what shares its streams, or those of such a one, and what cannot be
-    /// reset apart from any of these.
+    /// The devices that are contained together with a device: those that share its streams or cannot be reset apart
+    /// from it, and so on from each of these.
     pub(crate) fn containment_unit(&self, index: DeviceIndex) -> DeviceSet {
         let mut unit = index.set();
         loop {

@@ -1,5 +1,5 @@
-//! What waits until a device is quiet: claims, refusals and ends of claims, and the lifting of holds. What comes of a
-//! quiesce is carried out here and nowhere else.
+//! The work that waits until a device is quiet: claims, refusals and ends of claims, and the lifting of holds. What
+//! comes of a quiesce is carried out here and nowhere else.
 //!
 //! This server's files call each other downwards only: requests and events (`protocol`, `turns`, `start`) call claims,
 //! deaths and adoption, these call this file, and it calls what cuts off, what opens and what closes. It would be an
@@ -25,11 +25,11 @@ use crate::server::Server;
 use crate::space::Kind;
 use crate::units::how;
 
-/// What became of a grant that was not refused at once.
+/// The state of a grant that was not refused at once.
 pub(crate) enum Granted {
     /// The device is open.
     Open(Claim),
-    /// It could not be opened; the refusal comes when it has been made quiet.
+    /// The device could not be opened; the refusal comes when it has been made quiet.
     Undoing,
 }
 

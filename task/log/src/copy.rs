@@ -26,7 +26,7 @@ pub struct Copier<M, C> {
     merge: Merge,
 }
 
-/// Where a task's cursor is kept.
+/// The place at which a task's cursor is kept.
 fn place(task: u16) -> usize {
     usize::from(task) * size_of::<u64>()
 }

@@ -3,10 +3,10 @@
 use abi::log::{HEADER_BYTES, OLDEST_OFFSET, PREFIX_BYTES, RECORD_MAX, WRITTEN_OFFSET};
 use userlib::memory::{Memory, acquire};
 
-/// Where a record's `defmt` timestamp is: behind the 16-bit index of its format string.
+/// Offset of a record's `defmt` timestamp: behind the 16-bit index of its format string.
 const TIMESTAMP: u64 = 2;
 
-/// What a ring has next.
+/// The next thing in a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
     /// Nothing new.

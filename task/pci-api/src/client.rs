@@ -45,7 +45,7 @@ impl<C: Caller> Client<C> {
         self.ask(request)
     }
 
-    /// What was found of a device.
+    /// Asks what was found of a device.
     pub fn describe(&self, device: u32) -> Result<Description, Failure> {
         self.ask(Describe { device })
     }

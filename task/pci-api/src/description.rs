@@ -1,4 +1,4 @@
-//! What the server tells of devices.
+//! The state of devices, as the server tells it.
 
 use userlib::ipc::{Payload, words};
 use userlib::protocol::Wire;
@@ -9,7 +9,7 @@ use userlib::protocol::Wire;
 pub enum DeviceState {
     /// Found as planned.
     Ready = 0,
-    /// Not there, which the plan allows.
+    /// The device is absent, which the plan allows.
     Absent = 1,
     /// Stays off; [`Description::reason`] says why.
     Blocked = 2,
@@ -47,9 +47,9 @@ pub enum Mismatch {
     Group = 13,
     /// A bridge of another kind, by its PCI Express capability: it may hide other requester ids.
     PortType = 14,
-    /// It stays in a low-power state.
+    /// The function stays in a low-power state.
     Power = 15,
-    /// It has not what the planned recipe needs to make it quiet: function-level reset.
+    /// The function lacks what the planned recipe needs to make it quiet: function-level reset.
     Recipe = 16,
 }
 
@@ -101,7 +101,7 @@ impl Mismatch {
         }
     }
 
-    /// What to do about it, for a log; nothing where the place says it all.
+    /// The remedy for the difference, for a log; `None` where the place says everything.
     pub const fn remedy(self) -> Option<&'static str> {
         match self {
             Self::Missing => Some("plug it in, or declare the port above it `hotplug`"),
@@ -199,7 +199,8 @@ pub struct BootStatus {
     pub mismatches: u32,
     /// Undeclared functions alone.
     pub undeclared: u32,
-    /// There are differences and the policy is to refuse: no device will be started.
+    /// The PCI task refuses the boot: there are differences and the policy is to refuse, so no
+    /// device will be started.
     pub refused: bool,
 }
 
@@ -232,7 +233,7 @@ impl Wire for BootStatus {
 pub enum QuiesceFailure {
     /// The device was not quiet, or did not answer again, by the recipe's deadline.
     Deadline = 1,
-    /// It cannot do what the recipe asks (no function-level reset).
+    /// The function cannot do what the recipe asks (no function-level reset).
     Unsupported = 2,
     /// After the reset it did not keep its bus numbers, windows, BARs or command register.
     NotRestored = 3,
@@ -245,11 +246,11 @@ pub enum QuiesceFailure {
 pub enum QuiesceState {
     /// None was started in this life of the server, since bus mastering was last turned on.
     Never,
-    /// Not ended yet.
+    /// The quiesce has not ended yet.
     Running,
     /// The device is quiet.
     Quiet,
-    /// It is not known to be quiet.
+    /// The quiesce failed: the device is not known to be quiet.
     Failed(QuiesceFailure),
 }
 

@@ -142,9 +142,9 @@ pub struct BusMaster {
     pub on: bool,
 }
 
-/// Begins to make a device quiet by its recipe: when it has ended well, no request of the device that
-/// was issued before can land any more, and its bus numbers, windows, BARs and command register
-/// are as planned, bus mastering off.
+/// Begins to make a device quiet by its recipe. When this has ended well, no request that the device
+/// issued before can arrive any more. Its bus numbers, windows, BARs and command register are then as
+/// planned, and bus mastering is off.
 ///
 /// The reply comes at once; [`crate::QUIESCED`] is posted at the end, at the latest at the recipe's
 /// deadline. Repeated while it runs, it is [`Error::Quiescing`] and changes nothing.

@@ -1,4 +1,4 @@
-//! Where a function is.
+//! The address of a function.
 
 /// Requester id of a function: bus in bits 15:8, slot in 7:3, function in 2:0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

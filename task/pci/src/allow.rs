@@ -1,4 +1,4 @@
-//! What an owner may write into the configuration space of its device.
+//! The configuration writes that an owner may make for its device.
 //!
 //! The list itself is documented with [`pci_api::ConfigWrite`]. Everything else is refused: an address of
 //! a BAR would let the device answer for another, bus mastering is the authority's, and registers of

@@ -9,14 +9,14 @@ use crate::registers::{BAR, BRIDGE_ROM, ENDPOINT_ROM, ROM_ENABLE};
 pub(crate) const IO: u32 = 1 << 0;
 /// Bits 2:1 of a memory BAR.
 const TYPE: u32 = 3 << 1;
-/// Their value for 64 bits, in this register and the next.
+/// The type bits of a BAR of 64 bits, in this register and the next.
 const WIDE: u32 = 2 << 1;
 /// Bits of a memory BAR that are no address.
 const MEMORY_FLAGS: u32 = 0xf;
 /// Bits of an I/O BAR that are no address.
 const IO_FLAGS: u32 = 0x3;
 
-/// What a function's BARs turned out to be; the upper half of a 64-bit BAR counts as none.
+/// The BARs of a function as probed; the upper half of a 64-bit BAR counts as none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Probed {
     /// Bytes, 0: none.

@@ -1,17 +1,17 @@
-//! What this task knows of its earlier lives.
+//! The knowledge that this task has from its earlier lives.
 
 use pci_api::QuiesceFailure;
 
 use crate::progress::Progress;
 
-/// What an earlier life knew of a function.
+/// The knowledge of a function from an earlier life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Before {
-    /// It was as planned.
+    /// The function was as planned.
     pub ready: bool,
-    /// It had bus mastering on.
+    /// The function had bus mastering on.
     pub master: bool,
-    /// It was being reset.
+    /// The function was being reset.
     pub resetting: bool,
     /// How its last quiesce failed, if it did.
     pub failure: Option<QuiesceFailure>,
@@ -25,7 +25,7 @@ impl Before {
         failure: None,
     };
 
-    /// Where quiesces of it stand when a life begins.
+    /// The progress of quiesces of the function when a life begins.
     pub(crate) fn progress(self) -> Progress {
         self.failure.map_or(Progress::Never, Progress::Failed)
     }

@@ -1,4 +1,4 @@
-//! Where a function differs from its entry in the plan.
+//! The comparison of a function with its entry in the plan.
 
 use pci_api::Mismatch;
 use plan::pci::{FunctionEntry, FunctionFlags, Quiesce, port_type};

@@ -69,7 +69,7 @@ impl<'a, C: ConfigSpace> Function<'a, C> {
     pub(crate) fn write32(&self, offset: u16, value: u32) {
         self.space.write(self.address, offset, Width::Word, value);
     }
-    /// What a read of the ids shows.
+    /// The presence that a read of the ids shows.
     pub(crate) fn presence(&self) -> Presence {
         match self.read16(VENDOR_ID) {
             VENDOR_ABSENT => Presence::Nobody,
@@ -86,7 +86,7 @@ impl<'a, C: ConfigSpace> Function<'a, C> {
     }
 }
 
-/// What answers where a function may be.
+/// The presence of a function at a place where one may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Presence {
     /// Nothing, or not yet.

@@ -233,7 +233,8 @@ impl Fabric<'_> {
         }
     }
 
-    /// Also behind a bridge that is blocked everything has to be turned off.
+    /// Surveys what is below a bridge. Also behind a bridge that is blocked everything has to be
+    /// turned off.
     fn survey_below<C: ConfigSpace + Clock, O: Observer>(
         &mut self,
         space: &C,
@@ -327,7 +328,7 @@ impl Fabric<'_> {
         }
     }
 
-    /// What the function says of itself in its ordinary capabilities.
+    /// Checks the ordinary capabilities of a function.
     fn check_capabilities<C: ConfigSpace, O: Observer>(
         &mut self,
         observer: &mut O,

@@ -13,10 +13,10 @@ use crate::progress::Progress;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooLarge;
 
-/// What is known of one planned function.
+/// The state of one planned function.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
-    /// Not there, as the plan allows.
+    /// The function is absent, as the plan allows.
     pub absent: bool,
     /// Why it stays off.
     pub reason: Option<Mismatch>,
@@ -29,15 +29,15 @@ pub(crate) struct State {
     pub express: u16,
     /// The authority wants it to issue requests.
     pub master: bool,
-    /// Its owner does not want its INTx.
+    /// The function's owner does not want its INTx.
     pub intx_off: bool,
     /// A reset of a bridge above it is under way.
     pub covered: bool,
     /// How its last quiesce goes or went.
     pub progress: Progress,
-    /// What an earlier life of this task knew of it.
+    /// The knowledge of the function from an earlier life of this task.
     pub before: Before,
-    /// It is as that life left it, and was not touched.
+    /// The function is as the earlier life left it, and was not touched.
     pub kept: bool,
 }
 

@@ -14,8 +14,9 @@ impl Fabric<'_> {
         }
     }
 
-    /// What an undeclared function can reach below the SMMU: others of its slot, and behind a bridge
-    /// everything on its bus and the bridge itself. Slots of a root bus are apart from each other.
+    /// Blocks the functions that an undeclared function can reach without the SMMU: others of its
+    /// slot, and behind a bridge everything on its bus and the bridge itself. Slots of a root bus
+    /// are apart from each other.
     pub(crate) fn block_around(&mut self, undeclared: Address) {
         let on_root = self.is_root(undeclared.bus());
         for index in 0..self.plan.len() {

@@ -26,7 +26,7 @@ pub(crate) struct Running {
     pub deadline: u64,
 }
 
-/// What is to be done at `wake`.
+/// The step that is to be taken at `wake`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
     /// See whether the function's requests have completed, then reset it; not later than `until`.

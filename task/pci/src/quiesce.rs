@@ -33,10 +33,10 @@ const RESET_HELD: u64 = MILLISECOND;
 /// Between two looks at something that changes by itself.
 const INTERVAL: u64 = MILLISECOND;
 
-/// What a step came to.
+/// The outcome of a step.
 enum Outcome {
     Quiet,
-    /// It works again, and nothing is known of it.
+    /// The function works again, and it is not known to be quiet.
     Back,
     Failed(QuiesceFailure),
     Later(Running),

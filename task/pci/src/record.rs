@@ -1,4 +1,4 @@
-//! What a life of this task leaves to the next one.
+//! The record that a life of this task leaves to the next one.
 //!
 //! Registers do not say who turned bus mastering on, firmware or this task, nor whether a reset is under way. That
 //! is noted in memory which outlives the task, and which the image has as zeros: a word for each function, made of nothing but its state, so
@@ -22,7 +22,7 @@ const RESETTING: u64 = 1 << 2;
 const FAILURE_SHIFT: u32 = 8;
 
 impl Before {
-    /// What the next life is to know of a function in this state.
+    /// The record of a function in this state, for the next life.
     fn of(state: &State) -> Self {
         Self {
             ready: state.reason.is_none() && !state.absent,

@@ -27,9 +27,9 @@ pub(crate) const ENDPOINT_ROM: u16 = 0x30;
 /// Expansion ROM: it is decoded.
 pub(crate) const ROM_ENABLE: u32 = 1 << 0;
 
-/// What a read of the vendor id gives where nothing answers.
+/// The vendor id that a read gives where nothing answers.
 pub(crate) const VENDOR_ABSENT: u16 = 0xffff;
-/// What it gives while a device that was reset asks to be tried again.
+/// The vendor id that a read gives while a device that was reset asks to be tried again.
 pub(crate) const VENDOR_RETRY: u16 = 0x0001;
 
 /// Command: decode memory.
@@ -77,7 +77,7 @@ pub(crate) const BRIDGE_RESET: u16 = 1 << 6;
 pub(crate) const CAPABILITY_POWER: u8 = 0x01;
 /// Power management: control and status, 16 bits.
 pub(crate) const POWER_CONTROL: u16 = 0x04;
-/// Its power state: 0 is on (D0), 3 is D3hot.
+/// The power state in the register: 0 is on (D0), 3 is D3hot.
 pub(crate) const POWER_STATE: u16 = 0x3;
 /// Capability: MSI; control at +2.
 pub(crate) const CAPABILITY_MSI: u8 = 0x05;
@@ -87,7 +87,7 @@ pub(crate) const CAPABILITY_EXPRESS: u8 = 0x10;
 pub(crate) const CAPABILITY_MSIX: u8 = 0x11;
 /// PCI Express: its own register, 16 bits.
 pub(crate) const EXPRESS_REGISTER: u16 = 0x02;
-/// Its device/port type: bits 7:4.
+/// Shift of the device/port type: bits 7:4.
 pub(crate) const EXPRESS_TYPE_SHIFT: u32 = 4;
 /// PCI Express: device capabilities, 32 bits.
 pub(crate) const EXPRESS_DEVICE: u16 = 0x04;
@@ -97,7 +97,7 @@ pub(crate) const EXPRESS_CONTROL: u16 = 0x08;
 pub(crate) const EXPRESS_STATUS: u16 = 0x0a;
 /// PCI Express: device control 2, 16 bits; from version 2 of the capability on.
 pub(crate) const EXPRESS_CONTROL2: u16 = 0x28;
-/// Its own register: version, bits 3:0.
+/// The version of the capability, bits 3:0 of its own register.
 pub(crate) const EXPRESS_VERSION: u16 = 0xf;
 /// Device capabilities: function-level reset.
 pub(crate) const EXPRESS_RESETS: u32 = 1 << 28;

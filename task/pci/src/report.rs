@@ -1,4 +1,4 @@
-//! What the enumeration tells whoever logs.
+//! The report of the enumeration to an observer, which logs it.
 
 use pci_api::Mismatch;
 use plan::pci::FunctionEntry;
@@ -8,7 +8,7 @@ use crate::address::Address;
 /// A planned function that answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'a> {
-    /// Its entry in the plan.
+    /// The function's entry in the plan.
     pub entry: &'a FunctionEntry,
     /// Vendor id as read.
     pub vendor_id: u16,
@@ -19,7 +19,7 @@ pub struct Found<'a> {
 /// One difference between machine and plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Difference<'a> {
-    /// Where.
+    /// The place of the difference.
     pub address: Address,
     /// The planned function; none for one that is not declared.
     pub entry: Option<&'a FunctionEntry>,
@@ -27,9 +27,9 @@ pub struct Difference<'a> {
     pub mismatch: Mismatch,
     /// Which BAR, where it is one.
     pub bar: Option<usize>,
-    /// What the plan says, where that is a number.
+    /// The planned value, if it is a number.
     pub planned: u64,
-    /// What was found.
+    /// The value that was found.
     pub found: u64,
 }
 

@@ -9,14 +9,14 @@ use crate::progress::Progress;
 use crate::registers::{BRIDGE_CONTROL, BRIDGE_RESET, COMMAND};
 use crate::{capability, program};
 
-/// What became of bringing a function back.
+/// The result of bringing a function back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Restored {
-    /// It is as planned, bus mastering off.
+    /// The function is as planned, bus mastering off.
     Yes,
-    /// It does not answer yet.
+    /// The function does not answer yet.
     NotYet,
-    /// It is not usable.
+    /// The function is not usable.
     Failed(QuiesceFailure),
 }
 

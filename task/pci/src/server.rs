@@ -20,9 +20,9 @@ pub struct Request<'a> {
     pub sender: usize,
     /// Number of the operation.
     pub operation: u16,
-    /// Its payload, if it is not longer than 64 bytes.
+    /// The message's payload, if it is not longer than 64 bytes.
     pub payload: &'a Payload,
-    /// Its length, bytes.
+    /// The message's length, bytes.
     pub len: usize,
     /// Bytes that the sender can take; a longer reply would fault the server.
     pub reply_capacity: usize,
@@ -37,7 +37,7 @@ pub struct Answer {
     pub code: u32,
     /// Payload.
     pub payload: Payload,
-    /// Its length, bytes; 0 with an error.
+    /// The reply's length, bytes; 0 with an error.
     pub len: usize,
 }
 

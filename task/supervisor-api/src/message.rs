@@ -33,16 +33,16 @@ impl Operation {
 pub enum Outcome {
     /// The task did what it is there for.
     Pass,
-    /// It did not.
+    /// The run failed.
     Fail,
 }
 
-/// What was done or what went wrong, for a person; up to 56 bytes.
+/// A short text for a person, of up to 56 bytes: what was done, or what went wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, MaxSize)]
 pub struct Detail(String<56>);
 
 impl Detail {
-    /// What does not fit is cut off.
+    /// Makes a text; bytes that do not fit are cut off.
     pub fn new(text: &str) -> Self {
         let mut detail = String::new();
         for character in text.chars() {
@@ -64,7 +64,7 @@ impl Detail {
 pub struct Report {
     /// Pass or fail.
     pub outcome: Outcome,
-    /// What was done, or why it failed.
+    /// The text of the report: what was done, or why it failed.
     pub detail: Detail,
 }
 

@@ -1,4 +1,4 @@
-//! Who died, why, and when to start it again.
+//! The deaths of tasks: who died, why, and when to start it again.
 
 use abi::fault::FaultKind;
 use abi::{Code, TASKS_MAX, TaskId};
@@ -13,14 +13,14 @@ use userlib::time::{self, Ticks};
 /// Longest part of a panic's text that is logged, bytes.
 const TEXT_MAX: usize = 200;
 
-/// What is known of one task.
+/// The state of one task that is watched.
 struct Watched {
     policy: Policy,
     /// The life whose death was logged last; ids advance at death.
     logged: TaskId,
     /// The life whose death was decided upon last.
     decided: TaskId,
-    /// It will not come back.
+    /// The task will not come back.
     gone: bool,
 }
 
@@ -205,7 +205,7 @@ impl Deaths {
     }
 }
 
-/// What a task is now; none if there is no such task.
+/// The state of a task now; none if there is no such task.
 pub fn look_at(task: usize) -> Option<Look> {
     let status = privileged::status(task)?;
     Some(Look::at(status.state, status.fault[0]))

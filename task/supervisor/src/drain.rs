@@ -8,7 +8,7 @@
 /// Answers after which the log has drained.
 const ANSWERS: u32 = 3;
 
-/// What to do about an answer.
+/// The next step after an answer of the log task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Ask the log task once more.

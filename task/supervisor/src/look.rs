@@ -1,4 +1,4 @@
-//! What a task's status means.
+//! The meaning of a task's status.
 
 use abi::fault::FaultKind;
 use abi::privileged::TaskState;
@@ -6,14 +6,14 @@ use abi::privileged::TaskState;
 /// A task as the supervisor has to see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Look {
-    /// It is up.
+    /// The task is up.
     Up,
     /// The plan does not start it, and nobody has. It is down, but it has not died: no policy of restarts applies to
     /// it, and whoever waits for it waits on.
     NeverStarted,
-    /// It died, and may be started again.
+    /// The task died, and may be started again.
     Dead,
-    /// It died, and is held: it cannot be started yet.
+    /// The task died, and is held: it cannot be started yet.
     Held,
     /// It was stopped for good, and nothing holds it.
     Retired,

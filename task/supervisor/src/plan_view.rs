@@ -5,7 +5,7 @@ use heapless::Vec;
 use userlib::plan::task::RestartEntry;
 use userlib::plan::{Blob, TaskList, TaskNumber};
 
-/// What to do at the death of each task.
+/// The plan for the death of each task.
 #[derive(Clone, Copy)]
 pub struct PlanView<'p> {
     /// All tasks, by number.

@@ -1,6 +1,6 @@
 //! Whether and when a dead task is started again. Times are ticks of one counter.
 
-/// What the plan says of one task, with times in ticks.
+/// The restart rule of one task from the plan, with times in ticks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rule {
     /// Delay before a restart.
@@ -12,12 +12,12 @@ pub struct Rule {
     pub period: u64,
 }
 
-/// What to do about a death.
+/// The decision about a death.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decision {
     /// Start it again at this time.
     RestartAt(u64),
-    /// It died too often, or is not to be restarted: stop it for good.
+    /// The task died too often, or is not to be restarted: stop it for good.
     GiveUp,
 }
 
@@ -74,7 +74,7 @@ impl Policy {
         self.due
     }
 
-    /// It is being started.
+    /// Notes that the task is being started.
     pub fn start(&mut self) {
         self.due = None;
     }

@@ -23,16 +23,16 @@ pub const FINISH_NS: u64 = 5_000_000_000;
 /// the servers that see to it.
 pub const QUIET_NS: u64 = 5_000_000_000;
 
-/// What happens on the way, for the log.
+/// An event on the way to the end, for the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// It was asked to finish.
+    /// The task was asked to finish.
     Asked,
-    /// It says that it has finished.
+    /// The task says that it has finished.
     Finished,
-    /// It died when it was asked.
+    /// The task died when it was asked.
     Died,
-    /// It did not answer in time.
+    /// The task did not answer in time.
     Late,
     /// Nothing of it can be reached by a device any more.
     Quiet,
@@ -42,7 +42,7 @@ pub enum Event {
 
 /// The system as the shutdown needs it.
 pub trait World {
-    /// What a task is now.
+    /// The state of a task now.
     fn look(&self, task: usize) -> Look;
     /// Asks it to finish; false if it does not take part.
     fn ask(&mut self, task: usize) -> bool;
@@ -52,7 +52,7 @@ pub trait World {
     fn tell(&mut self, task: usize, event: Event);
 }
 
-/// What is to be done next.
+/// The next step of the shutdown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Progress {
     /// Come again at this time, in ticks, or when a task died or said something.
@@ -61,7 +61,7 @@ pub enum Progress {
     Over,
 }
 
-/// Where the task under way is.
+/// The step that the task under way is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     Begin,
@@ -161,7 +161,7 @@ impl Shutdown {
         })
     }
 
-    /// Also what is dead already: its restart may be due.
+    /// Stops a task, also one that is dead already, because its restart may be due.
     fn stop(&self, task: usize, now: u64, world: &mut impl World) -> Step {
         world.stop(task);
         Step::Stopped {

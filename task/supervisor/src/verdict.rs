@@ -1,10 +1,10 @@
-//! What the reports add up to.
+//! The verdict that the reports add up to.
 
 use abi::TASKS_MAX;
 use heapless::Vec;
 use supervisor_api::Outcome;
 
-/// What reports of a task count for.
+/// The meaning of a task's reports for the verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Counts {
     /// Nothing.

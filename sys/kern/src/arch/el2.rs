@@ -45,7 +45,7 @@ const ICC_SRE: u64 = 0xf;
 const HFG_SME: u64 = 1 << 54 | 1 << 55;
 const HFG_GCS: u64 = 1 << 52 | 1 << 53;
 const HFG_POE: u64 = 1 << 59;
-/// The same of `HFGITR_EL2`: instructions of guarded control stacks.
+/// The traps of `HFGITR_EL2` for instructions of guarded control stacks.
 const HFGI_GCS: u64 = 1 << 57 | 1 << 58 | 1 << 59;
 /// `HCRX_EL2`: EL1 has guarded control stacks (GCSEn), so that its own registers decide. The other bits are off:
 /// what they enable is undefined below EL2, or its register of EL1 counts as zero.

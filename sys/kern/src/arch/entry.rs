@@ -1,4 +1,4 @@
-//! Where the vectors enter Rust.
+//! The Rust functions that the vectors call.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};

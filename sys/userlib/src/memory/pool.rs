@@ -29,7 +29,7 @@ impl PoolMemory {
         Self(run, snooping)
     }
 
-    /// This task's log ring, whose data has `capacity` bytes.
+    /// The calling task's log ring, whose data has `capacity` bytes.
     #[cfg(target_os = "none")]
     pub(crate) fn log_ring(capacity: u32) -> Self {
         let run = Run {
@@ -59,11 +59,11 @@ impl PoolMemory {
         self.1 == Snooping::Every
     }
 
-    /// The point at which bytes change hands between this task and a device that may not see the caches:
-    /// before the device is told to read or write them, and again before this task reads what the device
-    /// wrote. Their cache lines are cleaned and invalidated, an instruction each; nothing where
-    /// [`PoolMemory::is_coherent`]. What the device writes must not share a line with what this task
-    /// writes meanwhile: lines have up to 2 KiB (`CTR_EL0.CWG`).
+    /// Hands bytes over between the calling task and a device that may not see the caches. It is called before the
+    /// device is told to read or write the bytes, and again before the task reads what the device wrote. Their cache
+    /// lines are cleaned and invalidated, an instruction each; nothing where [`PoolMemory::is_coherent`]. What the
+    /// device writes must not share a line with what this task writes meanwhile: lines have up to 2 KiB
+    /// (`CTR_EL0.CWG`).
     #[inline(always)]
     pub fn hand_over(&self, offset: usize, len: usize) {
         if !self.is_coherent() {

@@ -13,7 +13,7 @@ pub const SYSTEM: Range<usize> = 0..1 << 17;
 pub const PLAIN: Range<usize> = SYSTEM.end..SYSTEM.end + (1 << 14);
 /// Immediates of the exception generating instructions.
 pub const IMMEDIATES: [u16; 4] = [0, 1, 0xf000, 0xffff];
-/// What begins with 0xd4: `opc`, `op2` and `LL` with each of [`IMMEDIATES`].
+/// The encodings that begin with 0xd4: `opc`, `op2` and `LL` with each of [`IMMEDIATES`].
 pub const EXCEPTIONS: Range<usize> = PLAIN.end..PLAIN.end + 4 * 256;
 /// Representatives of extensions.
 pub const EXTENSIONS: Range<usize> = EXCEPTIONS.end..EXCEPTIONS.end + TEXTS.len();
@@ -23,9 +23,9 @@ pub const SLOT: u64 = 8;
 /// An instruction, and whether every processor has to fault it at EL0.
 #[derive(Clone, Copy, Debug)]
 pub struct Extension {
-    /// Its text.
+    /// The instruction's text.
     pub text: &'static str,
-    /// It must not return.
+    /// The instruction must not return.
     pub faults: bool,
 }
 

@@ -1,5 +1,5 @@
-//! What a kernel has to stop: instructions, accesses and system calls that no task makes by accident. For
-//! conformance tests; each either leaves the task as it was or kills it.
+//! Instructions, accesses and system calls that a kernel has to stop and that no task makes by accident.
+//! For conformance tests; each either leaves the task as it was or kills it.
 //!
 //! What is here takes addresses as they come, and the kernel protects only the other tasks from them: Rust's rules
 //! hold only for a caller that names no memory which it uses otherwise. Everything else in this crate is safe whatever it

@@ -71,7 +71,7 @@ impl Window {
         (self.ready & 1 << buffer != 0).then_some((self.consumed, buffer))
     }
 
-    /// That chunk was consumed; its buffer is free.
+    /// Notes that the oldest chunk was consumed; its buffer is free.
     pub fn consumed(&mut self) {
         self.ready &= !(1 << self.buffer(self.consumed));
         self.consumed += 1;

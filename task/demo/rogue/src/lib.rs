@@ -1,4 +1,4 @@
-//! What can be decided about an attempt without the hardware.
+//! The part of an attempt that can be decided without the hardware.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -34,8 +34,8 @@ pub fn attempts() -> impl Iterator<Item = (Target, bool)> {
     })
 }
 
-/// Where attempt number `number` has its bytes in the device's buffer: each its own, so that none sees
-/// what another left there.
+/// Offset of the bytes of attempt number `number` in the device's buffer: each attempt has its own, so
+/// that none sees what another left there.
 pub const fn offset(number: usize) -> usize {
     number * 4 * LEN
 }

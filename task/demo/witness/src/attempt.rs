@@ -1,4 +1,5 @@
-//! What the rogue tries and reports. All messages fit the payload registers; the reply is empty.
+//! The attempts that the rogue makes and reports. All messages fit the payload registers; the reply
+//! is empty.
 
 use userlib::ipc::{Payload, words};
 use userlib::protocol::Wire;
@@ -10,7 +11,7 @@ pub const FINISHED: u16 = 2;
 /// Code of the reply to what is no message of this protocol.
 pub const MALFORMED: u32 = 1;
 
-/// What the rogue aims at.
+/// The target of an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Target {
@@ -98,13 +99,13 @@ impl Target {
 /// One attempt and what the rogue saw of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attempt {
-    /// What it aimed at.
+    /// The target of the attempt.
     pub target: Target,
     /// The device was to read it; else to write it.
     pub read: bool,
     /// The rogue's device.
     pub device: u32,
-    /// Where.
+    /// The address that the device was made to access.
     pub iova: u64,
     /// Bytes.
     pub len: u32,

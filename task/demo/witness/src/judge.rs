@@ -1,4 +1,4 @@
-//! What an attempt amounts to.
+//! The judgement of an attempt.
 
 use iommu_api::{PAGE, Status};
 
@@ -11,7 +11,7 @@ pub enum Finding {
     Moved,
     /// The SMMU recorded no further blocked access of the device.
     NotRecorded,
-    /// What it recorded last is another access.
+    /// The SMMU recorded another access last.
     OtherAccess,
     /// The address is not the one that the plan gives for this target.
     OtherAddress,
@@ -45,7 +45,7 @@ pub struct Judge {
     blocked: u32,
     /// Faults of the device recorded up to the last attempt.
     faults: u64,
-    /// What first counted against the system.
+    /// The first finding that counted against the system.
     breach: Option<Finding>,
 }
 

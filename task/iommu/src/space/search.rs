@@ -8,7 +8,7 @@ use crate::hardware::Hardware;
 /// Entries beyond a request that a search looks at to make the next one cheap.
 const LOOK_AHEAD: u64 = 256;
 
-/// What a search in a range came to.
+/// The result of a search in a range.
 enum Searched {
     Found(Run),
     /// Nothing; so many entries are free from its beginning on.

@@ -60,7 +60,8 @@ impl Format for Asked<'_> {
     }
 }
 
-/// What a refusal is for, beside the reason: the device that is in the way, and how many refusals there were.
+/// The rest of a refusal's line, beside the reason: the device that is in the way, and how many refusals
+/// there were.
 struct Beside<'a>(&'a str, u64);
 
 impl Format for Beside<'_> {
@@ -74,7 +75,7 @@ impl Format for Beside<'_> {
     }
 }
 
-/// Where a run of accesses went.
+/// The range of a run of accesses.
 struct Range(u64, u64, u64);
 
 impl Format for Range {

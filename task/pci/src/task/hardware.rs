@@ -18,7 +18,7 @@ pub struct Hardware {
 }
 
 impl Hardware {
-    /// What the plan maps for this host bridge.
+    /// The registers that the plan maps for this host bridge.
     pub fn new(host: &HostBridgeEntry) -> Self {
         let buses = u64::from(host.bus_last.saturating_sub(host.bus_first)) + 1;
         Self {

@@ -1,4 +1,4 @@
-//! What this task tells people: a line for each device found and for each difference.
+//! The lines that this task logs for people: one for each device found and for each difference.
 
 use crate::{Address, Difference, Found, Observer, Request};
 use pci_api::{BootStatus, Error, Mismatch};
@@ -39,7 +39,7 @@ impl Format for Bars<'_> {
     }
 }
 
-/// What can be done, at the end of a line.
+/// The remedy for a difference, at the end of a line.
 struct Remedy(Mismatch);
 
 impl Format for Remedy {

@@ -14,8 +14,8 @@ use userlib::{config, time};
 use crate::{Answer, ConfigSpace, Fabric, Request, Server};
 use hardware::Hardware;
 
-/// What the task does. `before` is done before anything is looked at: a test's image lets something happen to
-/// the machine there.
+/// The task's main loop. `before` is done before anything is looked at: a test's image lets something happen
+/// to the machine there.
 pub fn run(before: impl FnOnce(&dyn ConfigSpace, &[FunctionEntry])) -> ! {
     let blob = config::blob();
     let (Ok(host), Ok(functions)) = (blob.one::<HostBridgeEntry>(), blob.table::<FunctionEntry>())

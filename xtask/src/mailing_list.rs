@@ -10,7 +10,7 @@ use crate::command::plan::{self, Arguments};
 use crate::project::Project;
 use planner::report::Report;
 
-/// Where the page and its files are.
+/// The folder of the page and its files.
 const FOLDER: &str = "docs/mailing-list";
 /// The other page that quotes answers.
 const GUIDE: &str = "docs/guide/auditor.md";
@@ -49,7 +49,8 @@ fn blocks(page: &str, language: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Where `part` begins in `whole` from `from` on, as whole lines that follow each other.
+/// The line at which `part` begins in `whole` from `from` on, as whole lines that follow each
+/// other.
 fn position(whole: &[&str], part: &[String], from: usize) -> Option<usize> {
     let mut places = whole.get(from..)?.windows(part.len());
     places.position(|place| place == part).map(|at| from + at)
@@ -68,7 +69,7 @@ fn assert_quoted(text: &str, quoted: &[String], between: &str, what: &str) {
     assert!(from > 0, "nothing is quoted of {what}");
 }
 
-/// What the command line prints, and how many errors that are.
+/// The output of a command line, and how many errors it has.
 fn printed(command: &str) -> (String, usize) {
     let words = command.strip_prefix("cargo xtask ").expect(command);
     let mut asked = Asked::try_parse_from(words.split(' ')).unwrap_or_else(|e| panic!("{e}"));

@@ -12,7 +12,7 @@ use planner::read::{self, App, Paths};
 use planner::report::{Report, Reported};
 use solver::solution::Mode;
 
-/// Where everything is.
+/// The places of the project's parts.
 pub struct Project {
     pub paths: Paths,
     /// Cargo's target directory.
@@ -53,18 +53,18 @@ impl Project {
         }
     }
 
-    /// Steps 1 and 2.
+    /// Does steps 1 and 2, which read the file and plan the system.
     pub fn plan(&self, app: Option<&Path>) -> Outcome<Plan> {
         self.plan_in_mode(app, None)
     }
 
-    /// The same in a mode other than that of the file.
+    /// Plans like [`Self::plan`], in a mode other than that of the file.
     pub fn plan_in_mode(&self, app: Option<&Path>, mode: Option<Mode>) -> Outcome<Plan> {
         let report = Report::default();
         shown(&report, self.plan_reported(&report, app, mode))
     }
 
-    /// The same, with what there is to say in `report` instead of on the screen.
+    /// Plans like [`Self::plan_in_mode`], but puts diagnostics into `report` instead of on the screen.
     pub fn plan_reported(
         &self,
         report: &Report,
@@ -87,17 +87,17 @@ impl Project {
         Plan::new(report, app)
     }
 
-    /// All steps.
+    /// Does all steps, from the file to the image.
     pub fn build(&self, app: Option<&Path>) -> Outcome<Built> {
         self.steps(app, |_| (), |_, _| Ok(()))
     }
 
-    /// All steps, of a system that is to be run.
+    /// Does all steps, for a system that is to be run.
     pub fn build_to_run(&self, app: Option<&Path>) -> Outcome<Built> {
         self.build_to_run_changed(app, |_| ())
     }
 
-    /// The same with something other than what the file says.
+    /// Builds like [`Self::build_to_run`], with a change of what the file says.
     pub fn build_to_run_changed(
         &self,
         app: Option<&Path>,

@@ -23,7 +23,7 @@ pub fn files(root: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What is in a folder, sorted.
+/// The entries of a folder, sorted.
 pub fn entries(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let cannot = || format!("cannot read {}", folder.display());
     let entries = std::fs::read_dir(folder).map_err(Failure::when(cannot()))?;

@@ -32,8 +32,8 @@ impl Range<'_> {
     }
 }
 
-/// What is wrong with the bus numbers, and the functions whose silence that explains; `silent` are those that read
-/// as ones.
+/// Checks the bus numbers. Also returns the functions whose silence that explains; `silent` are those that read as
+/// ones.
 pub(crate) fn check(functions: &[Function], silent: &[Address]) -> (Vec<Error>, Vec<Address>) {
     let ranges = ranges(functions);
     let mut found = Found::default();
@@ -64,7 +64,7 @@ fn ranges(functions: &[Function]) -> Vec<Range<'_>> {
     ranges
 }
 
-/// What was found so far.
+/// The findings so far.
 #[derive(Default)]
 struct Found {
     errors: Vec<Error>,

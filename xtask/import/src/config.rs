@@ -9,7 +9,7 @@ pub struct Config {
 
 /// Most entries of a capability list: 4 bytes each in the space they can be in.
 const CAPABILITIES: usize = 48;
-/// The same for extended capabilities, 8 bytes each.
+/// The most extended capabilities that fit, 8 bytes each.
 const EXTENDED: usize = 480;
 
 impl Config {
@@ -17,7 +17,7 @@ impl Config {
         Self { bytes }
     }
 
-    /// Its bytes.
+    /// The bytes of configuration space.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

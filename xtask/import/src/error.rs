@@ -1,13 +1,13 @@
-//! What can be wrong with a dump.
+//! Mistakes in a dump.
 
 /// One thing that is wrong with a dump.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Error {
     /// Line in the text, from 1; 0 if no line is to blame.
     pub line: usize,
-    /// What it is.
+    /// The error's kind.
     pub kind: ErrorKind,
-    /// What is wrong, one sentence.
+    /// The mistake, in one sentence.
     pub message: String,
     /// How to get a dump without it.
     pub help: &'static str,

@@ -16,14 +16,14 @@ use crate::function::Function;
 /// Which ACS bits the plan will rely on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum AcsState {
-    /// Those that were enabled when the dump was made.
+    /// The bits that were enabled when the dump was made.
     #[default]
     AsIs,
     /// All that isolation needs and the port implements: the PCI task will enable them.
     Enabled,
 }
 
-/// What is wrong with functions taken together. Fills in which are virtual.
+/// Mistakes of functions taken together. Fills in which are virtual.
 pub(crate) fn check(functions: &mut [Function]) -> Vec<Error> {
     let mut errors = Vec::new();
     for pair in functions.windows(2) {

@@ -38,8 +38,9 @@ pub(crate) fn sizes(functions: &mut [Function]) {
     }
 }
 
-/// Where something begins that a BAR below it does not reach into, ascending: other BARs, windows of
-/// bridges, and what lies just beyond a window. Each segment has addresses of its own.
+/// The addresses at which something begins that a BAR below it does not reach into, ascending: other
+/// BARs, windows of bridges, and addresses just beyond a window. Each segment has addresses of its
+/// own.
 fn ends(functions: &[Function]) -> BTreeMap<u16, Vec<u64>> {
     let mut all: BTreeMap<u16, Vec<u64>> = BTreeMap::new();
     for function in functions.iter().filter(|f| f.config.decodes_memory()) {

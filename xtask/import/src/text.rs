@@ -3,7 +3,7 @@
 use crate::address::{Address, hex};
 use crate::error::{Error, ErrorKind};
 
-/// What the text says of one function.
+/// The text about one function.
 #[derive(Debug)]
 pub(crate) struct Block {
     /// Line of its header, from 1.
@@ -23,7 +23,7 @@ pub(crate) struct Block {
 pub(crate) const WHOLE: [usize; 2] = [256, 4096];
 /// Bytes that a user without rights may read.
 const HEADER: usize = 64;
-/// The same of a CardBus bridge.
+/// The bytes of a CardBus bridge's header.
 const CARDBUS_HEADER: usize = 128;
 
 /// All blocks, and what is wrong with the lines.

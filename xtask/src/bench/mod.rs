@@ -56,7 +56,7 @@ pub fn run(
     Ok(figures)
 }
 
-/// What one image counted, and the size of its kernel.
+/// The counts of one image, and the size of its kernel.
 fn count(
     project: &Project,
     qemu: &Qemu,
@@ -126,7 +126,7 @@ pub fn table(figures: &[Figure]) -> String {
     text + "> the goal is not met. Both sides' user code is included; Linux's list rows are inside its kernel.\n"
 }
 
-/// The same for programs.
+/// The figures of programs as JSON.
 pub fn json(figures: &[Figure]) -> serde_json::Value {
     let rows: Vec<_> = figures
         .iter()

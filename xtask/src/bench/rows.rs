@@ -8,9 +8,9 @@ pub struct Row {
     pub linux: &'static str,
     /// seL4 16, fastpath on.
     pub sel4: &'static str,
-    /// What this project sets itself; none where it set nothing.
+    /// The goal that this project sets itself; none where it set none.
     pub goal: Option<u64>,
-    /// What the figure includes.
+    /// The part of an operation that the figure includes.
     pub spans: &'static str,
 }
 

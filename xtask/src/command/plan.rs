@@ -66,7 +66,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     Ok(0)
 }
 
-/// What is printed of a plan.
+/// The answer that is printed for a plan.
 pub fn answer(plan: &Plan, arguments: &Arguments) -> Outcome<String> {
     let mut answer = String::new();
     if let Some(device) = &arguments.why {

@@ -142,7 +142,7 @@ fn nothing_fits(project: &Project, host: &HostPrograms, filter: &str) -> Outcome
     Ok(MISUNDERSTOOD)
 }
 
-/// What runs on target.
+/// The part of a test run that runs on target.
 struct Target {
     suites: Vec<(Suite, Asked)>,
     systems: Vec<System>,

@@ -19,7 +19,7 @@ use table::Test;
 use crate::test;
 use planner::failure::{Failure, Outcome};
 
-/// What has requirements, below the project's root.
+/// The documents that have requirements, below the project's root.
 const REFERENCES: [&str; 5] = [
     "docs/reference/shutdown.md",
     "docs/reference/ipc.md",

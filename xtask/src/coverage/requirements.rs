@@ -3,9 +3,9 @@
 /// One MUST.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
-    /// Such as `IPC-SEND-1`.
+    /// The requirement's number, such as `IPC-SEND-1`.
     pub number: String,
-    /// Its first line, without markup.
+    /// The requirement's first line, without markup.
     pub text: String,
 }
 

@@ -70,7 +70,7 @@ impl Table {
         self.complaints.is_empty() && self.without().next().is_none()
     }
 
-    /// What is missing or wrong, and the counts.
+    /// The missing and wrong rows, and the counts.
     pub fn summary(&self) -> String {
         let without = self
             .without()

@@ -60,12 +60,12 @@ fn temporary(folder: &Path) -> Outcome<NamedTempFile> {
         )))
 }
 
-/// Where disks are, in cargo's target directory.
+/// The folder of disks, in cargo's target directory.
 pub fn folder(target: &Path) -> PathBuf {
     target.join("disks")
 }
 
-/// Where a disk of `len` bytes is made below `folder`: all of one length are one.
+/// The file for a disk of `len` bytes below `folder`: all disks of one length have one file.
 pub fn place(len: u64, folder: &Path) -> PathBuf {
     let len = len.max(1).next_multiple_of(SECTOR);
     folder.join(format!("{len}.disk"))

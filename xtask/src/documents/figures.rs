@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use super::lines;
 
-/// What is wrong with the figures of a page.
+/// Mistakes in the figures of a page.
 pub fn complaints(text: &str) -> Vec<String> {
     let mut figures: Vec<Vec<&str>> = Vec::new();
     let mut before = None;

@@ -29,7 +29,7 @@ pub fn complaints(root: &Path, page: &Page) -> Vec<String> {
     wrong
 }
 
-/// What the links of a text name.
+/// The targets of the links in a text.
 fn targets(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (_, line) in lines(text).iter().filter(|(within, _)| within.is_none()) {

@@ -1,5 +1,6 @@
-//! The project's pages: every link leads to a page and a heading, every path and every test that a page names is
-//! there, and every figure is in the part of Mermaid that these checks know.
+//! Checks of the project's pages: links, paths, names of tests, and figures. Every link leads to a page and a
+//! heading, every path and every test that a page names exists, and every figure is in the part of Mermaid that
+//! these checks know.
 
 mod figures;
 mod links;

@@ -6,11 +6,11 @@ use super::lines;
 use crate::coverage;
 use crate::test;
 
-/// What a path of the repository begins with.
+/// The folders with which a path of the repository begins.
 const FOLDERS: [&str; 8] = [
     "sys", "task", "drv", "xtask", "tests", "docs", ".ci", ".github",
 ];
-/// What a paragraph of a page begins with that lists tests and nothing else.
+/// The beginning of a paragraph of a page that lists tests and nothing else.
 const LIST: &str = "Shown by:";
 
 /// Paths of the repository that a text names and that are not there. `*` stands for any one name.
@@ -56,7 +56,7 @@ pub struct Tests {
 }
 
 impl Tests {
-    /// Those of the project.
+    /// The names of the project's tests.
     pub fn all(root: &Path) -> Self {
         let known = "the tables of tests can be read";
         let suites = test::images(root).unwrap_or_else(|_| panic!("{known}"));

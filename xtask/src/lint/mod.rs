@@ -1,5 +1,5 @@
-//! What the compiler alone does not refuse: lints of everything that is built for the target, and a kernel
-//! that could panic.
+//! Lints beyond the compiler's own: of everything that is built for the target, and of a kernel that could
+//! panic.
 
 mod branches;
 mod dependencies;

@@ -3,8 +3,8 @@
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol};
 
-/// What the names of such functions contain, mangled: the panic machinery of `core`, the failures of
-/// `unwrap`, `expect`, indexing and slicing, and the handler itself.
+/// Parts of the mangled names of functions that panic: the panic machinery of `core`, the failures
+/// of `unwrap`, `expect`, indexing and slicing, and the handler itself.
 const MARKS: [&str; 5] = [
     "9panicking",
     "rust_begin_unwind",

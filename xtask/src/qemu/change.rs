@@ -9,9 +9,9 @@ pub enum Change {
     Remove(String),
     /// A function of this model, with its properties, is in its place.
     Model(String, String),
-    /// It has these properties as well; of one that is given twice the later counts.
+    /// The device has these properties as well; if one is given twice, the later counts.
     With(String, String),
-    /// The same of one property with a number.
+    /// The device has one more property, with a number.
     WithNumber(String, String, u64),
     /// A function that the plan does not have, as after `-device`.
     Add(String),

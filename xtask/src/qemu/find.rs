@@ -75,7 +75,7 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
     in_folders(&std::env::var_os("PATH")?, program)
 }
 
-/// The same in the folders of `path`.
+/// Looks for a program in the folders of `path`.
 pub fn in_folders(path: &std::ffi::OsStr, program: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     std::env::split_paths(path)

@@ -27,14 +27,14 @@ impl From<Failure> for MonitorError {
     }
 }
 
-/// What the monitor gives, or why it does not.
+/// The answer of the monitor, or why there is none.
 pub type Answer<T> = Result<T, MonitorError>;
 
 /// A connection, ready for commands.
 pub struct Monitor {
     reader: BufReader<UnixStream>,
     writer: UnixStream,
-    /// What was read of a line that is not complete yet.
+    /// The beginning of a line that was not read completely yet.
     partial: Vec<u8>,
     /// Number of the last request; its answer repeats it, so that a late answer to an earlier request is not taken
     /// for this one's.

@@ -1,4 +1,4 @@
-//! What a QEMU's machines are: asked of the program itself, without a guest.
+//! The machines of a QEMU: asked of the program itself, without a guest.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use super::Qemu;
 
 /// How long an emulator may take to start and to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What tells one SMMU from another. `GBPA` reads 0 where it does not exist.
+/// The registers that tell one SMMU from another. `GBPA` reads 0 where it does not exist.
 const REGISTERS: [usize; 6] = [IDR0, IDR1, IDR3, IDR5, AIDR, GBPA];
 
 /// The registers of an SMMU that tell what it can do, as after a reset.

@@ -36,7 +36,7 @@ impl Splitter {
         pieces
     }
 
-    /// What is left at the end.
+    /// The pieces that are left at the end.
     pub fn finish(mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
         self.text(&mut pieces);

@@ -35,13 +35,13 @@ pub enum End {
     Timeout(Late),
 }
 
-/// What is known of a guest that did not end in time.
+/// The facts about a guest that did not end in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Late {
     pub limit: Duration,
     /// Since its last word.
     pub silent: Duration,
-    /// Where its processor is.
+    /// The program counter of the guest's processor.
     pub counter: Option<u64>,
 }
 
@@ -67,8 +67,8 @@ pub struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// What the tasks have logged since the last call, with their times in microseconds, oldest first; none if the
-    /// guest has ended.
+    /// The lines that tasks have logged since the last call, with their times in microseconds, oldest first; none
+    /// if the guest has ended.
     pub fn news(&mut self) -> Option<Vec<(u64, Line)>> {
         let scratch = self.guest.folder.path();
         let pieces = self.rings.news(self.guest.monitor.as_mut()?, scratch)?;
@@ -223,7 +223,7 @@ impl Guest {
         Ok(end(status, off))
     }
 
-    /// Its console's bytes; the channel closes when QEMU ends.
+    /// The bytes of the guest's console; the channel closes when QEMU ends.
     fn console(&mut self) -> Receiver<Vec<u8>> {
         let (sender, receiver) = mpsc::channel();
         if let Some(mut console) = self.child.stdout.take() {

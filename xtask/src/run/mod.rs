@@ -26,7 +26,7 @@ use crate::qemu::{Change, DiskFiles, Qemu};
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
 
-/// What to run and how.
+/// The choices for a run.
 pub struct Options {
     pub qemu: Qemu,
     /// `Duration::MAX`: none.

@@ -79,8 +79,8 @@ impl Rings {
         Self(readers.collect())
     }
 
-    /// What was logged since the last call, with the writers' times in microseconds, oldest first. A ring that
-    /// cannot be read has nothing new; none if that is so of all, because the guest has ended.
+    /// The lines that were logged since the last call, with the writers' times in microseconds, oldest first.
+    /// A ring that cannot be read has nothing new; none if that is so of all, because the guest has ended.
     pub fn news(&mut self, monitor: &mut Monitor, scratch: &Path) -> Option<Vec<(u64, Piece)>> {
         let file = scratch.join("ring");
         let mut pieces = Vec::new();

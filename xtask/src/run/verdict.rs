@@ -1,5 +1,5 @@
-//! What a run means: how the emulator ended, what the supervisor said, and the tool's own view of the
-//! digest.
+//! The meaning of a run: how the emulator ended, what the supervisor said, and the tool's own view of
+//! the digest.
 
 use super::decode::Line;
 use super::guest::End;
@@ -27,7 +27,7 @@ pub struct Watch {
 pub struct Verdict {
     /// The exit code.
     pub code: u8,
-    /// What the tool itself has found, for the last line.
+    /// The tool's own finding, for the last line.
     pub note: Option<String>,
 }
 
@@ -51,7 +51,7 @@ impl Watch {
         }
     }
 
-    /// What the supervisor said, if it came to a verdict.
+    /// The supervisor's verdict, if it came to one.
     pub fn spoken(&self) -> Option<bool> {
         self.spoken
     }

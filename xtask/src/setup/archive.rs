@@ -5,9 +5,9 @@ use std::process::Command;
 
 use super::command::output;
 
-/// What signs Debian's archive, as its package of keys installs it.
+/// The keys that sign Debian's archive, as its package of keys installs them.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-/// What is asked of every index that apt would fetch, in this order.
+/// The fields that are asked of every index that apt would fetch, in this order.
 const FIELDS: &str = "$(CREATED_BY)|$(RELEASE)|$(CODENAME)|$(COMPONENT)|$(ORIGIN)|$(REPO_URI)";
 
 /// Debian's name of the release that runs here; none on another system.
@@ -25,9 +25,9 @@ fn codename(release: &str) -> Option<&str> {
     value("VERSION_CODENAME=").filter(|name| !name.is_empty())
 }
 
-/// What apt can be told to fetch `suite` from, the best first, by the archives that the system's own sources name.
-/// apt tells of sources only what it has lists of, and images of containers often come without: `update` fetches
-/// them beside the system's and asks again.
+/// The sources from which apt can fetch `suite`, the best first, by the archives that the system's own sources
+/// name. apt tells of sources only what it has lists of, and images of containers often come without: `update`
+/// fetches them beside the system's and asks again.
 pub fn sources(
     codename: &str,
     suite: &str,

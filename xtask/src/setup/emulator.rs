@@ -13,7 +13,7 @@ use planner::failure::{Failure, Outcome};
 
 /// The Debian package of [`PROGRAM`].
 const PACKAGE: &str = "qemu-system-arm";
-/// What is unpacked of it.
+/// The packages that are unpacked for QEMU.
 const WANTED: Wanted<'static> = Wanted {
     package: PACKAGE,
     family: "qemu",
@@ -24,7 +24,7 @@ const WANTED: Wanted<'static> = Wanted {
 /// How a program is run as root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Way {
-    /// This process is root's.
+    /// The process is root's.
     Root,
     /// `sudo` asks for no password.
     Sudo,
@@ -85,7 +85,7 @@ fn folder(target: &Path) -> std::path::PathBuf {
     target.join("qemu")
 }
 
-/// One that an earlier run unpacked.
+/// A QEMU that an earlier run unpacked.
 fn unpacked_before(codename: &str, target: &Path) -> Option<Qemu> {
     [codename.to_owned(), backports(codename)]
         .iter()
@@ -124,7 +124,7 @@ fn way(path: &OsStr, root: bool, sudo: impl FnOnce() -> bool) -> Option<Way> {
     }
 }
 
-/// What somebody has installed is never removed for it.
+/// The arguments of apt for an installation that never removes an installed package.
 const INSTALL: [&str; 6] = [
     "install",
     "-y",
@@ -172,7 +172,7 @@ fn quiet(program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     output.status.success().then_some(output.stdout)
 }
 
-/// What to do where QEMU cannot be had from here.
+/// The failure where QEMU cannot be installed from here, with what to do.
 fn no_qemu(why: &str) -> Failure {
     Failure::new(format!(
         "{PROGRAM} is missing: {why}\n\

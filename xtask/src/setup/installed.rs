@@ -1,5 +1,5 @@
-//! What dpkg knows to be installed, less one family of packages: for apt to judge what another version of that
-//! family needs, whichever of it is installed and whatever it would break.
+//! The packages that dpkg knows to be installed, less one family of packages. From these apt judges what
+//! another version of that family needs, whichever of it is installed and whatever it would break.
 
 use std::collections::BTreeSet;
 
@@ -20,14 +20,14 @@ impl<'a> Package<'a> {
         }
     }
 
-    /// Its name, and those that it stands for.
+    /// The package's name, and the names that it stands for.
     fn names(&self) -> impl Iterator<Item = &'a str> {
         let further = field(self.text, "Provides").unwrap_or_default();
         let further = further.split(',').map(bare);
         std::iter::once(self.name).chain(further.filter(|name| !name.is_empty()))
     }
 
-    /// What it needs: each is a choice of names.
+    /// The package's needs: each is a choice of names.
     fn needs(&self) -> impl Iterator<Item = Vec<&'a str>> {
         let lists = ["Depends", "Pre-Depends"].map(|key| field(self.text, key).unwrap_or_default());
         let choices = lists.into_iter().flat_map(|list| list.split(','));
@@ -48,7 +48,8 @@ fn bare(name: &str) -> &str {
 }
 
 /// The status file without the packages of `family` (that name, and names that begin with it and a hyphen), and
-/// without what would lack something then: apt does nothing as long as an installed package lacks what it needs.
+/// without packages that would then lack something. apt does nothing as long as an installed package lacks what
+/// it needs.
 pub fn without(status: &str, family: &str) -> String {
     let paragraphs = status.split("\n\n").map(|text| text.trim_matches('\n'));
     let mut kept: Vec<Package<'_>> = paragraphs

@@ -1,5 +1,6 @@
-//! What a machine needs before anything can be built and run. Nothing here asks a question, and nothing that is
-//! installed is removed: what cannot be had without that is named in a message, with the command that does it.
+//! The set-up of a machine before anything can be built and run. Nothing here asks a question, and nothing that
+//! is installed is removed: what cannot be had without that is named in a message, with the command that does
+//! it.
 
 mod archive;
 mod cargo_deny;

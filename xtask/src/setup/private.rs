@@ -13,12 +13,12 @@ use super::installed;
 /// dpkg's record of what is installed.
 const STATUS: &str = "/var/lib/dpkg/status";
 
-/// What to unpack.
+/// The package to unpack.
 pub struct Wanted<'a> {
     pub package: &'a str,
     /// The packages of its kind begin with this name. Whether any of them are installed makes no difference.
     pub family: &'a str,
-    /// Its program in `usr/bin`, and its data in `usr/share`.
+    /// The package's program in `usr/bin`, and its data in `usr/share`.
     pub program: &'a str,
     pub data: &'a str,
 }
@@ -58,7 +58,7 @@ struct Private {
     folder: PathBuf,
     /// The only source, if it exists; else those of the system.
     source: PathBuf,
-    /// What counts as installed, if it exists; else what is.
+    /// The status file of packages that count as installed, if it exists; else the system's own.
     status: PathBuf,
     configuration: PathBuf,
 }
@@ -115,7 +115,7 @@ impl Private {
         command
     }
 
-    /// What apt answers with its own state, and after an update of the sources that it uses.
+    /// The answer of apt with its own state, and after an update of the sources that it uses.
     fn ask(&self, targets: &[&str]) -> Result<String, String> {
         // One source that cannot be reached does not take the others away.
         let updated = output(self.apt().arg("update"));

@@ -11,8 +11,8 @@ const JUDGE: &str = "judge";
 /// The device that tells the judge what to expect, and the property of it that the judge can read.
 const EXPECTED: (&str, &str) = ("expected", "cmd_per_lun");
 
-/// What makes the machine of a plan, what the judge is to expect included: one bit for each device that nobody may
-/// be given, in the order of the plan.
+/// The changes that make the machine of a difference from that of the plan. They include what the judge has to
+/// expect: one bit for each device that must be refused, in the order of the plan.
 pub fn changes(difference: &Difference, plan: &Plan) -> Outcome<Vec<Change>> {
     let refuses = plan.app.iommu.on_mismatch == MismatchPolicy::Refuse;
     let judge = plan.app.task(JUDGE).map(|(index, _)| index);

@@ -24,7 +24,7 @@ struct File {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Expected {
-    /// What the test's name ends with; that of the folder alone without one.
+    /// The end of the test's name; without it the name is that of the folder.
     pub name: Option<String>,
     /// Files, from this one's folder on.
     #[serde(default = "usual_system")]
@@ -41,7 +41,7 @@ pub struct Expected {
     /// On which machines it is run.
     #[serde(default)]
     pub machines: Machines,
-    /// It runs long: by name only.
+    /// The system runs long, and only by name.
     #[serde(default)]
     pub long: bool,
     /// Seconds after which it has failed, if not the usual.
@@ -51,7 +51,7 @@ pub struct Expected {
     pub built_once: bool,
     /// Bytes of a disk to run it with that has no whole sectors.
     pub disk: Option<usize>,
-    /// What is made wrong in the image.
+    /// The fault that is put into the image.
     pub spoil: Option<Spoil>,
     /// Parameters of tasks that have other values than in the file.
     #[serde(default)]
@@ -84,12 +84,12 @@ pub enum Verdict {
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Machines {
-    /// Those whose SMMU is the emulator's usual one.
+    /// Machines whose SMMU is the emulator's usual one.
     #[default]
     Usual,
     /// All whose SMMU has stage 1.
     EverySmmu,
-    /// Those whose SMMU has no stage 1.
+    /// Machines whose SMMU has no stage 1.
     WithoutStage1,
 }
 

@@ -73,7 +73,8 @@ impl Programs {
         programs.flat_map(|program| program.tests.iter().map(|test| program.name(test)))
     }
 
-    /// What `filter` selects: each program with the names of its tests, without the prefix.
+    /// The tests that `filter` selects: each program with the names of its tests, without the
+    /// prefix.
     pub fn select(&self, filter: Option<&str>) -> Vec<(&Program, Vec<String>)> {
         self.0
             .iter()
@@ -277,7 +278,7 @@ pub(super) fn lines(mut command: Command, mut each: impl FnMut(&str)) -> failure
     Ok(status.success())
 }
 
-/// What failed tests printed: libtest repeats it in the end, below `---- NAME stdout ----`.
+/// The output of failed tests: libtest repeats it in the end, below `---- NAME stdout ----`.
 #[derive(Default)]
 struct Details {
     by_test: BTreeMap<String, Vec<String>>,

@@ -97,7 +97,7 @@ impl Asked {
 }
 
 impl Suite {
-    /// Its cases, in their order.
+    /// The suite's cases, in their order.
     pub fn cases(&self) -> failure::Outcome<Vec<Listed>> {
         cases(self.app.parent().unwrap_or(Path::new("")))
     }
@@ -138,7 +138,7 @@ struct Follower<'a> {
     begun: Instant,
     /// The kernel's lines since then.
     console: Vec<String>,
-    /// What tasks logged, with their times.
+    /// The lines that tasks logged, with their times.
     logged: VecDeque<(u64, String)>,
     /// When that was read.
     read: Instant,

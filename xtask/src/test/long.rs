@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Case, Outcome};
 use planner::failure::{self, Failure};
 
-/// What their names begin with.
+/// The beginning of the names of long runs.
 pub const LONG: &str = "long";
 
 /// A program of the host.

@@ -15,7 +15,7 @@ const STAGES: (&str, [&str; 3]) = ("arm-smmuv3.stage", ["1", "2", "nested"]);
 /// One machine.
 pub struct Row {
     pub qemu: Qemu,
-    /// What is unusual about it; empty: nothing.
+    /// The variant of the SMMU; empty if it is the usual one.
     pub variant: String,
     /// Further QEMU arguments.
     pub arguments: Vec<String>,
@@ -135,7 +135,7 @@ fn stage_named(why: &str, variant: &str) -> String {
     why.replace(&format!("{}={value}", STAGES.0), STAGES.0)
 }
 
-/// Who has the same SMMU.
+/// The row that has the same SMMU.
 fn twin(seen: &[(String, Registers)], registers: Registers) -> Option<String> {
     let mut seen = seen.iter();
     let (name, _) = seen.find(|(_, known)| *known == registers)?;

@@ -28,7 +28,7 @@ pub use report::{counts, write as write_reports};
 pub use selection::{fits, nothing_fits, suggest};
 pub use system::{System, long_systems, system, systems};
 
-/// What became of one test.
+/// The outcome of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Passed,
@@ -42,9 +42,9 @@ pub struct Case {
     /// `package::module::test`, `image::case`.
     pub name: String,
     pub outcome: Outcome,
-    /// As far as it is known.
+    /// The test's time, as far as it is known.
     pub time: Duration,
-    /// What it printed, or what the tasks involved logged, if it failed.
+    /// The output of the test, or the log of the tasks involved, if it failed.
     pub log: Vec<String>,
 }
 

@@ -9,12 +9,13 @@ use std::process::{Command, Stdio};
 use super::{Case, Outcome};
 use planner::failure::{self, Failure};
 
-/// What the names of these runs begin with.
+/// The beginning of the names of these runs.
 pub const MUTATIONS: &str = "mutations";
 /// Pinned, so that two runs make the same changes.
 const VERSION: &str = "27.1.0";
 const PACKAGES: [&str; 3] = ["kern", "iommu", "pci"];
-/// What cargo-mutants writes, by file: whether a test noticed, or the change hung one, or it did not build.
+/// The files that cargo-mutants writes: whether a test noticed the change, or the change hung one, or it
+/// did not build.
 const RESULTS: [(&str, Option<&str>); 3] = [
     ("caught.txt", None),
     ("timeout.txt", None),

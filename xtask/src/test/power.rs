@@ -8,14 +8,14 @@ use planner::failure::{Failure, Outcome};
 
 /// Writes that are acknowledged before the key is pressed: each block once.
 const BEFORE: u64 = BLOCKS;
-/// What the writer writes: so many blocks in turn, of so many bytes; see its source.
+/// The blocks that the writer writes in turn, and their bytes; see its source.
 const BLOCKS: u64 = 64;
 const BYTES: usize = 4096;
 /// By then the machine is off: two tasks that are asked and two that are stopped, with the supervisor's limits for
 /// each, the log, and as much again for a busy host.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// What the supervisor must say, in this order.
+/// The lines that the supervisor must say, in this order.
 const ORDER: [&str; 10] = [
     "power key: all tasks are asked to finish",
     "writer: has ended",
@@ -53,7 +53,7 @@ impl<'l> Press<'l> {
         }
     }
 
-    /// What came of it, with the disk as the machine left it.
+    /// Judges the end of a run, with the disk as the machine left it.
     pub fn judge(&self, end: &End, disk: &Path) -> Outcome<()> {
         let Some(pressed) = self.pressed else {
             return Err(Failure::new(format!(

@@ -115,7 +115,7 @@ impl System {
         (row.qemu.version < first).then(|| format!("QEMU {} has {lack}", row.qemu.name()))
     }
 
-    /// What the end of a run is worth; `log` is what was said.
+    /// Judges the end of a run; `log` is what was said.
     fn judge(&self, run: Result<Verdict, String>, log: &[String]) -> Outcome {
         let silent = |said: &dyn Fn(&str) -> bool| {
             let unsaid = self.expected.tells.iter().find(|words| !said(words));

@@ -10,7 +10,8 @@ const PAGE: u64 = 4096;
 const READ: &str = "r-- write-back";
 const READ_WRITE: &str = "rw- write-back";
 const REGISTERS: &str = "rw- device-nGnRE";
-/// What a range of a task's memory may be, and how it is reached: nothing is plain memory here and registers there.
+/// The kinds that a range of a task's memory may have, and how each is reached: no range is plain memory in one
+/// place and registers in another.
 const KINDS: [(&str, &[&str]); 12] = [
     ("program", &[READ, READ_WRITE, "r-x write-back"]),
     ("plan", &[READ]),
@@ -25,7 +26,8 @@ const KINDS: [(&str, &[&str]); 12] = [
     ("bar", &[REGISTERS]),
     ("quiesce-bar", &[REGISTERS]),
 ];
-/// Whoever has it programs every function, so it has the recipes' registers as well.
+/// The configuration space: the task that has it programs every function, so it has the recipes'
+/// registers as well.
 const CONFIGURATION: (&str, &str) = ("pci-configuration", "rw- device-nGnRnE");
 
 /// Everything that follows from what else is there.

@@ -1,4 +1,4 @@
-//! What `plan.json` says, as far as it is compared.
+//! The parts of `plan.json` that are compared.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub struct Task {
     pub memory: Vec<Mapping>,
     pub calls: Vec<String>,
     pub depends_on: Vec<String>,
-    /// Whoever stops and starts with it.
+    /// The tasks that stop and start with the task.
     pub together: Vec<String>,
     pub restart: Restart,
     /// The run's verdict waits for it.
@@ -71,7 +71,7 @@ pub struct Task {
     pub persistent: Vec<Sized>,
 }
 
-/// What happens at a task's death.
+/// The supervisor's action at a task's death.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Restart {
@@ -126,7 +126,7 @@ pub struct Member {
 #[derive(Debug, Deserialize)]
 pub struct Kernel {
     pub memory: Vec<Mapping>,
-    /// What the kernel's window covers, hidden parts included.
+    /// The memory that the kernel's window covers, hidden parts included.
     pub window: Vec<Extent>,
     #[serde(rename = "first-instructions")]
     pub first: Vec<Mapping>,
@@ -168,7 +168,7 @@ pub struct Device {
     /// The block of the platform's registers that is the device's own.
     pub registers: Option<String>,
     pub bars: Vec<Bar>,
-    /// What the PCI task programs; none for a device that is not on PCI.
+    /// The values that the PCI task programs; none for a device that is not on PCI.
     #[serde(flatten)]
     pub function: Option<Function>,
     pub quiesce: Quiesce,
@@ -177,7 +177,7 @@ pub struct Device {
     pub owner: Option<Owner>,
 }
 
-/// What is programmed and checked of a PCI function.
+/// The values that are programmed and checked of a PCI function.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Function {
@@ -216,7 +216,7 @@ pub struct Quiesce {
     pub wait_ns: u64,
 }
 
-/// Who may claim a device.
+/// The task that may claim a device.
 #[derive(Debug, Deserialize)]
 pub struct Owner {
     pub kind: String,
@@ -226,12 +226,12 @@ pub struct Owner {
 #[derive(Debug, Deserialize)]
 pub struct Domain {
     pub kind: String,
-    /// Its streams pass while a device of it is claimed.
+    /// The domain's streams pass while a device of it is claimed.
     pub untranslated: bool,
     pub invalidation: String,
     pub snoops: bool,
     pub stage: u32,
-    /// What tells its entries from others' in the SMMU's caches.
+    /// The ASID: it tells the domain's entries from others' in the SMMU's caches.
     #[serde(rename = "tag")]
     pub asid: u16,
     pub pages: Window,
@@ -256,7 +256,7 @@ pub struct Premapped {
     pub address: u64,
     pub bytes: u64,
     pub access: String,
-    /// Of whose pool it is.
+    /// The task whose pool it is.
     pub task: Option<String>,
     pub pool: Option<String>,
 }

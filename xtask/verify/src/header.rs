@@ -10,7 +10,7 @@ const TCR: u64 = 1 << 36 | 0xb500_3500;
 const TCR_SIZES: u64 = 0x3f << 16 | 0x3f;
 /// Write-back, device-nGnRE, non-cacheable, device-nGnRnE, by index.
 const MAIR: u64 = 0x0044_04ff;
-/// Where Linux's header has no branch.
+/// Offset of the part of Linux's header that follows the branch.
 const LINUX: u64 = 8;
 const LINUX_FLAGS: u64 = 2;
 const LINUX_MAGIC: u64 = 0x644d_5241;

@@ -6,7 +6,7 @@ pub struct Image<'a> {
     pub header: Header,
 }
 
-/// What the first instructions read (`docs/reference/image.md`).
+/// The header that the first instructions read (`docs/reference/image.md`).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Header {
     /// Physical address of the first byte.

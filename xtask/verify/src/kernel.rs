@@ -104,7 +104,7 @@ fn tasks(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     }
 }
 
-/// What the record of a task says by itself.
+/// Checks the record of a task by itself.
 fn one(record: &Record<'_>, task: &Task, plan: &Plan, whose: &str, verified: &mut Verified) {
     let entry = record.u64(at::ENTRY);
     verified.compare(whose, "it begins at", &entry, &task.entry);
@@ -189,7 +189,8 @@ fn memory(task: &Task) -> Vec<Region> {
     memory
 }
 
-/// Whom a task may post, and by which bits: those of its `posts`, and everybody wakes the task that reads logs.
+/// The tasks that a task may post, and the bits: those of its `posts`, and, for every task, the one that wakes
+/// the task that reads logs.
 fn posted(plan: &Plan, task: &Task) -> Vec<(u32, u32)> {
     let own = |name: &str| {
         let (to, notification) = name.split_once('.')?;

@@ -1,4 +1,4 @@
-//! What a leaf descriptor of stage 1 lets its user do (Arm ARM D8.3 and D8.4).
+//! The rights that a leaf descriptor of stage 1 gives its user (Arm ARM D8.3 and D8.4).
 
 use crate::run::Access;
 
@@ -7,11 +7,11 @@ use crate::run::Access;
 pub struct Leaf {
     /// First address that it translates.
     pub input: u64,
-    /// Where that leads.
+    /// The output address of the leaf.
     pub output: u64,
     /// Bytes.
     pub len: u64,
-    /// Its eight bytes.
+    /// The leaf's eight bytes.
     pub descriptor: u64,
     /// Physical address of the descriptor itself.
     pub at: u64,
@@ -50,7 +50,7 @@ impl Leaf {
         (self.descriptor & MARK) >> 55
     }
 
-    /// What may be done through the leaf, `mair` being the memory types by index.
+    /// The access through the leaf, `mair` being the memory types by index.
     ///
     /// # Errors
     /// A leaf that no table of this system has: half of a right, or one that its user should never have.

@@ -26,7 +26,7 @@ use std::fmt::{Debug, Display};
 
 pub use leaf::Leaf;
 
-/// What a check found, and where it looked.
+/// The findings of a check, and where it looked.
 #[derive(Debug, Default)]
 pub struct Verified {
     /// Every difference, one line each; none if the image does what its plan says.
@@ -39,7 +39,7 @@ pub struct Verified {
     pub domains: usize,
     /// Tables that were read: of the kernel, of tasks and of domains.
     pub tables: usize,
-    /// Where everything is, for tests that seed faults.
+    /// The places of everything, for tests that seed faults.
     pub places: Places,
 }
 
@@ -84,7 +84,7 @@ impl Verified {
         }
     }
 
-    /// The same of a table, of which only the rows that differ are said.
+    /// Compares the rows of a table; only rows that differ are reported.
     fn compare_rows<T: PartialEq + Debug>(
         &mut self,
         whose: impl Display,

@@ -1,4 +1,5 @@
-//! What the PCI task reads: it programs every function by these numbers, ACS included, and makes devices quiet.
+//! The part of the plan that the PCI task reads: it programs every function by these numbers, ACS included, and
+//! makes devices quiet.
 
 use crate::Verified;
 use crate::blob::{Blob, Record, kind};
@@ -58,7 +59,7 @@ pub fn check(
 
 const CONFIGURATION: &str = "pci-configuration";
 
-/// Where a range of a task's memory begins.
+/// The beginning of a range of a task's memory.
 fn at(task: &Task, what: &str, name: Option<&str>) -> Option<u64> {
     let mut found = task.memory.iter().filter(|range| range.what == what);
     found

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What may be done, beside reading.
+/// The rights in a range, beside reading.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {
     pub write: bool,

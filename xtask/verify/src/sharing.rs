@@ -1,4 +1,4 @@
-//! Who shares memory with whom, held by rules of its own: a fault in the plan itself would be in both the tables
+//! The memory that tasks share, held to rules of its own: a fault in the plan itself would be in both the tables
 //! and `plan.json`.
 
 use crate::Verified;
@@ -25,7 +25,7 @@ impl Extent {
 
 /// The kind of mapping by which the IOMMU server has the SMMU's tables.
 const SMMU_TABLES: &str = "smmu-tables";
-/// What a task reads of another's log.
+/// The kind of range by which a task reads another's log.
 const LOG_RING: &str = "log-ring";
 const LOG: &str = "log";
 /// Kinds of mapping of registers: several tasks may be planned to have one device's.

@@ -9,7 +9,7 @@ use crate::leaf::Regime;
 use crate::run::{Run, differences};
 use crate::walk::{Tree, walk};
 
-/// What the processor's tables translate.
+/// The translations of the processor's tables.
 pub struct Spaces {
     pub kernel: Vec<Run<bool>>,
     /// By task; `true` where it may write.
@@ -18,9 +18,9 @@ pub struct Spaces {
     pub plans: Vec<Option<u64>>,
 }
 
-/// Where the kernel finds its plan.
+/// Address of the kernel's plan.
 const KERNEL_PLAN: u64 = 0xffff_ffd0_0000_0000;
-/// Where a task finds its own.
+/// Address of a task's plan.
 const TASK_PLAN: u64 = 0x0800_0000;
 /// The offset of `TTBR0_EL1` in the record of a task.
 const TASK_TTBR0: usize = 48;
@@ -81,7 +81,7 @@ pub fn check(image: &Image<'_>, plan: &Plan, verified: &mut Verified) -> Result<
     Ok(spaces)
 }
 
-/// Where an address leads.
+/// The output of an address.
 fn place(runs: &[Run<bool>], address: u64) -> Option<u64> {
     let run = runs.iter().find(|run| {
         address
@@ -143,7 +143,7 @@ impl Walked<'_, '_> {
         runs
     }
 
-    /// What is wrong with the tables themselves, and tables where the plan has none.
+    /// Mistakes in the tables themselves, and tables where the plan has none.
     fn tables(&mut self, whose: &str, tree: &Tree) {
         for wrong in &tree.wrong {
             self.verified.say(format!("{whose}: {wrong}"));

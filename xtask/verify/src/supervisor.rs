@@ -1,5 +1,5 @@
-//! What the supervisor reads: what it does at the death of each task, whose reports count, and who ends when the
-//! machine is switched off.
+//! The part of the plan that the supervisor reads: what it does at the death of each task, whose reports count,
+//! and who ends when the machine is switched off.
 
 use std::collections::BTreeSet;
 

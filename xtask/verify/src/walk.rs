@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::image::Image;
 use crate::leaf::Leaf;
 
-/// What a tree translates.
+/// The translations of a tree.
 #[derive(Debug, Default)]
 pub struct Tree {
     /// In the order of their addresses.
     pub leaves: Vec<Leaf>,
     /// Physical addresses of all tables, with the first address that each translates and its level.
     pub tables: BTreeMap<u64, (u64, u32)>,
-    /// What no table of this system has.
+    /// Descriptors that no table of this system has.
     pub wrong: Vec<String>,
 }
 

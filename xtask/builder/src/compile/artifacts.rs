@@ -1,4 +1,4 @@
-//! What cargo built, from its messages.
+//! The artifacts that cargo built, from its messages.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use planner::failure::{Failure, Outcome};
 
-/// What one build gave.
+/// The artifacts of one build.
 pub struct Artifacts {
     /// The programs, by the name of their package.
     pub programs: BTreeMap<String, PathBuf>,

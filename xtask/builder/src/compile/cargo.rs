@@ -13,10 +13,11 @@ use planner::failure::{Failure, Outcome};
 /// Flags of the compiler for the kernel. A task chooses the branch of a jump table, and could train the processor to
 /// guess another: `docs/decisions/0011-speculation.md`.
 const KERNEL_FLAGS: [&str; 2] = ["-Clink-arg=-Tsys/kern/kernel.ld", "-Cjump-tables=no"];
-/// The same for tasks; `task.ld` and `defmt.x` are found by the search paths that `userlib` and `defmt` give.
+/// The flags for tasks; `task.ld` and `defmt.x` are found by the search paths that `userlib` and `defmt`
+/// give.
 const TASK_FLAGS: [&str; 2] = ["-Clink-arg=-Ttask.ld", "-Clink-arg=-Tdefmt.x"];
 
-/// Where programs are built.
+/// The place where programs are built.
 #[derive(Clone, Debug)]
 pub struct Workshop {
     /// The repository.
@@ -117,10 +118,10 @@ impl Workshop {
         cargo
     }
 
-    /// A command of cargo's for the target with these flags of the compiler, in a folder of its own below the target
-    /// directory for each set of flags: cargo builds everything again whose flags are others than in the last build of the same folder. Paths
-    /// that would differ from one checkout to the next are mapped to fixed ones, so that the same source gives the
-    /// same bytes anywhere.
+    /// A command of cargo's for the target with these flags of the compiler. Each set of flags has a folder of its
+    /// own below the target directory, because cargo builds everything again if its flags differ from those of the
+    /// last build in the folder. Paths that would differ from one checkout to the next are mapped to fixed ones, so
+    /// that the same source gives the same bytes anywhere.
     fn cargo(&self, workspace: &Path, verb: &str, kind: &str, flags: &[&str]) -> Command {
         let home = std::env::var_os("CARGO_HOME")
             .map(PathBuf::from)

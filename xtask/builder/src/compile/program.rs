@@ -14,7 +14,7 @@ pub struct Program {
     pub segments: Vec<Segment>,
 }
 
-/// What is loaded together with the same rights.
+/// A part of a program that is loaded together, with the same rights.
 #[derive(Clone, Debug)]
 pub struct Segment {
     /// Virtual address of its first byte.

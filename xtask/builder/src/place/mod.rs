@@ -79,11 +79,12 @@ pub struct Layout {
     pub tasks: Vec<TaskLayout>,
     /// Read-only in the kernel's window, in the order of their addresses.
     pub read_only: Vec<Extent>,
-    /// Not in the kernel's window, nor in a task's tables; the identity map of the first instructions may have it.
+    /// Extents that are neither in the kernel's window nor in a task's tables; the identity map of the first
+    /// instructions may have them.
     pub hidden: Vec<Extent>,
-    /// What the kernel's window maps, in the order of their addresses: memory that this image uses, and none
-    /// that is somebody else's. A processor may fetch ahead from whatever is mapped, and firmware's memory
-    /// answers with an error.
+    /// The extents that the kernel's window maps, in the order of their addresses: memory that this image
+    /// uses, and none that belongs to others. A processor may fetch ahead from whatever is mapped, and
+    /// firmware's memory answers with an error.
     pub window: Vec<Extent>,
 }
 
@@ -235,7 +236,7 @@ fn whole_pages(base: u64, len: u64) -> Extent {
     }
 }
 
-/// What is left of an extent without some holes, from the bottom up.
+/// The rest of an extent without some holes, from the bottom up.
 fn without(all: Extent, mut holes: Vec<Extent>) -> Vec<Extent> {
     holes.sort_by_key(|hole| hole.pa);
     let mut left = Vec::new();

@@ -10,7 +10,7 @@ use crate::compile::{Program, Segment};
 use planner::planning::Plan;
 use planner::report::{Mistake, Report, Reported};
 
-/// What a task or the kernel may do, beside reading.
+/// The rights of a task or the kernel, beside reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
     /// Whether the task may write there.
@@ -30,7 +30,7 @@ pub struct Place {
     pub len: u64,
     /// First contents, as long as `len`; empty if there are none.
     pub bytes: Vec<u8>,
-    /// What the task may do there.
+    /// The task's rights there.
     pub rights: Rights,
 }
 
@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-/// Where a task's memory is.
+/// The places of a task's memory.
 #[derive(Clone, Debug, Default)]
 pub struct TaskLayout {
     /// Virtual address of the first instruction.
@@ -61,7 +61,7 @@ pub struct TaskLayout {
     pub pools: Vec<Extent>,
     /// The memory that survives the task's restart, by its index.
     pub persistent: Vec<Extent>,
-    /// Of the task that owns the PCI host bridge.
+    /// The record of the PCI task, if the task owns the PCI host bridge.
     pub pci_record: Option<Extent>,
     /// Everything from `layout::TASK_MAPPINGS` up.
     pub mappings: Vec<Mapping>,

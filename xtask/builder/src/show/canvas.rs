@@ -12,7 +12,7 @@ pub const MARGIN: f64 = 20.0;
 /// Draws SVG.
 pub struct Canvas {
     writer: SVGWriter,
-    /// What is added to every place.
+    /// The offset that is added to every place.
     offset: Point,
     /// Corners of what was drawn; the first one is infinite as long as there is nothing.
     corners: (Point, Point),
@@ -27,7 +27,7 @@ impl Canvas {
         }
     }
 
-    /// What is drawn next is moved by `offset`.
+    /// Moves everything that is drawn next by `offset`.
     pub fn set_offset(&mut self, offset: Point) {
         self.offset = offset;
     }
@@ -42,7 +42,7 @@ impl Canvas {
         Point::new(place.x + self.offset.x, place.y + self.offset.y)
     }
 
-    /// Where a shape goes, which becomes part of the extent.
+    /// The place of a shape, which becomes part of the extent.
     fn place(&mut self, xy: Point, size: Point) -> Point {
         let xy = self.moved(xy);
         self.extend(xy);

@@ -1,4 +1,5 @@
-//! What a change of `app.toml` changes: who can reach what, and everything else in the plan.
+//! The effects of a change of `app.toml`: on what each device can reach, and on everything else in
+//! the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
@@ -15,11 +16,11 @@ use planner::read::units::show_size;
 /// Why a file cannot be compared with a plan of today.
 #[derive(Debug)]
 pub enum Unreadable {
-    /// It is not JSON.
+    /// The text is not JSON.
     NotJson(String),
-    /// It says no version, as every plan does.
+    /// The plan has no version, as every plan has.
     NoVersion,
-    /// It has the keys of an earlier version.
+    /// The plan has the keys of an earlier version.
     OlderVersion(u64),
     /// A later tool wrote it.
     NewerVersion(u64),
@@ -67,7 +68,7 @@ const TOLD: [&str; 12] = [
     "streams",
 ];
 
-/// Who has whose registers: a row of `registers`.
+/// A task that has a device's registers: a row of `registers`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Holder {
     device: String,
@@ -75,7 +76,7 @@ struct Holder {
     access: String,
 }
 
-/// What is told of a plan in words.
+/// The facts of a plan in words.
 #[derive(Deserialize)]
 struct Told {
     reach: Reaches,
@@ -179,7 +180,7 @@ fn told(plan: &Value) -> Result<Told, Unreadable> {
     })
 }
 
-/// What the solver compares of every device.
+/// The facts of every device that the solver compares.
 fn summary(reaches: &Reaches) -> Result<Summary, Unreadable> {
     let reaches = reaches.iter();
     reaches

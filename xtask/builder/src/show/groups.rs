@@ -149,7 +149,8 @@ fn domains(plan: &Plan, out: &mut String) -> std::fmt::Result {
     kept_clear(plan, out)
 }
 
-/// What windows keep clear of: a request there would go to a peer's registers, or raise an interrupt.
+/// The ranges that windows avoid: a request there would go to a peer's registers, or raise an
+/// interrupt.
 fn kept_clear(plan: &Plan, out: &mut String) -> std::fmt::Result {
     let regions = plan.machine.reserved.iter().map(ToString::to_string);
     let regions: Vec<String> = regions.collect();

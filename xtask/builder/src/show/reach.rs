@@ -1,4 +1,4 @@
-//! What each device can reach at most, whatever its driver does.
+//! The most that each device can reach, whatever its driver does.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -128,7 +128,7 @@ fn memory(plan: &Plan, layout: Option<&Layout>, owner: &str, out: &mut String) -
     )
 }
 
-/// What a device reaches beside the memory of its owners.
+/// The things that a device reaches beside the memory of its owners.
 fn others(reach: &Reach, out: &mut String) -> std::fmt::Result {
     let joined = |names: &BTreeSet<String>, between: &str| {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();

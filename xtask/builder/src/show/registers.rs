@@ -1,4 +1,4 @@
-//! Who has the registers of which device.
+//! The tasks that have the registers of each device.
 
 use std::fmt::Write;
 

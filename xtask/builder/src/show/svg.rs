@@ -97,7 +97,7 @@ fn above(plan: &Plan, id: NodeId) -> Option<NodeId> {
     }
 }
 
-/// Where each tree begins: columns from left to right, none much taller than the others.
+/// The beginnings of the trees: columns from left to right, none much taller than the others.
 fn columns(sizes: &[Point]) -> Vec<Point> {
     let widest = sizes.iter().map(|size| size.x).fold(1.0, f64::max);
     let tallest = sizes.iter().map(|size| size.y).fold(0.0, f64::max);

@@ -34,7 +34,7 @@ pub fn write(plan: &Plan, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// What is directly below what, in topological order.
+/// The nodes directly below each node, in topological order.
 struct Below {
     roots: BTreeMap<RootId, Vec<NodeId>>,
     nodes: BTreeMap<NodeId, Vec<NodeId>>,

@@ -1,4 +1,4 @@
-//! What the IOMMU server reads beyond what every task does.
+//! The part of the plan that only the IOMMU server reads.
 
 use plan::iommu::{
     DeviceEntry, DomainEntry, DomainKind, Invalidation, PermanentEntry, PoolEntry, SmmuEntry,

@@ -88,8 +88,9 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         .finish()
 }
 
-/// Who hears of the life of a task, in the order that the kernel wants: those that depend on it, that it is up again;
-/// the authority, that it will not come back; the supervisor, that it can be started again; the authority, that it died held.
+/// The tasks that are told of the life of a task, in the order that the kernel wants. Those that depend on it are
+/// told that it is up again. The authority is told that it will not come back, or that it died held. The supervisor
+/// is told that it can be started again.
 fn listeners_of(plan: &Plan, task: usize) -> Vec<ListenerEntry> {
     let peer = |event| move |to| (event, to, notification::PEER);
     let starts = plan.hear_of_start(task).into_iter();

@@ -23,7 +23,7 @@ use planner::report::{Mistake, Report, Reported};
 
 /// Everything that the image holds beside programs.
 pub struct Tables {
-    /// Where everything is.
+    /// The places of everything.
     pub layout: Layout,
     /// The root tables of all address spaces.
     pub roots: Roots,

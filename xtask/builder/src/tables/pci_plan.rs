@@ -1,4 +1,4 @@
-//! What the PCI task reads beyond what every task does.
+//! The part of the plan that only the PCI task reads.
 
 use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe, port_type};
 use plan::{Builder, NONE, Name};
@@ -37,7 +37,8 @@ pub fn add(plan: &Plan, layout: &Layout, task: usize, builder: &mut Builder) {
     builder.push(&[host]).push(&functions);
 }
 
-/// What every device has, on PCI or not: its group, its owner, and where its recipe polls.
+/// The fields that every device has, on PCI or not: its group, its owner, and where its recipe
+/// polls.
 fn bare(plan: &Plan, number: usize, name: &str, quiesce_va: u64) -> FunctionEntry {
     let device = plan.domains.devices.get(number);
     let group = device.map_or(0, |device| device.group);

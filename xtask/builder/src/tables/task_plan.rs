@@ -67,7 +67,8 @@ fn owns(plan: &Plan, task: usize, kind: PlatformDeviceKind) -> bool {
     device.is_some_and(|device| plan.app.owner(&device.name) == Some(task))
 }
 
-/// Whom it sends to or posts, who sends to it or posts it; everybody for the tasks that deal with all.
+/// The peers of a task: those that it sends to or posts, and those that send to it or post it; for the
+/// tasks that deal with all tasks, every task.
 fn peers(plan: &Plan, task: usize) -> Vec<PeerEntry> {
     let app = &plan.app;
     let knows_all = task == 0 || app.log_task() == Some(task) || app.authority() == Some(task);
@@ -88,7 +89,7 @@ fn peers(plan: &Plan, task: usize) -> Vec<PeerEntry> {
         .collect()
 }
 
-/// Its own bits, its interrupts, and the bits of others that it may post.
+/// The task's own bits, its interrupts, and the bits of others that it may post.
 fn notifications(plan: &Plan, task: usize) -> Vec<NotificationEntry> {
     let posted = |index: usize| plan.notifications.posts.contains(&(task, index));
     let bits = plan
@@ -218,7 +219,7 @@ fn of_function(
     entry
 }
 
-/// Its registers, which its driver owns, are its BAR 0.
+/// The device's registers, which its driver owns, as its BAR 0.
 fn of_non_pci(
     plan: &Plan,
     mappings: &[Mapping],

@@ -1,4 +1,4 @@
-//! What the kernel's window shows of physical memory.
+//! The part of physical memory that the kernel's window shows.
 
 use vmsa::Permissions;
 

@@ -1,6 +1,6 @@
 //! Context descriptors (IHI 0070, 5.4).
 
-/// What one says, beside what every descriptor of this system says.
+/// The fields of a context descriptor that differ in this system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Context {
     pub asid: u16,

@@ -1,5 +1,5 @@
-//! What the IOMMU server reads of devices, their streams, pools, and what is premapped (`docs/reference/image.md`): whom it
-//! serves, and what it opens.
+//! The part of the plan about devices that the IOMMU server reads: their streams, pools, and premapped ranges
+//! (`docs/reference/image.md`). By it the server decides whom it serves, and what it opens.
 
 use super::Tables;
 use super::records::SERVER;
@@ -7,7 +7,7 @@ use crate::Verified;
 use crate::blob::{Record, Runs};
 use crate::expected::{Device, Mapping, Plan, Premapped, Task};
 
-/// Where a number may be absent.
+/// The value of an absent number.
 const NONE: u32 = u32::MAX;
 
 /// Compares all of them with `plan.json`.

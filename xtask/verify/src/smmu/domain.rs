@@ -186,7 +186,7 @@ fn window(
     }
 }
 
-/// What is premapped leads to pools of owners, or to memory that is nobody's.
+/// Checks that premapped ranges lead to pools of owners, or to memory that belongs to no task.
 fn private(tables: &Tables<'_>, domain: &Domain, verified: &mut Verified) {
     let plan = tables.plan;
     let tasks = plan.tasks.iter().flat_map(|task| {

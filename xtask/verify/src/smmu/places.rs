@@ -1,4 +1,5 @@
-//! What lies where in the SMMU's memory: queues, the stream table, context descriptors, page tables, and nothing else.
+//! The places of everything in the SMMU's memory: queues, the stream table, context descriptors, page tables, and
+//! nothing else.
 
 use super::Tables;
 use crate::Verified;

@@ -18,7 +18,7 @@ pub struct Records<'a> {
     pub devices: Vec<Record<'a>>,
     pub pools: Vec<Record<'a>>,
     pub premapped: Vec<Record<'a>>,
-    /// What lists of tasks are made of.
+    /// The task numbers that lists of tasks are made of.
     pub numbers: Vec<Record<'a>>,
 }
 

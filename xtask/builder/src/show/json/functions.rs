@@ -108,7 +108,7 @@ pub fn others(plan: &Plan) -> Vec<Value> {
         .collect()
 }
 
-/// Who may claim a device.
+/// The task that may claim a device.
 pub fn owner(plan: &Plan, device: &str) -> Option<Owner> {
     let task = plan.app.driver(device)?;
     Some(Owner::task(&*plan.app.tasks.get(task)?.name.value))

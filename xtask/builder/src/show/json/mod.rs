@@ -126,7 +126,8 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
         .collect()
 }
 
-/// Whoever stops and starts with a task, as they are of one containment unit or of units with a task in common.
+/// The tasks that stop and start with a task, because they are in one containment unit or in units with a task
+/// in common.
 fn together(plan: &Plan, task: usize) -> Vec<&str> {
     let others = plan.together(task).into_iter();
     let others = others.filter_map(|other| plan.app.tasks.get(other));

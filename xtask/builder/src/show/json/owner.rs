@@ -1,4 +1,4 @@
-//! Who owns a device, as `plan.json` has it.
+//! The owner of a device, as `plan.json` has it.
 
 use std::fmt;
 

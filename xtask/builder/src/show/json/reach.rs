@@ -95,7 +95,7 @@ fn streams(plan: &Plan, device: &str) -> BTreeSet<u32> {
 }
 
 impl DeviceReach {
-    /// What the solver compares; `None` if the domain type is no known one.
+    /// The reach in the solver's terms, to compare it; `None` if the domain type is not known.
     pub fn compared(&self) -> Option<solver::Reach> {
         let types = [DomainType::Dma, DomainType::Identity, DomainType::Blocked];
         Some(solver::Reach {

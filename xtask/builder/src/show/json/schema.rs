@@ -133,7 +133,7 @@ fn keys_are_spelled_in_one_way() {
     }
 }
 
-/// What other tools rely on, with its types.
+/// The groups of `plan.json` have the keys and types that other tools rely on.
 #[test]
 fn groups_have_the_promised_form() {
     for (file, plan) in plans() {

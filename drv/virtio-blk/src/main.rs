@@ -19,8 +19,8 @@ use userlib::server::Server;
 
 userlib::task!(main);
 
-/// A driver that cannot start, or whose device or IOMMU server failed, dies with the reason: what it had
-/// mapped is then cut off by the IOMMU server, and the supervisor starts it again by policy.
+/// A driver that cannot start, or whose device or IOMMU server failed, dies with the reason. The IOMMU
+/// server then cuts off what it had mapped, and the supervisor starts it again by policy.
 fn main() -> ! {
     let Some(iommu) = Server::named("iommu") else {
         userlib::give_up!("the plan has no iommu for this driver");

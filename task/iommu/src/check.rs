@@ -85,9 +85,9 @@ fn inside(entry: &SmmuEntry, offset: u64, bytes: u64) -> bool {
         .is_some_and(|end| end <= entry.tables_len)
 }
 
-/// Checks that every entry that any StreamID reaches aborts, or is that of a standing stream and translates through
-/// its domain's context descriptor; that each planned stream's entry is where the plan says; and gives planned
-/// entries the attributes this SMMU needs.
+/// Checks the stream tables and gives planned entries the attributes that this SMMU needs. Every entry that a
+/// StreamID reaches must abort, or be that of a standing stream and translate through its domain's context
+/// descriptor. Each planned stream's entry must be where the plan says.
 ///
 /// A standing stream may abort too: an earlier life held it back and died before the SMMU was on. Which of the two it
 /// does from now on [`standing_streams`] decides.

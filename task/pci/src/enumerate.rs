@@ -15,7 +15,7 @@ use crate::registers::{
 use crate::report::{Difference, Found, Observer};
 use crate::{bridge, compare, power, program, silence};
 
-/// Longest time that a planned function is waited for at the first start: a device may take a second after
+/// Longest time that a planned function is waited for at the first start. A device may take a second after
 /// power-on, and asks to be tried again or says nothing until then (PCI Express Base 4.0, 6.6.1).
 const POWER_ON: u64 = RESET_DEADLINE;
 /// Milliseconds between two looks at a function that does not answer yet.

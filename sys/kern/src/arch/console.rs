@@ -7,8 +7,8 @@ use abi::layout::KERNEL_CONSOLE;
 use arm_pl011_uart::{PL011Registers, Uart};
 use safe_mmio::UniqueMmioPointer;
 
-/// Polls for room before a byte of the kernel's own last words is given up: some milliseconds each, far more than a
-/// byte takes, so that a console without a clock cannot keep the kernel from ending.
+/// Polls for room before a byte of the kernel's own last words is given up. They take some milliseconds for each
+/// byte, far more than a byte takes, so that a console without a clock cannot keep the kernel from ending.
 const POLLS: u32 = 1 << 20;
 
 fn uart() -> Option<Uart<'static>> {

@@ -1,7 +1,7 @@
-//! The calls that decide what IPC costs, in their most frequent form: a message without leases to
-//! a server that waits openly, the reply to such a call together with the next open receive, and
-//! `WhoAmI`. Messages and replies beyond the registers are copied if they lie in the task's span.
-//! (A post goes on in `wake_path`.)
+//! The calls that decide what IPC costs, in their most frequent form. These are a message without
+//! leases to a server that waits openly, the reply to such a call together with the next open
+//! receive, and `WhoAmI`. Messages and replies beyond the registers are copied if they lie in the
+//! task's span. (A post goes on in `wake_path`.)
 //!
 //! What they do is what the core's `send` and `reply_receive` do in these cases, word for word of the
 //! task's state; the core does everything else. Payload stays in `x0` to `x7` from one task to the

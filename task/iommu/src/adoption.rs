@@ -17,6 +17,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// was being claimed, released or is cut off is closed: its task may claim it if nothing is mapped, else it
     /// has to release it. Those of dead tasks are contained, all others closed. What is held for a device of an SMMU
     /// that could not be taken over stays held.
+    ///
+    /// All devices pass one step before any passes the next, since the steps look at other devices. What is given up
+    /// comes first, so that nothing later relies on a lost SMMU. Tables are read before uses are judged, by what is mapped. All
+    /// uses are known before a stream is closed, which another device may share. Claims are inherited, and pins
+    /// found, before a device is contained: what its sharers have decides what has to be made quiet with it.
     pub(crate) fn adopt(&mut self) {
         let mut estate = self.read_estate();
         self.give_up_on_lost(&estate);

@@ -29,7 +29,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Cuts one device off, whoever shares its streams.
+    /// Cuts one device off, whoever shares its streams. Bus mastering goes first, so that the closed streams refuse
+    /// only what was under way; were they first, a busy device would fill the event queue until it is turned off.
     pub(crate) fn shut(&mut self, index: DeviceIndex) {
         let _ = self.system.bus_master(index, false);
         if self.close(index, true).is_err() {

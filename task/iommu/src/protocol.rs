@@ -123,7 +123,8 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         Some(done.unwrap_or_else(Recorded::refusal))
     }
 
-    /// Serves every message that [`Self::handle_frequent`] does not.
+    /// Serves every message that [`Self::handle_frequent`] does not. It is not inlined, so that a map or unmap does
+    /// not pay for the registers and stack that the others need.
     #[inline(never)]
     pub fn handle_other(&mut self, request: &Request<'_>) -> Reply {
         let recorded = |recorded: Recorded| Reply::recorded(&recorded);

@@ -120,7 +120,10 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
                 .push(Space::new(domain))
                 .map_err(|_| Refusal::TooMany)?;
         }
-        // Handles of an earlier life of this server must not be taken for new ones.
+        // Handles of an earlier life of this server must not be taken for new ones, so each life counts on from the
+        // time, in units of 256 ticks: a claim that makes its device quiet takes longer, so that a life does not
+        // use up numbers faster than its successor's beginning moves on. Of a handle's 48 bits the beginning has 46;
+        // the rest is room to count in.
         let generation = self
             .smmus
             .first_mut()

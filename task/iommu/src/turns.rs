@@ -10,7 +10,8 @@ use crate::log::Line;
 use crate::server::Server;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
-    /// Takes events of one SMMU, up to a turn's share.
+    /// Takes events of one SMMU, up to a turn's share. Each record is looked for at every device, which is bounded:
+    /// a turn has at most `EVENTS_PER_TURN` records, and a plan `DEVICES_MAX` devices.
     pub(crate) fn drain(&mut self, index: usize) {
         self.take_events(index, Share::Turn);
         self.block_storms();

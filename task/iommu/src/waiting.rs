@@ -235,7 +235,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.system.reply(owner, code, &payload, len);
     }
 
-    /// Opens a quiet, held device for `owner`: the stream first, then bus mastering.
+    /// Opens a quiet, held device for `owner`: the stream first, then bus mastering. The device
+    /// is quiet, so that the open stream carries nothing until bus mastering is on. In the other order the device's
+    /// first accesses could meet a closed stream, and be told to the owner as faults of the new claim.
     pub(crate) fn grant(&mut self, index: DeviceIndex, owner: TaskId) -> Result<Granted, Why> {
         let opened = self.open(index).map_err(|_| Why::Smmu);
         let started = opened.and_then(|()| {

@@ -33,8 +33,10 @@ pub(crate) fn contexts(
                 continue;
             };
             let asid = next.entry(smmu).or_insert(1);
+            // A context descriptor has 16 bits for an ASID, whatever the file says of the SMMU.
             if *asid >= 1 << entry.asid_bits.min(16) {
                 if *asid == 1 << entry.asid_bits.min(16) {
+                    // One further, so that the mistake is reported once for the SMMU and not for each domain.
                     *asid += 1;
                     found.push(
                         Diagnostic::new(
@@ -92,6 +94,7 @@ impl Asked {
         let mut asked = Self {
             page_bytes: 0,
             block_bytes: 0,
+            // With fewer than 22 bits no block fits above address 0; with more than 48 the tables would need a level more.
             bits: machine.policy.iova_bits.clamp(22, 48),
             fixed: None,
             differ: false,

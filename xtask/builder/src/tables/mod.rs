@@ -35,7 +35,8 @@ pub struct Tables {
     pub smmu: Vec<u8>,
 }
 
-/// Rounds until sizes and addresses agree; they change little after the second.
+/// Rounds until sizes and addresses agree. The first begins without sizes, so that everything moves in the second;
+/// later only what crosses a page does. More rounds would mean that two sizes chase each other, which is refused.
 const ROUNDS: usize = 8;
 
 /// Places everything and builds the tables, again and again until nothing moves: tables have sizes that

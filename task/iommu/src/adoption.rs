@@ -102,6 +102,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let others_stand = sharers.any(|other| self.devices[other].entry().standing == 1);
         let device = &self.devices[index];
         let (entry, mapped) = (device.entry(), device.mapped() > 0);
+        let released = device.was_retracted();
         let shared = others_claim || others_stand;
         let reaches = self.plan.reaches_pools(entry) && !shared;
         let (on, known) = match self.system.pci_describe(index) {
@@ -110,7 +111,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         };
         let quiet = known && !on && translates && self.is_made_quiet(index);
         let goes_on = mapped && !(known && shared) || reaches;
-        let open = translates && claimed && !quiet && (on || goes_on);
+        let open = translates && claimed && !quiet && !released && (on || goes_on);
         let alone = !claimed && !others_claim;
         let may_be_on = on || !known;
         let standing = entry.standing == 1 && translates && (may_be_on || open || alone);

@@ -114,6 +114,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Err(Error::HardwareFailure);
         }
         if !nothing_mapped {
+            // Through streams that stay open, what has no bus mastering could begin something anew after its reset.
+            if self.stays_in_reach(index) && !self.retract(index) {
+                self.note_broken(index);
+                self.hold_forever(index, TaskIndex::of(owner));
+                return Err(Error::HardwareFailure);
+            }
             self.devices[index].life.await_release(owner);
             self.forget_quiet_of_non_pci_sharers(index);
             self.quiesce_sharers(index);

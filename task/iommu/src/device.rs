@@ -60,6 +60,8 @@ pub struct Device<'p> {
     mapped: u64,
     /// Leases mapped for it.
     pins: u32,
+    /// An earlier life of this server was ending its claim, and had retracted what was mapped.
+    retracted: bool,
     /// A storm was seen in this turn.
     storm: bool,
 }
@@ -84,6 +86,7 @@ impl<'p> Device<'p> {
         not_quiet: None,
         mapped: 0,
         pins: 0,
+        retracted: false,
         storm: false,
     };
 
@@ -234,6 +237,14 @@ impl<'p> Device<'p> {
     /// Whether a request mapped something for it that was not unmapped.
     pub(crate) const fn has_mappings(&self) -> bool {
         self.mapped != 0 || self.pins != 0
+    }
+    /// What is mapped for it was found retracted.
+    pub(crate) const fn note_retracted(&mut self) {
+        self.retracted = true;
+    }
+    /// Whether that was so at this server's start.
+    pub(crate) const fn was_retracted(&self) -> bool {
+        self.retracted
     }
     /// Counts pages that were mapped.
     #[inline(always)]

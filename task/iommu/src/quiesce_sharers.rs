@@ -93,6 +93,19 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         bars
     }
 
+    /// Whether what is mapped for a device whose streams were closed is in reach of one that nobody answers for: a member
+    /// of its alias set has them open, and another has no bus mastering that could be off.
+    pub(crate) fn stays_in_reach(&self, index: DeviceIndex) -> bool {
+        let sharers = self.devices.sharers(index);
+        let mut others = sharers.into_iter();
+        let open = others.any(|other| self.devices[other].life.reaches_memory());
+        let mut all = index.set().into_iter().chain(sharers);
+        open && all.any(|member| {
+            let life = &self.devices[member].life;
+            life.is_ungated() && !life.is_open()
+        })
+    }
+
     /// Whether something that shares streams or a reset with a free device is not over yet.
     pub(crate) fn stays_cut_off(&self, index: DeviceIndex) -> bool {
         let own = self.devices[index].entry();

@@ -1,7 +1,8 @@
 //! IOVAs and table entries of one domain.
 //!
 //! The tables are the only record of what is mapped: an entry that is 0 is free, and the others have the
-//! mark of the member of the alias set that they were made for, or that of the build step. A part of the window
+//! mark of the member of the alias set that they were made for, or that of the build step. One that was *retracted*
+//! does not translate any more and is not free yet: an access through it may be under way. A part of the window
 //! keeps one run of entries it knows to be free, so that taking and giving back IOVAs in turn
 //! looks at nothing; only when the run is used up does it search.
 
@@ -89,6 +90,8 @@ pub struct Stretch {
     pub word: u64,
     /// Pages of 4 KiB that each maps.
     pub entry_pages: u64,
+    /// One of them at least is retracted.
+    pub retracted: bool,
 }
 
 impl Stretch {
@@ -298,6 +301,18 @@ impl Part {
         }
     }
 
+    /// Makes all entries that were made for `member` invalid, and leaves what they lead to in them.
+    pub fn retract_all<H: Hardware>(&self, hardware: &mut H, member: u64) {
+        let mut from = 0;
+        while let Some(run) = self.next_of(hardware, from, member) {
+            for entry in run.first..run.end() {
+                let word = hardware.load(self.at(entry));
+                hardware.store(self.at(entry), word & !VALID);
+            }
+            from = run.end();
+        }
+    }
+
     /// Makes all entries that were made for `member` invalid, and gives them back.
     pub fn clear_all<H: Hardware>(&mut self, hardware: &mut H, member: u64) {
         let mut from = 0;
@@ -310,10 +325,12 @@ impl Part {
 
     /// The next entries, from `from` on, that are not free: as many in a row as map consecutive memory alike. Each
     /// entry is loaded once, if the next call goes on behind them, but for those at which one row ends and another begins.
+    /// A retracted entry is given as it was before.
     pub fn next_stretch<H: Hardware>(&self, hardware: &mut H, from: u64) -> Option<Stretch> {
         let mut found: Option<Stretch> = None;
         for entry in from..self.count {
-            let word = hardware.load(self.at(entry));
+            let stored = hardware.load(self.at(entry));
+            let word = if stored == 0 { 0 } else { stored | VALID };
             match &mut found {
                 None if word == 0 => {}
                 None => {
@@ -326,10 +343,12 @@ impl Part {
                         run,
                         word,
                         entry_pages,
+                        retracted: word != stored,
                     });
                 }
                 Some(stretch) if word == stretch.word + (stretch.run.count << self.shift) => {
                     stretch.run.count += 1;
+                    stretch.retracted |= word != stored;
                 }
                 Some(_) => break,
             }
@@ -338,8 +357,8 @@ impl Part {
     }
 
     /// The next run of entries, from `from` on, that were made for `member`.
-    pub fn next_of<H: Hardware>(&self, hardware: &mut H, from: u64, member: u64) -> Option<Run> {
-        let mine = |word: u64| word & VALID != 0 && (word & MEMBER_MASK) >> MEMBER_SHIFT == member;
+    fn next_of<H: Hardware>(&self, hardware: &mut H, from: u64, member: u64) -> Option<Run> {
+        let mine = |word: u64| word != 0 && (word & MEMBER_MASK) >> MEMBER_SHIFT == member;
         let first = (from..self.count).find(|&entry| mine(hardware.load(self.at(entry))))?;
         let end = (first + 1..self.count)
             .find(|&entry| !mine(hardware.load(self.at(entry))))

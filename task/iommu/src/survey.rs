@@ -85,6 +85,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 };
                 good &= self.is_mapping(domain, kind, &stretch);
                 self.devices[device].count_mapped(stretch.run.count * stretch.entry_pages);
+                if stretch.retracted {
+                    self.devices[device].note_retracted();
+                }
                 good &= match kind {
                     Kind::Pages => {
                         self.match_pins(device, &stretch, estate.pins_of(device), &mut gaps)

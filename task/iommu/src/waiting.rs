@@ -22,7 +22,7 @@ use crate::log::Line;
 use crate::quiesce_sharers::Sharers;
 use crate::refusals::{NotQuiet, Why};
 use crate::server::Server;
-use crate::space::Kind;
+use crate::space::{Kind, Part};
 use crate::units::how;
 
 /// The state of a grant that was not refused at once.
@@ -327,9 +327,28 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         Ok(())
     }
 
-    /// Clears every entry that was made for a device, and makes the SMMU forget them: all that it caches of the
-    /// domain at once, however they lie. False if it does not confirm.
+    /// Clears every entry that was made for a device, and makes the SMMU forget them. False if it does not confirm.
     pub(crate) fn unmap_all(&mut self, index: DeviceIndex) -> bool {
+        let unmapped = self.invalidate(index, |part, hardware, member| {
+            part.clear_all(hardware, member);
+        });
+        if unmapped {
+            self.devices[index].count_unmapped(u64::MAX);
+        }
+        unmapped
+    }
+
+    /// Nothing reaches what is mapped for a device any more, but all of it stays on record: what reached it may have an
+    /// access under way. False if the SMMU does not confirm.
+    pub(crate) fn retract(&mut self, index: DeviceIndex) -> bool {
+        self.invalidate(index, |part, hardware, member| {
+            part.retract_all(hardware, member);
+        })
+    }
+
+    /// Makes every entry that was made for a device invalid, and the SMMU forget them: all that it caches of the domain
+    /// at once, however they lie.
+    fn invalidate(&mut self, index: DeviceIndex, each: impl Fn(&mut Part, &mut H, u64)) -> bool {
         let Some(parts) = self.parts(index) else {
             return false;
         };
@@ -338,17 +357,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return true;
         }
         for kind in [Kind::Pages, Kind::Blocks] {
-            parts.space.part(kind).clear_all(parts.hardware, member);
+            each(parts.space.part(kind), parts.hardware, member);
         }
         let queue = &mut parts.running.queue;
         let queued = queue.push(parts.hardware, Command::TlbAsid { asid });
         // An entry that is 0 is free, and may be mapped again before this is confirmed: only by a broken SMMU's
         // devices, none of which is ever opened again.
-        if queued.is_err() || queue.sync(parts.hardware).is_err() {
-            return false;
-        }
-        parts.device.count_unmapped(u64::MAX);
-        true
+        queued.is_ok() && queue.sync(parts.hardware).is_ok()
     }
 
     pub(crate) fn unpin_all(&mut self, index: DeviceIndex) {

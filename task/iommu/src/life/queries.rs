@@ -89,6 +89,11 @@ impl Life {
         self.began_early
     }
 
+    /// Whether it has no bus-master bit: it reaches memory whenever its streams are open, by whomever.
+    pub const fn is_ungated(&self) -> bool {
+        self.ungated
+    }
+
     /// Whether an access of a device whose streams are closed may be under way: it was open once, by its own claim
     /// or, without bus mastering, by another's, and nobody has made it quiet or given his word since.
     pub fn may_be_under_way(&self) -> bool {

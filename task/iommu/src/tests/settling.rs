@@ -3,6 +3,7 @@
 use iommu_api::*;
 use pci_api::client::Failure;
 use pci_api::{QuiesceFailure, QuiesceState};
+use userlib::protocol::Wire;
 
 use super::rig::*;
 use crate::Reply;
@@ -236,8 +237,8 @@ fn what_is_watched_and_has_no_bus_mastering_is_made_quiet_behind_closed_streams(
     waits_for_another_quiesce_of_right(&mut rig);
 }
 
-#[test]
-fn without_bus_mastering_what_is_settled_beside_an_open_stream_is_settled_again() {
+/// A third member of the set, of the owner of `left`.
+fn three_with_one_ungated() -> PlanView<'static> {
     let mut plan = ungated_plan();
     let mut devices = plan.devices.to_vec();
     let left = devices[LEFT as usize];
@@ -245,7 +246,12 @@ fn without_bus_mastering_what_is_settled_beside_an_open_stream_is_settled_again(
     (third.domain, third.owner) = (left.domain, left.owner);
     (third.streams, third.stream_count) = (left.streams, left.stream_count);
     plan.devices = std::vec::Vec::leak(devices);
-    let mut rig = Rig::planned(plan);
+    plan
+}
+
+#[test]
+fn without_bus_mastering_what_is_settled_beside_an_open_stream_is_settled_again() {
+    let mut rig = Rig::planned(three_with_one_ungated());
     rig.server.boot();
     let mut third = rig.claim(task(5), EDU);
     third.map_any(&mut rig, 0, 1);
@@ -255,6 +261,96 @@ fn without_bus_mastering_what_is_settled_beside_an_open_stream_is_settled_again(
     assert_eq!(third.release(&mut rig), Reply::Later);
     assert_eq!(left.release(&mut rig), Reply::Later);
     waits_for_another_quiesce_of_right(&mut rig);
+}
+
+/// `left` is being released beside `third`, which goes on. Whether `right` is on PCI decides on the rest.
+fn released_beside_one_that_goes_on(plan: PlanView<'static>) -> (Rig, [u64; 2]) {
+    let mut rig = Rig::planned(plan);
+    rig.server.boot();
+    let mut third = rig.claim(task(5), EDU);
+    let kept = third.map_any(&mut rig, 0, 1);
+    let mut left = rig.claim(task(5), LEFT);
+    let released = left.map_any(&mut rig, 1, 2);
+    only(&rig, RIGHT, QuiesceState::Running);
+    only(&rig, LEFT, QuiesceState::Running);
+    assert_eq!(left.release(&mut rig), Reply::Later);
+    (rig, [kept, released])
+}
+
+#[test]
+fn without_bus_mastering_nothing_is_begun_in_what_is_released_beside_an_open_stream() {
+    let (mut rig, [kept, released]) = released_beside_one_that_goes_on(three_with_one_ungated());
+    let at = |rig: &Rig, iova| rig.reach(0x010, iova);
+    assert!(at(&rig, kept).is_some(), "third goes on");
+    assert_eq!(
+        (at(&rig, released), at(&rig, released + 4096)),
+        (None, None),
+        "right could begin something there after its reset"
+    );
+    assert_eq!(rig.status(LEFT).mapped_pages, 2, "it may be under way");
+    only(&rig, LEFT, QuiesceState::Quiet);
+    rig.server.on_quiesced();
+    assert!(rig.is_held(LEFT));
+    only(&rig, RIGHT, QuiesceState::Quiet);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(LEFT));
+    assert_eq!(rig.status(LEFT).mapped_pages, 0);
+    assert!(at(&rig, kept).is_some());
+    // All of it is free again.
+    let mut left = rig.claim(task(5), LEFT);
+    let again = left.map(
+        &mut rig,
+        0,
+        1,
+        2,
+        MapFlags::READ_WRITE.with(MapFlags::FIXED),
+        released,
+    );
+    assert_eq!(again, Ok(released));
+}
+
+#[test]
+fn a_successor_knows_what_was_retracted() {
+    let (rig, [kept, released]) = released_beside_one_that_goes_on(three_with_one_ungated());
+    let mut next = Rig::with(
+        three_with_one_ungated(),
+        rig.smmu.clone(),
+        rig.around.clone(),
+    );
+    next.server.boot();
+    assert!(next.reach(0x010, kept).is_some());
+    assert_eq!(next.reach(0x010, released), None);
+    assert_eq!(next.status(LEFT).mapped_pages, 2, "left has to release it");
+    let claim = next.now(task(5), Operation::Claim, &[u64::from(LEFT)]);
+    let claim = Claim::from_words(&claim.1).unwrap();
+    let mut left = Driver {
+        id: task(5),
+        handle: claim.handle,
+        sequence: claim.sequence,
+    };
+    assert_eq!(left.release(&mut next), Reply::Later);
+    next.server.on_quiesced();
+    assert!(next.is_held(LEFT));
+    only(&next, LEFT, QuiesceState::Quiet);
+    only(&next, RIGHT, QuiesceState::Quiet);
+    while next.is_held(LEFT) {
+        next.server.on_quiesced();
+    }
+    assert_eq!(next.status(LEFT).mapped_pages, 0);
+    assert!(next.reach(0x010, kept).is_some());
+}
+
+#[test]
+fn between_devices_with_bus_mastering_a_release_retracts_nothing() {
+    let mut plan = three_with_one_ungated();
+    let mut devices = plan.devices.to_vec();
+    devices[RIGHT as usize].non_pci = 0;
+    plan.devices = std::vec::Vec::leak(devices);
+    let (rig, [_, released]) = released_beside_one_that_goes_on(plan);
+    assert!(
+        rig.reach(0x010, released).is_some(),
+        "what reaches it has a claimant"
+    );
 }
 
 #[test]

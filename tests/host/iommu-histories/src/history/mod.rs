@@ -265,10 +265,12 @@ impl History<'_> {
                 continue;
             }
             let own = world.oracle.usable(device);
-            // Through the streams that they share it reaches what is mapped for another.
+            // Through the streams that they share it reaches what is mapped for another. Only a claimant agrees to
+            // leave alone what that one releases.
+            let agrees = world.has_claimant(device);
             let mates: Vec<Grant> = (0..self.machine.devices.len())
                 .filter(|&other| other != device && self.machine.share(other, device))
-                .filter(|&other| !self.is_released(other))
+                .filter(|&other| !agrees || !self.is_released(other))
                 .flat_map(|other| world.oracle.usable(other).collect::<Vec<_>>())
                 .collect();
             let mate = self.chooser.pick(&mates).copied();

@@ -213,7 +213,8 @@ impl<'p> History<'p> {
             })
         };
         let working = used.iter().copied();
-        let working = working.filter(|&(device, _)| !doomed(device)).collect();
+        let goes_on = |device| !doomed(device) && !world.is_retracted(device);
+        let working = working.filter(|&(device, _)| goes_on(device)).collect();
         let standing = (0..self.machine.devices.len()).filter(|&device| {
             let mut holds = world.kernel.holds.iter();
             self.machine.devices[device].standing

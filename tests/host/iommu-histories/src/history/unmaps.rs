@@ -36,11 +36,8 @@ impl History<'_> {
     pub(super) fn agree(&mut self, device: usize) {
         for other in 0..self.machine.devices.len() {
             let mut world = self.world.borrow_mut();
-            let mut holds = world.kernel.holds.iter();
-            let lives = holds
-                .any(|hold| hold.device as usize == other && world.kernel.is_current(hold.task));
-            if other != device && self.machine.share(other, device) && lives && world.is_open(other)
-            {
+            let agrees = world.has_claimant(other) && world.is_open(other);
+            if other != device && self.machine.share(other, device) && agrees {
                 let ambient = &mut world.model.ambient;
                 ambient.retain(|ambient| ambient.device as usize != other);
                 world.model.finish_device(other as u32);

@@ -97,8 +97,8 @@ pub static EVERYDAY: Machine = Machine {
 
 const CLIENT: u32 = super::CLIENT as u32;
 
-/// Alias sets of unlike members: one with a device that stands, owned or not, one with a platform device, two
-/// of a persistent domain, two of an identity domain whose owner lends memory as well; and a platform
+/// Alias sets of unlike members: one with a device that stands, owned or not, one of three with a platform
+/// device, two of a persistent domain, two of an identity domain whose owner lends memory as well; and a platform
 /// device alone.
 pub static SHARED: Machine = Machine {
     devices: &[
@@ -126,6 +126,7 @@ pub static SHARED: Machine = Machine {
             standing: true,
             ..driven("console", NONE, 5, &[0x320], 11)
         },
+        driven("tuner", 5, 1, &[0x200], 12),
     ],
     windows: &[
         Window::PAGES,

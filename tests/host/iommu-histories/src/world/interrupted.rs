@@ -18,7 +18,26 @@ fn covers(leaves: &Leaves, input: u64) -> bool {
 }
 
 impl World {
-    /// The entries of a domain's window that translate, as they were stored last; but those of the build step.
+    /// Whether something that is mapped for a device was retracted: its claim is ending.
+    #[must_use]
+    pub fn is_retracted(&self, device: usize) -> bool {
+        let Some(domain) = self.layout.domain_of(device) else {
+            return false;
+        };
+        let mut grants = self.oracle.grants(device).iter();
+        grants.any(|grant| {
+            let at = if grant.input < domain.block_base {
+                domain.leaf + (grant.input - domain.iova_base) / 4096 * 8
+            } else {
+                domain.block_entries + (grant.input - domain.block_base) / (4096 * 512) * 8
+            };
+            let word = self.model.memory.latest(TABLES + at);
+            word.is_some_and(|word| word != 0 && word & 1 == 0)
+        })
+    }
+
+    /// The entries of a domain's window that map something, as they were stored last; but those of the build step. One
+    /// that was retracted does not translate, and is not given back yet.
     #[must_use]
     pub fn leaves(&self, domain: usize) -> Leaves {
         let mut leaves = Leaves::new();
@@ -43,7 +62,7 @@ impl World {
         for (offset, base, count, shift, level) in parts {
             for index in 0..count {
                 let word = self.model.memory.latest(TABLES + offset + index * 8);
-                let word = word.unwrap_or(0);
+                let word = word.filter(|word| *word != 0).map_or(0, |word| word | 1);
                 let input = base + (index << shift);
                 if let Entry::Leaf(output) = structure::entry(word, level, 12)
                     && !planned(input)

@@ -135,6 +135,13 @@ impl World {
         })
     }
 
+    /// Whether a living task is held for a device.
+    #[must_use]
+    pub fn has_claimant(&self, device: usize) -> bool {
+        let mut holds = self.kernel.holds.iter();
+        holds.any(|hold| hold.device as usize == device && self.kernel.is_current(hold.task))
+    }
+
     /// Something happened that the server was not told of yet.
     #[must_use]
     pub fn is_untold(&self) -> bool {

@@ -3,7 +3,8 @@
 use bitflags::bitflags;
 
 bitflags! {
-    /// Each privileged call names one of these; a task without it is faulted.
+    /// Rights to make privileged calls. Each privileged call needs one of them; a task that makes the
+    /// call without it is faulted.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub struct Rights: u32 {
         /// Read status of, stop and restart tasks (the supervisor).

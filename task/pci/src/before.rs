@@ -13,7 +13,7 @@ pub(crate) struct Before {
     pub master: bool,
     /// The function was being reset.
     pub resetting: bool,
-    /// How its last quiesce failed, if it did.
+    /// How the function's last quiesce failed, if it did.
     pub failure: Option<QuiesceFailure>,
 }
 

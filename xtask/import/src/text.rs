@@ -9,7 +9,8 @@ pub(crate) struct Block {
     /// Line of its header, from 1.
     pub line: usize,
     pub address: Address,
-    /// Vendor and device id of the header line, which knows those of virtual functions.
+    /// Vendor and device id of the header line. It has them for virtual functions, too, whose
+    /// configuration space does not.
     pub identity: Option<(u16, u16)>,
     /// Configuration space.
     pub bytes: Vec<u8>,

@@ -6,7 +6,8 @@ use crate::planning::Plan;
 use crate::read::{self, Parameter, Paths};
 use crate::report::Report;
 
-/// What reading, planning and the demands of an image say about `tests/data/configs/NAME.toml`.
+/// The diagnostics of reading, planning and the demands of an image for
+/// `tests/data/configs/NAME.toml`.
 fn diagnose(root: &Path, file: &Path) -> String {
     let paths = Paths {
         root: root.to_path_buf(),

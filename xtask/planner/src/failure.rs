@@ -31,5 +31,5 @@ impl From<Reported> for Failure {
     }
 }
 
-/// What a step gives, or why the command ends.
+/// The result of a step, or the reason why the command ends.
 pub type Outcome<T> = Result<T, Failure>;

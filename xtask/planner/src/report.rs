@@ -25,9 +25,9 @@ pub struct Span {
 /// A value and where it was written.
 #[derive(Clone, Debug)]
 pub struct Spanned<T> {
-    /// What was written.
+    /// The value as it was written.
     pub value: T,
-    /// Where it was written.
+    /// The place where the value was written.
     pub span: Span,
 }
 
@@ -150,7 +150,7 @@ impl Report {
         }
     }
 
-    /// What was reported from `first` on.
+    /// The diagnostics that were reported from `first` on.
     fn sorted(&self, first: usize) -> Vec<Diagnostic<usize>> {
         let mut found = self
             .found
@@ -199,7 +199,7 @@ impl Draft<'_> {
         self
     }
 
-    /// What to do about it.
+    /// Adds a remedy.
     pub fn remedy(self, remedy: impl AsRef<str>) -> Self {
         self.note(format!("{REMEDY}{}", remedy.as_ref()))
     }

@@ -14,7 +14,7 @@ use crate::topology::Topology;
 pub(crate) struct Ids {
     /// Requester ids, its own first.
     pub aliases: Vec<Requester>,
-    /// Their StreamIDs.
+    /// The StreamIDs that the requester ids are mapped to.
     pub streams: Vec<Stream>,
     /// The first of the requester ids that no stream mapping covers.
     pub unmapped: Option<Requester>,
@@ -160,7 +160,7 @@ fn dedup<T: PartialEq + Copy>(list: &mut Vec<T>) {
     *list = kept;
 }
 
-/// What two nodes may have in common.
+/// The things that two nodes may have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Stream(SmmuId, u32),
@@ -210,7 +210,7 @@ pub(crate) fn edges(machine: &Machine, topology: &Topology, ids: &[Ids], edges: 
     }
 }
 
-/// What `node` has in common with whoever has it too.
+/// The keys that `node` may have in common with others.
 fn keys(
     machine: &Machine,
     topology: &Topology,

@@ -8,7 +8,7 @@ use crate::solution::{Context, Domain, PlacedWindow, Stream};
 
 /// Granule of a window: what one level-2 entry covers.
 const BLOCK: u64 = 2 << 20;
-/// What one level-2 table covers.
+/// The size that one level-2 table covers.
 const TABLE: u64 = 1 << 30;
 
 /// Gives each domain an ASID on each SMMU its streams go to, from 1, in order.
@@ -77,15 +77,15 @@ fn round_up(bytes: u64) -> Option<u64> {
     Some(bytes.checked_add(BLOCK - 1)? & !(BLOCK - 1))
 }
 
-/// What the owned devices of a domain ask for together.
+/// The window that the owned devices of a domain ask for together.
 struct Asked {
     page_bytes: u64,
     block_bytes: u64,
     /// The fewest address bits of any of them.
     bits: u32,
-    /// Where the window is fixed.
+    /// The address at which the window is fixed.
     fixed: Option<u64>,
-    /// It is fixed at two places.
+    /// Whether the window is fixed at two places.
     differ: bool,
 }
 
@@ -189,12 +189,13 @@ fn window(machine: &Machine, domain: &Domain, found: &mut Vec<Diagnostic>) -> Op
 
 /// Why a window has no place.
 enum Misfit<'a> {
-    /// It cannot be where it is fixed, for a reason, and because of what is there.
+    /// The window cannot be where it is fixed, for a reason, and because of the region there.
     Fixed(u64, String, Option<&'a Region>),
     NoRoom,
 }
 
-/// Where a window goes: where it is fixed, or to the first place that is free, if there is one from the policy's base on.
+/// The base of a window: where it is fixed, or the first place that is free, if there is one from the policy's base
+/// on.
 fn base<'a>(machine: &Machine, asked: &Asked, regions: &[&'a Region]) -> Result<u64, Misfit<'a>> {
     let end = |region: &Region| region.base.saturating_add(region.len);
     let taken = regions.iter().map(|region| (region.base, end(region)));

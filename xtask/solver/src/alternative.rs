@@ -12,7 +12,7 @@ pub(crate) fn apart(topology: &Topology, a: usize, b: usize) -> bool {
     placed_apart(&topology.placed, a, b)
 }
 
-/// The same before the topology is whole.
+/// Whether two nodes are alternatives of each other, before the topology is whole.
 pub(crate) fn placed_apart(placed: &[Placed], a: usize, b: usize) -> bool {
     let (one, other) = (&placed[a].hangs_on, &placed[b].hangs_on);
     one.iter().any(|x| {
@@ -23,9 +23,9 @@ pub(crate) fn placed_apart(placed: &[Placed], a: usize, b: usize) -> bool {
     })
 }
 
-/// Calls `edge` so that the edges span what the pairs of a hub and a member that can be there together join:
-/// one edge for each member where a hub can be there with all of them, and otherwise none that the ones before
-/// it make needless.
+/// Calls `edge` for edges that span all pairs of a hub and a member that can be present together. If a hub can
+/// be present with all members, there is one edge for each member. Otherwise an edge is left out if the edges
+/// before it make it needless.
 pub(crate) fn span(
     topology: &Topology,
     hubs: &[usize],

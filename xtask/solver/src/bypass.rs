@@ -39,14 +39,16 @@ pub(crate) fn check(
             if let Some(port) = socket(node) {
                 let port = &machine.nodes[port];
                 let why = format!(
-                    "what is plugged in at the external port `{}` could reach its registers, and with them all memory",
+                    "a device plugged in at the external port `{}` could reach its registers, and through them all memory",
                     port.name
                 );
                 found
                     .push(refuse(why).party(format!("external port `{}`", port.name), port.source));
             }
             if entry.owner.is_none() {
-                found.push(refuse("nobody drives it, so nobody would open it".into()));
+                found.push(refuse(
+                    "nobody drives it, so its stream would never be opened".into(),
+                ));
             }
             if let Some(region) = entry.direct.first() {
                 let why = format!("its direct region `{}` needs a translation", region.name);

@@ -9,7 +9,7 @@ use crate::model::{Machine, NodeId, Source};
 pub enum Severity {
     /// The system cannot be built.
     Error,
-    /// It can, but somebody should read this.
+    /// The system can be built, but somebody should read this.
     Warning,
 }
 
@@ -26,7 +26,7 @@ macro_rules! codes {
             /// All codes, by number.
             pub const ALL: &'static [Code] = &[$(Code::$name,)*];
 
-            /// Its number.
+            /// The code's number.
             pub fn number(self) -> u16 {
                 self as u16
             }
@@ -67,7 +67,7 @@ codes! {
     304 BusNumbers Error "bus numbers do not fit",
         "Bus numbers below a root bus must lie between its own and its last, a pinned number must not be used twice, and the buses below a bridge must lie in its range.";
     305 WrongPlace Warning "a function is where none of its kind is expected",
-        "Root ports and root complex endpoints sit on a root bus, a downstream port below an upstream port. The machine is taken as described; look whether the description is right.";
+        "Root ports and root complex endpoints sit on a root bus, a downstream port below an upstream port. The machine is taken as described; check that the description is right.";
     306 NoStream Error "an owned device has no StreamID",
         "No row of its root bus's stream mapping covers its requester id, so its requests would not be translated. A device that bypasses the SMMU cannot be contained.";
     307 StreamRange Error "a StreamID does not fit its SMMU",
@@ -75,43 +75,43 @@ codes! {
     310 AliasDemands Error "two demands in one alias set",
         "The SMMU cannot tell the members of an alias set apart, so all have one domain. Two different demands cannot both hold, and no waiver or trust changes that.";
     311 GroupDemands Error "two demands in one isolation group",
-        "The members of the group can reach each other without the SMMU, so a translated device can reach an identity-mapped one and through it all that one may reach. Different demands stand only if the owners trust each other.";
+        "The members of the group can reach each other without the SMMU, so a translated device can reach an identity-mapped one, and through it everything that the other may reach. Different demands are possible only if the owners trust each other.";
     312 UntrustedIdentity Error "a device behind an external port demands identity",
-        "What is plugged into an external port is not trusted; its domain is always `dma`.";
+        "A device that is plugged into an external port is not trusted; its domain is always `dma`.";
     313 DirectBlocked Error "a device with direct regions is to be blocked",
         "Firmware or hardware needs the direct regions mapped at any time, so the stream cannot abort. Drop the demand or the regions.";
     314 BridgeDemand Error "a bridge has an owner or a demand",
         "Bridges belong to the PCI task; their own streams stay blocked.";
     315 EmptyReason Error "a waiver or a bypass without a reason",
-        "The reason is repeated in every report; somebody has to be able to judge it later.";
+        "The reason is repeated in every report, so that it can be judged later.";
     316 Bypass Error "a bypass that contradicts something else",
-        "A stream that bypasses the SMMU reaches all memory. That cannot be for what is plugged into an external port, nor for a device that demands a domain or has direct regions, nor for one of several devices that share a domain, as the SMMU cannot tell them apart. And somebody has to drive it: the stream is open only while the device is claimed.";
-    317 Stranger Error "what is plugged in from outside can reach a driven device",
-        "Nobody can vouch for what is plugged in at an external port, and it has no owner to trust. The port, and every port above it, has to redirect requests and to validate their ids, or no driven device may be within reach. Validation looks at the bus number only, so that every id of the port's buses is the stranger's: no driven device elsewhere may be in a domain that one of them leads to.";
+        "A stream that bypasses the SMMU reaches all memory. So it is not possible for a device at an external port, for a device that demands a domain or has direct regions, or for only one of several devices that share a domain, because the SMMU cannot tell these apart. A task has to drive the device: the stream is open only while the device is claimed.";
+    317 Stranger Error "a device plugged in from outside can reach a driven device",
+        "A device that is plugged in at an external port is not known, and has no owner who could be trusted. The port, and every port above it, must redirect requests and validate their ids, or no driven device may be within reach. Validation looks at the bus number only, so the plugged-in device may use every id of the port's buses: no driven device elsewhere may be in a domain that one of these ids leads to.";
     318 DirectSocket Error "a direct region behind a port whose devices change",
-        "The stream of a device with direct regions is open from the start, before anybody could look at what uses it. Behind an external or hotplug port that may be another device than the declared one, with other functions and so with any id of the port's buses.";
+        "The stream of a device with direct regions is open from the start, before the PCI task has checked which device uses it. Behind an external or hotplug port this may be another device than the declared one, with other functions and so with any id of the port's buses.";
     319 DrivenBlocked Error "a driven device is blocked",
-        "Its stream never opens, so that its driver could never claim it.";
+        "The stream of a blocked device never opens, so that its driver could never claim it.";
     320 GroupTrust Error "owners share an isolation group without trust",
-        "Devices of the two owners can reach each other without the SMMU. Both owners must declare trust in the other, or the pair is waived with a written reason, or the devices are put apart. A device that nobody drives, and that is on from the start for its direct regions, has no owner to trust: somebody drives it, or the two are put apart.";
+        "Devices of the two owners can reach each other without the SMMU. Each owner must declare trust in the other, or the pair must be waived with a written reason, or the devices must be put apart. A device that nobody drives, and that is on from the start for its direct regions, has no owner to trust: a task must drive it, or the two must be put apart.";
     321 AliasTrust Error "owners share a domain without trust",
-        "The devices share a StreamID, in `linux` mode a group, and with it one domain: what one owner maps, the other's device can reach. No waiver covers this; the owners must trust each other, or the devices get one owner.";
+        "The devices share a StreamID (in `linux` mode a group) and therefore a domain: the other owner's device can reach what one owner maps. No waiver covers this; the owners must trust each other, or the devices get one owner.";
     322 Containment Error "owners that cannot be contained apart",
-        "A reset of one device takes the other along, or they share a domain that has to be emptied. Their owners must be declared to stop and restart together.";
+        "A reset of one device also resets the other, or the devices share a domain that has to be emptied. Their owners must be declared to stop and restart together.";
     323 Unowned Error "a device neither owned nor blocked",
-        "Every device has an owner or is blocked on purpose, so that a forgotten one is noticed.";
+        "Every device must have an owner or be blocked on purpose, so that a forgotten device is noticed.";
     324 UnusedWaiver Warning "a waiver that nothing needs",
-        "The two owners share no group, or trust each other, or it names none of the devices that matter. A waiver that is not needed hides the next mistake.";
+        "The two owners share no group, or trust each other, or the waiver names none of the devices that matter. A waiver that is not needed can hide a later mistake.";
     325 NeverQuiet Warning "an owned device cannot be made quiet",
-        "Memory it could reach stays held until power-off once its owner died, since a write of it may still land.";
+        "After its owner's death the memory that the device could reach stays held until power-off, because a write of the device may still arrive.";
     326 ForgedStream Error "a device may use the StreamID of a stranger's device",
-        "The nearest port above it that checks requester ids (ACS source validation) looks at the bus number only, so the device may use all ids of the buses below that port, and where no port checks them any of its segment. With the StreamID of one it reaches whatever the domain of that StreamID does. Both owners must declare trust in the other, or the pair is waived with a written reason, or source validation is enabled nearer to the device. A device that nobody drives, and that is on from the start for its direct regions, has no owner to trust.";
+        "The nearest port above it that checks requester ids (ACS source validation) looks at the bus number only, so the device may use all ids of the buses below that port, or every id of its segment if no port checks ids. With the StreamID of another device's id it reaches whatever the domain of that StreamID reaches. Each owner must declare trust in the other, or the pair must be waived with a written reason, or source validation must be enabled nearer to the device. A device that nobody drives, and that is on from the start for its direct regions, has no owner to trust.";
     327 WideWaiver Warning "one waiver covers several groups",
-        "It names no devices, so it holds wherever the two owners meet: also where nobody looked when it was written. Name the devices that it was written for.";
+        "The waiver names no devices, so it holds wherever the two owners meet, also in groups that nobody thought of when it was written. Name the devices that it was written for.";
     328 WaiverTwice Error "a pair of owners is waived twice",
         "Two waivers cover the same devices of the same two owners, and only one of the reasons would be reported.";
     329 HolderTrust Error "a task has registers of a device that reaches a stranger's",
-        "Whoever writes to the registers of a device makes it do what its driver could: reach what is mapped in its domain, the devices in its group, and with ids that nobody checks those of its segment. So the owner of each of them must declare trust in that task, or the task does without the registers. No waiver covers this.";
+        "A task that writes to the registers of a device can make it do what its driver could: reach what is mapped in its domain, the devices in its group, and, with ids that no port checks, the devices of its segment. So the owner of each of these must declare trust in that task, or the task must not have the registers. No waiver covers this.";
     330 GroupSplit Error "a named group is several groups",
         "A named group asserts that its members are in one isolation group. They are not.";
     331 GroupPolicies Error "one group has two policies",
@@ -119,13 +119,13 @@ codes! {
     332 TwoNames Warning "one group has two names",
         "Two named groups turned out to be one; reports use the first.";
     333 UnownedBlocked Warning "devices without an owner",
-        "They stay blocked until somebody owns them, or their stream is open for another device that has it, or because they demand it.";
+        "These devices have no owner. Each stays blocked, unless its stream is open for another device that has it, or because the device demands a domain.";
     334 MixedNeutral Warning "a neutral device in a group with two demands",
-        "There is no one demand that it could take, so the policy decided.";
+        "The device has no demand of its own and its neighbours demand different types, so the policy decided.";
     335 DirectException Warning "a stream with direct regions is open from the start",
-        "It is an exception to the guarantee that no device reaches memory before its first claim.";
+        "This is an exception to the guarantee that no device reaches memory before its first claim.";
     336 RootComplexRouting Warning "root ports that keep requests apart beside some that do not",
-        "The root complex may route requests from below a port that does not redirect them to devices below its neighbours, and ACS of the neighbour does not stop what comes from above. State in the platform file whether it does.";
+        "The root complex may route requests from below a port that does not redirect them to devices below its neighbours, and ACS of the neighbour does not stop requests that come from above. State in the platform file whether the root complex does that.";
     340 NoWindow Error "no room for an IOVA window",
         "No range of the requested size is free of PCI apertures, the doorbell and direct regions within the address bits of the device.";
     341 WindowTooLarge Error "an IOVA window is larger than one level-2 table",
@@ -137,7 +137,7 @@ codes! {
     344 WindowBases Error "one domain has two fixed windows",
         "The devices of an alias set share one window, so they cannot fix it at different addresses.";
     345 DirectOverlap Error "direct regions of owners without trust overlap",
-        "Both domains reach the memory at any time, whatever is mapped. The owners in the one and in the other must declare trust in each other, or the pair is waived with a written reason, or the regions are put apart. A device that nobody drives has no owner to trust.";
+        "Both domains reach the memory at any time, whatever is mapped. The owners in the one and in the other must declare trust in each other, or the pair must be waived with a written reason, or the regions must not overlap. A device that nobody drives has no owner to trust.";
 }
 
 impl core::fmt::Display for Code {
@@ -160,16 +160,16 @@ impl Code {
 /// Something a diagnostic is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Party {
-    /// What it is and what it does here, e.g. "`disk0` demands `identity`".
+    /// The party, and its part in the diagnostic: for example "`disk0` demands `identity`".
     pub text: String,
-    /// Where it was declared.
+    /// The place where the party was declared.
     pub source: Source,
 }
 
 /// A change that makes the diagnostic go away, verified by solving the changed machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Remedy {
-    /// What to do, an imperative clause.
+    /// The thing to do, an imperative clause.
     pub text: String,
     /// The changes that were tried.
     pub changes: Vec<Change>,
@@ -178,11 +178,11 @@ pub struct Remedy {
 /// One mistake or warning.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostic {
-    /// Its kind.
+    /// The diagnostic's kind.
     pub code: Code,
     /// How bad it is.
     pub severity: Severity,
-    /// What is wrong, one sentence that names the parties.
+    /// The mistake, in one sentence that names the parties.
     pub message: String,
     /// The parties; the first is where it is best shown.
     pub parties: Vec<Party>,
@@ -192,14 +192,14 @@ pub struct Diagnostic {
     pub chain: Vec<Edge>,
     /// The waiver of the pair that would cover it if it named more devices.
     pub short: Option<Short>,
-    /// What would solve it.
+    /// The changes that would solve the error.
     pub remedies: Vec<Remedy>,
 }
 
 /// A waiver that covers an error only in part.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Short {
-    /// Its position in the machine.
+    /// The waiver's position in the machine.
     pub waiver: usize,
     /// The devices that it does not name.
     pub devices: Vec<NodeId>,

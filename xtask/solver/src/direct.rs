@@ -59,7 +59,7 @@ pub(crate) fn exceptions(
                 continue;
             };
             let message = format!(
-                "the direct region `{}` of `{}` touches `{}`",
+                "the direct region `{}` of `{}` overlaps `{}`",
                 region.name, entry.name, reserved.name
             );
             found.push(
@@ -77,7 +77,7 @@ pub(crate) struct Overlaps<'a> {
     pub machine: &'a Machine,
     pub topology: &'a Topology,
     pub pairs: &'a Pairs<'a>,
-    /// What has one domain, and with it all direct regions of its members.
+    /// The units: nodes with one domain, and so with all direct regions of its members.
     pub units: &'a [Vec<usize>],
     pub unit_of: &'a [usize],
     pub group_of: &'a [usize],
@@ -204,7 +204,7 @@ impl Overlaps<'_> {
     ) -> Diagnostic {
         let name = &self.machine.nodes[one.0].name;
         let message = format!(
-            "{}, and nobody drives `{name}`: there is nobody whom `{}` could trust",
+            "{}, and nobody drives `{name}`: there is no owner whom `{}` could trust",
             self.regions(one, other),
             self.pairs.owner_name(by.0)
         );

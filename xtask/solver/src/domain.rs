@@ -15,7 +15,7 @@ use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode};
 use crate::topology::Topology;
 
-/// What one device asks for.
+/// The demand of one device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Demand {
     node: usize,
@@ -24,12 +24,12 @@ struct Demand {
     forced_by: Option<usize>,
 }
 
-/// What was decided for one unit.
+/// The decision for one unit.
 #[derive(Clone, Debug)]
 pub(crate) struct Decision {
     pub domain_type: DomainType,
     pub because: String,
-    /// Its members contradict each other, which was reported.
+    /// The unit's members contradict each other, which was reported.
     pub conflict: bool,
 }
 
@@ -211,7 +211,7 @@ impl Domains<'_> {
         let mut diagnostic = Diagnostic::new(
             Code::GroupDemands,
             format!(
-                "`{}` is to be `{}` and `{}` `{}`, they can reach each other, and their owners do not trust each other",
+                "`{}` is to be `{}` and `{}` is to be `{}`, but they can reach each other and their owners do not trust each other",
                 self.name(first.node),
                 first.domain_type.text(),
                 self.name(second.node),

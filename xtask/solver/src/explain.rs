@@ -19,7 +19,7 @@ pub struct Step {
 pub struct Explanation {
     /// The device.
     pub node: NodeId,
-    /// What the fabric and the SMMU see of it, a sentence each.
+    /// The facts that the fabric and the SMMU see of the device, a sentence each.
     pub facts: Vec<String>,
     /// How each other member of its alias set is reached over alias edges.
     pub alias: Vec<Step>,

@@ -180,13 +180,13 @@ impl Forgery<'_> {
                 &format!(", which nobody drives and which is on from the start for its {regions},");
         }
         let may = match scope {
-            Scope::Segment(segment) => format!("any StreamID of segment {segment}, that"),
-            Scope::Below(_) => format!("{}, the StreamID", scope.text(self.topology)),
+            Scope::Segment(segment) => format!("any StreamID of segment {segment}, also that"),
+            Scope::Below(_) => format!("{}, also the StreamID", scope.text(self.topology)),
         };
         let whose = match user == reached {
-            true => format!("`{}`{} included", name(reached), of(victim.owner)),
+            true => format!("`{}`{}", name(reached), of(victim.owner)),
             false => format!(
-                "`{}` included, whose domain is that of `{}`{}",
+                "`{}`, whose domain is that of `{}`{}",
                 name(user),
                 name(reached),
                 of(victim.owner)
@@ -194,7 +194,7 @@ impl Forgery<'_> {
         };
         let nobody = |owner| {
             let owner = self.pairs.owner_name(owner);
-            format!("there is nobody whom `{owner}` could trust")
+            format!("there is no owner whom `{owner}` could trust")
         };
         let end = match (forger.owner, victim.owner) {
             (Some(owner), None) => format!(
@@ -204,7 +204,7 @@ impl Forgery<'_> {
                 nobody(owner)
             ),
             (None, Some(owner)) => format!(": {}", nobody(owner)),
-            _ => ", without trust in each other".to_owned(),
+            _ => ", but their owners do not trust each other".to_owned(),
         };
         let parties = [(forging, forger.owner), (reached, victim.owner)];
         let (port, lets) = self.lets_through(forging, scope)?;

@@ -31,7 +31,7 @@ pub(crate) fn policies(
                 Diagnostic::new(
                     Code::GroupSplit,
                     format!(
-                        "group `{}` names `{}` and `{}`, which nothing joins",
+                        "group `{}` names `{}` and `{}`, which are in different isolation groups",
                         policy.name, a.name, b.name
                     ),
                 )

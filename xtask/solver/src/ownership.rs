@@ -10,7 +10,7 @@ use crate::solution::{EdgeKind, Mode, UsedWaiver};
 use crate::standing::{self, Standing};
 use crate::topology::Topology;
 
-/// What owners say of each other, ready to be asked.
+/// The trust, waivers and containment units that owners declare, by pairs.
 pub(crate) struct Pairs<'a> {
     machine: &'a Machine,
     trust: HashSet<(usize, usize)>,
@@ -135,7 +135,7 @@ pub(crate) struct Ownership<'a> {
     pub pairs: &'a Pairs<'a>,
     pub standing: &'a Standing,
     pub mode: Mode,
-    /// What has one domain: alias sets, in `linux` mode groups.
+    /// The units: nodes with one domain. They are alias sets, in `linux` mode groups.
     pub units: &'a [Vec<usize>],
     pub unit_of: &'a [usize],
     pub groups: &'a [Vec<usize>],
@@ -239,7 +239,7 @@ impl Ownership<'_> {
         for pair in self.pairs_in(set, |_, _| true) {
             if !self.pairs.trusting(pair.0, pair.1) {
                 let message = format!(
-                    "`{}` and `{}` own devices that {what}, without trust in each other",
+                    "`{}` and `{}` own devices that {what}, but do not trust each other",
                     self.owner_text(pair.0),
                     self.owner_text(pair.1)
                 );
@@ -273,7 +273,7 @@ impl Ownership<'_> {
                 continue;
             }
             let message = format!(
-                "`{}` and `{}` own devices that can reach each other, without trust in each other",
+                "`{}` and `{}` own devices that can reach each other, but do not trust each other",
                 self.owner_text(pair.0),
                 self.owner_text(pair.1)
             );
@@ -303,7 +303,7 @@ impl Ownership<'_> {
         let (stands, driven, owner) = (name(node), name(other), self.pairs.owner_name(owner));
         let message = format!(
             "`{driven}` of `{owner}` and `{stands}` can reach each other, and nobody drives `{stands}`, whose {}: there is \
-             nobody whom `{owner}` could trust",
+             no owner whom `{owner}` could trust",
             standing::open(self.machine, node)
         );
         let text = format!("`{stands}` stands open, and nobody drives it");

@@ -1,4 +1,4 @@
-//! What a device can reach at most, and what a change of the machine changes in that.
+//! The most that a device can reach, and how a change of the machine changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +10,10 @@ use crate::solution::Solution;
 /// The interrupt doorbell is in nobody's reach unless the stream is untranslated: no domain maps it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reach {
-    /// Its domain type.
+    /// The device's domain type.
     pub domain: DomainType,
-    /// Its stream bypasses the SMMU, so all memory and the interrupt doorbell are in reach.
+    /// The device's stream bypasses the SMMU, so all memory and the interrupt doorbell are in
+    /// reach.
     pub untranslated: bool,
     /// Owners whose pools, and what clients lent them, can be mapped where it can use it: those of all
     /// devices in its domain.
@@ -96,11 +97,11 @@ pub struct Difference {
     pub device: String,
     /// True if the device reaches more than before, so that somebody should look at it.
     pub widens: bool,
-    /// What differs, a clause.
+    /// The difference, a clause.
     pub text: String,
 }
 
-/// What differs in who can reach what, by device; empty if nothing does.
+/// The differences in what each device can reach, by device; empty if there are none.
 pub fn diff(old: &Summary, new: &Summary) -> Vec<Difference> {
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let mut found = Vec::new();

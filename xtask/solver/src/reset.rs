@@ -1,4 +1,4 @@
-//! Who is reset together with whom.
+//! Resets: which devices are reset together.
 
 use crate::alternative::{apart, span};
 use crate::model::{FunctionKind, Machine, Quiesce};

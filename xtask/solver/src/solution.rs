@@ -172,7 +172,7 @@ pub struct PlacedWindow {
 pub struct UsedWaiver {
     /// Position in [`crate::Machine::waivers`].
     pub waiver: usize,
-    /// The group it was needed in, position in [`Solution::groups`].
+    /// The group in which the waiver was needed, as a position in [`Solution::groups`].
     pub group: usize,
 }
 

@@ -91,7 +91,7 @@ impl Strangers<'_> {
                     None => "above which requests turn back".to_owned(),
                 };
                 let message = format!(
-                    "what is plugged in at the external port `{}`, {fault}, can reach `{}`",
+                    "a device plugged in at the external port `{}`, {fault}, can reach `{}`",
                     self.name(port),
                     self.name(device)
                 );
@@ -109,7 +109,7 @@ impl Strangers<'_> {
             if let Some(&device) = device {
                 let user = led_to[&self.unit_of[device]];
                 let message = format!(
-                    "what is plugged in at the external port `{}`, {}, may use the StreamID of {}",
+                    "a device plugged in at the external port `{}`, {}, may use the StreamID of {}",
                     self.name(port),
                     ids.because,
                     self.user(user, device, &ids.image)
@@ -210,7 +210,7 @@ impl Strangers<'_> {
                 format!(", whose stream `{}` uses, too", self.name(node))
             };
             let message = format!(
-                "the direct region `{}` of `{}`{mates} stands open for whatever is plugged in at the {kind} port `{}`",
+                "the direct region `{}` of `{}`{mates} is open from the start to any device plugged in at the {kind} port `{}`",
                 region.name,
                 self.name(owner),
                 self.name(socket)
@@ -262,7 +262,7 @@ impl Strangers<'_> {
             false => format!(", in the domain of `{}`,", self.name(user)),
         };
         let message = format!(
-            "the direct region `{}` of `{}`{mate} stands open for whatever is plugged in at the port `{}`, {}",
+            "the direct region `{}` of `{}`{mate} is open from the start to any device plugged in at the port `{}`, {}",
             region.name,
             self.name(device),
             self.name(port),

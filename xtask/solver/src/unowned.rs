@@ -4,13 +4,13 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{DomainType, FunctionKind, Machine, Quiesce, Unowned};
 use crate::topology::Topology;
 
-/// What was decided for each node.
+/// The decisions for all nodes.
 pub(crate) struct Outcome<'a> {
     pub machine: &'a Machine,
     pub topology: &'a Topology,
-    /// Its streams have a domain.
+    /// Whether the node's streams have a domain.
     pub open: &'a dyn Fn(usize) -> bool,
-    /// Its type follows from an error that was reported.
+    /// Whether the node's domain type follows from an error that was reported.
     pub conflict: &'a dyn Fn(usize) -> bool,
     /// Why it has its type.
     pub because: &'a dyn Fn(usize) -> String,
@@ -107,7 +107,12 @@ impl Outcome<'_> {
         } else {
             String::new()
         };
-        let message = format!("nobody owns {shown}{more}; blocked");
+        let stays = if names.len() == 1 {
+            "it stays"
+        } else {
+            "they stay"
+        };
+        let message = format!("nobody owns {shown}{more}, so {stays} blocked");
         found.push(self.about(Code::UnownedBlocked, message, first));
     }
 }

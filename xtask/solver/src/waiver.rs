@@ -29,7 +29,7 @@ pub(crate) fn check(machine: &Machine, used: &[UsedWaiver], found: &mut Vec<Diag
         if groups.is_empty() && !is_twin && !short.contains(&index) {
             report(
                 Code::UnusedWaiver,
-                format!("nothing needs the waiver of {pair}"),
+                format!("the waiver of {pair} is not needed"),
             );
         }
         if groups.len() > 1 && waiver.devices.is_empty() {

@@ -60,8 +60,8 @@ fn no_driven_device_may_use_the_id_of_what_stands_for_nobody() {
     let error = s.errors().next().unwrap();
     assert_eq!(
         error.message,
-        "`b` of `of-b` may use any StreamID of segment 0, that of `fw` included, whose direct region `log` is open \
-         from the start, and nobody drives `fw`: there is nobody whom `of-b` could trust"
+        "`b` of `of-b` may use any StreamID of segment 0, also that of `fw`, whose direct region `log` is open \
+         from the start, and nobody drives `fw`: there is no owner whom `of-b` could trust"
     );
     assert_eq!(
         remedies(&s),
@@ -109,7 +109,7 @@ fn what_stands_for_nobody_may_use_the_id_of_no_driven_device() {
     assert_eq!(
         error.message,
         "`fw`, which nobody drives and which is on from the start for its direct region `log`, may use any StreamID of \
-         segment 0, that of `b` of `of-b` included: there is nobody whom `of-b` could trust"
+         segment 0, also that of `b` of `of-b`: there is no owner whom `of-b` could trust"
     );
     assert_eq!(
         remedies(&s),
@@ -143,7 +143,7 @@ fn nobody_is_in_one_group_with_what_stands_for_nobody() {
     assert_eq!(
         error.message,
         "`beside` of `of-beside` and `fw` can reach each other, and nobody drives `fw`, whose direct region `log` is open \
-         from the start: there is nobody whom `of-beside` could trust"
+         from the start: there is no owner whom `of-beside` could trust"
     );
     assert!(!error.chain.is_empty());
     assert_eq!(remedies(&s)[0], "let `of-beside` drive `fw` too");
@@ -217,8 +217,8 @@ fn a_stream_leads_to_all_that_its_domain_reaches() {
     let message = &s.errors().next().unwrap().message;
     assert_eq!(
         *message,
-        "`b` of `of-b` may use all ids of bus 02, the StreamID of `spare` included, whose domain is that of `engine` of \
-         `of-engine`, without trust in each other"
+        "`b` of `of-b` may use all ids of bus 02, also the StreamID of `spare`, whose domain is that of `engine` of \
+         `of-engine`, but their owners do not trust each other"
     );
     let mut trusted = m.clone();
     trust(&mut trusted, "of-b", "of-engine");

@@ -220,9 +220,9 @@ fn a_device_has_all_ids_of_the_port_that_checks_them() {
             let error = s.errors().next().unwrap();
             let narrow = acs == Acs::WANTED;
             let ids = match narrow {
-                true => "`a` of `of-a` may use all ids of bus 03, the StreamID of `engine`",
+                true => "`a` of `of-a` may use all ids of bus 03, also the StreamID of `engine`",
                 false => {
-                    "`a` of `of-a` may use all ids of buses 01 to 04, the StreamID of `engine`"
+                    "`a` of `of-a` may use all ids of buses 01 to 04, also the StreamID of `engine`"
                 }
             };
             assert!(error.message.starts_with(ids), "{}", error.message);

@@ -48,7 +48,7 @@ fn versioned(help: &str) -> Vec<((u32, u32), String)> {
 }
 
 /// The registers of the SMMU at `base` of the machine that the arguments describe. The guest does not run; they
-/// are read over the socket for QEMU's own device tests. An error is QEMU's word, or ours if it has none.
+/// are read over the socket for QEMU's own device tests. The error is QEMU's message, or this tool's if there is none.
 pub fn registers(qemu: &Qemu, arguments: &[String], base: u64) -> Result<Registers, String> {
     let mut child = qemu
         .command()

@@ -1,10 +1,10 @@
-//! What a device tree blob tells of SMMUs and PCI hosts (Devicetree Specification 0.4; bindings
-//! `arm,smmu-v3`, `pci-iommu`, `pci-msi`).
+//! The parts of a device tree blob about SMMUs and PCI hosts (Devicetree Specification 0.4;
+//! bindings `arm,smmu-v3`, `pci-iommu`, `pci-msi`).
 
 use fdt::Fdt;
 use fdt::node::FdtNode;
 
-/// What was found.
+/// The SMMUs and PCI hosts that a device tree has.
 pub struct Tree {
     pub smmus: Vec<Smmu>,
     pub hosts: Vec<Host>,

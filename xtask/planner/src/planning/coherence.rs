@@ -19,8 +19,8 @@ impl Plan {
         is_coherent(&self.app, &self.machine, node)
     }
 
-    /// Whether a device that does not snoop can be given memory of this task's pools: it is of the same
-    /// domain as a device of the task, or of a driver that the task can lend to.
+    /// Whether a device that does not snoop can be given memory of this task's pools. Such a device
+    /// shares a domain with a device of the task, or of a driver that the task can lend to.
     pub fn hands_over(&self, task: usize) -> bool {
         let mut apart = self.solution.domains.iter().filter(|domain| {
             let mut devices = domain.devices.iter();

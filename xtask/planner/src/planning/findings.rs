@@ -1,4 +1,4 @@
-//! What the solver found, as diagnostics of the file.
+//! Findings of the solver, as diagnostics of the file.
 
 use solver::model::{DomainType, Machine, NodeId, Place, Source};
 use solver::solution::Solution;
@@ -67,7 +67,7 @@ fn follows(machine: &Machine, solution: &Solution, found: &Diagnostic) -> bool {
     numbers && follow_on && found.nodes.first().is_some_and(disconnected)
 }
 
-/// What helps where no change was found that solves it.
+/// The usual remedy, where no change was found that solves the mistake.
 fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool, shares: bool) -> &'static str {
     match code {
         Code::SlotTaken | Code::BusNumbers if is_virtual => {
@@ -80,13 +80,13 @@ fn usual_remedy(code: Code, is_virtual: bool, has_direct: bool, shares: bool) ->
             "let the task drive it whose device has its StreamID, or write `unowned = \"block\"` in [iommu]"
         }
         Code::UnownedBlocked if shares => {
-            "let the task drive it whose device has its StreamID, or drive neither"
+            "let the owner of the other device drive it too, or let nobody drive either of the two"
         }
         _ => remedy_in_general(code),
     }
 }
 
-/// What helps whatever the device is.
+/// The remedy for a kind of mistake, whatever the device is.
 fn remedy_in_general(code: Code) -> &'static str {
     match code {
         Code::DuplicateName => "rename one of them",
@@ -100,7 +100,7 @@ fn remedy_in_general(code: Code) -> &'static str {
             "declare them in one [iommu.containment.NAME], or give the devices recipes of their own"
         }
         Code::Unowned => "let a task drive it, or write `domain = \"blocked\"`",
-        Code::BridgeDemand => "take owner and demand off the bridge",
+        Code::BridgeDemand => "remove the owner and the demand of the bridge",
         Code::Bypass => "take `unsafe-bypass` off the device",
         Code::GroupSplit => "name only devices of one group in it",
         Code::GroupPolicies => "take the default domain off one of them",
@@ -114,7 +114,7 @@ fn remedy_in_general(code: Code) -> &'static str {
         }
         Code::NoStream => "add a row to `iommu-map` that covers its requester id",
         Code::StreamRange => "correct the StreamID, or `stream-bits` of the SMMU",
-        Code::UntrustedIdentity => "take the demand off the device",
+        Code::UntrustedIdentity => "remove the demand of the device",
         Code::DirectBlocked => {
             "remove the direct regions; or the demand, where a task drives the device or [iommu] says `unowned = \"block\"`"
         }
@@ -145,18 +145,18 @@ fn remedy_in_general(code: Code) -> &'static str {
             "name the `devices` that it was written for, and write another where it is needed"
         }
         Code::WaiverTwice => "remove one of them, or name different `devices` in the two",
-        Code::WrongPlace => "look whether the kind of function and its place are right",
+        Code::WrongPlace => "check that the kind of function and its place are right",
         Code::UnusedWaiver => "remove the waiver",
         Code::NeverQuiet => "declare another `quiesce` if the device has one",
         Code::TwoNames => "keep one of the two names",
         Code::UnownedBlocked => "let a task drive it, or write `domain = \"blocked\"`",
         Code::MixedNeutral => "let it demand the type that it needs",
         Code::DirectException => {
-            "remove the region if nothing needs it; otherwise it is as it has to be"
+            "remove the region if nothing needs it; otherwise nothing has to be changed"
         }
         Code::RootComplexRouting => {
-            "write `never-routes-peers` in the platform or at the root bus if its manual says so; otherwise trust nobody below the one to \
-             keep off the other"
+            "write `never-routes-peers` in the platform or at the root bus if its manual says so; otherwise assume \
+             that devices below the two can reach each other"
         }
     }
 }

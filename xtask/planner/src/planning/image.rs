@@ -1,4 +1,4 @@
-//! What a plan must not have to become an image: it describes more machines than the servers drive.
+//! The limits of an image: a plan describes more machines than the servers drive.
 
 use solver::model::Place;
 
@@ -145,7 +145,7 @@ impl Plan {
                 .error(
                     Mistake::NotBuildable,
                     format!(
-                        "nobody says how many bits a StreamID of `{}` has",
+                        "the number of bits of a StreamID is not given for `{}`",
                         smmu.name
                     ),
                 )
@@ -175,7 +175,7 @@ impl Plan {
                         &smmu.span,
                         format!("an image's stream table has {STREAM_BITS_MAX} bits"),
                     )
-                    .remedy("leave the device out of what is built");
+                    .remedy("leave the device out of a file that is to be built");
             }
         }
     }
@@ -213,7 +213,7 @@ impl Plan {
                 let (problem, remedy) = if function.id == other.id {
                     (
                         "two alternatives of a slot have one identity",
-                        "declare one of them: which one is there could not be told",
+                        "declare only one of them: at boot they could not be told apart",
                     )
                 } else if is_bridge(function) || is_bridge(other) {
                     (

@@ -1,5 +1,5 @@
-//! Whether the whole plan fits what kernel and servers have room for: their tables have fixed sizes, so a plan that
-//! does not fit would be refused at boot, or one driver would use up what others need; here it is a mistake with a
+//! The limits of kernel and servers, whose tables have fixed sizes, compared with the whole plan. A plan that does
+//! not fit would be refused at boot, or one driver would use up what others need. Here it is a mistake with a
 //! place, both numbers and the largest users.
 
 use plan::limits::{
@@ -18,7 +18,7 @@ const PINS: usize = 64;
 /// Users that a message names.
 const NAMED: usize = 3;
 
-/// Who uses how much of something.
+/// The users of something, and how much each uses.
 struct Sum {
     /// In the plural.
     what: &'static str,
@@ -52,7 +52,7 @@ impl Sum {
             )
             .at(
                 &server.name.span,
-                format!("it has room for {} of all together", self.most),
+                format!("it has room for {} in all", self.most),
             );
         if let Some((_, count, Some(span))) = self.users.first() {
             draft = draft.with(span, format!("{count} of them"));
@@ -88,7 +88,7 @@ pub fn check(
     used.check_members(report, server);
 }
 
-/// What the server's tables are used by.
+/// The users of the server's tables.
 struct Used<'a> {
     app: &'a App,
     machine: &'a Machine,
@@ -100,7 +100,7 @@ const LEAVE_OUT: &str =
     "leave out devices that nobody drives, below a bridge that is not declared either";
 
 impl Used<'_> {
-    /// Where a device is declared.
+    /// The place where a device is declared.
     fn place(&self, name: &str) -> Option<Span> {
         let mut devices = self.app.devices.iter();
         let device = devices.find(|device| device.name.value == name);
@@ -158,7 +158,7 @@ impl Used<'_> {
                     .map(|(domain, planned)| counted(first(domain), planned.premapped.len()))
                     .collect(),
                 most: PERMANENT_MAX,
-                remedy: "make several pools or direct regions that lie side by side one",
+                remedy: "merge pools, or direct regions, that lie side by side",
             },
             Sum {
                 what: "pins",
@@ -204,7 +204,7 @@ impl Used<'_> {
 pub struct Pins {
     pub device: String,
     pub count: usize,
-    /// Where its driver says so, or is declared.
+    /// The place of the driver's `pins`, or of its declaration.
     pub span: Span,
 }
 

@@ -44,21 +44,21 @@ use crate::report::{Report, Reported};
 
 /// The planned system, before programs and addresses.
 pub struct Plan {
-    /// What was read.
+    /// The file as it was read.
     pub app: App,
     /// The PCI functions.
     pub fabric: Fabric,
-    /// Behind the functions in every table of devices.
+    /// The devices that are not on PCI. In every table of devices they follow the functions.
     pub non_pci: Vec<NonPciDevice>,
     /// The interrupts that tasks receive.
     pub interrupts: Vec<InterruptRoute>,
-    /// Who may post which bits to whom.
+    /// The notification bits, and the tasks that may post them.
     pub notifications: Notifications,
     /// The domains, and the domain of each device.
     pub domains: Domains,
-    /// What the solver was told, and what it answered.
+    /// The machine that the solver was given.
     pub machine: Machine,
-    /// What the solver answered.
+    /// The answer of the solver.
     pub solution: Solution,
 }
 

@@ -7,12 +7,12 @@ use super::route::InterruptRoute;
 use crate::read::{App, Task};
 use crate::report::{Mistake, Report, Span, Spanned};
 
-/// Of the registers of a device.
+/// The name of a device's registers.
 pub fn bar(device: &str, bar: usize) -> String {
     format!("{device}-bar{bar}")
 }
 
-/// Of an interrupt's bit; that of a device with one is called by the device.
+/// The name of an interrupt's bit; if the device has only one interrupt, it is the device's name.
 pub fn interrupt(device: &str, interrupt: &str) -> String {
     if interrupt.is_empty() || interrupt == device {
         format!("{device}-irq")
@@ -40,9 +40,9 @@ fn once(report: &Report, what: &str, names: Vec<Derived<'_>>) {
             report
                 .error(
                     Mistake::BadName,
-                    format!("`{name}`, which the plan makes of this name, is too long"),
+                    format!("`{name}`, a name that the plan derives from this one, is too long"),
                 )
-                .at(span, format!("{} letters, and {most} fit", name.len()))
+                .at(span, format!("{} letters, but only {most} fit", name.len()))
                 .remedy(format!("make the name shorter by {}", name.len() - most));
         }
         if let Some(first) = known

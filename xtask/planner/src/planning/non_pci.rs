@@ -8,7 +8,7 @@ use super::machine::Described;
 use crate::read::{App, Device, Place};
 use crate::report::{Mistake, Report};
 
-/// One of them.
+/// One device that is not on PCI.
 #[derive(Clone, Debug)]
 pub struct NonPciDevice {
     /// The name in `app.toml`.
@@ -40,9 +40,9 @@ pub fn devices(app: &App, described: &Described, solution: &Solution) -> Vec<Non
         .collect()
 }
 
-/// A device without bus mastering, and one with direct regions, which has it on from the start, uses its stream whenever
-/// another member of its domain has it open, so that the other's memory is given back only once it is quiet: it
-/// has a recipe although nobody drives it.
+/// Checks that some undriven devices have a recipe. A device without bus mastering, and one with direct regions,
+/// whose bus mastering is on from the start, uses its stream whenever another member of its domain has it open. So
+/// the other's memory is given back only once this device is quiet.
 pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution) {
     for domain in &solution.domains {
         let members = || {
@@ -67,7 +67,7 @@ pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution)
                     .error(
                         Mistake::NoQuiesce,
                         format!(
-                            "nobody can quiesce `{}`, which shares the stream of `{}`",
+                            "there is no way to make `{}` quiet, which shares the stream of `{}`",
                             device.name.value, driven.name.value
                         ),
                     )
@@ -75,7 +75,7 @@ pub fn check(report: &Report, app: &App, machine: &Machine, solution: &Solution)
                         &device.name.span,
                         format!("no recipe is known for it, and {why}"),
                     )
-                    .with(&driven.name.span, "what is mapped for this one it reaches")
+                    .with(&driven.name.span, "it reaches what is mapped for this device")
                     .remedy(
                         "declare `quiesce`: \"flr\" or \"bus\" on PCI, { poll = … }, { wait = … }, or \"none\"",
                     );

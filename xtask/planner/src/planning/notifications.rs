@@ -10,7 +10,7 @@ pub struct NotificationBit {
     /// Index of the task that has it.
     pub task: usize,
     pub name: String,
-    /// As a mask.
+    /// The notification bit, as a mask.
     pub bit: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What is premapped in a domain, mapped by the build step and never unmapped: direct regions, and pools.
+//! The ranges that are premapped in a domain, mapped by the build step and never unmapped: direct regions, and pools.
 
 use solver::model::{DomainType, Machine, NodeId};
 
@@ -122,7 +122,7 @@ fn check_region(
             )
             .with(&range.span, range.shown())
             .remedy(
-                "a device that reaches them could open itself more; declare only what it needs",
+                "declare only what the device needs: through these registers it could open more to itself",
             ),
         );
     }

@@ -146,7 +146,7 @@ fn strict_member(
             )
             .at(&word.span, "its owner's pools are premapped")
             .with(&other.name.span, "reaches them as well, and is strict")
-            .remedy("say the same of both");
+            .remedy("write the same `invalidation` at both");
     }
 }
 

@@ -9,13 +9,13 @@ use crate::read::{Place, Quiesce};
 /// Why a task, or the kernel, has registers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Access {
-    /// It drives the device.
+    /// The task drives the device.
     Drives,
-    /// It owns the platform's block of registers.
+    /// The task owns the platform's block of registers.
     Owns,
-    /// It was given a look at them.
+    /// The task watches the device.
     Watches,
-    /// It makes the device quiet by a register.
+    /// The task makes the device quiet by a register.
     Quiesces,
     /// The kernel prints there.
     Console,
@@ -33,11 +33,12 @@ impl Access {
     }
 }
 
-/// Who has registers, by name of the device: its driver first. The kernel is called so.
+/// The tasks that have registers, by name of the device: its driver first. The kernel is called so.
 pub type Holders = BTreeMap<String, Vec<(Access, String)>>;
 
 impl Plan {
-    /// Who has the registers of each device and of each block of the platform, BARs and what counts as one.
+    /// The tasks that have the registers of each device and of each block of the platform, and in which
+    /// way: BARs, and what counts as a BAR.
     pub fn register_holders(&self) -> Holders {
         let mut holders = Holders::new();
         let mut add = |device: &str, access, task: &str| {

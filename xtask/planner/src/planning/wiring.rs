@@ -210,7 +210,7 @@ fn loops(report: &Report, app: &App, start: &Bridge) {
                 for other in members.iter().skip(1) {
                     draft = draft.with(&other.span, "on the way");
                 }
-                drop(draft.remedy("take `at` from the bridge that is on the root bus"));
+                drop(draft.remedy("remove `at` of the bridge that is on the root bus"));
             }
             return;
         }
@@ -222,8 +222,8 @@ fn loops(report: &Report, app: &App, start: &Bridge) {
     }
 }
 
-/// What an expander belongs to is a root complex's first root bus. Through a chain of expanders two of its
-/// buses would pass for two root complexes, whose ports nothing joins.
+/// The root bus to which an expander belongs: the first root bus of a root complex. Through a chain of
+/// expanders two of its buses would pass for two root complexes, whose ports nothing joins.
 fn expander_of(report: &Report, app: &App, main: &Spanned<String>) {
     let found = app.roots.iter().find(|root| root.name.value == main.value);
     let Some(found) = found else {
@@ -259,7 +259,7 @@ fn expander(report: &Report, app: &App, root: &Root) {
             report
                 .error(
                     Mistake::MissingKey,
-                    format!("`{}` does not say which root bus it hangs on", name.value),
+                    format!("`{}` does not say which root bus it is on", name.value),
                 )
                 .at(
                     &name.span,
@@ -277,11 +277,11 @@ fn expander(report: &Report, app: &App, root: &Root) {
     });
     let message = if place.0 != root.segment {
         format!(
-            "`{}` is not in the segment of {of}, on which it hangs",
+            "`{}` is not in the segment of {of}, to which it belongs",
             name.value
         )
     } else if root.bus < place.1 {
-        format!("`{}` begins before {of}, on which it hangs", name.value)
+        format!("`{}` begins before {of}, to which it belongs", name.value)
     } else {
         return;
     };

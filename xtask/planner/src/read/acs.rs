@@ -48,7 +48,7 @@ pub fn read(fields: &Fields<'_>) -> Option<Declared> {
     }
 }
 
-/// What that means for a function; `None`: it has no such capability.
+/// The ACS capability of a function as declared; `None` if it has no such capability.
 pub fn resolve(
     report: &Report,
     name: &Spanned<String>,

@@ -15,7 +15,7 @@ use crate::report::{Mistake, Report, Span, Spanned};
 pub struct Device {
     /// The name of the device.
     pub name: Spanned<String>,
-    /// Where the device is.
+    /// The device's place.
     pub place: Place,
     /// Vendor and device; zeros for a platform device.
     pub id: Spanned<(u16, u16)>,
@@ -31,9 +31,9 @@ pub struct Device {
     pub address_bits: u32,
     /// Whether it snoops the caches; `None`: as the platform says.
     pub coherent: Option<bool>,
-    /// What its maps are; strict without a word.
+    /// How the device's maps are invalidated; strict if nothing is declared.
     pub invalidation: Option<Spanned<Invalidation>>,
-    /// What configuration space says it is.
+    /// The form that configuration space shows.
     pub form: FunctionForm,
     /// Which ACS bits the function has, and which are enabled; none if the file does not say.
     pub acs: Option<Acs>,
@@ -47,7 +47,7 @@ pub struct Device {
     pub bars: BTreeMap<usize, Bar>,
     /// Whether its BARs are known; they must be once it is driven.
     pub bars_known: bool,
-    /// What firmware or hardware needs mapped 1:1 at any time.
+    /// The regions that firmware or hardware needs mapped 1:1 at any time.
     pub direct: Vec<Direct>,
     /// Why its stream is not translated.
     pub bypass: Option<Spanned<String>>,
@@ -243,7 +243,7 @@ fn read_direct(fields: &Fields<'_>) -> Vec<Direct> {
         {
             fields
                 .report()
-                .error(Mistake::Window, "a direct region is whole pages")
+                .error(Mistake::Window, "a direct region must be whole pages")
                 .at(&base.span, "base and size are multiples of 4 KiB");
             continue;
         }
@@ -295,7 +295,10 @@ fn read_window(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u64>> {
     if size.value % abi::layout::BLOCK != 0 || size.value == 0 {
         fields
             .report()
-            .error(Mistake::Window, format!("`{key}` is a multiple of 2 MiB"))
+            .error(
+                Mistake::Window,
+                format!("`{key}` must be a multiple of 2 MiB"),
+            )
             .at(&size.span, "not a multiple of 2 MiB");
         return None;
     }

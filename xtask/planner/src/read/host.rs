@@ -9,7 +9,7 @@ use crate::report::{Mistake, Span, Spanned};
 #[derive(Clone, Debug)]
 pub struct PciHost {
     pub buses: u32,
-    /// The same where the description says so.
+    /// The number of buses, if the description gives it.
     pub declared_buses: Option<Spanned<u32>>,
     /// 32-bit memory aperture.
     pub memory: Option<Aperture>,
@@ -27,7 +27,7 @@ pub struct PciHost {
     pub stream_mask: u16,
     /// The root complex never routes a request of one root port to another.
     pub never_routes_peers: bool,
-    /// What an image needs and nobody said.
+    /// The keys that an image needs and that are missing.
     pub missing: Vec<&'static str>,
 }
 
@@ -52,13 +52,13 @@ impl Default for PciHost {
 /// Bus addresses that the host passes on as memory.
 #[derive(Clone, Debug)]
 pub struct Aperture {
-    /// What the range is, in words for a diagnostic.
+    /// The range's name in words, for a diagnostic.
     pub name: &'static str,
     /// The first address.
     pub start: u64,
     /// One above the last.
     pub end: u64,
-    /// Where the file says so.
+    /// The place of the range in the file.
     pub span: Span,
 }
 
@@ -165,7 +165,7 @@ fn intx(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u32>> {
             .error(
                 Mistake::InterruptNumber,
                 format!(
-                    "INTIDs {} to {last} are not all of shared interrupts",
+                    "INTIDs {} to {last} are not all numbers of shared interrupts",
                     first.value
                 ),
             )
@@ -230,7 +230,7 @@ fn aperture(
         .error(Mistake::BadValue, format!("the {name} {problem}"))
         .at(&range.span, format!("{start:#x} to {end:#x}"))
         .remedy(
-            "write its first address and the first one behind it, or `[0, 0]` if there is none",
+            "write its first address and the first address after its end, or `[0, 0]` if there is none",
         );
     None
 }
@@ -247,7 +247,7 @@ pub fn read_stream_mask(fields: &Fields<'_>) -> u16 {
                 .report()
                 .error(
                     Mistake::BadValue,
-                    "a requester id has 16 bits, and a mask leaves some of them",
+                    "a mask of requester ids must leave at least one of their 16 bits",
                 )
                 .at(&mask.span, "expected 0x1 to 0xffff")
                 .remedy("leave `iommu-map-mask` out if the whole id is looked at");

@@ -12,11 +12,11 @@ const LEN_MAX: u64 = 1 << 20;
 /// The included file.
 pub struct Included {
     pub source: Source,
-    /// Where paths that stand in it begin.
+    /// The folder that paths in the file are relative to.
     folder: PathBuf,
 }
 
-/// Where the paths of each file begin.
+/// The folders that the paths of each file are relative to.
 pub struct Folders<'a> {
     pub own: &'a Path,
     pub included: Option<&'a Included>,

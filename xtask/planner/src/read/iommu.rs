@@ -28,7 +28,7 @@ pub struct NamedGroup {
     pub default_domain: Option<DomainType>,
 }
 
-/// What a difference between plan and machine does.
+/// The effect of a difference between plan and machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MismatchPolicy {
     /// Refuses the whole boot.

@@ -160,7 +160,10 @@ pub fn read_bars(fields: &Fields<'_>) -> (BTreeMap<usize, Bar>, Vec<Spanned<Stri
         let Some(size) = size else { continue };
         if !size.value.is_power_of_two() || size.value < 16 {
             report
-                .error(Mistake::BadValue, "the size of a BAR is a power of two")
+                .error(
+                    Mistake::BadValue,
+                    "the size of a BAR must be a power of two",
+                )
                 .at(&size.span, "not a power of two of at least 16 bytes");
             continue;
         }
@@ -246,7 +249,10 @@ pub fn read_quiesce(fields: &Fields<'_>) -> Option<Quiesce> {
         (Some(wait), None) if wait.value == 0 => {
             fields
                 .report()
-                .error(Mistake::NoQuiesce, "no time makes no device quiet")
+                .error(
+                    Mistake::NoQuiesce,
+                    "a wait of no time makes no device quiet",
+                )
                 .at(&wait.span, "expected how long its last write can take")
                 .remedy("write `quiesce = \"none\"` if nobody knows");
             None
@@ -268,7 +274,7 @@ pub fn read_quiesce(fields: &Fields<'_>) -> Option<Quiesce> {
                 };
                 fields
                     .report()
-                    .error(Mistake::NoQuiesce, format!("this poll tells nothing: {fault}"))
+                    .error(Mistake::NoQuiesce, format!("this poll can never succeed: {fault}"))
                     .at(&expect.span, "what the register is to have under the mask")
                     .with(&mask.span, "the bits that are looked at")
                     .remedy("let `mask` cover the bits that say the device is quiet, and `expect` be within it");

@@ -94,7 +94,7 @@ impl Source {
     }
 }
 
-/// Where the parts of the project are.
+/// The places of the project's parts.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// The repository's root.

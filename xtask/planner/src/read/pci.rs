@@ -15,13 +15,13 @@ use crate::report::{Mistake, Report, Span, Spanned};
 pub struct Bridge {
     /// The name of the bridge.
     pub name: Spanned<String>,
-    /// What the bridge is.
+    /// The kind of bridge.
     pub kind: FunctionKind,
-    /// What is above; the first root bus without one.
+    /// The bridge or root bus above; without one it is the first root bus.
     pub at: Option<Spanned<String>>,
     /// Device and function number on its bus.
     pub slot: Spanned<(u8, u8)>,
-    /// Its access control capability, as it is set and checked at boot.
+    /// The bridge's access control capability, as it is set and checked at boot.
     pub acs: Option<Acs>,
     /// Vendor and device identity.
     pub id: (u16, u16),
@@ -31,7 +31,7 @@ pub struct Bridge {
     pub qemu: Option<String>,
     /// Bus numbers, where pinned.
     pub buses: Buses,
-    /// Its link leaves the machine.
+    /// The bridge's link leaves the machine.
     pub external: bool,
     /// Devices below it come and go.
     pub hotplug: bool,
@@ -52,7 +52,7 @@ pub struct Root {
     pub bus_last: u8,
     /// The root bus whose host bridge it belongs to.
     pub expander_of: Option<Spanned<String>>,
-    /// Of an expander: its own function on the first root bus.
+    /// The slot of an expander's own function on the first root bus.
     pub slot: Option<Spanned<(u8, u8)>>,
     /// Requester ids to StreamIDs; the platform's mapping without one.
     pub streams: Option<Vec<StreamRow>>,
@@ -157,7 +157,7 @@ fn read_bridge(
         report
             .error(
                 Mistake::UnknownDeviceModel,
-                "nothing is known of this kind of bridge",
+                "the identity of this kind of bridge is not known",
             )
             .at(kind_span, "no model of it is in sys/platform/devices.toml")
             .remedy("declare its `id`");
@@ -243,10 +243,10 @@ fn read_root(name: Spanned<String>, fields: Fields<'_>, expander: bool) -> Optio
         report
             .error(
                 Mistake::BadValue,
-                format!("`{}` is no root complex of its own", name.value),
+                format!("`{}` has no root complex of its own", name.value),
             )
             .at(&never.span, "says how a root complex routes")
-            .remedy("say it of the root bus that it is an expander of, or of the platform");
+            .remedy("write it at the root bus of the expander, or in the platform");
         return None;
     }
     if expander && slot.is_none() {
@@ -283,7 +283,7 @@ fn read_buses(fields: &Fields<'_>) -> Buses {
             _ => {
                 fields
                     .report()
-                    .error(Mistake::BadValue, "these are no bus numbers")
+                    .error(Mistake::BadValue, "these numbers are not bus numbers")
                     .at(
                         &pinned.span,
                         "expected the bus below it and the last one, up to 255",

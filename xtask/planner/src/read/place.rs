@@ -1,10 +1,10 @@
-//! Where a device is: in a slot, a virtual function, or not on PCI.
+//! The place of a device: a slot, a virtual function, or not on PCI.
 
 use super::fields::Fields;
 use super::pci::read_slot;
 use crate::report::{Mistake, Spanned};
 
-/// Where a device is.
+/// The place of a device.
 #[derive(Clone, Debug)]
 pub enum Place {
     /// On a bus.
@@ -18,10 +18,10 @@ pub enum Place {
     Virtual {
         /// The physical function, by name.
         of: Spanned<String>,
-        /// Its requester id less that of the physical function.
+        /// The virtual function's requester id less that of the physical function.
         offset: u16,
     },
-    /// Not on PCI.
+    /// The device is not on PCI.
     Platform {
         /// The SMMU; the platform's first without one.
         smmu: Option<Spanned<String>>,
@@ -114,7 +114,7 @@ fn check_repeated(fields: &Fields<'_>, list: &Spanned<Vec<u32>>) {
     }
 }
 
-/// What only a platform device has is not said of one on PCI.
+/// Checks that a device on PCI has no keys that are for platform devices only.
 fn check_no_platform(
     fields: &Fields<'_>,
     smmu: Option<Spanned<String>>,
@@ -123,14 +123,14 @@ fn check_no_platform(
     if let Some(smmu) = smmu {
         fields
             .report()
-            .error(Mistake::Place, "`smmu` is for platform devices")
+            .error(Mistake::Place, "`smmu` is only for platform devices")
             .at(&smmu.span, "a PCI device's SMMU follows from its root bus")
             .remedy("remove `smmu`, or declare `streams`");
     }
     if let Some(registers) = registers {
         fields
             .report()
-            .error(Mistake::Place, "`registers` is for platform devices")
+            .error(Mistake::Place, "`registers` is only for platform devices")
             .at(&registers.span, "a PCI device's registers are its BARs")
             .remedy("remove `registers`, or declare `streams`");
     }

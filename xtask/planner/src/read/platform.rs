@@ -11,7 +11,7 @@ use crate::report::{Mistake, Report, Reported, Span, Spanned};
 pub struct Platform {
     /// The name, which is that of the file.
     pub name: String,
-    /// Its table, or the beginning of its file.
+    /// The platform's table, or the beginning of its file.
     pub span: Span,
     /// One line for a person.
     pub description: String,
@@ -25,11 +25,11 @@ pub struct Platform {
     pub memory_base: u64,
     /// Bytes of memory.
     pub memory_len: u64,
-    /// Where memory is declared.
+    /// The place where memory is declared.
     pub memory_span: Span,
     /// Physical address the image is loaded at.
     pub image_base: u64,
-    /// Where the file says so.
+    /// The place where the image's address is declared.
     pub image_span: Span,
     /// Parts of the memory that are firmware's: nothing is placed there, and nothing maps them.
     pub reserved: Vec<Reserved>,
@@ -56,7 +56,7 @@ pub struct Platform {
 pub struct Gic {
     /// Physical address of the distributor's registers.
     pub distributor: Spanned<u64>,
-    /// Of the first core; those of the others follow it.
+    /// The first core's redistributor; those of the other cores follow it.
     pub redistributor: Spanned<u64>,
     /// Bytes of all of them.
     pub redistributor_len: u64,
@@ -67,7 +67,7 @@ pub struct Gic {
 /// How the board's firmware is called (Arm DEN 0022, PSCI).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Psci {
-    /// Not at all: nothing switches the machine off.
+    /// Firmware is not called: nothing switches the machine off.
     #[default]
     None,
     /// The `SMC` instruction.
@@ -103,7 +103,7 @@ impl Platform {
         self.devices.iter().find(|device| device.kind == kind)
     }
 
-    /// Its SMMUs, in the order of its description.
+    /// The platform's SMMUs, in the order of its description.
     pub fn smmus(&self) -> Vec<&PlatformDevice> {
         let smmus = self.devices.iter();
         smmus
@@ -305,7 +305,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// That of a platform which does not say.
+    /// The memory of a platform that declares none.
     fn none(span: &Span) -> Self {
         let zero = || Spanned::new(0, span.clone());
         Self {
@@ -330,7 +330,7 @@ fn read_memory(fields: Fields<'_>) -> Option<Memory> {
     let page = abi::layout::PAGE;
     if base.value % page != 0 || size.value % page != 0 || size.value == 0 {
         report
-            .error(Mistake::BadValue, "memory is whole pages")
+            .error(Mistake::BadValue, "memory must be whole pages")
             .at(&size.span, "at least one, and a multiple of 4 KiB")
             .with(&base.span, "a multiple of 4 KiB")
             .remedy("correct base or size");
@@ -372,7 +372,7 @@ fn read_address_bits(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u
     if !ADDRESS_BITS.contains(&bits.value) {
         let draft = fields
             .report()
-            .error(Mistake::BadValue, "a physical address has 32 to 52 bits");
+            .error(Mistake::BadValue, "`address-bits` must be 32 to 52");
         draft.at(&bits.span, "expected what the processor's `PARange` says");
         return None;
     }

@@ -3,10 +3,10 @@
 use super::Platform;
 use crate::report::{Span, Spanned};
 
-/// What answers.
+/// The kind of hardware in a range.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RangeKind {
-    /// What the image and its tasks live in.
+    /// The memory that the image and its tasks live in.
     Memory,
     /// Memory of somebody else, which devices may need.
     OtherMemory,
@@ -14,7 +14,7 @@ pub enum RangeKind {
     Registers,
     /// Registers of the interrupt controller.
     InterruptController,
-    /// Where messages of interrupts are written to.
+    /// The registers that messages of interrupts are written to.
     Doorbell,
     /// Registers of PCI functions.
     Aperture,
@@ -30,15 +30,15 @@ impl RangeKind {
 /// One range, and where it was declared.
 #[derive(Clone, Debug)]
 pub struct AddressRange {
-    /// Of whom the range is, for a diagnostic.
+    /// The owner of the range, for a diagnostic.
     pub name: String,
-    /// What lies there.
+    /// The kind of hardware in the range.
     pub kind: RangeKind,
     /// Physical address of the first byte.
     pub base: u64,
     /// One above the last address.
     pub end: u64,
-    /// Where the file says so.
+    /// The place of the range in the file.
     pub span: Span,
 }
 

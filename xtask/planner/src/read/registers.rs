@@ -12,7 +12,7 @@ pub const SHARED: RangeInclusive<u32> = plan::limits::SHARED_INTERRUPTS;
 #[derive(Clone, Debug)]
 pub struct PlatformDevice {
     pub name: String,
-    /// Where it was declared.
+    /// The place where the platform device was declared.
     pub span: Span,
     pub base: u64,
     pub len: u64,
@@ -22,7 +22,7 @@ pub struct PlatformDevice {
     pub stream_bits: Option<u32>,
 }
 
-/// What a device of the platform is.
+/// The kind of a device of the platform.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PlatformDeviceKind {
     /// Nothing but registers and interrupts.
@@ -40,7 +40,7 @@ pub struct Interrupt {
     pub edge: bool,
 }
 
-/// What helps whoever wrote an INTID that is none.
+/// The note for an INTID that is not the number of a shared interrupt.
 pub const SHARED_INTERRUPTS: &str = "the kernel routes INTIDs 32 to 1019, shared interrupts; interrupt n of a device tree's `<0 n ...>` is INTID 32 + n";
 /// Bits that a StreamID can have (IHI 0070, `SMMU_IDR1.SIDSIZE`); an SMMU with none has one device.
 const STREAM_BITS: RangeInclusive<u32> = 1..=32;
@@ -87,7 +87,7 @@ fn registers_size(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u64>
     if size.value == 0 {
         let draft = fields.report().error(
             Mistake::BadValue,
-            "a block of registers has at least one byte",
+            "a block of registers must have at least one byte",
         );
         draft.at(&size.span, "nothing could be mapped");
         return None;
@@ -102,7 +102,10 @@ fn read_intid(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u32>> {
             .report()
             .error(
                 Mistake::InterruptNumber,
-                format!("INTID {} is not of a shared interrupt", intid.value),
+                format!(
+                    "INTID {} is not the number of a shared interrupt",
+                    intid.value
+                ),
             )
             .at(&intid.span, "a device's interrupt is expected")
             .note(SHARED_INTERRUPTS);

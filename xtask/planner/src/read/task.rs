@@ -14,7 +14,7 @@ pub struct Task {
     pub name: Spanned<String>,
     /// Folder of its crate, absolute.
     pub folder: PathBuf,
-    /// Where the file names the crate.
+    /// The place where the file names the crate.
     pub crate_span: Span,
     /// The priority; 0 is the most urgent.
     pub priority: Spanned<u32>,
@@ -40,21 +40,21 @@ pub struct Task {
     pub trusts: Vec<Spanned<String>>,
     /// Name and bytes (whole pages) of each.
     pub pools: Vec<(Spanned<String>, u64)>,
-    /// The same of memory that survives a restart.
+    /// Memory that survives a restart, with names and sizes.
     pub persistent: Vec<(Spanned<String>, u64)>,
-    /// Where `dma-authority` is declared, if it is.
+    /// The place where `dma-authority` is declared, if it is.
     pub authority: Option<Span>,
-    /// Where `reads-logs` is declared, if it is.
+    /// The place where `reads-logs` is declared, if it is.
     pub reads_logs: Option<Span>,
     /// The privileged calls that the task may make.
     pub rights: Vec<Spanned<TaskRight>>,
-    /// Its own notification bits that others may post.
+    /// The task's own notification bits that others may post.
     pub notifications: Vec<Spanned<String>>,
     /// `task.notification`
     pub posts: Vec<Spanned<String>>,
     /// Nanoseconds; 0 for no limit.
     pub max_run: u64,
-    /// What happens after a death of the task.
+    /// The supervisor's action after a death of the task.
     pub restart: Restart,
     /// Whether a run passes only if this task reports a pass.
     pub verdict: bool,
@@ -62,7 +62,7 @@ pub struct Task {
     pub start: bool,
     /// Most leases that a device of it may have mapped at once; `None`: its share of what is left.
     pub pins: Option<Spanned<u32>>,
-    /// What the task's plan page tells it, by name.
+    /// The parameters that the task's plan page has, by name.
     pub parameters: Vec<(Spanned<String>, Spanned<Parameter>)>,
 }
 
@@ -79,7 +79,7 @@ pub enum TaskRight {
     Test,
 }
 
-/// What the supervisor does after a death.
+/// The supervisor's action after a death.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Restart {
     /// Nanoseconds.
@@ -203,7 +203,7 @@ fn read_log(fields: &Fields<'_>) -> u64 {
             .report()
             .error(
                 Mistake::BadValue,
-                "the size of a log ring is a power of two",
+                "the size of a log ring must be a power of two",
             )
             .at(&size.span, "expected 1 KiB to 1 MiB, a power of two");
         return LOG;
@@ -221,7 +221,7 @@ fn read_pools(fields: &Fields<'_>, task: &Spanned<String>) -> Vec<(Spanned<Strin
         if *len == 0 {
             fields
                 .report()
-                .error(Mistake::BadValue, "a pool has at least one byte")
+                .error(Mistake::BadValue, "a pool must have at least one byte")
                 .at(&name.span, format!("pool of `{}`", task.value));
         }
         if let Some((other, _)) = pools.iter().take(i).find(|pool| pool.0.value == name.value) {
@@ -257,7 +257,7 @@ fn read_sizes(fields: &Fields<'_>, key: &'static str) -> Vec<(Spanned<String>, u
                     .report()
                     .error(
                         Mistake::BadValue,
-                        format!("`{key}.{}` has at least one byte", name.value),
+                        format!("`{key}.{}` must have at least one byte", name.value),
                     )
                     .at(&value.span, "nothing could be mapped")
                     .remedy("leave it out, or write its size");
@@ -331,7 +331,7 @@ fn read_restart(fields: &Fields<'_>) -> Restart {
             .report()
             .error(
                 Mistake::BadValue,
-                "a task that is restarted is so at least once",
+                "a task with `restart` must be restarted at least once",
             )
             .at(&limit.span, "never")
             .remedy("leave `restart` out if it is never started again");

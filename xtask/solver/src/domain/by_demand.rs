@@ -32,7 +32,8 @@ impl Domains<'_> {
         members.find(|node| !self.machine.nodes[*node].direct.is_empty())
     }
 
-    /// What is behind an external port may be anything, so nothing there can demand to be mapped 1:1.
+    /// Reports demands of `identity` behind external ports: any device may be plugged in there, so no
+    /// device there can demand to be mapped 1:1.
     fn check_external(&self, demands: &[Demand], found: &mut Vec<Diagnostic>) {
         for demand in demands {
             let entry = &self.machine.nodes[demand.node];

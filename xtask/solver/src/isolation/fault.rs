@@ -16,7 +16,8 @@ const BY_VECTOR: &str = "routes to peers by its egress control vector";
 const TRANSLATED: &str = "lets requests that call themselves translated go to peers";
 const REGISTERS: &str = "does not keep requests off the registers of its switch";
 
-/// What `node` fails to do. `shared`: its slot has several functions.
+/// The reason why `node` does not isolate, if there is one. `shared`: its slot has several
+/// functions.
 pub(super) fn fault(
     machine: &Machine,
     topology: &Topology,
@@ -62,7 +63,7 @@ pub(super) fn fault(
     }
 }
 
-/// Of a port that has to implement the bits `needed`.
+/// The fault of a port that has to implement the bits `needed`.
 fn port_fault(acs: Option<Acs>, mode: Mode, needed: u16) -> Fault {
     match acs {
         Some(acs) if mode == Mode::Strict && acs.implemented & needed != needed => {
@@ -88,8 +89,9 @@ fn acs_fault(acs: Option<Acs>, mode: Mode) -> Fault {
     }
 }
 
-/// A port's own memory BAR is no peer, so redirection does not reach it: a request from below that hits one of its
-/// switch is served there, unless the memory target access control of the port it came in by says otherwise.
+/// The fault of a downstream port whose switch has unguarded registers. A port's own memory BAR is no peer, so
+/// redirection does not act on it: a request from below that hits a BAR of the switch is served there, unless the
+/// memory target access control of the port by which it came in says otherwise.
 fn registers_fault(machine: &Machine, topology: &Topology, port: usize) -> Fault {
     let acs = machine.nodes[port].function.acs.unwrap_or_default();
     let above = topology.placed[port].parent?;

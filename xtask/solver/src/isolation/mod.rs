@@ -1,4 +1,4 @@
-//! Who can reach whom without the SMMU.
+//! Isolation: which devices can reach each other without the SMMU.
 //!
 //! The rules of `linux` mode are those by which Linux looks for an existing group, read as a relation;
 //! `strict` mode has the same rules over a narrower notion of what is isolated, and some more. So its
@@ -27,7 +27,7 @@ pub(crate) struct Isolation<'a> {
     /// Members of each slot that has several, by first member: functions of one bus and device number; in
     /// strict mode the virtual functions of each, too.
     slots: Vec<Vec<usize>>,
-    /// What each function fails to do.
+    /// The fault of each function, if it does not isolate.
     fault: Vec<Fault>,
     /// The nearest bridge, itself included, at or above which requests are not kept apart.
     open_above: Vec<Option<usize>>,
@@ -154,8 +154,8 @@ impl<'a> Isolation<'a> {
         });
     }
 
-    /// For each bridge whether requests from beside it go down it, where no access control looks at them: its own, or
-    /// that of the outermost bridge above it of which that is so, with the reason.
+    /// For each bridge, whether requests from its neighbours go down it without access control: the bridge itself, or
+    /// the outermost bridge above it for which this is so, with the reason.
     fn entered(&self) -> Vec<Option<(usize, String)>> {
         let mut by_slot: Vec<Option<String>> = vec![None; self.machine.nodes.len()];
         for slot in &self.slots {
@@ -249,16 +249,17 @@ impl<'a> Isolation<'a> {
         self.open_above[port].is_some() || self.entered[port].is_some()
     }
 
-    /// The port nearest to the root complex without source validation that a device is below, if no port on its way up
-    /// has it: the device may use any requester id of its segment, and so any StreamID of it. Ids of what is
-    /// integrated in the root complex are the root complex's.
+    /// The port without source validation nearest to the root complex above a device, if no port on the device's way
+    /// up has source validation. Then the device may use any requester id of its segment, and so any StreamID of it.
+    /// Ids of what is integrated in the root complex are the root complex's.
     pub fn unvalidated(&self, node: usize) -> Option<usize> {
         self.topology.placed[node]
             .parent
             .and_then(|above| self.unvalidated_below(above))
     }
 
-    /// The same for what is below `bridge`.
+    /// The port without source validation nearest to the root complex, if no port from `bridge` up
+    /// has source validation.
     pub fn unvalidated_below(&self, bridge: usize) -> Option<usize> {
         match self.validated_by(bridge) {
             Some(_) => None,

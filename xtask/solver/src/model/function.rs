@@ -5,13 +5,13 @@ use super::{DomainType, NodeId, OwnerId, Region, RootId, SmmuId, Source};
 /// One function of the fabric, or one platform device.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
-    /// Its name, unique in the machine.
+    /// The node's name, unique in the machine.
     pub name: String,
-    /// Where it was declared.
+    /// The place where the node was declared.
     pub source: Source,
-    /// Where it sits.
+    /// The node's place.
     pub place: Place,
-    /// What the fabric sees of it; meaningless for a platform device.
+    /// The properties that the fabric sees; meaningless for a platform device.
     pub function: Function,
     /// The task that drives it. Bridges have none.
     pub owner: Option<OwnerId>,
@@ -19,7 +19,7 @@ pub struct Node {
     pub holders: Vec<Holder>,
     /// The domain type it demands; none: neutral.
     pub demand: Option<DomainType>,
-    /// Where it demands that; 0: where it is declared.
+    /// The place of the node's demand; 0: the place of its declaration.
     pub demand_source: Source,
     /// How it is made quiet.
     pub quiesce: Quiesce,
@@ -42,11 +42,11 @@ pub struct Node {
 pub struct Holder {
     /// The task.
     pub task: OwnerId,
-    /// Where it was given them.
+    /// The place where the task was given the registers.
     pub source: Source,
 }
 
-/// Where a node sits.
+/// The place of a node.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
     /// A function in a slot.
@@ -66,7 +66,8 @@ pub enum Place {
         /// Distance of the requester ids.
         offset: u16,
     },
-    /// Not on PCI: the StreamIDs it uses, shared with other platform devices or not.
+    /// The node is not on PCI. It has the StreamIDs given, which it may share with other platform
+    /// devices.
     Platform {
         /// SMMU and StreamID.
         streams: Vec<(SmmuId, u32)>,
@@ -81,7 +82,7 @@ impl Default for Place {
     }
 }
 
-/// What is above a slot.
+/// The bridge or root bus above a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Upstream {
     /// A root bus.
@@ -90,14 +91,14 @@ pub enum Upstream {
     Bridge(NodeId),
 }
 
-/// What the fabric sees of a function.
+/// The properties of a function that the fabric sees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Function {
-    /// Its kind.
+    /// The function's kind.
     pub kind: FunctionKind,
-    /// Its ids, where known.
+    /// The function's ids, where known.
     pub identity: Identity,
-    /// Its ACS capability; `None`: it has none.
+    /// The function's ACS capability; `None`: it has none.
     pub acs: Option<Acs>,
     /// Header type bit 7. Needless to set in a slot with several declared functions.
     pub multifunction: bool,
@@ -156,7 +157,7 @@ impl FunctionKind {
         )
     }
 
-    /// What it is called in reports.
+    /// The kind's name in reports.
     pub fn text(self) -> &'static str {
         match self {
             Self::Endpoint => "endpoint",
@@ -213,7 +214,7 @@ impl Acs {
     pub const ENHANCED: u16 = 1 << 7;
     /// I/O request blocking, both target access controls and unclaimed request redirect.
     const ENHANCED_CONTROL: u16 = 0x1f80;
-    /// What isolation needs.
+    /// The bits that isolation needs.
     pub const WANTED: u16 = Self::SOURCE_VALIDATION
         | Self::REQUEST_REDIRECT
         | Self::COMPLETION_REDIRECT
@@ -230,7 +231,8 @@ impl Acs {
         enabled: 0,
     };
 
-    /// The same capability with every wanted bit that it implements enabled, and nothing that undoes it.
+    /// This capability with every wanted bit that it implements enabled, and nothing enabled that undoes
+    /// it.
     pub fn all_enabled(self) -> Self {
         let undone = Self::EGRESS_CONTROL | Self::DIRECT_TRANSLATED;
         Self {
@@ -287,7 +289,7 @@ pub enum Quiesce {
     BusReset,
     /// A recipe of its own (a register and a poll, or a wait) that touches no other function.
     Own,
-    /// It cannot be made quiet: memory it could reach stays held until power-off.
+    /// The device cannot be made quiet: memory that it could reach stays held until power-off.
     Never,
 }
 

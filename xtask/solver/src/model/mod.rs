@@ -12,7 +12,7 @@ pub use function::{
 };
 pub use policy::{Containment, DomainType, GroupPolicy, Owner, Policy, Trust, Unowned, Waiver};
 
-/// Where something was declared. The solver only hands it back. Zero: nowhere in particular.
+/// The place of a declaration. The solver only hands it back. Zero: nowhere in particular.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Source(pub u32);
 
@@ -75,7 +75,7 @@ pub struct Machine {
     pub containment: Vec<Containment>,
     /// Groups that were given a name, a default domain type, or both.
     pub groups: Vec<GroupPolicy>,
-    /// What holds where nothing else is said.
+    /// The policy where nothing else is declared.
     pub policy: Policy,
     /// Bus addresses that no IOVA window may touch: PCI memory apertures (a bridge would route such a
     /// request to a peer before the SMMU sees it) and the interrupt doorbell.
@@ -85,9 +85,9 @@ pub struct Machine {
 /// One SMMU.
 #[derive(Clone, Debug)]
 pub struct Smmu {
-    /// Its name in the platform.
+    /// The SMMU's name in the platform.
     pub name: String,
-    /// Where it was declared.
+    /// The place where the SMMU was declared.
     pub source: Source,
     /// Bits of a StreamID (`IDR1.SIDSIZE`), 0 to 32.
     pub stream_bits: u32,
@@ -109,13 +109,13 @@ impl Default for Smmu {
 /// One root bus: that of a host bridge, or an expander beside it.
 #[derive(Clone, Debug, Default)]
 pub struct RootBus {
-    /// Its name.
+    /// The root bus's name.
     pub name: String,
-    /// Where it was declared.
+    /// The place where the root bus was declared.
     pub source: Source,
     /// PCI segment.
     pub segment: u16,
-    /// Its bus number.
+    /// The root bus's bus number.
     pub bus: u8,
     /// Last bus number that may be assigned below it, inclusive.
     pub bus_last: u8,
@@ -146,9 +146,9 @@ pub struct StreamRange {
 /// A range of addresses.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Region {
-    /// What it is, for messages.
+    /// The region's name, for messages.
     pub name: String,
-    /// Where it was declared.
+    /// The place where the region was declared.
     pub source: Source,
     /// First address.
     pub base: u64,

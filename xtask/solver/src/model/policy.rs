@@ -14,7 +14,7 @@ pub enum DomainType {
 }
 
 impl DomainType {
-    /// As written in `app.toml`.
+    /// The type's name as written in `app.toml`.
     pub fn text(self) -> &'static str {
         match self {
             Self::Dma => "dma",
@@ -27,20 +27,20 @@ impl DomainType {
 /// A task that owns devices.
 #[derive(Clone, Debug, Default)]
 pub struct Owner {
-    /// Its name, unique.
+    /// The owner's name, unique.
     pub name: String,
-    /// Where it was declared.
+    /// The place where the owner was declared.
     pub source: Source,
 }
 
 /// `from` trusts `to`: it accepts that devices of `to` reach its own. A pair needs both directions.
 #[derive(Clone, Copy, Debug)]
 pub struct Trust {
-    /// Who trusts.
+    /// The owner that trusts.
     pub from: OwnerId,
-    /// Whom.
+    /// The owner that is trusted.
     pub to: OwnerId,
-    /// Where it was declared.
+    /// The place where the trust was declared.
     pub source: Source,
 }
 
@@ -54,18 +54,18 @@ pub struct Waiver {
     /// The devices it was written for; if there are none, wherever the two meet. It covers the two in a group if
     /// all their devices there are among these.
     pub devices: Vec<NodeId>,
-    /// Where it was declared.
+    /// The place where the waiver was declared.
     pub source: Source,
 }
 
 /// Owners that stop and restart together.
 #[derive(Clone, Debug)]
 pub struct Containment {
-    /// Its name.
+    /// The name of the containment unit.
     pub name: String,
-    /// Its members.
+    /// The tasks of the containment unit.
     pub owners: Vec<OwnerId>,
-    /// Where it was declared.
+    /// The place where the containment unit was declared.
     pub source: Source,
 }
 
@@ -73,38 +73,38 @@ pub struct Containment {
 /// group; it joins nothing.
 #[derive(Clone, Debug)]
 pub struct GroupPolicy {
-    /// Its name.
+    /// The group's name.
     pub name: String,
     /// Devices that are in it; one is enough.
     pub members: Vec<NodeId>,
     /// Domain type of its neutral members.
     pub default_domain: Option<DomainType>,
-    /// Where it was declared.
+    /// The place where the group was declared.
     pub source: Source,
 }
 
-/// What to do with a device that has no owner and does not demand `blocked`.
+/// The treatment of a device that has no owner and does not demand `blocked`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Unowned {
-    /// It is a mistake.
+    /// The device is a mistake.
     #[default]
     Refuse,
     /// Block it, with one warning for all.
     Block,
 }
 
-/// What holds where nothing else is said.
+/// The policy where nothing else is declared.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Domain type of groups in which nobody demands anything.
     pub default_domain: DomainType,
-    /// Where that was declared.
+    /// The place where the default type was declared.
     pub source: Source,
     /// Devices without an owner.
     pub unowned: Unowned,
     /// Page part of a window whose device names no size, bytes.
     pub window: u64,
-    /// Where windows start by default.
+    /// The address at which windows start by default.
     pub window_base: u64,
     /// Bits of an IOVA.
     pub iova_bits: u32,

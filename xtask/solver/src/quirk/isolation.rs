@@ -7,7 +7,7 @@ const ANY: &[FunctionKind] = &[];
 const ROOT_PORT: &[FunctionKind] = &[FunctionKind::RootPort];
 const PORTS: &[FunctionKind] = &[FunctionKind::RootPort, FunctionKind::DownstreamPort];
 
-/// Of `pci_dev_acs_enabled`.
+/// The source of rows from Linux's `pci_dev_acs_enabled`.
 macro_rules! source {
     ($row:literal) => {
         concat!(

@@ -19,9 +19,9 @@ use crate::model::{FunctionKind, Identity};
 pub enum Devices {
     /// All.
     Any,
-    /// Those with one of these device ids, ascending.
+    /// Functions with one of these device ids, ascending.
     Ids(&'static [u16]),
-    /// Those whose device id is between these two, both included.
+    /// Functions whose device id is between these two, both included.
     Range(u16, u16),
 }
 
@@ -35,18 +35,19 @@ impl Devices {
     }
 }
 
-/// What a row says.
+/// The effect of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effect {
     /// The vendor says that requests are kept apart (all wanted bits), although ACS does not say so.
     DeclaresIsolation,
-    /// Not isolated, whatever its ACS says.
+    /// The function is not isolated, whatever its ACS says.
     DeniesIsolation,
-    /// It also issues requests under another function number of its own device.
+    /// The function also issues requests under another function number of its own device.
     AliasFunction(u8),
-    /// It also issues requests under these device and function numbers, `device << 3 | function`.
+    /// The function also issues requests under these device and function numbers, `device << 3 |
+    /// function`.
     AliasSlots(&'static [u8]),
-    /// It also issues requests under any device and function number of its bus.
+    /// The function also issues requests under any device and function number of its bus.
     AliasBus,
     /// A bridge below a PCIe port that hides its PCIe capability: it issues requests as (secondary bus, 00.0).
     UsesSecondary,
@@ -63,9 +64,9 @@ pub struct Row {
     pub devices: Devices,
     /// Only functions of these kinds; of any if empty.
     pub kinds: &'static [FunctionKind],
-    /// What.
+    /// The effect of the row.
     pub effect: Effect,
-    /// Where it was learned.
+    /// The source of the row.
     pub source: &'static str,
 }
 
@@ -88,7 +89,7 @@ fn rows(
     table.iter().filter(move |row| row.about(identity, kind))
 }
 
-/// What a row says about the isolation of a function: that there is none, or that there is.
+/// The isolation that a row declares for a function: that there is none, or that there is.
 pub(crate) fn isolation(identity: Identity, kind: FunctionKind) -> Option<Effect> {
     rows(isolation::ROWS, identity, kind)
         .next()

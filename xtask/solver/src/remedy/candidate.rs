@@ -1,4 +1,4 @@
-//! What might solve an error.
+//! The candidates for remedies of an error.
 
 mod domain;
 mod fabric;

@@ -40,7 +40,7 @@ pub fn domains(
     (domains, domain_of)
 }
 
-/// What became of every node.
+/// The results for every node.
 pub fn devices(
     given: &Given<'_>,
     decisions: &[Decision],

@@ -1,4 +1,4 @@
-//! What is wrong with a machine before any domain is decided.
+//! Mistakes in a machine that are found before any domain is decided.
 
 use super::Given;
 use crate::alias::Ids;

@@ -17,7 +17,7 @@ pub struct Partition {
     pub of: Vec<usize>,
 }
 
-/// What is tied to what, by kinds of edges.
+/// The sets of nodes that are tied to each other, by kinds of edges.
 pub struct Sets {
     pub alias: Partition,
     pub groups: Partition,
@@ -57,7 +57,7 @@ impl Sets {
         }
     }
 
-    /// What has one domain: alias sets, in `linux` mode groups.
+    /// The units: nodes with one domain. They are alias sets, in `linux` mode groups.
     pub fn units(&self, mode: Mode) -> &Partition {
         match mode {
             Mode::Strict => &self.alias,

@@ -1,4 +1,4 @@
-//! What no machine can be.
+//! Mistakes that no machine can have.
 
 use std::collections::BTreeMap;
 

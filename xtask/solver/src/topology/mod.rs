@@ -17,7 +17,7 @@ use crate::solution::{BridgeBuses, Requester};
 pub(crate) struct Placed {
     /// Bridge whose secondary bus it is on; for a virtual function that of its physical one.
     pub parent: Option<usize>,
-    /// Its root bus; `None` for platform devices and for what is not connected.
+    /// The node's root bus; `None` for platform devices and for what is not connected.
     pub root: Option<RootId>,
     pub requester: Option<Requester>,
     pub buses: Option<BridgeBuses>,
@@ -93,7 +93,7 @@ struct Builder<'a> {
     pinned: HashSet<u8>,
     /// Bus numbers given out.
     used: HashSet<(u16, u8)>,
-    /// Those of them that only virtual functions are on.
+    /// The buses that only virtual functions are on.
     virtual_buses: HashSet<(u16, u8)>,
     diagnostics: Vec<Diagnostic>,
 }

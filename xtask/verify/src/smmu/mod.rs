@@ -26,7 +26,7 @@ struct Tables<'a> {
     records: Records<'a>,
 }
 
-/// Walks all of them from the stream table, and compares what the IOMMU server reads beside it.
+/// Walks all tables of the SMMU from the stream table, and compares the records that the IOMMU server reads.
 ///
 /// # Errors
 /// If the IOMMU server's plan cannot be read.

@@ -25,7 +25,7 @@ const COHERENT: u64 = 0b1101_0100;
 /// Most streams that one SMMU has.
 const STREAM_BITS_MAX: u32 = 32;
 
-/// Reads the whole table; the streams that translate.
+/// Reads the whole stream table, and returns the streams that translate.
 pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) -> Standing {
     let mut standing = Standing::new();
     let Some(smmu) = tables.records.smmus.first() else {

@@ -1,4 +1,4 @@
-//! What only a driven device needs.
+//! Checks of driven devices only.
 
 use solver::model::DomainType;
 
@@ -28,7 +28,7 @@ pub fn check(report: &Report, app: &App, device: &Device) {
             )
             .at(&demand.span, "nobody can claim a blocked device")
             .with(by, "driven here")
-            .remedy("take away one of the two");
+            .remedy("remove one of the two");
     }
     if !device.bars_known {
         report
@@ -49,7 +49,10 @@ pub fn check(report: &Report, app: &App, device: &Device) {
     match device.quiesce {
         None => drop(
             report
-                .error(Mistake::NoQuiesce, format!("nobody can quiesce `{name}`"))
+                .error(
+                    Mistake::NoQuiesce,
+                    format!("there is no way to make `{name}` quiet"),
+                )
                 .at(&device.name.span, "no recipe is known for it")
                 .with(by, "driven here")
                 .remedy(

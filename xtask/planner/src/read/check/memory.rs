@@ -6,8 +6,8 @@ use crate::read::units::show_size;
 use crate::read::{AddressRange, Platform, RangeKind, Reserved};
 use crate::report::{Mistake, Report};
 
-/// What the platform's description says of its addresses must be possible: two tasks would share what each thinks
-/// its own, and a driver could have the interrupt controller for its device's registers.
+/// Checks the addresses of the platform's description. Otherwise two tasks could share what each thinks its own,
+/// and a driver could have the interrupt controller for its device's registers.
 pub fn check(report: &Report, app: &App) {
     let platform = &app.platform;
     reserved(report, platform);
@@ -25,7 +25,7 @@ pub fn check(report: &Report, app: &App) {
                 )
                 .at(&name.span, "they are mapped in this task")
                 .with(&device.span, format!("at {:#x}", device.base))
-                .remedy("let the platform's description begin them at the page, a multiple of 4 KiB, that they are in");
+                .remedy("write the beginning of the page that they are in, a multiple of 4 KiB, in the platform's description");
         }
     }
     let ranges = platform.ranges();
@@ -36,8 +36,9 @@ pub fn check(report: &Report, app: &App) {
     }
 }
 
-/// Hardware decodes these by the upper bits of an address alone, so a base between two such places is a slip: frames of the
-/// interrupt controller and pages of an SMMU have 64 KiB, the configuration space of a bus has 1 MiB.
+/// Checks bases that hardware decodes by the upper bits of an address alone, so that a base between two such places
+/// is a mistake: frames of the interrupt controller and pages of an SMMU have 64 KiB, the configuration space of a
+/// bus has 1 MiB.
 fn frames(report: &Report, platform: &Platform) {
     const FRAME: u64 = 64 << 10;
     const BUS: u64 = 1 << 20;
@@ -60,7 +61,7 @@ fn frames(report: &Report, platform: &Platform) {
                 .error(
                     Mistake::BadValue,
                     format!(
-                        "`{}` begins at no multiple of {}",
+                        "`{}` does not begin at a multiple of {}",
                         range.name,
                         show_size(unit)
                     ),
@@ -83,7 +84,7 @@ fn overlap(report: &Report, low: &AddressRange, high: &AddressRange) {
         (
             Mistake::SharedPage,
             "share a page",
-            "declare them as one device, which one task owns: whoever has a part of a page has all of it",
+            "declare them as one device with one owner: a task that has a part of a page has all of it",
         )
     } else {
         return;
@@ -113,7 +114,7 @@ fn image(report: &Report, platform: &Platform) {
         ("is not in memory", "write an address of the memory")
     } else if !base.is_multiple_of(abi::layout::BLOCK) {
         (
-            "is no multiple of 2 MiB, where loaders put it",
+            "is not a multiple of 2 MiB, where loaders put an image",
             "write a multiple of 2 MiB",
         )
     } else {
@@ -137,7 +138,10 @@ fn reach(report: &Report, platform: &Platform) {
         report
             .error(
                 Mistake::BadValue,
-                format!("`{}` has addresses that the platform has not", range.name),
+                format!(
+                    "`{}` has addresses that the platform does not have",
+                    range.name
+                ),
             )
             .at(&range.span, range.shown())
             .with(
@@ -188,7 +192,7 @@ fn reserved(report: &Report, platform: &Platform) {
                     platform.memory_base,
                     platform.memory_end().saturating_sub(1)
                 ))
-                .remedy("correct its base or size; what is not memory needs no reserving");
+                .remedy("correct its base or size; only memory has to be reserved");
             continue;
         }
         let mut before = platform.reserved.iter().take(number);

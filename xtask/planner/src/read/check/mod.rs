@@ -1,4 +1,4 @@
-//! What must hold between the parts of an `app.toml`.
+//! Checks between the parts of an `app.toml`.
 
 mod driven;
 mod memory;
@@ -69,9 +69,9 @@ fn test_right(report: &Report, app: &App, task: &Task) {
             )
             .at(
                 &right.span,
-                "reads what the dead leave, and kills at a system call",
+                "with it a task reads registers of dead tasks, and kills tasks at a system call",
             )
             .with(&app.span, "does not say `test-image = true`")
-            .remedy("take the right away, or write `test-image = true` at the top of the file");
+            .remedy("remove the right, or write `test-image = true` at the top of the file");
     }
 }

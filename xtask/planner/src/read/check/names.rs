@@ -7,7 +7,7 @@ use crate::read::registers::PlatformDeviceKind;
 use crate::read::task::{Parameter, Task};
 use crate::report::{Mistake, Report, Spanned};
 
-/// Where names are looked up, and which of them are not worth a word.
+/// The names that others are looked up in, and those that must not be reported once more.
 pub struct Names<'a> {
     pub report: &'a Report,
     pub unread: &'a Unread,
@@ -35,8 +35,9 @@ fn unknown<'a>(
     };
 }
 
-/// The file of a task's program is called by its name, and the kernel's is `kernel.elf`; where a file system takes large and
-/// small letters for one, the later of two would be written over the first.
+/// Checks that the names of tasks make different files. The file of a task's program has the task's name, and the
+/// kernel's is `kernel.elf`. On a file system that does not tell large from small letters, the later of two such
+/// files would overwrite the first.
 pub fn of_files(report: &Report, app: &App) {
     let folded = |task: &Task| task.name.value.to_lowercase();
     for (index, task) in app.tasks.iter().enumerate() {
@@ -47,9 +48,7 @@ pub fn of_files(report: &Report, app: &App) {
             .take(index)
             .find(|other| folded(other) == folded(task));
         let message = match earlier {
-            None if folded(task) == "kernel" => {
-                "a task cannot be called as the kernel is".to_owned()
-            }
+            None if folded(task) == "kernel" => "a task cannot have the kernel's name".to_owned(),
             None => continue,
             Some(other) => format!(
                 "`{}` and `{}` differ in large and small letters only",
@@ -107,7 +106,7 @@ fn calls(checked: &Names<'_>, app: &App, task: &Task) {
                     .error(
                         Mistake::NotUphill,
                         format!(
-                            "`{}` cannot call `{}`: calls go uphill",
+                            "`{}` cannot call `{}`: a task may call only more urgent tasks",
                             task.name.value, call.value
                         ),
                     )
@@ -152,7 +151,7 @@ fn posts(checked: &Names<'_>, app: &App, task: &Task) {
                 .report
                 .error(
                     Mistake::UnknownNotification,
-                    format!("`{}` names no notification", post.value),
+                    format!("`{}` is not the name of a notification", post.value),
                 )
                 .at(&post.span, "expected \"task.notification\"");
             continue;
@@ -171,7 +170,7 @@ fn posts(checked: &Names<'_>, app: &App, task: &Task) {
     }
 }
 
-/// What a task owns is a device of the platform.
+/// Checks that a task owns devices of the platform only.
 fn owns(checked: &Names<'_>, app: &App, task: &Task) {
     for name in &task.owns {
         if app
@@ -197,7 +196,7 @@ fn owns(checked: &Names<'_>, app: &App, task: &Task) {
     }
 }
 
-/// What a task drives, audits or watches is a device of the file.
+/// Checks that a task drives, audits and watches devices of the file only.
 fn devices(checked: &Names<'_>, app: &App, task: &Task) {
     for name in task.drives.iter().chain(&task.audits).chain(&task.watches) {
         let is = |known: &Spanned<String>| known.value == name.value;
@@ -230,7 +229,7 @@ fn elsewhere(checked: &Names<'_>, name: &Spanned<String>, what: &str, remedy: &s
     checked
         .report
         .error(Mistake::UnknownDevice, format!("`{}` {what}", name.value))
-        .at(&name.span, "not what is named here")
+        .at(&name.span, "another kind of device is needed here")
         .remedy(remedy);
 }
 
@@ -323,7 +322,8 @@ pub fn of_policy(checked: &Names<'_>, app: &App) {
                 .report
                 .error(Mistake::BadValue, "a task needs no waiver for itself")
                 .at(&other.span, "the same task")
-                .with(&one.span, "as this one");
+                .with(&one.span, "as this one")
+                .remedy("name two different tasks, or remove the waiver");
         }
     }
     smmus(checked, app);

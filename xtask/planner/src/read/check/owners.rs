@@ -7,7 +7,7 @@ use crate::read::place::Place;
 use crate::read::task::Task;
 use crate::report::{Mistake, Report, Spanned};
 
-/// Who drives a platform device owns its registers and their interrupts.
+/// Makes each driver of a platform device the owner of its registers and their interrupts.
 pub fn derive(app: &mut App) {
     for device in &app.devices {
         let Place::Platform {

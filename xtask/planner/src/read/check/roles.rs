@@ -65,7 +65,7 @@ pub fn servers(report: &Report, app: &App) {
                 drop(
                     draft
                         .with(first, "the first")
-                        .remedy("take it from one of them"),
+                        .remedy("remove it from one of them"),
                 );
             }
         }
@@ -94,7 +94,7 @@ pub fn servers(report: &Report, app: &App) {
                     Mistake::NoAuthority,
                     "there are devices but no task with `dma-authority`",
                 )
-                .at(&device.name.span, "nobody can open the SMMU for it")
+                .at(&device.name.span, "no task can open the SMMU for it")
                 .remedy("give `dma-authority = true` to the task that owns the SMMU");
         }
         for platform_device in [smmu, pci].into_iter().flatten() {
@@ -103,7 +103,7 @@ pub fn servers(report: &Report, app: &App) {
                     .error(
                         Mistake::NoOwner,
                         format!(
-                            "there are devices but nobody owns `{}`",
+                            "there are driven devices, but no task owns `{}`",
                             platform_device.name
                         ),
                     )

@@ -59,10 +59,10 @@ impl Layer<'_> {
 /// both the value of the file that includes.
 pub struct Fields<'a> {
     report: &'a Report,
-    /// Its path, such as `tasks.disk`, for messages; empty for the file itself.
+    /// The table's path, such as `tasks.disk`, for messages; empty for the file itself.
     path: String,
     first: Layer<'a>,
-    /// The same table of the included file.
+    /// The table of this path in the included file.
     included: Option<Layer<'a>>,
     known: RefCell<Vec<&'static str>>,
     /// Required keys that are not there. They are reported at the end, when it is known whether one of them is there
@@ -170,7 +170,7 @@ impl<'a> Fields<'a> {
             .is_some_and(|item| item.value.as_str() == Some(text))
     }
 
-    /// Reports a key that is kept for what cannot be declared yet, if it is there. Messages do not list it among the
+    /// Reports a key that is kept for a declaration that is not possible yet, if it is there. Messages do not list it among the
     /// known ones, since nobody is to write it.
     pub fn not_yet(&self, key: &'static str, what: &str) {
         let Some((layer, item)) = self.find(key) else {
@@ -181,7 +181,7 @@ impl<'a> Fields<'a> {
             .error(Mistake::NotYet, format!("{what} cannot be declared yet"))
             .at(
                 &layer.key_span(key, item),
-                format!("`{}` is kept for them", self.key_path(key)),
+                format!("`{}` is reserved for them", self.key_path(key)),
             )
             .remedy(format!("leave `{}` out", self.key_path(key)));
     }

@@ -1,4 +1,4 @@
-//! What a misspelt word was meant to be.
+//! The known word that a misspelt one was meant to be.
 
 /// The known word that `word` was probably meant to be.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -153,7 +153,7 @@ impl Fields<'_> {
         true
     }
 
-    /// One of a few words.
+    /// A value that is one of a few words.
     pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<Spanned<T>> {
         let words: Vec<String> = choices
             .iter()

@@ -9,7 +9,7 @@ use crate::model::{DomainType, NodeId};
 use crate::solution::Mode;
 
 impl Builder<'_> {
-    /// The same demand for all that demand another: in the whole unit, or of the two parties only.
+    /// One demand for all that demand another: in the whole unit, or of the two parties only.
     pub(super) fn same_demand(&self, whole_unit: bool) -> Vec<Candidate> {
         let Some(&first) = self.diagnostic.nodes.first() else {
             return Vec::new();
@@ -76,7 +76,7 @@ impl Builder<'_> {
             return Vec::new();
         };
         vec![Candidate {
-            text: format!("take the demand off `{}`", self.node(node)),
+            text: format!("remove the demand of `{}`", self.node(node)),
             changes: vec![Change::Demand(node, None)],
         }]
     }
@@ -86,7 +86,7 @@ impl Builder<'_> {
             return Vec::new();
         };
         let mut candidates = vec![Candidate {
-            text: format!("take `unsafe-bypass` off `{}`", self.node(node)),
+            text: format!("remove `unsafe-bypass` of `{}`", self.node(node)),
             changes: vec![Change::Translate(node)],
         }];
         if self.machine.nodes[node.index()].demand.is_some() {
@@ -100,7 +100,7 @@ impl Builder<'_> {
             return Vec::new();
         };
         vec![Candidate {
-            text: format!("take owner and demand off `{}`", self.node(node)),
+            text: format!("remove the owner and the demand of `{}`", self.node(node)),
             changes: vec![Change::Owner(node, None), Change::Demand(node, None)],
         }]
     }
@@ -134,7 +134,7 @@ impl Builder<'_> {
                 .filter(|m| self.solution.device(*m).group != home)
                 .collect();
             candidates.push(Candidate {
-                text: format!("take {} out of group `{}`", self.list(&stray), group.name),
+                text: format!("remove {} from group `{}`", self.list(&stray), group.name),
                 changes: stray
                     .into_iter()
                     .map(|n| Change::DropMember(index, n))
@@ -154,7 +154,7 @@ impl Builder<'_> {
         let members = &self.solution.domains[domain].devices;
         vec![Candidate {
             text: format!(
-                "ask for smaller windows for {}, at no fixed address",
+                "declare smaller windows for {}, without `window-base`",
                 self.list(members)
             ),
             changes: members.iter().map(|n| Change::SmallWindow(*n)).collect(),

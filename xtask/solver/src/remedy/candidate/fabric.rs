@@ -6,7 +6,8 @@ use crate::model::{FunctionKind, NodeId, Place, Quiesce, RootId, Upstream};
 use crate::solution::EdgeKind;
 
 impl Builder<'_> {
-    /// What the fabric could do: enable ACS where it exists along the chain, or know more of the root complex.
+    /// The changes of the fabric: enable ACS where it exists along the chain, or declare more about the root
+    /// complex.
     pub(super) fn fabric(&self) -> Vec<Candidate> {
         let mut ports: Vec<NodeId> = Vec::new();
         for edge in self
@@ -97,7 +98,7 @@ impl Builder<'_> {
         }]
     }
 
-    /// What else has to be said of access control that is enabled, but undone.
+    /// The rest of the remedy for access control that is enabled, but undone.
     fn undoing(&self, ports: &[NodeId]) -> &'static str {
         let undone = ports.iter().any(|port| {
             let acs = self.machine.nodes[port.index()].function.acs;

@@ -2,16 +2,14 @@
 
 use core::num::NonZeroU64;
 
-use plan::kernel::{InterruptEntry, LifeEvent, RegionAttributes, RegionEntry, TaskEntry};
+use plan::kernel::{InterruptEntry, RegionAttributes, RegionEntry};
 
 use crate::interrupt::FIRST_BIT;
 use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::tables::{PlanError, Tables, low_bits};
-use crate::task::{State, Task};
+use crate::tables::{PlanError, Tables};
+use crate::task::Task;
 use crate::task_set::{TaskIndex, TaskSet};
-
-const NANOSECONDS: u64 = 1_000_000_000;
 
 impl<'p, A: Arch> Kernel<'p, A> {
     /// Sets up every task, routes the interrupts, and starts what starts at boot.
@@ -25,7 +23,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
         self.clear_memory(tables);
         for (number, entry) in tables.tasks.iter().enumerate() {
             let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
-            let mut task = describe(tables, index, entry, frequency);
+            let mut task = Task::planned(tables, index, entry, frequency);
             let is_device = |region: &RegionEntry| {
                 RegionAttributes::from_bits_truncate(region.attributes)
                     .contains(RegionAttributes::DEVICE)
@@ -39,7 +37,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
         for (number, entry) in tables.tasks.iter().enumerate() {
             let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
             for server in TaskSet(entry.send_to) {
-                self.task_mut(server).callers.insert(index);
+                self.task_mut(server).add_caller(index);
             }
         }
         for (number, interrupt) in tables.interrupts.iter().enumerate() {
@@ -76,71 +74,11 @@ impl<'p, A: Arch> Kernel<'p, A> {
         let index = TaskIndex::new(interrupt.task as usize)?;
         let bit = interrupt.bit.trailing_zeros();
         let own = bit.checked_sub(FIRST_BIT)? as usize;
-        let place = self.task_mut(index).interrupts.get_mut(own)?;
-        // Two lines on one bit could not be unmasked apart.
-        if *place != 0 {
-            return None;
-        }
-        *place = u16::try_from(interrupt.intid).ok()?;
-        self.task_mut(index).has_interrupts = true;
+        let intid = u16::try_from(interrupt.intid).ok()?;
+        self.task_mut(index).add_interrupt(own, intid)?;
         let edge = interrupt.edge == 1;
         let routed = self.routes.add(interrupt.intid, index, bit, edge)
             && self.arch.route_interrupt(interrupt.intid, edge);
         routed.then_some(())
     }
-}
-
-fn describe<'p>(
-    tables: &Tables<'p>,
-    index: TaskIndex,
-    entry: &TaskEntry,
-    frequency: NonZeroU64,
-) -> Task<'p> {
-    let with = |matches: fn(u32, u32) -> bool| {
-        let bits = tables
-            .tasks
-            .iter()
-            .enumerate()
-            .fold(0, |bits, (number, other)| {
-                if matches(other.priority, entry.priority) {
-                    bits | low_bits(number.saturating_add(1)) & !low_bits(number)
-                } else {
-                    bits
-                }
-            });
-        TaskSet(bits)
-    };
-    let mut task = Task::VACANT;
-    task.id = abi::TaskId::new(index.number() as u8, 0);
-    task.state = State::Down;
-    task.partner = abi::TaskId::KERNEL;
-    task.send_to = TaskSet(entry.send_to);
-    task.above = with(|other, own| other < own);
-    task.fast_above = task.above;
-    task.equals = with(|other, own| other == own);
-    task.at_least = with(|other, own| other <= own);
-    task.run_limit = ticks(entry.max_run, frequency);
-    task.ttbr0 = entry.ttbr0;
-    task.regions = tables.regions_of(entry);
-    task.posts = tables.posts_of(entry);
-    for (listeners, event) in task.listeners.iter_mut().zip(LifeEvent::ALL) {
-        *listeners = tables.listeners_of(entry, event);
-    }
-    task.rights = entry.rights;
-    let stack = |region: &&RegionEntry| {
-        region.va <= entry.stack_base && entry.stack_base.wrapping_sub(region.va) < region.len
-    };
-    if let Some(region) = task.regions().iter().find(stack).copied() {
-        task.set_span(&region);
-    }
-    task
-}
-
-/// Nanoseconds in ticks, rounded up so that a limit never becomes none. In two parts, so that 64 bits
-/// are enough for any limit that makes sense; beyond, the limit is the longest there is.
-fn ticks(nanoseconds: u64, frequency: NonZeroU64) -> u64 {
-    let frequency = frequency.get();
-    let seconds = (nanoseconds / NANOSECONDS).saturating_mul(frequency);
-    let rest = (nanoseconds % NANOSECONDS).saturating_mul(frequency);
-    seconds.saturating_add(rest.div_ceil(NANOSECONDS))
 }

@@ -7,7 +7,7 @@ use crate::claim::Claim;
 use crate::kernel::Kernel;
 use crate::machine::Arch;
 use crate::outcome::{NextTask, Outcome, Violation, violation};
-use crate::task::{HeldLease, State};
+use crate::task::HeldLease;
 use crate::task_set::TaskIndex;
 
 /// Most bytes that one borrow copies: as any copy, it bounds the time with interrupts masked. Who wants more asks
@@ -68,19 +68,13 @@ impl<A: Arch> Kernel<'_, A> {
         number: u64,
     ) -> Result<Result<HeldLease, Code>, Violation> {
         let lender = self.task(self.id_argument(lender_id)?);
-        if lender.id != lender_id {
+        if lender.id() != lender_id {
             return Ok(Err(Code::DEAD));
         }
-        if lender.state != State::AwaitingReply
-            || lender.partner != self.task(borrower).id
-            || number >= lender.lease_count
-        {
+        if !lender.awaits_reply_of(self.task(borrower).id()) {
             return Ok(Err(Code::NO_LEASE));
         }
-        let lease = usize::try_from(number)
-            .ok()
-            .and_then(|number| lender.leases.get(number));
-        Ok(lease.copied().ok_or(Code::NO_LEASE))
+        Ok(lender.lease(number).ok_or(Code::NO_LEASE))
     }
 }
 

@@ -6,7 +6,7 @@ use plan::kernel::LifeEvent;
 use crate::kernel::Kernel;
 use crate::machine::Arch;
 use crate::outcome::{NextTask, Outcome};
-use crate::task::{Frame, State};
+use crate::task::Frame;
 use crate::task_set::{TaskIndex, TaskSet};
 
 impl<A: Arch> Kernel<'_, A> {
@@ -25,55 +25,35 @@ impl<A: Arch> Kernel<'_, A> {
 
     fn end_life(&mut self, index: TaskIndex, fault: &Fault) -> TaskId {
         let task = self.task_mut(index);
-        let over = task.id;
-        let queued_at = (task.state == State::Sending).then_some(task.partner);
-        task.id = over.next_life();
-        task.state = State::Down;
-        // Word by word: as a whole it is copied by a function call.
-        task.fault.kind = fault.kind;
-        task.fault.syscall = fault.syscall;
-        task.fault.address = fault.address;
-        task.fault.pc = fault.pc;
-        task.fault.sp = fault.sp;
-        task.fault.detail = fault.detail;
-        task.notifications = 0;
-        task.own_bits = 0;
-        task.lease_count = 0;
-        (task.message_physical, task.reply_physical) = (0, 0);
-        task.disarm();
-        let interrupts = task.has_interrupts;
+        let queued_at = task.queued_at();
+        let over = task.go_down(fault);
+        let interrupts = task.has_interrupts();
         self.ready.remove(index);
         self.timers.remove(index);
         if interrupts {
             self.silence(index);
         }
         if let Some(server) = queued_at {
-            self.task_mut(TaskIndex::of(server)).senders.remove(index);
+            self.task_mut(TaskIndex::of(server)).remove_sender(index);
         }
         over
     }
 
     /// Everybody who waits for the life that is over gets `DEAD`.
     fn release_peers(&mut self, index: TaskIndex, over: TaskId) {
-        self.task_mut(index).senders = TaskSet::EMPTY;
+        self.task_mut(index).remove_senders();
         // Nobody else can have it as a partner.
-        let peers = TaskSet(self.task(index).callers.0 | self.closed.0);
+        let peers = TaskSet(self.task(index).callers().0 | self.closed.0);
         for peer in peers {
             let task = self.task(peer);
-            if task.partner != over {
+            if task.calls(over) {
+                self.finish_call(peer, Code::DEAD);
+            } else if task.receives_only_from(over) {
+                self.deliver_notification(peer, 0, Code::DEAD);
+            } else {
                 continue;
             }
-            match task.state {
-                State::Sending | State::AwaitingReply => {
-                    self.finish_call(peer, Code::DEAD);
-                    self.make_ready(peer);
-                }
-                State::ReceivingFrom => {
-                    self.deliver_notification(peer, 0, Code::DEAD);
-                    self.make_ready(peer);
-                }
-                _ => {}
-            }
+            self.make_ready(peer);
         }
     }
 
@@ -81,7 +61,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// What the supervisor stopped itself, and may restart at once, is no news to it.
     fn report_death(&mut self, index: TaskIndex, kind: FaultKind) {
         self.tell(index, LifeEvent::Down);
-        if self.task(index).holds != 0 {
+        if self.task(index).is_held() {
             self.tell(index, LifeEvent::HeldDeath);
         } else if kind != FaultKind::Stopped {
             self.tell(index, LifeEvent::Fault);

@@ -49,15 +49,14 @@ impl<A: Arch> Kernel<'_, A> {
     }
 
     pub(crate) fn add_hold(&mut self, held: TaskIndex) {
-        let task = self.task_mut(held);
-        task.holds = task.holds.saturating_add(1);
+        self.task_mut(held).add_hold();
     }
 
     /// One hold or pin less. After the last one of a dead task it can be started again.
     pub(crate) fn drop_hold(&mut self, held: TaskIndex, caller: TaskIndex) -> NextTask {
         let task = self.task_mut(held);
-        task.holds = task.holds.saturating_sub(1);
-        if task.holds == 0 && !task.is_up() {
+        task.drop_hold();
+        if !task.is_held() && !task.is_up() {
             self.tell(held, LifeEvent::Fault);
             return self.preempt_for_ready(caller);
         }

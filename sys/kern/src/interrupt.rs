@@ -70,7 +70,7 @@ impl<A: Arch> Kernel<'_, A> {
     pub(crate) fn after_interrupt(&mut self, running: Option<TaskIndex>) -> Option<TaskIndex> {
         match running {
             // Only strictly higher priorities preempt.
-            Some(index) if self.ready.and(self.task(index).above).is_empty() => Some(index),
+            Some(index) if self.ready.and(self.task(index).above()).is_empty() => Some(index),
             Some(index) => self.settle(index, NextTask::Best),
             None => self.choose(),
         }
@@ -79,7 +79,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// `Interrupt`: `x8` bits, `x9` 1 to let their interrupts through, 0 to hold them back.
     pub(crate) fn control_interrupts(&mut self, caller: TaskIndex) -> Outcome {
         let task = self.task(caller);
-        let (bits, enable, interrupts) = (task.frame.x[8], task.frame.x[9], task.interrupts);
+        let (bits, enable, interrupts) = (task.frame.x[8], task.frame.x[9], *task.interrupts());
         if enable > 1 {
             return Err(violation(FaultKind::SyscallUsage, enable));
         }
@@ -102,7 +102,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// Holds back all interrupts of a task. Apart, since few of those that die have any.
     #[inline(never)]
     pub(crate) fn silence(&mut self, index: TaskIndex) {
-        let interrupts = self.task(index).interrupts;
+        let interrupts = *self.task(index).interrupts();
         for (_, intid) in numbered(&interrupts) {
             if let Some((_, route)) = self.routes.find(intid) {
                 route.unmasked = false;

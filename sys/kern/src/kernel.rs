@@ -174,7 +174,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
 
     fn who_am_i(&mut self, caller: TaskIndex) -> Outcome {
         let task = self.task_mut(caller);
-        task.frame.set_result(task.id.0);
+        task.frame.set_result(task.id().0);
         Ok(NextTask::Same)
     }
 

@@ -27,7 +27,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
 
     /// A task will not come back. It may be up: whoever says so stops it as well.
     pub(crate) fn retire(&mut self, index: TaskIndex) {
-        if !core::mem::replace(&mut self.task_mut(index).retired, true) {
+        if self.task_mut(index).retire() {
             self.tell(index, LifeEvent::Retired);
         }
     }
@@ -61,12 +61,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
     /// Makes a task ready at its entry. Nobody hears of a first life.
     pub(crate) fn begin_life(&mut self, index: TaskIndex) {
         let frame = self.fresh_frame(index);
-        let task = self.task_mut(index);
-        task.frame = frame;
-        task.notifications = 0;
-        task.receive_address = 0;
-        task.receive_capacity = 0;
-        task.receive_physical = 0;
+        self.task_mut(index).begin(frame);
         self.make_ready(index);
     }
 
@@ -74,11 +69,11 @@ impl<'p, A: Arch> Kernel<'p, A> {
     #[inline(always)]
     pub(crate) fn not_up(&self, id: TaskId, index: TaskIndex) -> Option<Code> {
         let task = self.task(index);
-        if task.id != id {
+        if task.id() != id {
             Some(Code::DEAD)
         } else if task.is_up() {
             None
-        } else if task.retired {
+        } else if task.is_retired() {
             Some(Code::RETIRED)
         } else {
             Some(Code::DOWN)
@@ -88,7 +83,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
     /// `Refresh`: `x8` index. Ids are no secret and no right; whoever sends still needs the right.
     pub(crate) fn refresh(&mut self, caller: TaskIndex) -> Outcome {
         let index = self.number_argument(self.task(caller).frame.x[8])?;
-        let id = self.task(index).id;
+        let id = self.task(index).id();
         let code = self.not_up(id, index).unwrap_or(Code::OK);
         let x = &mut self.task_mut(caller).frame.x;
         x[0] = id.0;

@@ -12,7 +12,6 @@ use crate::kernel::Kernel;
 use crate::machine::Arch;
 use crate::outcome::{NextTask, Outcome, Violation, violation};
 use crate::pin_table::Pin;
-use crate::task::State;
 use crate::task_set::TaskIndex;
 
 impl<A: Arch> Kernel<'_, A> {
@@ -51,10 +50,10 @@ impl<A: Arch> Kernel<'_, A> {
     ) -> Result<Result<(usize, u64, LeaseAttributes), Code>, Violation> {
         let driver_index = self.id_argument(driver_id)?;
         let driver = self.task(driver_index);
-        if driver.id != driver_id {
+        if driver.id() != driver_id {
             return Ok(Err(Code::DEAD));
         }
-        if driver.state != State::AwaitingReply || driver.partner != self.task(caller).id {
+        if !driver.awaits_reply_of(self.task(caller).id()) {
             return Ok(Err(Code::NO_LEASE));
         }
         let lease = match self.lease_of(driver_index, lender_id, number)? {
@@ -119,7 +118,7 @@ impl<A: Arch> Kernel<'_, A> {
             result = Held {
                 next: slot as u64 + 1,
                 kind: HeldKind::Hold,
-                task: held.id,
+                task: held.id(),
                 device: hold.device,
                 dead: !held.is_up(),
                 ..Held::END
@@ -132,7 +131,7 @@ impl<A: Arch> Kernel<'_, A> {
             result = Held {
                 next: (HOLDS_MAX + slot) as u64 + 1,
                 kind: HeldKind::Pin,
-                task: held.id,
+                task: held.id(),
                 device: pin.device,
                 slot: slot as u32,
                 dead: !held.is_up(),

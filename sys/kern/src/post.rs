@@ -5,7 +5,6 @@ use abi::{Code, FaultKind, TaskId};
 use crate::kernel::Kernel;
 use crate::machine::Arch;
 use crate::outcome::{NextTask, Outcome, violation};
-use crate::task::State;
 use crate::task_set::TaskIndex;
 
 impl<A: Arch> Kernel<'_, A> {
@@ -16,27 +15,21 @@ impl<A: Arch> Kernel<'_, A> {
         let (target_id, bits) = (TaskId(task.frame.x[8]), task.frame.x[9]);
         let target = self.id_argument(target_id)?;
         let granted = task
-            .posts
-            .unwrap_or(&[])
+            .posts()
             .iter()
             .filter(|post| post.to as usize == target.number())
             .fold(0, |bits, post| bits | u64::from(post.bits));
         if bits & !granted != 0 {
             return Err(violation(FaultKind::NoRight, bits));
         }
-        let task = self.task_mut(caller);
-        if task.armed == 0 {
-            (task.post_to, task.post_bits) = (target_id.0, granted);
-        }
+        self.task_mut(caller).keep_grant(target_id.0, granted);
         let code = self.not_up(target_id, target).unwrap_or(Code::OK);
         self.task_mut(caller).frame.set_result(u64::from(code.0));
         if code != Code::OK {
             return Ok(NextTask::Same);
         }
         if target == caller {
-            let task = self.task_mut(caller);
-            task.own_bits |= bits & !task.notifications;
-            task.notifications |= bits;
+            self.task_mut(caller).notify_itself(bits);
             return Ok(NextTask::Same);
         }
         if self.notify_for_another(target, bits) {
@@ -48,27 +41,18 @@ impl<A: Arch> Kernel<'_, A> {
     /// Sets bits that another task posts: they are not the target's own any more. Of the bits that a task can set
     /// itself only these can come from others too, so what the kernel tells does not pay for this.
     pub(crate) fn notify_for_another(&mut self, target: TaskIndex, bits: u64) -> bool {
-        self.task_mut(target).own_bits &= !bits;
+        self.task_mut(target).disown(bits);
         self.notify(target, bits)
     }
 
     /// Sets bits of a task. A task that is down does not get them. Returns whether that made the
     /// task ready.
     pub(crate) fn notify(&mut self, target: TaskIndex, bits: u64) -> bool {
-        let task = self.task_mut(target);
-        if task.state == State::Down {
+        let wanted = self.task_mut(target).notify(bits);
+        if wanted == 0 {
             return false;
         }
-        task.notifications |= bits;
-        if !matches!(task.state, State::Receiving | State::ReceivingFrom) {
-            return false;
-        }
-        let pending = task.notifications & task.mask;
-        if pending == 0 {
-            return false;
-        }
-        task.notifications &= !pending;
-        self.deliver_notification(target, pending, Code::OK);
+        self.deliver_notification(target, wanted, Code::OK);
         self.make_ready(target);
         true
     }

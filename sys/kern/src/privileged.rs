@@ -18,7 +18,7 @@ impl<A: Arch> Kernel<'_, A> {
             .and_then(|number| Privileged::ALL.get(number))
             .copied()
             .ok_or(violation(FaultKind::SyscallUsage, number))?;
-        if !Rights::from_bits_truncate(task.rights).contains(call.needed()) {
+        if !Rights::from_bits_truncate(task.rights()).contains(call.needed()) {
             return Err(violation(FaultKind::NoRight, number));
         }
         match call {

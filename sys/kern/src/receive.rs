@@ -1,13 +1,10 @@
 //! Receiving: notifications first, then queued senders, else wait.
 
-use abi::{Code, FaultKind, MESSAGE_MAX, TaskId, notification};
-use plan::kernel::RegionAttributes;
+use abi::{Code, TaskId};
 
-use crate::claim::Claim;
 use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::outcome::{NextTask, Outcome, Violation, violation};
-use crate::task::State;
+use crate::outcome::{NextTask, Outcome, Violation};
 use crate::task_set::TaskIndex;
 
 /// Arguments of a receive.
@@ -44,22 +41,8 @@ impl<A: Arch> Kernel<'_, A> {
         if arguments.filter != TaskId::ANY {
             self.id_argument(arguments.filter)?;
         }
-        let task = self.task_mut(caller);
-        if (arguments.address, arguments.capacity) == (task.receive_address, task.receive_capacity)
-        {
-            return Ok(());
-        }
-        if arguments.capacity > MESSAGE_MAX as u64 {
-            return Err(violation(FaultKind::SyscallUsage, arguments.capacity));
-        }
-        let buffer = Claim::new(arguments.address, arguments.capacity);
-        let checked = task
-            .check(buffer, RegionAttributes::WRITE)
-            .ok_or(violation(FaultKind::BadSlice, arguments.address))?;
-        task.receive_address = arguments.address;
-        task.receive_capacity = arguments.capacity;
-        task.receive_physical = checked.physical;
-        Ok(())
+        self.task_mut(caller)
+            .check_buffer(arguments.address, arguments.capacity)
     }
 
     /// The receive itself, with checked arguments.
@@ -70,27 +53,20 @@ impl<A: Arch> Kernel<'_, A> {
     ) -> NextTask {
         let mask = arguments.mask & u64::from(u32::MAX);
         let closed = arguments.filter != TaskId::ANY;
-        let task = self.task_mut(caller);
-        let pending = task.notifications & mask;
-        if pending != 0 {
-            task.notifications &= !pending;
-            // A deadline is the task's own too.
-            let own = task.own_bits | u64::from(notification::TIMER);
-            task.own_bits &= !pending;
-            self.deliver_notification(caller, pending, Code::OK);
-            if pending & !own != 0 {
+        let (taken, owed) = self.task_mut(caller).take_bits(mask);
+        if taken != 0 {
+            self.deliver_notification(caller, taken, Code::OK);
+            if owed {
                 self.restart_account(caller);
             }
             return NextTask::Same;
         }
         if !closed {
-            let senders = task.senders;
+            let senders = self.task(caller).senders();
             if let Some(sender) = self.foremost(senders) {
                 return self.take_message(sender, caller);
             }
-            let task = self.task_mut(caller);
-            task.state = State::Receiving;
-            task.mask = mask;
+            self.task_mut(caller).receive(mask);
             return NextTask::Best;
         }
         let sender = TaskIndex::of(arguments.filter);
@@ -99,20 +75,17 @@ impl<A: Arch> Kernel<'_, A> {
             self.restart_account(caller);
             return NextTask::Same;
         }
-        if self.task(caller).senders.contains(sender) {
+        if self.task(caller).senders().contains(sender) {
             return self.take_message(sender, caller);
         }
         self.closed.insert(caller);
-        let task = self.task_mut(caller);
-        task.state = State::ReceivingFrom;
-        task.partner = arguments.filter;
-        task.mask = mask;
+        self.task_mut(caller).receive_from(arguments.filter, mask);
         NextTask::Best
     }
 
     /// Delivers the message of a queued sender to its receiver, which goes on.
     fn take_message(&mut self, sender: TaskIndex, receiver: TaskIndex) -> NextTask {
-        self.task_mut(receiver).senders.remove(sender);
+        self.task_mut(receiver).remove_sender(sender);
         self.deliver(sender, receiver);
         self.restart_account(receiver);
         NextTask::Same

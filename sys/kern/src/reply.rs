@@ -8,7 +8,6 @@ use crate::kernel::Kernel;
 use crate::machine::Arch;
 use crate::outcome::{NextTask, Outcome, Violation, violation};
 use crate::receive::ReceiveArguments;
-use crate::task::State;
 use crate::task_set::TaskIndex;
 
 /// Whether nothing is wrong with a reply's descriptor by itself.
@@ -71,28 +70,20 @@ impl<A: Arch> Kernel<'_, A> {
                 .ok_or(violation(FaultKind::BadSlice, address))?
                 .physical;
         }
-        let server_id = task.id;
+        let server_id = task.id();
         let caller = self.id_argument(caller_id)?;
 
         let waiting = self.task_mut(caller);
-        if waiting.id != caller_id
-            || waiting.state != State::AwaitingReply
-            || waiting.partner != server_id
-        {
+        if waiting.id() != caller_id || !waiting.awaits_reply_of(server_id) {
             return Ok(None);
         }
-        let limit = if len > REGISTER_BYTES {
-            waiting.reply_capacity
-        } else {
-            waiting.reply_limit
-        };
-        if len as u64 > limit {
+        if len as u64 > waiting.reply_room(len) {
             return Err(violation(FaultKind::ReplyTooLong, descriptor.0));
         }
         waiting.frame.set_payload(payload);
         waiting.frame.x[8] = u64::from(descriptor.code());
         waiting.frame.x[9] = len as u64;
-        let destination = waiting.reply_physical;
+        let destination = waiting.reply_physical();
         if len > REGISTER_BYTES {
             self.arch.copy(destination, source, len as u64);
         }

@@ -17,15 +17,14 @@ impl<A: Arch> Kernel<'_, A> {
     /// The task goes on the processor.
     #[inline(always)]
     pub(crate) fn resume_account(&mut self, index: TaskIndex) {
-        if self.task(index).run_limit != 0 {
+        if self.task(index).run_limit() != 0 {
             self.start_run(index);
         }
     }
 
     #[inline(never)]
     fn start_run(&mut self, index: TaskIndex) {
-        let task = self.task(index);
-        let left = task.run_limit.saturating_sub(task.used);
+        let left = self.task(index).run_left();
         self.running_since = self.arch.now();
         self.advance_timer(self.running_since.saturating_add(left));
     }
@@ -33,7 +32,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// The task goes off the processor though it could run on.
     #[inline(always)]
     pub(crate) fn suspend_account(&mut self, index: TaskIndex) {
-        if self.task(index).run_limit != 0 {
+        if self.task(index).run_limit() != 0 {
             self.interrupt_run(index);
         }
     }
@@ -41,14 +40,13 @@ impl<A: Arch> Kernel<'_, A> {
     #[inline(never)]
     fn interrupt_run(&mut self, index: TaskIndex) {
         let ran = self.ran();
-        let task = self.task_mut(index);
-        task.used = task.used.saturating_add(ran);
+        self.task_mut(index).add_run(ran);
     }
 
     /// The running task passed a point at which it could have blocked.
     pub(crate) fn restart_account(&mut self, index: TaskIndex) {
-        if self.task(index).run_limit != 0 {
-            self.task_mut(index).used = 0;
+        if self.task(index).run_limit() != 0 {
+            self.task_mut(index).restart_run();
             self.resume_account(index);
         }
     }
@@ -56,7 +54,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// Whether the running task exceeded its limit.
     pub(crate) fn overran(&self, index: TaskIndex) -> bool {
         let task = self.task(index);
-        task.run_limit != 0 && task.used.saturating_add(self.ran()) >= task.run_limit
+        task.run_limit() != 0 && task.has_overrun(self.ran())
     }
 
     fn ran(&self) -> u64 {

@@ -14,10 +14,7 @@ impl<A: Arch> Kernel<'_, A> {
     #[inline(always)]
     pub(crate) fn make_ready(&mut self, index: TaskIndex) {
         let ticket = self.take_ticket();
-        let task = self.task_mut(index);
-        task.state = State::Runnable;
-        task.ticket = ticket;
-        task.used = 0;
+        self.task_mut(index).make_runnable(ticket);
         self.ready.insert(index);
     }
 
@@ -25,7 +22,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// nobody ready before it.
     #[inline(always)]
     pub(crate) fn preempt_for(&self, index: TaskIndex, running: TaskIndex) -> NextTask {
-        if self.task(running).above.contains(index) {
+        if self.task(running).above().contains(index) {
             NextTask::Preempt(index)
         } else {
             NextTask::Same
@@ -42,7 +39,7 @@ impl<A: Arch> Kernel<'_, A> {
     #[inline(always)]
     pub(crate) fn foremost(&self, set: TaskSet) -> Option<TaskIndex> {
         let first = set.first()?;
-        let class = set.and(self.task(first).equals);
+        let class = set.and(self.task(first).equals());
         if class == first.set() {
             return Some(first);
         }
@@ -51,7 +48,7 @@ impl<A: Arch> Kernel<'_, A> {
 
     #[inline(never)]
     fn oldest(&self, class: TaskSet) -> Option<TaskIndex> {
-        class.min_by_key(|index| self.task(*index).ticket)
+        class.min_by_key(|index| self.task(*index).ticket())
     }
 
     /// Carries out what a call decided: returns the task to run, or `None` if all wait.
@@ -77,7 +74,7 @@ impl<A: Arch> Kernel<'_, A> {
     }
 
     fn switch(&mut self, running: TaskIndex) -> Option<TaskIndex> {
-        let preempted = self.task(running).state == State::Runnable;
+        let preempted = self.task(running).state() == State::Runnable;
         if preempted {
             self.ready.insert(running);
         }

@@ -20,14 +20,14 @@ impl<A: Arch> Kernel<'_, A> {
     pub(crate) fn status(&mut self, caller: TaskIndex) -> Outcome {
         let index = self.number_argument(self.task(caller).frame.x[9])?;
         let task = self.task(index);
-        let state = match task.state {
+        let state = match task.state() {
             State::Runnable => TaskState::Ready,
-            State::Down if task.holds != 0 => TaskState::DeadHeld,
-            State::Down if task.retired => TaskState::Retired,
+            State::Down if task.is_held() => TaskState::DeadHeld,
+            State::Down if task.is_retired() => TaskState::Retired,
             State::Down => TaskState::Dead,
             _ => TaskState::Blocked,
         };
-        let (id, words) = (task.id, task.fault.words());
+        let (id, words) = (task.id(), task.fault().words());
         let x = &mut self.task_mut(caller).frame.x;
         x[0] = u64::from(Code::OK.0);
         x[1] = id.0;
@@ -42,7 +42,7 @@ impl<A: Arch> Kernel<'_, A> {
     pub(crate) fn restart(&mut self, caller: TaskIndex) -> Outcome {
         let index = self.number_argument(self.task(caller).frame.x[9])?;
         let task = self.task(index);
-        let refused = task.is_up() || task.holds != 0 || task.retired;
+        let refused = task.is_up() || task.is_held() || task.is_retired();
         let code = if refused { Code::REFUSED } else { Code::OK };
         self.finish(caller, code);
         if refused {
@@ -70,7 +70,7 @@ impl<A: Arch> Kernel<'_, A> {
         }
         let task = self.task_mut(index);
         if task.is_up() {
-            if task.state != State::Runnable {
+            if task.state() != State::Runnable {
                 // It gave them away with the call that it waits in; what is here may be of any entry before.
                 task.frame.x = [0; 31];
             }
@@ -154,7 +154,7 @@ impl<A: Arch> Kernel<'_, A> {
 
     /// `Best` if anybody ready comes before the running task.
     pub(crate) fn preempt_for_ready(&self, running: TaskIndex) -> NextTask {
-        if self.ready.and(self.task(running).above).is_empty() {
+        if self.ready.and(self.task(running).above()).is_empty() {
             NextTask::Same
         } else {
             NextTask::Best

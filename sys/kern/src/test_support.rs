@@ -1,10 +1,10 @@
 //! Calls of test images: faults at a chosen system call, and registers of the dead.
 
-use abi::{Code, FaultKind};
+use abi::Code;
 
 use crate::kernel::Kernel;
 use crate::machine::Arch;
-use crate::outcome::{NextTask, Outcome, Violation, violation};
+use crate::outcome::{NextTask, Outcome, Violation};
 use crate::task_set::TaskIndex;
 
 impl<A: Arch> Kernel<'_, A> {
@@ -27,15 +27,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// Counts a system call of a task with an armed fault.
     #[inline(always)]
     pub(crate) fn count_down(&mut self, caller: TaskIndex) -> Result<(), Violation> {
-        let task = self.task_mut(caller);
-        match task.armed {
-            0 => Ok(()),
-            1 => Err(violation(FaultKind::Injected, 0)),
-            _ => {
-                task.armed -= 1;
-                Ok(())
-            }
-        }
+        self.task_mut(caller).count_call()
     }
 
     /// `Registers`: `x9` index of a dead task, `x10` first register.

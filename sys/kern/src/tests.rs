@@ -10,6 +10,7 @@ mod history;
 mod hold;
 mod id;
 mod interrupt;
+mod lives;
 mod pin;
 mod plan;
 mod post;

@@ -21,7 +21,7 @@ impl<A: Arch> Kernel<'_, A> {
             self.notify(caller, u64::from(notification::TIMER));
             return Ok(NextTask::Same);
         }
-        self.task_mut(caller).deadline = deadline;
+        self.task_mut(caller).set_deadline(deadline);
         self.timers.insert(caller);
         self.advance_timer(deadline);
         Ok(NextTask::Same)
@@ -48,7 +48,7 @@ impl<A: Arch> Kernel<'_, A> {
         // Two plain loops: chained iterators cost some ten instructions more for each task.
         for part in [from, before] {
             for index in part {
-                let deadline = self.task(index).deadline;
+                let deadline = self.task(index).deadline();
                 if deadline > now {
                     earliest = earliest.min(deadline);
                 } else if room > 0 {

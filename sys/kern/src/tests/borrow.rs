@@ -81,7 +81,7 @@ fn one_call_copies_4_kib_and_no_more() {
 
 #[test]
 fn the_region_used_last_is_looked_at_first() {
-    let span = |world: &World| world.kernel.task(index(SERVER)).span_address;
+    let span = |world: &World| world.kernel.task(index(SERVER)).span().0;
     let mut world = lent_the_pool();
     let left = world.id(LEFT);
     assert_eq!(span(&world), STACK);

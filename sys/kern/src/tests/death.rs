@@ -242,7 +242,7 @@ fn refresh_tells_id_and_whether_it_is_up() {
 fn a_panic_keeps_where_its_text_is() {
     let mut world = World::waiting_down_to(LEFT);
     world.call(LEFT, Syscall::Panic as u16, &[STACK + 4, 17]);
-    let fault = world.kernel.task(index(LEFT)).fault;
+    let fault = world.kernel.task(index(LEFT)).fault();
     assert_eq!(
         (fault.kind, fault.address, fault.detail),
         (FaultKind::Panic, STACK + 4, 17)
@@ -254,7 +254,7 @@ fn an_undefined_call_is_a_fault() {
     for number in [12, 15, 17, 0x100, u16::MAX] {
         let mut world = World::waiting_down_to(LEFT);
         world.call(LEFT, number, &[]);
-        let fault = world.kernel.task(index(LEFT)).fault;
+        let fault = world.kernel.task(index(LEFT)).fault();
         assert_eq!(
             (fault.kind, fault.syscall),
             (FaultKind::UndefinedSyscall, number)

@@ -149,7 +149,7 @@ fn slices_in_the_span_are_those_that_the_core_finds_there() {
         reserved: 0,
     };
     let mut task = Task::VACANT;
-    task.set_span(&region);
+    task.remember(&region);
     let around = |address: u64| (0..80).map(move |i| address.wrapping_sub(40).wrapping_add(i));
     let addresses: Vec<u64> = [0, 0x1000, 0x2000, 0x3000, 1 << 63]
         .into_iter()
@@ -158,11 +158,10 @@ fn slices_in_the_span_are_those_that_the_core_finds_there() {
     for address in addresses {
         for len in (1..130).chain(around(4096).filter(|len| *len <= MESSAGE_MAX as u64)) {
             let core = task.check(Claim::new(address, len), RegionAttributes::READ);
-            let fast = is_in_span(address, len, task.span_address, task.span_len);
+            let (span_address, span_len, span_physical) = task.span();
+            let fast = is_in_span(address, len, span_address, span_len);
             assert_eq!(fast, core.is_some(), "{address:#x} {len}");
-            let physical = task
-                .span_physical
-                .wrapping_add(address.wrapping_sub(task.span_address));
+            let physical = span_physical.wrapping_add(address.wrapping_sub(span_address));
             assert!(core.is_none_or(|checked| checked.physical == physical));
         }
     }

@@ -51,7 +51,7 @@ fn an_interrupt_ends_the_idle_state() {
     assert_eq!(world.running, None);
     assert_eq!(world.state(SERVER), State::Receiving);
     assert_eq!(
-        world.kernel.task(index(SERVER)).notifications,
+        world.kernel.task(index(SERVER)).pending(),
         u64::from(SERVER_BIT)
     );
 }
@@ -117,7 +117,7 @@ fn what_arrives_while_it_is_masked_is_told_to_nobody() {
         (DRIVER, DRIVER_INTID, DRIVER_BIT),
         (SERVER, SERVER_INTID, SERVER_BIT),
     ] {
-        let bits = |world: &World| world.kernel.task(index(task)).notifications;
+        let bits = |world: &World| world.kernel.task(index(task)).pending();
         let edge = world.kernel.arch().edge[&intid];
         let repeated = |world: &World| world.kernel.arch().repeated.contains(&intid);
         // It comes twice: holding it back took effect too late.
@@ -128,10 +128,13 @@ fn what_arrives_while_it_is_masked_is_told_to_nobody() {
             assert_eq!(bits(&world), u64::from(bit), "round {round}");
             assert_eq!(repeated(&world), again && edge);
             assert_eq!(unmasked(&world, intid), Some(false));
-            world.kernel.task_mut(index(task)).notifications &= u64::from(bit);
+            world
+                .kernel
+                .task_mut(index(task))
+                .take_bits(!u64::from(bit));
         }
         // A third time after its task took the bit, still masked.
-        world.kernel.task_mut(index(task)).notifications = 0;
+        world.kernel.task_mut(index(task)).take_bits(u64::MAX);
         world.running = world.kernel.interrupt(world.running, intid);
         assert_eq!(bits(&world), 0);
         world.unmask(task);

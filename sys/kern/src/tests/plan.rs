@@ -205,9 +205,9 @@ fn sets_of_tasks_by_priority_are_those_of_the_plan() {
             TaskSet(those.map(|(other, _)| 1 << other).sum())
         };
         let task = world.kernel.task(index(number));
-        assert_eq!(task.above, with(u32::lt), "task {number}");
-        assert_eq!(task.equals, with(u32::eq), "task {number}");
-        assert_eq!(task.at_least, with(u32::le), "task {number}");
+        assert_eq!(task.above(), with(u32::lt), "task {number}");
+        assert_eq!(task.equals(), with(u32::eq), "task {number}");
+        assert_eq!(task.at_least(), with(u32::le), "task {number}");
     }
 }
 
@@ -224,8 +224,8 @@ fn the_stack_is_the_region_that_its_base_lies_in() {
         tables.tasks[LEFT].stack_base = base;
         let world = tables.boot().unwrap();
         let task = world.kernel.task(index(LEFT));
-        assert_eq!(task.span_address, STACK + above);
-        assert_eq!(task.span_len, 0x1_0000 - above);
+        let (address, len, _) = task.span();
+        assert_eq!((address, len), (STACK + above, 0x1_0000 - above));
     }
 }
 
@@ -243,6 +243,6 @@ fn nobody_is_told_anything_by_the_first_start() {
     (server.listeners, server.listener_count) = (first, COUNT as u32);
     let world = tables.boot().unwrap();
     for task in 0..COUNT {
-        assert_eq!(world.kernel.task(index(task)).notifications, 0, "{task}");
+        assert_eq!(world.kernel.task(index(task)).pending(), 0, "{task}");
     }
 }

@@ -68,7 +68,7 @@ fn on_no_clock_a_limit_becomes_none() {
         for limit in [1, LIMIT, u64::MAX] {
             tables.tasks[LOW].max_run = limit;
             let world = tables.boot().unwrap();
-            let ticks = world.kernel.task(index(LOW)).run_limit;
+            let ticks = world.kernel.task(index(LOW)).run_limit();
             let exact = (u128::from(limit) * u128::from(frequency)).div_ceil(1_000_000_000);
             assert!(
                 ticks > 0 && u128::from(ticks) <= exact,
@@ -87,7 +87,7 @@ fn the_longest_limit_there_is_never_comes() {
         world.park();
     }
     assert_eq!(world.runs(), LOW);
-    assert_eq!(world.kernel.task(index(LOW)).run_limit, u64::MAX);
+    assert_eq!(world.kernel.task(index(LOW)).run_limit(), u64::MAX);
     pass(&mut world, 1 << 62);
     assert_eq!(world.state(LOW), State::Runnable);
     // Called back and forth, as by the fast path, it still has the longest run before it.

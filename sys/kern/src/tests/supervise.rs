@@ -28,7 +28,10 @@ fn a_task_stopped_for_good_does_not_come_back() {
     let mut world = World::waiting_down_to(LEFT);
     world.send_pattern(LEFT, SERVER, 1);
     world.kernel.notify(index(SUPERVISOR), 0);
-    world.kernel.task_mut(index(SUPERVISOR)).mask = u64::from(FAULT);
+    world
+        .kernel
+        .task_mut(index(SUPERVISOR))
+        .receive(u64::from(FAULT));
     world.kernel.notify(index(SUPERVISOR), u64::from(FAULT));
     world.resume();
     world.privileged(SUPERVISOR, Privileged::Stop, &[SERVER as u64, 1]);
@@ -51,14 +54,17 @@ fn a_stop_in_any_state_frees_the_peers() {
     world.run_server_aside();
     world.only(RIGHT);
     world.send_pattern(RIGHT, SERVER, 2);
-    world.kernel.task_mut(index(SUPERVISOR)).mask = u64::from(FAULT);
+    world
+        .kernel
+        .task_mut(index(SUPERVISOR))
+        .receive(u64::from(FAULT));
     world.kernel.notify(index(SUPERVISOR), u64::from(FAULT));
     world.resume();
     let stop = |world: &mut World, task: usize| {
         let code = world.privileged(SUPERVISOR, Privileged::Stop, &[task as u64, 0]);
         assert_eq!((code, world.state(task)), (Code::OK, State::Down));
     };
-    let queued = |world: &World, task: usize| world.kernel.task(index(task)).senders;
+    let queued = |world: &World, task: usize| world.kernel.task(index(task)).senders();
     assert_eq!(world.state(LEFT), State::AwaitingReply);
     assert_eq!(queued(&world, SERVER), TaskSet(1 << RIGHT));
     // It may wait itself, in a call to a third.
@@ -82,9 +88,12 @@ fn a_stop_takes_a_sender_out_of_the_queue() {
         world.only(task);
         world.send_pattern(task, SERVER, task as u64);
     }
-    let queued = |world: &World| world.kernel.task(index(SERVER)).senders;
+    let queued = |world: &World| world.kernel.task(index(SERVER)).senders();
     assert_eq!(queued(&world), TaskSet(1 << LEFT | 1 << RIGHT));
-    world.kernel.task_mut(index(SUPERVISOR)).mask = u64::from(FAULT);
+    world
+        .kernel
+        .task_mut(index(SUPERVISOR))
+        .receive(u64::from(FAULT));
     world.kernel.notify(index(SUPERVISOR), u64::from(FAULT));
     world.resume();
     world.privileged(SUPERVISOR, Privileged::Stop, &[LEFT as u64, 0]);
@@ -103,7 +112,10 @@ fn a_stop_frees_those_who_wait_for_a_reply_and_in_a_closed_receive() {
         (world.state(LEFT), world.state(SERVER)),
         (State::AwaitingReply, State::ReceivingFrom)
     );
-    world.kernel.task_mut(index(SUPERVISOR)).mask = u64::from(FAULT);
+    world
+        .kernel
+        .task_mut(index(SUPERVISOR))
+        .receive(u64::from(FAULT));
     world.kernel.notify(index(SUPERVISOR), u64::from(FAULT));
     world.resume();
     world.privileged(SUPERVISOR, Privileged::Stop, &[RIGHT as u64, 0]);

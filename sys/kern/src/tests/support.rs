@@ -32,7 +32,8 @@ fn the_fast_path_sees_an_armed_task() {
     let mut world = tables.boot().unwrap();
     let fast = |world: &World| {
         let task = world.kernel.task(index(LEFT));
-        (task.fast_send_to, task.slow_lengths & 1, task.slow == 0)
+        let (send_to, _, slow_lengths) = task.fast_view();
+        (send_to, slow_lengths & 1, task.slow() == 0)
     };
     let disarmed = fast(&world);
     assert_eq!(
@@ -64,7 +65,7 @@ fn an_armed_reply_and_receive_is_not_left_to_the_fast_path() {
     let mut world = World::waiting_down_to(LEFT);
     world.send_pattern(LEFT, SERVER, 1);
     world.kernel.task_mut(index(SERVER)).arm(1);
-    assert_ne!(world.kernel.task(index(SERVER)).slow, 0);
+    assert_ne!(world.kernel.task(index(SERVER)).slow(), 0);
     let arguments = [world.id(LEFT).0, 0, 0, 0, 0xff, 0, 0];
     world.call(SERVER, Syscall::ReplyReceive as u16, &arguments);
     assert_eq!(world.fault(SERVER), FaultKind::Injected);
@@ -83,7 +84,10 @@ fn registers_of_one_that_died_waiting_are_those_it_kept() {
         (frame.sp, frame.pc) = (131, 132);
         world.send_pattern(LEFT, SERVER, 1);
         world.kernel.task_mut(index(LEFT)).frame_mut().x[20] = 0x57a1e;
-        world.kernel.task_mut(index(SUPERVISOR)).mask = u64::from(WAKE);
+        world
+            .kernel
+            .task_mut(index(SUPERVISOR))
+            .receive(u64::from(WAKE));
         world.kernel.notify(index(SUPERVISOR), u64::from(WAKE));
         world.resume();
         world.privileged(SUPERVISOR, Privileged::Stop, &[LEFT as u64, 0]);

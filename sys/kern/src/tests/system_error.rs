@@ -42,12 +42,12 @@ fn a_driver_is_charged_with_the_error_of_its_access() {
     world.kernel.task_mut(index(DRIVER)).frame_mut().pc = 0x40_1234;
     error(&mut world, ERROR);
     assert_eq!(world.fault(DRIVER), FaultKind::BusError);
-    let fault = world.kernel.task(index(DRIVER)).fault;
+    let fault = world.kernel.task(index(DRIVER)).fault();
     assert_eq!((fault.address, fault.detail), (0, ERROR));
     assert_eq!((fault.pc, fault.syscall), (0x40_1234, 0xffff));
     // The supervisor hears of the death, and of nothing else.
     let supervisor = world.kernel.task(index(SUPERVISOR));
-    assert_eq!(supervisor.notifications, u64::from(notification::FAULT));
+    assert_eq!(supervisor.pending(), u64::from(notification::FAULT));
     assert_eq!(world.kernel.unclaimed.count, 0);
 }
 
@@ -84,7 +84,7 @@ fn an_error_while_all_wait_is_told() {
     // Nobody waits for the bit.
     assert_eq!(world.running, None);
     let supervisor = world.kernel.task(index(SUPERVISOR));
-    assert_eq!(supervisor.notifications, u64::from(notification::FAULT));
+    assert_eq!(supervisor.pending(), u64::from(notification::FAULT));
     assert!((0..COUNT).all(|task| world.fault(task) == FaultKind::None));
 }
 
@@ -110,7 +110,7 @@ fn what_cannot_go_on_after_an_error_does_not() {
         assert_eq!(world.runs(), SERVER);
         error(&mut world, syndrome);
         assert_eq!(world.fault(SERVER), FaultKind::BusError);
-        assert_eq!(world.kernel.task(index(SERVER)).fault.detail, syndrome);
+        assert_eq!(world.kernel.task(index(SERVER)).fault().detail, syndrome);
         assert_eq!(world.runs(), SUPERVISOR);
         assert_eq!(unclaimed(&mut world), (0, 0));
         assert_eq!(world.kernel.arch().fatal, None);
@@ -140,7 +140,7 @@ fn an_error_before_the_first_task_is_told() {
             .unwrap();
         for task in 0..COUNT {
             let expected = if task == SUPERVISOR { bits } else { 0 };
-            assert_eq!(world.kernel.task(index(task)).notifications, expected);
+            assert_eq!(world.kernel.task(index(task)).pending(), expected);
         }
     }
 }
@@ -151,9 +151,9 @@ fn a_held_driver_is_the_authoritys_first() {
     world.kernel.add_hold(index(DRIVER));
     error(&mut world, ERROR);
     let supervisor = world.kernel.task(index(SUPERVISOR));
-    assert_eq!(supervisor.notifications, 0);
+    assert_eq!(supervisor.pending(), 0);
     let authority = world.kernel.task(index(AUTHORITY));
-    assert_eq!(authority.notifications, u64::from(notification::HELD_DEATH));
+    assert_eq!(authority.pending(), u64::from(notification::HELD_DEATH));
 }
 
 #[test]
@@ -172,15 +172,10 @@ fn a_task_with_devices_never_leaves_by_the_fast_path_unseen() {
                 (true, false) => Slow::DEVICES,
                 (true, true) => Slow::DEVICES | Slow::DEFERRED_ERRORS,
             };
-            assert_eq!(kept.slow, expected.bits());
-            assert_eq!(
-                kept.fast_send_to.is_empty(),
-                task_has || kept.send_to.is_empty()
-            );
-            assert_eq!(
-                kept.fast_above.is_empty(),
-                task_has || kept.above.is_empty()
-            );
+            assert_eq!(kept.slow(), expected.bits());
+            let (send_to, above, _) = kept.fast_view();
+            assert_eq!(send_to.is_empty(), task_has || kept.send_to().is_empty());
+            assert_eq!(above.is_empty(), task_has || kept.above().is_empty());
             assert_eq!(kept.has_devices(), task_has);
         }
     }

@@ -15,6 +15,7 @@ use plan::kernel::{
 use plan::{Blob, Builder, Name};
 
 use super::fake::{Fake, RAM_BASE, RAM_LEN};
+use super::lives;
 use crate::outcome::NextTask;
 use crate::{Frame, Kernel, PlanError, State, TaskIndex};
 
@@ -258,7 +259,7 @@ impl World {
     /// A task lets all its interrupts through.
     pub fn unmask(&mut self, task: usize) {
         let kernel = &mut self.kernel;
-        let interrupts = kernel.task(index(task)).interrupts;
+        let interrupts = *kernel.task(index(task)).interrupts();
         for (place, bit) in interrupts.iter().zip(crate::interrupt::FIRST_BIT..) {
             if *place != 0 {
                 let frame = kernel.task_mut(index(task)).frame_mut();
@@ -290,7 +291,7 @@ impl World {
         self.running.expect("all tasks wait").number()
     }
     pub fn fault(&self, task: usize) -> FaultKind {
-        self.kernel.task(index(task)).fault.kind
+        self.kernel.task(index(task)).fault().kind
     }
     pub fn code(&self, task: usize) -> Code {
         Code(self.x(task, 8) as u32)
@@ -308,6 +309,7 @@ impl World {
             *register = *value;
         }
         self.running = self.kernel.system_call(index(task), number);
+        lives::check(self);
     }
     pub fn set_payload(&mut self, task: usize, payload: [u64; 8]) {
         self.kernel.task_mut(index(task)).frame_mut().x[..8].copy_from_slice(&payload);
@@ -354,6 +356,7 @@ impl World {
         assert_eq!(self.runs(), task);
         let kind = FaultKind::IllegalInstruction;
         self.running = self.kernel.exception(index(task), kind, 0, 0);
+        lives::check(self);
     }
     /// The running task waits for [`WAKE`].
     pub fn park(&mut self) {
@@ -402,7 +405,7 @@ impl World {
     }
     /// A dead task will not come back.
     pub fn retire(&mut self, task: usize) {
-        self.kernel.task_mut(index(task)).retired = true;
+        self.kernel.task_mut(index(task)).retire();
     }
     /// The best task runs.
     pub fn resume(&mut self) {
@@ -410,5 +413,6 @@ impl World {
             Some(running) => self.kernel.settle(running, NextTask::Best),
             None => self.kernel.choose(),
         };
+        lives::check(self);
     }
 }

@@ -48,17 +48,21 @@ impl History {
         }
     }
 
-    /// Whom to receive from: bits, and perhaps one task only, which is not the receiver.
+    /// Whom to receive from: bits, and perhaps one task only.
     fn filter(&mut self, task: usize) -> (u32, Option<Named>, TaskId) {
         let mut mask = self.dice.roll(256) as u32 | WAKE;
         if self.dice.one_in(2) {
             mask |= !notification::POSTABLE;
         }
-        if self.dice.one_in(4) {
-            let (from, id) = self.named();
-            if from.task != task {
-                return (mask, Some(from), id);
-            }
+        if self.dice.one_in(3) {
+            // Seldom itself: only bits end that, and what it left is to be come across.
+            let itself = self.dice.one_in(6);
+            let (from, id) = if itself {
+                self.by_name(task)
+            } else {
+                self.named()
+            };
+            return (mask, Some(from), id);
         }
         (mask, None, TaskId::ANY)
     }

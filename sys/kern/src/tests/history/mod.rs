@@ -5,7 +5,7 @@ mod devices;
 mod memory;
 mod model;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::println;
 
 use abi::{Code, Syscall, TaskId, notification};
@@ -13,6 +13,7 @@ use abi::{Code, Syscall, TaskId, notification};
 use self::devices::INTERRUPTS;
 use self::memory::{Place, Pools, WINDOWS};
 use self::model::{Doing, Heard, Model, Named};
+use super::lives::{self, Combination};
 use super::world::*;
 use crate::State;
 
@@ -84,6 +85,8 @@ struct History {
     /// Tasks may be stopped for good.
     mortal: bool,
     seen: Seen,
+    /// What the tasks were in between two steps.
+    combinations: BTreeSet<Combination>,
 }
 
 impl History {
@@ -102,6 +105,7 @@ impl History {
             last: Step::default(),
             mortal: seed.is_multiple_of(8),
             seen: Seen::new(),
+            combinations: BTreeSet::new(),
         }
     }
 
@@ -204,6 +208,7 @@ impl History {
 
     /// The kernel is where the model is, and said the same.
     fn compare(&mut self) {
+        self.combinations.extend(lives::check(&self.world));
         self.model.choose();
         let running = self.world.running.map(|task| task.number());
         assert_eq!(running, self.model.running);
@@ -221,13 +226,9 @@ impl History {
             };
             assert_eq!(self.world.state(task), state, "state of {task}");
             let kept = self.world.kernel.task(index(task));
-            assert_eq!(
-                kept.notifications,
-                u64::from(expected.bits),
-                "bits of {task}"
-            );
+            assert_eq!(kept.pending(), u64::from(expected.bits), "bits of {task}");
             let holds = self.model.devices.holds_of(task) as u64;
-            assert_eq!(u64::from(kept.holds), holds, "holds of {task}");
+            assert_eq!(u64::from(kept.holds()), holds, "holds of {task}");
             if let Some(heard) = heard.filter(|_| expected.doing != Doing::Down) {
                 assert_eq!(self.heard(task, heard), heard, "heard by {task}");
                 self.note(heard);
@@ -308,6 +309,7 @@ impl Drop for At {
 /// Plays a batch of seeds.
 fn play(batch: u64) {
     let mut seen = Seen::new();
+    let mut combinations = BTreeSet::new();
     for seed in batch * HISTORIES + 1..=(batch + 1) * HISTORIES {
         let mut history = History::new(seed);
         let mut at = At(seed, 0, Step::default());
@@ -319,10 +321,15 @@ fn play(batch: u64) {
         for (what, times) in history.seen {
             *seen.entry(what).or_default() += times;
         }
+        combinations.extend(history.combinations);
     }
     println!("{seen:?}");
     for what in WORTH_SEEING {
         assert!(cfg!(miri) || seen.contains_key(what), "never: {what}");
+    }
+    for combination in lives::table() {
+        let reached = cfg!(miri) || combinations.contains(combination);
+        assert!(reached, "no task was ever in {combination:?}");
     }
 }
 

@@ -8,9 +8,11 @@ use core::mem::{offset_of, size_of};
 
 use abi::TASKS_MAX;
 
+use super::slow::Slow;
+use super::{Frame, Task};
+use crate::claim::Span;
 use crate::kernel::Kernel;
 use crate::routes::Route;
-use crate::task::{Frame, Slow, Task};
 
 /// log2 of a task's size.
 pub const TASK_SHIFT: usize = 10;
@@ -75,9 +77,9 @@ pub const REPLY_CAPACITY: usize = offset_of!(Task, reply_capacity);
 /// Offset of the physical address of the reply buffer.
 pub const REPLY_PHYSICAL: usize = offset_of!(Task, reply_physical);
 /// Address of the span; its length follows.
-pub const SPAN_ADDRESS: usize = offset_of!(Task, span_address);
+pub const SPAN_ADDRESS: usize = offset_of!(Task, span) + Span::ADDRESS;
 /// Offset of the physical address of the span.
-pub const SPAN_PHYSICAL: usize = offset_of!(Task, span_physical);
+pub const SPAN_PHYSICAL: usize = offset_of!(Task, span) + Span::PHYSICAL;
 /// Ticks of the run so far.
 pub const USED: usize = offset_of!(Task, used);
 
@@ -119,7 +121,6 @@ const _: () = assert!(offset_of!(Task, receive_capacity) == RECEIVE_ADDRESS + 8)
 const _: () = assert!(TTBR0 == RUN_LIMIT + 8);
 const _: () = assert!(offset_of!(Task, length_add) == SLOW_LENGTHS + 8);
 const _: () = assert!(offset_of!(Task, post_bits) == POST_TO + 8);
-const _: () = assert!(offset_of!(Task, span_len) == SPAN_ADDRESS + 8);
 // A route is loaded as one word, and the index of its task taken from the lowest byte.
 const _: () =
     assert!(size_of::<Route>() == 1 << ROUTE_SHIFT && offset_of!(Route, task_plus_one) == 0);

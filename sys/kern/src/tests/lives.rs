@@ -1,0 +1,125 @@
+//! The table of `task.rs`: between two entries into the kernel each task is in one of its combinations.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::vec::Vec;
+
+use abi::TaskId;
+
+use super::world::*;
+use crate::State;
+
+/// State, partner, processor, queue and pending bits, in the words of the table.
+pub type Combination = [&'static str; 5];
+
+/// The words of a column, in their order.
+const WORDS: [&[&str]; 5] = [
+    &[
+        "Runnable",
+        "Receiving",
+        "ReceivingFrom",
+        "Sending",
+        "AwaitingReply",
+        "Down",
+    ],
+    &["nobody", "over", "up", "itself"],
+    &["running", "ready", "waiting"],
+    &["nobody", "partner"],
+    &["none", "others", "wanted"],
+];
+
+/// Every combination of the table in the first comment of `task.rs`.
+pub fn table() -> &'static BTreeSet<Combination> {
+    static TABLE: OnceLock<BTreeSet<Combination>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let rows = include_str!("../task.rs").lines();
+        let rows = rows.filter_map(|line| line.strip_prefix("//! | "));
+        rows.skip(1).flat_map(combinations).collect()
+    })
+}
+
+/// The combinations of one row, whose cells say `any`, or some words with `or` between.
+fn combinations(row: &str) -> Vec<Combination> {
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    let mut all: Vec<Vec<&'static str>> = std::vec![Vec::new()];
+    for (cell, words) in cells.iter().zip(WORDS) {
+        let named: Vec<&str> = cell.split(" or ").collect();
+        let unknown = named.iter().find(|name| !words.contains(name));
+        assert!(*cell == "any" || unknown.is_none(), "{row}: {unknown:?}");
+        let allowed = |word: &&&str| *cell == "any" || named.contains(*word);
+        let longer = |head: &Vec<&'static str>| {
+            let head = head.clone();
+            let words = words.iter().filter(allowed);
+            words
+                .map(move |word| [head.as_slice(), &[*word]].concat())
+                .collect::<Vec<_>>()
+        };
+        all = all.iter().flat_map(longer).collect();
+    }
+    let row = |words: Vec<&'static str>| words.try_into().unwrap();
+    all.into_iter().map(row).collect()
+}
+
+/// What a task is in, or how it is in nothing that there is a word for.
+fn in_words(world: &World, task: usize) -> Result<Combination, &'static str> {
+    let kernel = &world.kernel;
+    let own = kernel.task(index(task));
+    let (state, partner) = (own.state(), own.partner());
+    let waits = [State::ReceivingFrom, State::Sending, State::AwaitingReply].contains(&state);
+    let state = WORDS[0][state as usize];
+    let server = partner.index();
+    let partner = if partner == TaskId::KERNEL {
+        "nobody"
+    } else if partner == own.id() {
+        "itself"
+    } else {
+        let peer = kernel.task(index(server));
+        let up = peer.id() == partner && peer.state() != State::Down;
+        if up { "up" } else { "over" }
+    };
+    let running = world.running == Some(index(task));
+    let processor = match (running, kernel.ready.contains(index(task))) {
+        (true, false) => "running",
+        (false, true) => "ready",
+        (false, false) => "waiting",
+        (true, true) => return Err("runs, and is in the set of those that are ready"),
+    };
+    let queues =
+        (0..COUNT).filter(|peer| kernel.task(index(*peer)).senders().contains(index(task)));
+    let queued = match queues.collect::<Vec<_>>()[..] {
+        [] => "nobody",
+        [queue] if partner == "up" && queue == server => "partner",
+        _ => return Err("is in the queue of one that is not its partner"),
+    };
+    let pending = match (own.pending(), own.pending() & own.mask()) {
+        (0, _) => "none",
+        (_, 0) => "others",
+        _ => "wanted",
+    };
+    if waits && partner != "nobody" {
+        let found = kernel.task(index(server)).callers().0 | kernel.closed.0;
+        if !crate::TaskSet(found).contains(index(task)) {
+            return Err("waits where the death of its partner does not look for it");
+        }
+    }
+    Ok([state, partner, processor, queued, pending])
+}
+
+/// Each task is in a combination of the table. Returns these.
+pub fn check(world: &World) -> [Combination; COUNT] {
+    core::array::from_fn(|task| {
+        let words = in_words(world, task).unwrap_or_else(|fault| panic!("task {task} {fault}"));
+        assert!(table().contains(&words), "task {task}: {words:?}");
+        words
+    })
+}
+
+#[test]
+fn the_table_has_every_state_and_every_word() {
+    for (column, words) in WORDS.iter().enumerate() {
+        for word in *words {
+            let named = table().iter().any(|row| row[column] == *word);
+            assert!(named, "no row says {word}");
+        }
+    }
+}

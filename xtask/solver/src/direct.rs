@@ -3,7 +3,7 @@
 use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Machine, NodeId, Region};
-use crate::ownership::Pairs;
+use crate::pairs::Pairs;
 use crate::solution::UsedWaiver;
 use crate::topology::Topology;
 

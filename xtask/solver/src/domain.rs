@@ -10,7 +10,7 @@ use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{DomainType, Machine, NodeId, Source};
 use crate::named_group;
-use crate::ownership::Pairs;
+use crate::pairs::Pairs;
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode};
 use crate::topology::Topology;

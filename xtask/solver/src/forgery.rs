@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::image::Scope;
 use crate::isolation::Isolation;
 use crate::model::Machine;
-use crate::ownership::Pairs;
+use crate::pairs::Pairs;
 use crate::solution::UsedWaiver;
 use crate::standing::{self, Standing};
 use crate::topology::Topology;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Holder, Machine, NodeId};
-use crate::ownership::Pairs;
+use crate::pairs::Pairs;
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode};
 use crate::topology::Topology;

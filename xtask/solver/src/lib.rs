@@ -71,6 +71,7 @@ mod isolation;
 pub mod model;
 mod named_group;
 mod ownership;
+mod pairs;
 pub mod quirk;
 mod reach;
 mod relation;

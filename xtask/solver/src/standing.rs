@@ -1,7 +1,7 @@
 //! What stands open from the start though nobody drives it: there is nobody whom the owner of anything else could trust.
 
 use crate::model::Machine;
-use crate::ownership::Pairs;
+use crate::pairs::Pairs;
 
 /// By node: it has direct regions, and nobody drives what shares its domain.
 pub(crate) struct Standing(Vec<bool>);

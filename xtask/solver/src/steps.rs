@@ -10,7 +10,7 @@ use crate::direct;
 use crate::domain::{Decision, Domains};
 use crate::isolation::Isolation;
 use crate::model::Machine;
-use crate::ownership::Pairs;
+use crate::pairs::Pairs;
 use crate::relation::Chains;
 use crate::solution::{Mode, Solution};
 use crate::standing::Standing;

@@ -2,7 +2,7 @@
 
 use pci_api::QuiesceState;
 
-use crate::boot::Refusal;
+use crate::boot_refusal::Refusal;
 use crate::estate::{Estate, Hold};
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};

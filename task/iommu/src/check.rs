@@ -11,7 +11,7 @@ use smmu::stream::{
 use smmu::{ContextDescriptor, Features};
 use vmsa::{Descriptor, Granule};
 
-use crate::boot::Refusal;
+use crate::boot_refusal::Refusal;
 use crate::hardware::Hardware;
 use crate::indices::DeviceIndex;
 use crate::permanent;

@@ -8,10 +8,10 @@ use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
 use crate::life::State;
 use crate::log::Line;
-use crate::protocol::{Reply, Request};
-use crate::refusals::Why;
+use crate::message::{Reply, Request};
 use crate::server::Server;
 use crate::waiting::Granted;
+use crate::why::Why;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn claim(&mut self, request: &Request<'_>) -> Result<Reply, Error> {

@@ -7,8 +7,9 @@ use plan::iommu::DeviceEntry;
 use crate::events::FaultLog;
 use crate::indices::{DeviceIndex, DeviceSet};
 use crate::life::Life;
-use crate::refusals::{NotQuiet, Refusals, Why};
+use crate::refusals::Refusals;
 use crate::session::Session;
+use crate::why::{NotQuiet, Why};
 
 /// The entry of a device that the plan does not have.
 static NO_ENTRY: DeviceEntry = DeviceEntry {

@@ -4,8 +4,8 @@
 use abi::TaskId;
 use smmu::{EventKind, Features};
 
-use crate::boot::Refusal;
-use crate::refusals::{NotQuiet, Why};
+use crate::boot_refusal::Refusal;
+use crate::why::{NotQuiet, Why};
 
 /// A line of the log.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -4,7 +4,7 @@ use iommu_api::PAGE;
 use plan::iommu::{DomainEntry, PERMANENT_MARK, PermanentEntry, SmmuEntry};
 use vmsa::{Attributes, Descriptor, Granule, Memory, Permissions, Regime};
 
-use crate::boot::Refusal;
+use crate::boot_refusal::Refusal;
 use crate::hardware::Hardware;
 
 const GRANULE: Granule = Granule::Size4K;

@@ -8,7 +8,7 @@ use plan::iommu::{
 use plan::{Blob, TaskNumber};
 use smmu::stream::{bypass_word, stage1_word};
 
-use crate::boot::Refusal;
+use crate::boot_refusal::Refusal;
 use crate::indices::DeviceIndex;
 use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX};
 

@@ -7,9 +7,9 @@
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
 use crate::life::{ForSharers, Purpose, State};
-use crate::refusals::Why;
 use crate::server::Server;
 use crate::units::how;
+use crate::why::Why;
 
 /// The state of the other devices of a domain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

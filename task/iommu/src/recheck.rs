@@ -5,7 +5,7 @@ use plan::iommu::{DomainKind, SmmuEntry};
 use smmu::Features;
 use smmu::stream::{STE_WORDS, abort_word};
 
-use crate::boot::Refusal;
+use crate::boot_refusal::Refusal;
 use crate::check;
 use crate::hardware::Hardware;
 use crate::permanent;

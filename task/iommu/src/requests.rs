@@ -7,7 +7,7 @@ use userlib::protocol::Wire;
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
 use crate::maps::{Changed, pool_of};
-use crate::protocol::Request;
+use crate::message::Request;
 use crate::server::{Parts, Server};
 use crate::session::Recorded;
 

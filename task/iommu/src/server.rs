@@ -6,15 +6,17 @@ use plan::iommu::SmmuEntry;
 use smmu::Features;
 use userlib::protocol::Wire;
 
-use crate::boot::{Refusal, Running};
+use crate::boot::Running;
+use crate::boot_refusal::Refusal;
 use crate::device::Device;
+use crate::devices::Devices;
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
-use crate::indices::{DeviceIndex, Devices};
+use crate::indices::DeviceIndex;
 use crate::limits::{DOMAINS_MAX, MAPPED_LEASES_MAX, SMMUS_MAX};
 use crate::log::Line;
+use crate::message::Request;
 use crate::plan_view::PlanView;
-use crate::protocol::Request;
 use crate::refusals::Refusals;
 use crate::space::{Run, Space};
 

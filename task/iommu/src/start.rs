@@ -6,14 +6,15 @@
 use iommu_api::Error;
 use pci_api::DeviceState;
 
-use crate::boot::{self, Found, Refusal, Running};
+use crate::boot::{self, Found, Running};
+use crate::boot_refusal::Refusal;
 use crate::device::Judgement;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
 use crate::life::State;
 use crate::log::{DeviceLine, Line, SmmuLine};
-use crate::refusals::Why;
 use crate::server::Server;
+use crate::why::Why;
 
 /// The judgement of a device that nobody can claim.
 const BLOCKED: Judgement = Judgement {

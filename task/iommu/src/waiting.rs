@@ -20,10 +20,10 @@ use crate::indices::{DeviceIndex, TaskIndex};
 use crate::life::{ForSharers, Purpose, Quiet, State};
 use crate::log::Line;
 use crate::quiesce_sharers::Sharers;
-use crate::refusals::{NotQuiet, Why};
 use crate::server::Server;
 use crate::space::{Kind, Part};
 use crate::units::how;
+use crate::why::{NotQuiet, Why};
 
 /// The state of a grant that was not refused at once.
 pub(crate) enum Granted {

@@ -1,7 +1,7 @@
 //! The core's lines as text for people.
 
 use iommu::log::{DeviceLine, DirectLine, FaultLine, Line, RefusalLine, SmmuLine};
-use iommu::refusals::NotQuiet;
+use iommu::why::NotQuiet;
 use userlib::config;
 use userlib::defmt::{self, Format, Formatter};
 use userlib::plan::NONE;

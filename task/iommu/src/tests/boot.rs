@@ -12,7 +12,7 @@ use smmu::registers::*;
 
 use super::fake::Handle as Smmu;
 use super::rig::*;
-use crate::boot::Refusal;
+use crate::boot_refusal::Refusal;
 use crate::{Reply, Server};
 
 #[test]

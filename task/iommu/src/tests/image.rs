@@ -6,7 +6,7 @@ use std::vec::Vec;
 use vmsa::{Memory, Permissions};
 
 use super::rig::*;
-use crate::boot::Refusal;
+use crate::boot_refusal::Refusal;
 use crate::plan_view::PlanView;
 
 /// Of the domain of the standing device: its root, and its level-3 table for the direct region.

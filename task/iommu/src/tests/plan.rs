@@ -6,7 +6,7 @@ use plan::iommu::{DeviceEntry, DomainEntry, PermanentEntry, SmmuEntry, StreamEnt
 use plan::{Blob, Builder, NONE, TaskList, TaskNumber};
 
 use super::rig::*;
-use crate::boot::Refusal;
+use crate::boot_refusal::Refusal;
 use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX};
 use crate::plan_view::PlanView;
 

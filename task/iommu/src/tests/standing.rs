@@ -10,7 +10,7 @@ use vmsa::{Memory, Permissions};
 
 use super::rig::*;
 use crate::Reply;
-use crate::boot::Refusal;
+use crate::boot_refusal::Refusal;
 use crate::plan_view::PlanView;
 
 const STREAM: u32 = 0x018;

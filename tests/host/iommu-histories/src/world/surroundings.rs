@@ -2,7 +2,7 @@
 
 use abi::privileged::Held;
 use abi::{Code, TaskId};
-use iommu::boot::Refusal;
+use iommu::boot_refusal::Refusal;
 use iommu::hardware::{Hardware, Pinned, System};
 use iommu::indices::{DeviceIndex, TaskIndex};
 use iommu::log::Line;

@@ -1,8 +1,10 @@
-//! Lints beyond the compiler's own: of everything that is built for the target, and of a kernel that could
-//! panic.
+//! Lints beyond the compiler's own: of everything that is built for the target, of a kernel that could panic, and of
+//! modules that use each other in a circle.
 
 mod branches;
+mod circles;
 mod dependencies;
+mod modules;
 mod panics;
 mod strict;
 
@@ -16,6 +18,7 @@ use builder::compile::{self, Workshop};
 use planner::failure::{Failure, Outcome};
 
 pub use branches::indirect;
+pub use circles::circles;
 pub use dependencies::dependencies;
 pub use panics::panics;
 

@@ -7,7 +7,7 @@ use plan::Name;
 use plan::pci::FunctionEntry;
 
 use crate::registers::*;
-use crate::tests::fake::Node;
+use crate::tests::node::Node;
 use crate::tests::scene::*;
 use crate::tests::server::{client, refused};
 

@@ -6,7 +6,7 @@ use std::vec::Vec;
 use pci_api::{DeviceState, Mismatch, QuiesceState};
 
 use crate::registers::*;
-use crate::tests::fake::Node;
+use crate::tests::node::Node;
 use crate::tests::scene::*;
 
 const DEVICE_CONTROL: u16 = 0x50 + EXPRESS_CONTROL;

@@ -82,7 +82,7 @@ fn overlapping_bus_numbers_end_the_walk() {
 #[test]
 fn an_optional_function_that_is_there_is_used() {
     let mut nodes = nodes();
-    nodes.push(crate::tests::fake::Node::endpoint(
+    nodes.push(crate::tests::node::Node::endpoint(
         Some(RP2),
         0,
         0x1af4,

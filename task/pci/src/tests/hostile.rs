@@ -7,7 +7,8 @@ use crate::address::Address;
 use crate::capability::{Broken, express, extended, ordinary};
 use crate::config::Function;
 use crate::registers::*;
-use crate::tests::fake::{Fake, Node};
+use crate::tests::fake::Fake;
+use crate::tests::node::Node;
 use crate::tests::scene::*;
 
 fn with<T>(change: impl FnOnce(&mut Node), look: impl FnOnce(&Function<'_, Fake>) -> T) -> T {

@@ -10,15 +10,15 @@ use crate::tests::fake::{Fake, Write};
 use crate::tests::scene::*;
 use crate::tests::server::{client, refused};
 
-type Life<'s> = Server<'s, &'s Fake>;
+pub type Life<'s> = Server<'s, &'s Fake>;
 
-fn master(server: &mut Life<'_>, index: usize, on: bool) {
+pub fn master(server: &mut Life<'_>, index: usize, on: bool) {
     client(server, AUTHORITY)
         .bus_master(index as u32, on)
         .unwrap();
 }
 
-fn is_master(server: &mut Life<'_>, index: usize) -> bool {
+pub fn is_master(server: &mut Life<'_>, index: usize) -> bool {
     let found = client(server, AUTHORITY).describe(index as u32).unwrap();
     assert_eq!(found.state, DeviceState::Ready);
     found.bus_master
@@ -31,7 +31,7 @@ fn result(server: &mut Life<'_>, index: usize) -> QuiesceState {
 }
 
 /// Steps when asked until nothing runs; gives the milliseconds that took.
-fn settle(scene: &Scene, server: &mut Life<'_>) -> u64 {
+pub fn settle(scene: &Scene, server: &mut Life<'_>) -> u64 {
     let start = scene.fake.now.get();
     let mut ended = false;
     loop {
@@ -52,7 +52,7 @@ fn written(scene: &Scene, index: usize) -> Vec<Write> {
 }
 
 /// Whether a function was disturbed: its command register is written as it is, nothing else at all.
-fn is_undisturbed(scene: &Scene, index: usize) -> bool {
+pub fn is_undisturbed(scene: &Scene, index: usize) -> bool {
     let command = u32::from(scene.fake.node(index).command());
     let same = |write: &Write| write.offset == COMMAND && write.value == command;
     written(scene, index).iter().all(same)
@@ -133,7 +133,7 @@ fn what_firmware_left_on_is_never_taken_over() {
 
 #[test]
 fn a_device_that_lost_its_state_is_off_and_set_again() {
-    let lose: [fn(&mut crate::tests::fake::Node); 4] = [
+    let lose: [fn(&mut crate::tests::node::Node); 4] = [
         |node| node.put16(COMMAND, 0),
         |node| node.put16(COMMAND, COMMAND_MEMORY),
         |node| node.put32(BAR + 4, 0),
@@ -215,7 +215,7 @@ fn what_differs_meanwhile_is_silenced_with_its_group() {
 #[test]
 fn what_appeared_meanwhile_is_noticed_and_off() {
     let mut nodes = nodes();
-    nodes.push(crate::tests::fake::Node::endpoint(Some(MUX), 3 << 3, 1, 2));
+    nodes.push(crate::tests::node::Node::endpoint(Some(MUX), 3 << 3, 1, 2));
     let intruder = nodes.len() - 1;
     nodes[intruder].gone = true;
     let scene = Scene::with(nodes);
@@ -387,83 +387,4 @@ fn a_quiesce_that_failed_is_remembered() {
         authority.bus_master(EDU0 as u32, true),
         refused(Error::NotQuiet)
     );
-}
-
-/// Everything a server is asked to do in this history, the task dying at the write after `fuse`.
-fn dies_in(scene: &Scene, fuse: u32, act: fn(&mut Life<'_>)) -> bool {
-    let (mut server, _) = scene.live();
-    for index in [DISK, NIC0] {
-        master(&mut server, index, true);
-    }
-    scene.fake.dies(fuse, || {
-        act(&mut server);
-        for now in (0..300).step_by(2) {
-            scene.fake.now.set(now * MILLISECOND);
-            server.step(now * MILLISECOND);
-        }
-    })
-}
-
-#[test]
-fn a_death_at_any_write_disturbs_nobody_else() {
-    let acts: [fn(&mut Life<'_>); 5] = [
-        |server| master(server, EDU0, true),
-        |server| {
-            master(server, EDU0, true);
-            master(server, EDU0, false);
-        },
-        |server| {
-            client(server, AUTHORITY)
-                .quiesce_start(EDU1 as u32)
-                .unwrap()
-        },
-        |server| {
-            client(server, AUTHORITY)
-                .quiesce_start(NIC1 as u32)
-                .unwrap()
-        },
-        |server| {
-            let owner = client(server, owner(EDU1));
-            owner
-                .config_write(EDU1 as u32, COMMAND, Width::HalfWord, 0x402)
-                .unwrap();
-        },
-    ];
-    for act in acts {
-        for fuse in 0.. {
-            let scene = Scene::new();
-            let died = dies_in(&scene, fuse, act);
-            // The next life dies too, once at each of its writes in turn.
-            for second in [None, Some(fuse % 7), Some(fuse * 5)] {
-                if let Some(second) = second {
-                    scene.fake.dies(second, || drop(scene.live()));
-                }
-                let goes_on = |index: usize| scene.fake.masters().contains(&index);
-                assert!(goes_on(DISK) && goes_on(NIC0) && goes_on(RP0), "{fuse}");
-            }
-            scene.fake.writes.borrow_mut().clear();
-            let (mut server, notes) = scene.live();
-            assert_eq!(notes.differences, []);
-            for index in [RP0, DISK, NIC0] {
-                assert!(is_undisturbed(&scene, index), "{fuse}: {index}");
-            }
-            settle(&scene, &mut server);
-            for index in [DISK, NIC0] {
-                assert!(is_master(&mut server, index));
-            }
-            let edu = is_master(&mut server, EDU0);
-            assert_eq!(scene.fake.masters().contains(&EDU0), edu);
-            for index in [EDU0, EDU1, NIC1] {
-                client(&mut server, AUTHORITY)
-                    .bus_master(index as u32, false)
-                    .unwrap();
-                client(&mut server, AUTHORITY)
-                    .bus_master(index as u32, true)
-                    .unwrap();
-            }
-            if !died {
-                break;
-            }
-        }
-    }
 }

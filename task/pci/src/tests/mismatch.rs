@@ -6,7 +6,7 @@ use pci_api::Mismatch;
 use plan::pci::FunctionFlags;
 
 use crate::registers::*;
-use crate::tests::fake::Node;
+use crate::tests::node::Node;
 use crate::tests::scene::*;
 
 /// Enumerates a changed machine; gives what was told of the changed function and what is blocked.

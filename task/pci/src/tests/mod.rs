@@ -3,11 +3,13 @@
 mod allow;
 mod alternatives;
 mod boards;
+mod deaths;
 mod enumerate;
 mod fake;
 mod hostile;
 mod lives;
 mod mismatch;
+mod node;
 mod platform;
 mod quiesce;
 mod scene;

@@ -21,7 +21,8 @@ use crate::fabric::Fabric;
 use crate::registers::*;
 use crate::report::{Difference, Found, Observer};
 use crate::server::Server;
-use crate::tests::fake::{Fake, Node};
+use crate::tests::fake::Fake;
+use crate::tests::node::Node;
 
 pub const HOST: usize = 0;
 pub const RP0: usize = 1;

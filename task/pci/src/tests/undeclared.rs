@@ -5,7 +5,7 @@ use std::vec::Vec;
 use pci_api::Mismatch;
 
 use crate::registers::*;
-use crate::tests::fake::Node;
+use crate::tests::node::Node;
 use crate::tests::scene::*;
 
 /// Adds `extra` (index 10) with bus mastering on; gives the indices that are blocked.

@@ -2,7 +2,7 @@
 
 use abi::{LeaseAttributes, TaskId};
 use iommu_api::{Error, Operation};
-use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
+use suite::{Case, Failure, Part, Result, Stage, check_eq, check_is};
 use userlib::ipc::{self, LeaseBuffer, Message, Received};
 
 use crate::board::{Board, F_PERMISSION, only, pool_named};
@@ -13,7 +13,7 @@ use crate::message::{extent, what};
 use crate::{FIRST, LENDER, OUTSIDER, SECOND};
 
 /// Bytes of a small transfer.
-const FEW: usize = 16;
+pub const FEW: usize = 16;
 /// Pins that the plan gives the first driver's device.
 const PINS: u64 = 5;
 
@@ -27,7 +27,13 @@ fn done(message: &Message) {
 }
 
 /// Every word as given.
-fn map_words(claimed: &mut Claimed, lender: u64, lease: u64, pages: (u64, u64), flags: u64) -> Got {
+pub fn map_words(
+    claimed: &mut Claimed,
+    lender: u64,
+    lease: u64,
+    pages: (u64, u64),
+    flags: u64,
+) -> Got {
     let rest = [
         extent(pages.0, pages.1),
         what(lease, flags),
@@ -47,7 +53,7 @@ pub fn map_page(claimed: &mut Claimed, lender: TaskId, page: u64, flags: u64) ->
 }
 
 /// Lends `len` bytes at `offset` of the pool twice, and waits for the driver.
-fn lend(stage: &Stage, offset: usize, len: usize, attributes: LeaseAttributes) -> Result {
+pub fn lend(stage: &Stage, offset: usize, len: usize, attributes: LeaseAttributes) -> Result {
     let pool = pool_named("pages")?;
     let lease = || LeaseBuffer::pool(pool.part(offset, len), attributes);
     let answer = ipc::call(stage.id(FIRST), 1, &[0; 8], 0, 0, &[lease(), lease()]);
@@ -303,95 +309,6 @@ fn use_up_pins(_: &Stage) -> Result {
     Ok(())
 }
 
-/// Stops the lender and says whether it can be started again.
-fn lender_is_free(stage: &Stage) -> bool {
-    let _ = stage.stop(LENDER);
-    stage.restart(LENDER).0 == 0
-}
-
-fn death_of_the_lender(stage: &Stage) -> Result {
-    let mut claimed = claim()?;
-    let board = Board::new()?;
-    let message = next_message()?;
-    let iova = check_is!(map_page(&mut claimed, message.sender, 2, BOTH), Ok(iova) => iova);
-    check!(!lender_is_free(stage));
-    // What is mapped stays mapped: the device may be in the middle of it.
-    claimed.has_mapped(1)?;
-    board.write(stage, iova, FEW)?;
-    claimed.status()?;
-    check!(claimed.next_fault()?.is_none());
-    check!(stage.restart(LENDER).0 != 0);
-    check_eq!(code(claimed.unmap(iova, 1)), 0);
-    check_eq!(stage.restart(LENDER).0, 0);
-    Ok(())
-}
-
-fn death_before_the_map(stage: &Stage) -> Result {
-    let mut claimed = claim()?;
-    let message = next_message()?;
-    check!(lender_is_free(stage));
-    let denied = map_page(&mut claimed, message.sender, 0, READ);
-    check_eq!(code(denied), Error::NoLease);
-    claimed.has_mapped(0)
-}
-
-fn release_lifts_pins(stage: &Stage) -> Result {
-    let mut claimed = claim()?;
-    let message = next_message()?;
-    check_eq!(code(map_page(&mut claimed, message.sender, 0, BOTH)), 0);
-    check_eq!(code(claimed.release()), 0);
-    claimed.has_mapped(0)?;
-    check!(lender_is_free(stage));
-    Ok(())
-}
-
-fn repeated(stage: &Stage) -> Result {
-    let mut claimed = claim()?;
-    let message = next_message()?;
-    let iova = check_is!(map_page(&mut claimed, message.sender, 0, BOTH), Ok(iova) => iova);
-    claimed.sequence -= 1;
-    let again = map_page(&mut claimed, message.sender, 0, BOTH);
-    check_eq!(again.unwrap_or(0), iova);
-    claimed.has_mapped(1)?;
-    check_eq!(code(claimed.unmap(iova, 1)), 0);
-    // A second pin would still hold the lender.
-    check!(lender_is_free(stage));
-    Ok(())
-}
-
-fn refusal_leaves_no_pin(stage: &Stage) -> Result {
-    let mut claimed = claim()?;
-    let message = next_message()?;
-    let denied = map_page(&mut claimed, message.sender, 0, BOTH);
-    check_eq!(code(denied), Error::BadPermissions);
-    check!(lender_is_free(stage));
-    Ok(())
-}
-
-/// The driver dies with the lease mapped.
-fn driver_dies(stage: &Stage) -> Result {
-    let mut claimed = claim()?;
-    if stage.life > 0 {
-        claimed.has_mapped(0)?;
-        return claimed.is_empty();
-    }
-    let message = next_message()?;
-    check_eq!(
-        code(map_words(&mut claimed, message.sender.0, 0, (0, 4), BOTH)),
-        0
-    );
-    stage.note(0);
-    next_message()?;
-    Ok(())
-}
-
-fn end_the_driver(stage: &Stage) -> Result {
-    notes(stage, 1);
-    crate::death::stop_and_start(stage, FIRST)?;
-    check!(lender_is_free(stage));
-    Ok(())
-}
-
 /// A driver's part, and a client that lends its whole pool and may die of it.
 macro_rules! lent {
     ($name:literal, $requirements:expr, $driver:expr) => {
@@ -418,6 +335,7 @@ macro_rules! lent {
         )
     };
 }
+pub(crate) use lent;
 
 pub const CASES: &[Case] = &[
     Case::new(
@@ -525,33 +443,4 @@ pub const CASES: &[Case] = &[
         cut_in_two
     ),
     lent!("lease-pins-used-up", &["IOMMU-LEASE-2"], use_up_pins),
-    lent!(
-        "lease-of-a-lender-that-dies",
-        &["IOMMU-LEASE-6"],
-        death_of_the_lender
-    ),
-    lent!(
-        "lease-of-a-lender-that-is-dead",
-        &["IOMMU-LEASE-1"],
-        death_before_the_map
-    ),
-    lent!("lease-until-release", &["IOMMU-REL-3"], release_lifts_pins),
-    lent!("lease-mapped-again", &["IOMMU-SEQ-3"], repeated),
-    lent!(
-        "lease-refused-leaves-no-pin",
-        &["IOMMU-ERR-1", "IOMMU-LEASE-3"],
-        refusal_leaves_no_pin,
-        0,
-        4096,
-        LeaseAttributes::READ
-    ),
-    Case::new(
-        "lease-of-a-driver-that-dies",
-        &["IOMMU-DEATH-1"],
-        &[
-            Part::returns(FIRST, driver_dies),
-            Part::returns(SECOND, end_the_driver),
-            Part::serves(LENDER, lend_and_forget),
-        ],
-    ),
 ];

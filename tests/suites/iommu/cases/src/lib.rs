@@ -15,6 +15,7 @@ mod claim;
 mod death;
 mod direct;
 mod dma;
+mod dma_after_unmap;
 mod fault;
 mod handles;
 mod help;
@@ -22,10 +23,12 @@ mod identity;
 mod in_use;
 mod last;
 mod lease;
+mod lease_end;
 mod list;
 mod lives;
 mod look;
 mod map;
+mod map_blocks;
 mod message;
 mod misfit;
 mod order;
@@ -93,12 +96,15 @@ pub const SUITE: Suite = Suite {
         in_use::CASES,
         sequence::CASES,
         map::CASES,
+        map_blocks::CASES,
         unmap::CASES,
         list::CASES,
         lease::CASES,
+        lease_end::CASES,
         places::CASES,
         order::CASES,
         dma::CASES,
+        dma_after_unmap::CASES,
         fault::CASES,
         alias::CASES,
         death::CASES,

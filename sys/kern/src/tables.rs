@@ -89,14 +89,15 @@ pub struct Tables<'p> {
 impl<'p> Tables<'p> {
     /// Reads and checks the kernel's plan.
     pub fn read(blob: Blob<'p>) -> Result<Self, PlanError> {
+        blob.check_understood(&[])?;
         let tables = Self {
-            system: blob.one::<KernelEntry>()?,
-            tasks: blob.table()?,
-            window: blob.table()?,
-            regions: blob.table()?,
-            posts: blob.table()?,
-            listeners: blob.table()?,
-            interrupts: blob.table()?,
+            system: blob.exactly_one::<KernelEntry>()?,
+            tasks: blob.exact()?,
+            window: blob.exact()?,
+            regions: blob.exact()?,
+            posts: blob.exact()?,
+            listeners: blob.exact()?,
+            interrupts: blob.exact()?,
         };
         tables.check_system()?;
         tables.check_window()?;
@@ -142,7 +143,8 @@ impl<'p> Tables<'p> {
         let system = self.system;
         let good = system.supervisor == 0
             && (system.authority == NONE || (system.authority as usize) < self.tasks.len())
-            && KernelFlags::from_bits(system.flags).is_some();
+            && KernelFlags::from_bits(system.flags).is_some()
+            && (system.core, system.cores) == (0, 1);
         good.then_some(()).ok_or(PlanError::System)
     }
 

@@ -2,13 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// A record type and the number that marks its table.
-///
-/// Records are `repr(C)`, without padding, with an alignment of at most 8.
-pub trait Record: FromBytes + KnownLayout + Immutable {
-    /// Number of the table; unique in a blob.
-    const KIND: u32;
-}
+use crate::record::{Known, MUST_UNDERSTAND, Record};
+use crate::table::Table;
 
 /// Start of a blob.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
@@ -31,8 +26,8 @@ pub(crate) struct Section {
 }
 
 pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"PLAN");
-/// Changes whenever a record changes shape.
-pub(crate) const VERSION: u16 = 3;
+/// Changes whenever a reader of before would misread something: a record that only becomes longer is no such change.
+pub(crate) const VERSION: u16 = 4;
 
 /// Why bytes are not a readable blob.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +36,10 @@ pub enum BlobError {
     NotABlob,
     /// Written by another version of the build tool.
     Version(u16),
-    /// A table lies outside the bytes, or its record size is not this reader's.
+    /// A table lies outside the bytes, or its records are not what this reader can read.
     Malformed(u32),
+    /// A table that must be understood is not known to this reader, or not to its end.
+    NotUnderstood(u32),
 }
 
 /// Tables in `bytes`, which must be 8-byte aligned.
@@ -76,9 +73,36 @@ impl<'a> Blob<'a> {
         (header.magic == MAGIC).then_some(header.len)
     }
 
-    /// The table of `T`; empty if the blob has none.
-    pub fn table<T: Record>(&self) -> Result<&'a [T], BlobError> {
-        let Some(section) = self.sections.iter().find(|s| s.kind == T::KIND) else {
+    /// Refuses a blob with a table that must be understood and is not among `known`, or has longer records.
+    pub fn check_understood(&self, known: &[Known]) -> Result<(), BlobError> {
+        for section in self.sections {
+            let kind = section.kind & !MUST_UNDERSTAND;
+            let covers = |known: &Known| known.covers(kind, section.stride);
+            if section.kind != kind && !known.iter().any(covers) {
+                return Err(BlobError::NotUnderstood(kind));
+            }
+        }
+        Ok(())
+    }
+
+    /// The table of `T`; empty if the blob has none. Of records that are longer, the part that this reader knows.
+    pub fn table<T: Record>(&self) -> Result<Table<'a, T>, BlobError> {
+        let Some(section) = self.section::<T>() else {
+            return Ok(Table::EMPTY);
+        };
+        let (bytes, stride) = (self.records(section)?, section.stride as usize);
+        let whole = stride >= size_of::<T>() && stride.is_multiple_of(align_of::<T>());
+        let aligned = bytes.as_ptr().addr().is_multiple_of(align_of::<T>());
+        if !whole || !aligned {
+            return Err(BlobError::Malformed(T::KIND));
+        }
+        Ok(Table::new(bytes, stride, section.count as usize))
+    }
+
+    /// The table of `T`, whose records are just as long as this reader's; empty if the blob has none. For readers whose
+    /// program is built with the plan.
+    pub fn exact<T: Record>(&self) -> Result<&'a [T], BlobError> {
+        let Some(section) = self.section::<T>() else {
             return Ok(&[]);
         };
         let malformed = BlobError::Malformed(T::KIND);
@@ -91,11 +115,34 @@ impl<'a> Blob<'a> {
             .map_err(|_| malformed)
     }
 
-    /// The only record of a table that must have exactly one.
+    /// The only record of a table that must have exactly one, as [`Self::table`] reads it.
     pub fn one<T: Record>(&self) -> Result<&'a T, BlobError> {
-        match self.table::<T>()? {
+        let table = self.table::<T>()?;
+        match (table.first(), table.len()) {
+            (Some(record), 1) => Ok(record),
+            _ => Err(BlobError::Malformed(T::KIND)),
+        }
+    }
+
+    /// The only record of a table that must have exactly one, as [`Self::exact`] reads it.
+    pub fn exactly_one<T: Record>(&self) -> Result<&'a T, BlobError> {
+        match self.exact::<T>()? {
             [record] => Ok(record),
             _ => Err(BlobError::Malformed(T::KIND)),
         }
+    }
+
+    fn section<T: Record>(&self) -> Option<&'a Section> {
+        let mut sections = self.sections.iter();
+        sections.find(|section| section.kind & !MUST_UNDERSTAND == T::KIND)
+    }
+
+    /// The bytes of a table.
+    fn records(&self, section: &Section) -> Result<&'a [u8], BlobError> {
+        let len = (section.stride as usize).checked_mul(section.count as usize);
+        let from = self.bytes.get(section.offset as usize..);
+        from.zip(len)
+            .and_then(|(from, len)| from.get(..len))
+            .ok_or(BlobError::Malformed(section.kind & !MUST_UNDERSTAND))
     }
 }

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use zerocopy::{Immutable, IntoBytes};
 
-use crate::blob::{Header, MAGIC, Record, Section, VERSION};
+use crate::blob::{Header, MAGIC, Section, VERSION};
+use crate::record::{MUST_UNDERSTAND, Record};
 
 /// Collects tables; the order of `push` is the order in the blob.
 #[derive(Default)]
@@ -19,10 +20,24 @@ impl Builder {
 
     /// Adds the table of `T`; at most once for each `T`.
     pub fn push<T: Record + IntoBytes + Immutable>(&mut self, records: &[T]) -> &mut Self {
+        self.add(T::KIND, records)
+    }
+
+    /// Adds the table of `T`, which a reader must know to the end of its records or refuse.
+    pub fn push_to_be_understood<T: Record + IntoBytes + Immutable>(
+        &mut self,
+        records: &[T],
+    ) -> &mut Self {
+        self.add(T::KIND | MUST_UNDERSTAND, records)
+    }
+
+    fn add<T: Record + IntoBytes + Immutable>(&mut self, kind: u32, records: &[T]) -> &mut Self {
         debug_assert!(align_of::<T>() <= 8);
-        debug_assert!(self.tables.iter().all(|table| table.0 != T::KIND));
+        debug_assert!(T::KIND & MUST_UNDERSTAND == 0);
+        let is_other = |other: u32| other & !MUST_UNDERSTAND != T::KIND;
+        debug_assert!(self.tables.iter().all(|table| is_other(table.0)));
         self.tables.push((
-            T::KIND,
+            kind,
             size_of::<T>() as u32,
             records.len() as u32,
             records.as_bytes().to_vec(),

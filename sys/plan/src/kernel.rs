@@ -14,8 +14,10 @@ pub struct KernelEntry {
     pub authority: u32,
     /// [`KernelFlags`] bits.
     pub flags: u32,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// Number of the core that this kernel runs on: 0.
+    pub core: u32,
+    /// How many cores the system has: 1.
+    pub cores: u32,
 }
 
 impl Record for KernelEntry {

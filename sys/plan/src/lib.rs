@@ -24,19 +24,25 @@ mod builder;
 pub mod cost;
 pub mod iommu;
 pub mod kernel;
+mod known;
 pub mod limits;
 mod list;
 mod name;
 pub mod pci;
+mod record;
+mod table;
 pub mod task;
 
-pub use blob::{Blob, BlobError, Record};
+pub use blob::{Blob, BlobError};
 #[cfg(feature = "build")]
 pub use builder::Builder;
+pub use known::OF_TASKS;
 #[cfg(feature = "build")]
 pub use list::TaskLists;
 pub use list::{TaskList, TaskNumber};
 pub use name::{Name, Text};
+pub use record::{Known, MUST_UNDERSTAND, Record};
+pub use table::{Iter, Table};
 
 /// The value of an optional index that is absent.
 pub const NONE: u32 = u32::MAX;

@@ -3,21 +3,22 @@
 use plan::task::{
     DeviceEntry, MappingEntry, MappingKind, NotificationEntry, ParameterEntry, PeerEntry, SelfEntry,
 };
-use plan::{Blob, Record};
+use plan::{Blob, Record, Table};
 
 /// All tables of this task.
 ///
 /// # Panics
 /// If the plan page is not a blob of this version: the image is broken, and the task cannot run.
 pub fn blob() -> Blob<'static> {
-    match Blob::new(crate::plan_page::bytes()) {
+    let understood = |blob: Blob<'static>| blob.check_understood(&plan::OF_TASKS).map(|()| blob);
+    match Blob::new(crate::plan_page::bytes()).and_then(understood) {
         Ok(blob) => blob,
         Err(_) => crate::give_up!("the plan page is not readable"),
     }
 }
 
 /// One table of this task, empty if there is none.
-pub fn table<T: Record>() -> &'static [T] {
+pub fn table<T: Record>() -> Table<'static, T> {
     match blob().table() {
         Ok(table) => table,
         Err(_) => crate::give_up!("the plan page is malformed"),
@@ -80,7 +81,7 @@ pub fn device(name: &str) -> Option<&'static DeviceEntry> {
 }
 
 /// All devices that this task drives.
-pub fn devices() -> &'static [DeviceEntry] {
+pub fn devices() -> Table<'static, DeviceEntry> {
     table()
 }
 

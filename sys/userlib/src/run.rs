@@ -23,7 +23,12 @@ impl Run {
     }
 
     /// The range, if one mapping or one BAR of these tables has all of it; otherwise empty.
-    fn within(mappings: &[MappingEntry], devices: &[DeviceEntry], va: u64, len: u64) -> Self {
+    fn within<'a>(
+        mappings: impl IntoIterator<Item = &'a MappingEntry>,
+        devices: impl IntoIterator<Item = &'a DeviceEntry>,
+        va: u64,
+        len: u64,
+    ) -> Self {
         let inside = |start: u64, size: u64| {
             let offset = va.checked_sub(start);
             offset.is_some_and(|offset| offset <= size && len <= size - offset)
@@ -32,8 +37,9 @@ impl Run {
             let mut bars = device.bar_va.iter().zip(device.bar_len);
             bars.any(|(&start, size)| start != 0 && inside(start, size))
         };
+        let mut mappings = mappings.into_iter();
         let found =
-            mappings.iter().any(|entry| inside(entry.va, entry.len)) || devices.iter().any(has_bar);
+            mappings.any(|entry| inside(entry.va, entry.len)) || devices.into_iter().any(has_bar);
         let len = if found { len as usize } else { 0 };
         Self { va, len }
     }

@@ -39,13 +39,13 @@ impl<'p> PlanView<'p> {
     pub fn new(blob: &Blob<'p>) -> Result<Self, Refusal> {
         let broken = |_| Refusal::Inconsistent;
         let view = Self {
-            smmus: blob.table().map_err(broken)?,
-            domains: blob.table().map_err(broken)?,
-            streams: blob.table().map_err(broken)?,
-            devices: blob.table().map_err(broken)?,
-            pools: blob.table().map_err(broken)?,
-            permanent: blob.table().map_err(broken)?,
-            numbers: blob.table().map_err(broken)?,
+            smmus: blob.exact().map_err(broken)?,
+            domains: blob.exact().map_err(broken)?,
+            streams: blob.exact().map_err(broken)?,
+            devices: blob.exact().map_err(broken)?,
+            pools: blob.exact().map_err(broken)?,
+            permanent: blob.exact().map_err(broken)?,
+            numbers: blob.exact().map_err(broken)?,
         };
         view.check()?;
         Ok(view)

@@ -18,8 +18,8 @@ impl<'p> PlanView<'p> {
     /// not exist: a broken image.
     pub fn new(blob: &Blob<'p>) -> Option<Self> {
         let view = Self {
-            tasks: blob.table().ok()?,
-            numbers: blob.table().ok()?,
+            tasks: blob.exact().ok()?,
+            numbers: blob.exact().ok()?,
         };
         let good = |list: TaskList| list.of(view.numbers, view.tasks.len()).is_some();
         let mut tasks = view.tasks.iter();

@@ -39,10 +39,13 @@ const SUPERVISOR: u32 = 0;
 /// Compares every record with `plan.json`.
 pub fn check(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     let words = |record: &Record<'_>| [0, 4, 8, 12].map(|at| record.u32(at));
-    let system: Vec<_> = blob.table(kind::SYSTEM).iter().map(words).collect();
+    let of_system = |record: &Record<'_>| [0, 4, 8, 12, 16].map(|at| record.u32(at));
+    let system: Vec<_> = blob.table(kind::SYSTEM).iter().map(of_system).collect();
     let authority = plan.authority().unwrap_or(NONE);
-    let planned = vec![[SUPERVISOR, authority, u32::from(plan.counters), 0]];
-    verified.compare("kernel", "supervisor, authority, flags", &system, &planned);
+    let (flags, count) = (u32::from(plan.counters), plan.cores.len() as u32);
+    let planned = vec![[SUPERVISOR, authority, flags, CORE, count]];
+    let what = "supervisor, authority, flags, core, cores";
+    verified.compare("kernel", what, &system, &planned);
     let window = blob.table(kind::WINDOW).iter().map(|range| Extent {
         address: range.u64(0),
         bytes: range.u64(8),
@@ -55,7 +58,7 @@ pub fn check(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     verified.compare_rows("kernel", "it routes", Some(&routes), &routed(plan));
 }
 
-/// An image has one kernel, whose plan names no core: all that `plan.json` gives one is on its core.
+/// An image has one kernel: all that `plan.json` gives a core is on that one.
 fn cores(plan: &Plan, verified: &mut Verified) {
     verified.compare("kernel", "it runs on the cores", &vec![CORE], &plan.cores);
     for task in &plan.tasks {

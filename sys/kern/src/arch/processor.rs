@@ -33,7 +33,7 @@ extern "C" fn kernel_main(core: u64, level: u64) -> ! {
     let Ok(blob) = Blob::new(bytes) else {
         stop("the kernel's plan cannot be read", 0)
     };
-    let Ok(system) = blob.one::<KernelEntry>() else {
+    let Ok(system) = blob.exactly_one::<KernelEntry>() else {
         stop("the plan has no system record", 0)
     };
     let flags = KernelFlags::from_bits_truncate(system.flags);

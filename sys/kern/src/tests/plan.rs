@@ -22,10 +22,13 @@ fn refused(spoil: Spoil) -> PlanError {
 
 #[test]
 fn mistakes_are_found_and_located() {
-    let cases: [(Spoil, PlanError); 40] = [
+    let cases: [(Spoil, PlanError); 43] = [
         (|t| t.system[0].supervisor = 1, PlanError::System),
         (|t| t.system[0].authority = COUNT as u32, PlanError::System),
         (|t| t.system[0].flags = 1 << 9, PlanError::System),
+        (|t| t.system[0].core = 1, PlanError::System),
+        (|t| t.system[0].cores = 2, PlanError::System),
+        (|t| t.system[0].cores = 0, PlanError::System),
         (|t| t.window[0].len = 0, PlanError::Window(0)),
         (|t| t.window[0].base += 1, PlanError::Window(0)),
         (|t| t.window[1].len += 0x800, PlanError::Window(1)),

@@ -116,7 +116,8 @@ impl Tables {
                 supervisor: 0,
                 authority: AUTHORITY as u32,
                 flags: 0,
-                reserved: 0,
+                core: 0,
+                cores: 1,
             }],
             tasks: vec![],
             // Two ranges: what lies between them would be firmware's.

@@ -18,8 +18,10 @@ use hardware::Hardware;
 /// to the machine there.
 pub fn run(before: impl FnOnce(&dyn ConfigSpace, &[FunctionEntry])) -> ! {
     let blob = config::blob();
-    let (Ok(host), Ok(functions)) = (blob.one::<HostBridgeEntry>(), blob.table::<FunctionEntry>())
-    else {
+    let (Ok(host), Ok(functions)) = (
+        blob.exactly_one::<HostBridgeEntry>(),
+        blob.exact::<FunctionEntry>(),
+    ) else {
         userlib::give_up!("the plan has no host bridge");
     };
     let Ok(mut fabric) = Fabric::new(host, functions) else {

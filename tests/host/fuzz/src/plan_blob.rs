@@ -28,7 +28,8 @@ pub fn run(bytes: &[u8]) {
     if let Ok(own) = blob.one::<SelfEntry>() {
         let _ = own.name.as_str().len();
     }
-    for peer in blob.table::<PeerEntry>().unwrap_or_default() {
+    let peers = blob.table::<PeerEntry>();
+    for peer in peers.into_iter().flatten() {
         assert!(peer.name.as_str().len() <= size_of::<Name>());
     }
     if let Ok(plan) = PlanView::new(&blob) {
@@ -40,12 +41,24 @@ pub fn run(bytes: &[u8]) {
 }
 
 fn table<T: Record>(blob: &Blob<'_>, bytes: &[u8]) {
-    if let Ok(table) = blob.table::<T>() {
-        assert!(size_of_val(table) <= bytes.len());
-        let inside = bytes.as_ptr_range();
-        let range = table.as_ptr_range();
+    let inside = bytes.as_ptr_range();
+    let check = |range: core::ops::Range<*const T>| {
         let (start, end) = (range.start.cast(), range.end.cast());
-        assert!(table.is_empty() || (inside.start <= start && end <= inside.end));
+        assert!(inside.start <= start && end <= inside.end);
+    };
+    if let Ok(table) = blob.exact::<T>() {
+        assert!(size_of_val(table) <= bytes.len());
+        if !table.is_empty() {
+            check(table.as_ptr_range());
+        }
+    }
+    if let Ok(table) = blob.table::<T>() {
+        let found = table.iter().take(bytes.len());
+        let found: Vec<&T> = found.collect();
+        for record in &found {
+            check(core::slice::from_ref(*record).as_ptr_range());
+        }
+        assert_eq!(found.len(), table.len(), "every record is there");
     }
 }
 
@@ -125,6 +138,7 @@ fn of_task() -> Vec<u8> {
 fn of_kernel() -> Vec<u8> {
     let system = KernelEntry {
         authority: NONE,
+        cores: 1,
         ..KernelEntry::new_zeroed()
     };
     let window = WindowEntry {

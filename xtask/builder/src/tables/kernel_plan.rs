@@ -11,6 +11,7 @@ use plan::{Builder, NONE, Name};
 use super::pages::Roots;
 use crate::place::{Layout, MappingKind, TaskLayout};
 use planner::planning::Plan;
+use planner::read::BOOT_CORE;
 
 /// Builds it.
 pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
@@ -21,7 +22,8 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         supervisor: 0,
         authority: app.authority().map_or(NONE, |task| task as u32),
         flags: flags.bits(),
-        reserved: 0,
+        core: BOOT_CORE,
+        cores: app.cores().len() as u32,
     };
     let window: Vec<WindowEntry> = layout
         .window

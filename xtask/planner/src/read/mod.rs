@@ -32,7 +32,7 @@ pub use place::Place;
 pub use platform::{Gic, Platform, Psci, REDISTRIBUTOR, Reserved};
 pub use ranges::{AddressRange, RangeKind};
 pub use registers::PlatformDeviceKind;
-pub use task::{Parameter, Task, TaskRight};
+pub use task::{BOOT_CORE, Parameter, Task, TaskRight};
 
 use crate::report::{Mistake, Report, Reported, Span};
 

@@ -14,6 +14,7 @@ use supervisor_api::Outcome;
 use supervisor_api::client::report;
 use userlib::delay::{Delay, Polling};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
+use userlib::plan::Table;
 use userlib::plan::task::{DeviceEntry, MappingKind};
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::server::Server;
@@ -142,7 +143,7 @@ impl<'s> Judge<'s> {
     }
 
     /// Has everything that was given do DMA, and looks at what came of it.
-    fn work(&self, devices: &'static [DeviceEntry]) -> Result<(), &'static str> {
+    fn work(&self, devices: Table<'static, DeviceEntry>) -> Result<(), &'static str> {
         for index in 0..devices.len() {
             pattern::write(&self.page(2 * index), 0, LENGTH, index as u8);
             self.page(2 * index + 1).fill(0, PAGE, 0);

@@ -1,18 +1,16 @@
 //! `test`: everything, or what a filter selects.
 
-use std::io::IsTerminal;
+mod progress;
+
 use std::path::PathBuf;
-use std::time::Instant;
 
-use indicatif::ProgressBar;
-
-use super::show;
 use crate::coverage;
 use crate::project::Project;
 use crate::test::{
     self, Asked, Case, HostPrograms, LONG, Matrix, Outcome as End, Row, Suite, System,
 };
-use planner::failure::{Failure, Outcome};
+use planner::failure::Outcome;
+use progress::Progress;
 
 /// The filter that names the run under Miri, which takes minutes and another compiler.
 const MIRI: &str = "miri";
@@ -319,135 +317,4 @@ fn run_system(
     let case = test::system(project, system, row)?;
     progress.show(case);
     Ok(())
-}
-
-/// Counts, and shows how far it is.
-struct Progress {
-    bar: ProgressBar,
-    filter: Option<String>,
-    /// Appended to the names of cases on one of several machines.
-    machine: String,
-    stages: Vec<(String, Vec<Case>)>,
-    started: Instant,
-}
-
-impl Progress {
-    fn new(filter: Option<&str>) -> Self {
-        let bar = if std::io::stdout().is_terminal() {
-            show::spinner()
-        } else {
-            ProgressBar::hidden()
-        };
-        Self {
-            bar,
-            filter: filter.map(str::to_owned),
-            machine: String::new(),
-            stages: Vec::new(),
-            started: Instant::now(),
-        }
-    }
-
-    fn stage(&mut self, name: &str) {
-        self.stage_on(name, "");
-    }
-
-    fn stage_on(&mut self, name: &str, machine: &str) {
-        self.sum_up();
-        machine.clone_into(&mut self.machine);
-        let name = match machine {
-            "" => name.to_owned(),
-            machine => format!("{name} on {machine}"),
-        };
-        self.under_way(&name);
-        self.stages.push((name, Vec::new()));
-    }
-
-    /// One line for the stage that is over.
-    fn sum_up(&self) {
-        let Some((name, cases)) = self.stages.last() else {
-            return;
-        };
-        let [passed, failed, skipped] = test::counts(cases);
-        let at = self.started.elapsed().as_secs();
-        self.print(&format!(
-            "{name}: {passed} passed, {failed} failed, {skipped} skipped ({at} s)"
-        ));
-    }
-
-    fn under_way(&self, name: &str) {
-        self.bar.set_message(name.to_owned());
-        self.bar.tick();
-    }
-
-    fn show(&mut self, case: Case) {
-        // What was not asked for is told only where it kept the rest from being run: an image that hangs.
-        let asked = self
-            .filter
-            .as_ref()
-            .is_none_or(|filter| case.name.contains(filter.as_str()));
-        if asked || case.failed() {
-            self.record(case);
-        }
-    }
-
-    fn record(&mut self, mut case: Case) {
-        if !self.machine.is_empty() {
-            case.name = format!("{} ({})", case.name, self.machine);
-        }
-        match &case.outcome {
-            End::Passed => {}
-            End::Skipped(why) => self.print(&format!("skipped {}: {why}", case.name)),
-            End::Failed(why) => {
-                let why = if why.is_empty() {
-                    ""
-                } else {
-                    &format!(": {why}")
-                };
-                self.print(&format!("FAILED {}{why}", case.name));
-                for line in &case.log {
-                    self.print(&format!("    {line}"));
-                }
-            }
-        }
-        let name = case.name.clone();
-        let Some((stage, cases)) = self.stages.last_mut() else {
-            return;
-        };
-        cases.push(case);
-        let message = format!("{stage}: {} done, {name}", cases.len());
-        self.under_way(&message);
-    }
-
-    /// One image that cannot be built or started does not stop the others.
-    fn survive(&mut self, name: &str, run: Outcome<()>) -> Outcome<()> {
-        let why = match run {
-            Ok(()) => return Ok(()),
-            Err(Failure::Shown) => "it does not build".to_owned(),
-            Err(Failure::Message(why)) => why,
-        };
-        self.show(Case::new(name, End::Failed(why)));
-        Ok(())
-    }
-
-    fn print(&self, line: &str) {
-        self.bar.suspend(|| println!("{line}"));
-    }
-
-    fn finish(self, project: &Project) -> Outcome<u8> {
-        self.sum_up();
-        self.bar.finish_and_clear();
-        let cases = || self.stages.iter().flat_map(|(_, cases)| cases);
-        let [passed, failed, skipped] = test::counts(cases());
-        for case in cases().filter(|case| case.failed()) {
-            println!("FAILED {}", case.name);
-        }
-        let [xml, text] = test::write_reports(&project.target.join("test"), &self.stages)?;
-        println!("reports: {} and {}", xml.display(), text.display());
-        let skipped = match skipped {
-            0 => String::new(),
-            skipped => format!(", {skipped} skipped"),
-        };
-        println!("{passed} passed, {failed} failed{skipped}");
-        Ok(u8::from(failed > 0))
-    }
 }

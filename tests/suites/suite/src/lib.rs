@@ -29,6 +29,7 @@ extern crate std;
 
 mod case;
 pub mod protocol;
+pub mod report;
 pub mod role;
 pub mod runner;
 mod stage;

@@ -6,22 +6,16 @@ pub const ROLES_MAX: usize = 8;
 /// Asks for the next part. Reply: case, part, life within the case from 0, the task index of every role
 /// (a byte each). The reply waits until a case begins in which the role has a part.
 pub const NEXT: u16 = 1;
-/// The part is over and all is well. There is no reply: the role waits for the end of the case.
-pub const RETURNED: u16 = 2;
-/// The part failed; the message is the text. There is no reply.
-pub const FAILED: u16 = 3;
-/// The case cannot be run here; the message is the reason. There is no reply.
-pub const SKIPPED: u16 = 4;
+/// The part is over; the message is a [`Report`](crate::report::Report). There is no reply: the role waits for the end of
+/// the case.
+pub const REPORT: u16 = 2;
 /// A privileged call by the runner: [`Action`], role number, up to three arguments. Reply: its code, then up
 /// to seven words.
-pub const PLEASE: u16 = 5;
+pub const PLEASE: u16 = 3;
 /// Appends the first word to the notes of the case.
-pub const NOTE: u16 = 6;
+pub const NOTE: u16 = 4;
 /// Reply: how many notes there are, and the first seven.
-pub const NOTES: u16 = 7;
-
-/// Longest text of a failure, bytes.
-pub const TEXT_MAX: usize = 160;
+pub const NOTES: u16 = 5;
 
 /// The runner's parameters that say which cases to run, a bit for each by its number, 64 to a parameter. Without the
 /// first it runs all.

@@ -1,11 +1,9 @@
 //! The program of a role task.
 
-use core::fmt::Write;
-
-use heapless::String;
 use userlib::ipc;
 
-use crate::protocol::{FAILED, NEXT, RETURNED, SKIPPED, TEXT_MAX};
+use crate::protocol::NEXT;
+use crate::report::Report;
 use crate::{Failure, Stage, Suite};
 
 /// Index of the runner: the supervisor.
@@ -21,9 +19,13 @@ pub fn run(suite: &Suite) -> ! {
         .nth(case as usize)
         .and_then(|case| case.parts.get(part as usize));
     match part.map(|part| (part.act)(&stage)) {
-        Some(Ok(())) => stage.tell(RETURNED, ""),
-        Some(Err(failure)) => fail(&stage, &failure),
-        None => stage.tell(FAILED, "the runner named no part of this suite"),
+        Some(Ok(())) => stage.tell(Report::Returned),
+        Some(Err(failure)) => stage.tell(report(&failure)),
+        None => stage.tell(Report::Failed {
+            line: 0,
+            values: None,
+            what: "the runner named no part of this suite",
+        }),
     }
     // The runner does not reply to a report; it restarts the task.
     loop {
@@ -31,22 +33,14 @@ pub fn run(suite: &Suite) -> ! {
     }
 }
 
-/// Tells the runner why the part failed.
-fn fail(stage: &Stage, failure: &Failure) {
-    if failure.skipped {
-        stage.tell(SKIPPED, failure.what);
-        return;
+/// What the runner is told of a part that did not return well.
+fn report(failure: &Failure) -> Report<'static> {
+    match failure.skipped {
+        true => Report::Skipped(failure.what),
+        false => Report::Failed {
+            line: failure.line,
+            values: failure.values,
+            what: failure.what,
+        },
     }
-    let mut text = String::<TEXT_MAX>::new();
-    // Text that does not fit is cut; where it failed comes first.
-    let _ = write!(text, "line {}: ", failure.line);
-    if let Some((found, expected)) = failure.values {
-        let _ = write!(text, "{found:#x} instead of {expected:#x}: ");
-    }
-    for character in failure.what.chars() {
-        if text.push(character).is_err() {
-            break;
-        }
-    }
-    stage.tell(FAILED, &text);
 }

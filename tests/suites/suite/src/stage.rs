@@ -5,7 +5,8 @@ use userlib::delay::{Delay, DelayNs};
 use userlib::ipc::{self, Answer, Payload};
 use userlib::privileged::Status;
 
-use crate::protocol::{Action, NOTE, NOTES, PLEASE};
+use crate::protocol::{Action, NOTE, NOTES, PLEASE, REPORT};
+use crate::report::{REPORT_MAX, Report};
 
 /// A part under way, and what its task can ask of the runner.
 pub struct Stage {
@@ -25,8 +26,9 @@ impl Stage {
         }
     }
 
-    pub(crate) fn tell(&self, operation: u16, text: &str) {
-        ipc::call_long(self.runner, operation, text.as_bytes(), &mut [], &[]);
+    pub(crate) fn tell(&self, report: Report<'_>) {
+        let mut buffer = [0; REPORT_MAX];
+        ipc::call_long(self.runner, REPORT, report.write(&mut buffer), &mut [], &[]);
     }
 
     fn ask(&self, operation: u16, words: [u64; 5]) -> Answer {

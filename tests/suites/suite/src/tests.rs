@@ -10,9 +10,8 @@ use abi::{Code, FaultKind, Lease, TaskId, notification};
 use userlib::ipc::{Message, Payload, Received};
 use userlib::privileged::Status;
 
-use crate::protocol::{
-    ASKED, Action, FAILED, NEXT, NOTE, NOTES, PLEASE, RETURNED, SKIPPED, is_asked,
-};
+use crate::protocol::{ASKED, Action, NEXT, NOTE, NOTES, PLEASE, REPORT, is_asked};
+use crate::report::{REPORT_MAX, Report};
 use crate::runner::{System, run_on};
 use crate::{Case, Part, Suite};
 
@@ -204,6 +203,8 @@ const CASES: &[Case] = &[
         &[Part::serves(1, unused), Part::returns(0, unused)],
     ),
     returns("passes-again"),
+    returns("is-nonsense"),
+    returns("compares"),
 ];
 
 const SUITE: Suite = Suite {
@@ -212,8 +213,13 @@ const SUITE: Suite = Suite {
     groups: &[CASES],
 };
 
-fn text(operation: u16, text: &str) -> Vec<Deed> {
-    vec![Deed::Send(operation, text.as_bytes().into())]
+fn reports(report: Report<'_>) -> Vec<Deed> {
+    let bytes = report.write(&mut [0; REPORT_MAX]).to_vec();
+    vec![Deed::Send(REPORT, bytes)]
+}
+
+fn fails(line: u32, values: Option<(u64, u64)>, what: &str) -> Vec<Deed> {
+    reports(Report::Failed { line, values, what })
 }
 
 /// Runs the suite; the output, the replies, and the number of failures.
@@ -222,21 +228,22 @@ fn run(stuck: Option<usize>) -> (String, Vec<(usize, Payload)>, usize) {
 }
 
 fn run_asked(stuck: Option<usize>, asked: &[u64]) -> (String, Vec<(usize, Payload)>, usize) {
-    let long = format!("line 7: {}", "x".repeat(100));
-    let returned = text(RETURNED, "");
+    let returned = reports(Report::Returned);
     let scripts = [
         ((0, 1), returned.clone()),
-        ((1, 1), text(FAILED, &long)),
+        ((1, 1), fails(7, None, &"x".repeat(100))),
         ((2, 1), vec![Deed::Hang]),
         ((3, 1), vec![Deed::Die(FaultKind::BadSlice)]),
-        ((4, 1), text(SKIPPED, "no such thing")),
+        ((4, 1), reports(Report::Skipped("no such thing"))),
         ((5, 1), vec![Deed::Die(FaultKind::Panic)]),
         ((6, 1), vec![Deed::Die(FaultKind::BadSlice)]),
         ((7, 1), returned.clone()),
         ((8, 1), returned.clone()),
         ((9, 1), returned.clone()),
-        ((9, 2), text(FAILED, "two lines\nwere sent")),
+        ((9, 2), fails(0, None, "two lines\nwere sent")),
         ((10, 1), returned),
+        ((11, 1), vec![Deed::Send(REPORT, vec![2, 200, 1, b'x'])]),
+        ((12, 1), fails(12, Some((1, 0x20)), "a == b")),
     ];
     let (mut output, mut replies) = (String::new(), Vec::new());
     let fake = Fake {
@@ -274,14 +281,16 @@ fn every_end_is_told_by_name_and_stops_nothing() {
         "case is-served ok".into(),
         "case server-fails FAILED two: two lines were sent".into(),
         "case passes-again ok".into(),
-        "suite fake: 4 passed, 6 failed, 1 skipped".into(),
+        "case is-nonsense FAILED one: a report that is none: it ends in the middle".into(),
+        "case compares FAILED one: line 12: 0x1 instead of 0x20: a == b".into(),
+        "suite fake: 4 passed, 8 failed, 1 skipped".into(),
     ];
     let (times, told): (Vec<_>, Vec<_>) = output
         .lines()
         .partition(|line| line.starts_with("between "));
     assert_eq!(told, expected);
     assert_eq!(times.len(), failed);
-    assert_eq!(failed, 6);
+    assert_eq!(failed, 8);
     // Every case began with a new life of its role, and parts go to those who have one.
     let given: Vec<_> = replies.iter().filter(|(role, _)| *role == 1).collect();
     assert_eq!(given.len(), CASES.len());
@@ -352,8 +361,8 @@ fn a_missing_task_is_named() {
 
 #[test]
 fn operations_and_actions_are_distinct() {
-    let operations = [NEXT, RETURNED, FAILED, SKIPPED, PLEASE, NOTE, NOTES];
-    assert_eq!(operations, [1, 2, 3, 4, 5, 6, 7]);
+    let operations = [NEXT, REPORT, PLEASE, NOTE, NOTES];
+    assert_eq!(operations, [1, 2, 3, 4, 5]);
     for number in 0..8 {
         assert_eq!(Action::from_number(number).map(|a| a as u64), Some(number));
     }

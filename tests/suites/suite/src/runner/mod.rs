@@ -12,7 +12,8 @@ use abi::notification;
 use heapless::Vec;
 
 use crate::Suite;
-use crate::protocol::{ROLES_MAX, TEXT_MAX, is_asked};
+use crate::protocol::{ROLES_MAX, is_asked};
+use crate::report::REPORT_MAX;
 use life::Role;
 use line::Line;
 use play::Verdict;
@@ -108,7 +109,8 @@ impl<S: System> Runner<'_, S> {
                 return;
             }
             self.system.set_timer(Some(left));
-            self.system.receive(notification::TIMER, &mut [0; TEXT_MAX]);
+            self.system
+                .receive(notification::TIMER, &mut [0; REPORT_MAX]);
         }
     }
 }

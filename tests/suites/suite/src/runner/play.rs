@@ -8,7 +8,7 @@ use userlib::ipc::Received;
 use super::life::Ended;
 use super::line::Line;
 use super::{CASE, Runner, START, System};
-use crate::protocol::TEXT_MAX;
+use crate::report::REPORT_MAX;
 use crate::{Case, End};
 
 /// How a case ended.
@@ -49,7 +49,7 @@ impl<S: System> Runner<'_, S> {
         done: impl Fn(&mut Self) -> bool,
     ) -> bool {
         let end = self.system.now().saturating_add(time);
-        let mut buffer = [0; TEXT_MAX];
+        let mut buffer = [0; REPORT_MAX];
         loop {
             if running.is_none() {
                 self.restart_roles();

@@ -7,16 +7,15 @@ use userlib::ipc::{Message, Payload};
 use super::life::Ended;
 use super::line::Line;
 use super::{Runner, System};
-use crate::protocol::{Action, FAILED, NEXT, NOTE, NOTES, PLEASE, RETURNED, SKIPPED};
+use crate::protocol::{Action, NEXT, NOTE, NOTES, PLEASE, REPORT};
+use crate::report::{Malformed, Report};
 
 impl<S: System> Runner<'_, S> {
     /// Handles one message; `running` is the number of the case under way.
     pub(crate) fn handle(&mut self, message: &Message, text: &[u8], running: Option<usize>) {
         match message.operation {
             NEXT => self.next(message, running),
-            RETURNED => self.end(message, Ended::Returned),
-            FAILED => self.end(message, Ended::Failed(line_of(message, text))),
-            SKIPPED => self.end(message, Ended::Skipped(line_of(message, text))),
+            REPORT => self.end(message, ended(message, text)),
             PLEASE => {
                 let reply = self.please(&message.payload);
                 self.system
@@ -133,8 +132,8 @@ impl<S: System> Runner<'_, S> {
     }
 }
 
-/// The text of a report: in registers if it is short, else in the buffer.
-fn line_of(message: &Message, buffer: &[u8]) -> Line {
+/// What a role reports: in registers if it is short, else in the buffer. Bytes that are no report fail the part.
+fn ended(message: &Message, buffer: &[u8]) -> Ended {
     let mut registers = [0; 64];
     for (to, word) in registers.chunks_exact_mut(8).zip(message.payload) {
         to.copy_from_slice(&word.to_le_bytes());
@@ -144,9 +143,28 @@ fn line_of(message: &Message, buffer: &[u8]) -> Line {
     } else {
         buffer
     };
-    let bytes = bytes.get(..message.len).unwrap_or(bytes);
-    match core::str::from_utf8(bytes) {
-        Ok(text) => Line::of(format_args!("{text}")),
-        Err(_) => Line::of(format_args!("(a report that is no text)")),
+    // There is room for the longest report.
+    let sent = bytes.get(..message.len).ok_or(Malformed::Long);
+    match sent.and_then(Report::read) {
+        Ok(Report::Returned) => Ended::Returned,
+        Ok(Report::Skipped(why)) => Ended::Skipped(Line::of(format_args!("{why}"))),
+        Ok(Report::Failed { line, values, what }) => Ended::Failed(failure(line, values, what)),
+        Err(why) => Ended::Failed(Line::of(format_args!(
+            "a report that is none: {}",
+            why.name()
+        ))),
     }
+}
+
+/// Text that does not fit is cut; where it failed comes first.
+fn failure(line: u32, values: Option<(u64, u64)>, what: &str) -> Line {
+    let mut text = Line::new();
+    if line != 0 {
+        text.add(format_args!("line {line}: "));
+    }
+    if let Some((found, expected)) = values {
+        text.add(format_args!("{found:#x} instead of {expected:#x}: "));
+    }
+    text.add(format_args!("{what}"));
+    text
 }

@@ -99,6 +99,10 @@ pub enum Machines {
 pub enum Spoil {
     /// Pointer authentication traps to EL2.
     TrapAuthentication,
+    /// A read of `CTR_EL0` traps to EL2, which makes a virtual error or interrupt of it.
+    RaiseErrors,
+    /// The processor has `E2H` set, as if it could not be cleared.
+    KeepE2h,
 }
 
 /// A machine that is not the planned one. The judge of `tests/systems/differences` is told what it must not be given.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::differences;
-use super::expect::{self, EXPECT, Expected, Machines, Spoil, Verdict as Ending};
+use super::expect::{self, EXPECT, Expected, Machines, Verdict as Ending};
 use super::long::LONG;
 use super::power::Press;
 use super::spoil;
@@ -184,8 +184,8 @@ fn execute(
             return Err(Failure::new(why));
         }
     }
-    if let Some(Spoil::TrapAuthentication) = expected.spoil {
-        spoil::trap_authentication(&mut built)?;
+    if let Some(spoil) = expected.spoil {
+        spoil::spoil(&mut built, spoil)?;
     }
     let folder = project.target.join("test");
     let odd = expected

@@ -52,6 +52,11 @@ pub fn generic_authentication() {
     target::generic_authentication();
 }
 
+/// Reads `CTR_EL0` with `x0` to `x2` as given, for an image whose EL2 takes that read and does what they say.
+pub fn read_cache_type(first: u64, second: u64, third: u64) {
+    target::read_cache_type(first, second, third);
+}
+
 /// A write of the debug communications channel, whose words would pass from task to task.
 pub fn debug_channel() {
     target::debug_channel();
@@ -227,6 +232,16 @@ mod target {
         // SAFETY: PACGA X9, X9, X9 changes that register or is undefined.
         unsafe { asm!(".inst 0x9ac93129", out("x9") _, options(nomem, nostack)) };
     }
+    pub(super) fn read_cache_type(first: u64, second: u64, third: u64) {
+        // SAFETY: a read without effect, or an exception that leaves all other registers as they are.
+        unsafe {
+            asm!(
+                "mrs x9, ctr_el0",
+                in("x0") first, in("x1") second, in("x2") third, out("x9") _,
+                options(nostack)
+            );
+        }
+    }
     pub(super) fn debug_channel() {
         // SAFETY: the write traps at EL0; were it allowed, only a debugger would see it.
         unsafe { asm!("msr dbgdtr_el0, {}", in(reg) 0x5eed_u64, options(nomem, nostack)) };
@@ -290,6 +305,9 @@ mod target {
         unreachable!("{NOT_A_TASK}")
     }
     pub(super) fn generic_authentication() {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(super) fn read_cache_type(_: u64, _: u64, _: u64) {
         unreachable!("{NOT_A_TASK}")
     }
     pub(super) fn debug_channel() {

@@ -60,7 +60,7 @@ pub use frame::Frame;
 #[cfg(test)]
 pub(crate) use slow::Slow;
 
-/// What a task is doing.
+/// The state of a task.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]
 pub enum State {

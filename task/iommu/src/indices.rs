@@ -102,7 +102,7 @@ impl Iterator for DeviceSet {
     }
 }
 
-/// One of something for each device there can be.
+/// One value for each device that there can be.
 #[derive(Debug)]
 pub(crate) struct PerDevice<T>(pub(crate) [T; DEVICES_MAX]);
 

@@ -56,7 +56,8 @@ pub use state::{ForSharers, Purpose, Quiet, State};
 /// The life of one device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Life {
-    /// It has no bus-master bit: it reaches memory whenever its streams are open, by whomever.
+    /// Whether the device has no bus-master bit: it reaches memory whenever its streams are open,
+    /// whichever device they were opened for.
     ungated: bool,
     /// A task beside its owner has its registers at any time.
     watched: bool,
@@ -73,16 +74,17 @@ pub struct Life {
     /// The PCI task has not taken the request to make it quiet yet: of what it says of an earlier one nothing follows.
     unasked: bool,
     for_sharers: ForSharers,
-    /// Its streams translate for a claimant.
+    /// Whether the device's streams translate for a claimant.
     open: bool,
-    /// They did, or may have, since this server's start.
+    /// Whether the device's streams did translate, or may have, since this server's start.
     opened: bool,
-    /// It has direct regions, and the PCI task found it as planned.
+    /// Whether the device has direct regions and the PCI task found it as planned.
     may_be_always_open: bool,
-    /// It is bus master and its streams translate whether or not anybody has claimed it.
+    /// Whether the device is bus master and its streams translate, claimed or not.
     always_open: bool,
-    /// It stays closed until it is claimed: it faulted too often while nobody had it, could not be made
-    /// quiet, or nobody knows why an earlier life of this server had closed it.
+    /// Whether the device stays closed until it is claimed. It faulted too often while it was
+    /// unclaimed, could not be made quiet, or was closed by an earlier life of this server for a reason
+    /// that is not known.
     kept_closed: bool,
     /// Cut off while claimed, after a storm or because its reset unit was reset: it has to be released.
     revoked: bool,
@@ -91,12 +93,12 @@ pub struct Life {
     /// Whether it is open, or always open, was taken for granted at this server's start: the PCI task did not answer,
     /// and its streams may translate for another. The first answer decides.
     presumed: bool,
-    /// It is bus master, as the PCI task's life said that was up last.
+    /// Whether the device is bus master, by the word of the PCI task's last life.
     found_on: bool,
 }
 
 impl Life {
-    /// Of a device that nobody has, and that is not known to be quiet.
+    /// The life of a device that is unclaimed and not known to be quiet.
     pub(crate) const fn new(entry: &DeviceEntry) -> Self {
         Self {
             ungated: entry.non_pci == 1,
@@ -253,7 +255,8 @@ impl Life {
         self.check();
     }
 
-    /// Its claimant releases it with nothing mapped: his word is enough.
+    /// The claimant releases the device with nothing mapped: the claimant's word that it is quiet
+    /// is enough.
     pub(crate) fn end_by_word(&mut self, owner: TaskId) {
         self.open = false;
         self.state = State::Free;
@@ -268,7 +271,8 @@ impl Life {
         self.check();
     }
 
-    /// Its owner died. A quiesce that is under way for it began when that life already waited for the server.
+    /// The device's owner died. A quiesce that is under way for it began when that life already waited for
+    /// the server.
     pub(crate) fn die(&mut self, next: TaskId) {
         if let State::Quiescing(purpose) = self.state
             && self.sole_life == Some(purpose.life())
@@ -279,7 +283,8 @@ impl Life {
         self.check();
     }
 
-    /// It cannot be made quiet, or cannot be closed: all that it could reach stays held.
+    /// The device cannot be made quiet, or cannot be closed: all memory that it could reach stays
+    /// held.
     pub(crate) fn hold_forever(&mut self, owner: TaskIndex) {
         self.state = State::HeldForever(owner);
         self.check();
@@ -300,15 +305,15 @@ impl Life {
 
 /// Streams.
 impl Life {
-    /// Its streams are about to be opened: from now on it may begin something.
+    /// The device's streams are about to be opened: from now on it may begin something.
     pub(crate) fn opening(&mut self) {
         self.opened = true;
         self.quiet = Quiet::Unknown;
         self.check();
     }
 
-    /// Its streams are about to be closed. What it could do until now may be under way, whatever was known before: one
-    /// that is always open goes on after its claimant's word.
+    /// The device's streams are about to be closed. What it could do until now may be under way, whatever was known
+    /// before: one that is always open goes on after its claimant's word.
     pub(crate) fn closed(&mut self) {
         if self.reaches_memory() {
             self.quiet = Quiet::Unknown;
@@ -324,7 +329,8 @@ impl Life {
         self.may_be_always_open = allowed;
     }
 
-    /// It is bus master, and its streams translate, from now on. Its owner has its registers, claimed or not.
+    /// The device is bus master, and its streams translate, from now on. Its owner has its registers, claimed
+    /// or not.
     pub(crate) fn always_opened(&mut self) {
         self.always_open = true;
         self.quiet = Quiet::Unknown;
@@ -345,9 +351,9 @@ impl Life {
         self.quiet = Quiet::Unknown;
     }
 
-    /// Its streams were open to what shares them. Without a bus-master bit it could use them, claimed or not: nothing is
-    /// known of it any more, nor will be by what makes it quiet already, unless its claimant waits for that: he has it
-    /// begin nothing. One that was cut off does not wait, nor does who watches it.
+    /// The device's streams were open for another device that shares them. Without a bus-master bit it could use
+    /// them, claimed or not: nothing is known of it any more, nor will be by what makes it quiet already, unless its
+    /// claimant waits for that: he has it begin nothing. One that was cut off does not wait, nor does who watches it.
     pub(crate) fn shared_streams_were_open(&mut self) {
         if !self.ungated || self.open {
             return;
@@ -363,14 +369,14 @@ impl Life {
         self.unasked = matches!(how, Asked::Unheard | Asked::Gone);
     }
 
-    /// It is made quiet for its own sake. Nobody knows who could touch its registers since a quiesce began that
-    /// was joined.
+    /// The device is made quiet for its own sake. Nobody knows who could touch its registers since a quiesce
+    /// began that was joined.
     pub(crate) fn quiesces_for(&mut self, purpose: Purpose, how: Asked) {
         self.sole_life = (how != Asked::Joined).then_some(purpose.life());
     }
 
-    /// It is made quiet for what shares its streams, or that failed. Of a free device nobody knows which life of its
-    /// owner is up.
+    /// The device is made quiet for devices that share its streams, or that failed. Of a free device nobody knows
+    /// which life of its owner is up.
     pub(crate) fn quiesces_for_sharers(&mut self, how: Asked) {
         self.for_sharers = match how {
             Asked::Gone | Asked::Refused => ForSharers::Failed,
@@ -391,17 +397,17 @@ impl Life {
         self.check();
     }
 
-    /// It is to be made quiet for what shares its streams once more.
+    /// The device has to be made quiet once more for devices that share its streams.
     pub(crate) fn once_more_for_sharers(&mut self) {
         self.for_sharers = ForSharers::No;
     }
 
-    /// It could not be made quiet for what shares its streams.
+    /// The device could not be made quiet for devices that share its streams.
     pub(crate) fn failed_for_sharers(&mut self) {
         self.for_sharers = ForSharers::Failed;
     }
 
-    /// It was made quiet.
+    /// The device was made quiet.
     pub(crate) fn now_quiet(&mut self) {
         self.quiet = match (self.sole_life.take(), self.quiet) {
             (Some(life), _) => Quiet::Known(life),
@@ -414,9 +420,9 @@ impl Life {
     }
 }
 
-/// What an earlier life of this server left, and what the PCI task says.
+/// Transitions by what an earlier life of this server left, and by what the PCI task says.
 impl Life {
-    /// What the streams, the kernel and the PCI task say after a restart of this server.
+    /// Takes what the streams, the kernel and the PCI task say after a restart of this server.
     pub(crate) fn found(&mut self, open: bool, always_open: bool, presumed: bool) {
         self.open = open;
         self.always_open = always_open;

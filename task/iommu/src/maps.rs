@@ -30,7 +30,7 @@ pub(crate) fn pool_of<'p>(
         .ok_or(Error::BadMemory)
 }
 
-/// What is wrong with the first extent of a list that is empty or beyond a pool's end.
+/// The error of the first extent of a list that is empty or beyond a pool's end.
 #[cold]
 fn wrong_extent(extents: &[u64], limit: u64) -> Error {
     let empty = |extent: &Extent| extent.pages == 0;
@@ -361,8 +361,8 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         Ok(None)
     }
 
-    /// What is wrong with a list that names more pages than are mapped: no entry is looked at any more, so that a
-    /// list of many large extents costs no more than one of them.
+    /// The error of a list that names more pages than are mapped. No entry is looked at any more, so that a list
+    /// of many large extents costs no more than one of them.
     #[cold]
     fn names_too_much(&self, rest: &[u64]) -> Error {
         let wrong = |&word: &u64| {
@@ -449,7 +449,7 @@ fn iova_range(word: u64) -> (u64, u64) {
     (u64::from(first) * PAGE, u64::from(pages))
 }
 
-/// What is wrong with a mapping whatever the state.
+/// Checks what can be wrong with a mapping in any state.
 #[inline(always)]
 fn check_content(flags: MapFlags, pages: u64, iova: u64) -> Result<(), Error> {
     if pages == 0 || (iova != 0 && !flags.has(MapFlags::FIXED)) {

@@ -48,8 +48,8 @@ impl Holders<'_> {
         }
     }
 
-    /// Of a device that nobody drives the PCI task keeps bus mastering off, unless it has direct regions; what is not on
-    /// PCI has nothing to turn off.
+    /// Whether a device can access memory. If nobody drives it, the PCI task keeps its bus mastering off, unless it
+    /// has direct regions; a platform device has nothing to turn off.
     fn can_act(&self, node: usize) -> bool {
         let entry = &self.machine.nodes[node];
         let on_pci = self.topology.placed[node].requester.is_some();

@@ -18,8 +18,8 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    /// What a device below `bridge` may use: the ids of the nearest port with source validation. Nothing is known where
-    /// no port could validate them.
+    /// The StreamIDs that a device below `bridge` may use: those of the ids of the nearest port with source
+    /// validation. Nothing is known where no port could validate them.
     pub fn of(topology: &Topology, isolation: &Isolation<'_>, bridge: usize) -> Option<Self> {
         if let Some(port) = isolation.validated_by(bridge) {
             return Some(Self::Below(port));
@@ -65,7 +65,7 @@ impl Scope {
 pub(crate) struct Image(Vec<(SmmuId, u64, u64)>);
 
 impl Image {
-    /// Those of all ids of a segment, by the mapping of any of its root buses.
+    /// The StreamIDs of all ids of a segment, by the mapping of any of its root buses.
     fn of_segment(machine: &Machine, segment: u16) -> Self {
         let roots = machine.roots.iter().filter(|r| r.segment == segment);
         roots.fold(Self::default(), |image, root| {
@@ -73,7 +73,7 @@ impl Image {
         })
     }
 
-    /// Those of all ids of some buses below a root bus.
+    /// The StreamIDs of all ids of some buses below a root bus.
     fn of_buses(root: &RootBus, buses: RangeInclusive<u8>) -> Self {
         let first = u16::from(*buses.start()) << 8;
         let last = u16::from(*buses.end()) << 8 | 0xff;

@@ -187,7 +187,8 @@ impl Strangers<'_> {
         diagnostic
     }
 
-    /// What stands open from the start stands for no device that can be unplugged.
+    /// Reports direct regions of devices that can be unplugged: their streams would be open from
+    /// the start for any device.
     fn direct(&self, found: &mut Vec<Diagnostic>) {
         for unit in self.units {
             let direct = unit

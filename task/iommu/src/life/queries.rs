@@ -1,4 +1,4 @@
-//! What is asked about a life; nothing is changed here.
+//! Questions about a life; nothing is changed here.
 
 use abi::TaskId;
 
@@ -6,7 +6,7 @@ use super::{ForSharers, Life, Purpose, Quiet, State};
 use crate::indices::TaskIndex;
 
 impl Life {
-    /// Who has it.
+    /// Who has the device.
     #[inline(always)]
     pub const fn state(&self) -> State {
         self.state
@@ -68,7 +68,7 @@ impl Life {
     pub const fn was_used_before(&self) -> bool {
         self.used_before
     }
-    /// What is known of its accesses.
+    /// The knowledge of the device's accesses.
     pub const fn quiet(&self) -> Quiet {
         self.quiet
     }
@@ -94,8 +94,9 @@ impl Life {
         self.ungated
     }
 
-    /// Whether an access of a device whose streams are closed may be under way: it was open once, by its own claim
-    /// or, without bus mastering, by another's, and nobody has made it quiet or given his word since.
+    /// Whether an access of a device whose streams are closed may be under way. That is so if the device was open
+    /// once, by its own claim or, without bus mastering, by another's, and since then it was not made quiet and no
+    /// owner has given its word.
     pub fn may_be_under_way(&self) -> bool {
         // No instance of this server lets a device without an owner be bus master.
         let used_before = self.used_before && self.owned;
@@ -126,7 +127,7 @@ impl Life {
         known && !self.watched
     }
 
-    /// What it is made quiet for, unless it is quiet enough for that.
+    /// The purpose that the device is made quiet for, unless it is quiet enough for that.
     pub fn unquiet_purpose(&self) -> Option<Purpose> {
         let State::Quiescing(purpose) = self.state else {
             return None;

@@ -1,4 +1,4 @@
-//! What a life is made of.
+//! The parts of a life.
 
 use abi::TaskId;
 use iommu_api::Error;
@@ -31,20 +31,20 @@ impl Purpose {
     }
 }
 
-/// Who has a device.
+/// The state of a device: who has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// Nobody; its streams abort unless it is always open.
     Free,
-    /// It is being made quiet.
+    /// The device is being made quiet.
     Quiescing(Purpose),
     /// A life of its owner.
     Claimed(TaskId),
-    /// It could not be made quiet after this task had it: the task stays held.
+    /// The device could not be made quiet after this task had it: the task stays held.
     HeldForever(TaskIndex),
 }
 
-/// What is known of a device whose streams are closed.
+/// The knowledge of a device whose streams are closed.
 ///
 /// That nothing is under way is one thing: then memory that it could reach may be given back. What somebody made
 /// it begin since is another: behind closed streams that lands nowhere, but it may begin again, or still be going
@@ -53,9 +53,9 @@ pub enum State {
 pub enum Quiet {
     /// Something that began while its streams were open may be under way.
     Unknown,
-    /// It was made quiet since its streams were closed.
+    /// The device was made quiet since its streams were closed.
     Drained,
-    /// It was, and nobody but this life could touch its registers since.
+    /// The device was made quiet, and only this life could touch its registers since.
     Known(TaskId),
     /// The driver released it with nothing mapped, and so said that no access is under way. If that is wrong, the
     /// access can only hit what this same life maps later.
@@ -70,7 +70,7 @@ pub enum ForSharers {
     No,
     /// Yes.
     Running,
-    /// It could not be.
+    /// The device could not be made quiet.
     Failed,
 }
 
@@ -79,7 +79,7 @@ pub enum ForSharers {
 pub(crate) enum Asked {
     /// The PCI task began it.
     Begun,
-    /// One that ran already goes on.
+    /// A quiesce that ran already goes on.
     Joined,
     /// The PCI task did not answer: it is asked again when its next life is up.
     Unheard,

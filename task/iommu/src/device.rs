@@ -239,11 +239,11 @@ impl<'p> Device<'p> {
     pub(crate) const fn has_mappings(&self) -> bool {
         self.mapped != 0 || self.pins != 0
     }
-    /// What is mapped for it was found retracted.
+    /// Notes that mappings of the device were found retracted.
     pub(crate) const fn note_retracted(&mut self) {
         self.retracted = true;
     }
-    /// Whether that was so at this server's start.
+    /// Whether mappings of the device were found retracted at this server's start.
     pub(crate) const fn was_retracted(&self) -> bool {
         self.retracted
     }

@@ -90,7 +90,7 @@ pub struct Stretch {
     pub word: u64,
     /// Pages of 4 KiB that each maps.
     pub entry_pages: u64,
-    /// One of them at least is retracted.
+    /// Whether at least one of the entries is retracted.
     pub retracted: bool,
 }
 

@@ -15,7 +15,7 @@ pub enum Look {
     Dead,
     /// The task died, and is held: it cannot be started yet.
     Held,
-    /// It was stopped for good, and nothing holds it.
+    /// The task was stopped for good, and is not held.
     Retired,
 }
 

@@ -1,4 +1,4 @@
-//! Where a function is.
+//! The address of a function.
 
 /// Address of a function.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -36,7 +36,7 @@ impl Address {
         (address.device < 32 && address.function < 8).then_some(address)
     }
 
-    /// Its requester id: bus << 8 | device << 3 | function.
+    /// The function's requester id: bus << 8 | device << 3 | function.
     pub fn requester(self) -> u16 {
         u16::from_be_bytes([self.bus, self.device << 3 | self.function])
     }

@@ -17,13 +17,13 @@ pub enum BarKind {
 /// One BAR that is in use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bar {
-    /// Its number, 0 to 5.
+    /// The BAR's number, 0 to 5.
     pub index: u8,
-    /// Its kind.
+    /// The BAR's kind.
     pub kind: BarKind,
     /// Prefetchable.
     pub prefetchable: bool,
-    /// Its address as dumped; 0: not assigned.
+    /// The BAR's address as dumped; 0: not assigned.
     pub address: u64,
     /// Bytes, where the text, the Resizable BAR capability or the layout of the machine tells.
     pub size: Option<u64>,

@@ -26,7 +26,7 @@ pub struct VirtualFunctions {
     pub offset: u16,
     /// Distance between two.
     pub stride: u16,
-    /// Their device id.
+    /// Device id of the virtual functions.
     pub device: u16,
 }
 
@@ -35,7 +35,7 @@ pub struct VirtualFunctions {
 pub struct Function {
     /// Line of its header in the text, from 1.
     pub line: usize,
-    /// Its address.
+    /// The function's address.
     pub address: Address,
     /// Vendor id.
     pub vendor: u16,
@@ -43,25 +43,25 @@ pub struct Function {
     pub device: u16,
     /// Class code, 24 bits.
     pub class: u32,
-    /// Its kind.
+    /// The function's kind.
     pub kind: FunctionKind,
     /// Header type bit 7.
     pub multifunction: bool,
-    /// Its ACS capability.
+    /// The function's ACS capability.
     pub acs: Option<Acs>,
     /// Primary, secondary and subordinate bus, of a bridge.
     pub buses: Option<[u8; 3]>,
-    /// Its memory window, of a bridge, if open.
+    /// The function's memory window, of a bridge, if open.
     pub memory_window: Option<WindowRange>,
-    /// Its prefetchable window, of a bridge, if open.
+    /// The function's prefetchable window, of a bridge, if open.
     pub prefetch_window: Option<WindowRange>,
-    /// Its BARs.
+    /// The function's BARs.
     pub bars: Vec<Bar>,
-    /// It has function-level reset.
+    /// The function has function-level reset.
     pub function_reset: bool,
     /// Interrupt pin, 1 to 4 for A to D; 0: none.
     pub pin: u8,
-    /// It has MSI.
+    /// The function has MSI.
     pub msi: bool,
     /// MSI-X vectors; 0: none.
     pub msix: u16,
@@ -69,7 +69,7 @@ pub struct Function {
     pub(crate) msix_at: Option<usize>,
     /// A root port or downstream port with a hot-plug capable slot.
     pub hotplug: bool,
-    /// Its virtual functions.
+    /// The function's virtual functions.
     pub virtual_functions: Option<VirtualFunctions>,
     /// Address of its physical function, if it is a virtual one.
     pub physical: Option<Address>,

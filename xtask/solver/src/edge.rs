@@ -2,10 +2,10 @@
 
 use crate::model::NodeId;
 
-/// What an edge says of its two ends.
+/// The relation of an edge's two ends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum EdgeKind {
-    /// They share a StreamID.
+    /// The two ends share a StreamID.
     Alias,
     /// One can reach the other without the SMMU.
     Isolation,
@@ -14,7 +14,7 @@ pub enum EdgeKind {
 }
 
 impl EdgeKind {
-    /// As written in reports.
+    /// The kind's name in reports.
     pub fn text(self) -> &'static str {
         match self {
             Self::Alias => "alias",
@@ -27,7 +27,7 @@ impl EdgeKind {
 /// Why two devices belong together. Edges span their sets; they do not list all pairs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Edge {
-    /// What it says.
+    /// The edge's kind.
     pub kind: EdgeKind,
     /// One end.
     pub from: NodeId,

@@ -26,7 +26,8 @@ pub(crate) struct Forgery<'a> {
     pub group_of: &'a [usize],
 }
 
-/// Whoever answers for some devices of one group: an owner, or nobody for what stands.
+/// A party that answers for some devices of one group: an owner, or no owner for devices that stand
+/// open.
 struct Stand {
     owner: Option<usize>,
     group: usize,
@@ -41,8 +42,8 @@ impl Stand {
 }
 
 impl Forgery<'_> {
-    /// Whoever answers for a device is trusted, or waived, by all whose domains have a StreamID that the device may use.
-    /// One error for each two; the waivers that cover something are added to `used`.
+    /// Checks that the party that answers for a device is trusted, or waived, by all whose domains have a StreamID
+    /// that the device may use. One error for each two; the waivers that cover something are added to `used`.
     pub fn check(&self, used: &mut Vec<UsedWaiver>, found: &mut Vec<Diagnostic>) {
         let mut place = vec![0; self.topology.placed.len()];
         for (index, node) in self.topology.order.iter().enumerate() {
@@ -82,7 +83,7 @@ impl Forgery<'_> {
         self.pairs.owner(node).is_some() || !self.machine.nodes[node].direct.is_empty()
     }
 
-    /// Who answers for what a device in reach has.
+    /// The party that answers for a device in reach, if there is one.
     fn answers_for(&self, node: usize) -> Vec<Option<usize>> {
         match self.pairs.owner(node) {
             Some(owner) => vec![Some(owner)],
@@ -91,7 +92,8 @@ impl Forgery<'_> {
         }
     }
 
-    /// Who answers for what a device does: its owner, else all whose domain it is in, else nobody.
+    /// The parties that answer for what a device does: its owner, else all whose domain it is in,
+    /// else none.
     fn answer_for(&self, node: usize) -> Vec<Option<usize>> {
         let own = self.answers_for(node);
         if !own.is_empty() {

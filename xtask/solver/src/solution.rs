@@ -1,4 +1,4 @@
-//! What the solver answers.
+//! The answer of the solver.
 
 use crate::diagnostic::{Diagnostic, Severity};
 pub use crate::edge::{Edge, EdgeKind};
@@ -7,8 +7,8 @@ use crate::model::{DomainType, NodeId, OwnerId, SmmuId};
 /// How much the hardware is believed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Mode {
-    /// What is not known to keep devices apart does not. The group is the unit of trust, the alias set
-    /// that of a domain.
+    /// Strict: only what is known to keep devices apart does so. The group is the unit of trust, the
+    /// alias set that of a domain.
     #[default]
     Strict,
     /// Linux's partition, its quirks and leniencies included. The group is also the unit of a domain.
@@ -25,7 +25,7 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// Its bus.
+    /// The requester's bus.
     pub fn bus(self) -> u8 {
         self.id.to_be_bytes()[0]
     }
@@ -70,16 +70,16 @@ pub struct BridgeBuses {
     pub subordinate: u8,
 }
 
-/// What was found out about one node; the same position as in [`crate::Machine::nodes`].
+/// The results for one node, at the same position as in [`crate::Machine::nodes`].
 #[derive(Clone, Debug)]
 pub struct Device {
-    /// Its requester id; `None` for a platform device.
+    /// The device's requester id; `None` for a platform device.
     pub requester: Option<Requester>,
     /// All ids its requests may carry, its own first, then in the order of the walk to the root.
     pub aliases: Vec<Requester>,
     /// The StreamIDs of those, in the same order, without repetition.
     pub streams: Vec<Stream>,
-    /// Its bus numbers, if it is a bridge.
+    /// The device's bus numbers, if it is a bridge.
     pub buses: Option<BridgeBuses>,
     /// Position in [`Solution::alias_sets`].
     pub alias_set: usize,
@@ -94,7 +94,7 @@ pub struct Device {
     /// The port nearest to the root complex above it, if none above it checks requester ids: it may use any
     /// StreamID of its segment.
     pub unvalidated: Option<NodeId>,
-    /// Its domain type.
+    /// The device's domain type.
     pub domain_type: DomainType,
     /// Why it has that type, a sentence.
     pub domain_because: String,
@@ -105,18 +105,19 @@ pub struct Device {
 /// Devices that the SMMU cannot tell apart: the unit of a domain.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AliasSet {
-    /// Its members, in topological order.
+    /// The alias set's members, in topological order.
     pub devices: Vec<NodeId>,
-    /// Its domain type.
+    /// The alias set's domain type.
     pub domain_type: DomainType,
 }
 
 /// Devices that can reach each other without the SMMU: the unit of trust.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Group {
-    /// Its declared name, else that of its first member with an owner, else of its first member.
+    /// The group's declared name, else that of its first member with an owner, else of its first
+    /// member.
     pub name: String,
-    /// Its members, in topological order, bridges included.
+    /// The group's members, in topological order, bridges included.
     pub devices: Vec<NodeId>,
     /// Owners of its members, by name.
     pub owners: Vec<OwnerId>,
@@ -125,7 +126,7 @@ pub struct Group {
 /// Devices that cannot be reset apart: with the alias sets, the unit of containment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ResetUnit {
-    /// Its members, in topological order.
+    /// The reset unit's members, in topological order.
     pub devices: Vec<NodeId>,
 }
 
@@ -141,7 +142,7 @@ pub struct Domain {
     pub owners: Vec<OwnerId>,
     /// One context for each SMMU its streams go to.
     pub contexts: Vec<Context>,
-    /// Its IOVA window; `None` for an identity domain, and where none could be placed.
+    /// The domain's IOVA window; `None` for an identity domain, and where none could be placed.
     pub window: Option<PlacedWindow>,
 }
 
@@ -150,11 +151,11 @@ pub struct Domain {
 pub struct Context {
     /// The SMMU.
     pub smmu: SmmuId,
-    /// Its ASID there, from 1.
+    /// The domain's ASID on that SMMU, from 1.
     pub asid: u16,
 }
 
-/// Where a domain's IOVAs are. Page and block part lie in one GiB (one level-2 table).
+/// The place of a domain's IOVAs. Page and block part lie in one GiB (one level-2 table).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlacedWindow {
     /// First IOVA of the page part, a multiple of 2 MiB.
@@ -184,7 +185,7 @@ pub struct Solution {
     /// All nodes in topological order: parents before children, root buses by segment and number, slots by
     /// number, platform devices last by name. Independent of the order of declaration.
     pub order: Vec<NodeId>,
-    /// What was found out about each node, by its [`NodeId`].
+    /// The results for each node, by its [`NodeId`].
     pub devices: Vec<Device>,
     /// Alias sets, by first member in topological order.
     pub alias_sets: Vec<AliasSet>,
@@ -192,8 +193,8 @@ pub struct Solution {
     pub groups: Vec<Group>,
     /// Reset units, likewise.
     pub reset_units: Vec<ResetUnit>,
-    /// What can reach each other without the SMMU, over isolation edges alone: who only shares a StreamID with
-    /// another reaches the memory that it reaches, but not its registers.
+    /// The nodes that can reach each other without the SMMU, over isolation edges alone. A device that only
+    /// shares a StreamID with another reaches the memory that the other reaches, but not its registers.
     pub neighbours: Vec<Vec<NodeId>>,
     /// All edges, in topological order.
     pub edges: Vec<Edge>,
@@ -222,7 +223,7 @@ impl Solution {
             .filter(|d| d.severity == Severity::Error)
     }
 
-    /// What was found out about `node`.
+    /// The results for `node`.
     ///
     /// # Panics
     /// If `node` is not one of the machine that was solved.

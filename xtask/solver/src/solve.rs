@@ -5,7 +5,7 @@ use crate::remedy;
 use crate::solution::{Mode, Solution};
 use crate::steps;
 
-/// What the caller chooses.
+/// The choices of the caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
     /// How much the hardware is believed.

@@ -1,4 +1,5 @@
-//! What stands open from the start though nobody drives it: there is nobody whom the owner of anything else could trust.
+//! Devices that stand open from the start though nobody drives them: they have no owner whom the owner of another
+//! device could trust.
 
 use crate::model::Machine;
 use crate::pairs::Pairs;
@@ -25,7 +26,7 @@ impl Standing {
     }
 }
 
-/// Its direct regions in words; there is one at least.
+/// The device's direct regions in words; there is at least one.
 pub(crate) fn regions(machine: &Machine, node: usize) -> String {
     let direct = &machine.nodes[node].direct;
     let named: Vec<String> = direct.iter().map(|r| format!("`{}`", r.name)).collect();
@@ -35,7 +36,7 @@ pub(crate) fn regions(machine: &Machine, node: usize) -> String {
     }
 }
 
-/// The same as a clause.
+/// The device's direct regions as a clause that says that they are open.
 pub(crate) fn open(machine: &Machine, node: usize) -> String {
     let verb = match machine.nodes[node].direct.len() {
         1 => "is",

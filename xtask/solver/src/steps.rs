@@ -19,7 +19,7 @@ use crate::unowned::Outcome;
 use crate::usable::Usables;
 use sets::Sets;
 
-/// What every step looks at.
+/// The input that every step looks at.
 struct Given<'a> {
     machine: &'a Machine,
     mode: Mode,

@@ -8,14 +8,14 @@ use crate::isolation::Isolation;
 use crate::model::{Machine, SmmuId};
 use crate::topology::Topology;
 
-/// What a device may use under ids that are not its own.
+/// The StreamIDs that a device may use under ids that are not its own.
 pub(crate) struct Usable {
     pub scope: Scope,
     /// All with a StreamID that one of the ids comes to, in order; the devices that may use them are among these.
     pub users: Vec<usize>,
 }
 
-/// That of every device.
+/// The usable StreamIDs of every device.
 pub(crate) struct Usables {
     list: Vec<Usable>,
     /// Position in the list, by the bridge that a device is directly below.
@@ -83,15 +83,15 @@ impl Usables {
 }
 
 impl Usable {
-    /// Those of `users` that are not directly below the bridge `bus`. Nothing looks at the ids of one bus: that its
-    /// functions use their own is taken on trust.
+    /// The users of `users` that are not directly below the bridge `bus`. Nothing looks at the ids of one bus: that
+    /// its functions use their own is taken on trust.
     pub fn elsewhere(&self, topology: &Topology, bus: usize) -> impl Iterator<Item = usize> {
         let users = self.users.iter().copied();
         users.filter(move |user| topology.placed[*user].parent != Some(bus))
     }
 }
 
-/// Who has which StreamID, with the position in the order of devices.
+/// The nodes that have each StreamID, with their position in the order of devices.
 fn by_stream(topology: &Topology, ids: &[Ids]) -> BTreeMap<(SmmuId, u64, usize), usize> {
     let placed = topology.order.iter().enumerate();
     placed

@@ -1,4 +1,4 @@
-//! What the crates of others must be: `cargo deny` by the repository's `deny.toml`.
+//! Checks of other people's crates: `cargo deny` by the repository's `deny.toml`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,13 +10,13 @@ use planner::failure::{Failure, Outcome};
 
 /// How long the database of advisories is waited for: a network that drops everything answers after minutes.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What a person types where the database can be reached.
+/// The command that a person types where the database can be reached.
 const BY_HAND: &str = "cargo deny --locked check advisories";
 
 /// Whether known advisories were compared.
 pub enum Advisories {
     Compared,
-    /// Their database cannot be reached, for this reason.
+    /// The advisories' database cannot be reached, for this reason.
     Unreachable(String),
 }
 

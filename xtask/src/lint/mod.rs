@@ -91,7 +91,7 @@ pub fn servers(project: &Project) -> Outcome<()> {
     Err(Failure::new(wrong.join("\n")))
 }
 
-/// What is wrong with a program that can panic.
+/// The complaint about a program that can panic.
 fn can_panic(name: &str, elf: &[u8]) -> Outcome<Option<String>> {
     let cannot = format!("cannot read the symbols of `{name}`");
     let found = panics(elf).map_err(Failure::when(cannot))?;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use crate::systems::entries;
 use planner::failure::{Failure, Outcome};
 
-/// What they deny outside their tests.
+/// The lints that servers and drivers deny outside their tests.
 pub const LINTS: [&str; 4] = ["indexing_slicing", "unwrap_used", "expect_used", "panic"];
 
-/// Folders of their crates.
+/// Folders of the crates of servers and drivers.
 const CRATES: [&str; 3] = ["task", "task/demo", "drv"];
 
-/// What a program of the target is built on, apart from the kernel.
+/// The crates that a program of the target is built on, apart from the kernel.
 const BELOW: [&str; 5] = ["abi", "plan", "vmsa", "smmu", "userlib"];
 
 /// Folders of the crates that are programs.

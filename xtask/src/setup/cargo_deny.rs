@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use super::command::output;
 use planner::failure::{Failure, Outcome};
 
-/// What `deny.toml` was written for: another version can know other keys, and judge otherwise.
+/// The version that `deny.toml` was written for: another version can know other keys, and judge
+/// otherwise.
 const VERSION: &str = "0.20.2";
 const PROGRAM: &str = "cargo-deny";
 

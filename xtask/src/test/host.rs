@@ -22,7 +22,7 @@ pub struct Program {
     tests: Vec<String>,
 }
 
-/// What is run, and how it tells its tests and results.
+/// The kind of program that is run, and how it tells its tests and results.
 #[derive(Clone, Debug)]
 enum Kind {
     /// A program of libtest's.

@@ -3,7 +3,7 @@
 /// One mapping of a task.
 #[derive(Clone, Debug)]
 pub struct Mapping {
-    /// Of whom or what the range is: a device, a pool, a table.
+    /// The name of the device, pool or table that the range belongs to.
     pub name: String,
     /// Virtual address in the task.
     pub va: u64,
@@ -11,18 +11,18 @@ pub struct Mapping {
     pub pa: u64,
     /// Bytes mapped, whole pages.
     pub len: u64,
-    /// What lies there.
+    /// The kind of the range.
     pub kind: MappingKind,
 }
 
-/// What a range of a task's address space is, apart from its program.
+/// The kind of a range of a task's address space, apart from its program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MappingKind {
     /// Registers of a device.
     Registers,
     /// A DMA pool.
     Pool,
-    /// Of the task with this index.
+    /// The log ring of the task with this index.
     LogRing(usize),
     /// The SMMU's tables and queues, for the DMA authority.
     SmmuTables,
@@ -30,7 +30,7 @@ pub enum MappingKind {
     PciConfiguration,
     /// Memory that survives the task's restart.
     Persistent,
-    /// What a life of the PCI task leaves to the next one.
+    /// The record that a life of the PCI task leaves to the next one.
     PciRecord,
     /// A BAR of a driven device: number of the function, BAR.
     Bar(usize, usize),

@@ -2,7 +2,7 @@
 
 use solver::model::DomainType;
 
-/// What became of the devices.
+/// The domains, and the devices in them.
 #[derive(Clone, Debug, Default)]
 pub struct Domains {
     /// One for each function of the fabric, then one for each platform device.
@@ -19,14 +19,14 @@ pub struct Domains {
 #[derive(Clone, Debug, Default)]
 pub struct DevicePlan {
     pub streams: Vec<u32>,
-    /// It has direct regions, so its streams translate from the start.
+    /// Whether the device has direct regions, so that its streams translate from the start.
     pub standing: bool,
     /// Index in `Domains::domains`; none for a bridge and for a blocked device.
     pub domain: Option<usize>,
     /// Index in `Domains::groups`.
     pub group: usize,
     pub reset_unit: usize,
-    /// Its domain with the reason, one line.
+    /// The device's domain with the reason, one line.
     pub reason: String,
 }
 
@@ -50,17 +50,18 @@ pub struct DomainPlan {
     /// Whether its leaves say that accesses look into the caches: a device that does not snoop is not hurt by
     /// that, but one that does would miss what a cache holds without it.
     pub snoops: bool,
-    /// Its streams are not translated, by a written reason.
+    /// The domain's streams are not translated, by a written reason.
     pub bypass: bool,
     /// The pools of its owner are premapped in its window.
     pub premaps_pools: bool,
-    /// What the image maps in it.
+    /// The ranges that the image maps in the domain.
     pub premapped: Vec<Premapped>,
 }
 
 impl Domains {
-    /// The domain of a stream that translates in the image: a device with direct regions has it, and no
-    /// alternative of its hotplug slot in another domain, since nobody knows before the start which is there.
+    /// The domain of a stream that translates in the image. A device with direct regions has the stream, and
+    /// no alternative of its hotplug slot has it in another domain, because before the start it is not known
+    /// which alternative is there.
     pub fn standing(&self, stream: u32) -> Option<usize> {
         let has = |device: &&DevicePlan| device.streams.contains(&stream);
         let all = || self.devices.iter().filter(has);
@@ -71,7 +72,8 @@ impl Domains {
     }
 }
 
-/// What the image maps in a domain, and what stays so; addresses of pools are known once they are placed.
+/// A range that the image maps in a domain and that stays mapped; addresses of pools are known once they
+/// are placed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Premapped {
     /// Memory or registers at their physical address.

@@ -10,7 +10,8 @@ use super::premapped;
 use super::premapped_pools;
 use crate::read::App;
 
-/// What the image needs of a solution: functions first, in the order of the fabric, then platform devices.
+/// The parts of a solution that the image needs: functions first, in the order of the fabric, then
+/// platform devices.
 pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabric) -> Domains {
     let functions = fabric.functions.iter().map(|function| function.node);
     let others = solution.order.iter().copied().filter(|node| {

@@ -204,7 +204,7 @@ fn multifunction(fabric: &mut Fabric) {
     }
 }
 
-/// What is left of the apertures.
+/// The free rest of the apertures.
 struct Space {
     memory: [u64; 2],
     prefetch: [u64; 2],

@@ -6,7 +6,7 @@ use solver::model::NodeId;
 
 use crate::read::Bar;
 
-/// What a function is, as the PCI task and the kernel see it.
+/// The kind of a function, as the PCI task and the kernel see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FunctionKind {
     /// The host bridge's own function on a root bus.
@@ -24,9 +24,9 @@ pub enum FunctionKind {
 pub struct Function {
     /// The name in `app.toml`.
     pub name: String,
-    /// Its number in the solver's machine.
+    /// The function's number in the solver's machine.
     pub node: NodeId,
-    /// What the function is.
+    /// The function's kind.
     pub kind: FunctionKind,
     /// Vendor and device identity.
     pub id: (u16, u16),
@@ -44,7 +44,7 @@ pub struct Function {
     pub multifunction: bool,
     /// A virtual function: no slot, no BARs of its own.
     pub is_virtual: bool,
-    /// Of a hotplug slot: may be absent.
+    /// Whether the function may be absent, because it is in a hotplug slot.
     pub optional: bool,
     /// The BARs by their index, with their planned addresses.
     pub bars: BTreeMap<usize, PlacedBar>,

@@ -150,7 +150,7 @@ fn shared(report: &Report, app: &App, fabric: &Fabric, routes: &[InterruptRoute]
     }
 }
 
-/// Where a line comes from.
+/// The place that a line comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// A slot of the root bus, which decides about the four lines of all below it.
@@ -166,7 +166,7 @@ fn trigger(route: &InterruptRoute) -> &'static str {
     }
 }
 
-/// What signals a line, as declared, and where it is wired.
+/// The devices that signal a line, as declared, and where the line is wired.
 fn declared<'a>(
     app: &'a App,
     fabric: &Fabric,

@@ -10,7 +10,7 @@ use crate::report::{Mistake, Report};
 /// IOVA bits of a domain: its root is one level-1 table.
 pub const IOVA_BITS: u32 = 39;
 
-/// What the image maps in a domain of `members`: direct regions that touch are one.
+/// The ranges that the image maps in a domain of `members`: direct regions that touch are one.
 pub fn of_domain(
     app: &App,
     machine: &Machine,

@@ -9,9 +9,10 @@ pub struct InterruptRoute {
     pub edge: bool,
     /// Index of the task.
     pub task: usize,
-    /// As a mask. Devices of one task on one line have the same: the kernel masks lines, not devices.
+    /// The notification bit, as a mask. Devices of one task on one line have the same: the kernel
+    /// masks lines, not devices.
     pub bit: u32,
-    /// Its notification's name.
+    /// The name of the route's notification.
     pub name: String,
     /// The device and, of a platform device with several, the interrupt.
     pub device: String,

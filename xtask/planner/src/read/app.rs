@@ -14,7 +14,7 @@ use crate::report::Span;
 pub struct App {
     /// The system's name.
     pub name: String,
-    /// Where its name is.
+    /// The place of the system's name.
     pub span: Span,
     /// The platform that `platform` names.
     pub platform: Platform,
@@ -42,10 +42,10 @@ pub struct App {
     pub owners_unknown: bool,
 }
 
-/// What the root complex of a root bus begins with.
+/// The first root bus of a root complex.
 #[derive(Clone, Copy, Debug)]
 pub enum Main<'a> {
-    /// This root bus.
+    /// The root bus itself.
     Itself,
     /// A root bus that the file declares.
     Declared(&'a Root),
@@ -133,6 +133,6 @@ impl App {
 #[derive(Default)]
 pub struct Unread {
     pub names: BTreeSet<String>,
-    /// One of them is a task.
+    /// Whether one of the two is a task.
     pub task: bool,
 }

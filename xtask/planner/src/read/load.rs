@@ -32,7 +32,7 @@ pub fn load(report: &Report, paths: &Paths, file: &Path) -> Result<App, Reported
     from_source(report, paths, &source, &directory)
 }
 
-/// The same for text that is in no file.
+/// Reads a system from text that is in no file.
 pub fn from_text(
     report: &Report,
     paths: &Paths,

@@ -1,5 +1,5 @@
-//! What the IOMMU server reads of its SMMU (`docs/reference/image.md`): it opens streams and maps by these numbers, so
-//! a wrong one is as bad as a wrong table.
+//! The part of the plan about SMMUs that the IOMMU server reads (`docs/reference/image.md`). It opens streams and
+//! maps by these numbers, so a wrong one is as bad as a wrong table.
 
 use super::Tables;
 use super::places::Places;
@@ -66,7 +66,7 @@ pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) 
 
 /// The stage by which every stream table entry of an image translates.
 const STAGE: u32 = 1;
-/// Who is told.
+/// The name of the server in complaints.
 pub const SERVER: &str = "the IOMMU server";
 
 fn smmu(tables: &Tables<'_>, record: &Record<'_>, verified: &mut Verified) {

@@ -204,7 +204,7 @@ impl<'a> Fields<'a> {
             .remedy(format!("write `{name}`"));
     }
 
-    /// Where the table is, for messages about its keys.
+    /// The table's place, for messages about its keys.
     fn place(&self) -> String {
         if self.path.is_empty() {
             "at the top of the file".to_owned()

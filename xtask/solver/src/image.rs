@@ -44,18 +44,32 @@ impl Scope {
         }
     }
 
+    /// The segment, the first bus, and the last.
+    pub fn ids(self, topology: &Topology) -> (u16, (u8, u8)) {
+        let port = match self {
+            Self::Segment(segment) => return (segment, (0, u8::MAX)),
+            Self::Below(port) => &topology.placed[port],
+        };
+        let segment = port.requester.map_or(0, |requester| requester.segment);
+        let buses = port.buses.map(|b| (b.secondary, b.subordinate));
+        (segment, buses.unwrap_or_default())
+    }
+
+    /// The port that lets no others through.
+    pub fn checked_by(self) -> Option<usize> {
+        match self {
+            Self::Segment(_) => None,
+            Self::Below(port) => Some(port),
+        }
+    }
+
     /// The ids in words.
     pub fn text(self, topology: &Topology) -> String {
-        let port = match self {
-            Self::Segment(segment) => return format!("all ids of segment {segment}"),
-            Self::Below(port) => port,
-        };
-        let (first, last) = topology.placed[port]
-            .buses
-            .map_or((0, 0), |buses| (buses.secondary, buses.subordinate));
-        match first == last {
-            true => format!("all ids of bus {first:02x}"),
-            false => format!("all ids of buses {first:02x} to {last:02x}"),
+        let (segment, buses) = self.ids(topology);
+        match (self, buses) {
+            (Self::Segment(_), _) => format!("all ids of segment {segment}"),
+            (_, (first, last)) if first == last => format!("all ids of bus {first:02x}"),
+            (_, (first, last)) => format!("all ids of buses {first:02x} to {last:02x}"),
         }
     }
 }

@@ -91,6 +91,6 @@ pub use change::Change;
 pub use diagnostic::{Code, Diagnostic, Party, Remedy, Severity, Short};
 pub use explain::{Explanation, Step, explain};
 pub use model::Machine;
-pub use reach::{Difference, Reach, Summary, diff, reach, summary};
+pub use reach::{Difference, Forges, Reach, Summary, diff, reach, summary};
 pub use solution::Solution;
 pub use solve::{Options, solve};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{DomainType, Machine, NodeId, Region};
-use crate::solution::Solution;
+use crate::solution::{Solution, UsableIds};
 
 /// The most that one device can ever reach, by name, whatever its driver does.
 ///
@@ -24,10 +24,44 @@ pub struct Reach {
     pub peers: BTreeSet<String>,
     /// Ports above it, no peers, whose own registers it can reach without the SMMU.
     pub ports: BTreeSet<String>,
-    /// The segment of whose StreamIDs it may use any, as no port above it checks ids.
-    pub forges: Option<u16>,
+    /// Requester ids that it may use, its own bus included; `None`: its own id only.
+    pub forges: Option<Forges>,
     /// Direct regions of its domain, with their addresses: one that was moved or has grown is another.
     pub direct: BTreeSet<String>,
+}
+
+/// Ids that a device may use, and what it reaches with them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Forges {
+    /// PCI segment.
+    pub segment: u16,
+    /// Its first bus.
+    pub first_bus: u8,
+    /// Its last bus.
+    pub last_bus: u8,
+    /// The port that lets no others through; `None`: no port checks them.
+    pub checked_by: Option<String>,
+    /// Other devices with a StreamID that one of the ids comes to, and a domain.
+    pub devices: BTreeSet<String>,
+}
+
+impl Forges {
+    /// The ids in words.
+    pub fn ids(&self) -> String {
+        let (segment, first, last) = (self.segment, self.first_bus, self.last_bus);
+        match (&self.checked_by, first == last) {
+            (None, _) => format!("any id of segment {segment}"),
+            (Some(_), true) => format!("any id of bus {segment:04x}:{first:02x}"),
+            (Some(_), false) => {
+                format!("any id of buses {segment:04x}:{first:02x} to {segment:04x}:{last:02x}")
+            }
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        let buses = self.first_bus <= other.first_bus && other.last_bus <= self.last_bus;
+        self.segment == other.segment && buses
+    }
 }
 
 /// The maximal reach of `node`.
@@ -43,7 +77,6 @@ pub fn reach(machine: &Machine, solution: &Solution, node: NodeId) -> Reach {
     let peers = others(&solution.neighbours[device.neighbours]);
     let mut ports = others(&device.ports);
     ports.retain(|port| !peers.contains(port));
-    let segment = device.requester.map(|requester| requester.segment);
     let domain = device.domain.map(|index| &solution.domains[index]);
     let members = domain.map_or(&[][..], |domain| &domain.devices);
     let set = &solution.alias_sets[device.alias_set].devices;
@@ -61,12 +94,26 @@ pub fn reach(machine: &Machine, solution: &Solution, node: NodeId) -> Reach {
         domain_mates: others(members),
         peers,
         ports,
-        forges: device.unvalidated.and(segment),
+        forges: device
+            .usable_ids
+            .map(|index| forges(machine, solution, node, &solution.usable_ids[index])),
         direct: members
             .iter()
             .flat_map(|n| &machine.nodes[n.index()].direct)
             .map(Region::to_string)
             .collect(),
+    }
+}
+
+fn forges(machine: &Machine, solution: &Solution, node: NodeId, ids: &UsableIds) -> Forges {
+    let name = |node: &NodeId| machine.nodes[node.index()].name.clone();
+    let open = |user: &&NodeId| **user != node && solution.device(**user).domain.is_some();
+    Forges {
+        segment: ids.segment,
+        first_bus: ids.buses.0,
+        last_bus: ids.buses.1,
+        checked_by: ids.checked_by.as_ref().map(name),
+        devices: ids.users.iter().filter(open).map(name).collect(),
     }
 }
 
@@ -162,23 +209,18 @@ fn sets(old: &Reach, new: &Reach, add: &mut impl FnMut(bool, String)) {
         ),
         _ => {}
     }
-    match (old.forges, new.forges) {
-        (old, Some(segment)) if old != Some(segment) => add(
-            true,
-            format!("can now use any StreamID of segment {segment}"),
-        ),
-        (Some(segment), None) => add(
-            false,
-            format!("can no longer use any StreamID of segment {segment}"),
-        ),
-        _ => {}
-    }
+    ids(old.forges.as_ref(), new.forges.as_ref(), add);
+    let none = BTreeSet::new();
+    let users =
+        |forges: &Option<Forges>| forges.as_ref().map_or(none.clone(), |f| f.devices.clone());
+    let (users_before, users_now) = (users(&old.forges), users(&new.forges));
     let parts = [
         ("memory of", &old.owners, &new.owners),
         ("what is mapped for", &old.domain_mates, &new.domain_mates),
         ("the registers of", &old.peers, &new.peers),
         ("the registers of the port", &old.ports, &new.ports),
         ("the direct region", &old.direct, &new.direct),
+        ("under its id what is mapped for", &users_before, &users_now),
     ];
     for (what, old, new) in parts {
         for name in new.difference(old) {
@@ -187,6 +229,25 @@ fn sets(old: &Reach, new: &Reach, add: &mut impl FnMut(bool, String)) {
         for name in old.difference(new) {
             add(false, format!("can no longer reach {what} `{name}`"));
         }
+    }
+}
+
+/// The ids that a device may use.
+fn ids(old: Option<&Forges>, new: Option<&Forges>, add: &mut impl FnMut(bool, String)) {
+    let checks = |forges: &Forges| match &forges.checked_by {
+        Some(port) => format!(", as `{port}` checks"),
+        None => ", as no port checks them".to_owned(),
+    };
+    match (old, new) {
+        (None, Some(new)) => add(true, format!("can now use {}{}", new.ids(), checks(new))),
+        (Some(old), None) => add(false, format!("can no longer use {}", old.ids())),
+        (Some(old), Some(new)) => {
+            let (was, is) = (old.ids() + &checks(old), new.ids() + &checks(new));
+            if was != is || !(old.covers(new) && new.covers(old)) {
+                add(!old.covers(new), format!("can use {is}, before {was}"));
+            }
+        }
+        (None, None) => {}
     }
 }
 

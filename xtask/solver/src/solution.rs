@@ -91,15 +91,27 @@ pub struct Device {
     pub neighbours: usize,
     /// Ports above it with a memory BAR that serves its requests before the SMMU sees them.
     pub ports: Vec<NodeId>,
-    /// The port nearest to the root complex above it, if none above it checks requester ids: it may use any
-    /// StreamID of its segment.
-    pub unvalidated: Option<NodeId>,
+    /// Position in [`Solution::usable_ids`] of the ids that the device may use; `None`: its own.
+    pub usable_ids: Option<usize>,
     /// The device's domain type.
     pub domain_type: DomainType,
     /// Why it has that type, a sentence.
     pub domain_because: String,
     /// Position in [`Solution::domains`]; `None`: its streams stay blocked for good.
     pub domain: Option<usize>,
+}
+
+/// Requester ids that a device may use, since no port above it stops them: all of a range of buses.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UsableIds {
+    /// PCI segment.
+    pub segment: u16,
+    /// First and last bus.
+    pub buses: (u8, u8),
+    /// The port that lets no others through; `None`: nothing checks them.
+    pub checked_by: Option<NodeId>,
+    /// All with a StreamID that one of them comes to, in topological order.
+    pub users: Vec<NodeId>,
 }
 
 /// Devices that the SMMU cannot tell apart: the unit of a domain.
@@ -196,6 +208,8 @@ pub struct Solution {
     /// The nodes that can reach each other without the SMMU, over isolation edges alone. A device that only
     /// shares a StreamID with another reaches the memory that the other reaches, but not its registers.
     pub neighbours: Vec<Vec<NodeId>>,
+    /// Ids that devices may use, by the first bridge below which each is.
+    pub usable_ids: Vec<UsableIds>,
     /// All edges, in topological order.
     pub edges: Vec<Edge>,
     /// Domains, by first member.

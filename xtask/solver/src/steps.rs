@@ -70,6 +70,7 @@ pub(crate) fn solve(machine: &Machine, mode: Mode) -> Solution {
         groups: answer::groups(machine, &sets.groups),
         reset_units: answer::reset_units(&sets.resets),
         neighbours: answer::neighbours(&sets.neighbours),
+        usable_ids: answer::usable_ids(&given),
         devices,
         domains,
         waivers,

@@ -100,8 +100,13 @@ fn a_device_whose_ids_nobody_checks_needs_the_trust_of_its_segment() {
         ]
     );
     let b = node_of(&m, "b");
-    assert_eq!(reach(&m, &s, b).forges, Some(0));
-    assert_eq!(reach(&m, &s, node_of(&m, "a")).forges, None);
+    let forges = reach(&m, &s, b).forges.unwrap();
+    assert_eq!(forges.ids(), "any id of segment 0");
+    assert_eq!(Vec::from_iter(forges.devices), ["a"]);
+    let forges = reach(&m, &s, node_of(&m, "a")).forges.unwrap();
+    assert_eq!(forges.ids(), "any id of bus 0000:01");
+    assert_eq!(forges.checked_by.as_deref(), Some("rp-a"));
+    assert!(forges.devices.is_empty());
     assert!(linux(&m).accepted());
 
     // A platform device that has an id of the segment's is reached all the same; one beyond its map is not.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use crate::run::{Access, Run};
 
 /// The version of `plan.json` that is read here.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// The core of the one kernel that an image has.
 pub const CORE: u32 = 0;
 
@@ -24,6 +24,7 @@ pub struct Plan {
     pub firmware: String,
     /// The cores that are used.
     pub cores: Vec<u32>,
+    pub board: Board,
     pub tasks: Vec<Task>,
     pub kernel: Kernel,
     pub interrupts: Vec<Interrupt>,
@@ -56,6 +57,7 @@ pub struct Task {
     pub notifications: Vec<String>,
     /// `TASK.NOTIFICATION`.
     pub posts: Vec<String>,
+    pub parameters: Vec<Parameter>,
     pub rights: Vec<String>,
     pub max_run_ns: u64,
     pub start: bool,
@@ -69,6 +71,45 @@ pub struct Task {
     pub log: u64,
     pub pools: Vec<Sized>,
     pub persistent: Vec<Sized>,
+}
+
+/// A number that a task is told, as it is declared.
+#[derive(Debug, Deserialize)]
+pub struct Parameter {
+    pub name: String,
+    /// `number`, `nanoseconds`, or what the address is of.
+    pub is: String,
+    pub of: Option<String>,
+    pub number: Option<u64>,
+}
+
+/// What the plan was told of the hardware.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Board {
+    pub interrupt_controller: Option<InterruptController>,
+    pub registers: Vec<Block>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct InterruptController {
+    /// The interrupt translation service.
+    its: Option<String>,
+}
+
+impl InterruptController {
+    pub fn its(&self) -> Option<u64> {
+        let digits = self.its.as_ref()?.strip_prefix("0x")?;
+        u64::from_str_radix(digits, 16).ok()
+    }
+}
+
+/// A block of registers.
+#[derive(Debug, Deserialize)]
+pub struct Block {
+    pub name: String,
+    #[serde(deserialize_with = "hexadecimal")]
+    pub base: u64,
 }
 
 /// The supervisor's action at a task's death.
@@ -96,6 +137,8 @@ pub struct Interrupt {
     /// The core that takes it.
     pub target: u32,
     pub task: String,
+    /// The PCI device, or the block of registers, whose line it is.
+    pub device: String,
     pub notification: String,
     #[serde(deserialize_with = "hexadecimal")]
     pub bit: u64,
@@ -164,6 +207,8 @@ pub struct Device {
     pub address: Option<String>,
     pub group: String,
     pub reset_unit: u32,
+    /// Why its domain is as it is.
+    pub reason: String,
     pub pins: u32,
     /// The block of the platform's registers that is the device's own.
     pub registers: Option<String>,
@@ -420,9 +465,9 @@ mod tests {
     #[test]
     fn a_plan_of_another_version_is_refused_by_its_number() {
         let why = read("{\"version\": 1, \"tasks\": []}").unwrap_err();
-        assert!(why.contains("has version 1, and version 2"), "{why}");
+        assert!(why.contains("has version 1, and version 3"), "{why}");
         assert!(why.contains("build the image again"), "{why}");
-        let why = read("{\"version\": 2}").unwrap_err();
+        let why = read("{\"version\": 3}").unwrap_err();
         assert!(why.contains("missing field"), "{why}");
     }
 }

@@ -41,8 +41,8 @@ fn walk(
     }
 }
 
-/// Lists whose order means something: a task's notifications are numbered by it, and buses have a first and a last.
-const ORDERED: [&str; 2] = ["notifications", "buses-below"];
+/// Lists whose order means something: a task's notifications are numbered by it, and buses and slots have a first and a last.
+const ORDERED: [&str; 3] = ["notifications", "buses-below", "root-slots"];
 
 fn is_ordered(path: &str) -> bool {
     let key = path.rsplit('.').next().unwrap_or(path);

@@ -146,11 +146,26 @@ fn others(reach: &Reach, out: &mut String) -> std::fmt::Result {
     if let Some(ports) = joined(&reach.ports, " ") {
         writeln!(out, "    registers of {ports} above it, without the SMMU")?;
     }
-    if let Some(segment) = reach.forges {
-        writeln!(
-            out,
-            "    whatever any StreamID of segment {segment} reaches: no port above it checks ids"
-        )?;
+    ids(reach, out)
+}
+
+/// What it reaches under ids that are not its own; of its own bus only if somebody has them.
+fn ids(reach: &Reach, out: &mut String) -> std::fmt::Result {
+    let Some(forges) = &reach.forges else {
+        return Ok(());
+    };
+    let own_bus = forges.checked_by.is_some() && forges.first_bus == forges.last_bus;
+    if own_bus && forges.devices.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let why = match &forges.checked_by {
+        Some(port) => format!("`{port}` checks no more"),
+        None => "no port above it checks them".to_owned(),
+    };
+    let devices: Vec<&str> = forges.devices.iter().map(String::as_str).collect();
+    let reached = match devices.as_slice() {
+        [] => "nothing yet".to_owned(),
+        devices => format!("what is mapped for {}", devices.join(" ")),
+    };
+    writeln!(out, "    under {}, as {why}: {reached}", forges.ids())
 }

@@ -31,7 +31,7 @@ pub use pci::{Bridge, EXPANDER, Root};
 pub use place::Place;
 pub use platform::{Gic, Platform, Psci, REDISTRIBUTOR, Reserved};
 pub use ranges::{AddressRange, RangeKind};
-pub use registers::PlatformDeviceKind;
+pub use registers::{PlatformDevice, PlatformDeviceKind};
 pub use task::{BOOT_CORE, Parameter, Task, TaskRight};
 
 use crate::report::{Mistake, Report, Reported, Span};

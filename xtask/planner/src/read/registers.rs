@@ -11,12 +11,17 @@ pub const SHARED: RangeInclusive<u32> = plan::limits::SHARED_INTERRUPTS;
 /// Registers that a task can own.
 #[derive(Clone, Debug)]
 pub struct PlatformDevice {
+    /// By which tasks own it.
     pub name: String,
     /// The place where the platform device was declared.
     pub span: Span,
+    /// Physical address of the first byte.
     pub base: u64,
+    /// Bytes.
     pub len: u64,
+    /// What it is.
     pub kind: PlatformDeviceKind,
+    /// Its lines.
     pub interrupts: Vec<Interrupt>,
     /// StreamID bits of an SMMU, where they are known.
     pub stream_bits: Option<u32>,
@@ -33,10 +38,14 @@ pub enum PlatformDeviceKind {
     PciHost,
 }
 
+/// A line.
 #[derive(Clone, Debug)]
 pub struct Interrupt {
+    /// The notification of its owner.
     pub name: String,
+    /// Its number at the interrupt controller.
     pub intid: u32,
+    /// It is edge-triggered.
     pub edge: bool,
 }
 

@@ -6,7 +6,7 @@ use crate::allocate;
 use crate::diagnostic::Diagnostic;
 use crate::domain::Decision;
 use crate::model::{DomainType, Machine, NodeId, OwnerId};
-use crate::solution::{AliasSet, Device, Domain, Group, ResetUnit};
+use crate::solution::{AliasSet, Device, Domain, Group, ResetUnit, UsableIds};
 
 /// The domain of every unit that is not blocked, with contexts and windows, and the domain of each node.
 pub fn domains(
@@ -62,7 +62,7 @@ pub fn devices(
             reset_unit: sets.resets.of[node],
             neighbours: sets.neighbours.of[node],
             ports: nodes(&given.isolation.open_registers(node)),
-            unvalidated: given.isolation.unvalidated(node).map(NodeId::new),
+            usable_ids: given.usables.position(given.topology, node),
             domain_type: if open {
                 decision.domain_type
             } else {
@@ -73,6 +73,21 @@ pub fn devices(
         }
     };
     (0..given.machine.nodes.len()).map(device).collect()
+}
+
+/// What devices may use under ids that are not their own.
+pub fn usable_ids(given: &Given<'_>) -> Vec<UsableIds> {
+    let list = given.usables.list().iter();
+    list.map(|usable| {
+        let (segment, buses) = usable.scope.ids(given.topology);
+        UsableIds {
+            segment,
+            buses,
+            checked_by: usable.scope.checked_by().map(NodeId::new),
+            users: nodes(&usable.users),
+        }
+    })
+    .collect()
 }
 
 /// The alias sets with the domain type that each has.

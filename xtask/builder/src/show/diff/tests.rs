@@ -87,6 +87,73 @@ fn a_watcher_is_a_difference() {
     );
 }
 
+/// The ids that a device may use, the port that checks them, and whom they lead to.
+#[test]
+fn ids_of_others_are_a_difference() {
+    let ids = |first: u8, last: u8, port: Option<&str>, devices: &[&str]| {
+        serde_json::json!({
+            "segment": 0, "first-bus": first, "last-bus": last, "checked-by": port, "devices": devices,
+        })
+    };
+    let line = |old: Value| {
+        let text = with(|plan| plan["reach"]["disk0"]["forges"] = old).unwrap();
+        let lines = text.lines().map(str::to_owned);
+        lines.collect::<Vec<String>>()
+    };
+    let now = "any id of bus 0000:01, as `rp1` checks";
+    assert_eq!(line(Value::Null), [format!("+ disk0: can now use {now}")]);
+    assert_eq!(
+        line(ids(1, 4, Some("rp1"), &[])),
+        [format!(
+            "- disk0: can use {now}, before any id of buses 0000:01 to 0000:04, as `rp1` checks"
+        )]
+    );
+    assert_eq!(
+        line(ids(2, 2, Some("rp1"), &[])),
+        [format!(
+            "+ disk0: can use {now}, before any id of bus 0000:02, as `rp1` checks"
+        )]
+    );
+    assert_eq!(
+        line(ids(0, 255, None, &["edu0"])),
+        [
+            format!("- disk0: can use {now}, before any id of segment 0, as no port checks them"),
+            "- disk0: can no longer reach under its id what is mapped for `edu0`".to_owned(),
+        ]
+    );
+}
+
+/// What no address of the plan's own shows before programs are placed.
+#[test]
+fn the_board_and_parameters_are_compared_without_addresses() {
+    let text = with(|old| {
+        let board = &mut old["board"];
+        board["ram"]["base"] = "0x80000000".into();
+        board["ram"]["bytes"] = 1.into();
+        board["interrupt-controller"]["distributor"] = "0x1000".into();
+        for block in board["registers"].as_array_mut().unwrap() {
+            block["base"] = "0x2000".into();
+        }
+        for task in old["tasks"].as_array_mut().unwrap() {
+            task["parameters"] = serde_json::json!([
+                {"name": "address", "is": "number", "of": null, "number": 1}
+            ]);
+        }
+    })
+    .unwrap();
+    for line in [
+        "~ board.ram.base: \"0x80000000\" becomes ",
+        "~ board.ram.bytes: 1 becomes ",
+        "~ board.interrupt-controller.distributor: \"0x1000\" becomes ",
+        "~ board.registers[uart].base: \"0x2000\" becomes ",
+        "~ board.registers[smmu].base: \"0x2000\" becomes ",
+        "~ board.registers[pci].base: \"0x2000\" becomes ",
+        "~ tasks[digest].parameters[address] is gone: ",
+    ] {
+        assert!(text.contains(line), "{line}:\n{text}");
+    }
+}
+
 /// A plan as JSON, changed by `change`, compared with the same plan.
 fn with(change: impl FnOnce(&mut Value)) -> Result<String, Unreadable> {
     let plan = plan(&demo());
@@ -101,8 +168,8 @@ fn a_plan_of_another_version_is_refused_with_what_to_do() {
     assert!(matches!(why, Unreadable::OlderVersion(1)), "{why}");
     let text = why.to_string();
     assert!(text.contains("plan the app.toml of then"), "{text}");
-    let why = with(|old| old["version"] = 3.into()).unwrap_err();
-    assert!(matches!(why, Unreadable::NewerVersion(3)), "{why}");
+    let why = with(|old| old["version"] = 4.into()).unwrap_err();
+    assert!(matches!(why, Unreadable::NewerVersion(4)), "{why}");
     let why = with(|old| drop(old.as_object_mut().unwrap().remove("version"))).unwrap_err();
     assert!(matches!(why, Unreadable::NoVersion), "{why}");
     let why = diff("name: demo", &plan(&demo())).unwrap_err();

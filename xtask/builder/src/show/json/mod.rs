@@ -1,6 +1,7 @@
 //! `plan.json`: the plan for other tools. `docs/reference/plan-json.md` is its schema; keys are spelled as in
 //! `app.toml`.
 
+mod board;
 mod functions;
 mod memory;
 mod owner;
@@ -20,7 +21,7 @@ use planner::planning::{DomainPlan, Plan, Premapped, STREAM_BITS_MAX};
 use planner::read::{MismatchPolicy, PlatformDeviceKind, Psci};
 
 /// Version of the schema: a key that goes, or changes its meaning, makes it larger by one.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
 pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
@@ -37,6 +38,7 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
             Psci::Hvc => "hvc",
         },
         "platform": plan.app.platform.name,
+        "board": board::of_plan(plan),
         "test-image": plan.app.test_image,
         "mode": solution::mode(plan),
         "cores": plan.app.cores(),
@@ -97,6 +99,7 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
                 "together": together(plan, index),
                 "notifications": names(&task.notifications),
                 "posts": names(&task.posts),
+                "parameters": board::parameters(task),
                 "rights": plan.rights(index).iter_names().map(|name| name.0).collect::<Vec<_>>(),
                 "entry": place.map(|place| hex(place.entry)),
                 "stack": task.stack,
@@ -240,6 +243,7 @@ fn interrupts(plan: &Plan) -> Vec<Value> {
                 // The core that takes it: that of its task.
                 "target": task.map(|task| task.core),
                 "task": task.map(|task| task.name.value.as_str()),
+                "device": route.device,
                 "notification": route.name,
                 "bit": hex(u64::from(route.bit)),
             })

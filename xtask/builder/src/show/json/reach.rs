@@ -27,12 +27,48 @@ pub struct DeviceReach {
     pub ports: BTreeSet<String>,
     /// Without the attribute serde would take a missing key for null.
     #[serde(deserialize_with = "present")]
-    pub forges: Option<u16>,
+    pub forges: Option<Forges>,
     pub direct: BTreeSet<String>,
     pub pools: Vec<Pool>,
     /// Most lent buffers that are in its reach at once.
     pub pins: usize,
     pub streams: BTreeSet<u32>,
+}
+
+/// Requester ids that a device may use.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub struct Forges {
+    pub segment: u16,
+    pub first_bus: u8,
+    pub last_bus: u8,
+    #[serde(deserialize_with = "present")]
+    pub checked_by: Option<String>,
+    pub devices: BTreeSet<String>,
+}
+
+impl From<solver::Forges> for Forges {
+    fn from(forges: solver::Forges) -> Self {
+        Self {
+            segment: forges.segment,
+            first_bus: forges.first_bus,
+            last_bus: forges.last_bus,
+            checked_by: forges.checked_by,
+            devices: forges.devices,
+        }
+    }
+}
+
+impl Forges {
+    fn compared(&self) -> solver::Forges {
+        solver::Forges {
+            segment: self.segment,
+            first_bus: self.first_bus,
+            last_bus: self.last_bus,
+            checked_by: self.checked_by.clone(),
+            devices: self.devices.clone(),
+        }
+    }
 }
 
 /// A pool in a device's reach.
@@ -43,7 +79,11 @@ pub struct Pool {
     pub bytes: u64,
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
     Option::deserialize(deserializer)
 }
 
@@ -65,7 +105,7 @@ pub fn of_plan(plan: &Plan) -> Reaches {
                 domain_mates: reach.domain_mates,
                 peers: reach.peers,
                 ports: reach.ports,
-                forges: reach.forges,
+                forges: reach.forges.map(Forges::from),
                 direct: reach.direct,
             };
             (device, value)
@@ -105,7 +145,7 @@ impl DeviceReach {
             domain_mates: self.domain_mates.clone(),
             peers: self.peers.clone(),
             ports: self.ports.clone(),
-            forges: self.forges,
+            forges: self.forges.as_ref().map(Forges::compared),
             direct: self.direct.clone(),
         })
     }

@@ -184,8 +184,13 @@ impl Record<'_> {
 
     /// The name in the 24 bytes from an offset on.
     pub fn name_at(self, offset: usize) -> String {
+        self.text(offset, 24)
+    }
+
+    /// The text in some bytes from an offset on, without the zeros that fill them up.
+    pub fn text(self, offset: usize, len: usize) -> String {
         let rest = self.0.get(offset..).unwrap_or_default();
-        let bytes = rest.get(..24).unwrap_or(rest);
+        let bytes = rest.get(..len).unwrap_or(rest);
         let len = bytes
             .iter()
             .rposition(|byte| *byte != 0)

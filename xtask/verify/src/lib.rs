@@ -20,6 +20,7 @@ mod sharing;
 mod smmu;
 mod spaces;
 mod supervisor;
+mod told;
 mod walk;
 
 use std::fmt::{Debug, Display};
@@ -56,6 +57,8 @@ pub struct Places {
     pub stream_table: u64,
     /// The kernel's plan.
     pub kernel_plan: u64,
+    /// The plans of all tasks, by their numbers.
+    pub task_plans: Vec<u64>,
     /// The supervisor's plan.
     pub supervisor_plan: u64,
     /// The PCI task's plan; 0 without one.
@@ -128,6 +131,7 @@ pub fn verify(image: &[u8], plan: &str) -> Result<Verified, String> {
     let spaces = spaces::check(&image, &plan, &mut verified)?;
     agreement::check(&plan, &mut verified);
     sharing::check(&plan, &spaces, &mut verified);
+    told::check(&image, &plan, &spaces, &mut verified);
     supervisor::check(&image, &plan, &spaces, &mut verified)?;
     pci::check(&image, &plan, &spaces, &mut verified)?;
     smmu::check(&image, &plan, &spaces, &mut verified)?;

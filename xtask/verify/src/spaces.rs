@@ -16,6 +16,8 @@ pub struct Spaces {
     pub tasks: Vec<Vec<Run<bool>>>,
     /// Physical places of the tasks' plans, by task.
     pub plans: Vec<Option<u64>>,
+    /// What `TTBR0_EL1` is for each task.
+    pub roots: Vec<u64>,
 }
 
 /// Address of the kernel's plan.
@@ -63,6 +65,7 @@ pub fn check(image: &Image<'_>, plan: &Plan, verified: &mut Verified) -> Result<
         kernel,
         tasks: Vec::new(),
         plans: Vec::new(),
+        roots: Vec::new(),
     };
     for (record, task) in blob.table(kind::TASK).iter().zip(&plan.tasks) {
         let root = record.u64(TASK_TTBR0) & ROOT;
@@ -73,6 +76,7 @@ pub fn check(image: &Image<'_>, plan: &Plan, verified: &mut Verified) -> Result<
             Regime::Task,
             &task.memory,
         );
+        spaces.roots.push(record.u64(TASK_TTBR0));
         spaces.plans.push(self::place(&runs, TASK_PLAN));
         spaces.tasks.push(runs);
     }

@@ -149,3 +149,45 @@ fn every_bit_of_what_the_pci_task_is_told_counts() {
     let silent = built.unnoticed(start, end - start, 1);
     assert!(silent.is_empty(), "{silent:x?}");
 }
+
+/// Whom a task may call, its bits, its memory, its devices and its parameters are what it believes of itself.
+#[test]
+fn faults_in_what_a_task_is_told_of_itself_are_found() {
+    let built = built(SUITE);
+    let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
+    let tasks = plan["tasks"].as_array().unwrap();
+    let place = |name: &str| {
+        let index = tasks.iter().position(|task| task["name"] == name).unwrap();
+        built.places.task_plans[index]
+    };
+    let direct = place("direct");
+    for (kind, offset, words) in [
+        (0x200, 24, "it is told of itself"),
+        (0x201, 24, "it is told of the tasks"),
+        (0x202, 24, "it is told of the bits"),
+        (0x203, 24, "it is told of the memory"),
+        (0x203, 48, "it is told of the memory"),
+        (0x204, 24, "it is told of its devices"),
+        (0x204, 40, "it is told of its devices"),
+        (0x205, 0, "it is told of the parameters"),
+        (0x205, 24, "it is told of the parameters"),
+    ] {
+        let at = built.record(direct, kind, 0) + offset;
+        found(&built.with(at, |word| word ^ 1 << 3), words);
+    }
+    let reason = built.record(place("pci"), 0x207, 1) + 56;
+    found(
+        &built.with(reason, |word| word ^ 1),
+        "it can say of devices",
+    );
+}
+
+/// Every seventh word, which has no factor in common with a record, of every task.
+#[test]
+fn every_bit_of_what_a_task_is_told_of_itself_counts() {
+    let built = built("app.toml");
+    for &place in &built.places.task_plans {
+        let silent = built.unnoticed(place, built.word(place + 8), 7);
+        assert!(silent.is_empty(), "{silent:x?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The part of the plan that the IOMMU server reads: SMMUs, their tables, streams, domains, pools.
 //!
 //! All offsets are into the SMMU's table memory (`MappingKind::SmmuTables`), which the build step has
-//! filled: the stream table, with every stream aborting but the standing ones, context descriptors, page
+//! filled: the stream table, with every stream aborting but the always-open ones, context descriptors, page
 //! tables with the permanent mappings.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -133,9 +133,9 @@ pub struct StreamEntry {
     pub smmu: u32,
     /// Offset of its stream table entry.
     pub entry: u64,
-    /// 1 if the stream is a standing one: a device with direct regions has it, and no alternative of its hotplug
+    /// 1 if the stream is an always-open one: a device with direct regions has it, and no alternative of its hotplug
     /// slot, so its entry translates in the image.
-    pub standing: u32,
+    pub always_open: u32,
     /// Reserved, 0.
     pub reserved: u32,
 }
@@ -166,7 +166,7 @@ pub struct DeviceEntry {
     /// Most holds and pins it may use at once.
     pub pins: u32,
     /// 1 if the device has direct regions: it is bus master also while nobody has claimed it.
-    pub standing: u32,
+    pub always_open: u32,
     /// 1 if it is not on PCI: it has no bus mastering, so that it reaches memory whenever its stream is open, by
     /// whomever.
     pub non_pci: u32,

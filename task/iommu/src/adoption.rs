@@ -13,7 +13,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes over what an earlier life left on the SMMUs that it left on.
     ///
     /// A held device whose streams translate stays as it is, claimed by the living task under a new handle
-    /// that it gets by claiming again; one with direct regions that nobody is held for goes on standing. One that
+    /// that it gets by claiming again; one with direct regions that nobody is held for stays open. One that
     /// was being claimed, released or is cut off is closed: its task may claim it if nothing is mapped, else it
     /// has to release it. Those of dead tasks are contained, all others closed. What is held for a device of an SMMU
     /// that could not be taken over stays held.
@@ -84,7 +84,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Whether a device is in use by its claimant, or stands.
+    /// Whether a device is in use by its claimant, or is always open.
     ///
     /// A held device whose streams translate may be in the midst of its claim or release, or share its streams with
     /// the one that is in use. Bus mastering tells. If that is off, as it is after a restart of the PCI task, what is mapped
@@ -99,11 +99,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let claimed = estate.hold(index).is_some();
         let mut sharers = self.devices.sharers(index);
         let others_claim = sharers.clone().any(|other| estate.hold(other).is_some());
-        let others_stand = sharers.any(|other| self.devices[other].entry().standing == 1);
+        let others_always_open = sharers.any(|other| self.devices[other].entry().always_open == 1);
         let device = &self.devices[index];
         let (entry, mapped) = (device.entry(), device.mapped() > 0);
         let released = device.was_retracted();
-        let shared = others_claim || others_stand;
+        let shared = others_claim || others_always_open;
         let reaches = self.plan.reaches_pools(entry) && !shared;
         let (on, known) = match self.system.pci_describe(index) {
             Ok(found) => (found.bus_master, true),
@@ -114,15 +114,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let open = translates && claimed && !quiet && !released && (on || goes_on);
         let alone = !claimed && !others_claim;
         let may_be_on = on || !known;
-        let standing = entry.standing == 1 && translates && (may_be_on || open || alone);
+        let always_open = entry.always_open == 1 && translates && (may_be_on || open || alone);
         let presumed = !known && shared;
-        self.devices[index].life.found(open, standing, presumed);
+        self.devices[index].life.found(open, always_open, presumed);
     }
 
-    /// The PCI task answers for the first time since this server's start: what was taken for open or standing without
+    /// The PCI task answers for the first time since this server's start: what was taken for open without
     /// its word is, if it is bus master. If it is not, an earlier life had cut it off, or it lost its state; either way
     /// it is closed, and its claimant told, as if the answer had been there at the start, and what shares its streams goes
-    /// on. Claims first: what stands is cut off with them.
+    /// on. Claims first: what is always open is cut off with them.
     pub(crate) fn judge_presumed(&mut self) {
         for claims in [true, false] {
             for index in self.devices.all() {
@@ -185,7 +185,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn keep_closed_if_unexplained(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
         let free = !device.life.is_always_open() && device.life.state() == State::Free;
-        if device.entry().standing == 1 && free && self.is_adopted(index) {
+        if device.entry().always_open == 1 && free && self.is_adopted(index) {
             let keep = !self.stays_cut_off(index);
             self.devices[index].life.keep_closed(keep);
         }
@@ -205,9 +205,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         // be confirmed to be closed is let go.
         let reaches = self.plan.reaches_pools(device.entry());
         if device.has_mappings() || reaches || broken {
-            let stands = device.life.is_always_open();
+            let always_open = device.life.is_always_open();
             self.system.post_fault(owner);
-            if stands {
+            if always_open {
                 // It was cut off while claimed, and is not opened before that is over.
                 let _ = self.end_always_open(index);
             }

@@ -18,21 +18,24 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let plan = self.plan;
         for index in self.devices.all() {
             let entry = self.devices[index].entry();
-            if entry.standing != 1 || entry.stream_count == 0 || plan.domain_of(entry).is_none() {
+            if entry.always_open != 1 || entry.stream_count == 0 || plan.domain_of(entry).is_none()
+            {
                 continue;
             }
-            let may_stand = match self.system.pci_describe(index) {
+            let may_be_always_open = match self.system.pci_describe(index) {
                 Ok(_) if self.is_distrusted(index) => false,
                 Ok(found) => !boot_refused && found.state == pci_api::DeviceState::Ready,
-                // Asked again when the PCI task's next life is up; what stands goes on until then.
+                // Asked again when the PCI task's next life is up; what is always open goes on until then.
                 Err(failure) if failure.is_outage() => continue,
                 Err(_) => false,
             };
-            self.devices[index].life.allow_always_open(may_stand);
+            self.devices[index]
+                .life
+                .allow_always_open(may_be_always_open);
         }
     }
 
-    /// The boot is refused after some SMMU was turned on: nothing stands, on any.
+    /// The boot is refused after some SMMU was turned on: nothing is always open, on any.
     pub(crate) fn forbid_always_open(&mut self) {
         for index in self.devices.all() {
             let life = &mut self.devices[index].life;
@@ -51,8 +54,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// pools, which are in the same tables.
     pub(crate) fn list_direct(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let (entry, stands) = (device.entry(), device.life.may_be_always_open());
-        if entry.standing != 1 {
+        let (entry, always_open) = (device.entry(), device.life.may_be_always_open());
+        if entry.always_open != 1 {
             return;
         }
         for range in self.plan.permanent_of(entry.domain as usize) {
@@ -61,7 +64,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 pool: range.kind != PermanentKind::Direct as u32,
                 base: range.iova,
                 len: range.len,
-                stands,
+                always_open,
             }));
         }
     }
@@ -96,13 +99,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         });
     }
 
-    /// Bus mastering on for what stands and is not claimed: at the start, and where it was lost while the PCI task was
+    /// Bus mastering on for what is always open and is not claimed: at the start, and where it was lost while the PCI task was
     /// down.
     pub(crate) fn restore_bus_mastering(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            let stands = device.life.is_always_open() && device.life.state() == State::Free;
-            if stands && self.still_master(index) == Some(false) {
+            let always_open = device.life.is_always_open() && device.life.state() == State::Free;
+            if always_open && self.still_master(index) == Some(false) {
                 self.restore_bus_mastering_of(index);
             }
         }

@@ -81,13 +81,13 @@ pub fn take_over<H: Hardware>(
 }
 
 /// Brings SMMU number `index`, which [`take_over`] has found usable, up, whatever it does now: it is closed, set up and
-/// turned on with every stream aborting but those of devices with direct regions that `may_stand`.
+/// turned on with every stream aborting but those of devices with direct regions that `may_be_always_open`.
 pub fn bring_up<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
     index: usize,
     features: Features,
-    may_stand: impl Fn(DeviceIndex) -> bool,
+    may_be_always_open: impl Fn(DeviceIndex) -> bool,
 ) -> Result<Running, Refusal> {
     let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
     let reset_bypass_closed = close_reset_bypass(hardware)?;
@@ -95,7 +95,7 @@ pub fn bring_up<H: Hardware>(
     control(hardware, IRQ_CTRL, IRQ_CTRLACK, 0)?;
     check::stream_tables(hardware, plan, index, &features)?;
     check::domains(hardware, plan, index, &features)?;
-    check::standing_streams(hardware, plan, index, may_stand);
+    check::always_open_streams(hardware, plan, index, may_be_always_open);
     set_up(hardware, entry)?;
     let mut running = Running {
         features,

@@ -27,7 +27,7 @@ pub enum Refusal {
     OutputSize,
     /// Table memory is not what the plan describes: misaligned, too short, or beyond the output size.
     TableMemory,
-    /// A stream table entry in the image does not abort and is no standing one, or is not where the plan says.
+    /// A stream table entry in the image does not abort and is no always-open one, or is not where the plan says.
     StreamTable,
     /// A context descriptor in the image is not the planned one.
     ContextDescriptor,

@@ -86,11 +86,11 @@ fn inside(entry: &SmmuEntry, offset: u64, bytes: u64) -> bool {
 }
 
 /// Checks the stream tables and gives planned entries the attributes that this SMMU needs. Every entry that a
-/// StreamID reaches must abort, or be that of a standing stream and translate through its domain's context
+/// StreamID reaches must abort, or be that of an always-open stream and translate through its domain's context
 /// descriptor. Each planned stream's entry must be where the plan says.
 ///
-/// A standing stream may abort too: an earlier life held it back and died before the SMMU was on. Which of the two it
-/// does from now on [`standing_streams`] decides.
+/// An always-open stream may abort too: an earlier life held it back and died before the SMMU was on. Which of the two it
+/// does from now on [`always_open_streams`] decides.
 pub fn stream_tables<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
@@ -100,7 +100,7 @@ pub fn stream_tables<H: Hardware>(
     let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
     each_entry(hardware, entry, |hardware, at| {
         let word = hardware.load(at);
-        let good = word == abort_word() || standing_word(plan, index, at) == Some(word);
+        let good = word == abort_word() || always_open_word(plan, index, at) == Some(word);
         good.then_some(()).ok_or(Refusal::StreamTable)
     })?;
     for stream in plan.streams.iter().filter(|s| s.smmu as usize == index) {
@@ -115,24 +115,24 @@ pub fn stream_tables<H: Hardware>(
     Ok(())
 }
 
-/// Lets standing streams translate, but those of devices that are not what the plan says. What shares a stream with one
+/// Lets always-open streams translate, but those of devices that are not what the plan says. What shares a stream with one
 /// of these begins closed too. Only for an SMMU that is off.
-pub fn standing_streams<H: Hardware>(
+pub fn always_open_streams<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
     index: usize,
-    may_stand: impl Fn(DeviceIndex) -> bool,
+    may_be_always_open: impl Fn(DeviceIndex) -> bool,
 ) {
     let held_back = |at: u64| {
         let mut devices = plan.indexed_devices();
         devices.any(|(number, device)| {
             let mut streams = plan.streams_of(device).iter();
             let uses = streams.any(|stream| stream.entry == at && stream.smmu as usize == index);
-            device.standing == 1 && uses && !may_stand(number)
+            device.always_open == 1 && uses && !may_be_always_open(number)
         })
     };
     for stream in plan.streams.iter().filter(|s| s.smmu as usize == index) {
-        if let Some(word) = standing_word(plan, index, stream.entry) {
+        if let Some(word) = always_open_word(plan, index, stream.entry) {
             let closed = held_back(stream.entry);
             hardware.store(stream.entry, if closed { abort_word() } else { word });
         }
@@ -203,13 +203,13 @@ fn bypasses(plan: &PlanView<'_>, index: usize, at: u64) -> bool {
     })
 }
 
-/// Word 0 of the entry at an offset in the image, if the entry is that of a standing stream.
-fn standing_word(plan: &PlanView<'_>, index: usize, at: u64) -> Option<u64> {
+/// Word 0 of the entry at an offset in the image, if the entry is that of an always-open stream.
+fn always_open_word(plan: &PlanView<'_>, index: usize, at: u64) -> Option<u64> {
     let mut devices = plan.devices.iter();
     devices.find_map(|device| {
         let mut streams = plan.streams_of(device).iter();
         let stream = streams.find(|stream| stream.entry == at && stream.smmu as usize == index)?;
-        (stream.standing == 1)
+        (stream.always_open == 1)
             .then(|| plan.open_word(device))
             .flatten()
     })

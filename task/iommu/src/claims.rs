@@ -51,8 +51,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let device = &self.devices[index];
         let quiet = device.life.is_quiet_for(sender);
         // A hold of a device that is in use means that its claim was granted, also to a successor of this server.
-        let stood = device.life.is_always_open() && !quiet;
-        if stood && self.end_always_open(index).is_err() {
+        let was_always_open = device.life.is_always_open() && !quiet;
+        if was_always_open && self.end_always_open(index).is_err() {
             return Err(Why::Smmu);
         }
         // Held before anything can reach its memory.
@@ -62,7 +62,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             _ => Some(Why::NotHeld),
         };
         if let Some(why) = refused {
-            if stood {
+            if was_always_open {
                 self.open_always(index);
             }
             return Err(why);
@@ -91,9 +91,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let nothing_mapped = !device.has_mappings()
             && !device.life.is_revoked()
             && !self.plan.reaches_pools(device.entry());
-        let stands = nothing_mapped && device.life.is_always_open();
+        let always_open = nothing_mapped && device.life.is_always_open();
         let (name, told) = (device.entry().name, !device.session.is_first_of_life());
-        if !stands {
+        if !always_open {
             // Off is always granted; if the PCI task is down, its successor begins with it off.
             let _ = self.system.bus_master(index, false);
         }
@@ -108,7 +108,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.end_always_open_sharers(index);
         }
         // Closed before it is quiet: what is under way finds no translation, whoever dies meanwhile.
-        if !stands && self.close(index, false).is_err() {
+        if !always_open && self.close(index, false).is_err() {
             self.note_broken(index);
             self.hold_forever(index, TaskIndex::of(owner));
             return Err(Error::HardwareFailure);

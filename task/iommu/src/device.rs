@@ -21,7 +21,7 @@ static NO_ENTRY: DeviceEntry = DeviceEntry {
     group: plan::NONE,
     reset_unit: plan::NONE,
     pins: 0,
-    standing: 0,
+    always_open: 0,
     non_pci: 0,
     watched: 0,
     auditors: plan::TaskList { first: 0, count: 0 },

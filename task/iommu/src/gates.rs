@@ -34,7 +34,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         opened
     }
 
-    /// Closes a device's streams; those that another device uses too, open or standing, only if `shared`
+    /// Closes a device's streams; those that another device uses too, open or always open, only if `shared`
     /// says so.
     pub(crate) fn close(&mut self, device: DeviceIndex, shared: bool) -> Result<(), Broken> {
         let plan = self.plan;

@@ -10,7 +10,7 @@ use crate::why::{NotQuiet, Why};
 /// A line of the log.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Line<'a> {
-    /// An SMMU was set up; every stream aborts but those of standing devices.
+    /// An SMMU was set up; every stream aborts but those of always-open devices.
     Smmu(SmmuLine<'a>),
     /// A device reaches a direct region, or a pool beside one, whether or not anybody has claimed it.
     Direct(DirectLine<'a>),
@@ -139,7 +139,7 @@ pub struct SmmuLine<'a> {
     /// Whether tables of an earlier life were adopted.
     pub adopted: bool,
     /// Devices that may be always open.
-    pub standing: usize,
+    pub always_open: usize,
 }
 
 /// A range that a device reaches whether or not it is claimed.
@@ -154,7 +154,7 @@ pub struct DirectLine<'a> {
     /// Bytes of it.
     pub len: u64,
     /// The device was found as planned, so it may.
-    pub stands: bool,
+    pub always_open: bool,
 }
 
 /// A device and what may become of it.

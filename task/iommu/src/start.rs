@@ -99,17 +99,23 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Turns an SMMU on that is not, and that nothing is known against.
     fn bring_up(&mut self, index: usize) {
-        let may_stand = self
+        let may_be_always_open = self
             .devices
             .those(|device| device.life.may_be_always_open());
-        let may_stand = |device| may_stand.contains(device);
+        let may_be_always_open = |device| may_be_always_open.contains(device);
         let Some(smmu) = self.smmus.get_mut(index) else {
             return;
         };
         let Some(features) = smmu.usable.take_if(|_| !smmu.refused) else {
             return;
         };
-        match boot::bring_up(&mut smmu.hardware, &self.plan, index, features, may_stand) {
+        match boot::bring_up(
+            &mut smmu.hardware,
+            &self.plan,
+            index,
+            features,
+            may_be_always_open,
+        ) {
             Ok(running) => {
                 self.runs(index, running);
                 self.note_always_open(index);
@@ -118,12 +124,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Notes what stands since an SMMU was turned on, by the image's stream table.
+    /// Notes what is always open since an SMMU was turned on, by the image's stream table.
     fn note_always_open(&mut self, smmu: usize) {
         for index in self.devices.all() {
-            let may_stand = self.devices[index].life.may_be_always_open();
-            let stands = may_stand && self.smmu_of(index) == Some(smmu) && self.translates(index);
-            if stands {
+            let may_be_always_open = self.devices[index].life.may_be_always_open();
+            let always_open =
+                may_be_always_open && self.smmu_of(index) == Some(smmu) && self.translates(index);
+            if always_open {
                 self.devices[index].life.always_opened();
             }
         }
@@ -133,7 +140,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(smmu) = self.smmus.get_mut(index) else {
             return;
         };
-        let standing = self
+        let always_open = self
             .devices
             .those(|device| device.life.may_be_always_open());
         self.system.log(Line::Smmu(SmmuLine {
@@ -141,7 +148,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             features: &running.features,
             reset_bypass_closed: running.reset_bypass_closed,
             adopted: running.adopted,
-            standing: standing.count(),
+            always_open: always_open.count(),
         }));
         self.unmask |= smmu.entry.event_interrupt | smmu.entry.error_interrupt;
         let altered = running.altered;

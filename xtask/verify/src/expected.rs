@@ -381,7 +381,7 @@ impl Plan {
 
     /// The domain whose tables a stream uses from the first moment: that of a device with direct regions, unless
     /// another device with the stream has another domain, as alternatives of a slot may.
-    pub fn standing(&self, stream: u32) -> Option<&Domain> {
+    pub fn always_open(&self, stream: u32) -> Option<&Domain> {
         let mut having = self
             .devices()
             .filter(|device| device.streams.contains(&stream))

@@ -182,7 +182,7 @@ fn runs(smmu: &SmmuLine<'_>) {
         },
         if smmu.adopted {
             "on as an earlier life left it"
-        } else if smmu.standing > 0 {
+        } else if smmu.always_open > 0 {
             "on, every stream aborts but those of devices with direct regions"
         } else {
             "on, every stream aborts"
@@ -217,7 +217,7 @@ fn reaches(direct: &DirectLine<'_>) {
         if direct.pool { "pool" } else { "direct region" },
         direct.base,
         direct.base.wrapping_add(direct.len.wrapping_sub(1)),
-        if direct.stands {
+        if direct.always_open {
             "reachable at any time: an exception to G1"
         } else {
             "not opened: the device is not as planned"

@@ -25,7 +25,7 @@ const LEASE: Pinned = Pinned {
     writable: true,
 };
 
-/// Nothing may be opened for a life that the kernel does not hold, for whatever reason; and what stood before stands.
+/// Nothing may be opened for a life that the kernel does not hold, for whatever reason; and what was always open before still is.
 #[test]
 fn whatever_the_kernel_says_instead_of_a_hold_refuses_the_claim() {
     for code in [
@@ -36,7 +36,7 @@ fn whatever_the_kernel_says_instead_of_a_hold_refuses_the_claim() {
         Code::RETIRED,
     ] {
         for device in [DISK, DISPLAY] {
-            let mut rig = Rig::planned(standing_plan());
+            let mut rig = Rig::planned(always_open_plan());
             rig.server.boot();
             rig.around.borrow_mut().hold_code = Some(code);
             let owner = if device == DISK { 4 } else { 6 };
@@ -49,8 +49,8 @@ fn whatever_the_kernel_says_instead_of_a_hold_refuses_the_claim() {
             assert!(!rig.is_held(device) && rig.around.borrow().started.is_empty());
             let flags = rig.status(device).flags;
             assert!(!flags.has(StatusFlags::CLAIMED) && !flags.has(StatusFlags::QUIESCING));
-            let stands = device == DISPLAY;
-            assert_eq!(rig.is_bus_master(device), stands, "{code:?}");
+            let always_open = device == DISPLAY;
+            assert_eq!(rig.is_bus_master(device), always_open, "{code:?}");
             assert_eq!(rig.read(0x018, DIRECT), Some(DIRECT), "{code:?}");
             rig.claim(task(owner), device);
         }

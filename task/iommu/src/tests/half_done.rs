@@ -4,8 +4,8 @@
 use iommu_api::*;
 use pci_api::client::Failure;
 
+use super::always_open::{DIRECT_POOL, identity_always_open_plan};
 use super::rig::*;
-use super::standing::{DIRECT_POOL, identity_standing_plan};
 use crate::Reply;
 
 /// How often the PCI task answers before it is gone again, in the life that speaks first.
@@ -104,12 +104,12 @@ fn claims_of_a_shared_stream_go_on() {
     }
 }
 
-/// What stands is left standing, whoever uses its streams beside it, and whether or not anybody has claimed it.
+/// What is always open stays open, whoever uses its streams beside it, and whether or not anybody has claimed it.
 #[test]
-fn what_stands_beside_a_claim_goes_on_standing() {
+fn what_is_open_beside_a_claim_stays_open() {
     for (claimed, mapped) in [(false, false), (false, true), (true, false), (true, true)] {
         for answers in ANSWERS {
-            let mut rig = Rig::planned(standing_plan());
+            let mut rig = Rig::planned(always_open_plan());
             rig.server.boot();
             if claimed {
                 rig.claim(task(6), DISPLAY);
@@ -138,8 +138,8 @@ fn what_stands_beside_a_claim_goes_on_standing() {
 
 /// But not one whose claim has to be released.
 #[test]
-fn what_has_to_be_released_does_not_stand() {
-    let mut rig = Rig::planned(identity_standing_plan());
+fn what_has_to_be_released_is_not_opened() {
+    let mut rig = Rig::planned(identity_always_open_plan());
     rig.server.boot();
     rig.claim(task(6), DISPLAY);
     rig.claim(task(5), MATE);
@@ -152,9 +152,9 @@ fn what_has_to_be_released_does_not_stand() {
 
 /// Alone too: a PCI task that is gone again before it has spoken of a device has not spoken against it.
 #[test]
-fn what_stands_alone_goes_on_standing() {
+fn what_is_open_alone_stays_open() {
     for answers in ANSWERS {
-        let mut rig = Rig::planned(standing_plan());
+        let mut rig = Rig::planned(always_open_plan());
         rig.server.boot();
         rig.around.borrow_mut().bus_master = [(DISPLAY, true)].into();
         let mut rig = successor(&rig);
@@ -169,7 +169,7 @@ fn what_stands_alone_goes_on_standing() {
 #[test]
 fn what_was_cut_off_beside_a_claim_stays_so() {
     for answers in ANSWERS {
-        let mut rig = Rig::planned(standing_plan());
+        let mut rig = Rig::planned(always_open_plan());
         rig.server.boot();
         rig.server.revoke(index(DISPLAY));
         let iova = rig.claim(task(5), MATE).map_any(&mut rig, 0, 1);
@@ -186,11 +186,11 @@ fn what_was_cut_off_beside_a_claim_stays_so() {
     }
 }
 
-/// A release had cut it off; when that is over it stands again.
+/// A release had cut it off; when that is over it is open again.
 #[test]
-fn what_a_half_done_release_had_cut_off_stands_after_it() {
+fn what_a_half_done_release_had_cut_off_is_open_after_it() {
     for answers in ANSWERS {
-        let mut plan = standing_plan();
+        let mut plan = always_open_plan();
         let mut devices = plan.devices.to_vec();
         let third = DISPLAY + 2;
         devices.push(plan::iommu::DeviceEntry {

@@ -9,7 +9,7 @@ use super::rig::*;
 use crate::boot_refusal::Refusal;
 use crate::plan_view::PlanView;
 
-/// Of the domain of the standing device: its root, and its level-3 table for the direct region.
+/// Of the domain of the always-open device: its root, and its level-3 table for the direct region.
 const ROOT: u64 = 0x1_0000 + 4 * 0x8000;
 const REGION: u64 = ROOT + 0x5000 + (DIRECT >> 12 & 511) * 8;
 
@@ -41,13 +41,13 @@ fn leaf(pa: u64) -> u64 {
 /// As many pages as planned, each leading where it should if the region went on: another page than planned is open.
 #[test]
 fn a_page_beside_a_region_is_not_one_of_it() {
-    refused(Refusal::PageTables, standing_plan(), |rig| {
+    refused(Refusal::PageTables, always_open_plan(), |rig| {
         rig.smmu
             .0
             .borrow_mut()
             .put(REGION + 8, &[0, leaf(DIRECT + 2 * PAGE)]);
     });
-    refused(Refusal::PageTables, standing_plan(), |rig| {
+    refused(Refusal::PageTables, always_open_plan(), |rig| {
         rig.smmu
             .0
             .borrow_mut()

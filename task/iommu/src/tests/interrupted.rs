@@ -22,7 +22,7 @@ impl Machine {
         }
     }
     fn cold(self) -> Rig {
-        let rig = Rig::planned(standing_plan());
+        let rig = Rig::planned(always_open_plan());
         self.appears_to(&rig);
         rig
     }
@@ -47,7 +47,7 @@ fn die_and_start_again(first: Machine, second: Machine, steps: u32) -> bool {
         return false;
     }
     second.appears_to(&rig);
-    let mut next = Rig::with(standing_plan(), rig.smmu.clone(), rig.around.clone());
+    let mut next = Rig::with(always_open_plan(), rig.smmu.clone(), rig.around.clone());
     next.around.borrow_mut().lines.clear();
     next.server.boot();
     let lines = &next.around.borrow().lines;
@@ -83,8 +83,8 @@ fn a_life_goes_on_wherever_the_first_one_died() {
 
 /// The next life of what closed a stream before the SMMU was on opens it when its device is as planned again.
 #[test]
-fn a_stream_that_was_held_back_stands_after_all() {
-    let mut rig = Rig::planned(standing_plan());
+fn a_stream_that_was_held_back_is_opened_after_all() {
+    let mut rig = Rig::planned(always_open_plan());
     rig.around.borrow_mut().blocked = Some(DISPLAY);
     rig.smmu.0.borrow_mut().behaviour.stuck = true;
     rig.server.boot();
@@ -92,7 +92,7 @@ fn a_stream_that_was_held_back_stands_after_all() {
     assert_eq!(rig.read(0x018, DIRECT), None);
     rig.smmu.0.borrow_mut().behaviour.stuck = false;
     rig.around.borrow_mut().blocked = None;
-    let mut next = Rig::with(standing_plan(), rig.smmu.clone(), rig.around.clone());
+    let mut next = Rig::with(always_open_plan(), rig.smmu.clone(), rig.around.clone());
     next.server.boot();
     assert_eq!(next.read(0x018, DIRECT), Some(DIRECT));
     assert!(next.is_bus_master(DISPLAY));

@@ -117,10 +117,10 @@ fn what_is_not_on_pci_is_no_exception() {
 }
 
 #[test]
-fn with_direct_regions_it_stands_again_when_it_is_quiet() {
+fn with_direct_regions_it_is_open_again_when_it_is_quiet() {
     let region = |rig: &Rig| rig.reach(0x018, DIRECT).is_some();
     for mapped in [false, true] {
-        let mut rig = booted(standing_plan());
+        let mut rig = booted(always_open_plan());
         let mut display = rig.claim(task(6), DISPLAY);
         if mapped {
             display.map_any(&mut rig, 0, 1);
@@ -129,7 +129,7 @@ fn with_direct_regions_it_stands_again_when_it_is_quiet() {
         assert!(!region(&rig));
         is_told_and_releases(&mut rig, &mut display, DISPLAY);
         assert!(region(&rig));
-        // Nobody has it: it stands again at once, and there is nobody to be told.
+        // Nobody has it: it is open again at once, and there is nobody to be told.
         display.release(&mut rig);
         lose(&mut rig, DISPLAY);
         assert!(region(&rig) && rig.is_bus_master(DISPLAY));

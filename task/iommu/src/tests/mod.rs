@@ -1,6 +1,7 @@
 //! The core against a functional fake: an SMMU that caches until told otherwise, a kernel, a PCI task.
 
 mod alternatives;
+mod always_open;
 mod boot;
 mod bounds;
 mod bypass;
@@ -23,12 +24,11 @@ mod order;
 mod persistent;
 mod plan;
 mod queue;
+mod quiesce_sharers;
 mod quiet;
 mod refusals;
 mod refused_claims;
 mod restart;
 mod rig;
-mod settling;
-mod standing;
 mod successor;
 mod units;

@@ -22,7 +22,7 @@ struct Records {
 
 /// What the server says of the usual plan after a change.
 fn read(change: impl FnOnce(&mut Records)) -> Result<(), Refusal> {
-    let plan = standing_plan();
+    let plan = always_open_plan();
     let mut records = Records {
         smmus: plan.smmus.to_vec(),
         domains: plan.domains.to_vec(),
@@ -65,12 +65,12 @@ fn records_that_name_what_is_not_there() {
     inconsistent(|plan| plan.streams[1].smmu = 1);
     inconsistent(|plan| plan.streams[1].smmu = u32::MAX);
     inconsistent(|plan| plan.smmus.clear());
-    let domains = standing_plan().domains.len() as u32;
+    let domains = always_open_plan().domains.len() as u32;
     for domain in [domains, domains + 1, NONE - 1] {
         inconsistent(|plan| plan.devices[1].domain = domain);
         inconsistent(|plan| plan.permanent[0].domain = domain);
     }
-    let streams = standing_plan().streams.len() as u32;
+    let streams = always_open_plan().streams.len() as u32;
     for (first, count) in [(streams, 1), (streams + 1, 0), (0, streams + 1), (NONE, 2)] {
         inconsistent(|plan| {
             (plan.devices[1].streams, plan.devices[1].stream_count) = (first, count)

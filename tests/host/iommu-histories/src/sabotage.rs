@@ -57,9 +57,9 @@ pub enum Kind {
     /// Bus mastering stays on.
     NoBusMasterOff,
     /// Devices with direct regions are open again while they are being made quiet.
-    EarlyStand,
+    EarlyOpen,
     /// Devices with direct regions stay off after they were cut off.
-    NeverStands,
+    NeverOpened,
     /// A successor's stores that close a stream.
     NoCloseByHeir,
     /// Holds are lifted when bus mastering goes off.
@@ -122,8 +122,8 @@ pub enum Kind {
     LeftOn,
     /// What somebody is held for is taken to be on still.
     LossUnseen,
-    /// A device with direct regions that was not found as planned stands.
-    StandsAnyway,
+    /// A device with direct regions that was not found as planned is opened.
+    OpenedAnyway,
     /// A successor that starts without the PCI task takes everybody for alive.
     DeadOverlooked,
     /// What an SMMU that has stopped does not give back any more is given back.

@@ -124,7 +124,7 @@ fn devices(
             group: device.group as u32,
             reset_unit: device.reset_unit as u32,
             pins: plan.pins(name) as u32,
-            standing: u32::from(device.standing),
+            always_open: u32::from(device.always_open),
             non_pci: u32::from(non_pci.contains(&number)),
             watched: u32::from(plan.is_watched(name)),
             auditors: lists.add(plan.auditors(name)),
@@ -133,7 +133,7 @@ fn devices(
             stream_id: stream,
             smmu: 0,
             entry: smmu.entry(stream).unwrap_or(0),
-            standing: u32::from(plan.domains.standing(stream).is_some()),
+            always_open: u32::from(plan.domains.always_open(stream).is_some()),
             reserved: 0,
         }));
     }

@@ -86,7 +86,7 @@ pub fn build(report: &Report, plan: &Plan, layout: &Layout) -> Result<SmmuTables
     }
     let devices = plan.domains.devices.iter();
     for &stream in devices.flat_map(|device| &device.streams) {
-        let domain = plan.domains.standing(stream);
+        let domain = plan.domains.always_open(stream);
         let context = domain.and_then(|domain| tables.contexts.get(domain).copied());
         if let (Some(context), Some(at)) = (context, tables.entry(stream)) {
             let entry = StreamTableEntry::stage1(base + context, plan.app.platform.coherent, false);

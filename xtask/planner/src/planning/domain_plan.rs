@@ -20,7 +20,7 @@ pub struct Domains {
 pub struct DevicePlan {
     pub streams: Vec<u32>,
     /// Whether the device has direct regions, so that its streams translate from the start.
-    pub standing: bool,
+    pub always_open: bool,
     /// Index in `Domains::domains`; none for a bridge and for a blocked device.
     pub domain: Option<usize>,
     /// Index in `Domains::groups`.
@@ -62,10 +62,10 @@ impl Domains {
     /// The domain of a stream that translates in the image. A device with direct regions has the stream, and
     /// no alternative of its hotplug slot has it in another domain, because before the start it is not known
     /// which alternative is there.
-    pub fn standing(&self, stream: u32) -> Option<usize> {
+    pub fn always_open(&self, stream: u32) -> Option<usize> {
         let has = |device: &&DevicePlan| device.streams.contains(&stream);
         let all = || self.devices.iter().filter(has);
-        let domain = all().find(|device| device.standing)?.domain?;
+        let domain = all().find(|device| device.always_open)?.domain?;
         all()
             .all(|device| device.domain == Some(domain))
             .then_some(domain)

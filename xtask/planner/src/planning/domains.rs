@@ -23,7 +23,7 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
         .filter_map(|node| Some((node, solution.devices.get(node.index())?)))
         .map(|(node, device)| DevicePlan {
             streams: device.streams.iter().map(|stream| stream.id).collect(),
-            standing: solution.exceptions.contains(&node),
+            always_open: solution.exceptions.contains(&node),
             domain: device.domain,
             group: device.group,
             reset_unit: device.reset_unit,

@@ -8,7 +8,7 @@ use crate::read::{App, Device, Task};
 use crate::report::{Mistake, Report};
 
 /// Reports identity domains whose pools a device could reach while the task that they belong to, which holds
-/// nothing, is started again: those of two owners, and those that stand because of a direct region.
+/// nothing, is started again: those of two owners, and those that are always open because of a direct region.
 pub fn check(
     report: &Report,
     app: &App,
@@ -48,10 +48,10 @@ pub fn check(
                 .with(&pool.span, "one of the pools")
                 .remedy("let one task drive all of the domain's devices, or let them demand `dma`, or take the pools away");
         }
-        let standing = members
+        let always_open = members
             .iter()
             .find_map(|member| Some((*member, member.direct.first()?)));
-        if let Some((member, region)) = standing {
+        if let Some((member, region)) = always_open {
             report
                 .error(
                     Mistake::UnheldPools,

@@ -88,14 +88,14 @@ pub fn check(
                 .with(&device.name.span, kind);
             continue;
         }
-        stands(report, app, machine, &domain.devices, device, word);
+        always_open_member(report, app, machine, &domain.devices, device, word);
         strict_member(report, app, machine, &domain.devices, device, word);
         owner(report, app, planned, device, word);
     }
 }
 
-/// A member that stands, by direct regions: premapped pools would be open to it with nobody held for them.
-fn stands(
+/// A member that is always open, by direct regions: premapped pools would be open to it with nobody held for them.
+fn always_open_member(
     report: &Report,
     app: &App,
     machine: &Machine,

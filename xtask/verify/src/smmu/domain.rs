@@ -1,7 +1,7 @@
 //! Page tables of the domains: what the image maps in them, and that the IOMMU server writes where they are.
 
 use super::places::Places;
-use super::streams::Standing;
+use super::streams::AlwaysOpen;
 use super::{Tables, context, records::at};
 use crate::Verified;
 use crate::blob::Record;
@@ -23,7 +23,7 @@ const PREMAPPED: u64 = 15;
 /// Walks every domain from its context descriptor.
 pub fn check(
     tables: &Tables<'_>,
-    standing: &Standing,
+    always_open: &AlwaysOpen,
     places: &mut Places,
     verified: &mut Verified,
 ) {
@@ -41,8 +41,8 @@ pub fn check(
             Err(why) => verified.say(format!("{whose}: its context descriptor {why}")),
         }
         verified.domains += 1;
-        for (stream, context) in standing {
-            let planned = tables.plan.standing(*stream);
+        for (stream, context) in always_open {
+            let planned = tables.plan.always_open(*stream);
             if planned.is_some_and(|planned| planned.asid == domain.asid) && *context != at {
                 verified.say(format!(
                     "stream {stream:#x} translates by another table than that of {whose}"

@@ -70,8 +70,8 @@ pub fn check(
     let mut places = Places::default();
     records::check(&tables, &mut places, verified);
     devices::check(&tables, verified);
-    let standing = streams::check(&tables, &mut places, verified);
-    domain::check(&tables, &standing, &mut places, verified);
+    let always_open = streams::check(&tables, &mut places, verified);
+    domain::check(&tables, &always_open, &mut places, verified);
     places.check(&tables, verified);
     Ok(())
 }

@@ -46,7 +46,7 @@ pub mod at {
     pub const DOMAIN_LEAF: usize = 32;
     pub const DOMAIN_BLOCK_ENTRIES: usize = 56;
     pub const STREAM_ENTRY: usize = 8;
-    pub const STREAM_STANDING: usize = 16;
+    pub const STREAM_ALWAYS_OPEN: usize = 16;
 }
 
 /// Compares what the server is told of its SMMU and of the domains.

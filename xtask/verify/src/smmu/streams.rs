@@ -8,7 +8,7 @@ use super::records::at;
 use crate::Verified;
 
 /// Streams that translate in the image, with the addresses of their context descriptors.
-pub type Standing = BTreeMap<u32, u64>;
+pub type AlwaysOpen = BTreeMap<u32, u64>;
 
 const ENTRY_BYTES: u64 = 64;
 /// A level-1 descriptor's span: its array has two to the power of one less entries.
@@ -26,10 +26,10 @@ const COHERENT: u64 = 0b1101_0100;
 const STREAM_BITS_MAX: u32 = 32;
 
 /// Reads the whole stream table, and returns the streams that translate.
-pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) -> Standing {
-    let mut standing = Standing::new();
+pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) -> AlwaysOpen {
+    let mut always_open = AlwaysOpen::new();
     let Some(smmu) = tables.records.smmus.first() else {
-        return standing;
+        return always_open;
     };
     let level1 = tables
         .place
@@ -41,7 +41,7 @@ pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) 
         verified.say(format!(
             "the stream table has {bits} bits, split at {split}"
         ));
-        return standing;
+        return always_open;
     }
     let count = 1u64 << (bits - split);
     places.add(level1, count * 8, "the stream table");
@@ -78,7 +78,7 @@ pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) 
                 array(
                     tables,
                     (word & ARRAY, first, 1 << split),
-                    &mut standing,
+                    &mut always_open,
                     verified,
                 );
             }
@@ -87,15 +87,15 @@ pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) 
             )),
         }
     }
-    planned(tables, &standing, verified);
-    standing
+    planned(tables, &always_open, verified);
+    always_open
 }
 
 /// An array of entries: where it is, its first StreamID, how many.
 fn array(
     tables: &Tables<'_>,
     (start, first, count): (u64, u32, u32),
-    standing: &mut Standing,
+    always_open: &mut AlwaysOpen,
     verified: &mut Verified,
 ) {
     for index in 0..count {
@@ -112,7 +112,7 @@ fn array(
         match meaning(&words, tables.smmu.coherent) {
             Ok(None) => {}
             Ok(Some(context)) => {
-                standing.insert(stream, context);
+                always_open.insert(stream, context);
             }
             Err(why) => verified.say(format!("the entry of stream {stream:#x} {why}: {words:x?}")),
         }
@@ -139,7 +139,7 @@ fn meaning(words: &[u64; 8], coherent: bool) -> Result<Option<u64>, &'static str
 }
 
 /// The entries that `plan.json` and the IOMMU server mean are there, and translate when they should.
-fn planned(tables: &Tables<'_>, standing: &Standing, verified: &mut Verified) {
+fn planned(tables: &Tables<'_>, always_open: &AlwaysOpen, verified: &mut Verified) {
     let entries: BTreeMap<u32, u64> = verified.places.entries.iter().copied().collect();
     for record in &tables.records.streams {
         let stream = record.u32(0);
@@ -152,7 +152,7 @@ fn planned(tables: &Tables<'_>, standing: &Standing, verified: &mut Verified) {
                 "the IOMMU server is told that the entry of stream {stream:#x} is at {told:#x}"
             ));
         }
-        if (record.u32(at::STREAM_STANDING) != 0) != standing.contains_key(&stream) {
+        if (record.u32(at::STREAM_ALWAYS_OPEN) != 0) != always_open.contains_key(&stream) {
             verified.say(format!("the IOMMU server and the entry of stream {stream:#x} differ in whether it translates"));
         }
     }
@@ -160,15 +160,15 @@ fn planned(tables: &Tables<'_>, standing: &Standing, verified: &mut Verified) {
         if !entries.contains_key(stream) {
             verified.say(format!("stream {stream:#x} of plan.json has no entry"));
         }
-        if tables.plan.standing(*stream).is_some() && !standing.contains_key(stream) {
+        if tables.plan.always_open(*stream).is_some() && !always_open.contains_key(stream) {
             verified.say(format!(
                 "stream {stream:#x} has direct regions, and does not translate from the start"
             ));
         }
     }
-    for stream in standing
+    for stream in always_open
         .keys()
-        .filter(|stream| tables.plan.standing(**stream).is_none())
+        .filter(|stream| tables.plan.always_open(**stream).is_none())
     {
         verified.say(format!(
             "stream {stream:#x} translates from the start, and plan.json gives it no direct region"

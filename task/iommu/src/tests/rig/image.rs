@@ -2,7 +2,7 @@
 //!
 //! Devices: 0 a bridge; 1 `disk` (task 4, stream 0x100); 2 `edu` (task 5, stream 0x008, blocks);
 //! 3 and 4 `left` and `right` (tasks 5 and 6), one alias set (stream 0x010); 5 `spare` (task 6), an alternative
-//! of `edu` in its slot and so with its stream, absent unless a test says otherwise. In [`standing_plan`] also 6
+//! of `edu` in its slot and so with its stream, absent unless a test says otherwise. In [`always_open_plan`] also 6
 //! `display` (task 6, stream 0x018), which has a direct region, and 7 `mate` (task 5), which shares its stream.
 
 use std::vec::Vec;
@@ -95,7 +95,7 @@ fn device(name: &str, domain: u32, owner: u32, streams: u32, count: u32) -> Devi
         group: 0,
         reset_unit: domain,
         pins: 2,
-        standing: 0,
+        always_open: 0,
         non_pci: 0,
         watched: 0,
         auditors: AUDITORS,
@@ -112,7 +112,7 @@ fn stream(stream_id: u32) -> StreamEntry {
         stream_id,
         smmu: 0,
         entry: array + u64::from(stream_id & 0xff) * 64,
-        standing: 0,
+        always_open: 0,
         reserved: 0,
     }
 }
@@ -167,17 +167,17 @@ pub fn plan() -> PlanView<'static> {
 }
 
 /// With a device that has a direct region, and one in its alias set that has none.
-pub fn standing_plan() -> PlanView<'static> {
+pub fn always_open_plan() -> PlanView<'static> {
     let mut plan = plan();
     let mut devices = plan.devices.to_vec();
     devices.push(DeviceEntry {
-        standing: 1,
+        always_open: 1,
         ..device("display", 4, 6, 3, 1)
     });
     devices.push(device("mate", 4, 5, 3, 1));
     let mut streams = plan.streams.to_vec();
     streams.push(StreamEntry {
-        standing: 1,
+        always_open: 1,
         ..stream(0x018)
     });
     plan.devices = leak(devices);
@@ -250,7 +250,7 @@ pub fn tables(plan: &PlanView<'_>) -> Fake {
         fake.put(level2 + (range.iova >> 21 & 511) * 8, &[table(level3)]);
         leaves(&mut fake, level3 + (range.iova >> 12 & 511) * 8);
     }
-    for device in plan.devices.iter().filter(|device| device.standing == 1) {
+    for device in plan.devices.iter().filter(|device| device.always_open == 1) {
         for stream in plan.streams_of(device) {
             fake.put(stream.entry, &[plan.open_word(device).unwrap()]);
         }

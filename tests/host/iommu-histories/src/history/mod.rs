@@ -252,7 +252,7 @@ impl History<'_> {
             && !world.model.has_stopped()
             && !world.sabotage.has_succeeded();
         if undisturbed && !world.is_untold() {
-            world.check_standing();
+            world.check_always_open();
         }
     }
 

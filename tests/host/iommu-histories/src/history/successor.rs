@@ -23,9 +23,9 @@ struct Estate {
     used: Vec<(usize, TaskId)>,
     /// Those of them that are not to be cut off with another one.
     working: Vec<(usize, TaskId)>,
-    /// Devices that nobody has claimed and that stand, neither to be cut off with another one, with what they and those
+    /// Devices that nobody has claimed and that are always open, neither to be cut off with another one, with what they and those
     /// that share their streams had lost.
-    standing: Vec<(usize, u64)>,
+    always_open: Vec<(usize, u64)>,
     /// Streams through which nothing can be reached.
     closed: Vec<u32>,
     /// What each domain maps.
@@ -108,7 +108,7 @@ impl<'p> History<'p> {
         let stopped = self.world.borrow().model.has_stopped();
         self.check_unopened(&estate);
         if !stopped {
-            self.check_still_standing(&estate);
+            self.check_still_open(&estate);
         }
         if stopped {
             self.check_broken(&estate);
@@ -215,28 +215,28 @@ impl<'p> History<'p> {
         let working = used.iter().copied();
         let goes_on = |device| !doomed(device) && !world.is_retracted(device);
         let working = working.filter(|&(device, _)| goes_on(device)).collect();
-        let standing = (0..self.machine.devices.len()).filter(|&device| {
+        let always_open = (0..self.machine.devices.len()).filter(|&device| {
             let mut holds = world.kernel.holds.iter();
-            self.machine.devices[device].standing
+            self.machine.devices[device].always_open
                 && !holds.any(|hold| hold.device as usize == device)
                 && world.fabric.is_bus_master(device)
                 && world.is_open(device)
                 && !doomed(device)
         });
-        let standing = standing.map(|device| (device, self.losses_beside(device)));
-        let standing = standing.collect();
-        // What stands is open as soon as the SMMU is on with the planned tables.
+        let always_open = always_open.map(|device| (device, self.losses_beside(device)));
+        let always_open = always_open.collect();
+        // What is always open is open as soon as the SMMU is on with the planned tables.
         let off = !world.model.is_on_with(TABLES + world.layout.smmu.stream_l1);
         let closed = |stream: &u32| {
             let reachable = world.model.reachable(*stream);
-            let begins = off && self.machine.stands(*stream);
+            let begins = off && self.machine.is_always_open(*stream);
             reachable.runs.is_empty() && !reachable.untranslated && !begins
         };
         let domains = 0..world.layout.domains.len();
         Estate {
             used,
             working,
-            standing,
+            always_open,
             closed: self
                 .machine
                 .streams
@@ -320,19 +320,21 @@ impl<'p> History<'p> {
         set.map(|other| fabric.losses(other)).sum()
     }
 
-    /// What stood, stands, whether or not the PCI task answers; but what that does not find as planned, or what nobody
+    /// What was always open still is, whether or not the PCI task answers; but what that does not find as planned, or what nobody
     /// will ever answer for.
-    fn check_still_standing(&mut self, estate: &Estate) {
-        for &(device, losses) in &estate.standing {
+    fn check_still_open(&mut self, estate: &Estate) {
+        for &(device, losses) in &estate.always_open {
             let world = self.world.borrow();
             let fabric = &world.fabric;
             let answerable = !fabric.refused && !fabric.retired;
             let judged = answerable && losses == self.losses_beside(device);
-            let stands = world.is_open(device) && world.fabric.is_bus_master(device);
+            let always_open = world.is_open(device) && world.fabric.is_bus_master(device);
             drop(world);
-            if judged && self.is_as_planned(device) && !stands {
+            if judged && self.is_as_planned(device) && !always_open {
                 self.note(Check::Adoption, || {
-                    format!("device {device} stood, and its server's successor cut it off")
+                    format!(
+                        "device {device} was always open, and its server's successor cut it off"
+                    )
                 });
             }
         }

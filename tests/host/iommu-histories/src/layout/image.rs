@@ -31,7 +31,7 @@ pub fn build(
     let mut memory = Memory::new(TABLES, TABLES_LEN);
     stream_tables(&mut memory);
     let domains = domains(machine, &mut memory, features, one_asid);
-    for planned in machine.devices.iter().filter(|planned| planned.standing) {
+    for planned in machine.devices.iter().filter(|planned| planned.always_open) {
         let context = domains[planned.domain as usize].context;
         for &stream in planned.streams {
             let word = stage1_word(TABLES + context);
@@ -122,7 +122,7 @@ fn devices(machine: &Machine, lists: &mut TaskLists) -> (Vec<DeviceEntry>, Vec<S
             group: device.reset_unit,
             reset_unit: device.reset_unit,
             pins: 4,
-            standing: u32::from(device.standing),
+            always_open: u32::from(device.always_open),
             non_pci: u32::from(device.platform),
             watched: 0,
             auditors: lists.add([AUDITOR]),
@@ -131,7 +131,7 @@ fn devices(machine: &Machine, lists: &mut TaskLists) -> (Vec<DeviceEntry>, Vec<S
             stream_id,
             smmu: 0,
             entry: entry_of(stream_id),
-            standing: u32::from(machine.stands(stream_id)),
+            always_open: u32::from(machine.is_always_open(stream_id)),
             reserved: 0,
         }));
     }

@@ -67,7 +67,7 @@ pub static EVERYDAY: Machine = Machine {
         driven("second", 4, 3, &[0x108], 4),
         driven("spare", NONE, NONE, &[0x310], 5),
         Planned {
-            standing: true,
+            always_open: true,
             ..driven("display", 5, 4, &[0x320], 6)
         },
         driven("network", 5, 5, &[0x328], 7),
@@ -97,15 +97,15 @@ pub static EVERYDAY: Machine = Machine {
 
 const CLIENT: u32 = super::CLIENT as u32;
 
-/// Alias sets of unlike members: one with a device that stands, owned or not, one of three with a platform
-/// device, two of a persistent domain, two of an identity domain whose owner lends memory as well; and a platform
+/// Alias sets of unlike members: one with a device that is always open, owned or not, one of three with a platform
+/// device, two with premapped pools, two of an identity domain whose owner lends memory as well; and a platform
 /// device alone.
 pub static SHARED: Machine = Machine {
     devices: &[
         Planned::BRIDGE,
         driven("disk", 4, 0, &[0x100], 1),
         Planned {
-            standing: true,
+            always_open: true,
             ..driven("display", 5, 0, &[0x100], 2)
         },
         Planned {
@@ -123,7 +123,7 @@ pub static SHARED: Machine = Machine {
         },
         driven("network", 4, 5, &[0x320], 10),
         Planned {
-            standing: true,
+            always_open: true,
             ..driven("console", NONE, 5, &[0x320], 11)
         },
         driven("tuner", 5, 1, &[0x200], 12),
@@ -150,7 +150,7 @@ pub static SHARED: Machine = Machine {
     watched: &[9],
 };
 
-/// A bus with four devices, one of which stands and one of which can be reset alone; a slot with two alternatives;
+/// A bus with four devices, one of which is always open and one of which can be reset alone; a slot with two alternatives;
 /// a device that cannot be made quiet; one alone; one of a client that lends memory as well.
 pub static RESETS: Machine = Machine {
     devices: &[
@@ -162,7 +162,7 @@ pub static RESETS: Machine = Machine {
             ..driven("card", 6, 2, &[0x110], 1)
         },
         Planned {
-            standing: true,
+            always_open: true,
             ..on_bus(driven("display", 5, 3, &[0x118], 1))
         },
         driven("slot-a", 4, 4, &[0x200], 2),

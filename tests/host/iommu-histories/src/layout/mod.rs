@@ -54,7 +54,7 @@ pub struct Planned {
     /// Devices that cannot be reset apart.
     pub reset_unit: u32,
     /// It has a direct region.
-    pub standing: bool,
+    pub always_open: bool,
     /// It is not on PCI: nothing but its streams keeps it from memory.
     pub platform: bool,
     /// How it is made quiet.
@@ -71,7 +71,7 @@ impl Planned {
         domain: plan::NONE,
         streams: &[],
         reset_unit: 0,
-        standing: false,
+        always_open: false,
         platform: false,
         recipe: Recipe::None,
         below: None,
@@ -198,9 +198,9 @@ impl Machine {
 
     /// Whether a stream translates in the image.
     #[must_use]
-    pub fn stands(&self, stream: u32) -> bool {
+    pub fn is_always_open(&self, stream: u32) -> bool {
         let mut devices = self.devices.iter();
-        devices.any(|planned| planned.standing && planned.streams.contains(&stream))
+        devices.any(|planned| planned.always_open && planned.streams.contains(&stream))
     }
 
     /// The pool that the build step has mapped for a device.

@@ -34,7 +34,7 @@ pub const MUTANTS: &[Mutant] = &[
         &[Check::Function, Check::State],
         Kind::LossUnseen,
     ),
-    among("stands-anyway", "K5", CONTAINMENT, Kind::StandsAnyway),
+    among("opened-anyway", "K5", CONTAINMENT, Kind::OpenedAnyway),
     among("stopped-lifts", "K12", RELEASE, Kind::StoppedLifts),
     among(
         "stop-unseen",

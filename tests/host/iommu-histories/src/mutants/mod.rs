@@ -1,5 +1,6 @@
 //! The seeded faults, one for each way to break a rule.
 
+mod always_open;
 mod around;
 mod configuration;
 mod failing;
@@ -8,7 +9,6 @@ mod order;
 mod queues;
 mod registers;
 mod restart;
-mod standing;
 mod translations;
 
 use super::layout::Layout;
@@ -142,7 +142,7 @@ pub fn all() -> impl Iterator<Item = Mutant> {
         queues::MUTANTS,
         registers::MUTANTS,
         restart::MUTANTS,
-        standing::MUTANTS,
+        always_open::MUTANTS,
         around::MUTANTS,
         failing::MUTANTS,
         image::MUTANTS,

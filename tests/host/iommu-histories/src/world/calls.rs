@@ -50,10 +50,10 @@ impl World {
     /// What a device is found to be, as the server takes it.
     pub(crate) fn found(&mut self, device: usize) -> Option<DeviceState> {
         let found = self.fabric.found(device)?;
-        let stands = self.layout.machine.devices[device].standing;
+        let always_open = self.layout.machine.devices[device].always_open;
         let fakes = match self.sabotage.kind() {
             Some(Kind::FoundAnyway) => true,
-            Some(Kind::StandsAnyway) => stands,
+            Some(Kind::OpenedAnyway) => always_open,
             _ => false,
         };
         if fakes && found != DeviceState::Ready {
@@ -79,11 +79,11 @@ impl World {
 
     /// A quiesce was started: a device with direct regions is opened before it ends.
     pub(crate) fn stand_early(&mut self, device: u32) {
-        let early = matches!(self.sabotage.kind(), Some(Kind::EarlyStand));
+        let early = matches!(self.sabotage.kind(), Some(Kind::EarlyOpen));
         let machine = self.layout.machine;
         let Some(planned) = machine
             .device(device as usize)
-            .filter(|planned| planned.standing && early)
+            .filter(|planned| planned.always_open && early)
         else {
             return;
         };
@@ -175,11 +175,11 @@ impl World {
 
     pub(crate) fn set_bus_master(&mut self, device: u32, on: bool) -> Result<(), Failure> {
         let machine = self.layout.machine;
-        let stands = machine
+        let always_open = machine
             .device(device as usize)
-            .is_some_and(|planned| planned.standing);
+            .is_some_and(|planned| planned.always_open);
         match self.sabotage.kind() {
-            Some(Kind::NeverStands) if on && stands && self.lines > 0 => {
+            Some(Kind::NeverOpened) if on && always_open && self.lines > 0 => {
                 let mut holds = self.kernel.holds.iter();
                 let claimed =
                     holds.any(|hold| hold.device == device && self.kernel.is_current(hold.task));

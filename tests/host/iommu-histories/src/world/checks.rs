@@ -34,7 +34,7 @@ impl World {
                 .any(|hold| hold.device as usize == device);
             // Without the PCI task nobody can turn it off.
             let on = self.fabric.is_bus_master(device) && self.knows_pci();
-            if !held && !planned.standing && on {
+            if !held && !planned.always_open && on {
                 findings.note(Check::Containment, || {
                     format!("device {device} is bus master, and nobody has it")
                 });
@@ -60,7 +60,7 @@ impl World {
             .map(|hold| hold.task);
         let user = self.fabric.user(device);
         if holder.is_none() {
-            // It stands: whoever has its registers may use it, claimed or not.
+            // It is always open: whoever has its registers may use it, claimed or not.
             self.fabric.set_user(device, user.or(Some(TaskId::KERNEL)));
             return;
         }
@@ -177,9 +177,9 @@ impl World {
         self.model.findings = findings;
     }
 
-    /// Devices with direct regions stand while nobody that shares their streams is held, or waits for a reset that
+    /// Devices with direct regions are open while nobody that shares their streams is held, or waits for a reset that
     /// takes them too.
-    pub fn check_standing(&mut self) {
+    pub fn check_always_open(&mut self) {
         let machine = self.layout.machine;
         for (device, planned) in machine.devices.iter().enumerate() {
             let mut holds = self.kernel.holds.iter();
@@ -191,7 +191,7 @@ impl World {
             let off = self.fabric.is_busy(device) || !self.fabric.is_as_planned(device);
             // A claim that could not make it quiet leaves it cut off until one succeeds.
             let off = off || self.fabric.was_refused(device);
-            if !planned.standing || held || off {
+            if !planned.always_open || held || off {
                 continue;
             }
             let closed = planned
@@ -256,9 +256,9 @@ impl World {
     /// Something of a device's holder is given back: not if the SMMU, which has stopped, may still let the device
     /// reach it.
     fn check_confirmed(&mut self, device: usize) {
-        let stands = self.layout.machine.devices[device].standing;
+        let always_open = self.layout.machine.devices[device].always_open;
         let idle = self.oracle.grants(device).is_empty();
-        if self.model.has_stopped() && self.exposed[device] && !(stands && idle) {
+        if self.model.has_stopped() && self.exposed[device] && !(always_open && idle) {
             self.model.findings.note(Check::Release, || {
                 format!("given back of device {device}, and the SMMU confirms nothing")
             });

@@ -59,8 +59,8 @@ fn reaches_region(stage: &Stage, board: &Board) -> Result {
     Ok(())
 }
 
-/// The state is that of a free device that stands.
-fn stands(stage: &Stage, board: &Board) -> Result {
+/// The state is that of a free device that is always open.
+fn check_always_open(stage: &Stage, board: &Board) -> Result {
     let state = status(EDU4)?;
     check_eq!(state.flags.0, STANDING);
     check_eq!(state.mapped_pages, 0);
@@ -70,7 +70,7 @@ fn stands(stage: &Stage, board: &Board) -> Result {
 fn before_any_claim(stage: &Stage) -> Result {
     let board = Board::new()?;
     check_eq!(status(EDU4)?.claims, 0);
-    stands(stage, &board)?;
+    check_always_open(stage, &board)?;
     faults_elsewhere(stage, &board, &[describe(EDU4)?.iova_base])?;
     check_eq!(status(EDU4)?.claims, 0);
     Ok(())
@@ -113,7 +113,7 @@ fn unclaimed(stage: &Stage) -> Result {
     check_eq!(code(claimed.unmap(iova, 2)), 0);
     check_eq!(code(claimed.release()), 0);
     through_region(stage, &board, 2)?;
-    stands(stage, &board)?;
+    check_always_open(stage, &board)?;
     faults_elsewhere(stage, &board, &[iova])?;
     let mut claimed = claim()?;
     let iova = check_is!(claimed.map(0, 2, BOTH), Ok(iova) => iova);
@@ -137,7 +137,7 @@ fn released_with_mappings(stage: &Stage) -> Result {
     let mut claimed = claim()?;
     let iova = check_is!(claimed.map(0, 1, BOTH), Ok(iova) => iova);
     check_eq!(code(claimed.release()), 0);
-    stands(stage, &board)?;
+    check_always_open(stage, &board)?;
     faults_elsewhere(stage, &board, &[iova])
 }
 
@@ -153,7 +153,7 @@ fn killed(stage: &Stage) -> Result {
     }
     check!(!board.busy());
     board.kept(4, CONTENT)?;
-    stands(stage, &board)?;
+    check_always_open(stage, &board)?;
     faults_elsewhere(stage, &board, &[iova])
 }
 
@@ -169,7 +169,7 @@ fn server_restarts(stage: &Stage) -> Result {
     board.read(stage, region()?, FEW)?;
     board.write(stage, region()? + 3 * PAGE, FEW)?;
     check_eq!(status_again(stage, EDU4)?.faults, 0);
-    stands(stage, &board)?;
+    check_always_open(stage, &board)?;
     faults_elsewhere(stage, &board, &[])
 }
 
@@ -185,7 +185,7 @@ fn server_restarts_with_a_claim(stage: &Stage) -> Result {
     claimed.has_mapped(2)?;
     check_eq!(code(claimed.unmap(iova, 2)), 0);
     check_eq!(code(claimed.release()), 0);
-    stands(stage, &board)
+    check_always_open(stage, &board)
 }
 
 fn pci_restarts(stage: &Stage) -> Result {

@@ -3,12 +3,12 @@
 use super::*;
 
 #[test]
-fn a_successor_leaves_it_standing() {
+fn a_successor_leaves_it_open() {
     let rig = booted();
     rig.around.borrow_mut().bus_master.push((MATE, false));
     let before = rig.around.borrow().bus_master.len();
     let rig = successor(&rig);
-    stands(&rig);
+    assert_always_open(&rig);
     assert!(!rig.around.borrow().bus_master[before..].contains(&(DISPLAY, false)));
     assert!(!rig.is_held(DISPLAY));
 }
@@ -18,7 +18,7 @@ fn both_servers_restart() {
     let rig = booted();
     // The new life of the PCI task has turned everything off, and nobody told the IOMMU server.
     rig.around.borrow_mut().bus_master.push((DISPLAY, false));
-    stands(&successor(&rig));
+    assert_always_open(&successor(&rig));
     // A device that was cut off is no such case, even if another has opened the stream since.
     let mut rig = booted();
     storm(&mut rig);
@@ -42,7 +42,7 @@ fn a_successor_goes_on_with_its_claim() {
     );
     display.unmap(&mut rig, iova, 1).unwrap();
     display.release(&mut rig);
-    stands(&rig);
+    assert_always_open(&rig);
 }
 
 #[test]
@@ -54,25 +54,25 @@ fn a_successor_opens_nothing_that_was_closed() {
     rig.server.on_quiesced();
     is_cut_off(&rig);
     rig.claim(task(6), DISPLAY);
-    stands(&rig);
+    assert_always_open(&rig);
 }
 
 #[test]
-fn a_successor_finishes_what_ends_with_it_standing() {
+fn a_successor_finishes_what_ends_with_it_open() {
     let mut rig = booted();
     rig.claim(task(6), DISPLAY).map_any(&mut rig, 0, 1);
     rig.die(6);
     let mut rig = successor(&rig);
     is_cut_off(&rig);
     rig.server.on_quiesced();
-    stands(&rig);
+    assert_always_open(&rig);
     // For a mate, too.
     rig.claim(task(5), MATE).map_any(&mut rig, 0, 1);
     rig.die(5);
     let mut rig = successor(&rig);
     is_cut_off(&rig);
     rig.server.on_quiesced();
-    stands(&rig);
+    assert_always_open(&rig);
 }
 
 #[test]

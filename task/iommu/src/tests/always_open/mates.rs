@@ -6,14 +6,14 @@ use super::*;
 fn the_death_of_a_mate_cuts_it_off_until_that_is_quiet() {
     let mut rig = booted();
     let mut mate = rig.claim(task(5), MATE);
-    stands(&rig);
+    assert_always_open(&rig);
     let iova = mate.map_any(&mut rig, 0, 1);
     assert_eq!(rig.reach(STREAM, iova), Some(POOL + 0x10_0000));
     rig.die(5);
     is_cut_off(&rig);
     assert!(!rig.is_bus_master(MATE));
     rig.server.on_quiesced();
-    stands(&rig);
+    assert_always_open(&rig);
     assert!(!rig.is_bus_master(MATE));
 }
 
@@ -22,7 +22,7 @@ fn the_death_of_a_mate_cuts_it_off_until_that_is_quiet() {
 fn the_word_of_its_owner_ends_when_it_is_cut_off() {
     let mut rig = booted();
     rig.claim(task(6), DISPLAY).release(&mut rig);
-    stands(&rig);
+    assert_always_open(&rig);
     let mut mate = rig.claim(task(5), MATE);
     mate.map_any(&mut rig, 0, 1);
     let result = |rig: &Rig, state| {
@@ -37,7 +37,7 @@ fn the_word_of_its_owner_ends_when_it_is_cut_off() {
     result(&rig, QuiesceState::Quiet);
     rig.server.on_quiesced();
     assert!(!rig.is_held(MATE));
-    stands(&rig);
+    assert_always_open(&rig);
 }
 
 #[test]
@@ -51,14 +51,14 @@ fn a_mate_that_was_cut_off_keeps_it_down_until_it_is_released() {
     is_cut_off(&rig);
     assert!(matches!(mate.release(&mut rig), Reply::Later));
     rig.server.on_quiesced();
-    stands(&rig);
+    assert_always_open(&rig);
 }
 
 #[test]
 fn a_mates_claim_and_release_do_not_touch_it() {
     let mut rig = booted();
     rig.claim(task(5), MATE).release(&mut rig);
-    stands(&rig);
+    assert_always_open(&rig);
     assert!(!rig.around.borrow().bus_master.contains(&(DISPLAY, false)));
     // But what is mapped for the mate it could use until it is gone.
     let mut mate = rig.claim(task(5), MATE);
@@ -66,5 +66,5 @@ fn a_mates_claim_and_release_do_not_touch_it() {
     assert!(matches!(mate.release(&mut rig), Reply::Later));
     is_cut_off(&rig);
     rig.server.on_quiesced();
-    stands(&rig);
+    assert_always_open(&rig);
 }

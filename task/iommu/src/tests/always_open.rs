@@ -22,7 +22,7 @@ const REGION: u64 = ROOT + 0x5000 + (DIRECT >> 12 & 511) * 8;
 const ENTRY: u64 = 0x4000 + 0x18 * 64;
 
 fn cold() -> Rig {
-    Rig::planned(standing_plan())
+    Rig::planned(always_open_plan())
 }
 
 fn booted() -> Rig {
@@ -32,13 +32,13 @@ fn booted() -> Rig {
 }
 
 fn successor(rig: &Rig) -> Rig {
-    let mut rig = Rig::with(standing_plan(), rig.smmu.clone(), rig.around.clone());
+    let mut rig = Rig::with(always_open_plan(), rig.smmu.clone(), rig.around.clone());
     rig.server.boot();
     rig
 }
 
 /// It reaches its direct region, and nothing in the window.
-fn stands(rig: &Rig) {
+fn assert_always_open(rig: &Rig) {
     assert!(rig.is_bus_master(DISPLAY));
     reaches_region_only(rig);
 }
@@ -68,26 +68,26 @@ fn is_cut_off(rig: &Rig) {
 }
 
 #[test]
-fn stands_from_the_start_and_is_listed() {
+fn open_from_the_start_and_listed() {
     let mut rig = booted();
-    stands(&rig);
+    assert_always_open(&rig);
     assert!(!rig.is_bus_master(MATE), "it has no direct region itself");
     assert!(rig.logged(
-        "Direct(DirectLine { name: \"display\", pool: false, base: 1879048192, len: 8192, stands: true })"
+        "Direct(DirectLine { name: \"display\", pool: false, base: 1879048192, len: 8192, always_open: true })"
     ));
-    assert!(rig.logged("standing: 1"));
+    assert!(rig.logged("always_open: 1"));
     let status = rig.status(DISPLAY);
     assert!(status.flags.has(StatusFlags::OPEN) && !status.flags.has(StatusFlags::CLAIMED));
     assert_eq!(rig.status(MATE).flags.0, 0);
     assert!(rig.around.borrow().started.is_empty());
 }
 
-/// A pool in the identity domain of a standing device, below the same table of the rig.
+/// A pool in the identity domain of an always-open device, below the same table of the rig.
 pub const DIRECT_POOL: u64 = DIRECT + 16 * PAGE;
 
 /// The same with its domain an identity domain, and a pool of its owner.
-pub fn identity_standing_plan() -> PlanView<'static> {
-    let mut plan = standing_plan();
+pub fn identity_always_open_plan() -> PlanView<'static> {
+    let mut plan = always_open_plan();
     let device = plan.devices[DISPLAY as usize];
     let mut domains = plan.domains.to_vec();
     let domain = &mut domains[device.domain as usize];
@@ -111,11 +111,12 @@ pub fn identity_standing_plan() -> PlanView<'static> {
 #[test]
 fn the_pools_of_an_identity_domain_are_open_and_listed_too() {
     let pool = DIRECT_POOL;
-    let mut rig = Rig::planned(identity_standing_plan());
+    let mut rig = Rig::planned(identity_always_open_plan());
     rig.server.boot();
     assert_eq!(rig.reach(STREAM, pool), Some(pool));
     assert_eq!(rig.read(STREAM, pool + PAGE), None);
-    let line = std::format!("name: \"display\", pool: true, base: {pool}, len: 4096, stands: true");
+    let line =
+        std::format!("name: \"display\", pool: true, base: {pool}, len: 4096, always_open: true");
     assert!(rig.logged(&line));
 }
 
@@ -172,7 +173,7 @@ fn refuses_an_image_that_maps_anything_else() {
     // of stage 2; a stream that must be closed. One that aborts is what a life leaves that held it back.
     refused(Refusal::StreamTable, ENTRY, 0);
     refused(Refusal::StreamTable, ENTRY, smmu::stream::bypass_word());
-    let plan = standing_plan();
+    let plan = always_open_plan();
     let other = plan.open_word(&plan.devices[1]).unwrap();
     refused(Refusal::StreamTable, ENTRY, other);
     let own = plan.open_word(&plan.devices[DISPLAY as usize]).unwrap();
@@ -189,12 +190,12 @@ fn refuses_an_image_that_maps_anything_else() {
 }
 
 #[test]
-fn what_is_not_as_planned_does_not_stand() {
+fn what_is_not_as_planned_is_not_opened() {
     let mut rig = cold();
     rig.around.borrow_mut().blocked = Some(DISPLAY);
     rig.server.boot();
     is_cut_off(&rig);
-    assert!(rig.logged("stands: false"));
+    assert!(rig.logged("always_open: false"));
     let mut rig = cold();
     rig.around.borrow_mut().refused = true;
     rig.server.boot();
@@ -211,7 +212,7 @@ fn a_claim_makes_it_quiet_and_maps_beside_the_region() {
     is_cut_off(&rig);
     rig.server.on_quiesced();
     let mut display = rig.claim(task(6), DISPLAY);
-    stands(&rig);
+    assert_always_open(&rig);
     let iova = display.map_any(&mut rig, 0, 1);
     assert_eq!(rig.reach(STREAM, iova), Some(POOL + 0x20_0000));
     assert_eq!(rig.reach(STREAM, DIRECT), Some(DIRECT));
@@ -225,7 +226,7 @@ fn a_claim_makes_it_quiet_and_maps_beside_the_region() {
 }
 
 #[test]
-fn a_release_with_nothing_mapped_leaves_it_standing() {
+fn a_release_with_nothing_mapped_leaves_it_open() {
     let mut rig = booted();
     let mut display = rig.claim(task(6), DISPLAY);
     let iova = display.map_any(&mut rig, 0, 1);
@@ -240,7 +241,7 @@ fn a_release_with_nothing_mapped_leaves_it_standing() {
         before,
         "not even for a moment"
     );
-    stands(&rig);
+    assert_always_open(&rig);
     assert!(!rig.is_held(DISPLAY));
     // The same life by its word; another one not.
     let claim = rig.ask(task(6), Operation::Claim, &[u64::from(DISPLAY)]);
@@ -255,7 +256,7 @@ fn a_release_with_mappings_cuts_it_off_until_it_is_quiet() {
     assert!(matches!(display.release(&mut rig), Reply::Later));
     is_cut_off(&rig);
     rig.server.on_quiesced();
-    stands(&rig);
+    assert_always_open(&rig);
     assert_eq!(rig.read(STREAM, iova), None);
     assert!(!rig.is_held(DISPLAY));
 }
@@ -269,7 +270,7 @@ fn a_death_cuts_it_off_until_it_is_quiet() {
     is_cut_off(&rig);
     assert!(rig.is_held(DISPLAY));
     rig.server.on_quiesced();
-    stands(&rig);
+    assert_always_open(&rig);
     assert_eq!(rig.read(STREAM, iova), None);
     assert!(!rig.is_held(DISPLAY));
 }
@@ -302,7 +303,7 @@ fn a_claim_that_fails_leaves_it_cut_off_until_one_succeeds() {
     assert!(!rig.is_held(DISPLAY));
     rig.around.borrow_mut().result = None;
     rig.claim(task(6), DISPLAY);
-    stands(&rig);
+    assert_always_open(&rig);
 }
 
 fn storm(rig: &mut Rig) {
@@ -324,9 +325,9 @@ fn a_storm_of_a_free_device_cuts_it_off_until_it_is_claimed() {
     rig.server.on_pci_up();
     is_cut_off(&rig);
     let mut display = rig.claim(task(6), DISPLAY);
-    stands(&rig);
+    assert_always_open(&rig);
     display.release(&mut rig);
-    stands(&rig);
+    assert_always_open(&rig);
 }
 
 #[test]
@@ -340,7 +341,7 @@ fn a_storm_of_a_claimant_ends_with_its_release() {
     assert!(matches!(display.release(&mut rig), Reply::Later));
     is_cut_off(&rig);
     rig.server.on_quiesced();
-    stands(&rig);
+    assert_always_open(&rig);
 }
 
 #[test]
@@ -348,7 +349,7 @@ fn a_restart_of_the_pci_task_turns_it_on_again() {
     let mut rig = booted();
     rig.around.borrow_mut().bus_master.clear();
     rig.server.on_pci_up();
-    stands(&rig);
+    assert_always_open(&rig);
 }
 
 /// The boot may be refused while a device is claimed: another SMMU is turned on later, and is not the planned one.

@@ -47,12 +47,12 @@ fn lengthen_pool(layout: &Layout, memory: &mut Memory) {
 /// The faults.
 pub const MUTANTS: &[Mutant] = &[
     other("adopt-no-abort", "J10", REACHED, Kind::NoCloseByHeir),
-    other("stand-before-quiet", "J11", REACHED, Kind::EarlyStand),
+    other("open-before-quiet", "J11", REACHED, Kind::EarlyOpen),
     other(
-        "stand-no-more",
+        "open-no-more",
         "J11",
         &[Check::Containment],
-        Kind::NeverStands,
+        Kind::NeverOpened,
     ),
     image("region-page-more", "J12", REFUSED, |layout, memory| {
         patch_region(layout, memory, 2, |_, before| before + 0x1000);

@@ -152,7 +152,7 @@ impl<'p> Device<'p> {
 
     /// Whether `sender` may claim it.
     pub fn may_claim(&self, sender: TaskId) -> Result<(), Error> {
-        if self.entry.owner as usize == sender.index() {
+        if self.entry.owner == u32::from(sender.number()) {
             Ok(())
         } else {
             Err(Error::NotOwner)
@@ -162,7 +162,7 @@ impl<'p> Device<'p> {
     /// The refusals that a claim of `sender` is counted with.
     pub(crate) fn refusals_of(&mut self, sender: TaskId) -> &mut Refusals {
         let [owners, others] = &mut self.refusals;
-        if self.entry.owner as usize == sender.index() {
+        if self.entry.owner == u32::from(sender.number()) {
             owners
         } else {
             others

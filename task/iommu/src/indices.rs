@@ -47,13 +47,13 @@ impl DeviceIndex {
 
 /// A task, by its position in the plan's table; which of its lives is left open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TaskIndex(u8);
+pub struct TaskIndex(u16);
 
 impl TaskIndex {
     /// The task that a life is of.
     #[inline(always)]
     pub const fn of(life: TaskId) -> Self {
-        Self(life.index() as u8)
+        Self(life.number())
     }
 
     /// The number by which the plan and the kernel know it.

@@ -26,7 +26,7 @@ pub(crate) fn pool_of<'p>(
 ) -> Result<&'p PoolEntry, Error> {
     pools
         .get(device.pools().wrapping_add(usize::from(number)))
-        .filter(|pool| pool.task as usize == sender.index() && pool.pool == u32::from(number))
+        .filter(|pool| pool.task == u32::from(sender.number()) && pool.pool == u32::from(number))
         .ok_or(Error::BadMemory)
 }
 
@@ -254,7 +254,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         permanent.iter().filter(move |range| {
             range.domain == domain
                 && range.kind == PermanentKind::Persistent as u32
-                && range.task as usize == owner.index()
+                && range.task == u32::from(owner.number())
         })
     }
 

@@ -1,3 +1,4 @@
+use abi::TaskId;
 use iommu_api::*;
 use userlib::protocol::Wire;
 
@@ -20,6 +21,9 @@ fn only_the_planned_owner_claims() {
     }
     let bridge = rig.ask(task(4), Operation::Claim, &[0]);
     assert_eq!(code(bridge), Some(Error::NotOwner));
+    // Another core's task is another one, though its index is the owner's.
+    let elsewhere = rig.ask(TaskId(4 | 1 << 8), Operation::Claim, &[u64::from(DISK)]);
+    assert_eq!(code(elsewhere), Some(Error::NotOwner));
     let none = rig.ask(task(4), Operation::Claim, &[99]);
     assert_eq!(code(none), Some(Error::NoSuchDevice));
 }

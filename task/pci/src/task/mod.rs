@@ -109,7 +109,7 @@ fn serve(mut server: Server<'static, Hardware>) -> ! {
 
 fn answer(server: &mut Server<'static, Hardware>, message: &Message, refusals: &mut u32) -> Answer {
     let request = Request {
-        sender: message.sender.index(),
+        sender: usize::from(message.sender.number()),
         operation: message.operation,
         payload: &message.payload,
         len: message.len,

@@ -61,8 +61,9 @@ impl<'a, T: Record> Table<'a, T> {
     /// All records, in the plan's order.
     pub fn iter(&self) -> Iter<'a, T> {
         Iter {
-            table: *self,
-            next: 0,
+            rest: self.bytes,
+            stride: self.stride,
+            of: PhantomData,
         }
     }
 }
@@ -78,15 +79,18 @@ impl<'a, T: Record> IntoIterator for Table<'a, T> {
 
 /// The records of a [`Table`], one after the other.
 pub struct Iter<'a, T> {
-    table: Table<'a, T>,
-    next: usize,
+    /// The records that are left.
+    rest: &'a [u8],
+    stride: usize,
+    of: PhantomData<&'a [T]>,
 }
 
 impl<T> Clone for Iter<'_, T> {
     fn clone(&self) -> Self {
         Self {
-            table: self.table,
-            next: self.next,
+            rest: self.rest,
+            stride: self.stride,
+            of: PhantomData,
         }
     }
 }
@@ -95,8 +99,9 @@ impl<'a, T: Record> Iterator for Iter<'a, T> {
     type Item = &'a T;
 
     fn next(&mut self) -> Option<&'a T> {
-        let record = self.table.get(self.next)?;
-        self.next += 1;
+        let (record, rest) = self.rest.split_at_checked(self.stride)?;
+        let (record, _) = T::ref_from_prefix(record).ok()?;
+        self.rest = rest;
         Some(record)
     }
 }

@@ -10,10 +10,17 @@ use plan::{Blob, Record, Table};
 /// # Panics
 /// If the plan page is not a blob of this version: the image is broken, and the task cannot run.
 pub fn blob() -> Blob<'static> {
-    let understood = |blob: Blob<'static>| blob.check_understood(&plan::OF_TASKS).map(|()| blob);
-    match Blob::new(crate::plan_page::bytes()).and_then(understood) {
+    match Blob::new(crate::plan_page::bytes()) {
         Ok(blob) => blob,
         Err(_) => crate::give_up!("the plan page is not readable"),
+    }
+}
+
+/// Ends the task if its plan has a table that must be understood and is not known here to its end. [`crate::task`] asks
+/// once, before the program begins, so that no look into the plan pays for it.
+pub fn require_understood() {
+    if blob().check_understood(&plan::OF_TASKS).is_err() {
+        crate::give_up!("the plan page says what this program does not understand");
     }
 }
 

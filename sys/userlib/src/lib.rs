@@ -56,6 +56,7 @@ macro_rules! task {
             // The entry code calls this symbol.
             #[unsafe(no_mangle)]
             extern "C" fn portcullis_task_main() -> ! {
+                $crate::config::require_understood();
                 let main: fn() -> ! = $main;
                 main()
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// Keys whose values are known once programs are placed. Until then they are null, which is no difference.
-const PLACED: [&str; 5] = ["address", "entry", "iova", "kernel", "memory"];
+pub const PLACED: [&str; 5] = ["address", "entry", "iova", "kernel", "memory"];
 
 /// A line for each part that differs, in the order of the documents, but those whose path `skip` takes.
 pub fn lines(old: &Value, new: &Value, skip: &dyn Fn(&str) -> bool) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::compare::PLACED;
 use super::*;
 use planner::read::{self, Paths};
 use planner::report::Report;
@@ -238,7 +239,9 @@ fn changes(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
                 changes(item, &format!("{path}/{key}"), found);
             }
         }
-        Value::Null => {}
+        // What is not placed yet is null, and no difference.
+        Value::Null if PLACED.iter().any(|key| path.ends_with(&format!("/{key}"))) => {}
+        Value::Null => found.push((path.to_owned(), "x".into())),
         Value::Number(number) => {
             let other = number.as_u64().unwrap() + 1;
             found.push((path.to_owned(), other.into()));

@@ -1,5 +1,6 @@
 //! Devices with direct regions.
 
+mod for_others;
 mod mates;
 mod restarts;
 

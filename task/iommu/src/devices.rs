@@ -15,6 +15,11 @@ use crate::limits::DEVICES_MAX;
 /// A look-up neither fails nor panics: an index is of a device of this table, as only the table and its plan make
 /// them. For the compiler, which does not know that, there is one device more, which the plan does not have and which
 /// is in no set.
+///
+/// The fields keep this order, the set first. It is written by itself, and so parts the spare device from the table
+/// that the server has before this one. Without that, the compiler takes that table, which is still empty, and the
+/// spare device for one piece: it makes both on the stack, which takes 12 KiB of it, and copies them.
+#[repr(C)]
 pub(crate) struct Devices<'p> {
     all: DeviceSet,
     nobodys: Device<'p>,

@@ -148,8 +148,13 @@ fn a_change_is_shown_by_what_it_lets_devices_reach() {
         .collect();
     let registers = ["edu0", "edu1", "pb", "rp0", "rp1"]
         .map(|n| format!("can now reach the registers of `{n}`"));
-    assert_eq!(disk[0], "can now use any StreamID of segment 0");
-    assert_eq!(disk[1..], registers);
+    assert_eq!(
+        disk[0],
+        "can use any id of segment 0, as no port checks them, before any id of bus 0000:03, as `rp1` checks"
+    );
+    let mapped =
+        ["edu0", "edu1"].map(|n| format!("can now reach under its id what is mapped for `{n}`"));
+    assert_eq!(disk[1..], [&registers[..], &mapped].concat());
     assert!(found.iter().all(|d| d.widens));
     assert!(diff(&summaries.1, &summaries.0).iter().all(|d| !d.widens));
 

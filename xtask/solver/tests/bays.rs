@@ -3,7 +3,7 @@
 mod support;
 
 use solver::model::*;
-use solver::{Code, Machine, Solution};
+use solver::{Code, Machine};
 use support::*;
 
 /// A hotplug port with an alternative for each name and owner.
@@ -23,10 +23,6 @@ fn platform(m: &mut Machine, name: &str, task: &str, stream: u32) -> NodeId {
         streams: vec![(SmmuId(0), stream)],
     };
     owned(m, name, FunctionKind::Endpoint, place, task)
-}
-
-fn errors(s: &Solution) -> Vec<Code> {
-    s.errors().map(|error| error.code).collect()
 }
 
 /// The two that can be there together are one to the SMMU, whoever else has the StreamID.

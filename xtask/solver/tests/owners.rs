@@ -320,9 +320,13 @@ fn who_has_registers_is_trusted_by_all_whom_the_device_reaches() {
     assert!(codes(&linux(&m)).contains(&Code::HolderTrust));
     trusts(&mut m, "of-b", "watcher");
     assert_eq!(codes(&strict(&m)), []);
+}
 
-    // Of a device that nobody drives the bus mastering is off, unless it has direct regions.
+/// Of one on PCI the bus mastering is off, unless it has direct regions.
+#[test]
+fn who_has_registers_of_what_nobody_drives_is_trusted_if_it_can_act() {
     let mut m = slot();
+    let a = NodeId(1);
     m.policy.unowned = Unowned::Block;
     m.nodes[a.index()].owner = None;
     holder(&mut m, a, "watcher");
@@ -352,8 +356,11 @@ fn who_has_registers_is_trusted_by_all_whom_the_device_reaches() {
         streams: vec![(SmmuId(0), 6)],
     };
     assert_eq!(codes(&strict(&m)), [Code::UnownedBlocked]);
+}
 
-    // Without validation of ids the device reaches what all have in its segment.
+/// Without validation of ids the device reaches what all have in its segment.
+#[test]
+fn who_has_registers_is_trusted_by_all_whose_ids_the_device_may_use() {
     let mut m = machine();
     for (name, acs) in [("a", Acs::ON), ("b", Acs::OFF)] {
         let slot = m.nodes.len() as u8;

@@ -9,10 +9,6 @@ use support::*;
 
 const REDIRECTS: u16 = Acs::WANTED & !Acs::SOURCE_VALIDATION;
 
-fn errors(s: &Solution) -> Vec<Code> {
-    s.errors().map(|error| error.code).collect()
-}
-
 fn acs(enabled: u16) -> Option<Acs> {
     Some(Acs {
         implemented: Acs::WANTED,

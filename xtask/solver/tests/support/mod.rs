@@ -150,6 +150,49 @@ pub fn contain(machine: &mut Machine, owners: &[&str]) {
     });
 }
 
+/// Every bit of access control is implemented, and these are on.
+pub fn enabled(bits: u16) -> Option<Acs> {
+    Some(Acs {
+        implemented: Acs::ENHANCED | 0x7f,
+        enabled: bits,
+    })
+}
+
+/// Two root ports with an endpoint each, of `of-a` and `of-b`.
+pub fn ports(a: Option<Acs>, b: Option<Acs>) -> Machine {
+    let mut m = machine();
+    for (index, (name, acs)) in [("a", a), ("b", b)].into_iter().enumerate() {
+        let port = root_port(&mut m, &format!("rp-{name}"), index as u8 + 1, acs);
+        endpoint(&mut m, name, below(port, 0, 0));
+    }
+    m
+}
+
+/// A switch whose ports have the bits `acs`, with two endpoints.
+pub fn switch(acs: Option<Acs>) -> Machine {
+    let mut m = machine();
+    let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
+    let up = bridge(
+        &mut m,
+        "up",
+        FunctionKind::UpstreamPort,
+        below(port, 0, 0),
+        None,
+    );
+    for (index, name) in ["a", "b"].into_iter().enumerate() {
+        let place = below(up, index as u8, 0);
+        let down = format!("down-{name}");
+        let down = bridge(&mut m, &down, FunctionKind::DownstreamPort, place, acs);
+        endpoint(&mut m, name, below(down, 0, 0));
+    }
+    m
+}
+
+/// The node with a name.
+pub fn node_of(m: &Machine, name: &str) -> NodeId {
+    NodeId::new(m.nodes.iter().position(|n| n.name == name).unwrap())
+}
+
 pub fn strict(machine: &Machine) -> Solution {
     solve(
         machine,
@@ -213,6 +256,10 @@ pub fn reset_units(machine: &Machine, solution: &Solution) -> Vec<Vec<String>> {
         solution.reset_units.iter().map(|g| &g.devices),
         false,
     )
+}
+
+pub fn errors(solution: &Solution) -> Vec<Code> {
+    solution.errors().map(|error| error.code).collect()
 }
 
 pub fn codes(solution: &Solution) -> Vec<Code> {

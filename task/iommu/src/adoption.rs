@@ -65,7 +65,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.list_held_forever(index);
             let smmu = self.smmu_of(index);
             if let Some(smmu) = smmu
-                && self.smmus.get(smmu).is_some_and(|smmu| !smmu.refused)
+                && !self.smmus[smmu].refused
             {
                 self.refuse(smmu, Refusal::NotAsLeft);
             }

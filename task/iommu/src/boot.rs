@@ -13,7 +13,7 @@ use crate::boot_refusal::Refusal;
 use crate::check;
 use crate::events::EventQueue;
 use crate::hardware::{Hardware, wait_for};
-use crate::indices::DeviceIndex;
+use crate::indices::{DeviceIndex, SmmuIndex};
 use crate::limits::CONTROL_DEADLINE_NS;
 use crate::plan_view::PlanView;
 use crate::queue::CommandQueue;
@@ -60,14 +60,14 @@ pub enum Found {
     Other(Features),
 }
 
-/// Takes SMMU number `index` over if it is on with exactly the planned tables: an earlier life of this server left
+/// Takes SMMU `index` over if it is on with exactly the planned tables: an earlier life of this server left
 /// it so, and nothing opens and nothing that works stops.
 pub fn take_over<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
 ) -> Result<Found, Refusal> {
-    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
+    let entry = plan.smmu(index);
     let features = features(hardware)?;
     check::features(&features, entry)?;
     check::memory(entry, &features)?;
@@ -80,16 +80,16 @@ pub fn take_over<H: Hardware>(
     }
 }
 
-/// Brings SMMU number `index`, which [`take_over`] has found usable, up, whatever it does now: it is closed, set up and
+/// Brings SMMU `index`, which [`take_over`] has found usable, up, whatever it does now: it is closed, set up and
 /// turned on with every stream aborting but those of devices with direct regions that `may_be_always_open`.
 pub fn bring_up<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
     features: Features,
     may_be_always_open: impl Fn(DeviceIndex) -> bool,
 ) -> Result<Running, Refusal> {
-    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
+    let entry = plan.smmu(index);
     let reset_bypass_closed = close_reset_bypass(hardware)?;
     control(hardware, CR0, CR0ACK, 0)?;
     control(hardware, IRQ_CTRL, IRQ_CTRLACK, 0)?;
@@ -150,10 +150,10 @@ fn is_ours<H: Hardware>(hardware: &mut H, entry: &SmmuEntry, features: &Features
 fn adopt<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
     features: Features,
 ) -> Result<Running, Refusal> {
-    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
+    let entry = plan.smmu(index);
     let producer = hardware.read32(CMDQ_PROD);
     let mut queue = CommandQueue::new(entry.command_queue, entry.command_log2, producer);
     queue

@@ -13,7 +13,7 @@ use vmsa::{Descriptor, Granule};
 
 use crate::boot_refusal::Refusal;
 use crate::hardware::Hardware;
-use crate::indices::DeviceIndex;
+use crate::indices::{DeviceIndex, SmmuIndex};
 use crate::permanent;
 use crate::plan_view::PlanView;
 
@@ -94,16 +94,16 @@ fn inside(entry: &SmmuEntry, offset: u64, bytes: u64) -> bool {
 pub fn stream_tables<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
     features: &Features,
 ) -> Result<(), Refusal> {
-    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
+    let entry = plan.smmu(index);
     each_entry(hardware, entry, |hardware, at| {
         let word = hardware.load(at);
         let good = word == abort_word() || always_open_word(plan, index, at) == Some(word);
         good.then_some(()).ok_or(Refusal::StreamTable)
     })?;
-    for stream in plan.streams.iter().filter(|s| s.smmu as usize == index) {
+    for stream in plan.streams_to(index) {
         placed(hardware, entry, stream)?;
         let mut others = (2..STE_WORDS as u64).map(|word| hardware.load(stream.entry + word * 8));
         if others.any(|word| word != 0) {
@@ -120,18 +120,17 @@ pub fn stream_tables<H: Hardware>(
 pub fn always_open_streams<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
     may_be_always_open: impl Fn(DeviceIndex) -> bool,
 ) {
     let held_back = |at: u64| {
         let mut devices = plan.indexed_devices();
         devices.any(|(number, device)| {
-            let mut streams = plan.streams_of(device).iter();
-            let uses = streams.any(|stream| stream.entry == at && stream.smmu as usize == index);
+            let uses = plan.stream_at(device, index, at).is_some();
             device.always_open == 1 && uses && !may_be_always_open(number)
         })
     };
-    for stream in plan.streams.iter().filter(|s| s.smmu as usize == index) {
+    for stream in plan.streams_to(index) {
         if let Some(word) = always_open_word(plan, index, stream.entry) {
             let closed = held_back(stream.entry);
             hardware.store(stream.entry, if closed { abort_word() } else { word });
@@ -181,7 +180,7 @@ pub(crate) fn placed<H: Hardware>(
 /// Word 1 of the planned entry at an offset, for this SMMU.
 pub(crate) fn planned_attributes(
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
     at: u64,
     features: &Features,
 ) -> u64 {
@@ -196,19 +195,17 @@ pub(crate) fn planned_attributes(
 /// Whether a device that is not translated has the entry at an offset. What passes untranslated keeps its
 /// attributes by fields of word 1 that stage 1 does not look at, so that an alternative of the same hotplug slot
 /// can be translated.
-fn bypasses(plan: &PlanView<'_>, index: usize, at: u64) -> bool {
-    plan.devices.iter().any(|device| {
-        let mut streams = plan.streams_of(device).iter();
-        plan.bypasses(device) && streams.any(|s| s.entry == at && s.smmu as usize == index)
-    })
+fn bypasses(plan: &PlanView<'_>, index: SmmuIndex, at: u64) -> bool {
+    plan.devices
+        .iter()
+        .any(|device| plan.bypasses(device) && plan.stream_at(device, index, at).is_some())
 }
 
 /// Word 0 of the entry at an offset in the image, if the entry is that of an always-open stream.
-fn always_open_word(plan: &PlanView<'_>, index: usize, at: u64) -> Option<u64> {
+fn always_open_word(plan: &PlanView<'_>, index: SmmuIndex, at: u64) -> Option<u64> {
     let mut devices = plan.devices.iter();
     devices.find_map(|device| {
-        let mut streams = plan.streams_of(device).iter();
-        let stream = streams.find(|stream| stream.entry == at && stream.smmu as usize == index)?;
+        let stream = plan.stream_at(device, index, at)?;
         (stream.always_open == 1)
             .then(|| plan.open_word(device))
             .flatten()
@@ -220,10 +217,10 @@ fn always_open_word(plan: &PlanView<'_>, index: usize, at: u64) -> Option<u64> {
 pub fn domains<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
     features: &Features,
 ) -> Result<(), Refusal> {
-    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
+    let entry = plan.smmu(index);
     let memory_end = plan
         .pools
         .iter()
@@ -231,7 +228,7 @@ pub fn domains<H: Hardware>(
         .chain(plan.permanent.iter().map(|range| range.pa + range.len))
         .fold(entry.tables_pa + entry.tables_len, u64::max);
     for (number, domain) in plan.domains.iter().enumerate() {
-        if domain.smmu as usize != index || domain.kind == DomainKind::Blocked as u32 {
+        if SmmuIndex::of(domain) != index || domain.kind == DomainKind::Blocked as u32 {
             continue;
         }
         if !features.asid16 && domain.asid > 0xff {

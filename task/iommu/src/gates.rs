@@ -112,13 +112,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// The SMMU of a device does not confirm commands any more.
     pub(crate) fn note_broken(&mut self, index: DeviceIndex) {
-        let Some(smmu) = self.smmu_of(index) else {
-            return;
-        };
-        self.note_refused(smmu);
-        if let Some(smmu) = self.smmus.get(smmu) {
+        // What has no SMMU has no stream that could not be closed.
+        if let Some(smmu) = self.smmu_of(index) {
+            self.note_refused(smmu);
             self.system.log(Line::CommandTimeout {
-                name: smmu.entry.name.as_str(),
+                name: self.smmus[smmu].entry.name.as_str(),
             });
         }
     }

@@ -1,11 +1,12 @@
-//! Numbers of devices and of tasks: types of their own, so that neither is taken for the other, and bounded, so that
+//! Numbers of devices, tasks and SMMUs: types of their own, so that none is taken for another, and bounded, so that
 //! every look-up finds something.
 
 use core::ops::{Index, IndexMut};
 
 use abi::TaskId;
+use plan::iommu::{DomainEntry, StreamEntry};
 
-use crate::limits::DEVICES_MAX;
+use crate::limits::{DEVICES_MAX, SMMUS_MAX};
 
 /// A device, by its position in the plan's table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -60,6 +61,38 @@ impl TaskIndex {
     #[inline(always)]
     pub const fn number(self) -> u32 {
         self.0 as u32
+    }
+}
+
+/// An SMMU, by its position in the plan's table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SmmuIndex(u8);
+
+const _: () = assert!(SMMUS_MAX <= u8::MAX as usize);
+
+impl SmmuIndex {
+    /// The first one.
+    pub const FIRST: Self = Self(0);
+
+    /// The one that a domain's tables are of. The plan was checked, so that the remainder changes nothing.
+    pub const fn of(domain: &DomainEntry) -> Self {
+        Self((domain.smmu as usize % SMMUS_MAX) as u8)
+    }
+
+    /// The first `count` of them.
+    pub(crate) fn first(count: usize) -> impl Iterator<Item = Self> {
+        (0..count.min(SMMUS_MAX) as u8).map(Self)
+    }
+
+    /// The number by which the plan knows it.
+    #[inline(always)]
+    pub const fn number(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Whether a stream comes to it.
+    pub const fn has(self, stream: &StreamEntry) -> bool {
+        stream.smmu == self.number()
     }
 }
 

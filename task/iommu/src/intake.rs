@@ -2,7 +2,7 @@
 
 use crate::events::{Share, Turn, storm_period};
 use crate::hardware::{Hardware, System};
-use crate::indices::TaskIndex;
+use crate::indices::{SmmuIndex, TaskIndex};
 use crate::life::State;
 use crate::limits::{EVENT_PAUSE_NS, STORM_PERIOD_NS};
 use crate::log::Line;
@@ -10,14 +10,12 @@ use crate::server::Server;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes all events of one SMMU that are recorded now. Storms are looked for in the next turn.
-    pub(crate) fn drain_recorded(&mut self, index: usize) {
+    pub(crate) fn drain_recorded(&mut self, index: SmmuIndex) {
         self.take_events(index, Share::Recorded);
     }
 
-    pub(crate) fn take_events(&mut self, index: usize, share: Share) {
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
-        };
+    pub(crate) fn take_events(&mut self, index: SmmuIndex, share: Share) {
+        let smmu = &mut self.smmus[index];
         let Some(running) = &mut smmu.running else {
             return;
         };
@@ -35,7 +33,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 let hit = plan
                     .streams_of(device.entry())
                     .iter()
-                    .any(|s| s.stream_id == event.stream && s.smmu as usize == index);
+                    .any(|stream| stream.stream_id == event.stream && index.has(stream));
                 // Members of an alias set share a StreamID; whichever it was, the claimants learn it. One that is
                 // not there shares it with what is there in its place.
                 if !hit || device.is_absent() || (known && device.life.held_by().is_none()) {
@@ -78,10 +76,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.schedule(index);
     }
 
-    pub(crate) fn tell_loss(&mut self, index: usize, aborted: bool) {
-        if let Some(smmu) = self.smmus.get(index)
-            && (smmu.lost.is_power_of_two())
-        {
+    pub(crate) fn tell_loss(&mut self, index: SmmuIndex, aborted: bool) {
+        let smmu = &self.smmus[index];
+        if smmu.lost.is_power_of_two() {
             // Each doubling is a line: a flood of losses is no flood of lines.
             self.system.log(Line::EventsLost {
                 name: smmu.entry.name.as_str(),
@@ -90,9 +87,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             });
         }
         for number in self.devices.all() {
+            let here = self.smmu_of(number) == Some(index);
             let device = &mut self.devices[number];
-            let domain = self.plan.domain_of(device.entry());
-            let here = domain.is_some_and(|(_, domain)| domain.smmu as usize == index);
             if let (true, State::Claimed(owner)) = (here, device.life.state()) {
                 device.faults.note_loss();
                 self.system.post_fault(TaskIndex::of(owner));
@@ -100,10 +96,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    pub(crate) fn schedule(&mut self, index: usize) {
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
-        };
+    pub(crate) fn schedule(&mut self, index: SmmuIndex) {
+        let smmu = &mut self.smmus[index];
         let pause = if smmu.more {
             EVENT_PAUSE_NS
         } else if self.lines.has_omitted() {

@@ -2,7 +2,7 @@
 //!
 //! * [`protocol`]: form, dispatch, requests that change nothing; `claims`, `requests` and `maps`: those
 //!   that do.
-//! * [`indices`]: devices and tasks by number. [`life`]: who holds what, a state machine without hardware;
+//! * [`indices`]: devices, tasks and SMMUs by number. [`life`]: who holds what, a state machine without hardware;
 //!   [`device`] and [`session`] around it.
 //! * [`space`]: IOVAs and table entries.
 //! * [`stream`]: opening and closing streams in a safe order, invalidation.
@@ -69,6 +69,7 @@ mod refused_claims;
 mod requests;
 pub mod server;
 pub mod session;
+mod smmus;
 pub mod space;
 mod start;
 pub mod stream;

@@ -47,7 +47,8 @@ fn main() -> ! {
         Ok(plan) => plan,
         Err(why) => userlib::give_up!("{}", why.name()),
     };
-    let Some(core) = CORE.try_init_with(|| Server::empty(plan, Surroundings::new())) else {
+    let Some(core) = CORE.try_init_with(|| Server::empty(plan, Surroundings::new(), Mapped::new))
+    else {
         userlib::give_up!("the server was started twice");
     };
     if let Err(why) = core.populate(Mapped::new) {

@@ -9,7 +9,7 @@ use plan::{Blob, TaskNumber};
 use smmu::stream::{bypass_word, stage1_word};
 
 use crate::boot_refusal::Refusal;
-use crate::indices::DeviceIndex;
+use crate::indices::{DeviceIndex, SmmuIndex};
 use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX};
 
 /// The tables of [`plan::iommu`].
@@ -33,9 +33,31 @@ pub struct PlanView<'p> {
 
 const _: () = assert!(MEMBERS_MAX as u64 <= PERMANENT_MARK);
 
+/// The entry of an SMMU that the plan does not have.
+static NO_SMMU: SmmuEntry = SmmuEntry {
+    name: plan::Name::EMPTY,
+    registers_va: 0,
+    tables_va: 0,
+    tables_pa: 0,
+    tables_len: 0,
+    stream_l1: 0,
+    stream_log2: 0,
+    stream_split: 0,
+    command_queue: 0,
+    event_queue: 0,
+    command_log2: 0,
+    event_log2: 0,
+    event_interrupt: 0,
+    error_interrupt: 0,
+    coherent: 0,
+    address_bits: 0,
+    refuse_on_mismatch: 0,
+    reserved: 0,
+};
+
 impl<'p> PlanView<'p> {
-    /// Reads the tables; a record that names what does not exist, or more records than this server
-    /// has room for, is a broken image.
+    /// Reads the tables; a record that names what does not exist, more records than this server
+    /// has room for, or no SMMU at all, is a broken image.
     pub fn new(blob: &Blob<'p>) -> Result<Self, Refusal> {
         let broken = |_| Refusal::Inconsistent;
         let view = Self {
@@ -84,7 +106,7 @@ impl<'p> PlanView<'p> {
                 && range.iova.checked_add(range.len).is_some()
                 && range.pa.checked_add(range.len).is_some()
         });
-        if domains && streams && devices && permanent {
+        if smmus > 0 && domains && streams && devices && permanent {
             Ok(())
         } else {
             Err(Refusal::Inconsistent)
@@ -96,6 +118,12 @@ impl<'p> PlanView<'p> {
         let domain = self.domains.get(device.domain as usize);
         let mut streams = self.streams_of(device).iter();
         streams.all(|stream| domain.is_none_or(|domain| domain.smmu == stream.smmu))
+    }
+
+    /// An SMMU.
+    pub fn smmu(&self, index: SmmuIndex) -> &'p SmmuEntry {
+        let entry = self.smmus.get(index.number() as usize);
+        entry.unwrap_or(&NO_SMMU)
     }
 
     /// The devices, each with its index.
@@ -139,10 +167,26 @@ impl<'p> PlanView<'p> {
         auditors.is_some_and(|tasks| tasks.iter().any(|task| task.number == number))
     }
 
+    /// The streams that come to an SMMU.
+    pub fn streams_to(&self, smmu: SmmuIndex) -> impl Iterator<Item = &'p StreamEntry> {
+        let streams = self.streams.iter();
+        streams.filter(move |stream| smmu.has(stream))
+    }
+
     /// Whether a planned stream of an SMMU has its entry at an offset.
-    pub fn has_entry(&self, smmu: usize, at: u64) -> bool {
-        let mut streams = self.streams.iter();
-        streams.any(|stream| stream.entry == at && stream.smmu as usize == smmu)
+    pub fn has_entry(&self, smmu: SmmuIndex, at: u64) -> bool {
+        self.streams_to(smmu).any(|stream| stream.entry == at)
+    }
+
+    /// The stream of a device that has its entry at an offset, for this SMMU.
+    pub fn stream_at(
+        &self,
+        device: &DeviceEntry,
+        smmu: SmmuIndex,
+        at: u64,
+    ) -> Option<&'p StreamEntry> {
+        let mut streams = self.streams_of(device).iter();
+        streams.find(|stream| stream.entry == at && smmu.has(stream))
     }
 
     /// The domain of a device, if it may be claimed at all.
@@ -158,7 +202,7 @@ impl<'p> PlanView<'p> {
         if domain.kind == DomainKind::Bypass as u32 {
             return Some(bypass_word());
         }
-        let smmu = self.smmus.get(domain.smmu as usize)?;
+        let smmu = self.smmu(SmmuIndex::of(domain));
         Some(stage1_word(smmu.tables_pa.wrapping_add(domain.context)))
     }
 

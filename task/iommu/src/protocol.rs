@@ -85,16 +85,11 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let index = self.device_of(request, Status::LEN)?;
         let device = &self.devices[index];
         self.may_look(device, request.sender)?;
-        let smmu = self
-            .plan
-            .domain_of(device.entry())
-            .map(|(_, domain)| domain.smmu as usize);
+        let smmu = self.smmu_of(index);
         if let Some(smmu) = smmu {
             self.drain(smmu);
         }
-        let lost = smmu
-            .and_then(|smmu| self.smmus.get(smmu))
-            .map_or(0, |smmu| smmu.lost);
+        let lost = smmu.map_or(0, |smmu| self.smmus[smmu].lost);
         let device = &self.devices[index];
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let flags = flag(

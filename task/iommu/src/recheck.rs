@@ -8,6 +8,7 @@ use smmu::stream::{STE_WORDS, abort_word};
 use crate::boot_refusal::Refusal;
 use crate::check;
 use crate::hardware::Hardware;
+use crate::indices::SmmuIndex;
 use crate::permanent;
 use crate::plan_view::PlanView;
 
@@ -25,10 +26,10 @@ pub struct Altered {
 pub fn tables<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
     features: &Features,
 ) -> Result<Altered, Refusal> {
-    let entry = plan.smmus.get(index).ok_or(Refusal::Inconsistent)?;
+    let entry = plan.smmu(index);
     let mut altered = Altered::default();
     check::each_entry(hardware, entry, |hardware, at| {
         if !plan.has_entry(index, at) && hardware.load(at) != abort_word() {
@@ -37,12 +38,12 @@ pub fn tables<H: Hardware>(
         }
         Ok(())
     })?;
-    for stream in plan.streams.iter().filter(|s| s.smmu as usize == index) {
+    for stream in plan.streams_to(index) {
         check::placed(hardware, entry, stream)?;
         altered.domains |= stream_entry(hardware, plan, index, stream.entry, features);
     }
     for (number, domain) in plan.domains.iter().enumerate() {
-        let here = domain.smmu as usize == index && domain.kind != DomainKind::Blocked as u32;
+        let here = SmmuIndex::of(domain) == index && domain.kind != DomainKind::Blocked as u32;
         if here && self::domain(hardware, plan, entry, number, features).is_err() {
             altered.domains |= 1 << number;
         }
@@ -61,7 +62,7 @@ pub fn tables<H: Hardware>(
 fn stream_entry<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
     at: u64,
     features: &Features,
 ) -> u64 {
@@ -70,8 +71,7 @@ fn stream_entry<H: Hardware>(
     let mut known = word == abort_word();
     let mut domains = 0;
     for device in plan.devices {
-        let mut streams = plan.streams_of(device).iter();
-        if streams.any(|stream| stream.entry == at && stream.smmu as usize == index) {
+        if plan.stream_at(device, index, at).is_some() {
             known |= plan.open_word(device) == Some(word);
             domains |= 1u64.checked_shl(device.domain).unwrap_or(0);
         }
@@ -93,7 +93,7 @@ fn stream_entry<H: Hardware>(
 fn close<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
-    index: usize,
+    index: SmmuIndex,
     at: u64,
     open: Option<u64>,
 ) {

@@ -4,7 +4,7 @@ use abi::TaskId;
 use iommu_api::Error;
 
 use crate::hardware::{Hardware, System};
-use crate::indices::{DeviceIndex, TaskIndex};
+use crate::indices::{DeviceIndex, SmmuIndex, TaskIndex};
 use crate::limits::REFUSAL_PAUSE_NS;
 use crate::log::{Line, RefusalLine};
 use crate::server::Server;
@@ -35,10 +35,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Now, and the pause between two lines of one device.
     fn refusal_time(&mut self) -> (u64, u64) {
-        self.smmus.first_mut().map_or((0, 0), |smmu| {
-            let pause = smmu.hardware.ticks(REFUSAL_PAUSE_NS);
-            (smmu.hardware.now(), pause)
-        })
+        let hardware = &mut self.smmus[SmmuIndex::FIRST].hardware;
+        (hardware.now(), hardware.ticks(REFUSAL_PAUSE_NS))
     }
 
     fn tell_refusal(

@@ -3,7 +3,6 @@
 use heapless::Vec;
 use iommu_api::{DeviceRequest, Error, Window};
 use plan::iommu::SmmuEntry;
-use smmu::Features;
 use userlib::protocol::Wire;
 
 use crate::boot::Running;
@@ -12,29 +11,14 @@ use crate::device::Device;
 use crate::devices::Devices;
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
-use crate::indices::DeviceIndex;
-use crate::limits::{DOMAINS_MAX, MAPPED_LEASES_MAX, SMMUS_MAX};
+use crate::indices::{DeviceIndex, SmmuIndex};
+use crate::limits::{DOMAINS_MAX, MAPPED_LEASES_MAX};
 use crate::log::Line;
 use crate::message::Request;
 use crate::plan_view::PlanView;
 use crate::refusals::Refusals;
+use crate::smmus::{Smmu, Smmus};
 use crate::space::{Run, Space};
-
-/// One SMMU, in use or not.
-pub(crate) struct Smmu<'p, H> {
-    pub(crate) entry: &'p SmmuEntry,
-    pub(crate) hardware: H,
-    pub(crate) running: Option<Running>,
-    /// The SMMU's features, if it can be used and has to be brought up.
-    pub(crate) usable: Option<Features>,
-    /// The SMMU was looked at and cannot be used: nothing more is tried with it in this life of the
-    /// server.
-    pub(crate) refused: bool,
-    /// How many of the SMMU's records of faults were lost.
-    pub(crate) lost: u64,
-    /// The SMMU's event queue has records for another turn.
-    pub(crate) more: bool,
-}
 
 /// A mapped lease.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +36,7 @@ pub(crate) struct Pin {
 #[repr(C)]
 pub struct Server<'p, H, S> {
     pub(crate) plan: PlanView<'p>,
-    pub(crate) smmus: Vec<Smmu<'p, H>, SMMUS_MAX>,
+    pub(crate) smmus: Smmus<'p, H>,
     pub(crate) spaces: Vec<Space, DOMAINS_MAX>,
     pub(crate) devices: Devices<'p>,
     pub(crate) pins: Vec<Pin, MAPPED_LEASES_MAX>,
@@ -73,20 +57,21 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     pub fn new(
         plan: PlanView<'p>,
         system: S,
-        hardware: impl FnMut(&'p SmmuEntry) -> H,
+        mut hardware: impl FnMut(&'p SmmuEntry) -> H,
     ) -> Result<Self, Refusal> {
-        let mut server = Self::empty(plan, system);
+        let mut server = Self::empty(plan, system, &mut hardware);
         server.populate(hardware)?;
         Ok(server)
     }
 
-    /// A server that knows no device yet: what can be put in its place without a copy on the stack, on
-    /// which a whole server does not fit.
+    /// A server that knows the first SMMU and no device yet: what can be put in its place without a copy on the
+    /// stack, on which a whole server does not fit.
     #[inline(always)]
-    pub fn empty(plan: PlanView<'p>, system: S) -> Self {
+    pub fn empty(plan: PlanView<'p>, system: S, hardware: impl FnOnce(&'p SmmuEntry) -> H) -> Self {
+        let first = plan.smmu(SmmuIndex::FIRST);
         Self {
             plan,
-            smmus: Vec::new(),
+            smmus: Smmus::new(Smmu::new(first, hardware(first))),
             spaces: Vec::new(),
             devices: Devices::new(),
             pins: Vec::new(),
@@ -99,23 +84,16 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         }
     }
 
-    /// Fills an empty server from the plan.
+    /// Fills an empty server from the plan. `hardware` gives the accesses to each SMMU but the first.
     pub fn populate(
         &mut self,
         mut hardware: impl FnMut(&'p SmmuEntry) -> H,
     ) -> Result<(), Refusal> {
         let plan = self.plan;
-        for entry in plan.smmus {
-            let smmu = Smmu {
-                entry,
-                hardware: hardware(entry),
-                running: None,
-                usable: None,
-                refused: false,
-                lost: 0,
-                more: false,
-            };
-            self.smmus.push(smmu).map_err(|_| Refusal::TooMany)?;
+        for entry in plan.smmus.iter().skip(1) {
+            if !self.smmus.add(Smmu::new(entry, hardware(entry))) {
+                return Err(Refusal::TooMany);
+            }
         }
         for domain in plan.domains {
             self.spaces
@@ -126,10 +104,8 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         // time, in units of 256 ticks: a claim that makes its device quiet takes longer, so that a life does not
         // use up numbers faster than its successor's beginning moves on. Of a handle's 48 bits the beginning has 46;
         // the rest is room to count in.
-        let generation = self
-            .smmus
-            .first_mut()
-            .map_or(0, |smmu| (smmu.hardware.now() >> 8) & 0x3fff_ffff_ffff);
+        let now = self.smmus[SmmuIndex::FIRST].hardware.now();
+        let generation = (now >> 8) & 0x3fff_ffff_ffff;
         for (index, entry) in plan.indexed_devices() {
             let (member, pools) = (plan.member(index), plan.first_pool(entry.owner));
             let device = Device::new(entry, index, member, pools, generation);
@@ -169,15 +145,15 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     }
 
     /// The SMMU that a device is behind.
-    pub(crate) fn smmu_of(&self, index: DeviceIndex) -> Option<usize> {
+    pub(crate) fn smmu_of(&self, index: DeviceIndex) -> Option<SmmuIndex> {
         let (_, domain) = self.plan.domain_of(self.devices[index].entry())?;
-        Some(domain.smmu as usize)
+        Some(SmmuIndex::of(domain))
     }
 
     /// Whether the SMMU of a device is as an earlier life of this server left it.
     pub(crate) fn is_adopted(&self, index: DeviceIndex) -> bool {
-        let smmu = self.smmu_of(index).and_then(|smmu| self.smmus.get(smmu));
-        let running = smmu.and_then(|smmu| smmu.running.as_ref());
+        let smmu = self.smmu_of(index);
+        let running = smmu.and_then(|smmu| self.smmus[smmu].running.as_ref());
         running.is_some_and(|running| running.adopted)
     }
 
@@ -188,9 +164,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let (Some((_, domain)), Some(word)) = (plan.domain_of(entry), plan.open_word(entry)) else {
             return false;
         };
-        let Some(smmu) = self.smmus.get_mut(domain.smmu as usize) else {
-            return false;
-        };
+        let smmu = &mut self.smmus[SmmuIndex::of(domain)];
         smmu.running.is_some()
             && plan
                 .streams_of(entry)
@@ -222,12 +196,11 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     }
 
     /// An SMMU is not used, in this life of the server.
-    pub(crate) fn refuse(&mut self, index: usize, why: Refusal) {
-        if let Some(smmu) = self.smmus.get_mut(index) {
-            smmu.refused = true;
-            let name = smmu.entry.name.as_str();
-            self.system.log(Line::SmmuRefused { name, why });
-        }
+    pub(crate) fn refuse(&mut self, index: SmmuIndex, why: Refusal) {
+        let smmu = &mut self.smmus[index];
+        smmu.refused = true;
+        let name = smmu.entry.name.as_str();
+        self.system.log(Line::SmmuRefused { name, why });
     }
 
     /// The IOVAs of a device's domain; none if it has no domain.
@@ -249,10 +222,8 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     }
 
     /// Logs a command that the SMMU refused.
-    pub(crate) fn note_refused(&mut self, index: usize) {
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
-        };
+    pub(crate) fn note_refused(&mut self, index: SmmuIndex) {
+        let smmu = &mut self.smmus[index];
         if let Some(refused) = smmu
             .running
             .as_mut()
@@ -277,7 +248,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
 /// The parts of the server beside the devices.
 pub(crate) struct Others<'a, 'p, H, S> {
     spaces: &'a mut Vec<Space, DOMAINS_MAX>,
-    smmus: &'a mut Vec<Smmu<'p, H>, SMMUS_MAX>,
+    smmus: &'a mut Smmus<'p, H>,
     pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
     system: &'a mut S,
 }
@@ -287,7 +258,7 @@ impl<'a, 'p, H, S> Others<'a, 'p, H, S> {
     #[inline(always)]
     pub(crate) fn parts(self, device: &'a mut Device<'p>) -> Option<Parts<'a, 'p, H, S>> {
         let space = self.spaces.get_mut(device.entry().domain as usize)?;
-        let smmu = self.smmus.get_mut(space.smmu)?;
+        let smmu = &mut self.smmus[space.smmu];
         let running = smmu.running.as_mut()?;
         Some(Parts {
             device,

@@ -16,6 +16,7 @@ use vmsa::{
 };
 
 use crate::hardware::Hardware;
+use crate::indices::SmmuIndex;
 
 const VALID: u64 = 1;
 /// Output address of a page (Arm ARM D8.3, 4 KiB granule).
@@ -379,8 +380,8 @@ pub struct Space {
     pub blocks: Part,
     /// The address space its translations are tagged with.
     pub asid: u16,
-    /// The SMMU, by its place in the plan.
-    pub smmu: usize,
+    /// The SMMU that walks its tables.
+    pub smmu: SmmuIndex,
     /// The build step has mapped pools of the owner in the page part.
     pub persistent: bool,
     /// The domain's tables were found altered after a restart: nothing is opened to it any more.
@@ -403,7 +404,7 @@ impl Space {
             pages: Part::pages(entry),
             blocks: Part::blocks(entry),
             asid: entry.asid as u16,
-            smmu: entry.smmu as usize,
+            smmu: SmmuIndex::of(entry),
             persistent: entry.invalidation == Invalidation::Persistent as u32,
             altered: false,
         }

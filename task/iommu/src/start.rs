@@ -10,7 +10,7 @@ use crate::boot::{self, Found, Running};
 use crate::boot_refusal::Refusal;
 use crate::device::Judgement;
 use crate::hardware::{Hardware, System};
-use crate::indices::{DeviceIndex, TaskIndex};
+use crate::indices::{DeviceIndex, SmmuIndex, TaskIndex};
 use crate::life::State;
 use crate::log::{DeviceLine, Line, SmmuLine};
 use crate::server::Server;
@@ -28,7 +28,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub fn boot(&mut self) {
         self.take_over();
         self.follow_pci();
-        for smmu in 0..self.smmus.len() {
+        for smmu in self.smmus.all() {
             self.drain(smmu);
         }
     }
@@ -41,10 +41,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     fn take_over(&mut self) {
-        for index in 0..self.smmus.len() {
-            let Some(smmu) = self.smmus.get_mut(index) else {
-                continue;
-            };
+        for index in self.smmus.all() {
+            let smmu = &mut self.smmus[index];
             match boot::take_over(&mut smmu.hardware, &self.plan, index) {
                 Ok(Found::Running(running)) => self.runs(index, running),
                 Ok(Found::Other(features)) => smmu.usable = Some(features),
@@ -71,7 +69,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return;
         };
         self.find_always_open(status.refused);
-        for index in 0..self.smmus.len() {
+        for index in self.smmus.all() {
             self.bring_up(index);
         }
         let refused = self.is_refused();
@@ -87,7 +85,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     fn miss_pci(&mut self) {
-        for smmu in &self.smmus {
+        for smmu in self.smmus.iter() {
             if smmu.running.is_none() && !smmu.refused {
                 self.system.log(Line::SmmuRefused {
                     name: smmu.entry.name.as_str(),
@@ -98,14 +96,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Turns an SMMU on that is not, and that nothing is known against.
-    fn bring_up(&mut self, index: usize) {
+    fn bring_up(&mut self, index: SmmuIndex) {
         let may_be_always_open = self
             .devices
             .those(|device| device.life.may_be_always_open());
         let may_be_always_open = |device| may_be_always_open.contains(device);
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
-        };
+        let smmu = &mut self.smmus[index];
         let Some(features) = smmu.usable.take_if(|_| !smmu.refused) else {
             return;
         };
@@ -125,7 +121,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Notes what is always open since an SMMU was turned on, by the image's stream table.
-    fn note_always_open(&mut self, smmu: usize) {
+    fn note_always_open(&mut self, smmu: SmmuIndex) {
         for index in self.devices.all() {
             let may_be_always_open = self.devices[index].life.may_be_always_open();
             let always_open =
@@ -136,10 +132,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    fn runs(&mut self, index: usize, running: Running) {
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return;
-        };
+    fn runs(&mut self, index: SmmuIndex, running: Running) {
+        let smmu = &mut self.smmus[index];
         let always_open = self
             .devices
             .those(|device| device.life.may_be_always_open());
@@ -210,8 +204,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return (BLOCKED, false);
         }
         let found = self.system.pci_describe(index);
-        let smmu = self.smmus.get(domain.smmu as usize);
-        let runs = smmu.is_some_and(|smmu| smmu.running.is_some());
+        let runs = self.smmus[SmmuIndex::of(domain)].running.is_some();
         let unusable = match found {
             _ if self.is_distrusted(index) => Some(Why::Altered),
             Ok(_) if !runs => Some(Why::NoSmmu),

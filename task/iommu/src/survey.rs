@@ -115,7 +115,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     fn next_stretch(&mut self, domain: usize, kind: Kind, from: u64) -> Option<Stretch> {
         let space = self.spaces.get_mut(domain)?;
-        let smmu = self.smmus.get_mut(space.smmu)?;
+        let smmu = &mut self.smmus[space.smmu];
         let part = space.part(kind);
         let stretch = part.next_stretch(&mut smmu.hardware, from)?;
         part.found_used(stretch.run);
@@ -125,8 +125,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Whether the SMMU of a domain was taken over, and the domain can be used.
     fn is_taken_over(&self, domain: usize) -> bool {
         let smmu = self.spaces.get(domain).map(|space| space.smmu);
-        let smmu = smmu.and_then(|smmu| self.smmus.get(smmu));
-        let running = smmu.and_then(|smmu| smmu.running.as_ref());
+        let running = smmu.and_then(|smmu| self.smmus[smmu].running.as_ref());
         running.is_some_and(|running| running.adopted)
     }
 

@@ -2,9 +2,9 @@
 
 use smmu::registers::{GERROR, GERRORN, gerror};
 
-use crate::device::Device;
 use crate::events::Share;
 use crate::hardware::{Hardware, System};
+use crate::indices::SmmuIndex;
 use crate::life::State;
 use crate::log::Line;
 use crate::server::Server;
@@ -12,7 +12,7 @@ use crate::server::Server;
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes events of one SMMU, up to a turn's share. Each record is looked for at every device, which is bounded:
     /// a turn has at most `EVENTS_PER_TURN` records, and a plan `DEVICES_MAX` devices.
-    pub(crate) fn drain(&mut self, index: usize) {
+    pub(crate) fn drain(&mut self, index: SmmuIndex) {
         self.take_events(index, Share::Turn);
         self.block_storms();
     }
@@ -38,17 +38,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// The time came that [`Self::take_new_deadline`] gave.
     pub fn on_timer(&mut self) {
         self.deadline = None;
-        for index in 0..self.smmus.len() {
+        for index in self.smmus.all() {
             self.drain(index);
         }
     }
 
     /// Interrupts of SMMUs.
     pub fn on_interrupt(&mut self, bits: u32) {
-        for index in 0..self.smmus.len() {
-            let Some(smmu) = self.smmus.get(index) else {
-                continue;
-            };
+        for index in self.smmus.all() {
+            let smmu = &self.smmus[index];
             let (event, error) = (smmu.entry.event_interrupt, smmu.entry.error_interrupt);
             if bits & error != 0 && self.global_error(index) {
                 self.unmask |= error;
@@ -61,10 +59,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Repairs the command queue and acknowledges global errors other than the two that the queues handle
     /// themselves. False if the SMMU is broken: then the interrupt has nothing to say any more.
-    fn global_error(&mut self, index: usize) -> bool {
-        let Some(smmu) = self.smmus.get_mut(index) else {
-            return false;
-        };
+    fn global_error(&mut self, index: SmmuIndex) -> bool {
+        let smmu = &mut self.smmus[index];
         let Some(running) = &mut smmu.running else {
             return false;
         };
@@ -93,21 +89,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Cuts every device of an SMMU off that has stopped for good: what it has cached, and whether it still
     /// translates, nobody knows, and the next request may be long in coming.
-    fn cut_off_all(&mut self, smmu: usize) {
+    fn cut_off_all(&mut self, smmu: SmmuIndex) {
         for index in self.devices.all() {
             let device = &self.devices[index];
             let claimed =
                 matches!(device.life.state(), State::Claimed(_)) && !device.life.is_revoked();
-            if self.is_behind(device, smmu) && (claimed || device.life.is_always_open()) {
+            if self.smmu_of(index) == Some(smmu) && (claimed || device.life.is_always_open()) {
                 self.revoke(index);
             }
         }
-    }
-
-    /// Whether the domain of a device is translated by an SMMU.
-    fn is_behind(&self, device: &Device<'_>, smmu: usize) -> bool {
-        let domain = self.plan.domain_of(device.entry());
-        domain.is_some_and(|(_, domain)| domain.smmu as usize == smmu)
     }
 
     /// Interrupt bits to unmask now.

@@ -11,6 +11,7 @@ use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_
 use crate::plan_view::PlanView;
 
 /// The records of a plan, to be changed.
+#[derive(Default)]
 struct Records {
     smmus: Vec<SmmuEntry>,
     domains: Vec<DomainEntry>,
@@ -65,6 +66,8 @@ fn records_that_name_what_is_not_there() {
     inconsistent(|plan| plan.streams[1].smmu = 1);
     inconsistent(|plan| plan.streams[1].smmu = u32::MAX);
     inconsistent(|plan| plan.smmus.clear());
+    // A plan without any SMMU is refused too, though nothing names one.
+    inconsistent(|plan| *plan = Records::default());
     let domains = always_open_plan().domains.len() as u32;
     for domain in [domains, domains + 1, NONE - 1] {
         inconsistent(|plan| plan.devices[1].domain = domain);

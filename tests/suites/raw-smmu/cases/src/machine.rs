@@ -7,6 +7,7 @@ use heapless::Vec;
 use iommu::boot::{self, Found};
 use iommu::events::EventQueue;
 use iommu::hardware::Hardware;
+use iommu::indices::SmmuIndex;
 use iommu::mapped::Mapped;
 use iommu::plan_view::PlanView;
 use iommu::queue::CommandQueue;
@@ -101,10 +102,12 @@ impl Machine {
             smmus: &[entry],
             ..plan
         };
-        let usable = boot::take_over(&mut smmu, &small, 0);
+        let usable = boot::take_over(&mut smmu, &small, SmmuIndex::FIRST);
         let running = match usable.and_then(|found| match found {
             Found::Running(running) => Ok(running),
-            Found::Other(features) => boot::bring_up(&mut smmu, &small, 0, features, |_| false),
+            Found::Other(features) => {
+                boot::bring_up(&mut smmu, &small, SmmuIndex::FIRST, features, |_| false)
+            }
         }) {
             Ok(running) => running,
             Err(why) => {

@@ -54,6 +54,26 @@ pub struct Report {
     shown: Cell<usize>,
 }
 
+/// Stands before what needs a part of the work to have succeeded. The part itself goes on after a mistake, so that
+/// one look at the report shows all of them.
+#[must_use]
+pub struct Gate<'a> {
+    report: &'a Report,
+    /// Errors that do not close it.
+    before: usize,
+}
+
+impl Gate<'_> {
+    /// The result of the part, unless an error closed the gate.
+    pub fn pass<T>(self, result: T) -> Result<T, Reported> {
+        if self.report.errors() > self.before {
+            Err(Reported)
+        } else {
+            Ok(result)
+        }
+    }
+}
+
 /// One mistake on its way into the report.
 pub struct Draft<'a> {
     report: &'a Report,
@@ -106,15 +126,21 @@ impl Report {
         errors.count()
     }
 
-    /// Whether an error was reported.
-    pub fn failed(&self) -> bool {
-        let found = self.found.borrow();
-        found.iter().any(|found| found.severity == Severity::Error)
+    /// A gate that every error closes which is reported from now on.
+    pub fn gate(&self) -> Gate<'_> {
+        Gate {
+            report: self,
+            before: self.errors(),
+        }
     }
 
-    /// `Err` if anything was reported up to now.
-    pub fn check(&self) -> Result<(), Reported> {
-        if self.failed() { Err(Reported) } else { Ok(()) }
+    /// A gate that every error of the report closes, those of earlier steps included. It is for what makes sense
+    /// only if nothing at all was wrong.
+    pub fn gate_of_all(&self) -> Gate<'_> {
+        Gate {
+            report: self,
+            before: 0,
+        }
     }
 
     /// The diagnostics as plain text, in the order of the files and places.
@@ -236,6 +262,18 @@ mod tests {
             text.contains("error[P0037]: it cannot be built"),
             "{text:?}"
         );
+    }
+
+    #[test]
+    fn errors_close_the_gates_before_them_and_warnings_none() {
+        let report = Report::default();
+        drop(report.warning_with_code("P0".into(), "a warning"));
+        assert!(report.gate_of_all().pass(1).is_ok());
+        let first = report.gate();
+        drop(report.error(Mistake::NotBuildable, "an error"));
+        assert!(first.pass(1).is_err());
+        assert!(report.gate_of_all().pass(1).is_err());
+        assert_eq!(report.gate().pass(1).ok(), Some(1));
     }
 
     #[test]

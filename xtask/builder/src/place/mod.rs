@@ -188,7 +188,7 @@ fn check_room(report: &Report, plan: &Plan, memory_end: u64) -> Result<(), Repor
 /// Memory that is not the image's to use: what devices reach at any time, and what is reserved. The file itself
 /// is loaded in one piece, so none may lie in it.
 fn holes(report: &Report, plan: &Plan, file: Extent) -> Result<Vec<Extent>, Reported> {
-    let before = report.errors();
+    let gate = report.gate();
     let mut holes = Vec::new();
     let shown = |hole: Extent| format!("{:#x} to {:#x}", hole.pa, hole.end() - 1);
     let refuse = |hole: Extent, what: String, name: &Span| {
@@ -222,10 +222,7 @@ fn holes(report: &Report, plan: &Plan, file: Extent) -> Result<Vec<Extent>, Repo
                 .remedy("load the image elsewhere (`memory.image` of the platform)");
         }
     }
-    if report.errors() > before {
-        return Err(Reported);
-    }
-    Ok(holes)
+    gate.pass(holes)
 }
 
 fn whole_pages(base: u64, len: u64) -> Extent {
@@ -263,7 +260,7 @@ fn without(all: Extent, mut holes: Vec<Extent>) -> Vec<Extent> {
 /// The kernel's window ends where its image is mapped, and the first instructions run in an identity map.
 fn reachable(report: &Report, plan: &Plan, memory_end: u64) -> Result<(), Reported> {
     let platform = &plan.app.platform;
-    let before = report.errors();
+    let gate = report.gate();
     let refuse = |what: &str, at: u64, limit: u64, span: &Span, why: &str| {
         report
             .error(
@@ -292,10 +289,7 @@ fn reachable(report: &Report, plan: &Plan, memory_end: u64) -> Result<(), Report
             "the identity map of the first instructions",
         );
     }
-    if report.errors() > before {
-        return Err(Reported);
-    }
-    Ok(())
+    gate.pass(())
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ impl Plan {
         premapped_pools::check(report, &app, &described.machine, &solution, &domains);
         identity::check(report, &app, &described.machine, &solution, &domains);
         limits::check(report, &app, &described.machine, &solution, &domains);
-        report.check()?;
+        report.gate_of_all().pass(())?;
         Ok(Self {
             app,
             fabric,

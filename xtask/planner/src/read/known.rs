@@ -90,6 +90,7 @@ pub type KnownDevices = BTreeMap<(u16, u16), KnownDevice>;
 /// Reads the table.
 pub fn load(report: &Report, paths: &Paths) -> Result<KnownDevices, Reported> {
     let source = Source::read(report, &paths.platforms().join("devices.toml"))?;
+    let gate = report.gate();
     let mut known = KnownDevices::new();
     for (key, item) in source.document.as_table() {
         let span = Span {
@@ -106,8 +107,7 @@ pub fn load(report: &Report, paths: &Paths) -> Result<KnownDevices, Reported> {
             known.insert(id, device);
         }
     }
-    report.check()?;
-    Ok(known)
+    gate.pass(known)
 }
 
 fn read(fields: Fields<'_>) -> Option<KnownDevice> {

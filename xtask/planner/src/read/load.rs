@@ -49,6 +49,7 @@ fn from_source(
     source: &Source,
     directory: &Path,
 ) -> Result<App, Reported> {
+    let gate = report.gate();
     let known = known::load(report, paths)?;
     let first = source.fields(report);
     let included = include::read(report, &first, directory)?;
@@ -68,10 +69,10 @@ fn from_source(
     let mut unread = Unread::default();
     let app = read(report, paths, &known, &fields, &folders, &mut unread);
     fields.finish();
-    let sound = !report.failed();
+    let sound = gate.pass(());
     let mut app = app.ok_or(Reported)?;
     check::app(report, &mut app, &unread);
-    if sound { Ok(app) } else { Err(Reported) }
+    sound.map(|()| app)
 }
 
 fn read(

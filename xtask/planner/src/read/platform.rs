@@ -144,20 +144,17 @@ pub fn load(report: &Report, paths: &Paths, name: &Spanned<String>) -> Result<Pl
         return Err(Reported);
     }
     let source = Source::read(report, &path)?;
-    let before = report.errors();
+    let gate = report.gate();
     let platform = read(report, name.value.clone(), source.fields(report), true);
-    if report.errors() > before {
-        return Err(Reported);
-    }
-    platform.ok_or(Reported)
+    gate.pass(platform)?.ok_or(Reported)
 }
 
 /// A `[platform]` table: a board that has no file in `sys/platform`. Parts may be missing, as long as the
 /// system is only planned.
 pub fn inline(report: &Report, fields: Fields<'_>) -> Option<Platform> {
-    let before = report.errors();
+    let gate = report.gate();
     let platform = read(report, "board".to_owned(), fields, false);
-    platform.filter(|_| report.errors() == before)
+    gate.pass(platform).ok().flatten()
 }
 
 fn known_names(paths: &Paths) -> Vec<String> {

@@ -84,48 +84,20 @@ fn bridge(
     }
 }
 
-pub fn plan() -> Vec<FunctionEntry> {
-    let mut plan = std::vec![
-        FunctionEntry {
-            flags: FunctionFlags::HOST_BRIDGE.bits(),
-            ..function("host", rid(0, 0, 0), (0x1b36, 0x0008), NO_PARENT)
-        },
-        bridge(
-            "rp0",
-            rid(0, 1, 0),
-            NO_PARENT,
-            [0, 1, 1],
-            [0x1000_0000, 0x100f_ffff],
-            [0x80_0000_0000, 0x80_000f_ffff],
-        ),
-        FunctionEntry {
-            bar_address: [0, 0x1000_0000, 0, 0, 0x80_0000_0000, 0],
-            bar_len: [0, 0x1000, 0, 0, 0x4000, 0],
-            bar_kind: [0, 0, 0, 0, 0xc, 0],
-            quiesce: Quiesce::FunctionReset as u32,
-            quiesce_wait: 1000 * MILLISECOND,
-            ..function("disk", rid(1, 0, 0), (0x1af4, 0x1042), RP0)
-        },
-        bridge(
-            "rp1",
-            rid(0, 2, 0),
-            NO_PARENT,
-            [0, 2, 3],
-            [0x1100_0000, 0x111f_ffff],
-            CLOSED,
-        ),
-        FunctionEntry {
-            flags: FunctionFlags::BRIDGE.bits(),
-            port_type: port_type::CONVENTIONAL,
-            ..bridge(
-                "mux",
-                rid(2, 0, 0),
-                RP1,
-                [2, 3, 3],
-                [0x1100_0000, 0x111f_ffff],
-                CLOSED,
-            )
-        },
+fn disk() -> FunctionEntry {
+    FunctionEntry {
+        bar_address: [0, 0x1000_0000, 0, 0, 0x80_0000_0000, 0],
+        bar_len: [0, 0x1000, 0, 0, 0x4000, 0],
+        bar_kind: [0, 0, 0, 0, 0xc, 0],
+        quiesce: Quiesce::FunctionReset as u32,
+        quiesce_wait: 1000 * MILLISECOND,
+        ..function("disk", rid(1, 0, 0), (0x1af4, 0x1042), RP0)
+    }
+}
+
+/// Functions of one bus: one says itself when it is quiet, the other takes the bus with it.
+fn edus() -> [FunctionEntry; 2] {
+    [
         FunctionEntry {
             bar_address: [0x1100_0000, 0, 0, 0, 0, 0],
             bar_len: [0x10_0000, 0, 0, 0, 0, 0],
@@ -142,6 +114,12 @@ pub fn plan() -> Vec<FunctionEntry> {
             quiesce: Quiesce::BusReset as u32,
             ..function("edu1", rid(3, 2, 0), (0x1234, 0x11e8), MUX)
         },
+    ]
+}
+
+/// Functions of one slot without a reset.
+fn nics() -> [FunctionEntry; 2] {
+    [
         FunctionEntry {
             flags: FunctionFlags::MULTIFUNCTION.bits(),
             bar_address: [0x1200_0000, 0, 0, 0, 0, 0],
@@ -164,6 +142,49 @@ pub fn plan() -> Vec<FunctionEntry> {
             quiesce_wait: 30 * MILLISECOND,
             ..function("nic1", rid(0, 3, 1), (0x8086, 0x10c9), NO_PARENT)
         },
+    ]
+}
+
+pub fn plan() -> Vec<FunctionEntry> {
+    let ([edu0, edu1], [nic0, nic1]) = (edus(), nics());
+    let mut plan = std::vec![
+        FunctionEntry {
+            flags: FunctionFlags::HOST_BRIDGE.bits(),
+            ..function("host", rid(0, 0, 0), (0x1b36, 0x0008), NO_PARENT)
+        },
+        bridge(
+            "rp0",
+            rid(0, 1, 0),
+            NO_PARENT,
+            [0, 1, 1],
+            [0x1000_0000, 0x100f_ffff],
+            [0x80_0000_0000, 0x80_000f_ffff],
+        ),
+        disk(),
+        bridge(
+            "rp1",
+            rid(0, 2, 0),
+            NO_PARENT,
+            [0, 2, 3],
+            [0x1100_0000, 0x111f_ffff],
+            CLOSED,
+        ),
+        FunctionEntry {
+            flags: FunctionFlags::BRIDGE.bits(),
+            port_type: port_type::CONVENTIONAL,
+            ..bridge(
+                "mux",
+                rid(2, 0, 0),
+                RP1,
+                [2, 3, 3],
+                [0x1100_0000, 0x111f_ffff],
+                CLOSED,
+            )
+        },
+        edu0,
+        edu1,
+        nic0,
+        nic1,
         bridge("rp2", rid(0, 4, 0), NO_PARENT, [0, 4, 4], CLOSED, CLOSED),
         FunctionEntry {
             flags: FunctionFlags::OPTIONAL.bits(),

@@ -276,66 +276,18 @@ impl Model {
             ));
         }
         if rising & SMMUEN != 0 {
-            if self.features.global_bypass && registers.gbpa & GBPA_ABORT == 0 {
-                wrong.push("GBPA does not abort".into());
-            }
-            if !self.tlb.leaves.is_empty() || !self.tlb.steps.is_empty() || !self.cache.is_empty() {
-                // Nothing is cached while SMMUEN is 0, so this was there before.
-                wrong.push("SMMUEN with something cached from before".into());
-            }
-            if self.features.ats && registers.cr0 & ATSCHK == 0 {
-                wrong.push("translated traffic is not checked".into());
-            }
-            if registers.cr2 & 1 != 0 {
-                wrong.push("CR2.E2H set".into());
-            }
-            if registers.cr0_ack & CMDQEN == 0 {
-                wrong.push("SMMUEN before the command queue".into());
-            }
-            let log2 = registers.table_config & 0x3f;
-            let split = registers.table_config >> 6 & 0x1f;
-            let two_levels = registers.table_config >> 16 & 3 == 1;
-            let bytes = if two_levels {
-                8u64 << log2.saturating_sub(split)
-            } else {
-                64u64 << log2.min(32)
-            };
-            let base = registers.table_base & 0x00ff_ffff_ffff_ffc0;
-            if two_levels && !matches!(split, 6 | 8 | 10) {
-                wrong.push(format!("SPLIT {split}"));
-            }
-            if !base.is_multiple_of(bytes.max(64)) {
-                wrong.push(format!("stream table {base:#x} not aligned to {bytes:#x}"));
-            }
-            if !self.memory.contains(base) || !self.memory.contains(base + bytes - 8) {
-                wrong.push(format!(
-                    "stream table {base:#x}+{bytes:#x} is not all memory"
-                ));
-            }
+            self.check_translation(&mut wrong);
+            self.check_stream_table(&mut wrong);
         }
-        let check_queue = |base: u64, log2: u32, entry: u64, wrong: &mut Vec<String>| {
-            let address = base & 0x00ff_ffff_ffff_ffe0;
-            let bytes = entry << log2;
-            if !address.is_multiple_of(bytes.max(32)) {
-                wrong.push(format!("queue {address:#x} not aligned to {bytes:#x}"));
-            }
-            if !self.memory.contains(address) || !self.memory.contains(address + bytes - 8) {
-                wrong.push(format!("queue {address:#x}+{bytes:#x} is not all memory"));
-            }
-        };
         if rising & CMDQEN != 0 {
-            check_queue(
-                registers.command_base,
-                registers.command_log2(),
-                16,
-                &mut wrong,
-            );
+            let log2 = registers.command_log2();
+            self.check_queue(registers.command_base, log2, 16, &mut wrong);
             if registers.command_producer != self.command_consumer() {
                 wrong.push("command queue enabled with unequal indices".into());
             }
         }
         if rising & EVENTQEN != 0 {
-            check_queue(registers.event_base, registers.event_log2(), 32, &mut wrong);
+            self.check_queue(registers.event_base, registers.event_log2(), 32, &mut wrong);
             let size = 1u32 << registers.event_log2();
             let apart = registers
                 .event_producer
@@ -346,6 +298,62 @@ impl Model {
         }
         for text in wrong {
             self.findings.note(Check::Register, || text);
+        }
+    }
+
+    /// What must hold of everything but the tables when translation begins.
+    fn check_translation(&self, wrong: &mut Vec<String>) {
+        let registers = &self.registers;
+        if self.features.global_bypass && registers.gbpa & GBPA_ABORT == 0 {
+            wrong.push("GBPA does not abort".into());
+        }
+        if !self.tlb.leaves.is_empty() || !self.tlb.steps.is_empty() || !self.cache.is_empty() {
+            // Nothing is cached while SMMUEN is 0, so this was there before.
+            wrong.push("SMMUEN with something cached from before".into());
+        }
+        if self.features.ats && registers.cr0 & ATSCHK == 0 {
+            wrong.push("translated traffic is not checked".into());
+        }
+        if registers.cr2 & 1 != 0 {
+            wrong.push("CR2.E2H set".into());
+        }
+        if registers.cr0_ack & CMDQEN == 0 {
+            wrong.push("SMMUEN before the command queue".into());
+        }
+    }
+
+    fn check_stream_table(&self, wrong: &mut Vec<String>) {
+        let registers = &self.registers;
+        let log2 = registers.table_config & 0x3f;
+        let split = registers.table_config >> 6 & 0x1f;
+        let two_levels = registers.table_config >> 16 & 3 == 1;
+        let bytes = if two_levels {
+            8u64 << log2.saturating_sub(split)
+        } else {
+            64u64 << log2.min(32)
+        };
+        let base = registers.table_base & 0x00ff_ffff_ffff_ffc0;
+        if two_levels && !matches!(split, 6 | 8 | 10) {
+            wrong.push(format!("SPLIT {split}"));
+        }
+        if !base.is_multiple_of(bytes.max(64)) {
+            wrong.push(format!("stream table {base:#x} not aligned to {bytes:#x}"));
+        }
+        if !self.memory.contains(base) || !self.memory.contains(base + bytes - 8) {
+            wrong.push(format!(
+                "stream table {base:#x}+{bytes:#x} is not all memory"
+            ));
+        }
+    }
+
+    fn check_queue(&self, base: u64, log2: u32, entry: u64, wrong: &mut Vec<String>) {
+        let address = base & 0x00ff_ffff_ffff_ffe0;
+        let bytes = entry << log2;
+        if !address.is_multiple_of(bytes.max(32)) {
+            wrong.push(format!("queue {address:#x} not aligned to {bytes:#x}"));
+        }
+        if !self.memory.contains(address) || !self.memory.contains(address + bytes - 8) {
+            wrong.push(format!("queue {address:#x}+{bytes:#x} is not all memory"));
         }
     }
 

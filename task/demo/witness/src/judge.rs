@@ -186,11 +186,14 @@ mod tests {
         );
     }
 
-    #[test]
-    fn every_doubt_counts() {
+    /// An attempt, the planned address, what the server recorded, whether the canary is whole: each with one thing that
+    /// speaks against it.
+    type Doubt = (Attempt, Option<u64>, Status, bool, Finding);
+
+    fn doubts() -> [Doubt; 9] {
         let good = attempt(Target::Kernel, true);
         let recorded = status(&good, 1);
-        let cases = [
+        [
             (
                 Attempt { moved: 1, ..good },
                 Some(IOVA),
@@ -251,8 +254,12 @@ mod tests {
                 true,
                 Finding::OtherAccess,
             ),
-        ];
-        for (attempt, planned, status, canary, finding) in cases {
+        ]
+    }
+
+    #[test]
+    fn every_doubt_counts() {
+        for (attempt, planned, status, canary, finding) in doubts() {
             let mut judge = Judge::new(0);
             assert_eq!(
                 judge.attempt(&attempt, planned, &status, canary),

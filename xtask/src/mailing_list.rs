@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use crate::command::plan::{self, Arguments};
-use crate::project::Project;
+use crate::project;
+use crate::steps;
 use planner::report::Report;
 
 /// The folder of the page and its files.
@@ -73,14 +74,14 @@ fn assert_quoted(text: &str, quoted: &[String], between: &str, what: &str) {
 fn printed(command: &str) -> (String, usize) {
     let words = command.strip_prefix("cargo xtask ").expect(command);
     let mut asked = Asked::try_parse_from(words.split(' ')).unwrap_or_else(|e| panic!("{e}"));
-    let project = Project::find().unwrap();
-    asked.plan.app = asked.plan.app.map(|app| project.paths.root.join(app));
+    let project = project::find().unwrap();
+    asked.plan.app = asked.plan.app.map(|app| project.root.join(app));
     let report = Report::default();
     let app = asked.plan.app.as_deref();
-    let planned = project.plan_reported(&report, app, asked.plan.mode());
+    let planned = steps::plan_reported(&project, &report, app, asked.plan.mode());
     let answer = planned.map(|plan| plan::answer(&plan, &asked.plan).unwrap());
     let text = report.text() + &answer.unwrap_or_default();
-    let folder = format!("{}/", project.paths.root.display());
+    let folder = format!("{}/", project.root.display());
     (text.replace(&folder, ""), report.errors())
 }
 

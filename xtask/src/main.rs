@@ -16,6 +16,7 @@ mod project;
 mod qemu;
 mod run;
 mod setup;
+mod steps;
 mod systems;
 mod test;
 

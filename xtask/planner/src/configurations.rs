@@ -3,17 +3,16 @@
 use std::path::Path;
 
 use crate::planning::Plan;
-use crate::read::{self, Parameter, Paths};
+use crate::project::Project;
+use crate::read::{self, Parameter};
 use crate::report::Report;
 
 /// The diagnostics of reading, planning and the demands of an image for
 /// `tests/data/configs/NAME.toml`.
 fn diagnose(root: &Path, file: &Path) -> String {
-    let paths = Paths {
-        root: root.to_path_buf(),
-    };
+    let project = Project::at(root.to_path_buf());
     let report = Report::default();
-    let plan = read::load(&report, &paths, file).and_then(|app| Plan::new(&report, app));
+    let plan = read::load(&report, &project, file).and_then(|app| Plan::new(&report, app));
     let plan = plan.and_then(|plan| {
         plan.check_buildable(&report)?;
         plan.check_runnable(&report)
@@ -82,11 +81,11 @@ fn core_0_is_where_a_task_is_anyway() {
         .unwrap();
     let file = root.join("tests/data/configs/core-not-yet.toml");
     let text = text_at_root(&file);
-    let paths = Paths { root };
+    let project = Project::at(root);
     for line in ["", "core = 0\n"] {
         let report = Report::default();
         let text = text.replace("core = 1\n", line);
-        let app = read::from_text(&report, &paths, &file, text);
+        let app = read::from_text(&report, &project, &file, text);
         let app = app.unwrap_or_else(|_| panic!("{}", report.text()));
         assert!(app.tasks.iter().all(|task| task.core == 0));
         assert_eq!(app.cores().into_iter().collect::<Vec<_>>(), [0]);
@@ -120,8 +119,8 @@ fn the_topologies_are_planned_as_worked_out() {
         .join("../..")
         .canonicalize()
         .unwrap();
-    let paths = Paths { root };
-    let folder = paths.root.join("tests/systems/topologies");
+    let project = Project::at(root);
+    let folder = project.root.join("tests/systems/topologies");
     let mut compared = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let file = entry.unwrap().path();
@@ -132,7 +131,7 @@ fn the_topologies_are_planned_as_worked_out() {
             continue;
         }
         let report = Report::default();
-        let app = read::load(&report, &paths, &file).and_then(|app| Plan::new(&report, app));
+        let app = read::load(&report, &project, &file).and_then(|app| Plan::new(&report, app));
         let plan = app.unwrap_or_else(|_| panic!("{}", report.text()));
         let (_, task) = plan.app.task("prober").unwrap();
         let functions = plan.fabric.functions.iter().zip(&plan.domains.devices);
@@ -271,7 +270,7 @@ fn no_text_panics() {
         .flat_map(|text| text.split_whitespace())
         .collect();
     let lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
-    let paths = Paths { root };
+    let project = Project::at(root);
     let mut random = oorandom::Rand32::new(0x0707_7c01);
     for round in 0..ROUNDS {
         let index = random.rand_range(0..texts.len() as u32) as usize;
@@ -281,7 +280,7 @@ fn no_text_panics() {
         }
         let report = Report::default();
         let name = Path::new("mutated.toml");
-        let app = read::from_text(&report, &paths, name, text.clone());
+        let app = read::from_text(&report, &project, name, text.clone());
         let planned = app.and_then(|app| Plan::new(&report, app));
         if planned.is_err() {
             assert!(

@@ -2,7 +2,8 @@
 //! programs is decided, and every mistake is reported where it was written. Steps 1 and 2 of the build.
 //!
 //! [`read`] makes an [`read::App`] of a file, [`planning`] a [`planning::Plan`] of that; [`board`] writes an
-//! `app.toml` from what a machine says of itself. What they have to say goes into a [`report::Report`].
+//! `app.toml` from what a machine says of itself. What they have to say goes into a [`report::Report`];
+//! [`project::Project`] says where the files lie.
 #![forbid(unsafe_code)]
 
 pub mod board;
@@ -10,5 +11,6 @@ pub mod board;
 mod configurations;
 pub mod failure;
 pub mod planning;
+pub mod project;
 pub mod read;
 pub mod report;

@@ -5,10 +5,11 @@ mod rows;
 use std::time::Duration;
 
 use crate::command::sizes::parts;
-use crate::project::Project;
 use crate::qemu::Qemu;
 use crate::run::{self, End, Options};
+use crate::steps;
 use planner::failure::{Failure, Outcome};
+use planner::project::Project;
 
 pub use rows::{ROWS, Row};
 
@@ -63,7 +64,7 @@ fn count(
     app: &str,
     show: &mut impl FnMut(&run::Line),
 ) -> Outcome<Vec<(String, u64)>> {
-    let built = project.build_to_run(Some(&project.paths.root.join(app)))?;
+    let built = steps::build_to_run(project, Some(&project.root.join(app)))?;
     let disks = run::disks(project, &built.plan, None)?;
     let options = Options {
         qemu: qemu.clone(),

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::show;
 use crate::bench;
 use crate::output::{say, say_text};
-use crate::project::Project;
 use crate::setup;
 use planner::failure::{Failure, Outcome};
+use planner::project::Project;
 
 /// Arguments of `bench`.
 #[derive(clap::Args, Debug)]

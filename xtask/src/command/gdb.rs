@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::project::Project;
+use crate::steps;
 use crate::{qemu, run, setup};
 use builder::pack::DEBUGGER;
 use planner::failure::{Failure, Outcome};
+use planner::project::Project;
 
 /// Programs that debug AArch64, the best first.
 const DEBUGGERS: [&str; 4] = [
@@ -40,7 +41,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
         .filter_map(qemu::on_path)
         .find(|gdb| debugs_aarch64(gdb))
         .ok_or_else(missing)?;
-    let built = project.build_to_run(arguments.app.as_deref())?;
+    let built = steps::build_to_run(project, arguments.app.as_deref())?;
     let disks = run::disks(project, &built.plan, None)?;
     let folder = tempfile::tempdir().map_err(Failure::when("cannot make a temporary folder"))?;
     let socket = folder.path().join("gdb");
@@ -51,7 +52,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let status = Command::new(gdb)
         .current_dir(&built.dist.folder)
         .args(["-q", "-x", DEBUGGER, "-d"])
-        .arg(&project.paths.root)
+        .arg(&project.root)
         .args(["-ex", &format!("target remote {}", socket.display())])
         .args(&arguments.extra)
         .status()

@@ -2,11 +2,11 @@
 
 use crate::lint;
 use crate::output::say;
-use crate::project::Project;
 use planner::failure::Outcome;
+use planner::project::Project;
 
 pub fn run(project: &Project) -> Outcome<u8> {
-    lint::circles(&project.paths.root)?;
+    lint::circles(&project.root)?;
     lint::roots(project)?;
     let advisories = lint::dependencies(project)?;
     lint::clippy(project)?;

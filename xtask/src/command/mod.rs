@@ -38,7 +38,7 @@ pub fn main() -> u8 {
 }
 
 fn dispatch(arguments: Arguments) -> Outcome<u8> {
-    let project = crate::project::Project::find()?;
+    let project = crate::project::find()?;
     match arguments.command {
         Command::Dist { app } => dist::run(&project, app.as_deref()),
         Command::Run(arguments) => run::run(&project, arguments),

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::output::say_text;
-use crate::project::Project;
+use crate::steps;
 use builder::show;
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
+use planner::project::Project;
 use solver::solution;
 
 /// Arguments of `plan`.
@@ -57,7 +58,7 @@ impl Arguments {
 }
 
 pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
-    let plan = project.plan_in_mode(arguments.app.as_deref(), arguments.mode())?;
+    let plan = steps::plan_in_mode(project, arguments.app.as_deref(), arguments.mode())?;
     if let Some(file) = &arguments.svg {
         std::fs::write(file, show::svg(&plan))
             .map_err(Failure::when(format!("cannot write {}", file.display())))?;

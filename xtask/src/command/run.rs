@@ -9,10 +9,11 @@ use indicatif::ProgressBar;
 use super::show;
 use crate::disk::Digest;
 use crate::output::say;
-use crate::project::Project;
 use crate::run::{self, End, Line, Observer, Options, Probe, Watch};
 use crate::setup;
+use crate::steps;
 use planner::failure::Outcome;
+use planner::project::Project;
 
 /// Seconds after which a run that has to come to a verdict is given up.
 const PATIENCE: u64 = 900;
@@ -42,7 +43,7 @@ pub struct Arguments {
 
 pub fn run(project: &Project, arguments: Arguments) -> Outcome<u8> {
     let qemu = setup::emulator(arguments.qemu.as_deref(), &project.target)?;
-    let built = project.build_to_run(arguments.app.as_deref())?;
+    let built = steps::build_to_run(project, arguments.app.as_deref())?;
     let disks = run::disks(project, &built.plan, arguments.disk.as_ref())?;
     let digest = run::watched(&built.plan, &disks.files).map(Digest::start);
     // A system that reports no verdict has no end.

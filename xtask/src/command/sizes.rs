@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use crate::output::say;
-use crate::project::Project;
+use crate::steps;
 use builder::compile::Program;
 use planner::failure::Outcome;
+use planner::project::Project;
 
 pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
-    let built = project.build(app)?;
+    let built = steps::build(project, app)?;
     let layout = &built.tables.layout;
     say!(
         "{:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",

@@ -5,11 +5,12 @@ mod progress;
 use std::path::PathBuf;
 
 use crate::coverage;
-use crate::project::Project;
+use crate::steps;
 use crate::test::{
     self, Asked, Case, HostPrograms, LONG, Matrix, Outcome as End, Row, Suite, System,
 };
 use planner::failure::Outcome;
+use planner::project::Project;
 use progress::Progress;
 
 /// The filter that names the run under Miri, which takes minutes and another compiler.
@@ -39,20 +40,20 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let filter = arguments.filter.as_deref();
     if arguments.coverage_of_spec {
         let all = Target::select(project, None)?;
-        let table = coverage::table(&project.paths.root, &all.names())?;
+        let table = coverage::table(&project.root, &all.names())?;
         print!("{table}");
         return Ok(u8::from(!table.is_complete()));
     }
     if filter == Some(MIRI) {
         let mut progress = Progress::new(filter);
         progress.stage(MIRI);
-        test::miri(&project.paths.root, &mut |case| progress.show(case))?;
+        test::miri(&project.root, &mut |case| progress.show(case))?;
         return progress.finish(project);
     }
     if let Some(filter) = filter.filter(|filter| filter.starts_with(test::MUTATIONS)) {
         let mut progress = Progress::new(Some(filter));
         progress.stage(test::MUTATIONS);
-        let root = &project.paths.root;
+        let root = &project.root;
         let show = &mut |case| progress.show(case);
         test::mutations(root, &project.target, filter, show)?;
         return progress.finish(project);
@@ -64,7 +65,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let host = if target.is_meant_by(filter) {
         Ok(HostPrograms::none())
     } else {
-        HostPrograms::build(&project.paths.root)
+        HostPrograms::build(&project.root)
     };
     if let (Ok(host), Some(filter)) = (&host, filter)
         && target.is_empty()
@@ -99,7 +100,7 @@ fn run_long(project: &Project, arguments: &Arguments, filter: &str) -> Outcome<u
     let programs = programs.filter(|program| program.name.contains(filter));
     let mut target = Target {
         suites: Vec::new(),
-        systems: test::long_systems(&project.paths.root)?,
+        systems: test::long_systems(&project.root)?,
     };
     target.systems.retain(|system| system.name.contains(filter));
     if arguments.list {
@@ -114,7 +115,7 @@ fn run_long(project: &Project, arguments: &Arguments, filter: &str) -> Outcome<u
     progress.stage("long runs");
     for program in programs {
         progress.under_way(program.name);
-        let case = test::long_program(&project.paths.root, program)?;
+        let case = test::long_program(&project.root, program)?;
         progress.show(case);
     }
     if !target.is_empty() {
@@ -133,7 +134,7 @@ fn nothing_fits(project: &Project, host: &HostPrograms, filter: &str) -> Outcome
     names.extend(host.names());
     names.extend(all.systems.into_iter().map(|system| system.name));
     names.extend(test::LONG_PROGRAMS.map(|program| program.name.to_owned()));
-    let long = test::long_systems(&project.paths.root)?;
+    let long = test::long_systems(&project.root)?;
     names.extend(long.into_iter().map(|system| system.name));
     let meant = test::suggest(filter, names.iter().map(String::as_str));
     eprintln!("error: {}", test::nothing_fits(filter, &meant));
@@ -150,7 +151,7 @@ impl Target {
     /// Systems and cases whose names the filter fits; a filter that begins like a system or like a suite with its
     /// cases means nothing else.
     fn select(project: &Project, filter: Option<&str>) -> Outcome<Self> {
-        let root = &project.paths.root;
+        let root = &project.root;
         let mut systems = test::systems(root)?;
         let all = test::images(root)?;
         let means = |filter: &str| {
@@ -254,7 +255,7 @@ fn run_target(
     progress: &mut Progress,
 ) -> Outcome<()> {
     let matrix = if arguments.matrix {
-        let platform = project.plan(None)?.app.platform;
+        let platform = steps::plan(project, None)?.app.platform;
         Matrix::whole(&arguments.qemu, &project.target, &platform)?
     } else {
         Matrix::plain(&arguments.qemu, &project.target)?

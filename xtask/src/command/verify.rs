@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use crate::output::say;
-use crate::project::Project;
+use crate::steps;
 use builder::pack::verified;
 use planner::failure::{Failure, Outcome};
+use planner::project::Project;
 
 /// Compares the image of a folder with the plan beside it; without a folder, that of the app.toml at the root.
 pub fn run(project: &Project, dist: Option<&Path>) -> Outcome<u8> {
     let folder = match dist {
         Some(folder) => folder.to_path_buf(),
-        None => project.build(None)?.dist.folder,
+        None => steps::build(project, None)?.dist.folder,
     };
     let read = |name: &str| {
         let file = folder.join(name);

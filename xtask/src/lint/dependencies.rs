@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::project::Project;
 use crate::setup;
 use planner::failure::{Failure, Outcome};
+use planner::project::Project;
 
 /// How long the database of advisories is waited for: a network that drops everything answers after minutes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ impl Advisories {
 /// against it. `cargo-deny` shows what it finds.
 pub fn dependencies(project: &Project) -> Outcome<Advisories> {
     let program = setup::cargo_deny(&project.target)?;
-    check(&program, &project.paths.root)
+    check(&program, &project.root)
 }
 
 fn check(program: &Path, root: &Path) -> Outcome<Advisories> {

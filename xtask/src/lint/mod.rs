@@ -11,11 +11,12 @@ mod strict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::project::Project;
 use crate::setup;
+use crate::steps;
 use crate::systems::{self, tidy};
-use builder::compile::{self, Workshop};
+use builder::compile::{self, cargo};
 use planner::failure::{Failure, Outcome};
+use planner::project::Project;
 
 pub use branches::indirect;
 pub use circles::circles;
@@ -26,23 +27,19 @@ pub use panics::panics;
 /// error. Cargo shows what it finds.
 pub fn clippy(project: &Project) -> Outcome<()> {
     setup::target()?;
-    let workshop = project.workshop();
-    workshop.clippy(&workshop.root, &BTreeSet::from(["kern".to_owned()]))?;
-    for (workspace, packages) in task_packages(project, &workshop)? {
-        workshop.clippy(&workspace, &packages)?;
+    cargo::clippy(project, &project.root, &BTreeSet::from(["kern".to_owned()]))?;
+    for (workspace, packages) in task_packages(project)? {
+        cargo::clippy(project, &workspace, &packages)?;
     }
     Ok(())
 }
 
 /// Packages of all tasks, by workspace.
-fn task_packages(
-    project: &Project,
-    workshop: &Workshop,
-) -> Outcome<BTreeMap<PathBuf, BTreeSet<String>>> {
+fn task_packages(project: &Project) -> Outcome<BTreeMap<PathBuf, BTreeSet<String>>> {
     let mut packages: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
-    for app in systems::files(&project.paths.root)? {
-        for task in &project.plan(Some(&app))?.app.tasks {
-            let package = workshop.package(&task.folder)?;
+    for app in systems::files(&project.root)? {
+        for task in &steps::plan(project, Some(&app))?.app.tasks {
+            let package = cargo::package(project, &task.folder)?;
             let of_workspace = packages.entry(package.workspace).or_default();
             of_workspace.insert(package.name);
         }
@@ -62,15 +59,15 @@ const NOT_ASKED: [(&str, &str); 1] = [(
 /// Fails if a server, a driver or a task of the demo contains anything that panics: a message or a device's word could
 /// make it. One that has to end its life says so with `userlib::give_up!`, which is no panic.
 pub fn servers(project: &Project) -> Outcome<()> {
-    let root = &project.paths.root;
+    let root = &project.root;
     let mut unseen = strict::programs(root)?;
     for (folder, _) in NOT_ASKED {
         unseen.remove(&root.join(folder));
     }
     let mut wrong = Vec::new();
     for system in SYSTEMS {
-        let app = project.plan(Some(&root.join(system)))?.app;
-        let programs = compile::compile(&project.workshop(), &app)?;
+        let app = steps::plan(project, Some(&root.join(system)))?.app;
+        let programs = compile::compile(project, &app)?;
         for (task, program) in app.tasks.iter().zip(&programs.tasks) {
             if unseen.remove(&tidy(&task.folder)) {
                 wrong.extend(can_panic(&task.name.value, &program.elf)?);
@@ -101,7 +98,7 @@ fn can_panic(name: &str, elf: &[u8]) -> Outcome<Option<String>> {
 
 /// Fails if a crate of a server, a driver or one of their interfaces does not deny the lints against panics.
 pub fn roots(project: &Project) -> Outcome<()> {
-    let lax = strict::lax(&project.paths.root)?;
+    let lax = strict::lax(&project.root)?;
     if lax.is_empty() {
         return Ok(());
     }
@@ -116,7 +113,7 @@ pub fn roots(project: &Project) -> Outcome<()> {
 /// Fails if anything in the kernel can panic, since the compiler must have proven that nothing does; or if it branches
 /// to an address in a register once tasks run.
 pub fn kernel(project: &Project) -> Outcome<()> {
-    let kernel = compile::kernel(&project.workshop())?;
+    let kernel = compile::kernel(project)?;
     let found = panics(&kernel.elf).map_err(Failure::when("cannot read the kernel's symbols"))?;
     if !found.is_empty() {
         return Err(Failure::new(format!(

@@ -21,10 +21,11 @@ use guest::Guest;
 use rings::Rings;
 
 use crate::disk;
-use crate::project::{Built, Project};
 use crate::qemu::{Change, DiskFiles, Qemu};
+use crate::steps::Built;
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
+use planner::project::Project;
 
 /// The choices for a run.
 pub struct Options {

@@ -51,7 +51,8 @@ mod tests {
     use super::*;
     use crate::qemu;
     use crate::test::expect::{self, Expected};
-    use planner::read::{self, Paths};
+    use planner::project::Project;
+    use planner::read;
     use planner::report::Report;
 
     fn root() -> PathBuf {
@@ -76,8 +77,8 @@ mod tests {
 
     fn plan(policy: &str) -> Plan {
         let report = Report::default();
-        let paths = Paths { root: root() };
-        let app = read::load(&report, &paths, &file(policy));
+        let project = Project::at(root());
+        let app = read::load(&report, &project, &file(policy));
         let plan = app.and_then(|app| Plan::new(&report, app));
         plan.unwrap_or_else(|_| panic!("{}", report.text()))
     }

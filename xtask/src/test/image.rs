@@ -9,10 +9,11 @@ use suite::protocol::ASKED;
 use super::cases::{Listed, cases};
 use super::expect::{self, EXPECT};
 use super::{Case, Outcome, Row};
-use crate::project::Project;
 use crate::run::{self, End, Line, Observer, Options, Probe};
+use crate::steps;
 use crate::systems;
 use planner::failure::{self, Failure};
+use planner::project::Project;
 use planner::read::{App, Parameter};
 use planner::report::Spanned;
 
@@ -116,7 +117,7 @@ pub fn image(
     row: &Row,
     show: &mut dyn FnMut(Case),
 ) -> failure::Outcome<()> {
-    let built = project.build_to_run_changed(Some(&suite.app), |app| asked.tell(app))?;
+    let built = steps::build_to_run_changed(project, Some(&suite.app), |app| asked.tell(app))?;
     let disks = run::disks(project, &built.plan, None)?;
     let options = Options {
         qemu: row.qemu.clone(),

@@ -1,7 +1,7 @@
 //! Images whose program at EL2 is made wrong on purpose, so that what the kernel does then can be tested.
 
 use super::expect::Spoil;
-use crate::project::Built;
+use crate::steps::Built;
 use planner::failure::{Failure, Outcome};
 
 /// `HCR_EL2` as the program at EL2 sets it.

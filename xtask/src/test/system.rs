@@ -11,10 +11,11 @@ use super::power::Press;
 use super::spoil;
 use super::{Case, Outcome, Row};
 use crate::disk::{self, Digest};
-use crate::project::{Built, Project};
 use crate::run::{self, Disks, End, Options, Verdict, Watch};
+use crate::steps::{self, Built};
 use crate::systems;
 use planner::failure::{self, Failure};
+use planner::project::Project;
 
 /// One run.
 pub struct System {
@@ -170,7 +171,7 @@ fn execute(
     let expected = &system.expected;
     let build = || {
         let mut changed = Ok(());
-        let built = project.build_to_run_changed(Some(&system.app), |app| {
+        let built = steps::build_to_run_changed(project, Some(&system.app), |app| {
             changed = expected.change(&system.folder, app);
         });
         changed.and(built)
@@ -260,7 +261,8 @@ fn padded(file: &Path) -> failure::Outcome<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use planner::read::{self, Paths};
+    use planner::project::Project;
+    use planner::read;
     use planner::report::Report;
 
     fn root() -> PathBuf {
@@ -304,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_runs_change_is_there() {
-        let paths = Paths { root: root() };
+        let project = Project::at(root());
         let all = all(&root()).unwrap_or_else(|_| panic!("they can be read"));
         let mut names: Vec<&str> = all.iter().map(|system| system.name.as_str()).collect();
         assert!(names.len() > 90, "runs are missing: {}", names.len());
@@ -313,7 +315,7 @@ mod tests {
         assert_eq!(names.len(), all.len(), "two runs have one name");
         for system in &all {
             let report = Report::default();
-            let app = read::load(&report, &paths, &system.app);
+            let app = read::load(&report, &project, &system.app);
             let mut app = app.unwrap_or_else(|_| panic!("{}: {}", system.name, report.text()));
             let changed = system.expected.change(&system.folder, &mut app);
             assert!(changed.is_ok(), "{}", system.name);

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use builder::show;
 use planner::planning::Plan;
-use planner::read::{self, Paths};
+use planner::project::Project;
+use planner::read;
 use planner::report::Report;
 
 fn root() -> PathBuf {
@@ -14,9 +15,9 @@ fn root() -> PathBuf {
 /// What `cargo xtask plan` makes of the text of an `app.toml` at the root of the repository, in every form; or all
 /// the diagnostics with which it refuses it.
 fn plan(text: &str) -> Result<String, String> {
-    let paths = Paths { root: root() };
+    let project = Project::at(root());
     let report = Report::default();
-    let app = read::from_text(&report, &paths, Path::new("app.toml"), text.to_owned());
+    let app = read::from_text(&report, &project, Path::new("app.toml"), text.to_owned());
     let plan = app.and_then(|app| Plan::new(&report, app));
     let Ok(plan) = plan else {
         return Err(report.text());

@@ -1,16 +1,16 @@
 //! Step 3: the programs. Cargo builds the kernel and the tasks; what it says is shown as it says it.
 
 pub mod artifacts;
-mod cargo;
+pub mod cargo;
 mod program;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use cargo::Workshop;
 pub use program::{Program, Segment};
 
 use planner::failure::{Failure, Outcome};
+use planner::project::Project;
 use planner::read::App;
 
 /// The target of kernel and tasks: no floating point, so that no task has registers to save for it.
@@ -27,18 +27,18 @@ pub struct Programs {
 }
 
 /// Builds the kernel.
-pub fn kernel(workshop: &Workshop) -> Outcome<Program> {
-    read(&workshop.build_kernel()?.0)
+pub fn kernel(project: &Project) -> Outcome<Program> {
+    read(&cargo::build_kernel(project)?.0)
 }
 
 /// Builds everything that changed.
-pub fn compile(workshop: &Workshop, app: &App) -> Outcome<Programs> {
-    let (kernel, mut compiled) = workshop.build_kernel()?;
+pub fn compile(project: &Project, app: &App) -> Outcome<Programs> {
+    let (kernel, mut compiled) = cargo::build_kernel(project)?;
     let kernel = read(&kernel)?;
     // One invocation for each workspace: cargo then builds what the tasks share once.
     let mut workspaces: BTreeMap<PathBuf, Vec<(usize, cargo::Package)>> = BTreeMap::new();
     for (index, task) in app.tasks.iter().enumerate() {
-        let package = workshop.package(&task.folder)?;
+        let package = cargo::package(project, &task.folder)?;
         workspaces
             .entry(package.workspace.clone())
             .or_default()
@@ -46,7 +46,7 @@ pub fn compile(workshop: &Workshop, app: &App) -> Outcome<Programs> {
     }
     let mut files: BTreeMap<usize, PathBuf> = BTreeMap::new();
     for (workspace, packages) in &workspaces {
-        let built = workshop.build_tasks(workspace, packages)?;
+        let built = cargo::build_tasks(project, workspace, packages)?;
         compiled += built.compiled;
         let program = |(index, package): &(usize, cargo::Package)| {
             Some((*index, built.programs.get(&package.name)?.clone()))

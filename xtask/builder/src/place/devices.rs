@@ -124,7 +124,8 @@ mod tests {
 
     use super::super::Extent;
     use super::*;
-    use planner::read::{self, Paths};
+    use planner::project::Project;
+    use planner::read;
     use planner::report::Report;
 
     /// The report names whoever has a device's registers: what is mapped, by task and device, against what it says.
@@ -139,7 +140,7 @@ mod tests {
             "tests/suites/iommu/app.toml",
         ] {
             let report = Report::default();
-            let app = read::load(&report, &Paths { root: root.clone() }, &root.join(file));
+            let app = read::load(&report, &Project::at(root.clone()), &root.join(file));
             let plan = app.and_then(|app| Plan::new(&report, app));
             let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
             let mut mapped: BTreeSet<(String, String)> = BTreeSet::new();

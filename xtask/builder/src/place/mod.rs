@@ -295,7 +295,8 @@ fn reachable(report: &Report, plan: &Plan, memory_end: u64) -> Result<(), Report
 #[cfg(test)]
 mod tests {
     use super::*;
-    use planner::read::{self, Paths};
+    use planner::project::Project;
+    use planner::read;
 
     /// The system of a configuration case, its direct region moved to `base`.
     fn plan(report: &Report, base: u64) -> Plan {
@@ -306,7 +307,7 @@ mod tests {
         let text = text.replace("0x4000_0100", &format!("{base:#x}"));
         // Read as a file of the root.
         let text = text.replace("../../../", "");
-        let app = read::from_text(report, &Paths { root }, &file, text).unwrap();
+        let app = read::from_text(report, &Project::at(root), &file, text).unwrap();
         Plan::new(report, app).unwrap_or_else(|_| panic!("{}", report.text()))
     }
 

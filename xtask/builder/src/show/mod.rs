@@ -125,7 +125,8 @@ fn joined(plan: &Plan, nodes: &[NodeId]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use planner::read::{self, Paths};
+    use planner::project::Project;
+    use planner::read;
     use planner::report::Report;
 
     /// The plan of the system of tests/systems/bypass, whose device has `keys` instead.
@@ -137,7 +138,7 @@ mod tests {
             .replace("\"driver\"", "\"tests/systems/bypass/driver\"");
         text = text.replace("unsafe-bypass", "# ") + keys;
         let report = Report::default();
-        let app = read::from_text(&report, &Paths { root }, "app.toml".as_ref(), text);
+        let app = read::from_text(&report, &Project::at(root), "app.toml".as_ref(), text);
         app.and_then(|app| Plan::new(&report, app))
             .unwrap_or_else(|_| panic!("{}", report.text()))
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use import::AcsState;
 
 use crate::planning::Plan;
-use crate::read::{self, Paths};
+use crate::project::Project;
+use crate::read;
 use crate::report::Report;
 use solver::solution::Mode;
 
@@ -14,16 +15,14 @@ const ORACLES: [&str; 4] = ["t1/dt", "t1/acpi", "t2/dt", "t2/acpi"];
 
 type Partition = BTreeSet<BTreeSet<String>>;
 
-fn paths() -> Paths {
+fn project() -> Project {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    Paths {
-        root: root.canonicalize().unwrap(),
-    }
+    Project::at(root.canonicalize().unwrap())
 }
 
 fn file(case: &str, name: &str) -> String {
     let path: PathBuf = [
-        paths().root.as_path(),
+        project().root.as_path(),
         Path::new("tests/data/oracles"),
         Path::new(case),
         Path::new(name),
@@ -40,7 +39,7 @@ fn planned(case: &str, mode: Mode) -> (Plan, usize) {
         .unwrap();
     let report = Report::default();
     let name = Path::new("imported.toml");
-    let app = read::from_text(&report, &paths(), name, text);
+    let app = read::from_text(&report, &project(), name, text);
     let plan = app.and_then(|mut app| {
         app.iommu.mode = mode;
         Plan::new(&report, app)
@@ -155,7 +154,7 @@ fn a_changed_dump_is_refused_or_accepted() {
             continue;
         };
         let report = Report::default();
-        let app = read::from_text(&report, &paths(), Path::new("imported.toml"), text);
+        let app = read::from_text(&report, &project(), Path::new("imported.toml"), text);
         if app.and_then(|app| Plan::new(&report, app)).is_ok() {
             accepted += 1;
         } else {
@@ -223,7 +222,7 @@ fn an_import_with_a_blob_is_accepted_too() {
         .ok()
         .unwrap();
     let report = Report::default();
-    let app = read::from_text(&report, &paths(), Path::new("imported.toml"), text);
+    let app = read::from_text(&report, &project(), Path::new("imported.toml"), text);
     assert!(
         app.and_then(|app| Plan::new(&report, app)).is_ok(),
         "{}",
@@ -263,7 +262,7 @@ fn a_host_without_a_map_is_behind_no_smmu() {
     tree.hosts[0].streams.clear();
     let text = super::describe::text(&functions, &machine, Some(&tree));
     let report = Report::default();
-    let app = read::from_text(&report, &paths(), Path::new("imported.toml"), text);
+    let app = read::from_text(&report, &project(), Path::new("imported.toml"), text);
     let plan = app.and_then(|app| Plan::new(&report, app));
     let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
     let mut devices = plan.solution.devices.iter();
@@ -279,7 +278,7 @@ fn an_imported_mask_makes_aliases() {
         .unwrap();
     assert!(text.contains("iommu-map-mask = 0xfff8"), "{text}");
     let report = Report::default();
-    let app = read::from_text(&report, &paths(), Path::new("imported.toml"), text);
+    let app = read::from_text(&report, &project(), Path::new("imported.toml"), text);
     let plan = app.and_then(|app| Plan::new(&report, app));
     let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
     let node = |name: &str| {

@@ -36,7 +36,8 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::read::{self, Paths};
+    use crate::project::Project;
+    use crate::read;
     use crate::report::Report;
 
     /// The system at `file` with `line` behind the headers of these devices.
@@ -52,7 +53,7 @@ mod tests {
             text = text.replace(&header, &format!("{header}{line}\n"));
         }
         let report = Report::default();
-        let app = read::from_text(&report, &Paths { root }, "app.toml".as_ref(), text);
+        let app = read::from_text(&report, &Project::at(root), "app.toml".as_ref(), text);
         app.and_then(|app| Plan::new(&report, app))
             .unwrap_or_else(|_| panic!("{}", report.text()))
     }

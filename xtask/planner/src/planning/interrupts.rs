@@ -260,7 +260,8 @@ fn fabric_slot(app: &App, fabric: &Fabric, route: &InterruptRoute) -> Option<u8>
 #[cfg(test)]
 mod tests {
     use crate::planning::Plan;
-    use crate::read::{self, Paths};
+    use crate::project::Project;
+    use crate::read;
     use crate::report::Report;
 
     /// Slots 1 and 5 of the root bus have one line.
@@ -279,7 +280,7 @@ mod tests {
             );
         }
         let report = Report::default();
-        let app = read::from_text(&report, &Paths { root }, "app.toml".as_ref(), text);
+        let app = read::from_text(&report, &Project::at(root), "app.toml".as_ref(), text);
         let plan = app
             .and_then(|app| Plan::new(&report, app))
             .unwrap_or_else(|_| panic!("{}", report.text()));

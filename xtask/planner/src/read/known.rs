@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::fields::Fields;
-use super::{Paths, Source, units};
+use super::{Source, units};
+use crate::project::Project;
 use crate::report::{Mistake, Report, Reported, Span, Spanned};
 
 /// A function by vendor and device id.
@@ -88,8 +89,8 @@ pub enum Quiesce {
 pub type KnownDevices = BTreeMap<(u16, u16), KnownDevice>;
 
 /// Reads the table.
-pub fn load(report: &Report, paths: &Paths) -> Result<KnownDevices, Reported> {
-    let source = Source::read(report, &paths.platforms().join("devices.toml"))?;
+pub fn load(report: &Report, project: &Project) -> Result<KnownDevices, Reported> {
+    let source = Source::read(report, &project.platforms().join("devices.toml"))?;
     let gate = report.gate();
     let mut known = KnownDevices::new();
     for (key, item) in source.document.as_table() {

@@ -10,7 +10,8 @@ use super::iommu;
 use super::pci::{self, Wired};
 use super::platform::{self, Platform};
 use super::task::{self, Task};
-use super::{Paths, Source, check, known};
+use super::{Source, check, known};
+use crate::project::Project;
 use crate::report::{Report, Reported, Span};
 
 /// Bytes of the kernel's stack unless `app.toml` says otherwise.
@@ -26,31 +27,31 @@ const DISK: u64 = 16 << 20;
 
 /// Reads and checks `file`; everything wrong with it is in the report. A file whose tables all make
 /// sense is returned even if they do not fit together, so that planning can add what it finds.
-pub fn load(report: &Report, paths: &Paths, file: &Path) -> Result<App, Reported> {
+pub fn load(report: &Report, project: &Project, file: &Path) -> Result<App, Reported> {
     let source = Source::read(report, file)?;
     let directory = file.parent().map(Path::to_path_buf).unwrap_or_default();
-    from_source(report, paths, &source, &directory)
+    from_source(report, project, &source, &directory)
 }
 
 /// Reads a system from text that is in no file.
 pub fn from_text(
     report: &Report,
-    paths: &Paths,
+    project: &Project,
     name: &Path,
     text: String,
 ) -> Result<App, Reported> {
     let source = Source::parse(report, name, text)?;
-    from_source(report, paths, &source, &paths.root)
+    from_source(report, project, &source, &project.root)
 }
 
 fn from_source(
     report: &Report,
-    paths: &Paths,
+    project: &Project,
     source: &Source,
     directory: &Path,
 ) -> Result<App, Reported> {
     let gate = report.gate();
-    let known = known::load(report, paths)?;
+    let known = known::load(report, project)?;
     let first = source.fields(report);
     let included = include::read(report, &first, directory)?;
     // Behind what is included, which it borrows to its end.
@@ -67,7 +68,7 @@ fn from_source(
         included: included.as_ref(),
     };
     let mut unread = Unread::default();
-    let app = read(report, paths, &known, &fields, &folders, &mut unread);
+    let app = read(report, project, &known, &fields, &folders, &mut unread);
     fields.finish();
     let sound = gate.pass(());
     let mut app = app.ok_or(Reported)?;
@@ -77,7 +78,7 @@ fn from_source(
 
 fn read(
     report: &Report,
-    paths: &Paths,
+    project: &Project,
     known: &known::KnownDevices,
     fields: &Fields<'_>,
     folders: &Folders<'_>,
@@ -87,7 +88,7 @@ fn read(
     if let Some(name) = &name {
         fields.check_name_within(&name.value, &name.span, NAME_MAX);
     }
-    let platform = read_platform(report, paths, fields);
+    let platform = read_platform(report, project, fields);
     let semihosting = fields.boolean("semihosting").is_some_and(|v| v.value);
     let counters = fields.boolean("counters").is_some_and(|v| v.value);
     let test_image = fields.boolean("test-image").is_some_and(|v| v.value);
@@ -134,7 +135,7 @@ fn read(
 }
 
 /// `platform`: a table of the file, or the name of one beside it.
-fn read_platform(report: &Report, paths: &Paths, fields: &Fields<'_>) -> Option<Platform> {
+fn read_platform(report: &Report, project: &Project, fields: &Fields<'_>) -> Option<Platform> {
     if fields.is_table("platform") {
         fields
             .table("platform")
@@ -142,7 +143,7 @@ fn read_platform(report: &Report, paths: &Paths, fields: &Fields<'_>) -> Option<
     } else {
         fields
             .required("platform", Fields::string)
-            .and_then(|name| platform::load(report, paths, &name).ok())
+            .and_then(|name| platform::load(report, project, &name).ok())
     }
 }
 

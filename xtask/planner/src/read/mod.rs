@@ -18,7 +18,7 @@ mod registers;
 mod task;
 pub mod units;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use app::{App, Main};
 pub use device::{Device, Direct, Invalidation};
@@ -91,19 +91,5 @@ impl Source {
             range: 0..0,
         };
         fields::Fields::new(report, "", self.document.as_table(), span)
-    }
-}
-
-/// The places of the project's parts.
-#[derive(Clone, Debug)]
-pub struct Paths {
-    /// The repository's root.
-    pub root: PathBuf,
-}
-
-impl Paths {
-    /// The folder of the platform files.
-    pub fn platforms(&self) -> PathBuf {
-        self.root.join("sys/platform")
     }
 }

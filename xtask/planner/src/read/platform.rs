@@ -1,9 +1,10 @@
 //! The board's facts.
 
+use super::Source;
 use super::fields::{Fields, nearest};
 use super::host::{self, PciHost};
 use super::registers::{self, PlatformDevice, PlatformDeviceKind};
-use super::{Paths, Source};
+use crate::project::Project;
 use crate::report::{Mistake, Report, Reported, Span, Spanned};
 
 /// A board.
@@ -123,14 +124,18 @@ impl Platform {
 }
 
 /// Reads the platform that `app.toml` names.
-pub fn load(report: &Report, paths: &Paths, name: &Spanned<String>) -> Result<Platform, Reported> {
-    let path = paths.platforms().join(format!("{}.toml", name.value));
+pub fn load(
+    report: &Report,
+    project: &Project,
+    name: &Spanned<String>,
+) -> Result<Platform, Reported> {
+    let path = project.platforms().join(format!("{}.toml", name.value));
     let plain = name
         .value
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !plain || name.value == "devices" || !path.is_file() {
-        let known = known_names(paths);
+        let known = known_names(project);
         let draft = report
             .error(
                 Mistake::BadValue,
@@ -157,8 +162,8 @@ pub fn inline(report: &Report, fields: Fields<'_>) -> Option<Platform> {
     gate.pass(platform).ok().flatten()
 }
 
-fn known_names(paths: &Paths) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(paths.platforms())
+fn known_names(project: &Project) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(project.platforms())
         .into_iter()
         .flatten()
         .flatten()

@@ -6,9 +6,9 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 
 use crate::command::show;
-use crate::project::Project;
 use crate::test::{self, Case, Outcome as End};
 use planner::failure::{Failure, Outcome};
+use planner::project::Project;
 
 /// Counts, and shows how far it is.
 pub struct Progress {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::compare::PLACED;
 use super::*;
-use planner::read::{self, Paths};
+use planner::project::Project;
+use planner::read;
 use planner::report::Report;
 
 const SAME: &str = "no device reaches anything else than before\n";
@@ -16,8 +17,8 @@ fn root() -> PathBuf {
 
 fn plan(text: &str) -> Plan {
     let report = Report::default();
-    let paths = Paths { root: root() };
-    let app = read::from_text(&report, &paths, "app.toml".as_ref(), text.to_owned());
+    let project = Project::at(root());
+    let app = read::from_text(&report, &project, "app.toml".as_ref(), text.to_owned());
     app.and_then(|app| Plan::new(&report, app))
         .unwrap_or_else(|_| panic!("{}", report.text()))
 }
@@ -265,8 +266,8 @@ fn no_change_of_any_word_is_silent() {
         "tests/systems/alias/app.toml",
     ] {
         let report = Report::default();
-        let paths = Paths { root: root() };
-        let app = read::load(&report, &paths, &root().join(file));
+        let project = Project::at(root());
+        let app = read::load(&report, &project, &root().join(file));
         let plan = app.and_then(|app| Plan::new(&report, app));
         let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
         let new: Value = serde_json::from_str(&crate::show::json(&plan, None)).unwrap();

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::json;
 use planner::planning::Plan;
-use planner::read::{self, Paths};
+use planner::project::Project;
+use planner::read;
 use planner::report::Report;
 
 fn root() -> PathBuf {
@@ -31,8 +32,8 @@ fn plans() -> Vec<(PathBuf, Value)> {
     }));
     let plan = |file: &Path| {
         let report = Report::default();
-        let paths = Paths { root: root() };
-        let app = read::load(&report, &paths, file);
+        let project = Project::at(root());
+        let app = read::load(&report, &project, file);
         let plan = app.and_then(|app| Plan::new(&report, app));
         let plan = plan.unwrap_or_else(|_| panic!("{}", report.text()));
         serde_json::from_str(&json(&plan, None)).unwrap()

@@ -12,7 +12,8 @@ use crate::pack::image;
 use crate::show::json;
 use crate::tables::{self, Tables};
 use planner::planning::Plan;
-use planner::read::{self, Paths};
+use planner::project::Project;
+use planner::read;
 use planner::report::Report;
 
 /// An image of a system of this repository with made-up programs, and its `plan.json`.
@@ -47,7 +48,7 @@ fn root() -> PathBuf {
 
 /// The tables of a system, if it can be planned and placed.
 fn tables_of(report: &Report, file: &Path) -> Option<(Plan, Tables)> {
-    let app = read::load(report, &Paths { root: root() }, file).ok()?;
+    let app = read::load(report, &Project::at(root()), file).ok()?;
     let plan = Plan::new(report, app).ok()?;
     let task = program(abi::layout::TASK_IMAGE_BASE, &[false; 3]);
     let programs = Programs {

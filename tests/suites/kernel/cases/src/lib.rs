@@ -14,6 +14,7 @@ mod hazard;
 mod help;
 mod holds;
 mod interrupts;
+mod lease_mistakes;
 mod leases;
 mod life;
 mod memory;
@@ -61,6 +62,7 @@ pub const SUITE: Suite = Suite {
         reply::CASES,
         slices::CASES,
         leases::CASES,
+        lease_mistakes::CASES,
         notify::CASES,
         timer::CASES,
         interrupts::CASES,

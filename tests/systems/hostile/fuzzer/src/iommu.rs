@@ -118,87 +118,81 @@ fn iovas(session: &Session, choice: &mut Choice) -> Extent {
     }
 }
 
+fn map(session: &Session, choice: &mut Choice) -> Map {
+    Map {
+        head: head(session, choice),
+        extent: session.any_extent(choice),
+        pool: if choice.one_in(24) {
+            choice.edge() as u16
+        } else {
+            0
+        },
+        flags: flags(choice),
+        iova: session.any_iova(choice),
+    }
+}
+
+/// Nobody may call the fuzzer, so no lender is right.
+fn map_lease(session: &Session, choice: &mut Choice) -> MapLease {
+    MapLease {
+        head: head(session, choice),
+        extent: session.any_extent(choice),
+        lease: choice.below(3) as u16,
+        flags: flags(choice),
+        iova: 0,
+        lender: TaskId::new(choice.below(16) as u8, choice.below(2)).0,
+    }
+}
+
+fn unmap(session: &Session, choice: &mut Choice) -> Unmap {
+    let (iova, pages) = session.any_mapped(choice);
+    Unmap {
+        head: head(session, choice),
+        iova: if choice.one_in(6) {
+            session.any_iova(choice)
+        } else {
+            iova
+        },
+        pages: if choice.one_in(6) {
+            choice.edge()
+        } else {
+            u64::from(pages)
+        },
+    }
+}
+
+fn map_list(session: &Session, choice: &mut Choice) -> MapList {
+    MapList {
+        head: head(session, choice),
+        pool: 0,
+        flags: flags(choice),
+        iova: session.any_iova(choice),
+    }
+}
+
 /// What an honest driver might send, or nearly. The part beyond 64 bytes of a long message is in `long`.
 pub fn near_valid(session: &Session, choice: &mut Choice, long: &mut [u64; LONG_WORDS]) -> Shot {
     let operation = operation(choice);
-    let (payload, len, reply) = match operation {
-        Operation::Describe => (
-            device(session, choice).to_words(),
-            DeviceRequest::LEN,
-            Window::LEN,
-        ),
-        Operation::Claim => (
-            device(session, choice).to_words(),
-            DeviceRequest::LEN,
-            Claim::LEN,
-        ),
-        Operation::Status => (
-            device(session, choice).to_words(),
-            DeviceRequest::LEN,
-            Status::LEN,
-        ),
+    let about = |choice: &mut Choice| (device(session, choice).to_words(), DeviceRequest::LEN);
+    let ((payload, len), reply) = match operation {
+        Operation::Describe => (about(choice), Window::LEN),
+        Operation::Claim => (about(choice), Claim::LEN),
+        Operation::Status => (about(choice), Status::LEN),
         Operation::Release | Operation::Flush => {
-            (head(session, choice).to_words(), Sequenced::LEN, 0)
+            ((head(session, choice).to_words(), Sequenced::LEN), 0)
         }
         Operation::NextFault => {
             let handle = session.any_handle(choice);
             let request = HandleRequest { handle };
-            (request.to_words(), HandleRequest::LEN, OldestFault::LEN)
+            ((request.to_words(), HandleRequest::LEN), OldestFault::LEN)
         }
-        Operation::Map => {
-            let request = Map {
-                head: head(session, choice),
-                extent: session.any_extent(choice),
-                pool: if choice.one_in(24) {
-                    choice.edge() as u16
-                } else {
-                    0
-                },
-                flags: flags(choice),
-                iova: session.any_iova(choice),
-            };
-            (request.to_words(), Map::LEN, 8)
-        }
-        Operation::MapLease => {
-            // Nobody may call the fuzzer, so no lender is right.
-            let request = MapLease {
-                head: head(session, choice),
-                extent: session.any_extent(choice),
-                lease: choice.below(3) as u16,
-                flags: flags(choice),
-                iova: 0,
-                lender: TaskId::new(choice.below(16) as u8, choice.below(2)).0,
-            };
-            (request.to_words(), MapLease::LEN, 8)
-        }
-        Operation::Unmap => {
-            let (iova, pages) = session.any_mapped(choice);
-            let request = Unmap {
-                head: head(session, choice),
-                iova: if choice.one_in(6) {
-                    session.any_iova(choice)
-                } else {
-                    iova
-                },
-                pages: if choice.one_in(6) {
-                    choice.edge()
-                } else {
-                    u64::from(pages)
-                },
-            };
-            (request.to_words(), Unmap::LEN, 0)
-        }
+        Operation::Map => ((map(session, choice).to_words(), Map::LEN), 8),
+        Operation::MapLease => ((map_lease(session, choice).to_words(), MapLease::LEN), 8),
+        Operation::Unmap => ((unmap(session, choice).to_words(), Unmap::LEN), 0),
         Operation::MapList => {
-            let header = MapList {
-                head: head(session, choice),
-                pool: 0,
-                flags: flags(choice),
-                iova: session.any_iova(choice),
-            };
-            let words = list(&header.to_words(), long, choice, |choice| {
-                session.any_extent(choice)
-            });
-            (first(long), 8 * words, 8)
+            let header = map_list(session, choice).to_words();
+            let words = list(&header, long, choice, |choice| session.any_extent(choice));
+            ((first(long), 8 * words), 8)
         }
         Operation::UnmapList => {
             let header = UnmapList {
@@ -207,7 +201,7 @@ pub fn near_valid(session: &Session, choice: &mut Choice, long: &mut [u64; LONG_
             let words = list(&header.to_words(), long, choice, |choice| {
                 iovas(session, choice)
             });
-            (first(long), 8 * words, 0)
+            ((first(long), 8 * words), 0)
         }
     };
     Shot::new(operation as u16, payload, len, reply)

@@ -4,11 +4,12 @@ use core::num::NonZeroU64;
 
 use plan::kernel::{InterruptEntry, RegionAttributes, RegionEntry};
 
+use crate::accounts::AccountIndex;
 use crate::interrupt::FIRST_BIT;
 use crate::kernel::Kernel;
 use crate::machine::Arch;
 use crate::tables::{PlanError, Tables};
-use crate::task::Task;
+use crate::task::{Task, ticks};
 use crate::task_set::{TaskIndex, TaskSet};
 
 impl<'p, A: Arch> Kernel<'p, A> {
@@ -21,6 +22,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
         self.task_count = tables.tasks.len();
         self.tables = Some(*tables);
         self.clear_memory(tables);
+        self.open_accounts(tables, frequency)?;
         for (number, entry) in tables.tasks.iter().enumerate() {
             let index = TaskIndex::new(number).ok_or(PlanError::TaskCount)?;
             let mut task = Task::planned(tables, index, entry, frequency);
@@ -68,6 +70,29 @@ impl<'p, A: Arch> Kernel<'p, A> {
                 self.arch.clear(region.pa, region.len);
             }
         }
+    }
+
+    #[inline(never)]
+    fn open_accounts(
+        &mut self,
+        tables: &Tables<'p>,
+        frequency: NonZeroU64,
+    ) -> Result<(), PlanError> {
+        let now = self.arch.now();
+        self.accounts.settle(now);
+        for (number, entry) in tables.accounts.iter().enumerate() {
+            let (budget, period) = (entry.budget, entry.period);
+            u32::try_from(number)
+                .ok()
+                .and_then(AccountIndex::of_plan)
+                .filter(|_| budget <= period)
+                .and_then(|index| {
+                    let (budget, period) = (ticks(budget, frequency), ticks(period, frequency));
+                    self.accounts.open(index, budget, period, now)
+                })
+                .ok_or(PlanError::Account(number))?;
+        }
+        Ok(())
     }
 
     fn route(&mut self, interrupt: &InterruptEntry) -> Option<()> {

@@ -28,7 +28,7 @@ impl<A: Arch> Kernel<'_, A> {
         let queued_at = task.queued_at();
         let over = task.go_down(fault);
         let interrupts = task.has_interrupts();
-        self.ready.remove(index);
+        self.dequeue(index);
         self.timers.remove(index);
         if interrupts {
             self.silence(index);

@@ -2,6 +2,7 @@
 
 use abi::{Fault, FaultKind, notification};
 
+use crate::accounts::AccountIndex;
 use crate::kernel::Kernel;
 use crate::machine::Arch;
 use crate::outcome::{NextTask, Outcome, violation};
@@ -11,8 +12,14 @@ use crate::task_set::TaskIndex;
 pub(crate) const FIRST_BIT: u32 = notification::INTERRUPTS.trailing_zeros();
 
 impl<A: Arch> Kernel<'_, A> {
-    /// A shared interrupt arrived. `running` is `None` if all tasks wait. Returns who runs next.
-    pub fn interrupt(&mut self, running: Option<TaskIndex>, intid: u32) -> Option<TaskIndex> {
+    /// A shared interrupt arrived, at the time `since`. `running` is `None` if all tasks wait. Returns who runs next.
+    /// The task whose interrupt it is pays for its handling.
+    pub fn interrupt(
+        &mut self,
+        running: Option<TaskIndex>,
+        intid: u32,
+        since: u64,
+    ) -> Option<TaskIndex> {
         let Some((task, route)) = self.routes.find(intid) else {
             // Never enabled; hold it back so that it cannot storm.
             self.arch.set_interrupt(intid, false);
@@ -29,20 +36,31 @@ impl<A: Arch> Kernel<'_, A> {
             }
             return self.after_interrupt(running);
         }
+        let own = self.task(task).own_account();
+        self.accounts.settle(since);
+        self.accounts.pay_from(own, AccountIndex::FREE);
         let woken = self.notify(task, bit);
-        match running {
+        let next = match running {
             Some(running) if woken => {
                 let next = self.preempt_for(task, running);
                 self.settle(running, next)
             }
             Some(running) => Some(running),
             None => self.choose(),
-        }
+        };
+        self.pay_anew(next);
+        next
     }
 
     /// The timer interrupt arrived.
     pub fn timer_interrupt(&mut self, running: Option<TaskIndex>) -> Option<TaskIndex> {
-        self.timer_expired();
+        if self.budgets_due(running) {
+            // The rest at once, in an interrupt of its own, or this one would be too long.
+            self.timer_at = 0;
+            self.arch.set_timer(0);
+        } else {
+            self.timer_expired();
+        }
         if let Some(index) = running
             && self.overran(index)
         {
@@ -56,21 +74,26 @@ impl<A: Arch> Kernel<'_, A> {
                 detail: 0,
             };
             self.die(index, &fault);
-            return self.settle(index, NextTask::Best);
+            let next = self.settle(index, NextTask::Best);
+            self.pay_anew(next);
+            return next;
         }
         let next = self.after_interrupt(running);
         if let (Some(index), true) = (next, next == running) {
             // The timer no longer covers what is left of its run.
-            self.suspend_account(index);
-            self.resume_account(index);
+            self.suspend_run(index);
+            self.resume_run(index);
         }
+        self.pay_anew(next);
         next
     }
 
     pub(crate) fn after_interrupt(&mut self, running: Option<TaskIndex>) -> Option<TaskIndex> {
         match running {
-            // Only strictly higher priorities preempt.
-            Some(index) if self.ready.and(self.task(index).above()).is_empty() => Some(index),
+            Some(index) if self.before(index).is_empty() => {
+                self.pay_for(index);
+                Some(index)
+            }
             Some(index) => self.settle(index, NextTask::Best),
             None => self.choose(),
         }
@@ -113,8 +136,7 @@ impl<A: Arch> Kernel<'_, A> {
 }
 
 /// The value of `GICD_IROUTER<n>` that routes a shared interrupt to the core with this `MPIDR_EL1` (Arm IHI
-/// 0069, 12.9.22): its affinities alone.
-/// 12.9.22): its affinities alone. Bit 31 is 1 in `MPIDR_EL1`, and there means "any core".
+/// 0069, 12.9.22): its affinities alone. Bit 31 is 1 in `MPIDR_EL1`, and there means "any core".
 pub const fn affinity(mpidr: u64) -> u64 {
     const AFFINITIES: u64 = 0xff_00ff_ffff;
     mpidr & AFFINITIES

@@ -5,6 +5,7 @@ use core::num::NonZeroU64;
 use abi::{Fault, FaultKind, Syscall, TASKS_MAX, TaskId};
 use plan::Blob;
 
+use crate::accounts::Accounts;
 use crate::hold_table::Holds;
 use crate::machine::Arch;
 use crate::outcome::{NextTask, Outcome, Violation, violation};
@@ -21,6 +22,8 @@ pub struct Kernel<'p, A> {
     pub(crate) tasks: [Task<'p>; TASKS_MAX],
     /// Runnable tasks, without the running one.
     pub(crate) ready: TaskSet,
+    /// Runnable tasks without processor time left, without the running one.
+    pub(crate) spent: TaskSet,
     /// Last ticket given out.
     pub(crate) tickets: u64,
     /// Tasks with a timer set.
@@ -33,6 +36,9 @@ pub struct Kernel<'p, A> {
     pub(crate) timer_turn: TaskIndex,
     /// When the running task was dispatched, if it is limited.
     pub(crate) running_since: u64,
+    pub(crate) accounts: Accounts,
+    /// The running task, if the account that it works on is exhausted: the fast path leaves it to the core.
+    pub(crate) marked: Option<TaskIndex>,
     /// Tasks that ever made a closed receive, which may be from anybody.
     pub(crate) closed: TaskSet,
     pub(crate) task_count: usize,
@@ -50,11 +56,14 @@ impl<'p, A> Kernel<'p, A> {
         Self {
             tasks: [Task::VACANT; TASKS_MAX],
             ready: TaskSet::EMPTY,
+            spent: TaskSet::EMPTY,
             tickets: 0,
             timers: TaskSet::EMPTY,
             timer_at: 0,
             timer_turn: TaskIndex::SUPERVISOR,
             running_since: 0,
+            accounts: Accounts::NONE,
+            marked: None,
             closed: TaskSet::EMPTY,
             task_count: 0,
             routes: Routes::NONE,

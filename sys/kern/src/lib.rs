@@ -13,8 +13,10 @@
 #[cfg(test)]
 extern crate std;
 
+mod accounts;
 mod boot;
 mod borrow;
+mod budget;
 mod claim;
 mod death;
 pub mod fast;

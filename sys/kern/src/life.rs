@@ -53,9 +53,9 @@ impl<'p, A: Arch> Kernel<'p, A> {
 
     #[inline(always)]
     fn tell_one(&mut self, listener: &ListenerEntry) {
-        if let Some(to) = TaskIndex::new(listener.to as usize) {
-            self.notify(to, u64::from(listener.bits));
-        }
+        // The plan was checked: it is one of the table.
+        let to = TaskIndex::of(TaskId(u64::from(listener.to)));
+        self.notify(to, u64::from(listener.bits));
     }
 
     /// Makes a task ready at its entry. Nobody hears of a first life.

@@ -53,11 +53,14 @@ impl<A: Arch> Kernel<'_, A> {
     ) -> NextTask {
         let mask = arguments.mask & u64::from(u32::MAX);
         let closed = arguments.filter != TaskId::ANY;
-        let (taken, owed) = self.task_mut(caller).take_bits(mask);
+        let task = self.task_mut(caller);
+        // A message that it takes brings the next account.
+        task.work_for_itself();
+        let (taken, owed) = task.take_bits(mask);
         if taken != 0 {
             self.deliver_notification(caller, taken, Code::OK);
             if owed {
-                self.restart_account(caller);
+                self.restart_run(caller);
             }
             return NextTask::Same;
         }
@@ -72,7 +75,7 @@ impl<A: Arch> Kernel<'_, A> {
         let sender = TaskIndex::of(arguments.filter);
         if self.not_up(arguments.filter, sender).is_some() {
             self.deliver_notification(caller, 0, Code::DEAD);
-            self.restart_account(caller);
+            self.restart_run(caller);
             return NextTask::Same;
         }
         if self.task(caller).senders().contains(sender) {
@@ -87,7 +90,7 @@ impl<A: Arch> Kernel<'_, A> {
     fn take_message(&mut self, sender: TaskIndex, receiver: TaskIndex) -> NextTask {
         self.task_mut(receiver).remove_sender(sender);
         self.deliver(sender, receiver);
-        self.restart_account(receiver);
+        self.restart_run(receiver);
         NextTask::Same
     }
 

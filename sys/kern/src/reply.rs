@@ -21,6 +21,7 @@ impl<A: Arch> Kernel<'_, A> {
     /// `Reply`: `x8` caller, `x9` descriptor, `x10` address of a long reply.
     pub(crate) fn reply(&mut self, server: TaskIndex) -> Outcome {
         let caller = self.answer(server)?;
+        self.task_mut(server).work_for_itself();
         Ok(match caller {
             Some(caller) => self.preempt_for(caller, server),
             None => NextTask::Same,

@@ -16,7 +16,7 @@ use crate::task_set::TaskIndex;
 impl<A: Arch> Kernel<'_, A> {
     /// The task goes on the processor.
     #[inline(always)]
-    pub(crate) fn resume_account(&mut self, index: TaskIndex) {
+    pub(crate) fn resume_run(&mut self, index: TaskIndex) {
         if self.task(index).run_limit() != 0 {
             self.start_run(index);
         }
@@ -31,7 +31,7 @@ impl<A: Arch> Kernel<'_, A> {
 
     /// The task goes off the processor though it could run on.
     #[inline(always)]
-    pub(crate) fn suspend_account(&mut self, index: TaskIndex) {
+    pub(crate) fn suspend_run(&mut self, index: TaskIndex) {
         if self.task(index).run_limit() != 0 {
             self.interrupt_run(index);
         }
@@ -44,10 +44,10 @@ impl<A: Arch> Kernel<'_, A> {
     }
 
     /// The running task passed a point at which it could have blocked.
-    pub(crate) fn restart_account(&mut self, index: TaskIndex) {
+    pub(crate) fn restart_run(&mut self, index: TaskIndex) {
         if self.task(index).run_limit() != 0 {
             self.task_mut(index).restart_run();
-            self.resume_account(index);
+            self.resume_run(index);
         }
     }
 

@@ -1,7 +1,8 @@
-//! Which task runs: strict priorities, first come first served among equals, no time slices.
+//! Which task runs: strict priorities, first come first served among equals, no time slices. Tasks without
+//! processor time left come behind all others (`budget`).
 //!
-//! `ready` holds the runnable tasks other than the running one. A direct switch (a call to a waiting
-//! server, a reply to its caller) therefore does not touch it.
+//! `ready` and `spent` hold the runnable tasks other than the running one. A direct switch (a call to a waiting
+//! server, a reply to its caller) therefore does not touch them.
 
 use crate::kernel::Kernel;
 use crate::machine::Arch;
@@ -15,14 +16,17 @@ impl<A: Arch> Kernel<'_, A> {
     pub(crate) fn make_ready(&mut self, index: TaskIndex) {
         let ticket = self.take_ticket();
         self.task_mut(index).make_runnable(ticket);
-        self.ready.insert(index);
+        self.enqueue(index);
     }
 
     /// Whether `index`, which just became ready, comes before the running task, which can go on and had
     /// nobody ready before it.
     #[inline(always)]
     pub(crate) fn preempt_for(&self, index: TaskIndex, running: TaskIndex) -> NextTask {
-        if self.task(running).above().contains(index) {
+        if self.accounts.any_exhausted() {
+            // The running task may just have become spent, and then others come before it too.
+            NextTask::Same
+        } else if self.task(running).above().contains(index) {
             NextTask::Preempt(index)
         } else {
             NextTask::Same
@@ -55,18 +59,24 @@ impl<A: Arch> Kernel<'_, A> {
     #[inline(always)]
     pub(crate) fn settle(&mut self, running: TaskIndex, next: NextTask) -> Option<TaskIndex> {
         match next {
-            NextTask::Same => Some(running),
+            NextTask::Same if self.accounts.any_exhausted() => self.after_interrupt(Some(running)),
+            NextTask::Same => {
+                self.pay_for(running);
+                Some(running)
+            }
             NextTask::Direct(chosen) => {
-                self.resume_account(chosen);
+                self.resume_run(chosen);
+                self.pay_for(chosen);
                 Some(chosen)
             }
             NextTask::Preempt(chosen) => {
                 // Its ticket is older than those of the equals that became ready meanwhile, so it
                 // goes on before them.
-                self.ready.insert(running);
-                self.ready.remove(chosen);
-                self.suspend_account(running);
-                self.resume_account(chosen);
+                self.enqueue(running);
+                self.dequeue(chosen);
+                self.suspend_run(running);
+                self.resume_run(chosen);
+                self.pay_for(chosen);
                 Some(chosen)
             }
             NextTask::Best => self.switch(running),
@@ -76,24 +86,29 @@ impl<A: Arch> Kernel<'_, A> {
     fn switch(&mut self, running: TaskIndex) -> Option<TaskIndex> {
         let preempted = self.task(running).state() == State::Runnable;
         if preempted {
-            self.ready.insert(running);
+            self.enqueue(running);
         }
-        let chosen = self.foremost(self.ready)?;
-        self.ready.remove(chosen);
+        let Some(chosen) = self.foremost(self.candidates()) else {
+            self.idle_account();
+            return None;
+        };
+        self.dequeue(chosen);
         if chosen != running {
             if preempted {
-                self.suspend_account(running);
+                self.suspend_run(running);
             }
-            self.resume_account(chosen);
+            self.resume_run(chosen);
         }
+        self.pay_for(chosen);
         Some(chosen)
     }
 
     /// The task to run when none was running.
     pub(crate) fn choose(&mut self) -> Option<TaskIndex> {
-        let chosen = self.foremost(self.ready)?;
-        self.ready.remove(chosen);
-        self.resume_account(chosen);
+        let chosen = self.foremost(self.candidates())?;
+        self.dequeue(chosen);
+        self.resume_run(chosen);
+        self.pay_for(chosen);
         Some(chosen)
     }
 }

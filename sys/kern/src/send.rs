@@ -40,8 +40,13 @@ impl<A: Arch> Kernel<'_, A> {
         let sender_id = self.task(caller).id();
         if self.task(target).receives_from(sender_id) {
             self.deliver(caller, target);
-            // It has a higher priority than the caller, and so than all that are ready.
+            // It has a higher priority than the caller, and so than all that are ready. Of its own priority there may be
+            // spent ones.
             self.task_mut(target).take_over();
+            if self.accounts.any_exhausted() {
+                let ticket = self.take_ticket();
+                self.task_mut(target).come_last(ticket);
+            }
             Ok(NextTask::Direct(target))
         } else {
             let ticket = self.take_ticket();
@@ -58,8 +63,10 @@ impl<A: Arch> Kernel<'_, A> {
         let from = self.task_mut(sender);
         from.await_reply(server);
         let message = from.message();
+        let account = from.account();
 
         let to = self.task_mut(receiver);
+        to.work_on(account);
         to.frame.set_payload(message.payload);
         let x = &mut to.frame.x;
         x[8] = message.sender.0;

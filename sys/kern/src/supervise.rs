@@ -154,7 +154,7 @@ impl<A: Arch> Kernel<'_, A> {
 
     /// `Best` if anybody ready comes before the running task.
     pub(crate) fn preempt_for_ready(&self, running: TaskIndex) -> NextTask {
-        if self.ready.and(self.task(running).above()).is_empty() {
+        if self.before(running).is_empty() {
             NextTask::Same
         } else {
             NextTask::Best

@@ -5,7 +5,7 @@
 
 use abi::{Rights, TASKS_MAX, layout, notification};
 use plan::kernel::{
-    InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry, PostEntry,
+    AccountEntry, InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry, PostEntry,
     RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::limits::SHARED_INTERRUPTS;
@@ -30,6 +30,8 @@ pub enum PlanError {
     Post(usize),
     /// Event, target, bits or order of a record of who hears of a life.
     Listener(usize),
+    /// Budget, period or number of accounts.
+    Account(usize),
     /// Number, task or bit of an interrupt, or the machine has not got it.
     Interrupt(usize),
 }
@@ -46,6 +48,7 @@ impl PlanError {
             Self::Region(_) => "a region record of the plan is wrong",
             Self::Post(_) => "a post record of the plan is wrong",
             Self::Listener(_) => "a listener record of the plan is wrong",
+            Self::Account(_) => "an account record of the plan is wrong",
             Self::Interrupt(_) => "an interrupt record of the plan is wrong",
         }
     }
@@ -59,6 +62,7 @@ impl PlanError {
             | Self::Region(index)
             | Self::Post(index)
             | Self::Listener(index)
+            | Self::Account(index)
             | Self::Interrupt(index) => index,
         }
     }
@@ -82,6 +86,8 @@ pub struct Tables<'p> {
     regions: &'p [RegionEntry],
     posts: &'p [PostEntry],
     listeners: &'p [ListenerEntry],
+    /// Accounts of processor time.
+    pub accounts: &'p [AccountEntry],
     /// Interrupt routes.
     pub interrupts: &'p [InterruptEntry],
 }
@@ -97,6 +103,7 @@ impl<'p> Tables<'p> {
             regions: blob.exact()?,
             posts: blob.exact()?,
             listeners: blob.exact()?,
+            accounts: blob.exact()?,
             interrupts: blob.exact()?,
         };
         tables.check_system()?;
@@ -204,6 +211,7 @@ impl<'p> Tables<'p> {
             && task.stack_top.is_multiple_of(16)
             && executable
             && stack
+            && (task.account == NONE || (task.account as usize) < self.accounts.len())
             && self.has_own_tables(index, task);
         good.then_some(())
     }

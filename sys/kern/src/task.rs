@@ -16,7 +16,8 @@
 //!
 //! * *Partner*: whom it waited for last. *Nobody* if it never waited for anybody, *up* if that life goes on, *over* if it
 //!   is over. Where the state does not speak of a partner it is stale, and nothing reads it.
-//! * *Running or ready*: it is the running task, or in the kernel's set `ready`; never both, and nobody else is.
+//! * *Running or ready*: it is the running task, or in the kernel's set `ready`, or in `spent` if it has no time left;
+//!   never in two of them, and nobody else is. Who waits in a receive works on its own account.
 //! * *Queued at*: whose `senders` it is in.
 //! * *Pending bits*: *wanted* if one is in the mask of its last receive, *others* if none of them is. A task that waits
 //!   in a receive has no bit that it wants, or it would miss it.
@@ -52,11 +53,13 @@ mod slow;
 use abi::{Fault, LEASES_MAX, TaskId, notification};
 use plan::kernel::{LifeEvent, ListenerEntry, PostEntry, RegionEntry};
 
+use crate::accounts::AccountIndex;
 use crate::claim::Span;
 use crate::task_set::{TaskIndex, TaskSet};
 
 pub(crate) use call::HeldLease;
 pub use frame::Frame;
+pub(crate) use planned::ticks;
 #[cfg(test)]
 pub(crate) use slow::Slow;
 
@@ -89,6 +92,9 @@ pub struct Task<'p> {
     pub(crate) frame: Frame,
     /// What the fast path has to do before it carries out a receive: nothing (0), or as [`slow::Slow`] bits say.
     slow: u64,
+    /// The account that it works on: that of the task whose message it took last, or its own since it received or
+    /// replied again.
+    account: AccountIndex,
     /// Name of the current life, or of the next one if the task is down.
     id: TaskId,
     state: State,
@@ -105,6 +111,8 @@ pub struct Task<'p> {
     notifications: u64,
     /// Tasks queued to send to this one.
     senders: TaskSet,
+    /// The account of what it does of itself.
+    own_account: AccountIndex,
     /// Bits that end the receive this task is in.
     mask: u64,
     /// The last receive buffer that was found valid: regions never change, so a server that
@@ -177,6 +185,7 @@ impl Task<'_> {
     /// A new life begins, with these registers; it is made runnable next.
     pub(crate) fn begin(&mut self, frame: Frame) {
         self.frame = frame;
+        self.account = self.own_account;
         self.receive_address = 0;
         self.receive_capacity = 0;
         self.receive_physical = 0;
@@ -227,7 +236,8 @@ impl Task<'_> {
         self.used = 0;
     }
 
-    /// A message came, and it runs at once: it keeps its ticket, since nobody of its priority is ready.
+    /// A message came, and it runs at once: it keeps its ticket, since nobody of its priority is ready that has time
+    /// left as it has.
     #[inline(always)]
     pub(crate) fn take_over(&mut self) {
         self.state = State::Runnable;
@@ -288,15 +298,15 @@ impl Task<'_> {
     /// Bits come. Returns those that end the receive it is in, which it has not pending any more; 0 if none does.
     #[inline(always)]
     pub(crate) fn notify(&mut self, bits: u64) -> u64 {
-        if self.state == State::Down {
-            return 0;
-        }
-        self.notifications |= bits;
+        let pending = self.notifications | bits;
         if !matches!(self.state, State::Receiving | State::ReceivingFrom) {
+            if self.state != State::Down {
+                self.notifications = pending;
+            }
             return 0;
         }
-        let wanted = self.notifications & self.mask;
-        self.notifications &= !wanted;
+        let wanted = pending & self.mask;
+        self.notifications = pending & !wanted;
         wanted
     }
 
@@ -330,6 +340,35 @@ impl Task<'_> {
 
 /// Time.
 impl Task<'_> {
+    /// The account that it works on.
+    #[inline(always)]
+    pub(crate) fn account(&self) -> AccountIndex {
+        self.account
+    }
+
+    /// The account of what it does of itself.
+    #[inline(always)]
+    pub(crate) fn own_account(&self) -> AccountIndex {
+        self.own_account
+    }
+
+    /// It took a message: what it does now is done for the sender, and paid from the account that the sender works on.
+    #[inline(always)]
+    pub(crate) fn work_on(&mut self, account: AccountIndex) {
+        self.account = account;
+    }
+
+    /// What it did for somebody is over.
+    #[inline(always)]
+    pub(crate) fn work_for_itself(&mut self) {
+        self.account = self.own_account;
+    }
+
+    /// It comes behind those of its priority that wait for the processor as it does.
+    pub(crate) fn come_last(&mut self, ticket: u64) {
+        self.ticket = ticket;
+    }
+
     /// Ticks that it may run until its limit.
     #[inline(always)]
     pub(crate) fn run_left(&self) -> u64 {

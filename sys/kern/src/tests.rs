@@ -4,6 +4,7 @@ mod fake;
 mod world;
 
 mod borrow;
+mod budget;
 mod death;
 mod fast;
 mod history;

@@ -44,7 +44,7 @@ impl<A: Arch> Kernel<'_, A> {
         let before = self.timers.without(from);
         let mut room = TIMERS_A_TURN;
         let mut left = None;
-        let mut earliest = u64::MAX;
+        let mut earliest = self.accounts.next_refill();
         // Two plain loops: chained iterators cost some ten instructions more for each task.
         for part in [from, before] {
             for index in part {

@@ -84,8 +84,8 @@ pub struct TaskEntry {
     pub listener_count: u32,
     /// 1 if it is started at boot; 0 if it waits for the supervisor.
     pub start: u32,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// Number of its account in the table of [`AccountEntry`], or [`crate::NONE`] if its time is not limited.
+    pub account: u32,
 }
 
 impl Record for TaskEntry {
@@ -187,6 +187,20 @@ pub struct ListenerEntry {
 
 impl Record for ListenerEntry {
     const KIND: u32 = 0x106;
+}
+
+/// An account of processor time.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct AccountEntry {
+    /// Nanoseconds that may be used in each period, at most [`AccountEntry::period`].
+    pub budget: u64,
+    /// Nanoseconds.
+    pub period: u64,
+}
+
+impl Record for AccountEntry {
+    const KIND: u32 = 0x107;
 }
 
 /// Route of one interrupt.

@@ -94,7 +94,7 @@ fn count(
 
 /// `row NAME N` of a task that counts; nobody else's word is taken.
 fn reported(line: &run::Line) -> Option<(String, u64)> {
-    const COUNTERS: [&str; 4] = ["client", "caller", "supervisor", "authority"];
+    const COUNTERS: [&str; 5] = ["client", "caller", "payer", "supervisor", "authority"];
     if !line
         .task
         .as_deref()

@@ -39,7 +39,7 @@ const fn masked(name: &'static str, spans: &'static str) -> Row {
 }
 
 /// In the order they are printed.
-pub const ROWS: [Row; 38] = [
+pub const ROWS: [Row; 40] = [
     row(
         "null-syscall",
         "455",
@@ -84,6 +84,14 @@ pub const ROWS: [Row; 38] = [
         "ipc-0 between tasks with device registers, whose accesses complete first",
     ),
     row("notify-drivers", "", "", None, "notify between such tasks"),
+    row(
+        "ipc-0-accounts",
+        "",
+        "",
+        None,
+        "ipc-0 between tasks whose processor time is limited",
+    ),
+    row("notify-accounts", "", "", None, "notify between such tasks"),
     row(
         "irq",
         "",

@@ -23,6 +23,7 @@ pub mod kind {
     pub const INTERRUPT: Kind = Kind(0x104, 16);
     pub const WINDOW: Kind = Kind(0x105, 16);
     pub const LISTENER: Kind = Kind(0x106, 12);
+    pub const ACCOUNT: Kind = Kind(0x107, 16);
     pub const OWN: Kind = Kind(0x200, 40);
     pub const PEER: Kind = Kind(0x201, 32);
     pub const NOTIFICATION: Kind = Kind(0x202, 32);
@@ -39,7 +40,7 @@ pub mod kind {
     pub const DEVICE: Kind = Kind(0x403, 72);
     pub const POOL: Kind = Kind(0x404, 24);
     pub const PREMAPPED: Kind = Kind(0x405, 48);
-    pub const ALL: [Kind; 24] = [
+    pub const ALL: [Kind; 25] = [
         TASK_NUMBER,
         SYSTEM,
         TASK,
@@ -48,6 +49,7 @@ pub mod kind {
         INTERRUPT,
         WINDOW,
         LISTENER,
+        ACCOUNT,
         OWN,
         PEER,
         NOTIFICATION,

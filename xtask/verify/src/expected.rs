@@ -64,6 +64,7 @@ pub struct Task {
     pub parameters: Vec<Parameter>,
     pub rights: Vec<String>,
     pub max_run_ns: u64,
+    pub budget: Option<Budget>,
     pub start: bool,
     pub dma_authority: bool,
     pub reads_logs: bool,
@@ -75,6 +76,15 @@ pub struct Task {
     pub log: u64,
     pub pools: Vec<Sized>,
     pub persistent: Vec<Sized>,
+}
+
+/// Processor time of a task, and the account that has it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Budget {
+    pub account: u32,
+    pub time_ns: u64,
+    pub period_ns: u64,
 }
 
 /// A number that a task is told, as it is declared.

@@ -21,7 +21,7 @@ mod at {
     pub const POSTS: usize = 88;
     pub const LISTENERS: usize = 96;
     pub const START: usize = 104;
-    pub const RESERVED: usize = 108;
+    pub const ACCOUNT: usize = 108;
 }
 
 /// The number of a task where there is none.
@@ -53,9 +53,32 @@ pub fn check(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     let window: Vec<_> = window.collect();
     verified.compare("kernel", "its window covers", &window, &plan.kernel.window);
     tasks(blob, plan, verified);
+    accounts(blob, plan, verified);
     cores(plan, verified);
     let routes: Vec<_> = blob.table(kind::INTERRUPT).iter().map(words).collect();
     verified.compare_rows("kernel", "it routes", Some(&routes), &routed(plan));
+}
+
+/// Nanoseconds of processor time in each period, of every account. Two tasks with one account share what is in it.
+fn accounts(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
+    let told = blob.table(kind::ACCOUNT).iter();
+    let told: Vec<_> = told.map(|row| (row.u64(0), row.u64(8))).collect();
+    let mut planned = BTreeMap::new();
+    for (task, budget) in plan
+        .tasks
+        .iter()
+        .filter_map(|task| Some((task, task.budget.as_ref()?)))
+    {
+        let budget_of = (budget.time_ns, budget.period_ns);
+        let known = planned.entry(budget.account).or_insert(budget_of);
+        let whose = format!("task {}", task.name);
+        verified.compare(whose, "its account has", &budget_of, known);
+    }
+    let numbered: Vec<_> = planned.keys().copied().collect();
+    let all: Vec<u32> = (0..planned.len() as u32).collect();
+    verified.compare("kernel", "its accounts are numbered", &numbered, &all);
+    let planned: Vec<_> = planned.into_values().collect();
+    verified.compare_rows("kernel", "its accounts have", Some(&told), &planned);
 }
 
 /// An image has one kernel: all that `plan.json` gives a core is on that one.
@@ -146,13 +169,15 @@ fn one(record: &Record<'_>, task: &Task, plan: &Plan, whose: &str, verified: &mu
         &record.u32(at::PRIORITY),
         &task.priority,
     );
-    let start = (record.u32(at::START), record.u32(at::RESERVED));
+    let start = record.u32(at::START);
     verified.compare(
         whose,
         "it is started at boot:",
         &start,
-        &(u32::from(task.start), 0),
+        &u32::from(task.start),
     );
+    let account = task.budget.as_ref().map_or(NONE, |budget| budget.account);
+    verified.compare(whose, "its account is", &record.u32(at::ACCOUNT), &account);
 }
 
 /// Virtual address, physical address, bytes, attributes with the reserved word.

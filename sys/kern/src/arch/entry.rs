@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use kern::syndrome::{self, Address};
-use kern::{Kernel, Task, TaskIndex, offsets};
+use kern::{Arch, Kernel, Task, TaskIndex, offsets};
 
 use super::instructions::{read_register, wait_for_interrupt};
 use super::machine::Machine;
@@ -58,7 +58,8 @@ fn idle(kernel: &mut Kernel<'static, Machine>) -> *const Task<'static> {
         {
             return kernel.task(index);
         }
-        if let Some(index) = take_interrupt(kernel, None, gic::acknowledge()) {
+        let since = kernel.arch().now();
+        if let Some(index) = take_interrupt(kernel, None, gic::acknowledge(), since) {
             return kernel.task(index);
         }
     }
@@ -102,14 +103,15 @@ fn late_error(
     (next != Some(running)).then_some(next)
 }
 
-/// An interrupt while a task ran, acknowledged already: `acknowledged` is what `ICC_IAR1_EL1` said.
+/// An interrupt while a task ran, acknowledged already: `acknowledged` is what `ICC_IAR1_EL1` said, `since` when it
+/// arrived.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_interrupt(index: u64, acknowledged: u64) -> ! {
+extern "C" fn kernel_interrupt(index: u64, acknowledged: u64, since: u64) -> ! {
     // SAFETY: this is an entry, and the reference ends with it.
     let kernel = unsafe { kernel() };
     let running = running(index);
     let running = late_error(kernel, running).unwrap_or(Some(running));
-    let next = take_interrupt(kernel, running, acknowledged as u32);
+    let next = take_interrupt(kernel, running, acknowledged as u32, since);
     resume(kernel, next)
 }
 
@@ -165,6 +167,7 @@ fn take_interrupt(
     kernel: &mut Kernel<'static, Machine>,
     running: Option<TaskIndex>,
     number: u32,
+    since: u64,
 ) -> Option<TaskIndex> {
     if number >= gic::SPECIAL {
         return running;
@@ -172,7 +175,7 @@ fn take_interrupt(
     let next = if number == gic::TIMER_INTID {
         kernel.timer_interrupt(running)
     } else {
-        kernel.interrupt(running, number)
+        kernel.interrupt(running, number, since)
     };
     gic::end(number);
     next

@@ -114,11 +114,13 @@ global_asm!(
     "dsb nsh",
     "isb",
 
-    // The fast path comes here with an interrupt that it does not deliver; x25 is what was acknowledged.
+    // The fast path comes here with an interrupt that it does not deliver; x25 is what was acknowledged, x26 when it
+    // arrived.
     ".global interrupt_saved",
     "interrupt_saved:",
     "enter_core",
     "mov x1, x25",
+    "mov x2, x26",
     "b kernel_interrupt",
 
     "system_error:",

@@ -10,6 +10,7 @@ use abi::TASKS_MAX;
 
 use super::slow::Slow;
 use super::{Frame, Task};
+use crate::accounts;
 use crate::claim::Span;
 use crate::kernel::Kernel;
 use crate::routes::Route;
@@ -36,8 +37,14 @@ pub const SLOW: usize = offset_of!(Task, slow);
 pub const SLOW_DEVICES_BIT: u32 = Slow::DEVICES.bits().trailing_zeros();
 /// Number of the bit of a task whose processor defers errors.
 pub const SLOW_DEFERRED_ERRORS_BIT: u32 = Slow::DEFERRED_ERRORS.bits().trailing_zeros();
+/// Number of the bit of a task whose account is exhausted.
+pub const SLOW_SPENT_BIT: u32 = Slow::SPENT.bits().trailing_zeros();
 /// Number of the bit of a task with a fault armed.
 pub const SLOW_ARMED_BIT: u32 = Slow::ARMED.bits().trailing_zeros();
+/// The account that it works on; the id follows.
+pub const ACCOUNT: usize = offset_of!(Task, account);
+/// Its own account.
+pub const OWN_ACCOUNT: usize = offset_of!(Task, own_account);
 /// Id; state and partner follow.
 pub const ID: usize = offset_of!(Task, id);
 /// State.
@@ -110,8 +117,21 @@ pub const TIMER_AT: usize = offset_of!(Kernel<()>, timer_at) - SCHEDULE;
 /// When the running task was dispatched, from there.
 pub const RUNNING_SINCE: usize = offset_of!(Kernel<()>, running_since) - SCHEDULE;
 
+/// Number of the account that pays, from there; up to when it has paid follows.
+pub const PAYING: usize = offset_of!(Kernel<()>, accounts.paying) - SCHEDULE;
+/// Up to when it has paid, from there.
+pub const PAID_UNTIL: usize = offset_of!(Kernel<()>, accounts.paid_until) - SCHEDULE;
+/// The accounts, from there, each beginning with what is left of its budget.
+pub const ACCOUNTS: usize = offset_of!(Kernel<()>, accounts.table) - SCHEDULE;
+/// log2 of an account's size.
+pub const ACCOUNT_SHIFT: usize = accounts::ACCOUNT_SHIFT;
+
 const _: () = assert!(offset_of!(Kernel<()>, tasks) == 0);
 // Pairs that are loaded or stored together.
+const _: () = assert!(ID == ACCOUNT + 8 && PAID_UNTIL == PAYING + 8);
+const _: () = assert!(offset_of!(accounts::Account, left) == 0);
+// Reach of a pair's offset, and of an addition.
+const _: () = assert!(PAYING <= 504 && ACCOUNTS < 4096);
 const _: () = assert!(STATE == ID + 8 && PARTNER == ID + 16);
 const _: () = assert!(REPLY_PHYSICAL == LEASE_COUNT + 8);
 const _: () = assert!(REPLY_LIMIT == PARTNER + 8);

@@ -6,6 +6,7 @@ use abi::{Fault, FaultKind, LEASES_MAX, TaskId};
 use plan::kernel::{LifeEvent, RegionEntry, TaskEntry};
 
 use super::{Frame, HeldLease, State, Task};
+use crate::accounts::AccountIndex;
 use crate::claim::Span;
 use crate::tables::{Tables, low_bits};
 use crate::task_set::{TaskIndex, TaskSet};
@@ -17,6 +18,7 @@ impl<'p> Task<'p> {
     pub(crate) const VACANT: Self = Self {
         frame: Frame::CLEAR,
         slow: 0,
+        account: AccountIndex::FREE,
         id: TaskId(0),
         state: State::Runnable,
         partner: TaskId(0),
@@ -26,6 +28,7 @@ impl<'p> Task<'p> {
         reply_physical: 0,
         notifications: 0,
         senders: TaskSet::EMPTY,
+        own_account: AccountIndex::FREE,
         mask: 0,
         receive_address: 0,
         receive_capacity: 0,
@@ -109,6 +112,8 @@ impl<'p> Task<'p> {
             *listeners = tables.listeners_of(entry, event);
         }
         task.rights = entry.rights;
+        task.own_account = AccountIndex::of_plan(entry.account).unwrap_or(AccountIndex::FREE);
+        task.work_for_itself();
         let stack = |region: &&RegionEntry| {
             region.va <= entry.stack_base && entry.stack_base.wrapping_sub(region.va) < region.len
         };
@@ -138,7 +143,8 @@ impl<'p> Task<'p> {
 
 /// Nanoseconds in ticks, rounded up so that a limit never becomes none. In two parts, so that 64 bits
 /// are enough for any limit that makes sense; beyond, the limit is the longest there is.
-fn ticks(nanoseconds: u64, frequency: NonZeroU64) -> u64 {
+#[inline(never)]
+pub(crate) fn ticks(nanoseconds: u64, frequency: NonZeroU64) -> u64 {
     let frequency = frequency.get();
     let seconds = (nanoseconds / NANOSECONDS).saturating_mul(frequency);
     let rest = (nanoseconds % NANOSECONDS).saturating_mul(frequency);

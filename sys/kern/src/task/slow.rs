@@ -19,6 +19,8 @@ bitflags::bitflags! {
         const DEVICES = 1 << 1;
         /// The processor defers errors at a barrier, where they have to be looked for too.
         const DEFERRED_ERRORS = 1 << 2;
+        /// It runs while the account that it works on is exhausted: who pays, and who comes before it, the core decides.
+        const SPENT = 1 << 3;
     }
 }
 
@@ -36,11 +38,26 @@ impl Task<'_> {
             self.slow |= Slow::ARMED.bits();
             self.slow_lengths = u64::MAX;
         }
-        self.fast_send_to = if self.slow == 0 {
-            self.send_to
-        } else {
-            TaskSet::EMPTY
-        };
+        self.set_fast_view();
+    }
+
+    /// The rights and priority that the fast path sees: none for what it has to leave to the core.
+    fn set_fast_view(&mut self) {
+        let slow = Slow::from_bits_truncate(self.slow);
+        let unless = |hidden: bool, set| if hidden { TaskSet::EMPTY } else { set };
+        self.fast_send_to = unless(!slow.is_empty(), self.send_to);
+        self.fast_above = unless(
+            slow.intersects(Slow::DEVICES.union(Slow::SPENT)),
+            self.above,
+        );
+    }
+
+    /// It runs, and the account that it works on is exhausted, or is not any more.
+    pub(crate) fn set_spent(&mut self, spent: bool) {
+        let mut slow = Slow::from_bits_truncate(self.slow);
+        slow.set(Slow::SPENT, spent);
+        self.slow = slow.bits();
+        self.set_fast_view();
     }
 
     /// Disarms a fault that is armed.
@@ -82,6 +99,6 @@ impl Task<'_> {
         if defers_errors {
             self.slow |= Slow::DEFERRED_ERRORS.bits();
         }
-        self.fast_above = TaskSet::EMPTY;
+        self.set_fast_view();
     }
 }

@@ -286,7 +286,7 @@ fn the_dead_get_no_notifications() {
     let mut world = World::waiting_down_to(LEFT);
     world.unmask(DRIVER);
     world.kill(DRIVER);
-    world.running = world.kernel.interrupt(world.running, DRIVER_INTID);
+    world.interrupt(DRIVER_INTID);
     assert_eq!(world.runs(), LEFT);
     world.kernel.start(index(DRIVER));
     world.resume();

@@ -21,7 +21,7 @@ fn an_interrupt_wakes_its_task_and_is_held_back() {
     assert_eq!(control(&mut world, DRIVER, bit, 1), bit);
     assert_eq!(unmasked(&world, DRIVER_INTID), Some(true));
     world.receive(DRIVER, DRIVER_BIT, TaskId::ANY, 0, 0);
-    world.running = world.kernel.interrupt(world.running, DRIVER_INTID);
+    world.interrupt(DRIVER_INTID);
     assert_eq!(world.runs(), DRIVER);
     assert_eq!(
         (world.sender(DRIVER), world.x(DRIVER, 9)),
@@ -37,7 +37,7 @@ fn an_interrupt_of_a_lower_task_does_not_disturb() {
     let mut world = World::waiting_down_to(SERVER);
     world.kernel.task_mut(index(SERVER)).frame_mut().x[20] = 77;
     world.unmask(DRIVER);
-    world.running = world.kernel.interrupt(world.running, DRIVER_INTID);
+    world.interrupt(DRIVER_INTID);
     assert_eq!((world.runs(), world.x(SERVER, 20)), (SERVER, 77));
 }
 
@@ -47,7 +47,7 @@ fn an_interrupt_ends_the_idle_state() {
     world.unmask(SERVER);
     world.receive(LOW, 0, TaskId::ANY, 0, 0);
     assert_eq!(world.running, None);
-    world.running = world.kernel.interrupt(None, SERVER_INTID);
+    world.interrupt(SERVER_INTID);
     assert_eq!(world.running, None);
     assert_eq!(world.state(SERVER), State::Receiving);
     assert_eq!(
@@ -62,7 +62,7 @@ fn a_preempted_task_goes_on_before_its_equals() {
     world.unmask(DRIVER);
     world.receive(DRIVER, DRIVER_BIT, TaskId::ANY, 0, 0);
     assert_eq!(world.runs(), LEFT);
-    world.running = world.kernel.interrupt(world.running, DRIVER_INTID);
+    world.interrupt(DRIVER_INTID);
     assert_eq!(world.runs(), DRIVER);
     world.receive(DRIVER, DRIVER_BIT, TaskId::ANY, 0, 0);
     assert_eq!(world.runs(), LEFT);
@@ -104,7 +104,7 @@ fn triggers_come_from_the_plan_and_strangers_are_held_back() {
     assert!(!world.kernel.arch().edge[&DRIVER_INTID]);
     assert!(world.kernel.arch().edge[&SERVER_INTID]);
     for intid in [99, 1019, 1020, 8192] {
-        world.running = world.kernel.interrupt(world.running, intid);
+        world.interrupt(intid);
         assert_eq!(unmasked(&world, intid), Some(false));
         assert_eq!(world.runs(), SUPERVISOR);
     }
@@ -123,7 +123,7 @@ fn what_arrives_while_it_is_masked_is_told_to_nobody() {
         // It comes twice: holding it back took effect too late.
         world.unmask(task);
         for (round, again) in [false, true].into_iter().enumerate() {
-            world.running = world.kernel.interrupt(world.running, intid);
+            world.interrupt(intid);
             assert_eq!(world.runs(), LEFT);
             assert_eq!(bits(&world), u64::from(bit), "round {round}");
             assert_eq!(repeated(&world), again && edge);
@@ -135,10 +135,10 @@ fn what_arrives_while_it_is_masked_is_told_to_nobody() {
         }
         // A third time after its task took the bit, still masked.
         world.kernel.task_mut(index(task)).take_bits(u64::MAX);
-        world.running = world.kernel.interrupt(world.running, intid);
+        world.interrupt(intid);
         assert_eq!(bits(&world), 0);
         world.unmask(task);
-        world.running = world.kernel.interrupt(world.running, intid);
+        world.interrupt(intid);
         assert_eq!(bits(&world), u64::from(bit));
     }
 }

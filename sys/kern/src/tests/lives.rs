@@ -60,6 +60,10 @@ fn combinations(row: &str) -> Vec<Combination> {
     all.into_iter().map(row).collect()
 }
 
+fn waits_in_receive(state: State) -> bool {
+    matches!(state, State::Receiving | State::ReceivingFrom)
+}
+
 /// What a task is in, or how it is in nothing that there is a word for.
 fn in_words(world: &World, task: usize) -> Result<Combination, &'static str> {
     let kernel = &world.kernel;
@@ -78,11 +82,32 @@ fn in_words(world: &World, task: usize) -> Result<Combination, &'static str> {
         if up { "up" } else { "over" }
     };
     let running = world.running == Some(index(task));
-    let processor = match (running, kernel.ready.contains(index(task))) {
+    let (funded, spent) = (
+        kernel.ready.contains(index(task)),
+        kernel.spent.contains(index(task)),
+    );
+    if funded && spent
+        || funded && kernel.is_spent(index(task))
+        || spent && !kernel.is_spent(index(task))
+    {
+        return Err("is not in the set of those that have time left as it has");
+    }
+    if own.state() != State::Down
+        && waits_in_receive(own.state())
+        && own.account() != own.own_account()
+    {
+        return Err("waits in a receive, and works on the account of somebody else");
+    }
+    if kernel.task(index(task)).slow() & crate::task::Slow::SPENT.bits() != 0
+        && kernel.marked != Some(index(task))
+    {
+        return Err("is marked as spent, and does not run");
+    }
+    let processor = match (running, funded || spent) {
         (true, false) => "running",
         (false, true) => "ready",
         (false, false) => "waiting",
-        (true, true) => return Err("runs, and is in the set of those that are ready"),
+        (true, true) => return Err("runs, and is in a set of those that are ready"),
     };
     let queues =
         (0..COUNT).filter(|peer| kernel.task(index(*peer)).senders().contains(index(task)));

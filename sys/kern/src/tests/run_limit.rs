@@ -105,7 +105,7 @@ fn time_while_preempted_does_not_count() {
     world.receive(DRIVER, DRIVER_BIT, TaskId::ANY, 0, 0);
     world.only(LOW);
     pass(&mut world, 300);
-    world.running = world.kernel.interrupt(world.running, DRIVER_INTID);
+    world.interrupt(DRIVER_INTID);
     assert_eq!(world.runs(), DRIVER);
     pass(&mut world, 10_000);
     world.receive(DRIVER, DRIVER_BIT, TaskId::ANY, 0, 0);

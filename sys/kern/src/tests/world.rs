@@ -9,10 +9,10 @@ use std::vec::Vec;
 use abi::privileged::Privileged;
 use abi::{Code, FaultKind, Rights, SendDescriptor, Syscall, TaskId, notification};
 use plan::kernel::{
-    InterruptEntry, KernelEntry, LifeEvent, ListenerEntry, PostEntry, RegionAttributes,
-    RegionEntry, TaskEntry, WindowEntry,
+    AccountEntry, InterruptEntry, KernelEntry, LifeEvent, ListenerEntry, PostEntry,
+    RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
-use plan::{Blob, Builder, Name};
+use plan::{Blob, Builder, NONE, Name};
 
 use super::fake::{Fake, RAM_BASE, RAM_LEN};
 use super::lives;
@@ -54,6 +54,7 @@ pub struct Tables {
     pub regions: Vec<RegionEntry>,
     pub posts: Vec<PostEntry>,
     pub listeners: Vec<ListenerEntry>,
+    pub accounts: Vec<AccountEntry>,
     pub interrupts: Vec<InterruptEntry>,
     /// Ticks a second.
     pub frequency: NonZeroU64,
@@ -130,6 +131,7 @@ impl Tables {
             regions: vec![],
             posts: vec![],
             listeners: vec![],
+            accounts: vec![],
             interrupts: vec![],
             frequency: NonZeroU64::new(1_000_000_000).unwrap(),
         };
@@ -158,7 +160,7 @@ impl Tables {
                 listeners: tables.listeners.len() as u32,
                 listener_count: listeners.len() as u32,
                 start: 1,
-                reserved: 0,
+                account: NONE,
             });
             tables.listeners.extend(listeners);
             let code = physical(index, CODE);
@@ -213,6 +215,7 @@ impl Tables {
             .push(&self.regions)
             .push(&self.posts)
             .push(&self.listeners)
+            .push(&self.accounts)
             .push(&self.interrupts)
             .finish();
         let words: Vec<u64> = bytes
@@ -352,6 +355,11 @@ impl World {
         self.call(task, Syscall::Privileged as u16, &all);
         Code(self.x(task, 0) as u32)
     }
+    /// An interrupt arrives.
+    pub fn interrupt(&mut self, intid: u32) {
+        let since = self.kernel.arch().now;
+        self.running = self.kernel.interrupt(self.running, intid, since);
+    }
     /// The running task dies of an undefined instruction.
     pub fn crash(&mut self, task: usize) {
         assert_eq!(self.runs(), task);
@@ -411,6 +419,9 @@ impl World {
     /// The best task runs.
     pub fn resume(&mut self) {
         self.running = match self.running {
+            Some(running) if self.kernel.task(running).state() == State::Runnable => {
+                self.kernel.after_interrupt(Some(running))
+            }
             Some(running) => self.kernel.settle(running, NextTask::Best),
             None => self.kernel.choose(),
         };

@@ -4,8 +4,8 @@ use iommu::indices::DeviceIndex;
 use iommu::plan_view::PlanView;
 use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
 use plan::kernel::{
-    InterruptEntry, KernelEntry, LifeEvent, ListenerEntry, PostEntry, RegionAttributes,
-    RegionEntry, TaskEntry, WindowEntry,
+    AccountEntry, InterruptEntry, KernelEntry, LifeEvent, ListenerEntry, PostEntry,
+    RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::task::{MappingEntry, ParameterEntry, PeerEntry, SelfEntry};
 use plan::{Blob, Builder, NONE, Name, Record, TaskList, TaskNumber};
@@ -169,6 +169,7 @@ fn of_kernel() -> Vec<u8> {
         post_count: 1,
         listener_count: 2,
         start: 1,
+        account: priority,
         ..TaskEntry::new_zeroed()
     };
     let post = PostEntry { to: 0, bits: 1 };
@@ -177,6 +178,10 @@ fn of_kernel() -> Vec<u8> {
         to: 0,
         bits: abi::notification::FAULT,
     });
+    let account = AccountEntry {
+        budget: 1,
+        period: 2,
+    };
     let interrupt = InterruptEntry {
         intid: 40,
         task: 1,
@@ -190,6 +195,7 @@ fn of_kernel() -> Vec<u8> {
         .push(&regions)
         .push(&[post])
         .push(&listeners)
+        .push(&[account, account])
         .push(&[interrupt])
         .finish()
 }

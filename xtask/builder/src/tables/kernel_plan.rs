@@ -3,7 +3,7 @@
 use abi::layout::{TASK_LOG_RING, TASK_PLAN_BASE, TASK_STACK_TOP};
 use abi::notification;
 use plan::kernel::{
-    InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry, PostEntry,
+    AccountEntry, InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry, PostEntry,
     RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::{Builder, NONE, Name};
@@ -64,7 +64,13 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
             listeners: listeners.len() as u32,
             listener_count: own_listeners.len() as u32,
             start: u32::from(declared.start),
-            reserved: 0,
+            account: plan
+                .time
+                .account_of
+                .get(index)
+                .copied()
+                .flatten()
+                .map_or(NONE, |account| account as u32),
         });
         regions.extend(own_regions);
         posts.extend(own_posts);
@@ -79,6 +85,15 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
             edge: u32::from(route.edge),
         })
         .collect();
+    let accounts: Vec<AccountEntry> = plan
+        .time
+        .accounts
+        .iter()
+        .map(|budget| AccountEntry {
+            budget: budget.time,
+            period: budget.period,
+        })
+        .collect();
     Builder::new()
         .push(&[kernel])
         .push(&window)
@@ -86,6 +101,7 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         .push(&regions)
         .push(&posts)
         .push(&listeners)
+        .push(&accounts)
         .push(&interrupts)
         .finish()
 }

@@ -19,6 +19,7 @@ mod premapped;
 mod premapped_pools;
 mod registers;
 mod route;
+mod time;
 mod wiring;
 
 pub use domain_plan::{DomainPlan, Domains, Premapped};
@@ -30,6 +31,7 @@ pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;
 pub use premapped::{IOVA_BITS, direct_in_ram};
 pub use route::InterruptRoute;
+pub use time::Time;
 
 use std::collections::BTreeSet;
 
@@ -56,6 +58,8 @@ pub struct Plan {
     pub notifications: Notifications,
     /// The domains, and the domain of each device.
     pub domains: Domains,
+    /// Accounts of processor time.
+    pub time: Time,
     /// The machine that the solver was given.
     pub machine: Machine,
     /// The answer of the solver.
@@ -101,6 +105,7 @@ impl Plan {
         identity::check(report, &app, &described.machine, &solution, &domains);
         limits::check(report, &app, &described.machine, &solution, &domains);
         report.gate_of_all().pass(())?;
+        let time = time::plan(&app);
         Ok(Self {
             app,
             fabric,
@@ -108,6 +113,7 @@ impl Plan {
             interrupts,
             notifications,
             domains,
+            time,
             machine: described.machine,
             solution,
         })

@@ -32,7 +32,7 @@ pub use place::Place;
 pub use platform::{Gic, Platform, Psci, REDISTRIBUTOR, Reserved};
 pub use ranges::{AddressRange, RangeKind};
 pub use registers::{PlatformDevice, PlatformDeviceKind};
-pub use task::{BOOT_CORE, Parameter, Task, TaskRight};
+pub use task::{BOOT_CORE, BUDGET_LEAST, Budget, Parameter, Task, TaskRight};
 
 use crate::report::{Mistake, Report, Reported, Span};
 

@@ -30,6 +30,12 @@ pub fn rate(text: &str) -> Option<(u32, u64)> {
     Some((u32::try_from(number).ok()?, time_unit(unit)?))
 }
 
+/// `2 ms per 10 ms`: nanoseconds, and the nanoseconds in which.
+pub fn share(text: &str) -> Option<(u64, u64)> {
+    let (time, period) = text.split_once(" per ")?;
+    Some((duration(time.trim())?, duration(period.trim())?))
+}
+
 /// `1af4:1042`: vendor and device.
 pub fn device_id(text: &str) -> Option<(u16, u16)> {
     let (vendor, device) = text.split_once(':')?;

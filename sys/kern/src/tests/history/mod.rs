@@ -1,5 +1,6 @@
 //! Random histories of system calls by all tasks, of interrupts and of time, each step compared with a model.
 
+mod budgets;
 mod calls;
 mod devices;
 mod memory;
@@ -10,6 +11,9 @@ use std::println;
 
 use abi::{Code, Syscall, TaskId, notification};
 
+use plan::kernel::AccountEntry;
+
+use self::budgets::Budget;
 use self::devices::INTERRUPTS;
 use self::memory::{Place, Pools, WINDOWS};
 use self::model::{Doing, Heard, Model, Named};
@@ -54,7 +58,7 @@ type Step = (&'static str, usize, [u64; 4]);
 type Seen = BTreeMap<&'static str, u64>;
 
 /// What every batch of histories has to come across.
-const WORTH_SEEING: [&str; 18] = [
+const WORTH_SEEING: [&str; 21] = [
     "message at once",
     "message queued",
     "long message",
@@ -73,6 +77,9 @@ const WORTH_SEEING: [&str; 18] = [
     "held death",
     "restart",
     "injected fault",
+    "a task changes sides",
+    "a spent task runs",
+    "a server finishes on its own budget",
 ];
 
 /// Kernel and model, and what happened.
@@ -94,13 +101,36 @@ impl History {
         let mut tables = Tables::new();
         // Time passes as the dice fall, not as tasks run.
         tables.tasks[LOW].max_run = 0;
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut budgets = [None; COUNT];
+        // One history in four has no budgets. The supervisor's time is never limited.
+        for task in (1..COUNT).filter(|_| !seed.is_multiple_of(4)) {
+            if dice.one_in(3) {
+                continue;
+            }
+            let period = 200 + dice.roll(2000);
+            let most = if dice.one_in(4) {
+                period
+            } else {
+                300.min(period)
+            };
+            let budget = 1 + dice.roll(most);
+            tables.tasks[task].account = tables.accounts.len() as u32;
+            tables.accounts.push(AccountEntry { budget, period });
+            budgets[task] = Some((budget, period));
+        }
         let mut world = tables.boot().unwrap();
+        let now = world.kernel.arch().now;
         let generations = core::array::from_fn(|task| world.id(task).generation());
         let pools = Pools::of(&mut world);
+        let mut model = Model::new(generations, pools);
+        model.budgets =
+            budgets.map(|budget| budget.map(|(budget, period)| Budget::new(budget, period, now)));
+        model.paid_until = now;
         Self {
             world,
-            model: Model::new(generations, pools),
-            dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            model,
+            dice,
             words: 0,
             last: Step::default(),
             mortal: seed.is_multiple_of(8),
@@ -159,9 +189,9 @@ impl History {
     }
 
     fn outside(&mut self) {
-        match self.dice.roll(6) {
+        match self.dice.roll(7) {
             0 => self.interrupt(),
-            1 => self.time(),
+            1 | 2 => self.time(),
             _ => self.wake(),
         }
     }
@@ -188,13 +218,15 @@ impl History {
         } else {
             "masked interrupt"
         });
-        let running = self.world.running;
-        self.world.running = self.world.kernel.interrupt(running, intid);
+        self.world.interrupt(intid);
     }
 
     fn time(&mut self) {
         let now = self.world.kernel.arch().now + self.dice.roll(400);
         self.did("time passes", 0, [now, 0, 0, 0]);
+        if self.model.pay(now) {
+            self.saw("a task changes sides");
+        }
         if self.model.time(now) > 0 {
             self.saw("timer due");
         }
@@ -229,12 +261,29 @@ impl History {
             assert_eq!(kept.pending(), u64::from(expected.bits), "bits of {task}");
             let holds = self.model.devices.holds_of(task) as u64;
             assert_eq!(u64::from(kept.holds()), holds, "holds of {task}");
+            let is_spent = self.world.kernel.is_spent(index(task));
+            if expected.doing != Doing::Down {
+                assert_eq!(is_spent, self.model.is_spent(task), "{task} is spent");
+            }
             if let Some(heard) = heard.filter(|_| expected.doing != Doing::Down) {
                 assert_eq!(self.heard(task, heard), heard, "heard by {task}");
                 self.note(heard);
             }
         }
+        self.note_budgets();
         self.compare_outside();
+    }
+
+    /// What happens to budgets has to happen often.
+    fn note_budgets(&mut self) {
+        let Some(running) = self.model.running else {
+            return;
+        };
+        if self.model.is_spent(running) {
+            self.saw("a spent task runs");
+        } else if self.model.is_exhausted(self.model.works_for[running]) {
+            self.saw("a server finishes on its own budget");
+        }
     }
 
     /// Memory and interrupts.

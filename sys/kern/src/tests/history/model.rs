@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use abi::{Code, Lease, TaskId, notification};
 
+use super::budgets::Budget;
 use super::devices::Devices;
 use super::memory::{Place, Pools};
 use crate::tests::world::{AUTHORITY, COUNT, DRIVER, PRIORITIES, SERVER, SUPERVISOR};
@@ -83,6 +84,12 @@ pub struct Model {
     pub running: Option<usize>,
     pub pools: Pools,
     pub devices: Devices,
+    /// The account of each task; none if its time is not limited.
+    pub budgets: [Option<Budget>; COUNT],
+    /// Whose account each works on.
+    pub works_for: [usize; COUNT],
+    /// Up to when time is paid for.
+    pub paid_until: u64,
     clock: u64,
 }
 
@@ -105,6 +112,9 @@ impl Model {
             running: Some(SUPERVISOR),
             pools,
             devices: Devices::new(),
+            budgets: [None; COUNT],
+            works_for: core::array::from_fn(|task| task),
+            paid_until: 0,
             clock: COUNT as u64,
         }
     }
@@ -133,9 +143,23 @@ impl Model {
             .filter(|task| among(&self.tasks[*task]))
             .min_by_key(|task| (PRIORITIES[*task], self.tasks[*task].since))
     }
-    /// Of all ready tasks the one of the highest priority, among equals the one that became ready first.
+    /// Of all ready tasks the one of the highest priority, among equals the one that became ready first; of those that are
+    /// spent only if all are. The running one goes on if nobody is strictly before it.
     pub fn choose(&mut self) {
-        self.running = self.first(|task| task.doing == Doing::Ready);
+        let order = |task: usize| (self.is_spent(task), PRIORITIES[task]);
+        let ready = (0..COUNT).filter(|task| self.tasks[*task].doing == Doing::Ready);
+        let first = ready.min_by_key(|task| (order(*task), self.tasks[*task].since));
+        if let (Some(running), Some(first)) = (self.running, first)
+            && self.tasks[running].doing == Doing::Ready
+            && order(running) == order(first)
+        {
+            return;
+        }
+        self.running = first;
+    }
+    /// Behind its equals.
+    pub fn comes_last(&mut self, task: usize) {
+        self.tasks[task].since = self.now();
     }
     /// Why nothing reaches a task, if nothing does.
     pub fn away(&self, to: Named) -> Option<Code> {
@@ -200,6 +224,7 @@ impl Model {
     /// The message goes over; its sender waits for the reply.
     fn deliver(&mut self, from: usize, to: usize) -> Heard {
         self.tasks[from].doing = Doing::AwaitingReply(to);
+        self.works_for[to] = self.works_for[from];
         let message = self.tasks[from].message;
         if let Some(long) = message.long {
             let buffer = self.tasks[to].buffer;
@@ -219,6 +244,7 @@ impl Model {
 
     pub fn receive(&mut self, task: usize, mask: u32, from: Option<Named>, buffer: Place) {
         self.tasks[task].buffer = buffer;
+        self.works_for[task] = task;
         if self.tasks[task].bits & mask != 0 {
             let heard = self.take(task, mask);
             return self.hears(task, heard);
@@ -242,6 +268,7 @@ impl Model {
 
     /// False if the replier died of it.
     pub fn reply(&mut self, from: usize, to: Named, code: Code, word: u64, reply: Place) -> bool {
+        self.works_for[from] = from;
         if to.stale || self.tasks[to.task].doing != Doing::AwaitingReply(from) {
             return true;
         }
@@ -337,6 +364,7 @@ impl Model {
         self.hears(SUPERVISOR, Heard::Code(Code::OK));
         self.tasks[task].since = self.now();
         self.tasks[task].doing = Doing::Ready;
+        self.works_for[task] = task;
         if task == SERVER {
             self.notify(DRIVER, notification::PEER);
         }

@@ -20,7 +20,11 @@ fn main() -> ! {
         as_caller(go);
     }
     // The disk comes first, for the count from boot.
-    let complete = disk_rows::run() & let_caller_run() & kernel_rows::run() & iommu_rows::run();
+    let complete = disk_rows::run()
+        & let_run("caller")
+        & let_run("payer")
+        & kernel_rows::run()
+        & iommu_rows::run();
     if let Some(supervisor) = Server::named("supervisor") {
         let _ = supervisor.call(
             supervisor::FINISH,
@@ -35,7 +39,7 @@ fn main() -> ! {
     }
 }
 
-/// The instance without a device: runs its rows when it is told to. A row that is missing is seen by who reads
+/// An instance without a device: runs its rows when it is told to. A row that is missing is seen by who reads
 /// the rows.
 fn as_caller(go: u32) -> ! {
     ipc::receive(go);
@@ -46,8 +50,9 @@ fn as_caller(go: u32) -> ! {
     }
 }
 
-fn let_caller_run() -> bool {
-    let posted = post("caller", "go");
+/// Lets another instance run its rows.
+fn let_run(instance: &str) -> bool {
+    let posted = post(instance, "go");
     if let Some(called) = config::notification("called").filter(|_| posted) {
         ipc::receive(called);
     }

@@ -105,6 +105,7 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
                 "stack": task.stack,
                 "log": task.log,
                 "max-run-ns": task.max_run,
+                "budget": budget(plan, index),
                 "memory": place.map(|place| memory::task(&task.name.value, place)),
                 "restart": {
                     "after-ns": task.restart.after,
@@ -127,6 +128,19 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// Number of a task's account and what is in it, in nanoseconds; `null` if its time is not limited.
+fn budget(plan: &Plan, task: usize) -> Value {
+    let account = plan.time.account_of.get(task).copied().flatten();
+    match account.zip(plan.time.budget(task)) {
+        Some((account, budget)) => object!({
+            "account": account,
+            "time-ns": budget.time,
+            "period-ns": budget.period,
+        }),
+        None => Value::Null,
+    }
 }
 
 /// The tasks that stop and start with a task, because they are in one containment unit or in units with a task

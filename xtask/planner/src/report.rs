@@ -101,6 +101,17 @@ impl Report {
         }
     }
 
+    /// Starts a warning: something that does not stop anything.
+    pub fn warning(&self, mistake: Mistake, message: impl Into<String>) -> Draft<'_> {
+        Draft {
+            report: self,
+            diagnostic: Diagnostic::warning()
+                .with_code(mistake.code())
+                .with_message(message.into()),
+            usual: Some(mistake.remedy()),
+        }
+    }
+
     /// An error with a code that somebody else numbers.
     pub fn error_with_code(&self, code: String, message: &str) -> Draft<'_> {
         Draft {
@@ -110,7 +121,7 @@ impl Report {
         }
     }
 
-    /// Something that does not stop anything.
+    /// A warning with a code that somebody else numbers.
     pub fn warning_with_code(&self, code: String, message: &str) -> Draft<'_> {
         Draft {
             report: self,

@@ -9,6 +9,7 @@ mod reach;
 mod registers;
 mod svg;
 mod system;
+mod time;
 mod tree;
 mod wait;
 
@@ -137,6 +138,12 @@ mod tests {
             .replace("../../../", "")
             .replace("\"driver\"", "\"tests/systems/bypass/driver\"");
         text = text.replace("unsafe-bypass", "# ") + keys;
+        planned_of(text)
+    }
+
+    /// The plan of a file at the root of the repository.
+    pub(super) fn planned_of(text: String) -> Plan {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let report = Report::default();
         let app = read::from_text(&report, &Project::at(root), "app.toml".as_ref(), text);
         app.and_then(|app| Plan::new(&report, app))

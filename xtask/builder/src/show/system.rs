@@ -55,6 +55,7 @@ fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Re
         }
         writeln!(out)?;
     }
+    super::time::write(plan, out)?;
     super::relations(plan, layout, out)?;
     if let Some(layout) = layout {
         writeln!(out, "\nmemory")?;

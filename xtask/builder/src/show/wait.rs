@@ -2,18 +2,10 @@
 
 use std::fmt::Write;
 
-use plan::cost::{self, Longest};
+use plan::cost::Longest;
 
 use super::name;
-use planner::planning::{DomainPlan, Plan};
-
-/// Bytes that an entry of each part of a window maps.
-const PAGE: u64 = 4096;
-const BLOCK: u64 = 2 << 20;
-
-fn entries(domain: &DomainPlan) -> u64 {
-    domain.page_bytes / PAGE + domain.block_bytes / BLOCK
-}
+use planner::planning::{Plan, longest_message};
 
 /// Writes the longest time that the server is busy without looking at anything else, and what for.
 pub fn write(plan: &Plan, out: &mut String) -> std::fmt::Result {
@@ -27,22 +19,17 @@ pub fn write(plan: &Plan, out: &mut String) -> std::fmt::Result {
 }
 
 fn longest(plan: &Plan) -> Option<String> {
-    let domains = plan.domains.domains.iter().enumerate();
-    let (number, domain) = domains.max_by_key(|(number, domain)| {
-        // Of several, the first.
-        (entries(domain), std::cmp::Reverse(*number))
-    })?;
-    let entries = entries(domain);
-    let (instructions, what) = cost::longest(entries);
-    let what = match what {
+    let longest = longest_message(&plan.domains)?;
+    let what = match longest.what {
         Longest::Map => "a map of the whole window, all of it searched",
         Longest::Unmap => "an unmap of the whole window by the longest list",
         Longest::Empty => "the end of a claim with the whole window mapped",
     };
-    let solved = plan.solution.domains.get(number)?;
+    let solved = plan.solution.domains.get(longest.domain)?;
     let device = solved.devices.first().map_or("", |node| name(plan, *node));
     Some(format!(
-        "{instructions} instructions, {what} of `{device}` ({entries} entries)"
+        "{} instructions, {what} of `{device}` ({} entries)",
+        longest.instructions, longest.entries
     ))
 }
 

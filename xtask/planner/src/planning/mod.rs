@@ -31,7 +31,7 @@ pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;
 pub use premapped::{IOVA_BITS, direct_in_ram};
 pub use route::InterruptRoute;
-pub use time::Time;
+pub use time::{LongestMessage, Time, Wait, longest_message, percent, share_of};
 
 use std::collections::BTreeSet;
 
@@ -105,7 +105,7 @@ impl Plan {
         identity::check(report, &app, &described.machine, &solution, &domains);
         limits::check(report, &app, &described.machine, &solution, &domains);
         report.gate_of_all().pass(())?;
-        let time = time::plan(&app);
+        let time = time::plan(report, &app, &interrupts, &domains);
         Ok(Self {
             app,
             fabric,

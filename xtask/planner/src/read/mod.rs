@@ -16,6 +16,7 @@ mod platform;
 mod ranges;
 mod registers;
 mod task;
+mod time;
 pub mod units;
 
 use std::path::Path;
@@ -32,7 +33,8 @@ pub use place::Place;
 pub use platform::{Gic, Platform, Psci, REDISTRIBUTOR, Reserved};
 pub use ranges::{AddressRange, RangeKind};
 pub use registers::{PlatformDevice, PlatformDeviceKind};
-pub use task::{BOOT_CORE, BUDGET_LEAST, Budget, Parameter, Task, TaskRight};
+pub use task::{BOOT_CORE, Parameter, Task, TaskRight};
+pub use time::{BUDGET_LEAST, Budget, ProcessorTime};
 
 use crate::report::{Mistake, Report, Reported, Span};
 

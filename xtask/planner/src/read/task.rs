@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::fields::Fields;
 use super::include::Folders;
+use super::time::{self, ProcessorTime};
 use super::units;
 use crate::report::{Mistake, Span, Spanned};
 
@@ -54,10 +55,8 @@ pub struct Task {
     pub posts: Vec<Spanned<String>>,
     /// Nanoseconds; 0 for no limit.
     pub max_run: u64,
-    /// Processor time in each period; `None`: its share of what is left.
-    pub budget: Option<Spanned<Budget>>,
-    /// Where the task is trusted with time, if it is: what it does of itself is not limited.
-    pub trusted_time: Option<Span>,
+    /// How much processor time it may use.
+    pub time: ProcessorTime,
     /// The supervisor's action after a death of the task.
     pub restart: Restart,
     /// Whether a run passes only if this task reports a pass.
@@ -81,15 +80,6 @@ pub enum TaskRight {
     Exit,
     /// Calls of test images only.
     Test,
-}
-
-/// Processor time, in nanoseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Budget {
-    /// How much.
-    pub time: u64,
-    /// In each stretch of this length.
-    pub period: u64,
 }
 
 /// The supervisor's action after a death.
@@ -128,10 +118,6 @@ pub const BOOT_CORE: u32 = 0;
 const STACK: u64 = 32 << 10;
 /// The shortest `max-run`, in nanoseconds: below it a task could not make one call.
 const MAX_RUN_LEAST: u64 = 100_000;
-/// The smallest budget, in nanoseconds.
-pub const BUDGET_LEAST: u64 = 50_000;
-/// The longest period of a budget, in nanoseconds.
-const PERIOD_MOST: u64 = 1_000_000_000;
 /// Bytes of a log ring's data unless the task says otherwise.
 const LOG: u64 = 4 << 10;
 
@@ -142,6 +128,8 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
     let stack = fields.at_least("stack", abi::layout::PAGE, STACK);
     let log = read_log(&fields);
     let reads_logs = flag(&fields, "reads-logs");
+    let rights = read_rights(&fields);
+    let time = time::read(&fields, &rights);
     let task = Task {
         calls: fields.names("calls"),
         depends_on: fields.names("depends-on"),
@@ -154,7 +142,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
         persistent: read_persistent(&fields, reads_logs.clone()),
         authority: flag(&fields, "dma-authority"),
         reads_logs,
-        rights: read_rights(&fields),
+        rights,
         notifications: read_notifications(&fields),
         posts: fields.names("posts"),
         max_run: fields
@@ -164,8 +152,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
                 "leave `max-run` out if it may run as long as it likes",
             )
             .map_or(0, |time| time.value),
-        budget: read_budget(&fields),
-        trusted_time: flag(&fields, "trusted-time"),
+        time,
         restart: read_restart(&fields),
         verdict: flag(&fields, "verdict").is_some(),
         start: fields.boolean("start").is_none_or(|start| start.value),
@@ -189,7 +176,8 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
     })
 }
 
-fn flag(fields: &Fields<'_>, key: &'static str) -> Option<Span> {
+/// Where a key that is `true` stands.
+pub fn flag(fields: &Fields<'_>, key: &'static str) -> Option<Span> {
     fields
         .boolean(key)
         .and_then(|flag| flag.value.then_some(flag.span))
@@ -210,32 +198,6 @@ fn read_core(fields: &Fields<'_>) -> u32 {
             .remedy("leave `core` out, or write 0");
     }
     BOOT_CORE
-}
-
-fn read_budget(fields: &Fields<'_>) -> Option<Spanned<Budget>> {
-    let budget = fields.parsed("budget", "a budget such as \"2 ms per 10 ms\"", |text| {
-        let (time, period) = units::share(text)?;
-        Some(Budget { time, period })
-    })?;
-    let Budget { time, period } = budget.value;
-    let wrong = if time < BUDGET_LEAST {
-        Some("at least 50 us, or a task cannot make a few calls in it")
-    } else if time > period {
-        Some("at most its period")
-    } else if period > PERIOD_MOST {
-        Some("a period of at most 1 s")
-    } else {
-        None
-    };
-    if let Some(label) = wrong {
-        fields
-            .report()
-            .error(Mistake::BadValue, "a budget that cannot be kept")
-            .at(&budget.span, label)
-            .remedy("write for example \"2 ms per 10 ms\", or leave `budget` out for an even share of what is left");
-        return None;
-    }
-    Some(budget)
 }
 
 fn read_log(fields: &Fields<'_>) -> u64 {

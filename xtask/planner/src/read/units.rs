@@ -88,6 +88,16 @@ pub fn show_size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
+/// Nanoseconds for a person, in the largest unit that needs no fraction.
+pub fn show_time(nanoseconds: u64) -> String {
+    for (scale, unit) in [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")] {
+        if nanoseconds >= scale && nanoseconds.is_multiple_of(scale) {
+            return format!("{} {unit}", nanoseconds / scale);
+        }
+    }
+    format!("{nanoseconds} ns")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +119,14 @@ mod tests {
         assert_eq!(duration("20 ms"), Some(20_000_000));
         assert_eq!(rate("5 per minute"), Some((5, 60_000_000_000)));
         assert_eq!(rate("5"), None);
+        assert_eq!(share("2 ms per 10ms"), Some((2_000_000, 10_000_000)));
+        for text in ["2 ms", "2 ms per", "2 ms per 10", "2ms/10ms", "per 10 ms"] {
+            assert_eq!(share(text), None, "{text}");
+        }
+        assert_eq!(show_time(2_000_000), "2 ms");
+        assert_eq!(show_time(1_500_000), "1500 us");
+        assert_eq!(show_time(1_000_000_000), "1 s");
+        assert_eq!(show_time(1_001), "1001 ns");
     }
 
     #[test]

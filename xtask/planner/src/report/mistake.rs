@@ -124,6 +124,10 @@ mistakes! {
         "With the right `test` a task can make other tasks fail at a system call, and read the registers of dead tasks. Only a test needs that, and its file says `test-image = true`. Every report then says so, too.";
     507 NotYet "a declaration that is not possible yet",
         "Several cores (`core` of a task, [cores]), channels between tasks ([channels]), guests ([guests]) and networks ([network]) have reserved names in app.toml and plan.json, so that nothing else uses these names and today's files keep their meaning. None of these features exists yet: the kernel runs on one core, core 0.";
+    508 Overbooked "more processor time than there is",
+        "Budgets promise processor time, and there is one processor. A task that declares none has an even share of what the others leave, but at least 50 us in 10 ms. If all together are more than the whole, the less urgent ones may get less than their budget; every task still runs no longer than its own. docs/reference/time.md says what a budget promises.";
+    509 TrustedBudget "a budget of a task without a limit",
+        "A budget limits what a task does of itself. A task with `trusted-time = true` has no limit, nor has the supervisor, which must run when any other misbehaves. So it is one or the other.";
 }
 
 impl Mistake {
@@ -178,6 +182,8 @@ impl Mistake {
             Self::Watch => "leave it out of `watches`",
             Self::TestRight => "remove the right",
             Self::NotYet => "leave it out",
+            Self::Overbooked => "make budgets smaller or their periods longer",
+            Self::TrustedBudget => "leave `budget` out",
             Self::OutOfReach => "load the image lower, if the platform has memory there",
             Self::NestedInclude => "write its tables into the included file",
             Self::Parameter => "write one of the known forms",

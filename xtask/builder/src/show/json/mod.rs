@@ -18,7 +18,7 @@ use serde_json::{Value, json as object};
 use super::bypasses;
 use crate::place::Layout;
 use planner::planning::{DomainPlan, Plan, Premapped, STREAM_BITS_MAX};
-use planner::read::{MismatchPolicy, PlatformDeviceKind, Psci};
+use planner::read::{MismatchPolicy, PlatformDeviceKind, ProcessorTime, Psci};
 
 /// Version of the schema: a key that goes, or changes its meaning, makes it larger by one.
 pub const VERSION: u64 = 3;
@@ -106,6 +106,7 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
                 "log": task.log,
                 "max-run-ns": task.max_run,
                 "budget": budget(plan, index),
+                "worst-wait": worst_wait(plan, index),
                 "memory": place.map(|place| memory::task(&task.name.value, place)),
                 "restart": {
                     "after-ns": task.restart.after,
@@ -133,14 +134,25 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
 /// Number of a task's account and what is in it, in nanoseconds; `null` if its time is not limited.
 fn budget(plan: &Plan, task: usize) -> Value {
     let account = plan.time.account_of.get(task).copied().flatten();
+    let declared = plan.app.tasks.get(task).map(|task| &task.time);
     match account.zip(plan.time.budget(task)) {
         Some((account, budget)) => object!({
             "account": account,
             "time-ns": budget.time,
             "period-ns": budget.period,
+            "declared": matches!(declared, Some(ProcessorTime::Own(_))),
         }),
         None => Value::Null,
     }
+}
+
+/// How long a task waits for the processor at most, and which tasks trusted with time can make it longer.
+fn worst_wait(plan: &Plan, task: usize) -> Option<Value> {
+    let wait = plan.time.waits.get(task)?;
+    Some(object!({
+        "bound-ns": wait.bound.ok(),
+        "beside": super::time::beside(plan, wait),
+    }))
 }
 
 /// The tasks that stop and start with a task, because they are in one containment unit or in units with a task

@@ -72,7 +72,13 @@ fn accounts(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
         let budget_of = (budget.time_ns, budget.period_ns);
         let known = planned.entry(budget.account).or_insert(budget_of);
         let whose = format!("task {}", task.name);
-        verified.compare(whose, "its account has", &budget_of, known);
+        verified.compare(&whose, "its account has", &budget_of, known);
+        if budget.time_ns == 0 || budget.time_ns > budget.period_ns {
+            verified.say(format!("{whose}: its budget cannot be kept: {budget_of:?}"));
+        }
+    }
+    if plan.tasks.first().is_some_and(|task| task.budget.is_some()) {
+        verified.say("the supervisor's time is limited");
     }
     let numbered: Vec<_> = planned.keys().copied().collect();
     let all: Vec<u32> = (0..planned.len() as u32).collect();

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use solver::{Difference, Summary};
 
+use self::time::Times;
 use super::compare;
 use super::json::{DeviceReach, Reaches, VERSION};
 use planner::planning::Plan;
@@ -77,10 +78,10 @@ struct Holder {
 }
 
 /// The facts of a plan in words.
-#[derive(Deserialize)]
 struct Told {
     reach: Reaches,
     registers: BTreeSet<Holder>,
+    times: Times,
 }
 
 /// Compares with the JSON of an earlier plan. Lines that widen what a device reaches start with `+`, those that
@@ -118,6 +119,9 @@ fn compared(old: &Value, new: &Value) -> Result<String, Unreadable> {
     if found.is_empty() {
         out.push_str("no device reaches anything else than before\n");
     }
+    for line in time::lines(&before.times, &after.times) {
+        let _ = writeln!(out, "{line}");
+    }
     for line in compare::lines(old, new, &|path| is_told(path, &before, &after)) {
         let _ = writeln!(out, "~ {line}");
     }
@@ -134,7 +138,7 @@ fn difference(device: &str, widens: bool, text: String) -> Difference {
 
 /// Whether a part of the plans has lines of its own.
 fn is_told(path: &str, before: &Told, after: &Told) -> bool {
-    if path == "registers" {
+    if path == "registers" || time::is_told(path) {
         return true;
     }
     let Some(rest) = path.strip_prefix("reach.") else {
@@ -174,8 +178,11 @@ fn told(plan: &Value) -> Result<Told, Unreadable> {
         reach.insert(device, read);
     }
     let registers = serde_json::from_value(part("registers")?);
+    let tasks = serde_json::from_value(part("tasks")?);
+    let tasks: Vec<time::Task> = tasks.map_err(|error| no_plan("tasks", error.to_string()))?;
     Ok(Told {
         reach,
+        times: time::of(tasks),
         registers: registers.map_err(|error| no_plan("registers", error.to_string()))?,
     })
 }
@@ -274,6 +281,8 @@ fn registers(was: &BTreeSet<Holder>, is: &BTreeSet<Holder>, found: &mut Vec<Diff
     was.difference(is)
         .for_each(|holder| add(holder, false, "no longer has"));
 }
+
+mod time;
 
 #[cfg(test)]
 mod tests;

@@ -156,6 +156,62 @@ fn the_board_and_parameters_are_compared_without_addresses() {
     }
 }
 
+#[test]
+fn another_budget_is_a_difference() {
+    let old = demo();
+    assert!(old.contains("budget = \"3 ms per 10 ms\"\n"));
+    let time = |with: &str| {
+        let new = old.replace("budget = \"3 ms per 10 ms\"\n", with);
+        let lines = |text: String| {
+            let told = text
+                .lines()
+                .filter(|line| line.contains("of processor time"));
+            let all: Vec<String> = told
+                .filter(|line| line.contains("digest"))
+                .map(str::to_owned)
+                .collect();
+            all.join("\n")
+        };
+        [
+            lines(differences(&old, &new)),
+            lines(differences(&new, &old)),
+        ]
+    };
+    assert_eq!(
+        time("budget = \"6 ms per 20 ms\"\n"),
+        [
+            "+ digest: 6 ms per 20 ms of processor time, before 3 ms per 10 ms",
+            "- digest: 3 ms per 10 ms of processor time, before 6 ms per 20 ms"
+        ]
+    );
+    assert_eq!(
+        time("budget = \"7 ms per 20 ms\"\n"),
+        [
+            "+ digest: 7 ms per 20 ms of processor time, before 3 ms per 10 ms",
+            "- digest: 3 ms per 10 ms of processor time, before 7 ms per 20 ms"
+        ]
+    );
+    assert_eq!(
+        time("trusted-time = true\n"),
+        [
+            "+ digest: no limit of processor time, before 3 ms per 10 ms",
+            "- digest: 3 ms per 10 ms of processor time, before no limit"
+        ]
+    );
+    // However it is written.
+    assert_eq!(time("budget = \"3000 us per 10000 us\"\n"), ["", ""]);
+}
+
+#[test]
+fn a_plan_without_budgets_is_refused() {
+    let why = with(|old| drop(old["tasks"][3].as_object_mut().unwrap().remove("budget")));
+    assert!(
+        why.unwrap_err()
+            .to_string()
+            .contains("`tasks`: missing field `budget`")
+    );
+}
+
 /// A plan as JSON, changed by `change`, compared with the same plan.
 fn with(change: impl FnOnce(&mut Value)) -> Result<String, Unreadable> {
     let plan = plan(&demo());

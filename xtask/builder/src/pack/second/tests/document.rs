@@ -97,6 +97,25 @@ fn contradictions(plan: &serde_json::Value) -> Vec<(String, serde_json::Value, &
         ),
         ("/test-image".into(), false.into(), "it has the right TEST"),
         (
+            format!("{}/budget/time-ns", task("first")),
+            0.into(),
+            "its budget cannot be kept: (0, 10000000)",
+        ),
+        (
+            format!("{}/budget/account", task("first")),
+            plan.pointer(&format!("{}/budget/account", task("second")))
+                .unwrap()
+                .clone(),
+            "its accounts are numbered",
+        ),
+        (
+            "/tasks/0/budget".into(),
+            plan.pointer(&format!("{}/budget", task("second")))
+                .unwrap()
+                .clone(),
+            "the supervisor's time is limited",
+        ),
+        (
             format!("{}/calls", task("pci")),
             serde_json::json!(["first"]),
             "it calls first, which is not above it",

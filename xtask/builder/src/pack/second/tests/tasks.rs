@@ -92,6 +92,14 @@ fn faults_in_the_kernels_plan_are_found() {
         &built.with(region + 16, |word| word + 0x10_0000),
         "the kernel takes",
     );
+    let account = built.record(built.places.kernel_plan, 0x107, 1);
+    for word in [account, account + 8] {
+        found(&built.with(word, |time| time + 1), "its accounts have");
+    }
+    found(
+        &built.with(task(4) + 104, |word| word ^ 1 << 32),
+        "its account is",
+    );
     let base = built.base();
     for (offset, words) in [
         (104, "the leaf of"),

@@ -228,8 +228,10 @@ fn keys(source: &str) -> Vec<String> {
             }
         }
     }
-    for flag in source.split("flag(&fields, \"").skip(1) {
-        found.extend(flag.split_once('"').map(|(key, _)| key.to_owned()));
+    for ask in ["flag(&fields, \"", "flag(fields, \""] {
+        for flag in source.split(ask).skip(1) {
+            found.extend(flag.split_once('"').map(|(key, _)| key.to_owned()));
+        }
     }
     found
 }

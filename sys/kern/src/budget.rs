@@ -6,7 +6,7 @@
 //!
 //! A task is *spent* when the account that it works on is exhausted; a server that works for somebody else is spent
 //! only when its own is exhausted as well, so that a request once begun is finished at the server's priority. It then
-//! pays from its own account, and the client owes the same time. Spent tasks run when nobody else is ready, and
+//! pays from its own account, on which its calls are as well, and the client owes the same time. Spent tasks run when nobody else is ready, and
 //! nobody pays for that. The account of those who are trusted with time is never exhausted.
 //!
 //! The machine's fast path charges nobody: between a call and its reply the account stays the same. Where it
@@ -26,6 +26,19 @@ impl<A: Arch> Kernel<'_, A> {
         self.accounts.is_exhausted(task.account())
             && (task.account() == task.own_account()
                 || self.accounts.is_exhausted(task.own_account()))
+    }
+
+    /// The account that a message of the task carries. Who finishes something on its own account calls on that one:
+    /// else it could have others work without end for a client that has nothing left.
+    #[inline(always)]
+    pub(crate) fn account_of_calls(&self, index: TaskIndex) -> AccountIndex {
+        let task = self.task(index);
+        let (account, own) = (task.account(), task.own_account());
+        if own != AccountIndex::FREE && self.accounts.is_exhausted(account) {
+            own
+        } else {
+            account
+        }
     }
 
     /// Puts a runnable task that does not run among those of its kind.

@@ -60,10 +60,10 @@ impl<A: Arch> Kernel<'_, A> {
     /// waiting for the reply. The receiver's state is the caller's business.
     pub(crate) fn deliver(&mut self, sender: TaskIndex, receiver: TaskIndex) {
         let server = self.task(receiver).id();
+        let account = self.account_of_calls(sender);
         let from = self.task_mut(sender);
         from.await_reply(server);
         let message = from.message();
-        let account = from.account();
 
         let to = self.task_mut(receiver);
         to.work_on(account);

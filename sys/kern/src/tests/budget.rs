@@ -150,6 +150,33 @@ fn a_server_that_keeps_a_request_pays_itself_at_the_end() {
     assert!(world.kernel.is_spent(index(SERVER)));
 }
 
+/// A server that has another one work for it while its client has nothing left: the other one's time is not free.
+#[test]
+fn who_finishes_a_request_calls_on_its_own_account() {
+    let tables = with_budgets(&[(SERVER, 3000), (LOW, 1000)]);
+    let mut world = down_to(&tables, LOW);
+    for server in [AUTHORITY, SERVER] {
+        wake(&mut world, server);
+        world.receive(server, 0, TaskId::ANY, 0, 0);
+    }
+    world.send_pattern(LOW, SERVER, 1);
+    pass(&mut world, 1000);
+    assert_eq!(world.runs(), SERVER);
+    wake(&mut world, RIGHT);
+    for _ in 0..3 {
+        world.send_pattern(SERVER, AUTHORITY, 1);
+        assert_eq!(world.runs(), AUTHORITY);
+        pass(&mut world, 990);
+        assert_eq!(world.runs(), AUTHORITY);
+        let arguments = [world.id(SERVER).0, 0, 0, 0, TaskId::ANY.0, 0, 0];
+        world.call(AUTHORITY, Syscall::ReplyReceive as u16, &arguments);
+        assert_eq!(world.runs(), SERVER);
+    }
+    pass(&mut world, 40);
+    assert_eq!(world.runs(), RIGHT);
+    assert!(world.kernel.is_spent(index(SERVER)));
+}
+
 #[test]
 fn what_others_worked_for_a_task_is_its_debt() {
     let tables = with_budgets(&[(LOW, 1000)]);

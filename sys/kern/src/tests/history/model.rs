@@ -224,7 +224,13 @@ impl Model {
     /// The message goes over; its sender waits for the reply.
     fn deliver(&mut self, from: usize, to: usize) -> Heard {
         self.tasks[from].doing = Doing::AwaitingReply(to);
-        self.works_for[to] = self.works_for[from];
+        // Who finishes something on its own account calls on that.
+        let pays_itself = self.is_exhausted(self.works_for[from]) && self.budgets[from].is_some();
+        self.works_for[to] = if pays_itself {
+            from
+        } else {
+            self.works_for[from]
+        };
         let message = self.tasks[from].message;
         if let Some(long) = message.long {
             let buffer = self.tasks[to].buffer;

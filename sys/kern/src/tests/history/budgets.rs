@@ -1,4 +1,4 @@
-//! What the reference says of processor time: docs/reference/ipc.md, IPC-TIME, in the fewest words. A task's own account
+//! What the reference says of processor time: docs/reference/ipc.md, IPC-BUDGET, in the fewest words. A task's own account
 //! has the task's number.
 
 use std::vec;

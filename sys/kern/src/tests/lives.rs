@@ -86,10 +86,14 @@ fn in_words(world: &World, task: usize) -> Result<Combination, &'static str> {
         kernel.ready.contains(index(task)),
         kernel.spent.contains(index(task)),
     );
-    if funded && spent
-        || funded && kernel.is_spent(index(task))
-        || spent && !kernel.is_spent(index(task))
-    {
+    let is_spent = kernel.is_spent(index(task));
+    let right = match (funded, spent) {
+        (true, true) => false,
+        (true, false) => !is_spent,
+        (false, true) => is_spent,
+        (false, false) => true,
+    };
+    if !right {
         return Err("is not in the set of those that have time left as it has");
     }
     if own.state() != State::Down

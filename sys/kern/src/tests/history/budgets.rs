@@ -100,8 +100,8 @@ impl Model {
         }
         // Whoever changed sides comes behind its equals there.
         let mut changed = false;
-        for task in 0..COUNT {
-            if self.tasks[task].doing == Doing::Ready && spent[task] != self.is_spent(task) {
+        for (task, was_spent) in spent.into_iter().enumerate() {
+            if self.tasks[task].doing == Doing::Ready && was_spent != self.is_spent(task) {
                 self.comes_last(task);
                 changed = true;
             }

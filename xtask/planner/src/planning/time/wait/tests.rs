@@ -91,7 +91,7 @@ fn who_is_trusted_is_named_and_its_last_messages_count() {
         limited(3, 1, 10, &[]),
     ];
     let waits = waits(&tasks, FREE);
-    let of = |task: usize| (waits[task].bound.clone(), waits[task].beside.clone());
+    let of = |task: usize| (waits[task].bound, waits[task].beside.clone());
     // Nobody else can keep the server from running.
     assert_eq!(of(0), (Ok(0), vec![]));
     // One message of the client below.
@@ -222,7 +222,7 @@ fn who_works_for_a_spent_client_cannot_spend_the_servers_time() {
         limited(3, 10, 50, &[1]),
     ];
     // Two last messages, 24; 24 + 10 * 2 + 10 * 2 = 64, then 24 + 20 * 3 = 84, which is within two periods.
-    let bound = bounds(&tasks)[2].clone().unwrap();
+    let bound = bounds(&tasks)[2].unwrap();
     assert_eq!(bound, 84);
     let mut random = oorandom::Rand32::new(1);
     let mut simulation = Simulation::new(&tasks, &mut random);

@@ -127,7 +127,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
     let priority = fields.required("priority", Fields::word);
     let stack = fields.at_least("stack", abi::layout::PAGE, STACK);
     let log = read_log(&fields);
-    let reads_logs = flag(&fields, "reads-logs");
+    let reads_logs = fields.flag("reads-logs");
     let rights = read_rights(&fields);
     let time = time::read(&fields, &rights);
     let task = Task {
@@ -140,7 +140,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
         trusts: fields.names("trusts"),
         pools: read_pools(&fields, &name),
         persistent: read_persistent(&fields, reads_logs.clone()),
-        authority: flag(&fields, "dma-authority"),
+        authority: fields.flag("dma-authority"),
         reads_logs,
         rights,
         notifications: read_notifications(&fields),
@@ -154,7 +154,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
             .map_or(0, |time| time.value),
         time,
         restart: read_restart(&fields),
-        verdict: flag(&fields, "verdict").is_some(),
+        verdict: fields.flag("verdict").is_some(),
         start: fields.boolean("start").is_none_or(|start| start.value),
         pins: fields.word("pins"),
         parameters: read_parameters(&fields),
@@ -174,13 +174,6 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
         priority: priority?,
         ..task
     })
-}
-
-/// Where a key that is `true` stands.
-pub fn flag(fields: &Fields<'_>, key: &'static str) -> Option<Span> {
-    fields
-        .boolean(key)
-        .and_then(|flag| flag.value.then_some(flag.span))
 }
 
 /// The core that the task runs on. The key is there already, so that no file has to be written anew for several cores.

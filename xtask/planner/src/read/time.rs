@@ -34,7 +34,7 @@ const PERIOD_MOST: u64 = 1_000_000_000;
 /// keeps the system alive, and no task could bring it back.
 pub fn read(fields: &Fields<'_>, rights: &[Spanned<TaskRight>]) -> ProcessorTime {
     let budget = read_budget(fields);
-    let trusted = super::task::flag(fields, "trusted-time");
+    let trusted = fields.flag("trusted-time");
     let supervises = rights
         .iter()
         .find(|right| right.value == TaskRight::Supervise);

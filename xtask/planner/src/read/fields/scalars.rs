@@ -2,7 +2,7 @@
 
 use super::Fields;
 use crate::read::units;
-use crate::report::{Mistake, Spanned};
+use crate::report::{Mistake, Span, Spanned};
 
 impl Fields<'_> {
     /// A string of one line, such as reports repeat: without control characters, which a terminal obeys.
@@ -112,6 +112,12 @@ impl Fields<'_> {
                 ));
         }
         size.value
+    }
+
+    /// The place where a key says `true`, if it does.
+    pub fn flag(&self, key: &'static str) -> Option<Span> {
+        self.boolean(key)
+            .and_then(|flag| flag.value.then_some(flag.span))
     }
 
     /// Nanoseconds, more than none.

@@ -129,7 +129,10 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
     let log = read_log(&fields);
     let reads_logs = fields.flag("reads-logs");
     let rights = read_rights(&fields);
-    let time = time::read(&fields, &rights);
+    let mut supervises = rights
+        .iter()
+        .filter(|right| right.value == TaskRight::Supervise);
+    let time = time::read(&fields, supervises.next().map(|right| &right.span));
     let task = Task {
         calls: fields.names("calls"),
         depends_on: fields.names("depends-on"),

@@ -1,7 +1,6 @@
 //! `budget` and `trusted-time`: how much processor time a task may use.
 
 use super::fields::Fields;
-use super::task::TaskRight;
 use super::units;
 use crate::report::{Mistake, Span, Spanned};
 
@@ -30,26 +29,18 @@ pub const BUDGET_LEAST: u64 = 50_000;
 /// The longest period of a budget, in nanoseconds.
 const PERIOD_MOST: u64 = 1_000_000_000;
 
-/// Reads the keys of a task with these rights. The supervisor is trusted whether it says so or not: whatever it does
+/// Reads the keys of a task, of which `supervises` is the right that makes it the supervisor. That one is trusted whether it says so or not: whatever it does
 /// keeps the system alive, and no task could bring it back.
-pub fn read(fields: &Fields<'_>, rights: &[Spanned<TaskRight>]) -> ProcessorTime {
+pub fn read(fields: &Fields<'_>, supervises: Option<&Span>) -> ProcessorTime {
     let budget = read_budget(fields);
     let trusted = fields.flag("trusted-time");
-    let supervises = rights
-        .iter()
-        .find(|right| right.value == TaskRight::Supervise);
     match (budget, trusted, supervises) {
         (Some(budget), Some(trusted), _) => {
             contradiction(fields, &budget, &trusted, "says that it has no limit");
             ProcessorTime::Trusted
         }
         (Some(budget), None, Some(supervises)) => {
-            contradiction(
-                fields,
-                &budget,
-                &supervises.span,
-                "has no limit with this right",
-            );
+            contradiction(fields, &budget, supervises, "has no limit with this right");
             ProcessorTime::Trusted
         }
         (None, Some(_), _) | (_, None, Some(_)) => ProcessorTime::Trusted,

@@ -26,7 +26,7 @@ pub fn plan(project: &Project, app: Option<&Path>) -> Outcome<Plan> {
     plan_in_mode(project, app, None)
 }
 
-/// Plans like [`plan`], in a mode other than that of the file.
+/// Plans like [`plan()`], in a mode other than that of the file.
 pub fn plan_in_mode(project: &Project, app: Option<&Path>, mode: Option<Mode>) -> Outcome<Plan> {
     let report = Report::default();
     shown(&report, plan_reported(project, &report, app, mode))

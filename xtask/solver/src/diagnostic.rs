@@ -190,6 +190,9 @@ pub struct Diagnostic {
     pub nodes: Vec<NodeId>,
     /// The edges that connect the parties, in order from the first to the second.
     pub chain: Vec<Edge>,
+    /// The error's cause, where one error stands for several: the message names the first of them. A change after
+    /// which it names another is no new error. `None`: the message.
+    pub cause: Option<String>,
     /// The waiver of the pair that would cover it if it named more devices.
     pub short: Option<Short>,
     /// The changes that would solve the error.
@@ -214,6 +217,7 @@ impl Diagnostic {
             parties: Vec::new(),
             nodes: Vec::new(),
             chain: Vec::new(),
+            cause: None,
             short: None,
             remedies: Vec::new(),
         }

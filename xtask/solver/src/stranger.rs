@@ -95,7 +95,7 @@ impl Strangers<'_> {
                     self.name(port),
                     self.name(device)
                 );
-                found.push(self.exposed(port, device, message));
+                found.push(self.exposed(port, device, "reaches", message));
             }
             let ids = self.ids_at(port);
             let own = |node: &usize| joined && self.group_of[*node] == self.group_of[port];
@@ -114,7 +114,7 @@ impl Strangers<'_> {
                     ids.because,
                     self.user(user, device, &ids.image)
                 );
-                found.push(self.exposed(port, device, message));
+                found.push(self.exposed(port, device, "uses ids", message));
             }
         }
     }
@@ -165,7 +165,8 @@ impl Strangers<'_> {
         }
     }
 
-    fn exposed(&self, port: usize, device: usize, message: String) -> Diagnostic {
+    /// An error of the port, which shows at this device first.
+    fn exposed(&self, port: usize, device: usize, what: &str, message: String) -> Diagnostic {
         let mut diagnostic = Diagnostic::new(Code::Stranger, message)
             .device(
                 self.machine,
@@ -180,6 +181,7 @@ impl Strangers<'_> {
                 port,
                 format!("`{}` is external", self.name(port)),
             );
+        diagnostic.cause = Some(format!("{} {what}", self.name(port)));
         let kinds = [EdgeKind::Alias, EdgeKind::Isolation];
         diagnostic.chain =
             self.chains

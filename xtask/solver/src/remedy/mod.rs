@@ -20,7 +20,7 @@ const LEAST: usize = 2;
 
 /// Attaches remedies to the first errors of `solution`.
 pub(crate) fn attach(machine: &Machine, remedies: usize, solution: &mut Solution) {
-    let before = keys(solution);
+    let before = causes(solution);
     let mut left = remedies;
     let nodes = machine.nodes.len();
     let mut trials = if nodes > LARGE {
@@ -53,12 +53,14 @@ pub(crate) fn attach(machine: &Machine, remedies: usize, solution: &mut Solution
     solution.diagnostics = diagnostics;
 }
 
-fn key(diagnostic: &Diagnostic) -> (Code, String) {
-    (diagnostic.code, diagnostic.message.clone())
+/// The cause of the error: after a change the same cause may show at another device.
+fn cause(diagnostic: &Diagnostic) -> (Code, String) {
+    let cause = diagnostic.cause.as_ref().unwrap_or(&diagnostic.message);
+    (diagnostic.code, cause.clone())
 }
 
-fn keys(solution: &Solution) -> BTreeSet<(Code, String)> {
-    solution.errors().map(key).collect()
+fn causes(solution: &Solution) -> BTreeSet<(Code, String)> {
+    solution.errors().map(cause).collect()
 }
 
 fn solves(
@@ -72,6 +74,9 @@ fn solves(
     for change in changes {
         change.apply(&mut changed);
     }
-    let after = keys(&steps::solve(&changed, mode));
-    !after.contains(&key(diagnostic)) && after.is_subset(before)
+    let after = steps::solve(&changed, mode);
+    let stays = after
+        .errors()
+        .any(|found| cause(found) == cause(diagnostic));
+    !stays && causes(&after).is_subset(before)
 }

@@ -20,92 +20,94 @@ fn refused(spoil: Spoil) -> PlanError {
     }
 }
 
+/// What spoils a plan, and where it is found.
+const MISTAKES: [(Spoil, PlanError); 43] = [
+    (|t| t.system[0].supervisor = 1, PlanError::System),
+    (|t| t.system[0].authority = COUNT as u32, PlanError::System),
+    (|t| t.system[0].flags = 1 << 9, PlanError::System),
+    (|t| t.system[0].core = 1, PlanError::System),
+    (|t| t.system[0].cores = 2, PlanError::System),
+    (|t| t.system[0].cores = 0, PlanError::System),
+    (|t| t.window[0].len = 0, PlanError::Window(0)),
+    (|t| t.window[0].base += 1, PlanError::Window(0)),
+    (|t| t.window[1].len += 0x800, PlanError::Window(1)),
+    (|t| t.window[1].base -= 0x1000, PlanError::Window(1)),
+    (
+        |t| t.window[1].base = (1 << 38) - 0x1000,
+        PlanError::Window(1),
+    ),
+    (|t| t.window[1].len = !0xfff, PlanError::Window(1)),
+    // The stack of task 0 would lie half beyond the first range.
+    (|t| t.window[0].len = 0x1_1000, PlanError::Region(1)),
+    (|t| t.tasks.clear(), PlanError::TaskCount),
+    (|t| t.tasks = t.tasks.repeat(10), PlanError::TaskCount),
+    (|t| t.tasks[2].priority = 9, PlanError::Task(3)),
+    (|t| t.tasks[1].priority = 0, PlanError::Task(1)),
+    (|t| t.tasks[4].send_to = 1 << 4, PlanError::Task(4)),
+    (|t| t.tasks[4].send_to = 1 << 5, PlanError::Task(4)),
+    (
+        |t| t.tasks[4].rights = Rights::DMA_AUTHORITY.bits(),
+        PlanError::Task(4),
+    ),
+    (|t| t.tasks[1].rights = 0, PlanError::Task(1)),
+    (|t| t.tasks[4].rights = 1 << 20, PlanError::Task(4)),
+    (|t| t.tasks[3].entry = STACK, PlanError::Task(3)),
+    (|t| t.tasks[3].entry = CODE + 2, PlanError::Task(3)),
+    (
+        |t| t.tasks[3].stack_top = STACK_TOP + 16,
+        PlanError::Task(3),
+    ),
+    (|t| t.tasks[3].ttbr0 |= 1, PlanError::Task(3)),
+    // Another's root, another's ASID, that of the first instructions.
+    (
+        |t| t.tasks[3].ttbr0 = t.tasks[1].ttbr0 & !(0xffff << 48) | 9 << 48,
+        PlanError::Task(3),
+    ),
+    (
+        |t| t.tasks[3].ttbr0 = t.tasks[3].ttbr0 & !(0xffff << 48) | 1 << 48,
+        PlanError::Task(3),
+    ),
+    (|t| t.tasks[0].ttbr0 &= !(0xffff << 48), PlanError::Task(0)),
+    // Stacks that are registers, registers that are run or lent.
+    (
+        |t| t.regions[1].attributes |= DEVICE_BIT,
+        PlanError::Task(0),
+    ),
+    (
+        |t| t.regions[9].attributes |= DEVICE_BIT,
+        PlanError::Task(2),
+    ),
+    (
+        |t| t.regions[2].attributes |= DEVICE_BIT,
+        PlanError::Region(2),
+    ),
+    (
+        |t| t.regions[3].attributes |= RegionAttributes::DMA.bits(),
+        PlanError::Region(3),
+    ),
+    (
+        |t| {
+            t.regions[3].attributes = DEVICE_BIT | RegionAttributes::EXECUTE.bits();
+        },
+        PlanError::Region(3),
+    ),
+    (|t| t.tasks[3].region_count = 99, PlanError::Task(3)),
+    (|t| t.regions[1].va = CODE, PlanError::Task(0)),
+    (|t| t.regions[2].va = STACK, PlanError::Region(2)),
+    (|t| t.regions[6].pa = 0x1000, PlanError::Region(6)),
+    (|t| t.regions[6].len = 100, PlanError::Region(6)),
+    (
+        |t| t.regions[4].attributes |= RegionAttributes::WRITE.bits(),
+        PlanError::Region(4),
+    ),
+    (|t| t.posts[3].to = COUNT as u32, PlanError::Post(3)),
+    (|t| t.interrupts[1].intid = 1020, PlanError::Interrupt(1)),
+    (|t| t.interrupts[1].bit = 0x30000, PlanError::Interrupt(1)),
+];
+
 #[test]
 fn mistakes_are_found_and_located() {
-    let cases: [(Spoil, PlanError); 43] = [
-        (|t| t.system[0].supervisor = 1, PlanError::System),
-        (|t| t.system[0].authority = COUNT as u32, PlanError::System),
-        (|t| t.system[0].flags = 1 << 9, PlanError::System),
-        (|t| t.system[0].core = 1, PlanError::System),
-        (|t| t.system[0].cores = 2, PlanError::System),
-        (|t| t.system[0].cores = 0, PlanError::System),
-        (|t| t.window[0].len = 0, PlanError::Window(0)),
-        (|t| t.window[0].base += 1, PlanError::Window(0)),
-        (|t| t.window[1].len += 0x800, PlanError::Window(1)),
-        (|t| t.window[1].base -= 0x1000, PlanError::Window(1)),
-        (
-            |t| t.window[1].base = (1 << 38) - 0x1000,
-            PlanError::Window(1),
-        ),
-        (|t| t.window[1].len = !0xfff, PlanError::Window(1)),
-        // The stack of task 0 would lie half beyond the first range.
-        (|t| t.window[0].len = 0x1_1000, PlanError::Region(1)),
-        (|t| t.tasks.clear(), PlanError::TaskCount),
-        (|t| t.tasks = t.tasks.repeat(10), PlanError::TaskCount),
-        (|t| t.tasks[2].priority = 9, PlanError::Task(3)),
-        (|t| t.tasks[1].priority = 0, PlanError::Task(1)),
-        (|t| t.tasks[4].send_to = 1 << 4, PlanError::Task(4)),
-        (|t| t.tasks[4].send_to = 1 << 5, PlanError::Task(4)),
-        (
-            |t| t.tasks[4].rights = Rights::DMA_AUTHORITY.bits(),
-            PlanError::Task(4),
-        ),
-        (|t| t.tasks[1].rights = 0, PlanError::Task(1)),
-        (|t| t.tasks[4].rights = 1 << 20, PlanError::Task(4)),
-        (|t| t.tasks[3].entry = STACK, PlanError::Task(3)),
-        (|t| t.tasks[3].entry = CODE + 2, PlanError::Task(3)),
-        (
-            |t| t.tasks[3].stack_top = STACK_TOP + 16,
-            PlanError::Task(3),
-        ),
-        (|t| t.tasks[3].ttbr0 |= 1, PlanError::Task(3)),
-        // Another's root, another's ASID, that of the first instructions.
-        (
-            |t| t.tasks[3].ttbr0 = t.tasks[1].ttbr0 & !(0xffff << 48) | 9 << 48,
-            PlanError::Task(3),
-        ),
-        (
-            |t| t.tasks[3].ttbr0 = t.tasks[3].ttbr0 & !(0xffff << 48) | 1 << 48,
-            PlanError::Task(3),
-        ),
-        (|t| t.tasks[0].ttbr0 &= !(0xffff << 48), PlanError::Task(0)),
-        // Stacks that are registers, registers that are run or lent.
-        (
-            |t| t.regions[1].attributes |= DEVICE_BIT,
-            PlanError::Task(0),
-        ),
-        (
-            |t| t.regions[9].attributes |= DEVICE_BIT,
-            PlanError::Task(2),
-        ),
-        (
-            |t| t.regions[2].attributes |= DEVICE_BIT,
-            PlanError::Region(2),
-        ),
-        (
-            |t| t.regions[3].attributes |= RegionAttributes::DMA.bits(),
-            PlanError::Region(3),
-        ),
-        (
-            |t| {
-                t.regions[3].attributes = DEVICE_BIT | RegionAttributes::EXECUTE.bits();
-            },
-            PlanError::Region(3),
-        ),
-        (|t| t.tasks[3].region_count = 99, PlanError::Task(3)),
-        (|t| t.regions[1].va = CODE, PlanError::Task(0)),
-        (|t| t.regions[2].va = STACK, PlanError::Region(2)),
-        (|t| t.regions[6].pa = 0x1000, PlanError::Region(6)),
-        (|t| t.regions[6].len = 100, PlanError::Region(6)),
-        (
-            |t| t.regions[4].attributes |= RegionAttributes::WRITE.bits(),
-            PlanError::Region(4),
-        ),
-        (|t| t.posts[3].to = COUNT as u32, PlanError::Post(3)),
-        (|t| t.interrupts[1].intid = 1020, PlanError::Interrupt(1)),
-        (|t| t.interrupts[1].bit = 0x30000, PlanError::Interrupt(1)),
-    ];
-    for (number, (spoil, error)) in cases.into_iter().enumerate() {
+    for (number, (spoil, error)) in MISTAKES.into_iter().enumerate() {
         assert_eq!(refused(spoil), error, "case {number}");
     }
 }

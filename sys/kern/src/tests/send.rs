@@ -132,89 +132,92 @@ fn stale_and_down_targets_answer_at_once() {
     assert_eq!(world.code(LEFT), Code::RETIRED);
 }
 
+const SHORT: u64 = SendDescriptor::new(0, 0, 0, 0).0;
+
+/// The registers of a send from `x9` on, and the fault that it is.
+const MALFORMED: [([u64; 7], FaultKind); 13] = [
+    ([SHORT | 1 << 50, 0, 0, 0, 0, 0, 0], FaultKind::SyscallUsage),
+    ([SHORT | 1 << 63, 0, 0, 0, 0, 0, 0], FaultKind::SyscallUsage),
+    (
+        [SendDescriptor::new(0, 4097, 0, 0).0, POOL, 0, 0, 0, 0, 0],
+        FaultKind::SyscallUsage,
+    ),
+    (
+        [SendDescriptor::new(0, 0, 4097, 0).0, 0, POOL, 0, 0, 0, 0],
+        FaultKind::SyscallUsage,
+    ),
+    ([3 << 48, 0, 0, POOL, 0, POOL, 0], FaultKind::SyscallUsage),
+    (
+        [SendDescriptor::new(0, 65, 0, 0).0, 0x1000, 0, 0, 0, 0, 0],
+        FaultKind::BadSlice,
+    ),
+    (
+        [SendDescriptor::new(0, 65, 0, 0).0, DEVICE, 0, 0, 0, 0, 0],
+        FaultKind::BadSlice,
+    ),
+    // Across the end of a region.
+    (
+        [
+            SendDescriptor::new(0, 65, 0, 0).0,
+            POOL + POOL_LEN - 64,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ],
+        FaultKind::BadSlice,
+    ),
+    (
+        [
+            SendDescriptor::new(0, 65, 0, 0).0,
+            u64::MAX - 3,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ],
+        FaultKind::BadSlice,
+    ),
+    // A reply buffer in code.
+    (
+        [SendDescriptor::new(0, 0, 65, 0).0, 0, CODE, 0, 0, 0, 0],
+        FaultKind::BadSlice,
+    ),
+    (
+        [
+            SendDescriptor::new(0, 0, 0, 1).0,
+            0,
+            0,
+            CODE,
+            1 << 33 | 8,
+            0,
+            0,
+        ],
+        FaultKind::BadSlice,
+    ),
+    (
+        [SendDescriptor::new(0, 0, 0, 1).0, 0, 0, POOL, 1 << 34, 0, 0],
+        FaultKind::SyscallUsage,
+    ),
+    (
+        [
+            SendDescriptor::new(0, 0, 0, 2).0,
+            0,
+            0,
+            POOL,
+            8,
+            DEVICE,
+            1 << 32 | 8,
+        ],
+        FaultKind::BadSlice,
+    ),
+];
+
 #[test]
 fn malformed_sends_fault_the_sender() {
-    let short = SendDescriptor::new(0, 0, 0, 0).0;
-    let cases: [([u64; 7], FaultKind); 13] = [
-        ([short | 1 << 50, 0, 0, 0, 0, 0, 0], FaultKind::SyscallUsage),
-        ([short | 1 << 63, 0, 0, 0, 0, 0, 0], FaultKind::SyscallUsage),
-        (
-            [SendDescriptor::new(0, 4097, 0, 0).0, POOL, 0, 0, 0, 0, 0],
-            FaultKind::SyscallUsage,
-        ),
-        (
-            [SendDescriptor::new(0, 0, 4097, 0).0, 0, POOL, 0, 0, 0, 0],
-            FaultKind::SyscallUsage,
-        ),
-        ([3 << 48, 0, 0, POOL, 0, POOL, 0], FaultKind::SyscallUsage),
-        (
-            [SendDescriptor::new(0, 65, 0, 0).0, 0x1000, 0, 0, 0, 0, 0],
-            FaultKind::BadSlice,
-        ),
-        (
-            [SendDescriptor::new(0, 65, 0, 0).0, DEVICE, 0, 0, 0, 0, 0],
-            FaultKind::BadSlice,
-        ),
-        // Across the end of a region.
-        (
-            [
-                SendDescriptor::new(0, 65, 0, 0).0,
-                POOL + POOL_LEN - 64,
-                0,
-                0,
-                0,
-                0,
-                0,
-            ],
-            FaultKind::BadSlice,
-        ),
-        (
-            [
-                SendDescriptor::new(0, 65, 0, 0).0,
-                u64::MAX - 3,
-                0,
-                0,
-                0,
-                0,
-                0,
-            ],
-            FaultKind::BadSlice,
-        ),
-        // A reply buffer in code.
-        (
-            [SendDescriptor::new(0, 0, 65, 0).0, 0, CODE, 0, 0, 0, 0],
-            FaultKind::BadSlice,
-        ),
-        (
-            [
-                SendDescriptor::new(0, 0, 0, 1).0,
-                0,
-                0,
-                CODE,
-                1 << 33 | 8,
-                0,
-                0,
-            ],
-            FaultKind::BadSlice,
-        ),
-        (
-            [SendDescriptor::new(0, 0, 0, 1).0, 0, 0, POOL, 1 << 34, 0, 0],
-            FaultKind::SyscallUsage,
-        ),
-        (
-            [
-                SendDescriptor::new(0, 0, 0, 2).0,
-                0,
-                0,
-                POOL,
-                8,
-                DEVICE,
-                1 << 32 | 8,
-            ],
-            FaultKind::BadSlice,
-        ),
-    ];
-    for (arguments, kind) in cases {
+    for (arguments, kind) in MALFORMED {
         let mut world = World::waiting_down_to(LEFT);
         let mut all = [0; 8];
         all[0] = world.id(SERVER).0;

@@ -78,6 +78,27 @@ fn listeners_of(task: usize) -> Vec<ListenerEntry> {
     listeners
 }
 
+/// Program, stack, pool and registers of a task.
+fn regions_of(task: usize) -> [RegionEntry; 4] {
+    let region = |va, pa, len, attributes: RegionAttributes| RegionEntry {
+        va,
+        pa,
+        len,
+        attributes: attributes.bits(),
+        reserved: 0,
+    };
+    let (read, write) = (RegionAttributes::READ, RegionAttributes::WRITE);
+    let pool = read | write | RegionAttributes::DMA;
+    let device = read | write | RegionAttributes::DEVICE;
+    let code = read | RegionAttributes::EXECUTE;
+    [
+        region(CODE, physical(task, CODE), 0x1000, code),
+        region(STACK, physical(task, STACK), 0x1_0000, read | write),
+        region(POOL, physical(task, POOL), POOL_LEN, pool),
+        region(DEVICE, 0x900_0000, 0x1000, device),
+    ]
+}
+
 /// Physical address of a task's memory.
 pub fn physical(task: usize, address: u64) -> u64 {
     let base = RAM_BASE + task as u64 * 0x4_0000;
@@ -104,14 +125,6 @@ fn lasting(words: Vec<u64>) -> &'static [u64] {
 
 impl Tables {
     pub fn new() -> Self {
-        let region = |va, pa, len, attributes: RegionAttributes| RegionEntry {
-            va,
-            pa,
-            len,
-            attributes: attributes.bits(),
-            reserved: 0,
-        };
-        let (read, write) = (RegionAttributes::READ, RegionAttributes::WRITE);
         let mut tables = Self {
             system: vec![KernelEntry {
                 supervisor: 0,
@@ -163,16 +176,7 @@ impl Tables {
                 account: NONE,
             });
             tables.listeners.extend(listeners);
-            let code = physical(index, CODE);
-            let code_attributes = read | RegionAttributes::EXECUTE;
-            let pool_attributes = read | write | RegionAttributes::DMA;
-            let device_attributes = read | write | RegionAttributes::DEVICE;
-            tables.regions.extend([
-                region(CODE, code, 0x1000, code_attributes),
-                region(STACK, physical(index, STACK), 0x1_0000, read | write),
-                region(POOL, physical(index, POOL), POOL_LEN, pool_attributes),
-                region(DEVICE, 0x900_0000, 0x1000, device_attributes),
-            ]);
+            tables.regions.extend(regions_of(index));
             tables
                 .posts
                 .extend((0..COUNT as u32).map(|to| PostEntry { to, bits: 0xff }));

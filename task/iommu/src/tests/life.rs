@@ -87,6 +87,24 @@ impl Chance {
     }
 }
 
+fn when(allowed: bool) -> Option<()> {
+    allowed.then_some(())
+}
+
+/// A quiesce begins: for a reason of the device's own if it has one, else for those that share streams with it.
+fn begin_quiet(life: &mut Life, how: Asked, for_sharers: bool) -> Option<()> {
+    if let Some(purpose) = life.unquiet_purpose() {
+        life.asked(how);
+        life.quiesces_for(purpose, how);
+    } else {
+        let [state, ..] = life.in_words();
+        when(for_sharers && ["Free", "Claimed"].contains(&state) && life.may_be_under_way())?;
+        life.asked(how);
+        life.quiesces_for_sharers(how);
+    }
+    Some(())
+}
+
 /// Something that the server may do with a device that is in this combination; none if it may not.
 fn step(life: &mut Life, chance: &mut Chance) -> Option<()> {
     let (who, how) = (chance.life(), chance.asked());
@@ -101,7 +119,6 @@ fn step(life: &mut Life, chance: &mut Chance) -> Option<()> {
     let lost = state == "Claimed" && streams == "always";
     let dying = state == "Death" && !closed;
     let rest = !found_open && !half && !lost && !dying;
-    let when = |allowed: bool| allowed.then_some(());
     match chance.below(18) {
         0 => {
             when(rest && state == "Free" && closed && claimable).map(|()| life.await_claim(who))?
@@ -150,17 +167,7 @@ fn step(life: &mut Life, chance: &mut Chance) -> Option<()> {
         }
         13 => when(state == "Free" && closed).map(|()| life.keep_closed(chance.flip()))?,
         14 => life.shared_streams_were_open(),
-        15 => {
-            if let Some(purpose) = life.unquiet_purpose() {
-                life.asked(how);
-                life.quiesces_for(purpose, how);
-            } else {
-                let cut_off = rest && ["Free", "Claimed"].contains(&state);
-                when(cut_off && lone && life.may_be_under_way())?;
-                life.asked(how);
-                life.quiesces_for_sharers(how);
-            }
-        }
+        15 => begin_quiet(life, how, rest && lone)?,
         16 => match chance.below(3) {
             0 => when(life.is_for_sharers()).map(|()| life.once_more_for_sharers())?,
             1 => when(life.is_for_sharers()).map(|()| life.failed_for_sharers())?,

@@ -76,24 +76,6 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         posts.extend(own_posts);
         listeners.extend(own_listeners);
     }
-    let interrupts: Vec<InterruptEntry> = plan
-        .lines()
-        .map(|route| InterruptEntry {
-            intid: route.intid,
-            task: route.task as u32,
-            bit: route.bit,
-            edge: u32::from(route.edge),
-        })
-        .collect();
-    let accounts: Vec<AccountEntry> = plan
-        .time
-        .accounts
-        .iter()
-        .map(|budget| AccountEntry {
-            budget: budget.time,
-            period: budget.period,
-        })
-        .collect();
     Builder::new()
         .push(&[kernel])
         .push(&window)
@@ -101,9 +83,32 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         .push(&regions)
         .push(&posts)
         .push(&listeners)
-        .push(&accounts)
-        .push(&interrupts)
+        .push(&accounts(plan))
+        .push(&routes(plan))
         .finish()
+}
+
+/// The route of every line.
+fn routes(plan: &Plan) -> Vec<InterruptEntry> {
+    plan.lines()
+        .map(|route| InterruptEntry {
+            intid: route.intid,
+            task: route.task as u32,
+            bit: route.bit,
+            edge: u32::from(route.edge),
+        })
+        .collect()
+}
+
+/// Every account, in the order of their numbers.
+fn accounts(plan: &Plan) -> Vec<AccountEntry> {
+    let budgets = plan.time.accounts.iter();
+    budgets
+        .map(|budget| AccountEntry {
+            budget: budget.time,
+            period: budget.period,
+        })
+        .collect()
 }
 
 /// The tasks that are told of the life of a task, in the order that the kernel wants. Those that depend on it are

@@ -92,7 +92,7 @@ fn faults_in_the_kernels_plan_are_found() {
         &built.with(region + 16, |word| word + 0x10_0000),
         "the kernel takes",
     );
-    let account = built.record(built.places.kernel_plan, 0x107, 1);
+    let account = built.record(built.places.kernel_plan, 0x107, 0);
     for word in [account, account + 8] {
         found(&built.with(word, |time| time + 1), "its accounts have");
     }

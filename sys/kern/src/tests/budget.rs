@@ -177,6 +177,24 @@ fn who_finishes_a_request_calls_on_its_own_account() {
     assert!(world.kernel.is_spent(index(SERVER)));
 }
 
+/// RIGHT was ready first, but was spent meanwhile.
+#[test]
+fn whoever_changes_sides_comes_behind_its_equals() {
+    let tables = with_budgets(&[(LEFT, 5000), (RIGHT, 500)]);
+    let mut world = down_to(&tables, LEFT);
+    world.park();
+    assert_eq!(world.runs(), RIGHT);
+    wake(&mut world, LEFT);
+    assert_eq!(world.runs(), RIGHT);
+    pass(&mut world, 500);
+    assert_eq!(world.runs(), LEFT);
+    wake(&mut world, DRIVER);
+    pass(&mut world, PERIOD - 500);
+    assert!(!world.kernel.is_spent(index(RIGHT)));
+    world.park();
+    assert_eq!(world.runs(), LEFT);
+}
+
 #[test]
 fn what_others_worked_for_a_task_is_its_debt() {
     let tables = with_budgets(&[(LOW, 1000)]);

@@ -6,11 +6,12 @@
 //!
 //! A task is *spent* when the account that it works on is exhausted; a server that works for somebody else is spent
 //! only when its own is exhausted as well, so that a request once begun is finished at the server's priority. It then
-//! pays from its own account, on which its calls are as well, and the client owes the same time. Spent tasks run when nobody else is ready, and
-//! nobody pays for that. The account of those who are trusted with time is never exhausted.
+//! pays from its own account, its calls carry that one, and the client owes the same time. Spent tasks run when nobody
+//! else is ready, and nobody pays for that. The account of those who are trusted with time is never exhausted.
 //!
-//! The machine's fast path charges nobody: between a call and its reply the account stays the same. Where it
-//! would change (`is_same_account`), and for a task that is marked here, it leaves the call to the core.
+//! The machine's fast path charges nobody between a call and its reply, since the account stays the same. A reply to a
+//! task on another account, and all calls of a task that is marked here, it leaves to the core. A task that it wakes
+//! works on another account: there it charges as `Accounts::settle` does.
 
 use abi::TIMERS_A_TURN;
 

@@ -3,8 +3,8 @@
 //!
 //! The assembly carries these out word for word and names the one it carries out; the host compares each with
 //! what the core decides. What the fast path tests beside them are comparisons of whole words for equality: ids
-//! of 64 bits, the state of the peer, its partner, and the receive buffer with the one found valid last. A task that
-//! is woken must have no pending bit that it posted to itself: compared with zero.
+//! of 64 bits, the state of the peer, its partner, the account that both work on, and the receive buffer with the one
+//! found valid last. A task that is woken must have no pending bit that it posted to itself: compared with zero.
 
 use abi::{MESSAGE_MAX, REGISTER_BYTES};
 

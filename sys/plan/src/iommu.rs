@@ -2,7 +2,7 @@
 //!
 //! All offsets are into the SMMU's table memory (`MappingKind::SmmuTables`), which the build step has
 //! filled: the stream table, with every stream aborting but the always-open ones, context descriptors, page
-//! tables with the permanent mappings.
+//! tables with the premapped mappings.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -77,8 +77,8 @@ pub enum Invalidation {
     Strict = 0,
     /// Given back after a later flush, bounded in size and time.
     Lazy = 1,
-    /// The owner's pool is mapped once, at build time.
-    Persistent = 2,
+    /// The owner's pools are mapped once, at build time.
+    Premapped = 2,
 }
 
 /// One domain: one set of tables, one ASID, for all streams of one alias set.
@@ -198,30 +198,30 @@ impl Record for PoolEntry {
     const KIND: u32 = 0x404;
 }
 
-/// Why a range is mapped for good.
+/// Why a range is premapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
-pub enum PermanentKind {
+pub enum PremappedKind {
     /// A direct region, 1:1: what firmware or hardware needs at any time.
     Direct = 0,
     /// A pool of an owner in an identity domain, 1:1.
     Identity = 1,
-    /// A pool of an owner in the window of a domain with persistent invalidation.
-    Persistent = 2,
+    /// A pool of an owner in the window of a domain with [`Invalidation::Premapped`].
+    Pool = 2,
 }
 
 /// Mark, in bits 58:55 of a leaf that the SMMU ignores, of everything that the build step has mapped. What the
 /// server maps is marked with the position of the device in its alias set, which is smaller.
-pub const PERMANENT_MARK: u64 = 15;
+pub const PREMAPPED_MARK: u64 = 15;
 
 /// A range that the build step has mapped in a domain, and that stays mapped: readable and writable. The ranges
-/// of a domain do not overlap; persistent pools of one task are in a row and in their order.
+/// of a domain do not overlap; premapped pools of one task are in a row and in their order.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub struct PermanentEntry {
+pub struct PremappedEntry {
     /// Index of the domain.
     pub domain: u32,
-    /// A [`PermanentKind`].
+    /// A [`PremappedKind`].
     pub kind: u32,
     /// Index of the task whose pool it is; [`crate::NONE`] for a direct region.
     pub task: u32,
@@ -239,6 +239,6 @@ pub struct PermanentEntry {
     pub reserved: u32,
 }
 
-impl Record for PermanentEntry {
+impl Record for PremappedEntry {
     const KIND: u32 = 0x405;
 }

@@ -22,5 +22,5 @@ pub const OF_TASKS: [Known; 17] = [
     Known::of::<iommu::StreamEntry>(),
     Known::of::<iommu::DeviceEntry>(),
     Known::of::<iommu::PoolEntry>(),
-    Known::of::<iommu::PermanentEntry>(),
+    Known::of::<iommu::PremappedEntry>(),
 ];

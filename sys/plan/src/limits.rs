@@ -19,7 +19,7 @@ pub const DOMAINS_MAX: usize = 64;
 /// Most streams.
 pub const STREAMS_MAX: usize = 128;
 /// Most ranges that the build step has mapped.
-pub const PERMANENT_MAX: usize = 256;
+pub const PREMAPPED_MAX: usize = 256;
 /// Most leases mapped at once.
 pub const MAPPED_LEASES_MAX: usize = 128;
 /// Most devices that share a domain: their mark in a leaf has four bits, and one mark is the build step's.

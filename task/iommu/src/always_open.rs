@@ -4,7 +4,7 @@
 //! As long as nothing is mapped for it, it reaches its direct regions only. Whatever cuts it off ends that; it is
 //! opened again when what it was cut off for is over.
 
-use plan::iommu::PermanentKind;
+use plan::iommu::PremappedKind;
 
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
@@ -58,10 +58,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if entry.always_open != 1 {
             return;
         }
-        for range in self.plan.permanent_of(entry.domain as usize) {
+        for range in self.plan.premapped_of(entry.domain as usize) {
             self.system.log(Line::Direct(DirectLine {
                 name: entry.name.as_str(),
-                pool: range.kind != PermanentKind::Direct as u32,
+                pool: range.kind != PremappedKind::Direct as u32,
                 base: range.iova,
                 len: range.len,
                 always_open,

@@ -14,8 +14,8 @@ use vmsa::{Descriptor, Granule};
 use crate::boot_refusal::Refusal;
 use crate::hardware::Hardware;
 use crate::indices::{DeviceIndex, SmmuIndex};
-use crate::permanent;
 use crate::plan_view::PlanView;
+use crate::premapped;
 
 /// Refuses an SMMU that lacks what this server builds on.
 pub fn features(features: &Features, entry: &SmmuEntry) -> Result<(), Refusal> {
@@ -225,7 +225,7 @@ pub fn domains<H: Hardware>(
         .pools
         .iter()
         .map(|pool| pool.pa.saturating_add(pool.len))
-        .chain(plan.permanent.iter().map(|range| range.pa + range.len))
+        .chain(plan.premapped.iter().map(|range| range.pa + range.len))
         .fold(entry.tables_pa + entry.tables_len, u64::max);
     for (number, domain) in plan.domains.iter().enumerate() {
         if SmmuIndex::of(domain) != index || domain.kind == DomainKind::Blocked as u32 {
@@ -238,11 +238,11 @@ pub fn domains<H: Hardware>(
         if domain.kind == DomainKind::Dma as u32 {
             links(hardware, entry, domain, input_bits)?;
         }
-        permanent::check(
+        premapped::check(
             hardware,
             entry,
             domain,
-            plan.permanent_of(number),
+            plan.premapped_of(number),
             input_bits,
         )?;
     }

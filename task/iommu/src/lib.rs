@@ -12,7 +12,7 @@
 //! * [`containment`]: deaths; `waiting`: what waits until a device is quiet; `cut_off` and `gates`: closing by force,
 //!   opening and closing one device. Calls between these files go down only.
 //! * `estate`, `adoption` and `survey`: after this server's own death.
-//! * `start`: the order of a start; [`boot`], [`check`] and [`permanent`]: bringing an SMMU up, [`recheck`]
+//! * `start`: the order of a start; [`boot`], [`check`] and [`premapped`]: bringing an SMMU up, [`recheck`]
 //!   when it is on; `always_open`: devices that reach their direct
 //!   regions while nobody has claimed them.
 //! * `quiesce_sharers`: waiting for what shares streams; `units`: what is stopped together.
@@ -58,8 +58,8 @@ pub mod log;
 pub mod mapped;
 mod maps;
 mod message;
-pub mod permanent;
 pub mod plan_view;
+pub mod premapped;
 pub mod protocol;
 pub mod queue;
 mod quiesce_sharers;

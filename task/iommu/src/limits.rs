@@ -1,7 +1,7 @@
 //! Sizes and times that bound the server's work.
 
 pub use plan::limits::{
-    DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX,
+    DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
 };
 
 /// Faults kept for a claimant that does not fetch them.

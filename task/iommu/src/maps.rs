@@ -4,7 +4,7 @@ use abi::TaskId;
 use heapless::BinaryHeap;
 use heapless::binary_heap::Min;
 use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, PAGE, Sequenced};
-use plan::iommu::{PermanentEntry, PermanentKind, PoolEntry};
+use plan::iommu::{PoolEntry, PremappedEntry, PremappedKind};
 use userlib::protocol::Wire;
 
 use crate::device::Device;
@@ -76,7 +76,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         map: &Map,
         sender: TaskId,
         pools: &[PoolEntry],
-        permanent: &[PermanentEntry],
+        premapped: &[PremappedEntry],
     ) -> Changed {
         let (first, pages) = (u64::from(map.extent.first), u64::from(map.extent.pages));
         check_content(map.flags, pages, map.iova)?;
@@ -85,11 +85,11 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             return Err(Error::BadMemory);
         }
         let pa = pool.pa + first * PAGE;
-        if self.space.persistent && map.flags == MapFlags::READ_WRITE {
-            let covers = |range: &&PermanentEntry| {
+        if self.space.premapped && map.flags == MapFlags::READ_WRITE {
+            let covers = |range: &&PremappedEntry| {
                 range.pool == u32::from(map.pool) && first + pages <= range.len / PAGE
             };
-            let mut ranges = self.persistent(permanent, sender);
+            let mut ranges = self.in_window(premapped, sender);
             if let Some(range) = ranges.find(covers) {
                 return Ok(Some(range.iova + first * PAGE));
             }
@@ -245,15 +245,15 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     }
 
     /// Pools of `owner` that the build step has mapped in the device's domain.
-    fn persistent<'t>(
+    fn in_window<'t>(
         &self,
-        permanent: &'t [PermanentEntry],
+        premapped: &'t [PremappedEntry],
         owner: TaskId,
-    ) -> impl Iterator<Item = &'t PermanentEntry> {
+    ) -> impl Iterator<Item = &'t PremappedEntry> {
         let domain = self.device.entry().domain;
-        permanent.iter().filter(move |range| {
+        premapped.iter().filter(move |range| {
             range.domain == domain
-                && range.kind == PermanentKind::Persistent as u32
+                && range.kind == PremappedKind::Pool as u32
                 && range.task == u32::from(owner.number())
         })
     }
@@ -266,9 +266,9 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         iova: u64,
         pages: u64,
         owner: TaskId,
-        permanent: &[PermanentEntry],
+        premapped: &[PremappedEntry],
     ) -> Changed {
-        if error == Error::NotMapped && self.stays_mapped(permanent, owner, iova, pages) {
+        if error == Error::NotMapped && self.stays_mapped(premapped, owner, iova, pages) {
             return Ok(None);
         }
         Err(error)
@@ -277,19 +277,19 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     /// Whether a range lies wholly in a pool of `owner` that stays mapped.
     fn stays_mapped(
         &self,
-        permanent: &[PermanentEntry],
+        premapped: &[PremappedEntry],
         owner: TaskId,
         iova: u64,
         pages: u64,
     ) -> bool {
-        let within = |range: &PermanentEntry| {
+        let within = |range: &PremappedEntry| {
             let offset = iova.wrapping_sub(range.iova);
             iova >= range.iova
                 && iova.is_multiple_of(PAGE)
                 && offset < range.len
                 && pages <= (range.len - offset) / PAGE
         };
-        pages > 0 && self.persistent(permanent, owner).any(within)
+        pages > 0 && self.in_window(premapped, owner).any(within)
     }
 
     #[inline(always)]
@@ -298,11 +298,11 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         iova: u64,
         pages: u64,
         sender: TaskId,
-        permanent: &[PermanentEntry],
+        premapped: &[PremappedEntry],
     ) -> Changed {
         let (kind, run) = match self.removable(iova, pages) {
             Ok(found) => found,
-            Err(error) => return self.not_removable(error, iova, pages, sender, permanent),
+            Err(error) => return self.not_removable(error, iova, pages, sender, premapped),
         };
         self.remove(kind, run)?;
         self.complete()?;

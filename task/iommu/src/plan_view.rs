@@ -2,7 +2,7 @@
 
 use abi::{TASKS_MAX, TaskId};
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, PERMANENT_MARK, PermanentEntry, PermanentKind, PoolEntry,
+    DeviceEntry, DomainEntry, DomainKind, PREMAPPED_MARK, PoolEntry, PremappedEntry, PremappedKind,
     SmmuEntry, StreamEntry,
 };
 use plan::{Blob, TaskNumber};
@@ -10,7 +10,7 @@ use smmu::stream::{bypass_word, stage1_word};
 
 use crate::boot_refusal::Refusal;
 use crate::indices::{DeviceIndex, SmmuIndex};
-use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX};
+use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX};
 
 /// The tables of [`plan::iommu`].
 #[derive(Clone, Copy)]
@@ -26,12 +26,12 @@ pub struct PlanView<'p> {
     /// Pools, of each task in a row and in their order.
     pub pools: &'p [PoolEntry],
     /// The ranges that the build step has mapped.
-    pub permanent: &'p [PermanentEntry],
+    pub premapped: &'p [PremappedEntry],
     /// The task numbers of which lists of tasks are runs.
     pub numbers: &'p [TaskNumber],
 }
 
-const _: () = assert!(MEMBERS_MAX as u64 <= PERMANENT_MARK);
+const _: () = assert!(MEMBERS_MAX as u64 <= PREMAPPED_MARK);
 
 /// The entry of an SMMU that the plan does not have.
 static NO_SMMU: SmmuEntry = SmmuEntry {
@@ -66,7 +66,7 @@ impl<'p> PlanView<'p> {
             streams: blob.exact().map_err(broken)?,
             devices: blob.exact().map_err(broken)?,
             pools: blob.exact().map_err(broken)?,
-            permanent: blob.exact().map_err(broken)?,
+            premapped: blob.exact().map_err(broken)?,
             numbers: blob.exact().map_err(broken)?,
         };
         view.check()?;
@@ -78,7 +78,7 @@ impl<'p> PlanView<'p> {
             && self.domains.len() <= DOMAINS_MAX
             && self.devices.len() <= DEVICES_MAX
             && self.streams.len() <= STREAMS_MAX
-            && self.permanent.len() <= PERMANENT_MAX;
+            && self.premapped.len() <= PREMAPPED_MAX;
         if !fits {
             return Err(Refusal::TooMany);
         }
@@ -98,7 +98,7 @@ impl<'p> PlanView<'p> {
                 && device.auditors.of(self.numbers, TASKS_MAX).is_some()
                 && self.member(index) < MEMBERS_MAX as u64
         });
-        let permanent = self.permanent.iter().all(|range| {
+        let premapped = self.premapped.iter().all(|range| {
             let pages = |word: u64| word.is_multiple_of(iommu_api::PAGE);
             (range.domain as usize) < self.domains.len()
                 && pages(range.iova | range.pa | range.len)
@@ -106,7 +106,7 @@ impl<'p> PlanView<'p> {
                 && range.iova.checked_add(range.len).is_some()
                 && range.pa.checked_add(range.len).is_some()
         });
-        if smmus > 0 && domains && streams && devices && permanent {
+        if smmus > 0 && domains && streams && devices && premapped {
             Ok(())
         } else {
             Err(Refusal::Inconsistent)
@@ -213,8 +213,8 @@ impl<'p> PlanView<'p> {
     }
 
     /// The ranges that the build step has mapped in a domain.
-    pub fn permanent_of(&self, domain: usize) -> impl Iterator<Item = &'p PermanentEntry> + Clone {
-        let all = self.permanent.iter();
+    pub fn premapped_of(&self, domain: usize) -> impl Iterator<Item = &'p PremappedEntry> + Clone {
+        let all = self.premapped.iter();
         all.filter(move |range| range.domain as usize == domain)
     }
 
@@ -223,8 +223,8 @@ impl<'p> PlanView<'p> {
         if self.bypasses(device) {
             return true;
         }
-        let mut ranges = self.permanent_of(device.domain as usize);
-        ranges.any(|range| range.kind != PermanentKind::Direct as u32)
+        let mut ranges = self.premapped_of(device.domain as usize);
+        ranges.any(|range| range.kind != PremappedKind::Direct as u32)
     }
 
     /// First pool of a task.

@@ -9,8 +9,8 @@ use crate::boot_refusal::Refusal;
 use crate::check;
 use crate::hardware::Hardware;
 use crate::indices::SmmuIndex;
-use crate::permanent;
 use crate::plan_view::PlanView;
+use crate::premapped;
 
 /// The differences between the tables and the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -117,6 +117,6 @@ fn domain<H: Hardware>(
     if domain.kind == DomainKind::Dma as u32 {
         check::links(hardware, entry, domain, found.input_bits)?;
     }
-    let ranges = plan.permanent_of(number);
-    permanent::check_beside(hardware, entry, domain, ranges, found.input_bits)
+    let ranges = plan.premapped_of(number);
+    premapped::check_beside(hardware, entry, domain, ranges, found.input_bits)
 }

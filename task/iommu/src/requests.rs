@@ -81,13 +81,13 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         request.shape(Map::LEN, 8)?;
         let map = Map::from_words(&request.payload).ok_or(Error::Malformed)?;
         let (sender, pools) = (request.sender, self.plan.pools);
-        let permanent = self.plan.permanent;
+        let premapped = self.plan.premapped;
         let mut parts = match self.begin(Operation::Map, map.head, sender)? {
             Begun::New(parts) => parts,
             Begun::Again(recorded) => return Ok(recorded),
         };
         let result = match parts.usable() {
-            Ok(()) => parts.map(&map, sender, pools, permanent),
+            Ok(()) => parts.map(&map, sender, pools, premapped),
             Err(error) => Err(error),
         };
         Ok(parts.record(Operation::Map, result))
@@ -97,13 +97,13 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     pub(crate) fn unmap(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
         request.shape(Unmap::LEN, 0)?;
         let unmap = Unmap::from_words(&request.payload).ok_or(Error::Malformed)?;
-        let (sender, permanent) = (request.sender, self.plan.permanent);
+        let (sender, premapped) = (request.sender, self.plan.premapped);
         let mut parts = match self.begin(Operation::Unmap, unmap.head, sender)? {
             Begun::New(parts) => parts,
             Begun::Again(recorded) => return Ok(recorded),
         };
         let result = match parts.usable() {
-            Ok(()) => parts.unmap(unmap.iova, unmap.pages, sender, permanent),
+            Ok(()) => parts.unmap(unmap.iova, unmap.pages, sender, premapped),
             Err(error) => Err(error),
         };
         let recorded = parts.record(Operation::Unmap, result);

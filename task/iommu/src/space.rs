@@ -383,7 +383,7 @@ pub struct Space {
     /// The SMMU that walks its tables.
     pub smmu: SmmuIndex,
     /// The build step has mapped pools of the owner in the page part.
-    pub persistent: bool,
+    pub premapped: bool,
     /// The domain's tables were found altered after a restart: nothing is opened to it any more.
     pub altered: bool,
 }
@@ -405,7 +405,7 @@ impl Space {
             blocks: Part::blocks(entry),
             asid: entry.asid as u16,
             smmu: SmmuIndex::of(entry),
-            persistent: entry.invalidation == Invalidation::Persistent as u32,
+            premapped: entry.invalidation == Invalidation::Premapped as u32,
             altered: false,
         }
     }

@@ -6,12 +6,12 @@
 
 use heapless::Vec;
 use iommu_api::PAGE;
-use plan::iommu::PERMANENT_MARK;
+use plan::iommu::PREMAPPED_MARK;
 
 use crate::estate::{Estate, HeldPin};
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
-use crate::permanent;
+use crate::premapped;
 use crate::server::{Pin, Server};
 use crate::space::{Kind, Run, Stretch};
 
@@ -65,7 +65,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if !self.is_taken_over(domain) {
             return;
         }
-        let (mut good, mut permanent) = (true, 0);
+        let (mut good, mut premapped) = (true, 0);
         let mut gaps = Gaps {
             known: Vec::new(),
             more: false,
@@ -74,8 +74,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let mut from = 0;
             while let Some(stretch) = self.next_stretch(domain, kind, from) {
                 from = stretch.run.first + stretch.run.count;
-                if stretch.mark() == PERMANENT_MARK {
-                    permanent += stretch.run.count * stretch.entry_pages * PAGE;
+                if stretch.mark() == PREMAPPED_MARK {
+                    premapped += stretch.run.count * stretch.entry_pages * PAGE;
                     good &= self.is_planned(domain, kind, &stretch);
                     continue;
                 }
@@ -96,7 +96,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 };
             }
         }
-        if !good || permanent != self.planned_in_window(domain) {
+        if !good || premapped != self.planned_in_window(domain) {
             self.distrust(domain, "page table entry");
         }
         let members = self
@@ -134,7 +134,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(part) = self.spaces.get(domain).map(|space| space.part_of(kind)) else {
             return false;
         };
-        let ranges = self.plan.permanent_of(domain);
+        let ranges = self.plan.premapped_of(domain);
         (0..stretch.run.count).all(|entry| {
             let iova = part.iova(stretch.run.first + entry);
             let size = stretch.entry_pages * PAGE;
@@ -142,7 +142,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             ranges.clone().any(|range| {
                 let from = iova.checked_sub(range.iova);
                 let from = from.filter(|from| *from < range.len && size <= range.len - from);
-                let leaf = |from| permanent::leaf_of(range, part.level(), range.pa + from);
+                let leaf = |from| premapped::leaf_of(range, part.level(), range.pa + from);
                 from.and_then(leaf) == Some(word)
             })
         })
@@ -175,8 +175,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(entry) = self.plan.domains.get(domain) else {
             return 0;
         };
-        let ranges = self.plan.permanent_of(domain);
-        let within = ranges.filter(|range| permanent::is_in_window(entry, range));
+        let ranges = self.plan.premapped_of(domain);
+        let within = ranges.filter(|range| premapped::is_in_window(entry, range));
         within.fold(0, |sum, range| sum + range.len)
     }
 

@@ -6,7 +6,7 @@ mod restarts;
 
 use iommu_api::*;
 use pci_api::QuiesceState;
-use plan::iommu::{DomainKind, PermanentEntry, PermanentKind};
+use plan::iommu::{DomainKind, PremappedEntry, PremappedKind};
 use std::vec::Vec;
 use vmsa::{Memory, Permissions};
 
@@ -94,17 +94,17 @@ pub fn identity_always_open_plan() -> PlanView<'static> {
     let domain = &mut domains[device.domain as usize];
     (domain.kind, domain.pages, domain.blocks) = (DomainKind::Identity as u32, 0, 0);
     plan.domains = Vec::leak(domains);
-    let mut permanent = plan.permanent.to_vec();
-    let region = permanent.iter().find(|range| range.domain == device.domain);
-    permanent.push(PermanentEntry {
-        kind: PermanentKind::Identity as u32,
+    let mut premapped = plan.premapped.to_vec();
+    let region = premapped.iter().find(|range| range.domain == device.domain);
+    premapped.push(PremappedEntry {
+        kind: PremappedKind::Identity as u32,
         task: device.owner,
         iova: DIRECT_POOL,
         pa: DIRECT_POOL,
         len: PAGE,
         ..*region.unwrap()
     });
-    plan.permanent = Vec::leak(permanent);
+    plan.premapped = Vec::leak(premapped);
     plan
 }
 
@@ -147,16 +147,16 @@ fn refused(why: Refusal, offset: u64, value: u64) {
 
 #[test]
 fn refuses_an_image_that_maps_anything_else() {
-    let leaf = |pa| permanent_leaf(pa, Memory::NormalWriteBack, Permissions::ReadWrite);
+    let leaf = |pa| premapped_leaf(pa, Memory::NormalWriteBack, Permissions::ReadWrite);
     // A page more, one less, another one, one twice.
     refused(Refusal::PageTables, REGION + 16, leaf(DIRECT + 2 * PAGE));
     refused(Refusal::PageTables, REGION, 0);
     refused(Refusal::PageTables, REGION, leaf(DIRECT + 8 * PAGE));
     refused(Refusal::PageTables, REGION, leaf(DIRECT + PAGE));
     // Other rights, another memory type, another mark.
-    let read_only = permanent_leaf(DIRECT, Memory::NormalWriteBack, Permissions::Read);
+    let read_only = premapped_leaf(DIRECT, Memory::NormalWriteBack, Permissions::Read);
     refused(Refusal::PageTables, REGION, read_only);
-    let device = permanent_leaf(DIRECT, Memory::DeviceNgnre, Permissions::ReadWrite);
+    let device = premapped_leaf(DIRECT, Memory::DeviceNgnre, Permissions::ReadWrite);
     refused(Refusal::PageTables, REGION, device);
     refused(Refusal::PageTables, REGION, leaf(DIRECT) & !(0xf << 55));
     // Something in the window, in a window of another domain, a block, a loop, what is no entry at all.

@@ -1,7 +1,7 @@
 //! A domain in which a device reaches its owner's pools without a request.
 
 use iommu_api::*;
-use plan::iommu::{DomainKind, PermanentEntry, PermanentKind};
+use plan::iommu::{DomainKind, PremappedEntry, PremappedKind};
 use std::vec::Vec;
 use vmsa::Memory;
 
@@ -20,9 +20,9 @@ pub fn identity_plan() -> PlanView<'static> {
     domains[0].pages = 0;
     domains[0].blocks = 0;
     plan.domains = Vec::leak(domains);
-    plan.permanent = Vec::leak(std::vec![PermanentEntry {
+    plan.premapped = Vec::leak(std::vec![PremappedEntry {
         domain: 0,
-        kind: PermanentKind::Identity as u32,
+        kind: PremappedKind::Identity as u32,
         task: 4,
         pool: 0,
         iova: POOL,

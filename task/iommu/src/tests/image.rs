@@ -35,7 +35,7 @@ fn with_smmu(change: impl FnOnce(&mut SmmuEntry)) -> PlanView<'static> {
 }
 
 fn leaf(pa: u64) -> u64 {
-    permanent_leaf(pa, Memory::NormalWriteBack, Permissions::ReadWrite)
+    premapped_leaf(pa, Memory::NormalWriteBack, Permissions::ReadWrite)
 }
 
 /// As many pages as planned, each leading where it should if the region went on: another page than planned is open.

@@ -8,7 +8,7 @@ use pci_api::client::Failure;
 
 use super::bypass::bypass_plan;
 use super::identity::identity_plan;
-use super::persistent::persistent_plan;
+use super::premapped::premapped_plan;
 use super::rig::*;
 use crate::Reply;
 use crate::hardware::Pinned;
@@ -95,7 +95,7 @@ fn with_mappings_and_a_lease_it_gives_them_back_when_it_is_quiet() {
 
 #[test]
 fn whatever_its_domain_is() {
-    for plan in [plan(), identity_plan(), persistent_plan(), bypass_plan()] {
+    for plan in [plan(), identity_plan(), premapped_plan(), bypass_plan()] {
         let mut rig = booted(plan);
         let mut disk = rig.claim(task(4), DISK);
         lose(&mut rig, DISK);

@@ -2,12 +2,12 @@
 
 use std::vec::Vec;
 
-use plan::iommu::{DeviceEntry, DomainEntry, PermanentEntry, SmmuEntry, StreamEntry};
+use plan::iommu::{DeviceEntry, DomainEntry, PremappedEntry, SmmuEntry, StreamEntry};
 use plan::{Blob, Builder, NONE, TaskList, TaskNumber};
 
 use super::rig::*;
 use crate::boot_refusal::Refusal;
-use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX};
+use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX};
 use crate::plan_view::PlanView;
 
 /// The records of a plan, to be changed.
@@ -17,7 +17,7 @@ struct Records {
     domains: Vec<DomainEntry>,
     streams: Vec<StreamEntry>,
     devices: Vec<DeviceEntry>,
-    permanent: Vec<PermanentEntry>,
+    premapped: Vec<PremappedEntry>,
     numbers: Vec<TaskNumber>,
 }
 
@@ -29,7 +29,7 @@ fn read(change: impl FnOnce(&mut Records)) -> Result<(), Refusal> {
         domains: plan.domains.to_vec(),
         streams: plan.streams.to_vec(),
         devices: plan.devices.to_vec(),
-        permanent: plan.permanent.to_vec(),
+        premapped: plan.premapped.to_vec(),
         numbers: plan.numbers.to_vec(),
     };
     change(&mut records);
@@ -39,7 +39,7 @@ fn read(change: impl FnOnce(&mut Records)) -> Result<(), Refusal> {
         .push(&records.streams)
         .push(&records.devices)
         .push(plan.pools)
-        .push(&records.permanent)
+        .push(&records.premapped)
         .push(&records.numbers)
         .finish();
     // Words, because a blob is read in place and so has their alignment.
@@ -71,7 +71,7 @@ fn records_that_name_what_is_not_there() {
     let domains = always_open_plan().domains.len() as u32;
     for domain in [domains, domains + 1, NONE - 1] {
         inconsistent(|plan| plan.devices[1].domain = domain);
-        inconsistent(|plan| plan.permanent[0].domain = domain);
+        inconsistent(|plan| plan.premapped[0].domain = domain);
     }
     let streams = always_open_plan().streams.len() as u32;
     for (first, count) in [(streams, 1), (streams + 1, 0), (0, streams + 1), (NONE, 2)] {
@@ -125,14 +125,14 @@ fn a_device_is_behind_the_smmu_of_its_domain() {
 #[test]
 fn ranges_that_stay_mapped_are_whole_pages_somewhere() {
     for change in [
-        |range: &mut PermanentEntry| range.iova += 1,
-        |range: &mut PermanentEntry| range.pa += 8,
-        |range: &mut PermanentEntry| range.len -= 1,
-        |range: &mut PermanentEntry| range.len = 0,
-        |range: &mut PermanentEntry| range.iova = u64::MAX - 0xfff,
-        |range: &mut PermanentEntry| range.pa = u64::MAX - 0xfff,
+        |range: &mut PremappedEntry| range.iova += 1,
+        |range: &mut PremappedEntry| range.pa += 8,
+        |range: &mut PremappedEntry| range.len -= 1,
+        |range: &mut PremappedEntry| range.len = 0,
+        |range: &mut PremappedEntry| range.iova = u64::MAX - 0xfff,
+        |range: &mut PremappedEntry| range.pa = u64::MAX - 0xfff,
     ] {
-        inconsistent(|plan| change(&mut plan.permanent[0]));
+        inconsistent(|plan| change(&mut plan.premapped[0]));
     }
 }
 
@@ -152,8 +152,8 @@ fn what_there_is_room_for() {
     at(STREAMS_MAX, |plan, len| {
         plan.streams.resize(len, plan.streams[0])
     });
-    at(PERMANENT_MAX, |plan, len| {
-        plan.permanent.resize(len, plan.permanent[0])
+    at(PREMAPPED_MAX, |plan, len| {
+        plan.premapped.resize(len, plan.premapped[0])
     });
     // The first is a bridge, which has no domain.
     at(DEVICES_MAX, |plan, len| {

@@ -10,7 +10,7 @@ use plan::iommu::DeviceEntry;
 
 use super::bypass::bypass_plan;
 use super::identity::identity_plan;
-use super::persistent::persistent_plan;
+use super::premapped::premapped_plan;
 use super::rig::*;
 use crate::Reply;
 use crate::plan_view::PlanView;
@@ -39,8 +39,8 @@ fn kinds() -> [PlanView<'static>; 8] {
         non_pci(bypass_plan()),
         identity_plan(),
         non_pci(identity_plan()),
-        persistent_plan(),
-        non_pci(persistent_plan()),
+        premapped_plan(),
+        non_pci(premapped_plan()),
     ]
 }
 

@@ -3,7 +3,7 @@
 use smmu_model::{Check, Findings};
 use smmu_model::{Flight, Model};
 
-use plan::iommu::PermanentKind;
+use plan::iommu::PremappedKind;
 
 use super::layout::Machine;
 
@@ -41,9 +41,9 @@ fn direct(machine: &'static Machine, device: usize) -> impl Iterator<Item = Gran
     let planned = machine.device(device);
     let mine = move |domain: u32| planned.is_some_and(|planned| planned.domain == domain);
     let ranges = machine
-        .permanent
+        .premapped
         .iter()
-        .filter(move |range| mine(range.domain) && range.kind == PermanentKind::Direct as u32);
+        .filter(move |range| mine(range.domain) && range.kind == PremappedKind::Direct as u32);
     ranges.map(|range| Grant {
         input: range.iova,
         output: range.pa,

@@ -1,7 +1,7 @@
 //! The part of the plan that only the IOMMU server reads.
 
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, Invalidation, PermanentEntry, PoolEntry, SmmuEntry,
+    DeviceEntry, DomainEntry, DomainKind, Invalidation, PoolEntry, PremappedEntry, SmmuEntry,
     StreamEntry,
 };
 use plan::{Builder, NONE, Name, TaskLists};
@@ -25,7 +25,7 @@ pub fn add(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize, builder
         .push(&devices)
         .push(&pools(layout))
         .push(lists.numbers())
-        .push(&permanent_entries(plan, layout));
+        .push(&premapped_entries(plan, layout));
 }
 
 fn smmus(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize) -> Vec<SmmuEntry> {
@@ -85,7 +85,7 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
                 smmu: 0,
                 asid: u32::from(domain.asid),
                 invalidation: if domain.premaps_pools {
-                    Invalidation::Persistent
+                    Invalidation::Premapped
                 } else {
                     Invalidation::Strict
                 } as u32,
@@ -140,12 +140,12 @@ fn devices(
     (streams, devices)
 }
 
-fn permanent_entries(plan: &Plan, layout: &Layout) -> Vec<PermanentEntry> {
+fn premapped_entries(plan: &Plan, layout: &Layout) -> Vec<PremappedEntry> {
     let domains = plan.domains.domains.iter().enumerate();
     domains
         .flat_map(|(index, domain)| {
             let ranges = premapped::ranges(layout, domain).into_iter();
-            ranges.map(move |range| PermanentEntry {
+            ranges.map(move |range| PremappedEntry {
                 domain: index as u32,
                 kind: range.kind as u32,
                 task: range.pool.map_or(NONE, |(task, _)| task as u32),

@@ -1,6 +1,6 @@
 //! Premapped ranges of a domain, with the addresses that placing gave them.
 
-use plan::iommu::PermanentKind;
+use plan::iommu::PremappedKind;
 use vmsa::Memory;
 
 use crate::place::Layout;
@@ -9,7 +9,7 @@ use planner::planning::{DomainPlan, Premapped};
 /// One range.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
-    pub kind: PermanentKind,
+    pub kind: PremappedKind,
     /// Task and number of the pool.
     pub pool: Option<(usize, usize)>,
     pub iova: u64,
@@ -33,7 +33,7 @@ pub fn ranges(layout: &Layout, domain: &DomainPlan) -> Vec<Range> {
     all.filter_map(|premapped| {
         Some(match *premapped {
             Premapped::Direct { base, len, ram } => Range {
-                kind: PermanentKind::Direct,
+                kind: PremappedKind::Direct,
                 pool: None,
                 iova: base,
                 pa: base,
@@ -43,7 +43,7 @@ pub fn ranges(layout: &Layout, domain: &DomainPlan) -> Vec<Range> {
             Premapped::Identity { task, pool } => {
                 let extent = extent(task, pool)?;
                 Range {
-                    kind: PermanentKind::Identity,
+                    kind: PremappedKind::Identity,
                     pool: Some((task, pool)),
                     iova: extent.pa,
                     pa: extent.pa,
@@ -54,7 +54,7 @@ pub fn ranges(layout: &Layout, domain: &DomainPlan) -> Vec<Range> {
             Premapped::Pool { task, pool, iova } => {
                 let extent = extent(task, pool)?;
                 Range {
-                    kind: PermanentKind::Persistent,
+                    kind: PremappedKind::Pool,
                     pool: Some((task, pool)),
                     iova,
                     pa: extent.pa,

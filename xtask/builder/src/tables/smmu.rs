@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use plan::iommu::{PERMANENT_MARK, PermanentKind};
+use plan::iommu::{PREMAPPED_MARK, PremappedKind};
 use smmu::context::{CD_BYTES, ContextDescriptor};
 use smmu::stream::{SPLIT, STE_BYTES, StreamTableEntry, level1_descriptor};
 use vmsa::{
@@ -259,11 +259,11 @@ fn map<T: Tables>(
 ) -> Result<(), MapError> {
     let attributes = Attributes::new(Regime::Device, range.memory, Permissions::ReadWrite)
         .map_err(|_| MapError::OutputRange)?
-        .marked(PERMANENT_MARK);
+        .marked(PREMAPPED_MARK);
     // The window's page part has leaf tables already.
     let blocks = match range.kind {
-        PermanentKind::Persistent => Blocks::Never,
-        PermanentKind::Direct | PermanentKind::Identity => Blocks::WhereAligned,
+        PremappedKind::Pool => Blocks::Never,
+        PremappedKind::Direct | PremappedKind::Identity => Blocks::WhereAligned,
     };
     space.map(tables, range.iova, range.pa, range.len, attributes, blocks)
 }

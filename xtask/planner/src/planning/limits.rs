@@ -3,7 +3,7 @@
 //! place, both numbers and the largest users.
 
 use plan::limits::{
-    DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PERMANENT_MAX, SMMUS_MAX, STREAMS_MAX,
+    DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
 };
 use solver::Machine;
 use solver::model::NodeId;
@@ -157,7 +157,7 @@ impl Used<'_> {
                 users: premapped
                     .map(|(domain, planned)| counted(first(domain), planned.premapped.len()))
                     .collect(),
-                most: PERMANENT_MAX,
+                most: PREMAPPED_MAX,
                 remedy: "merge pools, or direct regions, that lie side by side",
             },
             Sum {

@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use abi::TaskId;
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, PERMANENT_MARK, PermanentEntry, PermanentKind, PoolEntry,
+    DeviceEntry, DomainEntry, DomainKind, PREMAPPED_MARK, PoolEntry, PremappedEntry, PremappedKind,
     SmmuEntry, StreamEntry,
 };
 use plan::{NONE, Name, TaskList, TaskNumber};
@@ -161,7 +161,7 @@ pub fn plan() -> PlanView<'static> {
             pool(5, 1, BIG_POOL, 4 << 20),
             pool(6, 0, POOL + 0x20_0000, 16 * 4096),
         ]),
-        permanent: &[],
+        premapped: &[],
         numbers: &[TaskNumber { number: 3 }],
     }
 }
@@ -183,9 +183,9 @@ pub fn always_open_plan() -> PlanView<'static> {
     plan.devices = leak(devices);
     plan.streams = leak(streams);
     plan.domains = leak((0..5).map(domain).collect());
-    plan.permanent = leak(std::vec![PermanentEntry {
+    plan.premapped = leak(std::vec![PremappedEntry {
         domain: 4,
-        kind: PermanentKind::Direct as u32,
+        kind: PremappedKind::Direct as u32,
         task: NONE,
         pool: 0,
         iova: DIRECT,
@@ -198,9 +198,9 @@ pub fn always_open_plan() -> PlanView<'static> {
 }
 
 /// A leaf of the build step.
-pub fn permanent_leaf(pa: u64, memory: Memory, permissions: Permissions) -> u64 {
+pub fn premapped_leaf(pa: u64, memory: Memory, permissions: Permissions) -> u64 {
     let attributes = Attributes::new(Regime::Device, memory, permissions).unwrap();
-    vmsa::leaf(Granule::Size4K, 3, pa, attributes.marked(PERMANENT_MARK))
+    vmsa::leaf(Granule::Size4K, 3, pa, attributes.marked(PREMAPPED_MARK))
 }
 
 /// The image's tables.
@@ -227,16 +227,16 @@ pub fn tables(plan: &PlanView<'_>) -> Fake {
         fake.put(entry.root + (BASE >> 30) * 8, &[table(level2)]);
         fake.put(level2, &[table(entry.leaf), table(entry.leaf + 0x1000)]);
     }
-    for range in plan.permanent {
+    for range in plan.premapped {
         let domain = &plan.domains[range.domain as usize];
         let leaves = |fake: &mut Fake, at: u64| {
             for page in 0..range.len >> 12 {
                 let pa = range.pa + (page << 12);
-                let leaf = permanent_leaf(pa, Memory::NormalWriteBack, Permissions::ReadWrite);
+                let leaf = premapped_leaf(pa, Memory::NormalWriteBack, Permissions::ReadWrite);
                 fake.put(at + page * 8, &[leaf]);
             }
         };
-        if range.kind == PermanentKind::Persistent as u32 {
+        if range.kind == PremappedKind::Pool as u32 {
             leaves(
                 &mut fake,
                 domain.leaf + ((range.iova - domain.iova_base) >> 12) * 8,

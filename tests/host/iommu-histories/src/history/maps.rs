@@ -97,7 +97,7 @@ impl History<'_> {
                     format!("device {device}: {extent:?} of pool {pool} was granted")
                 });
             }
-            if let Some(range) = self.machine.persistent_of(device)
+            if let Some(range) = self.machine.premapped_of(device)
                 && range.pool == pool
                 && flags == MapFlags::READ_WRITE
             {

@@ -11,7 +11,7 @@ use smmu_model::Check;
 /// Whether a run is of a pool that stays mapped.
 fn stays(machine: &Machine, device: usize, input: u64, pages: u64) -> bool {
     machine
-        .persistent_of(device)
+        .premapped_of(device)
         .is_some_and(|range| input >= range.iova && input + pages * 4096 <= range.iova + range.len)
 }
 
@@ -58,7 +58,7 @@ impl History<'_> {
         if self.chooser.once_in(8) {
             target = Some((WINDOW + self.chooser.below(513) as u64 * 4096, 1));
         }
-        if let Some(range) = self.machine.persistent_of(device)
+        if let Some(range) = self.machine.premapped_of(device)
             && self.chooser.once_in(2)
         {
             target = Some((range.iova, range.len / 4096));

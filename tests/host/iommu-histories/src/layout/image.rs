@@ -1,7 +1,7 @@
 //! What the build step would have written for a machine.
 
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, Invalidation, PERMANENT_MARK, PermanentKind, PoolEntry,
+    DeviceEntry, DomainEntry, DomainKind, Invalidation, PREMAPPED_MARK, PoolEntry, PremappedKind,
     SmmuEntry, StreamEntry,
 };
 use plan::{Builder, Name, TaskLists};
@@ -100,7 +100,7 @@ fn records(machine: &Machine, smmu: SmmuEntry, domains: &[DomainEntry]) -> Vec<u
         .push(&devices)
         .push(&pools)
         .push(lists.numbers())
-        .push(machine.permanent);
+        .push(machine.premapped);
     let bytes = builder.finish();
     let word = |bytes: &[u8]| {
         let bytes = bytes.iter().rev();
@@ -192,7 +192,7 @@ fn domain(
         pages,
         blocks,
     } = machine.windows[index];
-    let ranges = machine.permanent.iter();
+    let ranges = machine.premapped.iter();
     let ranges = ranges.filter(|range| range.domain as usize == index);
     let maps = kind == DomainKind::Dma;
     let block_base = WINDOW + (pages << 12);
@@ -204,7 +204,7 @@ fn domain(
         let (memory, rights) = (MemoryType::NormalWriteBack, Permissions::ReadWrite);
         let attributes = Attributes::new(Regime::Device, memory, rights)
             .map_err(|_| vmsa::MapError::OutputRange)?
-            .marked(PERMANENT_MARK);
+            .marked(PREMAPPED_MARK);
         let (iova, pa, len) = (range.iova, range.pa, range.len);
         space.map(arena, iova, pa, len, attributes, Blocks::Never)?;
     }
@@ -221,9 +221,9 @@ fn domain(
         return Ok(entry);
     }
     let place = |input, level| space.entry(arena, input, level).map_or(0, |at| at - TABLES);
-    let persistent = |kind: u32| kind == PermanentKind::Persistent as u32;
-    let invalidation = if ranges.clone().any(|range| persistent(range.kind)) {
-        Invalidation::Persistent
+    let in_window = |kind: u32| kind == PremappedKind::Pool as u32;
+    let invalidation = if ranges.clone().any(|range| in_window(range.kind)) {
+        Invalidation::Premapped
     } else {
         Invalidation::Strict
     };

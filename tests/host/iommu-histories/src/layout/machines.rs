@@ -1,15 +1,15 @@
 //! The machines that histories run on, as data.
 
 use plan::NONE;
-use plan::iommu::{DomainKind, PermanentEntry, PermanentKind};
+use plan::iommu::{DomainKind, PremappedEntry, PremappedKind};
 use vmsa::Memory as MemoryType;
 
 use super::{Machine, Planned, Recipe, WINDOW, Window};
 
-const fn direct(domain: u32, base: u64, len: u64) -> PermanentEntry {
-    PermanentEntry {
+const fn direct(domain: u32, base: u64, len: u64) -> PremappedEntry {
+    PremappedEntry {
         domain,
-        kind: PermanentKind::Direct as u32,
+        kind: PremappedKind::Direct as u32,
         task: NONE,
         pool: 0,
         iova: base,
@@ -21,8 +21,8 @@ const fn direct(domain: u32, base: u64, len: u64) -> PermanentEntry {
 }
 
 /// The only pool of a task, from `iova` on.
-const fn pool(domain: u32, kind: PermanentKind, task: u32, iova: u64, pa: u64) -> PermanentEntry {
-    PermanentEntry {
+const fn pool(domain: u32, kind: PremappedKind, task: u32, iova: u64, pa: u64) -> PremappedEntry {
+    PremappedEntry {
         domain,
         kind: kind as u32,
         task,
@@ -56,7 +56,7 @@ const fn driven(
 
 /// Each kind of device once: a bridge, a device alone, two of owners that trust each other and share two StreamIDs,
 /// one with blocks, a second one of the first owner, one that nobody may use, one with a direct region,
-/// one of a persistent domain, one that bypasses.
+/// one of a domain with a premapped pool, one that bypasses.
 pub static EVERYDAY: Machine = Machine {
     devices: &[
         Planned::BRIDGE,
@@ -85,9 +85,9 @@ pub static EVERYDAY: Machine = Machine {
             ..Window::PAGES
         },
     ],
-    permanent: &[
+    premapped: &[
         direct(4, 0x7000_0000, 0x2000),
-        pool(5, PermanentKind::Persistent, 5, WINDOW, 0x5020_0000),
+        pool(5, PremappedKind::Pool, 5, WINDOW, 0x5020_0000),
     ],
     streams: &[
         0x100, 0x108, 0x200, 0x208, 0x300, 0x320, 0x328, 0x110, 0x310,
@@ -140,10 +140,10 @@ pub static SHARED: Machine = Machine {
         Window::PAGES,
         Window::PAGES,
     ],
-    permanent: &[
+    premapped: &[
         direct(0, 0x7000_0000, 0x2000),
-        pool(2, PermanentKind::Persistent, 5, WINDOW, 0x5020_0000),
-        pool(3, PermanentKind::Identity, CLIENT, 0x5030_0000, 0x5030_0000),
+        pool(2, PremappedKind::Pool, 5, WINDOW, 0x5020_0000),
+        pool(3, PremappedKind::Identity, CLIENT, 0x5030_0000, 0x5030_0000),
         direct(5, 0x7100_0000, 0x1000),
     ],
     streams: &[0x100, 0x200, 0x108, 0x300, 0x310, 0x320, 0x208],
@@ -185,7 +185,7 @@ pub static RESETS: Machine = Machine {
         Window::PAGES,
         Window::PAGES,
     ],
-    permanent: &[direct(3, 0x7000_0000, 0x2000)],
+    premapped: &[direct(3, 0x7000_0000, 0x2000)],
     streams: &[
         0x100, 0x108, 0x110, 0x118, 0x200, 0x300, 0x308, 0x310, 0x208,
     ],

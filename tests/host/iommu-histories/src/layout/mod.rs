@@ -4,7 +4,7 @@
 mod image;
 mod machines;
 
-use plan::iommu::{DomainEntry, DomainKind, PermanentEntry, PermanentKind, SmmuEntry};
+use plan::iommu::{DomainEntry, DomainKind, PremappedEntry, PremappedKind, SmmuEntry};
 
 pub use image::build;
 pub use machines::{EVERYDAY, RESETS, SHARED};
@@ -122,7 +122,7 @@ pub struct Machine {
     /// Windows, by domain.
     pub windows: &'static [Window],
     /// What the build step maps for good.
-    pub permanent: &'static [PermanentEntry],
+    pub premapped: &'static [PremappedEntry],
     /// StreamIDs, the last one planned for no domain.
     pub streams: &'static [u32],
     /// Devices alone on their StreamIDs, whose faults are counted.
@@ -205,20 +205,19 @@ impl Machine {
 
     /// The pool that the build step has mapped for a device.
     #[must_use]
-    pub fn pool_of(&self, device: usize) -> Option<&'static PermanentEntry> {
+    pub fn pool_of(&self, device: usize) -> Option<&'static PremappedEntry> {
         let planned = self.device(device)?;
-        let mut ranges = self.permanent.iter();
+        let mut ranges = self.premapped.iter();
         ranges.find(|range| {
-            range.domain == planned.domain && range.kind != PermanentKind::Direct as u32
+            range.domain == planned.domain && range.kind != PremappedKind::Direct as u32
         })
     }
 
-    /// The same, if it is in the window.
+    /// The pool that the build step has mapped in the window of a device.
     #[must_use]
-    pub fn persistent_of(&self, device: usize) -> Option<&'static PermanentEntry> {
-        let persistent = PermanentKind::Persistent as u32;
-        self.pool_of(device)
-            .filter(|range| range.kind == persistent)
+    pub fn premapped_of(&self, device: usize) -> Option<&'static PremappedEntry> {
+        let in_window = PremappedKind::Pool as u32;
+        self.pool_of(device).filter(|range| range.kind == in_window)
     }
 
     /// Whether a device is not translated.

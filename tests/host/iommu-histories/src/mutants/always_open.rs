@@ -1,6 +1,6 @@
-//! Devices that reach something without a request: direct regions, persistent pools, bypasses.
+//! Devices that reach something without a request: direct regions, premapped pools, bypasses.
 
-use plan::iommu::PermanentKind;
+use plan::iommu::PremappedKind;
 
 use super::{REACHED, REFUSED, image, other};
 use crate::layout::{Layout, TABLES};
@@ -10,7 +10,7 @@ use smmu_model::Memory;
 
 /// Changes leaf number `page` of ranges of a kind from its word and the one before it.
 fn patch(
-    kind: PermanentKind,
+    kind: PremappedKind,
     layout: &Layout,
     memory: &mut Memory,
     page: u64,
@@ -18,7 +18,7 @@ fn patch(
 ) {
     let word = |memory: &Memory, at: u64| memory.latest(at).unwrap_or(0);
     let table = |word: u64| word & 0xffff_ffff_f000;
-    let ranges = layout.machine.permanent.iter();
+    let ranges = layout.machine.premapped.iter();
     for range in ranges.filter(|range| range.kind == kind as u32) {
         let root = TABLES + layout.domains[range.domain as usize].root;
         let level2 = table(word(memory, root + (range.iova >> 30) * 8));
@@ -30,18 +30,14 @@ fn patch(
 }
 
 fn patch_region(layout: &Layout, memory: &mut Memory, page: u64, change: fn(u64, u64) -> u64) {
-    patch(PermanentKind::Direct, layout, memory, page, change);
+    patch(PremappedKind::Direct, layout, memory, page, change);
 }
 
 /// The page behind the pool is its owner's next one, whatever that is.
 fn lengthen_pool(layout: &Layout, memory: &mut Memory) {
-    patch(
-        PermanentKind::Persistent,
-        layout,
-        memory,
-        16,
-        |_, before| before + 0x1000,
-    );
+    patch(PremappedKind::Pool, layout, memory, 16, |_, before| {
+        before + 0x1000
+    });
 }
 
 /// The faults.
@@ -70,7 +66,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     image("pool-page-more", "J12", REFUSED, lengthen_pool),
     image("identity-page-more", "J12", REFUSED, |layout, memory| {
-        let kind = PermanentKind::Identity;
+        let kind = PremappedKind::Identity;
         patch(kind, layout, memory, 16, |_, before| before + 0x1000);
     }),
     other(

@@ -47,7 +47,7 @@ impl World {
         let ranges = self
             .layout
             .machine
-            .permanent
+            .premapped
             .iter()
             .filter(|range| range.domain as usize == domain);
         let planned = |input| {

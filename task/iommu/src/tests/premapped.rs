@@ -1,7 +1,7 @@
 //! Domains in which the build step has mapped the owner's pool for good.
 
 use iommu_api::*;
-use plan::iommu::{Invalidation, PermanentEntry, PermanentKind};
+use plan::iommu::{Invalidation, PremappedEntry, PremappedKind};
 use std::vec::Vec;
 
 use super::rig::*;
@@ -13,16 +13,16 @@ const STREAM: u32 = 0x100;
 const PAGES: u64 = 16;
 
 /// The usual machine, the first pool of `disk`'s owner mapped from the window's first page on.
-pub fn persistent_plan() -> PlanView<'static> {
+pub fn premapped_plan() -> PlanView<'static> {
     let mut plan = plan();
     let mut domains = plan.domains.to_vec();
     let number = plan.devices[DISK as usize].domain;
-    domains[number as usize].invalidation = Invalidation::Persistent as u32;
+    domains[number as usize].invalidation = Invalidation::Premapped as u32;
     plan.domains = Vec::leak(domains);
-    let mut permanent = plan.permanent.to_vec();
-    permanent.push(PermanentEntry {
+    let mut premapped = plan.premapped.to_vec();
+    premapped.push(PremappedEntry {
         domain: number,
-        kind: PermanentKind::Persistent as u32,
+        kind: PremappedKind::Pool as u32,
         task: 4,
         pool: 0,
         iova: BASE,
@@ -31,12 +31,12 @@ pub fn persistent_plan() -> PlanView<'static> {
         memory: vmsa::Memory::NormalWriteBack as u32,
         reserved: 0,
     });
-    plan.permanent = Vec::leak(permanent);
+    plan.premapped = Vec::leak(premapped);
     plan
 }
 
 fn claimed() -> (Rig, Driver) {
-    let mut rig = Rig::planned(persistent_plan());
+    let mut rig = Rig::planned(premapped_plan());
     rig.server.boot();
     assert_eq!(
         rig.reach(STREAM, BASE),
@@ -163,7 +163,7 @@ fn a_death_is_contained_and_a_restart_goes_on() {
 #[test]
 fn a_successor_finds_nothing_of_a_claim_in_it() {
     let (rig, _) = claimed();
-    let mut next = Rig::with(persistent_plan(), rig.smmu.clone(), rig.around.clone());
+    let mut next = Rig::with(premapped_plan(), rig.smmu.clone(), rig.around.clone());
     next.server.boot();
     assert_eq!(next.reach(STREAM, BASE), Some(POOL));
     assert_eq!(next.status(DISK).mapped_pages, 0);
@@ -194,7 +194,7 @@ fn a_pool_that_is_not_mapped_as_planned_closes_the_domain() {
         let (offset, word) = leaf(&rig, page);
         let spoilt = spoil(word, before);
         rig.smmu.0.borrow_mut().put(offset, &[spoilt]);
-        let mut next = Rig::with(persistent_plan(), rig.smmu.clone(), rig.around.clone());
+        let mut next = Rig::with(premapped_plan(), rig.smmu.clone(), rig.around.clone());
         next.server.boot();
         assert!(next.logged("Altered"), "page {page}: {word:#x} {spoilt:#x}");
         assert_eq!(next.reach(STREAM, BASE), None);
@@ -207,7 +207,7 @@ fn a_pool_that_is_not_mapped_as_planned_closes_the_domain() {
 #[test]
 fn a_map_gives_the_place_of_its_own_pool() {
     const MORE: u64 = POOL + 0x8_0000;
-    let mut plan = persistent_plan();
+    let mut plan = premapped_plan();
     let mut pools = plan.pools.to_vec();
     let second = plan::iommu::PoolEntry {
         pool: 1,
@@ -217,15 +217,15 @@ fn a_map_gives_the_place_of_its_own_pool() {
     };
     pools.insert(1, second);
     plan.pools = Vec::leak(pools);
-    let mut permanent = plan.permanent.to_vec();
-    permanent.push(PermanentEntry {
+    let mut premapped = plan.premapped.to_vec();
+    premapped.push(PremappedEntry {
         pool: 1,
         iova: BASE + PAGES * PAGE,
         pa: MORE,
         len: 4 * PAGE,
-        ..permanent[0]
+        ..premapped[0]
     });
-    plan.permanent = Vec::leak(permanent);
+    plan.premapped = Vec::leak(premapped);
     let mut rig = Rig::planned(plan);
     rig.server.boot();
     let mut disk = rig.claim(task(4), DISK);
@@ -252,9 +252,9 @@ fn a_map_gives_the_place_in_its_own_domain() {
     const BEHIND: u64 = 8;
     let mut plan = plan();
     let mut domains = plan.domains.to_vec();
-    let range = |domain: u32, page: u64| PermanentEntry {
+    let range = |domain: u32, page: u64| PremappedEntry {
         domain,
-        kind: PermanentKind::Persistent as u32,
+        kind: PremappedKind::Pool as u32,
         task: 5,
         pool: 0,
         iova: BASE + page * PAGE,
@@ -265,10 +265,10 @@ fn a_map_gives_the_place_in_its_own_domain() {
     };
     let [first, second] = [EDU, LEFT].map(|device| plan.devices[device as usize].domain);
     for domain in [first, second] {
-        domains[domain as usize].invalidation = Invalidation::Persistent as u32;
+        domains[domain as usize].invalidation = Invalidation::Premapped as u32;
     }
     plan.domains = Vec::leak(domains);
-    plan.permanent = Vec::leak([range(first, 0), range(second, BEHIND)].to_vec());
+    plan.premapped = Vec::leak([range(first, 0), range(second, BEHIND)].to_vec());
     let mut rig = Rig::planned(plan);
     rig.server.boot();
     for (device, stream, place) in [(EDU, 0x008, 0), (LEFT, 0x010, BEHIND)] {

@@ -1,7 +1,7 @@
 //! The ranges that the build step has mapped in a domain, compared entry by entry with the plan.
 
 use iommu_api::PAGE;
-use plan::iommu::{DomainEntry, PERMANENT_MARK, PermanentEntry, SmmuEntry};
+use plan::iommu::{DomainEntry, PREMAPPED_MARK, PremappedEntry, SmmuEntry};
 use vmsa::{Attributes, Descriptor, Granule, Memory, Permissions, Regime};
 
 use crate::boot_refusal::Refusal;
@@ -18,7 +18,7 @@ pub fn check<'p, H: Hardware>(
     hardware: &mut H,
     smmu: &SmmuEntry,
     domain: &DomainEntry,
-    ranges: impl Iterator<Item = &'p PermanentEntry> + Clone,
+    ranges: impl Iterator<Item = &'p PremappedEntry> + Clone,
     input_bits: u32,
 ) -> Result<(), Refusal> {
     compare(hardware, smmu, domain, ranges, input_bits, None)
@@ -30,7 +30,7 @@ pub fn check_beside<'p, H: Hardware>(
     hardware: &mut H,
     smmu: &SmmuEntry,
     domain: &DomainEntry,
-    ranges: impl Iterator<Item = &'p PermanentEntry> + Clone,
+    ranges: impl Iterator<Item = &'p PremappedEntry> + Clone,
     input_bits: u32,
 ) -> Result<(), Refusal> {
     let ranges = ranges.filter(|range| !is_in_window(domain, range));
@@ -38,7 +38,7 @@ pub fn check_beside<'p, H: Hardware>(
 }
 
 /// Whether a range lies in the page part of a domain's window.
-pub fn is_in_window(domain: &DomainEntry, range: &PermanentEntry) -> bool {
+pub fn is_in_window(domain: &DomainEntry, range: &PremappedEntry) -> bool {
     let from = range.iova.checked_sub(domain.iova_base);
     from.is_some_and(|from| from < domain.pages * PAGE)
 }
@@ -47,7 +47,7 @@ fn compare<'p, H: Hardware>(
     hardware: &mut H,
     smmu: &SmmuEntry,
     domain: &DomainEntry,
-    ranges: impl Iterator<Item = &'p PermanentEntry> + Clone,
+    ranges: impl Iterator<Item = &'p PremappedEntry> + Clone,
     input_bits: u32,
     beside: Option<&DomainEntry>,
 ) -> Result<(), Refusal> {
@@ -86,7 +86,7 @@ struct Walk<'a, H, R> {
     tables: u64,
 }
 
-impl<'p, H: Hardware, R: Iterator<Item = &'p PermanentEntry> + Clone> Walk<'_, H, R> {
+impl<'p, H: Hardware, R: Iterator<Item = &'p PremappedEntry> + Clone> Walk<'_, H, R> {
     fn table(&mut self, offset: u64, level: u32, base: u64, entries: u64) -> Result<(), Refusal> {
         let inside = offset.checked_add(entries * 8);
         self.tables = self.tables.checked_sub(1).ok_or(Refusal::PageTables)?;
@@ -139,9 +139,9 @@ fn is_of_window(domain: &DomainEntry, at: u64) -> bool {
 }
 
 /// The entry for `output` in a range.
-pub fn leaf_of(range: &PermanentEntry, level: u32, output: u64) -> Option<u64> {
+pub fn leaf_of(range: &PremappedEntry, level: u32, output: u64) -> Option<u64> {
     let memory = Memory::of_index(range.memory)?;
     let attributes = Attributes::new(Regime::Device, memory, Permissions::ReadWrite).ok()?;
-    let attributes = attributes.marked(PERMANENT_MARK);
+    let attributes = attributes.marked(PREMAPPED_MARK);
     Some(vmsa::leaf(GRANULE, level, output, attributes))
 }

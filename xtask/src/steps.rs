@@ -1,11 +1,11 @@
-//! The six steps from an `app.toml` to a system, in their order.
+//! The five steps from an `app.toml` to a system, in their order.
 
 use std::path::Path;
 
 use crate::{qemu, setup};
 use builder::compile::{self, Programs};
+use builder::layout::Layout;
 use builder::pack::{self, Dist};
-use builder::tables::{self, Tables};
 use planner::failure::Outcome;
 use planner::planning::Plan;
 use planner::project::Project;
@@ -17,7 +17,7 @@ use solver::solution::Mode;
 pub struct Built {
     pub plan: Plan,
     pub programs: Programs,
-    pub tables: Tables,
+    pub layout: Layout,
     pub dist: Dist,
 }
 
@@ -87,13 +87,13 @@ fn all(
     shown(&report, check(&plan, &report))?;
     setup::target()?;
     let programs = compile::compile(project, &plan.app)?;
-    let tables = shown(&report, tables::build(&report, &plan, &programs))?;
+    let layout = shown(&report, Layout::new(&report, &plan, &programs))?;
     let script = |image: &Path| qemu::script(&plan, &project.target, image);
-    let dist = pack::pack(&project.target, &plan, &programs, &tables, script)?;
+    let dist = pack::pack(&project.target, &plan, &programs, &layout, script)?;
     Ok(Built {
         plan,
         programs,
-        tables,
+        layout,
         dist,
     })
 }

@@ -1,9 +1,7 @@
-//! From a plan to an image: programs are compiled, placed, described by tables and packed. Steps 3 to 6 of the
-//! build, and [`show`], which says the plan for people and other tools.
+//! From a plan to an image: programs are compiled, laid out and packed. Steps 3 to 5 of the build, and [`show`], which says the plan for people and other tools.
 #![forbid(unsafe_code)]
 
 pub mod compile;
+pub mod layout;
 pub mod pack;
-pub mod place;
 pub mod show;
-pub mod tables;

@@ -10,7 +10,7 @@ use planner::project::Project;
 
 pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
     let built = steps::build(project, app)?;
-    let layout = &built.tables.layout;
+    let placement = built.layout.placement();
     say!(
         "{:<16} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "bytes",
@@ -25,15 +25,11 @@ pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
         let [text, rodata, data] = parts(program);
         say!("{name:<16} {text:>9} {rodata:>9} {data:>9} {stack:>9} {log:>9} {pools:>9}");
     };
-    row(
-        "kernel",
-        &built.programs.kernel,
-        layout.kernel_stack.len,
-        0,
-        0,
-    );
+    for kernel in &placement.kernels {
+        row("kernel", &built.programs.kernel, kernel.stack.len, 0, 0);
+    }
     let tasks = built.plan.app.tasks.iter().zip(&built.programs.tasks);
-    for ((task, program), place) in tasks.zip(&layout.tasks) {
+    for ((task, program), place) in tasks.zip(&placement.tasks) {
         let pools = place.pools.iter().map(|pool| pool.len).sum();
         row(
             &task.name.value,
@@ -44,10 +40,10 @@ pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
         );
     }
     for (name, bytes) in [
-        ("page tables", layout.page_tables.len),
-        ("SMMU tables", layout.smmu.len),
-        ("image", layout.file_end - layout.image_base),
-        ("memory in use", layout.memory_end - layout.image_base),
+        ("page tables", placement.page_tables.len),
+        ("SMMU tables", placement.smmu.len),
+        ("image", placement.file_end - placement.image_base),
+        ("memory in use", placement.memory_end - placement.image_base),
     ] {
         say!("{name:<16} {bytes:>9}");
     }

@@ -91,7 +91,7 @@ pub fn observe(
     observer: &mut dyn Observer,
 ) -> Outcome<End> {
     let decoder = Decoder::new(&built.plan, &built.programs);
-    let rings = Rings::new(&built.tables.layout);
+    let rings = Rings::new(built.layout.placement());
     // Of its own: another build may write to the dist folder before QEMU has read it.
     let folder = tempfile::tempdir().map_err(Failure::when("cannot make a temporary folder"))?;
     let image = built.dist.image_in(folder.path())?;

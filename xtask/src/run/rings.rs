@@ -11,7 +11,7 @@ use userlib::memory::Memory;
 
 use super::frames::Piece;
 use crate::qemu::Monitor;
-use builder::place::{Extent, Layout};
+use builder::layout::{Extent, Placement};
 
 /// The last copy of one ring.
 #[derive(Clone, Default)]
@@ -63,19 +63,23 @@ struct Reader {
 pub struct Rings(Vec<Reader>);
 
 impl Rings {
-    pub fn new(layout: &Layout) -> Self {
-        let readers = layout.tasks.iter().enumerate().filter_map(|(index, task)| {
-            let copy = Copy::default();
-            copy.0
-                .borrow_mut()
-                .resize(usize::try_from(task.log.len).ok()?, 0);
-            Some(Reader {
-                task: u16::try_from(index).ok()?,
-                place: task.log,
-                ring: Ring::new(copy.clone(), 0)?,
-                copy,
-            })
-        });
+    pub fn new(placement: &Placement) -> Self {
+        let readers = placement
+            .tasks
+            .iter()
+            .enumerate()
+            .filter_map(|(index, task)| {
+                let copy = Copy::default();
+                copy.0
+                    .borrow_mut()
+                    .resize(usize::try_from(task.log.len).ok()?, 0);
+                Some(Reader {
+                    task: u16::try_from(index).ok()?,
+                    place: task.log,
+                    ring: Ring::new(copy.clone(), 0)?,
+                    copy,
+                })
+            });
         Self(readers.collect())
     }
 

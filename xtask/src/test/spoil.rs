@@ -47,9 +47,9 @@ const _: () = assert!(RAISE.len() <= ROOM);
 
 /// Makes an image wrong.
 pub fn spoil(built: &mut Built, how: Spoil) -> Outcome<()> {
-    let layout = &built.tables.layout;
-    let start = usize::try_from(layout.el2.pa - layout.image_base).unwrap_or(usize::MAX);
-    let len = layout.el2.bytes.len();
+    let placement = built.layout.placement();
+    let start = usize::try_from(placement.el2.pa - placement.image_base).unwrap_or(usize::MAX);
+    let len = placement.el2.bytes.len();
     let program = built.dist.image.get_mut(start..);
     let program = program
         .and_then(|rest| rest.get_mut(..len))

@@ -2,6 +2,8 @@
 
 pub mod artifacts;
 pub mod cargo;
+#[cfg(test)]
+pub mod made_up;
 mod program;
 
 use std::collections::BTreeMap;

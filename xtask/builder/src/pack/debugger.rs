@@ -7,7 +7,7 @@ use std::fmt::Write;
 use abi::layout::TASK_IMAGE_BASE;
 
 use super::elf_name;
-use crate::tables::Roots;
+use crate::layout::Roots;
 use planner::planning::Plan;
 
 /// Name of the script in a dist folder.

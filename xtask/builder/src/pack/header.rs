@@ -2,13 +2,13 @@
 
 use abi::boot::{
     ANY_CORE, BOOT_HEADER_OFFSET, BOOT_MAGIC, BOOT_SEMIHOSTING, BOOT_VERSION, BootCore, BootHeader,
-    CONDUIT_HVC, CONDUIT_NONE, CONDUIT_SMC,
+    CONDUIT_HVC, CONDUIT_NONE, CONDUIT_SMC, CORES_MAX,
 };
 use abi::layout::{KERNEL_VA_BITS, TASK_VA_BITS};
 use vmsa::Granule;
 use zerocopy::IntoBytes;
 
-use crate::tables::{Tables, console};
+use crate::layout::{Layout, console};
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
 use planner::read::Psci;
@@ -18,20 +18,21 @@ const FLAGS: u64 = 1 << 1;
 const MAGIC: &[u8] = b"ARM\x64";
 
 /// Fills in what the kernel's link leaves open. Its first eight bytes, the branch to the entry, stay.
-pub fn write(image: &mut [u8], plan: &Plan, tables: &Tables) -> Outcome<()> {
-    let layout = &tables.layout;
+pub fn write(image: &mut [u8], plan: &Plan, layout: &Layout) -> Outcome<()> {
+    let (placement, tables) = (layout.placement(), layout.tables());
+    let cores = cores(layout)?;
     let boot = BootHeader {
         magic: BOOT_MAGIC,
         version: BOOT_VERSION,
         len: size_of::<BootHeader>() as u32,
-        image_base: layout.image_base,
+        image_base: placement.image_base,
         console: console(plan),
         // Without an output size: the kernel takes it from the processor.
         tcr: vmsa::tcr_el1(Granule::Size4K, TASK_VA_BITS, KERNEL_VA_BITS, 0),
         mair: vmsa::MAIR,
         boot_ttbr0: tables.roots.boot,
-        el2: layout.el2.pa,
-        el2_len: layout.el2.len,
+        el2: placement.el2.pa,
+        el2_len: placement.el2.len,
         conduit: match plan.app.platform.psci {
             Psci::None => CONDUIT_NONE,
             Psci::Smc => CONDUIT_SMC,
@@ -44,15 +45,11 @@ pub fn write(image: &mut [u8], plan: &Plan, tables: &Tables) -> Outcome<()> {
         },
         image_version: 0,
         image_digest: [0; 32],
-        core_count: 1,
+        core_count: cores.len() as u32,
         reserved: 0,
-        cores: [BootCore {
-            mpidr: ANY_CORE,
-            kernel_ttbr1: tables.roots.kernel,
-            plan_len: tables.plans.first().map_or(0, |plan| plan.len() as u64),
-        }],
+        cores,
     };
-    let memory = layout.memory_end - layout.image_base;
+    let memory = placement.memory_end - placement.image_base;
     let fields: [(usize, &[u8]); 7] = [
         (8, &0u64.to_le_bytes()),
         (16, &memory.to_le_bytes()),
@@ -69,4 +66,20 @@ pub fn write(image: &mut [u8], plan: &Plan, tables: &Tables) -> Outcome<()> {
             .copy_from_slice(bytes);
     }
     Ok(())
+}
+
+/// The facts with which each core starts.
+fn cores(layout: &Layout) -> Outcome<[BootCore; CORES_MAX]> {
+    let tables = layout.tables();
+    let kernels = tables.roots.kernels.iter().zip(&tables.plans.kernels);
+    let cores: Vec<BootCore> = kernels
+        .map(|(&kernel_ttbr1, plan)| BootCore {
+            mpidr: ANY_CORE,
+            kernel_ttbr1,
+            plan_len: plan.len() as u64,
+        })
+        .collect();
+    cores
+        .try_into()
+        .map_err(|_| Failure::new("the image's header has no room for so many cores"))
 }

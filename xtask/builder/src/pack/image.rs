@@ -1,45 +1,47 @@
 //! The image's bytes.
 
 use super::header;
-use crate::place::{Extent, Layout};
-use crate::tables::Tables;
+use crate::layout::{Extent, Layout, Placement};
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
 
 /// Puts everything that has first contents in its place.
-pub fn build(plan: &Plan, tables: &Tables) -> Outcome<Vec<u8>> {
-    let layout = &tables.layout;
-    let len = usize::try_from(layout.file_end - layout.image_base)
+pub fn build(plan: &Plan, layout: &Layout) -> Outcome<Vec<u8>> {
+    let (placement, tables) = (layout.placement(), layout.tables());
+    let len = usize::try_from(placement.file_end - placement.image_base)
         .map_err(Failure::when("the image is too large"))?;
     let mut image = vec![0; len];
-    for place in layout.kernel.iter().chain([&layout.el2]) {
-        put(&mut image, layout, place.pa, &place.bytes)?;
+    let programs = placement.kernels.iter().flat_map(|kernel| &kernel.program);
+    for place in programs.chain([&placement.el2]) {
+        put(&mut image, placement, place.pa, &place.bytes)?;
     }
-    for task in &layout.tasks {
+    for task in &placement.tasks {
         for place in task.program.iter().filter(|place| !place.rights.write) {
-            put(&mut image, layout, place.pa, &place.bytes)?;
+            put(&mut image, placement, place.pa, &place.bytes)?;
         }
     }
-    let plans = layout.tasks.iter().map(|task| task.plan);
-    let plans: Vec<Extent> = std::iter::once(layout.kernel_plan).chain(plans).collect();
-    for (extent, bytes) in plans.iter().zip(&tables.plans) {
-        put(&mut image, layout, extent.pa, bytes)?;
+    let kernels = placement.kernels.iter().map(|kernel| kernel.plan);
+    let tasks = placement.tasks.iter().map(|task| task.plan);
+    let plans: Vec<Extent> = kernels.chain(tasks).collect();
+    let contents = tables.plans.kernels.iter().chain(&tables.plans.tasks);
+    for (extent, bytes) in plans.iter().zip(contents) {
+        put(&mut image, placement, extent.pa, bytes)?;
     }
     let pages: Vec<u8> = tables
         .pages
         .iter()
         .flat_map(|word| word.to_le_bytes())
         .collect();
-    put(&mut image, layout, layout.page_tables.pa, &pages)?;
-    put(&mut image, layout, layout.smmu.pa, &tables.smmu)?;
-    header::write(&mut image, plan, tables)?;
+    put(&mut image, placement, placement.page_tables.pa, &pages)?;
+    put(&mut image, placement, placement.smmu.pa, &tables.smmu)?;
+    header::write(&mut image, plan, layout)?;
     Ok(image)
 }
 
-fn put(image: &mut [u8], layout: &Layout, pa: u64, bytes: &[u8]) -> Outcome<()> {
+fn put(image: &mut [u8], placement: &Placement, pa: u64, bytes: &[u8]) -> Outcome<()> {
     let outside = || Failure::new(format!("address {pa:#x} is outside the image"));
     let offset = pa
-        .checked_sub(layout.image_base)
+        .checked_sub(placement.image_base)
         .and_then(|offset| usize::try_from(offset).ok())
         .ok_or_else(outside)?;
     image

@@ -1,4 +1,4 @@
-//! Step 6: `target/dist/<name>/`.
+//! Step 5: `target/dist/<name>/`.
 
 mod debugger;
 mod header;
@@ -8,8 +8,8 @@ mod second;
 use std::path::{Path, PathBuf};
 
 use crate::compile::Programs;
+use crate::layout::Layout;
 use crate::show;
-use crate::tables::Tables;
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
 
@@ -45,14 +45,14 @@ pub fn pack(
     target: &Path,
     plan: &Plan,
     programs: &Programs,
-    tables: &Tables,
+    layout: &Layout,
     script: impl FnOnce(&Path) -> String,
 ) -> Outcome<Dist> {
     let folder = target.join("dist").join(&plan.app.name);
     std::fs::create_dir_all(&folder)
         .map_err(Failure::when(format!("cannot make {}", folder.display())))?;
-    let image = image::build(plan, tables)?;
-    let described = show::json(plan, Some(&tables.layout));
+    let image = image::build(plan, layout)?;
+    let described = show::json(plan, Some(layout.placement()));
     verified(&image, &described)?;
     // Of two builds of one name the files are of one or of the other, and not of both.
     let _lock = lock(target, &plan.app.name)?;
@@ -71,9 +71,9 @@ pub fn pack(
     write("plan.json", described.as_bytes())?;
     write(
         "plan.txt",
-        show::text(plan, Some(&tables.layout)).as_bytes(),
+        show::text(plan, Some(layout.placement())).as_bytes(),
     )?;
-    let commands = debugger::debugger(plan, &tables.roots);
+    let commands = debugger::debugger(plan, &layout.tables().roots);
     write(DEBUGGER, commands.as_bytes())?;
     write("qemu", script(&folder.join("image")).as_bytes())?;
     Ok(Dist { folder, image })

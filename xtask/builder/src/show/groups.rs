@@ -6,7 +6,7 @@ use solver::model::NodeId;
 use solver::solution::EdgeKind;
 
 use super::{joined, name};
-use crate::tables::table_pages;
+use crate::layout::table_pages;
 use planner::planning::Plan;
 use planner::read::units::show_size;
 use solver::solution::Mode;

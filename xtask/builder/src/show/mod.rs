@@ -23,17 +23,17 @@ use std::fmt::Write;
 use solver::Severity;
 use solver::model::NodeId;
 
-use crate::place::Layout;
+use crate::layout::Placement;
 use planner::planning::Plan;
 
 /// Fabric, relations, domains and reach; with addresses once programs are placed.
-fn relations(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Result {
+fn relations(plan: &Plan, placement: Option<&Placement>, out: &mut String) -> std::fmt::Result {
     if plan.machine.nodes.is_empty() {
         return registers::write(plan, out);
     }
     tree::write(plan, out)?;
     groups::write(plan, out)?;
-    reach::write(plan, layout, out)?;
+    reach::write(plan, placement, out)?;
     registers::write(plan, out)?;
     wait::write(plan, out)?;
     remarks(plan, out)

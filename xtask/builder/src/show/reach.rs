@@ -7,12 +7,12 @@ use solver::Reach;
 use solver::model::{DomainType, NodeId};
 
 use super::name;
-use crate::place::Layout;
+use crate::layout::Placement;
 use planner::planning::Plan;
 use planner::read::units::show_size;
 
 /// Writes the reach of every device that is no bridge.
-pub fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Result {
+pub fn write(plan: &Plan, placement: Option<&Placement>, out: &mut String) -> std::fmt::Result {
     let endpoint = |node: &&NodeId| {
         let node = plan.machine.nodes.get(node.index());
         node.is_some_and(|node| {
@@ -26,7 +26,7 @@ pub fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt
         "\nmaximal reach of each device (no domain maps the interrupt doorbell: interrupts are lines)"
     )?;
     for &node in plan.solution.order.iter().filter(endpoint) {
-        device(plan, layout, node, out)?;
+        device(plan, placement, node, out)?;
     }
     Ok(())
 }
@@ -56,14 +56,14 @@ pub fn pins(plan: &Plan, device: &str, reach: &Reach) -> usize {
 
 fn device(
     plan: &Plan,
-    layout: Option<&Layout>,
+    placement: Option<&Placement>,
     node: NodeId,
     out: &mut String,
 ) -> std::fmt::Result {
     let reach = solver::reach(&plan.machine, &plan.solution, node);
     heading(plan, node, &reach, out)?;
     for owner in &reach.owners {
-        memory(plan, layout, owner, out)?;
+        memory(plan, placement, owner, out)?;
     }
     let pins = pins(plan, name(plan, node), &reach);
     if pins > 0 {
@@ -101,13 +101,18 @@ fn heading(plan: &Plan, node: NodeId, reach: &Reach, out: &mut String) -> std::f
 }
 
 /// Pools of an owner, and what its clients lend it.
-fn memory(plan: &Plan, layout: Option<&Layout>, owner: &str, out: &mut String) -> std::fmt::Result {
+fn memory(
+    plan: &Plan,
+    placement: Option<&Placement>,
+    owner: &str,
+    out: &mut String,
+) -> std::fmt::Result {
     let Some((index, task)) = plan.app.task(owner) else {
         return Ok(());
     };
     for (number, (pool, len)) in task.pools.iter().enumerate() {
-        let place = layout
-            .and_then(|layout| layout.tasks.get(index))
+        let place = placement
+            .and_then(|placement| placement.tasks.get(index))
             .and_then(|task| task.pools.get(number));
         let address = place.map_or(String::new(), |extent| format!(" at {:#x}", extent.pa));
         writeln!(

@@ -2,19 +2,19 @@
 
 use std::fmt::Write;
 
-use crate::place::Layout;
+use crate::layout::Placement;
 use planner::planning::Plan;
 use planner::read::units::show_size;
 
 /// The plan; with addresses once programs are placed.
-pub fn text(plan: &Plan, layout: Option<&Layout>) -> String {
+pub fn text(plan: &Plan, placement: Option<&Placement>) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
-    let _ = write(plan, layout, &mut out);
+    let _ = write(plan, placement, &mut out);
     out
 }
 
-fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Result {
+fn write(plan: &Plan, placement: Option<&Placement>, out: &mut String) -> std::fmt::Result {
     let app = &plan.app;
     writeln!(out, "{} on {}", app.name, app.platform.description)?;
     if app.test_image {
@@ -56,16 +56,16 @@ fn write(plan: &Plan, layout: Option<&Layout>, out: &mut String) -> std::fmt::Re
         writeln!(out)?;
     }
     super::time::write(plan, out)?;
-    super::relations(plan, layout, out)?;
-    if let Some(layout) = layout {
+    super::relations(plan, placement, out)?;
+    if let Some(placement) = placement {
         writeln!(out, "\nmemory")?;
         let size = |from: u64, to: u64| show_size(to - from);
         writeln!(
             out,
             "  image {:#x}, file {}, all memory in use {}",
-            layout.image_base,
-            size(layout.image_base, layout.file_end),
-            size(layout.image_base, layout.memory_end)
+            placement.image_base,
+            size(placement.image_base, placement.file_end),
+            size(placement.image_base, placement.memory_end)
         )?;
     }
     Ok(())

@@ -7,8 +7,9 @@ use abi::layout::{
 use serde_json::{Value, json as object};
 
 use super::hex;
-use crate::place::{Extent, Layout, MappingKind, Place, Rights, TaskLayout};
-use crate::tables::{DISTRIBUTOR, console, window_pieces};
+use crate::layout::{
+    DISTRIBUTOR, Extent, MappingKind, Place, Placement, Rights, TaskLayout, console, window_of,
+};
 use planner::planning::Plan;
 use planner::read::{Gic, REDISTRIBUTOR};
 
@@ -70,14 +71,15 @@ pub fn task(name: &str, layout: &TaskLayout) -> Vec<Value> {
 }
 
 /// Everything in the kernel's tables, and in those of its first instructions.
-pub fn kernel(plan: &Plan, layout: &Layout) -> Value {
+pub fn kernel(plan: &Plan, placement: &Placement) -> Option<Value> {
+    let kernel = placement.kernels.first()?;
     let gic = plan.app.platform.gic.as_ref();
     let frame = |frame: fn(&Gic) -> u64| gic.map_or(0, frame);
     let registers = |name, va, pa, len| range("registers", name, va, Extent { pa, len }, REGISTERS);
-    let mut ranges = program("kernel", &layout.kernel);
-    let stack = layout.kernel_stack;
+    let mut ranges = program("kernel", &kernel.program);
+    let stack = kernel.stack;
     ranges.extend([
-        range("plan", "kernel", KERNEL_PLAN_BASE, layout.kernel_plan, READ),
+        range("plan", "kernel", KERNEL_PLAN_BASE, kernel.plan, READ),
         range(
             "stack",
             "kernel",
@@ -99,8 +101,7 @@ pub fn kernel(plan: &Plan, layout: &Layout) -> Value {
             REDISTRIBUTOR,
         ),
     ]);
-    let window = layout.window.iter();
-    let pieces = window.flat_map(|extent| window_pieces(layout, extent.pa, extent.end()));
+    let pieces = window_of(placement, kernel).into_iter();
     ranges.extend(pieces.map(|piece| {
         let access = match piece.permissions {
             vmsa::Permissions::ReadWrite => READ_WRITE,
@@ -115,29 +116,29 @@ pub fn kernel(plan: &Plan, layout: &Layout) -> Value {
         )
     }));
     let image = Extent {
-        pa: layout.image_base,
-        len: BLOCK - layout.image_base % BLOCK,
+        pa: placement.image_base,
+        len: BLOCK - placement.image_base % BLOCK,
     };
     let place = console(plan);
-    object!({
+    Some(object!({
         "memory": ranges,
-        "window": layout.window.iter().copied().map(place_of).collect::<Vec<_>>(),
+        "window": kernel.window.iter().copied().map(place_of).collect::<Vec<_>>(),
         "first-instructions": [
             range("program", "image", image.pa, image, "r-x write-back"),
             registers("console", place, place, PAGE),
         ],
-    })
+    }))
 }
 
 /// The image's own memory.
-pub fn places(layout: &Layout) -> Value {
+pub fn places(placement: &Placement) -> Value {
     object!({
-        "image": hex(layout.image_base),
-        "file-end": hex(layout.file_end),
-        "end": hex(layout.memory_end),
-        "page-tables": place_of(layout.page_tables),
-        "smmu-tables": place_of(layout.smmu),
-        "el2": place_of(layout.el2.extent()),
+        "image": hex(placement.image_base),
+        "file-end": hex(placement.file_end),
+        "end": hex(placement.memory_end),
+        "page-tables": place_of(placement.page_tables),
+        "smmu-tables": place_of(placement.smmu),
+        "el2": place_of(placement.el2.extent()),
     })
 }
 

@@ -16,7 +16,7 @@ pub use reach::{DeviceReach, Reaches};
 use serde_json::{Value, json as object};
 
 use super::bypasses;
-use crate::place::Layout;
+use crate::layout::Placement;
 use planner::planning::{DomainPlan, Plan, Premapped, STREAM_BITS_MAX};
 use planner::read::{MismatchPolicy, PlatformDeviceKind, ProcessorTime, Psci};
 
@@ -24,7 +24,7 @@ use planner::read::{MismatchPolicy, PlatformDeviceKind, ProcessorTime, Psci};
 pub const VERSION: u64 = 3;
 
 /// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
-pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
+pub fn json(plan: &Plan, placement: Option<&Placement>) -> String {
     // What cannot be declared yet has its name, and is empty.
     let none: [Value; 0] = [];
     let value = object!({
@@ -42,7 +42,7 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         "test-image": plan.app.test_image,
         "mode": solution::mode(plan),
         "cores": plan.app.cores(),
-        "tasks": tasks(plan, layout),
+        "tasks": tasks(plan, placement),
         "channels": none,
         "guests": none,
         "network": none,
@@ -51,7 +51,7 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         "groups": solution::groups(plan),
         "alias-sets": solution::alias_sets(plan),
         "reset-units": solution::reset_units(plan),
-        "domains": domains(plan, layout),
+        "domains": domains(plan, placement),
         "smmu": smmu(plan),
         "table-bytes": solution::table_bytes(plan),
         "reach": reach::of_plan(plan),
@@ -62,8 +62,8 @@ pub fn json(plan: &Plan, layout: Option<&Layout>) -> String {
         "exceptions": solution::exceptions(plan),
         "warnings": solution::warnings(plan),
         "interrupts": interrupts(plan),
-        "memory": layout.map(memory::places),
-        "kernel": layout.map(|layout| memory::kernel(plan, layout)),
+        "memory": placement.map(memory::places),
+        "kernel": placement.and_then(|placement| memory::kernel(plan, placement)),
     });
     let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
     text.push('\n');
@@ -74,7 +74,7 @@ fn hex(value: u64) -> Value {
     Value::String(format!("{value:#x}"))
 }
 
-fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
+fn tasks(plan: &Plan, placement: Option<&Placement>) -> Vec<Value> {
     let names = |list: &[planner::report::Spanned<String>]| -> Vec<String> {
         list.iter().map(|name| name.value.clone()).collect()
     };
@@ -83,7 +83,7 @@ fn tasks(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
         .iter()
         .enumerate()
         .map(|(index, task)| {
-            let place = layout.and_then(|layout| layout.tasks.get(index));
+            let place = placement.and_then(|placement| placement.tasks.get(index));
             object!({
                 "index": index,
                 "name": task.name.value,
@@ -163,7 +163,7 @@ fn together(plan: &Plan, task: usize) -> Vec<&str> {
     others.map(|other| other.name.value.as_str()).collect()
 }
 
-fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
+fn domains(plan: &Plan, placement: Option<&Placement>) -> Vec<Value> {
     plan.domains
         .domains
         .iter()
@@ -178,7 +178,7 @@ fn domains(plan: &Plan, layout: Option<&Layout>) -> Vec<Value> {
                 "tag": domain.asid,
                 "pages": window(domain.iova_base, domain.page_bytes),
                 "blocks": window(domain.block_base, domain.block_bytes),
-                "premapped": premapped(plan, layout, domain),
+                "premapped": premapped(plan, placement, domain),
             })
         })
         .collect()
@@ -189,7 +189,7 @@ fn window(iova: u64, bytes: u64) -> Value {
     object!({ "iova": hex(iova), "bytes": bytes })
 }
 
-fn premapped(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<Value> {
+fn premapped(plan: &Plan, placement: Option<&Placement>, domain: &DomainPlan) -> Vec<Value> {
     let all = domain.premapped.iter();
     all.map(|premapped| {
         let mut value = match *premapped {
@@ -200,10 +200,10 @@ fn premapped(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<V
                 "bytes": len,
             }),
             Premapped::Identity { task, pool } => {
-                pool_of(plan, layout, "identity", (task, pool), None)
+                pool_of(plan, placement, "identity", (task, pool), None)
             }
             Premapped::Pool { task, pool, iova } => {
-                pool_of(plan, layout, "pool", (task, pool), Some(iova))
+                pool_of(plan, placement, "pool", (task, pool), Some(iova))
             }
         };
         let memory = match premapped {
@@ -222,14 +222,14 @@ fn premapped(plan: &Plan, layout: Option<&Layout>, domain: &DomainPlan) -> Vec<V
 /// A premapped pool; 1:1 without an IOVA.
 fn pool_of(
     plan: &Plan,
-    layout: Option<&Layout>,
+    placement: Option<&Placement>,
     kind: &str,
     (task, pool): (usize, usize),
     iova: Option<u64>,
 ) -> Value {
     let declared = plan.app.tasks.get(task);
     let named = declared.and_then(|task| task.pools.get(pool));
-    let placed = layout.and_then(|layout| layout.tasks.get(task));
+    let placed = placement.and_then(|placement| placement.tasks.get(task));
     let address = placed
         .and_then(|task| task.pools.get(pool))
         .map(|extent| extent.pa);

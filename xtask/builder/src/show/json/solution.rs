@@ -6,8 +6,8 @@ use solver::model::NodeId;
 use solver::solution::{Edge, Mode};
 
 use super::{Owner, hex};
+use crate::layout::table_pages;
 use crate::show::name;
-use crate::tables::table_pages;
 use planner::planning::Plan;
 
 /// How much the hardware was believed.

@@ -7,10 +7,10 @@ mod tasks;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::compile::{Program, Programs, Segment};
+use crate::compile::made_up;
+use crate::layout::Layout;
 use crate::pack::image;
 use crate::show::json;
-use crate::tables::{self, Tables};
 use planner::planning::Plan;
 use planner::project::Project;
 use planner::read;
@@ -23,46 +23,23 @@ struct Built {
     places: verify::Places,
 }
 
-fn program(base: u64, hidden: &[bool]) -> Program {
-    let segment = |(index, &hidden): (usize, &bool)| Segment {
-        va: base + index as u64 * 0x4000,
-        load: base + index as u64 * 0x4000,
-        len: 0x2800,
-        // A writable segment has no first contents here: those would be loaded with the one before it.
-        bytes: vec![index as u8; if index == 2 { 0 } else { 0x100 }],
-        write: !hidden && index == 2,
-        execute: !hidden && index == 0,
-        hidden,
-    };
-    Program {
-        elf: Vec::new(),
-        entry: base,
-        segments: hidden.iter().enumerate().map(segment).collect(),
-    }
-}
-
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     root.canonicalize().unwrap()
 }
 
-/// The tables of a system, if it can be planned and placed.
-fn tables_of(report: &Report, file: &Path) -> Option<(Plan, Tables)> {
+/// The layout of a system, if it can be planned and laid out.
+fn layout_of(report: &Report, file: &Path) -> Option<(Plan, Layout)> {
     let app = read::load(report, &Project::at(root()), file).ok()?;
     let plan = Plan::new(report, app).ok()?;
-    let task = program(abi::layout::TASK_IMAGE_BASE, &[false; 3]);
-    let programs = Programs {
-        kernel: program(abi::layout::KERNEL_IMAGE_BASE, &[false, false, false, true]),
-        tasks: vec![task; plan.app.tasks.len()],
-        compiled: 0,
-    };
-    let tables = tables::build(report, &plan, &programs).ok()?;
-    Some((plan, tables))
+    let programs = made_up::programs(plan.app.tasks.len());
+    let layout = Layout::new(report, &plan, &programs).ok()?;
+    Some((plan, layout))
 }
 
-fn verified_image((plan, tables): &(Plan, Tables)) -> Outcome<Built> {
-    let image = image::build(plan, tables)?;
-    let plan = json(plan, Some(&tables.layout));
+fn verified_image((plan, layout): &(Plan, Layout)) -> Outcome<Built> {
+    let image = image::build(plan, layout)?;
+    let plan = json(plan, Some(layout.placement()));
     let places = verified(&image, &plan)?.places;
     Ok(Built {
         image,
@@ -73,8 +50,8 @@ fn verified_image((plan, tables): &(Plan, Tables)) -> Outcome<Built> {
 
 fn built(app: &str) -> Built {
     let report = Report::default();
-    let tables = tables_of(&report, &root().join(app));
-    verified_image(&tables.unwrap_or_else(|| panic!("{}", report.text()))).unwrap()
+    let layout = layout_of(&report, &root().join(app));
+    verified_image(&layout.unwrap_or_else(|| panic!("{}", report.text()))).unwrap()
 }
 
 const SUITE: &str = "tests/suites/iommu/app.toml";

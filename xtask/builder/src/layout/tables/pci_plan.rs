@@ -4,13 +4,16 @@ use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe
 use plan::{Builder, NONE, Name};
 use solver::model::FunctionKind as Kind;
 
-use crate::place::{Layout, MappingKind};
+use crate::layout::place::{MappingKind, Placement};
 use planner::planning::{Function, FunctionKind, NonPciDevice, Plan, WINDOW_CLOSED};
 use planner::read::{MismatchPolicy, Quiesce};
 
 /// Adds the PCI task's tables.
-pub fn add(plan: &Plan, layout: &Layout, task: usize, builder: &mut Builder) {
-    let mappings = layout.tasks.get(task).map(|task| task.mappings.as_slice());
+pub fn add(plan: &Plan, placement: &Placement, task: usize, builder: &mut Builder) {
+    let mappings = placement
+        .tasks
+        .get(task)
+        .map(|task| task.mappings.as_slice());
     let mappings = mappings.unwrap_or_default();
     let va = |kind| {
         mappings
@@ -188,11 +191,11 @@ const BAR_PREFETCHABLE: u32 = 1 << 3;
 fn bars(entry: &mut FunctionEntry, function: &Function) {
     let places = entry.bar_address.iter_mut().zip(&mut entry.bar_len);
     for (index, ((address, len), kind)) in places.zip(&mut entry.bar_kind).enumerate() {
-        if let Some(placed) = function.bars.get(&index) {
-            *address = placed.address;
-            *len = placed.bar.len;
-            let wide = if placed.bar.wide { BAR_64_BIT } else { 0 };
-            let prefetch = if placed.bar.prefetch {
+        if let Some(placement) = function.bars.get(&index) {
+            *address = placement.address;
+            *len = placement.bar.len;
+            let wide = if placement.bar.wide { BAR_64_BIT } else { 0 };
+            let prefetch = if placement.bar.prefetch {
                 BAR_PREFETCHABLE
             } else {
                 0

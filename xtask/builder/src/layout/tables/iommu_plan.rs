@@ -9,31 +9,40 @@ use smmu::stream::SPLIT;
 
 use super::premapped;
 use super::smmu::{COMMAND_LOG2, EVENT_LOG2, SmmuTables};
-use crate::place::{Layout, MappingKind};
+use crate::layout::place::{MappingKind, Placement};
 use planner::planning::Plan;
 use planner::read::{MismatchPolicy, PlatformDeviceKind};
 use solver::model::DomainType;
 
 /// Adds the server's tables; `task` is the server.
-pub fn add(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize, builder: &mut Builder) {
+pub fn add(
+    plan: &Plan,
+    placement: &Placement,
+    smmu: &SmmuTables,
+    task: usize,
+    builder: &mut Builder,
+) {
     let mut lists = TaskLists::default();
     let (streams, devices) = devices(plan, smmu, &mut lists);
     builder
-        .push(&smmus(plan, layout, smmu, task))
+        .push(&smmus(plan, placement, smmu, task))
         .push(&domains(plan, smmu))
         .push(&streams)
         .push(&devices)
-        .push(&pools(layout))
+        .push(&pools(placement))
         .push(lists.numbers())
-        .push(&premapped_entries(plan, layout));
+        .push(&premapped_entries(plan, placement));
 }
 
-fn smmus(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize) -> Vec<SmmuEntry> {
+fn smmus(plan: &Plan, placement: &Placement, smmu: &SmmuTables, task: usize) -> Vec<SmmuEntry> {
     let platform = &plan.app.platform;
     let Some(device) = platform.device_of_kind(PlatformDeviceKind::SmmuV3) else {
         return Vec::new();
     };
-    let mappings = layout.tasks.get(task).map(|task| task.mappings.as_slice());
+    let mappings = placement
+        .tasks
+        .get(task)
+        .map(|task| task.mappings.as_slice());
     let va = |kind, name: &str| {
         let mut mappings = mappings.unwrap_or_default().iter();
         mappings
@@ -50,8 +59,8 @@ fn smmus(plan: &Plan, layout: &Layout, smmu: &SmmuTables, task: usize) -> Vec<Sm
         name: Name::new(&device.name),
         registers_va: va(MappingKind::Registers, &device.name),
         tables_va: va(MappingKind::SmmuTables, "smmu-tables"),
-        tables_pa: layout.smmu.pa,
-        tables_len: layout.smmu.len,
+        tables_pa: placement.smmu.pa,
+        tables_len: placement.smmu.len,
         stream_l1: smmu.stream_l1,
         stream_log2: smmu.stream_bits,
         stream_split: SPLIT,
@@ -140,11 +149,11 @@ fn devices(
     (streams, devices)
 }
 
-fn premapped_entries(plan: &Plan, layout: &Layout) -> Vec<PremappedEntry> {
+fn premapped_entries(plan: &Plan, placement: &Placement) -> Vec<PremappedEntry> {
     let domains = plan.domains.domains.iter().enumerate();
     domains
         .flat_map(|(index, domain)| {
-            let ranges = premapped::ranges(layout, domain).into_iter();
+            let ranges = premapped::ranges(placement, domain).into_iter();
             ranges.map(move |range| PremappedEntry {
                 domain: index as u32,
                 kind: range.kind as u32,
@@ -160,13 +169,13 @@ fn premapped_entries(plan: &Plan, layout: &Layout) -> Vec<PremappedEntry> {
         .collect()
 }
 
-fn pools(layout: &Layout) -> Vec<PoolEntry> {
-    layout
+fn pools(placement: &Placement) -> Vec<PoolEntry> {
+    placement
         .tasks
         .iter()
         .enumerate()
-        .flat_map(|(task, layout)| {
-            layout
+        .flat_map(|(task, places)| {
+            places
                 .pools
                 .iter()
                 .enumerate()

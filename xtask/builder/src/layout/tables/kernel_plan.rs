@@ -1,4 +1,4 @@
-//! The kernel's plan.
+//! The plan of a kernel.
 
 use abi::layout::{TASK_LOG_RING, TASK_PLAN_BASE, TASK_STACK_TOP};
 use abi::notification;
@@ -9,23 +9,22 @@ use plan::kernel::{
 use plan::{Builder, NONE, Name};
 
 use super::pages::Roots;
-use crate::place::{Layout, MappingKind, TaskLayout};
+use crate::layout::place::{KernelLayout, MappingKind, Placement, TaskLayout};
 use planner::planning::Plan;
-use planner::read::BOOT_CORE;
 
-/// Builds it.
-pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
+/// Builds the plan of one kernel.
+pub fn build(plan: &Plan, placement: &Placement, kernel: &KernelLayout, roots: &Roots) -> Vec<u8> {
     let app = &plan.app;
     let mut flags = KernelFlags::empty();
     flags.set(KernelFlags::USER_COUNTERS, app.counters);
-    let kernel = KernelEntry {
+    let entry = KernelEntry {
         supervisor: 0,
         authority: app.authority().map_or(NONE, |task| task as u32),
         flags: flags.bits(),
-        core: BOOT_CORE,
+        core: kernel.core,
         cores: app.cores().len() as u32,
     };
-    let window: Vec<WindowEntry> = layout
+    let window: Vec<WindowEntry> = kernel
         .window
         .iter()
         .map(|range| WindowEntry {
@@ -37,7 +36,7 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
     let mut regions = Vec::new();
     let mut posts = Vec::new();
     let mut listeners = Vec::new();
-    for (index, (declared, layout)) in app.tasks.iter().zip(&layout.tasks).enumerate() {
+    for (index, (declared, layout)) in app.tasks.iter().zip(&placement.tasks).enumerate() {
         let own_regions = task_regions(layout);
         let own_posts: Vec<PostEntry> = (0..app.tasks.len())
             .map(|to| PostEntry {
@@ -77,7 +76,7 @@ pub fn build(plan: &Plan, layout: &Layout, roots: &Roots) -> Vec<u8> {
         listeners.extend(own_listeners);
     }
     Builder::new()
-        .push(&[kernel])
+        .push(&[entry])
         .push(&window)
         .push(&tasks)
         .push(&regions)

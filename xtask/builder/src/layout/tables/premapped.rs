@@ -3,7 +3,7 @@
 use plan::iommu::PremappedKind;
 use vmsa::Memory;
 
-use crate::place::Layout;
+use crate::layout::place::Placement;
 use planner::planning::{DomainPlan, Premapped};
 
 /// One range.
@@ -19,14 +19,14 @@ pub struct Range {
 }
 
 /// The ranges of a domain, in the order of its plan.
-pub fn ranges(layout: &Layout, domain: &DomainPlan) -> Vec<Range> {
+pub fn ranges(placement: &Placement, domain: &DomainPlan) -> Vec<Range> {
     let normal = if domain.snoops {
         Memory::NormalWriteBack
     } else {
         Memory::NormalNonCacheable
     };
     let extent = |task: usize, pool: usize| {
-        let task = layout.tasks.get(task);
+        let task = placement.tasks.get(task);
         task.and_then(|task| task.pools.get(pool).copied())
     };
     let all = domain.premapped.iter();

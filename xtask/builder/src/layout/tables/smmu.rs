@@ -14,7 +14,7 @@ use vmsa::{
 };
 
 use super::premapped;
-use crate::place::Layout;
+use crate::layout::place::Placement;
 use planner::planning::STREAM_BITS_MAX;
 use planner::planning::{DomainPlan, IOVA_BITS, Plan, Premapped};
 use planner::read::PlatformDeviceKind;
@@ -57,8 +57,8 @@ impl SmmuTables {
     }
 }
 
-/// Builds it for the place that `layout` gives it; empty without devices.
-pub fn build(report: &Report, plan: &Plan, layout: &Layout) -> Result<SmmuTables, Reported> {
+/// Builds it for the place that `placement` gives it; empty without devices.
+pub fn build(report: &Report, plan: &Plan, placement: &Placement) -> Result<SmmuTables, Reported> {
     let smmu = plan.app.platform.device_of_kind(PlatformDeviceKind::SmmuV3);
     let Some(smmu) = smmu.filter(|_| !plan.domains.devices.is_empty()) else {
         return Ok(SmmuTables::default());
@@ -69,13 +69,13 @@ pub fn build(report: &Report, plan: &Plan, layout: &Layout) -> Result<SmmuTables
         smmu.stream_bits
             .map_or(STREAM_BITS_MAX, |bits| bits.min(STREAM_BITS_MAX)),
     );
-    tables.bytes = page_tables(plan, layout, &mut tables).map_err(|error| {
+    tables.bytes = page_tables(plan, placement, &mut tables).map_err(|error| {
         report
             .error(Mistake::Window, "the tables of the domains cannot be built")
             .note(format!("{error:?}"));
         Reported
     })?;
-    let base = layout.smmu.pa;
+    let base = placement.smmu.pa;
     let entry = StreamTableEntry::abort(plan.app.platform.coherent).0;
     for (&upper, &array) in &tables.arrays {
         let at = tables.stream_l1 + u64::from(upper) * 8;
@@ -163,17 +163,21 @@ fn reserve(plan: &Plan, stream_bits: u32) -> SmmuTables {
 }
 
 /// The whole table memory with the page tables of every domain behind the rest.
-fn page_tables(plan: &Plan, layout: &Layout, tables: &mut SmmuTables) -> Result<Vec<u8>, MapError> {
+fn page_tables(
+    plan: &Plan,
+    placement: &Placement,
+    tables: &mut SmmuTables,
+) -> Result<Vec<u8>, MapError> {
     let page = abi::layout::PAGE;
     let start = (tables.bytes.len() as u64).next_multiple_of(page);
     let pages: u64 = plan.domains.domains.iter().map(pages_of).sum();
     let mut words = vec![0; usize::try_from(pages * page / 8).unwrap_or(0)];
-    let mut arena = Arena::new(&mut words, layout.smmu.pa + start);
+    let mut arena = Arena::new(&mut words, placement.smmu.pa + start);
     for domain in &plan.domains.domains {
-        let placed = domain_tables(layout, domain, &mut arena)?;
+        let placed = domain_tables(placement, domain, &mut arena)?;
         tables.domains.push(placed);
     }
-    let end = arena.end() - layout.smmu.pa;
+    let end = arena.end() - placement.smmu.pa;
     let mut bytes = std::mem::take(&mut tables.bytes);
     bytes.resize(usize::try_from(start).unwrap_or(0), 0);
     bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
@@ -195,11 +199,11 @@ pub fn pages_of(domain: &DomainPlan) -> u64 {
 }
 
 fn domain_tables(
-    layout: &Layout,
+    placement: &Placement,
     domain: &DomainPlan,
     arena: &mut Arena<'_>,
 ) -> Result<DomainTables, MapError> {
-    let base = layout.smmu.pa;
+    let base = placement.smmu.pa;
     let space = AddressSpace::new(arena, Granule::Size4K, IOVA_BITS, Half::Lower)?;
     let mut placed = DomainTables {
         root: space.root() - base,
@@ -226,7 +230,7 @@ fn domain_tables(
     if domain.block_bytes > 0 {
         placed.block_entries = offset(arena, domain.block_base, 2);
     }
-    for range in premapped::ranges(layout, domain) {
+    for range in premapped::ranges(placement, domain) {
         map(&range, &space, arena)?;
     }
     Ok(placed)

@@ -1,4 +1,4 @@
-//! Page tables of the kernel and of every task.
+//! Page tables of every kernel and of every task.
 
 use abi::layout::{
     BLOCK, KERNEL_CONSOLE, KERNEL_GICD, KERNEL_GICR, KERNEL_PLAN_BASE, KERNEL_STACK_TOP,
@@ -9,7 +9,7 @@ use vmsa::{
 };
 
 use super::window;
-use crate::place::{Layout, MappingKind, Place, TaskLayout};
+use crate::layout::place::{KernelLayout, MappingKind, Place, Placement, TaskLayout};
 use planner::planning::Plan;
 use planner::read::{Gic, REDISTRIBUTOR};
 use planner::report::{Mistake, Report, Reported};
@@ -19,8 +19,8 @@ use planner::report::{Mistake, Report, Reported};
 pub struct Roots {
     /// Identity map of the first instructions.
     pub boot: u64,
-    /// Physical address of the kernel's root table.
-    pub kernel: u64,
+    /// Physical address of the root table of each kernel, by its number.
+    pub kernels: Vec<u64>,
     /// `TTBR0_EL1` of each task, the ASID included.
     pub tasks: Vec<u64>,
 }
@@ -30,26 +30,33 @@ pub const DISTRIBUTOR: u64 = 64 << 10;
 /// Words of memory for building: far more than the tables of any system that fits.
 const ARENA_WORDS: usize = 16 << 20 >> 3;
 
-/// Root tables, and the tables' words from `layout.page_tables.pa` up.
-pub fn build(report: &Report, plan: &Plan, layout: &Layout) -> Result<(Roots, Vec<u64>), Reported> {
+/// Root tables, and the tables' words from `placement.page_tables.pa` up.
+pub fn build(
+    report: &Report,
+    plan: &Plan,
+    placement: &Placement,
+) -> Result<(Roots, Vec<u64>), Reported> {
     let mut words = vec![0; ARENA_WORDS];
-    let mut arena = Arena::new(&mut words, layout.page_tables.pa);
-    let roots = all(plan, layout, &mut arena).map_err(|error| {
+    let mut arena = Arena::new(&mut words, placement.page_tables.pa);
+    let roots = all(plan, placement, &mut arena).map_err(|error| {
         report
             .error(Mistake::Overlap, "the page tables cannot be built")
             .note(format!("{error:?}"));
         Reported
     })?;
-    let used = usize::try_from((arena.end() - layout.page_tables.pa) / 8).unwrap_or(ARENA_WORDS);
+    let used = usize::try_from((arena.end() - placement.page_tables.pa) / 8).unwrap_or(ARENA_WORDS);
     words.truncate(used);
     Ok((roots, words))
 }
 
-fn all(plan: &Plan, layout: &Layout, arena: &mut Arena<'_>) -> Result<Roots, MapError> {
-    let boot = boot(plan, layout, arena)?;
-    let kernel = kernel(plan, layout, arena)?;
+fn all(plan: &Plan, placement: &Placement, arena: &mut Arena<'_>) -> Result<Roots, MapError> {
+    let boot = boot(plan, placement, arena)?;
+    let mut kernels = Vec::new();
+    for layout in &placement.kernels {
+        kernels.push(kernel(plan, placement, layout, arena)?);
+    }
     let mut tasks = Vec::new();
-    for (index, layout) in layout.tasks.iter().enumerate() {
+    for (index, layout) in placement.tasks.iter().enumerate() {
         let root = task(layout, arena)?;
         // ASID 0 belongs to the first instructions.
         let asid = u16::try_from(index + 1).unwrap_or(u16::MAX);
@@ -57,7 +64,7 @@ fn all(plan: &Plan, layout: &Layout, arena: &mut Arena<'_>) -> Result<Roots, Map
     }
     Ok(Roots {
         boot,
-        kernel,
+        kernels,
         tasks,
     })
 }
@@ -122,9 +129,9 @@ impl<'a, 'b> Space<'a, 'b> {
 }
 
 /// The image's first block and the console, at their physical addresses.
-fn boot(plan: &Plan, layout: &Layout, arena: &mut Arena<'_>) -> Result<u64, MapError> {
+fn boot(plan: &Plan, placement: &Placement, arena: &mut Arena<'_>) -> Result<u64, MapError> {
     let mut space = Space::new(arena, TASK_VA_BITS, Half::Lower, Regime::Boot)?;
-    let base = layout.image_base;
+    let base = placement.image_base;
     let len = BLOCK - base % BLOCK;
     space.map(
         base,
@@ -152,12 +159,17 @@ pub fn console(plan: &Plan) -> u64 {
         .map_or(0, |device| device.base)
 }
 
-fn kernel(plan: &Plan, layout: &Layout, arena: &mut Arena<'_>) -> Result<u64, MapError> {
+fn kernel(
+    plan: &Plan,
+    placement: &Placement,
+    layout: &KernelLayout,
+    arena: &mut Arena<'_>,
+) -> Result<u64, MapError> {
     let platform = &plan.app.platform;
     let mut space = Space::new(arena, KERNEL_VA_BITS, Half::Upper, Regime::Kernel)?;
-    space.program(&layout.kernel)?;
+    space.program(&layout.program)?;
     let normal = Memory::NormalWriteBack;
-    let plan_page = layout.kernel_plan;
+    let plan_page = layout.plan;
     space.map(
         KERNEL_PLAN_BASE,
         plan_page.pa,
@@ -165,7 +177,7 @@ fn kernel(plan: &Plan, layout: &Layout, arena: &mut Arena<'_>) -> Result<u64, Ma
         normal,
         Permissions::Read,
     )?;
-    let stack = layout.kernel_stack;
+    let stack = layout.stack;
     let stack_va = KERNEL_STACK_TOP - stack.len;
     space.map(
         stack_va,
@@ -187,11 +199,9 @@ fn kernel(plan: &Plan, layout: &Layout, arena: &mut Arena<'_>) -> Result<u64, Ma
     ] {
         space.map(va, pa, len, Memory::DeviceNgnre, Permissions::ReadWrite)?;
     }
-    for range in &layout.window {
-        for shown in window::pieces(layout, range.pa, range.end()) {
-            let (pa, len) = (shown.extent.pa, shown.extent.len);
-            space.map(KERNEL_WINDOW + pa, pa, len, normal, shown.permissions)?;
-        }
+    for shown in window::of_kernel(placement, layout) {
+        let (pa, len) = (shown.extent.pa, shown.extent.len);
+        space.map(KERNEL_WINDOW + pa, pa, len, normal, shown.permissions)?;
     }
     Ok(space.space.root())
 }

@@ -9,14 +9,14 @@ use plan::{Builder, NONE, Name, TaskLists, Text};
 use super::pages::Roots;
 use super::smmu::SmmuTables;
 use super::{iommu_plan, pci_plan};
-use crate::place::{Layout, Mapping, MappingKind};
+use crate::layout::place::{Mapping, MappingKind, Placement};
 use planner::planning::{Function, FunctionKind, NonPciDevice, Plan};
 use planner::read::{Parameter, PlatformDeviceKind, Task};
 
 /// Builds the plan of one task.
 pub fn build(
     plan: &Plan,
-    layout: &Layout,
+    placement: &Placement,
     roots: &Roots,
     smmu: &SmmuTables,
     task: usize,
@@ -37,9 +37,9 @@ pub fn build(
         .push(&[own])
         .push(&peers(plan, task))
         .push(&notifications(plan, task))
-        .push(&mappings(plan, layout, task))
-        .push(&devices(plan, layout, task))
-        .push(&parameters(plan, layout, roots, declared));
+        .push(&mappings(plan, placement, task))
+        .push(&devices(plan, placement, task))
+        .push(&parameters(plan, placement, roots, declared));
     if task == 0 {
         let mut lists = TaskLists::default();
         let restarts = restarts(plan, &mut lists);
@@ -53,10 +53,10 @@ pub fn build(
         builder.push(&reasons(plan));
     }
     if is_pci {
-        pci_plan::add(plan, layout, task, &mut builder);
+        pci_plan::add(plan, placement, task, &mut builder);
     }
     if is_smmu {
-        iommu_plan::add(plan, layout, smmu, task, &mut builder);
+        iommu_plan::add(plan, placement, smmu, task, &mut builder);
     }
     builder.finish()
 }
@@ -115,11 +115,11 @@ fn notifications(plan: &Plan, task: usize) -> Vec<NotificationEntry> {
     bits.chain(interrupts).collect()
 }
 
-fn mappings(plan: &Plan, layout: &Layout, task: usize) -> Vec<MappingEntry> {
-    let Some(layout) = layout.tasks.get(task) else {
+fn mappings(plan: &Plan, placement: &Placement, task: usize) -> Vec<MappingEntry> {
+    let Some(places) = placement.tasks.get(task) else {
         return Vec::new();
     };
-    layout
+    places
         .mappings
         .iter()
         .filter_map(|mapping| {
@@ -151,8 +151,11 @@ fn mappings(plan: &Plan, layout: &Layout, task: usize) -> Vec<MappingEntry> {
         .collect()
 }
 
-fn devices(plan: &Plan, layout: &Layout, task: usize) -> Vec<DeviceEntry> {
-    let mappings = layout.tasks.get(task).map(|task| task.mappings.as_slice());
+fn devices(plan: &Plan, placement: &Placement, task: usize) -> Vec<DeviceEntry> {
+    let mappings = placement
+        .tasks
+        .get(task)
+        .map(|task| task.mappings.as_slice());
     let mappings = mappings.unwrap_or_default();
     let is_driver = |name: &str| plan.app.driver(name) == Some(task);
     let functions = plan
@@ -239,11 +242,16 @@ fn of_non_pci(
     entry
 }
 
-fn parameters(plan: &Plan, layout: &Layout, roots: &Roots, task: &Task) -> Vec<ParameterEntry> {
+fn parameters(
+    plan: &Plan,
+    placement: &Placement,
+    roots: &Roots,
+    task: &Task,
+) -> Vec<ParameterEntry> {
     let platform = &plan.app.platform;
     let value = |parameter: &Parameter| match parameter {
         Parameter::Number(number) | Parameter::Nanoseconds(number) => Some(*number),
-        Parameter::Kernel => Some(layout.image_base),
+        Parameter::Kernel => Some(placement.image_base),
         Parameter::Its => Some(platform.its()?.value + ITS_TRANSLATION_FRAME),
         Parameter::PlatformDevice(name) => platform.device(name).map(|device| device.base),
         Parameter::PageTable(name) => {
@@ -253,7 +261,7 @@ fn parameters(plan: &Plan, layout: &Layout, roots: &Roots, task: &Task) -> Vec<P
         Parameter::Pool(name, pool) => {
             let (index, task) = plan.app.task(name)?;
             let pool = task.pools.iter().position(|known| known.0.value == *pool)?;
-            Some(layout.tasks.get(index)?.pools.get(pool)?.pa)
+            Some(placement.tasks.get(index)?.pools.get(pool)?.pa)
         }
     };
     task.parameters

@@ -2,23 +2,32 @@
 
 use vmsa::Permissions;
 
-use crate::place::{Extent, Layout};
+use crate::layout::place::{Extent, KernelLayout, Placement};
 
 /// A piece of the window.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece {
+    /// The memory.
     pub extent: Extent,
+    /// The kernel's rights there.
     pub permissions: Permissions,
 }
 
-/// The memory from `base` to `end` in pieces, in the order of their addresses: what is read-only anywhere is
-/// read-only here too, or W^X would hold in name only; what is hidden is left out.
-pub fn pieces(layout: &Layout, base: u64, end: u64) -> Vec<Piece> {
-    let read_only = layout
-        .read_only
-        .iter()
-        .map(|of| (*of, Some(Permissions::Read)));
-    let hidden = layout.hidden.iter().map(|of| (*of, None));
+/// What a kernel's window shows, in the order of the addresses.
+pub fn of_kernel(placement: &Placement, kernel: &KernelLayout) -> Vec<Piece> {
+    let (read_only, hidden) = (&placement.read_only, &placement.hidden);
+    let window = kernel.window.iter();
+    window
+        .flat_map(|extent| pieces(read_only, hidden, *extent))
+        .collect()
+}
+
+/// An extent in pieces, in the order of their addresses: what is read-only anywhere is read-only here too, or W^X
+/// would hold in name only; what is hidden is left out.
+fn pieces(read_only: &[Extent], hidden: &[Extent], extent: Extent) -> Vec<Piece> {
+    let (base, end) = (extent.pa, extent.end());
+    let read_only = read_only.iter().map(|of| (*of, Some(Permissions::Read)));
+    let hidden = hidden.iter().map(|of| (*of, None));
     let mut special: Vec<(Extent, Option<Permissions>)> = read_only.chain(hidden).collect();
     special.sort_by_key(|(extent, _)| extent.pa);
     let mut pieces = Vec::new();
@@ -48,14 +57,11 @@ mod tests {
     use super::*;
 
     fn shown(read_only: &[(u64, u64)], hidden: &[(u64, u64)]) -> Vec<(u64, u64, bool)> {
-        let extents = |of: &[(u64, u64)]| of.iter().map(|&(pa, len)| Extent { pa, len }).collect();
-        let layout = Layout {
-            read_only: extents(read_only),
-            hidden: extents(hidden),
-            ..Layout::default()
-        };
-        let pieces = pieces(&layout, 0x1000, 0x9000).into_iter();
-        pieces
+        let extent = |&(pa, len): &(u64, u64)| Extent { pa, len };
+        let extents = |of: &[(u64, u64)]| of.iter().map(extent).collect::<Vec<_>>();
+        let memory = extent(&(0x1000, 0x8000));
+        pieces(&extents(read_only), &extents(hidden), memory)
+            .into_iter()
             .map(|piece| {
                 let writable = piece.permissions == Permissions::ReadWrite;
                 (piece.extent.pa, piece.extent.end(), writable)

@@ -3,14 +3,14 @@
 use abi::layout::{BLOCK, PAGE, TASK_MAPPINGS};
 
 use super::mapping::{Mapping, MappingKind};
-use super::{Extent, Layout, devices};
+use super::task::TaskLayout;
+use super::{Extent, devices};
 use planner::planning::Plan;
 
 /// Gives every mapping of every task its virtual address.
-pub fn place(plan: &Plan, layout: &mut Layout) {
-    let logs: Vec<Extent> = layout.tasks.iter().map(|task| task.log).collect();
-    let smmu = layout.smmu;
-    for (index, task) in layout.tasks.iter_mut().enumerate() {
+pub fn place(plan: &Plan, tasks: &mut [TaskLayout], smmu: Extent) {
+    let logs: Vec<Extent> = tasks.iter().map(|task| task.log).collect();
+    for (index, task) in tasks.iter_mut().enumerate() {
         let Some(declared) = plan.app.tasks.get(index) else {
             continue;
         };

@@ -4,23 +4,35 @@ use std::path::{Component, Path, PathBuf};
 
 use planner::failure::{Failure, Outcome};
 
-/// Folders of folders with systems in them.
-const WHERE: [&str; 4] = ["tests/suites", "tests/systems", "tests/bench", "docs/guide"];
+/// Folders with systems in them, however deep.
+const WHERE: [&str; 2] = ["tests", "docs/guide"];
+
+/// Folders whose files are read by tests, and are no systems to build.
+const READ: [&str; 1] = ["tests/data"];
 
 /// The files, sorted: `app.toml` at the root, and in the folders of tests and of the guide every file that declares
-/// tasks, whatever it is called.
+/// tasks, whatever it is called and wherever it is.
 pub fn files(root: &Path) -> Outcome<Vec<PathBuf>> {
     let mut found = vec![root.join("app.toml")];
-    for folder in WHERE.map(|folder| root.join(folder)) {
-        for folder in entries(&folder)? {
-            if folder.is_dir() {
-                let files = entries(&folder)?.into_iter();
-                found.extend(files.filter(|file| is_system(file)));
+    let mut folders = Vec::from(WHERE.map(|folder| root.join(folder)));
+    while let Some(folder) = folders.pop() {
+        for entry in entries(&folder)? {
+            if is_system(&entry) {
+                found.push(entry);
+            } else if entry.is_dir() && !is_skipped(root, &entry) {
+                folders.push(entry);
             }
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether nothing below a folder is a system of the repository: data, and what builds leave.
+fn is_skipped(root: &Path, folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let is_made = name.starts_with('.') || name == "target";
+    is_made || READ.iter().any(|data| folder == root.join(data))
 }
 
 /// The entries of a folder, sorted.
@@ -76,7 +88,9 @@ mod tests {
         let system = "[tasks.one]\n";
         put("docs/guide/first/app.toml", system);
         put("docs/guide/first/Cargo.toml", "[package]\n");
-        put("tests/coverage.toml", system);
+        put("tests/coverage.toml", "[IPC-1]\n");
+        put("tests/systems/target/made/app.toml", system);
+        put("tests/other/app.toml", system);
         put("tests/data/configs/wrong.toml", system);
         put("tests/systems/shapes/switch.toml", system);
         put("tests/suites/kernel/app.toml", system);
@@ -95,8 +109,10 @@ mod tests {
                 "app.toml",
                 "docs/guide/first/app.toml",
                 "tests/bench/rows/app.toml",
+                "tests/other/app.toml",
                 "tests/suites/kernel/app.toml",
                 "tests/systems/broken/app.toml",
+                "tests/systems/shapes/deeper/app.toml",
                 "tests/systems/shapes/switch.toml"
             ]
         );

@@ -170,7 +170,19 @@ pub fn read(folder: &Path) -> Outcome<Vec<Expected>> {
         "{} is not understood",
         file.display()
     )))?;
+    if read.run.is_empty() {
+        let why = format!("{} has no run: nothing would be tested", file.display());
+        return Err(Failure::new(why));
+    }
     Ok(read.run)
+}
+
+/// The mistake of a system that none of the files says anything of.
+pub fn unnamed(app: &Path) -> Failure {
+    Failure::new(format!(
+        "{} is named by no run of the {EXPECT} beside it: say there what it must come to",
+        app.display()
+    ))
 }
 
 impl Expected {
@@ -274,6 +286,7 @@ mod tests {
             ("[[run]]\nverdikt = \"pass\"\n", "verdikt"),
             ("[[run]]\nverdict = \"perhaps\"\n", "perhaps"),
             ("", "run"),
+            ("run = []\n", "no run"),
         ] {
             let Err(Failure::Message(why)) = read_text(text) else {
                 panic!("{text} was understood");

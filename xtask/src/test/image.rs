@@ -40,10 +40,12 @@ const SHOWN: usize = 40;
 /// `FOLDER-NAME`.
 ///
 /// # Errors
-/// A folder has a system and no `expect.toml`, or one that asks for more than a suite has.
+/// A system below `tests/suites` is no suite: its folder has no `expect.toml`, or the system is not in its `app.toml`.
+/// Or an `expect.toml` asks for more than a suite has.
 pub fn images(root: &Path) -> failure::Outcome<Vec<Suite>> {
-    let mut suites = Vec::new();
-    for folder in systems::entries(&root.join(SUITES))? {
+    let place = systems::tidy(&root.join(SUITES));
+    let mut suites: Vec<Suite> = Vec::new();
+    for folder in systems::entries(&place)? {
         let app = folder.join("app.toml");
         if !app.is_file() && !folder.join(EXPECT).is_file() {
             continue;
@@ -62,6 +64,12 @@ pub fn images(root: &Path) -> failure::Outcome<Vec<Suite>> {
                 app: app.clone(),
                 extra: run.qemu,
             });
+        }
+    }
+    for app in systems::files(root)? {
+        let app = systems::tidy(&app);
+        if app.starts_with(&place) && !suites.iter().any(|suite| suite.app == app) {
+            return Err(expect::unnamed(&app));
         }
     }
     Ok(suites)
@@ -291,6 +299,36 @@ mod tests {
         (follower.complete, follower.failed) = (complete, failed);
         follower.finish(end);
         cases
+    }
+
+    #[test]
+    fn a_suite_that_nothing_runs_is_a_mistake() {
+        let found = |files: &[(&str, &str)]| {
+            let root = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(root.path().join("docs/guide")).unwrap();
+            for (file, text) in files {
+                let file = root.path().join("tests/suites").join(file);
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, text).unwrap();
+            }
+            let suites = images(root.path()).ok()?;
+            Some(suites.into_iter().map(|suite| suite.name).collect())
+        };
+        let none: Option<Vec<String>> = None;
+        let (app, run) = (
+            ("one/app.toml", "[tasks.a]\n"),
+            ("one/expect.toml", "[[run]]\n"),
+        );
+        assert_eq!(found(&[app, run]), Some(vec!["one".to_owned()]));
+        assert_eq!(found(&[app]), none);
+        assert_eq!(found(&[app, ("one/expect.toml", "run = []\n")]), none);
+        assert_eq!(found(&[app, run, ("two/other.toml", "[tasks.a]\n")]), none);
+        assert_eq!(
+            found(&[app, run, ("one/deeper/app.toml", "[tasks.a]\n")]),
+            none
+        );
+        // A library is none.
+        assert!(found(&[app, run, ("suite/Cargo.toml", "[package]\n")]).is_some());
     }
 
     #[test]

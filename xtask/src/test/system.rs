@@ -28,13 +28,17 @@ pub struct System {
 
 /// Folder of the systems that are tests as a whole.
 const SYSTEMS: &str = "tests/systems";
+/// Folder of everything that is tested, and the folders in it whose systems others run.
+const TESTS: &str = "tests";
+const OF_OTHERS: [&str; 2] = ["tests/suites", "tests/bench"];
 /// Enough for the slowest on a busy machine.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// All runs of systems but the long ones.
 ///
 /// # Errors
-/// A folder below `tests/systems` has a system and no `expect.toml`, or one that does not name it.
+/// A system below `tests` that is no suite and no benchmark is named by no `expect.toml` of a folder below
+/// `tests/systems`.
 pub fn systems(root: &Path) -> failure::Outcome<Vec<System>> {
     let mut systems = all(root)?;
     systems.retain(|system| !system.expected.long);
@@ -52,7 +56,8 @@ pub fn long_systems(root: &Path) -> failure::Outcome<Vec<System>> {
 }
 
 fn all(root: &Path) -> failure::Outcome<Vec<System>> {
-    let place = systems::tidy(&root.join(SYSTEMS));
+    let root = &systems::tidy(root);
+    let place = root.join(SYSTEMS);
     let mut found = Vec::new();
     for folder in systems::entries(&place)? {
         if folder.join(EXPECT).is_file() {
@@ -64,12 +69,11 @@ fn all(root: &Path) -> failure::Outcome<Vec<System>> {
     }
     for app in systems::files(root)? {
         let app = systems::tidy(&app);
-        let expected = found.iter().any(|system: &System| system.app == app);
-        if app.starts_with(&place) && !expected {
-            return Err(Failure::new(format!(
-                "{} is named by no run of the {EXPECT} beside it: say there what it must come to",
-                app.display()
-            )));
+        let is_tested = app.starts_with(root.join(TESTS));
+        let is_of_others = OF_OTHERS.iter().any(|of| app.starts_with(root.join(of)));
+        let is_named = found.iter().any(|system: &System| system.app == app);
+        if is_tested && !is_of_others && !is_named {
+            return Err(expect::unnamed(&app));
         }
     }
     Ok(found)
@@ -273,12 +277,11 @@ mod tests {
     /// A repository of one folder of systems, with these files.
     fn found(files: &[(&str, &str)]) -> failure::Outcome<Vec<String>> {
         let root = tempfile::tempdir().unwrap();
-        for folder in ["suites", "systems/one", "bench"] {
-            std::fs::create_dir_all(root.path().join("tests").join(folder)).unwrap();
-        }
         std::fs::create_dir_all(root.path().join("docs/guide")).unwrap();
         for (file, text) in files {
-            std::fs::write(root.path().join("tests/systems/one").join(file), text).unwrap();
+            let file = root.path().join("tests/systems/one").join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
         }
         let systems = systems(root.path())?;
         Ok(systems.into_iter().map(|system| system.name).collect())
@@ -300,6 +303,27 @@ mod tests {
             names,
             Some(vec!["one".to_owned(), "one::more::twice".to_owned()])
         );
+        // Wherever it is: deeper, or in a folder that nobody thought of.
+        for place in [
+            "deeper/app.toml",
+            "../../app.toml",
+            "../../new/one/other.toml",
+        ] {
+            let strange = (place, "[tasks.a]\n");
+            assert!(
+                found(&[app, (EXPECT, "[[run]]\n"), strange]).is_err(),
+                "{place}"
+            );
+        }
+        let named = (EXPECT, "[[run]]\nsystems = [\"deeper/app.toml\"]\n");
+        assert!(found(&[("deeper/app.toml", "[tasks.a]\n"), named]).is_ok());
+        for place in ["../../suites/one/app.toml", "../../bench/one/app.toml"] {
+            let of_others = (place, "[tasks.a]\n");
+            assert!(
+                found(&[app, (EXPECT, "[[run]]\n"), of_others]).is_ok(),
+                "{place}"
+            );
+        }
         // A run of a file that is gone is not silently none: it fails when it is run.
         assert!(found(&[(EXPECT, "[[run]]\n")]).is_ok_and(|names| names == ["one"]));
     }

@@ -52,7 +52,7 @@ const SYSTEMS: [&str; 2] = ["app.toml", "tests/systems/power-key/app.toml"];
 
 /// Programs that are not asked, and why.
 const NOT_ASKED: [(&str, &str); 1] = [(
-    "task/demo/digest",
+    "tests/demo/digest",
     "`sha2` has panics that the compiler cannot prove away; this task serves nobody",
 )];
 

@@ -9,8 +9,8 @@ use planner::failure::{Failure, Outcome};
 /// The lints that servers and drivers deny outside their tests.
 pub const LINTS: [&str; 4] = ["indexing_slicing", "unwrap_used", "expect_used", "panic"];
 
-/// Folders of the crates of servers and drivers.
-const CRATES: [&str; 3] = ["task", "task/demo", "drv"];
+/// Folders of the crates of servers and drivers, and of the demo: what it shows is how they are used.
+const CRATES: [&str; 3] = ["task", "tests/demo", "drv"];
 
 /// The crates that a program of the target is built on, apart from the kernel.
 const BELOW: [&str; 5] = ["abi", "plan", "vmsa", "smmu", "userlib"];
@@ -89,7 +89,7 @@ mod tests {
         };
         write("task/log/src/lib.rs", ALL);
         write("task/log/src/main.rs", ALL);
-        write("task/demo/rogue/src/main.rs", "fn main() {}");
+        write("tests/demo/rogue/src/main.rs", "fn main() {}");
         write("drv/edu/src/lib.rs", "");
         write("sys/abi/src/lib.rs", "");
         let lax = lax(&root);
@@ -97,14 +97,14 @@ mod tests {
         std::fs::remove_dir_all(&root).unwrap();
         let named = [
             "sys/abi/src/lib.rs",
-            "task/demo/rogue/src/main.rs",
+            "tests/demo/rogue/src/main.rs",
             "drv/edu/src/lib.rs",
         ];
         assert_eq!(lax.unwrap(), named.map(PathBuf::from));
         let programs: Vec<_> = programs.unwrap().into_iter().collect();
         assert_eq!(
             programs,
-            ["task/demo/rogue", "task/log"].map(|folder| root.join(folder))
+            ["task/log", "tests/demo/rogue"].map(|folder| root.join(folder))
         );
     }
 }

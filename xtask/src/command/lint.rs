@@ -7,6 +7,9 @@ use planner::project::Project;
 
 pub fn run(project: &Project) -> Outcome<u8> {
     lint::circles(&project.root)?;
+    lint::layers(&project.root)?;
+    lint::states(&project.root)?;
+    let sizes = lint::sizes(&project.root)?;
     lint::roots(project)?;
     let advisories = lint::dependencies(project)?;
     lint::clippy(project)?;
@@ -15,6 +18,7 @@ pub fn run(project: &Project) -> Outcome<u8> {
     say!(
         "lints of kernel and tasks: clean; no circles of modules; kernel, servers and drivers cannot panic"
     );
+    say!("crates use only what is below them; states are closed; {sizes}");
     say!("dependencies: as deny.toml has it; {}", advisories.note());
     Ok(0)
 }

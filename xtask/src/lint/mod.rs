@@ -1,11 +1,16 @@
-//! Lints beyond the compiler's own: of everything that is built for the target, of a kernel that could panic, and of
-//! modules that use each other in a circle.
+//! Lints beyond the compiler's own: of everything that is built for the target, of a kernel that could panic, of
+//! modules that use each other in a circle, of crates that use what is above them, of what is too long to be read, and
+//! of states that anybody could write.
 
 mod branches;
 mod circles;
 mod dependencies;
+mod layers;
 mod modules;
 mod panics;
+mod sizes;
+mod sources;
+mod states;
 mod strict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +26,10 @@ use planner::project::Project;
 pub use branches::indirect;
 pub use circles::circles;
 pub use dependencies::dependencies;
+pub use layers::layers;
 pub use panics::panics;
+pub use sizes::sizes;
+pub use states::states;
 
 /// Runs clippy for the target over the kernel and every task of the repository's systems; a warning is an
 /// error. Cargo shows what it finds.

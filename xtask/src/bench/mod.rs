@@ -1,5 +1,7 @@
 //! The benchmark: instructions counted in an image of its own, beside the figures to beat.
 
+mod figures;
+mod profile;
 mod rows;
 
 use std::time::Duration;
@@ -7,10 +9,13 @@ use std::time::Duration;
 use crate::command::sizes::parts;
 use crate::qemu::Qemu;
 use crate::run::{self, End, Options};
-use crate::steps;
+use crate::steps::{self, Built};
 use planner::failure::{Failure, Outcome};
 use planner::project::Project;
 
+pub use figures::{FIGURES, Kept, cases, changes, json};
+pub use profile::{CASE as PROFILE, case as profile_case, profile};
+use rows::{BENCH_APP, LONGEST_APP};
 pub use rows::{ROWS, Row};
 
 /// A row and what was counted: instructions, or bytes for the last.
@@ -23,69 +28,85 @@ pub struct Figure {
 pub const COUNTING: [&str; 2] = ["-icount", "shift=0"];
 /// The image ends by itself in seconds.
 const LIMIT: Duration = Duration::from_secs(300);
+/// Runs of an image with rows that vary.
+const RUNS: usize = 5;
 
-/// The images, below the root: what operations cost, and the longest times with interrupts masked.
-const BENCH_APP: &str = "tests/bench/rows/app.toml";
-pub const LONGEST_APP: &str = "tests/bench/longest/app.toml";
-
-/// Builds and runs both images; `show` hears every line of their logs.
+/// Builds and runs the images; `show` hears every line of their logs.
 pub fn run(
     project: &Project,
     qemu: &Qemu,
     mut show: impl FnMut(&run::Line),
 ) -> Outcome<Vec<Figure>> {
-    let mut counted = count(project, qemu, BENCH_APP, &mut show)?;
-    counted.extend(count(project, qemu, LONGEST_APP, &mut show)?);
-    let figures: Vec<Figure> = ROWS
-        .iter()
-        .filter_map(|row| {
-            let (_, value) = counted.iter().find(|(name, _)| name == row.name)?;
-            Some(Figure { row, value: *value })
-        })
-        .collect();
-    let missing: Vec<&str> = ROWS
-        .iter()
-        .filter(|row| !figures.iter().any(|figure| figure.row.name == row.name))
-        .map(|row| row.name)
-        .collect();
-    if !missing.is_empty() {
-        return Err(Failure::new(format!(
-            "no figure for: {}",
-            missing.join(" ")
-        )));
+    let mut figures = Vec::new();
+    for app in [BENCH_APP, LONGEST_APP] {
+        figures.extend(count(project, qemu, app, &mut show)?);
     }
     Ok(figures)
 }
 
-/// The counts of one image, and the size of its kernel.
+/// The figures of one image's rows. If some vary from run to run it is run several times, and the median is taken.
 fn count(
     project: &Project,
     qemu: &Qemu,
     app: &str,
     show: &mut impl FnMut(&run::Line),
+) -> Outcome<Vec<Figure>> {
+    let rows = || ROWS.iter().filter(|row| row.app == app);
+    let runs = if rows().any(Row::varies) { RUNS } else { 1 };
+    let built = build(project, app)?;
+    let mut counted = Vec::new();
+    for _ in 0..runs {
+        counted.extend(execute(project, qemu, &built, &[], show)?);
+    }
+    let [text, ..] = parts(&built.programs.kernel);
+    counted.push((rows::KERNEL_TEXT.to_owned(), text));
+    let figure = |row: &'static Row| {
+        let of_row = counted.iter().filter(|(name, _)| name == row.name);
+        let value = median(of_row.map(|(_, value)| *value).collect());
+        let value = value.ok_or_else(|| Failure::new(format!("no figure for: {}", row.name)))?;
+        Ok(Figure { row, value })
+    };
+    rows().map(figure).collect()
+}
+
+fn median(mut values: Vec<u64>) -> Option<u64> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+fn build(project: &Project, app: &str) -> Outcome<Built> {
+    steps::build_to_run(project, Some(&project.root.join(app)))
+}
+
+/// Runs an image, with further arguments for QEMU: its counts, in the order in which they were reported.
+fn execute(
+    project: &Project,
+    qemu: &Qemu,
+    built: &Built,
+    extra: &[String],
+    show: &mut impl FnMut(&run::Line),
 ) -> Outcome<Vec<(String, u64)>> {
-    let built = steps::build_to_run(project, Some(&project.root.join(app)))?;
     let disks = run::disks(project, &built.plan, None)?;
+    let counting = COUNTING.map(str::to_owned);
     let options = Options {
         qemu: qemu.clone(),
         timeout: LIMIT,
-        extra: COUNTING.map(str::to_owned).to_vec(),
+        extra: counting.iter().chain(extra).cloned().collect(),
         changes: Vec::new(),
     };
     let mut counted: Vec<(String, u64)> = Vec::new();
-    let end = run::run(&built, &disks.files, &options, |line| {
+    let end = run::run(built, &disks.files, &options, |line| {
         counted.extend(reported(line));
         show(line);
     })?;
-    let [text, ..] = parts(&built.programs.kernel);
-    counted.push((rows::KERNEL_TEXT.to_owned(), text));
     if end != End::Exit(0) {
         let found: Vec<String> = counted
             .iter()
             .map(|(name, value)| format!("{name} {value}"))
             .collect();
         return Err(Failure::new(format!(
-            "{app} ended with {end:?}; it counted: {}",
+            "{} ended with {end:?}; it counted: {}",
+            built.plan.app.name,
             found.join(", ")
         )));
     }
@@ -125,20 +146,4 @@ pub fn table(figures: &[Figure]) -> String {
         );
     }
     text + "> the goal is not met. Both sides' user code is included; Linux's list rows are inside its kernel.\n"
-}
-
-/// The figures of programs as JSON.
-pub fn json(figures: &[Figure]) -> serde_json::Value {
-    let rows: Vec<_> = figures
-        .iter()
-        .map(|Figure { row, value }| {
-            let unit = if row.name == rows::KERNEL_TEXT {
-                "bytes"
-            } else {
-                "instructions"
-            };
-            serde_json::json!({ "name": row.name, unit: value })
-        })
-        .collect();
-    serde_json::json!({ "rows": rows })
 }

@@ -1,7 +1,12 @@
 //! The rows, with the figures of other systems measured on the same machine (QEMU `virt`, `-icount shift=0`,
 //! INST_RETIRED), and the goals that this project sets itself.
 
+use planner::failure::{Failure, Outcome};
+
+use crate::test::suggest;
+
 /// One operation.
+#[derive(Debug)]
 pub struct Row {
     pub name: &'static str,
     /// Linux 6.12; empty where it has no such operation.
@@ -12,7 +17,42 @@ pub struct Row {
     pub goal: Option<u64>,
     /// The part of an operation that the figure includes.
     pub spans: &'static str,
+    /// What the counter has to do with the figure.
+    pub counted: Counted,
+    /// The image that counts it, below the root.
+    pub app: &'static str,
+    /// By how many parts of a hundred a figure may be larger than the one kept.
+    pub tolerance: u64,
 }
+
+/// How a figure comes from the counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// What lies between two looks at the counter.
+    Once,
+    /// The same, for so many operations.
+    Each(u64),
+    /// Not between two looks: bytes, or the difference of two counts.
+    Apart,
+}
+
+impl Counted {
+    /// The figure of a stretch of so many instructions.
+    pub fn figure(self, instructions: u64) -> Option<u64> {
+        match self {
+            Self::Once => Some(instructions),
+            Self::Each(operations) => instructions.checked_div(operations),
+            Self::Apart => None,
+        }
+    }
+}
+
+/// In percent, of rows that repeat exactly.
+const USUAL_TOLERANCE: u64 = 3;
+
+/// The images: what operations cost, and the longest times with interrupts masked.
+pub const BENCH_APP: &str = "tests/bench/rows/app.toml";
+pub const LONGEST_APP: &str = "tests/bench/longest/app.toml";
 
 /// The row that counts bytes.
 pub const KERNEL_TEXT: &str = "kernel-text";
@@ -30,12 +70,57 @@ const fn row(
         sel4,
         goal,
         spans,
+        counted: Counted::Once,
+        app: BENCH_APP,
+        tolerance: USUAL_TOLERANCE,
+    }
+}
+
+impl Row {
+    /// Of a row whose figure depends on when the disk's interrupt comes.
+    const fn varying(mut self, tolerance: u64) -> Self {
+        self.tolerance = tolerance;
+        self
+    }
+
+    /// The name of its test.
+    pub fn case(&self) -> String {
+        format!("bench::{}", self.name)
+    }
+
+    /// Whether two runs of the same image give two figures.
+    pub fn varies(&self) -> bool {
+        self.tolerance != USUAL_TOLERANCE
+    }
+
+    const fn counted(mut self, counted: Counted) -> Self {
+        self.counted = counted;
+        self
+    }
+
+    /// The row of that name.
+    ///
+    /// # Errors
+    /// There is none; the message has names like it.
+    pub fn named(name: &str) -> Outcome<&'static Self> {
+        ROWS.iter().find(|row| row.name == name).ok_or_else(|| {
+            let meant = suggest(name, ROWS.iter().map(|row| row.name));
+            let meant: Vec<String> = meant.iter().map(|name| format!("`{name}`")).collect();
+            let hint = if meant.is_empty() {
+                "`cargo xtask bench` shows all".to_owned()
+            } else {
+                format!("did you mean {}?", meant.join(" or "))
+            };
+            Failure::new(format!("no row is called `{name}`; {hint}"))
+        })
     }
 }
 
 /// A time with interrupts masked, in a system of 64 tasks; its image fails if it is longer than this.
 const fn masked(name: &'static str, spans: &'static str) -> Row {
-    row(name, "", "", Some(abi::LONGEST_MASKED as u64), spans)
+    let mut row = row(name, "", "", Some(abi::LONGEST_MASKED as u64), spans);
+    row.app = LONGEST_APP;
+    row
 }
 
 /// In the order they are printed.
@@ -163,7 +248,8 @@ pub const ROWS: [Row; 40] = [
         "",
         None,
         "the end of a claim, every other of 1024 pages mapped, beside the same with one",
-    ),
+    )
+    .counted(Counted::Apart),
     row(
         "claim-release",
         "7921",
@@ -177,21 +263,25 @@ pub const ROWS: [Row; 40] = [
         "",
         Some(3000),
         "submit, interrupt, unmap, collect; application to application",
-    ),
+    )
+    .varying(10),
     row(
         "blk-read-4k-qd32",
         "20971",
         "",
         Some(2000),
         "the same with 32 in flight, per read",
-    ),
+    )
+    .counted(Counted::Each(256))
+    .varying(10),
     row(
         "boot-to-first-read",
         "1240000000",
         "",
         Some(2_000_000),
         "the kernel's first instructions to the first completed read",
-    ),
+    )
+    .varying(5),
     masked("longest-masked-console", "32 bytes to the polled console"),
     masked("longest-masked-borrow", "4096 bytes of a lease"),
     masked(
@@ -220,5 +310,32 @@ pub const ROWS: [Row; 40] = [
         "31700",
         Some(24_000),
         "bytes of the kernel's executable segment",
-    ),
+    )
+    .counted(Counted::Apart),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_not_there_has_neighbours() {
+        assert_eq!(
+            Row::named("ipc-64").ok().map(|row| row.name),
+            Some("ipc-64")
+        );
+        let said = |name| match Row::named(name) {
+            Err(Failure::Message(why)) => why,
+            other => panic!("{name}: {other:?}"),
+        };
+        let near = said("claim-relase");
+        assert_eq!(
+            near,
+            "no row is called `claim-relase`; did you mean `claim-release`?"
+        );
+        assert_eq!(
+            said("zzzzzzzz"),
+            "no row is called `zzzzzzzz`; `cargo xtask bench` shows all"
+        );
+    }
+}

@@ -4,6 +4,7 @@ mod progress;
 
 use std::path::PathBuf;
 
+use crate::bench;
 use crate::coverage;
 use crate::steps;
 use crate::test::{
@@ -15,6 +16,9 @@ use progress::Progress;
 
 /// The filter that names the run under Miri, which takes minutes and another compiler.
 const MIRI: &str = "miri";
+
+/// The stage of what is counted.
+const BENCH: &str = "bench";
 
 /// Arguments of `test`.
 #[derive(clap::Args, Debug)]
@@ -101,6 +105,8 @@ fn run_long(project: &Project, arguments: &Arguments, filter: &str) -> Outcome<u
     let mut target = Target {
         suites: Vec::new(),
         systems: test::long_systems(&project.root)?,
+        rows: Vec::new(),
+        profile: false,
     };
     target.systems.retain(|system| system.name.contains(filter));
     if arguments.list {
@@ -132,6 +138,7 @@ fn nothing_fits(project: &Project, host: &HostPrograms, filter: &str) -> Outcome
     let all = Target::select(project, None)?;
     let mut names = all.case_names()?;
     names.extend(host.names());
+    names.extend(all.counted());
     names.extend(all.systems.into_iter().map(|system| system.name));
     names.extend(test::LONG_PROGRAMS.map(|program| program.name.to_owned()));
     let long = test::long_systems(&project.root)?;
@@ -145,6 +152,10 @@ fn nothing_fits(project: &Project, host: &HostPrograms, filter: &str) -> Outcome
 struct Target {
     suites: Vec<(Suite, Asked)>,
     systems: Vec<System>,
+    /// Names of the rows that are counted.
+    rows: Vec<String>,
+    /// Whether one is shown instruction by instruction.
+    profile: bool,
 }
 
 impl Target {
@@ -156,7 +167,9 @@ impl Target {
         let all = test::images(root)?;
         let means = |filter: &str| {
             let begins = |system: &System| system.name.starts_with(filter);
-            systems.iter().any(begins) || all.iter().any(|suite| is_of(suite, filter))
+            is_row(Some(filter))
+                || systems.iter().any(begins)
+                || all.iter().any(|suite| is_of(suite, filter))
         };
         let certain = filter.is_some_and(means);
         systems.retain(|system| test::fits(filter, &system.name));
@@ -177,13 +190,30 @@ impl Target {
                 suites.push((suite, asked));
             }
         }
-        Ok(Self { suites, systems })
+        let rows = bench::ROWS.iter().map(bench::Row::case);
+        let meant = |row: &String| test::fits(filter, row) && (!certain || is_row(filter));
+        let rows = rows.filter(meant);
+        Ok(Self {
+            suites,
+            systems,
+            rows: rows.collect(),
+            profile: meant(&bench::PROFILE.to_owned()),
+        })
     }
 
     fn names(&self) -> Vec<String> {
         let suites = self.suites.iter().map(|(suite, _)| suite.name.clone());
         let systems = self.systems.iter().map(|system| system.name.clone());
-        suites.chain(systems).collect()
+        suites
+            .chain(systems)
+            .chain(self.rows.iter().cloned())
+            .collect()
+    }
+
+    /// Names of the tests that count instructions.
+    fn counted(&self) -> impl Iterator<Item = String> {
+        let profile = self.profile.then(|| bench::PROFILE.to_owned());
+        self.rows.iter().cloned().chain(profile)
     }
 
     /// Full names of the cases that are asked for.
@@ -205,7 +235,8 @@ impl Target {
     fn is_meant_by(&self, filter: Option<&str>) -> bool {
         let Some(filter) = filter else { return false };
         let mut suites = self.suites.iter();
-        suites.any(|(suite, _)| is_of(suite, filter))
+        is_row(Some(filter))
+            || suites.any(|(suite, _)| is_of(suite, filter))
             || self
                 .systems
                 .iter()
@@ -213,8 +244,13 @@ impl Target {
     }
 
     fn is_empty(&self) -> bool {
-        self.suites.is_empty() && self.systems.is_empty()
+        self.suites.is_empty() && self.systems.is_empty() && self.counted().next().is_none()
     }
+}
+
+/// Whether the filter can only mean rows.
+fn is_row(filter: Option<&str>) -> bool {
+    filter.is_some_and(|filter| filter.starts_with("bench::"))
 }
 
 /// Whether the filter names the suite, or begins with its name.
@@ -231,8 +267,9 @@ fn list(host: &HostPrograms, target: &Target, filter: Option<&str>) -> Outcome<(
     for name in target.case_names()? {
         println!("{name}");
     }
-    for system in &target.systems {
-        println!("{}", system.name);
+    let systems = target.systems.iter().map(|system| system.name.clone());
+    for name in systems.chain(target.counted()) {
+        println!("{name}");
     }
     Ok(())
 }
@@ -305,6 +342,32 @@ fn run_row(
         let run = run_system(project, system, row, progress);
         progress.survive(&system.name, run)?;
     }
+    if target.counted().next().is_some() && row.variant.is_empty() && row.stage1 {
+        progress.stage_on(BENCH, name);
+        let run = run_bench(project, target, row, progress);
+        progress.survive(BENCH, run)?;
+    }
+    Ok(())
+}
+
+/// Counts, and compares with the figures that are kept.
+fn run_bench(
+    project: &Project,
+    target: &Target,
+    row: &Row,
+    progress: &mut Progress,
+) -> Outcome<()> {
+    if target.profile {
+        progress.under_way(bench::PROFILE);
+        progress.show(bench::profile_case(project, &row.qemu)?);
+    }
+    if target.rows.is_empty() {
+        return Ok(());
+    }
+    let kept = bench::Kept::read(&project.root.join(bench::FIGURES))?;
+    let figures = bench::run(project, &row.qemu, |_| ())?;
+    let cases = bench::cases(&figures, &kept, progress.filter.as_deref());
+    cases.into_iter().for_each(|case| progress.show(case));
     Ok(())
 }
 

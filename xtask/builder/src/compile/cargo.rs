@@ -104,6 +104,9 @@ pub fn clippy(project: &Project, workspace: &Path, packages: &BTreeSet<String>) 
     }
 }
 
+/// What stands for the repository in the paths that programs have of their sources.
+pub const ROOT: &str = "/portcullis";
+
 fn build(project: &Project, workspace: &Path, folder: &str, flags: &[&str]) -> Command {
     let mut cargo = command(project, workspace, "build", folder, flags);
     cargo.arg("--bins");
@@ -121,7 +124,7 @@ fn command(project: &Project, workspace: &Path, verb: &str, kind: &str, flags: &
         .unwrap_or_default();
     let mut flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
     let (folder, app) = if workspace == project.root {
-        (kind.to_owned(), "/portcullis")
+        (kind.to_owned(), ROOT)
     } else {
         (format!("{kind}-{}", tag(workspace)), "/app")
     };
@@ -129,7 +132,7 @@ fn command(project: &Project, workspace: &Path, verb: &str, kind: &str, flags: &
     // The last that matches counts: the target directory may lie in the repository.
     for (from, to) in [
         (home.as_path(), "/cargo"),
-        (project.root.as_path(), "/portcullis"),
+        (project.root.as_path(), ROOT),
         (workspace, app),
         (folder.as_path(), &format!("/target/{kind}")),
     ] {

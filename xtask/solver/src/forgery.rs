@@ -7,9 +7,9 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::image::Scope;
 use crate::isolation::Isolation;
 use crate::model::Machine;
+use crate::open_unowned::{self, OpenUnowned};
 use crate::pairs::Pairs;
 use crate::solution::UsedWaiver;
-use crate::standing::{self, Standing};
 use crate::topology::Topology;
 use crate::usable::{Usables, led_to};
 
@@ -20,22 +20,22 @@ pub(crate) struct Forgery<'a> {
     pub isolation: &'a Isolation<'a>,
     pub usables: &'a Usables,
     pub pairs: &'a Pairs<'a>,
-    pub standing: &'a Standing,
+    pub open_unowned: &'a OpenUnowned,
     pub units: &'a [Vec<usize>],
     pub unit_of: &'a [usize],
     pub group_of: &'a [usize],
 }
 
-/// A party that answers for some devices of one group: an owner, or no owner for devices that stand
-/// open.
-struct Stand {
+/// A party that answers for some devices of one group: an owner, or no owner for devices that
+/// are always open.
+struct Party {
     owner: Option<usize>,
     group: usize,
     /// In order; there is one at least. Each with the device whose StreamID leads to it.
     nodes: Vec<(usize, usize)>,
 }
 
-impl Stand {
+impl Party {
     fn nodes(&self) -> impl Iterator<Item = usize> {
         self.nodes.iter().map(|(node, _)| *node)
     }
@@ -67,9 +67,9 @@ impl Forgery<'_> {
             for ((_, bus), forging) in buses {
                 let users = usable.elsewhere(self.topology, bus);
                 let led_to = led_to(users, self.units, self.unit_of);
-                let victims = self.stands(led_to, |node| self.answers_for(node));
+                let victims = self.parties(led_to, |node| self.answers_for(node));
                 let forging = forging.into_iter().map(|node| (node, node));
-                for forger in self.stands(forging, |node| self.answer_for(node)) {
+                for forger in self.parties(forging, |node| self.answer_for(node)) {
                     for victim in &victims {
                         self.compare(usable.scope, &forger, victim, &mut named, used, found);
                     }
@@ -87,7 +87,7 @@ impl Forgery<'_> {
     fn answers_for(&self, node: usize) -> Vec<Option<usize>> {
         match self.pairs.owner(node) {
             Some(owner) => vec![Some(owner)],
-            None if self.standing.contains(node) => vec![None],
+            None if self.open_unowned.contains(node) => vec![None],
             None => Vec::new(),
         }
     }
@@ -108,8 +108,8 @@ impl Forgery<'_> {
     fn compare(
         &self,
         scope: Scope,
-        forger: &Stand,
-        victim: &Stand,
+        forger: &Party,
+        victim: &Party,
         named: &mut BTreeSet<(Option<usize>, Option<usize>)>,
         used: &mut Vec<UsedWaiver>,
         found: &mut Vec<Diagnostic>,
@@ -144,20 +144,20 @@ impl Forgery<'_> {
     }
 
     /// Devices by who answers for them and group, in the order of the first of each.
-    fn stands(
+    fn parties(
         &self,
         nodes: impl IntoIterator<Item = (usize, usize)>,
         who: impl Fn(usize) -> Vec<Option<usize>>,
-    ) -> Vec<Stand> {
+    ) -> Vec<Party> {
         let mut known: BTreeMap<(Option<usize>, usize), usize> = BTreeMap::new();
-        let mut stands: Vec<Stand> = Vec::new();
+        let mut parties: Vec<Party> = Vec::new();
         for (node, user) in nodes {
             let group = self.group_of[node];
             for owner in who(node) {
-                let index = *known.entry((owner, group)).or_insert(stands.len());
-                match stands.get_mut(index) {
-                    Some(stand) => stand.nodes.push((node, user)),
-                    None => stands.push(Stand {
+                let index = *known.entry((owner, group)).or_insert(parties.len());
+                match parties.get_mut(index) {
+                    Some(party) => party.nodes.push((node, user)),
+                    None => parties.push(Party {
                         owner,
                         group,
                         nodes: vec![(node, user)],
@@ -165,10 +165,10 @@ impl Forgery<'_> {
                 }
             }
         }
-        stands
+        parties
     }
 
-    fn forged(&self, forger: &Stand, victim: &Stand, scope: Scope) -> Option<Diagnostic> {
+    fn forged(&self, forger: &Party, victim: &Party, scope: Scope) -> Option<Diagnostic> {
         let name = |node: usize| &self.machine.nodes[node].name;
         let (&(forging, _), &(reached, user)) = (forger.nodes.first()?, victim.nodes.first()?);
         let of = |owner: Option<usize>| {
@@ -177,7 +177,7 @@ impl Forgery<'_> {
         };
         let mut by = format!("`{}`{}", name(forging), of(forger.owner));
         if forger.owner.is_none() {
-            let regions = standing::regions(self.machine, forging);
+            let regions = open_unowned::regions(self.machine, forging);
             by +=
                 &format!(", which nobody drives and which is on from the start for its {regions},");
         }
@@ -201,7 +201,7 @@ impl Forgery<'_> {
         let end = match (forger.owner, victim.owner) {
             (Some(owner), None) => format!(
                 ", whose {}, and nobody drives `{}`: {}",
-                standing::open(self.machine, reached),
+                open_unowned::open(self.machine, reached),
                 name(reached),
                 nobody(owner)
             ),
@@ -221,7 +221,7 @@ impl Forgery<'_> {
                     format!("`{}` is in a domain of `{owner}`", name(node))
                 }
                 Some(owner) => format!("`{}` is owned by `{owner}`", name(node)),
-                None => format!("`{}` stands open, and nobody drives it", name(node)),
+                None => format!("`{}` is always open, and nobody drives it", name(node)),
             };
             diagnostic = diagnostic.device(self.machine, node, text);
         }

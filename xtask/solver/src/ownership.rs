@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Machine, NodeId};
+use crate::open_unowned::{self, OpenUnowned};
 use crate::pairs::Pairs;
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode, UsedWaiver};
-use crate::standing::{self, Standing};
 use crate::topology::Topology;
 
 /// The sets to check.
@@ -17,7 +17,7 @@ pub(crate) struct Ownership<'a> {
     pub topology: &'a Topology,
     pub chains: &'a Chains<'a>,
     pub pairs: &'a Pairs<'a>,
-    pub standing: &'a Standing,
+    pub open_unowned: &'a OpenUnowned,
     pub mode: Mode,
     /// The units: nodes with one domain. They are alias sets, in `linux` mode groups.
     pub units: &'a [Vec<usize>],
@@ -37,7 +37,7 @@ impl Ownership<'_> {
         let mut used = Vec::new();
         for (group, set) in self.groups.iter().enumerate() {
             self.group(group, set, &mut used, found);
-            self.standing_in_group(set, found);
+            self.open_unowned_in_group(set, found);
         }
         for set in self.containment {
             self.containment_unit(set, found);
@@ -168,14 +168,15 @@ impl Ownership<'_> {
         }
     }
 
-    /// What stands for nobody acts on what it can reach, and on whatever writes to its registers. One error for each group.
-    fn standing_in_group(&self, set: &[usize], found: &mut Vec<Diagnostic>) {
-        let standing = set.iter().filter(|node| self.standing.contains(**node));
+    /// A device that is always open and that nobody drives acts on what it can reach, and on whatever writes to its
+    /// registers. There is one error for each group.
+    fn open_unowned_in_group(&self, set: &[usize], found: &mut Vec<Diagnostic>) {
+        let open = set.iter().filter(|node| self.open_unowned.contains(**node));
         let driven: Vec<(usize, usize)> = set
             .iter()
             .filter_map(|node| Some((*node, self.pairs.owner(*node)?)))
             .collect();
-        let met = standing.copied().find_map(|node| {
+        let met = open.copied().find_map(|node| {
             let mut driven = driven.iter();
             let met = driven.find(|(other, _)| self.meet(node, *other))?;
             Some((node, *met))
@@ -184,13 +185,13 @@ impl Ownership<'_> {
             return;
         };
         let name = |node: usize| &self.machine.nodes[node].name;
-        let (stands, driven, owner) = (name(node), name(other), self.pairs.owner_name(owner));
+        let (open, driven, owner) = (name(node), name(other), self.pairs.owner_name(owner));
         let message = format!(
-            "`{driven}` of `{owner}` and `{stands}` can reach each other, and nobody drives `{stands}`, whose {}: there is \
+            "`{driven}` of `{owner}` and `{open}` can reach each other, and nobody drives `{open}`, whose {}: there is \
              no owner whom `{owner}` could trust",
-            standing::open(self.machine, node)
+            open_unowned::open(self.machine, node)
         );
-        let text = format!("`{stands}` stands open, and nobody drives it");
+        let text = format!("`{open}` is always open, and nobody drives it");
         let mut diagnostic = Diagnostic::new(Code::GroupTrust, message)
             .device(self.machine, node, text)
             .device(

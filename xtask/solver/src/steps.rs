@@ -10,10 +10,10 @@ use crate::direct;
 use crate::domain::{Decision, Domains};
 use crate::isolation::Isolation;
 use crate::model::Machine;
+use crate::open_unowned::OpenUnowned;
 use crate::pairs::Pairs;
 use crate::relation::Chains;
 use crate::solution::{Mode, Solution};
-use crate::standing::Standing;
 use crate::topology::Topology;
 use crate::unowned::Outcome;
 use crate::usable::Usables;
@@ -30,7 +30,7 @@ struct Given<'a> {
     sets: &'a Sets,
     chains: &'a Chains<'a>,
     pairs: &'a Pairs<'a>,
-    standing: &'a Standing,
+    open_unowned: &'a OpenUnowned,
 }
 
 /// Solves `machine`, without remedies for what is wrong.
@@ -43,7 +43,7 @@ pub(crate) fn solve(machine: &Machine, mode: Mode) -> Solution {
     let sets = Sets::new(machine, &topology, &edges, mode);
     let usables = Usables::new(machine, &topology, &isolation, &ids);
     let pairs = Pairs::new(machine);
-    let standing = Standing::new(machine, &pairs, &sets.units(mode).members);
+    let open_unowned = OpenUnowned::new(machine, &pairs, &sets.units(mode).members);
     let given = Given {
         machine,
         mode,
@@ -54,7 +54,7 @@ pub(crate) fn solve(machine: &Machine, mode: Mode) -> Solution {
         sets: &sets,
         chains: &Chains::new(machine.nodes.len(), &edges),
         pairs: &pairs,
-        standing: &standing,
+        open_unowned: &open_unowned,
     };
     let waivers = checks::check(&given, &mut found);
     let decisions = decide(&given, &mut found);

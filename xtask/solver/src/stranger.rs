@@ -7,9 +7,9 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::image::{Image, Scope};
 use crate::isolation::Isolation;
 use crate::model::{Machine, Node, NodeId};
+use crate::open_unowned::OpenUnowned;
 use crate::relation::Chains;
 use crate::solution::{EdgeKind, Mode};
-use crate::standing::Standing;
 use crate::topology::Topology;
 
 /// The inputs of the checks.
@@ -19,7 +19,7 @@ pub(crate) struct Strangers<'a> {
     pub isolation: &'a Isolation<'a>,
     pub ids: &'a [Ids],
     pub chains: &'a Chains<'a>,
-    pub standing: &'a Standing,
+    pub open_unowned: &'a OpenUnowned,
     pub mode: Mode,
     pub units: &'a [Vec<usize>],
     pub unit_of: &'a [usize],
@@ -79,7 +79,7 @@ impl Strangers<'_> {
     fn sockets(&self, found: &mut Vec<Diagnostic>) {
         for port in self.ports(|node| node.external) {
             let away = |node: &&usize| {
-                let at_stake = self.is_driven(**node) || self.standing.contains(**node);
+                let at_stake = self.is_driven(**node) || self.open_unowned.contains(**node);
                 at_stake && !self.is_below(**node, port)
             };
             let joined = self.isolation.joins_below(port);
@@ -101,7 +101,7 @@ impl Strangers<'_> {
             let own = |node: &usize| joined && self.group_of[*node] == self.group_of[port];
             let led_to = self.led_to(&ids.image);
             let mut order = self.topology.order.iter();
-            // What stands for nobody, and has such an id, is another's finding.
+            // A device that is always open, that nobody drives and that has such an id, is another's finding.
             let device = order.find(|node| {
                 let driven = away(node) && self.is_driven(**node);
                 driven && !own(node) && led_to.contains_key(&self.unit_of[**node])
@@ -173,7 +173,10 @@ impl Strangers<'_> {
                 device,
                 match self.is_driven(device) {
                     true => format!("`{}` is driven", self.name(device)),
-                    false => format!("`{}` stands open, and nobody drives it", self.name(device)),
+                    false => format!(
+                        "`{}` is always open, and nobody drives it",
+                        self.name(device)
+                    ),
                 },
             )
             .device(

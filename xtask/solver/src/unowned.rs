@@ -34,10 +34,10 @@ impl Outcome<'_> {
             } else if !(on_pci(node) && passive) && entry.demand != Some(DomainType::Blocked) {
                 list.push(node);
             }
-            // What stands without an owner is as little quiet.
+            // A device that is always open without an owner is as little quiet.
             let mate = !on_pci(node) && (self.open)(node);
-            let stands = entry.owner.is_some() || !entry.direct.is_empty() || mate;
-            if stands && entry.quiesce == Quiesce::Never {
+            let is_opened = entry.owner.is_some() || !entry.direct.is_empty() || mate;
+            if is_opened && entry.quiesce == Quiesce::Never {
                 let message = format!("`{}` cannot be made quiet", entry.name);
                 found.push(self.about(Code::NeverQuiet, message, node));
             }

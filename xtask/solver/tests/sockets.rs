@@ -90,7 +90,7 @@ fn nothing_bypasses_beside_a_socket() {
 }
 
 #[test]
-fn a_direct_region_stands_for_nobody_who_can_be_unplugged() {
+fn no_direct_region_is_open_for_what_can_be_unplugged() {
     for external in [true, false] {
         let mut m = ports(Some(Acs::ON), Some(Acs::ON));
         m.nodes[1].direct.push(region("fw", 0x8000_0000, 0x1000));

@@ -1,5 +1,5 @@
-//! What `docs/reference/plan.md` says of hardware that means harm, done by hand: who may use whose StreamID, and what stands
-//! open though nobody drives it.
+//! What `docs/reference/plan.md` says of hardware that means harm, done by hand: who may use whose StreamID, and which
+//! device is open though nobody drives it.
 
 #[path = "support/by_hand.rs"]
 mod hand;
@@ -44,7 +44,7 @@ impl<'a> Case<'a> {
         all.filter(|other| of(*other) == of(node)).collect()
     }
 
-    fn stands_for_nobody(&self, node: usize) -> bool {
+    fn is_open_unowned(&self, node: usize) -> bool {
         let unit = self.unit(node);
         !self.m.nodes[node].direct.is_empty()
             && unit.iter().all(|mate| self.m.nodes[*mate].owner.is_none())
@@ -54,7 +54,7 @@ impl<'a> Case<'a> {
     fn answers(&self, node: usize) -> Vec<Option<OwnerId>> {
         match self.m.nodes[node].owner {
             Some(owner) => vec![Some(owner)],
-            None if self.stands_for_nobody(node) => vec![None],
+            None if self.is_open_unowned(node) => vec![None],
             None => Vec::new(),
         }
     }
@@ -138,9 +138,9 @@ impl<'a> Case<'a> {
         Ok(())
     }
 
-    /// Who is in one group with what stands for nobody.
-    fn standing(&self, a: usize) -> Result<(), TestCaseError> {
-        if !self.stands_for_nobody(a) {
+    /// Nobody is in one group with a device that is always open without an owner.
+    fn open_unowned(&self, a: usize) -> Result<(), TestCaseError> {
+        if !self.is_open_unowned(a) {
             return Ok(());
         }
         for c in 0..self.m.nodes.len() {
@@ -184,7 +184,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Adds two that share a domain, of which one has an id of a bus below some port, and another drives or stands.
+/// Adds two that share a domain, of which one has an id of a bus below some port, and another drives or is always open.
 fn by_a_mate(m: &mut Machine, bus: u32, owner: usize) {
     let of = |streams: &[u32]| Place::Platform {
         streams: streams.iter().map(|id| (SmmuId(0), *id)).collect(),
@@ -218,7 +218,7 @@ proptest! {
                 if mode == Mode::Strict {
                     case.forger(node)?;
                 }
-                case.standing(node)?;
+                case.open_unowned(node)?;
                 case.socket(node)?;
             }
         }

@@ -2,8 +2,8 @@
 
 mod domain;
 mod fabric;
+mod open_unowned;
 mod owners;
-mod standing;
 
 use crate::diagnostic::{Code, Diagnostic, Remedy};
 use crate::model::{Machine, NodeId};

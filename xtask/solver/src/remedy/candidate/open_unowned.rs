@@ -1,4 +1,4 @@
-//! Remedies for what stands open though nobody drives it.
+//! Remedies for devices that are always open though nobody drives them.
 
 use super::{Builder, Candidate};
 use crate::change::Change;
@@ -18,18 +18,18 @@ impl Builder<'_> {
         let Some(by) = self.machine.owners.get(owner.index()) else {
             return Vec::new();
         };
-        let standing = self.standing_beside(node);
-        let list = self.list(&standing);
+        let open = self.open_beside(node);
+        let list = self.list(&open);
         let adopt = |node: &NodeId| Change::Owner(*node, Some(owner));
         let close = |node: &NodeId| Change::DropDirect(*node);
         vec![
             Candidate {
                 text: format!("let `{}` drive {list} too", by.name),
-                changes: standing.iter().map(adopt).collect(),
+                changes: open.iter().map(adopt).collect(),
             },
             Candidate {
                 text: format!("remove the direct regions of {list}, if nothing needs them"),
-                changes: standing.iter().map(close).collect(),
+                changes: open.iter().map(close).collect(),
             },
         ]
     }
@@ -38,17 +38,17 @@ impl Builder<'_> {
         self.machine.nodes[node.index()].owner
     }
 
-    /// `node`, and what else stands for nobody in its group.
-    fn standing_beside(&self, node: NodeId) -> Vec<NodeId> {
+    /// `node`, and the other devices of its group that are always open and that nobody drives.
+    fn open_beside(&self, node: NodeId) -> Vec<NodeId> {
         let group = &self.solution.groups[self.solution.device(node).group].devices;
-        let stands = |other: &NodeId| {
+        let is_open = |other: &NodeId| {
             let set = &self.solution.alias_sets[self.solution.device(*other).alias_set].devices;
             let undriven = set.iter().all(|mate| self.owner_of(*mate).is_none());
             undriven && !self.machine.nodes[other.index()].direct.is_empty()
         };
         let members = group.iter().copied();
         members
-            .filter(|other| *other == node || stands(other))
+            .filter(|other| *other == node || is_open(other))
             .collect()
     }
 }

@@ -1,5 +1,5 @@
-//! What stands open though nobody drives it has nobody whom anybody could trust, and a StreamID leads to all that its
-//! domain reaches, whoever drives what is in it.
+//! A device that is always open though nobody drives it has no owner whom anybody could trust, and a StreamID leads
+//! to all that its domain reaches, whoever drives what is in it.
 
 mod support;
 
@@ -16,8 +16,8 @@ fn acs(enabled: u16) -> Option<Acs> {
     })
 }
 
-/// Two root ports: below `rp-fw` one device that nobody drives and that stands by a direct region, below `rp-b` one of `of-b`.
-fn standing(fw: u16, b: u16) -> Machine {
+/// Two root ports: below `rp-fw` one device that nobody drives and that has a direct region, below `rp-b` one of `of-b`.
+fn two_ports(fw: u16, b: u16) -> Machine {
     let mut m = machine();
     m.policy.unowned = Unowned::Block;
     let port = root_port(&mut m, "rp-fw", 1, acs(fw));
@@ -48,9 +48,9 @@ fn remedies(s: &Solution) -> Vec<&str> {
 }
 
 #[test]
-fn no_driven_device_may_use_the_id_of_what_stands_for_nobody() {
-    assert_eq!(errors(&strict(&standing(Acs::WANTED, Acs::WANTED))), []);
-    let m = standing(Acs::WANTED, REDIRECTS);
+fn no_driven_device_may_use_the_id_of_an_open_one_without_owner() {
+    assert_eq!(errors(&strict(&two_ports(Acs::WANTED, Acs::WANTED))), []);
+    let m = two_ports(Acs::WANTED, REDIRECTS);
     let s = strict(&m);
     assert_eq!(errors(&s), [Code::ForgedStream]);
     let error = s.errors().next().unwrap();
@@ -97,8 +97,8 @@ fn no_driven_device_may_use_the_id_of_what_stands_for_nobody() {
 }
 
 #[test]
-fn what_stands_for_nobody_may_use_the_id_of_no_driven_device() {
-    let m = standing(REDIRECTS, Acs::WANTED);
+fn an_open_device_without_owner_may_use_the_id_of_no_driven_one() {
+    let m = two_ports(REDIRECTS, Acs::WANTED);
     let s = strict(&m);
     assert_eq!(errors(&s), [Code::ForgedStream]);
     let error = s.errors().next().unwrap();
@@ -129,8 +129,8 @@ fn what_stands_for_nobody_may_use_the_id_of_no_driven_device() {
 }
 
 #[test]
-fn nobody_is_in_one_group_with_what_stands_for_nobody() {
-    let mut m = standing(Acs::WANTED, Acs::WANTED);
+fn nobody_is_in_one_group_with_an_open_device_without_owner() {
+    let mut m = two_ports(Acs::WANTED, Acs::WANTED);
     // A function of its slot, which can write to its registers, and it to that function's.
     endpoint(&mut m, "beside", below(NodeId::new(0), 0, 1));
     let s = strict(&m);
@@ -167,8 +167,8 @@ fn nobody_is_in_one_group_with_what_stands_for_nobody() {
 }
 
 #[test]
-fn a_stranger_is_in_no_group_with_what_stands() {
-    let mut m = standing(Acs::WANTED, Acs::WANTED);
+fn a_stranger_is_in_no_group_with_an_open_device() {
+    let mut m = two_ports(Acs::WANTED, Acs::WANTED);
     m.nodes.truncate(3);
     m.nodes[2].external = true;
     m.roots[0].never_routes_peers = false;
@@ -189,13 +189,13 @@ fn a_stranger_is_in_no_group_with_what_stands() {
         error
             .parties
             .iter()
-            .any(|party| party.text == "`fw` stands open, and nobody drives it")
+            .any(|party| party.text == "`fw` is always open, and nobody drives it")
     );
 }
 
 /// `spare` has a StreamID that `b` may use, and another that it shares with `engine`: both lead to one domain.
 fn by_a_mate() -> (Machine, NodeId, NodeId) {
-    let mut m = standing(Acs::WANTED, Acs::WANTED);
+    let mut m = two_ports(Acs::WANTED, Acs::WANTED);
     m.nodes[FW].direct.clear();
     let spare = platform(&mut m, "spare", &[0x9000, 0x210]);
     let engine = platform(&mut m, "engine", &[0x9000]);
@@ -219,7 +219,7 @@ fn a_stream_leads_to_all_that_its_domain_reaches() {
     let mut trusted = m.clone();
     trust(&mut trusted, "of-b", "of-engine");
     assert_eq!(errors(&strict(&trusted)), []);
-    // Its regions stand for the domain as well.
+    // Its regions keep the domain open as well.
     let (mut m, _, engine) = by_a_mate();
     let buffer = region("buffer", 0x9000_0000, 0x1000);
     m.nodes[engine.index()].direct.push(buffer);

@@ -1,24 +1,24 @@
-//! Devices that stand open from the start though nobody drives them: they have no owner whom the owner of another
-//! device could trust.
+//! Devices that are always open though nobody drives them: they have no owner whom the owner of another device
+//! could trust.
 
 use crate::model::Machine;
 use crate::pairs::Pairs;
 
-/// By node: it has direct regions, and nobody drives what shares its domain.
-pub(crate) struct Standing(Vec<bool>);
+/// By node: the device has direct regions, and nobody drives what shares its domain.
+pub(crate) struct OpenUnowned(Vec<bool>);
 
-impl Standing {
+impl OpenUnowned {
     /// `units` are what has one domain each.
     pub fn new(machine: &Machine, pairs: &Pairs<'_>, units: &[Vec<usize>]) -> Self {
-        let mut stands = vec![false; machine.nodes.len()];
+        let mut is_open = vec![false; machine.nodes.len()];
         for unit in units {
             if unit.iter().all(|node| pairs.owner(*node).is_none()) {
                 for &node in unit {
-                    stands[node] = !machine.nodes[node].direct.is_empty();
+                    is_open[node] = !machine.nodes[node].direct.is_empty();
                 }
             }
         }
-        Self(stands)
+        Self(is_open)
     }
 
     pub fn contains(&self, node: usize) -> bool {

@@ -40,13 +40,13 @@ pub struct Verified {
     pub domains: usize,
     /// Tables that were read: of the kernel, of tasks and of domains.
     pub tables: usize,
-    /// The places of everything, for tests that seed faults.
-    pub places: Places,
+    /// The addresses of everything, for tests that seed faults.
+    pub addresses: Addresses,
 }
 
 /// Physical addresses of what was read.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct Addresses {
     /// Leaf descriptors, with whose they are: `kernel`, `task NAME`, `domain ASID`.
     pub leaves: Vec<(String, Leaf)>,
     /// Stream table entries by StreamID.

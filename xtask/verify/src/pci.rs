@@ -32,7 +32,7 @@ pub fn check(
         return Ok(());
     };
     let blob = Blob::new(image.plan(*place), PCI_TASK)?;
-    verified.places.pci_plan = place.unwrap_or_default();
+    verified.addresses.pci_plan = place.unwrap_or_default();
     host(&blob, plan, task, verified);
     let records = blob.table(kind::FUNCTION);
     verified.compare(

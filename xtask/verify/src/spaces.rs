@@ -59,7 +59,7 @@ pub fn check(image: &Image<'_>, plan: &Plan, verified: &mut Verified) -> Result<
         &plan.kernel.memory,
     );
     let place = place(&kernel, KERNEL_PLAN).ok_or("the kernel's plan is not mapped")?;
-    walked.verified.places.kernel_plan = place;
+    walked.verified.addresses.kernel_plan = place;
     let blob = Blob::new(image.bytes(place, header.plan_len), "the kernel")?;
     let mut spaces = Spaces {
         kernel,
@@ -116,7 +116,10 @@ impl Walked<'_, '_> {
         let mut runs = Vec::new();
         let mut found = Vec::new();
         for leaf in tree.leaves {
-            self.verified.places.leaves.push((whose.to_owned(), leaf));
+            self.verified
+                .addresses
+                .leaves
+                .push((whose.to_owned(), leaf));
             let access = leaf.access(regime, self.image.header.mair);
             let run = |access| Run {
                 input: leaf.input,

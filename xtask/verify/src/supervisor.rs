@@ -42,7 +42,7 @@ pub fn check(
     verified: &mut Verified,
 ) -> Result<(), String> {
     let place = spaces.plans.first().copied().flatten();
-    verified.places.supervisor_plan = place.unwrap_or_default();
+    verified.addresses.supervisor_plan = place.unwrap_or_default();
     let blob = Blob::new(image.plan(place), SUPERVISOR)?;
     let (records, numbers) = (blob.table(kind::RESTART), blob.table(kind::TASK_NUMBER));
     let told: Vec<String> = records.iter().map(|record| record.name()).collect();

@@ -35,7 +35,10 @@ const BARS: usize = 6;
 pub fn check(image: &Image<'_>, plan: &Plan, spaces: &Spaces, verified: &mut Verified) {
     for (index, (task, place)) in plan.tasks.iter().zip(&spaces.plans).enumerate() {
         let whose = format!("task {}", task.name);
-        verified.places.task_plans.push(place.unwrap_or_default());
+        verified
+            .addresses
+            .task_plans
+            .push(place.unwrap_or_default());
         let blob = match Blob::new(image.plan(*place), &whose) {
             Ok(blob) => blob,
             Err(why) => {

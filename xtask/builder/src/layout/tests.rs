@@ -68,7 +68,7 @@ fn there_is_one_kernel_on_the_first_core() {
     assert_eq!(layout.tables().roots.kernels.len(), 1);
     assert_eq!(layout.tables().plans.kernels.len(), 1);
     for kernel in &placement.kernels {
-        let extents = kernel.program.iter().map(Place::extent);
+        let extents = kernel.program.iter().map(PlacedSegment::extent);
         for extent in extents.chain([kernel.plan, kernel.stack]) {
             let is_shown = |of: &Extent| of.pa <= extent.pa && extent.end() <= of.end();
             assert!(kernel.window.iter().any(is_shown), "{extent:x?}");

@@ -75,7 +75,7 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
 
 impl Plan {
     /// Each line once, as the kernel routes it: the first of those that share one.
-    pub fn lines(&self) -> impl Iterator<Item = &InterruptRoute> {
+    pub fn interrupt_lines(&self) -> impl Iterator<Item = &InterruptRoute> {
         let routes = self.interrupts.iter().enumerate();
         let first = routes.filter(|(index, route)| {
             let mut earlier = self.interrupts.iter().take(*index);
@@ -132,9 +132,11 @@ fn shared(report: &Report, app: &App, fabric: &Fabric, routes: &[InterruptRoute]
             let task = app.tasks.get(route.task);
             task.map_or("?", |task| &task.name.value)
         };
-        let of = |place: &Place, route: &InterruptRoute| match place {
-            Place::Slot(slot) => format!("of `{}`, below slot {slot} of the root bus", task(route)),
-            Place::Platform => format!("of `{}`, wired by the platform", task(route)),
+        let of = |place: &WiredAt, route: &InterruptRoute| match place {
+            WiredAt::Slot(slot) => {
+                format!("of `{}`, below slot {slot} of the root bus", task(route))
+            }
+            WiredAt::Platform => format!("of `{}`, wired by the platform", task(route)),
         };
         let draft = report
             .error(
@@ -150,9 +152,9 @@ fn shared(report: &Report, app: &App, fabric: &Fabric, routes: &[InterruptRoute]
     }
 }
 
-/// The place that a line comes from.
+/// Where an interrupt line comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum WiredAt {
     /// A slot of the root bus, which decides about the four lines of all below it.
     Slot(u8),
     Platform,
@@ -171,18 +173,18 @@ fn declared<'a>(
     app: &'a App,
     fabric: &Fabric,
     route: &InterruptRoute,
-) -> Option<(&'a Spanned<String>, Place)> {
+) -> Option<(&'a Spanned<String>, WiredAt)> {
     let devices = app.devices.iter();
     let device = devices
         .enumerate()
         .find(|(_, device)| device.name.value == route.device);
     if let Some((index, device)) = device {
         let slot = fabric.device(index).and_then(|f| fabric.root_slot(f));
-        return Some((&device.name, slot.map_or(Place::Platform, Place::Slot)));
+        return Some((&device.name, slot.map_or(WiredAt::Platform, WiredAt::Slot)));
     }
     let owns = &app.tasks.get(route.task)?.owns;
     let own = owns.iter().find(|own| own.value == route.device)?;
-    Some((own, Place::Platform))
+    Some((own, WiredAt::Platform))
 }
 
 /// How one of two owners of a line gets another, for the later of the two.
@@ -191,15 +193,15 @@ fn remedy(
     fabric: &Fabric,
     routes: &[InterruptRoute],
     name: &Spanned<String>,
-    places: [Place; 2],
+    places: [WiredAt; 2],
 ) -> String {
     let name = &name.value;
     match places {
-        [Place::Platform, Place::Platform] => {
+        [WiredAt::Platform, WiredAt::Platform] => {
             "let one task own both devices, or correct `intid` in the platform's description"
                 .to_owned()
         }
-        [Place::Platform, Place::Slot(slot)] | [Place::Slot(slot), Place::Platform] => {
+        [WiredAt::Platform, WiredAt::Slot(slot)] | [WiredAt::Slot(slot), WiredAt::Platform] => {
             let moved = free_slot(app, fabric, routes, slot);
             let moved = moved.map_or(String::new(), |free| {
                 format!(
@@ -210,14 +212,14 @@ fn remedy(
                 "{moved}let one task own both, or write `interrupt = \"none\"` for a PCI device that is polled"
             )
         }
-        [Place::Slot(one), Place::Slot(other)] if one == other => {
+        [WiredAt::Slot(one), WiredAt::Slot(other)] if one == other => {
             // What is below one slot moves together.
             format!(
                 "let one task drive both, or write `interrupt = \"none\"` if a driver can do without, or give \
                  `{name}` another pin"
             )
         }
-        [Place::Slot(slot), Place::Slot(_)] => match free_slot(app, fabric, routes, slot) {
+        [WiredAt::Slot(slot), WiredAt::Slot(_)] => match free_slot(app, fabric, routes, slot) {
             Some(free) => {
                 format!("move `{name}` from slot {slot} to slot {free}, whose line is free")
             }
@@ -291,7 +293,7 @@ mod tests {
         let (first, same, other) = (route("edu0"), route("edu1"), route("edu2"));
         assert_eq!((first.intid, first.bit), (same.intid, same.bit));
         assert_ne!((first.intid, first.bit), (other.intid, other.bit));
-        let mut lines: Vec<u32> = plan.lines().map(|route| route.intid).collect();
+        let mut lines: Vec<u32> = plan.interrupt_lines().map(|route| route.intid).collect();
         let all = lines.len();
         lines.sort_unstable();
         lines.dedup();

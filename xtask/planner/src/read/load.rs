@@ -72,7 +72,7 @@ fn from_source(
     fields.finish();
     let sound = gate.pass(());
     let mut app = app.ok_or(Reported)?;
-    check::app(report, &mut app, &unread);
+    check::check_and_derive(report, &mut app, &unread);
     sound.map(|()| app)
 }
 

@@ -33,7 +33,7 @@ pub fn check(
             .place
             .address
             .wrapping_add(record.u64(at::DOMAIN_CONTEXT));
-        verified.places.contexts.push((domain.asid, at));
+        verified.addresses.contexts.push((domain.asid, at));
         places.add(at, 64, format!("the context descriptor of {whose}"));
         let context = tables.eight(at).ok_or("is outside of the tables' memory");
         match context.and_then(|words| context::decode(&words)) {
@@ -120,7 +120,7 @@ fn access(
     leaf: Leaf,
     verified: &mut Verified,
 ) -> Option<Run<Shown<'static>>> {
-    verified.places.leaves.push((whose.to_owned(), leaf));
+    verified.addresses.leaves.push((whose.to_owned(), leaf));
     let input = leaf.input;
     if leaf.mark() != PREMAPPED {
         verified.say(format!(

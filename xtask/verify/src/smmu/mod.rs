@@ -57,7 +57,7 @@ pub fn check(
     };
     let smmu = plan.smmu.as_ref().ok_or("plan.json has no `smmu`")?;
     let at = spaces.plans.get(server as usize).copied().flatten();
-    verified.places.server_plan = at.unwrap_or_default();
+    verified.addresses.server_plan = at.unwrap_or_default();
     let records = Records::new(&Blob::new(image.plan(at), "the IOMMU server")?);
     let tables = Tables {
         image,

@@ -36,7 +36,7 @@ pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) 
         .address
         .wrapping_add(smmu.u64(at::SMMU_STREAM_L1));
     let (bits, split) = (smmu.u32(at::SMMU_STREAM_LOG2), smmu.u32(at::SMMU_SPLIT));
-    verified.places.stream_table = level1;
+    verified.addresses.stream_table = level1;
     if !matches!(split, 6 | 8 | 10) || !(split..=STREAM_BITS_MAX).contains(&bits) {
         verified.say(format!(
             "the stream table has {bits} bits, split at {split}"
@@ -107,7 +107,7 @@ fn array(
             ));
             return;
         };
-        verified.places.entries.push((stream, at));
+        verified.addresses.entries.push((stream, at));
         verified.streams += 1;
         match meaning(&words, tables.smmu.coherent) {
             Ok(None) => {}
@@ -140,7 +140,7 @@ fn meaning(words: &[u64; 8], coherent: bool) -> Result<Option<u64>, &'static str
 
 /// The entries that `plan.json` and the IOMMU server mean are there, and translate when they should.
 fn planned(tables: &Tables<'_>, always_open: &AlwaysOpen, verified: &mut Verified) {
-    let entries: BTreeMap<u32, u64> = verified.places.entries.iter().copied().collect();
+    let entries: BTreeMap<u32, u64> = verified.addresses.entries.iter().copied().collect();
     for record in &tables.records.streams {
         let stream = record.u32(0);
         let told = tables

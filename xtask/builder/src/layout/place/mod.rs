@@ -14,7 +14,7 @@ mod program;
 mod task;
 
 pub use mapping::{Mapping, MappingKind};
-pub use task::{Place, Rights, TaskLayout};
+pub use task::{PlacedSegment, Rights, TaskLayout};
 
 use abi::layout::{self, PAGE};
 
@@ -64,7 +64,7 @@ pub struct KernelLayout {
     /// Number of the core that it runs on.
     pub core: u32,
     /// Its segments, in the order of its program's.
-    pub program: Vec<Place>,
+    pub program: Vec<PlacedSegment>,
     /// Its plan page.
     pub plan: Extent,
     /// Its stack.
@@ -87,7 +87,7 @@ pub struct Placement {
     /// The kernels by their number. There is one yet, on the first core.
     pub kernels: Vec<KernelLayout>,
     /// The program that stays at EL2, if the image is entered there.
-    pub el2: Place,
+    pub el2: PlacedSegment,
     /// The page tables of all address spaces.
     pub page_tables: Extent,
     /// The SMMU's tables and queues.
@@ -198,7 +198,7 @@ fn read_only_of_tasks(
     for (index, program) in programs.tasks.iter().enumerate() {
         let task = task::read_only(report, plan, index, program, memory)?;
         let places = task.program.iter().filter(|place| !place.rights.write);
-        read_only.extend(places.map(Place::extent));
+        read_only.extend(places.map(PlacedSegment::extent));
         tasks.push(task);
     }
     Ok(tasks)

@@ -2,7 +2,7 @@
 
 use abi::layout::{KERNEL_IMAGE_BASE, KERNEL_PLAN_BASE, PAGE};
 
-use super::task::{Place, Rights};
+use super::task::{PlacedSegment, Rights};
 use crate::compile::Program;
 use planner::report::{Mistake, Report, Reported};
 
@@ -14,7 +14,7 @@ pub fn kernel(
     report: &Report,
     program: &Program,
     image_base: u64,
-) -> Result<(Vec<Place>, Place), Reported> {
+) -> Result<(Vec<PlacedSegment>, PlacedSegment), Reported> {
     let mut places = Vec::new();
     let mut el2 = None;
     let mut end = KERNEL_IMAGE_BASE;
@@ -38,7 +38,7 @@ pub fn kernel(
         end = segment.va + len;
         let mut bytes = segment.bytes.clone();
         bytes.resize(usize::try_from(len).unwrap_or(0), 0);
-        let place = Place {
+        let place = PlacedSegment {
             va: segment.va,
             pa: segment.va - KERNEL_IMAGE_BASE + image_base,
             len,

@@ -21,7 +21,7 @@ pub struct Rights {
 
 /// A segment in its place; all numbers are whole pages.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct PlacedSegment {
     /// Virtual address of the first byte.
     pub va: u64,
     /// Physical address of the first byte.
@@ -34,7 +34,7 @@ pub struct Place {
     pub rights: Rights,
 }
 
-impl Place {
+impl PlacedSegment {
     /// The physical range.
     pub fn extent(&self) -> Extent {
         Extent {
@@ -50,7 +50,7 @@ pub struct TaskLayout {
     /// Virtual address of the first instruction.
     pub entry: u64,
     /// The program's segments.
-    pub program: Vec<Place>,
+    pub program: Vec<PlacedSegment>,
     /// The task's plan page.
     pub plan: Extent,
     /// The task's stack.
@@ -109,14 +109,14 @@ pub fn read_only(
             return Err(Reported);
         }
         let place = if segment.write {
-            Place {
+            PlacedSegment {
                 va: segment.va,
                 len: segment.len.next_multiple_of(PAGE),
                 rights: Rights {
                     write: true,
                     execute: false,
                 },
-                ..Place::default()
+                ..PlacedSegment::default()
             }
         } else {
             read_only_segment(segment, pristine(segment, &program.segments), memory)
@@ -148,7 +148,7 @@ fn read_only_segment<'a>(
     segment: &Segment,
     pristine: impl Iterator<Item = &'a Segment>,
     memory: &mut Allocator,
-) -> Place {
+) -> PlacedSegment {
     let mut bytes = segment.bytes.clone();
     for values in pristine {
         let offset = usize::try_from(values.load - segment.va).unwrap_or(usize::MAX);
@@ -162,7 +162,7 @@ fn read_only_segment<'a>(
     let len = (bytes.len() as u64).max(segment.len);
     let extent = memory.pages(len);
     bytes.resize(usize::try_from(extent.len).unwrap_or(0), 0);
-    Place {
+    PlacedSegment {
         va: segment.va,
         pa: extent.pa,
         len: extent.len,

@@ -89,7 +89,7 @@ pub fn build(plan: &Plan, placement: &Placement, kernel: &KernelLayout, roots: &
 
 /// The route of every line.
 fn routes(plan: &Plan) -> Vec<InterruptEntry> {
-    plan.lines()
+    plan.interrupt_lines()
         .map(|route| InterruptEntry {
             intid: route.intid,
             task: route.task as u32,

@@ -9,7 +9,7 @@ use vmsa::{
 };
 
 use super::window;
-use crate::layout::place::{KernelLayout, MappingKind, Place, Placement, TaskLayout};
+use crate::layout::place::{KernelLayout, MappingKind, PlacedSegment, Placement, TaskLayout};
 use planner::planning::Plan;
 use planner::read::{Gic, REDISTRIBUTOR};
 use planner::report::{Mistake, Report, Reported};
@@ -109,7 +109,7 @@ impl<'a, 'b> Space<'a, 'b> {
             .map(self.arena, va, pa, len, attributes, Blocks::WhereAligned)
     }
 
-    fn program(&mut self, places: &[Place]) -> Result<(), MapError> {
+    fn program(&mut self, places: &[PlacedSegment]) -> Result<(), MapError> {
         for place in places {
             let permissions = match (place.rights.write, place.rights.execute) {
                 (true, _) => Permissions::ReadWrite,

@@ -8,7 +8,8 @@ use serde_json::{Value, json as object};
 
 use super::hex;
 use crate::layout::{
-    DISTRIBUTOR, Extent, MappingKind, Place, Placement, Rights, TaskLayout, console, window_of,
+    DISTRIBUTOR, Extent, MappingKind, PlacedSegment, Placement, Rights, TaskLayout, console,
+    window_of,
 };
 use planner::planning::Plan;
 use planner::read::{Gic, REDISTRIBUTOR};
@@ -29,8 +30,8 @@ fn range(what: &str, name: &str, va: u64, extent: Extent, access: &str) -> Value
     })
 }
 
-fn program(name: &str, places: &[Place]) -> Vec<Value> {
-    let place = |place: &Place| {
+fn program(name: &str, places: &[PlacedSegment]) -> Vec<Value> {
+    let place = |place: &PlacedSegment| {
         let access = match place.rights {
             Rights { write: true, .. } => READ_WRITE,
             Rights { execute: true, .. } => "r-x write-back",

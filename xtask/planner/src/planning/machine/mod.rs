@@ -1,8 +1,8 @@
 //! The machine as the solver takes it, from an `app.toml` whose fabric is known to be a tree.
 
 mod node;
+mod numbering;
 mod owners;
-mod places;
 mod reserved;
 
 use solver::model::{GroupPolicy, Machine, Policy, Smmu, Unowned};
@@ -50,10 +50,10 @@ pub fn describe(app: &App) -> Described {
         reserved: reserved::regions(app),
         ..Machine::default()
     };
-    let (places, kinds) = places::find(app, &mut machine, &mut sources);
-    owners::describe(app, &mut machine, &places, &mut sources);
+    let (numbering, kinds) = numbering::add_roots_and_number(app, &mut machine, &mut sources);
+    owners::describe(app, &mut machine, &numbering, &mut sources);
     for kind in &kinds {
-        let node = node::describe(app, *kind, &places, &mut sources);
+        let node = node::describe(app, *kind, &numbering, &mut sources);
         machine.nodes.push(node);
     }
     for group in &app.iommu.groups {
@@ -61,7 +61,7 @@ pub fn describe(app: &App) -> Described {
         machine.groups.push(GroupPolicy {
             name: group.name.value.clone(),
             members: members
-                .filter_map(|name| places.nodes.get(&name.value).copied())
+                .filter_map(|name| numbering.nodes.get(&name.value).copied())
                 .collect(),
             default_domain: group.default_domain,
             source: sources.add(&group.name.span),

@@ -5,11 +5,16 @@ use solver::model::{
     Quiesce as Quiet, Region, RootId, Source, Upstream, Window,
 };
 
-use super::places::{Places, smmu};
+use super::numbering::{Numbering, smmu};
 use super::{FunctionKind, Sources, name};
 use crate::read::{self, App, Device, EXPANDER, FunctionForm, Quiesce};
 
-pub fn describe(app: &App, kind: FunctionKind, places: &Places, sources: &mut Sources) -> Node {
+pub fn describe(
+    app: &App,
+    kind: FunctionKind,
+    numbering: &Numbering,
+    sources: &mut Sources,
+) -> Node {
     let name = name(app, kind);
     let empty = Node {
         owner: app.driver(&name).map(OwnerId::new),
@@ -39,7 +44,7 @@ pub fn describe(app: &App, kind: FunctionKind, places: &Places, sources: &mut So
             Node {
                 source: sources.add(&root.name.span),
                 place: Place::Slot {
-                    upstream: Upstream::Root(places.main_of(app, root).unwrap_or(RootId(0))),
+                    upstream: Upstream::Root(numbering.main_of(app, root).unwrap_or(RootId(0))),
                     device,
                     function,
                 },
@@ -59,7 +64,7 @@ pub fn describe(app: &App, kind: FunctionKind, places: &Places, sources: &mut So
             Node {
                 source: sources.add(&bridge.name.span),
                 place: Place::Slot {
-                    upstream: places.upstream(bridge.at.as_ref()),
+                    upstream: numbering.upstream(bridge.at.as_ref()),
                     device,
                     function,
                 },
@@ -77,7 +82,7 @@ pub fn describe(app: &App, kind: FunctionKind, places: &Places, sources: &mut So
             }
         }
         FunctionKind::Device(index) => match app.devices.get(index) {
-            Some(device) => device_node(app, device, places, empty, sources),
+            Some(device) => device_node(app, device, numbering, empty, sources),
             None => empty,
         },
     }
@@ -86,11 +91,11 @@ pub fn describe(app: &App, kind: FunctionKind, places: &Places, sources: &mut So
 fn device_node(
     app: &App,
     device: &Device,
-    places: &Places,
+    numbering: &Numbering,
     empty: Node,
     sources: &mut Sources,
 ) -> Node {
-    let place = device_place(app, device, places);
+    let place = device_place(app, device, numbering);
     let on_root = matches!(
         place,
         Place::Slot {
@@ -136,15 +141,15 @@ fn device_node(
     }
 }
 
-fn device_place(app: &App, device: &Device, places: &Places) -> Place {
+fn device_place(app: &App, device: &Device, numbering: &Numbering) -> Place {
     match &device.place {
         read::Place::Slot { at, slot } => Place::Slot {
-            upstream: places.upstream(at.as_ref()),
+            upstream: numbering.upstream(at.as_ref()),
             device: slot.0,
             function: slot.1,
         },
         read::Place::Virtual { of, offset } => Place::Virtual {
-            physical: places.nodes.get(&of.value).copied().unwrap_or(NodeId(0)),
+            physical: numbering.nodes.get(&of.value).copied().unwrap_or(NodeId(0)),
             offset: *offset,
         },
         read::Place::Platform {

@@ -3,11 +3,11 @@
 use solver::model::{Containment, Machine, Owner, OwnerId, Trust, Waiver};
 
 use super::Sources;
-use super::places::Places;
+use super::numbering::Numbering;
 use crate::read::App;
 use crate::report::Spanned;
 
-pub fn describe(app: &App, machine: &mut Machine, places: &Places, sources: &mut Sources) {
+pub fn describe(app: &App, machine: &mut Machine, numbering: &Numbering, sources: &mut Sources) {
     for task in &app.tasks {
         machine.owners.push(Owner {
             name: task.name.value.clone(),
@@ -34,7 +34,7 @@ pub fn describe(app: &App, machine: &mut Machine, places: &Places, sources: &mut
                 devices: waiver
                     .devices
                     .iter()
-                    .filter_map(|name| places.nodes.get(&name.value).copied())
+                    .filter_map(|name| numbering.nodes.get(&name.value).copied())
                     .collect(),
                 source: sources.add(&waiver.reason.span),
             });

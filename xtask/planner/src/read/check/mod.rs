@@ -10,21 +10,21 @@ use super::app::{App, Unread};
 use super::task::{Task, TaskRight};
 use crate::report::{Mistake, Report, Spanned};
 
-/// Reports everything that does not fit together.
-pub fn app(report: &Report, app: &mut App, unread: &Unread) {
+/// Reports everything that does not fit together, and notes in `app` which task owns which device.
+pub fn check_and_derive(report: &Report, app: &mut App, unread: &Unread) {
     let checked = names::Names { report, unread };
     if !unread.task {
         roles::supervisor(report, app);
         roles::servers(report, app);
     }
     for task in &app.tasks {
-        names::of_task(&checked, app, task);
+        names::check_task(&checked, app, task);
         program(report, task);
         test_right(report, app, task);
-        names::of_parameters(&checked, app, task);
+        names::check_parameters(&checked, app, task);
     }
-    names::of_policy(&checked, app);
-    names::of_files(report, app);
+    names::check_policy(&checked, app);
+    names::check_files(report, app);
     owners::derive(app);
     owners::check(report, app);
     memory::check(report, app);

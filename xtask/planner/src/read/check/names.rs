@@ -38,7 +38,7 @@ fn unknown<'a>(
 /// Checks that the names of tasks make different files. The file of a task's program has the task's name, and the
 /// kernel's is `kernel.elf`. On a file system that does not tell large from small letters, the later of two such
 /// files would overwrite the first.
-pub fn of_files(report: &Report, app: &App) {
+pub fn check_files(report: &Report, app: &App) {
     let folded = |task: &Task| task.name.value.to_lowercase();
     for (index, task) in app.tasks.iter().enumerate() {
         let name = &task.name;
@@ -76,7 +76,7 @@ pub fn of_files(report: &Report, app: &App) {
 const NOTIFICATIONS_MAX: usize = 15;
 
 /// Checks the names that a task's keys refer to.
-pub fn of_task(checked: &Names<'_>, app: &App, task: &Task) {
+pub fn check_task(checked: &Names<'_>, app: &App, task: &Task) {
     calls(checked, app, task);
     trusts_and_dependencies(checked, app, task);
     posts(checked, app, task);
@@ -233,7 +233,7 @@ fn elsewhere(checked: &Names<'_>, name: &Spanned<String>, what: &str, remedy: &s
         .remedy(remedy);
 }
 
-pub fn of_parameters(checked: &Names<'_>, app: &App, task: &Task) {
+pub fn check_parameters(checked: &Names<'_>, app: &App, task: &Task) {
     for (_, parameter) in &task.parameters {
         let spanned = |name: &str| Spanned::new(name.to_owned(), parameter.span.clone());
         match &parameter.value {
@@ -282,7 +282,7 @@ pub fn of_parameters(checked: &Names<'_>, app: &App, task: &Task) {
 }
 
 /// Names in waivers, containment units and groups, and of SMMUs.
-pub fn of_policy(checked: &Names<'_>, app: &App) {
+pub fn check_policy(checked: &Names<'_>, app: &App) {
     let waivers = app.iommu.waivers.iter().flat_map(|waiver| &waiver.tasks);
     let units = app.iommu.containment.iter().flat_map(|unit| &unit.tasks);
     for name in waivers.chain(units) {

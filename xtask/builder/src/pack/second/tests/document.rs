@@ -9,9 +9,9 @@ fn any_word_of_the_plans_is_answered() {
     let base = built.base();
     let places = [
         (base + 80, 17),
-        (built.places.kernel_plan, 96),
-        (built.places.server_plan, 256),
-        (built.places.contexts[0].1, 16),
+        (built.addresses.kernel_plan, 96),
+        (built.addresses.server_plan, 256),
+        (built.addresses.contexts[0].1, 16),
     ];
     for (start, words) in places {
         for at in (0..words).map(|word| start + word * 8) {
@@ -220,7 +220,7 @@ fn a_plan_of_any_numbers_is_answered() {
 fn a_message_shows_some_of_many_differences() {
     let built = built(SUITE);
     let mut image = built.image.clone();
-    for (_, leaf) in &built.places.leaves {
+    for (_, leaf) in &built.addresses.leaves {
         let offset = built.offset(leaf.at);
         image[offset..][..8].copy_from_slice(&(leaf.descriptor ^ 1 << 50).to_le_bytes());
     }

@@ -20,7 +20,7 @@ use planner::report::Report;
 struct Built {
     image: Vec<u8>,
     plan: String,
-    places: verify::Places,
+    addresses: verify::Addresses,
 }
 
 fn root() -> PathBuf {
@@ -40,11 +40,11 @@ fn layout_of(report: &Report, file: &Path) -> Option<(Plan, Layout)> {
 fn verified_image((plan, layout): &(Plan, Layout)) -> Outcome<Built> {
     let image = image::build(plan, layout)?;
     let plan = json(plan, Some(layout.placement()));
-    let places = verified(&image, &plan)?.places;
+    let addresses = verified(&image, &plan)?.addresses;
     Ok(Built {
         image,
         plan,
-        places,
+        addresses,
     })
 }
 
@@ -104,7 +104,7 @@ impl Built {
     }
 
     fn leaf(&self, whose: &str, which: impl Fn(&verify::Leaf) -> bool) -> verify::Leaf {
-        let mut all = self.places.leaves.iter();
+        let mut all = self.addresses.leaves.iter();
         let found = all.find(|(name, leaf)| name == whose && which(leaf));
         found.unwrap_or_else(|| panic!("no such leaf of {whose}")).1
     }
@@ -146,7 +146,7 @@ fn systems(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The domain of the suite in which the image maps something.
 fn direct_asid(built: &Built) -> String {
-    let mut names = built.places.leaves.iter().map(|(name, _)| name);
+    let mut names = built.addresses.leaves.iter().map(|(name, _)| name);
     let name = names.find_map(|name| name.strip_prefix("domain "));
     name.unwrap().to_owned()
 }

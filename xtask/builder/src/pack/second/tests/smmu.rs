@@ -6,8 +6,8 @@ use super::*;
 #[test]
 fn every_bit_of_what_the_iommu_server_is_told_counts() {
     let built = built("app.toml");
-    let start = built.record(built.places.server_plan, 0x400, 0);
-    let end = built.places.server_plan + built.word(built.places.server_plan + 8);
+    let start = built.record(built.addresses.server_plan, 0x400, 0);
+    let end = built.addresses.server_plan + built.word(built.addresses.server_plan + 8);
     let silent = built.unnoticed(start, end - start, 1);
     assert!(silent.is_empty(), "{silent:x?}");
 }
@@ -17,16 +17,16 @@ fn every_bit_of_what_the_iommu_server_is_told_counts() {
 fn every_bit_of_the_smmus_memory_counts() {
     let built = built("app.toml");
     for at in [
-        built.places.stream_table,
-        built.places.contexts[0].1,
-        built.places.entries[7].1,
+        built.addresses.stream_table,
+        built.addresses.contexts[0].1,
+        built.addresses.entries[7].1,
     ] {
         let silent = built.unnoticed(at, 64, 1);
         assert!(silent.is_empty(), "{silent:x?}");
     }
     let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
     let len = plan["memory"]["smmu-tables"]["bytes"].as_u64().unwrap();
-    let start = built.word(built.record(built.places.server_plan, 0x400, 0) + 40);
+    let start = built.word(built.record(built.addresses.server_plan, 0x400, 0) + 40);
     let silent = built.unnoticed(start, len, 101);
     assert!(silent.is_empty(), "{silent:x?}");
 }
@@ -34,14 +34,14 @@ fn every_bit_of_the_smmus_memory_counts() {
 #[test]
 fn faults_in_the_stream_table_are_found() {
     let built = built(SUITE);
-    let entries = &built.places.entries;
+    let entries = &built.addresses.entries;
     let entry = |stream: u32| entries.iter().find(|entry| entry.0 == stream).unwrap().1;
     let direct = entries
         .iter()
         .find(|entry| built.word(entry.1) != 1)
         .unwrap();
     // Stream 8 is a bridge's, 9 nobody's, 0x100 a disk's.
-    let context = built.places.contexts[0].1;
+    let context = built.addresses.contexts[0].1;
     for stream in [8, 9, 0x100] {
         found(&built.with(entry(stream), |_| 0b1001), "untranslated");
         found(
@@ -60,7 +60,7 @@ fn faults_in_the_stream_table_are_found() {
         &built.with(direct.1, |_| context | 0b1011),
         "translates by another table",
     );
-    let level1 = built.places.stream_table;
+    let level1 = built.addresses.stream_table;
     found(&built.with(level1, |_| 0), "has no entry");
     found(
         &built.with(level1, |word| word - 1),
@@ -75,7 +75,7 @@ fn faults_in_the_stream_table_are_found() {
 #[test]
 fn faults_in_a_domains_tables_are_found() {
     let built = built(SUITE);
-    let contexts = &built.places.contexts;
+    let contexts = &built.addresses.contexts;
     let (asid, context) = contexts[1];
     found(
         &built.with(context, |word| word ^ 1 << 43),
@@ -94,8 +94,8 @@ fn faults_in_a_domains_tables_are_found() {
         &built.with(context + 8, |_| other),
         "meets a table of domain",
     );
-    let domain = built.record(built.places.server_plan, 0x401, 1);
-    let smmu = built.word(built.record(built.places.server_plan, 0x400, 0) + 40);
+    let domain = built.record(built.addresses.server_plan, 0x401, 1);
+    let smmu = built.word(built.record(built.addresses.server_plan, 0x400, 0) + 40);
     let leaf = smmu + built.word(domain + 32);
     let own = built.leaf(&format!("domain {}", direct_asid(&built)), |_| true);
     let page = own.descriptor | 0b10;
@@ -118,7 +118,7 @@ fn faults_in_a_domains_tables_are_found() {
 #[test]
 fn faults_in_the_servers_plan_are_found() {
     let built = built(SUITE);
-    let record = |kind, number| built.record(built.places.server_plan, kind, number);
+    let record = |kind, number| built.record(built.addresses.server_plan, kind, number);
     let device = record(0x403, 2);
     for (at, words) in [
         (record(0x400, 0) + 40, "tables elsewhere"),

@@ -48,7 +48,7 @@ fn faults_in_a_tasks_tables_are_found() {
         &built.with(data.at, |word| steal(word, kernel.output)),
         "leads to memory of the kernel",
     );
-    let tables = built.places.contexts[0].1 & !0xfff;
+    let tables = built.addresses.contexts[0].1 & !0xfff;
     found(
         &built.with(data.at, |word| steal(word, tables)),
         "leads to the SMMU's tables",
@@ -72,7 +72,7 @@ fn faults_in_a_tasks_tables_are_found() {
 #[test]
 fn faults_in_the_kernels_plan_are_found() {
     let built = built(SUITE);
-    let task = |number| built.record(built.places.kernel_plan, 0x101, number);
+    let task = |number| built.record(built.addresses.kernel_plan, 0x101, number);
     let other = built.word(task(5) + 48);
     found(&built.with(task(4) + 48, |_| other), "its ASID is");
     found(
@@ -83,7 +83,7 @@ fn faults_in_the_kernels_plan_are_found() {
         &built.with(task(6) + 56, |word| word ^ 1 << 5),
         "it may send to",
     );
-    let region = built.record(built.places.kernel_plan, 0x102, 9);
+    let region = built.record(built.addresses.kernel_plan, 0x102, 9);
     found(
         &built.with(region + 8, |word| word + 0x1000),
         "the kernel takes",
@@ -92,7 +92,7 @@ fn faults_in_the_kernels_plan_are_found() {
         &built.with(region + 16, |word| word + 0x10_0000),
         "the kernel takes",
     );
-    let account = built.record(built.places.kernel_plan, 0x107, 0);
+    let account = built.record(built.addresses.kernel_plan, 0x107, 0);
     for word in [account, account + 8] {
         found(&built.with(word, |time| time + 1), "its accounts have");
     }
@@ -115,8 +115,8 @@ fn faults_in_the_kernels_plan_are_found() {
 #[test]
 fn every_bit_of_the_kernels_plan_counts() {
     let built = built("app.toml");
-    let len = built.word(built.places.kernel_plan + 8);
-    let silent = built.unnoticed(built.places.kernel_plan, len, 1);
+    let len = built.word(built.addresses.kernel_plan + 8);
+    let silent = built.unnoticed(built.addresses.kernel_plan, len, 1);
     assert!(silent.is_empty(), "{silent:x?}");
 }
 
@@ -139,7 +139,7 @@ fn every_bit_of_what_the_supervisor_is_told_counts() {
         tasks.any(|task| task[key].as_array().is_some_and(|list| !list.is_empty()))
     };
     assert!(some("depends-on") && some("together"));
-    let place = built.places.supervisor_plan;
+    let place = built.addresses.supervisor_plan;
     let start = built.record(place, 0x206, 0);
     // The reasons for domains, which are texts for the log, come next.
     let end = built.record(place, 0x207, 0);
@@ -152,8 +152,8 @@ fn every_bit_of_what_the_supervisor_is_told_counts() {
 #[test]
 fn every_bit_of_what_the_pci_task_is_told_counts() {
     let built = built("app.toml");
-    let start = built.record(built.places.pci_plan, 0x300, 0);
-    let end = built.places.pci_plan + built.word(built.places.pci_plan + 8);
+    let start = built.record(built.addresses.pci_plan, 0x300, 0);
+    let end = built.addresses.pci_plan + built.word(built.addresses.pci_plan + 8);
     let silent = built.unnoticed(start, end - start, 1);
     assert!(silent.is_empty(), "{silent:x?}");
 }
@@ -166,7 +166,7 @@ fn faults_in_what_a_task_is_told_of_itself_are_found() {
     let tasks = plan["tasks"].as_array().unwrap();
     let place = |name: &str| {
         let index = tasks.iter().position(|task| task["name"] == name).unwrap();
-        built.places.task_plans[index]
+        built.addresses.task_plans[index]
     };
     let direct = place("direct");
     for (kind, offset, words) in [
@@ -194,7 +194,7 @@ fn faults_in_what_a_task_is_told_of_itself_are_found() {
 #[test]
 fn every_bit_of_what_a_task_is_told_of_itself_counts() {
     let built = built("app.toml");
-    for &place in &built.places.task_plans {
+    for &place in &built.addresses.task_plans {
         let silent = built.unnoticed(place, built.word(place + 8), 7);
         assert!(silent.is_empty(), "{silent:x?}");
     }

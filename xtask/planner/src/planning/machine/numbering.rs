@@ -1,4 +1,4 @@
-//! Root buses, and the numbers that all functions will have.
+//! Adds the root buses to the machine, and gives each function the number that it will have.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use super::{FunctionKind, MAIN_ROOT, Sources, name};
 use crate::read::{self, App, Main, StreamRow};
 use crate::report::Spanned;
 
-/// Names that functions can be at.
-pub struct Places {
+/// The solver's numbers of root buses and functions, by the names that functions can be at.
+pub struct Numbering {
     pub roots: BTreeMap<String, RootId>,
     pub nodes: BTreeMap<String, NodeId>,
 }
 
-impl Places {
+impl Numbering {
     pub fn upstream(&self, at: Option<&Spanned<String>>) -> Upstream {
         let Some(at) = at else {
             return Upstream::Root(RootId(0));
@@ -27,7 +27,7 @@ impl Places {
     }
 }
 
-impl Places {
+impl Numbering {
     /// The first root bus of the root complex that a root bus belongs to: for an expander the one it hangs on.
     pub fn main_of(&self, app: &App, root: &read::Root) -> Option<RootId> {
         match app.main_of(root) {
@@ -38,13 +38,13 @@ impl Places {
     }
 }
 
-/// Root buses, and the numbers that all functions will have.
-pub fn find(
+/// Adds the root buses to the machine, and numbers them and all functions.
+pub fn add_roots_and_number(
     app: &App,
     machine: &mut Machine,
     sources: &mut Sources,
-) -> (Places, Vec<FunctionKind>) {
-    let mut places = Places {
+) -> (Numbering, Vec<FunctionKind>) {
+    let mut numbering = Numbering {
         roots: BTreeMap::new(),
         nodes: BTreeMap::new(),
     };
@@ -71,12 +71,12 @@ pub fn find(
     roots.sort_by_key(|(index, root)| (root.segment, root.bus, *index));
     for (_, root) in &roots {
         let id = RootId::new(machine.roots.len());
-        places.roots.insert(root.name.value.clone(), id);
+        numbering.roots.insert(root.name.value.clone(), id);
         machine.roots.push(root_bus(app, root, sources));
     }
     for (index, root) in app.roots.iter().enumerate() {
-        let id = places.roots.get(&root.name.value).copied();
-        let main = places.main_of(app, root);
+        let id = numbering.roots.get(&root.name.value).copied();
+        let main = numbering.main_of(app, root);
         if let Some(bus) = id.and_then(|id| machine.roots.get_mut(id.index())) {
             bus.expander_of = main;
         }
@@ -99,10 +99,10 @@ pub fn find(
     for (index, kind) in kinds.iter().enumerate() {
         if !matches!(kind, FunctionKind::Expander(_)) {
             let id = NodeId::new(index);
-            places.nodes.entry(name(app, *kind)).or_insert(id);
+            numbering.nodes.entry(name(app, *kind)).or_insert(id);
         }
     }
-    (places, kinds)
+    (numbering, kinds)
 }
 
 /// A declared root bus; what it is an expander of is known once all of them have their numbers.

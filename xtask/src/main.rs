@@ -4,7 +4,6 @@
 
 mod bench;
 mod command;
-mod coverage;
 mod disk;
 #[cfg(test)]
 mod documents;
@@ -14,11 +13,12 @@ mod mailing_list;
 mod output;
 mod project;
 mod qemu;
+mod requirements;
 mod run;
 mod setup;
 mod steps;
 mod systems;
-mod test;
+mod testing;
 
 fn main() -> std::process::ExitCode {
     command::main().into()

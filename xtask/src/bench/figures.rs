@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Figure;
 use super::rows::{KERNEL_TEXT, ROWS, Row};
-use crate::test::{Case, Outcome as End, fits};
+use crate::testing::{Case, Outcome as End, fits};
 use planner::failure::{Failure, Outcome};
 
 /// The figures of this repository, below its root.

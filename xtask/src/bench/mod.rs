@@ -92,7 +92,7 @@ fn execute(
         qemu: qemu.clone(),
         timeout: LIMIT,
         extra: counting.iter().chain(extra).cloned().collect(),
-        changes: Vec::new(),
+        variations: Vec::new(),
     };
     let mut counted: Vec<(String, u64)> = Vec::new();
     let end = run::run(built, &disks.files, &options, |line| {

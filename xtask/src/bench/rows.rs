@@ -3,7 +3,7 @@
 
 use planner::failure::{Failure, Outcome};
 
-use crate::test::suggest;
+use crate::testing::suggest;
 
 /// One operation.
 #[derive(Debug)]

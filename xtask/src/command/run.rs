@@ -53,7 +53,7 @@ pub fn run(project: &Project, arguments: Arguments) -> Outcome<u8> {
         qemu,
         timeout: limit.map_or(Duration::MAX, Duration::from_secs),
         extra: arguments.extra,
-        changes: Vec::new(),
+        variations: Vec::new(),
     };
     let mut screen = Screen::new(show::width(&built.plan), Watch::new(&built.plan));
     let end = run::observe(&built, &disks.files, &options, &mut screen)?;

@@ -5,9 +5,9 @@ mod progress;
 use std::path::PathBuf;
 
 use crate::bench;
-use crate::coverage;
+use crate::requirements;
 use crate::steps;
-use crate::test::{
+use crate::testing::{
     self, Asked, Case, HostPrograms, LONG, Matrix, Outcome as End, Row, Suite, System,
 };
 use planner::failure::Outcome;
@@ -44,22 +44,22 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
     let filter = arguments.filter.as_deref();
     if arguments.coverage_of_spec {
         let all = Target::select(project, None)?;
-        let table = coverage::table(&project.root, &all.names())?;
+        let table = requirements::table(&project.root, &all.names())?;
         print!("{table}");
         return Ok(u8::from(!table.is_complete()));
     }
     if filter == Some(MIRI) {
         let mut progress = Progress::new(filter);
         progress.stage(MIRI);
-        test::miri(&project.root, &mut |case| progress.show(case))?;
+        testing::miri(&project.root, &mut |case| progress.show(case))?;
         return progress.finish(project);
     }
-    if let Some(filter) = filter.filter(|filter| filter.starts_with(test::MUTATIONS)) {
+    if let Some(filter) = filter.filter(|filter| filter.starts_with(testing::MUTATIONS)) {
         let mut progress = Progress::new(Some(filter));
-        progress.stage(test::MUTATIONS);
+        progress.stage(testing::MUTATIONS);
         let root = &project.root;
         let show = &mut |case| progress.show(case);
-        test::mutations(root, &project.target, filter, show)?;
+        testing::mutations(root, &project.target, filter, show)?;
         return progress.finish(project);
     }
     if let Some(filter) = filter.filter(|filter| filter.starts_with(LONG)) {
@@ -100,11 +100,11 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
 
 /// Long runs whose names contain the filter.
 fn run_long(project: &Project, arguments: &Arguments, filter: &str) -> Outcome<u8> {
-    let programs = test::LONG_PROGRAMS.iter();
+    let programs = testing::LONG_PROGRAMS.iter();
     let programs = programs.filter(|program| program.name.contains(filter));
     let mut target = Target {
         suites: Vec::new(),
-        systems: test::long_systems(&project.root)?,
+        systems: testing::long_systems(&project.root)?,
         rows: Vec::new(),
         profile: false,
     };
@@ -121,7 +121,7 @@ fn run_long(project: &Project, arguments: &Arguments, filter: &str) -> Outcome<u
     progress.stage("long runs");
     for program in programs {
         progress.under_way(program.name);
-        let case = test::long_program(&project.root, program)?;
+        let case = testing::long_program(&project.root, program)?;
         progress.show(case);
     }
     if !target.is_empty() {
@@ -140,11 +140,11 @@ fn nothing_fits(project: &Project, host: &HostPrograms, filter: &str) -> Outcome
     names.extend(host.names());
     names.extend(all.counted());
     names.extend(all.systems.into_iter().map(|system| system.name));
-    names.extend(test::LONG_PROGRAMS.map(|program| program.name.to_owned()));
-    let long = test::long_systems(&project.root)?;
+    names.extend(testing::LONG_PROGRAMS.map(|program| program.name.to_owned()));
+    let long = testing::long_systems(&project.root)?;
     names.extend(long.into_iter().map(|system| system.name));
-    let meant = test::suggest(filter, names.iter().map(String::as_str));
-    eprintln!("error: {}", test::nothing_fits(filter, &meant));
+    let meant = testing::suggest(filter, names.iter().map(String::as_str));
+    eprintln!("error: {}", testing::nothing_fits(filter, &meant));
     Ok(MISUNDERSTOOD)
 }
 
@@ -163,8 +163,8 @@ impl Target {
     /// cases means nothing else.
     fn select(project: &Project, filter: Option<&str>) -> Outcome<Self> {
         let root = &project.root;
-        let mut systems = test::systems(root)?;
-        let all = test::images(root)?;
+        let mut systems = testing::systems(root)?;
+        let all = testing::images(root)?;
         let means = |filter: &str| {
             let begins = |system: &System| system.name.starts_with(filter);
             is_row(Some(filter))
@@ -172,16 +172,16 @@ impl Target {
                 || all.iter().any(|suite| is_of(suite, filter))
         };
         let certain = filter.is_some_and(means);
-        systems.retain(|system| test::fits(filter, &system.name));
+        systems.retain(|system| testing::fits(filter, &system.name));
         let mut suites = Vec::new();
         for suite in all {
             let prefix = format!("{}::", suite.name);
             let asked = match filter {
-                _ if test::fits(filter, &prefix) => Asked::All,
+                _ if testing::fits(filter, &prefix) => Asked::All,
                 Some(filter) if certain && !is_of(&suite, filter) => continue,
                 _ => {
                     let cases = suite.cases()?.into_iter().enumerate();
-                    let fits = |name: &str| test::fits(filter, &format!("{prefix}{name}"));
+                    let fits = |name: &str| testing::fits(filter, &format!("{prefix}{name}"));
                     let asked = cases.filter(|(_, case)| fits(&case.name));
                     Asked::Cases(asked.map(|(number, _)| number).collect())
                 }
@@ -191,7 +191,7 @@ impl Target {
             }
         }
         let rows = bench::ROWS.iter().map(bench::Row::case);
-        let meant = |row: &String| test::fits(filter, row) && (!certain || is_row(filter));
+        let meant = |row: &String| testing::fits(filter, row) && (!certain || is_row(filter));
         let rows = rows.filter(meant);
         Ok(Self {
             suites,
@@ -322,7 +322,7 @@ fn run_row(
     for (suite, asked) in target.suites.iter().filter(|(suite, _)| suite.fits(row)) {
         progress.stage_on(&suite.name, name);
         if row.stage1 {
-            let run = test::image(project, suite, asked, row, &mut |case| progress.show(case));
+            let run = testing::image(project, suite, asked, row, &mut |case| progress.show(case));
             progress.survive(&suite.name, run)?;
         } else {
             let why = "the SMMU has no stage 1";
@@ -378,7 +378,7 @@ fn run_system(
     progress: &mut Progress,
 ) -> Outcome<()> {
     progress.under_way(&system.name);
-    let case = test::system(project, system, row)?;
+    let case = testing::system(project, system, row)?;
     progress.show(case);
     Ok(())
 }

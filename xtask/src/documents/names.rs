@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::lines;
-use crate::coverage;
-use crate::test;
+use crate::requirements;
+use crate::testing;
 
 /// The folders with which a path of the repository begins.
 const FOLDERS: [&str; 8] = [
@@ -59,13 +59,13 @@ impl Tests {
     /// The names of the project's tests.
     pub fn all(root: &Path) -> Self {
         let known = "the tables of tests can be read";
-        let suites = test::images(root).unwrap_or_else(|_| panic!("{known}"));
+        let suites = testing::images(root).unwrap_or_else(|_| panic!("{known}"));
         let cases = suites.iter().flat_map(|suite| {
             let cases = suite.cases().unwrap_or_else(|_| panic!("{known}"));
             let name = |case| format!("{}::{case}", suite.name);
             cases.into_iter().map(move |case| name(case.name))
         });
-        let systems = test::systems(root).unwrap_or_else(|_| panic!("{known}"));
+        let systems = testing::systems(root).unwrap_or_else(|_| panic!("{known}"));
         let systems = systems.into_iter().map(|system| system.name);
         Self {
             root: root.to_owned(),
@@ -103,10 +103,10 @@ impl Tests {
         let first = place.split('/').next().unwrap_or_default();
         if FOLDERS.contains(&first) {
             let folder = self.root.join(place);
-            let sources = coverage::sources(&folder).unwrap_or_default();
+            let sources = requirements::sources(&folder).unwrap_or_default();
             let mut sources = sources.iter();
             return (!function.is_empty())
-                .then(|| sources.any(|source| coverage::has_test(source, function)));
+                .then(|| sources.any(|source| requirements::has_test(source, function)));
         }
         let begins = |known: &String| {
             let known = known.split_once("::").map_or("", |(first, _)| first);

@@ -1,15 +1,14 @@
 //! The emulator: finding it, its command line, and what it says before the guest starts.
 
 mod bypass;
-mod change;
 mod command;
 mod find;
 mod monitor;
 mod probe;
 mod script;
+mod variation;
 
 pub use bypass::refuse_bypass;
-pub use change::Change;
 pub use command::{DiskFiles, command};
 pub use find::{OLDEST, PROGRAM, Qemu, in_folders, on_path};
 #[cfg(test)]
@@ -17,3 +16,4 @@ pub use monitor::tests::emulator;
 pub use monitor::{Answer, Monitor, MonitorError};
 pub use probe::{Registers, machines, registers};
 pub use script::script;
+pub use variation::Variation;

@@ -21,7 +21,7 @@ use guest::Guest;
 use rings::Rings;
 
 use crate::disk;
-use crate::qemu::{Change, DiskFiles, Qemu};
+use crate::qemu::{DiskFiles, Qemu, Variation};
 use crate::steps::Built;
 use planner::failure::{Failure, Outcome};
 use planner::planning::Plan;
@@ -35,7 +35,7 @@ pub struct Options {
     /// Further QEMU arguments.
     pub extra: Vec<String>,
     /// In what the machine differs from the planned one.
-    pub changes: Vec<Change>,
+    pub variations: Vec<Variation>,
 }
 
 /// The disks of one run; copies that were made for it go with this value.
@@ -96,8 +96,8 @@ pub fn observe(
     let folder = tempfile::tempdir().map_err(Failure::when("cannot make a temporary folder"))?;
     let image = built.dist.image_in(folder.path())?;
     let mut arguments = crate::qemu::command(&built.plan, &image, files);
-    for change in &options.changes {
-        change.apply(&mut arguments)?;
+    for variation in &options.variations {
+        variation.apply(&mut arguments)?;
     }
     arguments.extend(options.extra.iter().cloned());
     let guest = Guest::start(&options.qemu, &arguments)?;

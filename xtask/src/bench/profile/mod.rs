@@ -15,7 +15,7 @@ use super::rows::{Counted, Row};
 use crate::qemu::Qemu;
 use crate::run;
 use crate::steps::Built;
-use crate::test::{Case, Outcome as End};
+use crate::testing::{Case, Outcome as End};
 use builder::compile::Program;
 use planner::failure::{Failure, Outcome};
 use planner::project::Project;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 
 use crate::command::show;
-use crate::test::{self, Case, Outcome as End};
+use crate::testing::{self, Case, Outcome as End};
 use planner::failure::{Failure, Outcome};
 use planner::project::Project;
 
@@ -56,7 +56,7 @@ impl Progress {
         let Some((name, cases)) = self.stages.last() else {
             return;
         };
-        let [passed, failed, skipped] = test::counts(cases);
+        let [passed, failed, skipped] = testing::counts(cases);
         let at = self.started.elapsed().as_secs();
         self.print(&format!(
             "{name}: {passed} passed, {failed} failed, {skipped} skipped ({at} s)"
@@ -126,11 +126,11 @@ impl Progress {
         self.sum_up();
         self.bar.finish_and_clear();
         let cases = || self.stages.iter().flat_map(|(_, cases)| cases);
-        let [passed, failed, skipped] = test::counts(cases());
+        let [passed, failed, skipped] = testing::counts(cases());
         for case in cases().filter(|case| case.failed()) {
             println!("FAILED {}", case.name);
         }
-        let [xml, text] = test::write_reports(&project.target.join("test"), &self.stages)?;
+        let [xml, text] = testing::write_reports(&project.target.join("test"), &self.stages)?;
         println!("reports: {} and {}", xml.display(), text.display());
         let skipped = match skipped {
             0 => String::new(),

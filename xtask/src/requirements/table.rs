@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::requirements::Requirement;
+use super::numbered::Requirement;
 
 /// A test and the requirements it names.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,18 +5,18 @@
 //! whole images in `tests/coverage.toml`.
 
 mod elsewhere;
-mod requirements;
+mod numbered;
 mod table;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use elsewhere::Elsewhere;
-use requirements::requirements;
+use numbered::requirements;
 pub use table::Table;
 use table::Test;
 
-use crate::test;
+use crate::testing;
 use planner::failure::{Failure, Outcome};
 
 /// The documents that have requirements, below the project's root.
@@ -41,7 +41,7 @@ pub fn table(root: &Path, images: &[String]) -> Outcome<Table> {
     }
     let mut table = Table::new(all);
     let mut known = BTreeSet::new();
-    for suite in test::images(root)? {
+    for suite in testing::images(root)? {
         // Some images run the same cases.
         if suite.name != OF_RULES && known.insert(suite.app.clone()) {
             for case in suite.cases()? {
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn every_requirement_has_a_case() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let suites = test::images(&root).unwrap_or_else(|_| panic!("cannot be read"));
+        let suites = testing::images(&root).unwrap_or_else(|_| panic!("cannot be read"));
         let suites = suites.into_iter().map(|suite| suite.name);
-        let systems = test::systems(&root).unwrap_or_else(|_| panic!("cannot be read"));
+        let systems = testing::systems(&root).unwrap_or_else(|_| panic!("cannot be read"));
         let systems = systems.into_iter().map(|system| system.name);
         let images: Vec<String> = suites.chain(systems).collect();
         let table = table(&root, &images).unwrap_or_else(|_| panic!("cannot be read"));

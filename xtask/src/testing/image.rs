@@ -131,7 +131,7 @@ pub fn image(
         qemu: row.qemu.clone(),
         timeout: LIMIT,
         extra: row.arguments.iter().chain(&suite.extra).cloned().collect(),
-        changes: Vec::new(),
+        variations: Vec::new(),
     };
     let mut follower = Follower::new(&suite.name, show);
     let end = run::observe(&built, &disks.files, &options, &mut follower)?;

@@ -1,10 +1,10 @@
-//! A machine that is not the planned one: changes of the command line that the plan gives.
+//! A machine that is not the planned one: variations of the command line that the plan gives.
 
 use planner::failure::{Failure, Outcome};
 
-/// One change; functions are named as in the plan.
+/// One difference of the machine from the planned one; functions are named as in the plan.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Change {
+pub enum Variation {
     /// The function is not there.
     Remove(String),
     /// A function of this model, with its properties, is in its place.
@@ -17,8 +17,8 @@ pub enum Change {
     Add(String),
 }
 
-impl Change {
-    /// Changes the command line; fails if it has no such function.
+impl Variation {
+    /// Makes the difference in the command line; fails if it has no such function.
     pub fn apply(&self, arguments: &mut Vec<String>) -> Outcome<()> {
         match self {
             Self::Remove(name) => {
@@ -70,23 +70,26 @@ fn device<'a>(arguments: &'a mut [String], name: &str) -> Outcome<&'a mut String
 mod tests {
     use super::*;
 
-    fn changed(change: &Change) -> Option<String> {
+    fn varied(variation: &Variation) -> Option<String> {
         let line = "-m 1G -device edu,id=edu0,bus=rp1,addr=0.0 -device nvme,id=edu,addr=2.0";
         let mut arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        change.apply(&mut arguments).ok()?;
+        variation.apply(&mut arguments).ok()?;
         Some(arguments.join(" "))
     }
 
     #[test]
     fn each_kind() {
         let two = "-m 1G -device edu,id=edu0,bus=rp1,addr=0.0";
-        assert_eq!(changed(&Change::Remove("edu".into())).as_deref(), Some(two));
-        let other = changed(&Change::Model("edu0".into(), "nvme,serial=a".into()));
+        assert_eq!(
+            varied(&Variation::Remove("edu".into())).as_deref(),
+            Some(two)
+        );
+        let other = varied(&Variation::Model("edu0".into(), "nvme,serial=a".into()));
         assert!(other.is_some_and(|line| line.contains("nvme,serial=a,id=edu0,bus=rp1,addr=0.0 ")));
-        let more = changed(&Change::With("edu".into(), "serial=a".into()));
+        let more = varied(&Variation::With("edu".into(), "serial=a".into()));
         assert!(more.is_some_and(|line| line.ends_with("nvme,id=edu,addr=2.0,serial=a")));
-        let added = changed(&Change::Add("edu,bus=rp1".into()));
+        let added = varied(&Variation::Add("edu,bus=rp1".into()));
         assert!(added.is_some_and(|line| line.ends_with(" -device edu,bus=rp1")));
-        assert_eq!(changed(&Change::Remove("edu1".into())), None);
+        assert_eq!(varied(&Variation::Remove("edu1".into())), None);
     }
 }

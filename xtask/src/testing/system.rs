@@ -212,8 +212,8 @@ fn execute(
             .chain(&expected.qemu)
             .cloned()
             .collect(),
-        changes: match &expected.difference {
-            Some(difference) => differences::changes(difference, &built.plan)?,
+        variations: match &expected.difference {
+            Some(difference) => differences::variations(difference, &built.plan)?,
             None => Vec::new(),
         },
     };

@@ -1,7 +1,7 @@
 //! Machines that differ from the plan, each booted under both policies: `tests/systems/differences`.
 
 use super::expect::Difference;
-use crate::qemu::Change;
+use crate::qemu::Variation;
 use planner::failure::{Failure, Outcome};
 use planner::planning::{FunctionKind, Plan};
 use planner::read::MismatchPolicy;
@@ -11,9 +11,9 @@ const JUDGE: &str = "judge";
 /// The device that tells the judge what to expect, and the property of it that the judge can read.
 const EXPECTED: (&str, &str) = ("expected", "cmd_per_lun");
 
-/// The changes that make the machine of a difference from that of the plan. They include what the judge has to
+/// The variations that make the machine of a difference from that of the plan. They include what the judge has to
 /// expect: one bit for each device that must be refused, in the order of the plan.
-pub fn changes(difference: &Difference, plan: &Plan) -> Outcome<Vec<Change>> {
+pub fn variations(difference: &Difference, plan: &Plan) -> Outcome<Vec<Variation>> {
     let refuses = plan.app.iommu.on_mismatch == MismatchPolicy::Refuse;
     let judge = plan.app.task(JUDGE).map(|(index, _)| index);
     let functions = plan.fabric.functions.iter();
@@ -35,11 +35,11 @@ pub fn changes(difference: &Difference, plan: &Plan) -> Outcome<Vec<Change>> {
         bits |= bit.ok_or_else(|| Failure::new(format!("the judge has no device `{name}`")))?;
     }
     let (name, property) = EXPECTED;
-    let told = Change::WithNumber(name.to_owned(), property.to_owned(), bits.into());
+    let told = Variation::WithNumber(name.to_owned(), property.to_owned(), bits.into());
     Ok(difference
         .machine
         .iter()
-        .map(Change::from)
+        .map(Variation::from)
         .chain([told])
         .collect())
 }
@@ -50,7 +50,7 @@ mod tests {
 
     use super::*;
     use crate::qemu;
-    use crate::test::expect::{self, Expected};
+    use crate::testing::expect::{self, Expected};
     use planner::project::Project;
     use planner::read;
     use planner::report::Report;
@@ -94,16 +94,16 @@ mod tests {
         let planned = qemu::command(&plan, Path::new("image"), &qemu::DiskFiles::new());
         for run in runs() {
             let name = run.name.unwrap();
-            let changes = changes(run.difference.as_ref().unwrap(), &plan)
+            let variations = variations(run.difference.as_ref().unwrap(), &plan)
                 .ok()
                 .unwrap();
             let mut arguments = planned.clone();
-            for change in &changes {
-                let applied = change.apply(&mut arguments);
-                assert!(applied.is_ok(), "{name}: {change:?}");
+            for variation in &variations {
+                let applied = variation.apply(&mut arguments);
+                assert!(applied.is_ok(), "{name}: {variation:?}");
             }
             // The last one tells the judge; the one for the plan itself changes nothing else.
-            let same = changes.len() == 1 && run.qemu.is_empty();
+            let same = variations.len() == 1 && run.qemu.is_empty();
             assert_eq!(same, name == "none", "{name}");
             assert!(!run.tells.is_empty(), "{name}");
             assert_eq!(
@@ -120,8 +120,8 @@ mod tests {
             let plan = if refuses { &refuse } else { &block };
             let run = runs.iter().find(|run| run.name.as_deref() == Some(name));
             let difference = run.and_then(|run| run.difference.as_ref()).unwrap();
-            match changes(difference, plan).ok().unwrap().last() {
-                Some(Change::WithNumber(_, _, bits)) => *bits,
+            match variations(difference, plan).ok().unwrap().last() {
+                Some(Variation::WithNumber(_, _, bits)) => *bits,
                 other => panic!("{other:?}"),
             }
         };

@@ -1,6 +1,6 @@
 //! Requirements as the reference defines them.
 
-/// One MUST.
+/// A sentence of the reference that says what must be so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     /// The requirement's number, such as `IPC-SEND-1`.

@@ -8,7 +8,7 @@ use planner::read::units;
 use planner::read::{App, Parameter};
 use serde::Deserialize;
 
-use crate::qemu::Change;
+use crate::qemu::Variation;
 
 /// Name of the file.
 pub const EXPECT: &str = "expect.toml";
@@ -150,7 +150,7 @@ const fn usually() -> bool {
     true
 }
 
-impl From<&Step> for Change {
+impl From<&Step> for Variation {
     fn from(step: &Step) -> Self {
         match step.clone() {
             Step::Remove { remove } => Self::Remove(remove),

@@ -43,7 +43,7 @@ impl<A: Arch> Kernel<'_, A> {
         let next = match running {
             Some(running) if woken => {
                 let next = self.preempt_for(task, running);
-                self.settle(running, next)
+                self.carry_out(running, next)
             }
             Some(running) => Some(running),
             None => self.choose(),
@@ -74,7 +74,7 @@ impl<A: Arch> Kernel<'_, A> {
                 detail: 0,
             };
             self.die(index, &fault);
-            let next = self.settle(index, NextTask::Best);
+            let next = self.carry_out(index, NextTask::Best);
             self.pay_anew(next);
             return next;
         }
@@ -94,7 +94,7 @@ impl<A: Arch> Kernel<'_, A> {
                 self.pay_for(index);
                 Some(index)
             }
-            Some(index) => self.settle(index, NextTask::Best),
+            Some(index) => self.carry_out(index, NextTask::Best),
             None => self.choose(),
         }
     }

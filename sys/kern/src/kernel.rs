@@ -146,7 +146,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
             self.die(caller, &fault);
             NextTask::Best
         });
-        self.settle(caller, next)
+        self.carry_out(caller, next)
     }
 
     fn perform(&mut self, caller: TaskIndex, number: u16) -> Outcome {
@@ -216,6 +216,6 @@ impl<'p, A: Arch> Kernel<'p, A> {
             detail,
         };
         self.die(caller, &fault);
-        self.settle(caller, NextTask::Best)
+        self.carry_out(caller, NextTask::Best)
     }
 }

@@ -57,7 +57,7 @@ impl<A: Arch> Kernel<'_, A> {
 
     /// Carries out what a call decided: returns the task to run, or `None` if all wait.
     #[inline(always)]
-    pub(crate) fn settle(&mut self, running: TaskIndex, next: NextTask) -> Option<TaskIndex> {
+    pub(crate) fn carry_out(&mut self, running: TaskIndex, next: NextTask) -> Option<TaskIndex> {
         match next {
             NextTask::Same if self.accounts.any_exhausted() => self.after_interrupt(Some(running)),
             NextTask::Same => {

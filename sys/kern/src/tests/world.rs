@@ -426,7 +426,7 @@ impl World {
             Some(running) if self.kernel.task(running).state() == State::Runnable => {
                 self.kernel.after_interrupt(Some(running))
             }
-            Some(running) => self.kernel.settle(running, NextTask::Best),
+            Some(running) => self.kernel.carry_out(running, NextTask::Best),
             None => self.kernel.choose(),
         };
         lives::check(self);

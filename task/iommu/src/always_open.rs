@@ -94,7 +94,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         let device = &mut self.devices[index];
         device.life.always_opened();
-        self.system.log(Line::Stands {
+        self.system.log(Line::AlwaysOpen {
             name: device.entry().name.as_str(),
         });
     }

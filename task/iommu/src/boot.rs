@@ -71,8 +71,8 @@ pub fn take_over<H: Hardware>(
     let features = features(hardware)?;
     check::features(&features, entry)?;
     check::memory(entry, &features)?;
-    settled(hardware, CR0, CR0ACK, cr0::ALL)?;
-    settled(hardware, IRQ_CTRL, IRQ_CTRLACK, irq_ctrl::ALL)?;
+    wait_acknowledged(hardware, CR0, CR0ACK, cr0::ALL)?;
+    wait_acknowledged(hardware, IRQ_CTRL, IRQ_CTRLACK, irq_ctrl::ALL)?;
     if is_ours(hardware, entry, &features) {
         adopt(hardware, plan, index, features).map(Found::Running)
     } else {
@@ -191,7 +191,7 @@ fn close_reset_bypass<H: Hardware>(hardware: &mut H) -> Result<bool, Refusal> {
 
 /// Waits until what was written last to a control register is in force. An earlier life may have died between
 /// the two, and until then it is not known what is on, and another write is unpredictable (§6.3.9).
-fn settled<H: Hardware>(
+fn wait_acknowledged<H: Hardware>(
     hardware: &mut H,
     register: usize,
     acknowledgement: usize,

@@ -15,7 +15,7 @@ pub enum Line<'a> {
     /// A device reaches a direct region, or a pool beside one, whether or not anybody has claimed it.
     Direct(DirectLine<'a>),
     /// A device reaches its direct regions from now on.
-    Stands {
+    AlwaysOpen {
         /// The device's name.
         name: &'a str,
     },

@@ -86,7 +86,7 @@ impl Fabric<'_> {
         }
         self.set_master(hardware, index, false);
         let running = self.begin(hardware, index, entry, quiesce, now);
-        self.settle(index, Outcome::Later(running));
+        self.set_progress(index, Outcome::Later(running));
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl Fabric<'_> {
                 }
                 let outcome = self.advance(hardware, index, running, now);
                 wake.ended |= !matches!(outcome, Outcome::Later(_));
-                self.settle(index, outcome);
+                self.set_progress(index, outcome);
             }
         }
         wake
@@ -258,7 +258,7 @@ impl Fabric<'_> {
         })
     }
 
-    fn settle(&mut self, index: usize, outcome: Outcome) {
+    fn set_progress(&mut self, index: usize, outcome: Outcome) {
         if let Some(state) = self.states.get_mut(index) {
             state.progress = match outcome {
                 Outcome::Quiet => Progress::Quiet,

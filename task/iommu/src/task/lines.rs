@@ -102,7 +102,7 @@ pub fn print(line: Line<'_>) {
         }
         Line::Device(device) => list(&device),
         Line::Direct(direct) => reaches(&direct),
-        Line::Stands { name } => defmt::info!("{=str}: open to its direct regions", name),
+        Line::AlwaysOpen { name } => defmt::info!("{=str}: open to its direct regions", name),
         Line::Claimed { name, owner } => {
             defmt::info!("{=str}: claimed by {}", name, Task(owner.index() as u32));
         }

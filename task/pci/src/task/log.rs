@@ -8,9 +8,9 @@ use userlib::defmt::{self, Format, Formatter};
 /// Logs what the enumeration meets.
 pub struct Log;
 
-struct Place(Address);
+struct Position(Address);
 
-impl Format for Place {
+impl Format for Position {
     fn format(&self, f: Formatter<'_>) {
         let (bus, slot, function) = (self.0.bus(), self.0.slot(), self.0.function());
         defmt::write!(f, "{=u8:02x}:{=u8:02x}.{=u8}", bus, slot, function);
@@ -54,7 +54,7 @@ impl Observer for Log {
     fn found(&mut self, found: &Found<'_>) {
         defmt::info!(
             "{} {=str} {}{}",
-            Place(Address(found.entry.rid)),
+            Position(Address(found.entry.rid)),
             found.entry.name.as_str(),
             Ids(u64::from(found.vendor_id) << 16 | u64::from(found.device_id)),
             Bars(found.entry)
@@ -62,7 +62,7 @@ impl Observer for Log {
     }
 
     fn differs(&mut self, difference: &Difference<'_>) {
-        let place = Place(difference.address);
+        let place = Position(difference.address);
         let what = difference.mismatch.name();
         let name = difference.entry.map_or("", |entry| entry.name.as_str());
         let remedy = Remedy(difference.mismatch);

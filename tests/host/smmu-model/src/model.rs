@@ -244,7 +244,7 @@ impl Model {
         if !self.chooser.once_in(self.liberties.activity) {
             return;
         }
-        self.settle(false);
+        self.take_effect(false);
         match self.chooser.below(9) {
             8 => self.start_ambient(),
             0 => self.speculate(),
@@ -270,7 +270,7 @@ impl Model {
 
     /// Everything that is under way comes to its end.
     pub fn finish(&mut self) {
-        self.settle(true);
+        self.take_effect(true);
         while self.consume() {}
         self.flush_events();
     }

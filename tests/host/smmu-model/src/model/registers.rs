@@ -382,7 +382,7 @@ impl Model {
     }
 
     /// Lets written values take effect: some, or all with `force`.
-    pub(crate) fn settle(&mut self, force: bool) {
+    pub(crate) fn take_effect(&mut self, force: bool) {
         let waiting = self.registers.cr0 ^ self.registers.cr0_ack;
         for field in 0..5 {
             let field = 1 << field;

@@ -37,7 +37,7 @@ impl Board {
     }
 
     /// Waits until no transfer is under way.
-    pub fn settle(&self, stage: &Stage) -> Result {
+    pub fn wait_until_idle(&self, stage: &Stage) -> Result {
         let mut waited = 0;
         while self.edu.busy() {
             check!(waited < PATIENCE);
@@ -60,7 +60,7 @@ impl Board {
         };
         check!(self.edu.start(&transfer).is_ok());
         stage.pause(TAKES);
-        self.settle(stage)
+        self.wait_until_idle(stage)
     }
 }
 

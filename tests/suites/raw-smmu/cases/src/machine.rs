@@ -69,7 +69,7 @@ impl Machine {
         let mut devices = Vec::new();
         for number in 0..DEVICES {
             let board = Board::new(number)?;
-            board.settle(stage)?;
+            board.wait_until_idle(stage)?;
             let planned = check_is!(config::devices().get(number), Some(device) => device);
             let device = check_is!(
                 plan.devices.get(planned.device as usize), Some(device) => device);

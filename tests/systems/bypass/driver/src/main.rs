@@ -4,16 +4,16 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
+use edu_helper::{Board, DESTINATION, Reason, check, refused};
 use iommu_api::client::{self, Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, StatusFlags};
-use trial::{Board, DESTINATION, Reason, check, refused};
 use userlib::config;
 use userlib::server::Server;
 
 userlib::task!(main);
 
 fn bypass(iommu: &Server) -> Result<(), Reason> {
-    let device = trial::device("edu0")?;
+    let device = edu_helper::device("edu0")?;
     let board = Board::new(device)?;
     let pool = config::parameter("pool").ok_or("no parameter `pool`")?;
     let reaches = |seed| board.moves(pool, pool + DESTINATION as u64, seed);
@@ -54,5 +54,5 @@ fn bypass(iommu: &Server) -> Result<(), Reason> {
 }
 
 fn main() -> ! {
-    trial::main(bypass, "open while claimed, and only then")
+    edu_helper::main(bypass, "open while claimed, and only then")
 }

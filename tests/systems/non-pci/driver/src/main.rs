@@ -7,9 +7,9 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
+use edu_helper::{Board, DESTINATION, Reason, check};
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags};
-use trial::{Board, DESTINATION, Reason, check};
 use userlib::plan::task::DeviceEntry;
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::server::Server;
@@ -35,7 +35,7 @@ fn registers(entry: &'static DeviceEntry) -> Result<(), Reason> {
 
 /// What is mapped for one member of the alias set, the other reaches; and no longer than it is mapped.
 fn shared_stream(iommu: &Server) -> Result<(), Reason> {
-    let entry = trial::device("engine")?;
+    let entry = edu_helper::device("engine")?;
     registers(entry)?;
     let mut engine = Device::claim(iommu, entry.device).map_err(Failure::name)?;
     let both = Extent { first: 0, pages: 2 };
@@ -43,7 +43,7 @@ fn shared_stream(iommu: &Server) -> Result<(), Reason> {
         .map(0, both, MapFlags::READ_WRITE)
         .map_err(Failure::name)?;
     let destination = iova + DESTINATION as u64;
-    let edu0 = trial::device("edu0")?;
+    let edu0 = edu_helper::device("edu0")?;
     let edu = Device::claim(iommu, edu0.device).map_err(Failure::name)?;
     let board = Board::new(edu0)?;
     check(
@@ -74,7 +74,7 @@ fn shared_stream(iommu: &Server) -> Result<(), Reason> {
 
 /// Its recipe is a time: a claim takes as long.
 fn waiting(iommu: &Server) -> Result<(), Reason> {
-    let entry = trial::device("waiting")?;
+    let entry = edu_helper::device("waiting")?;
     let start = time::now().nanoseconds();
     let claim = Device::claim(iommu, entry.device).map_err(Failure::name)?;
     let took = time::now().nanoseconds() - start;
@@ -84,7 +84,7 @@ fn waiting(iommu: &Server) -> Result<(), Reason> {
 
 /// Its register never shows that it is quiet.
 fn never_quiet(iommu: &Server) -> Result<(), Reason> {
-    let entry = trial::device("busy")?;
+    let entry = edu_helper::device("busy")?;
     match Device::claim(iommu, entry.device) {
         Err(Failure::Refused(Error::NotQuiet)) => Ok(()),
         Err(error) => Err(error.name()),
@@ -99,5 +99,5 @@ fn non_pci(iommu: &Server) -> Result<(), Reason> {
 }
 
 fn main() -> ! {
-    trial::main(non_pci, "devices beside PCI work as planned")
+    edu_helper::main(non_pci, "devices beside PCI work as planned")
 }

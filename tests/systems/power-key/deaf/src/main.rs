@@ -3,15 +3,15 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
+use edu_helper::{Board, DESTINATION};
 use iommu_api::client::Device;
 use iommu_api::{Extent, MapFlags};
-use trial::{Board, DESTINATION};
 use userlib::server::Server;
 
 userlib::task!(main);
 
-fn run(iommu: &Server) -> Result<(), trial::Reason> {
-    let entry = trial::device("edu0")?;
+fn run(iommu: &Server) -> Result<(), edu_helper::Reason> {
+    let entry = edu_helper::device("edu0")?;
     let mut claim = Device::claim(iommu, entry.device).map_err(|error| error.name())?;
     let both = Extent { first: 0, pages: 2 };
     let iova = claim
@@ -20,7 +20,7 @@ fn run(iommu: &Server) -> Result<(), trial::Reason> {
     let board = Board::new(entry)?;
     defmt::info!("at work");
     for round in 0u64.. {
-        trial::check(
+        edu_helper::check(
             board.moves(iova, iova + DESTINATION as u64, round as u8)?,
             "data was lost",
         )?;

@@ -4,9 +4,9 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
+use edu_helper::{Board, Reason, check, refused};
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, PAGE};
-use trial::{Board, Reason, check, refused};
 use userlib::memory::Memory;
 use userlib::server::Server;
 
@@ -20,7 +20,7 @@ fn page(first: u32) -> Extent {
 }
 
 fn premapped(iommu: &Server) -> Result<(), Reason> {
-    let device = trial::device("edu0")?;
+    let device = edu_helper::device("edu0")?;
     let board = Board::new(device)?;
     let pages = (board.pool.len() as u64 / PAGE) as u32;
     let mut claim = Device::claim(iommu, device.device).map_err(Failure::name)?;
@@ -89,5 +89,5 @@ fn premapped(iommu: &Server) -> Result<(), Reason> {
 }
 
 fn main() -> ! {
-    trial::main(premapped, "premapped, and reached while claimed")
+    edu_helper::main(premapped, "premapped, and reached while claimed")
 }

@@ -45,7 +45,7 @@ fn locate(pci: &Server, device: &DeviceEntry) -> Result<(), &'static str> {
     }
     // The PCI task numbers them from 0 without gaps, and refuses the number behind the last.
     let functions = (0..).map_while(|number| Client(pci).describe(number).ok());
-    prober::judge_place(&found, requester, functions)
+    topologies_prober::judge_place(&found, requester, functions)
 }
 
 fn probe(iommu: &Server, device: &'static DeviceEntry) -> Result<(), &'static str> {
@@ -54,7 +54,7 @@ fn probe(iommu: &Server, device: &'static DeviceEntry) -> Result<(), &'static st
     let registers = MappedRegisters::bar(device, 0).ok_or("its BAR is not mapped")?;
     let edu = Edu::new(registers).map_err(|_| "not an edu that answers")?;
     let window = claim.window();
-    let iova = prober::target(window.iova_base, window.pages, device.device)
+    let iova = topologies_prober::target(window.iova_base, window.pages, device.device)
         .ok_or("the window is too small")?;
     let transfer = Transfer {
         direction: Direction::ToMemory,
@@ -73,7 +73,7 @@ fn probe(iommu: &Server, device: &'static DeviceEntry) -> Result<(), &'static st
             claim.next_fault().map_err(Failure::name).transpose()
         })
         .ok_or("no fault was recorded")??;
-    prober::judge(&record, stream, iova)?;
+    topologies_prober::judge(&record, stream, iova)?;
     claim.release().map_err(Failure::name)?;
     defmt::info!(
         "{=str}: write to {=u64:#x} faulted under StreamID {=u32:#x}",

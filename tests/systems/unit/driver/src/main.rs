@@ -6,9 +6,9 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
+use edu_helper::{Board, Reason, check, refused};
 use iommu_api::client::{Device, Failure};
 use iommu_api::{Error, Extent, MapFlags, PAGE};
-use trial::{Board, Reason, check, refused};
 use userlib::plan::task::DeviceEntry;
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::server::Server;
@@ -135,5 +135,5 @@ fn unit(iommu: &Server) -> Result<(), Reason> {
 }
 
 fn main() -> ! {
-    trial::main(unit, "both stopped and started together")
+    edu_helper::main(unit, "both stopped and started together")
 }

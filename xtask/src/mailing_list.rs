@@ -13,7 +13,7 @@ use planner::report::Report;
 
 /// The folder of the page and its files.
 const FOLDER: &str = "docs/mailing-list";
-/// The other page that quotes answers.
+/// The guide that quotes answers, beside the page of the mailing list.
 const GUIDE: &str = "docs/guide/auditor.md";
 /// A line of an answer that stands for any number of lines.
 const GAP: &str = "...";

@@ -113,10 +113,10 @@ pub enum Direction {
     ToMemory,
 }
 
-/// One transfer.
+/// A transfer that the device is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transfer {
-    /// Which way.
+    /// The way that the data goes.
     pub direction: Direction,
     /// Address in memory, as the device sees it.
     pub iova: u64,

@@ -8,17 +8,17 @@ use crate::iommu::DomainEntry;
 /// Cost of a message that does not depend on what it names: both ways through the kernel, decoding, the reply, and
 /// one wait for an SMMU that answers at once.
 pub const MESSAGE: u64 = 1_500;
-/// To look at an entry of a window in search of free ones.
+/// Looking at an entry of a window in search of free ones.
 pub const SEARCHED_ENTRY: u64 = 19;
-/// To write an entry.
+/// Writing an entry of a window.
 pub const MAPPED_ENTRY: u64 = 9;
-/// To find that an entry is mapped, and to clear it.
+/// Finding that an entry is mapped, and clearing it.
 pub const UNMAPPED_ENTRY: u64 = 6;
 /// An extent of a list that unmaps: its entries are located twice, it is sorted, and forgotten by a command of its own.
 pub const UNMAPPED_EXTENT: u64 = 380;
 /// An extent of a list that maps.
 pub const MAPPED_EXTENT: u64 = 40;
-/// To empty an entry at the end of a claim.
+/// Emptying an entry at the end of a claim.
 pub const EMPTIED_ENTRY: u64 = 22;
 /// Extents of the longest list.
 pub const EXTENTS_MAX: u64 = 510;

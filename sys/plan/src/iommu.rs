@@ -58,7 +58,7 @@ impl Record for SmmuEntry {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum DomainKind {
-    /// Every stream of it aborts; nobody can claim.
+    /// Every stream of the domain aborts; nobody can claim.
     Blocked = 0,
     /// Translated by the server's maps.
     Dma = 1,
@@ -157,13 +157,13 @@ pub struct DeviceEntry {
     pub owner: u32,
     /// First of its records in the table of [`StreamEntry`].
     pub streams: u32,
-    /// How many.
+    /// The number of the device's streams.
     pub stream_count: u32,
     /// Index of its isolation group.
     pub group: u32,
     /// Index of its reset unit.
     pub reset_unit: u32,
-    /// Most holds and pins it may use at once.
+    /// The most holds and pins that the device may use at once.
     pub pins: u32,
     /// 1 if the device has direct regions: it is bus master also while nobody has claimed it.
     pub always_open: u32,

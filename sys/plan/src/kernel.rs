@@ -72,15 +72,15 @@ pub struct TaskEntry {
     pub priority: u32,
     /// First of its records in the table of [`RegionEntry`].
     pub regions: u32,
-    /// How many.
+    /// The number of the task's regions.
     pub region_count: u32,
     /// First of its records in the table of [`PostEntry`].
     pub posts: u32,
-    /// How many.
+    /// The number of the task's posts.
     pub post_count: u32,
     /// First of its records in the table of [`ListenerEntry`].
     pub listeners: u32,
-    /// How many.
+    /// The number of the task's listeners.
     pub listener_count: u32,
     /// 1 if it is started at boot; 0 if it waits for the supervisor.
     pub start: u32,
@@ -136,7 +136,7 @@ impl Record for RegionEntry {
 pub struct PostEntry {
     /// Index of the task that may be posted.
     pub to: u32,
-    /// Which bits, within [`abi::notification::POSTABLE`].
+    /// The bits that the task may post, within [`abi::notification::POSTABLE`].
     pub bits: u32,
 }
 
@@ -162,7 +162,7 @@ pub enum LifeEvent {
 }
 
 impl LifeEvent {
-    /// All of them; each one's number is its place.
+    /// All events; the number of each is its place in this list.
     pub const ALL: [Self; 5] = [
         Self::Up,
         Self::Down,
@@ -181,7 +181,7 @@ pub struct ListenerEntry {
     pub event: u32,
     /// Number of the task that hears of it.
     pub to: u32,
-    /// Which bits it gets, within [`abi::notification::LIVES`].
+    /// The bits that the listener gets, within [`abi::notification::LIVES`].
     pub bits: u32,
 }
 
@@ -211,7 +211,7 @@ pub struct InterruptEntry {
     pub intid: u32,
     /// Index of the task that it notifies.
     pub task: u32,
-    /// One bit within [`abi::notification::INTERRUPTS`].
+    /// The bit that the task gets, one within [`abi::notification::INTERRUPTS`].
     pub bit: u32,
     /// 1 if edge-triggered, 0 if level-sensitive.
     pub edge: u32,

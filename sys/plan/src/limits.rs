@@ -5,27 +5,27 @@ use core::ops::RangeInclusive;
 
 /// Shared interrupts of a GICv3 (Arm IHI 0069, 2.2.1): what the kernel routes to tasks.
 pub const SHARED_INTERRUPTS: RangeInclusive<u32> = 32..=1019;
-/// Most holds on tasks at once, in the kernel: each claimed device holds its driver.
+/// The most holds on tasks at once, in the kernel: each claimed device holds its driver.
 pub const HOLDS_MAX: usize = 128;
-/// Most pinned leases at once, in the kernel.
+/// The most pinned leases at once, in the kernel.
 pub const PINS_MAX: usize = 256;
 
-/// Most SMMUs, of the IOMMU server like all that follows.
+/// The most SMMUs of the IOMMU server. The limits that follow are that server's, too.
 pub const SMMUS_MAX: usize = 4;
-/// Most devices, bridges included.
+/// The most devices of the IOMMU server, bridges included.
 pub const DEVICES_MAX: usize = 64;
-/// Most domains.
+/// The most domains of the IOMMU server.
 pub const DOMAINS_MAX: usize = 64;
-/// Most streams.
+/// The most streams of the IOMMU server.
 pub const STREAMS_MAX: usize = 128;
-/// Most ranges that the build step has mapped.
+/// The most ranges that the build step has mapped.
 pub const PREMAPPED_MAX: usize = 256;
-/// Most leases mapped at once.
+/// The most leases that the IOMMU server has mapped at once.
 pub const MAPPED_LEASES_MAX: usize = 128;
-/// Most devices that share a domain: their mark in a leaf has four bits, and one mark is the build step's.
+/// The most devices that share a domain: their mark in a leaf has four bits, and one mark is the build step's.
 pub const MEMBERS_MAX: usize = 15;
 
-/// Most functions and devices that the PCI task has room for.
+/// The most functions and devices that the PCI task has room for.
 pub const FUNCTIONS_MAX: usize = 128;
 
 const _: () = assert!(MAPPED_LEASES_MAX <= PINS_MAX, "each mapped lease is pinned");

@@ -26,7 +26,7 @@ impl Record for TaskNumber {
 pub struct TaskList {
     /// First of its records.
     pub first: u32,
-    /// How many.
+    /// The number of tasks in the list.
     pub count: u32,
 }
 

@@ -53,7 +53,8 @@ bitflags::bitflags! {
         /// compared. Its owner and its recipe are all there is; its BAR 0 is the register block that the
         /// recipe polls.
         const PLATFORM = 1 << 6;
-        /// Which BARs it has is not known: they are not compared, and it decodes nothing. Nobody drives it.
+        /// It is not known which BARs the function has: they are not compared, and it decodes nothing. Nobody drives
+        /// it.
         const ANY_BARS = 1 << 7;
     }
 }

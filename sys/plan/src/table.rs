@@ -34,7 +34,7 @@ impl<'a, T: Record> Table<'a, T> {
         }
     }
 
-    /// How many there are.
+    /// The number of records.
     pub const fn len(&self) -> usize {
         self.len
     }

@@ -101,7 +101,7 @@ pub struct MappingEntry {
     pub len: u64,
     /// A [`MappingKind`].
     pub kind: u32,
-    /// For a log ring: the index of the task that writes it.
+    /// The index of the task that writes a log ring.
     pub task: u32,
     /// [`MappingFlags`] bits.
     pub flags: u32,
@@ -153,7 +153,7 @@ impl Record for ParameterEntry {
     const KIND: u32 = 0x205;
 }
 
-/// For the supervisor: what to do when a task dies. One for each task, by index.
+/// What the supervisor does when a task dies. There is one entry for each task, by index.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct RestartEntry {
@@ -178,13 +178,13 @@ pub struct RestartEntry {
     pub reserved: u32,
 }
 
-/// In [`RestartEntry::shut_down`]: a task that is needed to the end. The supervisor, the log task, and the servers
-/// without which no device becomes quiet.
+/// The value of [`RestartEntry::shut_down`] for a task that is needed to the end. The supervisor, the log task, and
+/// the servers without which no device becomes quiet.
 pub const STAYS_UP: u32 = 0;
 
 /// The meaning of a task's reports for the verdict.
 pub mod reports {
-    /// Nothing: the task could only disturb.
+    /// The reports count for nothing: the task could only disturb.
     pub const IGNORED: u32 = 0;
     /// The run's verdict waits for it.
     pub const AWAITED: u32 = 1;
@@ -196,7 +196,7 @@ impl Record for RestartEntry {
     const KIND: u32 = 0x206;
 }
 
-/// For the log: one line that says why a device is in its group and has its domain.
+/// A line for the log that says why a device is in its group and has its domain.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct ReasonEntry {

@@ -72,12 +72,12 @@ pub enum EventKind {
     ConfigConflict = 0x21,
     /// Page request refused.
     PageRequest = 0x24,
-    /// Any other number; not fatal by definition.
+    /// The number is of none of the kinds above; such an event is not fatal by definition.
     Unknown = 0xff,
 }
 
 impl EventKind {
-    /// From an event number.
+    /// Gives the kind of an event number.
     pub const fn from_number(number: u8) -> Self {
         match number {
             0x01 => Self::Unsupported,
@@ -188,7 +188,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// From the four words of a record.
+    /// Reads an event from the four words of its record.
     pub const fn decode(words: [u64; EVENT_WORDS]) -> Self {
         let number = bits::NUMBER.get(words[0]) as u8;
         let kind = EventKind::from_number(number);

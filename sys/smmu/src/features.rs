@@ -23,7 +23,7 @@ pub struct Features {
     pub ats: bool,
     /// ASIDs of 16 bits; else 8.
     pub asid16: bool,
-    /// Two-level stream tables.
+    /// The SMMU has two-level stream tables.
     pub two_level_streams: bool,
     /// 0 stall and terminate, 1 terminate only, 2 stall only.
     pub stall_model: u32,
@@ -52,7 +52,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// From the registers' values.
+    /// Reads the features from the values of the registers.
     pub const fn decode(idr0: u32, idr1: u32, idr3: u32, idr5: u32, aidr: u32) -> Self {
         let endian = idr0::TTENDIAN.get32(idr0);
         Self {

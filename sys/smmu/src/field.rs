@@ -16,7 +16,7 @@ impl Field {
             width: high - low + 1,
         }
     }
-    /// One bit.
+    /// A field of one bit.
     pub const fn bit(at: u32) -> Self {
         Self::bits(at, at)
     }

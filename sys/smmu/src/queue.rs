@@ -12,7 +12,7 @@ pub struct QueueIndex {
 }
 
 impl QueueIndex {
-    /// From a register; bits above the wrap bit are dropped. `log2` is at most 19.
+    /// Reads an index from a register's value; bits above the wrap bit are dropped. `log2` is at most 19.
     pub const fn new(raw: u32, log2: u32) -> Self {
         let log2 = if log2 > 19 { 19 } else { log2 };
         let mask = (2 << log2) - 1;

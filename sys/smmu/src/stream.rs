@@ -55,7 +55,7 @@ pub enum StreamConfig {
     Stage1 = 0b101,
     /// Stage 2.
     Stage2 = 0b110,
-    /// Both.
+    /// Both stages translate.
     Nested = 0b111,
 }
 

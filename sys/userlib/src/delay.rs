@@ -53,14 +53,14 @@ pub struct Delay<T = TaskTimer> {
 }
 
 impl Delay {
-    /// By the calling task's own timer.
+    /// A delay by the calling task's own timer.
     pub const fn new() -> Self {
         Self { timer: TaskTimer }
     }
 }
 
 impl<T: Timer> Delay<T> {
-    /// By this timer.
+    /// A delay by this timer.
     pub const fn with(timer: T) -> Self {
         Self { timer }
     }
@@ -95,7 +95,7 @@ impl<T: Timer> DelayNs for Delay<T> {
     }
 }
 
-/// How often something is looked at that changes by itself.
+/// How often a program looks at something that changes by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Polling {
     /// Microseconds between two looks.
@@ -137,7 +137,7 @@ pub struct Patience<D> {
 }
 
 impl<D: DelayNs> Patience<D> {
-    /// Nothing was waited yet.
+    /// A patience of which nothing was used yet.
     pub const fn new(delay: D) -> Self {
         Self {
             delay,

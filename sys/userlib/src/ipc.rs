@@ -108,7 +108,8 @@ impl<'a> LeaseBuffer<'a> {
         let lease = Lease::new(lease_len(memory.len()), attributes);
         Self::at(memory.address(0), lease)
     }
-    /// Nobody else may use the memory in a way that the lease allows the server, for as long as the lease lives.
+    /// A lease of the memory at `address`. Nobody else may use that memory in a way that the lease allows the server,
+    /// for as long as the lease lives.
     pub(crate) const fn at(address: u64, lease: Lease) -> Self {
         Self {
             address,
@@ -118,8 +119,8 @@ impl<'a> LeaseBuffer<'a> {
     }
 }
 
-/// More than two are passed on as three, which the kernel faults: a lease left out would be missed only by the
-/// server.
+/// Number and registers of the leases of a call. More than two are passed on as three, which the kernel faults: a
+/// lease left out would be missed only by the server.
 fn leased(leases: &[LeaseBuffer<'_>]) -> (u8, [u64; 4]) {
     match leases {
         [] => (0, [0; 4]),

@@ -72,7 +72,7 @@ impl Run {
     }
 }
 
-/// Both traits are the same accesses with another answer for what lies outside.
+/// Writes the accesses of a trait. Both traits have the same ones, with another answer for what lies outside.
 macro_rules! accessors {
     ($trait:ident for $type:ty, outside $outside:expr, $($extra:item)*) => {
         impl $trait for $type {

@@ -13,7 +13,7 @@ use crate::frame::{self, Frame};
 use crate::merge::Merge;
 use crate::ring::{Next, Ring};
 
-/// One task's ring and whose it is.
+/// A task's ring, with the task's number.
 struct Source<M> {
     task: u16,
     ring: Ring<M>,

@@ -10,7 +10,7 @@ const RUN_MAX: u8 = 16;
 /// most twice `RUN_MAX` of each other ring, whatever any number of tasks write and whatever times they claim.
 #[derive(Debug)]
 pub struct Merge {
-    /// By ring, in the round under way.
+    /// How many records each ring gave in the round under way.
     given: [u8; TASKS_MAX],
 }
 

@@ -9,7 +9,7 @@ const TIMESTAMP: u64 = 2;
 /// The next thing in a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
-    /// Nothing new.
+    /// There is nothing new.
     Nothing,
     /// A record of so many bytes was copied.
     Record(usize),
@@ -39,7 +39,7 @@ impl<M: Memory> Ring<M> {
         })
     }
 
-    /// How far it has read.
+    /// The position up to which the reader has read.
     pub fn cursor(&self) -> u64 {
         self.cursor
     }
@@ -151,7 +151,7 @@ mod tests {
     /// A ring's memory.
     struct Shared {
         bytes: RefCell<Vec<u8>>,
-        /// After so many byte reads the writer puts a hundred records.
+        /// The number of byte reads after which the writer puts a hundred records.
         overtake: Cell<Option<u32>>,
     }
 

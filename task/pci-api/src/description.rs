@@ -15,13 +15,13 @@ pub enum DeviceState {
     Blocked = 2,
 }
 
-/// In what the machine differs from the plan. The first difference of a device is its reason.
+/// A kind of difference between the machine and the plan. The first difference of a device is its reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Mismatch {
     /// Nothing answers where the plan has a function.
     Missing = 1,
-    /// Another vendor or device id.
+    /// The function has another vendor or device id.
     Identity = 2,
     /// Header type of a bridge where an endpoint is planned, or the reverse, or neither.
     HeaderType = 3,
@@ -128,7 +128,7 @@ impl Mismatch {
 pub struct Description {
     /// Whether it may be started.
     pub state: DeviceState,
-    /// The first difference, for a blocked device.
+    /// The first difference from the plan, for a blocked device.
     pub reason: Option<Mismatch>,
     /// Whether the server has its bus mastering on.
     pub bus_master: bool,
@@ -235,16 +235,16 @@ pub enum QuiesceFailure {
     Deadline = 1,
     /// The function cannot do what the recipe asks (no function-level reset).
     Unsupported = 2,
-    /// After the reset it did not keep its bus numbers, windows, BARs or command register.
+    /// After the reset the device did not keep its bus numbers, windows, BARs or command register.
     NotRestored = 3,
-    /// After the reset something else answers in its place.
+    /// After the reset something else answers in the device's place.
     Identity = 4,
 }
 
 /// Answer of [`crate::QuiesceResult`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum QuiesceState {
-    /// None was started in this life of the server, since bus mastering was last turned on.
+    /// No quiesce was started in this life of the server, since bus mastering was last turned on.
     Never,
     /// The quiesce has not ended yet.
     Running,

@@ -12,7 +12,7 @@ use crate::registers::{
     HEADER_MULTIFUNCTION, LAYOUT_BRIDGE, LAYOUT_ENDPOINT, VENDOR_ABSENT,
 };
 
-/// One difference, without the place.
+/// A difference from the plan, without the function that has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Finding {
     pub mismatch: Mismatch,

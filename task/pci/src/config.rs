@@ -89,7 +89,7 @@ impl<'a, C: ConfigSpace> Function<'a, C> {
 /// The presence of a function at a place where one may be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Presence {
-    /// Nothing, or not yet.
+    /// Nothing answers, or nothing answers yet.
     Nobody,
     /// A function that is not ready: it asks to be tried again.
     Later,

@@ -80,7 +80,7 @@ impl Fabric<'_> {
         state.is_some_and(|state| state.progress.is_running())
     }
 
-    /// Nothing goes on: by the plan's policy one difference refuses everything.
+    /// Turns everything off: by the plan's policy one difference refuses the whole boot.
     fn stop_all(&mut self) {
         for state in &mut self.states {
             state.master = false;

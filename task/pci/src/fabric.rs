@@ -18,7 +18,7 @@ pub struct TooLarge;
 pub(crate) struct State {
     /// The function is absent, as the plan allows.
     pub absent: bool,
-    /// Why it stays off.
+    /// Why the function stays off.
     pub reason: Option<Mismatch>,
     /// Vendor and device id as found; 0xffff where nothing answered.
     pub vendor_id: u16,

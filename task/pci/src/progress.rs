@@ -2,7 +2,7 @@
 
 use pci_api::{QuiesceFailure, QuiesceState};
 
-/// In nanoseconds, as all times here.
+/// A millisecond in nanoseconds, in which all times here are.
 pub(crate) const MILLISECOND: u64 = 1_000_000;
 /// No access for so long after a reset.
 pub(crate) const SETTLE: u64 = 100 * MILLISECOND;
@@ -29,21 +29,21 @@ pub(crate) struct Running {
 /// The step that is to be taken at `wake`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Next {
-    /// See whether the function's requests have completed, then reset it; not later than `until`.
+    /// The next step is to see whether the function's requests have completed, then reset it; not later than `until`.
     Pending { until: u64 },
     /// Put everything below the bridge above into reset.
     Hold,
     /// End the reset of the bridge above.
     Release,
-    /// See whether what was reset answers.
+    /// The next step is to see whether what was reset answers.
     Answer,
-    /// See whether what an earlier life of this task was resetting answers.
+    /// The next step is to see whether that answers which an earlier life of this task was resetting.
     Return,
     /// Look at the polled register.
     Poll,
-    /// Nothing: the time is over.
+    /// Nothing is left to do: the time is over.
     Over,
-    /// Nothing: the recipe cannot be carried out.
+    /// Nothing can be done: the recipe cannot be carried out.
     Unsupported,
 }
 

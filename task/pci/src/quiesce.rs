@@ -42,12 +42,12 @@ enum Outcome {
     Later(Running),
 }
 
-/// When to step again, and whether the authority has to be told.
+/// What a step asks of its caller: when to step again, and whether to tell the authority.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Wake {
     /// The earliest time at which a step has something to do, nanoseconds; none if nothing is running.
     pub at: Option<u64>,
-    /// At least one quiesce ended.
+    /// True if at least one quiesce ended.
     pub ended: bool,
 }
 

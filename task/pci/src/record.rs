@@ -12,7 +12,7 @@ use crate::config::Record;
 use crate::fabric::{Fabric, State};
 use crate::progress::Progress;
 
-/// The first word, once a life has enumerated to the end: since then nothing is on that firmware left on.
+/// The record's first word, once a life has enumerated to the end. Since then nothing is on that firmware left on.
 const COMPLETE: u64 = u64::from_le_bytes(*b"pcirec01");
 
 const READY: u64 = 1 << 0;

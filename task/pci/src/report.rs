@@ -23,9 +23,9 @@ pub struct Difference<'a> {
     pub address: Address,
     /// The planned function; none for one that is not declared.
     pub entry: Option<&'a FunctionEntry>,
-    /// In what.
+    /// The kind of difference.
     pub mismatch: Mismatch,
-    /// Which BAR, where it is one.
+    /// The number of the BAR that differs, if it is one.
     pub bar: Option<usize>,
     /// The planned value, if it is a number.
     pub planned: u64,

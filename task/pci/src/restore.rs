@@ -51,8 +51,8 @@ impl Fabric<'_> {
         }
     }
 
-    /// After the reset of `index`'s recipe: brings back all that it took, as far as it answers; on the
-    /// `last` attempt what does not answer has failed.
+    /// Brings back all that the reset of `index`'s recipe took along, as far as it answers; on the `last` attempt
+    /// what does not answer has failed.
     pub(crate) fn restore_after<C: ConfigSpace>(
         &mut self,
         space: &C,

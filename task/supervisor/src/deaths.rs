@@ -24,7 +24,7 @@ struct Watched {
     gone: bool,
 }
 
-/// All tasks, by index; the supervisor's own entry is never looked at.
+/// The deaths of all tasks, by index; the supervisor's own entry is never looked at.
 pub struct Deaths {
     plan: PlanView<'static>,
     /// Errors that no task was charged with, as far as they were logged.
@@ -39,7 +39,7 @@ const fn never() -> TaskId {
 }
 
 impl Deaths {
-    /// Nobody has died yet.
+    /// The state at the start, when nobody has died yet.
     pub fn new(plan: PlanView<'static>) -> Self {
         // Filled in place: a collected copy would double what this takes of the stack.
         let mut deaths = Self {
@@ -65,7 +65,7 @@ impl Deaths {
         deaths
     }
 
-    /// From now on these tasks are not started again, and that they are stopped is not logged.
+    /// Ends restarts: from now on these tasks are not started again, and their being stopped is not logged.
     pub fn end(&mut self, tasks: Vec<usize, TASKS_MAX>) {
         self.ending = tasks;
     }
@@ -141,7 +141,7 @@ impl Deaths {
         }
     }
 
-    /// When a task is to be started: with its unit, if it has one.
+    /// The time when a task is to be started: with its unit, if it has one.
     fn start_of(&self, index: usize) -> Option<u64> {
         if self.ending.contains(&index) {
             return None;
@@ -228,7 +228,7 @@ fn give_up(plan: PlanView<'_>, index: usize, verdict: &mut Verdict) {
     }
 }
 
-/// For a person; the numbers are [`FaultKind`]'s.
+/// The name of a kind of fault, for a person; the numbers are [`FaultKind`]'s.
 fn kind_name(kind: u16) -> &'static str {
     const NAMES: [(FaultKind, &str); 15] = [
         (FaultKind::MemoryAccess, "memory access"),

@@ -20,7 +20,7 @@ pub enum Look {
 }
 
 impl Look {
-    /// From a status: the state, and the first word of the last fault.
+    /// Reads a task's state from its status: the state's number, and the first word of the last fault.
     pub fn at(state: u64, fault: u64) -> Self {
         let died = fault as u16 != FaultKind::None as u16;
         match (state == TaskState::Dead as u64, died) {

@@ -8,7 +8,7 @@ use userlib::plan::{Blob, TaskList, TaskNumber};
 /// The plan for the death of each task.
 #[derive(Clone, Copy)]
 pub struct PlanView<'p> {
-    /// All tasks, by number.
+    /// What to do at the death of each task, by its number.
     pub tasks: &'p [RestartEntry],
     numbers: &'p [TaskNumber],
 }

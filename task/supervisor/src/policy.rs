@@ -21,7 +21,7 @@ pub enum Decision {
     GiveUp,
 }
 
-/// One task's restarts.
+/// The restarts of a task, and when the next one is due.
 #[derive(Debug)]
 pub struct Policy {
     rule: Rule,
@@ -80,8 +80,8 @@ impl Policy {
     }
 }
 
-/// When tasks that stop and start together can be started: when the last of them is due, and not before each of
-/// them is down. For each of them that will come back, when it is due; none for one that is up or held.
+/// The time when tasks that stop and start together can be started: when the last of them is due, and not before each
+/// of them is down. For each of them that will come back, when it is due; none for one that is up or held.
 pub fn start_together(mut members: impl Iterator<Item = Option<u64>>) -> Option<u64> {
     members.try_fold(0, |latest, due| Some(latest.max(due?)))
 }

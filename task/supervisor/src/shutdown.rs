@@ -34,7 +34,7 @@ pub enum Event {
     Died,
     /// The task did not answer in time.
     Late,
-    /// Nothing of it can be reached by a device any more.
+    /// Nothing of the task can be reached by a device any more.
     Quiet,
     /// A device can still reach its memory, and is left behind.
     NotQuiet,
@@ -88,7 +88,7 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Nobody was asked yet.
+    /// A shutdown that has not begun: nobody was asked yet.
     pub const fn new(order: Vec<usize, TASKS_MAX>, limits: Limits) -> Self {
         Self {
             order,

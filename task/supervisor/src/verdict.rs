@@ -7,7 +7,7 @@ use supervisor_api::Outcome;
 /// The meaning of a task's reports for the verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Counts {
-    /// Nothing.
+    /// The task's reports count for nothing.
     Not,
     /// The verdict waits for them.
     Awaited,
@@ -42,12 +42,12 @@ impl Account {
 /// The run's verdict, from the tasks that must report.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verdict {
-    /// By the tasks' numbers.
+    /// The accounts of all tasks, by their numbers.
     accounts: [Account; TASKS_MAX],
 }
 
 impl Verdict {
-    /// Nobody must report yet.
+    /// A verdict to which no task has to report yet.
     pub const fn new() -> Self {
         Self {
             accounts: [Account::NONE; TASKS_MAX],

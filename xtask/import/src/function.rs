@@ -20,7 +20,7 @@ pub struct WindowRange {
 /// SR-IOV as enabled when the dump was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VirtualFunctions {
-    /// How many.
+    /// The number of virtual functions.
     pub count: u16,
     /// Requester id of the first, less that of the physical function.
     pub offset: u16,
@@ -30,7 +30,7 @@ pub struct VirtualFunctions {
     pub device: u16,
 }
 
-/// One function.
+/// A function as the listing shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Function {
     /// Line of its header in the text, from 1.

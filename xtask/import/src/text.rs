@@ -27,7 +27,7 @@ const HEADER: usize = 64;
 /// The bytes of a CardBus bridge's header.
 const CARDBUS_HEADER: usize = 128;
 
-/// All blocks, and what is wrong with the lines.
+/// Splits a text into blocks, and says what is wrong with its lines.
 pub(crate) fn blocks(text: &str) -> (Vec<Block>, Vec<Error>) {
     let mut blocks: Vec<Block> = Vec::new();
     let mut errors = Vec::new();

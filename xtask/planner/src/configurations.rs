@@ -22,7 +22,8 @@ fn diagnose(root: &Path, file: &Path) -> String {
     text.replace(&format!("{}/", root.display()), "")
 }
 
-/// With `BLESS=1` the expectations are written instead of compared; the difference is then reviewed.
+/// Each file with a mistake gives the text beside it. With `BLESS=1` the expectations are written instead of
+/// compared; the difference is then reviewed.
 #[test]
 fn every_mistake_gives_its_diagnostic() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -9,7 +9,7 @@ use crate::report::Reported;
 pub enum Failure {
     /// Everything was said already, by the report or by cargo.
     Shown,
-    /// One sentence, perhaps with further lines that say what to do.
+    /// A sentence that says what failed, perhaps with further lines that say what to do.
     Message(String),
 }
 
@@ -19,7 +19,7 @@ impl Failure {
         Self::Message(message.into())
     }
 
-    /// For `map_err`: what was tried, then the error.
+    /// Makes a failure of what was tried and the error, for `map_err`.
     pub fn when<E: fmt::Display>(what: impl fmt::Display) -> impl FnOnce(E) -> Self {
         move |error| Self::Message(format!("{what}: {error}"))
     }

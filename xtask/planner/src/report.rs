@@ -222,7 +222,7 @@ impl Draft<'_> {
         self
     }
 
-    /// The other party.
+    /// Adds the other party to the diagnostic.
     pub fn with(mut self, span: &Span, message: impl Into<String>) -> Self {
         self.diagnostic
             .labels

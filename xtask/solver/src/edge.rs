@@ -29,9 +29,9 @@ impl EdgeKind {
 pub struct Edge {
     /// The edge's kind.
     pub kind: EdgeKind,
-    /// One end.
+    /// The node at one end of the edge.
     pub from: NodeId,
-    /// The other.
+    /// The node at the edge's other end.
     pub to: NodeId,
     /// The reason, a clause.
     pub because: String,

@@ -31,7 +31,8 @@ pub(crate) struct Forgery<'a> {
 struct Party {
     owner: Option<usize>,
     group: usize,
-    /// In order; there is one at least. Each with the device whose StreamID leads to it.
+    /// The party's devices, each with the device whose StreamID leads to it. They are in order, and there is one at
+    /// least.
     nodes: Vec<(usize, usize)>,
 }
 

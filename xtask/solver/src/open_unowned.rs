@@ -4,7 +4,7 @@
 use crate::model::Machine;
 use crate::pairs::Pairs;
 
-/// By node: the device has direct regions, and nobody drives what shares its domain.
+/// The nodes of devices that have direct regions, and of whose domain nobody drives any device.
 pub(crate) struct OpenUnowned(Vec<bool>);
 
 impl OpenUnowned {

@@ -35,9 +35,9 @@ pub struct Reach {
 pub struct Forges {
     /// PCI segment.
     pub segment: u16,
-    /// Its first bus.
+    /// The first bus of the range.
     pub first_bus: u8,
-    /// Its last bus.
+    /// The last bus of the range.
     pub last_bus: u8,
     /// The port that lets no others through; `None`: no port checks them.
     pub checked_by: Option<String>,

@@ -50,7 +50,7 @@ impl core::fmt::Display for Requester {
     }
 }
 
-/// One StreamID.
+/// A StreamID of a device.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Stream {
     /// The SMMU.

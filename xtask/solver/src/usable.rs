@@ -76,7 +76,7 @@ impl Usables {
         self.list.get(self.position(topology, node)?)
     }
 
-    /// In the order of the first bridge that each is of.
+    /// The ids that devices may use, one entry for each scope, in the order of the first bridge that each is of.
     pub fn list(&self) -> &[Usable] {
         &self.list
     }

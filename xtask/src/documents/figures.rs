@@ -108,7 +108,7 @@ fn is_name(text: &str) -> bool {
     letters.all(|letter| letter.is_ascii_lowercase() || letter == '_') && text != "end"
 }
 
-/// Without what Mermaid or HTML gives a meaning, but for a line break.
+/// Whether a text has nothing to which Mermaid or HTML gives a meaning, but for a line break.
 fn is_plain(text: &str) -> bool {
     let text = text.replace("<br/>", " ");
     !text.trim().is_empty() && !text.contains(['"', ';', '#', '<', '>', '|', '{', '}', '[', ']'])

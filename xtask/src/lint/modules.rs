@@ -14,7 +14,7 @@ pub type Names = Vec<String>;
 /// The modules of a crate, by the names that lead to them. Those that only tests have are left out.
 pub type Modules = BTreeMap<Names, Module>;
 
-/// One module.
+/// A module of a crate, with what it uses.
 pub struct Module {
     /// The file that it is written in.
     pub file: PathBuf,

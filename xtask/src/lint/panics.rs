@@ -43,7 +43,7 @@ mod tests {
         assert!(!is_panic("_RNvNtCs1_4kern5start"));
     }
 
-    /// This program can panic, as every test can.
+    /// The check finds a program that can panic, as every test can.
     #[test]
     fn a_program_that_can_panic() {
         let elf = std::fs::read("/proc/self/exe").unwrap();

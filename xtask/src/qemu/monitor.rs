@@ -121,7 +121,7 @@ impl Monitor {
         }
     }
 
-    /// After the guest ended: whether it switched the machine off, rather than ending QEMU itself.
+    /// Whether the guest that ended switched the machine off, rather than ending QEMU itself.
     pub fn powered_off(mut self) -> bool {
         while !self.powered_off && self.message().is_ok() {}
         self.powered_off

@@ -44,7 +44,7 @@ impl Elsewhere {
         self.image.values().flatten().map(String::as_str)
     }
 
-    /// All of them.
+    /// All tests that the file names.
     pub fn tests(&self) -> Vec<Test> {
         let mut tests = Vec::new();
         let host = self.host.iter().map(|(folder, names)| {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// From now on an interrupt is noted instead of ending the process.
+/// Watches for interrupts: from now on one is noted instead of ending the process.
 pub fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

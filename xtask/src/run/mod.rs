@@ -34,7 +34,7 @@ pub struct Options {
     pub timeout: Duration,
     /// Further QEMU arguments.
     pub extra: Vec<String>,
-    /// In what the machine differs from the planned one.
+    /// The differences of the machine from the planned one.
     pub variations: Vec<Variation>,
 }
 

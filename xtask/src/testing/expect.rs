@@ -20,7 +20,7 @@ struct File {
     run: Vec<Expected>,
 }
 
-/// One run, of each system that it names.
+/// A run of each system that it names, and how it ends.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Expected {
@@ -29,7 +29,7 @@ pub struct Expected {
     /// Files, from this one's folder on.
     #[serde(default = "usual_system")]
     pub systems: Vec<PathBuf>,
-    /// How it ends.
+    /// How the run ends.
     #[serde(default)]
     pub verdict: Verdict,
     /// Words that must be said: in the log, or in the refusal.
@@ -38,7 +38,7 @@ pub struct Expected {
     /// Further arguments for QEMU.
     #[serde(default)]
     pub qemu: Vec<String>,
-    /// On which machines it is run.
+    /// The machines that the system is run on.
     #[serde(default)]
     pub machines: Machines,
     /// The system runs long, and only by name.
@@ -61,7 +61,7 @@ pub struct Expected {
     pub crates: BTreeMap<String, PathBuf>,
     /// Disks are so many times larger than in the file.
     pub disk_factor: Option<u64>,
-    /// In what the machine differs from the plan.
+    /// The difference of the machine from the plan, if there is one.
     pub difference: Option<Difference>,
 }
 
@@ -87,7 +87,7 @@ pub enum Machines {
     /// Machines whose SMMU is the emulator's usual one.
     #[default]
     Usual,
-    /// All whose SMMU has stage 1.
+    /// All machines whose SMMU has stage 1.
     EverySmmu,
     /// Machines whose SMMU has no stage 1.
     WithoutStage1,

@@ -36,7 +36,7 @@ enum Kind {
 /// Programs that are one test as a whole, by their names.
 const WHOLE: [&str; 1] = ["histories"];
 
-/// All of them.
+/// All test programs of the host.
 pub struct Programs(Vec<Program>);
 
 impl Programs {

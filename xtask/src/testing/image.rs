@@ -79,7 +79,7 @@ pub fn images(root: &Path) -> failure::Outcome<Vec<Suite>> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     All,
-    /// By their numbers.
+    /// The cases with these numbers.
     Cases(Vec<usize>),
 }
 
@@ -143,13 +143,13 @@ pub fn image(
 struct Follower<'a> {
     suite: &'a str,
     show: &'a mut dyn FnMut(Case),
-    /// When the case under way began.
+    /// The time when the case under way began.
     begun: Instant,
     /// The kernel's lines since then.
     console: Vec<String>,
     /// The lines that tasks logged, with their times.
     logged: VecDeque<(u64, String)>,
-    /// When that was read.
+    /// The time when the logs were read.
     read: Instant,
     /// The times between which the case ran that will be told next.
     between: Option<(u64, u64)>,

@@ -12,14 +12,14 @@ const NEW: (u32, u32) = (10, 0);
 /// The property of QEMU's SMMU that says which stages it has, and its values.
 const STAGES: (&str, [&str; 3]) = ("arm-smmuv3.stage", ["1", "2", "nested"]);
 
-/// One machine.
+/// A machine that tests are run on.
 pub struct Row {
     pub qemu: Qemu,
     /// The variant of the SMMU; empty if it is the usual one.
     pub variant: String,
     /// Further QEMU arguments.
     pub arguments: Vec<String>,
-    /// Whether its SMMU has stage 1, as far as it is known.
+    /// Whether the machine's SMMU has stage 1, as far as it is known.
     pub stage1: bool,
 }
 

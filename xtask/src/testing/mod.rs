@@ -36,7 +36,7 @@ pub enum Outcome {
     Skipped(String),
 }
 
-/// One test's result.
+/// The result of a test.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// `package::module::test`, `image::case`.

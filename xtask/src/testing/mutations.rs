@@ -68,7 +68,7 @@ fn is_meant(package: &str, filter: &str) -> bool {
     format!("{MUTATIONS}::{package}").starts_with(filter)
 }
 
-/// One package, in a copy of the source; its progress is shown as it goes.
+/// Runs the mutations of a package, in a copy of the source; progress is shown as it goes.
 fn run(root: &Path, package: &str, folder: &PathBuf) -> failure::Outcome<()> {
     std::fs::create_dir_all(folder)
         .map_err(Failure::when(format!("cannot make {}", folder.display())))?;

@@ -11,8 +11,8 @@ const BEFORE: u64 = BLOCKS;
 /// The blocks that the writer writes in turn, and their bytes; see its source.
 const BLOCKS: u64 = 64;
 const BYTES: usize = 4096;
-/// By then the machine is off: two tasks that are asked and two that are stopped, with the supervisor's limits for
-/// each, the log, and as much again for a busy host.
+/// The time by which the machine must be off: two tasks that are asked and two that are stopped, with the
+/// supervisor's limits for each, the log, and as much again for a busy host.
 const BOUND: Duration = Duration::from_secs(60);
 
 /// The lines that the supervisor must say, in this order.

@@ -17,7 +17,7 @@ use crate::systems;
 use planner::failure::{self, Failure};
 use planner::project::Project;
 
-/// One run.
+/// A run of a system.
 pub struct System {
     pub name: String,
     app: PathBuf,

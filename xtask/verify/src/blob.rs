@@ -75,7 +75,7 @@ const HEADER: usize = 16;
 const LINE: usize = 16;
 const ALIGNMENT: usize = 8;
 
-/// One record.
+/// A record of a table.
 #[derive(Clone, Copy)]
 pub struct Record<'a>(&'a [u8]);
 
@@ -160,7 +160,7 @@ impl Runs {
         is_next.then_some(own)
     }
 
-    /// How many records all of them have.
+    /// The number of records that all runs have.
     pub fn end(self) -> usize {
         self.end
     }

@@ -30,7 +30,7 @@ pub use leaf::Leaf;
 /// The findings of a check, and where it looked.
 #[derive(Debug, Default)]
 pub struct Verified {
-    /// Every difference, one line each; none if the image does what its plan says.
+    /// The differences, one line each; none if the image does what its plan says.
     pub findings: Vec<String>,
     /// Tasks whose address spaces were walked.
     pub tasks: usize,

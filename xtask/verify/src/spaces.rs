@@ -12,7 +12,7 @@ use crate::walk::{Tree, walk};
 /// The translations of the processor's tables.
 pub struct Spaces {
     pub kernel: Vec<Run<bool>>,
-    /// By task; `true` where it may write.
+    /// The memory that each task reaches, by task; `true` where it may write.
     pub tasks: Vec<Vec<Run<bool>>>,
     /// Physical places of the tasks' plans, by task.
     pub plans: Vec<Option<u64>>,

@@ -141,7 +141,8 @@ fn shut_down(plan: &Plan) -> Vec<usize> {
     order.into_iter().map(|(_, index)| index).collect()
 }
 
-/// Whoever restarts with a task restarts with all that do: else one death would leave a part of them running.
+/// Checks that whoever restarts with a task restarts with all that do: else one death would leave a part of them
+/// running.
 fn unit(plan: &Plan, task: &Task, whose: &str, verified: &mut Verified) {
     let with_itself = |task: &Task| -> BTreeSet<String> {
         let own = std::iter::once(&task.name);

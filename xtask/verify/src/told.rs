@@ -27,7 +27,7 @@ const KINDS: [(&str, u32); 8] = [
     ("quiesce-bar", 6),
     ("pci-record", 7),
 ];
-/// Of a pool: a device that does not snoop can be given it.
+/// The flag of a pool that a device that does not snoop can be given.
 const NON_COHERENT: u32 = 1;
 const BARS: usize = 6;
 
@@ -164,8 +164,8 @@ impl Told<'_> {
         (vec![self.task.name.clone()], self.numbers(&numbers))
     }
 
-    /// Whom it calls or posts, and who calls or posts it; everybody for the supervisor, the task that reads logs and the
-    /// authority.
+    /// The tasks that the task calls or posts, and those that call or post it; all tasks for the supervisor, the task
+    /// that reads logs and the authority.
     fn peers(&self) -> Vec<Row> {
         let all = self.index == SUPERVISOR || self.task.reads_logs || self.task.dma_authority;
         let posts = |from: &Task, to: &Task| {
@@ -188,7 +188,7 @@ impl Told<'_> {
             .collect()
     }
 
-    /// Its own bits and those that it may post, by the number of the task that has them; then its interrupts.
+    /// The task's own bits and those that it may post, by the number of the task that has them; then its interrupts.
     fn bits(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         for (index, other) in self.plan.tasks.iter().enumerate() {
@@ -373,7 +373,7 @@ impl Told<'_> {
     }
 }
 
-/// As much of a text as its place takes.
+/// Cuts a text to what its place takes.
 fn cut(text: &str) -> String {
     let mut end = text.len().min(REASON);
     while !text.is_char_boundary(end) {

@@ -8,7 +8,7 @@ use crate::leaf::Leaf;
 /// The translations of a tree.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// In the order of their addresses.
+    /// The leaves, in the order of their addresses.
     pub leaves: Vec<Leaf>,
     /// Physical addresses of all tables, with the first address that each translates and its level.
     pub tables: BTreeMap<u64, (u64, u32)>,

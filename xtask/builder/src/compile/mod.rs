@@ -22,7 +22,7 @@ pub const TARGET: &str = "aarch64-unknown-none-softfloat";
 pub struct Programs {
     /// The kernel's program.
     pub kernel: Program,
-    /// By task index.
+    /// The programs of the tasks, by task index.
     pub tasks: Vec<Program>,
     /// How many crates were compiled for them, rather than found as an earlier build left them.
     pub compiled: usize,

@@ -10,7 +10,7 @@ pub struct Program {
     pub elf: Vec<u8>,
     /// Virtual address of the first instruction.
     pub entry: u64,
-    /// In the order of their addresses.
+    /// The program's segments, in the order of their addresses.
     pub segments: Vec<Segment>,
 }
 
@@ -29,7 +29,7 @@ pub struct Segment {
     pub write: bool,
     /// Whether instructions may be fetched from there.
     pub execute: bool,
-    /// Without any right, reading included.
+    /// The task has no right there, not even to read.
     pub hidden: bool,
 }
 

@@ -91,7 +91,7 @@ fn children(
     Ok(())
 }
 
-/// One function: address, name, identity, kind, and what matters of it.
+/// The line of a function: address, name, identity, kind, and what matters of it.
 fn line(plan: &Plan, id: NodeId) -> String {
     let (Some(node), Some(found)) = (
         plan.machine.nodes.get(id.index()),

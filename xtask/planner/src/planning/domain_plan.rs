@@ -7,7 +7,7 @@ use solver::model::DomainType;
 pub struct Domains {
     /// One for each function of the fabric, then one for each platform device.
     pub devices: Vec<DevicePlan>,
-    /// All domains; a device names its own by the index.
+    /// The plans of all domains; a device names its own by the index.
     pub domains: Vec<DomainPlan>,
     /// Names of the isolation groups.
     pub groups: Vec<String>,
@@ -35,7 +35,7 @@ pub struct DevicePlan {
 pub struct DomainPlan {
     /// The type.
     pub kind: DomainType,
-    /// From 1.
+    /// The domain's ASID, from 1.
     pub asid: u16,
     /// IOVA of the page part.
     pub iova_base: u64,

@@ -15,7 +15,8 @@ const WINDOW_UNIT: u64 = 1 << 20;
 /// A window that lets nothing through: base above limit.
 pub const WINDOW_CLOSED: [u64; 2] = [0xfff0_0000, 0x000f_ffff];
 
-/// All functions, parents before children; the position is the device's number in every protocol.
+/// The fabric as planned: all functions, parents before children. A function's position is its number in every
+/// protocol.
 #[derive(Clone, Debug, Default)]
 pub struct Fabric {
     /// All functions; an index into this list is the function's number in every protocol.

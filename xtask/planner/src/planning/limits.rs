@@ -20,7 +20,7 @@ const NAMED: usize = 3;
 
 /// The users of something, and how much each uses.
 struct Sum {
-    /// In the plural.
+    /// What is counted, in the plural.
     what: &'static str,
     /// Name, how many, and where it was declared if it was.
     users: Vec<(String, usize, Option<Span>)>,

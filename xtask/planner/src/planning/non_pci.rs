@@ -19,7 +19,7 @@ pub struct NonPciDevice {
     pub registers: Option<String>,
 }
 
-/// In the order of the solution, as the domains have them.
+/// The devices that are not on PCI, in the order of the solution, as the domains have them.
 pub fn devices(app: &App, described: &Described, solution: &Solution) -> Vec<NonPciDevice> {
     let nodes = solution.order.iter();
     nodes

@@ -17,7 +17,7 @@ pub struct NotificationBit {
 /// All postable bits, and who may post which.
 #[derive(Clone, Debug, Default)]
 pub struct Notifications {
-    /// All bits, of all tasks.
+    /// The bits of all tasks.
     pub bits: Vec<NotificationBit>,
     /// Poster, and index in `bits`.
     pub posts: Vec<(usize, usize)>,

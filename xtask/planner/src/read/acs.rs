@@ -10,7 +10,7 @@ use crate::report::{Mistake, Report, Spanned};
 pub enum Declared {
     /// Everything that isolation needs, or nothing, is enabled.
     Flag(Spanned<bool>),
-    /// Both registers, as a board shows them.
+    /// The values of both registers, as a board shows them.
     Registers(Acs),
 }
 

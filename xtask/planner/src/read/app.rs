@@ -38,7 +38,8 @@ pub struct App {
     pub iommu: IommuPolicy,
     /// The disks that the tool makes.
     pub disks: Vec<Disk>,
-    /// Some task drives a device that does not exist: that another has no owner is then no news.
+    /// True if a task could not be read, or drives a device that does not exist. Then no device is reported for having
+    /// no owner: that task was probably meant to drive it.
     pub owners_unknown: bool,
 }
 

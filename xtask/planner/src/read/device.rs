@@ -45,7 +45,7 @@ pub struct Device {
     pub quiesce: Option<Quiesce>,
     /// The BARs that the file declares, by their index.
     pub bars: BTreeMap<usize, Bar>,
-    /// Whether its BARs are known; they must be once it is driven.
+    /// Whether the device's BARs are known. They must be if a task drives it.
     pub bars_known: bool,
     /// The regions that firmware or hardware needs mapped 1:1 at any time.
     pub direct: Vec<Direct>,
@@ -73,10 +73,10 @@ pub const DOMAINS: [(&str, DomainType); 3] = [
     ("blocked", DomainType::Blocked),
 ];
 
-/// When what a device cannot reach any more is gone from the caches.
+/// The time at which translations that a device must not use any more leave the caches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Invalidation {
-    /// By each unmap, which returns when nothing cached is left.
+    /// Each unmap invalidates, and returns when nothing cached is left.
     Strict,
     /// The pools of its owner are premapped and never unmapped; all else is strict.
     Premapped,

@@ -54,7 +54,7 @@ impl Default for PciHost {
 pub struct Aperture {
     /// The range's name in words, for a diagnostic.
     pub name: &'static str,
-    /// The first address.
+    /// The range's first address.
     pub start: u64,
     /// One above the last.
     pub end: u64,
@@ -73,7 +73,7 @@ impl PciHost {
 pub struct StreamRow {
     /// First requester id.
     pub requester: u32,
-    /// How many.
+    /// The number of requester ids in the row.
     pub len: u32,
     /// The platform's first SMMU without one.
     pub smmu: Option<Spanned<String>>,

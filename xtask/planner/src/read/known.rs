@@ -22,15 +22,15 @@ pub struct KnownDevice {
 /// Whether a function has a PCI Express capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FunctionForm {
-    /// With one: integrated in the root complex if it is on a root bus.
+    /// The device has a PCI Express capability, and is integrated in the root complex if it is on a root bus.
     Express,
-    /// With one of an endpoint, wherever it is.
+    /// The device has the PCI Express capability of an endpoint, wherever it is.
     Endpoint,
     /// An endpoint that is integrated into the root complex.
     RootComplexEndpoint,
     /// An event collector of the root complex.
     EventCollector,
-    /// Without one.
+    /// The device has no PCI Express capability.
     Conventional,
     /// A host bridge's own function.
     HostBridge,

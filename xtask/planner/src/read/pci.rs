@@ -75,7 +75,7 @@ pub const EXPANDER: (u16, u16) = (0x1b36, 0x000b);
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// With the ids of QEMU's model of it.
+    /// A bridge, with the ids of QEMU's model of it.
     Bridge(FunctionKind, (u16, u16)),
     Expander,
     RootBus,

@@ -7,7 +7,7 @@ use crate::report::{Mistake, Spanned};
 /// The place of a device.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// On a bus.
+    /// The device is on a bus.
     Slot {
         /// Bridge or root bus; the first root bus without one.
         at: Option<Spanned<String>>,

@@ -73,7 +73,7 @@ pub enum Psci {
     None,
     /// The `SMC` instruction.
     Smc,
-    /// Something at EL2 listens, if the image is not entered there.
+    /// Firmware is called by `HVC`: something at EL2 listens, if the image is not entered there.
     Hvc,
 }
 

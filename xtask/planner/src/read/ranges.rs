@@ -27,7 +27,7 @@ impl RangeKind {
     }
 }
 
-/// One range, and where it was declared.
+/// A range of addresses, and where it was declared.
 #[derive(Clone, Debug)]
 pub struct AddressRange {
     /// The owner of the range, for a diagnostic.

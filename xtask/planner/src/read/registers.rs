@@ -11,7 +11,7 @@ pub const SHARED: RangeInclusive<u32> = plan::limits::SHARED_INTERRUPTS;
 /// Registers that a task can own.
 #[derive(Clone, Debug)]
 pub struct PlatformDevice {
-    /// By which tasks own it.
+    /// The name by which a task owns the device.
     pub name: String,
     /// The place where the platform device was declared.
     pub span: Span,
@@ -19,9 +19,9 @@ pub struct PlatformDevice {
     pub base: u64,
     /// Bytes.
     pub len: u64,
-    /// What it is.
+    /// The kind of the device.
     pub kind: PlatformDeviceKind,
-    /// Its lines.
+    /// The device's interrupt lines.
     pub interrupts: Vec<Interrupt>,
     /// StreamID bits of an SMMU, where they are known.
     pub stream_bits: Option<u32>,
@@ -30,7 +30,7 @@ pub struct PlatformDevice {
 /// The kind of a device of the platform.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PlatformDeviceKind {
-    /// Nothing but registers and interrupts.
+    /// A device that has nothing but registers and interrupts.
     Registers,
     /// An SMMU of the architecture SMMUv3.
     SmmuV3,
@@ -43,9 +43,9 @@ pub enum PlatformDeviceKind {
 pub struct Interrupt {
     /// The notification of its owner.
     pub name: String,
-    /// Its number at the interrupt controller.
+    /// The interrupt's number at the interrupt controller.
     pub intid: u32,
-    /// It is edge-triggered.
+    /// The interrupt is edge-triggered.
     pub edge: bool,
 }
 

@@ -7,20 +7,20 @@ use crate::report::{Mistake, Span, Spanned};
 /// Processor time, in nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// How much.
+    /// The processor time that may be used, in nanoseconds.
     pub time: u64,
-    /// In each stretch of this length.
+    /// The length of the stretches in which that much may be used, in nanoseconds.
     pub period: u64,
 }
 
 /// What a task says of its processor time.
 #[derive(Clone, Debug)]
 pub enum ProcessorTime {
-    /// Nothing: it has its share of what the others leave.
+    /// The task declares nothing: it has its share of what the others leave.
     Share,
-    /// It declares a budget.
+    /// The task declares a budget.
     Own(Spanned<Budget>),
-    /// It is trusted with time: what it does of itself is not limited.
+    /// The task is trusted with time: what it does of itself is not limited.
     Trusted,
 }
 

@@ -11,7 +11,7 @@ macro_rules! mistakes {
         }
 
         impl Mistake {
-            /// All, by number.
+            /// All kinds of mistakes, by number.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The mistake in general, in one line.

@@ -71,7 +71,7 @@ impl<'a> Isolation<'a> {
         isolation
     }
 
-    /// Why `node` does not keep requests apart.
+    /// The reason why `node` does not keep requests apart.
     pub fn fault(&self, node: usize) -> Fault {
         self.fault[node]
     }
@@ -335,7 +335,7 @@ impl<'a> Isolation<'a> {
         }
     }
 
-    /// On a root bus, but no port of it and not the host bridge's own function.
+    /// Whether a node is on a root bus, but is no port of it and not the host bridge's own function.
     fn is_integrated(&self, node: usize) -> bool {
         let own = matches!(
             self.kind(node),

@@ -27,11 +27,11 @@ pub struct Node {
     pub direct: Vec<Region>,
     /// IOVA space it asks for.
     pub window: Window,
-    /// For a port: its link leaves the machine, what is plugged in is not trusted.
+    /// True for a port whose link leaves the machine: what is plugged in there is not trusted.
     pub external: bool,
-    /// For a port: a slot whose devices come and go.
+    /// True for a port with a slot whose devices come and go.
     pub hotplug: bool,
-    /// For a port: it has a memory BAR of its own.
+    /// True for a port that has a memory BAR of its own.
     pub registers: bool,
     /// The stream bypasses the SMMU, for this written reason. Nothing else switches translation off.
     pub unsafe_bypass: Option<String>,
@@ -102,7 +102,7 @@ pub struct Function {
     pub acs: Option<Acs>,
     /// Header type bit 7. Needless to set in a slot with several declared functions.
     pub multifunction: bool,
-    /// For a bridge: bus numbers, where pinned.
+    /// The bus numbers of a bridge, where they are pinned.
     pub buses: Buses,
 }
 
@@ -280,7 +280,7 @@ pub struct Buses {
 /// bus reset reaches beyond the device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Quiesce {
-    /// Nothing is known: a bus reset if there is a bridge above it, otherwise nothing.
+    /// No recipe is known: the device is reset with its bus if there is a bridge above it, and otherwise not at all.
     #[default]
     Unknown,
     /// Function-level reset.

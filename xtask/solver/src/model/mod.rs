@@ -82,7 +82,7 @@ pub struct Machine {
     pub reserved: Vec<Region>,
 }
 
-/// One SMMU.
+/// An SMMU of the machine.
 #[derive(Clone, Debug)]
 pub struct Smmu {
     /// The SMMU's name in the platform.
@@ -119,7 +119,7 @@ pub struct RootBus {
     pub bus: u8,
     /// Last bus number that may be assigned below it, inclusive.
     pub bus_last: u8,
-    /// For an expander: the root bus of the host bridge that it belongs to.
+    /// The root bus of the host bridge that an expander belongs to.
     pub expander_of: Option<RootId>,
     /// Requester ids to StreamIDs (`iommu-map`).
     pub streams: Vec<StreamRange>,

@@ -17,7 +17,7 @@ use crate::model::{FunctionKind, Identity};
 /// Which devices of a vendor a row is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Devices {
-    /// All.
+    /// All devices of the vendor.
     Any,
     /// Functions with one of these device ids, ascending.
     Ids(&'static [u16]),
@@ -55,14 +55,14 @@ pub enum Effect {
     TranslatesHere,
 }
 
-/// One fact.
+/// A fact about certain functions.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// Vendor id.
     pub vendor: u16,
     /// Which of its devices.
     pub devices: Devices,
-    /// Only functions of these kinds; of any if empty.
+    /// The kinds of functions that the row is about; all kinds if empty.
     pub kinds: &'static [FunctionKind],
     /// The effect of the row.
     pub effect: Effect,
@@ -78,7 +78,7 @@ impl Row {
     }
 }
 
-/// All rows. Of those about isolation the first that is about a function holds.
+/// All tables of facts. Of the rows about isolation the first that is about a function holds.
 pub const TABLES: [&[Row]; 2] = [isolation::ROWS, alias::ROWS];
 
 fn rows(

@@ -15,7 +15,7 @@ use crate::stranger::Strangers;
 use crate::topology::Topology;
 use crate::waiver;
 
-/// All checks, in the order of their diagnostics; gives the waivers that were needed.
+/// Makes all checks, in the order of their diagnostics, and gives the waivers that were needed.
 pub fn check(given: &Given<'_>, found: &mut Vec<Diagnostic>) -> Vec<UsedWaiver> {
     check_streams(given.machine, given.topology, given.ids, found);
     check_routing(given.machine, given.isolation, found);

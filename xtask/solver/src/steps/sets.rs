@@ -9,7 +9,7 @@ use crate::reset;
 use crate::solution::{Edge, EdgeKind, Mode};
 use crate::topology::Topology;
 
-/// All nodes, each in one set.
+/// A partition of all nodes: each is in one set.
 pub struct Partition {
     /// The sets in topological order of their first members.
     pub members: Vec<Vec<usize>>,

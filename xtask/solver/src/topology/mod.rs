@@ -12,7 +12,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{Machine, NodeId, Place, RootId, Upstream};
 use crate::solution::{BridgeBuses, Requester};
 
-/// One node, placed.
+/// A node with its place in the topology.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Placed {
     /// Bridge whose secondary bus it is on; for a virtual function that of its physical one.
@@ -21,11 +21,11 @@ pub(crate) struct Placed {
     pub root: Option<RootId>,
     pub requester: Option<Requester>,
     pub buses: Option<BridgeBuses>,
-    /// Another device may sit in its slot instead of it.
+    /// Another device may sit in the node's slot instead of it.
     pub alternative: bool,
     /// The alternatives of hotplug slots without which it is not there: itself, its physical function, bridges above.
     pub hangs_on: Vec<usize>,
-    /// On a bus below a port that leaves the machine.
+    /// The port that leaves the machine above the node, if there is one.
     pub external: Option<usize>,
     /// The nearest port above it whose devices may be others than declared: external or hotplug.
     pub socket: Option<usize>,
@@ -35,7 +35,7 @@ pub(crate) struct Placed {
 
 /// The fabric.
 pub(crate) struct Topology {
-    /// All nodes; parents first.
+    /// All nodes in an order in which parents come first.
     pub order: Vec<usize>,
     pub placed: Vec<Placed>,
     /// Functions below each bridge, virtual ones included, in slot order.
@@ -385,7 +385,7 @@ struct Frame {
     at: usize,
     /// Secondary and subordinate bus of the bridges on it so far.
     ranges: Vec<(usize, u8, u8)>,
-    /// The other buses that its virtual functions are on.
+    /// The other buses that the device's virtual functions are on.
     virtuals: Vec<(usize, u8)>,
     /// The next bus number to give to a bridge on it.
     next: u16,

@@ -119,7 +119,7 @@ fn array(
     }
 }
 
-/// Nothing for an entry that aborts; the context descriptor's address for one that translates.
+/// What an entry does: nothing for one that aborts, the context descriptor's address for one that translates.
 fn meaning(words: &[u64; 8], coherent: bool) -> Result<Option<u64>, &'static str> {
     let [word, attributes, rest @ ..] = words;
     let planned = if coherent { COHERENT } else { 0 };

@@ -18,7 +18,7 @@ impl Allocator {
         }
     }
 
-    /// From now on nothing is given out that overlaps one of `holes`.
+    /// Keeps `holes` free: from now on nothing is given out that overlaps one of them.
     pub fn avoid(&mut self, holes: Vec<Extent>) {
         self.holes = holes;
     }

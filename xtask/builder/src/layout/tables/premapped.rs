@@ -6,7 +6,7 @@ use vmsa::Memory;
 use crate::layout::place::Placement;
 use planner::planning::{DomainPlan, Premapped};
 
-/// One range.
+/// A premapped range.
 #[derive(Clone, Copy, Debug)]
 pub struct Range {
     pub kind: PremappedKind,

@@ -35,9 +35,9 @@ pub struct SmmuTables {
     arrays: BTreeMap<u32, u64>,
     pub command_queue: u64,
     pub event_queue: u64,
-    /// By domain.
+    /// Offsets of the context descriptors, by domain.
     pub contexts: Vec<u64>,
-    /// By domain.
+    /// The tables of the domains, by domain.
     pub domains: Vec<DomainTables>,
 }
 

@@ -305,7 +305,7 @@ fn restarts(plan: &Plan, lists: &mut TaskLists) -> Vec<RestartEntry> {
         .collect()
 }
 
-/// Each task's place in the order of a shutdown. Calls go uphill, so whoever is less urgent is no one's server.
+/// The place of each task in the order of a shutdown. Calls go uphill, so no task is the server of a more urgent one.
 fn shut_down(plan: &Plan, serves_devices: impl Fn(usize) -> bool) -> Vec<u32> {
     let tasks = &plan.app.tasks;
     let stays_up = |index: usize| {

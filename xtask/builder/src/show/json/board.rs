@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{hex, object};
 
-/// Where everything is that no address of the plan's own depends on.
+/// The board's own addresses, on which no address of the plan depends.
 pub fn of_plan(plan: &Plan) -> Value {
     let platform = &plan.app.platform;
     let memory = |of: &[planner::read::Reserved]| -> Vec<Value> {

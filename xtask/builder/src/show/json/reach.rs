@@ -25,7 +25,7 @@ pub struct DeviceReach {
     pub domain_mates: BTreeSet<String>,
     pub peers: BTreeSet<String>,
     pub ports: BTreeSet<String>,
-    /// Without the attribute serde would take a missing key for null.
+    /// What the device may forge. Without the attribute serde would take a missing key for null.
     #[serde(deserialize_with = "present")]
     pub forges: Option<Forges>,
     pub direct: BTreeSet<String>,

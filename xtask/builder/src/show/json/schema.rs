@@ -120,7 +120,7 @@ fn every_key_is_documented_and_no_other() {
     }
 }
 
-/// One spelling, that of `app.toml`; names of devices are no keys.
+/// All keys are spelled as in `app.toml`; names of devices are no keys.
 #[test]
 fn keys_are_spelled_in_one_way() {
     let mut written = BTreeMap::new();

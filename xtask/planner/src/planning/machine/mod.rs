@@ -20,7 +20,7 @@ const HOST_BRIDGE: &str = "host-bridge";
 pub struct Described {
     pub machine: Machine,
     pub sources: Sources,
-    /// By node.
+    /// What each node is in the file, by node.
     pub kinds: Vec<FunctionKind>,
 }
 

@@ -14,7 +14,7 @@ use crate::report::{Mistake, Report, Span};
 
 /// The period of those who declare no budget, in nanoseconds.
 const SHARED_PERIOD: u64 = 10_000_000;
-/// In nanoseconds.
+/// A microsecond in nanoseconds.
 const MICROSECOND: u64 = 1000;
 /// Users that a message names.
 const NAMED: usize = 3;

@@ -70,7 +70,7 @@ pub fn waits(tasks: &[Contender], overhead: Overhead) -> Vec<Wait> {
         .collect()
 }
 
-/// Whom each task calls, directly or through others.
+/// The tasks that each task calls, directly or through others.
 fn reach(tasks: &[Contender]) -> Vec<Vec<bool>> {
     let mut reach: Vec<Vec<bool>> = tasks
         .iter()

@@ -130,7 +130,7 @@ fn image(report: &Report, platform: &Platform) {
         .remedy(remedy);
 }
 
-/// Nothing is beyond what the platform's addresses have bits for.
+/// Reports what lies beyond the addresses that the platform has bits for.
 fn reach(report: &Report, platform: &Platform) {
     let end = 1u64 << platform.address_bits.min(63);
     let ranges = platform.ranges();

@@ -13,7 +13,8 @@ use toml_edit::{Item, TableLike};
 
 use crate::report::{Mistake, Report, Span, Spanned};
 
-/// Whether reports, the image and command lines can have it for a name: what begins with `-` is an option there.
+/// Whether `text` can be a name in reports, in the image and on command lines, where what begins with `-` is an
+/// option.
 fn is_name(text: &str, most: usize) -> bool {
     let letter = |byte: &u8| byte.is_ascii_alphanumeric();
     (1..=most).contains(&text.len())
@@ -87,7 +88,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// With the keys of the same table in an included file.
+    /// Adds the keys that the same table has in an included file.
     pub fn including(mut self, table: &'a dyn TableLike, span: Span) -> Self {
         self.included = Some(Layer { table, span });
         self

@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(name("xtask"), Some("xtask"));
         assert_eq!(name("xtask/planner"), Some("xtask/planner"));
         assert_eq!(name("tests/host/fuzz"), Some("tests/host"));
-        assert_eq!(name("tests/systems/trial"), Some("tests"));
+        assert_eq!(name("tests/systems/edu-helper"), Some("tests"));
         assert_eq!(name("drv/blk-api"), Some("-api"));
         assert_eq!(name("drv/edu"), Some("drv"));
         assert_eq!(name("sys/planning"), None);

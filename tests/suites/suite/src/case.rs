@@ -21,6 +21,56 @@ impl Suite {
     pub fn cases(&self) -> impl Iterator<Item = &'static Case> {
         self.groups.iter().copied().flatten()
     }
+
+    /// The first case that is not as it has to be, if there is one; `is_defined` says whether the reference has a
+    /// requirement of that number. Which requirement has no case is asked elsewhere
+    /// (`cargo xtask test --coverage-of-spec`).
+    pub fn mistake(&self, is_defined: impl Fn(&str) -> bool) -> Option<(&'static str, Mistake)> {
+        for (index, case) in self.cases().enumerate() {
+            let is_of_role = |part: &Part| part.role < self.roles.len();
+            let is_alone =
+                |part: &Part| case.parts.iter().filter(|of| of.role == part.role).count() == 1;
+            let undefined = case.requirements.iter().find(|number| !is_defined(number));
+            let mistake = if self
+                .cases()
+                .take(index)
+                .any(|other| other.name == case.name)
+            {
+                Mistake::NameTwice
+            } else if case.parts.is_empty() {
+                Mistake::NoParts
+            } else if !case.parts.iter().all(is_of_role) {
+                Mistake::NoSuchRole
+            } else if !case.parts.iter().all(is_alone) {
+                Mistake::RoleTwice
+            } else if case.requirements.is_empty() {
+                Mistake::TestsNothing
+            } else if let Some(number) = undefined {
+                Mistake::NotDefined(number)
+            } else {
+                continue;
+            };
+            return Some((case.name, mistake));
+        }
+        None
+    }
+}
+
+/// What is wrong with a case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mistake {
+    /// Another case has its name.
+    NameTwice,
+    /// Nobody acts in it.
+    NoParts,
+    /// A part is of a role that the suite has not.
+    NoSuchRole,
+    /// A role has two parts.
+    RoleTwice,
+    /// It names no requirement.
+    TestsNothing,
+    /// The reference has no such requirement.
+    NotDefined(&'static str),
 }
 
 /// One case.
@@ -171,4 +221,60 @@ macro_rules! check_is {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn act(_: &Stage) -> Result {
+        Ok(())
+    }
+
+    const ONE: &[Part] = &[Part::returns(0, act)];
+    const GOOD: Case = Case::new("good", &["A-1"], ONE);
+
+    fn mistake(groups: &'static [&'static [Case]]) -> Option<(&'static str, Mistake)> {
+        let roles = &["first", "second"];
+        let suite = Suite {
+            name: "suite",
+            roles,
+            groups,
+        };
+        suite.mistake(|number| number == "A-1")
+    }
+
+    #[test]
+    fn each_mistake_of_a_table_is_found() {
+        const BOTH: &[Part] = &[Part::returns(0, act), Part::returns(1, act)];
+        assert_eq!(
+            mistake(const { &[&[GOOD, Case::new("both", &["A-1"], BOTH)]] }),
+            None
+        );
+        // In whatever group it is.
+        assert_eq!(
+            mistake(const { &[&[GOOD], &[GOOD]] }),
+            Some(("good", Mistake::NameTwice))
+        );
+        assert_eq!(
+            mistake(const { &[&[GOOD, Case::new("none", &["A-1"], &[])]] }),
+            Some(("none", Mistake::NoParts))
+        );
+        const THIRD: &[Part] = &[Part::returns(2, act)];
+        assert_eq!(
+            mistake(const { &[&[Case::new("third", &["A-1"], THIRD)]] }),
+            Some(("third", Mistake::NoSuchRole))
+        );
+        const SAME: &[Part] = &[Part::returns(1, act), Part::returns(1, act)];
+        assert_eq!(
+            mistake(const { &[&[Case::new("same", &["A-1"], SAME)]] }),
+            Some(("same", Mistake::RoleTwice))
+        );
+        assert_eq!(
+            mistake(const { &[&[Case::new("of", &[], ONE)]] }),
+            Some(("of", Mistake::TestsNothing))
+        );
+        let undefined = mistake(const { &[&[Case::new("new", &["A-1", "A-2"], ONE)]] });
+        assert_eq!(undefined, Some(("new", Mistake::NotDefined("A-2"))));
+    }
 }

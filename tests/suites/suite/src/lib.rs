@@ -36,5 +36,5 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use case::{Case, End, Failure, Part, Result, Suite};
+pub use case::{Case, End, Failure, Mistake, Part, Result, Suite};
 pub use stage::Stage;

@@ -53,19 +53,11 @@ pub(crate) use shows;
 #[cfg(test)]
 mod tests {
     use super::SUITE;
-    use std::collections::BTreeSet;
 
     #[test]
-    fn names_are_unique_and_rules_exist() {
+    fn every_case_shows_a_rule_that_there_is() {
         let reference = include_str!("../../../../../docs/reference/smmu-rules.md");
-        let mut names = BTreeSet::new();
-        for case in SUITE.cases() {
-            assert!(names.insert(case.name), "{} twice", case.name);
-            assert!(!case.requirements.is_empty(), "{} shows nothing", case.name);
-            for rule in case.requirements {
-                let row = std::format!("\n| {rule} | ");
-                assert!(reference.contains(&row), "{}: no rule {rule}", case.name);
-            }
-        }
+        let is_defined = |rule: &str| reference.contains(&std::format!("\n| {rule} | "));
+        assert_eq!(SUITE.mistake(is_defined), None);
     }
 }

@@ -27,15 +27,18 @@ pub struct Package {
     pub workspace: PathBuf,
 }
 
+/// Reads a `Cargo.toml`.
+fn read_manifest(manifest: &Path) -> Outcome<toml_edit::Document<String>> {
+    let text = std::fs::read_to_string(manifest)
+        .map_err(Failure::when(format!("cannot read {}", manifest.display())))?;
+    let wrong = format!("{} is not a manifest", manifest.display());
+    toml_edit::Document::parse(text).map_err(Failure::when(wrong))
+}
+
 /// The package in `folder` and its workspace.
 pub fn package(project: &Project, folder: &Path) -> Outcome<Package> {
     let manifest = folder.join("Cargo.toml");
-    let text = std::fs::read_to_string(&manifest)
-        .map_err(Failure::when(format!("cannot read {}", manifest.display())))?;
-    let document = toml_edit::Document::parse(text).map_err(Failure::when(format!(
-        "{} is not a manifest",
-        manifest.display()
-    )))?;
+    let document = read_manifest(&manifest)?;
     let name = document
         .get("package")
         .and_then(|package| package.get("name"))
@@ -159,13 +162,7 @@ fn command(project: &Project, workspace: &Path, verb: &str, kind: &str, flags: &
 
 /// The repository's release profile, for workspaces elsewhere.
 fn profile(project: &Project) -> Outcome<Vec<String>> {
-    let manifest = project.root.join("Cargo.toml");
-    let text = std::fs::read_to_string(&manifest)
-        .map_err(Failure::when(format!("cannot read {}", manifest.display())))?;
-    let document = toml_edit::Document::parse(text).map_err(Failure::when(format!(
-        "{} is not a manifest",
-        manifest.display()
-    )))?;
+    let document = read_manifest(&project.root.join("Cargo.toml"))?;
     let profile = document
         .get("profile")
         .and_then(|profile| profile.get("release"))

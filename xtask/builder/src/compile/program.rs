@@ -1,5 +1,6 @@
 //! A linked program: its loadable segments.
 
+use abi::layout::PAGE;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, elf};
 
@@ -31,6 +32,14 @@ pub struct Segment {
     pub execute: bool,
     /// The task has no right there, not even to read.
     pub hidden: bool,
+}
+
+impl Segment {
+    /// Whether it begins with a page and lies wholly in this range of addresses.
+    pub fn is_within(&self, from: u64, to: u64) -> bool {
+        let end = self.va.checked_add(self.len);
+        self.va >= from && self.va.is_multiple_of(PAGE) && end.is_some_and(|end| end <= to)
+    }
 }
 
 impl Program {
@@ -81,4 +90,31 @@ fn parse(data: &[u8]) -> Result<(u64, Vec<Segment>), String> {
     }
     segments.sort_by_key(|segment| segment.va);
     Ok((header.e_entry(endian), segments))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Segment;
+    use abi::layout::PAGE;
+
+    #[test]
+    fn a_segment_lies_within_a_range_or_not() {
+        let is_within = |va: u64, len: u64| {
+            let segment = Segment {
+                va,
+                load: va,
+                len,
+                bytes: Vec::new(),
+                write: false,
+                execute: false,
+                hidden: false,
+            };
+            segment.is_within(2 * PAGE, 4 * PAGE)
+        };
+        assert!(is_within(2 * PAGE, 2 * PAGE) && is_within(3 * PAGE, 1));
+        assert!(!is_within(PAGE, PAGE), "it begins before");
+        assert!(!is_within(3 * PAGE, PAGE + 1), "it ends behind");
+        assert!(!is_within(2 * PAGE + 8, 8), "it begins within a page");
+        assert!(!is_within(3 * PAGE, u64::MAX), "its end is no address");
+    }
 }

@@ -19,13 +19,7 @@ pub fn kernel(
     let mut el2 = None;
     let mut end = KERNEL_IMAGE_BASE;
     for segment in &program.segments {
-        let fits = segment.va >= end
-            && segment.va % PAGE == 0
-            && segment
-                .va
-                .checked_add(segment.len)
-                .is_some_and(|end| end <= KERNEL_PLAN_BASE);
-        if !fits {
+        if !segment.is_within(end, KERNEL_PLAN_BASE) {
             report
                 .error(Mistake::Program, "the kernel's segments do not fit")
                 .note(format!(

@@ -88,13 +88,7 @@ pub fn read_only(
     };
     let mut end = TASK_IMAGE_BASE;
     for segment in &program.segments {
-        let fits = segment.va >= end
-            && segment.va % PAGE == 0
-            && segment
-                .va
-                .checked_add(segment.len)
-                .is_some_and(|end| end <= TASK_PLAN_BASE);
-        if !fits {
+        if !segment.is_within(end, TASK_PLAN_BASE) {
             let name = plan
                 .app
                 .tasks

@@ -12,13 +12,7 @@ use support::*;
 fn switch(order: &[&str]) -> Machine {
     let mut m = machine();
     let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
-    let up = bridge(
-        &mut m,
-        "up",
-        FunctionKind::UpstreamPort,
-        below(port, 0, 0),
-        None,
-    );
+    let up = switch_port(&mut m, "up", port);
     for name in order {
         let slot = name.as_bytes()[0] - b'a';
         let down = bridge(
@@ -160,13 +154,7 @@ fn aliasing_apart_from_isolation() {
     let mut m = machine();
     let port = root_port(&mut m, "rp", 1, Some(Acs::OFF));
     m.roots[0].never_routes_peers = true;
-    let pci = bridge(
-        &mut m,
-        "pb",
-        FunctionKind::PcieToPci,
-        below(port, 0, 0),
-        None,
-    );
+    let pci = pci_bridge(&mut m, "pb", port);
     m.nodes[port.index()].function.acs = Some(Acs {
         enabled: Acs::SOURCE_VALIDATION,
         ..Acs::OFF

@@ -10,13 +10,7 @@ use support::*;
 fn bridged(acs: Acs) -> Machine {
     let mut m = machine();
     let port = root_port(&mut m, "rp0", 1, Some(acs));
-    let pci = bridge(
-        &mut m,
-        "pb",
-        FunctionKind::PcieToPci,
-        below(port, 0, 0),
-        None,
-    );
+    let pci = pci_bridge(&mut m, "pb", port);
     let driver = owner(&mut m, "driver");
     owned(
         &mut m,

@@ -132,13 +132,7 @@ fn a_root_port_without_source_validation_isolates_nothing() {
 fn two_devices_behind_one_bridge_share_a_domain() {
     let mut m = machine();
     let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
-    let pci = bridge(
-        &mut m,
-        "pb",
-        FunctionKind::PcieToPci,
-        below(port, 0, 0),
-        None,
-    );
+    let pci = pci_bridge(&mut m, "pb", port);
     let owner = owner(&mut m, "driver");
     owned(
         &mut m,
@@ -253,13 +247,7 @@ fn virtual_functions_are_believed_only_with_acs() {
 fn a_switch_with_one_open_port_is_one_group() {
     let mut m = machine();
     let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
-    let up = bridge(
-        &mut m,
-        "up",
-        FunctionKind::UpstreamPort,
-        below(port, 0, 0),
-        None,
-    );
+    let up = switch_port(&mut m, "up", port);
     let driver = owner(&mut m, "driver");
     for (slot, acs) in [(0, Some(Acs::ON)), (1, None)] {
         let down = bridge(

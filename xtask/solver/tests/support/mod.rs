@@ -99,6 +99,18 @@ pub fn bridge(
     push(machine, port)
 }
 
+/// The upper port of a switch below a port, without ACS.
+pub fn switch_port(machine: &mut Machine, name: &str, port: NodeId) -> NodeId {
+    let place = below(port, 0, 0);
+    bridge(machine, name, FunctionKind::UpstreamPort, place, None)
+}
+
+/// A bridge to conventional PCI below a port.
+pub fn pci_bridge(machine: &mut Machine, name: &str, port: NodeId) -> NodeId {
+    let place = below(port, 0, 0);
+    bridge(machine, name, FunctionKind::PcieToPci, place, None)
+}
+
 /// An endpoint with an owner of its own name prefixed with `of-`.
 pub fn endpoint(machine: &mut Machine, name: &str, place: Place) -> NodeId {
     let owner = owner(machine, &format!("of-{name}"));
@@ -172,13 +184,7 @@ pub fn ports(a: Option<Acs>, b: Option<Acs>) -> Machine {
 pub fn switch(acs: Option<Acs>) -> Machine {
     let mut m = machine();
     let port = root_port(&mut m, "rp", 1, Some(Acs::ON));
-    let up = bridge(
-        &mut m,
-        "up",
-        FunctionKind::UpstreamPort,
-        below(port, 0, 0),
-        None,
-    );
+    let up = switch_port(&mut m, "up", port);
     for (index, name) in ["a", "b"].into_iter().enumerate() {
         let place = below(up, index as u8, 0);
         let down = format!("down-{name}");

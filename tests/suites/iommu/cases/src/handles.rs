@@ -4,20 +4,8 @@ use iommu_api::{Error, Handle, Operation};
 use suite::{Case, Part, Result, Stage, check, check_eq};
 
 use crate::help::{READ, claim, code, notes};
-use crate::message::{about_claim, reply_len, send};
+use crate::message::{ON_CLAIM, about_claim, reply_len, send};
 use crate::{FIRST, OUTSIDER, SECOND, alone};
-
-/// Every operation that names a claim.
-const ALL: [Operation; 8] = [
-    Operation::Release,
-    Operation::Map,
-    Operation::MapLease,
-    Operation::MapList,
-    Operation::Unmap,
-    Operation::UnmapList,
-    Operation::Flush,
-    Operation::NextFault,
-];
 
 /// Asks with a handle, with every number that could be right.
 pub fn stale(operation: Operation, handle: u64, iova: u64) -> Result {
@@ -81,7 +69,7 @@ fn tell(stage: &Stage) -> Result {
 /// Another tries all operations with it.
 fn try_all(stage: &Stage) -> Result {
     let [handle, ..] = notes(stage, 1);
-    for operation in ALL {
+    for operation in ON_CLAIM {
         // The window of every device begins at the same IOVA.
         stale(operation, handle, 1 << 32)?;
     }

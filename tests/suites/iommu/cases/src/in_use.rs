@@ -12,20 +12,9 @@ use crate::help::{
     BLOCK_PAGES, BLOCKS, BOTH, READ, claim, claim_words, code, notes, pool, refusal,
 };
 use crate::lease::{lend_all, map_page, next_message};
-use crate::message::{Words, about_claim, extent, reply_len, send, what};
+use crate::message::{ON_CLAIM, Words, about_claim, extent, reply_len, send, what};
 use crate::{EDU0, FIRST, LENDER, OUTSIDER, SECOND};
 
-/// Every operation on a claim; the one that would take all the rest with it is tried last.
-const ALL: [Operation; 8] = [
-    Operation::Map,
-    Operation::MapLease,
-    Operation::MapList,
-    Operation::Unmap,
-    Operation::UnmapList,
-    Operation::Flush,
-    Operation::NextFault,
-    Operation::Release,
-];
 /// Bytes of a small transfer.
 const FEW: usize = 16;
 /// Pages that the owner has mapped: one of a pool, a block of another, one of a lease.
@@ -117,7 +106,7 @@ fn message(operation: Operation, sequence: u64, iova: u64, notes: [u64; 7]) -> W
 fn tries_everything(stage: &Stage) -> Result {
     let notes = notes(stage, 5);
     let [_, last, page, lent, ..] = notes;
-    for operation in ALL {
+    for operation in ON_CLAIM {
         for sequence in [last, last + 1, last + 2, 0, u64::MAX] {
             for iova in [page, lent] {
                 let message = message(operation, sequence, iova, notes);

@@ -8,6 +8,24 @@ use userlib::ipc::{self, Answer, LeaseBuffer};
 /// Words of the longest message.
 const WORDS_MAX: usize = abi::MESSAGE_MAX / 8;
 
+/// Every operation on a claim; the one that would take all the rest with it is the last.
+pub const ON_CLAIM: [Operation; 8] = [
+    Operation::Map,
+    Operation::MapLease,
+    Operation::MapList,
+    Operation::Unmap,
+    Operation::UnmapList,
+    Operation::Flush,
+    Operation::NextFault,
+    Operation::Release,
+];
+
+/// Those of them whose requests have a sequence number.
+pub fn numbered() -> impl Iterator<Item = Operation> {
+    let all = ON_CLAIM.into_iter();
+    all.filter(|operation| *operation != Operation::NextFault)
+}
+
 /// A message of so many bytes, made of words.
 #[derive(Clone, Copy)]
 pub struct Words {

@@ -5,18 +5,7 @@ use suite::{Case, Result, Stage, check, check_eq, check_is};
 
 use crate::alone;
 use crate::help::{BOTH, Claimed, READ, claim, code, got};
-use crate::message::{Words, about_claim, extent, reply_len, send, what};
-
-/// Every operation with a number.
-const ALL: [Operation; 7] = [
-    Operation::Release,
-    Operation::Map,
-    Operation::MapLease,
-    Operation::MapList,
-    Operation::Unmap,
-    Operation::UnmapList,
-    Operation::Flush,
-];
+use crate::message::{Words, about_claim, extent, numbered, reply_len, send, what};
 
 /// A claim that has used the numbers 1 and 2 and has one page mapped.
 fn second() -> core::result::Result<Claimed, suite::Failure> {
@@ -52,7 +41,7 @@ fn another_operation(operation: Operation) -> Result {
 /// Every operation with a number, and the number of every other one that can be the last.
 fn every_other_operation(_: &Stage) -> Result {
     let mut claimed = second()?;
-    for last in ALL {
+    for last in numbered() {
         if last == Operation::Release {
             continue;
         }
@@ -62,7 +51,7 @@ fn every_other_operation(_: &Stage) -> Result {
         let message = about_claim(last, handle, sequence, claimed.base());
         send(last as u16, &message, reply_len(last), &[]);
         let mapped = claimed.status()?.mapped_pages;
-        for operation in ALL {
+        for operation in numbered() {
             if operation == last {
                 continue;
             }
@@ -81,7 +70,7 @@ fn every_error_again(_: &Stage) -> Result {
     let mut claimed = second()?;
     let (handle, iova) = (claimed.handle, claimed.base());
     let page = iova >> 12;
-    for operation in ALL {
+    for operation in numbered() {
         let sequence = claimed.sequence + 1;
         let read = what(0, READ);
         let empty: &[u64] = match operation {

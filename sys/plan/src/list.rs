@@ -16,7 +16,7 @@ impl Record for TaskNumber {
     const KIND: u32 = 0x001;
 }
 
-/// Which run of the blob's table of [`TaskNumber`] a list is: tasks in ascending order, none of them twice.
+/// A list of tasks, as a run of the blob's table of [`TaskNumber`]: tasks in ascending order, none of them twice.
 ///
 /// Not a set of bits: a task of another core has a number that no word has a bit for.
 #[derive(

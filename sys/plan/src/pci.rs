@@ -140,7 +140,7 @@ pub struct FunctionEntry {
     pub quiesce_va: u64,
     /// Bridges: primary, secondary, subordinate bus number, 0.
     pub buses: [u8; 4],
-    /// Which kind of bridge it is, by which its requests get another requester id or not: a [`port_type`].
+    /// The kind of bridge, which says whether its requests get another requester id: a [`port_type`].
     pub port_type: u32,
     /// Bridges: 32-bit memory window, base and limit inclusive; base > limit: closed.
     pub memory_window: [u64; 2],

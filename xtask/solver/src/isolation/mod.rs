@@ -154,8 +154,8 @@ impl<'a> Isolation<'a> {
         });
     }
 
-    /// For each bridge, whether requests from its neighbours go down it without access control: the bridge itself, or
-    /// the outermost bridge above it for which this is so, with the reason.
+    /// Says for each bridge whether requests from its neighbours go down it without access control: the bridge
+    /// itself, or the outermost bridge above it for which this is so, with the reason.
     fn entered(&self) -> Vec<Option<(usize, String)>> {
         let mut by_slot: Vec<Option<String>> = vec![None; self.machine.nodes.len()];
         for slot in &self.slots {

@@ -60,7 +60,7 @@ pub enum Effect {
 pub struct Row {
     /// Vendor id.
     pub vendor: u16,
-    /// Which of its devices.
+    /// The devices of that vendor that the row is about.
     pub devices: Devices,
     /// The kinds of functions that the row is about; all kinds if empty.
     pub kinds: &'static [FunctionKind],

@@ -63,11 +63,11 @@ impl Extent {
 pub struct KernelLayout {
     /// Number of the core that it runs on.
     pub core: u32,
-    /// Its segments, in the order of its program's.
+    /// The kernel's segments, in the order of its program's.
     pub program: Vec<PlacedSegment>,
-    /// Its plan page.
+    /// The kernel's plan.
     pub plan: Extent,
-    /// Its stack.
+    /// The kernel's stack.
     pub stack: Extent,
     /// The extents that its window maps, in the order of their addresses: memory that this image
     /// uses, and none that belongs to others. A processor may fetch ahead from whatever is mapped, and

@@ -9,9 +9,9 @@ use planner::planning::Plan;
 /// The plans of an image.
 #[derive(Clone, Debug, Default)]
 pub struct Plans {
-    /// Of each kernel, by its number.
+    /// The plan of each kernel, by the kernel's number.
     pub kernels: Vec<Vec<u8>>,
-    /// Of each task, by its index.
+    /// The plan of each task, by the task's index.
     pub tasks: Vec<Vec<u8>>,
 }
 

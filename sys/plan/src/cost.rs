@@ -18,10 +18,14 @@ pub const UNMAPPED_ENTRY: u64 = 6;
 pub const UNMAPPED_EXTENT: u64 = 380;
 /// An extent of a list that maps.
 pub const MAPPED_EXTENT: u64 = 40;
+/// A page of a list that exchanges: located three times, sorted, forgotten by a command of its own, and written.
+pub const EXCHANGED_PAGE: u64 = 375;
 /// Emptying an entry at the end of a claim.
 pub const EMPTIED_ENTRY: u64 = 22;
 /// Extents of the longest list.
 pub const EXTENTS_MAX: u64 = 510;
+/// Pages of the longest list that exchanges.
+pub const REPLACEMENTS_MAX: u64 = 509;
 
 /// A map of `entries` entries from so many extents, for which `searched` entries have to be looked at.
 pub const fn map(entries: u64, extents: u64, searched: u64) -> u64 {
@@ -31,6 +35,11 @@ pub const fn map(entries: u64, extents: u64, searched: u64) -> u64 {
 /// An unmap of `entries` entries in so many extents.
 pub const fn unmap(entries: u64, extents: u64) -> u64 {
     MESSAGE + entries * UNMAPPED_ENTRY + extents * UNMAPPED_EXTENT
+}
+
+/// An exchange of so many single pages.
+pub const fn exchange(pages: u64) -> u64 {
+    MESSAGE + pages * EXCHANGED_PAGE
 }
 
 /// The end of a claim: all entries of the window are emptied.
@@ -89,6 +98,10 @@ mod tests {
                 empty(entries),
             ];
             assert_eq!(Some(longest(entries).0), all.into_iter().max());
+            // An exchange never decides, in a list or of a run.
+            assert!(exchange(entries.min(REPLACEMENTS_MAX)) <= longest(entries).0);
+            let run = MESSAGE + entries * (MAPPED_ENTRY + UNMAPPED_ENTRY);
+            assert!(run <= longest(entries).0);
         }
         // Long lists decide where windows are small.
         assert_eq!(longest(512).1, Longest::Unmap);

@@ -28,8 +28,9 @@ use userlib::server::Server;
 use zerocopy::IntoBytes;
 
 use crate::{
-    Claim, DeviceRequest, Error, Extent, FaultRecord, Handle, HandleRequest, Iova, Map, MapFlags,
-    MapLease, MapList, OldestFault, Operation, Sequenced, Status, Unmap, UnmapList, Window,
+    Claim, DeviceRequest, Error, Exchange, ExchangeList, Extent, FaultRecord, Handle,
+    HandleRequest, Iova, Map, MapFlags, MapLease, MapList, OldestFault, Operation, Replacement,
+    Sequenced, Status, Unmap, UnmapList, Window,
 };
 
 /// Why a call brought no result. After an outage, once the server is up, claim the device again, which gives the claim
@@ -51,7 +52,7 @@ pub fn status(server: &Server, device: u32) -> Result<Status, Failure> {
 }
 
 /// A list of extents with room for its header, so that sending it copies nothing. `HEADER` is
-/// [`MapList::WORDS`] or [`UnmapList::WORDS`].
+/// [`MapList::WORDS`], [`UnmapList::WORDS`] or [`ExchangeList::WORDS`].
 pub struct List<const HEADER: usize> {
     words: [u64; abi::MESSAGE_MAX / 8],
     len: usize,
@@ -61,6 +62,8 @@ pub struct List<const HEADER: usize> {
 pub type PoolList = List<{ MapList::WORDS }>;
 /// For [`Device::unmap_list`].
 pub type IovaList = List<{ UnmapList::WORDS }>;
+/// For [`Device::exchange_list`]: its words are replacements.
+pub type ReplacementList = List<{ ExchangeList::WORDS }>;
 
 impl<const HEADER: usize> List<HEADER> {
     /// An empty list.
@@ -77,10 +80,14 @@ impl<const HEADER: usize> List<HEADER> {
     /// Appends; false if the list is full.
     #[inline]
     pub fn push(&mut self, extent: Extent) -> bool {
-        let Some(word) = self.words.get_mut(self.len) else {
+        self.push_word(extent.to_word())
+    }
+    #[inline(always)]
+    fn push_word(&mut self, word: u64) -> bool {
+        let Some(place) = self.words.get_mut(self.len) else {
             return false;
         };
-        *word = extent.to_word();
+        *place = word;
         self.len += 1;
         true
     }
@@ -100,6 +107,20 @@ impl<const HEADER: usize> List<HEADER> {
 impl<const HEADER: usize> Default for List<HEADER> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl ReplacementList {
+    /// Appends; false if the list is full.
+    #[inline]
+    pub fn replace(&mut self, replacement: Replacement) -> bool {
+        self.push_word(replacement.to_word())
+    }
+    /// The replacements in it.
+    pub fn replacements(&self) -> impl Iterator<Item = Replacement> + '_ {
+        let words = self.words.get(ExchangeList::WORDS..self.len);
+        let words = words.unwrap_or(&[]).iter();
+        words.map(|word| Replacement::from_word(*word))
     }
 }
 
@@ -262,6 +283,41 @@ impl<'s> Device<'s> {
     pub fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
         let header = UnmapList { head: self.next() };
         self.long(Operation::UnmapList, list.message(&header.to_words()))
+    }
+
+    /// Maps pages of pool number `pool` in the place of what is mapped from `iova` on. When it returns, the device
+    /// reaches the new pages there, and none of the old ones.
+    #[inline]
+    pub fn exchange(
+        &mut self,
+        pool: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<(), Failure> {
+        let request = Exchange {
+            head: self.next(),
+            extent,
+            pool,
+            flags,
+            iova,
+        };
+        self.change(Operation::Exchange, &request)
+    }
+
+    /// Maps single pages of pool number `pool`, each in the place of another.
+    pub fn exchange_list(
+        &mut self,
+        pool: u16,
+        list: &mut ReplacementList,
+        flags: MapFlags,
+    ) -> Result<(), Failure> {
+        let header = ExchangeList {
+            head: self.next(),
+            pool,
+            flags,
+        };
+        self.long(Operation::ExchangeList, list.message(&header.to_words()))
     }
 
     /// Calls with a list; a short one travels in registers.

@@ -17,13 +17,15 @@
 //! | `flush` | claimant | [`Sequenced`] | nothing |
 //! | `next_fault` | claimant | [`HandleRequest`] | [`OldestFault`] |
 //! | `status` | owner, auditors | [`DeviceRequest`] | [`Status`] |
+//! | `exchange` | claimant | [`Exchange`] | nothing |
+//! | `exchange_list` | claimant | [`ExchangeList`] and replacements | nothing |
 //!
 //! **Sequence.** Every request that changes something carries a number: 1 for the first after the claim, then
 //! one more each time, whatever the result was. Repeating the last number returns the recorded
 //! result and changes nothing, so that a request whose reply was lost can be sent again.
 //!
-//! **Completion.** When `unmap` or `unmap_list` of a strict domain, or `release`, returns, no cached
-//! translation of what was unmapped is left in the SMMU. A device that still has requests under way
+//! **Completion.** When `unmap` or `unmap_list` of a strict domain, `exchange`, `exchange_list` or `release` returns, no
+//! cached translation of what was unmapped is left in the SMMU. A device that still has requests under way
 //! when its driver unmaps may have them refused.
 //!
 //! **Faults.** The server posts [`FAULT_NOTIFICATION`] to the claimant when a fault was queued; it then
@@ -46,6 +48,7 @@ extern crate std;
 pub mod client;
 pub mod enduring;
 mod error;
+mod exchange;
 mod fault;
 mod request;
 #[cfg(test)]
@@ -53,6 +56,7 @@ mod tests;
 mod window;
 
 pub use error::Error;
+pub use exchange::{Exchange, ExchangeList, Replacement};
 pub use fault::{FaultRecord, OldestFault, Status, StatusFlags};
 pub use request::{
     DeviceRequest, Extent, HandleRequest, Map, MapFlags, MapLease, MapList, Operation, Sequenced,

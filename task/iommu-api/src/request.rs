@@ -32,6 +32,10 @@ pub enum Operation {
     NextFault = 10,
     /// State and counters of a device.
     Status = 11,
+    /// Map an extent of the caller's pool in the place of what is mapped.
+    Exchange = 12,
+    /// Map single pages of the caller's pool in the places of others.
+    ExchangeList = 13,
 }
 
 impl Operation {
@@ -49,6 +53,8 @@ impl Operation {
             9 => Self::Flush,
             10 => Self::NextFault,
             11 => Self::Status,
+            12 => Self::Exchange,
+            13 => Self::ExchangeList,
             _ => return None,
         })
     }
@@ -75,6 +81,10 @@ impl MapFlags {
     pub const fn with(self, flag: u16) -> Self {
         Self(self.0 | flag)
     }
+    /// Whether there are rights in it and nothing else.
+    pub const fn only_rights(self) -> bool {
+        self.0 & !Self::READ_WRITE.0 == 0
+    }
     /// Whether a flag is set.
     pub const fn has(self, flag: u16) -> bool {
         self.0 & flag != 0
@@ -87,7 +97,7 @@ impl MapFlags {
     pub const fn writable(self) -> bool {
         self.0 & 2 != 0
     }
-    const fn checked(bits: u64) -> Option<Self> {
+    pub(crate) const fn checked(bits: u64) -> Option<Self> {
         if bits & !(Self::DEFINED as u64) == 0 {
             Some(Self(bits as u16))
         } else {

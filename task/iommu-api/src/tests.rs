@@ -61,6 +61,27 @@ fn requests_round_trip() {
     assert_eq!(MapList::from_words(&list.to_words()), Some(list));
     let unlist = UnmapList { head: head() };
     assert_eq!(UnmapList::from_words(&unlist.to_words()), unlist);
+
+    let exchange = Exchange {
+        head: head(),
+        extent: map.extent,
+        pool: 0xabcd,
+        flags: MapFlags::READ,
+        iova: 0x1_0000_2000,
+    };
+    assert_eq!(Exchange::from_words(&exchange.to_words()), Some(exchange));
+    let list = ExchangeList {
+        head: head(),
+        pool: 7,
+        flags: MapFlags::READ_WRITE,
+    };
+    assert_eq!(ExchangeList::from_words(&list.to_words()), Some(list));
+    let replacement = Replacement {
+        page: 0xdead_beef,
+        at: 0x1234_5678,
+    };
+    assert_eq!(replacement.to_word(), 0x1234_5678_dead_beef);
+    assert_eq!(Replacement::from_word(replacement.to_word()), replacement);
 }
 
 #[test]
@@ -149,7 +170,7 @@ fn codes_and_operations_are_unique() {
         }
     }
     assert_eq!(Operation::from_number(0), None);
-    assert_eq!(Operation::from_number(12), None);
+    assert_eq!(Operation::from_number(14), None);
 }
 
 #[test]

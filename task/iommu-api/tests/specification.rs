@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use iommu_api::{
-    Claim, DeviceRequest, Error, Extent, FaultRecord, Handle, HandleRequest, Map, MapFlags,
-    MapLease, MapList, OldestFault, Operation, Sequenced, Status, StatusFlags, Unmap, UnmapList,
-    Window,
+    Claim, DeviceRequest, Error, Exchange, ExchangeList, Extent, FaultRecord, Handle,
+    HandleRequest, Map, MapFlags, MapLease, MapList, OldestFault, Operation, Replacement,
+    Sequenced, Status, StatusFlags, Unmap, UnmapList, Window,
 };
 use userlib::protocol::Wire;
 
@@ -62,6 +62,8 @@ fn lengths(operation: Operation) -> (&'static str, usize, bool, usize) {
         Operation::Flush => ("flush", Sequenced::LEN, false, 0),
         Operation::NextFault => ("next_fault", HandleRequest::LEN, false, OldestFault::LEN),
         Operation::Status => ("status", DeviceRequest::LEN, false, Status::LEN),
+        Operation::Exchange => ("exchange", Exchange::LEN, false, 0),
+        Operation::ExchangeList => ("exchange_list", ExchangeList::WORDS * 8, true, 0),
     }
 }
 
@@ -169,6 +171,24 @@ fn words_of(operation: &str) -> Vec<u64> {
         .to_words()
         .to_vec(),
         "unmap_list" => with_extent(&UnmapList { head }.to_words()),
+        "exchange" => Exchange {
+            head,
+            extent,
+            pool: 19,
+            flags: MapFlags::READ_WRITE,
+            iova,
+        }
+        .to_words()
+        .to_vec(),
+        "exchange_list" => {
+            let header = ExchangeList {
+                head,
+                pool: 19,
+                flags: MapFlags::READ_WRITE,
+            };
+            let replacement = Replacement { page: 41, at: 43 };
+            [&header.to_words()[..], &[replacement.to_word()]].concat()
+        }
         other => panic!("the table has {other}"),
     }
 }
@@ -181,6 +201,8 @@ fn word_named(cell: &str) -> u64 {
         "sequence" => 11,
         "extent" => 13 | 17 << 32,
         "pool, flags" => 19 | 5 << 16,
+        "pool, rights" => 19 | 3 << 16,
+        "replacement" => 41 | 43 << 32,
         "lease, flags" => 21 | 5 << 16,
         "IOVA" => IOVA,
         "lender's id" => LENDER,
@@ -208,7 +230,7 @@ fn words_of_requests() {
             let cells: Vec<&str> = row[1..]
                 .iter()
                 .map(String::as_str)
-                .filter(|cell| !cell.is_empty() && *cell != "extents")
+                .filter(|cell| !cell.is_empty() && *cell != "extents" && *cell != "replacements")
                 .collect();
             // Every field is something, so that a word without a name would be found.
             let mut named: Vec<u64> = cells.iter().map(|cell| word_named(cell)).collect();
@@ -217,7 +239,7 @@ fn words_of_requests() {
             assert_eq!(named, words, "{operation}");
         }
     }
-    assert_eq!(seen.len(), 11);
+    assert_eq!(seen.len(), 13);
 }
 
 #[test]
@@ -341,9 +363,10 @@ fn every_number_is_given_once() {
 fn longest_lists() {
     let page = page();
     let text = format!(
-        "({} extents to map, {} to unmap)",
+        "({} extents to map, {} to unmap, {} replacements)",
         MapList::EXTENTS_MAX,
-        UnmapList::EXTENTS_MAX
+        UnmapList::EXTENTS_MAX,
+        ExchangeList::REPLACEMENTS_MAX
     );
     assert!(page.contains(&text), "{text}");
 }

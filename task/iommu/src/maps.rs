@@ -1,14 +1,12 @@
 //! Mapping and unmapping in one domain, and the pins that go with it.
 
 use abi::TaskId;
-use heapless::BinaryHeap;
-use heapless::binary_heap::Min;
-use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, PAGE, Sequenced};
+use iommu_api::{Error, Extent, Map, MapFlags, MapLease, MapList, PAGE};
 use plan::iommu::{PoolEntry, PremappedEntry, PremappedKind};
-use userlib::protocol::Wire;
 
 use crate::device::Device;
 use crate::hardware::{Hardware, System};
+use crate::lists::name_a_page_twice;
 use crate::server::{Parts, Pin};
 use crate::space::{Kind, Run};
 use crate::stream;
@@ -41,31 +39,6 @@ fn wrong_extent(extents: &[u64], limit: u64) -> Error {
         .find(|extent| empty(extent) || beyond(extent))
         .filter(empty)
         .map_or(Error::BadMemory, |_| Error::Malformed)
-}
-
-/// Most extents of a list that unmaps.
-const EXTENTS_MAX: usize = (abi::MESSAGE_MAX - Sequenced::LEN) / size_of::<u64>();
-
-/// Whether a page is in two extents of a list: sorts them, as comparing each with each would take as long as
-/// unmapping a large window.
-#[cold]
-fn name_a_page_twice(extents: &[u64]) -> bool {
-    let mut sorted: BinaryHeap<u64, Min, EXTENTS_MAX> = BinaryHeap::new();
-    for &word in extents {
-        // First page and pages change places, so that the first page decides.
-        if sorted.push(word.rotate_left(32)).is_err() {
-            return true;
-        }
-    }
-    let mut end = 0;
-    while let Some(word) = sorted.pop() {
-        let Extent { first, pages } = Extent::from_word(word.rotate_left(32));
-        if u64::from(first) < end {
-            return true;
-        }
-        end = u64::from(first) + u64::from(pages);
-    }
-    false
 }
 
 impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
@@ -317,6 +290,13 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             return Err(Error::Malformed);
         }
         let (kind, run) = self.space.locate(iova, pages).ok_or(Error::BadRange)?;
+        self.judge_removal(kind, run)?;
+        Ok((kind, run))
+    }
+
+    /// Whether all entries of a run are mapped by this device, and no lease is cut.
+    #[inline(always)]
+    pub(crate) fn judge_removal(&mut self, kind: Kind, run: Run) -> Result<(), Error> {
         let member = self.device.member();
         if !self.space.part(kind).is_mapped(self.hardware, run, member) {
             return Err(Error::NotMapped);
@@ -324,7 +304,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         if self.device.pins() > 0 && kind == Kind::Pages && self.cuts_lease(run) {
             return Err(Error::PartOfLease);
         }
-        Ok((kind, run))
+        Ok(())
     }
 
     /// Unmaps several ranges, or none.
@@ -342,7 +322,8 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
             ascending &= iova >= end;
             end = iova + pages * PAGE;
         }
-        if !ascending && name_a_page_twice(extents) {
+        let named = extents.iter().map(|&word| Extent::from_word(word));
+        if !ascending && name_a_page_twice(named) {
             return Err(Error::NotMapped);
         }
         for &word in extents {
@@ -391,7 +372,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     /// translate them. They are given to nobody: a queue that failed is broken for good, so nothing of this SMMU is
     /// opened any more, and a successor either makes it forget everything or does not use it.
     #[inline(always)]
-    fn remove(&mut self, kind: Kind, run: Run) -> Result<(), Error> {
+    pub(crate) fn remove(&mut self, kind: Kind, run: Run) -> Result<(), Error> {
         let asid = self.space.asid;
         let part = self.space.part(kind);
         part.clear(self.hardware, run);
@@ -429,7 +410,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     }
 
     #[cold]
-    fn unpin(&mut self, run: Run) {
+    pub(crate) fn unpin(&mut self, run: Run) {
         while let Some(at) = self
             .pins
             .iter()
@@ -460,7 +441,7 @@ fn check_content(flags: MapFlags, pages: u64, iova: u64) -> Result<(), Error> {
 }
 
 #[inline(always)]
-fn check_rights(flags: MapFlags) -> Result<(), Error> {
+pub(crate) fn check_rights(flags: MapFlags) -> Result<(), Error> {
     if flags.readable() {
         Ok(())
     } else {

@@ -42,6 +42,8 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             Some(Operation::MapList) => self.map_list(request).map(recorded),
             Some(Operation::UnmapList) => self.unmap_list(request).map(recorded),
             Some(Operation::MapLease) => self.map_lease(request).map(recorded),
+            Some(Operation::Exchange) => self.exchange(request).map(recorded),
+            Some(Operation::ExchangeList) => self.exchange_list(request).map(recorded),
             Some(Operation::Flush) => self.flush(request).map(recorded),
             Some(Operation::Claim) => self.claim(request),
             Some(Operation::Release) => self.release(request),

@@ -1,7 +1,10 @@
 //! Requests that change what is mapped: each is done once, however often it is sent.
 
 use abi::TaskId;
-use iommu_api::{Error, Map, MapFlags, MapLease, MapList, Operation, Sequenced, Unmap, UnmapList};
+use iommu_api::{
+    Error, Exchange, ExchangeList, Map, MapFlags, MapLease, MapList, Operation, Sequenced, Unmap,
+    UnmapList,
+};
 use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
@@ -139,6 +142,25 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let unmap = UnmapList::from_words(header);
         self.sequenced(Operation::UnmapList, unmap.head, request.sender, |parts| {
             parts.unmap_extents(extents)
+        })
+    }
+
+    pub(crate) fn exchange(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        request.shape(Exchange::LEN, 0)?;
+        let exchange = Exchange::from_words(&request.payload).ok_or(Error::Malformed)?;
+        let (sender, pools) = (request.sender, self.plan.pools);
+        self.sequenced(Operation::Exchange, exchange.head, sender, |parts| {
+            parts.exchange(&exchange, sender, pools)
+        })
+    }
+
+    pub(crate) fn exchange_list(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        let (header, words) = request.list(0)?;
+        let list = ExchangeList::from_words(header).ok_or(Error::Malformed)?;
+        let (sender, pools) = (request.sender, self.plan.pools);
+        self.sequenced(Operation::ExchangeList, list.head, sender, |parts| {
+            let pool = pool_of(parts.device, pools, sender, list.pool);
+            parts.exchange_each(&list, pool, words)
         })
     }
 

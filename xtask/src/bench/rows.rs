@@ -124,7 +124,7 @@ const fn masked(name: &'static str, spans: &'static str) -> Row {
 }
 
 /// In the order they are printed.
-pub const ROWS: [Row; 40] = [
+pub const ROWS: [Row; 42] = [
     row(
         "null-syscall",
         "455",
@@ -199,6 +199,13 @@ pub const ROWS: [Row; 40] = [
         "two calls to the server, strict invalidation",
     ),
     row(
+        "exchange-4k",
+        "",
+        "",
+        Some(215),
+        "a page in the place of another, one call, strict",
+    ),
+    row(
         "map-unmap-16x4k",
         "14253",
         "",
@@ -234,6 +241,13 @@ pub const ROWS: [Row; 40] = [
         "",
         None,
         "510 single pages, backwards, in one list",
+    ),
+    row(
+        "exchange-list-509",
+        "",
+        "",
+        None,
+        "509 single pages in the places of others, backwards, in one list",
     ),
     row(
         "map-no-space",

@@ -16,10 +16,7 @@ const FUNCTION_MAX: usize = 80;
 
 /// Files that are longer yet, and their lines: they may become shorter only, and leave this list when they are short
 /// enough.
-const LONGER_YET: [(&str, usize); 2] = [
-    ("task/iommu/src/life.rs", 457),
-    ("task/iommu/src/maps.rs", 469),
-];
+const LONGER_YET: [(&str, usize); 1] = [("task/iommu/src/life.rs", 457)];
 
 /// Figures of the repository's Rust files.
 pub struct Sizes {

@@ -276,12 +276,14 @@ fn a_handle_is_stale_while_its_device_is_made_quiet() {
     let iova = disk.map_any(&mut rig, 0, 1);
     assert_eq!(disk.release(&mut rig), Reply::Later);
     let extent = |first: u64, pages: u64| first | pages << 32;
-    let requests: [(Operation, &[u64]); 8] = [
+    let requests: [(Operation, &[u64]); 10] = [
         (Operation::Map, &[extent(0, 1), 3 << 16, 0]),
         (Operation::MapLease, &[extent(0, 1), 3 << 16, 0, 7]),
         (Operation::MapList, &[3 << 16, 0, extent(0, 1)]),
         (Operation::Unmap, &[iova, 1]),
         (Operation::UnmapList, &[extent(iova >> 12, 1)]),
+        (Operation::Exchange, &[extent(0, 1), 3 << 16, iova]),
+        (Operation::ExchangeList, &[3 << 16, iova >> 12 << 32]),
         (Operation::Flush, &[]),
         (Operation::Release, &[]),
         (Operation::NextFault, &[]),

@@ -35,10 +35,15 @@ fn served(rig: &mut Rig, operation: u16) -> (Vec<u64>, usize) {
             let page = iova >> 12;
             (head(&[extent(page), extent(page + 1)]), 0)
         }
+        Operation::Exchange => (head(&[extent(5), 3 << 16, iova]), 0),
+        Operation::ExchangeList => {
+            let at = |number: u64| (iova >> 12) + number;
+            (head(&[3 << 16, 5 | at(0) << 32, 6 | at(1) << 32]), 0)
+        }
     }
 }
 
-const OPERATIONS: core::ops::RangeInclusive<u16> = 1..=11;
+const OPERATIONS: core::ops::RangeInclusive<u16> = 1..=13;
 
 /// The reply's code and length to a message of so many bytes.
 fn reply(
@@ -77,7 +82,7 @@ fn each_message_has_one_length() {
         let (words, bytes) = served(&mut rig, operation);
         let listed = matches!(
             Operation::from_number(operation),
-            Some(Operation::MapList | Operation::UnmapList)
+            Some(Operation::MapList | Operation::UnmapList | Operation::ExchangeList)
         );
         let right = words.len() * 8;
         for len in (0..=96).filter(|len| *len != right) {

@@ -9,6 +9,7 @@ mod claims;
 mod containment;
 mod cost;
 mod events;
+mod exchange;
 mod fake;
 mod half_done;
 mod hostile;

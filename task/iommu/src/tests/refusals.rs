@@ -26,18 +26,24 @@ const BOTH: u64 = 3;
 const FIXED: u64 = 4;
 const BLOCK: u64 = 8;
 /// Operations that carry a sequence number.
-const SEQUENCED: [Operation; 7] = [
+const SEQUENCED: [Operation; 9] = [
     Operation::Release,
     Operation::Map,
     Operation::MapLease,
     Operation::MapList,
     Operation::Unmap,
     Operation::UnmapList,
+    Operation::Exchange,
+    Operation::ExchangeList,
     Operation::Flush,
 ];
 
 fn extent(first: u64, pages: u64) -> u64 {
     first | pages << 32
+}
+
+fn replacement(page: u64, iova: u64) -> u64 {
+    page | iova >> 12 << 32
 }
 
 fn what(pool: u64, flags: u64) -> u64 {
@@ -56,6 +62,8 @@ fn good(operation: Operation) -> Vec<u64> {
         Operation::MapList => [what(0, BOTH), 0, extent(0, 1), extent(3, 2)].to_vec(),
         Operation::Unmap => [page(0), 1].to_vec(),
         Operation::UnmapList => [extent(page(0) >> 12, 1)].to_vec(),
+        Operation::Exchange => [extent(0, 1), what(0, BOTH), page(0)].to_vec(),
+        Operation::ExchangeList => [what(0, BOTH), replacement(0, page(0))].to_vec(),
         _ => Vec::new(),
     }
 }

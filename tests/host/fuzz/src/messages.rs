@@ -6,8 +6,8 @@ use abi::{Lease, LeaseAttributes};
 use blk_api::{COLLECT_MAX, Completion, Geometry, Kind, Submit, decode_collected};
 use iommu_api as iommu_protocol;
 use iommu_protocol::{
-    Claim, DeviceRequest, Extent, Handle, HandleRequest, Map, MapLease, MapList, OldestFault, PAGE,
-    Sequenced, Status, Unmap, UnmapList, Window,
+    Claim, DeviceRequest, Exchange, ExchangeList, Extent, Handle, HandleRequest, Map, MapLease,
+    MapList, OldestFault, PAGE, Replacement, Sequenced, Status, Unmap, UnmapList, Window,
 };
 use userlib::ipc::Payload;
 use userlib::protocol::Wire;
@@ -48,6 +48,7 @@ pub fn iommu(bytes: &[u8]) {
     let device = u16::try_from(handle.device()).expect("a number below 2^16");
     assert_eq!(Handle::new(device, handle.generation()), handle);
     assert_eq!(Extent::from_word(words[1]).to_word(), words[1]);
+    assert_eq!(Replacement::from_word(words[1]).to_word(), words[1]);
 }
 
 fn requests(words: &Payload) {
@@ -57,9 +58,13 @@ fn requests(words: &Payload) {
     comes_back(words, Map::from_words, |r| r.to_words());
     comes_back(words, MapLease::from_words, |r| r.to_words());
     comes_back(words, Unmap::from_words, |r| r.to_words());
+    comes_back(words, Exchange::from_words, |r| r.to_words());
     let &[a, b, c, d, ..] = words;
     if let Some(list) = MapList::from_words(&[a, b, c, d]) {
         assert_eq!(MapList::from_words(&list.to_words()), Some(list));
+    }
+    if let Some(list) = ExchangeList::from_words(&[a, b, c]) {
+        assert_eq!(ExchangeList::from_words(&list.to_words()), Some(list));
     }
     let list = UnmapList::from_words(&[a, b]);
     assert_eq!(UnmapList::from_words(&list.to_words()), list);

@@ -37,6 +37,28 @@ impl Intent {
         }
     }
 
+    /// Of a request that maps pages in the places of others.
+    #[must_use]
+    pub fn exchange(
+        device: usize,
+        maps: Vec<(u64, u64)>,
+        write: bool,
+        unmaps: Vec<(u64, u64)>,
+    ) -> Self {
+        Self {
+            device,
+            maps,
+            write,
+            unmaps,
+        }
+    }
+
+    /// Whether it names an input address to unmap.
+    pub(crate) fn unmaps(&self, input: u64) -> bool {
+        let mut runs = self.unmaps.iter();
+        runs.any(|&(first, bytes)| (first..first + bytes).contains(&input))
+    }
+
     /// Whether it maps what `leaf` does.
     pub(crate) fn maps(&self, leaf: &Grant) -> bool {
         leaf.write == self.write

@@ -171,6 +171,19 @@ impl Oracle {
             .any(|grant| (grant.input..grant.input + grant.bytes).contains(&input))
     }
 
+    /// The page of a device's grants that has an input address.
+    #[must_use]
+    pub fn page_at(&self, device: usize, input: u64) -> Option<Grant> {
+        let mut grants = self.grants(device).iter();
+        let of = grants.find(|grant| (grant.input..grant.input + grant.bytes).contains(&input))?;
+        Some(Grant {
+            input,
+            output: of.output + (input - of.input),
+            bytes: 4096,
+            write: of.write,
+        })
+    }
+
     /// The server unmapped a run of input addresses; grants are cut where the run ends within one.
     pub fn revoke(&mut self, device: usize, input: u64, bytes: u64) {
         let Some(grants) = self.grants.get_mut(device) else {

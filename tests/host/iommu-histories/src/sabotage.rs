@@ -160,6 +160,8 @@ pub struct Edit<'a> {
     pub on: bool,
     /// A successor is starting.
     pub starting: bool,
+    /// It goes with pages that take the places of others.
+    pub exchanging: bool,
 }
 
 /// Opcode of a prefetch, which may do nothing.

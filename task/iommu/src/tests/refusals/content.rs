@@ -66,6 +66,44 @@ fn wrong_by_content() -> Vec<(Operation, Vec<u64>, Error)> {
     ])
 }
 
+/// The same of exchanges.
+fn wrong_exchanges() -> Vec<(Operation, Vec<u64>, Error)> {
+    use Error::{BadMemory, BadPermissions, BadRange, Malformed};
+    use Operation::{Exchange, ExchangeList};
+    let exchange = |first, pages, pool, flags, iova, error| {
+        let words = [extent(first, pages), what(pool, flags), iova].to_vec();
+        (Exchange, words, error)
+    };
+    let exchanges = |pool, flags, words: &[u64], error| {
+        (ExchangeList, [&[what(pool, flags)], words].concat(), error)
+    };
+    let beyond = replacement(POOL_PAGES, page(0));
+    let window = page(WINDOW);
+    Vec::from([
+        exchange(0, 0, 0, BOTH, page(0), Malformed),
+        exchange(0, 1, 0, BOTH | FIXED, page(0), Malformed),
+        exchange(0, 512, 1, BOTH | BLOCK, BLOCKS, Malformed),
+        exchange(0, 1, 9, BOTH, page(0), BadMemory),
+        exchange(POOL_PAGES, 1, 0, BOTH, page(0), BadMemory),
+        exchange(0xffff_ffff, 0xffff_ffff, 0, BOTH, page(0), BadMemory),
+        exchange(0, 1, 0, 0, page(0), BadPermissions),
+        exchange(0, 1, 0, 2, page(0), BadPermissions),
+        exchange(0, 1, 0, BOTH, page(0) + 8, BadRange),
+        exchange(0, 1, 0, BOTH, window, BadRange),
+        exchange(0, 2, 0, BOTH, window - PAGE, BadRange),
+        exchange(0, 512, 1, BOTH, BLOCKS, BadRange),
+        exchange(0, 1, 0, BOTH, page(40), Error::NotMapped),
+        exchanges(0, BOTH | FIXED, &[replacement(0, page(0))], Malformed),
+        exchanges(0, BOTH | BLOCK, &[replacement(0, page(0))], Malformed),
+        exchanges(9, BOTH, &[replacement(0, page(0))], BadMemory),
+        exchanges(0, BOTH, &[replacement(0, page(0)), beyond], BadMemory),
+        exchanges(0, 2, &[replacement(0, page(0))], BadPermissions),
+        exchanges(0, BOTH, &[replacement(0, BLOCKS)], BadRange),
+        exchanges(0, BOTH, &[replacement(0, window)], BadRange),
+        exchanges(0, BOTH, &[replacement(0, page(40))], Error::NotMapped),
+    ])
+}
+
 /// The same with what is mapped in full use.
 fn wrong_in_full_use() -> Vec<(Operation, Vec<u64>, Error)> {
     use Error::{NotMapped, Overlap, PartOfLease, PinsExhausted};
@@ -104,6 +142,42 @@ fn wrong_in_full_use() -> Vec<(Operation, Vec<u64>, Error)> {
             [extent(0, 1), what(0, BOTH), 0, task(7).0].to_vec(),
             PinsExhausted,
         ),
+        (
+            Operation::Exchange,
+            [extent(0, 2), what(0, BOTH), page(15)].to_vec(),
+            PartOfLease,
+        ),
+        (
+            Operation::ExchangeList,
+            [
+                what(0, BOTH),
+                replacement(0, page(3)),
+                replacement(1, page(17)),
+            ]
+            .to_vec(),
+            PartOfLease,
+        ),
+        (
+            Operation::ExchangeList,
+            [
+                what(0, BOTH),
+                replacement(0, page(3)),
+                replacement(1, page(3)),
+            ]
+            .to_vec(),
+            NotMapped,
+        ),
+        (
+            Operation::ExchangeList,
+            [
+                what(0, BOTH),
+                replacement(0, page(3)),
+                replacement(1, page(2)),
+                replacement(1, page(3)),
+            ]
+            .to_vec(),
+            NotMapped,
+        ),
     ])
 }
 
@@ -134,6 +208,7 @@ fn wrong_contents_are_refused_in_any_claim() {
             at.rig.around.borrow_mut().lease = Some(lease());
             // The last page of the window is the last free one that a run of two would need.
             try_all(&mut at, &wrong_by_content());
+            try_all(&mut at, &wrong_exchanges());
         }
     });
 }

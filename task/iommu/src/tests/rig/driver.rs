@@ -72,6 +72,40 @@ impl Driver {
         words.extend(pairs(extents));
         result(rig.now(self.id, Operation::UnmapList, &words))
     }
+    pub fn exchange(
+        &mut self,
+        rig: &mut Rig,
+        extent: (u32, u32),
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Error> {
+        let request = Exchange {
+            head: self.head(),
+            extent: Extent {
+                first: extent.0,
+                pages: extent.1,
+            },
+            pool: 0,
+            flags,
+            iova,
+        };
+        result(rig.now(self.id, Operation::Exchange, &request.to_words()[..5]))
+    }
+    /// Each pair is a page of the pool and the IOVA at which it takes the place of another.
+    pub fn exchange_list(&mut self, rig: &mut Rig, pages: &[(u32, u64)]) -> Result<u64, Error> {
+        let header = ExchangeList {
+            head: self.head(),
+            pool: 0,
+            flags: MapFlags::READ_WRITE,
+        };
+        let word = |&(page, iova): &(u32, u64)| {
+            let at = (iova >> 12) as u32;
+            Replacement { page, at }.to_word()
+        };
+        let mut words = header.to_words().to_vec();
+        words.extend(pages.iter().map(word));
+        result(rig.now(self.id, Operation::ExchangeList, &words))
+    }
     pub fn map_lease(&mut self, rig: &mut Rig, pages: u32, flags: MapFlags) -> Result<u64, Error> {
         self.map_lease_part(rig, Extent { first: 0, pages }, flags)
     }

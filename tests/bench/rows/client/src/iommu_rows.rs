@@ -1,8 +1,8 @@
 //! Rows of the IOMMU server, asked for by a driver: strict invalidation, both messages of each pair
 //! included.
 
-use iommu_api::client::{Device, IovaList, PoolList};
-use iommu_api::{BLOCK_PAGES, Extent, MapFlags};
+use iommu_api::client::{Device, IovaList, PoolList, ReplacementList};
+use iommu_api::{BLOCK_PAGES, Extent, MapFlags, Replacement};
 use userlib::config;
 use userlib::plan::cost;
 use userlib::server::Server;
@@ -33,6 +33,7 @@ pub fn run() -> bool {
         "map-unmap-4k",
         median(|| run_of(&mut device, PAGES, 1, MapFlags::READ_WRITE)),
     );
+    complete &= report("exchange-4k", median(|| exchanged(&mut device)));
     complete &= report("map-unmap-16x4k", median(|| list(&mut device, 16)));
     complete &= report("map-unmap-256x4k", median(|| list(&mut device, 256)));
     let blocks = MapFlags::READ_WRITE.with(MapFlags::BLOCKS);
@@ -105,6 +106,11 @@ fn longest(device: &mut Device<'_>) -> bool {
             cost::unmap(cost::EXTENTS_MAX, cost::EXTENTS_MAX),
         ),
         report_bounded(
+            "exchange-list-509",
+            median(|| exchange_each(device)),
+            cost::exchange(cost::REPLACEMENTS_MAX),
+        ),
+        report_bounded(
             "map-no-space",
             median(|| no_space(device)),
             cost::map(0, 1, all),
@@ -174,6 +180,23 @@ fn unmap_each(device: &mut Device<'_>) -> Option<u32> {
     Some(taken)
 }
 
+/// As many single pages as a list has room for, every other one, backwards.
+fn exchange_each(device: &mut Device<'_>) -> Option<u32> {
+    let iova = fill(device)?;
+    let mut pages = ReplacementList::new();
+    for page in (0..cost::REPLACEMENTS_MAX as u32).rev() {
+        pages.replace(Replacement {
+            page,
+            at: (iova / 4096) as u32 + page * 2,
+        });
+    }
+    let (taken, result) =
+        instructions(|| device.exchange_list(PAGES, &mut pages, MapFlags::READ_WRITE));
+    result.ok()?;
+    device.unmap(iova, WINDOW_PAGES).ok()?;
+    Some(taken)
+}
+
 /// Two pages in a window of which every other one is free: all of it is looked at.
 fn no_space(device: &mut Device<'_>) -> Option<u32> {
     let iova = fill(device)?;
@@ -202,6 +225,16 @@ fn run_of(device: &mut Device<'_>, pool: u16, pages: u32, flags: MapFlags) -> Op
         let iova = device.map(pool, Extent { first: 0, pages }, flags)?;
         device.unmap(iova, u64::from(pages))
     });
+    result.ok().map(|()| taken)
+}
+
+/// One page in the place of another, as in a ring.
+fn exchanged(device: &mut Device<'_>) -> Option<u32> {
+    let page = |first| Extent { first, pages: 1 };
+    let iova = device.map(PAGES, page(0), MapFlags::READ_WRITE).ok()?;
+    let (taken, result) =
+        instructions(|| device.exchange(PAGES, page(1), MapFlags::READ_WRITE, iova));
+    device.unmap(iova, 1).ok()?;
     result.ok().map(|()| taken)
 }
 

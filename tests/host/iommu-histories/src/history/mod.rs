@@ -1,6 +1,7 @@
 //! Random histories: clients, drivers and devices that do whatever they may, and what may happen to them.
 
 mod claims;
+mod exchanges;
 mod faults;
 mod maps;
 mod pci;
@@ -211,7 +212,9 @@ impl History<'_> {
             4..=9 => self.map(),
             10 => self.map_list(),
             11 | 12 => self.map_lease(),
-            13..=17 => self.unmap(),
+            13..=16 => self.unmap(),
+            17 => self.exchange(),
+            18 if self.chooser.once_in(2) => self.exchange_list(),
             18 => self.unmap_list(),
             19 => self.flush(),
             20..=25 => self.access(),

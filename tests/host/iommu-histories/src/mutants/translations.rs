@@ -2,7 +2,7 @@
 
 use super::{FUNCTION, REACHED, USED, command, leaf, other};
 use crate::layout::PAGE_TABLES;
-use crate::sabotage::{Kind, Mutant, TLBI_ALL, TLBI_ASID, TLBI_VA};
+use crate::sabotage::{Kind, Mutant, SYNC, TLBI_ALL, TLBI_ASID, TLBI_VA};
 use smmu_model::Check;
 
 /// Changes the leaf that is stored, but not a 0.
@@ -99,6 +99,24 @@ pub const MUTANTS: &[Mutant] = &[
                 value
             }
         }),
+    ),
+    command(
+        "exchange-not-forgotten",
+        "C26",
+        &[Check::Conflict, Check::Stale],
+        |edit| {
+            let drop = edit.exchanging && edit.opcode() == TLBI_VA;
+            edit.drop_if(drop);
+        },
+    ),
+    command(
+        "exchange-before-sync",
+        "C5",
+        &[Check::Conflict, Check::Stale],
+        |edit| {
+            let drop = edit.exchanging && edit.opcode() == SYNC;
+            edit.drop_if(drop);
+        },
     ),
     other("shared-asid", "C9", REACHED, Kind::OneAsid),
 ];

@@ -89,6 +89,9 @@ impl World {
             let domain = planned.domain as usize;
             let own = device == intent.device;
             let cut_off = !self.fabric.is_bus_master(device);
+            if own && !intent.maps.is_empty() && !intent.unmaps.is_empty() {
+                self.settle_breaks(&intent, &self.leaves(domain));
+            }
             if own && !intent.maps.is_empty() {
                 self.settle_map(&intent, &self.leaves(domain));
             }
@@ -98,12 +101,19 @@ impl World {
             } else if own && !intent.unmaps.is_empty() {
                 let leaves = self.leaves(domain);
                 self.oracle.part(device, |input| {
-                    let named =
-                        |&(first, bytes): &(u64, u64)| (first..first + bytes).contains(&input);
-                    intent.unmaps.iter().any(named) && !covers(&leaves, input)
+                    intent.unmaps(input) && !covers(&leaves, input)
                 });
             }
         }
+    }
+
+    /// Pages in whose place another is, or nothing yet, were unmapped.
+    fn settle_breaks(&mut self, intent: &Intent, leaves: &Leaves) {
+        let before = self.oracle.clone();
+        self.oracle.part(intent.device, |input| {
+            let old = before.page_at(intent.device, input);
+            intent.unmaps(input) && leaves.get(&input).copied() != old
+        });
     }
 
     fn settle_map(&mut self, intent: &Intent, leaves: &Leaves) {

@@ -82,6 +82,10 @@ impl World {
         let first = self.model.memory.latest(TABLES + low).unwrap_or(0);
         let mut words = [first, value];
         let opcode = first & 0xff;
+        let exchanging = self.intent.as_ref().is_some_and(|intent| {
+            let (maps, unmaps) = (&intent.maps, &intent.unmaps);
+            !maps.is_empty() && !unmaps.is_empty()
+        });
         if let Some(Kind::Command(change)) = kind {
             let Sabotage {
                 before, opening, ..
@@ -92,6 +96,7 @@ impl World {
                 opening,
                 on: self.model.control() & 1 != 0,
                 starting: self.sabotage.adopts(),
+                exchanging,
             });
             if words != [first, value] {
                 self.sabotage.struck += 1;

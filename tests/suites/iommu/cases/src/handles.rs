@@ -109,6 +109,8 @@ pub const CASES: &[Case] = handles! {
     "map-list" MapList,
     "unmap" Unmap,
     "unmap-list" UnmapList,
+    "exchange" Exchange,
+    "exchange-list" ExchangeList,
     "flush" Flush,
     "next-fault" NextFault,
 };

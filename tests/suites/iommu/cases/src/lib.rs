@@ -16,6 +16,7 @@ mod death;
 mod direct;
 mod dma;
 mod dma_after_unmap;
+mod exchange;
 mod fault;
 mod handles;
 mod help;
@@ -99,6 +100,7 @@ pub const SUITE: Suite = Suite {
         map_blocks::CASES,
         unmap::CASES,
         list::CASES,
+        exchange::CASES,
         lease::CASES,
         lease_end::CASES,
         places::CASES,

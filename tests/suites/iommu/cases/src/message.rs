@@ -9,12 +9,14 @@ use userlib::ipc::{self, Answer, LeaseBuffer};
 const WORDS_MAX: usize = abi::MESSAGE_MAX / 8;
 
 /// Every operation on a claim; the one that would take all the rest with it is the last.
-pub const ON_CLAIM: [Operation; 8] = [
+pub const ON_CLAIM: [Operation; 10] = [
     Operation::Map,
     Operation::MapLease,
     Operation::MapList,
     Operation::Unmap,
     Operation::UnmapList,
+    Operation::Exchange,
+    Operation::ExchangeList,
     Operation::Flush,
     Operation::NextFault,
     Operation::Release,
@@ -67,6 +69,11 @@ pub const fn extent(first: u64, pages: u64) -> u64 {
     first | pages << 32
 }
 
+/// A replacement as it travels: page of the pool, page of the window.
+pub const fn replacement(page: u64, at: u64) -> u64 {
+    page | at << 32
+}
+
 /// Fourth word of a map: pool or lease, and flags.
 pub const fn what(number: u64, flags: u64) -> u64 {
     number | flags << 16
@@ -109,7 +116,12 @@ pub const fn reply_len(operation: Operation) -> usize {
         Operation::Describe | Operation::NextFault => 32,
         Operation::Claim | Operation::Status => 48,
         Operation::Map | Operation::MapLease | Operation::MapList => 8,
-        Operation::Release | Operation::Unmap | Operation::UnmapList | Operation::Flush => 0,
+        Operation::Release
+        | Operation::Unmap
+        | Operation::UnmapList
+        | Operation::Flush
+        | Operation::Exchange
+        | Operation::ExchangeList => 0,
     }
 }
 
@@ -129,6 +141,8 @@ pub fn about_claim(operation: Operation, handle: u64, sequence: u64, iova: u64) 
         Operation::MapList => Words::of(&[handle, sequence, read, 0, page]),
         Operation::Unmap => Words::of(&[handle, sequence, iova, 1]),
         Operation::UnmapList => Words::of(&[handle, sequence, extent(iova >> 12, 1)]),
+        Operation::Exchange => Words::of(&[handle, sequence, page, read, iova]),
+        Operation::ExchangeList => Words::of(&[handle, sequence, read, replacement(0, iova >> 12)]),
         Operation::Release | Operation::Flush => Words::of(&[handle, sequence]),
         Operation::NextFault => Words::of(&[handle]),
         Operation::Describe | Operation::Claim | Operation::Status => about_device(handle),

@@ -4,8 +4,8 @@ use iommu_api::{Error, Operation};
 use suite::{Case, Result, Stage, check, check_eq, check_is};
 
 use crate::alone;
-use crate::help::{BOTH, Claimed, READ, claim, code, got};
-use crate::message::{Words, about_claim, extent, numbered, reply_len, send, what};
+use crate::help::{BOTH, Claimed, FIXED, READ, claim, code, got};
+use crate::message::{Words, about_claim, extent, numbered, replacement, reply_len, send, what};
 
 /// A claim that has used the numbers 1 and 2 and has one page mapped.
 fn second() -> core::result::Result<Claimed, suite::Failure> {
@@ -79,6 +79,13 @@ fn every_error_again(_: &Stage) -> Result {
             Operation::MapList => &[handle, sequence, read, 0, extent(0, 0)],
             Operation::Unmap => &[handle, sequence, iova, 0],
             Operation::UnmapList => &[handle, sequence, extent(page, 0)],
+            Operation::Exchange => &[handle, sequence, extent(0, 0), read, iova],
+            Operation::ExchangeList => &[
+                handle,
+                sequence,
+                what(0, READ | FIXED),
+                replacement(0, page),
+            ],
             _ => continue,
         };
         for again in [false, true, true] {
@@ -259,5 +266,7 @@ pub const CASES: &[Case] = sequences! {
     "map-list" MapList,
     "unmap" Unmap,
     "unmap-list" UnmapList,
+    "exchange" Exchange,
+    "exchange-list" ExchangeList,
     "flush" Flush,
 };

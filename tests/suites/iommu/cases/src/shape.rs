@@ -40,6 +40,7 @@ fn wrong_length(operation: Operation) -> Result {
     let list = match operation {
         Operation::MapList => 32,
         Operation::UnmapList => 16,
+        Operation::ExchangeList => 24,
         _ => 0,
     };
     for len in [
@@ -125,6 +126,8 @@ pub const CASES: &[Case] = shapes! {
     "unmap" Unmap,
     "unmap-list" UnmapList,
     "flush" Flush,
+    "exchange" Exchange,
+    "exchange-list" ExchangeList,
     "next-fault" NextFault,
     "status" Status,
 };

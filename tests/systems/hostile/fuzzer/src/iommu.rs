@@ -2,8 +2,9 @@
 
 use abi::TaskId;
 use iommu_api::{
-    Claim, DeviceRequest, Extent, HandleRequest, Map, MapFlags, MapLease, MapList, OldestFault,
-    Operation, PAGE, Sequenced, Status, Unmap, UnmapList, Window,
+    Claim, DeviceRequest, Exchange, ExchangeList, Extent, HandleRequest, Map, MapFlags, MapLease,
+    MapList, OldestFault, Operation, PAGE, Replacement, Sequenced, Status, Unmap, UnmapList,
+    Window,
 };
 use userlib::protocol::Wire;
 
@@ -12,9 +13,11 @@ use crate::session::Session;
 use crate::shot::{LONG_WORDS, Shot};
 
 /// How often each is sent, of 100, but for `release`.
-const WEIGHTS: [(Operation, u64); 10] = [
-    (Operation::Map, 28),
-    (Operation::Unmap, 24),
+const WEIGHTS: [(Operation, u64); 12] = [
+    (Operation::Map, 24),
+    (Operation::Unmap, 20),
+    (Operation::Exchange, 5),
+    (Operation::ExchangeList, 3),
     (Operation::MapList, 8),
     (Operation::UnmapList, 8),
     (Operation::MapLease, 5),
@@ -42,15 +45,19 @@ fn operation(choice: &mut Choice) -> Operation {
     Operation::Claim
 }
 
-fn flags(choice: &mut Choice) -> MapFlags {
-    let rights = match choice.below(16) {
+fn rights(choice: &mut Choice) -> MapFlags {
+    match choice.below(16) {
         0 => MapFlags(0),
         // Writing without reading, which stage 1 cannot express.
         1 => MapFlags(2),
         2 => MapFlags(choice.bits() as u16),
         3..=7 => MapFlags::READ,
         _ => MapFlags::READ_WRITE,
-    };
+    }
+}
+
+fn flags(choice: &mut Choice) -> MapFlags {
+    let rights = rights(choice);
     let rights = if choice.one_in(4) {
         rights.with(MapFlags::FIXED)
     } else {
@@ -80,12 +87,12 @@ fn head(session: &Session, choice: &mut Choice) -> Sequenced {
     }
 }
 
-/// Extents of a list: often a few, sometimes as many as fit. Returns the message's words.
+/// Words of a list: often a few, sometimes as many as fit. Returns the message's words.
 fn list(
     header: &[u64],
     long: &mut [u64; LONG_WORDS],
     choice: &mut Choice,
-    mut extent: impl FnMut(&mut Choice) -> Extent,
+    mut word: impl FnMut(&mut Choice) -> u64,
 ) -> usize {
     let count = match choice.below(16) {
         0 => 0,
@@ -98,7 +105,7 @@ fn list(
         *to = *from;
     }
     for to in long.iter_mut().take(len).skip(header.len()) {
-        *to = extent(choice).to_word();
+        *to = word(choice);
     }
     len
 }
@@ -115,6 +122,20 @@ fn iovas(session: &Session, choice: &mut Choice) -> Extent {
     Extent {
         first: (iova / PAGE) as u32,
         pages,
+    }
+}
+
+/// A page of the pool for a page that is mapped, or nearly.
+fn replacement(session: &Session, choice: &mut Choice) -> Replacement {
+    let iova = if choice.one_in(8) {
+        session.any_iova(choice)
+    } else {
+        let (iova, pages) = session.any_mapped(choice);
+        iova.wrapping_add(choice.below(u64::from(pages)) * PAGE)
+    };
+    Replacement {
+        page: session.any_extent(choice).first,
+        at: (iova / PAGE) as u32,
     }
 }
 
@@ -189,9 +210,33 @@ pub fn near_valid(session: &Session, choice: &mut Choice, long: &mut [u64; LONG_
         Operation::Map => ((map(session, choice).to_words(), Map::LEN), 8),
         Operation::MapLease => ((map_lease(session, choice).to_words(), MapLease::LEN), 8),
         Operation::Unmap => ((unmap(session, choice).to_words(), Unmap::LEN), 0),
+        Operation::Exchange => {
+            let map = map(session, choice);
+            let exchange = Exchange {
+                head: map.head,
+                extent: map.extent,
+                pool: map.pool,
+                flags: rights(choice),
+                iova: session.any_iova(choice),
+            };
+            ((exchange.to_words(), Exchange::LEN), 0)
+        }
+        Operation::ExchangeList => {
+            let header = ExchangeList {
+                head: head(session, choice),
+                pool: 0,
+                flags: rights(choice),
+            };
+            let words = list(&header.to_words(), long, choice, |choice| {
+                replacement(session, choice).to_word()
+            });
+            ((first(long), 8 * words), 0)
+        }
         Operation::MapList => {
             let header = map_list(session, choice).to_words();
-            let words = list(&header, long, choice, |choice| session.any_extent(choice));
+            let words = list(&header, long, choice, |choice| {
+                session.any_extent(choice).to_word()
+            });
             ((first(long), 8 * words), 8)
         }
         Operation::UnmapList => {
@@ -199,7 +244,7 @@ pub fn near_valid(session: &Session, choice: &mut Choice, long: &mut [u64; LONG_
                 head: head(session, choice),
             };
             let words = list(&header.to_words(), long, choice, |choice| {
-                iovas(session, choice)
+                iovas(session, choice).to_word()
             });
             ((first(long), 8 * words), 0)
         }

@@ -1,0 +1,128 @@
+//! Exchanging pages: what is mapped at an IOVA is unmapped, and another page mapped in its place, in one request.
+//!
+//! Break before make (Arm ARM D8.16.1): the old entries are cleared and the SMMU has confirmed that it has forgotten
+//! them before a new entry is written. Everything is judged before anything is cleared.
+
+use abi::TaskId;
+use iommu_api::{Error, Exchange, ExchangeList, Extent, PAGE, Replacement};
+use plan::iommu::PoolEntry;
+
+use crate::hardware::{Hardware, System};
+use crate::lists::name_a_page_twice;
+use crate::maps::{Changed, check_rights, pool_of};
+use crate::server::Parts;
+use crate::space::{Kind, Run};
+
+/// The IOVA of a replacement.
+const fn iova(word: u64) -> u64 {
+    Replacement::from_word(word).at as u64 * PAGE
+}
+
+impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
+    /// Maps contiguous memory of a pool in the place of what is mapped.
+    #[inline(always)]
+    pub(crate) fn exchange(
+        &mut self,
+        exchange: &Exchange,
+        sender: TaskId,
+        pools: &[PoolEntry],
+    ) -> Changed {
+        let Extent { first, pages } = exchange.extent;
+        let (first, pages) = (u64::from(first), u64::from(pages));
+        if pages == 0 || !exchange.flags.only_rights() {
+            return Err(Error::Malformed);
+        }
+        let pool = pool_of(self.device, pools, sender, exchange.pool)?;
+        if first + pages > pool.len / PAGE {
+            return Err(Error::BadMemory);
+        }
+        check_rights(exchange.flags)?;
+        let run = self.exchangeable(exchange.iova, pages)?;
+        self.remove(Kind::Pages, run)?;
+        self.complete()?;
+        self.replace(run, pool.pa + first * PAGE, exchange.flags.writable());
+        // The device may be told of the new page as soon as the reply is there.
+        self.hardware.publish();
+        Ok(None)
+    }
+
+    /// Maps single pages of a pool, each in the place of another; all or none.
+    pub(crate) fn exchange_each(
+        &mut self,
+        list: &ExchangeList,
+        pool: Result<&PoolEntry, Error>,
+        words: &[u64],
+    ) -> Changed {
+        if !list.flags.only_rights() {
+            return Err(Error::Malformed);
+        }
+        let pool = pool?;
+        let page = |word: u64| u64::from(Replacement::from_word(word).page);
+        if words.iter().any(|&word| page(word) >= pool.len / PAGE) {
+            return Err(Error::BadMemory);
+        }
+        check_rights(list.flags)?;
+        let (mut ascending, mut end) = (true, 0);
+        for &word in words {
+            self.exchangeable(iova(word), 1)?;
+            ascending &= iova(word) >= end;
+            end = iova(word) + PAGE;
+        }
+        let named = words.iter().map(|&word| Extent {
+            first: Replacement::from_word(word).at,
+            pages: 1,
+        });
+        if !ascending && name_a_page_twice(named) {
+            return Err(Error::NotMapped);
+        }
+        self.remove_each(words)?;
+        self.complete()?;
+        for &word in words {
+            if let Some(run) = self.space.pages.locate(iova(word), 1) {
+                self.replace(run, pool.pa + page(word) * PAGE, list.flags.writable());
+            }
+        }
+        self.hardware.publish();
+        Ok(None)
+    }
+
+    /// The entries of a range whose pages may be exchanged: all in the page part, mapped by this device, no lease cut.
+    #[inline(always)]
+    fn exchangeable(&mut self, iova: u64, pages: u64) -> Result<Run, Error> {
+        let run = self.space.pages.locate(iova, pages);
+        let run = run.ok_or(Error::BadRange)?;
+        self.judge_removal(Kind::Pages, run)?;
+        Ok(run)
+    }
+
+    /// Removes the entries of replacements: neighbours that follow each other at once, with one command.
+    fn remove_each(&mut self, words: &[u64]) -> Result<(), Error> {
+        let mut row: Option<Run> = None;
+        for &word in words {
+            let Some(run) = self.space.pages.locate(iova(word), 1) else {
+                continue;
+            };
+            match &mut row {
+                Some(row) if row.first + row.count == run.first => row.count += 1,
+                row => {
+                    if let Some(row) = row.replace(run) {
+                        self.remove(Kind::Pages, row)?;
+                    }
+                }
+            }
+        }
+        row.map_or(Ok(()), |row| self.remove(Kind::Pages, row))
+    }
+
+    /// After completion: the entries of a run lead to memory from `pa`. They were never free, and the count of what is
+    /// mapped stays.
+    #[inline(always)]
+    fn replace(&mut self, run: Run, pa: u64, writable: bool) {
+        if self.device.pins() > 0 {
+            self.unpin(run);
+        }
+        let part = &self.space.pages;
+        let template = part.template(writable, self.device.member());
+        part.write(self.hardware, run, pa, template);
+    }
+}

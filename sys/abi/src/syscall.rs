@@ -49,6 +49,9 @@ pub enum Syscall {
     Refresh = 10,
     /// Die with a message. In: `x8` address, `x9` length of UTF-8 text.
     Panic = 11,
+    /// `ReplyReceive` with the mask and the buffer of the caller's last receive, from anybody. In: `x8`, `x9`, `x10` as
+    /// `Reply`. Out: as `Receive`.
+    ReplyAgain = 12,
     /// A privileged call: `x8` its [`Privileged`](crate::privileged::Privileged) number, arguments
     /// from `x9` up, results from `x0` up.
     Privileged = 16,
@@ -56,7 +59,7 @@ pub enum Syscall {
 
 impl Syscall {
     /// All of them, in ascending order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::WhoAmI,
         Self::Send,
         Self::Receive,
@@ -69,6 +72,7 @@ impl Syscall {
         Self::Interrupt,
         Self::Refresh,
         Self::Panic,
+        Self::ReplyAgain,
         Self::Privileged,
     ];
 }

@@ -82,6 +82,8 @@ fn arguments(call: Syscall) -> std::ops::Range<u8> {
         Syscall::Receive => 8..12,
         Syscall::Reply => 8..11,
         Syscall::ReplyReceive => 11..15,
+        // As `Reply`.
+        Syscall::ReplyAgain => 8..8,
         Syscall::Post | Syscall::Interrupt | Syscall::Panic => 8..10,
         Syscall::BorrowRead => 8..13,
         Syscall::Timer | Syscall::Refresh => 8..9,

@@ -4,7 +4,7 @@
 //! The assembly carries these out word for word and names the one it carries out; the host compares each with
 //! what the core decides. What the fast path tests beside them are comparisons of whole words for equality: ids
 //! of 64 bits, the state of the peer, its partner, the account that both work on, and the receive buffer with the one
-//! found valid last. A task that is woken must have no pending bit that it posted to itself: compared with zero.
+//! found valid last.
 
 use abi::{MESSAGE_MAX, REGISTER_BYTES};
 
@@ -49,14 +49,30 @@ pub const fn is_plain_code(descriptor: u64) -> bool {
     descriptor & 1 << 31 == 0
 }
 
-/// Whether a receive finds no notification and no sender. The upper half of the mask is not looked at.
-pub const fn nothing_to_receive(notifications: u64, mask: u64, senders: u64) -> bool {
-    notifications as u32 & mask as u32 == 0 && senders == 0
+/// Whether nothing at all keeps a task from waiting: it has no bits pending, whatever the mask, nobody is queued to send to it,
+/// and nothing else has to be done for it; see `Slow`.
+pub const fn is_quiet(slow: u64) -> bool {
+    slow == 0
 }
 
-/// Whether a receive is open, of a task for which nothing else has to be done; see `Slow`.
+/// Whether a receive is open, of a task that is quiet.
 pub const fn is_plain_open(filter: u64, slow: u64) -> bool {
     slow | !filter == 0
+}
+
+/// The `Slow` bits for which every call is the core's.
+pub const SLOW_CALL: u64 = 0b11;
+/// The `Slow` bits for which every receive is the core's.
+pub const SLOW_RECEIVE: u64 = 0b1111;
+
+/// Whether the core has to decide every call of the task.
+pub const fn is_call_of_core(slow: u64) -> bool {
+    slow & SLOW_CALL != 0
+}
+
+/// Whether the core has to decide every receive of the task.
+pub const fn is_receive_of_core(slow: u64) -> bool {
+    slow & SLOW_RECEIVE != 0
 }
 
 /// Whether nobody who is ready has the priority of a task or a higher one.
@@ -74,9 +90,9 @@ pub const fn is_granted_post(target: u64, bits: u64, last: u64, granted: u64) ->
     last == target && bits & !granted == 0
 }
 
-/// The bits that a task waiting for `mask` is woken with, if any.
-pub const fn woken_with(notifications: u64, bits: u64, mask: u64) -> u64 {
-    (notifications | bits) & mask
+/// Whether a task that waits for `mask` is woken with just these bits, and has none pending then.
+pub const fn wakes_with(notifications: u64, bits: u64, mask: u64) -> bool {
+    bits != 0 && (bits & !mask | notifications) == 0
 }
 
 /// Whether the index in the low six bits of an id is among the tasks above the running one.

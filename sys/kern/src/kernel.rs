@@ -162,6 +162,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
         const INTERRUPT: u16 = Syscall::Interrupt as u16;
         const REFRESH: u16 = Syscall::Refresh as u16;
         const PANIC: u16 = Syscall::Panic as u16;
+        const REPLY_AGAIN: u16 = Syscall::ReplyAgain as u16;
         const PRIVILEGED: u16 = Syscall::Privileged as u16;
         match number {
             WHO_AM_I => self.who_am_i(caller),
@@ -176,6 +177,7 @@ impl<'p, A: Arch> Kernel<'p, A> {
             INTERRUPT => self.control_interrupts(caller),
             REFRESH => self.refresh(caller),
             PANIC => self.panic(caller),
+            REPLY_AGAIN => self.reply_again(caller),
             PRIVILEGED => self.privileged(caller),
             _ => Err(violation(FaultKind::UndefinedSyscall, u64::from(number))),
         }

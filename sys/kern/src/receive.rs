@@ -56,6 +56,7 @@ impl<A: Arch> Kernel<'_, A> {
         let task = self.task_mut(caller);
         // A message that it takes brings the next account.
         task.work_for_itself();
+        task.keep_mask(mask);
         let (taken, owed) = task.take_bits(mask);
         if taken != 0 {
             self.deliver_notification(caller, taken, Code::OK);

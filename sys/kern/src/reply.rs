@@ -41,6 +41,23 @@ impl<A: Arch> Kernel<'_, A> {
             capacity: x[14],
         };
         self.check_receive(server, arguments)?;
+        self.answer_and_receive(server, arguments)
+    }
+
+    /// `ReplyAgain`: as `Reply`, then the receive as the last one, from anybody. That one was checked.
+    pub(crate) fn reply_again(&mut self, server: TaskIndex) -> Outcome {
+        let [mask, address, capacity] = self.task(server).last_receive();
+        let arguments = ReceiveArguments {
+            mask,
+            filter: TaskId::ANY,
+            address,
+            capacity,
+        };
+        self.answer_and_receive(server, arguments)
+    }
+
+    #[inline(never)]
+    fn answer_and_receive(&mut self, server: TaskIndex, arguments: ReceiveArguments) -> Outcome {
         let caller = self.answer(server)?;
         match self.wait_for_message(server, arguments) {
             // The server has its next message already.

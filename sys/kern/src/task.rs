@@ -90,7 +90,11 @@ pub enum State {
 pub struct Task<'p> {
     /// Whatever its registers hold is as good as anything else: all of the kernel writes them.
     pub(crate) frame: Frame,
-    /// What the fast path has to do before it carries out a receive: nothing (0), or as [`slow::Slow`] bits say.
+    /// Address of the task to which it was last found to have the right to send, at first its own: rights never
+    /// change, so a task that calls one other has them looked up once.
+    last_target: u64,
+    /// What keeps the fast path from carrying out a call of it, or a receive, at once: nothing (0), or as [`slow::Slow`]
+    /// bits say.
     slow: u64,
     /// The account that it works on: that of the task whose message it took last, or its own since it received or
     /// replied again.
@@ -109,28 +113,21 @@ pub struct Task<'p> {
     reply_physical: u64,
     /// Pending bits; the upper half stays 0.
     notifications: u64,
-    /// Tasks queued to send to this one.
-    senders: TaskSet,
+    /// Bits that end the receive this task is in, or ended its last one.
+    mask: u64,
     /// The account of what it does of itself.
     own_account: AccountIndex,
-    /// Bits that end the receive this task is in.
-    mask: u64,
     /// The last receive buffer that was found valid: regions never change, so a server that
     /// receives into one buffer has it checked once.
     receive_address: u64,
     receive_capacity: u64,
-    /// Rights to send as the fast path sees them: none while a fault is armed, or if the task has device
-    /// registers.
-    fast_send_to: TaskSet,
     /// `max-run` in ticks, 0 without limit.
     run_limit: u64,
     ttbr0: u64,
     /// Tasks of higher or equal priority, this one included.
     at_least: TaskSet,
-    /// Message and reply lengths that the fast path leaves to the core: all while a fault is armed.
-    slow_lengths: u64,
-    /// [`crate::fast::LENGTH_ADD`], for a load together with `slow_lengths`.
-    length_add: u64,
+    /// [`crate::fast::SLOW_LENGTHS`] and [`crate::fast::LENGTH_ADD`], which the fast path loads together.
+    lengths: [u64; 2],
     /// Always 0: what the fast path clears registers from.
     zeros: [u64; 2],
     /// The target of the last post that was granted, and what is granted there: rights never change, so a
@@ -145,15 +142,19 @@ pub struct Task<'p> {
     /// Descriptor of the message that is queued or awaits its reply.
     descriptor: u64,
     leases: [HeldLease; LEASES_MAX],
+    /// Tasks queued to send to this one.
+    senders: TaskSet,
     send_to: TaskSet,
     /// Tasks with the right to send to this one.
     callers: TaskSet,
     /// Tasks of strictly higher priority.
     above: TaskSet,
-    /// The same as the fast path sees it: none if the task has device registers.
+    /// The same as the fast path sees it: none if the task has device registers or a run limit.
     fast_above: TaskSet,
     /// Tasks of the same priority, this one included.
     equals: TaskSet,
+    /// This one alone.
+    itself: TaskSet,
     /// Of the pending bits those that the task set itself: taking them ends no run.
     own_bits: u64,
     /// When it became ready or was queued as a sender: first come, first served among equals.
@@ -185,6 +186,8 @@ impl Task<'_> {
     /// A new life begins, with these registers; it is made runnable next.
     pub(crate) fn begin(&mut self, frame: Frame) {
         self.frame = frame;
+        self.last_target = core::ptr::from_ref(self).addr() as u64;
+        self.mask = 0;
         self.account = self.own_account;
         self.receive_address = 0;
         self.receive_capacity = 0;
@@ -203,7 +206,7 @@ impl Task<'_> {
         self.fault.pc = fault.pc;
         self.fault.sp = fault.sp;
         self.fault.detail = fault.detail;
-        self.notifications = 0;
+        self.clear_pending(u64::MAX);
         self.own_bits = 0;
         self.end_call();
         self.disarm();
@@ -244,6 +247,12 @@ impl Task<'_> {
         self.used = 0;
     }
 
+    /// It makes a receive with this mask, whether it waits or not.
+    #[inline(always)]
+    pub(crate) fn keep_mask(&mut self, mask: u64) {
+        self.mask = mask;
+    }
+
     /// It waits for a message from anybody, or for a bit of the mask.
     #[inline(always)]
     pub(crate) fn receive(&mut self, mask: u64) {
@@ -278,35 +287,56 @@ impl Task<'_> {
     #[inline(always)]
     pub(crate) fn add_sender(&mut self, sender: TaskIndex) {
         self.senders.insert(sender);
+        self.note_senders();
     }
 
     /// A task no longer waits with a message for this one.
     #[inline(always)]
     pub(crate) fn remove_sender(&mut self, sender: TaskIndex) {
         self.senders.remove(sender);
+        self.note_senders();
     }
 
     /// Nobody waits with a message for this task any more.
     #[inline(always)]
     pub(crate) fn remove_senders(&mut self) {
         self.senders = TaskSet::EMPTY;
+        self.note_senders();
     }
 }
 
 /// Notifications.
 impl Task<'_> {
+    /// Bits are pending beside what is.
+    #[inline(always)]
+    fn add_pending(&mut self, bits: u64) {
+        self.notifications |= bits;
+        if bits != 0 {
+            self.note_pending(true);
+        }
+    }
+
+    /// Bits are not pending any more.
+    #[inline(always)]
+    fn clear_pending(&mut self, bits: u64) {
+        self.notifications &= !bits;
+        self.note_pending(self.notifications != 0);
+    }
+
     /// Bits come. Returns those that end the receive it is in, which it has not pending any more; 0 if none does.
     #[inline(always)]
     pub(crate) fn notify(&mut self, bits: u64) -> u64 {
-        let pending = self.notifications | bits;
         if !matches!(self.state, State::Receiving | State::ReceivingFrom) {
             if self.state != State::Down {
-                self.notifications = pending;
+                self.add_pending(bits);
             }
             return 0;
         }
-        let wanted = pending & self.mask;
-        self.notifications = pending & !wanted;
+        // None that it has pending is wanted, or it would not wait.
+        let wanted = bits & self.mask;
+        if wanted != bits {
+            self.add_pending(bits & !wanted);
+        }
         wanted
     }
 
@@ -314,7 +344,7 @@ impl Task<'_> {
     #[inline(always)]
     pub(crate) fn notify_itself(&mut self, bits: u64) {
         self.own_bits |= bits & !self.notifications;
-        self.notifications |= bits;
+        self.add_pending(bits);
     }
 
     /// Another task posts these bits: they are not its own any more.
@@ -330,7 +360,7 @@ impl Task<'_> {
         if taken == 0 {
             return (0, false);
         }
-        self.notifications &= !taken;
+        self.clear_pending(taken);
         // A deadline is the task's own too.
         let own = self.own_bits | u64::from(notification::TIMER);
         self.own_bits &= !taken;

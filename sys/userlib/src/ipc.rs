@@ -7,6 +7,7 @@ use abi::{
     SendDescriptor, Syscall, TaskId,
 };
 
+use crate::has_inbox::only_without_inbox;
 use crate::memory::{Memory, PoolMemory};
 use crate::stubs::{self, Carried, Returned};
 
@@ -253,17 +254,31 @@ pub fn receive_from(sender: TaskId, mask: u32) -> Received {
 /// Receives with a buffer for messages of over 64 bytes.
 #[inline(always)]
 pub fn receive_into(mask: u32, buffer: &mut [u8]) -> Received {
-    receive_with(
-        mask,
-        TaskId::ANY,
-        buffer.as_mut_ptr() as u64,
-        buffer.len() as u64,
-    )
+    only_without_inbox();
+    receive_in(mask, buffer)
+}
+
+#[inline(always)]
+pub(crate) fn receive_in(mask: u32, buffer: &mut [u8]) -> Received {
+    let (address, capacity) = room(buffer);
+    let arguments = [u64::from(mask), TaskId::ANY.0, address, capacity];
+    received(&stubs::receive(arguments))
+}
+
+/// Address and capacity of a receive's buffer. One without room is always the same one, whatever slice it is: the kernel
+/// knows the buffer of the last time again.
+#[inline(always)]
+fn room(buffer: &mut [u8]) -> (u64, u64) {
+    match buffer {
+        [] => (0, 0),
+        _ => (buffer.as_mut_ptr() as u64, buffer.len() as u64),
+    }
 }
 
 /// `buffer` is where `capacity` bytes may be written.
 #[inline(always)]
 fn receive_with(mask: u32, sender: TaskId, buffer: u64, capacity: u64) -> Received {
+    only_without_inbox();
     received(&stubs::receive([
         u64::from(mask),
         sender.0,
@@ -318,15 +333,12 @@ pub fn reply_receive(
     mask: u32,
     buffer: &mut [u8],
 ) -> Received {
+    let (address, capacity) = room(buffer);
+    only_without_inbox();
     received(&stubs::reply_registers_receive(
         payload,
         [to.0, ReplyDescriptor::new(code, len.min(64) as u16).0],
-        [
-            u64::from(mask),
-            TaskId::ANY.0,
-            buffer.as_mut_ptr() as u64,
-            buffer.len() as u64,
-        ],
+        [u64::from(mask), TaskId::ANY.0, address, capacity],
     ))
 }
 
@@ -339,23 +351,35 @@ pub fn reply_receive_in_place(
     mask: u32,
     buffer: &mut [u8],
 ) -> Received {
+    only_without_inbox();
+    reply_receive_in(to, code, len, mask, buffer)
+}
+
+pub(crate) fn reply_receive_in(
+    to: TaskId,
+    code: u32,
+    len: usize,
+    mask: u32,
+    buffer: &mut [u8],
+) -> Received {
     let len = len.min(buffer.len()).min(MESSAGE_MAX);
     let payload = if len <= REGISTER_BYTES {
         payload_of(buffer.get(..len).unwrap_or_default())
     } else {
         [0; 8]
     };
+    let (address, capacity) = room(buffer);
     received(&stubs::carry::<{ Syscall::ReplyReceive as u16 }>(
         &Carried {
             payload,
             arguments: [
                 to.0,
                 ReplyDescriptor::new(code, len as u16).0,
-                buffer.as_mut_ptr() as u64,
+                address,
                 u64::from(mask),
                 TaskId::ANY.0,
-                buffer.as_mut_ptr() as u64,
-                buffer.len() as u64,
+                address,
+                capacity,
                 0,
             ],
         },

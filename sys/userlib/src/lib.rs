@@ -23,6 +23,8 @@ pub mod config;
 pub mod delay;
 #[cfg(target_os = "none")]
 mod entry;
+mod has_inbox;
+pub mod inbox;
 pub mod interrupt;
 pub mod ipc;
 pub mod last_words;

@@ -176,6 +176,37 @@ mod target {
         }
     }
 
+    /// A reply of up to 64 bytes together with the receive of the last time: `x8`, `x9`.
+    #[inline(always)]
+    pub(crate) fn reply_registers_again(p: &[u64; 8], to: [u64; 2]) -> Returned {
+        let (r0, r1, r2, r3, r4, r5, r6, r7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (x8, x9, x10, x12, x13): (u64, u64, u64, u64, u64);
+        // SAFETY: all registers that the call clobbers are declared or saved, and the reply's descriptor names no
+        // memory. Whoever calls this answers for the buffer of the last receive.
+        unsafe {
+            passing!(
+                Syscall::ReplyAgain as u16,
+                inlateout("x0") p[0] => r0, inlateout("x1") p[1] => r1,
+                inlateout("x2") p[2] => r2, inlateout("x3") p[3] => r3,
+                inlateout("x4") p[4] => r4, inlateout("x5") p[5] => r5,
+                inlateout("x6") p[6] => r6, inlateout("x7") p[7] => r7,
+                inlateout("x8") to[0] => x8,
+                inlateout("x9") to[1] => x9,
+                lateout("x10") x10, lateout("x11") _,
+                lateout("x12") x12, lateout("x13") x13,
+                lateout("x14") _, lateout("x15") _,
+            );
+        }
+        Returned {
+            payload: [r0, r1, r2, r3, r4, r5, r6, r7],
+            x8,
+            x9,
+            x10,
+            x12,
+            x13,
+        }
+    }
+
     /// Any other call: arguments from `x8`, results in `x0..=x7`.
     #[inline(always)]
     pub(crate) fn plain<const CALL: u16>(a: [u64; 6]) -> [u64; 8] {
@@ -284,6 +315,9 @@ mod target {
         unreachable!("{NOT_A_TASK}")
     }
     pub(crate) fn reply_registers_receive(_: &[u64; 8], _: [u64; 2], _: [u64; 4]) -> Returned {
+        unreachable!("{NOT_A_TASK}")
+    }
+    pub(crate) fn reply_registers_again(_: &[u64; 8], _: [u64; 2]) -> Returned {
         unreachable!("{NOT_A_TASK}")
     }
     pub(crate) fn plain<const CALL: u16>(_: [u64; 6]) -> [u64; 8] {

@@ -1,9 +1,9 @@
 //! The calls that decide what IPC costs, in their most frequent form. These are a message without
-//! leases to a server that waits openly, the reply to such a call together with the next open
-//! receive, and `WhoAmI`. Messages and replies beyond the registers are copied if they lie in the
-//! task's span. (A post goes on in `wake_path`.)
+//! leases to a server that waits openly, and the reply to such a call together with the next open
+//! receive. Messages and replies beyond the registers are copied if they lie in the task's span. (Which call it is
+//! `vectors` finds out; a post goes on in `wake_path`.)
 //!
-//! What they do is what the core's `send` and `reply_receive` do in these cases, word for word of the
+//! What they do is what the core's `send`, `reply_receive` and `reply_again` do in these cases, word for word of the
 //! task's state; the core does everything else. Payload stays in `x0` to `x7` from one task to the
 //! other, nothing is stored of a caller but where it goes on, and all other registers are cleared.
 //!
@@ -14,21 +14,18 @@
 
 use core::arch::global_asm;
 
-use abi::{MESSAGE_MAX, REGISTER_BYTES, Syscall};
-use kern::{State, offsets};
+use abi::{MESSAGE_MAX, REGISTER_BYTES};
+use kern::{State, fast, offsets};
 
 use super::entry::KERNEL;
-
-/// `ESR_EL1` of `SVC #0`: exception class 0x15, a 32-bit instruction.
-const SVC: u64 = 0x15 << 26 | 1 << 25;
 
 global_asm!(
     // On to the task at x16, whose translation root is in x18; x0 to x9 hold its results.
     ".macro enter_task",
-    "ldp x27, x28, [x16, #{sp_pc}]",
+    "ldp x13, x14, [x16, #{sp_pc}]",
     "msr ttbr0_el1, x18",
-    "msr sp_el0, x27",
-    "msr elr_el1, x28",
+    "msr sp_el0, x13",
+    "msr elr_el1, x14",
     "msr spsr_el1, xzr",
     "msr tpidr_el0, xzr",
     "mov sp, x16",
@@ -84,100 +81,10 @@ global_asm!(
     "30:",
     ".endm",
 
-    // The receive half of a reply and receive: nothing to receive at once (`nothing_to_receive`), an open receive
-    // (`is_plain_open`) into the buffer of the last time, and nobody ready who comes before the caller, at x16
-    // (`nobody_before`). If there are `Slow` bits, or the receive is closed, the code at `other`, which finds them in
-    // x18, decides, and may come back to `open`.
-    ".macro check_receive other, open",
-    "ldp x17, x18, [sp, #{notifications}]",
-    "tst w17, w11",
-    "b.ne fast_give_up",
-    "cbnz x18, fast_give_up",
-    "ldr x18, [sp, #{slow}]",
-    "orn x17, x18, x12",
-    "cbnz x17, \\other",
-    "\\open:",
-    "ldp x17, x18, [sp, #{receive_address}]",
-    "cmp x13, x17",
-    "ccmp x14, x18, #0, eq",
-    "b.ne fast_give_up",
-    "adrp x17, {kernel} + {schedule}",
-    "ldr x17, [x17, #{ready}]",
-    "ldr x18, [x16, #{at_least}]",
-    "tst x17, x18",
-    "b.ne fast_give_up",
-    ".endm",
-
-    ".section .text.fast_path, \"ax\"",
-    ".balign 64",
-    ".global synchronous",
-    "synchronous:",
-    "stp x16, x17, [sp, #{x} + 128]",
-    "mrs x16, esr_el1",
-    // A syndrome of SVC is this one plus the number of the call.
-    "ldr w17, 5f",
-    "subs w17, w16, w17",
-    "b.eq fast_send",
-    "cmp w17, #({reply_receive} - {send})",
-    "b.eq fast_reply_receive",
-    "cmp w17, #({post} - {send})",
-    "b.eq fast_post",
-    "cmn w17, #{send}",
-    "b.ne synchronous_slow",
-    // WhoAmI
-    "ldr x16, [sp, #{slow_lengths}]",
-    "tbnz w16, #0, synchronous_slow",
-    "ldr x0, [sp, #{id}]",
-    "ldp x16, x17, [sp, #{zeros}]",
-    "eret",
-    "dsb nsh",
-    "isb",
-
-    "fast_send:",
-    // `may_send`
-    "ldr x16, [sp, #{fast_send_to}]",
-    "lsr x16, x16, x8",
-    "tbz w16, #0, send_slow",
-    "send_granted:",
-    "stp x18, x19, [sp, #{x} + 144]",
-    "find_task",
-    // `is_short_send`
-    "ldp x17, x18, [sp, #{slow_lengths}]",
-    "add x18, x18, x9",
-    "orr x18, x18, x9",
-    "tst x18, x17",
-    // The life that is meant, waiting for anybody.
-    "ldp x17, x18, [x16, #{id}]",
-    "ccmp x17, x8, #0, eq",
-    "ccmp x18, #{receiving}, #0, eq",
-    "b.ne long_send",
-    "ldp x17, x18, [x16, #{run_limit}]",
-    "cbnz x17, 2f",
-    "1:",
-    // No leases and no reserved bits: what is above the message's length is the reply's.
-    "lsr x28, x9, #32",
-    "stp x28, x28, [sp, #{reply_limit}]",
-    // No leases, and no address to copy a reply to.
-    "stp xzr, xzr, [sp, #{lease_count}]",
-    "send_commit:",
-    "mrs x27, sp_el0",
-    "mrs x28, elr_el1",
-    "stp x27, x28, [sp, #{sp_pc}]",
-    "mov x27, #{awaiting_reply}",
-    "stp x27, x8, [sp, #{state}]",
-    "str xzr, [x16, #{state}]",
-    // The sender pays for what is done for it.
-    "ldp x27, x8, [sp, #{account}]",
-    "str x27, [x16, #{account}]",
-    "enter_task",
-    "2:",
-    "start_run",
-    "b 1b",
-
-    "fast_reply_receive:",
-    "stp x18, x19, [sp, #{x} + 144]",
-    "find_task",
-    // The life that is meant, waiting for this one's reply; and who paid for the call pays on.
+    // The client at x16 waits in the life that is meant for this one's reply, and who paid for the call pays on. Its room
+    // is enough (`is_reply_within`, which refuses reserved bits as well), or the code at `long` looks for more; and the
+    // code is plain (`is_plain_code`).
+    ".macro check_client long",
     "ldp x17, x18, [x16, #{account}]",
     "cmp x18, x8",
     "ldp x18, x19, [sp, #{account}]",
@@ -187,37 +94,155 @@ global_asm!(
     "ccmp x18, x19, #0, eq",
     "ldr x18, [x16, #{reply_limit}]",
     "b.ne fast_give_up",
-    // `is_reply_within`, which refuses reserved bits as well, and `is_plain_code`
     "cmp x18, x9, lsr #32",
-    "b.lo long_reply",
+    "b.lo \\long",
     "tbnz w9, #31, fast_give_up",
-    "check_receive reply_slow, reply_open",
+    ".endm",
+
+    // Nobody is ready who comes before the client at x16 (`nobody_before`).
+    ".macro check_nobody_before",
+    "adrp x17, {kernel} + {schedule}",
+    "ldr x17, [x17, #{ready}]",
+    "ldr x18, [x16, #{at_least}]",
+    "tst x17, x18",
+    "b.ne fast_give_up",
+    ".endm",
+
+    // The receive half of a reply and receive: an open receive that finds nothing (`is_plain_open`), into the buffer of the
+    // last time. If there are `Slow` bits, or the receive is closed, the code at `other`, which finds them in x18,
+    // decides, and may come back to `open`.
+    ".macro check_receive other, open",
+    "ldr x18, [sp, #{slow}]",
+    "orn x17, x18, x12",
+    "cbnz x17, \\other",
+    "\\open:",
+    "ldp x17, x18, [sp, #{receive_address}]",
+    "cmp x13, x17",
+    "ccmp x14, x18, #0, eq",
+    "b.ne fast_give_up",
+    "check_nobody_before",
+    ".endm",
+
+    // `is_receive_of_core`; else its accesses are complete behind this. The `Slow` bits are in x18.
+    ".macro leave_by_receive",
+    "tst x18, #{slow_receive}",
+    "b.ne fast_give_up",
+    "complete_accesses x18, x17, fast_give_up",
+    ".endm",
+
+    ".section .text.fast_path, \"ax\"",
+    ".balign 64",
+    ".global fast_send",
+    "fast_send:",
+    "stp x18, x19, [sp, #{x} + 144]",
+    "ldp x16, x17, [sp, #{last_target}]",
+    "cbnz x17, send_slow",
+    "send_seen:",
+    // `is_short_send`
+    "ldp x17, x18, [sp, #{lengths}]",
+    "add x18, x18, x9",
+    "orr x18, x18, x9",
+    "tst x18, x17",
+    // The life that is meant, waiting for anybody.
+    "ldp x17, x18, [x16, #{id}]",
+    "ccmp x17, x8, #0, eq",
+    "ccmp x18, #{receiving}, #0, eq",
+    "b.ne other_send",
     "ldp x17, x18, [x16, #{run_limit}]",
-    "cbnz x17, 4f",
-    "3:",
+    "cbnz x17, 2f",
+    "1:",
+    // No leases and no reserved bits: what is above the message's length is the reply's.
+    "lsr x13, x9, #32",
+    "stp x13, x13, [sp, #{reply_limit}]",
+    // No leases, and no address to copy a reply to.
+    "stp xzr, xzr, [sp, #{lease_count}]",
+    "send_commit:",
+    "mrs x13, sp_el0",
+    "mrs x14, elr_el1",
+    "stp x13, x14, [sp, #{sp_pc}]",
+    "mov x13, #{awaiting_reply}",
+    "stp x13, x8, [sp, #{state}]",
+    "str xzr, [x16, #{state}]",
+    // The sender pays for what is done for it.
+    "ldp x13, x8, [sp, #{account}]",
+    "str x13, [x16, #{account}]",
+    "enter_task",
+    "2:",
+    "start_run",
+    "b 1b",
+
+    ".global fast_reply_again",
+    "fast_reply_again:",
+    "stp x18, x19, [sp, #{x} + 144]",
+    "find_task",
+    "check_client fast_give_up",
+    // `is_quiet`
+    "ldr x18, [sp, #{slow}]",
+    "cbnz x18, again_slow",
+    "again_open:",
+    "check_nobody_before",
+    "ldp x17, x18, [x16, #{run_limit}]",
+    "cbnz x17, 3f",
     "reply_commit:",
-    "mrs x27, sp_el0",
-    "mrs x28, elr_el1",
-    "stp x27, x28, [sp, #{sp_pc}]",
-    "ldr x28, [sp, #{own_account}]",
-    "mov x27, #{receiving}",
-    "str x28, [sp, #{account}]",
-    "str x27, [sp, #{state}]",
-    "str w11, [sp, #{mask}]",
+    "mrs x13, sp_el0",
+    "mrs x14, elr_el1",
+    "stp x13, x14, [sp, #{sp_pc}]",
+    "ldr x14, [sp, #{own_account}]",
+    "mov x13, #{receiving}",
+    "str x14, [sp, #{account}]",
+    "str x13, [sp, #{state}]",
     "str xzr, [x16, #{state}]",
     "mov w8, w9",
     "lsr x9, x9, #32",
+    ".global enter",
     "enter:",
     "enter_task",
+    "3:",
+    "start_run",
+    "b reply_commit",
+
+    ".global fast_reply_receive",
+    "fast_reply_receive:",
+    "stp x18, x19, [sp, #{x} + 144]",
+    "find_task",
+    "check_client long_reply",
+    "check_receive reply_slow, reply_open",
+    "ldp x17, x18, [x16, #{run_limit}]",
+    "cbnz x17, 4f",
+    "receive_commit:",
+    "str w11, [sp, #{mask}]",
+    "b reply_commit",
     "4:",
     "start_run",
-    "b 3b",
+    "b receive_commit",
 
-    // Message or reply are longer than the registers, or there is something wrong or unusual. The target's id and
-    // state are in x17 and x18.
-    "long_send:",
+    // The sender has `Slow` bits (`is_call_of_core`).
+    "send_slow:",
+    "tst x17, #{slow_call}",
+    "b.ne fast_give_up",
+    "tbz x17, #{devices}, send_seen",
+    "complete_accesses x17, x18, fast_give_up",
+    "b send_seen",
+
+    // The target is not that of the last time, or does not wait, or the message is not short. Id and state of the last
+    // target are in x17 and x18.
+    "other_send:",
     "cmp x17, x8",
-    "ccmp x18, #{receiving}, #0, eq",
+    "b.eq long_send",
+    // `may_send`
+    "ldr x17, [sp, #{send_to}]",
+    "lsr x17, x17, x8",
+    "tbz w17, #0, fast_give_up",
+    "find_task",
+    "ldr x17, [x16, #{id}]",
+    "cmp x17, x8",
+    "b.ne fast_give_up",
+    "str x16, [sp, #{last_target}]",
+    "b send_seen",
+
+    // Message or reply are longer than the registers, or there is something wrong or unusual.
+    "long_send:",
+    "cmp x18, #{receiving}",
     "b.ne fast_give_up",
     "stp x20, x21, [sp, #{x} + 160]",
     "stp x22, x23, [sp, #{x} + 176]",
@@ -288,33 +313,21 @@ global_asm!(
     "add x22, x22, x19",
     "lsr x23, x9, #32",
     "bl copy_physical",
-    "b reply_commit",
-
-    // No right to send, as far as the fast path sees.
-    "send_slow:",
-    "ldr x17, [sp, #{slow}]",
-    "tbnz w17, #{armed}, synchronous_slow",
-    "tbnz w17, #{spent}, synchronous_slow",
-    "tbz w17, #{devices}, synchronous_slow",
-    "complete_accesses x17, x16, synchronous_slow",
-    "ldr x16, [sp, #{send_to}]",
-    "lsr x16, x16, x8",
-    "tbnz w16, #0, send_granted",
-    "b synchronous_slow",
+    "b receive_commit",
 
     ".macro open_receive open",
-    "tbnz w18, #{armed}, fast_give_up",
-    "tbnz w18, #{spent}, fast_give_up",
-    "tbz w18, #{devices}, fast_give_up",
-    "complete_accesses x18, x17, fast_give_up",
     "cmn x12, #1",
-    "b.eq \\open",
-    "b fast_give_up",
+    "b.ne fast_give_up",
+    "leave_by_receive",
+    "b \\open",
     ".endm",
     "reply_slow:",
     "open_receive reply_open",
     "long_reply_slow:",
     "open_receive long_reply_open",
+    "again_slow:",
+    "leave_by_receive",
+    "b again_open",
 
     "long_give_up:",
     "ldp x20, x21, [sp, #{x} + 160]",
@@ -323,38 +336,30 @@ global_asm!(
     "ldp x18, x19, [sp, #{x} + 144]",
     "b synchronous_slow",
 
-    ".balign 4",
-    "5: .word {svc} + {send}",
-
     kernel = sym KERNEL,
-    svc = const SVC,
-    send = const Syscall::Send as u16,
-    reply_receive = const Syscall::ReplyReceive as u16,
-    post = const Syscall::Post as u16,
     receiving = const State::Receiving as u64,
     awaiting_reply = const State::AwaitingReply as u64,
     x = const offsets::FRAME_X,
     sp_pc = const offsets::FRAME_SP,
     slow = const offsets::SLOW,
-    armed = const offsets::SLOW_ARMED_BIT,
-    spent = const offsets::SLOW_SPENT_BIT,
+    slow_call = const fast::SLOW_CALL,
+    slow_receive = const fast::SLOW_RECEIVE,
     devices = const offsets::SLOW_DEVICES_BIT,
     deferred_errors = const offsets::SLOW_DEFERRED_ERRORS_BIT,
+    last_target = const offsets::LAST_TARGET,
     send_to = const offsets::SEND_TO,
     id = const offsets::ID,
     state = const offsets::STATE,
     reply_limit = const offsets::REPLY_LIMIT,
     lease_count = const offsets::LEASE_COUNT,
-    notifications = const offsets::NOTIFICATIONS,
     mask = const offsets::MASK,
     receive_address = const offsets::RECEIVE_ADDRESS,
-    fast_send_to = const offsets::FAST_SEND_TO,
     run_limit = const offsets::RUN_LIMIT,
     ttbr0 = const offsets::TTBR0,
     account = const offsets::ACCOUNT,
     own_account = const offsets::OWN_ACCOUNT,
     at_least = const offsets::AT_LEAST,
-    slow_lengths = const offsets::SLOW_LENGTHS,
+    lengths = const offsets::LENGTHS,
     zeros = const offsets::ZEROS,
     used = const offsets::USED,
     receive_capacity = const offsets::RECEIVE_CAPACITY,
@@ -376,4 +381,3 @@ global_asm!(
 const _: () = assert!(State::Runnable as u64 == 0);
 // A receive is open if its filter is all ones.
 const _: () = assert!(abi::TaskId::ANY.0 == u64::MAX);
-const _: () = assert!(Syscall::WhoAmI as u16 == 0);

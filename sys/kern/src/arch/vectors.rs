@@ -6,16 +6,14 @@
 
 use core::arch::global_asm;
 
+use abi::Syscall;
 use abi::layout::KERNEL_STACK_TOP;
 use kern::offsets;
 
-global_asm!(
-    // One entry of the table: 32 instructions of room.
-    ".macro vector name",
-    ".balign 128",
-    "\\name",
-    ".endm",
+/// `ESR_EL1` of `SVC #0`: exception class 0x15, a 32-bit instruction.
+const SVC: u64 = 0x15 << 26 | 1 << 25;
 
+global_asm!(
     // Stores what the first instruction of an entry has not stored.
     ".macro save_task",
     "stp x0, x1, [sp, #{x} + 0]",
@@ -50,25 +48,84 @@ global_asm!(
     ".balign 2048",
     ".global vectors",
     "vectors:",
-    // From the kernel itself: nothing of it may happen but an error that it waits for.
-    "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
-    "vector \"b system_error_taken\"",
+    // From the kernel itself: nothing of it may happen but an error that it waits for. The room of these holds code.
+    ".org vectors + 0x000",
+    // The stack may be what is wrong: start on an empty one.
+    "kernel_fault:",
+    "ldr x4, =kernel_stack_top",
+    "mov sp, x4",
+    "mrs x0, esr_el1",
+    "mrs x1, elr_el1",
+    "mrs x2, far_el1",
+    "b kernel_died",
+    ".org vectors + 0x080",
+    "b kernel_fault",
+    ".org vectors + 0x100",
+    "b kernel_fault",
+    ".org vectors + 0x180",
+    "b kernel_fault",
+    ".org vectors + 0x200",
+    "b kernel_fault",
+    ".org vectors + 0x280",
+    "b kernel_fault",
+    ".org vectors + 0x300",
+    "b kernel_fault",
+    ".org vectors + 0x380",
+    "b system_error_taken",
+
     // From a task in AArch64.
-    "vector \"b synchronous\"",
-    "vector \"b interrupt\"",
-    "vector \"b fast_interrupt\"",
-    "vector \"b system_error\"",
+    ".org vectors + 0x400",
+    "stp x16, x17, [sp, #{x} + 128]",
+    "mrs x16, esr_el1",
+    // A syndrome of SVC is this one plus the number of the call.
+    "ldr w17, 5f",
+    "subs w17, w16, w17",
+    "b.eq fast_send",
+    "cmp w17, #({reply_again} - {send})",
+    "b.eq fast_reply_again",
+    "cmp w17, #({reply_receive} - {send})",
+    "b.eq fast_reply_receive",
+    "cmp w17, #({post} - {send})",
+    "b.eq fast_post",
+    "cmn w17, #{send}",
+    "b.ne synchronous_slow",
+    // WhoAmI
+    "ldr x16, [sp, #{slow}]",
+    "tbnz w16, #{armed}, synchronous_slow",
+    "ldr x0, [sp, #{id}]",
+    "ldp x16, x17, [sp, #{zeros}]",
+    "eret",
+    "dsb nsh",
+    "isb",
+    "5: .word {svc} + {send}",
+
+    ".org vectors + 0x480",
+    "b interrupt",
+
+    // Of the interrupt controller's group 0, which the kernel neither routes nor can acknowledge: going on would
+    // take it for ever.
+    ".org vectors + 0x500",
+    "ldr x4, =kernel_stack_top",
+    "mov sp, x4",
+    "b kernel_fast_interrupt",
+
+    ".org vectors + 0x580",
+    "stp x16, x17, [sp, #{x} + 128]",
+    "save_task",
+    "enter_core",
+    "mrs x1, esr_el1",
+    "b kernel_system_error",
+
     // From AArch32, which no task can enter.
-    "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
-    "vector \"b kernel_fault\"",
+    ".org vectors + 0x600",
+    "b kernel_fault",
+    ".org vectors + 0x680",
+    "b kernel_fault",
+    ".org vectors + 0x700",
+    "b kernel_fault",
+    ".org vectors + 0x780",
+    "b kernel_fault",
+    ".ltorg",
 
     ".section .entry, \"ax\"",
     // The fast path comes here with what it does not do; x16 and x17 are stored.
@@ -123,33 +180,19 @@ global_asm!(
     "mov x2, x26",
     "b kernel_interrupt",
 
-    "system_error:",
-    "stp x16, x17, [sp, #{x} + 128]",
-    "save_task",
-    "enter_core",
-    "mrs x1, esr_el1",
-    "b kernel_system_error",
-
-    // Of the interrupt controller's group 0, which the kernel neither routes nor can acknowledge: going on would
-    // take it for ever.
-    "fast_interrupt:",
-    "ldr x4, =kernel_stack_top",
-    "mov sp, x4",
-    "b kernel_fast_interrupt",
-
-    // The stack may be what is wrong: start on an empty one.
-    "kernel_fault:",
-    "ldr x4, =kernel_stack_top",
-    "mov sp, x4",
-    "mrs x0, esr_el1",
-    "mrs x1, elr_el1",
-    "mrs x2, far_el1",
-    "b kernel_died",
     ".ltorg",
 
     ".global kernel_stack_top",
     ".set kernel_stack_top, {stack_top}",
 
+    svc = const SVC,
+    send = const Syscall::Send as u16,
+    reply_again = const Syscall::ReplyAgain as u16,
+    reply_receive = const Syscall::ReplyReceive as u16,
+    post = const Syscall::Post as u16,
+    armed = const offsets::SLOW_ARMED_BIT,
+    slow = const offsets::SLOW,
+    zeros = const offsets::ZEROS,
     x = const offsets::FRAME_X,
     pc = const offsets::FRAME_PC,
     id = const offsets::ID,
@@ -157,6 +200,7 @@ global_asm!(
     stack_top = const KERNEL_STACK_TOP,
 );
 
+const _: () = assert!(Syscall::WhoAmI as u16 == 0);
 // Pairs that the code above stores together.
 const _: () = assert!(
     offsets::FRAME_SP == offsets::FRAME_X + 248

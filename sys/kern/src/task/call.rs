@@ -180,6 +180,12 @@ impl Task<'_> {
         Ok(())
     }
 
+    /// Mask of the receive that it made last, address and capacity of its buffer. At first no bit and no buffer.
+    #[inline(always)]
+    pub(crate) fn last_receive(&self) -> [u64; 3] {
+        [self.mask, self.receive_address, self.receive_capacity]
+    }
+
     /// Where it receives messages that are longer than the registers hold, and how much of them.
     #[inline(always)]
     pub(crate) fn buffer(&self) -> (u64, u64) {

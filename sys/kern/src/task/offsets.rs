@@ -31,6 +31,8 @@ pub const FRAME_SP: usize = offset_of!(Task, frame) + offset_of!(Frame, sp);
 pub const FRAME_PC: usize = offset_of!(Task, frame) + offset_of!(Frame, pc);
 /// Processor state.
 pub const FRAME_PSTATE: usize = offset_of!(Task, frame) + offset_of!(Frame, pstate);
+/// Address of the task that it sent to last; the `Slow` bits follow.
+pub const LAST_TARGET: usize = offset_of!(Task, last_target);
 /// `Slow` bits.
 pub const SLOW: usize = offset_of!(Task, slow);
 /// Number of the bit of a task with device registers.
@@ -55,24 +57,20 @@ pub const PARTNER: usize = offset_of!(Task, partner);
 pub const REPLY_LIMIT: usize = offset_of!(Task, reply_limit);
 /// Lease count; where the reply buffer is follows.
 pub const LEASE_COUNT: usize = offset_of!(Task, lease_count);
-/// Pending notifications; the queued senders follow.
+/// Pending notifications; the mask of the receive follows.
 pub const NOTIFICATIONS: usize = offset_of!(Task, notifications);
 /// Mask of the receive.
 pub const MASK: usize = offset_of!(Task, mask);
-/// Pending bits that it set itself.
-pub const OWN_BITS: usize = offset_of!(Task, own_bits);
 /// Validated receive buffer; its capacity follows.
 pub const RECEIVE_ADDRESS: usize = offset_of!(Task, receive_address);
-/// Rights to send.
-pub const FAST_SEND_TO: usize = offset_of!(Task, fast_send_to);
 /// Run limit; the translation root follows.
 pub const RUN_LIMIT: usize = offset_of!(Task, run_limit);
 /// Translation root.
 pub const TTBR0: usize = offset_of!(Task, ttbr0);
 /// Tasks of at least this priority.
 pub const AT_LEAST: usize = offset_of!(Task, at_least);
-/// Lengths left to the core; what to add before follows.
-pub const SLOW_LENGTHS: usize = offset_of!(Task, slow_lengths);
+/// `fast::SLOW_LENGTHS`; `fast::LENGTH_ADD` follows.
+pub const LENGTHS: usize = offset_of!(Task, lengths);
 /// 16 zero bytes.
 pub const ZEROS: usize = offset_of!(Task, zeros);
 /// Validated receive buffer's capacity.
@@ -92,12 +90,14 @@ pub const USED: usize = offset_of!(Task, used);
 
 /// Last target of a granted post; the bits granted follow.
 pub const POST_TO: usize = offset_of!(Task, post_to);
+/// The task as a set.
+pub const ITSELF: usize = offset_of!(Task, itself);
 /// Tasks of higher priority.
 pub const ABOVE: usize = offset_of!(Task, above);
 /// Offset of the set of tasks above this one as the fast path sees it: empty for a task with device
-/// registers.
+/// registers or a run limit.
 pub const FAST_ABOVE: usize = offset_of!(Task, fast_above);
-/// Rights to send of a task with device registers too.
+/// Rights to send.
 pub const SEND_TO: usize = offset_of!(Task, send_to);
 /// Routes of interrupts, from the kernel's start.
 pub const ROUTES: usize = offset_of!(Kernel<()>, routes);
@@ -136,10 +136,9 @@ const _: () = assert!(STATE == ID + 8 && PARTNER == ID + 16);
 const _: () = assert!(REPLY_PHYSICAL == LEASE_COUNT + 8);
 const _: () = assert!(REPLY_LIMIT == PARTNER + 8);
 const _: () = assert!(offset_of!(Task, reply_capacity) == REPLY_LIMIT + 8);
-const _: () = assert!(offset_of!(Task, senders) == NOTIFICATIONS + 8);
+const _: () = assert!(MASK == NOTIFICATIONS + 8 && SLOW == LAST_TARGET + 8);
 const _: () = assert!(offset_of!(Task, receive_capacity) == RECEIVE_ADDRESS + 8);
 const _: () = assert!(TTBR0 == RUN_LIMIT + 8);
-const _: () = assert!(offset_of!(Task, length_add) == SLOW_LENGTHS + 8);
 const _: () = assert!(offset_of!(Task, post_bits) == POST_TO + 8);
 // A route is loaded as one word, and the index of its task taken from the lowest byte.
 const _: () =

@@ -8,6 +8,7 @@ use plan::kernel::{LifeEvent, RegionEntry, TaskEntry};
 use super::{Frame, HeldLease, State, Task};
 use crate::accounts::AccountIndex;
 use crate::claim::Span;
+use crate::fast;
 use crate::tables::{Tables, low_bits};
 use crate::task_set::{TaskIndex, TaskSet};
 
@@ -17,6 +18,7 @@ impl<'p> Task<'p> {
     /// A place in the table without a task in it; all bytes zero.
     pub(crate) const VACANT: Self = Self {
         frame: Frame::CLEAR,
+        last_target: 0,
         slow: 0,
         account: AccountIndex::FREE,
         id: TaskId(0),
@@ -27,17 +29,14 @@ impl<'p> Task<'p> {
         lease_count: 0,
         reply_physical: 0,
         notifications: 0,
-        senders: TaskSet::EMPTY,
-        own_account: AccountIndex::FREE,
         mask: 0,
+        own_account: AccountIndex::FREE,
         receive_address: 0,
         receive_capacity: 0,
-        fast_send_to: TaskSet::EMPTY,
         run_limit: 0,
         ttbr0: 0,
         at_least: TaskSet::EMPTY,
-        slow_lengths: 0,
-        length_add: 0,
+        lengths: [0; 2],
         zeros: [0; 2],
         post_to: 0,
         post_bits: 0,
@@ -46,11 +45,13 @@ impl<'p> Task<'p> {
         message_physical: 0,
         descriptor: 0,
         leases: [HeldLease::NONE; LEASES_MAX],
+        senders: TaskSet::EMPTY,
         send_to: TaskSet::EMPTY,
         callers: TaskSet::EMPTY,
         above: TaskSet::EMPTY,
         fast_above: TaskSet::EMPTY,
         equals: TaskSet::EMPTY,
+        itself: TaskSet::EMPTY,
         own_bits: 0,
         ticket: 0,
         used: 0,
@@ -101,11 +102,13 @@ impl<'p> Task<'p> {
         task.partner = TaskId::KERNEL;
         task.send_to = TaskSet(entry.send_to);
         task.above = with(|other, own| other < own);
-        task.fast_above = task.above;
+        task.itself = index.set();
+        task.lengths = [fast::SLOW_LENGTHS, fast::LENGTH_ADD];
         task.equals = with(|other, own| other == own);
         task.at_least = with(|other, own| other <= own);
         task.run_limit = ticks(entry.max_run, frequency);
         task.ttbr0 = entry.ttbr0;
+        task.set_fast_view();
         task.regions = tables.regions_of(entry);
         task.posts = tables.posts_of(entry);
         for (listeners, event) in task.listeners.iter_mut().zip(LifeEvent::ALL) {

@@ -153,6 +153,12 @@ impl Task<'_> {
     pub(crate) fn pending(&self) -> u64 {
         self.notifications
     }
+    pub(crate) fn own_bits(&self) -> u64 {
+        self.own_bits
+    }
+    pub(crate) fn used(&self) -> u64 {
+        self.used
+    }
     pub(crate) fn mask(&self) -> u64 {
         self.mask
     }
@@ -165,9 +171,9 @@ impl Task<'_> {
     pub(crate) fn slow(&self) -> u64 {
         self.slow
     }
-    /// What the fast path compares: rights to send, tasks above, lengths that are left to the core.
-    pub(crate) fn fast_view(&self) -> (TaskSet, TaskSet, u64) {
-        (self.fast_send_to, self.fast_above, self.slow_lengths)
+    /// The tasks above it that the fast path sees.
+    pub(crate) fn fast_above(&self) -> TaskSet {
+        self.fast_above
     }
     /// Address, length and place of the region in which a claim was found last.
     pub(crate) fn span(&self) -> (u64, u64, u64) {

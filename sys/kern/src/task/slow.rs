@@ -1,5 +1,5 @@
-//! What the fast path leaves to the core: calls of a task with a fault armed, and the ends of turns of a task with
-//! device registers.
+//! What the fast path leaves to the core, or does in more steps: calls of a task with a fault armed, receives that find
+//! something, and the ends of turns of a task with device registers.
 
 use abi::FaultKind;
 
@@ -9,54 +9,74 @@ use crate::outcome::{Violation, violation};
 use crate::task_set::TaskSet;
 
 bitflags::bitflags! {
-    /// Why the fast path cannot do for a task what it does for most.
+    /// Why the fast path cannot do for a task what it does for most. The lowest two concern every call, the next two a
+    /// receive.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub(crate) struct Slow: u64 {
         /// A fault is armed: every call must pass the core, which counts.
         const ARMED = 1 << 0;
+        /// It runs while the account that it works on is exhausted: who pays, and who comes before it, the core decides.
+        const SPENT = 1 << 1;
+        /// It has notifications pending.
+        const PENDING = 1 << 2;
+        /// Tasks are queued to send to it.
+        const SENDERS = 1 << 3;
         /// It has device registers: its accesses must be complete before another task runs, so that an error
         /// of one is charged to it.
-        const DEVICES = 1 << 1;
+        const DEVICES = 1 << 4;
         /// The processor defers errors at a barrier, where they have to be looked for too.
-        const DEFERRED_ERRORS = 1 << 2;
-        /// It runs while the account that it works on is exhausted: who pays, and who comes before it, the core decides.
-        const SPENT = 1 << 3;
+        const DEFERRED_ERRORS = 1 << 5;
     }
 }
 
+impl Slow {
+    /// What the core has to decide in any call.
+    pub(crate) const CALL: Self = Self::ARMED.union(Self::SPENT);
+    /// What the core has to decide in a receive.
+    pub(crate) const RECEIVE: Self = Self::CALL.union(Self::PENDING).union(Self::SENDERS);
+}
+
+const _: () =
+    assert!(Slow::CALL.bits() == fast::SLOW_CALL && Slow::RECEIVE.bits() == fast::SLOW_RECEIVE);
+
 impl Task<'_> {
     /// Arms (n > 0) or disarms an injected fault. While one is armed every call must pass the core,
-    /// which counts, so what the fast path looks at is set to refuse.
+    /// which counts.
     pub(crate) fn arm(&mut self, calls: u64) {
         self.armed = calls;
         self.post_to = u64::MAX;
-        self.length_add = fast::LENGTH_ADD;
-        if calls == 0 {
-            self.slow &= !Slow::ARMED.bits();
-            self.slow_lengths = fast::SLOW_LENGTHS;
-        } else {
-            self.slow |= Slow::ARMED.bits();
-            self.slow_lengths = u64::MAX;
-        }
-        self.set_fast_view();
+        self.set_slow(Slow::ARMED, calls != 0);
     }
 
-    /// The rights and priority that the fast path sees: none for what it has to leave to the core.
-    fn set_fast_view(&mut self) {
+    #[inline(always)]
+    fn set_slow(&mut self, bits: Slow, set: bool) {
+        let without = self.slow & !bits.bits();
+        self.slow = if set { without | bits.bits() } else { without };
+    }
+
+    /// Whether it has pending bits.
+    #[inline(always)]
+    pub(super) fn note_pending(&mut self, any: bool) {
+        self.set_slow(Slow::PENDING, any);
+    }
+
+    /// Whether tasks are queued to send to it.
+    #[inline(always)]
+    pub(super) fn note_senders(&mut self) {
+        self.set_slow(Slow::SENDERS, !self.senders.is_empty());
+    }
+
+    /// The tasks above it that the fast path sees at once: none if it has accesses to complete or a run to count, or leaves the
+    /// processor by the core only.
+    pub(super) fn set_fast_view(&mut self) {
         let slow = Slow::from_bits_truncate(self.slow);
-        let unless = |hidden: bool, set| if hidden { TaskSet::EMPTY } else { set };
-        self.fast_send_to = unless(!slow.is_empty(), self.send_to);
-        self.fast_above = unless(
-            slow.intersects(Slow::DEVICES.union(Slow::SPENT)),
-            self.above,
-        );
+        let hidden = slow.intersects(Slow::DEVICES.union(Slow::SPENT)) || self.run_limit != 0;
+        self.fast_above = if hidden { TaskSet::EMPTY } else { self.above };
     }
 
     /// It runs, and the account that it works on is exhausted, or is not any more.
     pub(crate) fn set_spent(&mut self, spent: bool) {
-        let mut slow = Slow::from_bits_truncate(self.slow);
-        slow.set(Slow::SPENT, spent);
-        self.slow = slow.bits();
+        self.set_slow(Slow::SPENT, spent);
         self.set_fast_view();
     }
 
@@ -95,10 +115,8 @@ impl Task<'_> {
 
     /// It has device registers.
     pub(crate) fn set_devices(&mut self, defers_errors: bool) {
-        self.slow |= Slow::DEVICES.bits();
-        if defers_errors {
-            self.slow |= Slow::DEFERRED_ERRORS.bits();
-        }
+        self.set_slow(Slow::DEVICES, true);
+        self.set_slow(Slow::DEFERRED_ERRORS, defers_errors);
         self.set_fast_view();
     }
 }

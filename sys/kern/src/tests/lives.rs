@@ -8,6 +8,7 @@ use abi::TaskId;
 
 use super::world::*;
 use crate::State;
+use crate::task::{Slow, Task};
 
 /// State, partner, processor, queue and pending bits, in the words of the table.
 pub type Combination = [&'static str; 5];
@@ -64,6 +65,23 @@ fn waits_in_receive(state: State) -> bool {
     matches!(state, State::Receiving | State::ReceivingFrom)
 }
 
+/// What the fast path reads in place of the bits and the queue says what they say.
+fn notes(own: &Task<'_>) -> Result<(), &'static str> {
+    let noted = |bit: Slow| own.slow() & bit.bits() != 0;
+    if noted(Slow::PENDING) != (own.pending() != 0)
+        || noted(Slow::SENDERS) == own.senders().is_empty()
+    {
+        return Err("has bits or senders that nothing says, or says so without any");
+    }
+    if own.own_bits() & !own.pending() != 0 {
+        return Err("set bits itself that are not pending");
+    }
+    if own.run_limit() == 0 && own.used() != 0 {
+        return Err("counts a run without a limit");
+    }
+    Ok(())
+}
+
 /// What a task is in, or how it is in nothing that there is a word for.
 fn in_words(world: &World, task: usize) -> Result<Combination, &'static str> {
     let kernel = &world.kernel;
@@ -102,11 +120,12 @@ fn in_words(world: &World, task: usize) -> Result<Combination, &'static str> {
     {
         return Err("waits in a receive, and works on the account of somebody else");
     }
-    if kernel.task(index(task)).slow() & crate::task::Slow::SPENT.bits() != 0
+    if kernel.task(index(task)).slow() & Slow::SPENT.bits() != 0
         && kernel.marked != Some(index(task))
     {
         return Err("is marked as spent, and does not run");
     }
+    notes(own)?;
     let processor = match (running, funded || spent) {
         (true, false) => "running",
         (false, true) => "ready",

@@ -169,3 +169,135 @@ fn a_bad_receive_half_leaves_the_caller_without_an_answer() {
     assert_eq!(world.fault(SERVER), FaultKind::BadSlice);
     assert_eq!(world.code(LEFT), Code::DEAD);
 }
+
+fn reply_again(world: &mut World, to: TaskId, descriptor: u64) {
+    world.call(SERVER, Syscall::ReplyAgain as u16, &[to.0, descriptor, 0]);
+}
+
+#[test]
+fn a_reply_again_receives_as_the_last_time() {
+    let mut world = called(64);
+    let left = world.id(LEFT);
+    let buffer = [left.0, 0, 0, 4, TaskId::ANY.0, POOL, 100];
+    world.call(SERVER, Syscall::ReplyReceive as u16, &buffer);
+    call_server(&mut world, 64);
+    world.set_payload(SERVER, pattern(3));
+    reply_again(&mut world, left, ReplyDescriptor::new(7, 16).0);
+    assert_eq!((world.runs(), world.payload(LEFT)), (LEFT, pattern(3)));
+    assert_eq!((world.code(LEFT), world.x(LEFT, 9)), (Code(7), 16));
+    assert_eq!(world.state(SERVER), State::Receiving);
+    // Its mask, and only that.
+    world.post(LEFT, SERVER, 3);
+    assert_eq!(
+        (world.runs(), world.state(SERVER)),
+        (LEFT, State::Receiving)
+    );
+    world.post(LEFT, SERVER, 4);
+    assert_eq!((world.runs(), world.x(SERVER, 9)), (SERVER, 4));
+    reply_again(&mut world, left, 0);
+    // Its buffer.
+    world.memory(LEFT, POOL, 80).fill(0x3c);
+    let descriptor = SendDescriptor::new(1, 80, 0, 0).0;
+    let arguments = [world.id(SERVER).0, descriptor, POOL, 0, 0, 0, 0, 0];
+    world.call(LEFT, Syscall::Send as u16, &arguments);
+    assert_eq!(world.memory(SERVER, POOL, 80), [0x3c; 80]);
+}
+
+#[test]
+fn a_reply_again_is_from_anybody() {
+    let mut world = called(64);
+    let (left, right) = (world.id(LEFT), world.id(RIGHT));
+    let closed = [left.0, 0, 0, 2, left.0, 0, 0];
+    world.call(SERVER, Syscall::ReplyReceive as u16, &closed);
+    assert_eq!(world.state(SERVER), State::ReceivingFrom);
+    call_server(&mut world, 64);
+    reply_again(&mut world, left, 0);
+    assert_eq!(world.state(SERVER), State::Receiving);
+    world.only(RIGHT);
+    world.send_pattern(RIGHT, SERVER, 9);
+    assert_eq!((world.runs(), world.sender(SERVER)), (SERVER, right));
+}
+
+#[test]
+fn the_mask_of_a_receive_that_returned_at_once_counts() {
+    let mut world = called(64);
+    world.post(SERVER, SERVER, 8);
+    world.receive(SERVER, 8, TaskId::ANY, 0, 0);
+    assert_eq!(world.x(SERVER, 9), 8);
+    let left = world.id(LEFT);
+    reply_again(&mut world, left, 0);
+    world.post(LEFT, SERVER, 8);
+    assert_eq!((world.runs(), world.x(SERVER, 9)), (SERVER, 8));
+}
+
+#[test]
+fn a_reply_again_finds_what_waits() {
+    let mut world = called(64);
+    let (left, right) = (world.id(LEFT), world.id(RIGHT));
+    world.run_server_aside();
+    world.only(RIGHT);
+    world.send_pattern(RIGHT, SERVER, 9);
+    world.wake_server();
+    reply_again(&mut world, left, 0);
+    assert_eq!((world.runs(), world.sender(SERVER)), (SERVER, right));
+    assert_eq!(world.state(LEFT), State::Runnable);
+}
+
+#[test]
+fn a_new_life_remembers_no_receive() {
+    let mut world = called(64);
+    let left = world.id(LEFT);
+    let buffer = [left.0, 0, 0, 0xff, TaskId::ANY.0, POOL, 100];
+    world.call(SERVER, Syscall::ReplyReceive as u16, &buffer);
+    world.kill(SERVER);
+    world.kernel.start(index(SERVER));
+    world.resume();
+    assert_eq!(world.runs(), SERVER);
+    reply_again(&mut world, left, 0);
+    world.only(LEFT);
+    world.post(LEFT, SERVER, 0xff);
+    assert_eq!(
+        (world.runs(), world.state(SERVER)),
+        (LEFT, State::Receiving)
+    );
+    world.memory(LEFT, POOL, 80).fill(0x3c);
+    let descriptor = SendDescriptor::new(1, 80, 0, 0).0;
+    let arguments = [world.id(SERVER).0, descriptor, POOL, 0, 0, 0, 0, 0];
+    world.call(LEFT, Syscall::Send as u16, &arguments);
+    assert_eq!(world.runs(), SERVER);
+    assert!(
+        world
+            .memory(SERVER, POOL, 80)
+            .iter()
+            .all(|byte| *byte != 0x3c)
+    );
+}
+
+#[test]
+fn a_wrong_reply_again_is_the_fault_of_a_wrong_reply() {
+    let wrong = [
+        (ReplyDescriptor::new(0, 65).0, FaultKind::BadSlice),
+        (ReplyDescriptor::new(0, 64).0, FaultKind::ReplyTooLong),
+        (1 << 48, FaultKind::SyscallUsage),
+        (u64::from(Code::KERNEL_FIRST), FaultKind::SyscallUsage),
+    ];
+    for (descriptor, kind) in wrong {
+        let mut world = called(63);
+        let left = world.id(LEFT);
+        reply_again(&mut world, left, descriptor);
+        assert_eq!((world.fault(SERVER), world.code(LEFT)), (kind, Code::DEAD));
+        let fault = world.kernel.task(index(SERVER)).fault();
+        assert_eq!(fault.syscall, Syscall::ReplyAgain as u16);
+    }
+    let mut world = called(63);
+    reply_again(&mut world, TaskId(0xff), 0);
+    assert_eq!(world.fault(SERVER), FaultKind::SyscallUsage);
+    // To one that does not wait for it: no effect, and the receive is made.
+    let mut world = called(63);
+    let stale = world.id(LEFT).next_life();
+    reply_again(&mut world, stale, 0);
+    assert_eq!(
+        (world.state(SERVER), world.state(LEFT)),
+        (State::Receiving, State::AwaitingReply)
+    );
+}

@@ -52,6 +52,15 @@ pub fn reply_receive(arguments: [u64; 8], payload: &Payload) -> Received {
     ))
 }
 
+/// `ReplyAgain`: `x8..=x10`. Whoever calls this answers for the buffer of the last receive.
+pub fn reply_again(arguments: [u64; 3], payload: &Payload) -> Received {
+    let [to, descriptor, address] = arguments;
+    received(&carry::<{ Syscall::ReplyAgain as u16 }>(
+        [to, descriptor, address, 0, 0, 0, 0, 0],
+        payload,
+    ))
+}
+
 fn carry<const CALL: u16>(arguments: [u64; 8], payload: &Payload) -> stubs::Returned {
     stubs::carry::<CALL>(&Carried {
         payload: *payload,

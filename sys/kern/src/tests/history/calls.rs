@@ -35,8 +35,9 @@ impl History {
         match self.dice.roll(24) {
             0..=5 => self.receive(task),
             6 | 7 => self.reply(task),
+            8 if self.dice.one_in(2) => self.reply_again(task),
             8 => self.reply_receive(task),
-            9 => self.post(task),
+            9 | 19 => self.post(task),
             10 | 11 => self.borrow(task),
             12 => self.timer(task),
             13..=18 if task == SUPERVISOR => self.supervise(),
@@ -244,6 +245,28 @@ impl History {
         ];
         self.world
             .call(task, Syscall::ReplyReceive as u16, &arguments);
+    }
+
+    fn reply_again(&mut self, task: usize) {
+        let (to, id) = self.client(task);
+        let (code, word, place) = self.answer(task, to);
+        self.did(
+            "replies and receives again: to, word, place",
+            task,
+            [id.0, word, place.at, place.len],
+        );
+        if self.model.reply(task, to, code, word, place) {
+            let (mask, buffer) = self.model.last_receive(task);
+            self.model.receive(task, mask, None, buffer);
+            self.saw("received again");
+        } else {
+            self.saw("reply too long");
+        }
+        self.world.set_payload(task, [word; 8]);
+        let descriptor = ReplyDescriptor::new(code.0, place.len as u16).0;
+        let arguments = [id.0, descriptor, POOL + place.at];
+        self.world
+            .call(task, Syscall::ReplyAgain as u16, &arguments);
     }
 
     fn post(&mut self, task: usize) {

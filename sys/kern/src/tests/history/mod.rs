@@ -58,7 +58,8 @@ type Step = (&'static str, usize, [u64; 4]);
 type Seen = BTreeMap<&'static str, u64>;
 
 /// What every batch of histories has to come across.
-const WORTH_SEEING: [&str; 21] = [
+const WORTH_SEEING: [&str; 22] = [
+    "received again",
     "message at once",
     "message queued",
     "long message",

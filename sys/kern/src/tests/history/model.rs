@@ -65,6 +65,8 @@ pub struct Task {
     pub message: Message,
     /// Where it receives long messages.
     pub buffer: Place,
+    /// Bits that its last receive took.
+    pub mask: u32,
     /// At which of its calls from now it is made to die; 0 at none.
     pub armed: u64,
     /// What it heard in the last step.
@@ -104,6 +106,7 @@ impl Model {
             retired: false,
             message: Message::default(),
             buffer: Place::default(),
+            mask: 0,
             armed: 0,
             heard: None,
         };
@@ -248,8 +251,14 @@ impl Model {
         Heard::Message(self.id(from), message.word, message.descriptor, leases)
     }
 
+    /// Mask and buffer of the last receive in this life.
+    pub fn last_receive(&self, task: usize) -> (u32, Place) {
+        (self.tasks[task].mask, self.tasks[task].buffer)
+    }
+
     pub fn receive(&mut self, task: usize, mask: u32, from: Option<Named>, buffer: Place) {
         self.tasks[task].buffer = buffer;
+        self.tasks[task].mask = mask;
         self.works_for[task] = task;
         if self.tasks[task].bits & mask != 0 {
             let heard = self.take(task, mask);
@@ -327,6 +336,7 @@ impl Model {
     fn end(&mut self, task: usize) {
         let dead = &mut self.tasks[task];
         dead.generation += 1;
+        (dead.mask, dead.buffer) = (0, Place::default());
         (dead.doing, dead.bits, dead.armed) = (Doing::Down, 0, 0);
         self.devices.end(task);
         for peer in 0..COUNT {

@@ -5,7 +5,8 @@
 
 use abi::{MESSAGE_MAX, REGISTER_BYTES};
 use bench_protocol::echo;
-use userlib::ipc::{self, Message, Payload, Received};
+use userlib::inbox::Inbox;
+use userlib::ipc::{Message, Payload, Received};
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::{config, interrupt, time};
 
@@ -25,40 +26,35 @@ fn main() -> ! {
     let mask = go | line;
     let mut buffer = [0; MESSAGE_MAX];
     let mut woken_at = 0;
-    let mut received = ipc::receive_into(mask, &mut buffer);
+    let Some((mut inbox, mut received)) = Inbox::open(mask, &mut buffer) else {
+        userlib::give_up!("there is another inbox");
+    };
     loop {
         received = match received {
-            Received::Message(message) => answer(&message, woken_at, mask, &mut buffer),
+            Received::Message(message) => answer(&message, woken_at, &mut inbox),
             Received::Notification(bits) => {
                 woken_at = time::instructions();
                 if let Some(registers) = registers.filter(|_| bits & line != 0) {
                     registers.write32(ACKNOWLEDGE, registers.read32(STATUS));
                     interrupt::unmask(line);
                 }
-                ipc::receive_into(mask, &mut buffer)
+                inbox.receive()
             }
-            Received::Dead => ipc::receive_into(mask, &mut buffer),
+            Received::Dead => inbox.receive(),
         };
     }
 }
 
 /// Inlined, so that what is measured is a server's ordinary loop.
 #[inline(always)]
-fn answer(message: &Message, woken_at: u32, mask: u32, buffer: &mut [u8; MESSAGE_MAX]) -> Received {
+fn answer(message: &Message, woken_at: u32, inbox: &mut Inbox<'_, [u8; MESSAGE_MAX]>) -> Received {
     if message.operation == echo::WOKEN_AT {
         let payload: Payload = [u64::from(woken_at), 0, 0, 0, 0, 0, 0, 0];
-        return ipc::reply_receive(message.sender, 0, &payload, 8, mask, buffer);
+        return inbox.reply_receive(message.sender, 0, &payload, 8);
     }
     if message.len <= REGISTER_BYTES {
-        return ipc::reply_receive(
-            message.sender,
-            0,
-            &message.payload,
-            message.len,
-            mask,
-            buffer,
-        );
+        return inbox.reply_receive(message.sender, 0, &message.payload, message.len);
     }
     // What was received is the reply: the kernel copies it back out before it receives again.
-    ipc::reply_receive_in_place(message.sender, 0, message.len, mask, buffer)
+    inbox.reply_receive_in_place(message.sender, 0, message.len)
 }

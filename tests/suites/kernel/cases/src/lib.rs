@@ -9,6 +9,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod again;
 mod death;
 mod hazard;
 mod help;
@@ -60,6 +61,7 @@ pub const SUITE: Suite = Suite {
         send_mistakes::CASES,
         receive::CASES,
         reply::CASES,
+        again::CASES,
         slices::CASES,
         leases::CASES,
         lease_mistakes::CASES,

@@ -8,10 +8,10 @@ use userlib::{config, interrupt, time};
 use crate::help::{call_server, elsewhere, next_message, notes, reply, serve, stale, told};
 use crate::{CLIENT, LAST, OUTCAST, SECOND, SERVER};
 
-type Bits = core::result::Result<u32, Failure>;
+pub type Bits = core::result::Result<u32, Failure>;
 
 /// A bit of the server's own.
-fn own(name: &'static str) -> Bits {
+pub fn own(name: &'static str) -> Bits {
     Ok(check_is!(config::notification(name), Some(bit) => bit))
 }
 
@@ -21,7 +21,7 @@ pub fn ping() -> Bits {
 }
 
 /// A bit of another task that this one may post.
-fn granted(stage: &Stage, role: usize, name: &'static str) -> Bits {
+pub fn granted(stage: &Stage, role: usize, name: &'static str) -> Bits {
     let task = stage.index(role) as u32;
     Ok(check_is!(config::notification_of(task, name), Some(bit) => bit))
 }

@@ -218,8 +218,8 @@ fn results(call: Call, after: &Registers) -> u32 {
         // No reply comes with a code of the kernel's.
         Call::Send if after[8] >= abi::Code::KERNEL_FIRST.into() => 1 << 8 | 1 << 9,
         Call::Send => PAYLOAD | 1 << 8 | 1 << 9,
-        Call::Receive | Call::ReplyReceive if kernel => 0b11_0111 << 8,
-        Call::Receive | Call::ReplyReceive => PAYLOAD | 0b11_0111 << 8,
+        _ if call.receives() && kernel => 0b11_0111 << 8,
+        Call::Receive | Call::ReplyReceive | Call::ReplyAgain => PAYLOAD | 0b11_0111 << 8,
         Call::Reply => 0,
         Call::WhoAmI | Call::Post => 1,
         Call::Spin => 0x7fff_ffff,

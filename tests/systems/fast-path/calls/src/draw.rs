@@ -134,6 +134,7 @@ impl Draw {
                 2 | 3 => Call::Reply,
                 4 => Call::Post,
                 5 if actor == LIMITED => Call::Send,
+                6..=11 => Call::ReplyAgain,
                 _ => Call::ReplyReceive,
             },
             QUEUER => match self.below(8) {
@@ -146,6 +147,7 @@ impl Draw {
                 0 | 1 => Call::WhoAmI,
                 2..=4 => Call::Post,
                 5 if self.one_in(4) => Call::ReplyReceive,
+                5 if self.one_in(4) => Call::ReplyAgain,
                 _ => Call::Send,
             },
         };
@@ -169,7 +171,7 @@ impl Draw {
             Call::Send => self.send(actor, &mut step),
             Call::Post => self.post(actor, &mut step),
             Call::Receive => self.receive(actor, &mut step, 8),
-            Call::Reply => self.reply(actor, &mut step),
+            Call::Reply | Call::ReplyAgain => self.reply(actor, &mut step),
             Call::ReplyReceive => {
                 self.reply(actor, &mut step);
                 self.receive(actor, &mut step, 11);

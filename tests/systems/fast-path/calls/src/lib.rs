@@ -66,11 +66,13 @@ pub enum Call {
     Post = Syscall::Post as u64,
     /// No call: counts `x0` down and keeps all other registers.
     Spin = 6,
+    /// `ReplyAgain`.
+    ReplyAgain = 7,
 }
 
 impl Call {
     /// All, by their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::WhoAmI,
         Self::Send,
         Self::Receive,
@@ -78,6 +80,7 @@ impl Call {
         Self::ReplyReceive,
         Self::Post,
         Self::Spin,
+        Self::ReplyAgain,
     ];
 
     /// The call with a number.
@@ -93,13 +96,13 @@ impl Call {
     pub const fn is_fast(self) -> bool {
         matches!(
             self,
-            Self::WhoAmI | Self::Send | Self::ReplyReceive | Self::Post
+            Self::WhoAmI | Self::Send | Self::ReplyReceive | Self::ReplyAgain | Self::Post
         )
     }
 
     /// Whether it returns what a receive returns.
     pub const fn receives(self) -> bool {
-        matches!(self, Self::Receive | Self::ReplyReceive)
+        matches!(self, Self::Receive | Self::ReplyReceive | Self::ReplyAgain)
     }
 }
 

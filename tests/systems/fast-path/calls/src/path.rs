@@ -19,18 +19,21 @@ pub enum Path {
     ShortReply,
     /// A longer one.
     LongReply,
+    /// A reply in registers, then the receive of the last time.
+    ShortAgain,
     /// Notifications.
     Post,
 }
 
 impl Path {
     /// All, by their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::WhoAmI,
         Self::ShortSend,
         Self::LongSend,
         Self::ShortReply,
         Self::LongReply,
+        Self::ShortAgain,
         Self::Post,
     ];
 
@@ -58,6 +61,11 @@ impl Path {
                 } else {
                     Self::LongReply
                 })
+            }
+            Call::ReplyAgain => {
+                let descriptor = ReplyDescriptor(registers[9]);
+                let plain = descriptor.0 >> 48 == 0 && descriptor.len() <= short;
+                plain.then_some(Self::ShortAgain)
             }
             Call::Receive | Call::Reply | Call::Spin => None,
         }
@@ -95,6 +103,8 @@ mod tests {
         );
         assert_eq!((reply(4096), reply(4097)), (Some(Path::LongReply), None));
         assert_eq!(of(Call::ReplyReceive, 1 << 48), None);
+        let again = |len| of(Call::ReplyAgain, ReplyDescriptor::new(7, len).0);
+        assert_eq!((again(64), again(65)), (Some(Path::ShortAgain), None));
         for call in [Call::Receive, Call::Reply, Call::Spin] {
             assert_eq!(of(call, 0), None);
         }

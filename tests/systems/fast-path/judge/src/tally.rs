@@ -19,6 +19,7 @@ const NAMES: [&str; Path::ALL.len()] = [
     "the path of long sends",
     "the path of short replies",
     "the path of long replies",
+    "the path of short replies again",
     "the path of posts",
 ];
 
@@ -115,6 +116,15 @@ impl Tally {
                 "ReplyReceive that died",
                 self.died[Call::ReplyReceive as usize],
             ),
+            (
+                "ReplyAgain that returned",
+                self.returned[Call::ReplyAgain as usize],
+            ),
+            (
+                "ReplyAgain that waits",
+                self.waited[Call::ReplyAgain as usize],
+            ),
+            ("ReplyAgain that died", self.died[Call::ReplyAgain as usize]),
             ("Post that returned", self.returned[Call::Post as usize]),
             ("Post that died", self.died[Call::Post as usize]),
             ("death of SyscallUsage", fault(FaultKind::SyscallUsage)),

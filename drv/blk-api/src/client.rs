@@ -5,7 +5,7 @@ use userlib::ipc::LeaseBuffer;
 use userlib::protocol::{self, Caller};
 use userlib::server::Server;
 
-use crate::{Completion, Error, Geometry, Kind, Operation, Submit, decode_collected};
+use crate::{Completions, Error, Geometry, Operation, Transfer, result};
 
 /// Why a call to the driver brought nothing. If the driver died, every request in flight is lost; its buffer is the
 /// client's again once the driver is up, since the kernel keeps what a device may still write until then.
@@ -38,30 +38,49 @@ impl Disk {
         self.driver.exchange(Operation::Geometry as u16, &(), &[])
     }
 
-    /// Submits a read or write; `buffer` is page-aligned, see the crate's documentation.
-    pub fn submit(&self, request: &Submit, buffer: LeaseBuffer<'_>) -> Result<(), Failure> {
-        self.driver
-            .exchange(Operation::Submit as u16, request, &[buffer])
+    /// The driver as a [`Queue`](queue_api::client::Queue) calls it.
+    pub const fn caller(&self) -> &Server {
+        &self.driver
     }
 
-    /// Submits a flush.
-    pub fn flush(&self, tag: u32) -> Result<(), Failure> {
-        let request = Submit {
-            kind: Kind::Flush,
-            tag,
-            sector: 0,
-            count: 0,
-        };
-        self.driver
-            .exchange(Operation::Submit as u16, &request, &[])
+    /// Gives the driver up to [`REQUESTS_MAX`](crate::REQUESTS_MAX) requests, and takes the completions that there are.
+    /// `buffer` is the region [`LEASE`](crate::LEASE), if they name it.
+    pub fn run(
+        &self,
+        transfers: &[Transfer],
+        buffer: Option<LeaseBuffer<'_>>,
+    ) -> Result<Completions, Failure> {
+        self.exchange(queue_api::Operation::Run, transfers, buffer)
     }
 
-    /// Takes up to seven completions; none if none are ready.
-    pub fn collect(&self) -> Result<impl Iterator<Item = Completion> + use<>, Failure> {
-        let operation = Operation::Collect as u16;
-        match self.driver.call(operation, &[0; 8], 0, 64, &[]) {
-            Ok(answer) => decode_collected(&answer.payload, answer.len).ok_or(Failure::Nonsense),
-            Err(failure) => Err(failure.of_protocol()),
+    /// The same, but waits until there is a completion, or nothing is under way.
+    pub fn wait(
+        &self,
+        transfers: &[Transfer],
+        buffer: Option<LeaseBuffer<'_>>,
+    ) -> Result<Completions, Failure> {
+        self.exchange(queue_api::Operation::Wait, transfers, buffer)
+    }
+
+    fn exchange(
+        &self,
+        operation: queue_api::Operation,
+        transfers: &[Transfer],
+        buffer: Option<LeaseBuffer<'_>>,
+    ) -> Result<Completions, Failure> {
+        let requests = transfers.iter().map(Transfer::request);
+        let leases = buffer.as_slice();
+        queue_api::client::exchange(&self.driver, operation, requests, leases)
+    }
+
+    /// One request, and its result. This task has no other under way.
+    pub fn one(&self, transfer: &Transfer, buffer: Option<LeaseBuffer<'_>>) -> Result<(), Failure> {
+        let mut completions = self.wait(core::slice::from_ref(transfer), buffer)?;
+        match completions.next() {
+            Some(completion) if completion.tag() == transfer.tag => {
+                result(completion).map(|_| ()).map_err(Failure::Refused)
+            }
+            _ => Err(Failure::Nonsense),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The errors with which a block driver refuses a request.
 
+use queue_api::desk::Refused;
 use userlib::protocol::Refusal;
 
 /// Why a call was refused, as its code, or how a request ended, in its [`Completion`](crate::Completion).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Error {
-    /// No such operation, or a message that is no message of the protocol.
+    /// No such operation or kind of request, or a message that is no message of the protocol.
     Malformed = 1,
     /// The request reaches beyond the last sector, or asks for no sectors at all.
     OutOfRange = 2,
@@ -16,7 +17,7 @@ pub enum Error {
     TooLarge = 4,
     /// The client has as many requests in flight as it may: collect first.
     QueueFull = 5,
-    /// No lease, one that is too short, not page-aligned, or without the access the request needs.
+    /// No such region, one that is too short, not page-aligned, or without the access the request needs.
     BadLease = 6,
     /// The driver has no room for the request now: other clients fill the device's queue, or no page
     /// can be pinned or mapped. Try again after a completion.
@@ -29,6 +30,16 @@ pub enum Error {
     TooManyClients = 10,
     /// The machine is about to be switched off: no new requests.
     ShuttingDown = 11,
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Malformed => Self::Malformed,
+            Refused::TooManyClients => Self::TooManyClients,
+            Refused::QueueFull => Self::QueueFull,
+        }
+    }
 }
 
 impl Refusal for Error {

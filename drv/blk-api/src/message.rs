@@ -3,7 +3,9 @@
 use userlib::ipc::{Payload, words};
 use userlib::protocol::Wire;
 
-use crate::{COLLECT_MAX, Error};
+use queue_api::{Completion, Fields, Request};
+
+use crate::{Error, LEASE, SECTOR};
 
 /// The facts that a client must know of a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,7 +49,7 @@ impl Wire for Geometry {
 
 /// Kind of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
+#[repr(u8)]
 pub enum Kind {
     /// From the disk into the buffer, which is lent for reading and writing.
     Read = 0,
@@ -57,109 +59,81 @@ pub enum Kind {
     Flush = 2,
 }
 
+impl Kind {
+    /// The kind with this number.
+    #[inline(always)]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Read),
+            1 => Some(Self::Write),
+            2 => Some(Self::Flush),
+            _ => None,
+        }
+    }
+}
+
 /// One request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Submit {
+pub struct Transfer {
     /// The kind of request: what the driver has to do.
     pub kind: Kind,
     /// Comes back in the completion; the driver does not look at it.
-    pub tag: u32,
+    pub tag: u16,
+    /// The region with the buffer.
+    pub region: u8,
+    /// First page of the buffer in it.
+    pub page: u32,
     /// First sector.
     pub sector: u64,
     /// Sectors.
     pub count: u32,
 }
 
-impl Wire for Submit {
-    const LEN: usize = 24;
-
-    fn to_words(&self) -> Payload {
-        let head = self.kind as u64 | (self.tag as u64) << 32;
-        words([head, self.sector, self.count as u64])
+impl Transfer {
+    /// A flush: no sectors, no buffer.
+    pub const fn flush(tag: u16) -> Self {
+        Self {
+            kind: Kind::Flush,
+            tag,
+            region: LEASE,
+            page: 0,
+            sector: 0,
+            count: 0,
+        }
     }
 
-    fn from_words(payload: &Payload) -> Option<Self> {
-        let [head, sector, count, ..] = *payload;
-        let count = u32::try_from(count).ok()?;
-        let kind = match head as u32 {
-            0 => Kind::Read,
-            1 => Kind::Write,
-            2 => Kind::Flush,
-            _ => return None,
-        };
-        Some(Self {
-            kind,
-            tag: (head >> 32) as u32,
-            sector,
-            count,
+    /// As it travels. A number of sectors, or a place, that is too large for its field becomes one that no disk has.
+    #[inline(always)]
+    pub const fn request(&self) -> Request {
+        const MOST: u32 = ((1 << 20) - 1) / SECTOR as u32;
+        let count = if self.count > MOST { MOST } else { self.count };
+        Request::new(&Fields {
+            operation: self.kind as u8,
+            tag: self.tag,
+            region: self.region,
+            page: self.page,
+            offset: 0,
+            length: count * SECTOR as u32,
+            position: self.sector,
         })
     }
 }
 
-/// How a request ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Completion {
-    /// The request's tag.
-    pub tag: u32,
-    /// The result of the request.
-    pub result: Result<(), Error>,
-}
-
-impl Completion {
-    /// Encodes the completion as one word: tag in bits 31:0, code in 63:32.
-    pub const fn encode(&self) -> u64 {
-        let code = match self.result {
-            Ok(()) => 0,
-            Err(error) => error as u64,
-        };
-        self.tag as u64 | code << 32
+/// How a request ended: the bytes that were transferred. A code that the protocol does not define is a device error.
+#[inline(always)]
+pub const fn result(completion: Completion) -> Result<u32, Error> {
+    match completion.code() {
+        0 => Ok(completion.length()),
+        code => Err(match Error::from_code(code as u32) {
+            Some(error) => error,
+            None => Error::Device,
+        }),
     }
-
-    /// From one word. A code that the protocol does not define is a device error.
-    pub const fn decode(word: u64) -> Self {
-        let result = match (word >> 32) as u32 {
-            0 => Ok(()),
-            code => Err(match Error::from_code(code) {
-                Some(error) => error,
-                None => Error::Device,
-            }),
-        };
-        Self {
-            tag: word as u32,
-            result,
-        }
-    }
-}
-
-/// Reply of `collect`: the number of completions, then one word each. Takes from `completions` until
-/// the reply is full or there are no more. Returns the payload and its length in bytes.
-pub fn encode_collected(completions: impl Iterator<Item = Completion>) -> (Payload, usize) {
-    let mut payload = [0; 8];
-    let mut count = 0;
-    let [number, words @ ..] = &mut payload;
-    for (word, completion) in words.iter_mut().zip(completions) {
-        *word = completion.encode();
-        count += 1;
-    }
-    *number = count;
-    (payload, 8 + 8 * count as usize)
-}
-
-/// The completions of a reply of `collect` of `len` bytes; none if it is no such reply.
-pub fn decode_collected(
-    payload: &Payload,
-    len: usize,
-) -> Option<impl Iterator<Item = Completion> + use<>> {
-    let [count, words @ ..] = *payload;
-    let count = usize::try_from(count).ok()?;
-    let whole = count <= COLLECT_MAX && len == 8 + 8 * count;
-    whole.then(|| words.into_iter().take(count).map(Completion::decode))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::vec::Vec;
 
     #[test]
     fn geometry_survives_the_registers() {
@@ -177,57 +151,51 @@ mod tests {
     }
 
     #[test]
-    fn submit_survives_the_registers() {
+    fn a_transfer_is_a_request() {
         for kind in [Kind::Read, Kind::Write, Kind::Flush] {
-            let submit = Submit {
+            let transfer = Transfer {
                 kind,
-                tag: u32::MAX,
-                sector: u64::MAX,
-                count: u32::MAX,
+                tag: u16::MAX,
+                region: 3,
+                page: 77,
+                sector: 1 << 50,
+                count: 512,
             };
-            assert_eq!(Submit::from_words(&submit.to_words()), Some(submit));
+            let request = transfer.request();
+            assert_eq!(Kind::from_number(request.operation()), Some(kind));
+            assert_eq!((request.tag(), request.region()), (u16::MAX, 3));
+            assert_eq!((request.page(), request.offset()), (77, 0));
+            assert_eq!((request.position(), request.length()), (1 << 50, 1 << 18));
         }
+        assert_eq!(Kind::from_number(3), None);
+    }
+
+    #[test]
+    fn what_no_disk_has_stays_so() {
+        let transfer = Transfer {
+            sector: u64::MAX,
+            count: u32::MAX,
+            ..Transfer::flush(1)
+        };
+        let request = transfer.request();
+        assert_eq!(request.position(), (1 << 52) - 1);
+        assert_eq!(request.length(), (1 << 20) - 512);
     }
 
     #[test]
     fn malformed_messages_are_refused() {
-        for (word, len) in [
-            (words([3, 0, 1]), 24),
-            (words([0, 0, 1 << 32]), 24),
-            (words([0, 0, 1]), 16),
-        ] {
-            assert_eq!(Submit::from_message(&word, len), None);
-        }
         for (depth, flags) in [(1 << 32, 0), (32, 4)] {
             assert_eq!(Geometry::from_words(&words([8, 512, depth, flags])), None);
         }
     }
 
     #[test]
-    fn a_reply_takes_seven_completions() {
-        let all: Vec<_> = (0..9)
-            .map(|tag| Completion {
-                tag,
-                result: if tag == 3 { Err(Error::Device) } else { Ok(()) },
-            })
-            .collect();
-        let (payload, len) = encode_collected(all.iter().copied());
-        assert_eq!(len, 64);
-        let back: Vec<_> = decode_collected(&payload, len).unwrap().collect();
-        assert_eq!(back, all[..7]);
-        assert_eq!(encode_collected(core::iter::empty()), ([0; 8], 8));
-    }
-
-    #[test]
-    fn a_lying_driver_cannot_overrun_the_client() {
-        let mut payload = [u64::MAX; 8];
-        for (count, len) in [(u64::MAX, 64), (8, 64), (8, 72), (2, 16), (2, 64)] {
-            payload[0] = count;
-            assert!(decode_collected(&payload, len).is_none(), "{count}, {len}");
+    fn a_result_is_a_length_or_an_error() {
+        assert_eq!(result(Completion::new(1, 0, 0, 4096)), Ok(4096));
+        for code in 1..=u8::MAX {
+            let error = Error::from_code(u32::from(code)).unwrap_or(Error::Device);
+            assert_eq!(result(Completion::new(1, code, 0, 4096)), Err(error));
         }
-        payload[0] = 2;
-        let mut two = decode_collected(&payload, 24).unwrap();
-        assert!(two.all(|c| c.result == Err(Error::Device)));
     }
 
     #[test]

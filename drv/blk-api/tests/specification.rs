@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use blk_api::{
-    COLLECT_MAX, Completion, DEPTH, Error, Geometry, Kind, Operation, SECTOR, Submit,
-    encode_collected,
+    COMPLETIONS_MAX, Completion, DEPTH, Error, Geometry, Kind, LEASE, Operation, REQUESTS_MAX,
+    SECTOR, Transfer,
 };
+use queue_api::message::{COMPLETION_BYTES, REQUEST_BYTES};
+use queue_api::{Fields, Request};
 use userlib::protocol::Wire;
 
 /// Rows of the table whose head begins with these cells, without the head and without marks of code.
@@ -41,20 +43,15 @@ fn operations() {
     assert_eq!(rows.len(), defined.len());
     for (row, operation) in rows.iter().zip(defined) {
         let (request, reply) = match operation {
-            Operation::Geometry => (0, Geometry::LEN.to_string()),
-            Operation::Submit => (Submit::LEN, "0".to_owned()),
-            Operation::Collect => (0, "8 + 8 *n*".to_owned()),
+            Operation::Geometry => ("0".to_owned(), Geometry::LEN.to_string()),
+            Operation::Run | Operation::Wait => (
+                format!("{REQUEST_BYTES} *n*"),
+                format!("{COMPLETION_BYTES} *m*"),
+            ),
         };
         assert_eq!(row[0], (operation as u16).to_string());
         assert_eq!(row[1], format!("{operation:?}"));
-        assert_eq!(row[2..4], [request.to_string(), reply]);
-    }
-    let done = Completion {
-        tag: 1,
-        result: Ok(()),
-    };
-    for n in 0..=COLLECT_MAX {
-        assert_eq!(encode_collected((0..n).map(|_| done)).1, 8 + 8 * n);
+        assert_eq!(row[2..4], [request, reply]);
     }
 }
 
@@ -83,13 +80,14 @@ fn limits() {
         [
             ("SECTOR", SECTOR),
             ("DEPTH", DEPTH as u64),
-            ("COLLECT_MAX", COLLECT_MAX as u64)
+            ("REQUESTS_MAX", REQUESTS_MAX as u64),
+            ("COMPLETIONS_MAX", COMPLETIONS_MAX as u64)
         ]
     );
 }
 
 /// Asserts that a field of a message's words has this value.
-fn assert_field(words: &[u64; 8], message: &str, field: &str, value: u64) {
+fn assert_field(words: &[u64], message: &str, field: &str, value: u64) {
     let rows = table(&["message", "word", "bits"]);
     let row = rows
         .iter()
@@ -105,18 +103,30 @@ fn assert_field(words: &[u64; 8], message: &str, field: &str, value: u64) {
 
 #[test]
 fn fields() {
-    let submit = Submit {
-        kind: Kind::Flush,
-        tag: 0x1234_5678,
-        sector: u64::MAX - 1,
-        count: 77,
-    };
-    let words = submit.to_words();
-    assert_field(&words, "Submit", "kind: 0 read, 1 write, 2 flush", 2);
+    let words = Request::new(&Fields {
+        operation: Kind::Flush as u8,
+        tag: 0x1234,
+        region: 9,
+        page: 0xa_bcde,
+        offset: 0x345,
+        length: 0x9_8765,
+        position: (1 << 52) - 2,
+    })
+    .words();
+    for (field, value) in [
+        ("tag", 0x1234),
+        ("operation: 0 read, 1 write, 2 flush", 2),
+        ("region", 9),
+        ("first page", 0xa_bcde),
+        ("bytes of the data", 0x9_8765),
+        ("first sector", (1 << 52) - 2),
+        ("first byte", 0x345),
+    ] {
+        assert_field(&words, "request", field, value);
+    }
     assert_eq!([Kind::Read as u32, Kind::Write as u32], [0, 1]);
-    assert_field(&words, "Submit", "tag", 0x1234_5678);
-    assert_field(&words, "Submit", "first sector", u64::MAX - 1);
-    assert_field(&words, "Submit", "sectors", 77);
+    assert_eq!(Transfer::flush(0).region, LEASE);
+    assert_eq!(LEASE, 0);
     for (read_only, flush) in [(true, false), (false, true)] {
         let geometry = Geometry {
             sectors: 1 << 40,
@@ -135,16 +145,16 @@ fn fields() {
             ("writes are refused", u64::from(read_only)),
             ("the disk has a volatile cache", u64::from(flush)),
         ] {
-            assert_field(&words, "reply of Geometry", field, value);
+            assert_field(&words[..], "reply of Geometry", field, value);
         }
     }
-    let failed = Completion {
-        tag: 5,
-        result: Err(Error::Device),
-    };
-    let (words, _) = encode_collected([failed].into_iter());
-    let reply = "reply of Collect";
-    assert_field(&words, reply, "completions that follow", 1);
-    assert_field(&words, reply, "tag", 5);
-    assert_field(&words, reply, "result", 8);
+    let words = [Completion::new(5, Error::Device as u8, 0xff, 0x1234_5678).word()];
+    for (field, value) in [
+        ("tag", 5),
+        ("code", 8),
+        ("flags", 0xff),
+        ("bytes", 0x1234_5678),
+    ] {
+        assert_field(&words, "completion", field, value);
+    }
 }

@@ -34,7 +34,20 @@ impl Iovas {
     }
 
     /// Takes a run of pages; none if there is no free one as long.
+    #[inline]
     pub fn take(&mut self, pages: usize) -> Option<u64> {
+        for (at, word) in self.used.iter_mut().enumerate() {
+            if let Some(first) = run_of(!*word, pages as u32) {
+                *word |= mask(first, pages as u32);
+                return Some(self.base + (at as u64 * 64 + u64::from(first)) * PAGE);
+            }
+        }
+        self.take_across(pages)
+    }
+
+    /// Takes a run that no word has alone.
+    #[cold]
+    fn take_across(&mut self, pages: usize) -> Option<u64> {
         let mut first = 0;
         for page in 0..PAGES {
             if self.is_used(page) {
@@ -53,8 +66,14 @@ impl Iovas {
     }
 
     /// Gives a run back.
+    #[inline]
     pub fn give(&mut self, iova: u64, pages: usize) {
-        self.set(iova, pages, false);
+        let first = iova.wrapping_sub(self.base) / PAGE;
+        let bit = (first % 64) as u32;
+        match self.used.get_mut((first / 64) as usize) {
+            Some(word) if bit as usize + pages <= 64 => *word &= !mask(bit, pages as u32),
+            _ => self.set(iova, pages, false),
+        }
     }
 
     fn set(&mut self, iova: u64, pages: usize, used: bool) {
@@ -81,12 +100,59 @@ impl Iovas {
     }
 }
 
+/// The first bit of a run of `len` ones, if there is one.
+#[inline(always)]
+const fn run_of(ones: u64, len: u32) -> Option<u32> {
+    if len == 0 || len > 64 {
+        return None;
+    }
+    // Each one that is left begins a run of `have`.
+    let (mut starts, mut have) = (ones, 1);
+    while have < len && starts != 0 {
+        let step = if have < len - have { have } else { len - have };
+        starts &= starts >> step;
+        have += step;
+    }
+    if starts == 0 {
+        None
+    } else {
+        Some(starts.trailing_zeros())
+    }
+}
+
+/// `len` ones, 1 to 64, from a bit on.
+#[inline(always)]
+const fn mask(first: u32, len: u32) -> u64 {
+    u64::MAX >> (64 - len) << first
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::vec::Vec;
 
     const BASE: u64 = 0x1_0000_0000;
+
+    #[test]
+    fn runs_are_found_in_a_word_and_across() {
+        assert_eq!(run_of(u64::MAX, 64), Some(0));
+        assert_eq!(run_of(u64::MAX << 1, 64), None);
+        assert_eq!(run_of(0b0111_0110, 3), Some(4));
+        assert_eq!(run_of(0b0111_0110, 2), Some(1));
+        assert_eq!(run_of(1 << 63, 1), Some(63));
+        assert_eq!(run_of(0, 1), None);
+        let mut iovas = Iovas::new(BASE, 128);
+        let all: Vec<_> = (0..128).map_while(|_| iovas.take(1)).collect();
+        assert_eq!(all.len(), 128);
+        iovas.give(all[60], 1);
+        iovas.give(all[62], 5);
+        assert_eq!(iovas.take(5), Some(all[62]), "across two words");
+        assert_eq!(iovas.take(1), Some(all[60]));
+        assert_eq!(iovas.take(1), None);
+        iovas.give(all[62], 5);
+        assert_eq!(iovas.take(2), Some(all[62]));
+        assert_eq!(iovas.take(3), Some(all[64]));
+    }
 
     #[test]
     fn a_large_window_has_room_for_every_request() {

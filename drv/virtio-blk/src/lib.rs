@@ -12,7 +12,6 @@
 //! * [`losses`]: fault records that were lost, for the log;
 //! * [`queue`]: the split virtqueue;
 //! * [`request`]: requests in flight;
-//! * [`clients`]: who gets which completion;
 //! * [`ending`]: the way to a disk that may lose its power.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -30,7 +29,6 @@
 extern crate std;
 
 pub mod capability;
-pub mod clients;
 pub mod ending;
 pub mod iovas;
 pub mod layout;

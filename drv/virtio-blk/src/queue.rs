@@ -103,6 +103,11 @@ impl<M: Memory> SplitQueue<M> {
         self.slots
     }
 
+    /// Whether no chain is in flight.
+    pub const fn is_idle(&self) -> bool {
+        self.in_flight == 0
+    }
+
     /// A slot without a chain in flight.
     #[inline]
     pub fn free_slot(&self) -> Option<usize> {
@@ -110,8 +115,8 @@ impl<M: Memory> SplitQueue<M> {
         (slot < self.slots).then_some(slot)
     }
 
-    /// Offers a chain to the device in a free slot; buffers beyond the slot's descriptors are a mistake
-    /// of the driver and are left out. [`SplitQueue::wants_notification`] says whether the device must be told.
+    /// Puts a chain into a free slot, for the device to see when it is [announced](Self::announce); buffers beyond the
+    /// slot's descriptors are a mistake of the driver and are left out.
     #[inline]
     pub fn offer(&mut self, slot: usize, chain: &[Buffer]) {
         let first = slot as u16 * self.links;
@@ -136,12 +141,18 @@ impl<M: Memory> SplitQueue<M> {
         self.in_flight |= 1 << slot;
         let entry = usize::from(self.available & (self.size - 1));
         self.memory.write16(AVAILABLE + 4 + 2 * entry, first);
-        // The device must not see the index before the entry and the descriptors behind it.
-        publish();
         self.available = self.available.wrapping_add(1);
+    }
+
+    /// Lets the device see all that was offered; whether it must be told.
+    #[inline]
+    pub fn announce(&mut self) -> bool {
+        // The device must not see the index before the entries and the descriptors behind it.
+        publish();
         self.memory.write16(AVAILABLE + 2, self.available);
         // Nor may the notification, or the read of the flag, pass the index.
         publish();
+        self.wants_notification()
     }
 
     /// Whether the device asks to be notified of offers (virtio 2.7.10). A device that lies here only
@@ -244,6 +255,8 @@ mod tests {
     fn a_chain_is_laid_out_as_the_specification_says() {
         let (mut queue, memory) = queue(256);
         queue.offer(2, &chain(0));
+        assert_eq!(memory.read16(AVAILABLE + 2), 0, "not announced yet");
+        assert!(queue.announce());
         assert_eq!(memory.read16(AVAILABLE + 2), 1);
         assert_eq!(memory.read16(AVAILABLE + 4), 6);
         let descriptor = |i: usize| {

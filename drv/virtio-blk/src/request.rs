@@ -1,7 +1,8 @@
 //! Requests in flight: admission, header and status of each, and how it ended.
 
 use abi::{Lease, LeaseAttributes, TaskId};
-use blk_api::{Completion, Error, Geometry, Kind, SECTOR, Submit};
+use blk_api::{Error, Geometry, Kind, SECTOR};
+use queue_api::desk::Place;
 use userlib::memory::Memory;
 
 use crate::layout::{HEADERS, READABLE, SLOTS_MAX, STATUSES, WRITABLE};
@@ -24,43 +25,66 @@ const fn header_type(kind: Kind) -> u32 {
     }
 }
 
-/// Checks a request against the disk and what was lent. Returns the bytes of data; 0 for a flush.
-pub fn admit(submit: &Submit, geometry: &Geometry, lease: Option<Lease>) -> Result<u32, Error> {
-    if submit.kind == Kind::Flush {
+/// Memory that a client lent: whole pages, from a page boundary on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lent {
+    /// Its length.
+    pub pages: u64,
+    /// What may be done with it.
+    pub attributes: LeaseAttributes,
+}
+
+impl Lent {
+    /// The whole pages of a lease.
+    pub const fn of(lease: Lease) -> Self {
+        Self {
+            pages: lease.len() / PAGE,
+            attributes: lease.attributes(),
+        }
+    }
+}
+
+/// Checks a request against the disk and the memory that it names; its kind.
+#[inline]
+pub fn admit(
+    request: queue_api::Request,
+    geometry: &Geometry,
+    lent: Option<Lent>,
+) -> Result<Kind, Error> {
+    let kind = Kind::from_number(request.operation()).ok_or(Error::Malformed)?;
+    let length = request.length();
+    if !u64::from(length).is_multiple_of(SECTOR) {
+        return Err(Error::Malformed);
+    }
+    if kind == Kind::Flush {
         return if geometry.flush {
-            Ok(0)
+            Ok(kind)
         } else {
             Err(Error::Unsupported)
         };
     }
-    let end = submit.sector.checked_add(u64::from(submit.count));
-    if submit.count == 0 || end.is_none_or(|end| end > geometry.sectors) {
+    // Neither sum overflows: a position has 52 bits.
+    let end = request.position() + u64::from(length) / SECTOR;
+    if length == 0 || end > geometry.sectors {
         return Err(Error::OutOfRange);
     }
-    if submit.kind == Kind::Write && geometry.read_only {
+    if kind == Kind::Write && geometry.read_only {
         return Err(Error::ReadOnly);
     }
-    let bytes = u64::from(submit.count) * SECTOR;
-    if bytes > u64::from(geometry.transfer_max) {
+    if length > geometry.transfer_max {
         return Err(Error::TooLarge);
     }
     // The device that fills the buffer can also read it: stage 1 has no write-only mapping.
-    let access = if submit.kind == Kind::Read {
+    let access = if kind == Kind::Read {
         LeaseAttributes::all()
     } else {
         LeaseAttributes::READ
     };
-    match lease {
-        Some(lease) if lease.len() >= pages(bytes) && lease.attributes().contains(access) => {
-            Ok(bytes as u32)
-        }
+    let end = u64::from(request.page()) + u64::from(request.pages());
+    match lent {
+        Some(lent) if end <= lent.pages && lent.attributes.contains(access) => Ok(kind),
         _ => Err(Error::BadLease),
     }
-}
-
-/// Bytes of the whole pages that `bytes` of data need.
-pub const fn pages(bytes: u64) -> u64 {
-    bytes.next_multiple_of(PAGE)
 }
 
 /// A request that the device has.
@@ -68,32 +92,53 @@ pub const fn pages(bytes: u64) -> u64 {
 pub struct Request {
     /// The client that submitted the request.
     pub client: TaskId,
+    /// The address at which the device sees the data.
+    pub iova: u64,
+    /// The client's place at the desk; none for the driver's own request.
+    pub place: Option<Place>,
     /// The client's tag.
-    pub tag: u32,
+    pub tag: u16,
     /// The kind of request.
     pub kind: Kind,
-    /// First sector.
-    pub sector: u64,
     /// Bytes of data.
     pub bytes: u32,
-    /// The address at which the device sees the buffer.
-    pub iova: u64,
+}
+
+impl Request {
+    /// The pages that are mapped for it, from the first one's IOVA.
+    #[inline(always)]
+    pub const fn pages(&self) -> (u64, u32) {
+        let offset = self.iova % PAGE;
+        let pages = (offset as u32 + self.bytes).div_ceil(PAGE as u32);
+        (self.iova - offset, pages)
+    }
 }
 
 /// A request that the device is done with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Finished {
-    /// The request as submitted; its buffer is still mapped.
-    pub request: Request,
+    /// Where the request was: [`Requests::request`] has it until another is started.
+    pub slot: u32,
     /// How it ended.
-    pub completion: Completion,
+    pub result: Result<(), Error>,
 }
+
+/// In a slot that had no chain yet.
+const NONE: Request = Request {
+    client: TaskId::KERNEL,
+    iova: 0,
+    place: None,
+    tag: 0,
+    kind: Kind::Flush,
+    bytes: 0,
+};
 
 /// The queue and what is in it.
 #[derive(Debug)]
 pub struct Requests<M> {
     queue: SplitQueue<M>,
-    slots: [Option<Request>; SLOTS_MAX],
+    /// By slot; of those without a chain, what was there last.
+    slots: [Request; SLOTS_MAX],
     readable: u64,
     writable: u64,
 }
@@ -103,7 +148,7 @@ impl<M: Memory> Requests<M> {
     pub fn new(queue: SplitQueue<M>, readable: u64, writable: u64) -> Self {
         Self {
             queue,
-            slots: [None; SLOTS_MAX],
+            slots: [NONE; SLOTS_MAX],
             readable,
             writable,
         }
@@ -117,20 +162,21 @@ impl<M: Memory> Requests<M> {
 
     /// Whether the device has no request.
     pub fn is_idle(&self) -> bool {
-        self.slots.iter().all(Option::is_none)
+        self.queue.is_idle()
     }
 
-    /// Hands a request to the device. `Ok(true)` if the device must be notified; `Busy` without room.
+    /// Hands a request for `sector` to the device, which sees it when it is [announced](Self::announce). `Busy` without
+    /// room.
     #[inline]
-    pub fn start(&mut self, request: Request) -> Result<bool, Error> {
+    pub fn start(&mut self, request: Request, sector: u64) -> Result<(), Error> {
         let slot = self.queue.free_slot().ok_or(Error::Busy)?;
         let place = self.slots.get_mut(slot).ok_or(Error::Busy)?;
-        *place = Some(request);
+        *place = request;
         let header = HEADERS + HEADER_LEN as usize * slot;
         let status = STATUSES + slot;
         let memory = self.queue.memory();
         memory.write64(header, u64::from(header_type(request.kind)));
-        memory.write64(header + 8, request.sector);
+        memory.write64(header + 8, sector);
         memory.write8(status, UNWRITTEN);
         let header = Buffer {
             address: self.readable + (header - READABLE) as u64,
@@ -152,7 +198,13 @@ impl<M: Memory> Requests<M> {
         } else {
             self.queue.offer(slot, &[header, data, status]);
         }
-        Ok(self.queue.wants_notification())
+        Ok(())
+    }
+
+    /// Lets the device see what was started; whether it must be notified.
+    #[inline]
+    pub fn announce(&mut self) -> bool {
+        self.queue.announce()
     }
 
     /// The next request that the device is done with.
@@ -161,8 +213,7 @@ impl<M: Memory> Requests<M> {
         let Some(used) = self.queue.finished()? else {
             return Ok(None);
         };
-        let request = self.slots.get_mut(used.slot).and_then(Option::take);
-        let request = request.ok_or(DeviceFault::UsedElement)?;
+        let request = self.request(used.slot as u32);
         let status = self.queue.memory().read8(STATUSES + used.slot);
         // A read that claims success must have written all of its data, or the client would take what
         // its buffer held before for the disk's content.
@@ -172,14 +223,16 @@ impl<M: Memory> Requests<M> {
             2 => Err(Error::Unsupported),
             _ => Err(Error::Device),
         };
-        let completion = Completion {
-            tag: request.tag,
-            result,
-        };
         Ok(Some(Finished {
-            request,
-            completion,
+            slot: used.slot as u32,
+            result,
         }))
+    }
+
+    /// The request that is, or was last, in a slot.
+    #[inline(always)]
+    pub fn request(&self, slot: u32) -> &Request {
+        self.slots.get(slot as usize).unwrap_or(&NONE)
     }
 }
 
@@ -188,6 +241,7 @@ mod tests {
     use super::*;
     use crate::layout::{AVAILABLE, DESCRIPTORS, POOL_LEN, USED};
     use crate::testing::HostMemory;
+    use blk_api::{LEASE, Transfer};
 
     const GEOMETRY: Geometry = Geometry {
         sectors: 1000,
@@ -198,31 +252,37 @@ mod tests {
         flush: true,
     };
 
-    fn submit(kind: Kind, sector: u64, count: u32) -> Submit {
-        Submit {
+    fn transfer(kind: Kind, sector: u64, count: u32) -> Transfer {
+        Transfer {
             kind,
             tag: 7,
+            region: LEASE,
+            page: 0,
             sector,
             count,
         }
     }
 
-    fn lent(len: u32, attributes: LeaseAttributes) -> Option<Lease> {
-        Some(Lease::new(len, attributes))
+    fn lent(len: u32, attributes: LeaseAttributes) -> Option<Lent> {
+        Some(Lent::of(Lease::new(len, attributes)))
     }
 
     #[test]
     fn admission_names_what_is_wrong() {
         let all = LeaseAttributes::all();
+        let admitted = |transfer: &Transfer, geometry: &Geometry, lent| {
+            admit(transfer.request(), geometry, lent)
+        };
         let read =
-            |sector, count, lease| admit(&submit(Kind::Read, sector, count), &GEOMETRY, lease);
-        assert_eq!(read(0, 8, lent(4096, all)), Ok(4096));
-        assert_eq!(read(999, 1, lent(4096, all)), Ok(512));
+            |sector, count, lent| admitted(&transfer(Kind::Read, sector, count), &GEOMETRY, lent);
+        assert_eq!(read(0, 8, lent(4096, all)), Ok(Kind::Read));
+        assert_eq!(read(999, 1, lent(4096, all)), Ok(Kind::Read));
         assert_eq!(read(999, 2, lent(4096, all)), Err(Error::OutOfRange));
         assert_eq!(read(1000, 1, lent(4096, all)), Err(Error::OutOfRange));
         assert_eq!(read(u64::MAX, 1, lent(4096, all)), Err(Error::OutOfRange));
         assert_eq!(read(0, 0, lent(4096, all)), Err(Error::OutOfRange));
         assert_eq!(read(0, 129, lent(1 << 20, all)), Err(Error::TooLarge));
+        assert_eq!(read(0, 900, lent(1 << 20, all)), Err(Error::TooLarge));
         assert_eq!(read(0, 8, None), Err(Error::BadLease));
         assert_eq!(read(0, 1, lent(512, all)), Err(Error::BadLease));
         assert_eq!(read(0, 9, lent(4096, all)), Err(Error::BadLease));
@@ -230,13 +290,13 @@ mod tests {
             read(0, 8, lent(4096, LeaseAttributes::READ)),
             Err(Error::BadLease)
         );
-        let write = submit(Kind::Write, 0, 8);
+        let write = transfer(Kind::Write, 0, 8);
         assert_eq!(
-            admit(&write, &GEOMETRY, lent(4096, LeaseAttributes::READ)),
-            Ok(4096)
+            admitted(&write, &GEOMETRY, lent(4096, LeaseAttributes::READ)),
+            Ok(Kind::Write)
         );
         assert_eq!(
-            admit(&write, &GEOMETRY, lent(4096, LeaseAttributes::WRITE)),
+            admitted(&write, &GEOMETRY, lent(4096, LeaseAttributes::WRITE)),
             Err(Error::BadLease)
         );
         let read_only = Geometry {
@@ -245,12 +305,51 @@ mod tests {
             ..GEOMETRY
         };
         assert_eq!(
-            admit(&write, &read_only, lent(4096, all)),
+            admitted(&write, &read_only, lent(4096, all)),
             Err(Error::ReadOnly)
         );
-        let flush = submit(Kind::Flush, 0, 0);
-        assert_eq!(admit(&flush, &GEOMETRY, None), Ok(0));
-        assert_eq!(admit(&flush, &read_only, None), Err(Error::Unsupported));
+        let flush = Transfer::flush(0);
+        assert_eq!(admitted(&flush, &GEOMETRY, None), Ok(Kind::Flush));
+        assert_eq!(admitted(&flush, &read_only, None), Err(Error::Unsupported));
+    }
+
+    #[test]
+    fn a_request_stays_in_what_was_lent() {
+        let fields = queue_api::Fields {
+            length: 4096,
+            ..queue_api::Fields::default()
+        };
+        let at = |page, offset| {
+            let fields = queue_api::Fields {
+                page,
+                offset,
+                ..fields
+            };
+            admit(
+                queue_api::Request::new(&fields),
+                &GEOMETRY,
+                lent(3 * 4096, LeaseAttributes::all()),
+            )
+        };
+        assert_eq!([at(0, 0), at(2, 0), at(1, 4095)], [Ok(Kind::Read); 3]);
+        for (page, offset) in [(2, 1), (3, 0), (0xf_ffff, 0xfff)] {
+            assert_eq!(at(page, offset), Err(Error::BadLease), "{page} {offset}");
+        }
+        for (operation, length) in [(3, 4096), (15, 4096), (0, 100), (2, 1)] {
+            let odd = queue_api::Fields {
+                operation,
+                length,
+                ..fields
+            };
+            assert_eq!(
+                admit(
+                    queue_api::Request::new(&odd),
+                    &GEOMETRY,
+                    lent(4096, LeaseAttributes::all())
+                ),
+                Err(Error::Malformed)
+            );
+        }
     }
 
     fn requests() -> (Requests<HostMemory>, HostMemory) {
@@ -259,14 +358,14 @@ mod tests {
         (Requests::new(queue, 0x1_0000_0000, 0x1_0001_0000), memory)
     }
 
-    fn request(kind: Kind, tag: u32) -> Request {
+    fn request(kind: Kind, tag: u16) -> Request {
         Request {
             client: TaskId::new(6, 0),
+            iova: 0x1_0010_0000,
+            place: None,
             tag,
             kind,
-            sector: 0x1234,
             bytes: if kind == Kind::Flush { 0 } else { 4096 },
-            iova: 0x1_0010_0000,
         }
     }
 
@@ -301,29 +400,23 @@ mod tests {
         ];
         let (mut requests, memory) = requests();
         for (index, (kind, status, written, result)) in (0..).zip(cases) {
-            let request = request(kind, u32::from(index));
-            assert_eq!(requests.start(request), Ok(true));
+            let request = request(kind, index);
+            assert_eq!(requests.start(request, 0x1234), Ok(()));
+            assert!(requests.announce());
             complete(&memory, index, status, written);
-            let completion = Completion {
-                tag: u32::from(index),
-                result,
-            };
-            assert_eq!(
-                requests.finished(),
-                Ok(Some(Finished {
-                    request,
-                    completion
-                }))
-            );
+            let finished = requests.finished().expect("honest").expect("done");
+            assert_eq!(finished.result, result);
+            assert_eq!(*requests.request(finished.slot), request);
             assert_eq!(requests.finished(), Ok(None));
         }
+        assert!(requests.is_idle());
     }
 
     #[test]
     fn headers_name_type_and_sector() {
         let (mut requests, memory) = requests();
         for (kind, number) in [(Kind::Read, 0), (Kind::Write, 1), (Kind::Flush, 4)] {
-            requests.start(request(kind, 0)).expect("room");
+            requests.start(request(kind, 0), 0x1234).expect("room");
             let slot = number.min(2) as usize;
             assert_eq!(memory.read32(HEADERS + 16 * slot), number);
             assert_eq!(memory.read64(HEADERS + 16 * slot + 8), 0x1234);
@@ -335,11 +428,11 @@ mod tests {
     #[test]
     fn a_full_queue_is_busy() {
         let (mut requests, _) = requests();
-        for tag in 0..SLOTS_MAX as u32 {
+        for tag in 0..SLOTS_MAX as u16 {
             assert!(requests.has_room());
-            assert_eq!(requests.start(request(Kind::Read, tag)), Ok(true));
+            assert_eq!(requests.start(request(Kind::Read, tag), 0), Ok(()));
         }
         assert!(!requests.has_room());
-        assert_eq!(requests.start(request(Kind::Read, 99)), Err(Error::Busy));
+        assert_eq!(requests.start(request(Kind::Read, 99), 0), Err(Error::Busy));
     }
 }

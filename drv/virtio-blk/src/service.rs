@@ -1,11 +1,12 @@
 //! Serves clients: requests in, completions out.
 
 use abi::{TASKS_MAX, TaskId};
-use blk_api::{Error, Geometry, Kind, Operation, Submit, encode_collected};
+use blk_api::{Completion, DEPTH, Error, Geometry, Kind, LEASE, Operation};
 use heapless::Vec;
 use iommu_api::client::{Device, Failure, IovaList};
 use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, FAULT_NOTIFICATION, MapFlags, PAGE};
+use queue_api::desk::{Desk, Place, Tell, requests};
 use supervisor_api::SHUT_DOWN;
 use userlib::delay::Delay;
 use userlib::ipc::{self, Message, Payload, Received};
@@ -14,15 +15,17 @@ use userlib::plan::task::NotificationEntry;
 use userlib::protocol::Wire;
 use userlib::registers::MappedRegisters;
 use userlib::{config, interrupt};
-use virtio_blk::clients::Clients;
 use virtio_blk::ending::{Ending, Step};
 use virtio_blk::iovas::Iovas;
 use virtio_blk::layout::{self, SLOTS_MAX};
 use virtio_blk::losses::Losses;
-use virtio_blk::request::{Finished, Request, Requests, admit, pages};
+use virtio_blk::request::{Finished, Lent, Request, Requests, admit};
 use virtio_blk::transport::{Isr, Negotiated, Transport};
 
 use crate::start::Started;
+
+/// Most tasks that this driver serves.
+const CLIENTS_MAX: usize = 8;
 
 /// The driver at work.
 struct Service<'s> {
@@ -36,7 +39,7 @@ struct Service<'s> {
     transport: Transport<MappedRegisters>,
     negotiated: Negotiated,
     requests: Requests<PoolMemory>,
-    clients: Clients,
+    desk: Desk<CLIENTS_MAX, DEPTH>,
     /// The bit to post to each task, by index; 0 for those that are no clients.
     done_bits: [u32; TASKS_MAX],
     unmaps: IovaList,
@@ -74,7 +77,7 @@ pub fn serve(started: Started<'_>) -> ! {
         transport: started.transport,
         negotiated: started.negotiated,
         requests: Requests::new(started.queue, started.readable, started.writable),
-        clients: Clients::new(),
+        desk: Desk::new(),
         done_bits: done_bits(),
         unmaps: IovaList::new(),
         losses: Losses::default(),
@@ -84,10 +87,12 @@ pub fn serve(started: Started<'_>) -> ! {
     let mut received = ipc::receive(mask);
     loop {
         received = match received {
-            Received::Message(message) => {
-                let (code, payload, len) = service.serve(&message);
-                ipc::reply_receive(message.sender, code, &payload, len, mask, &mut [])
-            }
+            Received::Message(message) => match service.serve(&message) {
+                Some((code, payload, len)) => {
+                    ipc::reply_receive(message.sender, code, &payload, len, mask, &mut [])
+                }
+                None => ipc::receive(mask),
+            },
             Received::Notification(bits) => {
                 // Before the completions: a device that faulted reports success all the same.
                 if bits & service.fault != 0 {
@@ -100,7 +105,12 @@ pub fn serve(started: Started<'_>) -> ! {
                     service.ending.ask();
                 }
                 service.go_on_ending();
-                ipc::receive(mask)
+                match service.tell() {
+                    Some((client, payload, len)) => {
+                        ipc::reply_receive(client, 0, &payload, len, mask, &mut [])
+                    }
+                    None => ipc::receive(mask),
+                }
             }
             Received::Dead => ipc::receive(mask),
         };
@@ -122,56 +132,87 @@ fn iovas(started: &Started<'_>) -> Iovas {
 }
 
 impl Service<'_> {
-    fn serve(&mut self, message: &Message) -> Reply {
-        let result = match Operation::from_number(message.operation) {
-            Some(Operation::Submit) => self.submit(message).map(|()| ([0; 8], 0)),
-            Some(Operation::Collect) => self.collect(message),
-            Some(Operation::Geometry) => geometry(&self.negotiated.geometry, message),
-            None => Err(Error::Malformed),
-        };
-        match result {
-            Ok((payload, len)) => (0, payload, len),
-            Err(error) => (error as u32, [0; 8], 0),
+    fn serve(&mut self, message: &Message) -> Option<Reply> {
+        match Operation::from_number(message.operation) {
+            Some(Operation::Run) => self.run(message, false),
+            Some(Operation::Wait) => self.run(message, true),
+            Some(Operation::Geometry) => Some(geometry(&self.negotiated.geometry, message)),
+            None => Some(refuse(Error::Malformed)),
         }
     }
 
-    fn submit(&mut self, message: &Message) -> Result<(), Error> {
-        let submit = Submit::from_message(&message.payload, message.len).ok_or(Error::Malformed)?;
+    /// Takes the requests of a message. The reply is none if the client waits for it.
+    #[inline]
+    fn run(&mut self, message: &Message, waits: bool) -> Option<Reply> {
+        let taken = match self.desk.take(message) {
+            Ok(taken) => taken,
+            Err(refused) => return Some(refuse(refused.into())),
+        };
+        let lent = (message.lease_count > 0).then(|| Lent::of(message.leases[0]));
+        let mut any = false;
+        for request in requests(&message.payload, taken.count) {
+            match self.start(message.sender, taken.place, request, lent) {
+                Ok(()) => any = true,
+                Err(error) => {
+                    let completion = Completion::new(request.tag(), error as u8, 0, 0);
+                    self.desk.finished(taken.place, message.sender, completion);
+                }
+            }
+        }
+        if any {
+            self.announce();
+        }
+        let (payload, len) = self.desk.answer(taken.place, waits)?;
+        Some((0, payload, len))
+    }
+
+    fn announce(&mut self) {
+        if self.requests.announce() {
+            self.transport.notify(&self.negotiated);
+        }
+    }
+
+    /// Checks a request, maps its data for the device, and gives it to the device.
+    #[inline]
+    fn start(
+        &mut self,
+        client: TaskId,
+        place: Place,
+        request: queue_api::Request,
+        lent: Option<Lent>,
+    ) -> Result<(), Error> {
         if self.ending.refuses() {
             return Err(Error::ShuttingDown);
         }
-        let [lease, _] = message.leases;
-        let lease = (message.lease_count > 0).then_some(lease);
-        let bytes = admit(&submit, &self.negotiated.geometry, lease)?;
-        self.clients.admit(message.sender)?;
+        let lent = lent.filter(|_| request.region() == LEASE);
+        let kind = admit(request, &self.negotiated.geometry, lent)?;
         if !self.requests.has_room() {
             return Err(Error::Busy);
         }
-        let iova = match submit.kind {
-            Kind::Flush => 0,
-            Kind::Read => self.map(message.sender, bytes, MapFlags::READ_WRITE)?,
-            Kind::Write => self.map(message.sender, bytes, MapFlags::READ)?,
+        let extent = Extent {
+            first: request.page(),
+            pages: request.pages(),
         };
-        let notify = self.requests.start(Request {
-            client: message.sender,
-            tag: submit.tag,
-            kind: submit.kind,
-            sector: submit.sector,
-            bytes,
-            iova,
-        })?;
-        self.clients.started(message.sender);
-        if notify {
-            self.transport.notify(&self.negotiated);
-        }
-        Ok(())
+        let iova = match kind {
+            Kind::Flush => 0,
+            Kind::Read => self.map(client, extent, MapFlags::READ_WRITE)?,
+            Kind::Write => self.map(client, extent, MapFlags::READ)?,
+        };
+        let request_of = Request {
+            client,
+            iova: iova + u64::from(request.offset()),
+            place: Some(place),
+            tag: request.tag(),
+            kind,
+            bytes: request.length(),
+        };
+        self.requests.start(request_of, request.position())
     }
 
     /// Maps the client's buffer for the device, where it is. The kernel keeps it in place until it is
     /// unmapped, even if the client dies.
-    fn map(&mut self, client: TaskId, bytes: u32, flags: MapFlags) -> Result<u64, Error> {
-        let pages = page_count(bytes);
-        let extent = Extent { first: 0, pages };
+    fn map(&mut self, client: TaskId, extent: Extent, flags: MapFlags) -> Result<u64, Error> {
+        let pages = extent.pages;
         loop {
             let iova = self.iovas.take(pages as usize).ok_or(Error::Busy)?;
             let failure = match self.claim.map_lease_at(client, 0, extent, flags, iova) {
@@ -195,21 +236,19 @@ impl Service<'_> {
         }
     }
 
-    fn collect(&mut self, message: &Message) -> Result<(Payload, usize), Error> {
-        // Checked before anything is taken: what a client cannot receive it would lose.
-        if message.len != 0 || message.reply_capacity < 64 {
-            return Err(Error::Malformed);
-        }
-        Ok(encode_collected(self.clients.collect(message.sender)))
-    }
-
-    /// Takes what the device is done with, unmaps it all at once, then tells the clients: when a client
-    /// hears of its completion, the device has lost the buffer.
     fn device_interrupt(&mut self) {
         let isr = self.transport.acknowledge();
         if isr.contains(Isr::CONFIGURATION) && self.transport.needs_reset() {
             userlib::give_up!("the device asks for a reset");
         }
+        self.take_finished();
+        interrupt::unmask(self.interrupt);
+    }
+
+    /// Takes what the device is done with, unmaps it all at once, then keeps the completions: when a client
+    /// hears of one, the device has lost the buffer.
+    #[inline]
+    fn take_finished(&mut self) {
         let mut batch: Vec<Finished, SLOTS_MAX> = Vec::new();
         while !batch.is_full() {
             match self.requests.finished() {
@@ -224,19 +263,31 @@ impl Service<'_> {
                 }
             }
         }
+        if batch.is_empty() {
+            return;
+        }
         self.unmap(&batch);
         for finished in &batch {
-            let client = finished.request.client;
-            if client == self.own
-                && let Err(error) = finished.completion.result
-            {
-                userlib::give_up!("the device does not write out its cache: {}", error.name());
-            }
-            if self.clients.finished(client, finished.completion) {
-                self.tell(client);
+            let request = self.requests.request(finished.slot);
+            let (code, length) = match finished.result {
+                Ok(()) => (0, request.bytes),
+                Err(error) => (error as u8, 0),
+            };
+            match request.place {
+                Some(place) => {
+                    let completion = Completion::new(request.tag, code, 0, length);
+                    self.desk.finished(place, request.client, completion);
+                }
+                None => {
+                    if let Err(error) = finished.result {
+                        userlib::give_up!(
+                            "the device does not write out its cache: {}",
+                            error.name()
+                        );
+                    }
+                }
             }
         }
-        interrupt::unmask(self.interrupt);
     }
 
     /// Does what is due on the way to a disk that may lose its power. What fails is not called finished: the driver
@@ -246,19 +297,18 @@ impl Service<'_> {
         match self.ending.next(idle, self.negotiated.geometry.flush) {
             Step::Wait => {}
             Step::Flush => {
-                let started = self.requests.start(Request {
+                let flush = Request {
                     client: self.own,
+                    iova: 0,
+                    place: None,
                     tag: 0,
                     kind: Kind::Flush,
-                    sector: 0,
                     bytes: 0,
-                    iova: 0,
-                });
-                match started {
-                    Ok(true) => self.transport.notify(&self.negotiated),
-                    Ok(false) => {}
-                    Err(error) => userlib::give_up!("no room for a flush: {}", error.name()),
+                };
+                if let Err(error) = self.requests.start(flush, 0) {
+                    userlib::give_up!("no room for a flush: {}", error.name());
                 }
+                self.announce();
             }
             Step::Finish => {
                 if let Err(error) = self.transport.reset(&mut Delay::new()) {
@@ -301,62 +351,73 @@ impl Service<'_> {
         }
     }
 
+    /// Takes the data of finished requests from the device, all in one message.
+    #[inline]
     fn unmap(&mut self, batch: &[Finished]) {
-        let result = match batch {
-            [] => Ok(()),
-            [Finished { request, .. }] if request.kind != Kind::Flush => self
-                .claim
-                .unmap(request.iova, u64::from(page_count(request.bytes))),
-            _ => self.unmap_all(batch),
+        self.unmaps.clear();
+        let mut last = Extent::default();
+        for finished in batch {
+            let request = self.requests.request(finished.slot);
+            if request.kind == Kind::Flush {
+                continue;
+            }
+            let (iova, pages) = request.pages();
+            self.iovas.give(iova, pages as usize);
+            last = Extent {
+                first: (iova / PAGE) as u32,
+                pages,
+            };
+            // Cannot fail: a list has room for more than there are slots.
+            let _ = self.unmaps.push(last);
+        }
+        let result = match self.unmaps.extents().count() {
+            0 => Ok(()),
+            1 => {
+                let iova = u64::from(last.first) * PAGE;
+                self.claim.unmap(iova, u64::from(last.pages))
+            }
+            _ => self.claim.unmap_list(&mut self.unmaps),
         };
         if let Err(error) = result {
             lost("unmap", error)
         }
-        for Finished { request, .. } in batch {
-            if request.kind != Kind::Flush {
-                self.iovas
-                    .give(request.iova, page_count(request.bytes) as usize);
-            }
-        }
     }
 
-    fn unmap_all(&mut self, batch: &[Finished]) -> Result<(), Failure> {
-        self.unmaps.clear();
-        let mut any = false;
-        for Finished { request, .. } in batch {
-            if request.kind != Kind::Flush {
-                let first = (request.iova / PAGE) as u32;
-                any |= self.unmaps.push(Extent {
-                    first,
-                    pages: page_count(request.bytes),
-                });
+    /// Tells the clients of what is done. The last one that waits is answered by the caller.
+    #[inline]
+    fn tell(&mut self) -> Option<(TaskId, Payload, usize)> {
+        let mut last: Option<(TaskId, Payload, usize)> = None;
+        while let Some(tell) = self.desk.next_to_tell() {
+            match tell {
+                Tell::Reply(client, payload, len) => {
+                    if let Some((client, payload, len)) = last {
+                        ipc::reply(client, 0, &payload, len);
+                    }
+                    last = Some((client, payload, len));
+                }
+                Tell::Post(client) => self.post(client),
             }
         }
-        if any {
-            self.claim.unmap_list(&mut self.unmaps)
-        } else {
-            Ok(())
-        }
+        last
     }
 
-    fn tell(&mut self, client: TaskId) {
+    fn post(&mut self, client: TaskId) {
         let bit = self.done_bits.get(client.index()).copied().unwrap_or(0);
         if bit != 0 && ipc::post(client, bit) != abi::Code::OK {
-            self.clients.forget(client);
+            self.desk.forget(client);
         }
     }
 }
 
-/// Pages of a buffer for so many bytes.
-fn page_count(bytes: u32) -> u32 {
-    (pages(u64::from(bytes)) / PAGE) as u32
+fn refuse(error: Error) -> Reply {
+    (error as u32, [0; 8], 0)
 }
 
-fn geometry(geometry: &Geometry, message: &Message) -> Result<(Payload, usize), Error> {
+fn geometry(geometry: &Geometry, message: &Message) -> Reply {
     if message.len != 0 || message.reply_capacity < Geometry::LEN {
-        return Err(Error::Malformed);
+        return refuse(Error::Malformed);
     }
-    Ok((geometry.to_words(), Geometry::LEN))
+    (0, geometry.to_words(), Geometry::LEN)
 }
 
 /// The IOMMU server refuses what it must grant, or is gone for good: which requests the device can still reach is

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// The rooms from the top down, and what the crates of each may use. A room is a folder, and what lies deeper in it if no
 /// longer name fits. `-api` are the crates whose names end so, wherever they are: the interfaces.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     (
         "xtask",
         &[
@@ -36,6 +36,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "drv",
             "task",
             "-api",
+            "drv/queue-api",
             "sys/kern",
             "sys/userlib",
             "sys/plan",
@@ -51,6 +52,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "drv",
             "task",
             "-api",
+            "drv/queue-api",
             "sys/userlib",
             "sys/plan",
             "sys/vmsa",
@@ -83,7 +85,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ),
     ("xtask/import", &["xtask/solver"]),
     ("xtask/solver", &[]),
-    ("drv", &["-api", "sys/userlib", "sys/abi"]),
+    ("drv", &["-api", "drv/queue-api", "sys/userlib", "sys/abi"]),
     (
         "task",
         &[
@@ -95,7 +97,9 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "sys/abi",
         ],
     ),
-    ("-api", &["sys/userlib", "sys/abi"]),
+    ("-api", &["drv/queue-api", "sys/userlib", "sys/abi"]),
+    // What the interfaces of drivers have in common.
+    ("drv/queue-api", &["sys/userlib", "sys/abi"]),
     ("sys/kern", &["sys/plan", "sys/abi"]),
     ("sys/userlib", &["sys/plan", "sys/abi"]),
     ("sys/plan", &["sys/abi"]),
@@ -203,10 +207,10 @@ fn room(folder: &str) -> Option<usize> {
         }
     };
     let fitting = (0..ROOMS.len()).filter(|index| fits(ROOMS[*index].0));
-    // An interface is one wherever it is.
+    // An interface is one wherever it is, unless it has a room of its own.
     fitting.max_by_key(|index| {
         let name = ROOMS[*index].0;
-        (name.starts_with('-'), name.len())
+        (name == folder, name.starts_with('-'), name.len())
     })
 }
 
@@ -241,6 +245,7 @@ mod tests {
         assert_eq!(name("tests/host/fuzz"), Some("tests/host"));
         assert_eq!(name("tests/systems/edu-helper"), Some("tests"));
         assert_eq!(name("drv/blk-api"), Some("-api"));
+        assert_eq!(name("drv/queue-api"), Some("drv/queue-api"));
         assert_eq!(name("drv/edu"), Some("drv"));
         assert_eq!(name("sys/planning"), None);
         assert_eq!(name("other"), None);

@@ -1,7 +1,7 @@
 //! Reads a whole disk through its driver, 32 requests in flight, and logs its SHA-256.
 //!
 //! Plan: one disk driver that it may call, a pool for the buffers (a DMA pool's memory is not Rust's: the
-//! device writes it while this task runs), the notification `blk-done`.
+//! device writes it while this task runs).
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
@@ -15,19 +15,20 @@
     )
 )]
 
-use core::cell::Cell;
-
-use abi::{LeaseAttributes, TaskId, notification};
+use abi::{LeaseAttributes, notification};
 use blk_api::client::{Disk, Failure};
-use blk_api::{DEPTH, Error, Geometry, Kind, SECTOR, Submit};
+use blk_api::{DEPTH, Error, Geometry, Kind, LEASE, REQUESTS_MAX, SECTOR, Transfer, result};
 use disk_digest::progress::Progress;
 use disk_digest::window::Window;
+use queue_api::Operation;
+use queue_api::client::Queue;
 use sha2::{Digest, Sha256};
 use supervisor_api::Outcome;
 use supervisor_api::client::report;
 use userlib::ipc::{self, LeaseBuffer};
 use userlib::memory::{Memory, PoolMemory, acquire};
 use userlib::plan::task::{MappingKind, PeerEntry};
+use userlib::server::Server;
 use userlib::{config, time};
 
 userlib::task!(main);
@@ -35,8 +36,11 @@ userlib::task!(main);
 const PAGE: u64 = abi::layout::PAGE;
 /// Nanoseconds until a driver that has no room is asked again.
 const BUSY_WAIT: u64 = 1_000_000;
-/// Nanoseconds between two looks at whether a silent driver is still there.
+/// Nanoseconds between two looks at whether a driver that is down is up again.
 const WATCH: u64 = 500_000_000;
+
+/// What this task has asked of the disk.
+type Requests<'d> = Queue<&'d Server>;
 
 /// Why there is no digest.
 enum Failed {
@@ -59,9 +63,6 @@ struct Reader {
     pool: PoolMemory,
     /// Bytes of a chunk: whole pages.
     chunk: u64,
-    done: u32,
-    /// The driver's life that has what is in flight.
-    life: Cell<TaskId>,
 }
 
 impl Reader {
@@ -72,7 +73,6 @@ impl Reader {
             .find(|peer| peer.may_send == 1 && peer.index != supervisor)
             .ok_or(Failed::Plan("disk driver to call"))?;
         let disk = Disk::named(driver.name.as_str()).ok_or(Failed::Plan("disk driver to call"))?;
-        let done = config::notification(blk_api::DONE).ok_or(Failed::Plan("blk-done"))?;
         let pool = config::mappings(MappingKind::Pool)
             .next()
             .ok_or(Failed::Plan("pool"))?;
@@ -89,14 +89,11 @@ impl Reader {
         if chunk == 0 || geometry.sectors.checked_mul(SECTOR).is_none() {
             return Err(Failed::Plan("pool of 32 pages"));
         }
-        let life = Cell::new(disk.driver());
         Ok(Self {
             disk,
             geometry,
             pool,
             chunk,
-            done,
-            life,
         })
     }
 
@@ -110,23 +107,27 @@ impl Reader {
             .min(self.chunk)
     }
 
-    /// Lends buffer number `buffer` for a read of `count` sectors from `sector`.
-    fn submit(&self, sector: u64, count: u32, buffer: u32) -> Result<(), Failure> {
-        let request = Submit {
+    /// A read of `count` sectors from `sector` into buffer number `buffer`.
+    fn read(&self, sector: u64, count: u32, buffer: u32) -> Transfer {
+        Transfer {
             kind: Kind::Read,
-            tag: buffer,
+            tag: buffer as u16,
+            region: LEASE,
+            page: (u64::from(buffer) * self.chunk / PAGE) as u32,
             sector,
             count,
-        };
-        let offset = (u64::from(buffer) * self.chunk) as usize;
-        let memory = self.pool.part(offset, self.chunk as usize);
-        let lent = LeaseBuffer::pool(memory, LeaseAttributes::all());
-        self.disk.submit(&request, lent)
+        }
+    }
+
+    /// All buffers.
+    fn lent(&self) -> LeaseBuffer<'_> {
+        LeaseBuffer::pool(self.pool, LeaseAttributes::all())
     }
 
     /// A read of the sector behind the last must be refused by name.
     fn beyond_the_end(&self) -> Result<(), Failed> {
-        match self.submit(self.geometry.sectors, 1, 0) {
+        let beyond = self.read(self.geometry.sectors, 1, 0);
+        match self.disk.one(&beyond, Some(self.lent())) {
             Err(Failure::Refused(Error::OutOfRange)) => {
                 defmt::info!("read beyond the last sector: refused, out of range");
                 Ok(())
@@ -142,87 +143,76 @@ impl Reader {
 
     fn digest(&self) -> Result<[u8; 32], Failed> {
         let mut window = Window::new(self.bytes().div_ceil(self.chunk), DEPTH);
+        let mut requests = Queue::new(self.disk.caller(), DEPTH);
         let mut hash = Sha256::new();
         let mut progress = Progress::new(self.bytes());
         while !window.complete() {
-            self.ask(&mut window)?;
-            self.wait(&mut window)?;
+            self.ask(&mut window, &mut requests);
+            self.turn(&mut window, &mut requests, Operation::Wait)?;
+            let mut consumed = 0;
             while let Some((chunk, buffer)) = window.to_consume() {
                 self.consume(&mut hash, chunk, buffer);
                 window.consumed();
+                consumed += 1;
                 let done = chunk * self.chunk + self.len_of(chunk);
                 if let Some(percent) = progress.at(done) {
                     defmt::info!("{=u64} % of {=u64} MiB", percent, self.bytes() >> 20);
                 }
-                // Keep the device busy while this one hashes.
-                self.ask(&mut window)?;
+                if consumed % REQUESTS_MAX == 0 {
+                    // Keeps the device busy while this one hashes.
+                    self.ask(&mut window, &mut requests);
+                    self.turn(&mut window, &mut requests, Operation::Run)?;
+                }
             }
         }
         Ok(hash.finalize().into())
     }
 
-    fn ask(&self, window: &mut Window) -> Result<(), Failed> {
+    fn ask(&self, window: &mut Window, requests: &mut Requests<'_>) {
         while let Some((chunk, buffer)) = window.to_ask() {
             let sector = chunk * (self.chunk / SECTOR);
             let count = self.len_of(chunk) / SECTOR;
-            match self.submit(sector, count as u32, buffer) {
-                Ok(()) => window.asked(buffer),
-                // A completion makes room; one is under way, or there would be.
-                Err(Failure::Refused(Error::Busy | Error::QueueFull)) => return Ok(()),
-                Err(Failure::Dead | Failure::Down) => self.recover(window)?,
-                Err(failure) => return Err(failure.into()),
+            let read = self.read(sector, count as u32, buffer);
+            if !requests.ask(read.request()) {
+                return;
             }
+            window.asked(buffer);
         }
-        Ok(())
     }
 
-    /// Waits for completions and takes all there are.
-    fn wait(&self, window: &mut Window) -> Result<(), Failed> {
-        if window.to_consume().is_none() {
-            // With nothing in flight the driver is busy with others and will post nothing. Otherwise the
-            // timer notices a driver that is down for good, which nobody announces.
-            let wait = if window.idle() { BUSY_WAIT } else { WATCH };
-            time::set_timer(Some(time::now().after(wait)));
-            let mask = self.done | notification::PEER | notification::TIMER;
-            if let ipc::Received::Notification(bits) = ipc::receive(mask)
-                && bits & self.done == 0
-            {
-                self.disk.refresh();
-                // A post may be older than what is in flight.
-                if self.disk.driver() != self.life.get() {
-                    return self.recover(window);
+    /// Sends what is to be sent, and takes what is done. A driver that died is waited for: its next life is asked for
+    /// everything it had.
+    fn turn(
+        &self,
+        window: &mut Window,
+        requests: &mut Requests<'_>,
+        operation: Operation,
+    ) -> Result<(), Failed> {
+        let completions = match requests.turn(operation, &[self.lent()]) {
+            Ok(completions) => completions,
+            Err(Failure::Dead | Failure::Down) => return wait_until_up(&self.disk),
+            Err(failure) => return Err(failure.into()),
+        };
+        let mut busy = false;
+        for completion in completions {
+            let buffer = u32::from(completion.tag());
+            let known = match result(completion) {
+                Ok(_) => window.finished(buffer),
+                Err(Error::Busy) => {
+                    busy = true;
+                    window.refused(buffer)
                 }
-            }
-        }
-        loop {
-            let mut count = 0;
-            let completions = match self.disk.collect() {
-                Ok(completions) => completions,
-                Err(Failure::Dead | Failure::Down) => {
-                    return self.recover(window);
-                }
-                Err(failure) => return Err(failure.into()),
+                Err(error) => return Err(Failed::Read(u64::from(buffer), error)),
             };
-            for completion in completions {
-                count += 1;
-                if let Err(error) = completion.result {
-                    return Err(Failed::Read(u64::from(completion.tag), error));
-                }
-                if !window.finished(completion.tag) {
-                    return Err(Failed::Lie("the driver completes what was not asked for"));
-                }
-            }
-            if count < blk_api::COLLECT_MAX {
-                return Ok(());
+            if !known {
+                return Err(Failed::Lie("the driver completes what was not asked for"));
             }
         }
-    }
-
-    /// The driver died: wait for its next life, and ask again for everything it had.
-    fn recover(&self, window: &mut Window) -> Result<(), Failed> {
-        window.lost();
-        wait_until_up(&self.disk)?;
-        self.life.set(self.disk.driver());
+        if busy && requests.is_idle() {
+            // Others fill the driver.
+            time::set_timer(Some(time::now().after(BUSY_WAIT)));
+            let _ = ipc::receive(notification::TIMER);
+        }
         Ok(())
     }
 

@@ -3,12 +3,15 @@
 use core::fmt::Debug;
 
 use abi::{Lease, LeaseAttributes};
-use blk_api::{COLLECT_MAX, Completion, Geometry, Kind, Submit, decode_collected};
+use blk_api::{COMPLETIONS_MAX, Completions, Geometry, Kind};
 use iommu_api as iommu_protocol;
 use iommu_protocol::{
     Claim, DeviceRequest, Exchange, ExchangeList, Extent, Handle, HandleRequest, Map, MapLease,
     MapList, OldestFault, PAGE, Replacement, Sequenced, Status, Unmap, UnmapList, Window,
 };
+use queue_api::desk;
+use queue_api::message::{requests_in, requests_to_words};
+use queue_api::{REQUESTS_MAX, Request};
 use userlib::ipc::Payload;
 use userlib::protocol::Wire;
 
@@ -131,13 +134,13 @@ pub fn block(bytes: &[u8]) {
     let words = payload(&mut input);
     let len = input.below(72);
     comes_back(&words, Geometry::from_words, Geometry::to_words);
-    let completion = Completion::decode(words[0]);
-    assert_eq!(Completion::decode(completion.encode()), completion);
-    if let Some(completions) = decode_collected(&words, len) {
-        assert!(completions.count() <= COLLECT_MAX);
+    if let Some(completions) = Completions::from_reply(&words, len) {
+        assert!(completions.count() <= COMPLETIONS_MAX);
     }
-    if let Some(submit) = Submit::from_message(&words, len) {
-        comes_back(&words, Submit::from_words, Submit::to_words);
+    if let Some(count) = requests_in(len) {
+        assert!(count <= REQUESTS_MAX);
+        let (back, back_len) = requests_to_words(desk::requests(&words, count));
+        assert_eq!((&back[..2 * count], back_len), (&words[..2 * count], len));
         let geometry = Geometry {
             sectors: input.take(),
             sector_bytes: 512,
@@ -148,7 +151,9 @@ pub fn block(bytes: &[u8]) {
         };
         let attributes = LeaseAttributes::from_bits_truncate(input.take());
         let lease = Lease::new(input.take(), attributes);
-        admitted(&submit, &geometry, lease);
+        for request in desk::requests(&words, count) {
+            admitted(request, &geometry, lease);
+        }
     }
     if let Some(report) = supervisor_api::Report::from_message(&words, len) {
         assert!(!report.detail.as_str().chars().any(char::is_control));
@@ -156,20 +161,21 @@ pub fn block(bytes: &[u8]) {
 }
 
 /// What the driver lets through lies on the disk and in the lease.
-fn admitted(submit: &Submit, geometry: &Geometry, lease: Lease) {
-    let Ok(bytes) = virtio_blk::request::admit(submit, geometry, Some(lease)) else {
+fn admitted(request: Request, geometry: &Geometry, lease: Lease) {
+    let lent = virtio_blk::request::Lent::of(lease);
+    let Ok(kind) = virtio_blk::request::admit(request, geometry, Some(lent)) else {
         return;
     };
-    if submit.kind == Kind::Flush {
-        assert_eq!(bytes, 0);
+    if kind == Kind::Flush {
         return;
     }
-    let end = submit.sector.checked_add(u64::from(submit.count));
-    assert!(end.is_some_and(|end| end <= geometry.sectors));
-    assert!(bytes > 0 && bytes <= geometry.transfer_max);
-    assert!(u64::from(bytes).next_multiple_of(4096) <= lease.len());
+    let bytes = u64::from(request.length());
+    assert!(bytes > 0 && bytes <= u64::from(geometry.transfer_max));
+    assert!(request.position() + bytes / 512 <= geometry.sectors);
+    let first = u64::from(request.page()) * 4096 + u64::from(request.offset());
+    assert!((first + bytes).next_multiple_of(4096) <= lease.len());
     assert!(lease.attributes().contains(LeaseAttributes::READ));
-    if submit.kind == Kind::Read {
+    if kind == Kind::Read {
         assert!(lease.attributes().contains(LeaseAttributes::WRITE));
     } else {
         assert!(!geometry.read_only);

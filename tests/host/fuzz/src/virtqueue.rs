@@ -21,26 +21,27 @@ struct Scene {
     requests: Requests<Shared>,
     memory: Shared,
     size: u16,
-    flying: BTreeMap<u32, Request>,
+    flying: BTreeMap<u16, Request>,
     /// What the driver wrote where the device may only read.
     descriptors: Vec<u8>,
     used: u16,
 }
 
 impl Scene {
-    fn submit(&mut self, input: &mut Input<'_>, tag: u32) {
+    fn submit(&mut self, input: &mut Input<'_>, tag: u16) {
         let kind = [Kind::Read, Kind::Write, Kind::Flush][input.below(3)];
         let bytes = if kind == Kind::Flush { 0 } else { 512 };
         let request = Request {
             client: TaskId::new(6, 0),
+            iova: 1 << 33,
+            place: None,
             tag,
             kind,
-            sector: input.take(),
             bytes: bytes * (1 + input.below(512) as u32),
-            iova: 1 << 33,
         };
-        if self.requests.start(request).is_ok() {
+        if self.requests.start(request, input.take()).is_ok() {
             self.flying.insert(tag, request);
+            self.requests.announce();
         }
         self.descriptors = copy(&self.memory, DESCRIPTORS, AVAILABLE - DESCRIPTORS);
     }
@@ -69,9 +70,9 @@ impl Scene {
         for _ in 0..=64 {
             match self.requests.finished() {
                 Ok(Some(finished)) => {
-                    let request = self.flying.remove(&finished.request.tag);
-                    assert_eq!(request, Some(finished.request), "not in flight");
-                    assert_eq!(finished.completion.tag, finished.request.tag);
+                    let request = *self.requests.request(finished.slot);
+                    let flying = self.flying.remove(&request.tag);
+                    assert_eq!(flying, Some(request), "not in flight");
                 }
                 Ok(None) => return true,
                 Err(_) => return false,

@@ -3,10 +3,13 @@
 
 use abi::LeaseAttributes;
 use blk_api::client::Disk;
-use blk_api::{DEPTH, DONE, Kind, SECTOR, Submit};
+use blk_api::{DEPTH, Error, Kind, LEASE, SECTOR, Transfer, result};
 use plan::task::MappingKind;
-use userlib::ipc::{self, LeaseBuffer, Received};
+use queue_api::Operation;
+use queue_api::client::Queue;
+use userlib::ipc::LeaseBuffer;
 use userlib::memory::PoolMemory;
+use userlib::server::Server;
 use userlib::{config, plan, time};
 
 use bench_protocol::row::{instructions, median, report};
@@ -20,7 +23,6 @@ const MANY: u32 = 256;
 struct Reader {
     disk: Disk,
     pool: PoolMemory,
-    done: u32,
 }
 
 /// Runs both; false if one failed. `boot-to-first-read` is counted from the kernel's first
@@ -36,8 +38,9 @@ pub fn run() -> bool {
         read.map(|()| taken)
     });
     complete &= report("blk-read-4k-qd1", single);
+    let mut requests = Queue::new(reader.disk.caller(), DEPTH);
     let many = median(|| {
-        let (taken, read) = instructions(|| reader.read_many());
+        let (taken, read) = instructions(|| reader.read_many(&mut requests));
         read.map(|()| taken / MANY)
     });
     complete & report("blk-read-4k-qd32", many)
@@ -47,65 +50,43 @@ fn reader() -> Option<Reader> {
     Some(Reader {
         disk: Disk::named("virtio-blk")?,
         pool: PoolMemory::of(config::mappings(MappingKind::Pool).next()?),
-        done: config::notification(DONE)?,
     })
 }
 
 impl Reader {
-    fn submit(&self, slot: u32, sector: u64) -> Option<()> {
-        let offset = slot as usize * PAGE as usize;
-        let page = self.pool.part(offset, PAGE as usize);
-        let buffer = LeaseBuffer::pool(page, LeaseAttributes::all());
-        let request = Submit {
+    fn read(&self, tag: u16, sector: u64) -> Transfer {
+        Transfer {
             kind: Kind::Read,
-            tag: slot,
+            tag,
+            region: LEASE,
+            page: u32::from(tag),
             sector,
             count: SECTORS as u32,
-        };
-        self.disk.submit(&request, buffer).ok()
+        }
     }
 
-    fn wait(&self) {
-        while !matches!(ipc::receive(self.done), Received::Notification(_)) {}
+    fn lent(&self) -> LeaseBuffer<'_> {
+        let pages = self.pool.part(0, DEPTH * PAGE as usize);
+        LeaseBuffer::pool(pages, LeaseAttributes::all())
     }
 
     fn read_one(&self, sector: u64) -> Option<()> {
-        self.submit(0, sector)?;
-        loop {
-            self.wait();
-            if let Some(completion) = self.disk.collect().ok()?.next() {
-                return completion.result.ok();
-            }
-        }
+        self.disk.one(&self.read(0, sector), Some(self.lent())).ok()
     }
 
     /// Keeps `DEPTH` reads in flight until `MANY` are done.
-    fn read_many(&self) -> Option<()> {
-        let mut sector = 0;
-        let mut left = MANY;
-        let mut submitted = 0;
-        for slot in 0..DEPTH as u32 {
-            self.submit(slot, sector)?;
-            sector += SECTORS;
-            submitted += 1;
-        }
+    fn read_many(&self, requests: &mut Queue<&Server>) -> Option<()> {
+        let (mut asked, mut left) = (0, MANY);
         while left > 0 {
-            self.wait();
-            loop {
-                let mut any = false;
-                for completion in self.disk.collect().ok()? {
-                    any = true;
-                    completion.result.ok()?;
-                    left -= 1;
-                    if submitted < MANY {
-                        self.submit(completion.tag, sector)?;
-                        sector += SECTORS;
-                        submitted += 1;
-                    }
-                }
-                if !any {
-                    break;
-                }
+            while let Some(tag) = requests.free_tag().filter(|_| asked < MANY) {
+                let read = self.read(tag, u64::from(asked) * SECTORS);
+                requests.ask(read.request()).then_some(())?;
+                asked += 1;
+            }
+            let completions = requests.turn::<Error>(Operation::Wait, &[self.lent()]);
+            for completion in completions.ok()? {
+                result(completion).ok()?;
+                left -= 1;
             }
         }
         Some(())

@@ -3,12 +3,11 @@
 use abi::LeaseAttributes;
 use abi::privileged::TaskState;
 use blk_api::client::Disk;
-use blk_api::{Kind, Submit};
+use blk_api::{Kind, LEASE, Transfer};
 use edu::Direction;
 use iommu_api::{Error, StatusFlags};
 use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
-use userlib::config;
-use userlib::ipc::{self, LeaseBuffer, Received};
+use userlib::ipc::LeaseBuffer;
 use userlib::memory::{Memory, PoolMemory};
 use userlib::time::{self, Ticks};
 
@@ -239,24 +238,17 @@ fn holds_something(stage: &Stage) -> Result {
 
 /// Reads 8 sectors from `sector` into page `page` of the pool.
 fn read_disk(disk: &Disk, pool: &PoolMemory, page: usize, sector: u64) -> Result {
-    let request = Submit {
+    let request = Transfer {
         kind: Kind::Read,
-        tag: page as u32,
+        tag: page as u16,
+        region: LEASE,
+        page: 0,
         sector,
         count: 8,
     };
     let buffer = LeaseBuffer::pool(pool.part(page * 4096, 4096), LeaseAttributes::all());
-    check!(disk.submit(&request, buffer).is_ok());
-    let bit = check_is!(config::notification(blk_api::DONE), Some(bit) => bit);
-    loop {
-        check!(matches!(ipc::receive(bit), Received::Notification(_)));
-        let mut completions = check_is!(disk.collect(), Ok(completions) => completions);
-        if let Some(completion) = completions.next() {
-            check_eq!(completion.tag, page);
-            check!(completion.result.is_ok());
-            return Ok(());
-        }
-    }
+    check!(disk.one(&request, Some(buffer)).is_ok());
+    Ok(())
 }
 
 /// Reads the same sectors again and again while the first driver is stopped and started.

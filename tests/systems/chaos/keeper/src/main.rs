@@ -11,7 +11,7 @@
 
 use abi::{LeaseAttributes, TaskId, notification};
 use blk_api::client::{Disk, Failure};
-use blk_api::{COLLECT_MAX, Completion, DONE, Error, Kind, Submit};
+use blk_api::{Completion, Completions, DONE, Error, Kind, LEASE, Transfer, result};
 use chaos_keeper::{BLOCK, Block, SECTORS, write, wrong_sectors};
 use oorandom::Rand64;
 use supervisor_api::Outcome;
@@ -150,8 +150,8 @@ impl Keeper {
                 return Ok(true);
             };
             match self.submit(slot, block, kind) {
-                Ok(()) => {}
-                Err(Failure::Refused(Error::Busy | Error::QueueFull)) => return Ok(true),
+                Ok(completions) => self.finish_all(completions)?,
+                Err(Failure::Refused(Error::QueueFull)) => return Ok(true),
                 Err(Failure::Dead | Failure::Down) => return Ok(false),
                 Err(failure) => return Err(failure.name()),
             }
@@ -159,7 +159,7 @@ impl Keeper {
         Ok(true)
     }
 
-    fn submit(&mut self, slot: usize, block: usize, kind: Kind) -> Result<(), Failure> {
+    fn submit(&mut self, slot: usize, block: usize, kind: Kind) -> Result<Completions, Failure> {
         let sector = self.sector_of(block);
         let offset = slot * BLOCK;
         if let (Kind::Write, Some(known)) = (kind, self.blocks.get_mut(block)) {
@@ -171,16 +171,18 @@ impl Keeper {
             Kind::Write => LeaseAttributes::READ,
             _ => LeaseAttributes::all(),
         };
-        let request = Submit {
+        let request = Transfer {
             kind,
-            tag: slot as u32,
+            tag: slot as u16,
+            region: LEASE,
+            page: 0,
             sector,
             count: SECTORS,
         };
         let buffer = LeaseBuffer::pool(self.pool.part(offset, BLOCK), lent);
-        let result = self.disk.submit(&request, buffer);
+        let result = self.disk.run(&[request], Some(buffer));
         // A driver that died in the call may have started it.
-        if let (Ok(()) | Err(Failure::Dead), Some(flight)) = (&result, self.flights.get_mut(slot)) {
+        if let (Ok(_) | Err(Failure::Dead), Some(flight)) = (&result, self.flights.get_mut(slot)) {
             *flight = Some(Flight {
                 block,
                 kind,
@@ -190,12 +192,25 @@ impl Keeper {
         result
     }
 
+    fn finish_all(&mut self, completions: Completions) -> Outcomes<()> {
+        for completion in completions {
+            self.finish(completion)?;
+        }
+        Ok(())
+    }
+
     fn finish(&mut self, completion: Completion) -> Outcomes<()> {
-        let slot = completion.tag as usize;
+        let slot = usize::from(completion.tag());
         let Some(flight) = self.flights.get_mut(slot).and_then(Option::take) else {
             return Err("a completion of what was not asked for");
         };
-        completion.result.map_err(|error| error.name())?;
+        match result(completion) {
+            Ok(bytes) if bytes as usize == BLOCK => {}
+            Ok(_) => return Err("a block that was done in part"),
+            // The driver had no room for it.
+            Err(Error::Busy) => return Ok(()),
+            Err(error) => return Err(error.name()),
+        }
         self.completed += 1;
         let sector = self.sector_of(flight.block);
         let Some(block) = self.blocks.get_mut(flight.block) else {
@@ -223,17 +238,13 @@ impl Keeper {
     /// Takes all completions. False if the driver is down.
     fn collect(&mut self) -> Outcomes<bool> {
         loop {
-            let completions = match self.disk.collect() {
+            let completions = match self.disk.run(&[], None) {
                 Ok(completions) => completions,
                 Err(Failure::Dead | Failure::Down) => return Ok(false),
                 Err(failure) => return Err(failure.name()),
             };
-            let mut count = 0;
-            for completion in completions {
-                count += 1;
-                self.finish(completion)?;
-            }
-            if count < COLLECT_MAX {
+            self.finish_all(completions)?;
+            if !completions.is_full() {
                 return Ok(true);
             }
         }
@@ -287,8 +298,9 @@ impl Keeper {
                 let before = self.completed;
                 if self.is_idle() && self.recover()? {
                     match self.submit(0, block, Kind::Read) {
-                        Ok(()) | Err(Failure::Dead | Failure::Down) => {}
-                        Err(Failure::Refused(Error::Busy | Error::QueueFull)) => {}
+                        Ok(completions) => self.finish_all(completions)?,
+                        Err(Failure::Dead | Failure::Down) => {}
+                        Err(Failure::Refused(Error::QueueFull)) => {}
                         Err(failure) => return Err(failure.name()),
                     }
                 }

@@ -1,8 +1,8 @@
 //! The stream of messages.
 
 use abi::{LeaseAttributes, MESSAGE_MAX};
-use blk_api::{Kind, Operation, Submit};
-use userlib::protocol::Wire;
+use blk_api::{Kind, Operation};
+use queue_api::Request;
 use zerocopy::IntoBytes;
 
 use crate::choice::Choice;
@@ -183,12 +183,22 @@ impl Generator {
 /// A write that the driver would carry out goes beyond the last sector instead: the driver does not know
 /// one client from the other, and the disk's content is what the digest is about.
 fn keep_from_writing(shot: &mut Shot) {
-    let writes = shot.operation == Operation::Submit as u16
-        && Submit::from_message(&shot.payload, shot.len)
-            .is_some_and(|submit| submit.kind == Kind::Write);
-    if writes {
-        shot.payload[1] |= 1 << 63;
+    if !carries_requests(shot) {
+        return;
     }
+    let (pairs, _) = shot.payload.as_chunks_mut::<2>();
+    for pair in pairs {
+        if Request::from_words(*pair).operation() == Kind::Write as u8 {
+            pair[1] |= u64::MAX >> 12;
+        }
+    }
+}
+
+/// Whether a disk's driver takes what is in it for requests.
+fn carries_requests(shot: &Shot) -> bool {
+    [Operation::Run, Operation::Wait]
+        .iter()
+        .any(|operation| *operation as u16 == shot.operation)
 }
 
 #[cfg(test)]
@@ -196,6 +206,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
     use std::vec::Vec;
+    use userlib::protocol::Wire;
 
     const POOL: usize = 64 << 10;
     const ALL: [Protocol; 5] = [
@@ -219,6 +230,7 @@ mod tests {
     #[test]
     fn every_message_is_legal_for_the_kernel() {
         let mut generator = Generator::new(3, 6, POOL);
+        let mut requests = 0;
         for i in 0..200_000 {
             let protocol = ALL[i % 5];
             let shot = generator.next(protocol);
@@ -228,13 +240,16 @@ mod tests {
             for lent in shot.leases {
                 assert!(lent.offset + lent.len <= POOL);
             }
-            if protocol == Protocol::Disk
-                && shot.operation == Operation::Submit as u16
-                && let Some(submit) = Submit::from_message(&shot.payload, shot.len)
-            {
-                assert!(submit.kind != Kind::Write || submit.sector >> 63 == 1);
+            if protocol == Protocol::Disk && carries_requests(&shot) {
+                for pair in shot.payload.as_chunks::<2>().0 {
+                    let request = Request::from_words(*pair);
+                    let last = request.position() == (1 << 52) - 1;
+                    assert!(request.operation() != Kind::Write as u8 || last);
+                    requests += 1;
+                }
             }
         }
+        assert!(requests > 1000);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Near-valid messages to the PCI task, the disk's driver and the supervisor.
 
 use abi::LeaseAttributes;
-use blk_api::{Geometry, Kind, Submit};
+use blk_api::{Geometry, Kind, LEASE};
 use pci_api::{
     BusMaster, ConfigRead, ConfigWrite, Describe, GetBootStatus, QuiesceResult, QuiesceStart,
     Request, Width,
 };
+use queue_api::message::{REPLY_BYTES, requests_to_words};
+use queue_api::{Fields, REQUESTS_MAX, Request as Asked};
 use supervisor_api::{Detail, Operation, Outcome, Report};
 use userlib::protocol::Wire;
 
@@ -68,38 +70,53 @@ pub fn disk(pool_pages: u32, choice: &mut Choice) -> Shot {
             0,
             Geometry::LEN,
         ),
-        1..=4 => Shot::new(blk_api::Operation::Collect as u16, [0; 8], 0, 64),
-        _ => submit(pool_pages, choice),
+        1..=3 => Shot::new(blk_api::Operation::Run as u16, [0; 8], 0, REPLY_BYTES),
+        // Nothing under way is no reason to wait for ever.
+        4 => Shot::new(blk_api::Operation::Wait as u16, [0; 8], 0, REPLY_BYTES),
+        _ => transfers(pool_pages, choice),
     }
 }
 
-fn submit(pool_pages: u32, choice: &mut Choice) -> Shot {
+fn transfer(choice: &mut Choice) -> Asked {
     let kind = match choice.below(8) {
-        0 => Kind::Flush,
-        1 => Kind::Write,
-        _ => Kind::Read,
+        0 => Kind::Flush as u8,
+        1 => Kind::Write as u8,
+        2 => choice.bits() as u8,
+        _ => Kind::Read as u8,
     };
-    let count = match choice.below(8) {
+    let length = match choice.below(8) {
         0 => choice.edge() as u32,
-        _ => 1 + choice.below(8 * LENT_PAGES) as u32,
+        _ => 512 * (1 + choice.below(8 * LENT_PAGES) as u32),
     };
-    let sector = match choice.below(8) {
+    let position = match choice.below(8) {
         0 => choice.edge(),
         _ => choice.below(16 << 11),
     };
-    let submit = Submit {
-        kind,
-        tag: choice.bits() as u32,
-        sector,
-        count,
-    };
-    let shot = Shot::new(
-        blk_api::Operation::Submit as u16,
-        submit.to_words(),
-        Submit::LEN,
-        0,
-    );
-    if kind == Kind::Flush {
+    Asked::new(&Fields {
+        operation: kind,
+        tag: choice.bits() as u16,
+        region: if choice.one_in(8) {
+            choice.bits() as u8
+        } else {
+            LEASE
+        },
+        page: choice.below(LENT_PAGES + 1) as u32,
+        offset: if choice.one_in(4) {
+            choice.bits() as u16
+        } else {
+            0
+        },
+        length: if kind == Kind::Flush as u8 { 0 } else { length },
+        position,
+    })
+}
+
+fn transfers(pool_pages: u32, choice: &mut Choice) -> Shot {
+    let operation = choice.of([blk_api::Operation::Run, blk_api::Operation::Wait]);
+    let count = 1 + choice.below(REQUESTS_MAX as u64) as usize;
+    let (payload, len) = requests_to_words((0..count).map(|_| transfer(choice)));
+    let shot = Shot::new(operation as u16, payload, len, REPLY_BYTES);
+    if choice.one_in(16) {
         return shot;
     }
     let first = choice.below(u64::from(pool_pages).saturating_sub(LENT_PAGES));

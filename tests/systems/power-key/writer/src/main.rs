@@ -8,9 +8,9 @@
 
 use abi::LeaseAttributes;
 use blk_api::client::Disk;
-use blk_api::{DONE, Kind, Submit};
+use blk_api::{Kind, LEASE, Transfer};
 use userlib::config;
-use userlib::ipc::{self, LeaseBuffer, Received};
+use userlib::ipc::{self, LeaseBuffer};
 use userlib::memory::{Memory, PoolMemory, publish};
 use userlib::plan::task::MappingKind;
 
@@ -21,45 +21,35 @@ const BLOCKS: u64 = 64;
 const BYTES: usize = 4096;
 const SECTORS: u64 = BYTES as u64 / 512;
 
-fn acknowledged(disk: &Disk, done: u32) -> Result<(), &'static str> {
-    loop {
-        while !matches!(ipc::receive(done), Received::Notification(_)) {}
-        let mut completed = disk.collect().map_err(|error| error.name())?;
-        if let Some(completion) = completed.next() {
-            return completion.result.map_err(|error| error.name());
-        }
-    }
-}
-
-fn write(disk: &Disk, pool: PoolMemory, done: u32, number: u64) -> Result<(), &'static str> {
+fn write(disk: &Disk, pool: PoolMemory, number: u64) -> Result<(), &'static str> {
     for offset in (0..BYTES).step_by(8) {
         pool.write64(offset, number);
     }
     publish();
-    let request = Submit {
+    let request = Transfer {
         kind: Kind::Write,
         tag: 0,
+        region: LEASE,
+        page: 0,
         sector: number % BLOCKS * SECTORS,
         count: SECTORS as u32,
     };
     let buffer = LeaseBuffer::pool(pool.part(0, BYTES), LeaseAttributes::READ);
-    disk.submit(&request, buffer)
-        .map_err(|error| error.name())?;
-    acknowledged(disk, done)
+    disk.one(&request, Some(buffer))
+        .map_err(|error| error.name())
 }
 
 fn main() -> ! {
     let plan = (
         Disk::named("virtio-blk"),
         config::mappings(MappingKind::Pool).next(),
-        config::notification(DONE),
     );
-    let (Some(disk), Some(pool), Some(done)) = plan else {
+    let (Some(disk), Some(pool)) = plan else {
         panic!("the plan lacks something");
     };
     let pool = PoolMemory::of(pool);
     for number in 1.. {
-        if let Err(why) = write(&disk, pool, done, number) {
+        if let Err(why) = write(&disk, pool, number) {
             panic!("write {number}: {why}");
         }
         defmt::info!("acknowledged {=u64}", number);

@@ -8,6 +8,7 @@
 
 mod address;
 mod bar;
+pub mod board;
 mod buses;
 mod config;
 mod error;

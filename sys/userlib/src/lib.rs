@@ -42,6 +42,7 @@ mod run;
 pub mod server;
 mod stubs;
 pub mod time;
+pub mod words;
 
 pub use abi;
 pub use defmt;

@@ -97,7 +97,9 @@ impl MapFlags {
     pub const fn writable(self) -> bool {
         self.0 & 2 != 0
     }
-    pub(crate) const fn checked(bits: u64) -> Option<Self> {
+    /// The flags that a message gives; `None` if it sets others.
+    #[inline(always)]
+    pub const fn checked(bits: u64) -> Option<Self> {
         if bits & !(Self::DEFINED as u64) == 0 {
             Some(Self(bits as u16))
         } else {

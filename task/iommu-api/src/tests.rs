@@ -11,7 +11,7 @@ fn head() -> Sequenced {
 #[test]
 fn handle_fields() {
     let handle = head().handle;
-    assert_eq!(handle.device(), 0x1234);
+    assert_eq!(handle.slot(), 0x1234);
     assert_eq!(handle.generation(), 0x0fed_cba9_8765);
 }
 

@@ -5,19 +5,20 @@ use userlib::protocol::Wire;
 
 use crate::PAGE;
 
-/// Names one claim: the device's number in bits 15:0, the claim's generation above, never 0.
+/// Names one claim: the number of its slot in bits 15:0, never 0, and the claim's generation above. Which device it is
+/// of only the server knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub struct Handle(pub u64);
 
 impl Handle {
-    /// `device` is below 2^16, `generation` below 2^48.
-    pub const fn new(device: u16, generation: u64) -> Self {
-        Self(device as u64 | generation << 16)
+    /// `generation` is below 2^48.
+    pub const fn new(slot: u16, generation: u64) -> Self {
+        Self(slot as u64 | generation << 16)
     }
-    /// The device's number.
+    /// The slot's number.
     #[inline(always)]
-    pub const fn device(self) -> usize {
+    pub const fn slot(self) -> usize {
         (self.0 & 0xffff) as usize
     }
     /// Which claim of it.

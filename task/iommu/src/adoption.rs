@@ -25,7 +25,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn adopt(&mut self) {
         let mut estate = self.read_estate();
         self.give_up_on_lost(&estate);
-        for domain in 0..self.spaces.len() {
+        for domain in self.spaces.all() {
             self.survey(domain, &mut estate);
         }
         for index in self.devices.all() {
@@ -59,8 +59,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let (Some(hold), false) = (estate.hold(index), self.is_adopted(index)) else {
                 continue;
             };
-            self.devices[index]
-                .life
+            self.devices
+                .life_mut(index)
                 .hold_forever(TaskIndex::of(hold.owner));
             self.list_held_forever(index);
             let smmu = self.smmu_of(index);
@@ -79,7 +79,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// An earlier life may have opened a device, and its SMMU cannot be told to close it.
     fn stop_for_good(&mut self, index: DeviceIndex) {
-        if self.devices[index].life.assume_used() {
+        if self.devices.life_mut(index).assume_used() {
             let _ = self.system.bus_master(index, false);
         }
     }
@@ -101,7 +101,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let others_claim = sharers.clone().any(|other| estate.hold(other).is_some());
         let others_always_open = sharers.any(|other| self.devices[other].entry().always_open == 1);
         let device = &self.devices[index];
-        let (entry, mapped) = (device.entry(), device.mapped() > 0);
+        let (entry, mapped) = (device.entry(), self.devices.slot(index).mapped() > 0);
         let released = device.was_retracted();
         let shared = others_claim || others_always_open;
         let reaches = self.plan.reaches_pools(entry) && !shared;
@@ -116,7 +116,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let may_be_on = on || !known;
         let always_open = entry.always_open == 1 && translates && (may_be_on || open || alone);
         let presumed = !known && shared;
-        self.devices[index].life.found(open, always_open, presumed);
+        self.devices
+            .life_mut(index)
+            .found(open, always_open, presumed);
     }
 
     /// The PCI task answers for the first time since this server's start: what was taken for open without
@@ -127,13 +129,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for claims in [true, false] {
             for index in self.devices.all() {
                 let device = &self.devices[index];
-                if !device.life.is_presumed()
-                    || matches!(device.life.state(), State::Claimed(_)) != claims
+                if !device.life().is_presumed()
+                    || matches!(device.life().state(), State::Claimed(_)) != claims
                 {
                     continue;
                 }
                 match self.still_master(index) {
-                    Some(true) => self.devices[index].life.confirm(),
+                    Some(true) => self.devices.life_mut(index).confirm(),
                     Some(false) => self.withdraw(index),
                     None => {}
                 }
@@ -156,7 +158,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     fn close_unclaimed(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let stray = !device.life.is_open() && !device.life.is_always_open();
+        let stray = !device.life().is_open() && !device.life().is_always_open();
         if !stray || !self.is_adopted(index) {
             return;
         }
@@ -171,7 +173,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if !self.is_adopted(index) {
             return;
         }
-        self.devices[index].inherit(hold.owner);
+        self.devices.inherit(index, hold.owner);
     }
 
     /// Free devices with direct regions that an earlier life had closed stay so until they are claimed, unless
@@ -184,10 +186,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     fn keep_closed_if_unexplained(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let free = !device.life.is_always_open() && device.life.state() == State::Free;
+        let free = !device.life().is_always_open() && device.life().state() == State::Free;
         if device.entry().always_open == 1 && free && self.is_adopted(index) {
             let keep = !self.stays_cut_off(index);
-            self.devices[index].life.keep_closed(keep);
+            self.devices.life_mut(index).keep_closed(keep);
         }
     }
 
@@ -195,17 +197,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// one that was cut off is told, as it may wait for its device.
     fn keep_or_drop_claim(&mut self, index: DeviceIndex, owner: TaskIndex) {
         let broken = self
-            .parts(index)
-            .is_none_or(|parts| parts.running.queue.is_broken());
-        let device = &mut self.devices[index];
-        if device.life.is_open() || !matches!(device.life.state(), State::Claimed(_)) {
+            .behind(index)
+            .is_none_or(|behind| behind.running.queue.is_broken());
+        let device = &self.devices[index];
+        if device.life().is_open() || !matches!(device.life().state(), State::Claimed(_)) {
             return;
         }
         // What reaches pools without a request has to be made quiet first, by its release. And nothing that could not
         // be confirmed to be closed is let go.
         let reaches = self.plan.reaches_pools(device.entry());
-        if device.has_mappings() || reaches || broken {
-            let always_open = device.life.is_always_open();
+        if self.devices.slot(index).has_mappings() || reaches || broken {
+            let always_open = device.life().is_always_open();
             self.system.post_fault(owner);
             if always_open {
                 // It was cut off while claimed, and is not opened before that is over.
@@ -213,7 +215,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             }
             return;
         }
-        device.life.free();
+        self.devices.life_mut(index).free();
         let _ = self.system.lift(owner, index);
     }
 }

@@ -29,8 +29,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 Err(failure) if failure.is_outage() => continue,
                 Err(_) => false,
             };
-            self.devices[index]
-                .life
+            self.devices
+                .life_mut(index)
                 .allow_always_open(may_be_always_open);
         }
     }
@@ -38,10 +38,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// The boot is refused after some SMMU was turned on: nothing is always open, on any.
     pub(crate) fn forbid_always_open(&mut self) {
         for index in self.devices.all() {
-            let life = &mut self.devices[index].life;
-            let may = life.may_be_always_open();
-            life.allow_always_open(false);
-            if may && life.is_open() {
+            let life = self.devices[index].life();
+            let (may, open) = (life.may_be_always_open(), life.is_open());
+            self.devices.life_mut(index).allow_always_open(false);
+            if may && open {
                 // Its claimant has to hear of it, or waits for ever.
                 self.revoke(index);
             } else if may && self.close(index, true).is_err() {
@@ -54,11 +54,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// pools, which are in the same tables.
     pub(crate) fn list_direct(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let (entry, always_open) = (device.entry(), device.life.may_be_always_open());
+        let (entry, always_open) = (device.entry(), device.life().may_be_always_open());
         if entry.always_open != 1 {
             return;
         }
-        for range in self.plan.premapped_of(entry.domain as usize) {
+        let Some(domain) = device.domain() else {
+            return;
+        };
+        for range in self.plan.premapped_of(domain) {
             self.system.log(Line::Direct(DirectLine {
                 name: entry.name.as_str(),
                 pool: range.kind != PremappedKind::Direct as u32,
@@ -73,7 +76,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn reopen_always_open(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            let waits = device.life.waits_to_be_always_open();
+            let waits = device.life().waits_to_be_always_open();
             if waits && !self.stays_cut_off(index) {
                 self.open_always(index);
             }
@@ -88,14 +91,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if !started {
             let _ = self.end_always_open(index);
             if !opened {
-                self.devices[index].life.keep_closed(true);
+                self.devices.life_mut(index).keep_closed(true);
             }
             return;
         }
-        let device = &mut self.devices[index];
-        device.life.always_opened();
+        self.devices.life_mut(index).always_opened();
+        let name = self.name(index);
         self.system.log(Line::AlwaysOpen {
-            name: device.entry().name.as_str(),
+            name: name.as_str(),
         });
     }
 
@@ -104,7 +107,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn restore_bus_mastering(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            let always_open = device.life.is_always_open() && device.life.state() == State::Free;
+            let always_open =
+                device.life().is_always_open() && device.life().state() == State::Free;
             if always_open && self.still_master(index) == Some(false) {
                 self.restore_bus_mastering_of(index);
             }

@@ -227,7 +227,7 @@ pub fn domains<H: Hardware>(
         .map(|pool| pool.pa.saturating_add(pool.len))
         .chain(plan.premapped.iter().map(|range| range.pa + range.len))
         .fold(entry.tables_pa + entry.tables_len, u64::max);
-    for (number, domain) in plan.domains.iter().enumerate() {
+    for (number, domain) in plan.indexed_domains() {
         if SmmuIndex::of(domain) != index || domain.kind == DomainKind::Blocked as u32 {
             continue;
         }

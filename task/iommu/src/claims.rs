@@ -30,16 +30,16 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     fn claim_device(&mut self, index: DeviceIndex, sender: TaskId) -> Result<Reply, Why> {
-        let device = &mut self.devices[index];
+        let device = &self.devices[index];
         device.may_claim(sender).map_err(|_| Why::NotOwner)?;
         // The claim exists: its reply was lost, or it was made with an earlier life of this server.
-        if device.life.state() == State::Claimed(sender) {
+        if device.life().state() == State::Claimed(sender) {
             return Ok(Reply::words(self.claim_of(index).to_words(), Claim::LEN));
         }
         if let Some(why) = device.unusable() {
             return Err(why);
         }
-        match device.life.state() {
+        match device.life().state() {
             State::Claimed(_) => return Err(Why::EarlierLife),
             State::Quiescing(_) => return Err(Why::BeingMadeQuiet),
             State::HeldForever(_) => return Err(device.why_not_quiet()),
@@ -49,9 +49,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Err(why);
         }
         let device = &self.devices[index];
-        let quiet = device.life.is_quiet_for(sender);
+        let quiet = device.life().is_quiet_for(sender);
         // A hold of a device that is in use means that its claim was granted, also to a successor of this server.
-        let was_always_open = device.life.is_always_open() && !quiet;
+        let was_always_open = device.life().is_always_open() && !quiet;
         if was_always_open && self.end_always_open(index).is_err() {
             return Err(Why::Smmu);
         }
@@ -73,7 +73,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 Granted::Undoing => Ok(Reply::Later),
             };
         }
-        self.devices[index].life.await_claim(sender);
+        self.devices.life_mut(index).await_claim(sender);
         self.start_quiesce(index);
         Ok(Reply::Later)
     }
@@ -82,16 +82,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         request.shape(Sequenced::LEN, 0)?;
         let head = Sequenced::from_words(&request.payload).ok_or(Error::Malformed)?;
         let owner = request.sender;
-        let device = self.devices.claimed(head.handle, owner)?;
-        if let Some(recorded) = device.session.begin(Operation::Release, head.sequence)? {
-            return Ok(Reply::recorded(&recorded));
+        let claimed = self.devices.claimed(head.handle, owner);
+        let index = claimed.ok_or(Error::StaleHandle)?;
+        let slot = self.devices.slot_mut(index).ok_or(Error::StaleHandle)?;
+        if let Some(recorded) = slot.begin(Operation::Release, head.sequence)? {
+            return Ok(Reply::recorded(recorded));
         }
-        let index = device.index();
-        let device = &mut self.devices[index];
-        let nothing_mapped = !device.has_mappings()
-            && !device.life.is_revoked()
+        let device = &self.devices[index];
+        let nothing_mapped = !self.devices.slot(index).has_mappings()
+            && !device.life().is_revoked()
             && !self.plan.reaches_pools(device.entry());
-        let always_open = nothing_mapped && device.life.is_always_open();
+        let always_open = nothing_mapped && device.life().is_always_open();
         let (name, told) = (device.entry().name, !device.session.is_first_of_life());
         if !always_open {
             // Off is always granted; if the PCI task is down, its successor begins with it off.
@@ -120,13 +121,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 self.hold_forever(index, TaskIndex::of(owner));
                 return Err(Error::HardwareFailure);
             }
-            self.devices[index].life.await_release(owner);
+            self.devices.life_mut(index).await_release(owner);
             self.forget_quiet_of_non_pci_sharers(index);
             self.quiesce_sharers(index);
             self.start_quiesce(index);
             return Ok(Reply::Later);
         }
-        self.devices[index].life.end_by_word(owner);
+        self.devices.life_mut(index).end_by_word(owner);
         let _ = self.system.lift(TaskIndex::of(owner), index);
         Ok(Reply::words([0; 8], 0))
     }

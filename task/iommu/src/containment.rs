@@ -16,7 +16,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub fn on_held_death(&mut self) {
         let estate = self.read_estate();
         for index in self.devices.all() {
-            let owner = self.devices[index].life.held_by();
+            let owner = self.devices[index].life().held_by();
             let dead = estate.hold(index).filter(|hold| hold.dead);
             if let Some(hold) = dead
                 && owner == Some(TaskIndex::of(hold.owner))
@@ -29,14 +29,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Cuts a dead task's device off, and its containment unit with it: what shares its StreamIDs or
     /// cannot be reset apart. `next` is the id of the task's next life.
     pub(crate) fn contain(&mut self, index: DeviceIndex, next: TaskId) {
-        let device = &mut self.devices[index];
-        let runs = match device.life.state() {
+        let device = &self.devices[index];
+        let runs = match device.life().state() {
             State::Quiescing(Purpose::Death(_)) | State::HeldForever(_) | State::Free => return,
             State::Quiescing(_) => true,
             State::Claimed(_) => false,
         };
-        let (name, mapped) = (device.entry().name, device.mapped());
-        device.life.die(next);
+        let (name, mapped) = (device.entry().name, self.devices.slot(index).mapped());
+        self.devices.life_mut(index).die(next);
         self.system.log(Line::Contained {
             name: name.as_str(),
             owner: TaskIndex::of(next).number(),

@@ -19,8 +19,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.shut(index);
         for other in self.devices.sharers(index) {
             let device = &self.devices[other];
-            let open = device.life.is_open();
-            if open || device.life.is_always_open() {
+            let open = device.life().is_open();
+            if open || device.life().is_always_open() {
                 self.shut(other);
                 if open {
                     self.mark_revoked(other);
@@ -39,8 +39,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     pub(crate) fn mark_revoked(&mut self, index: DeviceIndex) {
-        let device = &mut self.devices[index];
-        if let Some(owner) = device.life.revoke() {
+        let owner = self.devices.life_mut(index).revoke();
+        if let Some(owner) = owner {
             self.system.post_fault(owner);
         }
     }
@@ -48,7 +48,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Leaves a device cut off and all that it could reach held, for good.
     pub(crate) fn hold_forever(&mut self, index: DeviceIndex, owner: TaskIndex) {
         self.cut_off(index);
-        self.devices[index].life.hold_forever(owner);
+        self.devices.life_mut(index).hold_forever(owner);
         self.list_held_forever(index);
     }
 

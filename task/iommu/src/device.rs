@@ -1,14 +1,17 @@
 //! One device: what the plan says of it, its life, the claim that it is in, and what is counted for it.
 
+use core::ops::{Deref, DerefMut};
+
 use abi::TaskId;
-use iommu_api::{Error, Handle};
+use iommu_api::Error;
 use plan::iommu::DeviceEntry;
 
 use crate::events::FaultLog;
-use crate::indices::{DeviceIndex, DeviceSet};
+use crate::indices::{DeviceIndex, DeviceSet, DomainIndex};
 use crate::life::Life;
 use crate::refusals::Refusals;
 use crate::session::Session;
+use crate::slot::Slot;
 use crate::why::{NotQuiet, Why};
 
 /// The entry of a device that the plan does not have.
@@ -44,10 +47,10 @@ pub struct Device<'p> {
     index: DeviceIndex,
     /// The device's mark in the leaf entries of the domain: its position in the alias set.
     member: u64,
-    /// First of its owner's pools in the plan's table.
-    pools: usize,
+    /// The number of its slot; 0 if it cannot be claimed.
+    slot: u16,
     sharers: DeviceSet,
-    pub(crate) life: Life,
+    life: Life,
     pub(crate) session: Session,
     pub(crate) faults: FaultLog,
     /// Claims that its owner was refused, and those that everybody else was.
@@ -57,10 +60,6 @@ pub struct Device<'p> {
     judged: bool,
     /// Why it could not be made quiet the last time that this was so.
     not_quiet: Option<NotQuiet>,
-    /// Pages mapped for it.
-    mapped: u64,
-    /// Leases mapped for it.
-    pins: u32,
     /// An earlier life of this server was ending its claim, and had retracted what was mapped.
     retracted: bool,
     /// A storm was seen in this turn.
@@ -73,10 +72,10 @@ impl<'p> Device<'p> {
         entry: &NO_ENTRY,
         index: DeviceIndex::FIRST,
         member: 0,
-        pools: 0,
+        slot: 0,
         sharers: DeviceSet::EMPTY,
         life: Life::new(&NO_ENTRY),
-        session: Session::new(0),
+        session: Session::NONE,
         faults: FaultLog::EMPTY,
         refusals: [Refusals::NONE; 2],
         judgement: Judgement {
@@ -85,27 +84,18 @@ impl<'p> Device<'p> {
         },
         judged: false,
         not_quiet: None,
-        mapped: 0,
-        pins: 0,
         retracted: false,
         storm: false,
     };
 
-    /// A device that nobody has. Generations start above `generation`.
-    pub(crate) fn new(
-        entry: &'p DeviceEntry,
-        index: DeviceIndex,
-        member: u64,
-        pools: usize,
-        generation: u64,
-    ) -> Self {
+    /// A device that nobody has.
+    pub(crate) fn new(entry: &'p DeviceEntry, index: DeviceIndex, member: u64, slot: u16) -> Self {
         Self {
             entry,
             index,
             member,
-            pools,
+            slot,
             life: Life::new(entry),
-            session: Session::new(generation),
             ..Self::NOBODYS
         }
     }
@@ -125,10 +115,13 @@ impl<'p> Device<'p> {
     pub(crate) const fn member(&self) -> u64 {
         self.member
     }
-    /// First of its owner's pools in the plan's table.
-    #[inline(always)]
-    pub(crate) const fn pools(&self) -> usize {
-        self.pools
+    /// The number of its slot; 0 if it cannot be claimed.
+    pub(crate) const fn slot(&self) -> u16 {
+        self.slot
+    }
+    /// The device's domain, if it has one.
+    pub(crate) fn domain(&self) -> Option<DomainIndex> {
+        DomainIndex::of(self.entry)
     }
     /// The other devices of its alias set, which share its streams.
     pub(crate) const fn sharers(&self) -> DeviceSet {
@@ -139,15 +132,17 @@ impl<'p> Device<'p> {
         self.sharers.join(others);
     }
 
-    /// The handle of the current claim.
-    pub fn handle(&self) -> Handle {
-        Handle::new(self.index.number() as u16, self.session.generation())
-    }
-
-    /// Whether `handle` is the current claim and `sender` has it.
+    /// The device's life.
     #[inline(always)]
-    pub fn is_claimed_as(&self, handle: Handle, sender: TaskId) -> bool {
-        self.life.claimant() == Some(sender) && handle.generation() == self.session.generation()
+    pub const fn life(&self) -> &Life {
+        &self.life
+    }
+    /// The device's life, to change it; the slot follows.
+    pub(crate) fn life_mut<'a>(&'a mut self, slot: Option<&'a mut Slot>) -> LifeMut<'a> {
+        LifeMut {
+            life: &mut self.life,
+            slot,
+        }
     }
 
     /// Whether `sender` may claim it.
@@ -169,19 +164,8 @@ impl<'p> Device<'p> {
         }
     }
 
-    /// The device was opened for a claim.
-    pub(crate) fn grant(&mut self, owner: TaskId) {
-        self.life.grant(owner);
-        self.begin_session(owner);
-    }
-
-    /// A task that is held for it has the claim again, under a new handle.
-    pub(crate) fn inherit(&mut self, owner: TaskId) {
-        self.life.inherit(owner);
-        self.begin_session(owner);
-    }
-
-    fn begin_session(&mut self, owner: TaskId) {
+    /// A claim by `owner` begins.
+    pub(crate) fn begin_session(&mut self, owner: TaskId) {
         self.storm = false;
         self.session.begin_claim(owner);
         self.faults.begin_claim();
@@ -225,20 +209,6 @@ impl<'p> Device<'p> {
         core::mem::take(&mut self.storm)
     }
 
-    /// Pages mapped for it.
-    #[inline(always)]
-    pub const fn mapped(&self) -> u64 {
-        self.mapped
-    }
-    /// Leases mapped for it.
-    #[inline(always)]
-    pub const fn pins(&self) -> u32 {
-        self.pins
-    }
-    /// Whether a request mapped something for it that was not unmapped.
-    pub(crate) const fn has_mappings(&self) -> bool {
-        self.mapped != 0 || self.pins != 0
-    }
     /// Notes that mappings of the device were found retracted.
     pub(crate) const fn note_retracted(&mut self) {
         self.retracted = true;
@@ -247,26 +217,32 @@ impl<'p> Device<'p> {
     pub(crate) const fn was_retracted(&self) -> bool {
         self.retracted
     }
-    /// Counts pages that were mapped.
-    #[inline(always)]
-    pub(crate) const fn count_mapped(&mut self, pages: u64) {
-        self.mapped += pages;
+}
+
+/// The life of a device while it is changed. At the end, whatever the change was, the device's slot follows it.
+pub(crate) struct LifeMut<'a> {
+    life: &'a mut Life,
+    slot: Option<&'a mut Slot>,
+}
+
+impl Deref for LifeMut<'_> {
+    type Target = Life;
+
+    fn deref(&self) -> &Life {
+        self.life
     }
-    /// Counts pages that were unmapped.
-    #[inline(always)]
-    pub(crate) const fn count_unmapped(&mut self, pages: u64) {
-        self.mapped = self.mapped.saturating_sub(pages);
+}
+
+impl DerefMut for LifeMut<'_> {
+    fn deref_mut(&mut self) -> &mut Life {
+        self.life
     }
-    /// Counts a lease that was mapped.
-    pub(crate) const fn count_pin(&mut self) {
-        self.pins += 1;
-    }
-    /// Counts a lease that was unmapped.
-    pub(crate) const fn count_unpin(&mut self) {
-        self.pins = self.pins.saturating_sub(1);
-    }
-    /// All its leases were unmapped.
-    pub(crate) const fn count_no_pins(&mut self) {
-        self.pins = 0;
+}
+
+impl Drop for LifeMut<'_> {
+    fn drop(&mut self) {
+        if let Some(slot) = &mut self.slot {
+            slot.follow(self.life);
+        }
     }
 }

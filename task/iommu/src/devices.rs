@@ -1,14 +1,15 @@
-//! The table of the devices.
+//! The tables of the devices and of the claim slots.
 
 use core::ops::{Index, IndexMut};
 
 use abi::TaskId;
 use heapless::Vec;
-use iommu_api::{Error, Handle};
+use iommu_api::{Handle, Sequenced};
 
-use crate::device::Device;
+use crate::device::{Device, LifeMut};
 use crate::indices::{DeviceIndex, DeviceSet};
-use crate::limits::DEVICES_MAX;
+use crate::limits::{DEVICES_MAX, SLOTS_MAX};
+use crate::slot::Slot;
 
 /// The devices of the plan.
 ///
@@ -24,6 +25,8 @@ pub(crate) struct Devices<'p> {
     all: DeviceSet,
     nobodys: Device<'p>,
     table: Vec<Device<'p>, DEVICES_MAX>,
+    /// By number, of which the first is nobody's.
+    slots: Vec<Slot, SLOTS_MAX>,
 }
 
 impl<'p> Devices<'p> {
@@ -34,14 +37,34 @@ impl<'p> Devices<'p> {
             table: Vec::new(),
             nobodys: Device::NOBODYS,
             all: DeviceSet::EMPTY,
+            slots: Vec::new(),
         }
     }
 
-    /// Adds the next device of the plan; false if it is another one, or if there is no room.
-    pub(crate) fn add(&mut self, index: DeviceIndex, device: Device<'p>) -> bool {
+    /// The number of the next slot that is made, of which the first is nobody's.
+    pub(crate) fn next_slot(&mut self) -> u16 {
+        if self.slots.is_empty() {
+            // There is room in a table without a slot.
+            let _ = self.slots.push(Slot::FIRST);
+        }
+        self.slots.len() as u16
+    }
+
+    /// Adds the next device of the plan, with its slot if it can be claimed; false if it is another one, or if there is
+    /// no room.
+    pub(crate) fn add(
+        &mut self,
+        index: DeviceIndex,
+        device: Device<'p>,
+        slot: Option<Slot>,
+    ) -> bool {
         let domain = device.entry().domain;
         let sharers = self.those(|other| domain != plan::NONE && other.entry().domain == domain);
-        let added = index.number() as usize == self.table.len() && self.table.push(device).is_ok();
+        let slotted = slot.is_none_or(|slot| {
+            slot.handle().slot() == self.slots.len() && self.slots.push(slot).is_ok()
+        });
+        let next = index.number() as usize == self.table.len();
+        let added = slotted && next && self.table.push(device).is_ok();
         if added {
             self.all.insert(index);
             self[index].share_with(sharers);
@@ -79,16 +102,74 @@ impl<'p> Devices<'p> {
         found
     }
 
-    /// The device that `sender` has claimed and names by the handle of that claim.
+    /// The slot that a handle names; [`Slot::serves`] and [`Slot::is_of`] tell whether the handle is that of a claim.
     #[inline(always)]
-    pub(crate) fn claimed(
-        &mut self,
-        handle: Handle,
-        sender: TaskId,
-    ) -> Result<&mut Device<'p>, Error> {
-        match self.table.get_mut(handle.device()) {
-            Some(device) if device.is_claimed_as(handle, sender) => Ok(device),
-            _ => Err(Error::StaleHandle),
+    fn named(&mut self, handle: Handle) -> Option<&mut Slot> {
+        self.slots.get_mut(handle.slot())
+    }
+
+    /// Begins a request: the slot of its claim, if it is the next one of a claim that is served.
+    #[inline(always)]
+    pub(crate) fn serve(&mut self, head: Sequenced, sender: TaskId) -> Option<&mut Slot> {
+        let slot = self.named(head.handle)?;
+        slot.serves(head, sender).then_some(slot)
+    }
+
+    /// The device that `sender` has claimed and names by the handle of that claim, whether or not the claim was cut
+    /// off.
+    pub(crate) fn claimed(&mut self, handle: Handle, sender: TaskId) -> Option<DeviceIndex> {
+        let slot = self.named(handle)?;
+        let index = slot.device();
+        let named = slot.is_of(handle) && slot.user() == sender;
+        let claimed = named && self[index].life().claimant() == Some(sender);
+        claimed.then_some(index)
+    }
+
+    /// The slot of a device; one that is not used if nobody can claim it.
+    pub(crate) fn slot(&self, index: DeviceIndex) -> &Slot {
+        let slot = self.slots.get(usize::from(self[index].slot()));
+        slot.filter(|slot| slot.device() == index)
+            .unwrap_or(&Slot::UNUSED)
+    }
+    /// The slot of a device, to change it, if it can be claimed.
+    pub(crate) fn slot_mut(&mut self, index: DeviceIndex) -> Option<&mut Slot> {
+        self.both_mut(index).1
+    }
+
+    /// A device, and its slot if it can be claimed.
+    fn both_mut(&mut self, index: DeviceIndex) -> (&mut Device<'p>, Option<&mut Slot>) {
+        let device = self.table.get_mut(index.number() as usize);
+        let device = device.unwrap_or(&mut self.nobodys);
+        let slot = match device.slot() {
+            0 => None,
+            slot => self.slots.get_mut(usize::from(slot)),
+        };
+        (device, slot)
+    }
+
+    /// The life of a device, to change it; its slot follows.
+    pub(crate) fn life_mut(&mut self, index: DeviceIndex) -> LifeMut<'_> {
+        let (device, slot) = self.both_mut(index);
+        device.life_mut(slot)
+    }
+
+    /// A device was opened for a claim.
+    pub(crate) fn grant(&mut self, index: DeviceIndex, owner: TaskId) {
+        self.begin_claim(index, owner);
+        self.life_mut(index).grant(owner);
+    }
+
+    /// A task that is held for a device has the claim again, under a new handle.
+    pub(crate) fn inherit(&mut self, index: DeviceIndex, owner: TaskId) {
+        self.begin_claim(index, owner);
+        self.life_mut(index).inherit(owner);
+    }
+
+    fn begin_claim(&mut self, index: DeviceIndex, owner: TaskId) {
+        let (device, slot) = self.both_mut(index);
+        device.begin_session(owner);
+        if let Some(slot) = slot {
+            slot.begin_claim(owner);
         }
     }
 

@@ -3,44 +3,39 @@
 //! Break before make (Arm ARM D8.16.1): the old entries are cleared and the SMMU has confirmed that it has forgotten
 //! them before a new entry is written. Everything is judged before anything is cleared.
 
-use abi::TaskId;
 use iommu_api::{Error, Exchange, ExchangeList, Extent, PAGE, Replacement};
-use plan::iommu::PoolEntry;
 
 use crate::hardware::{Hardware, System};
 use crate::lists::name_a_page_twice;
-use crate::maps::{Changed, check_rights, pool_of};
+use crate::map::{Changed, check_rights};
+use crate::plan_view::PlanView;
 use crate::server::Parts;
-use crate::space::{Kind, Run};
+use crate::space::{Kind, PAGE_SHIFT, Run};
 
 /// The IOVA of a replacement.
 const fn iova(word: u64) -> u64 {
     Replacement::from_word(word).at as u64 * PAGE
 }
 
-impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
+impl<H: Hardware, S: System> Parts<'_, H, S> {
     /// Maps contiguous memory of a pool in the place of what is mapped.
     #[inline(always)]
-    pub(crate) fn exchange(
-        &mut self,
-        exchange: &Exchange,
-        sender: TaskId,
-        pools: &[PoolEntry],
-    ) -> Changed {
+    pub(crate) fn exchange(&mut self, plan: &PlanView<'_>, exchange: &Exchange) -> Changed {
         let Extent { first, pages } = exchange.extent;
         let (first, pages) = (u64::from(first), u64::from(pages));
         if pages == 0 || !exchange.flags.only_rights() {
             return Err(Error::Malformed);
         }
-        let pool = pool_of(self.device, pools, sender, exchange.pool)?;
-        if first + pages > pool.len / PAGE {
+        let pool = self.slot.pool(plan.pools, exchange.pool);
+        let (base, limit) = pool.ok_or(Error::BadMemory)?;
+        if first + pages > limit {
             return Err(Error::BadMemory);
         }
         check_rights(exchange.flags)?;
         let run = self.exchangeable(exchange.iova, pages)?;
         self.remove(Kind::Pages, run)?;
         self.complete()?;
-        self.replace(run, pool.pa + first * PAGE, exchange.flags.writable());
+        self.replace(run, base + first * PAGE, exchange.flags.writable());
         // The device may be told of the new page as soon as the reply is there.
         self.hardware.publish();
         Ok(None)
@@ -49,16 +44,17 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     /// Maps single pages of a pool, each in the place of another; all or none.
     pub(crate) fn exchange_each(
         &mut self,
+        plan: &PlanView<'_>,
         list: &ExchangeList,
-        pool: Result<&PoolEntry, Error>,
         words: &[u64],
     ) -> Changed {
         if !list.flags.only_rights() {
             return Err(Error::Malformed);
         }
-        let pool = pool?;
+        let pool = self.slot.pool(plan.pools, list.pool);
+        let (base, limit) = pool.ok_or(Error::BadMemory)?;
         let page = |word: u64| u64::from(Replacement::from_word(word).page);
-        if words.iter().any(|&word| page(word) >= pool.len / PAGE) {
+        if words.iter().any(|&word| page(word) >= limit) {
             return Err(Error::BadMemory);
         }
         check_rights(list.flags)?;
@@ -79,7 +75,7 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
         self.complete()?;
         for &word in words {
             if let Some(run) = self.space.pages.locate(iova(word), 1) {
-                self.replace(run, pool.pa + page(word) * PAGE, list.flags.writable());
+                self.replace(run, base + page(word) * PAGE, list.flags.writable());
             }
         }
         self.hardware.publish();
@@ -118,11 +114,11 @@ impl<H: Hardware, S: System> Parts<'_, '_, H, S> {
     /// mapped stays.
     #[inline(always)]
     fn replace(&mut self, run: Run, pa: u64, writable: bool) {
-        if self.device.pins() > 0 {
+        if self.slot.pins() > 0 {
             self.unpin(run);
         }
         let part = &self.space.pages;
-        let template = part.template(writable, self.device.member());
-        part.write(self.hardware, run, pa, template);
+        let template = self.slot.page_template(writable);
+        part.write(self.hardware, run, pa, template, PAGE_SHIFT);
     }
 }

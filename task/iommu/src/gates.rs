@@ -15,20 +15,21 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Opens a device's streams to its domain.
     pub(crate) fn open(&mut self, device: DeviceIndex) -> Result<(), Broken> {
         let plan = self.plan;
-        let Some(parts) = self.parts(device) else {
+        let entry = self.devices[device].entry();
+        let (Some(_), Some(word)) = (self.behind(device), plan.open_word(entry)) else {
             return Err(Broken);
         };
-        let Some(word) = plan.open_word(parts.device.entry()) else {
+        let streams = plan.streams_of(entry);
+        self.devices.life_mut(device).opening();
+        let Some(behind) = self.behind(device) else {
             return Err(Broken);
         };
-        let streams = plan.streams_of(parts.device.entry());
-        parts.device.life.opening();
         let opened = stream::open(
-            parts.hardware,
-            &mut parts.running.queue,
+            behind.hardware,
+            &mut behind.running.queue,
             streams.iter().map(|s| (s.stream_id, s.entry)),
             word,
-            parts.space.asid,
+            behind.space.asid,
         );
         self.forget_quiet_of_non_pci_sharers(device);
         opened
@@ -45,7 +46,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             let others = self
                 .devices
                 .iter()
-                .filter(|&(index, other)| index != device && other.life.reaches_memory());
+                .filter(|&(index, other)| index != device && other.life().reaches_memory());
             // Of another domain is an alternative of the same hotplug slot.
             for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry())) {
                 let same = |own: &StreamEntry| {
@@ -58,17 +59,20 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 }
             }
         }
-        let Some(parts) = self.parts(device) else {
+        if self.behind(device).is_none() {
+            return Ok(());
+        }
+        self.devices.life_mut(device).closed();
+        let Some(behind) = self.behind(device) else {
             return Ok(());
         };
-        parts.device.life.closed();
-        let asid = parts.space.asid;
+        let asid = behind.space.asid;
         let streams = own
             .iter()
             .filter(|stream| !in_use.contains(&(stream.smmu, stream.stream_id)))
             .map(|stream| (stream.stream_id, stream.entry));
-        let closed = stream::close(parts.hardware, &mut parts.running.queue, streams, asid);
-        let smmu = parts.space.smmu;
+        let closed = stream::close(behind.hardware, &mut behind.running.queue, streams, asid);
+        let smmu = behind.space.smmu;
         // What the closed streams are blamed for is recorded by now: it is for whoever had them until now.
         self.drain_recorded(smmu);
         closed
@@ -79,7 +83,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// quiesce that is under way does not count for it either.
     pub(crate) fn forget_quiet_of_non_pci_sharers(&mut self, index: DeviceIndex) {
         for other in self.devices.sharers(index) {
-            self.devices[other].life.shared_streams_were_open();
+            self.devices.life_mut(other).shared_streams_were_open();
         }
     }
 
@@ -94,7 +98,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn end_always_open_sharers(&mut self, index: DeviceIndex) {
         for other in self.devices.sharers(index) {
             let device = &self.devices[other];
-            if device.life.is_always_open() && device.life.state() == State::Free {
+            if device.life().is_always_open() && device.life().state() == State::Free {
                 let _ = self.end_always_open(other);
             }
         }

@@ -1,12 +1,12 @@
-//! Numbers of devices, tasks and SMMUs: types of their own, so that none is taken for another, and bounded, so that
+//! Numbers of devices, domains, tasks and SMMUs: types of their own, so that none is taken for another, and bounded, so that
 //! every look-up finds something.
 
 use core::ops::{Index, IndexMut};
 
 use abi::TaskId;
-use plan::iommu::{DomainEntry, StreamEntry};
+use plan::iommu::{DeviceEntry, DomainEntry, StreamEntry};
 
-use crate::limits::{DEVICES_MAX, SMMUS_MAX};
+use crate::limits::{DEVICES_MAX, DOMAINS_MAX, SMMUS_MAX};
 
 /// A device, by its position in the plan's table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -43,6 +43,61 @@ impl DeviceIndex {
     #[inline(always)]
     pub(crate) const fn set(self) -> DeviceSet {
         DeviceSet(1 << self.slot())
+    }
+}
+
+/// A domain, by its position in the plan's table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DomainIndex(u8);
+
+const _: () = assert!(
+    DOMAINS_MAX <= u64::BITS as usize,
+    "sets of domains are a word"
+);
+
+impl DomainIndex {
+    /// The first one.
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// `None` from [`DOMAINS_MAX`] up.
+    pub const fn new(number: usize) -> Option<Self> {
+        if number < DOMAINS_MAX {
+            Some(Self(number as u8))
+        } else {
+            None
+        }
+    }
+
+    /// The domain that a device has in the plan, if it has one.
+    pub const fn of(device: &DeviceEntry) -> Option<Self> {
+        Self::new(device.domain as usize)
+    }
+
+    /// The first `count` of them.
+    pub(crate) fn first(count: usize) -> impl Iterator<Item = Self> + Clone {
+        (0..count.min(DOMAINS_MAX) as u8).map(Self)
+    }
+
+    /// The number by which the plan knows it.
+    #[inline(always)]
+    pub const fn number(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The remainder changes nothing, and shows the compiler that an array of this length has it.
+    #[inline(always)]
+    pub(crate) const fn slot(self) -> usize {
+        self.0 as usize % DOMAINS_MAX
+    }
+
+    /// The set of this domain alone: a bit for each.
+    pub(crate) const fn set(self) -> u64 {
+        1 << self.slot()
+    }
+
+    /// Whether a set of domains has it.
+    pub(crate) const fn is_in(self, set: u64) -> bool {
+        set >> self.slot() & 1 == 1
     }
 }
 

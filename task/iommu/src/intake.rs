@@ -36,14 +36,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                     .any(|stream| stream.stream_id == event.stream && index.has(stream));
                 // Members of an alias set share a StreamID; whichever it was, the claimants learn it. One that is
                 // not there shares it with what is there in its place.
-                if !hit || device.is_absent() || (known && device.life.held_by().is_none()) {
+                if !hit || device.is_absent() || (known && device.life().held_by().is_none()) {
                     continue;
                 }
                 let reaction = device.faults.record(&event, now, period);
                 device.note_storm(reaction.storm);
-                let owner = device.life.held_by();
+                let owner = device.life().held_by();
                 if reaction.tell
-                    && let State::Claimed(owner) = device.life.state()
+                    && let State::Claimed(owner) = device.life().state()
                 {
                     system.post_fault(TaskIndex::of(owner));
                 }
@@ -89,7 +89,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for number in self.devices.all() {
             let here = self.smmu_of(number) == Some(index);
             let device = &mut self.devices[number];
-            if let (true, State::Claimed(owner)) = (here, device.life.state()) {
+            if let (true, State::Claimed(owner)) = (here, device.life().state()) {
                 device.faults.note_loss();
                 self.system.post_fault(TaskIndex::of(owner));
             }

@@ -1,9 +1,9 @@
 //! The IOMMU server's core: generic over the hardware and the system around it.
 //!
-//! * [`protocol`]: form, dispatch, requests that change nothing; `claims`, `requests` and `maps`: those
+//! * [`protocol`]: form, dispatch, requests that change nothing; `claims`, `requests`, `map`, `unmap` and `lists`: those
 //!   that do.
 //! * [`indices`]: devices, tasks and SMMUs by number. [`life`]: who holds what, a state machine without hardware;
-//!   [`device`] and [`session`] around it.
+//!   [`device`] and [`session`] around it. [`slot`]: what an authorised request works on.
 //! * [`space`]: IOVAs and table entries.
 //! * [`stream`]: opening and closing streams in a safe order, invalidation.
 //! * [`queue`]: commands, completion, errors.
@@ -57,8 +57,8 @@ pub mod life;
 pub mod limits;
 mod lists;
 pub mod log;
+mod map;
 pub mod mapped;
-mod maps;
 mod message;
 pub mod plan_view;
 pub mod premapped;
@@ -71,8 +71,10 @@ mod refused_claims;
 mod requests;
 pub mod server;
 pub mod session;
+pub mod slot;
 mod smmus;
 pub mod space;
+mod spaces;
 mod start;
 pub mod stream;
 mod survey;
@@ -80,8 +82,9 @@ mod survey;
 mod tests;
 mod turns;
 mod units;
+mod unmap;
 mod waiting;
 pub mod why;
 
-pub use message::{Reply, Request};
+pub use message::{Reply, Request, is_map, is_unmap};
 pub use server::Server;

@@ -4,6 +4,11 @@ pub use plan::limits::{
     DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
 };
 
+/// Slots for claims, of which the first is nobody's: more than devices, as a slot is of a device and a user.
+pub const SLOTS_MAX: usize = 128;
+
+const _: () = assert!(DEVICES_MAX < SLOTS_MAX, "each device can be claimed");
+
 /// Faults kept for a claimant that does not fetch them.
 pub const FAULTS_KEPT: usize = 16;
 

@@ -1,9 +1,28 @@
-//! Lists that name a page of the window twice.
+//! Lists: each is judged as a whole before anything of it is done.
 
 use heapless::BinaryHeap;
 use heapless::binary_heap::Min;
-use iommu_api::{Extent, Sequenced};
+use iommu_api::{Error, Extent, MapList, PAGE, Sequenced};
 use userlib::protocol::Wire;
+
+use crate::hardware::{Hardware, System};
+use crate::map::{Changed, check_content};
+use crate::plan_view::PlanView;
+use crate::server::{Parts, Target};
+use crate::space::Kind;
+
+/// The error of the first extent of a list that is empty or beyond a pool's end.
+#[cold]
+fn wrong_extent(extents: &[u64], limit: u64) -> Error {
+    let empty = |extent: &Extent| extent.pages == 0;
+    let beyond = |extent: &Extent| u64::from(extent.first) + u64::from(extent.pages) > limit;
+    extents
+        .iter()
+        .map(|&word| Extent::from_word(word))
+        .find(|extent| empty(extent) || beyond(extent))
+        .filter(empty)
+        .map_or(Error::BadMemory, |_| Error::Malformed)
+}
 
 /// Most extents of a list that unmaps.
 const EXTENTS_MAX: usize = (abi::MESSAGE_MAX - Sequenced::LEN) / size_of::<u64>();
@@ -28,4 +47,119 @@ pub(crate) fn name_a_page_twice(extents: impl Iterator<Item = Extent>) -> bool {
         end = u64::from(first) + u64::from(pages);
     }
     false
+}
+
+impl<H: Hardware> Target<'_, H> {
+    /// Maps extents of a pool; one that does not exist is one without pages.
+    pub(crate) fn map_extents(
+        &mut self,
+        plan: &PlanView<'_>,
+        map: &MapList,
+        extents: &[u64],
+    ) -> Changed {
+        // An empty extent is judged with those that are too long: the first that is wrong decides.
+        check_content(map.flags, 1, map.iova)?;
+        // No sum overflows: both numbers of an extent have 32 bits, and there are some hundred extents.
+        let (mut pages, mut least, mut end) = (0u64, u64::MAX, 0u64);
+        for &word in extents {
+            let Extent {
+                first,
+                pages: count,
+            } = Extent::from_word(word);
+            let count = u64::from(count);
+            pages += count;
+            least = least.min(count);
+            end = end.max(u64::from(first) + count);
+        }
+        let pool = self.slot.pool(plan.pools, map.pool);
+        let limit = pool.map_or(0, |(_, pages)| pages);
+        if least == 0 || end > limit {
+            return Err(wrong_extent(extents, limit));
+        }
+        let (base, _) = pool.ok_or(Error::BadMemory)?;
+        let run = self.place(map.flags, pages, map.iova)?;
+        let part = &mut self.space.pages;
+        let template = self.slot.page_template(map.flags.writable());
+        let mut extents = extents.iter().map(|&word| Extent::from_word(word));
+        if run.count == extents.len() as u64 {
+            // Single pages, as most lists are.
+            part.write_each(self.hardware, run, template, || {
+                let extent = extents.next().unwrap_or_default();
+                base + u64::from(extent.first) * PAGE
+            });
+            return Ok(Some(self.mapped(Kind::Pages, run)));
+        }
+        let (mut pa, mut left) = (0, 0);
+        part.write_each(self.hardware, run, template, || {
+            if left == 0 {
+                let extent = extents.next().unwrap_or_default();
+                pa = base + u64::from(extent.first) * PAGE;
+                left = extent.pages;
+            }
+            left = left.wrapping_sub(1);
+            let this = pa;
+            pa += PAGE;
+            this
+        });
+        Ok(Some(self.mapped(Kind::Pages, run)))
+    }
+}
+
+impl<H: Hardware, S: System> Parts<'_, H, S> {
+    /// Unmaps several ranges, or none.
+    pub(crate) fn unmap_extents(&mut self, extents: &[u64]) -> Changed {
+        let (mut ascending, mut end) = (true, 0);
+        // What is mapped, less the pages looked at: beyond that some are named twice or not mapped.
+        let mut left = self.slot.mapped();
+        for (place, &word) in extents.iter().enumerate() {
+            let (iova, pages) = iova_range(word);
+            if pages > left {
+                return Err(self.names_too_much(extents.get(place..).unwrap_or_default()));
+            }
+            left -= pages;
+            self.removable(iova, pages)?;
+            ascending &= iova >= end;
+            end = iova + pages * PAGE;
+        }
+        let named = extents.iter().map(|&word| Extent::from_word(word));
+        if !ascending && name_a_page_twice(named) {
+            return Err(Error::NotMapped);
+        }
+        for &word in extents {
+            let (iova, pages) = iova_range(word);
+            if let Some((kind, run)) = self.space.locate(iova, pages) {
+                self.remove(kind, run)?;
+            }
+        }
+        self.complete()?;
+        for &word in extents {
+            let (iova, pages) = iova_range(word);
+            if let Some((kind, run)) = self.space.locate(iova, pages) {
+                self.give_back(kind, run);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The error of a list that names more pages than are mapped. No entry is looked at any more, so that a list
+    /// of many large extents costs no more than one of them.
+    #[cold]
+    fn names_too_much(&self, rest: &[u64]) -> Error {
+        let wrong = |&word: &u64| {
+            let (iova, pages) = iova_range(word);
+            if pages == 0 {
+                return Some(Error::Malformed);
+            }
+            let located = self.space.locate(iova, pages);
+            located.is_none().then_some(Error::BadRange)
+        };
+        rest.iter().find_map(wrong).unwrap_or(Error::NotMapped)
+    }
+}
+
+/// First IOVA and pages of an extent of a list.
+#[inline(always)]
+fn iova_range(word: u64) -> (u64, u64) {
+    let Extent { first, pages } = Extent::from_word(word);
+    (u64::from(first) * PAGE, u64::from(pages))
 }

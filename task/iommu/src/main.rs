@@ -19,14 +19,15 @@ mod task;
 
 use iommu::mapped::Mapped;
 use iommu::plan_view::PlanView;
-use iommu::{Reply, Request, Server};
+use iommu::{Reply, Request, Server, is_map, is_unmap};
 use static_cell::StaticCell;
 use supervisor_api::Outcome;
 use supervisor_api::client::{may_report, report};
 use task::system::Surroundings;
 use userlib::abi::{MESSAGE_MAX, TaskId, notification};
-use userlib::ipc::{self, Message, Payload, Received};
+use userlib::ipc::{Message, Payload, Received};
 use userlib::time::{self, Ticks};
+use userlib::words::{self, Delivery};
 use userlib::{config, interrupt};
 use zerocopy::IntoBytes;
 
@@ -78,39 +79,58 @@ fn serve(core: &mut Core, interrupts: u32) -> ! {
     let quiesced = config::notification(pci_api::QUIESCED).unwrap_or(0);
     let mask =
         interrupts | quiesced | notification::PEER | notification::HELD_DEATH | notification::TIMER;
+    let bits = Bits {
+        interrupts,
+        quiesced,
+        mask,
+    };
     after_turn(core);
-    let mut received = ipc::receive_into(mask, buffer.as_mut_bytes());
+    let mut delivery = words::receive(mask, buffer.as_mut_bytes());
     loop {
-        let reply = match received {
-            Received::Message(message) => {
-                // Leaves nothing to be done after the turn: it touches neither interrupts nor the timer.
-                match core.handle_frequent(&request(&message, buffer)) {
-                    Some(done) => Some(Outgoing {
-                        to: message.sender,
-                        code: done.code,
-                        payload: [done.value, 0, 0, 0, 0, 0, 0, 0],
-                        len: done.len,
-                    }),
-                    // Made anew, so that the frequent ones never leave the registers.
-                    None => answer(core, &request(&message, buffer)),
-                }
-            }
-            Received::Notification(bits) => {
-                notified(core, bits, interrupts, quiesced);
-                None
-            }
-            Received::Dead => None,
+        let (sender, form) = (delivery.sender, delivery.form);
+        let [a, b, c, d, e, ..] = delivery.payload;
+        // What is not a message has no form. Neither of these two leaves anything to be done after the turn.
+        let done = if delivery.is_message() && is_map(form) {
+            core.map(sender, [a, b, c, d, e])
+        } else if delivery.is_message() && is_unmap(form) {
+            core.unmap(sender, [a, b, c, d])
+        } else {
+            // Made anew, so that the frequent ones never leave the registers.
+            delivery = other(core, delivery.received(), buffer, &bits);
+            continue;
         };
         let bytes = buffer.as_mut_bytes();
-        received = match reply {
-            Some(Outgoing {
-                to,
-                code,
-                payload,
-                len,
-            }) => ipc::reply_receive(to, code, &payload, len, mask, bytes),
-            None => ipc::receive_into(mask, bytes),
-        };
+        delivery = words::reply_receive(sender, done.reply(), done.value(), mask, bytes);
+    }
+}
+
+/// The notifications that the server waits for.
+struct Bits {
+    interrupts: u32,
+    quiesced: u32,
+    mask: u32,
+}
+
+/// Does what is not a frequent request, and receives.
+#[inline(never)]
+fn other(core: &mut Core, received: Received, buffer: &mut [u64; WORDS], bits: &Bits) -> Delivery {
+    let reply = match received {
+        Received::Message(message) => answer(core, &request(&message, buffer)),
+        Received::Notification(posted) => {
+            notified(core, posted, bits);
+            None
+        }
+        Received::Dead => None,
+    };
+    let bytes = buffer.as_mut_bytes();
+    match reply {
+        Some(Outgoing {
+            to,
+            code,
+            payload,
+            len,
+        }) => words::reply_all_receive(to, code, &payload, len, bits.mask, bytes),
+        None => words::receive(bits.mask, bytes),
     }
 }
 
@@ -164,14 +184,14 @@ fn answer(core: &mut Core, request: &Request<'_>) -> Option<Outgoing> {
 }
 
 #[inline(never)]
-fn notified(core: &mut Core, bits: u32, interrupts: u32, quiesced: u32) {
+fn notified(core: &mut Core, bits: u32, of: &Bits) {
     if bits & notification::HELD_DEATH != 0 {
         core.on_held_death();
     }
-    if bits & interrupts != 0 {
-        core.on_interrupt(bits & interrupts);
+    if bits & of.interrupts != 0 {
+        core.on_interrupt(bits & of.interrupts);
     }
-    if bits & quiesced != 0 {
+    if bits & of.quiesced != 0 {
         core.on_quiesced();
     }
     if bits & notification::PEER != 0 {

@@ -1,8 +1,9 @@
 //! The form of messages.
 
-use abi::TaskId;
-use iommu_api::Error;
+use abi::{SendDescriptor, TaskId};
+use iommu_api::{Error, Map, Operation, Unmap};
 use userlib::ipc::Payload;
+use userlib::protocol::Wire;
 
 use crate::session::Recorded;
 
@@ -41,7 +42,39 @@ pub enum Reply {
     Later,
 }
 
+/// The form of a message, but for the bytes that its sender can take.
+const fn form(operation: Operation, len: usize) -> u64 {
+    SendDescriptor::new(operation as u16, len as u16, 0, 0).0
+}
+
+const MAP: u64 = form(Operation::Map, Map::LEN);
+const UNMAP: u64 = form(Operation::Unmap, Unmap::LEN);
+/// The bits that say how many bytes a sender can take.
+const CAPACITY: u64 = SendDescriptor::new(0, 0, u16::MAX, 0).0;
+/// Those that are set if it can take a word.
+const WORD: u64 = SendDescriptor::new(0, 0, u16::MAX << 3, 0).0;
+
+/// Whether a message is a `map`: exact length, room for the reply, no leases.
+#[inline(always)]
+pub const fn is_map(form: SendDescriptor) -> bool {
+    form.0 & !CAPACITY == MAP && form.0 & WORD != 0
+}
+
+/// Whether a message is an `unmap`.
+#[inline(always)]
+pub const fn is_unmap(form: SendDescriptor) -> bool {
+    form.0 & !CAPACITY == UNMAP
+}
+
 impl Request<'_> {
+    /// The message's form in one word. Lengths beyond what there can be are those of no message.
+    pub(crate) fn form(&self) -> SendDescriptor {
+        let bytes = |len: usize| u16::try_from(len).unwrap_or(u16::MAX);
+        let (len, capacity) = (bytes(self.len), bytes(self.reply_capacity));
+        let leases = u8::try_from(self.leases).unwrap_or(u8::MAX);
+        SendDescriptor::new(self.operation, len, capacity, leases)
+    }
+
     /// Exact length, room for the reply, no leases.
     #[inline(always)]
     pub(crate) fn shape(&self, len: usize, reply: usize) -> Result<(), Error> {
@@ -86,12 +119,11 @@ impl Reply {
             len,
         }
     }
-    #[inline(always)]
-    pub(crate) fn recorded(recorded: &Recorded) -> Self {
+    pub(crate) fn recorded(recorded: Recorded) -> Self {
         Self::Now {
-            code: recorded.code,
-            payload: [recorded.value, 0, 0, 0, 0, 0, 0, 0],
-            len: recorded.len,
+            code: recorded.code(),
+            payload: [recorded.value(), 0, 0, 0, 0, 0, 0, 0],
+            len: recorded.len(),
         }
     }
 }

@@ -9,7 +9,7 @@ use plan::{Blob, TaskNumber};
 use smmu::stream::{bypass_word, stage1_word};
 
 use crate::boot_refusal::Refusal;
-use crate::indices::{DeviceIndex, SmmuIndex};
+use crate::indices::{DeviceIndex, DomainIndex, SmmuIndex};
 use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX};
 
 /// The tables of [`plan::iommu`].
@@ -190,10 +190,21 @@ impl<'p> PlanView<'p> {
     }
 
     /// The domain of a device, if it may be claimed at all.
-    pub fn domain_of(&self, device: &DeviceEntry) -> Option<(usize, &'p DomainEntry)> {
-        let index = device.domain as usize;
-        let domain = self.domains.get(index)?;
+    pub fn domain_of(&self, device: &DeviceEntry) -> Option<(DomainIndex, &'p DomainEntry)> {
+        let index = DomainIndex::of(device)?;
+        let domain = self.domain(index)?;
         (domain.kind != DomainKind::Blocked as u32).then_some((index, domain))
+    }
+
+    /// The domains, each with its index.
+    pub fn indexed_domains(&self) -> impl Iterator<Item = (DomainIndex, &'p DomainEntry)> + Clone {
+        let indices = DomainIndex::first(self.domains.len());
+        indices.zip(self.domains)
+    }
+
+    /// A domain.
+    pub fn domain(&self, index: DomainIndex) -> Option<&'p DomainEntry> {
+        self.domains.get(index.number())
     }
 
     /// Word 0 of a device's stream table entries while they are open.
@@ -213,9 +224,12 @@ impl<'p> PlanView<'p> {
     }
 
     /// The ranges that the build step has mapped in a domain.
-    pub fn premapped_of(&self, domain: usize) -> impl Iterator<Item = &'p PremappedEntry> + Clone {
+    pub fn premapped_of(
+        &self,
+        domain: DomainIndex,
+    ) -> impl Iterator<Item = &'p PremappedEntry> + Clone {
         let all = self.premapped.iter();
-        all.filter(move |range| range.domain as usize == domain)
+        all.filter(move |range| range.domain as usize == domain.number())
     }
 
     /// Whether a device can reach memory of its owner that no request mapped.
@@ -223,15 +237,19 @@ impl<'p> PlanView<'p> {
         if self.bypasses(device) {
             return true;
         }
-        let mut ranges = self.premapped_of(device.domain as usize);
+        let Some(domain) = DomainIndex::of(device) else {
+            return false;
+        };
+        let mut ranges = self.premapped_of(domain);
         ranges.any(|range| range.kind != PremappedKind::Direct as u32)
     }
 
-    /// First pool of a task.
-    pub fn first_pool(&self, task: u32) -> usize {
-        self.pools
-            .iter()
-            .position(|pool| pool.task == task)
-            .unwrap_or(self.pools.len())
+    /// First pool of a task, and how many it has in a row, numbered from 0.
+    pub fn pools_of(&self, task: u32) -> (usize, usize) {
+        let first = self.pools.iter().position(|pool| pool.task == task);
+        let first = first.unwrap_or(self.pools.len());
+        let row = self.pools.iter().skip(first).zip(0..);
+        let own = row.take_while(|&(pool, number)| pool.task == task && pool.pool == number);
+        (first, own.count())
     }
 }

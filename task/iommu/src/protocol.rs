@@ -7,37 +7,28 @@ use userlib::protocol::Wire;
 use crate::device::Device;
 use crate::hardware::{Hardware, System};
 use crate::life::State;
-use crate::message::{Reply, Request};
+use crate::message::{Reply, Request, is_map, is_unmap};
 use crate::server::Server;
-use crate::session::Recorded;
 
 impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     /// Serves one message. Nothing it contains is trusted.
     pub fn handle(&mut self, request: &Request<'_>) -> Reply {
-        match self.handle_frequent(request) {
-            Some(recorded) => Reply::recorded(&recorded),
-            None => self.handle_other(request),
+        let form = request.form();
+        let [a, b, c, d, e, ..] = request.payload;
+        if is_map(form) {
+            Reply::recorded(self.map(request.sender, [a, b, c, d, e]))
+        } else if is_unmap(form) {
+            Reply::recorded(self.unmap(request.sender, [a, b, c, d]))
+        } else {
+            self.handle_other(request)
         }
     }
 
-    /// Serves `map` and `unmap`, whose replies are a word at most; no other message.
-    #[inline(always)]
-    pub fn handle_frequent(&mut self, request: &Request<'_>) -> Option<Recorded> {
-        let done = if request.operation == Operation::Map as u16 {
-            self.map(request)
-        } else if request.operation == Operation::Unmap as u16 {
-            self.unmap(request)
-        } else {
-            return None;
-        };
-        Some(done.unwrap_or_else(Recorded::refusal))
-    }
-
-    /// Serves every message that [`Self::handle_frequent`] does not. It is not inlined, so that a map or unmap does
-    /// not pay for the registers and stack that the others need.
+    /// Serves every message that is neither a `map` nor an `unmap` of the right form. It is not inlined, so that
+    /// these do not pay for the registers and stack that the others need.
     #[inline(never)]
     pub fn handle_other(&mut self, request: &Request<'_>) -> Reply {
-        let recorded = |recorded: Recorded| Reply::recorded(&recorded);
+        let recorded = Reply::recorded;
         let done = match Operation::from_number(request.operation) {
             Some(Operation::MapList) => self.map_list(request).map(recorded),
             Some(Operation::UnmapList) => self.unmap_list(request).map(recorded),
@@ -73,8 +64,9 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         request.shape(HandleRequest::LEN, OldestFault::LEN)?;
         let HandleRequest { handle } =
             HandleRequest::from_words(&request.payload).ok_or(Error::Malformed)?;
-        let device = self.devices.claimed(handle, request.sender)?;
-        let record = device.faults.take();
+        let claimed = self.devices.claimed(handle, request.sender);
+        let index = claimed.ok_or(Error::StaleHandle)?;
+        let record = self.devices[index].faults.take();
         Ok(Reply::words(
             OldestFault(record).to_words(),
             OldestFault::LEN,
@@ -95,16 +87,16 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let device = &self.devices[index];
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let flags = flag(
-            matches!(device.life.state(), State::Claimed(_)),
+            matches!(device.life().state(), State::Claimed(_)),
             StatusFlags::CLAIMED,
-        ) | flag(device.life.reaches_memory(), StatusFlags::OPEN)
-            | flag(device.life.is_revoked(), StatusFlags::STORM)
+        ) | flag(device.life().reaches_memory(), StatusFlags::OPEN)
+            | flag(device.life().is_revoked(), StatusFlags::STORM)
             | flag(
-                matches!(device.life.state(), State::Quiescing(_)),
+                matches!(device.life().state(), State::Quiescing(_)),
                 StatusFlags::QUIESCING,
             )
             | flag(
-                matches!(device.life.state(), State::HeldForever(_)),
+                matches!(device.life().state(), State::HeldForever(_)),
                 StatusFlags::STUCK,
             )
             | flag(device.unusable().is_some(), StatusFlags::BLOCKED);
@@ -117,7 +109,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             last_iova: last.map_or(0, |event| event.address),
             faults: device.faults.total,
             lost,
-            mapped_pages: device.mapped(),
+            mapped_pages: self.devices.slot(index).mapped(),
             claims: device.session.claims(),
         };
         Ok(Reply::words(status.to_words(), Status::LEN))

@@ -27,7 +27,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn quiesce_sharers(&mut self, index: DeviceIndex) -> Sharers {
         let mut found = Sharers::Quiet;
         for other in self.devices.sharers(index) {
-            if !self.devices[other].life.may_be_under_way() {
+            if !self.devices[other].life().may_be_under_way() {
                 continue;
             }
             match self.quiesce_sharer(other) {
@@ -43,16 +43,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// second quiesce.
     fn quiesce_sharer(&mut self, other: DeviceIndex) -> Sharers {
         let device = &self.devices[other];
-        match (device.life.state(), device.life.for_sharers()) {
+        match (device.life().state(), device.life().for_sharers()) {
             (State::HeldForever(_), _) | (_, ForSharers::Failed) => return Sharers::NotQuiet,
             (State::Quiescing(_), _) | (_, ForSharers::Running) => return Sharers::Wait,
             (State::Free | State::Claimed(_), ForSharers::No) => {}
         }
         let started = self.quiesce(other);
+        self.devices
+            .life_mut(other)
+            .quiesces_for_sharers(how(started));
         let device = &mut self.devices[other];
-        device.life.quiesces_for_sharers(how(started));
         match started {
-            Err(failure) if !device.life.is_for_sharers() => {
+            Err(failure) if !device.life().is_for_sharers() => {
                 device.note_not_quiet(failure.into());
                 Sharers::NotQuiet
             }
@@ -62,19 +64,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// A new life of the PCI task knows nothing of what was begun, or it began too early.
     pub(crate) fn quiesce_sharer_again(&mut self, index: DeviceIndex) {
-        self.devices[index].life.once_more_for_sharers();
+        self.devices.life_mut(index).once_more_for_sharers();
         self.quiesce_sharer(index);
     }
 
     /// Takes the result for a device that was made quiet because others share its streams.
     pub(crate) fn sharer_quiesced(&mut self, index: DeviceIndex, quiet: bool) {
-        let device = &mut self.devices[index];
         if !quiet {
-            device.life.failed_for_sharers();
-        } else if device.life.began_early() {
+            self.devices.life_mut(index).failed_for_sharers();
+        } else if self.devices[index].life().began_early() {
             self.quiesce_sharer_again(index);
         } else {
-            device.life.now_quiet();
+            self.devices.life_mut(index).now_quiet();
         }
     }
 
@@ -83,7 +84,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn sharer_bars(&self, index: DeviceIndex) -> Option<Why> {
         let mut bars = None;
         for other in self.devices.sharers(index) {
-            match self.devices[other].life.state() {
+            match self.devices[other].life().state() {
                 State::HeldForever(_) => return Some(Why::SharerNotQuiet(other)),
                 // One that waits for its own claim has had nothing opened or mapped since it was quiet.
                 State::Quiescing(Purpose::Claim(_)) | State::Free | State::Claimed(_) => {}
@@ -98,10 +99,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn stays_in_reach(&self, index: DeviceIndex) -> bool {
         let sharers = self.devices.sharers(index);
         let mut others = sharers.into_iter();
-        let open = others.any(|other| self.devices[other].life.reaches_memory());
+        let open = others.any(|other| self.devices[other].life().reaches_memory());
         let mut all = index.set().into_iter().chain(sharers);
         open && all.any(|member| {
-            let life = &self.devices[member].life;
+            let life = self.devices[member].life();
             life.is_ungated() && !life.is_open()
         })
     }
@@ -115,8 +116,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 let sharer = device.entry().domain == own.domain;
                 let unit = device.entry().reset_unit == own.reset_unit;
                 other != index
-                    && (sharer && device.life.is_revoked()
-                        || unit && matches!(device.life.state(), State::Quiescing(_)))
+                    && (sharer && device.life().is_revoked()
+                        || unit && matches!(device.life().state(), State::Quiescing(_)))
             })
     }
 }

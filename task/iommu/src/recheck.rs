@@ -8,7 +8,7 @@ use smmu::stream::{STE_WORDS, abort_word};
 use crate::boot_refusal::Refusal;
 use crate::check;
 use crate::hardware::Hardware;
-use crate::indices::SmmuIndex;
+use crate::indices::{DomainIndex, SmmuIndex};
 use crate::plan_view::PlanView;
 use crate::premapped;
 
@@ -42,14 +42,14 @@ pub fn tables<H: Hardware>(
         check::placed(hardware, entry, stream)?;
         altered.domains |= stream_entry(hardware, plan, index, stream.entry, features);
     }
-    for (number, domain) in plan.domains.iter().enumerate() {
+    for (number, domain) in plan.indexed_domains() {
         let here = SmmuIndex::of(domain) == index && domain.kind != DomainKind::Blocked as u32;
         if here && self::domain(hardware, plan, entry, number, features).is_err() {
-            altered.domains |= 1 << number;
+            altered.domains |= number.set();
         }
     }
     for device in plan.devices {
-        if device.domain < u64::BITS && altered.domains >> device.domain & 1 == 1 {
+        if DomainIndex::of(device).is_some_and(|domain| domain.is_in(altered.domains)) {
             for stream in plan.streams_of(device) {
                 close(hardware, plan, index, stream.entry, plan.open_word(device));
             }
@@ -73,7 +73,7 @@ fn stream_entry<H: Hardware>(
     for device in plan.devices {
         if plan.stream_at(device, index, at).is_some() {
             known |= plan.open_word(device) == Some(word);
-            domains |= 1u64.checked_shl(device.domain).unwrap_or(0);
+            domains |= DomainIndex::of(device).map_or(0, DomainIndex::set);
         }
     }
     let mut others = (2..STE_WORDS as u64).map(|word| hardware.load(at + word * 8));
@@ -106,10 +106,10 @@ fn domain<H: Hardware>(
     hardware: &mut H,
     plan: &PlanView<'_>,
     entry: &SmmuEntry,
-    number: usize,
+    number: DomainIndex,
     features: &Features,
 ) -> Result<(), Refusal> {
-    let domain = plan.domains.get(number).ok_or(Refusal::Inconsistent)?;
+    let domain = plan.domain(number).ok_or(Refusal::Inconsistent)?;
     let found = check::descriptor(hardware, entry, domain)?;
     if !found.legal(features) || found.output_bits > features.output_bits {
         return Err(Refusal::ContextDescriptor);

@@ -11,14 +11,16 @@ use crate::device::Device;
 use crate::devices::Devices;
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
-use crate::indices::{DeviceIndex, SmmuIndex};
-use crate::limits::{DOMAINS_MAX, MAPPED_LEASES_MAX};
+use crate::indices::{DeviceIndex, DomainIndex, SmmuIndex};
+use crate::limits::MAPPED_LEASES_MAX;
 use crate::log::Line;
 use crate::message::Request;
 use crate::plan_view::PlanView;
 use crate::refusals::Refusals;
+use crate::slot::Slot;
 use crate::smmus::{Smmu, Smmus};
 use crate::space::{Run, Space};
+use crate::spaces::Spaces;
 
 /// A mapped lease.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +39,7 @@ pub(crate) struct Pin {
 pub struct Server<'p, H, S> {
     pub(crate) plan: PlanView<'p>,
     pub(crate) smmus: Smmus<'p, H>,
-    pub(crate) spaces: Vec<Space, DOMAINS_MAX>,
+    pub(crate) spaces: Spaces,
     pub(crate) devices: Devices<'p>,
     pub(crate) pins: Vec<Pin, MAPPED_LEASES_MAX>,
     /// The system around the server; the task's loop uses it too.
@@ -72,7 +74,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         Self {
             plan,
             smmus: Smmus::new(Smmu::new(first, hardware(first))),
-            spaces: Vec::new(),
+            spaces: Spaces::new(),
             devices: Devices::new(),
             pins: Vec::new(),
             system,
@@ -96,9 +98,9 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             }
         }
         for domain in plan.domains {
-            self.spaces
-                .push(Space::new(domain))
-                .map_err(|_| Refusal::TooMany)?;
+            if !self.spaces.add(domain) {
+                return Err(Refusal::TooMany);
+            }
         }
         // Handles of an earlier life of this server must not be taken for new ones, so each life counts on from the
         // time, in units of 256 ticks: a claim that makes its device quiet takes longer, so that a life does not
@@ -107,9 +109,22 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let now = self.smmus[SmmuIndex::FIRST].hardware.now();
         let generation = (now >> 8) & 0x3fff_ffff_ffff;
         for (index, entry) in plan.indexed_devices() {
-            let (member, pools) = (plan.member(index), plan.first_pool(entry.owner));
-            let device = Device::new(entry, index, member, pools, generation);
-            if !self.devices.add(index, device) {
+            let member = plan.member(index);
+            let claimable = plan.domain_of(entry).filter(|_| entry.owner != plan::NONE);
+            let slot = claimable.map(|domain| {
+                let (number, pools) = (self.devices.next_slot(), plan.pools_of(entry.owner));
+                Slot::new(
+                    number,
+                    index,
+                    domain,
+                    (member, entry.pins),
+                    pools,
+                    generation,
+                )
+            });
+            let number = slot.map_or(0, |slot| slot.handle().slot() as u16);
+            let device = Device::new(entry, index, member, number);
+            if !self.devices.add(index, device, slot) {
                 return Err(Refusal::TooMany);
             }
         }
@@ -119,25 +134,35 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     /// Whether each device is in a combination of [`crate::life`] that may last until the next event.
     pub fn is_at_rest(&self) -> bool {
         let mut devices = self.devices.iter();
-        devices.all(|(_, device)| device.life.is_at_rest())
+        devices.all(|(_, device)| device.life().is_at_rest())
     }
 
-    /// A request on the device's SMMU. The parts are borrowed apart so that they can be used together.
-    pub(crate) fn parts(&mut self, device: DeviceIndex) -> Option<Parts<'_, 'p, H, S>> {
-        let (devices, others) = self.split();
-        others.parts(&mut devices[device])
+    /// What the streams of a device work with, if its SMMU runs.
+    pub(crate) fn behind(&mut self, device: DeviceIndex) -> Option<Behind<'_, H>> {
+        let domain = self.devices[device].domain()?;
+        let space = self.spaces.get_mut(domain)?;
+        let smmu = &mut self.smmus[space.smmu];
+        Some(Behind {
+            running: smmu.running.as_mut()?,
+            hardware: &mut smmu.hardware,
+            space,
+        })
     }
 
-    /// The devices apart from what a request on one of them needs beside it.
-    #[inline(always)]
-    pub(crate) fn split(&mut self) -> (&mut Devices<'p>, Others<'_, 'p, H, S>) {
-        let others = Others {
-            spaces: &mut self.spaces,
-            smmus: &mut self.smmus,
+    /// What a request on a device works with, if its SMMU runs.
+    pub(crate) fn parts(&mut self, device: DeviceIndex) -> Option<Parts<'_, H, S>> {
+        let slot = self.devices.slot_mut(device)?;
+        let space = self.spaces.get_mut(slot.domain())?;
+        let smmu = &mut self.smmus[space.smmu];
+        let running = smmu.running.as_mut()?;
+        Some(Parts {
+            slot,
+            space,
+            hardware: &mut smmu.hardware,
+            running,
             pins: &mut self.pins,
             system: &mut self.system,
-        };
-        (&mut self.devices, others)
+        })
     }
 
     pub(crate) fn name(&self, index: DeviceIndex) -> plan::Name {
@@ -174,13 +199,14 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
 
     /// Whether nothing is opened to a device's domain any more.
     pub(crate) fn is_distrusted(&self, index: DeviceIndex) -> bool {
-        let space = self.spaces.get(self.devices[index].entry().domain as usize);
+        let domain = self.devices[index].domain();
+        let space = domain.and_then(|domain| self.spaces.get(domain));
         space.is_some_and(|space| space.altered)
     }
 
     /// The tables that translate for a domain are not what this server could have written: nothing is opened to it
     /// any more, in this life of the server.
-    pub(crate) fn distrust(&mut self, domain: usize, what: &'static str) {
+    pub(crate) fn distrust(&mut self, domain: DomainIndex, what: &'static str) {
         let Some(space) = self.spaces.get_mut(domain) else {
             return;
         };
@@ -188,7 +214,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             return;
         }
         let mut devices = self.plan.devices.iter();
-        let device = devices.find(|device| device.domain as usize == domain);
+        let device = devices.find(|device| DomainIndex::of(device) == Some(domain));
         self.system.log(Line::Altered {
             name: device.map_or("", |device| device.name.as_str()),
             what,
@@ -205,8 +231,9 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
 
     /// The IOVAs of a device's domain; none if it has no domain.
     pub(crate) fn window(&self, index: DeviceIndex) -> Window {
-        let space = self.spaces.get(self.devices[index].entry().domain as usize);
-        space.map_or_else(Window::default, |space| space.window())
+        let domain = self.devices[index].domain();
+        let space = domain.and_then(|domain| self.spaces.get(domain));
+        space.map_or_else(Window::default, Space::window)
     }
 
     pub(crate) fn device_of(
@@ -245,38 +272,38 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     }
 }
 
-/// The parts of the server beside the devices.
-pub(crate) struct Others<'a, 'p, H, S> {
-    spaces: &'a mut Vec<Space, DOMAINS_MAX>,
-    smmus: &'a mut Smmus<'p, H>,
-    pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
-    system: &'a mut S,
+/// What the streams of one device work with.
+pub(crate) struct Behind<'a, H> {
+    pub(crate) space: &'a mut Space,
+    pub(crate) hardware: &'a mut H,
+    pub(crate) running: &'a mut Running,
 }
 
-impl<'a, 'p, H, S> Others<'a, 'p, H, S> {
-    /// The parts that a request on this device works with, if its SMMU runs.
-    #[inline(always)]
-    pub(crate) fn parts(self, device: &'a mut Device<'p>) -> Option<Parts<'a, 'p, H, S>> {
-        let space = self.spaces.get_mut(device.entry().domain as usize)?;
-        let smmu = &mut self.smmus[space.smmu];
-        let running = smmu.running.as_mut()?;
-        Some(Parts {
-            device,
-            space,
-            hardware: &mut smmu.hardware,
-            running,
-            pins: self.pins,
-            system: self.system,
-        })
-    }
-}
-
-/// The parts of the server that a request on one device works with.
-pub(crate) struct Parts<'a, 'p, H, S> {
-    pub(crate) device: &'a mut Device<'p>,
+/// The parts of the server that a request on one device works with, borrowed apart so that they can be used together.
+pub(crate) struct Parts<'a, H, S> {
+    pub(crate) slot: &'a mut Slot,
     pub(crate) space: &'a mut Space,
     pub(crate) hardware: &'a mut H,
     pub(crate) running: &'a mut Running,
     pub(crate) pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
     pub(crate) system: &'a mut S,
+}
+
+/// What a request that maps works with.
+pub(crate) struct Target<'a, H> {
+    pub(crate) slot: &'a mut Slot,
+    pub(crate) space: &'a mut Space,
+    pub(crate) hardware: &'a mut H,
+}
+
+impl<H, S> Parts<'_, H, S> {
+    /// What of it a request that maps works with.
+    #[inline(always)]
+    pub(crate) fn target(&mut self) -> Target<'_, H> {
+        Target {
+            slot: self.slot,
+            space: self.space,
+            hardware: self.hardware,
+        }
+    }
 }

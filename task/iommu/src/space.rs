@@ -6,106 +6,28 @@
 //! keeps one run of entries it knows to be free, so that taking and giving back IOVAs in turn
 //! looks at nothing; only when the run is used up does it search.
 
+mod leaf;
+mod run;
 mod search;
 
 use iommu_api::{BLOCK_PAGES, PAGE, Window};
-use plan::iommu::{DomainEntry, Invalidation};
-use vmsa::{
-    Attributes, Granule, MARK_MASK as MEMBER_MASK, MARK_SHIFT as MEMBER_SHIFT, Memory, Permissions,
-    Regime,
-};
+use plan::iommu::DomainEntry;
+use vmsa::MARK_MASK as MEMBER_MASK;
+
+pub(crate) use vmsa::MARK_SHIFT as MEMBER_SHIFT;
 
 use crate::hardware::Hardware;
 use crate::indices::SmmuIndex;
 
-const VALID: u64 = 1;
+pub use leaf::LeafTemplates;
+pub use run::{Run, Stretch};
+
+pub(crate) const VALID: u64 = 1;
+/// log2 of the bytes that an entry of each part maps.
+pub(crate) const PAGE_SHIFT: u32 = 12;
+pub(crate) const BLOCK_SHIFT: u32 = 21;
 /// Output address of a page (Arm ARM D8.3, 4 KiB granule).
 const ADDRESS_MASK: u64 = 0x0000_ffff_ffff_f000;
-/// Leaf entries of the two kinds of rights, without address and member.
-#[derive(Clone, Copy, Debug)]
-pub struct LeafTemplates {
-    read: u64,
-    read_write: u64,
-}
-
-impl LeafTemplates {
-    /// The form of the entries of a level-3 table (pages) or a level-2 table (blocks). Normal memory,
-    /// accessible to unprivileged transactions, never executable: write-back and inner shareable for devices
-    /// that snoop the caches, else non-cacheable, so that nothing on the way to memory allocates what no
-    /// cache maintenance reaches.
-    pub const fn new(level: u32, snoops: bool) -> Self {
-        let memory = if snoops {
-            Memory::NormalWriteBack
-        } else {
-            Memory::NormalNonCacheable
-        };
-        Self {
-            read: template(level, memory, Permissions::Read),
-            read_write: template(level, memory, Permissions::ReadWrite),
-        }
-    }
-}
-
-const fn template(level: u32, memory: Memory, permissions: Permissions) -> u64 {
-    match Attributes::new(Regime::Device, memory, permissions) {
-        Ok(attributes) => vmsa::leaf(Granule::Size4K, level, 0, attributes),
-        // Not an entry at all: nothing would ever be mapped.
-        Err(_) => 0,
-    }
-}
-
-/// A run of entries of one part.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Run {
-    /// First entry.
-    pub first: u64,
-    /// How many, at least 1.
-    pub count: u64,
-}
-
-impl Run {
-    /// No entries: part of nothing, and in nobody's way.
-    pub const NONE: Self = Self {
-        first: u64::MAX,
-        count: 0,
-    };
-    const fn end(self) -> u64 {
-        self.first + self.count
-    }
-    /// Whether the two have an entry in common.
-    pub const fn overlaps(self, other: Self) -> bool {
-        self.first < other.end() && other.first < self.end()
-    }
-    /// Whether all of `other` lies in this run.
-    pub const fn contains(self, other: Self) -> bool {
-        self.first <= other.first && other.end() <= self.end()
-    }
-}
-
-/// Entries in a row that map consecutive memory alike.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stretch {
-    /// Which.
-    pub run: Run,
-    /// The first of them.
-    pub word: u64,
-    /// Pages of 4 KiB that each maps.
-    pub entry_pages: u64,
-    /// Whether at least one of the entries is retracted.
-    pub retracted: bool,
-}
-
-impl Stretch {
-    /// Whose they are.
-    pub const fn mark(&self) -> u64 {
-        (self.word & MEMBER_MASK) >> MEMBER_SHIFT
-    }
-    /// Physical address that the first leads to.
-    pub const fn output(&self) -> u64 {
-        self.word & ADDRESS_MASK
-    }
-}
-
 /// One part of a window: entries of one size, contiguous in the tables.
 #[derive(Debug)]
 pub struct Part {
@@ -115,8 +37,7 @@ pub struct Part {
     base: u64,
     /// Entries.
     count: u64,
-    /// log2 of the bytes an entry maps.
-    shift: u32,
+    kind: Kind,
     templates: LeafTemplates,
     /// Entries known to be free.
     free_first: u64,
@@ -131,7 +52,13 @@ impl Part {
     /// The page part of a domain.
     pub const fn pages(entry: &DomainEntry) -> Self {
         let templates = LeafTemplates::new(3, entry.snoops != 0);
-        Self::new(entry.leaf, entry.iova_base, entry.pages, 12, templates)
+        Self::new(
+            entry.leaf,
+            entry.iova_base,
+            entry.pages,
+            Kind::Pages,
+            templates,
+        )
     }
     /// The block part.
     pub const fn blocks(entry: &DomainEntry) -> Self {
@@ -140,16 +67,16 @@ impl Part {
             entry.block_entries,
             entry.block_base,
             entry.blocks,
-            21,
+            Kind::Blocks,
             templates,
         )
     }
-    const fn new(offset: u64, base: u64, count: u64, shift: u32, templates: LeafTemplates) -> Self {
+    const fn new(offset: u64, base: u64, count: u64, kind: Kind, templates: LeafTemplates) -> Self {
         Self {
             offset,
             base,
             count,
-            shift,
+            kind,
             templates,
             free_first: 0,
             free_end: 0,
@@ -168,16 +95,19 @@ impl Part {
     }
     /// Level of its entries.
     pub const fn level(&self) -> u32 {
-        if self.shift == 12 { 3 } else { 2 }
+        match self.kind {
+            Kind::Pages => 3,
+            Kind::Blocks => 2,
+        }
     }
     /// IOVA of an entry.
     #[inline(always)]
     pub const fn iova(&self, entry: u64) -> u64 {
-        self.base + (entry << self.shift)
+        self.base + (entry << self.kind.shift())
     }
     /// Pages of 4 KiB that an entry maps.
     pub const fn entry_pages(&self) -> u64 {
-        1 << (self.shift - 12)
+        1 << (self.kind.shift() - PAGE_SHIFT)
     }
     #[inline(always)]
     const fn at(&self, entry: u64) -> u64 {
@@ -187,13 +117,19 @@ impl Part {
     /// The run that `pages` pages from `iova` are, if they lie wholly in this part, aligned to its entries.
     #[inline(always)]
     pub fn locate(&self, iova: u64, pages: u64) -> Option<Run> {
+        self.locate_by(self.kind.shift(), iova, pages)
+    }
+
+    /// The same, where the caller knows the shift of this part.
+    #[inline(always)]
+    fn locate_by(&self, shift: u32, iova: u64, pages: u64) -> Option<Run> {
         let from = iova.checked_sub(self.base)?;
-        let entry_pages = self.entry_pages();
-        if from & ((1 << self.shift) - 1) != 0 || pages & (entry_pages - 1) != 0 || pages == 0 {
+        let entry_pages = 1 << (shift - PAGE_SHIFT);
+        if from & ((1 << shift) - 1) != 0 || pages & (entry_pages - 1) != 0 || pages == 0 {
             return None;
         }
-        let first = from >> self.shift;
-        let count = pages >> (self.shift - 12);
+        let first = from >> shift;
+        let count = pages >> (shift - PAGE_SHIFT);
         (first < self.count && count <= self.count - first).then_some(Run { first, count })
     }
 
@@ -202,10 +138,9 @@ impl Part {
         hardware.fold(self.at(run.first), run.count, 0, |seen, word| seen | word) == 0
     }
 
-    /// Whether all entries of a run map something, for this member of the alias set.
+    /// Whether all entries of a run map something, for the member of the alias set that has this tag.
     #[inline(always)]
-    pub fn is_mapped<H: Hardware>(&self, hardware: &mut H, run: Run, member: u64) -> bool {
-        let expected = VALID | member << MEMBER_SHIFT;
+    pub fn is_mapped<H: Hardware>(&self, hardware: &mut H, run: Run, expected: u64) -> bool {
         let at = self.at(run.first);
         let wrong = if run.count == 1 {
             hardware.load(at) ^ expected
@@ -248,25 +183,34 @@ impl Part {
 
     /// Whether a word is a whole entry of a mapping for this member.
     pub const fn is_mapping(&self, word: u64, member: u64) -> bool {
-        let rest = word & !ADDRESS_MASK;
-        let aligned = word & ADDRESS_MASK & ((1 << self.shift) - 1) == 0;
-        aligned && (rest == self.template(false, member) || rest == self.template(true, member))
+        let (rest, mark) = (word & !ADDRESS_MASK, member << MEMBER_SHIFT);
+        let aligned = word & ADDRESS_MASK & ((1 << self.kind.shift()) - 1) == 0;
+        aligned && (rest == self.template(false) | mark || rest == self.template(true) | mark)
     }
 
-    /// The bits that all entries of a mapping have in common.
+    /// The bits that all entries of a mapping have in common, whomever they are made for.
     #[inline(always)]
-    pub const fn template(&self, writable: bool, member: u64) -> u64 {
-        let rights = if writable {
-            self.templates.read_write
-        } else {
-            self.templates.read
-        };
-        rights | member << MEMBER_SHIFT
+    pub const fn template(&self, writable: bool) -> u64 {
+        self.templates.of(writable)
     }
 
-    /// Writes the entries of a run: pages or blocks of memory from `pa`, in order.
+    /// IOVA of entry 0.
     #[inline(always)]
-    pub fn write<H: Hardware>(&self, hardware: &mut H, run: Run, pa: u64, template: u64) {
+    pub(crate) const fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Writes the entries of a run: pages or blocks of memory from `pa`, in order. The caller knows the shift of this
+    /// part.
+    #[inline(always)]
+    pub fn write<H: Hardware>(
+        &self,
+        hardware: &mut H,
+        run: Run,
+        pa: u64,
+        template: u64,
+        shift: u32,
+    ) {
         let at = self.at(run.first);
         let mut descriptor = template | pa;
         if run.count == 1 {
@@ -274,7 +218,7 @@ impl Part {
         }
         hardware.fill(at, run.count, || {
             let this = descriptor;
-            descriptor += 1 << self.shift;
+            descriptor += 1 << shift;
             this
         });
     }
@@ -347,7 +291,9 @@ impl Part {
                         retracted: word != stored,
                     });
                 }
-                Some(stretch) if word == stretch.word + (stretch.run.count << self.shift) => {
+                Some(stretch)
+                    if word == stretch.word + (stretch.run.count << self.kind.shift()) =>
+                {
                     stretch.run.count += 1;
                     stretch.retracted |= word != stored;
                 }
@@ -382,8 +328,6 @@ pub struct Space {
     pub asid: u16,
     /// The SMMU that walks its tables.
     pub smmu: SmmuIndex,
-    /// The build step has mapped pools of the owner in the page part.
-    pub premapped: bool,
     /// The domain's tables were found altered after a restart: nothing is opened to it any more.
     pub altered: bool,
 }
@@ -397,6 +341,17 @@ pub enum Kind {
     Blocks,
 }
 
+impl Kind {
+    /// log2 of the bytes that an entry maps.
+    #[inline(always)]
+    pub const fn shift(self) -> u32 {
+        match self {
+            Self::Pages => PAGE_SHIFT,
+            Self::Blocks => BLOCK_SHIFT,
+        }
+    }
+}
+
 impl Space {
     /// The space of a domain, as planned.
     pub const fn new(entry: &DomainEntry) -> Self {
@@ -405,7 +360,6 @@ impl Space {
             blocks: Part::blocks(entry),
             asid: entry.asid as u16,
             smmu: SmmuIndex::of(entry),
-            premapped: entry.invalidation == Invalidation::Premapped as u32,
             altered: false,
         }
     }
@@ -427,11 +381,11 @@ impl Space {
     /// The part and run that an IOVA range is.
     #[inline(always)]
     pub fn locate(&self, iova: u64, pages: u64) -> Option<(Kind, Run)> {
-        match self.pages.locate(iova, pages) {
+        match self.pages.locate_by(PAGE_SHIFT, iova, pages) {
             Some(run) => Some((Kind::Pages, run)),
             None => self
                 .blocks
-                .locate(iova, pages)
+                .locate_by(BLOCK_SHIFT, iova, pages)
                 .map(|run| (Kind::Blocks, run)),
         }
     }

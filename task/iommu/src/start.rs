@@ -99,7 +99,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn bring_up(&mut self, index: SmmuIndex) {
         let may_be_always_open = self
             .devices
-            .those(|device| device.life.may_be_always_open());
+            .those(|device| device.life().may_be_always_open());
         let may_be_always_open = |device| may_be_always_open.contains(device);
         let smmu = &mut self.smmus[index];
         let Some(features) = smmu.usable.take_if(|_| !smmu.refused) else {
@@ -123,11 +123,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Notes what is always open since an SMMU was turned on, by the image's stream table.
     fn note_always_open(&mut self, smmu: SmmuIndex) {
         for index in self.devices.all() {
-            let may_be_always_open = self.devices[index].life.may_be_always_open();
+            let may_be_always_open = self.devices[index].life().may_be_always_open();
             let always_open =
                 may_be_always_open && self.smmu_of(index) == Some(smmu) && self.translates(index);
             if always_open {
-                self.devices[index].life.always_opened();
+                self.devices.life_mut(index).always_opened();
             }
         }
     }
@@ -136,7 +136,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let smmu = &mut self.smmus[index];
         let always_open = self
             .devices
-            .those(|device| device.life.may_be_always_open());
+            .those(|device| device.life().may_be_always_open());
         self.system.log(Line::Smmu(SmmuLine {
             name: smmu.entry.name.as_str(),
             features: &running.features,
@@ -147,8 +147,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.unmask |= smmu.entry.event_interrupt | smmu.entry.error_interrupt;
         let altered = running.altered;
         smmu.running = Some(running);
-        for domain in 0..self.spaces.len() {
-            if altered.domains >> domain & 1 == 1 {
+        for domain in self.spaces.all() {
+            if domain.is_in(altered.domains) {
                 self.distrust(domain, "stream table entry, context descriptor or table");
             }
         }
@@ -227,8 +227,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Lets a device go on with a new life of the PCI task.
     fn go_on_with(&mut self, index: DeviceIndex) {
         let device = &self.devices[index];
-        let free = device.life.state() == State::Free;
-        if let (State::Claimed(owner), true) = (device.life.state(), device.life.is_open()) {
+        let free = device.life().state() == State::Free;
+        if let (State::Claimed(owner), true) = (device.life().state(), device.life().is_open()) {
             let blocked = device
                 .unusable()
                 .is_some_and(|why| why.error() == Error::Blocked);
@@ -238,9 +238,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 self.note_lost(index, TaskIndex::of(owner));
                 self.revoke(index);
             }
-        } else if device.life.is_always_open() && !device.life.may_be_always_open() && free {
+        } else if device.life().is_always_open() && !device.life().may_be_always_open() && free {
             let _ = self.end_always_open(index);
-        } else if !device.life.is_always_open() && device.life.may_be_on() {
+        } else if !device.life().is_always_open() && device.life().may_be_on() {
             // Also what waits to be made quiet: while it is on, no reset is begun that takes it along.
             let _ = self.system.bus_master(index, false);
         }

@@ -10,7 +10,7 @@ use plan::iommu::PREMAPPED_MARK;
 
 use crate::estate::{Estate, HeldPin};
 use crate::hardware::{Hardware, System};
-use crate::indices::DeviceIndex;
+use crate::indices::{DeviceIndex, DomainIndex};
 use crate::premapped;
 use crate::server::{Pin, Server};
 use crate::space::{Kind, Run, Stretch};
@@ -61,7 +61,7 @@ impl Gaps {
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Reads the window of a domain, each entry once. Nothing is opened any more to one that maps what the plan does
     /// not and no claim could.
-    pub(crate) fn survey(&mut self, domain: usize, estate: &mut Estate) {
+    pub(crate) fn survey(&mut self, domain: DomainIndex, estate: &mut Estate) {
         if !self.is_taken_over(domain) {
             return;
         }
@@ -84,7 +84,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                     continue;
                 };
                 good &= self.is_mapping(domain, kind, &stretch);
-                self.devices[device].count_mapped(stretch.run.count * stretch.entry_pages);
+                if let Some(slot) = self.devices.slot_mut(device) {
+                    slot.count_mapped(stretch.run.count * stretch.entry_pages);
+                }
                 if stretch.retracted {
                     self.devices[device].note_retracted();
                 }
@@ -99,9 +101,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if !good || premapped != self.planned_in_window(domain) {
             self.distrust(domain, "page table entry");
         }
-        let members = self
-            .devices
-            .those(|device| device.entry().domain as usize == domain);
+        let members = self.devices.those(|device| device.domain() == Some(domain));
         for device in members {
             let pins = estate.pins_of(device);
             if gaps.more || !explain(&gaps.known, device, pins) {
@@ -113,7 +113,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    fn next_stretch(&mut self, domain: usize, kind: Kind, from: u64) -> Option<Stretch> {
+    fn next_stretch(&mut self, domain: DomainIndex, kind: Kind, from: u64) -> Option<Stretch> {
         let space = self.spaces.get_mut(domain)?;
         let smmu = &mut self.smmus[space.smmu];
         let part = space.part(kind);
@@ -123,14 +123,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Whether the SMMU of a domain was taken over, and the domain can be used.
-    fn is_taken_over(&self, domain: usize) -> bool {
+    fn is_taken_over(&self, domain: DomainIndex) -> bool {
         let smmu = self.spaces.get(domain).map(|space| space.smmu);
         let running = smmu.and_then(|smmu| self.smmus[smmu].running.as_ref());
         running.is_some_and(|running| running.adopted)
     }
 
     /// Whether a stretch of the build step's entries is what the plan says, of one range or of several in a row.
-    fn is_planned(&self, domain: usize, kind: Kind, stretch: &Stretch) -> bool {
+    fn is_planned(&self, domain: DomainIndex, kind: Kind, stretch: &Stretch) -> bool {
         let Some(part) = self.spaces.get(domain).map(|space| space.part_of(kind)) else {
             return false;
         };
@@ -149,7 +149,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Whether a stretch's entries are what a request writes.
-    fn is_mapping(&self, domain: usize, kind: Kind, stretch: &Stretch) -> bool {
+    fn is_mapping(&self, domain: DomainIndex, kind: Kind, stretch: &Stretch) -> bool {
         let space = self.spaces.get(domain);
         space.is_some_and(|space| {
             let part = space.part_of(kind);
@@ -171,8 +171,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// Bytes that the plan maps in the window of a domain.
-    fn planned_in_window(&self, domain: usize) -> u64 {
-        let Some(entry) = self.plan.domains.get(domain) else {
+    fn planned_in_window(&self, domain: DomainIndex) -> u64 {
+        let Some(entry) = self.plan.domain(domain) else {
             return 0;
         };
         let ranges = self.plan.premapped_of(domain);
@@ -181,11 +181,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// The device that a mark in a domain's leaves names.
-    fn member(&self, domain: usize, mark: u64) -> Option<DeviceIndex> {
+    fn member(&self, domain: DomainIndex, mark: u64) -> Option<DeviceIndex> {
         let mut devices = self.devices.all();
         devices.find(|&index| {
             let device = &self.devices[index];
-            device.entry().domain as usize == domain && device.member() == mark
+            device.domain() == Some(domain) && device.slot() != 0 && device.member() == mark
         })
     }
 
@@ -258,8 +258,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 run: pin.run,
                 slot: pin.slot,
             };
-            if self.pins.push(kept).is_ok() {
-                self.devices[pin.device].count_pin();
+            if self.pins.push(kept).is_ok()
+                && let Some(slot) = self.devices.slot_mut(pin.device)
+            {
+                slot.count_pin();
             }
         }
     }

@@ -21,7 +21,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn block_storms(&mut self) {
         for index in self.devices.all() {
             let device = &mut self.devices[index];
-            if !device.take_storm() || !device.life.reaches_memory() {
+            if !device.take_storm() || !device.life().reaches_memory() {
                 continue;
             }
             let faults = device.faults.total;
@@ -93,8 +93,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for index in self.devices.all() {
             let device = &self.devices[index];
             let claimed =
-                matches!(device.life.state(), State::Claimed(_)) && !device.life.is_revoked();
-            if self.smmu_of(index) == Some(smmu) && (claimed || device.life.is_always_open()) {
+                matches!(device.life().state(), State::Claimed(_)) && !device.life().is_revoked();
+            if self.smmu_of(index) == Some(smmu) && (claimed || device.life().is_always_open()) {
                 self.revoke(index);
             }
         }

@@ -34,7 +34,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.stop_unit(unit, index);
             started = self.system.quiesce_start(index);
         }
-        self.devices[index].life.asked(how(started));
+        self.devices.life_mut(index).asked(how(started));
         if started.is_ok() {
             self.note_covered(index);
         }
@@ -46,7 +46,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn turn_closed_off(&mut self, unit: DeviceSet, index: DeviceIndex) {
         for other in unit.without(index) {
             let device = &self.devices[other];
-            if !device.life.reaches_memory() {
+            if !device.life().reaches_memory() {
                 let _ = self.system.bus_master(other, false);
             }
         }
@@ -57,14 +57,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn note_covered(&mut self, index: DeviceIndex) {
         for other in self.reset_unit(index).without(index) {
             let device = &self.devices[other];
-            let State::Claimed(owner) = device.life.state() else {
+            let State::Claimed(owner) = device.life().state() else {
                 continue;
             };
             let idle =
-                device.life.for_sharers() == ForSharers::No && device.life.may_be_under_way();
+                device.life().for_sharers() == ForSharers::No && device.life().may_be_under_way();
             let covered = Ok(QuiesceState::Running);
             if idle && self.system.quiesce_result(other) == covered {
-                self.devices[other].life.covered(owner);
+                self.devices.life_mut(other).covered(owner);
             }
         }
     }
@@ -106,9 +106,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn stop_unit(&mut self, unit: DeviceSet, index: DeviceIndex) {
         for other in unit.without(index) {
             let device = &self.devices[other];
-            if device.life.is_open() && matches!(device.life.state(), State::Claimed(_)) {
+            if device.life().is_open() && matches!(device.life().state(), State::Claimed(_)) {
                 self.revoke(other);
-            } else if device.life.is_always_open() {
+            } else if device.life().is_always_open() {
                 let _ = self.end_always_open(other);
             }
         }

@@ -43,11 +43,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn take_results(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            let own = device.life.unquiet_purpose().is_some();
-            if !own && device.life.for_sharers() != ForSharers::Running {
+            let own = device.life().unquiet_purpose().is_some();
+            if !own && device.life().for_sharers() != ForSharers::Running {
                 continue;
             }
-            if device.life.is_unasked() {
+            if device.life().is_unasked() {
                 self.ask_again(index, own);
                 continue;
             }
@@ -79,13 +79,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// handled as a failed quiesce.
     pub(crate) fn start_quiesce(&mut self, index: DeviceIndex) {
         let device = &mut self.devices[index];
-        let Some(purpose) = device.life.unquiet_purpose() else {
+        let Some(purpose) = device.life().unquiet_purpose() else {
             // It was cut off before, and made quiet since, for what shares its streams.
             self.end_when_sharers_are_quiet(index);
             return;
         };
         let started = self.quiesce(index);
-        self.devices[index].life.quiesces_for(purpose, how(started));
+        self.devices
+            .life_mut(index)
+            .quiesces_for(purpose, how(started));
         match started {
             Ok(()) => {}
             // One that runs already ends with the same notification.
@@ -114,8 +116,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let device = &self.devices[index];
         let first = |life: TaskId| life.generation() == 0;
         device.session.claims() == 0
-            && !device.life.was_used_before()
-            && matches!(device.life.state(), State::Quiescing(Purpose::Claim(life)) if first(life))
+            && !device.life().was_used_before()
+            && matches!(device.life().state(), State::Quiescing(Purpose::Claim(life)) if first(life))
     }
 
     /// A device could not be made quiet, for its own sake or for others.
@@ -130,21 +132,22 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// A quiesce ended: what it was for goes on.
     pub(crate) fn quiesced(&mut self, index: DeviceIndex, quiet: bool) {
-        let device = &mut self.devices[index];
-        let State::Quiescing(purpose) = device.life.state() else {
+        let device = &self.devices[index];
+        let State::Quiescing(purpose) = device.life().state() else {
             return;
         };
-        if quiet && device.life.began_early() {
+        if quiet && device.life().began_early() {
             self.start_quiesce(index);
             return;
         }
         if quiet {
-            device.life.now_quiet();
+            self.devices.life_mut(index).now_quiet();
         }
+        let device = &self.devices[index];
         // Who joined one that was under way may have to be alone with the device for another.
         let again = match purpose {
             Purpose::Claim(life) | Purpose::Death(life) => {
-                device.life.quiet() != Quiet::Known(life)
+                device.life().quiet() != Quiet::Known(life)
             }
             Purpose::Refusal(..) | Purpose::Release(_) => false,
         };
@@ -172,7 +175,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn resume_waiting(&mut self) {
         for index in self.devices.all() {
             let device = &self.devices[index];
-            if device.life.waits_for_sharers() {
+            if device.life().waits_for_sharers() {
                 self.end_when_sharers_are_quiet(index);
             }
         }
@@ -189,7 +192,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     pub(crate) fn end(&mut self, index: DeviceIndex, quiet: bool) {
-        let State::Quiescing(purpose) = self.devices[index].life.state() else {
+        let State::Quiescing(purpose) = self.devices[index].life().state() else {
             return;
         };
         match purpose {
@@ -220,8 +223,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     pub(crate) fn refuse_claim(&mut self, index: DeviceIndex, owner: TaskId, why: Why) {
         let error = self.note_refusal(index, owner, why);
-        let device = &mut self.devices[index];
-        device.life.refuse();
+        self.devices.life_mut(index).refuse();
         let _ = self.system.lift(TaskIndex::of(owner), index);
         self.system.reply(owner, error as u32, &[0; 8], 0);
     }
@@ -250,8 +252,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if let Err(why) = started {
             return self.undo_grant(index, owner, why);
         }
-        let device = &mut self.devices[index];
-        device.grant(owner);
+        self.devices.grant(index, owner);
+        let device = &self.devices[index];
         if device.session.is_first_of_life() {
             self.system.log(Line::Claimed {
                 name: device.entry().name.as_str(),
@@ -271,29 +273,30 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     ) -> Result<Granted, Why> {
         let _ = self.system.bus_master(index, false);
         let closed = self.close(index, false);
-        let device = &mut self.devices[index];
-        device.life.forget_quiet();
+        self.devices.life_mut(index).forget_quiet();
         if closed.is_err() {
             self.note_broken(index);
             self.hold_forever(index, TaskIndex::of(owner));
             return Err(why);
         }
-        if self.plan.reaches_pools(device.entry()) {
-            device.life.await_refusal(owner, why.error());
+        if self.plan.reaches_pools(self.devices[index].entry()) {
+            self.devices
+                .life_mut(index)
+                .await_refusal(owner, why.error());
             self.note_refusal(index, owner, why);
             self.start_quiesce(index);
             return Ok(Granted::Undoing);
         }
-        device.life.free();
+        self.devices.life_mut(index).free();
         let _ = self.system.lift(TaskIndex::of(owner), index);
         Err(why)
     }
 
     pub(crate) fn claim_of(&self, index: DeviceIndex) -> Claim {
-        let device = &self.devices[index];
+        let slot = self.devices.slot(index);
         Claim {
-            handle: device.handle(),
-            sequence: device.session.sequence(),
+            handle: slot.handle(),
+            sequence: slot.sequence(),
             window: self.window(index),
         }
     }
@@ -319,8 +322,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             });
         }
         self.unpin_all(index);
-        let device = &mut self.devices[index];
-        device.life.free();
+        self.devices.life_mut(index).free();
         // The hold first: to a successor a device that is held and in use is a claim.
         let _ = self.system.lift(owner, index);
         self.reopen_always_open();
@@ -332,8 +334,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let unmapped = self.invalidate(index, |part, hardware, member| {
             part.clear_all(hardware, member);
         });
-        if unmapped {
-            self.devices[index].count_unmapped(u64::MAX);
+        if unmapped && let Some(slot) = self.devices.slot_mut(index) {
+            slot.count_unmapped(u64::MAX);
         }
         unmapped
     }
@@ -349,21 +351,23 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Makes every entry that was made for a device invalid, and the SMMU forget them: all that it caches of the domain
     /// at once, however they lie.
     fn invalidate(&mut self, index: DeviceIndex, each: impl Fn(&mut Part, &mut H, u64)) -> bool {
-        let Some(parts) = self.parts(index) else {
+        let member = self.devices[index].member();
+        let mapped = self.devices.slot(index).mapped();
+        let Some(behind) = self.behind(index) else {
             return false;
         };
-        let (member, asid) = (parts.device.member(), parts.space.asid);
-        if parts.device.mapped() == 0 {
+        let asid = behind.space.asid;
+        if mapped == 0 {
             return true;
         }
         for kind in [Kind::Pages, Kind::Blocks] {
-            each(parts.space.part(kind), parts.hardware, member);
+            each(behind.space.part(kind), behind.hardware, member);
         }
-        let queue = &mut parts.running.queue;
-        let queued = queue.push(parts.hardware, Command::TlbAsid { asid });
+        let queue = &mut behind.running.queue;
+        let queued = queue.push(behind.hardware, Command::TlbAsid { asid });
         // An entry that is 0 is free, and may be mapped again before this is confirmed: only by a broken SMMU's
         // devices, none of which is ever opened again.
-        queued.is_ok() && queue.sync(parts.hardware).is_ok()
+        queued.is_ok() && queue.sync(behind.hardware).is_ok()
     }
 
     pub(crate) fn unpin_all(&mut self, index: DeviceIndex) {
@@ -374,6 +378,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             }
             pin.device != index
         });
-        self.devices[index].count_no_pins();
+        if let Some(slot) = self.devices.slot_mut(index) {
+            slot.count_no_pins();
+        }
     }
 }

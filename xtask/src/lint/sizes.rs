@@ -16,7 +16,7 @@ const FUNCTION_MAX: usize = 80;
 
 /// Files that are longer yet, and their lines: they may become shorter only, and leave this list when they are short
 /// enough.
-const LONGER_YET: [(&str, usize); 1] = [("task/iommu/src/life.rs", 457)];
+const LONGER_YET: [(&str, usize); 0] = [];
 
 /// Figures of the repository's Rust files.
 pub struct Sizes {

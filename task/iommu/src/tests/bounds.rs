@@ -274,9 +274,6 @@ fn undefined_bits_are_refused() {
             }
         }
     }
-    assert_eq!(
-        rig.server.devices[index(DISK)].session.sequence(),
-        number - 1
-    );
+    assert_eq!(rig.server.devices.slot(index(DISK)).sequence(), number - 1);
     disk.map_any(&mut rig, 0, 1);
 }

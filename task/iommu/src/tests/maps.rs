@@ -42,7 +42,7 @@ fn leaves_follow_the_domains_devices() {
             for (writable, permissions) in
                 [(false, Permissions::Read), (true, Permissions::ReadWrite)]
             {
-                let leaf = part.template(writable, 0);
+                let leaf = part.template(writable);
                 let found = Attributes::of(leaf).decode(Regime::Device);
                 assert_eq!(found, Some((memory, permissions)));
             }

@@ -245,14 +245,13 @@ fn with_room(test: fn()) {
 fn state(rig: &Rig) -> String {
     let server = &rig.server;
     let devices = server.devices.iter().map(|(_, device)| {
-        let session = &device.session;
-        let own =
-            (device.index() != index(EDU)).then_some((session.sequence(), session.recorded()));
+        let slot = server.devices.slot(device.index());
+        let own = (device.index() != index(EDU)).then_some((slot.sequence(), slot.recorded()));
         format!(
             "{:?}",
             (
-                (device.life, session.generation(), session.claims()),
-                (device.mapped(), device.pins(), own),
+                (device.life(), slot.handle(), slot.served()),
+                (slot.mapped(), slot.pins(), device.session.claims(), own),
                 &device.faults,
             )
         )
@@ -295,17 +294,21 @@ fn others() -> Vec<TaskId> {
 
 /// Handles that are not the current one: of earlier and later claims, of other devices, made up.
 fn wrong_handles(at: &Scene) -> Vec<Handle> {
-    let device = &at.rig.server.devices[index(EDU)];
-    let disk = at.rig.server.devices[index(DISK)].handle();
-    let of = |number: u32, generation| Handle::new(number as u16, generation);
+    let devices = &at.rig.server.devices;
+    let edu = devices.slot(index(EDU)).handle();
+    let disk = devices.slot(index(DISK)).handle();
+    let own = |generation| Handle::new(edu.slot() as u16, generation);
     let mut all = at.stale.clone();
+    // The slots of others, nobody's, and numbers beyond all slots, of which some come to the same one.
+    let others = (0..6).chain([EDU as u16, 99, 128, 129, 130, 131, 1 << 15, u16::MAX]);
+    // The disk's claim is another's, and right.
+    let others = others.filter(|&slot| ![edu, disk].map(Handle::slot).contains(&usize::from(slot)));
+    all.extend(others.map(|slot| Handle::new(slot, edu.generation())));
     all.extend([
-        of(EDU, device.session.generation() + 1),
-        of(EDU, device.session.generation().wrapping_sub(1)),
-        of(EDU, disk.generation() ^ 1 << 40),
-        of(LEFT, device.session.generation()),
-        of(99, device.session.generation()),
-        of(EDU, 0),
+        own(edu.generation() + 1),
+        own(edu.generation().wrapping_sub(1)),
+        own(disk.generation() ^ 1 << 40),
+        own(0),
         Handle(0),
         Handle(u64::MAX),
     ]);
@@ -316,8 +319,8 @@ fn wrong_handles(at: &Scene) -> Vec<Handle> {
 fn nobody_but_the_claimant_is_served_in_any_state() {
     with_room(|| {
         for mut at in scenes() {
-            let device = &at.rig.server.devices[index(EDU)];
-            let (handle, number) = (device.handle(), device.session.sequence());
+            let slot = at.rig.server.devices.slot(index(EDU));
+            let (handle, number) = (slot.handle(), slot.sequence());
             for sender in others() {
                 for operation in SEQUENCED {
                     for number in [number, number + 1, number + 2] {
@@ -336,7 +339,7 @@ fn nobody_but_the_claimant_is_served_in_any_state() {
 fn nobody_is_served_by_another_handle_in_any_state() {
     with_room(|| {
         for mut at in scenes() {
-            let number = at.rig.server.devices[index(EDU)].session.sequence();
+            let number = at.rig.server.devices.slot(index(EDU)).sequence();
             for handle in wrong_handles(&at) {
                 for sender in others().into_iter().chain([task(5)]) {
                     for operation in SEQUENCED {
@@ -399,11 +402,14 @@ fn numbers_out_of_order_are_refused_in_any_claim() {
             let Some(edu) = at.current else {
                 continue;
             };
-            let last = at.rig.server.devices[index(EDU)]
-                .session
+            let last = at
+                .rig
+                .server
+                .devices
+                .slot(index(EDU))
                 .recorded()
-                .operation;
-            let number = at.rig.server.devices[index(EDU)].session.sequence();
+                .operation();
+            let number = at.rig.server.devices.slot(index(EDU)).sequence();
             for operation in SEQUENCED {
                 let wrong = [
                     0,
@@ -429,8 +435,9 @@ fn there_is_a_scene_for_every_state() {
         let names: Vec<&str> = scenes().iter().map(|at| at.name).collect();
         assert_eq!(names.len(), 16);
         let in_use = scenes().into_iter().filter(|at| {
-            let device = &at.rig.server.devices[index(EDU)];
-            at.current.is_some() && device.life.is_open() && device.mapped() > 1000
+            let devices = &at.rig.server.devices;
+            let open = devices[index(EDU)].life().is_open();
+            at.current.is_some() && open && devices.slot(index(EDU)).mapped() > 1000
         });
         assert_eq!(in_use.count(), 2, "full use, and after a restart");
     });

@@ -48,8 +48,8 @@ pub fn iommu(bytes: &[u8]) {
     requests(&words);
     replies(&words);
     let handle = Handle(words[0]);
-    let device = u16::try_from(handle.device()).expect("a number below 2^16");
-    assert_eq!(Handle::new(device, handle.generation()), handle);
+    let slot = u16::try_from(handle.slot()).expect("a number below 2^16");
+    assert_eq!(Handle::new(slot, handle.generation()), handle);
     assert_eq!(Extent::from_word(words[1]).to_word(), words[1]);
     assert_eq!(Replacement::from_word(words[1]).to_word(), words[1]);
 }

@@ -105,7 +105,8 @@ fn server(plan: &PlanView<'_>) {
         if let Some((_, domain)) = plan.domain_of(device) {
             assert!((domain.smmu as usize) < plan.smmus.len());
         }
-        assert!(plan.first_pool(device.owner) <= plan.pools.len());
+        let (first, count) = plan.pools_of(device.owner);
+        assert!(first + count <= plan.pools.len());
     }
     for stream in plan.streams {
         assert!((stream.smmu as usize) < plan.smmus.len());

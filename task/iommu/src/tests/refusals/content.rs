@@ -188,7 +188,7 @@ fn try_all(at: &mut Scene, wrong: &[(Operation, Vec<u64>, Error)]) {
         return;
     };
     for (operation, rest, error) in wrong {
-        let number = at.rig.server.devices[index(EDU)].session.sequence() + 1;
+        let number = at.rig.server.devices.slot(index(EDU)).sequence() + 1;
         let request = words(edu.handle, number, rest);
         for sender in others() {
             refused(at, sender, *operation, &request, Error::StaleHandle);
@@ -217,11 +217,11 @@ fn wrong_contents_are_refused_in_any_claim() {
 fn what_is_mapped_is_not_mapped_over_nor_cut_in_full_use() {
     with_room(|| {
         for mut at in scenes() {
-            let mapped = at.rig.server.devices[index(EDU)].mapped();
+            let mapped = at.rig.server.devices.slot(index(EDU)).mapped();
             if mapped == 16 + 1024 + 2 {
                 // One pin more than it has, and then none is left.
                 if let (Some(mut edu), None) = (at.current, at.blocked) {
-                    edu.sequence = at.rig.server.devices[index(EDU)].session.sequence();
+                    edu.sequence = at.rig.server.devices.slot(index(EDU)).sequence();
                     edu.map_lease(&mut at.rig, 1, MapFlags::READ).unwrap();
                 }
                 try_all(&mut at, &wrong_in_full_use());

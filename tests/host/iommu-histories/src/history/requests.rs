@@ -66,8 +66,8 @@ impl History<'_> {
     /// Devices that a request about a device, or about a claim of it, has nothing to do with, and whose streams are
     /// open.
     fn bystanders(&self, words: &[u64]) -> Vec<usize> {
-        // Both a device's number and a handle have it in their lowest bits.
-        let device = words.first().map_or(0, |word| word & 0xffff) as usize;
+        let about = words.first().copied().unwrap_or(0);
+        let device = self.device_of(about).unwrap_or(about as usize);
         let unit = |device| self.machine.device(device).map(|d| d.reset_unit);
         let world = self.world.borrow();
         let apart = |other: &usize| {
@@ -75,6 +75,12 @@ impl History<'_> {
             !own && unit(*other) != unit(device) && world.is_open(*other)
         };
         (0..self.machine.devices.len()).filter(apart).collect()
+    }
+
+    /// The device that a handle was given for, now or before.
+    fn device_of(&self, handle: u64) -> Option<usize> {
+        let mut given = self.handles.iter();
+        given.position(|given| given.is_some_and(|given| given.0 == handle))
     }
 
     fn check_bystanders(&self, before: &[usize], operation: Operation) {

@@ -21,15 +21,15 @@ fn invented(operation: Operation) -> Result {
     let mut claimed = claim()?;
     check_eq!(code(claimed.map(0, 1, READ)), 0);
     let handle = Handle(claimed.handle);
-    let (device, generation) = (handle.device() as u16, handle.generation());
+    let (slot, generation) = (handle.slot() as u16, handle.generation());
     for other in [
         Handle(0),
         Handle(u64::MAX),
-        Handle::new(device, 0),
-        Handle::new(device, generation + 1),
-        Handle::new(device, generation - 1),
-        Handle::new(device + 1, generation),
-        Handle::new(device - 1, generation),
+        Handle::new(slot, 0),
+        Handle::new(slot, generation + 1),
+        Handle::new(slot, generation - 1),
+        Handle::new(slot + 1, generation),
+        Handle::new(slot - 1, generation),
         Handle::new(0, generation),
         Handle::new(11, generation),
         Handle::new(64, generation),

@@ -121,7 +121,7 @@ impl Machine {
         };
         check!(!running.adopted);
         let own = config::own().index;
-        let pool = check_is!(plan.pools.get(plan.first_pool(own)), Some(pool) => pool);
+        let pool = check_is!(plan.pools.get(plan.pools_of(own).0), Some(pool) => pool);
         Ok(Self {
             smmu,
             entry,

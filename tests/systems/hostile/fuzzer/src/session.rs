@@ -62,7 +62,7 @@ impl Session {
             2 => {
                 let near = choice.of([0, 1, u64::MAX]);
                 let generation = self.handle.generation().wrapping_add(near);
-                Handle::new(self.handle.device() as u16, generation)
+                Handle::new(self.handle.slot() as u16, generation)
             }
             3 => Handle(choice.edge()),
             _ => self.handle,

@@ -44,7 +44,7 @@ impl AccountIndex {
     }
 }
 
-/// One account. The machine's wake path charges it as [`Accounts::settle`] does.
+/// One account. The machine's wake path and receive path charge it as [`Accounts::settle`] does.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Account {
@@ -105,7 +105,7 @@ impl Account {
     }
 }
 
-/// All accounts, and who pays. The words that the wake path reads come first.
+/// All accounts, and who pays. The words that the machine's paths read come first.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Accounts {
@@ -115,7 +115,7 @@ pub(crate) struct Accounts {
     pub(crate) paid_until: u64,
     /// Owes the time of now as well: the paying one is that of a server which finishes this one's request.
     debtor: AccountIndex,
-    exhausted: u64,
+    pub(crate) exhausted: u64,
     /// The first end of a period that somebody waits for.
     next_refill: u64,
     pub(crate) table: [Account; ACCOUNTS],

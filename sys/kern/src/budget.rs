@@ -10,8 +10,8 @@
 //! else is ready, and nobody pays for that. The account of those who are trusted with time is never exhausted.
 //!
 //! The machine's fast path charges nobody between a call and its reply, since the account stays the same. A reply to a
-//! task on another account, and all calls of a task that is marked here, it leaves to the core. A task that it wakes
-//! works on another account: there it charges as `Accounts::settle` does.
+//! task on another account, and all calls of a task that is marked here, it leaves to the core. A task that it wakes, or that
+//! goes on when another waits, works on another account: there it charges as `Accounts::settle` does.
 
 use abi::TIMERS_A_TURN;
 

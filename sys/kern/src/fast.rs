@@ -99,3 +99,19 @@ pub const fn wakes_with(notifications: u64, bits: u64, mask: u64) -> bool {
 pub const fn is_above(above: u64, target: u64) -> bool {
     above >> (target & 63) & 1 != 0
 }
+
+/// The first notification bit of an interrupt, and how many there are.
+pub const FIRST_LINE: u32 = abi::notification::INTERRUPTS.trailing_zeros();
+/// Interrupts of a task at most.
+pub const LINES: u32 = abi::notification::INTERRUPTS.count_ones();
+
+/// Whether these are the bit of one interrupt, which is to be let through.
+pub const fn is_one_line(bits: u64, enable: u64) -> bool {
+    let number = bits.trailing_zeros().wrapping_sub(FIRST_LINE);
+    bits.wrapping_sub(1) & bits == 0 && enable == 1 && number < LINES
+}
+
+/// Whether the first of those that are ready is the only one of its priority among them; `equals` are those of that.
+pub const fn stands_alone(ready: u64, equals: u64, itself: u64) -> bool {
+    ready & equals == itself
+}

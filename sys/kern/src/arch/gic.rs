@@ -21,6 +21,8 @@ pub const SPECIAL: u32 = 1020;
 /// `GICD_ICENABLER<n>` (Arm IHI 0069, 12.9.10), for the fast path, which delivers a shared interrupt
 /// without the core.
 pub const CLEAR_ENABLE: u64 = KERNEL_GICD + 0x180;
+/// `GICD_ISENABLER<n>` (Arm IHI 0069, 12.9.25), for the fast path, which lets one through likewise.
+pub const SET_ENABLE: u64 = KERNEL_GICD + 0x100;
 
 fn distributor_registers() -> Option<UniqueMmioPointer<'static, Gicd>> {
     let registers = NonNull::new(KERNEL_GICD as *mut Gicd)?;

@@ -13,6 +13,7 @@ mod machine;
 mod panic;
 mod power;
 mod processor;
+mod receive_path;
 mod system_error;
 mod vectors;
 mod wake_path;

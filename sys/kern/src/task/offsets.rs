@@ -57,6 +57,16 @@ pub const PARTNER: usize = offset_of!(Task, partner);
 pub const REPLY_LIMIT: usize = offset_of!(Task, reply_limit);
 /// Lease count; where the reply buffer is follows.
 pub const LEASE_COUNT: usize = offset_of!(Task, lease_count);
+/// Number of the bit of a task with notifications pending.
+pub const SLOW_PENDING_BIT: u32 = Slow::PENDING.bits().trailing_zeros();
+/// Number of the bit of a task with senders queued.
+pub const SLOW_SENDERS_BIT: u32 = Slow::SENDERS.bits().trailing_zeros();
+/// Of its pending bits those that it set itself.
+pub const OWN_BITS: usize = offset_of!(Task, own_bits);
+/// Tasks of the same priority.
+pub const EQUALS: usize = offset_of!(Task, equals);
+/// INTIDs of its interrupts, two bytes each.
+pub const INTERRUPTS: usize = offset_of!(Task, interrupts);
 /// Pending notifications; the mask of the receive follows.
 pub const NOTIFICATIONS: usize = offset_of!(Task, notifications);
 /// Mask of the receive.
@@ -121,6 +131,8 @@ pub const RUNNING_SINCE: usize = offset_of!(Kernel<()>, running_since) - SCHEDUL
 pub const PAYING: usize = offset_of!(Kernel<()>, accounts.paying) - SCHEDULE;
 /// Up to when it has paid, from there.
 pub const PAID_UNTIL: usize = offset_of!(Kernel<()>, accounts.paid_until) - SCHEDULE;
+/// Accounts without anything left, from there.
+pub const EXHAUSTED: usize = offset_of!(Kernel<()>, accounts.exhausted) - SCHEDULE;
 /// The accounts, from there, each beginning with what is left of its budget.
 pub const ACCOUNTS: usize = offset_of!(Kernel<()>, accounts.table) - SCHEDULE;
 /// log2 of an account's size.

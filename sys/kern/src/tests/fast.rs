@@ -302,3 +302,36 @@ fn posts_by_what_was_granted_last() {
     world.call(LEFT, abi::Syscall::Post as u16, &[u64::MAX, 1]);
     assert_eq!(world.fault(LEFT), abi::FaultKind::SyscallUsage);
 }
+
+#[test]
+fn one_interrupt_is_let_through_and_no_other_bits() {
+    let all = u64::from(abi::notification::INTERRUPTS);
+    for (a, b) in (0..64).flat_map(|a| (0..64).map(move |b| (a, b))) {
+        let bits: u64 = 1 << a | 1 << b;
+        for enable in [0, 1, 2, 3, 1 << 32 | 1, u64::MAX] {
+            let expected = a == b && bits & !all == 0 && enable == 1;
+            assert_eq!(is_one_line(bits, enable), expected, "{bits:#x} {enable}");
+        }
+    }
+    assert!(!is_one_line(0, 1) && !is_one_line(u64::MAX, 1) && !is_one_line(all, 1));
+}
+
+/// Of every set of the tasks of this world: who is chosen without a look at tickets is whom the core chooses.
+#[test]
+fn who_stands_alone_is_the_foremost() {
+    let world = World::new();
+    let mut alone = 0;
+    for ready in 1..1u64 << COUNT {
+        let first = crate::TaskSet(ready).first().unwrap();
+        let task = world.kernel.task(first);
+        if stands_alone(ready, task.equals().0, first.set().0) {
+            assert_eq!(world.kernel.foremost(crate::TaskSet(ready)), Some(first));
+            alone += 1;
+        } else {
+            assert_eq!(first, index(LEFT));
+            assert_eq!(ready >> LEFT & 3, 3);
+        }
+    }
+    // Not those in which LEFT and RIGHT are the foremost, with LOW or without it.
+    assert_eq!(alone, (1 << COUNT) - 1 - 2);
+}

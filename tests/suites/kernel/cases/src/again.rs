@@ -1,11 +1,11 @@
 //! Replying and receiving as the last time.
 
-use abi::{Code, FaultKind, ReplyDescriptor, Syscall};
+use abi::{Code, FaultKind, ReplyDescriptor, Syscall, notification};
 use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
 use userlib::ipc::{self, Received};
-use userlib::provoke;
+use userlib::{provoke, time};
 
-use crate::help::{next_message, stale, told, words};
+use crate::help::{call_server, next_message, stale, told, words};
 use crate::notify::{granted, own};
 use crate::{CLIENT, LAST, SECOND, SERVER};
 
@@ -151,6 +151,40 @@ pub const CASES: &[Case] = &[
                 let answer = ipc::call_long(stage.id(SERVER), 1, &[0x77; 150], &mut [0; 8], &[]);
                 check_eq!(answer.code.0, 4);
                 check_eq!(stage.stop(SERVER).0, 0);
+                Ok(())
+            }),
+        ],
+    ),
+    // A bit that is pending when it receives, and one that is when it receives again.
+    Case::new(
+        "reply-again-after-bits-at-once",
+        &["IPC-REPLY-8", "IPC-RECV-1"],
+        &[
+            Part::serves(SERVER, |stage| {
+                let wake = granted(stage, CLIENT, "wake")?;
+                loop {
+                    let message = next_message()?;
+                    check_eq!(ipc::post(message.sender, wake).0, 0);
+                    ipc::reply(message.sender, 0, &words(0), 8);
+                }
+            }),
+            Part::returns(CLIENT, |stage| {
+                let wake = own("wake")?;
+                for _ in 0..2 {
+                    check_eq!(call_server(stage, 1, 0).code.0, 0);
+                    let bits = check_is!(ipc::receive(wake | 1 << 15), Received::Notification(bits) => bits);
+                    check_eq!(bits, wake);
+                    check_eq!(call_server(stage, 1, 0).code.0, 0);
+                    let none = [stale(stage.id(CLIENT)).0, 0, 0];
+                    let again = provoke::reply_again(none, &words(0));
+                    let bits = check_is!(again, Received::Notification(bits) => bits);
+                    check_eq!(bits, wake);
+                    // None of them is taken twice.
+                    time::set_timer(Some(time::Ticks(0)));
+                    let bits =
+                        check_is!(ipc::receive(u32::MAX), Received::Notification(bits) => bits);
+                    check_eq!(bits & !notification::PEER, notification::TIMER);
+                }
                 Ok(())
             }),
         ],

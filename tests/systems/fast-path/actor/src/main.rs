@@ -26,6 +26,7 @@ fn make(call: Call, registers: &Registers) -> Registers {
         Call::Reply => provoke::call_with::<{ Syscall::Reply as u16 }>(registers),
         Call::ReplyReceive => provoke::call_with::<{ Syscall::ReplyReceive as u16 }>(registers),
         Call::ReplyAgain => provoke::call_with::<{ Syscall::ReplyAgain as u16 }>(registers),
+        Call::Interrupt => provoke::call_with::<{ Syscall::Interrupt as u16 }>(registers),
         Call::Post => provoke::call_with::<{ Syscall::Post as u16 }>(registers),
         Call::Spin => provoke::spin_with(registers),
     }

@@ -221,7 +221,7 @@ fn results(call: Call, after: &Registers) -> u32 {
         _ if call.receives() && kernel => 0b11_0111 << 8,
         Call::Receive | Call::ReplyReceive | Call::ReplyAgain => PAYLOAD | 0b11_0111 << 8,
         Call::Reply => 0,
-        Call::WhoAmI | Call::Post => 1,
+        Call::WhoAmI | Call::Post | Call::Interrupt => 1,
         Call::Spin => 0x7fff_ffff,
     }
 }
@@ -229,7 +229,7 @@ fn results(call: Call, after: &Registers) -> u32 {
 /// Registers that a call must keep.
 const fn keeps(call: Call, number: usize) -> bool {
     match call {
-        Call::WhoAmI | Call::Post => number >= 18,
+        Call::WhoAmI | Call::Post | Call::Interrupt => number >= 18,
         Call::Spin => number > 0,
         _ => false,
     }

@@ -133,6 +133,7 @@ impl Draw {
                 1 => Call::Receive,
                 2 | 3 => Call::Reply,
                 4 => Call::Post,
+                12 => Call::Interrupt,
                 5 if actor == LIMITED => Call::Send,
                 6..=11 => Call::ReplyAgain,
                 _ => Call::ReplyReceive,
@@ -146,6 +147,7 @@ impl Draw {
             _ => match self.below(16) {
                 0 | 1 => Call::WhoAmI,
                 2..=4 => Call::Post,
+                6 => Call::Interrupt,
                 5 if self.one_in(4) => Call::ReplyReceive,
                 5 if self.one_in(4) => Call::ReplyAgain,
                 _ => Call::Send,
@@ -170,6 +172,12 @@ impl Draw {
             Call::Spin => step.registers[0] = 3,
             Call::Send => self.send(actor, &mut step),
             Call::Post => self.post(actor, &mut step),
+            Call::Interrupt => {
+                // The first line of whoever has one; none of them rises.
+                let any = self.word();
+                step.registers[8] = self.pick(&[1 << 16, 1 << 16, 1 << 16, 1 << 17, 0, any], 0);
+                step.registers[9] = self.pick(&[1, 1, 1, 1, 0, 2, any], 1);
+            }
             Call::Receive => self.receive(actor, &mut step, 8),
             Call::Reply | Call::ReplyAgain => self.reply(actor, &mut step),
             Call::ReplyReceive => {

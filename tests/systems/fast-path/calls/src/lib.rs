@@ -68,11 +68,13 @@ pub enum Call {
     Spin = 6,
     /// `ReplyAgain`.
     ReplyAgain = 7,
+    /// `Interrupt`.
+    Interrupt = 8,
 }
 
 impl Call {
     /// All, by their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::WhoAmI,
         Self::Send,
         Self::Receive,
@@ -81,6 +83,7 @@ impl Call {
         Self::Post,
         Self::Spin,
         Self::ReplyAgain,
+        Self::Interrupt,
     ];
 
     /// The call with a number.
@@ -94,10 +97,7 @@ impl Call {
 
     /// Whether the fast path decides some of these.
     pub const fn is_fast(self) -> bool {
-        matches!(
-            self,
-            Self::WhoAmI | Self::Send | Self::ReplyReceive | Self::ReplyAgain | Self::Post
-        )
+        !matches!(self, Self::Reply | Self::Spin)
     }
 
     /// Whether it returns what a receive returns.

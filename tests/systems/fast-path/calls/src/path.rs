@@ -23,11 +23,15 @@ pub enum Path {
     ShortAgain,
     /// Notifications.
     Post,
+    /// An open receive.
+    Receive,
+    /// An interrupt is let through.
+    Unmask,
 }
 
 impl Path {
     /// All, by their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::WhoAmI,
         Self::ShortSend,
         Self::LongSend,
@@ -35,6 +39,8 @@ impl Path {
         Self::LongReply,
         Self::ShortAgain,
         Self::Post,
+        Self::Receive,
+        Self::Unmask,
     ];
 
     /// `None` if only the core makes such a call.
@@ -67,7 +73,9 @@ impl Path {
                 let plain = descriptor.0 >> 48 == 0 && descriptor.len() <= short;
                 plain.then_some(Self::ShortAgain)
             }
-            Call::Receive | Call::Reply | Call::Spin => None,
+            Call::Receive => (registers[9] == u64::MAX).then_some(Self::Receive),
+            Call::Interrupt => (registers[9] == 1).then_some(Self::Unmask),
+            Call::Reply | Call::Spin => None,
         }
     }
 }

@@ -21,6 +21,8 @@ const NAMES: [&str; Path::ALL.len()] = [
     "the path of long replies",
     "the path of short replies again",
     "the path of posts",
+    "the path of receives",
+    "the path of interrupts let through",
 ];
 
 /// Counts of calls.

@@ -47,7 +47,10 @@ impl Holds {
 
     pub fn find(&self, task: u32, device: u32) -> Option<usize> {
         let wanted = word(task, device);
-        self.slots.iter().position(|word| *word == wanted)
+        // Slots are taken from below: mostly few words are looked at.
+        let end = (u128::BITS - self.used.leading_zeros()) as usize;
+        let used = self.slots.get(..end)?;
+        used.iter().position(|word| *word == wanted)
     }
 
     pub fn add(&mut self, task: u32, device: u32) -> bool {
@@ -65,5 +68,34 @@ impl Holds {
             *place = FREE;
         }
         self.used &= !1u128.checked_shl(slot as u32).unwrap_or(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_found_wherever_it_is() {
+        let mut holds = Holds::NONE;
+        for device in 0..HOLDS_MAX as u32 {
+            assert_eq!(holds.find(1, device), None);
+            assert!(holds.add(1, device));
+            assert_eq!(holds.find(1, device), Some(device as usize));
+        }
+        assert!(!holds.add(1, u32::MAX), "all slots are taken");
+        // From both ends to the middle: what is left has free slots on either side.
+        for at in 0..HOLDS_MAX / 2 {
+            for slot in [at, HOLDS_MAX - 1 - at] {
+                holds.remove(slot);
+                for device in 0..HOLDS_MAX {
+                    let left = (at + 1..HOLDS_MAX - 1 - at).contains(&device)
+                        || (slot == at && device == HOLDS_MAX - 1 - at);
+                    let found = holds.find(1, device as u32);
+                    assert_eq!(found, left.then_some(device));
+                }
+            }
+        }
+        assert_eq!(holds.find(0, 0), None);
     }
 }

@@ -82,7 +82,7 @@ impl Fabric<'_> {
 
     /// Turns everything off: by the plan's policy one difference refuses the whole boot.
     fn stop_all(&mut self) {
-        for state in &mut self.states {
+        for state in self.states.iter_mut() {
             state.master = false;
         }
     }

@@ -1,68 +1,16 @@
 //! The fabric: the plan, and what this task knows beyond it.
 
-use heapless::Vec;
-use pci_api::{BootStatus, Mismatch};
-use plan::limits::FUNCTIONS_MAX;
+use pci_api::BootStatus;
 use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce};
 
 use crate::address::Address;
-use crate::before::Before;
-use crate::progress::Progress;
-
-/// The plan has more than [`FUNCTIONS_MAX`] functions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooLarge;
-
-/// The state of one planned function.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct State {
-    /// The function is absent, as the plan allows.
-    pub absent: bool,
-    /// Why the function stays off.
-    pub reason: Option<Mismatch>,
-    /// Vendor and device id as found; 0xffff where nothing answered.
-    pub vendor_id: u16,
-    pub device_id: u16,
-    /// A bridge whose bus numbers are set, so that what is below it can be seen.
-    pub visible: bool,
-    /// Offset of its PCI Express capability, 0: none.
-    pub express: u16,
-    /// The authority wants it to issue requests.
-    pub master: bool,
-    /// The function's owner does not want its INTx.
-    pub intx_off: bool,
-    /// A reset of a bridge above it is under way.
-    pub covered: bool,
-    /// How its last quiesce goes or went.
-    pub progress: Progress,
-    /// The knowledge of the function from an earlier life of this task.
-    pub before: Before,
-    /// The function is as the earlier life left it, and was not touched.
-    pub kept: bool,
-}
-
-impl State {
-    const UNKNOWN: Self = Self {
-        absent: false,
-        reason: None,
-        vendor_id: u16::MAX,
-        device_id: u16::MAX,
-        visible: false,
-        express: 0,
-        master: false,
-        intx_off: false,
-        covered: false,
-        progress: Progress::Never,
-        before: Before::NOTHING,
-        kept: false,
-    };
-}
+use crate::states::{States, TooLarge};
 
 /// One segment of PCI Express.
 pub struct Fabric<'p> {
     pub(crate) host: &'p HostBridgeEntry,
     pub(crate) plan: &'p [FunctionEntry],
-    pub(crate) states: Vec<State, FUNCTIONS_MAX>,
+    pub(crate) states: States,
     pub(crate) mismatches: u32,
     pub(crate) undeclared: u32,
     /// An earlier life of this task had finished its enumeration.
@@ -75,14 +23,10 @@ const _: () = assert!(size_of::<Fabric<'_>>() <= 10 << 10);
 impl<'p> Fabric<'p> {
     /// A fabric of which nothing is known yet.
     pub fn new(host: &'p HostBridgeEntry, plan: &'p [FunctionEntry]) -> Result<Self, TooLarge> {
-        let mut states = Vec::new();
-        states
-            .resize(plan.len(), State::UNKNOWN)
-            .map_err(|_| TooLarge)?;
         Ok(Self {
             host,
             plan,
-            states,
+            states: States::new(plan.len())?,
             mismatches: 0,
             undeclared: 0,
             resumed: false,

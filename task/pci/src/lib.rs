@@ -48,13 +48,15 @@ mod restore;
 mod resume;
 mod server;
 mod silence;
+mod states;
 pub mod task;
 #[cfg(test)]
 mod tests;
 
 pub use address::Address;
 pub use config::{BarRegisters, Clock, ConfigSpace, Record};
-pub use fabric::{Fabric, TooLarge};
+pub use fabric::Fabric;
 pub use quiesce::Wake;
 pub use report::{Difference, Found, Observer};
 pub use server::{Answer, Request, Server};
+pub use states::TooLarge;

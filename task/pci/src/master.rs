@@ -1,23 +1,22 @@
 //! Bus mastering: a function's own, and that of the bridges which forward for it.
 
+use heapless::Vec;
+use plan::limits::FUNCTIONS_MAX;
+
 use crate::config::ConfigSpace;
 use crate::fabric::Fabric;
 
 impl Fabric<'_> {
     /// Whether bus mastering of `index` has to be on: for itself, or for something below it.
     pub(crate) fn forwards(&self, index: usize) -> bool {
-        self.states
-            .iter()
-            .enumerate()
-            .any(|(at, state)| state.master && (at == index || self.is_below(at, index)))
+        let mut masters = self.states.masters();
+        masters.any(|at| at == index || self.is_below(at, index))
     }
 
     /// Whether a function other than `except` below `bridge` has bus mastering on.
     pub(crate) fn active_below(&self, bridge: usize, except: usize) -> bool {
-        self.states
-            .iter()
-            .enumerate()
-            .any(|(at, state)| state.master && at != except && self.is_below(at, bridge))
+        let mut masters = self.states.masters();
+        masters.any(|at| at != except && self.is_below(at, bridge))
     }
 
     /// Turns bus mastering of a function on (bridges from the root down, so that no request is
@@ -28,11 +27,16 @@ impl Fabric<'_> {
         };
         state.master = on;
         if on {
+            let mut path: Vec<usize, FUNCTIONS_MAX> = Vec::new();
+            let mut next = Some(index);
+            while let Some(at) = next {
+                // There are no more steps up than functions.
+                let _ = path.push(at);
+                next = self.parent(at);
+            }
             let mut kept = true;
-            for at in 0..=index {
-                if at == index || self.is_below(index, at) {
-                    kept &= self.write_command(space, at);
-                }
+            for &at in path.iter().rev() {
+                kept &= self.put_command(space, at, true);
             }
             kept
         } else {
@@ -40,7 +44,7 @@ impl Fabric<'_> {
             let mut at = index;
             while let Some(parent) = self.parent(at) {
                 if !self.forwards(parent) {
-                    self.write_command(space, parent);
+                    self.put_command(space, parent, false);
                 }
                 at = parent;
             }

@@ -4,8 +4,9 @@ use pci_api::Mismatch;
 use plan::pci::{FunctionEntry, FunctionFlags};
 
 use crate::config::{ConfigSpace, Function};
-use crate::fabric::{Fabric, State, has, on_pci};
+use crate::fabric::{Fabric, has, on_pci};
 use crate::registers::{COMMAND, COMMAND_INTX_OFF, COMMAND_MASTER, COMMAND_MEMORY};
+use crate::states::State;
 use crate::{bar, bridge, extended, link};
 
 /// Sets BARs, a bridge's bus numbers and windows, ACS, and turns off what must be off. The command register
@@ -58,9 +59,19 @@ pub(crate) fn command(entry: &FunctionEntry, state: &State, master: bool) -> u16
 }
 
 impl Fabric<'_> {
-    /// Writes a ready function's command register from what is known of it; the read behind it makes
-    /// sure that the write has arrived. False if the function does not keep it.
+    /// Writes a ready function's command register from what is known of it. False if the function does not keep it.
     pub(crate) fn write_command<C: ConfigSpace>(&self, space: &C, index: usize) -> bool {
+        self.put_command(space, index, self.forwards(index))
+    }
+
+    /// The same, of a function of which [`Self::forwards`] is known; the read behind the write makes sure that it has
+    /// arrived.
+    pub(crate) fn put_command<C: ConfigSpace>(
+        &self,
+        space: &C,
+        index: usize,
+        forwards: bool,
+    ) -> bool {
         let (Some(entry), Some(state)) = (self.plan.get(index), self.states.get(index)) else {
             return false;
         };
@@ -68,7 +79,7 @@ impl Fabric<'_> {
         if has(entry, FunctionFlags::HOST_BRIDGE) || !on_pci(entry) || state.absent {
             return true;
         }
-        let value = command(entry, state, self.forwards(index));
+        let value = command(entry, state, forwards);
         let function = Function::new(space, Self::address(entry));
         function.write16(COMMAND, value);
         let relevant = COMMAND_MEMORY | COMMAND_MASTER;

@@ -180,7 +180,9 @@ impl Fabric<'_> {
     /// Does what is due at `now` and says when to come again.
     pub(crate) fn step<H: ConfigSpace + BarRegisters>(&mut self, hardware: &H, now: u64) -> Wake {
         let mut wake = Wake::default();
-        for index in 0..self.states.len() {
+        let mut from = 0;
+        while let Some(index) = self.states.next_running(from) {
+            from = index + 1;
             // Every step either ends the recipe or moves its time behind `now`.
             while let Some(Progress::Running(running)) = self.states.get(index).map(|s| s.progress)
             {

@@ -9,8 +9,9 @@ use pci_api::QuiesceFailure;
 
 use crate::before::Before;
 use crate::config::Record;
-use crate::fabric::{Fabric, State};
+use crate::fabric::Fabric;
 use crate::progress::Progress;
+use crate::states::State;
 
 /// The record's first word, once a life has enumerated to the end. Since then nothing is on that firmware left on.
 const COMPLETE: u64 = u64::from_le_bytes(*b"pcirec01");
@@ -67,24 +68,24 @@ impl Fabric<'_> {
     pub(crate) fn recall<R: Record>(&mut self, record: &R) {
         self.resumed = record.load(0) == COMPLETE;
         if self.resumed {
-            for (index, state) in (1..).zip(&mut self.states) {
+            for (index, state) in (1..).zip(self.states.iter_mut()) {
                 state.before = Before::from_word(record.load(index));
             }
         }
     }
 
     /// Notes what has changed.
-    pub(crate) fn keep<R: Record>(&self, record: &R) {
-        for (index, state) in (1..).zip(&self.states) {
+    pub(crate) fn keep<R: Record>(&mut self, record: &R) {
+        self.states.note(|index, state| {
             let word = Before::of(state).to_word();
-            if record.load(index) != word {
-                record.store(index, word);
+            if record.load(index + 1) != word {
+                record.store(index + 1, word);
             }
-        }
+        });
     }
 
     /// All of it is noted.
-    pub(crate) fn complete<R: Record>(&self, record: &R) {
+    pub(crate) fn complete<R: Record>(&mut self, record: &R) {
         self.keep(record);
         record.store(0, COMPLETE);
     }

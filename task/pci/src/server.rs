@@ -58,24 +58,29 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
         }
     }
 
-    /// Answers one message. `now` in nanoseconds; [`Self::step`] has to follow.
-    pub fn handle(&mut self, request: &Request<'_>, now: u64) -> Answer {
-        let result = self.dispatch(request, now);
+    /// Answers one message. `now` tells the time in nanoseconds, if it matters; [`Self::step`] has to follow.
+    pub fn handle(&mut self, request: &Request<'_>, now: impl FnOnce() -> u64) -> Answer {
+        // Written where it stays: it would be copied on its way through a result.
+        let mut answer = Answer {
+            code: 0,
+            payload: [0; 8],
+            len: 0,
+        };
+        match self.dispatch(request, now, &mut answer.payload) {
+            Ok(len) => answer.len = len,
+            Err(error) => answer.code = error as u32,
+        }
         // Before the reply, and before the next step begins a reset.
         self.fabric.keep(&self.hardware);
-        match result {
-            Ok(answer) => answer,
-            Err(error) => Answer {
-                code: error as u32,
-                payload: [0; 8],
-                len: 0,
-            },
-        }
+        answer
     }
 
-    /// Goes on with all recipes under way.
-    pub fn step(&mut self, now: u64) -> Wake {
-        let wake = self.fabric.step(&self.hardware, now);
+    /// Goes on with all recipes under way, if there are any.
+    pub fn step(&mut self, now: impl FnOnce() -> u64) -> Wake {
+        if !self.fabric.states.may_run() {
+            return Wake::default();
+        }
+        let wake = self.fabric.step(&self.hardware, now());
         self.fabric.keep(&self.hardware);
         wake
     }
@@ -85,23 +90,32 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
         &self.fabric
     }
 
-    fn dispatch(&mut self, request: &Request<'_>, now: u64) -> Result<Answer, Error> {
+    fn dispatch(
+        &mut self,
+        request: &Request<'_>,
+        now: impl FnOnce() -> u64,
+        reply: &mut Payload,
+    ) -> Result<usize, Error> {
         match Operation::from_number(request.operation)? {
-            Operation::ConfigRead => answer(request, |r| self.config_read(request.sender, r)),
-            Operation::ConfigWrite => answer(request, |r| self.config_write(request.sender, r)),
-            Operation::Describe => answer(request, |r| self.describe(r)),
-            Operation::BootStatus => answer(request, |GetBootStatus| {
+            Operation::ConfigRead => {
+                answer(request, reply, |r| self.config_read(request.sender, r))
+            }
+            Operation::ConfigWrite => {
+                answer(request, reply, |r| self.config_write(request.sender, r))
+            }
+            Operation::Describe => answer(request, reply, |r| self.describe(r)),
+            Operation::BootStatus => answer(request, reply, |GetBootStatus| {
                 self.authorise(request.sender)?;
                 Ok(self.fabric.boot_status())
             }),
-            Operation::BusMaster => answer(request, |r| self.bus_master(request.sender, r)),
-            Operation::QuiesceStart => answer(request, |QuiesceStart { device }| {
+            Operation::BusMaster => answer(request, reply, |r| self.bus_master(request.sender, r)),
+            Operation::QuiesceStart => answer(request, reply, |QuiesceStart { device }| {
                 self.authorise(request.sender)?;
                 let index = self.index(device)?;
-                self.fabric.quiesce_start(&self.hardware, index, now)?;
+                self.fabric.quiesce_start(&self.hardware, index, now())?;
                 Ok(())
             }),
-            Operation::QuiesceResult => answer(request, |QuiesceResult { device }| {
+            Operation::QuiesceResult => answer(request, reply, |QuiesceResult { device }| {
                 self.authorise(request.sender)?;
                 self.fabric.quiesce_state(self.index(device)?)
             }),
@@ -253,11 +267,12 @@ fn check_access(offset: u16, width: Width) -> Result<(), Error> {
     }
 }
 
-/// Decodes a request of type `R`, has it carried out, and encodes the reply.
+/// Decodes a request of type `R`, has it carried out, and encodes the reply: its length.
 fn answer<R: pci_api::Request>(
     request: &Request<'_>,
+    reply: &mut Payload,
     carry_out: impl FnOnce(R) -> Result<R::Reply, Error>,
-) -> Result<Answer, Error> {
+) -> Result<usize, Error> {
     if request.len != R::LEN
         || request.leases != 0
         || request.reply_capacity < <R::Reply as Wire>::LEN
@@ -265,10 +280,6 @@ fn answer<R: pci_api::Request>(
         return Err(Error::Malformed);
     }
     let message = R::from_words(request.payload).ok_or(Error::Malformed)?;
-    let reply = carry_out(message)?;
-    Ok(Answer {
-        code: 0,
-        payload: reply.to_words(),
-        len: <R::Reply as Wire>::LEN,
-    })
+    *reply = carry_out(message)?.to_words();
+    Ok(<R::Reply as Wire>::LEN)
 }

@@ -3,7 +3,7 @@
 mod hardware;
 mod log;
 
-use abi::{TaskId, notification};
+use abi::notification;
 use plan::pci::{FunctionEntry, HostBridgeEntry};
 use plan::task::NotificationEntry;
 use supervisor_api::Outcome;
@@ -63,50 +63,69 @@ fn authority() -> Option<(usize, u32)> {
 const REFUSALS_LOGGED: u32 = 32;
 
 fn serve(mut server: Server<'static, Hardware>) -> ! {
-    let authority = authority();
     let mut refusals = 0;
-    let mut reply: Option<(TaskId, Answer)> = None;
-    // The kernel's timer as it was last set; a message that starts no recipe leaves it alone.
-    let mut armed: Option<u64> = None;
+    let mut turns = Turns {
+        authority: authority(),
+        armed: None,
+    };
+    // Before the first message too: an earlier life's resets may have to be waited for.
+    turns.step(&mut server);
+    let mut received = ipc::receive(notification::TIMER);
     loop {
-        // Before the first message too: an earlier life's resets may have to be waited for.
-        let wake = server.step(time::now().nanoseconds());
+        received = match &received {
+            Received::Message(message) => {
+                let answer = answer(&mut server, message, &mut refusals);
+                turns.step(&mut server);
+                ipc::reply_receive(
+                    message.sender,
+                    answer.code,
+                    &answer.payload,
+                    answer.len,
+                    notification::TIMER,
+                    &mut [],
+                )
+            }
+            other => {
+                if let Received::Notification(_) = other {
+                    // It fires once.
+                    turns.armed = None;
+                }
+                turns.step(&mut server);
+                ipc::receive(notification::TIMER)
+            }
+        };
+    }
+}
+
+/// What follows each message and notification.
+struct Turns {
+    authority: Option<(usize, u32)>,
+    /// The kernel's timer as it was last set; a message that starts no recipe leaves it alone.
+    armed: Option<u64>,
+}
+
+impl Turns {
+    #[inline(always)]
+    fn step(&mut self, server: &mut Server<'static, Hardware>) {
+        let wake = server.step(|| time::now().nanoseconds());
         if wake.ended
-            && let Some((index, bit)) = authority
+            && let Some((index, bit)) = self.authority
         {
             // Refreshed each time: if it died meanwhile, its successor wants to know.
             let (id, _) = ipc::refresh(index);
             ipc::post(id, bit);
         }
-        if wake.at != armed {
-            armed = wake.at;
+        if wake.at != self.armed {
+            self.armed = wake.at;
             time::set_timer(
                 wake.at
                     .map(|at| time::Ticks(time::ticks(at).saturating_add(1))),
             );
         }
-        let received = match reply.take() {
-            Some((to, answer)) => ipc::reply_receive(
-                to,
-                answer.code,
-                &answer.payload,
-                answer.len,
-                notification::TIMER,
-                &mut [],
-            ),
-            None => ipc::receive(notification::TIMER),
-        };
-        match received {
-            Received::Message(message) => {
-                reply = Some((message.sender, answer(&mut server, &message, &mut refusals)));
-            }
-            // It fires once.
-            Received::Notification(_) => armed = None,
-            Received::Dead => {}
-        }
     }
 }
 
+#[inline(always)]
 fn answer(server: &mut Server<'static, Hardware>, message: &Message, refusals: &mut u32) -> Answer {
     let request = Request {
         sender: usize::from(message.sender.number()),
@@ -116,7 +135,7 @@ fn answer(server: &mut Server<'static, Hardware>, message: &Message, refusals: &
         reply_capacity: message.reply_capacity,
         leases: message.lease_count,
     };
-    let answer = server.handle(&request, time::now().nanoseconds());
+    let answer = server.handle(&request, || time::now().nanoseconds());
     if let Some(error) = pci_api::Error::from_code(answer.code)
         && *refusals < REFUSALS_LOGGED
     {

@@ -32,7 +32,7 @@ fn write(
         reply_capacity: 64,
         leases: 0,
     };
-    match server.handle(&request, 0).code {
+    match server.handle(&request, || 0).code {
         0 => Ok(()),
         code => Err(Error::from_code(code)),
     }

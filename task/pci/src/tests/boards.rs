@@ -74,11 +74,11 @@ fn payload_and_request_sizes_are_the_same_before_and_after_a_reset() {
     assert_eq!(set(&scene), (0x2000, 0x2000, 0));
     let authority = crate::tests::server::client(&mut server, AUTHORITY);
     authority.quiesce_start(DISK as u32).unwrap();
-    server.step(0);
+    server.step(|| 0);
     assert_eq!(scene.fake.node(DISK).resets, 1);
     assert_eq!(scene.fake.node(DISK).get16(DEVICE_CONTROL), 0x2810);
     scene.fake.now.set(100 * MILLISECOND);
-    server.step(100 * MILLISECOND);
+    server.step(|| 100 * MILLISECOND);
     let authority = crate::tests::server::client(&mut server, AUTHORITY);
     assert_eq!(
         authority.quiesce_result(DISK as u32),

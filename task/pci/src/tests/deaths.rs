@@ -17,7 +17,7 @@ fn dies_in(scene: &Scene, fuse: u32, act: fn(&mut Life<'_>)) -> bool {
         act(&mut server);
         for now in (0..300).step_by(2) {
             scene.fake.now.set(now * MILLISECOND);
-            server.step(now * MILLISECOND);
+            server.step(|| now * MILLISECOND);
         }
     })
 }

@@ -35,7 +35,7 @@ pub fn settle(scene: &Scene, server: &mut Life<'_>) -> u64 {
     let start = scene.fake.now.get();
     let mut ended = false;
     loop {
-        let wake = server.step(scene.fake.now.get());
+        let wake = server.step(|| scene.fake.now.get());
         ended |= wake.ended;
         let Some(at) = wake.at else { break };
         scene.fake.now.set(at);
@@ -262,7 +262,7 @@ fn a_reset_that_was_begun_is_waited_for_while_others_go_on() {
     client(&mut server, AUTHORITY)
         .quiesce_start(DISK as u32)
         .unwrap();
-    server.step(0);
+    server.step(|| 0);
     assert_eq!(scene.fake.node(DISK).resets, 1);
     scene.fake.now.set(10 * MILLISECOND);
     let (mut server, notes) = scene.live();
@@ -309,11 +309,11 @@ fn nothing_is_asked_before_a_reset_had_its_time() {
     client(&mut server, AUTHORITY)
         .quiesce_start(DISK as u32)
         .unwrap();
-    server.step(0);
+    server.step(|| 0);
     scene.fake.writes.borrow_mut().clear();
     let (mut server, _) = scene.live();
     scene.fake.now.set(99 * MILLISECOND);
-    server.step(99 * MILLISECOND);
+    server.step(|| 99 * MILLISECOND);
     assert_eq!(written(&scene, DISK), []);
     assert_eq!(settle(&scene, &mut server), 1);
     assert!(!is_master(&mut server, DISK));
@@ -330,10 +330,10 @@ fn a_bus_reset_that_was_held_is_ended_for_all_below() {
         client(&mut server, AUTHORITY)
             .quiesce_start(MUX as u32)
             .unwrap();
-        server.step(0);
+        server.step(|| 0);
         if steps > 0 {
             scene.fake.now.set(2 * MILLISECOND);
-            server.step(2 * MILLISECOND);
+            server.step(|| 2 * MILLISECOND);
         }
         let held = scene.fake.node(RP1).get16(BRIDGE_CONTROL) & BRIDGE_RESET != 0;
         assert_eq!(held, steps == 0);

@@ -67,7 +67,7 @@ fn its_recipe_is_carried_out() {
         .quiesce_start(ENGINE as u32)
         .unwrap();
     assert_eq!(scene.fake.registers.borrow()[&ENGINE_STATE], 2, "written");
-    server.step(0);
+    server.step(|| 0);
     assert_eq!(state(&mut server), Ok(QuiesceState::Quiet));
 
     // An engine that stays busy is not quiet at its deadline.
@@ -75,9 +75,9 @@ fn its_recipe_is_carried_out() {
         .quiesce_start(ENGINE as u32)
         .unwrap();
     scene.fake.registers.borrow_mut().insert(ENGINE_STATE, 1);
-    server.step(0);
+    server.step(|| 0);
     assert_eq!(state(&mut server), Ok(QuiesceState::Running));
-    server.step(50 * MILLISECOND);
+    server.step(|| 50 * MILLISECOND);
     assert!(matches!(state(&mut server), Ok(QuiesceState::Failed(_))));
 }
 

@@ -37,7 +37,7 @@ impl Caller for Sender<'_, '_> {
             reply_capacity,
             leases: leases.len(),
         };
-        let answer = self.server.borrow_mut().handle(&request, self.now);
+        let answer = self.server.borrow_mut().handle(&request, || self.now);
         ipc::Answer {
             code: abi::Code(answer.code),
             payload: answer.payload,
@@ -190,9 +190,9 @@ fn a_device_is_out_of_reach_while_it_is_reset() {
         holder.config_write(disk, 4, Width::HalfWord, 2),
         refused(Error::Quiescing)
     );
-    server.step(0);
+    server.step(|| 0);
     scene.fake.now.set(200 * MILLISECOND);
-    assert!(server.step(200 * MILLISECOND).ended);
+    assert!(server.step(|| 200 * MILLISECOND).ended);
     let authority = client(&mut server, AUTHORITY);
     assert_eq!(authority.quiesce_result(disk), Ok(QuiesceState::Quiet));
     authority.bus_master(disk, true).unwrap();
@@ -205,12 +205,12 @@ fn a_device_that_is_not_quiet_stays_off() {
     let mut server = scene.serve();
     let edu = EDU0 as u32;
     client(&mut server, AUTHORITY).quiesce_start(edu).unwrap();
-    server.step(151 * MILLISECOND);
+    server.step(|| 151 * MILLISECOND);
     let authority = client(&mut server, AUTHORITY);
     assert_eq!(authority.bus_master(edu, true), refused(Error::NotQuiet));
     authority.quiesce_start(edu).unwrap();
     scene.fake.registers.borrow_mut().insert(0x2000_0098, 0);
-    server.step(1);
+    server.step(|| 1);
     client(&mut server, AUTHORITY)
         .bus_master(edu, true)
         .unwrap();
@@ -293,7 +293,7 @@ fn malformed_messages() {
         reply_capacity: 8,
         leases: 0,
     };
-    assert_eq!(server.handle(&good, 0).code, 0);
+    assert_eq!(server.handle(&good, || 0).code, 0);
     let bad = [
         Request {
             operation: 0,
@@ -316,7 +316,7 @@ fn malformed_messages() {
         },
     ];
     for request in bad {
-        let answer = server.handle(&request, 0);
+        let answer = server.handle(&request, || 0);
         assert_eq!(
             (answer.code, answer.len),
             (Error::Malformed as u32, 0),
@@ -347,9 +347,9 @@ proptest! {
             let request = Request { sender, operation, payload: &payload, len: len * 8, reply_capacity, leases };
             let now = at as u64 * 10 * MILLISECOND;
             scene.fake.now.set(now);
-            let answer = server.handle(&request, now);
+            let answer = server.handle(&request, || now);
             prop_assert!(answer.len <= reply_capacity);
-            server.step(now);
+            server.step(|| now);
             if !authority {
                 prop_assert_eq!(scene.fake.masters(), []);
             }

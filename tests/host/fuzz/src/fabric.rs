@@ -279,7 +279,7 @@ fn serve(space: &Space<'_>, fabric: Fabric<'_>) {
             leases: 0,
         };
         let before = master_bits(space);
-        let answer = server.handle(&request, now);
+        let answer = server.handle(&request, || now);
         assert!(
             answer.len <= reply_capacity,
             "the reply would fault the server"
@@ -289,7 +289,7 @@ fn serve(space: &Space<'_>, fabric: Fabric<'_>) {
             assert_eq!(before, master_bits(space), "a driver changed bus mastering");
         }
         now += 10_000_000;
-        server.step(now);
+        server.step(|| now);
     }
 }
 

@@ -5,6 +5,7 @@
 
 use abi::{Lease, REGISTER_BYTES, ReplyDescriptor, SendDescriptor, TaskId};
 
+use crate::has_inbox::only_without_inbox;
 use crate::ipc::{Payload, Received, received};
 use crate::stubs::{self, Returned};
 
@@ -56,6 +57,7 @@ impl Delivery {
 
 #[inline(always)]
 fn arguments(mask: u32, buffer: &mut [u8]) -> [u64; 4] {
+    only_without_inbox();
     [
         u64::from(mask),
         TaskId::ANY.0,

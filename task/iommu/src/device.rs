@@ -50,6 +50,7 @@ pub struct Device<'p> {
     /// The number of its slot; 0 if it cannot be claimed.
     slot: u16,
     sharers: DeviceSet,
+    neighbours: DeviceSet,
     life: Life,
     pub(crate) session: Session,
     pub(crate) faults: FaultLog,
@@ -74,6 +75,7 @@ impl<'p> Device<'p> {
         member: 0,
         slot: 0,
         sharers: DeviceSet::EMPTY,
+        neighbours: DeviceSet::EMPTY,
         life: Life::new(&NO_ENTRY),
         session: Session::NONE,
         faults: FaultLog::EMPTY,
@@ -130,6 +132,14 @@ impl<'p> Device<'p> {
     /// A device that shares its streams was added to the table.
     pub(crate) fn share_with(&mut self, others: DeviceSet) {
         self.sharers.join(others);
+    }
+
+    /// The other devices that use a stream of it: its alias set, and alternatives of its hotplug slot.
+    pub(crate) const fn neighbours(&self) -> DeviceSet {
+        self.neighbours
+    }
+    pub(crate) fn be_beside(&mut self, others: DeviceSet) {
+        self.neighbours.join(others);
     }
 
     /// The device's life.

@@ -9,6 +9,7 @@ use iommu_api::{Handle, Sequenced};
 use crate::device::{Device, LifeMut};
 use crate::indices::{DeviceIndex, DeviceSet};
 use crate::limits::{DEVICES_MAX, SLOTS_MAX};
+use crate::plan_view::PlanView;
 use crate::slot::Slot;
 
 /// The devices of the plan.
@@ -73,6 +74,17 @@ impl<'p> Devices<'p> {
             }
         }
         added
+    }
+
+    /// Finds the devices before one that use a stream of it.
+    pub(crate) fn note_neighbours(&mut self, plan: &PlanView<'p>, index: DeviceIndex) {
+        let entry = self[index].entry();
+        let uses = |other: &Device<'p>| plan.have_a_stream_in_common(entry, other.entry());
+        let neighbours = self.those(uses).without(index);
+        self[index].be_beside(neighbours);
+        for other in neighbours {
+            self[other].be_beside(index.set());
+        }
     }
 
     /// All devices of the plan.

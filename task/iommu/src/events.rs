@@ -59,6 +59,22 @@ impl EventQueue {
         self.take(hardware, Share::Turn, take)
     }
 
+    /// Whether nothing is recorded, and nothing was lost since the last look.
+    pub fn is_idle<H: Hardware>(&mut self, hardware: &mut H) -> bool {
+        let acknowledged = hardware.read32(GERRORN);
+        let active = hardware.read32(GERROR) ^ acknowledged;
+        let raw = hardware.read32(EVENTQ_PROD);
+        let waiting = QueueIndex::new(raw, self.log2).distance(self.consumer);
+        let idle = waiting == 0
+            && OVERFLOW_FLAG.get(u64::from(raw)) == self.overflow
+            && !gerror::EVENTQ_ABT_ERR.is_set32(active);
+        if idle {
+            // GERROR was looked at.
+            self.seen_full = false;
+        }
+        idle
+    }
+
     /// Takes a share of the records, oldest first.
     ///
     /// Loss is reported in one of two ways: `OVFLG` in the producer index (§7.4), or

@@ -43,12 +43,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let own = plan.streams_of(entry);
         let mut in_use: Vec<(u32, u32), 64> = Vec::new();
         if !shared {
-            let others = self
-                .devices
-                .iter()
-                .filter(|&(index, other)| index != device && other.life().reaches_memory());
+            let neighbours = self.devices[device].neighbours();
+            let others = neighbours.filter(|other| self.devices[*other].life().reaches_memory());
             // Of another domain is an alternative of the same hotplug slot.
-            for stream in others.flat_map(|(_, other)| plan.streams_of(other.entry())) {
+            for stream in others.flat_map(|other| plan.streams_of(self.devices[other].entry())) {
                 let same = |own: &StreamEntry| {
                     (own.smmu, own.stream_id) == (stream.smmu, stream.stream_id)
                 };

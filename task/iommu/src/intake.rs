@@ -11,6 +11,12 @@ use crate::server::Server;
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes all events of one SMMU that are recorded now. Storms are looked for in the next turn.
     pub(crate) fn drain_recorded(&mut self, index: SmmuIndex) {
+        let smmu = &mut self.smmus[index];
+        if let Some(running) = &mut smmu.running
+            && running.events.is_idle(&mut smmu.hardware)
+        {
+            return;
+        }
         self.take_events(index, Share::Recorded);
     }
 

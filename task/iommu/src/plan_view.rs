@@ -160,6 +160,16 @@ impl<'p> PlanView<'p> {
             .unwrap_or(&[])
     }
 
+    /// Whether the SMMU takes requests of two devices for those of one.
+    pub fn have_a_stream_in_common(&self, one: &DeviceEntry, other: &DeviceEntry) -> bool {
+        let others = self.streams_of(other);
+        let common = |own: &StreamEntry| {
+            let mut others = others.iter();
+            others.any(|other| (own.smmu, own.stream_id) == (other.smmu, other.stream_id))
+        };
+        self.streams_of(one).iter().any(common)
+    }
+
     /// Whether a task may know the state of a device that it does not own.
     pub fn audits(&self, device: &DeviceEntry, task: TaskId) -> bool {
         let auditors = device.auditors.of(self.numbers, TASKS_MAX);

@@ -127,6 +127,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             if !self.devices.add(index, device, slot) {
                 return Err(Refusal::TooMany);
             }
+            self.devices.note_neighbours(&plan, index);
         }
         Ok(())
     }

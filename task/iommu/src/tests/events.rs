@@ -107,6 +107,26 @@ fn an_aborted_queue_that_was_never_full_is_discarded() {
 }
 
 #[test]
+fn a_claim_without_faults_ends_without_a_look_at_the_interrupt() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let _ = (rig.server.take_unmask(), rig.server.take_new_deadline());
+    disk.release(&mut rig);
+    assert_eq!(rig.server.take_unmask(), 0);
+    assert_eq!(rig.server.take_new_deadline(), None);
+    // With one it is told as ever, and so is the next one.
+    let mut disk = rig.claim(task(4), DISK);
+    rig.reach(0x100, BASE);
+    disk.release(&mut rig);
+    assert_eq!(rig.server.devices[index(DISK)].faults.total, 1);
+    let mut disk = rig.claim(task(4), DISK);
+    rig.reach(0x100, BASE);
+    rig.server.on_interrupt(1 << 16);
+    assert_eq!(rig.server.take_unmask(), 1 << 16);
+    assert!(disk.fault(&mut rig).is_some());
+}
+
+#[test]
 fn what_is_left_of_a_turn_is_taken_in_the_next_by_itself() {
     let mut rig = Rig::booted();
     rig.claim(task(4), DISK);

@@ -6,6 +6,7 @@
 //! names what is missing, never a guess.
 #![forbid(unsafe_code)]
 
+pub mod acpi;
 mod address;
 mod bar;
 pub mod board;

@@ -4,6 +4,7 @@
 //! what the tables say: bytes in, typed tables out. Tables written in AML (DSDT, SSDT) are not read, so
 //! windows of PCI hosts and registers of named components are not known, and no table says where RAM is.
 
+mod board;
 mod bytes;
 mod console;
 mod fadt;
@@ -14,6 +15,7 @@ mod madt;
 mod mcfg;
 mod timers;
 
+pub use board::board;
 pub use console::{DebugPort, SERIAL, Uart, serial_name};
 pub use fadt::{Conduit, Fadt};
 pub use finding::Finding;

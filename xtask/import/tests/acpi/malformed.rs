@@ -98,3 +98,33 @@ fn odd_tables_say_what_they_mean() {
     let flag = streams("single-flag-on-smmu");
     assert!(flag.contains("messages: []"), "{flag}");
 }
+
+/// A machine with two SMMUs, the first of them elsewhere.
+fn moved(base: u64) -> Result<Tables, Vec<Finding>> {
+    let mut files = files(&folder().join("q111-virt-two-smmuv3"));
+    let at = read("q111-virt-two-smmuv3").unwrap().iort.smmus[0]
+        .head
+        .offset
+        + 16;
+    let iort = files.iter_mut().find(|file| file.0 == "IORT").unwrap();
+    iort.1[at..at + 8].copy_from_slice(&base.to_le_bytes());
+    import::acpi::read(&files)
+}
+
+#[test]
+fn registers_where_none_can_be() {
+    for (base, word) in [
+        (0, "no frame of 64 KiB"),
+        (0x905_1000, "no frame of 64 KiB"),
+        (u64::MAX - 0xffff, "no frame of 64 KiB"),
+        (0xc01_0000, "are the same in part"),
+        (0xc02_0000, "have the same base"),
+    ] {
+        let (outcome, text) = outcome(&moved(base));
+        assert!(
+            outcome == "error" && text.contains(word),
+            "{base:#x}: {text}"
+        );
+    }
+    assert!(moved(0xc00_0000).is_ok());
+}

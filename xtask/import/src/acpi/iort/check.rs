@@ -30,6 +30,7 @@ pub fn targets(nodes: &[Node<'_>]) -> Targets {
 
 pub fn all(iort: &Iort, findings: &mut Findings<'_>) {
     same_base(iort, findings);
+    frames(iort, findings);
     for root in &iort.root_complexes {
         overlaps(root, findings);
     }
@@ -42,6 +43,42 @@ pub fn all(iort: &Iort, findings: &mut Findings<'_>) {
         );
     }
     segments(iort, findings);
+}
+
+/// What the base of an SMMUv3 is a multiple of, and the addresses of a processor (IHI 0070, 6.1).
+const FRAME: u64 = 64 << 10;
+const ADDRESSES: u64 = 1 << 52;
+
+/// An SMMUv3 has whole frames, which nobody else has.
+fn frames(iort: &Iort, findings: &mut Findings<'_>) {
+    for (number, smmu) in iort.smmus.iter().enumerate() {
+        let (base, offset) = (smmu.base, smmu.head.offset);
+        if base == 0 || base % FRAME != 0 || base >= ADDRESSES - 2 * FRAME {
+            findings.error(
+                offset + 16,
+                format!("the SMMUv3 node at {offset:#x} has the base {base:#x}, where no frame of 64 KiB can be"),
+                FIRMWARE,
+            );
+        }
+        for other in iort.smmus.iter().skip(number + 1) {
+            let (low, high) = if base < other.base {
+                (smmu, other)
+            } else {
+                (other, smmu)
+            };
+            let distance = high.base - low.base;
+            if distance > 0 && distance < low.register_bytes() {
+                findings.error(
+                    other.head.offset + 16,
+                    format!(
+                        "the registers of the SMMUv3 nodes at {offset:#x} and {:#x}, at {base:#x} and {:#x}, are the same in part",
+                        other.head.offset, other.base
+                    ),
+                    FIRMWARE,
+                );
+            }
+        }
+    }
 }
 
 /// Two SMMUs have registers of their own.

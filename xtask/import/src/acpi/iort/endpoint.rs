@@ -1,7 +1,8 @@
 //! Nodes of requesters: PCI segments and devices that are not on PCI (DEN 0049, tables 12 to 16).
 
 use super::super::bytes::Bytes;
-use super::node::{Head, Node};
+use super::head::Head;
+use super::node::Node;
 
 /// How a requester reaches memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,7 +2,8 @@
 
 use super::super::bytes::{Bytes, index};
 use super::super::finding::{FIRMWARE, Findings};
-use super::node::{Head, Node};
+use super::head::Head;
+use super::node::Node;
 
 /// A group of interrupt translation services.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -5,6 +5,7 @@
 
 mod check;
 mod endpoint;
+mod head;
 mod mapping;
 mod misc;
 mod node;
@@ -12,9 +13,9 @@ mod path;
 mod smmu;
 
 pub use endpoint::{Access, NamedComponent, RootComplex};
+pub use head::Head;
 pub use mapping::{Mapping, Note, Target};
 pub use misc::{ItsGroup, Pmcg, ReservedRange, Rmr};
-pub use node::Head;
 pub use path::{Messages, Path, Requester, Way};
 pub use smmu::{OldSmmu, SmmuInterrupts, SmmuV3};
 
@@ -69,7 +70,7 @@ pub(super) fn read(header: &Header, table: Bytes<'_>, findings: &mut Findings<'_
     let targets = check::targets(&nodes);
     for node in &nodes {
         let mappings = mapping::read(node, &targets, plain, findings);
-        let head = node.head(mappings);
+        let head = head::of(node, mappings);
         if add(&mut iort, node, head, findings).is_none() {
             findings.error(
                 node.offset,

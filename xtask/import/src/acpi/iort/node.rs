@@ -1,7 +1,6 @@
 //! One node and its header.
 
 use super::super::bytes::{Bytes, index};
-use super::mapping::Mapping;
 
 /// Types of nodes (DEN 0049, table 2).
 pub const ITS_GROUP: u8 = 0;
@@ -16,25 +15,12 @@ pub const WIRE_BRIDGE: u8 = 7;
 /// Bytes of a node's header.
 pub const HEADER: usize = 16;
 
-/// What every node has.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Head {
-    /// Offset of the node in the table.
-    pub offset: usize,
-    /// Revision of the node, which is not that of the table.
-    pub revision: u8,
-    /// A number that is unique among the nodes; 0 in older tables.
-    pub identifier: u32,
-    /// The node's mappings.
-    pub mappings: Vec<Mapping>,
-}
-
 /// A node's bytes.
 pub struct Node<'a> {
     pub offset: usize,
     pub kind: u8,
     pub revision: u8,
-    identifier: u32,
+    pub identifier: u32,
     pub mapping_count: u32,
     pub mapping_offset: u32,
     pub bytes: Bytes<'a>,
@@ -80,15 +66,6 @@ impl<'a> Node<'a> {
             mapping_offset,
             bytes,
         })
-    }
-
-    pub fn head(&self, mappings: Vec<Mapping>) -> Head {
-        Head {
-            offset: self.offset,
-            revision: self.revision,
-            identifier: self.identifier,
-            mappings,
-        }
     }
 
     /// The node's fields: those of revision 0 end at `oldest`. Mappings can follow at once, whatever the

@@ -1,8 +1,9 @@
 //! Nodes of SMMUs (DEN 0049, tables 8 and 10).
 
 use super::super::finding::{FIRMWARE, Findings};
+use super::head::Head;
 use super::mapping::Mapping;
-use super::node::{Head, Node};
+use super::node::Node;
 
 /// An SMMUv3.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,6 +85,13 @@ impl SmmuV3 {
             .map(|(_, mapping)| mapping)
     }
 
+    /// Bytes of its registers, which no table says: two frames of 64 KiB, or one (Cavium CN99xx, erratum 74).
+    #[must_use]
+    pub fn register_bytes(&self) -> u64 {
+        let frames = if self.model == ONE_FRAME { 1 } else { 2 };
+        frames * (64 << 10)
+    }
+
     /// Name of the implementation.
     #[must_use]
     pub fn model_name(&self) -> &'static str {
@@ -96,6 +104,8 @@ impl SmmuV3 {
     }
 }
 
+/// Model of an SMMUv3 that has one frame of registers.
+const ONE_FRAME: u32 = 2;
 /// Flags of an SMMUv3.
 const PROXIMITY_VALID: u32 = 1 << 3;
 const DEVICE_ID_VALID: u32 = 1 << 4;

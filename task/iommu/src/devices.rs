@@ -139,9 +139,10 @@ impl<'p> Devices<'p> {
 
     /// The slot of a device; one that is not used if nobody can claim it.
     pub(crate) fn slot(&self, index: DeviceIndex) -> &Slot {
-        let slot = self.slots.get(usize::from(self[index].slot()));
-        slot.filter(|slot| slot.device() == index)
-            .unwrap_or(&Slot::UNUSED)
+        match self[index].slot() {
+            0 => &Slot::UNUSED,
+            slot => self.slots.get(usize::from(slot)).unwrap_or(&Slot::UNUSED),
+        }
     }
     /// The slot of a device, to change it, if it can be claimed.
     pub(crate) fn slot_mut(&mut self, index: DeviceIndex) -> Option<&mut Slot> {

@@ -138,6 +138,24 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         devices.all(|(_, device)| device.life().is_at_rest())
     }
 
+    /// Whether each slot is as the life of its device says: requests of the claim that there is are served, and of no
+    /// other, from the moment at which it is open until it is cut off.
+    pub fn slots_follow(&self) -> bool {
+        self.devices.iter().all(|(index, device)| {
+            let (slot, life) = (self.devices.slot(index), device.life());
+            let open = life
+                .claimant()
+                .filter(|_| life.is_open() && !life.is_revoked());
+            let own = slot.device() == index || device.slot() == 0;
+            own && slot.served().map(|_| slot.user()) == open
+        })
+    }
+
+    /// The slot of a device.
+    pub fn slot(&self, index: DeviceIndex) -> &Slot {
+        self.devices.slot(index)
+    }
+
     /// What the streams of a device work with, if its SMMU runs.
     pub(crate) fn behind(&mut self, device: DeviceIndex) -> Option<Behind<'_, H>> {
         let domain = self.devices[device].domain()?;

@@ -72,10 +72,10 @@ impl Slot {
         handle: Handle(0),
     };
 
-    /// Slot 0, which is nobody's: the handles that lead to it end in 0, and this one does not.
+    /// Slot 0, which is nobody's: the handles that lead to it end in 0, and neither of its own does.
     pub(crate) const FIRST: Self = Self {
         served: 1,
-        handle: Handle(1),
+        handle: Handle(2),
         ..Self::UNUSED
     };
 

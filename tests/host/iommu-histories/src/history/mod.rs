@@ -3,6 +3,7 @@
 mod claims;
 mod exchanges;
 mod faults;
+mod imposing;
 mod maps;
 mod pci;
 mod requests;
@@ -221,6 +222,7 @@ impl History<'_> {
             26 => self.die(),
             27 => self.restart(),
             28 => self.look_at_faults(false),
+            29 if self.chooser.once_in(2) => self.impose(),
             29 => self.garbage(),
             30 if self.chooser.once_in(4) => self.succeed(),
             30 if self.chooser.once_in(4) => self.pci_dies(),
@@ -241,6 +243,9 @@ impl History<'_> {
         let sabotaged = self.world.borrow().sabotage.has_mutant();
         if !sabotaged && !self.server.is_at_rest() {
             self.note(Check::State, || "a device between two states".into());
+        }
+        if !sabotaged {
+            self.check_slots();
         }
         let mut world = self.world.borrow_mut();
         // What an earlier life of the server left, this one has taken over.

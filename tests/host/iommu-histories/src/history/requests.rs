@@ -108,10 +108,17 @@ impl History<'_> {
             if !intent.unmaps.is_empty() {
                 self.quieten(device);
             }
-            let words = words(self.head(device, &held));
+            let head = self.head(device, &held);
+            let in_order = head.sequence.wrapping_sub(held.sequence) <= 1;
+            let words = words(head);
             self.world.borrow_mut().intent = Some(intent.clone());
             let answer = self.ask(held.owner, operation, &words);
             self.world.borrow_mut().intent = None;
+            if let (false, Some((0, _))) = (in_order, answer.now()) {
+                self.note(Check::Protocol, || {
+                    format!("device {device}: {operation:?} out of order was served")
+                });
+            }
             if answer != Answer::Died {
                 return answer.now();
             }

@@ -1,5 +1,6 @@
 //! What the server says of a device against what the kernel, the PCI task and the tables have of it.
 
+use iommu::indices::DeviceIndex;
 use iommu_api::{DeviceRequest, Operation, Status, StatusFlags};
 use userlib::protocol::Wire;
 
@@ -23,6 +24,40 @@ impl History<'_> {
         let device = self.chooser.below(self.machine.devices.len());
         if let Some(status) = self.status(device) {
             self.check_state(device, status.flags);
+        }
+    }
+
+    /// What the server serves each claim by is as the lives of its devices say, and as everything that was granted
+    /// since the claim began.
+    pub(super) fn check_slots(&self) {
+        if !self.server.slots_follow() {
+            self.note(Check::State, || {
+                "a slot that is not as its device's life".into()
+            });
+        }
+        for device in 0..self.machine.devices.len() {
+            let held = self.held.get(device).copied().flatten();
+            let (Some(held), Some(index)) = (held, DeviceIndex::new(device)) else {
+                continue;
+            };
+            let slot = self.server.slot(index);
+            if held.revoked || slot.served() != Some(held.claim.handle) {
+                continue;
+            }
+            let grants = self.world.borrow();
+            let bytes: u64 = grants
+                .oracle
+                .grants(device)
+                .iter()
+                .map(|grant| grant.bytes)
+                .sum();
+            drop(grants);
+            let mapped = slot.mapped() * 4096;
+            if slot.user() != held.owner || mapped != bytes {
+                self.note(Check::State, || {
+                    format!("device {device}: {bytes:#x} bytes are mapped, the slot has {slot:x?}")
+                });
+            }
         }
     }
 

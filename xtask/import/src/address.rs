@@ -3,8 +3,9 @@
 /// Address of a function.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Address {
-    /// PCI segment (domain).
-    pub segment: u16,
+    /// PCI segment (domain). Those of the machine have 16 bits; Linux numbers its own, such as those behind a VMD
+    /// controller, from 0x10000.
+    pub segment: u32,
     /// Bus number.
     pub bus: u8,
     /// Device number, 0 to 31.
@@ -19,7 +20,19 @@ pub(crate) fn hex(text: &str) -> Option<u16> {
     digits.then(|| u16::from_str_radix(text, 16).ok()).flatten()
 }
 
+/// A segment: four digits, or as many as it needs.
+fn long_hex(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then(|| u32::from_str_radix(text, 16).ok()).flatten()
+}
+
 impl Address {
+    /// Whether the segment is one that an operating system made up: requests of what is there carry the requester id of
+    /// the device that it is behind.
+    pub fn is_made_up(self) -> bool {
+        self.segment > u32::from(u16::MAX)
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (slot, function) = text.split_once('.')?;
         let mut parts = slot.rsplit(':');
@@ -28,7 +41,7 @@ impl Address {
             return None;
         }
         let address = Self {
-            segment: segment.map_or(Some(0), hex)?,
+            segment: segment.map_or(Some(0), long_hex)?,
             bus: u8::try_from(hex(bus)?).ok()?,
             device: u8::try_from(hex(device)?).ok()?,
             function: u8::try_from(hex(function)?).ok()?,

@@ -14,7 +14,7 @@ struct Range<'a> {
 }
 
 impl Range<'_> {
-    fn has(&self, segment: u16, bus: u8) -> bool {
+    fn has(&self, segment: u32, bus: u8) -> bool {
         self.function.address.segment == segment && (self.first..=self.last).contains(&bus)
     }
 
@@ -29,6 +29,46 @@ impl Range<'_> {
             "{} has buses {:02x} to {:02x}",
             self.function.address, self.first, self.last
         )
+    }
+}
+
+/// Takes numbers from bridges that got more than the bridge above them passes on. Nothing can be there, so nothing is
+/// lost; Linux calls such numbers hidden.
+pub(crate) fn cut_hidden(functions: &mut [Function], silent: &[Address]) {
+    let mut bridges: Vec<usize> = (0..functions.len()).collect();
+    let first = |f: &Function| (f.address.segment, f.buses.map_or(0, |[_, first, _]| first));
+    bridges.retain(|index| first(&functions[*index]).1 != 0);
+    bridges.sort_by_key(|index| first(&functions[*index]));
+    for index in bridges {
+        let bridge = &functions[index];
+        let Address { segment, bus, .. } = bridge.address;
+        let Some([_, own, last]) = bridge.buses else {
+            continue;
+        };
+        let above = functions
+            .iter()
+            .find(|above| first(above) == (segment, bus) && bus != 0);
+        let Some((above, [_, _, end])) = above.and_then(|above| Some((above, above.buses?))) else {
+            continue;
+        };
+        let is_hidden = |at: &Address| at.segment == segment && at.bus > end && at.bus <= last;
+        let mut there = functions.iter().map(|f| &f.address).chain(silent);
+        if last <= end || own > end || own <= bus || there.any(is_hidden) {
+            continue;
+        }
+        let note = format!(
+            "{} has buses {own:02x} to {last:02x}, but {} above it passes on {:02x} to {end:02x} only: the numbers from {:02x} \
+             are hidden, and left out",
+            bridge.address,
+            above.address,
+            bus,
+            end + 1
+        );
+        let bridge = &mut functions[index];
+        if let Some(buses) = &mut bridge.buses {
+            buses[2] = end;
+        }
+        bridge.notes.push(note);
     }
 }
 
@@ -75,7 +115,8 @@ impl Found {
     /// Two bridges of a segment have no bus in common, or all of one's are among the other's.
     fn compare(&mut self, one: &Range<'_>, two: &Range<'_>, silent: &[Address]) {
         let apart = one.last < two.first || two.last < one.first;
-        if one.function.address.segment != two.function.address.segment || apart {
+        let beside = !one.is_above(two) && !two.is_above(one);
+        if one.function.address.segment != two.function.address.segment || apart && beside {
             return;
         }
         let (above, below) = match (one.is_above(two), two.is_above(one)) {

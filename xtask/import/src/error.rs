@@ -9,7 +9,7 @@ pub struct Error {
     pub kind: ErrorKind,
     /// The mistake, in one sentence.
     pub message: String,
-    /// How to get a dump without it.
+    /// How to get a dump without it; empty if a later error says the same.
     pub help: &'static str,
 }
 
@@ -30,6 +30,8 @@ pub enum ErrorKind {
     NotExtended,
     /// No hexadecimal lines at all.
     NoDump,
+    /// Text without the contents of capabilities: `-v` instead of `-vvv`.
+    TooTerse,
     /// The configuration space reads as ones: the function is powered down or gone.
     Asleep,
     /// The contents contradict themselves.
@@ -42,7 +44,8 @@ pub enum ErrorKind {
     MissingBridge,
 }
 
-const AGAIN: &str = "run `sudo lspci -Dnxxxx` on the machine again and keep all of its output";
+const AGAIN: &str =
+    "run `sudo lspci -Dnxxxx 2>/dev/null` on the machine again and keep all of its output";
 
 impl Error {
     pub(crate) fn new(line: usize, kind: ErrorKind, message: String) -> Self {
@@ -52,6 +55,7 @@ impl Error {
                 "use `-xxxx` (four x): ACS is a capability beyond the first 256 bytes"
             }
             ErrorKind::NoDump => "add `-xxxx`, so that the configuration space is printed",
+            ErrorKind::TooTerse => "use `-vvv` (three v), or better `-xxxx`",
             ErrorKind::Asleep => {
                 "wake the function (`echo on > /sys/bus/pci/devices/ADDRESS/power/control`) and dump again"
             }
@@ -75,13 +79,43 @@ impl Error {
     }
 }
 
+/// Errors of one kind that are told one by one.
+const TOLD: usize = 3;
+
+/// The first errors of each kind, then how many more there are. The advice stands at the last.
+pub(crate) fn condense(errors: Vec<Error>) -> Vec<Error> {
+    let mut kinds: Vec<ErrorKind> = Vec::new();
+    for error in &errors {
+        if !kinds.contains(&error.kind) {
+            kinds.push(error.kind);
+        }
+    }
+    let mut condensed = Vec::new();
+    for kind in kinds {
+        let mut same: Vec<Error> = errors.iter().filter(|e| e.kind == kind).cloned().collect();
+        let more = same.len().saturating_sub(TOLD);
+        if more > 1 {
+            same.truncate(TOLD);
+            same.push(Error::new(0, kind, format!("and {more} more like these")));
+        }
+        if let Some((_, others)) = same.split_last_mut() {
+            others.iter_mut().for_each(|error| error.help = "");
+        }
+        condensed.append(&mut same);
+    }
+    condensed
+}
+
 impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        if self.line == 0 {
-            write!(f, "{} ({})", self.message, self.help)
-        } else {
-            write!(f, "line {}: {} ({})", self.line, self.message, self.help)
+        if self.line != 0 {
+            write!(f, "line {}: ", self.line)?;
         }
+        write!(f, "{}", self.message)?;
+        if self.help.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", self.help)
     }
 }
 

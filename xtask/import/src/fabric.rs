@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use solver::Machine;
 use solver::model::{
-    Acs, Buses, Function as Seen, FunctionKind, Identity, Node, NodeId, Place, Quiesce, RootBus,
-    RootId, Smmu, SmmuId, Source, StreamRange, Unowned, Upstream,
+    Acs, Buses, DomainType, Function as Seen, FunctionKind, Identity, Node, NodeId, Place, Quiesce,
+    RootBus, RootId, Smmu, SmmuId, Source, StreamRange, Unowned, Upstream,
 };
 
 use crate::address::Address;
@@ -41,6 +41,10 @@ pub(crate) fn check(functions: &mut [Function]) -> Vec<Error> {
     not_extended(functions, &mut errors);
     assign_virtual(functions);
     buses(functions, &mut errors);
+    // A bus whose bridge is missing looks like a root bus.
+    if errors.is_empty() {
+        crossing(functions, &mut errors);
+    }
     errors
 }
 
@@ -69,7 +73,7 @@ fn not_extended(functions: &[Function], errors: &mut Vec<Error>) {
 }
 
 fn assign_virtual(functions: &mut [Function]) {
-    let mut physical: BTreeMap<(u16, u16), Address> = BTreeMap::new();
+    let mut physical: BTreeMap<(u32, u16), Address> = BTreeMap::new();
     for function in functions.iter() {
         let Some(sriov) = function.virtual_functions else {
             continue;
@@ -96,7 +100,7 @@ fn assign_virtual(functions: &mut [Function]) {
 
 /// Every bus with functions is below a bridge, or a root bus by what is on it.
 fn buses(functions: &[Function], errors: &mut Vec<Error>) {
-    let mut bridge_to: BTreeMap<(u16, u8), &Function> = BTreeMap::new();
+    let mut bridge_to: BTreeMap<(u32, u8), &Function> = BTreeMap::new();
     for function in functions {
         let Some([_, secondary, subordinate]) = function.buses else {
             continue;
@@ -164,6 +168,77 @@ fn buses(functions: &[Function], errors: &mut Vec<Error>) {
     }
 }
 
+/// The bus numbers below a root bus end where the next root bus begins.
+fn crossing(functions: &[Function], errors: &mut Vec<Error>) {
+    let led_to = |bus: (u32, u8)| {
+        let mut bridges = functions.iter();
+        bridges.any(|f| f.address.segment == bus.0 && f.buses.is_some_and(|[_, s, _]| s == bus.1))
+    };
+    let own = functions.iter().filter(|f| f.physical.is_none());
+    let buses: BTreeSet<(u32, u8)> = own.map(|f| (f.address.segment, f.address.bus)).collect();
+    let roots: Vec<(u32, u8)> = buses.into_iter().filter(|bus| !led_to(*bus)).collect();
+    for bridge in functions {
+        let Address { segment, bus, .. } = bridge.address;
+        let Some([_, first, last]) = bridge.buses.filter(|[_, first, _]| *first != 0) else {
+            continue;
+        };
+        let crossed = roots
+            .iter()
+            .find(|root| root.0 == segment && root.1 > bus && root.1 <= last);
+        if let (true, Some((_, root))) = (roots.contains(&(segment, bus)), crossed)
+            && !(first..=last).contains(root)
+        {
+            errors.push(Error::new(
+                bridge.line,
+                ErrorKind::Contradiction,
+                format!(
+                    "{} leads to buses {first:02x} to {last:02x}, but {root:02x} between is another root bus",
+                    bridge.address
+                ),
+            ));
+        }
+    }
+}
+
+/// Settles where functions that read as ones are. On a bus that a bridge leads to they are kept. Deeper ones are below
+/// one of those, of which nothing is known: they are left out, and named at the bridge whose range they are in.
+pub(crate) fn place_sleepers(functions: &mut Vec<Function>) {
+    let led_to: BTreeMap<(u32, u8), FunctionKind> = functions
+        .iter()
+        .filter_map(|f| Some(((f.address.segment, f.buses?[1]), f.kind)))
+        .collect();
+    let at = |f: &Function| (f.address.segment, f.address.bus);
+    let awake: BTreeSet<(u32, u8)> = functions.iter().filter(|f| !f.asleep).map(at).collect();
+    let above = |f: &Function| {
+        functions.iter().position(|bridge| {
+            bridge.address.segment == f.address.segment
+                && bridge.buses.is_some_and(|[_, first, last]| {
+                    first != 0 && (first..=last).contains(&f.address.bus)
+                })
+        })
+    };
+    let lost: Vec<(usize, Address)> = functions
+        .iter()
+        .filter(|f| f.asleep && !led_to.contains_key(&at(f)) && !awake.contains(&at(f)))
+        .filter_map(|f| Some((above(f)?, f.address)))
+        .collect();
+    for (bridge, address) in &lost {
+        if let Some(bridge) = functions.get_mut(*bridge) {
+            bridge.notes.push(format!(
+                "{address} below {} reads as ones, and the bridge that leads there as well: it is left out",
+                bridge.address
+            ));
+        }
+    }
+    functions.retain(|f| !lost.iter().any(|(_, address)| *address == f.address));
+    for function in functions.iter_mut().filter(|f| f.asleep) {
+        let bus = (function.address.segment, function.address.bus);
+        if !led_to.get(&bus).is_some_and(|kind| kind.leads_to_link()) {
+            function.kind = FunctionKind::Conventional;
+        }
+    }
+}
+
 /// Kinds that can be on a root bus.
 fn root_bus_kind(kind: FunctionKind) -> bool {
     !matches!(
@@ -218,7 +293,9 @@ pub fn machine(functions: &[Function], acs: AcsState) -> Machine {
         stream_bits: 32,
         ..Smmu::default()
     });
-    let mut bridge_to: BTreeMap<(u16, u8), NodeId> = BTreeMap::new();
+    let segments = segments(functions);
+    let numbered = |segment: u32| segments.get(&segment).copied().unwrap_or_default();
+    let mut bridge_to: BTreeMap<(u32, u8), NodeId> = BTreeMap::new();
     let mut node_of: BTreeMap<Address, NodeId> = BTreeMap::new();
     for (index, function) in functions.iter().enumerate() {
         node_of.insert(function.address, NodeId::new(index));
@@ -228,7 +305,7 @@ pub fn machine(functions: &[Function], acs: AcsState) -> Machine {
             bridge_to.insert((function.address.segment, secondary), NodeId::new(index));
         }
     }
-    let mut roots: BTreeMap<(u16, u8), RootId> = BTreeMap::new();
+    let mut roots: BTreeMap<(u32, u8), RootId> = BTreeMap::new();
     for function in functions {
         let Address {
             segment,
@@ -249,7 +326,8 @@ pub fn machine(functions: &[Function], acs: AcsState) -> Machine {
             let upstream = match bridge_to.get(&(segment, bus)) {
                 Some(bridge) => Upstream::Bridge(*bridge),
                 None => Upstream::Root(*roots.entry((segment, bus)).or_insert_with(|| {
-                    machine.roots.push(root(segment, bus));
+                    let streams = !function.address.is_made_up();
+                    machine.roots.push(root(numbered(segment), bus, streams));
                     RootId::new(machine.roots.len() - 1)
                 })),
             };
@@ -265,18 +343,34 @@ pub fn machine(functions: &[Function], acs: AcsState) -> Machine {
     machine
 }
 
-fn root(segment: u16, bus: u8) -> RootBus {
+/// The numbers of the segments: their own, and free ones for those that an operating system made up.
+fn segments(functions: &[Function]) -> BTreeMap<u32, u16> {
+    let all: BTreeSet<u32> = functions.iter().map(|f| f.address.segment).collect();
+    let mut free = (0..=u16::MAX)
+        .rev()
+        .filter(|n| !all.contains(&u32::from(*n)));
+    all.iter()
+        .map(|segment| match u16::try_from(*segment) {
+            Ok(own) => (*segment, own),
+            Err(_) => (*segment, free.next().unwrap_or_default()),
+        })
+        .collect()
+}
+
+/// A root bus. Without `streams` no request from it passes the SMMU under its own id.
+fn root(segment: u16, bus: u8, streams: bool) -> RootBus {
+    let all = StreamRange {
+        requester: 0,
+        len: 0x1_0000,
+        smmu: SmmuId::new(0),
+        stream: u32::from(segment) << 16,
+    };
     RootBus {
         name: format!("root-{segment:x}-{bus:02x}"),
         segment,
         bus,
         bus_last: u8::MAX,
-        streams: vec![StreamRange {
-            requester: 0,
-            len: 0x1_0000,
-            smmu: SmmuId::new(0),
-            stream: u32::from(segment) << 16,
-        }],
+        streams: streams.then_some(all).into_iter().collect(),
         ..RootBus::default()
     }
 }
@@ -327,6 +421,8 @@ fn node(function: &Function, place: Place, acs: AcsState) -> Node {
             multifunction: function.multifunction && function.physical.is_none(),
             buses,
         },
+        // What it is like when it wakes is not known.
+        demand: function.asleep.then_some(DomainType::Blocked),
         quiesce: if function.function_reset {
             Quiesce::FunctionReset
         } else {

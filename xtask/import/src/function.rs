@@ -73,6 +73,10 @@ pub struct Function {
     pub virtual_functions: Option<VirtualFunctions>,
     /// Address of its physical function, if it is a virtual one.
     pub physical: Option<Address>,
+    /// It reads as ones: nothing is known but its address, ids and class.
+    pub asleep: bool,
+    /// What somebody should know who relies on this function, each in a sentence.
+    pub notes: Vec<String>,
     /// The configuration space, for who wants more.
     pub config: Config,
 }
@@ -106,19 +110,36 @@ pub(crate) fn read(block: &Block) -> Result<Function, Vec<Error>> {
     let (vendor, device) = identity(block, &config).map_err(contradiction)?;
     let header = config.byte(0x0e) & 0x7f;
     let class = config.double(0x08) >> 8;
-    let express = config.capability(PCI_EXPRESS).map_err(contradiction)?;
+    let mut notes = Vec::new();
+    let mut take = |found: Result<Option<usize>, String>| {
+        found.unwrap_or_else(|fault| {
+            let note = format!(
+                "{}: {fault}: what is in it is taken, and what may follow is taken for missing",
+                block.address
+            );
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+            None
+        })
+    };
+    let express = match config.capability(PCI_EXPRESS) {
+        // A bridge without it is conventional, which changes whose requests pass under which id.
+        Err(fault) if header != 0 => return Err(contradiction(fault)),
+        found => take(found),
+    };
     let kind = kind(&config, header, class, express).map_err(contradiction)?;
     let bridge = kind.is_bridge();
-    let capability = |id| config.capability(id).map_err(contradiction);
-    let extended = |id| config.extended_capability(id).map_err(contradiction);
-    let acs = match express {
-        Some(_) => extended(EXTENDED_ACS)?,
-        None => None,
-    };
-    let advanced = capability(ADVANCED_FEATURES)?;
-    let msix = capability(MSI_X)?;
-    let sriov = extended(EXTENDED_SRIOV)?;
-    let resizable = extended(EXTENDED_RESIZABLE)?;
+    let acs = express.and_then(|_| take(config.extended_capability(EXTENDED_ACS)));
+    let advanced = take(config.capability(ADVANCED_FEATURES));
+    let msi = take(config.capability(MSI));
+    let msix = take(config.capability(MSI_X));
+    let sriov = take(config.extended_capability(EXTENDED_SRIOV));
+    let resizable = take(config.extended_capability(EXTENDED_RESIZABLE));
+    if block.from_text {
+        notes.extend(unsaid(block, kind));
+    }
+    let acs = acs.map(|at| access_control(&config, at, (vendor, device), kind));
     Ok(Function {
         line: block.line,
         address: block.address,
@@ -127,10 +148,7 @@ pub(crate) fn read(block: &Block) -> Result<Function, Vec<Error>> {
         class,
         kind,
         multifunction: config.byte(0x0e) & 0x80 != 0,
-        acs: acs.map(|at| Acs {
-            implemented: config.word(at + 4),
-            enabled: config.word(at + 6),
-        }),
+        acs,
         buses: bridge.then(|| [config.byte(0x18), config.byte(0x19), config.byte(0x1a)]),
         memory_window: if bridge { memory_window(&config) } else { None },
         prefetch_window: if bridge {
@@ -138,17 +156,87 @@ pub(crate) fn read(block: &Block) -> Result<Function, Vec<Error>> {
         } else {
             None
         },
-        bars: bars(&config, header, &block.sizes, resizable).map_err(contradiction)?,
+        bars: bars(&config, header, &block.told.sizes, resizable).map_err(contradiction)?,
         function_reset: express.is_some_and(|at| config.double(at + 4) & 1 << 28 != 0)
             || advanced.is_some_and(|at| config.byte(at + 3) & 1 << 1 != 0),
         pin: config.byte(0x3d).min(4),
-        msi: capability(MSI)?.is_some(),
+        msi: msi.is_some(),
         msix: msix.map_or(0, |at| (config.word(at + 2) & 0x7ff) + 1),
         msix_at: msix,
         hotplug: express.is_some_and(|at| hotplug(&config, at, kind)),
         virtual_functions: sriov.and_then(|at| virtual_functions(&config, at)),
         physical: None,
+        asleep: false,
+        notes,
         config,
+    })
+}
+
+/// What text does not say of a function.
+fn unsaid(block: &Block, kind: FunctionKind) -> Option<String> {
+    let what = match (kind, block.address.function) {
+        (FunctionKind::RootPort | FunctionKind::DownstreamPort, _) => "sizes of windows",
+        (_, 0) => "whether its slot has further functions that are not listed",
+        _ => return None,
+    };
+    Some(format!(
+        "{} was read from text, which does not say {what}",
+        block.address
+    ))
+}
+
+/// Root ports of Intel's Sunrise Point and later chipsets, whose ACS registers have 32 bits each, so that control is
+/// where others have nothing (Linux 6.12.y drivers/pci/quirks.c, `pci_quirk_intel_spt_pch_acs`).
+const WIDE_ACS: [core::ops::RangeInclusive<u16>; 5] = [
+    0x9d10..=0x9d1b,
+    0xa110..=0xa11f,
+    0xa167..=0xa16a,
+    0xa290..=0xa29f,
+    0xa2e7..=0xa2ee,
+];
+
+fn access_control(config: &Config, at: usize, ids: (u16, u16), kind: FunctionKind) -> Acs {
+    let is_wide = kind == FunctionKind::RootPort
+        && ids.0 == 0x8086
+        && WIDE_ACS.iter().any(|range| range.contains(&ids.1));
+    Acs {
+        implemented: config.word(at + 4),
+        enabled: config.word(at + if is_wide { 8 } else { 6 }),
+    }
+}
+
+/// A function that reads as ones, if its line tells what it is.
+pub(crate) fn asleep(block: &Block) -> Option<Function> {
+    let ((vendor, device), class) = (block.identity?, block.class?);
+    let note = format!(
+        "{} reads as ones, so it sleeps or is gone: only its ids and class are known, and it stays blocked (to have it \
+         read, `echo on > /sys/bus/pci/devices/{}/power/control` and dump again)",
+        block.address, block.address
+    );
+    Some(Function {
+        line: block.line,
+        address: block.address,
+        vendor,
+        device,
+        class: u32::from(class) << 8,
+        kind: FunctionKind::Endpoint,
+        multifunction: false,
+        acs: None,
+        buses: None,
+        memory_window: None,
+        prefetch_window: None,
+        bars: Vec::new(),
+        function_reset: false,
+        pin: 0,
+        msi: false,
+        msix: 0,
+        msix_at: None,
+        hotplug: false,
+        virtual_functions: None,
+        physical: None,
+        asleep: true,
+        notes: vec![note],
+        config: Config::new(Vec::new()),
     })
 }
 

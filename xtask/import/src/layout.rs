@@ -41,8 +41,8 @@ pub(crate) fn sizes(functions: &mut [Function]) {
 /// The addresses at which something begins that a BAR below it does not reach into, ascending: other
 /// BARs, windows of bridges, and addresses just beyond a window. Each segment has addresses of its
 /// own.
-fn ends(functions: &[Function]) -> BTreeMap<u16, Vec<u64>> {
-    let mut all: BTreeMap<u16, Vec<u64>> = BTreeMap::new();
+fn ends(functions: &[Function]) -> BTreeMap<u32, Vec<u64>> {
+    let mut all: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
     for function in functions.iter().filter(|f| f.config.decodes_memory()) {
         let ends = all.entry(function.address.segment).or_default();
         let memory = function

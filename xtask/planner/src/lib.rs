@@ -9,6 +9,8 @@
 pub mod board;
 #[cfg(test)]
 mod configurations;
+#[cfg(test)]
+mod dumps;
 pub mod failure;
 pub mod planning;
 pub mod project;

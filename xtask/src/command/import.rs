@@ -46,9 +46,11 @@ pub fn run(arguments: &Arguments) -> Outcome<u8> {
         Acs::AsIs => import::AcsState::AsIs,
         Acs::Enabled => import::AcsState::Enabled,
     };
-    // Names of devices may be in any encoding; what is read are ids and digits.
-    let lspci = String::from_utf8_lossy(&lspci);
+    let lspci = import::decode(&lspci);
     let text = board::describe(&lspci, blob.as_deref(), acs)?;
+    for warning in board::warnings(&lspci) {
+        eprintln!("warning: {warning}");
+    }
     match &arguments.output {
         Some(file) => std::fs::write(file, text)
             .map_err(Failure::when(format!("cannot write {}", file.display())))?,

@@ -1,7 +1,10 @@
 //! Dumps with something wrong, and dumps in the other forms `lspci` has.
 
 mod broken;
+mod odd;
+mod text;
 mod told;
+mod way;
 
 use std::path::PathBuf;
 
@@ -37,6 +40,19 @@ fn errors(text: &str) -> Vec<Error> {
 
 fn kinds(text: &str) -> Vec<ErrorKind> {
     errors(text).into_iter().map(|error| error.kind).collect()
+}
+
+/// The dump with a function that reads as ones.
+fn silenced(addresses: &[&str]) -> String {
+    edited(|at, mut lines| {
+        if addresses.contains(&at) {
+            for line in lines.iter_mut().skip(1) {
+                let offset = line.split(':').next().unwrap_or_default().to_string();
+                *line = format!("{offset}:{}", " ff".repeat(16));
+            }
+        }
+        lines
+    })
 }
 
 /// Replaces the bytes at `offset` of one function.

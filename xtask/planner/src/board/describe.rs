@@ -126,6 +126,11 @@ fn roots(machine: &Machine, tree: Option<&Tree>, out: &mut String) -> std::fmt::
             writeln!(out, "expander-of = \"{}\"", main.name)?;
         }
         let host = tree.and_then(|tree| tree.hosts.iter().find(|h| h.segment == root.segment));
+        if tree.is_none() && root.streams.is_empty() {
+            out.push_str(
+                "# An operating system made this segment up: no request passes an SMMU under an id of it.\niommu-map = []\n",
+            );
+        }
         if tree.is_some() && host.is_none_or(|host| host.streams.is_empty()) {
             out.push_str(
                 "# The tree does not lead its requests to an SMMU: none of them is translated.\niommu-map = []\n",
@@ -205,6 +210,14 @@ fn common(node: &Node, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
+/// What is odd about a function, at its place in the file.
+fn notes(function: &Function, out: &mut String) -> std::fmt::Result {
+    function
+        .notes
+        .iter()
+        .try_for_each(|note| writeln!(out, "# Mind: {note}"))
+}
+
 fn bridge(
     machine: &Machine,
     function: &Function,
@@ -219,6 +232,7 @@ fn bridge(
         FunctionKind::PciToPcie => "pci-to-pcie-bridge",
         _ => "conventional-bridge",
     };
+    notes(function, out)?;
     writeln!(
         out,
         "# {}\n[pci.{}]\nkind = \"{kind}\"",
@@ -253,6 +267,7 @@ fn device(
         FunctionKind::HostBridge => "host-bridge",
         _ => "endpoint",
     };
+    notes(function, out)?;
     writeln!(
         out,
         "# {}, class {:06x}\n[devices.{}]",
@@ -261,6 +276,9 @@ fn device(
     place(machine, node, out)?;
     common(node, out)?;
     writeln!(out, "form = \"{form}\"")?;
+    if let Some(demand) = node.demand {
+        writeln!(out, "domain = \"{}\"", demand.text())?;
+    }
     if function.function_reset {
         out.push_str("quiesce = \"flr\"\n");
     }

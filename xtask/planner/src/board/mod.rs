@@ -21,5 +21,21 @@ pub fn describe(lspci: &str, blob: Option<&[u8]>, acs: AcsState) -> Outcome<Stri
     Ok(describe::text(&functions, &machine, tree.as_ref()))
 }
 
+/// Warnings of one kind that are told one by one: the rest is in the file, at its functions.
+const TOLD: usize = 8;
+
+/// What is odd about a dump that can be taken, a line each; at most a screen of them.
+pub fn warnings(lspci: &str) -> Vec<String> {
+    let mut warnings = import::read(lspci).map_or(Vec::new(), |dump| dump.warnings);
+    let more = warnings.len().saturating_sub(TOLD);
+    if more > 1 {
+        warnings.truncate(TOLD);
+        warnings.push(format!(
+            "and {more} more, which the file has at their functions"
+        ));
+    }
+    warnings
+}
+
 #[cfg(test)]
 mod tests;

@@ -99,6 +99,20 @@ impl Plan {
                 "describe them in [platform], or name a platform of sys/platform",
             );
         }
+        if let Some(aperture) = app.platform.pci.shifted() {
+            let (start, seen_at) = (aperture.start, aperture.seen_at);
+            refuse(
+                format!(
+                    "the {} is seen at another address by the processor than by devices",
+                    aperture.name
+                ),
+                (
+                    &aperture.span,
+                    &format!("{start:#x} on the bus, {seen_at:#x} for the processor"),
+                ),
+                "have firmware map it 1:1; `cargo xtask plan` takes the file as it is",
+            );
+        }
         if let [first, second, ..] = app.platform.smmus()[..] {
             apart(
                 "several SMMUs can be planned, but an image serves one",

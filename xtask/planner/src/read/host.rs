@@ -1,6 +1,7 @@
 //! A platform's PCI host: its apertures, its slots, and which StreamID a requester id becomes.
 
 use super::fields::Fields;
+use super::platform::{Reserved, read_parts};
 use super::registers::{SHARED, SHARED_INTERRUPTS};
 use super::units;
 use crate::report::{Mistake, Span, Spanned};
@@ -27,6 +28,8 @@ pub struct PciHost {
     pub stream_mask: u16,
     /// The root complex never routes a request of one root port to another.
     pub never_routes_peers: bool,
+    /// Further bus addresses that hosts pass on to devices: no window may touch them.
+    pub keep_clear: Vec<Reserved>,
     /// The keys that an image needs and that are missing.
     pub missing: Vec<&'static str>,
 }
@@ -44,6 +47,7 @@ impl Default for PciHost {
             streams: None,
             stream_mask: 0,
             never_routes_peers: false,
+            keep_clear: Vec::new(),
             missing: Vec::new(),
         }
     }
@@ -58,6 +62,8 @@ pub struct Aperture {
     pub start: u64,
     /// One above the last.
     pub end: u64,
+    /// Where the processor finds the first address.
+    pub seen_at: u64,
     /// The place of the range in the file.
     pub span: Span,
 }
@@ -65,6 +71,11 @@ pub struct Aperture {
 impl PciHost {
     pub fn apertures(&self) -> impl Iterator<Item = &Aperture> {
         self.memory.iter().chain(&self.prefetch)
+    }
+
+    /// The aperture that the processor finds at other addresses than the devices, if there is one.
+    pub fn shifted(&self) -> Option<&Aperture> {
+        self.apertures().find(|range| range.seen_at != range.start)
     }
 }
 
@@ -116,14 +127,17 @@ pub fn read(fields: Fields<'_>, whole: bool) -> Option<PciHost> {
         never_routes_peers: fields
             .boolean("never-routes-peers")
             .is_some_and(|never| never.value),
+        keep_clear: read_parts(&fields, "keep-clear"),
         missing,
         ..PciHost::default()
     };
     if let Some(range) = memory {
-        host.memory = aperture(&fields, "32-bit PCI aperture", range?, NARROW_END);
+        let at = fields.integer("memory-at");
+        host.memory = aperture(&fields, "32-bit PCI aperture", range?, at, NARROW_END);
     }
     if let Some(range) = prefetch {
-        host.prefetch = aperture(&fields, "64-bit PCI aperture", range?, u64::MAX);
+        let at = fields.integer("prefetch-at");
+        host.prefetch = aperture(&fields, "64-bit PCI aperture", range?, at, u64::MAX);
     }
     fields.finish();
     if let Some(buses) = buses {
@@ -205,11 +219,20 @@ fn aperture(
     fields: &Fields<'_>,
     name: &'static str,
     range: Spanned<[u64; 2]>,
+    at: Option<Spanned<u64>>,
     most: u64,
 ) -> Option<Aperture> {
     let [start, end] = range.value;
     if [start, end] == [0, 0] {
         return None;
+    }
+    let seen_at = at.as_ref().map_or(start, |at| at.value);
+    if let Some(at) = at.filter(|at| at.value % abi::layout::PAGE != 0) {
+        fields
+            .report()
+            .error(Mistake::BadValue, format!("the {name} is seen at a part of a page"))
+            .at(&at.span, "expected a multiple of 4 KiB")
+            .remedy("write the processor's address of the aperture's first byte, or leave it out if the two are equal");
     }
     let problem = if end <= start {
         "ends before it begins".to_owned()
@@ -222,6 +245,7 @@ fn aperture(
             name,
             start,
             end,
+            seen_at,
             span: range.span,
         });
     };

@@ -381,7 +381,8 @@ fn read_address_bits(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u
     Some(bits)
 }
 
-fn read_parts(memory: &Fields<'_>, key: &'static str) -> Vec<Reserved> {
+/// The tables below a key that name a base and a size each.
+pub fn read_parts(memory: &Fields<'_>, key: &'static str) -> Vec<Reserved> {
     let read = |(name, fields): (Spanned<String>, Fields<'_>)| {
         let base = fields.required("base", Fields::integer);
         let size = fields.required("size", Fields::size);

@@ -106,7 +106,8 @@ impl Platform {
             }
         }
         for aperture in self.pci.apertures() {
-            let at = (aperture.start, aperture.end - aperture.start);
+            // Registers are compared with what the processor sees; devices see the aperture where it starts.
+            let at = (aperture.seen_at, aperture.end - aperture.start);
             let range = AddressRange::new(aperture.name, RangeKind::Aperture, at, &aperture.span);
             ranges.push(range);
         }

@@ -18,7 +18,10 @@ pub fn regions(app: &App) -> Vec<Region> {
             DOORBELL,
         )
     });
+    let further = platform.pci.keep_clear.iter();
+    let further = further.map(|part| (part.name.value.as_str(), part.base, part.len));
     apertures
+        .chain(further)
         .chain(doorbell)
         .map(|(name, base, len)| Region {
             name: name.to_owned(),

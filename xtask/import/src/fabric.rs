@@ -10,6 +10,7 @@ use solver::model::{
 
 use crate::address::Address;
 use crate::bar::BarKind;
+use crate::board::Board;
 use crate::error::{Error, ErrorKind};
 use crate::function::Function;
 
@@ -355,6 +356,19 @@ fn segments(functions: &[Function]) -> BTreeMap<u32, u16> {
             Err(_) => (*segment, free.next().unwrap_or_default()),
         })
         .collect()
+}
+
+/// The machine of a board whose functions nobody listed: the root buses of its hosts.
+pub fn root_buses(board: &Board) -> Machine {
+    let mut machine = Machine::default();
+    for host in &board.hosts {
+        let [bus, bus_last] = host.buses;
+        machine.roots.push(RootBus {
+            bus_last,
+            ..root(host.segment, bus, true)
+        });
+    }
+    machine
 }
 
 /// A root bus. Without `streams` no request from it passes the SMMU under its own id.

@@ -12,6 +12,7 @@ mod bar;
 pub mod board;
 mod buses;
 mod config;
+pub mod device_tree;
 mod error;
 mod fabric;
 mod form;
@@ -25,7 +26,7 @@ pub use address::Address;
 pub use bar::{Bar, BarKind};
 pub use config::Config;
 pub use error::{Error, ErrorKind};
-pub use fabric::{AcsState, machine, name};
+pub use fabric::{AcsState, machine, name, root_buses};
 pub use function::{Function, VirtualFunctions, WindowRange};
 pub use lines::decode;
 

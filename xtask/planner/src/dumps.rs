@@ -43,7 +43,7 @@ fn dumps() -> Vec<(PathBuf, String)> {
 
 /// Imports and plans; what is wrong, or `None` if the text was refused.
 fn planned(text: &str, acs: AcsState, mode: Mode) -> Option<Result<Plan, String>> {
-    let written = board::describe(text, None, acs).ok()?;
+    let written = board::describe(Some(text), None, acs).ok()?.text;
     let report = Report::default();
     let app = read::from_text(&report, &project(), Path::new("imported.toml"), written);
     let plan = app.and_then(|mut app| {

@@ -12,9 +12,9 @@ use planner::failure::{Failure, Outcome};
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Output of `lspci -Dnxxxx` or `lspci -Dnnvvvxxxx`, run as root
-    #[arg(long, value_name = "FILE")]
-    pub lspci: PathBuf,
-    /// The board's device tree blob (/sys/firmware/fdt): SMMUs, StreamIDs, apertures
+    #[arg(long, value_name = "FILE", required_unless_present = "dtb")]
+    pub lspci: Option<PathBuf>,
+    /// The board's device tree blob (/sys/firmware/fdt): SMMUs, StreamIDs, memory, devices outside PCI
     #[arg(long, value_name = "FILE")]
     pub dtb: Option<PathBuf>,
     /// Which access control the plan relies on
@@ -35,21 +35,19 @@ pub enum Acs {
 
 pub fn run(arguments: &Arguments) -> Outcome<u8> {
     let cannot_read = |file: &PathBuf| format!("cannot read {}", file.display());
-    let lspci =
-        std::fs::read(&arguments.lspci).map_err(Failure::when(cannot_read(&arguments.lspci)))?;
-    let blob = arguments
-        .dtb
-        .as_ref()
-        .map(|file| std::fs::read(file).map_err(Failure::when(cannot_read(file))))
-        .transpose()?;
+    let read = |file: &PathBuf| std::fs::read(file).map_err(Failure::when(cannot_read(file)));
+    let lspci = arguments.lspci.as_ref().map(read).transpose()?;
+    let blob = arguments.dtb.as_ref().map(read).transpose()?;
     let acs = match arguments.acs {
         Acs::AsIs => import::AcsState::AsIs,
         Acs::Enabled => import::AcsState::Enabled,
     };
-    let lspci = import::decode(&lspci);
-    let text = board::describe(&lspci, blob.as_deref(), acs)?;
-    for warning in board::warnings(&lspci) {
-        eprintln!("warning: {warning}");
+    let lspci = lspci.as_deref().map(import::decode);
+    let board::Description { text, notes } =
+        board::describe(lspci.as_deref(), blob.as_deref(), acs)?;
+    let of_dump = lspci.as_deref().map(board::warnings);
+    for note in of_dump.into_iter().flatten().chain(notes) {
+        eprintln!("warning: {note}");
     }
     match &arguments.output {
         Some(file) => std::fs::write(file, text)

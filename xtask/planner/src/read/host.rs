@@ -1,7 +1,7 @@
 //! A platform's PCI host: its apertures, its slots, and which StreamID a requester id becomes.
 
 use super::fields::Fields;
-use super::platform::{Reserved, read_parts};
+use super::parts::{Reserved, read_parts};
 use super::registers::{SHARED, SHARED_INTERRUPTS};
 use super::units;
 use crate::report::{Mistake, Span, Spanned};

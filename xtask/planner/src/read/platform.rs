@@ -3,6 +3,7 @@
 use super::Source;
 use super::fields::{Fields, nearest};
 use super::host::{self, PciHost};
+use super::parts::{Reserved, read_parts};
 use super::registers::{self, PlatformDevice, PlatformDeviceKind};
 use crate::project::Project;
 use crate::report::{Mistake, Report, Reported, Span, Spanned};
@@ -75,17 +76,6 @@ pub enum Psci {
     Smc,
     /// Firmware is called by `HVC`: something at EL2 listens, if the image is not entered there.
     Hvc,
-}
-
-/// Memory that somebody else uses: firmware, a device, a secure world, another processor.
-#[derive(Clone, Debug)]
-pub struct Reserved {
-    /// The name of the device.
-    pub name: Spanned<String>,
-    /// Physical address of the registers' first byte.
-    pub base: u64,
-    /// Bytes of the registers.
-    pub len: u64,
 }
 
 /// Bits that the address of an AArch64 processor can have without LPA2, and the fewest that any has.
@@ -379,20 +369,4 @@ fn read_address_bits(fields: &Fields<'_>, key: &'static str) -> Option<Spanned<u
         return None;
     }
     Some(bits)
-}
-
-/// The tables below a key that name a base and a size each.
-pub fn read_parts(memory: &Fields<'_>, key: &'static str) -> Vec<Reserved> {
-    let read = |(name, fields): (Spanned<String>, Fields<'_>)| {
-        let base = fields.required("base", Fields::integer);
-        let size = fields.required("size", Fields::size);
-        fields.finish();
-        Some(Reserved {
-            name,
-            base: base?.value,
-            len: size?.value,
-        })
-    };
-    let parts = memory.tables(key).into_iter();
-    parts.filter_map(read).collect()
 }

@@ -12,11 +12,14 @@ use planner::failure::{Failure, Outcome};
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Output of `lspci -Dnxxxx` or `lspci -Dnnvvvxxxx`, run as root
-    #[arg(long, value_name = "FILE", required_unless_present = "dtb")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["dtb", "acpi"])]
     pub lspci: Option<PathBuf>,
     /// The board's device tree blob (/sys/firmware/fdt): SMMUs, StreamIDs, memory, devices outside PCI
     #[arg(long, value_name = "FILE")]
     pub dtb: Option<PathBuf>,
+    /// The board's ACPI tables (/sys/firmware/acpi/tables, or what `acpidump -b` wrote), if it has no device tree
+    #[arg(long, value_name = "DIR", conflicts_with = "dtb")]
+    pub acpi: Option<PathBuf>,
     /// Which access control the plan relies on
     #[arg(long, value_enum, default_value_t = Acs::AsIs)]
     pub acs: Acs,
@@ -43,9 +46,12 @@ pub fn run(arguments: &Arguments) -> Outcome<u8> {
         Acs::Enabled => import::AcsState::Enabled,
     };
     let lspci = lspci.as_deref().map(import::decode);
-    let board::Description { text, notes } =
-        board::describe(lspci.as_deref(), blob.as_deref(), acs)?;
-    let of_dump = lspci.as_deref().map(board::warnings);
+    let lspci = lspci.as_deref();
+    let board::Description { text, notes } = match &arguments.acpi {
+        Some(folder) => board::acpi::describe(lspci, &board::acpi::files(folder)?, acs)?,
+        None => board::describe(lspci, blob.as_deref(), acs)?,
+    };
+    let of_dump = lspci.map(board::warnings);
     for note in of_dump.into_iter().flatten().chain(notes) {
         eprintln!("warning: {note}");
     }

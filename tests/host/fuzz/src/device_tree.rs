@@ -17,10 +17,13 @@ static DUMP: LazyLock<String> = LazyLock::new(|| {
 
 /// What `cargo xtask import` makes of a dump and a device tree blob, or why it refuses them.
 fn import(lspci: &str, blob: &[u8]) -> Result<String, String> {
-    board::describe(lspci, Some(blob), AcsState::AsIs).map_err(|failure| match failure {
-        Failure::Message(why) => why,
-        Failure::Shown => String::new(),
-    })
+    let described = board::describe(Some(lspci), Some(blob), AcsState::AsIs);
+    described
+        .map(|description| description.text)
+        .map_err(|failure| match failure {
+            Failure::Message(why) => why,
+            Failure::Shown => String::new(),
+        })
 }
 
 /// Any blob.

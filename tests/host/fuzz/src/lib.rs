@@ -9,6 +9,7 @@
 #[cfg(all(test, fuzzing))]
 use bolero as _;
 
+pub mod acpi_tables;
 pub mod app_toml;
 pub mod device;
 pub mod device_tree;
@@ -48,7 +49,7 @@ const fn target(name: &'static str, run: fn(&[u8]), len_max: usize, rounds: u32)
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     target("iommu-messages", messages::iommu, 128, 200_000),
     target("pci-messages", messages::pci, 128, 200_000),
     target("block-messages", messages::block, 128, 200_000),
@@ -71,5 +72,9 @@ pub const TARGETS: [Target; 11] = [
     Target {
         seeds: device_tree::seeds,
         ..target("device-tree", device_tree::run, 256, 2_000)
+    },
+    Target {
+        seeds: acpi_tables::seeds,
+        ..target("acpi-tables", acpi_tables::run, 512, 2_000)
     },
 ];

@@ -20,5 +20,6 @@ targets!(
     plan_blob fuzz::plan_blob::run,
     lspci fuzz::lspci::run,
     app_toml fuzz::app_toml::run,
-    device_tree fuzz::device_tree::run
+    device_tree fuzz::device_tree::run,
+    acpi_tables fuzz::acpi_tables::run
 );

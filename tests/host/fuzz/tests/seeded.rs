@@ -103,5 +103,6 @@ targets!(
     plan_blob "plan-blob",
     lspci "lspci",
     app_toml "app-toml",
-    device_tree "device-tree"
+    device_tree "device-tree",
+    acpi_tables "acpi-tables"
 );

@@ -1,5 +1,6 @@
-//! A board's description from what it says of itself: `lspci`, and its device tree blob.
+//! A board's description from what it says of itself: `lspci`, and its device tree blob or its ACPI tables.
 
+pub mod acpi;
 mod describe;
 
 use import::AcsState;
@@ -27,7 +28,7 @@ pub fn described(
         (None, Some(board)) => import::root_buses(board),
         (None, None) => {
             return Err(Failure::new(
-                "there is nothing to import: give `--lspci`, `--dtb` or both",
+                "there is nothing to import: give `--lspci`, `--dtb` or `--acpi`",
             ));
         }
     };

@@ -83,10 +83,14 @@ impl Reader<'_> {
     /// The SMMUv3s, so that their indices are those of the table, and then the others.
     fn smmus(&mut self) {
         let mut unsure = Vec::new();
+        let mut unwired = Vec::new();
         for (number, smmu) in self.tables.iort.smmus.iter().enumerate() {
             let place = node(smmu.head.offset);
             let name = names::numbered("smmu", number);
             self.interrupts(smmu, &place, &name);
+            if smmu.interrupts.event == 0 || smmu.interrupts.error == 0 {
+                unwired.push(name.clone());
+            }
             if !smmu.coherent_override() {
                 unsure.push(name.clone());
             }
@@ -113,6 +117,16 @@ impl Reader<'_> {
                 coherent: true,
             });
         }
+        if !unwired.is_empty() {
+            self.word(
+                &table("IORT"),
+                format!(
+                    "no wired interrupt for events or errors is stated of {}",
+                    unwired.join(", ")
+                ),
+                "an SMMU without sends messages, if it interrupts at all; the IOMMU server needs wired ones today",
+            );
+        }
         if !unsure.is_empty() {
             self.word(
                 &table("IORT"),
@@ -137,17 +151,6 @@ impl Reader<'_> {
                     "interrupt `{line}` of `{name}` has GSIV {gsiv}, which is no shared interrupt"
                 ),
                 "it is left out; find its number in the manual of the SoC",
-            );
-        }
-        if smmu.interrupts.event == 0 || smmu.interrupts.error == 0 {
-            let own = smmu.device_id_mapping.is_some();
-            self.word(
-                place,
-                format!(
-                    "`{name}` has no wired interrupt for events or errors{}",
-                    if own { ": it sends messages" } else { "" }
-                ),
-                "the IOMMU server needs wired ones today",
             );
         }
     }

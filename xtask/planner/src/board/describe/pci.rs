@@ -43,7 +43,20 @@ pub fn configuration(
     }
     writeln!(out, "# {}\n[platform.devices.{}]", host.place, host.name)?;
     writeln!(out, "kind = \"pci-host\"\nbase = {:#x}", range.base)?;
-    writeln!(out, "size = \"{}\"\n", show_size(range.len))
+    writeln!(out, "size = \"{}\"", show_size(range.len))?;
+    for other in board.hosts.iter().filter(|other| other.name != host.name) {
+        if let Ok(range) = &other.configuration {
+            let [first, last] = other.buses;
+            writeln!(
+                out,
+                "# Configuration space of segment {}, buses {first} to {last}: {}",
+                other.segment,
+                shown(*range)
+            )?;
+        }
+    }
+    out.push('\n');
+    Ok(())
 }
 
 /// `[platform.pci]`.

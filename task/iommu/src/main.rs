@@ -24,8 +24,8 @@ use static_cell::StaticCell;
 use supervisor_api::Outcome;
 use supervisor_api::client::{may_report, report};
 use task::system::Surroundings;
-use userlib::abi::{MESSAGE_MAX, TaskId, notification};
-use userlib::ipc::{Message, Payload, Received};
+use userlib::abi::{MESSAGE_MAX, notification};
+use userlib::ipc::Received;
 use userlib::time::{self, Ticks};
 use userlib::words::{self, Delivery};
 use userlib::{config, interrupt};
@@ -95,8 +95,9 @@ fn serve(core: &mut Core, interrupts: u32) -> ! {
         } else if delivery.is_message() && is_unmap(form) {
             core.unmap(sender, [a, b, c, d])
         } else {
-            // Made anew, so that the frequent ones never leave the registers.
-            delivery = other(core, delivery.received(), buffer, &bits);
+            // A copy, so that the frequent ones never leave the registers.
+            let copy = delivery;
+            delivery = other(core, &copy, buffer, &bits);
             continue;
         };
         let bytes = buffer.as_mut_bytes();
@@ -113,45 +114,32 @@ struct Bits {
 
 /// Does what is not a frequent request, and receives.
 #[inline(never)]
-fn other(core: &mut Core, received: Received, buffer: &mut [u64; WORDS], bits: &Bits) -> Delivery {
-    let reply = match received {
-        Received::Message(message) => answer(core, &request(&message, buffer)),
-        Received::Notification(posted) => {
+fn other(core: &mut Core, delivery: &Delivery, buffer: &mut [u64; WORDS], bits: &Bits) -> Delivery {
+    let Delivery { sender, form, .. } = *delivery;
+    let reply = if delivery.is_message() {
+        let reply = core.handle_other(&Request {
+            sender,
+            operation: form.operation(),
+            len: form.len(),
+            reply_capacity: form.reply_capacity(),
+            payload: delivery.payload,
+            long: buffer,
+            leases: form.leases(),
+        });
+        after_turn(core);
+        reply
+    } else {
+        if let Received::Notification(posted) = delivery.received() {
             notified(core, posted, bits);
-            None
         }
-        Received::Dead => None,
+        Reply::Later
     };
     let bytes = buffer.as_mut_bytes();
     match reply {
-        Some(Outgoing {
-            to,
-            code,
-            payload,
-            len,
-        }) => words::reply_all_receive(to, code, &payload, len, bits.mask, bytes),
-        None => words::receive(bits.mask, bytes),
-    }
-}
-
-/// A reply to be sent with the next receive.
-struct Outgoing {
-    to: TaskId,
-    code: u32,
-    payload: Payload,
-    len: usize,
-}
-
-#[inline(always)]
-fn request<'a>(message: &Message, long: &'a [u64]) -> Request<'a> {
-    Request {
-        sender: message.sender,
-        operation: message.operation,
-        len: message.len,
-        reply_capacity: message.reply_capacity,
-        payload: message.payload,
-        long,
-        leases: message.lease_count,
+        Reply::Now { code, payload, len } => {
+            words::reply_all_receive(sender, code, &payload, len, bits.mask, bytes)
+        }
+        Reply::Later => words::receive(bits.mask, bytes),
     }
 }
 
@@ -164,22 +152,6 @@ fn after_turn(core: &mut Core) {
     }
     if let Some(deadline) = core.take_new_deadline() {
         time::set_timer(Some(Ticks(deadline)));
-    }
-}
-
-/// Serves a message that is not one of the frequent ones.
-#[inline(never)]
-fn answer(core: &mut Core, request: &Request<'_>) -> Option<Outgoing> {
-    let reply = core.handle_other(request);
-    after_turn(core);
-    match reply {
-        Reply::Now { code, payload, len } => Some(Outgoing {
-            to: request.sender,
-            code,
-            payload,
-            len,
-        }),
-        Reply::Later => None,
     }
 }
 

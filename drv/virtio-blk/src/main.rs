@@ -12,8 +12,6 @@
     )
 )]
 
-mod data;
-mod lending;
 mod service;
 mod start;
 

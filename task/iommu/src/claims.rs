@@ -128,7 +128,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Ok(Reply::Later);
         }
         self.devices.life_mut(index).end_by_word(owner);
-        self.give_back_pools(index);
         let _ = self.system.lift(TaskIndex::of(owner), index);
         Ok(Reply::words([0; 8], 0))
     }

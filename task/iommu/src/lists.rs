@@ -6,7 +6,7 @@ use iommu_api::{Error, Extent, MapList, PAGE, Sequenced};
 use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
-use crate::map::{Changed, check_content, check_rights};
+use crate::map::{Changed, check_content};
 use crate::plan_view::PlanView;
 use crate::server::{Parts, Target};
 use crate::space::Kind;
@@ -71,15 +71,12 @@ impl<H: Hardware> Target<'_, H> {
             least = least.min(count);
             end = end.max(u64::from(first) + count);
         }
-        let pool = self.pool(plan, map.pool);
-        let limit = pool.map_or(0, |pool| pool.pages);
+        let pool = self.slot.pool(plan.pools, map.pool);
+        let limit = pool.map_or(0, |(_, pages)| pages);
         if least == 0 || end > limit {
             return Err(wrong_extent(extents, limit));
         }
-        let pool = pool.ok_or(Error::BadMemory)?;
-        let base = pool.pa;
-        check_rights(map.flags)?;
-        pool.check(map.flags)?;
+        let (base, _) = pool.ok_or(Error::BadMemory)?;
         let run = self.place(map.flags, pages, map.iova)?;
         let part = &mut self.space.pages;
         let template = self.slot.page_template(map.flags.writable());
@@ -141,7 +138,6 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
                 self.give_back(kind, run);
             }
         }
-        self.after_unmap();
         Ok(None)
     }
 

@@ -35,8 +35,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             Some(Operation::MapLease) => self.map_lease(request).map(recorded),
             Some(Operation::Exchange) => self.exchange(request).map(recorded),
             Some(Operation::ExchangeList) => self.exchange_list(request).map(recorded),
-            Some(Operation::Register) => self.register(request).map(recorded),
-            Some(Operation::Unregister) => self.unregister(request).map(recorded),
             Some(Operation::Flush) => self.flush(request).map(recorded),
             Some(Operation::Claim) => self.claim(request),
             Some(Operation::Release) => self.release(request),

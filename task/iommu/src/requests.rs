@@ -6,7 +6,7 @@
 use abi::TaskId;
 use iommu_api::{
     Error, Exchange, ExchangeList, Extent, Handle, MapFlags, MapLease, MapList, Operation,
-    Register, Sequenced, UnmapList, Unregister,
+    Sequenced, UnmapList,
 };
 use userlib::protocol::Wire;
 
@@ -47,7 +47,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             slot,
             space,
             hardware,
-            lent: &self.lent,
         }
         .map(&self.plan, extent, what as u16, flags, iova);
         slot.record(Operation::Map, result)
@@ -78,7 +77,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             hardware: &mut smmu.hardware,
             running,
             pins: &mut self.pins,
-            lent: &mut self.lent,
             system: &mut self.system,
         };
         let result = parts.unmap(&self.plan, iova, pages);
@@ -151,28 +149,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         Ok(
             self.sequenced(Operation::MapLease, map.head, sender, |parts| {
                 parts.map_lease(&map)
-            }),
-        )
-    }
-
-    pub(crate) fn register(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
-        request.shape(Register::LEN, 8)?;
-        let register = Register::from_words(&request.payload).ok_or(Error::Malformed)?;
-        let (sender, plan) = (request.sender, self.plan);
-        Ok(
-            self.sequenced(Operation::Register, register.head, sender, |parts| {
-                parts.register(&plan, &register)
-            }),
-        )
-    }
-
-    pub(crate) fn unregister(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
-        request.shape(Unregister::LEN, 0)?;
-        let asked = Unregister::from_words(&request.payload).ok_or(Error::Malformed)?;
-        let sender = request.sender;
-        Ok(
-            self.sequenced(Operation::Unregister, asked.head, sender, |parts| {
-                parts.unregister(asked.pool)
             }),
         )
     }

@@ -12,7 +12,6 @@ use crate::devices::Devices;
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, DomainIndex, SmmuIndex};
-use crate::lent::LentPools;
 use crate::limits::MAPPED_LEASES_MAX;
 use crate::log::Line;
 use crate::message::Request;
@@ -43,7 +42,6 @@ pub struct Server<'p, H, S> {
     pub(crate) spaces: Spaces,
     pub(crate) devices: Devices<'p>,
     pub(crate) pins: Vec<Pin, MAPPED_LEASES_MAX>,
-    pub(crate) lent: LentPools,
     /// The system around the server; the task's loop uses it too.
     pub system: S,
     pub(crate) lines: FaultLines,
@@ -79,7 +77,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             spaces: Spaces::new(),
             devices: Devices::new(),
             pins: Vec::new(),
-            lent: LentPools::new(),
             system,
             lines: FaultLines::default(),
             refusals: Refusals::NONE,
@@ -183,7 +180,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             hardware: &mut smmu.hardware,
             running,
             pins: &mut self.pins,
-            lent: &mut self.lent,
             system: &mut self.system,
         })
     }
@@ -287,18 +283,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         }
     }
 
-    /// Now, in ticks.
-    pub(crate) fn now(&mut self) -> u64 {
-        self.smmus[SmmuIndex::FIRST].hardware.now()
-    }
-
-    /// The end of a time that begins now, in ticks.
-    pub(crate) fn end_of(&mut self, nanoseconds: u64) -> u64 {
-        let hardware = &mut self.smmus[SmmuIndex::FIRST].hardware;
-        let ticks = hardware.ticks(nanoseconds);
-        hardware.now().saturating_add(ticks)
-    }
-
     pub(crate) fn wake_at(&mut self, due: u64) {
         if self.deadline.is_none_or(|other| due < other) {
             self.deadline = Some(due);
@@ -321,7 +305,6 @@ pub(crate) struct Parts<'a, H, S> {
     pub(crate) hardware: &'a mut H,
     pub(crate) running: &'a mut Running,
     pub(crate) pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
-    pub(crate) lent: &'a mut LentPools,
     pub(crate) system: &'a mut S,
 }
 
@@ -330,7 +313,6 @@ pub(crate) struct Target<'a, H> {
     pub(crate) slot: &'a mut Slot,
     pub(crate) space: &'a mut Space,
     pub(crate) hardware: &'a mut H,
-    pub(crate) lent: &'a LentPools,
 }
 
 impl<H, S> Parts<'_, H, S> {
@@ -341,7 +323,6 @@ impl<H, S> Parts<'_, H, S> {
             slot: self.slot,
             space: self.space,
             hardware: self.hardware,
-            lent: self.lent,
         }
     }
 }

@@ -41,7 +41,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for index in self.smmus.all() {
             self.drain(index);
         }
-        self.end_overdue();
     }
 
     /// Interrupts of SMMUs.

@@ -40,8 +40,7 @@ pub mod kind {
     pub const DEVICE: Kind = Kind(0x403, 72);
     pub const POOL: Kind = Kind(0x404, 24);
     pub const PREMAPPED: Kind = Kind(0x405, 48);
-    pub const LENT_POOL: Kind = Kind(0x406, 24);
-    pub const ALL: [Kind; 26] = [
+    pub const ALL: [Kind; 25] = [
         TASK_NUMBER,
         SYSTEM,
         TASK,
@@ -67,7 +66,6 @@ pub mod kind {
         DEVICE,
         POOL,
         PREMAPPED,
-        LENT_POOL,
     ];
 }
 

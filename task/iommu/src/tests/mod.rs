@@ -18,7 +18,6 @@ mod image;
 mod interrupted;
 mod journal;
 mod left_on;
-mod lent;
 mod life;
 mod losses;
 mod maps;

@@ -3,7 +3,7 @@
 
 use abi::LeaseAttributes;
 use blk_api::client::Disk;
-use blk_api::{DEPTH, Error, Kind, SECTOR, Transfer, result};
+use blk_api::{DEPTH, Error, Kind, LEASE, SECTOR, Transfer, result};
 use plan::task::MappingKind;
 use queue_api::Operation;
 use queue_api::client::Queue;
@@ -15,8 +15,6 @@ use userlib::{config, plan, time};
 use bench_protocol::row::{instructions, median, report};
 
 const PAGE: u64 = 4096;
-/// The region that the buffers are in.
-const REGION: u8 = 1;
 const SECTORS: u64 = PAGE / SECTOR;
 /// Reads in one sample at full depth.
 const MANY: u32 = 256;
@@ -33,9 +31,6 @@ pub fn run() -> bool {
     let Some(reader) = reader() else {
         return report("boot-to-first-read", None);
     };
-    if !reader.lend() {
-        return report("boot-to-first-read", None);
-    }
     let first = reader.read_one(0).map(|()| time::instructions());
     let mut complete = report("boot-to-first-read", first);
     let single = median(|| {
@@ -63,22 +58,20 @@ impl Reader {
         Transfer {
             kind: Kind::Read,
             tag,
-            region: REGION,
+            region: LEASE,
             page: u32::from(tag),
             sector,
             count: SECTORS as u32,
         }
     }
 
-    /// Lends a page for each request that can be under way.
-    fn lend(&self) -> bool {
+    fn lent(&self) -> LeaseBuffer<'_> {
         let pages = self.pool.part(0, DEPTH * PAGE as usize);
-        let lent = LeaseBuffer::pool(pages, LeaseAttributes::all());
-        self.disk.lend(REGION, lent).is_ok()
+        LeaseBuffer::pool(pages, LeaseAttributes::all())
     }
 
     fn read_one(&self, sector: u64) -> Option<()> {
-        self.disk.one(&self.read(0, sector), None).ok()
+        self.disk.one(&self.read(0, sector), Some(self.lent())).ok()
     }
 
     /// Keeps `DEPTH` reads in flight until `MANY` are done.
@@ -90,7 +83,7 @@ impl Reader {
                 requests.ask(read.request()).then_some(())?;
                 asked += 1;
             }
-            let completions = requests.turn::<Error>(Operation::Wait, &[]);
+            let completions = requests.turn::<Error>(Operation::Wait, &[self.lent()]);
             for completion in completions.ok()? {
                 result(completion).ok()?;
                 left -= 1;

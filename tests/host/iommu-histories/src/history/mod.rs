@@ -6,7 +6,6 @@ mod faults;
 mod imposing;
 mod maps;
 mod pci;
-mod pools;
 mod requests;
 mod rest;
 mod states;
@@ -213,13 +212,11 @@ impl History<'_> {
             3 => self.release(),
             4..=9 => self.map(),
             10 => self.map_list(),
-            11 => self.map_lease(),
-            12 => self.use_pool(),
+            11 | 12 => self.map_lease(),
             13..=16 => self.unmap(),
             17 => self.exchange(),
             18 if self.chooser.once_in(2) => self.exchange_list(),
             18 => self.unmap_list(),
-            19 if self.chooser.once_in(2) => self.use_pool(),
             19 => self.flush(),
             20..=25 => self.access(),
             26 => self.die(),

@@ -3,7 +3,7 @@
 use abi::privileged::Held;
 use abi::{Code, TaskId};
 use iommu::boot_refusal::Refusal;
-use iommu::hardware::{Hardware, Pinned, Pinning, System};
+use iommu::hardware::{Hardware, Pinned, System};
 use iommu::indices::{DeviceIndex, TaskIndex};
 use iommu::log::Line;
 use pci_api::client::Failure;
@@ -76,13 +76,13 @@ impl System for Shared {
         driver: TaskId,
         lender: TaskId,
         lease: u32,
-        pinning: Pinning,
+        device: DeviceIndex,
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
         self.enter()
             .kernel
-            .pin(driver, lender, lease, pinning.word(), offset, len)
+            .pin(driver, lender, lease, device.number(), offset, len)
     }
     fn unpin(&mut self, slot: u32) -> Code {
         let mut world = self.enter();

@@ -113,6 +113,4 @@ pub const CASES: &[Case] = handles! {
     "exchange-list" ExchangeList,
     "flush" Flush,
     "next-fault" NextFault,
-    "register" Register,
-    "unregister" Unregister,
 };

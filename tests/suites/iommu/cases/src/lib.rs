@@ -35,7 +35,6 @@ mod misfit;
 mod order;
 mod places;
 mod quiet;
-mod registered;
 mod registers;
 mod sequence;
 mod servers;
@@ -104,7 +103,6 @@ pub const SUITE: Suite = Suite {
         exchange::CASES,
         lease::CASES,
         lease_end::CASES,
-        registered::CASES,
         places::CASES,
         order::CASES,
         dma::CASES,

@@ -130,6 +130,4 @@ pub const CASES: &[Case] = shapes! {
     "exchange-list" ExchangeList,
     "next-fault" NextFault,
     "status" Status,
-    "register" Register,
-    "unregister" Unregister,
 };

@@ -53,6 +53,7 @@ mod gates;
 pub mod hardware;
 pub mod indices;
 mod intake;
+pub mod lazy;
 pub mod life;
 pub mod limits;
 mod lists;

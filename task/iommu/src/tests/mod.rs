@@ -17,6 +17,7 @@ mod identity;
 mod image;
 mod interrupted;
 mod journal;
+mod lazy;
 mod left_on;
 mod life;
 mod losses;

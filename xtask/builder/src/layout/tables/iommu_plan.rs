@@ -107,7 +107,8 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
                 block_base: domain.block_base,
                 blocks: domain.block_bytes / abi::layout::BLOCK,
                 snoops: u32::from(domain.snoops),
-                reserved: 0,
+                lazy_pages: 0,
+                lazy_ms: 0,
             }
         })
         .collect()

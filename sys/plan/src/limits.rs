@@ -22,8 +22,6 @@ pub const STREAMS_MAX: usize = 128;
 pub const PREMAPPED_MAX: usize = 256;
 /// The most leases that the IOMMU server has mapped at once.
 pub const MAPPED_LEASES_MAX: usize = 128;
-/// The most pages that all lazy domains together may have unmapped and not flushed.
-pub const PARTED_MAX: usize = 512;
 /// The most devices that share a domain: their mark in a leaf has four bits, and one mark is the build step's.
 pub const MEMBERS_MAX: usize = 15;
 

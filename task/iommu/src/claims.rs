@@ -88,7 +88,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if let Some(recorded) = slot.begin(Operation::Release, head.sequence)? {
             return Ok(Reply::recorded(recorded));
         }
-        self.flush_before(index);
         let device = &self.devices[index];
         let nothing_mapped = !self.devices.slot(index).has_mappings()
             && !device.life().is_revoked()
@@ -130,11 +129,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         self.devices.life_mut(index).end_by_word(owner);
         let _ = self.system.lift(TaskIndex::of(owner), index);
-        // A member of its alias set is being made quiet, and nobody has claimed this one any more who would leave
-        // alone what is mapped there.
-        if always_open && self.stays_cut_off(index) {
-            let _ = self.end_always_open(index);
-        }
         Ok(Reply::words([0; 8], 0))
     }
 }

@@ -53,7 +53,6 @@ mod gates;
 pub mod hardware;
 pub mod indices;
 mod intake;
-pub mod lazy;
 pub mod life;
 pub mod limits;
 mod lists;

@@ -125,18 +125,11 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         if !ascending && name_a_page_twice(named) {
             return Err(Error::NotMapped);
         }
-        let unmapped = self.slot.mapped() - left;
-        let lazily = self.space.lazy.is_lazy() && self.may_part(unmapped, extents.len());
         for &word in extents {
             let (iova, pages) = iova_range(word);
-            match self.space.locate(iova, pages) {
-                Some((kind, run)) if lazily => self.part(kind, run),
-                Some((kind, run)) => self.remove(kind, run)?,
-                None => {}
+            if let Some((kind, run)) = self.space.locate(iova, pages) {
+                self.remove(kind, run)?;
             }
-        }
-        if lazily {
-            return Ok(None);
         }
         self.complete()?;
         for &word in extents {

@@ -16,7 +16,6 @@ use crate::map::Changed;
 use crate::message::Request;
 use crate::server::{Parts, Server, Target};
 use crate::session::Recorded;
-use crate::space::Lazy;
 
 /// Words of a `map`.
 pub type MapWords = [u64; 5];
@@ -50,18 +49,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             hardware,
         }
         .map(&self.plan, extent, what as u16, flags, iova);
-        let recorded = slot.record(Operation::Map, result);
-        let index = slot.device();
-        if let Err(error) = result
-            && space.lazy.is_in_the_way(error)
-        {
-            let plan = self.plan;
-            return self.after_flush(index, Operation::Map, |parts| {
-                let mut target = parts.target();
-                target.map(&plan, extent, what as u16, flags, iova)
-            });
-        }
-        recorded
+        slot.record(Operation::Map, result)
     }
 
     /// Serves an `unmap`.
@@ -89,15 +77,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             hardware: &mut smmu.hardware,
             running,
             pins: &mut self.pins,
-            parted: &mut self.parted,
             system: &mut self.system,
         };
         let result = parts.unmap(&self.plan, iova, pages);
         let recorded = slot.record(Operation::Unmap, result);
         let index = slot.device();
-        if space.lazy.is_lazy() {
-            return self.after_unmap(index, Operation::Unmap, recorded);
-        }
         self.judge_result(index, recorded);
         recorded
     }
@@ -126,35 +110,27 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         operation: Operation,
         head: Sequenced,
         sender: TaskId,
-        change: impl Fn(&mut Parts<'_, H, S>) -> Changed,
+        change: impl FnOnce(&mut Parts<'_, H, S>) -> Changed,
     ) -> Recorded {
         let Some(slot) = self.devices.serve(head, sender) else {
             return self.not_served(operation, head, sender);
         };
         let index = slot.device();
-        let (result, lazy) = match self.parts(index) {
-            Some(mut parts) => (change(&mut parts), parts.space.lazy),
-            None => (Err(Error::Unavailable), Lazy::NONE),
+        let result = match self.parts(index) {
+            Some(mut parts) => change(&mut parts),
+            None => Err(Error::Unavailable),
         };
-        if let Err(error) = result
-            && lazy.is_in_the_way(error)
-        {
-            return self.after_flush(index, operation, change);
-        }
         let Some(slot) = self.devices.slot_mut(index) else {
             return Recorded::refusal(Error::StaleHandle);
         };
         let recorded = slot.record(operation, result);
-        if lazy.is_lazy() && operation == Operation::UnmapList {
-            return self.after_unmap(index, operation, recorded);
-        }
         self.judge_result(index, recorded);
         recorded
     }
 
     /// After a result was recorded.
     #[inline(always)]
-    pub(crate) fn judge_result(&mut self, index: DeviceIndex, recorded: Recorded) {
+    fn judge_result(&mut self, index: DeviceIndex, recorded: Recorded) {
         if recorded.code() == Error::HardwareFailure as u32 {
             self.cut_off_broken(index);
         }
@@ -224,17 +200,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         )
     }
 
-    /// Completes every unmap of the domain. Those of a strict one have completed before their replies, so that there is
-    /// nothing to wait for.
+    /// Every unmap of a strict domain has completed before its reply, so there is nothing to wait for.
     pub(crate) fn flush(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
         request.shape(Sequenced::LEN, 0)?;
         let head = Sequenced::from_words(&request.payload).ok_or(Error::Malformed)?;
-        let Some(slot) = self.devices.serve(head, request.sender) else {
-            return Ok(self.not_served(Operation::Flush, head, request.sender));
-        };
-        let index = slot.device();
-        Ok(self.after_flush(index, Operation::Flush, |parts| {
-            parts.complete().map(|()| None)
-        }))
+        Ok(
+            self.sequenced(Operation::Flush, head, request.sender, |parts| {
+                parts.complete().map(|()| None)
+            }),
+        )
     }
 }

@@ -19,7 +19,7 @@ use crate::plan_view::PlanView;
 use crate::refusals::Refusals;
 use crate::slot::Slot;
 use crate::smmus::{Smmu, Smmus};
-use crate::space::{PartedRuns, Run, Space};
+use crate::space::{Run, Space};
 use crate::spaces::Spaces;
 
 /// A mapped lease.
@@ -52,8 +52,6 @@ pub struct Server<'p, H, S> {
     /// When the next turn is due.
     pub(crate) deadline: Option<u64>,
     pub(crate) new_deadline: Option<u64>,
-    /// The last: beside another table that begins empty, both would be made on the stack as one piece.
-    pub(crate) parted: PartedRuns,
 }
 
 impl<'p, H: Hardware, S: System> Server<'p, H, S> {
@@ -85,7 +83,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             unmask: 0,
             deadline: None,
             new_deadline: None,
-            parted: PartedRuns::new(),
         }
     }
 
@@ -183,7 +180,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             hardware: &mut smmu.hardware,
             running,
             pins: &mut self.pins,
-            parted: &mut self.parted,
             system: &mut self.system,
         })
     }
@@ -309,7 +305,6 @@ pub(crate) struct Parts<'a, H, S> {
     pub(crate) hardware: &'a mut H,
     pub(crate) running: &'a mut Running,
     pub(crate) pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
-    pub(crate) parted: &'a mut PartedRuns,
     pub(crate) system: &'a mut S,
 }
 

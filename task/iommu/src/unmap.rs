@@ -17,10 +17,6 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
             Ok(found) => found,
             Err(error) => return self.not_removable(error, iova, pages, plan.premapped),
         };
-        if self.space.lazy.is_lazy() && self.may_part(pages, 1) {
-            self.part(kind, run);
-            return Ok(None);
-        }
         self.remove(kind, run)?;
         self.complete()?;
         self.give_back(kind, run);

@@ -17,7 +17,6 @@ mod identity;
 mod image;
 mod interrupted;
 mod journal;
-mod lazy;
 mod left_on;
 mod life;
 mod losses;

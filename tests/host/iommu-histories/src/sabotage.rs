@@ -128,12 +128,6 @@ pub enum Kind {
     DeadOverlooked,
     /// What an SMMU that has stopped does not give back any more is given back.
     StoppedLifts,
-    /// Pins are lifted when their pages are unmapped in a lazy domain.
-    PartedUnpin,
-    /// A successor sees no entry that waits for a flush.
-    PartedUnseen,
-    /// Nobody is woken for a flush.
-    NoTimer,
 }
 
 /// What a fault looks at.
@@ -168,8 +162,6 @@ pub struct Edit<'a> {
     pub starting: bool,
     /// It goes with pages that take the places of others.
     pub exchanging: bool,
-    /// Something in the domain of its ASID waits for a flush.
-    pub flushing: bool,
 }
 
 /// Opcode of a prefetch, which may do nothing.

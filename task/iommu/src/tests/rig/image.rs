@@ -78,8 +78,7 @@ pub fn domain(index: u64) -> DomainEntry {
         block_base: BLOCKS,
         blocks: 4,
         snoops: 1,
-        lazy_pages: 0,
-        lazy_ms: 0,
+        reserved: 0,
     }
 }
 

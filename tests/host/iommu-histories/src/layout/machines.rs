@@ -74,12 +74,9 @@ pub static EVERYDAY: Machine = Machine {
         driven("raw", 4, 6, &[0x110], 8),
     ],
     windows: &[
-        Window::LAZY,
-        Window::LAZY,
-        Window {
-            lazy: 600,
-            ..Window::BLOCKS
-        },
+        Window::PAGES,
+        Window::PAGES,
+        Window::BLOCKS,
         Window::PAGES,
         Window::PAGES,
         Window::PAGES,
@@ -133,16 +130,12 @@ pub static SHARED: Machine = Machine {
     ],
     windows: &[
         Window::PAGES,
-        Window {
-            lazy: 9,
-            ..Window::BLOCKS
-        },
+        Window::BLOCKS,
         Window::PAGES,
         Window {
             kind: DomainKind::Identity,
             pages: 0,
             blocks: 0,
-            lazy: 0,
         },
         Window::PAGES,
         Window::PAGES,
@@ -182,7 +175,7 @@ pub static RESETS: Machine = Machine {
         driven("lender", CLIENT, 8, &[0x310], 5),
     ],
     windows: &[
-        Window::LAZY,
+        Window::PAGES,
         Window::PAGES,
         Window::BLOCKS,
         Window::PAGES,

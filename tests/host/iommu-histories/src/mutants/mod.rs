@@ -5,7 +5,6 @@ mod around;
 mod configuration;
 mod failing;
 mod image;
-mod lazy;
 mod order;
 mod queues;
 mod registers;
@@ -147,7 +146,6 @@ pub fn all() -> impl Iterator<Item = Mutant> {
         around::MUTANTS,
         failing::MUTANTS,
         image::MUTANTS,
-        lazy::MUTANTS,
     ];
     tables.into_iter().flatten().copied()
 }

@@ -62,8 +62,6 @@ pub struct World {
     pub posts: Vec<usize>,
     /// Devices that their holders could have used, as far as the server knows.
     pub exposed: Vec<bool>,
-    /// The timer that the server set.
-    pub timer: Option<u64>,
     /// Lines of the log, for a failing history.
     pub lines: u64,
 }
@@ -105,7 +103,6 @@ impl World {
             replies: Vec::new(),
             posts: Vec::new(),
             exposed: vec![false; machine.devices.len()],
-            timer: None,
             lines: 0,
         }
     }

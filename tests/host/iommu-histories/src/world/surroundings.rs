@@ -10,7 +10,6 @@ use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, DeviceState, Error, QuiesceState};
 
 use super::{Reply, Shared};
-use crate::sabotage::Kind;
 use smmu_model::Check;
 
 impl Hardware for Shared {
@@ -155,14 +154,6 @@ impl System for Shared {
     }
     fn post_fault(&mut self, task: TaskIndex) {
         self.enter().posts.push(task.number() as usize);
-    }
-    fn set_timer(&mut self, deadline: u64) {
-        let mut world = self.enter();
-        if matches!(world.sabotage.kind(), Some(Kind::NoTimer)) {
-            world.sabotage.struck += 1;
-            return;
-        }
-        world.timer = Some(deadline);
     }
     fn log(&mut self, line: Line<'_>) {
         let mut world = self.enter();

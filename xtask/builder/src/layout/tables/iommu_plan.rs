@@ -107,8 +107,7 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
                 block_base: domain.block_base,
                 blocks: domain.block_bytes / abi::layout::BLOCK,
                 snoops: u32::from(domain.snoops),
-                lazy_pages: 0,
-                lazy_ms: 0,
+                reserved: 0,
             }
         })
         .collect()

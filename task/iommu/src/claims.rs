@@ -129,6 +129,11 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         self.devices.life_mut(index).end_by_word(owner);
         let _ = self.system.lift(TaskIndex::of(owner), index);
+        // While a member of its alias set is made quiet, what is mapped for that one is within reach of this one too:
+        // its claimant left it alone, and no longer speaks for it.
+        if always_open && self.stays_cut_off(index) {
+            let _ = self.end_always_open(index);
+        }
         Ok(Reply::words([0; 8], 0))
     }
 }

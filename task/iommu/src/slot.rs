@@ -2,7 +2,7 @@
 //!
 //! A handle has the number of its slot, which is not the device's. What decides on a request is compared with three
 //! words of the slot, and nothing else is looked at: whether the claim's requests are served, who sends, and which
-//! number comes next. [`Slot::follow`] alone says whether they are served, after each change of the device's life. All
+//! number comes next. `Slot::follow` alone says whether they are served, after each change of the device's life. All
 //! else is the state itself, not a copy: what a request changes it changes here.
 
 use abi::TaskId;

@@ -68,3 +68,20 @@ fn a_mates_claim_and_release_do_not_touch_it() {
     rig.server.on_quiesced();
     assert_always_open(&rig);
 }
+
+/// Its claimant would have left alone what is mapped for the mate; nobody does once it is released.
+#[test]
+fn its_release_cuts_it_off_while_a_mate_is_made_quiet() {
+    let mut rig = booted();
+    let mut display = rig.claim(task(6), DISPLAY);
+    let mut mate = rig.claim(task(5), MATE);
+    mate.map_any(&mut rig, 0, 1);
+    assert!(matches!(mate.release(&mut rig), Reply::Later));
+    display.release(&mut rig);
+    is_cut_off(&rig);
+    // Then it is made quiet itself, since the mate's memory was within its reach.
+    rig.server.on_quiesced();
+    is_cut_off(&rig);
+    rig.server.on_quiesced();
+    assert_always_open(&rig);
+}

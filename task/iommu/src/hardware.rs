@@ -38,19 +38,27 @@ pub trait Hardware {
         self.store(offset, first);
         self.store(offset + 8, second);
     }
-    /// Stores `count` consecutive words from `offset`, each what `next` gives, in ascending order.
+    /// Stores `count` consecutive words from `offset`, each what `next` gives; the SMMU may see them in any order.
     #[inline(always)]
     fn fill(&mut self, offset: u64, count: u64, mut next: impl FnMut() -> u64) {
         for word in 0..count {
             self.store(offset + word * 8, next());
         }
     }
+    /// Stores consecutive words from `offset`: of each of `from` what `make` makes of it.
+    #[inline(always)]
+    fn store_each(&mut self, offset: u64, from: &[u64], make: impl Fn(u64) -> u64) {
+        let mut words = from.iter();
+        self.fill(offset, from.len() as u64, || {
+            make(words.next().copied().unwrap_or_default())
+        });
+    }
     /// Stores `count` zero words from `offset`.
     #[inline(always)]
     fn clear(&mut self, offset: u64, count: u64) {
         self.fill(offset, count, || 0);
     }
-    /// Loads `count` consecutive words from `offset` in ascending order and combines them.
+    /// Loads `count` consecutive words from `offset` and combines them in this order.
     #[inline(always)]
     fn fold<T>(
         &mut self,

@@ -61,6 +61,12 @@ impl Hardware for Mapped {
         }
     }
     #[inline(always)]
+    fn store_each(&mut self, offset: u64, from: &[u64], make: impl Fn(u64) -> u64) {
+        if let Some(words) = self.tables.words(offset as usize, from.len()) {
+            words.store_each(from, make);
+        }
+    }
+    #[inline(always)]
     fn clear(&mut self, offset: u64, count: u64) {
         if let Some(words) = self.tables.words(offset as usize, count as usize) {
             words.clear();

@@ -61,23 +61,53 @@ impl MappedRegisters {
     }
 }
 
-/// Consecutive words of a mapping, made by [`MappedRegisters::words`]; each is accessed once, in ascending
-/// order.
+/// Consecutive words of a mapping, made by [`MappedRegisters::words`]. Each is accessed once, whole; in which order is
+/// nobody's business, as several are accessed by one instruction.
 #[derive(Debug)]
 pub struct Words {
     first: *mut u64,
     count: usize,
 }
 
-/// Words accessed between two looks at the count.
-const STRIDE: usize = 4;
-
 impl Words {
     /// Writes to each word what `next` gives.
     #[inline(always)]
     pub fn fill(self, mut next: impl FnMut() -> u64) {
-        for index in 0..self.count {
-            self.write(index, next());
+        let Self { mut first, count } = self;
+        for _ in 0..count / EIGHT {
+            let values = [
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+                next(),
+            ];
+            // SAFETY: `words` checked that `count` words lie in a mapping of the plan, aligned, and these eight are of
+            // them; no reference to this memory exists anywhere. A mapping made into registers is writable.
+            first = unsafe { eights::store(first, values) };
+        }
+        for _ in 0..count % EIGHT {
+            // SAFETY: as above, of the words that are left.
+            first = unsafe { one::store(first, next()) };
+        }
+    }
+
+    /// Writes to each word what `make` makes of the one of `from` in its place; as many as there are of both.
+    #[inline(always)]
+    pub fn store_each(self, from: &[u64], make: impl Fn(u64) -> u64) {
+        let mut first = self.first;
+        let from = from.get(..self.count).unwrap_or(from);
+        let (whole, rest) = from.as_chunks::<EIGHT>();
+        for words in whole {
+            // SAFETY: as in `fill`; there are not more words in `from` than here.
+            first = unsafe { eights::store(first, words.map(&make)) };
+        }
+        for word in rest {
+            // SAFETY: as above, of the words that are left.
+            first = unsafe { one::store(first, make(*word)) };
         }
     }
 
@@ -85,57 +115,230 @@ impl Words {
     #[inline(always)]
     pub fn store_pair(self, [first, second]: [u64; 2]) {
         if self.count >= 2 {
-            self.write(0, first);
-            self.write(1, second);
+            // SAFETY: as in `fill`.
+            unsafe { one::store(one::store(self.first, first), second) };
         }
     }
 
     /// Writes zero to each.
     #[inline(always)]
     pub fn clear(self) {
-        let whole = self.count & !(STRIDE - 1);
-        for index in (0..whole).step_by(STRIDE) {
-            for word in index..index + STRIDE {
-                self.write(word, 0);
-            }
+        let Self { mut first, count } = self;
+        for _ in 0..count / EIGHT {
+            // SAFETY: as in `fill`.
+            first = unsafe { eights::clear(first) };
         }
-        for index in whole..self.count {
-            self.write(index, 0);
+        for _ in 0..count % EIGHT {
+            // SAFETY: as above, of the words that are left.
+            first = unsafe { one::store(first, 0) };
         }
     }
 
     /// Combines all words.
     #[inline(always)]
     pub fn fold<T>(self, start: T, mut step: impl FnMut(T, u64) -> T) -> T {
+        let Self { mut first, count } = self;
         let mut result = start;
-        let whole = self.count & !(STRIDE - 1);
-        for index in (0..whole).step_by(STRIDE) {
-            for word in index..index + STRIDE {
-                result = step(result, self.read(word));
+        for _ in 0..count / EIGHT {
+            // SAFETY: as in `fill`.
+            let (next, values) = unsafe { eights::load(first) };
+            first = next;
+            for value in values {
+                result = step(result, value);
             }
         }
-        for index in whole..self.count {
-            result = step(result, self.read(index));
+        for _ in 0..count % EIGHT {
+            // SAFETY: as above, of the words that are left.
+            let (next, value) = unsafe { one::load(first) };
+            first = next;
+            result = step(result, value);
         }
         result
     }
+}
 
-    /// Reads a word; `index` is below the count, as all callers here ensure.
+/// Words that are accessed between two looks at how many are left.
+const EIGHT: usize = 8;
+
+/// One word; each access gives the address behind it.
+mod one {
+    /// Loads.
+    ///
+    /// # Safety
+    ///
+    /// The word lies in a mapping of this task, aligned, and no reference to it exists.
     #[inline(always)]
-    fn read(&self, index: usize) -> u64 {
-        debug_assert!(index < self.count);
-        // SAFETY: `words` checked that `count` words lie in a mapping of the plan, aligned, and the index is
-        // below it; no reference to this memory exists anywhere.
-        unsafe { self.first.add(index).read_volatile() }
+    pub(super) unsafe fn load(at: *mut u64) -> (*mut u64, u64) {
+        // SAFETY: the caller says so.
+        unsafe { (at.add(1), at.read_volatile()) }
     }
 
-    /// Writes a word; as [`Self::read`].
+    /// Stores.
+    ///
+    /// # Safety
+    ///
+    /// As for [`load`], and the mapping is writable.
     #[inline(always)]
-    fn write(&self, index: usize, value: u64) {
-        debug_assert!(index < self.count);
-        // SAFETY: as for `read`; a mapping made into registers is writable.
-        unsafe { self.first.add(index).write_volatile(value) };
+    pub(super) unsafe fn store(at: *mut u64, value: u64) -> *mut u64 {
+        // SAFETY: the caller says so.
+        unsafe {
+            at.write_volatile(value);
+            at.add(1)
+        }
+    }
+}
+
+/// Eight words in four accesses of two; the compiler joins no volatile accesses. The two of a pair are single-copy atomic
+/// each (Arm ARM B2.2.1), as if they were accessed one by one.
+#[cfg(target_os = "none")]
+mod eights {
+    use core::arch::asm;
+
+    use super::EIGHT;
+
+    /// Loads.
+    ///
+    /// # Safety
+    ///
+    /// The words lie in a mapping of this task, aligned, and no reference to them exists.
+    #[inline(always)]
+    pub(super) unsafe fn load(mut at: *mut u64) -> (*mut u64, [u64; EIGHT]) {
+        let (a, b, c, d, e, f, g, h): (u64, u64, u64, u64, u64, u64, u64, u64);
+        // SAFETY: the caller says so; the address is moved behind what was loaded.
+        unsafe {
+            asm!(
+                "ldp {a}, {b}, [{at}], #64",
+                "ldp {c}, {d}, [{at}, #-48]",
+                "ldp {e}, {f}, [{at}, #-32]",
+                "ldp {g}, {h}, [{at}, #-16]",
+                at = inout(reg) at,
+                a = out(reg) a, b = out(reg) b, c = out(reg) c, d = out(reg) d,
+                e = out(reg) e, f = out(reg) f, g = out(reg) g, h = out(reg) h,
+                options(nostack, preserves_flags)
+            );
+        }
+        (at, [a, b, c, d, e, f, g, h])
+    }
+
+    /// Stores.
+    ///
+    /// # Safety
+    ///
+    /// As for [`load`], and the mapping is writable.
+    #[inline(always)]
+    pub(super) unsafe fn store(mut at: *mut u64, values: [u64; EIGHT]) -> *mut u64 {
+        let [a, b, c, d, e, f, g, h] = values;
+        // SAFETY: the caller says so; the address is moved behind what was stored.
+        unsafe {
+            asm!(
+                "stp {a}, {b}, [{at}], #64",
+                "stp {c}, {d}, [{at}, #-48]",
+                "stp {e}, {f}, [{at}, #-32]",
+                "stp {g}, {h}, [{at}, #-16]",
+                at = inout(reg) at,
+                a = in(reg) a, b = in(reg) b, c = in(reg) c, d = in(reg) d,
+                e = in(reg) e, f = in(reg) f, g = in(reg) g, h = in(reg) h,
+                options(nostack, preserves_flags)
+            );
+        }
+        at
+    }
+
+    /// Stores zero.
+    ///
+    /// # Safety
+    ///
+    /// As for [`store`].
+    #[inline(always)]
+    pub(super) unsafe fn clear(mut at: *mut u64) -> *mut u64 {
+        // SAFETY: the caller says so; the address is moved behind what was stored.
+        unsafe {
+            asm!(
+                "stp xzr, xzr, [{at}], #64",
+                "stp xzr, xzr, [{at}, #-48]",
+                "stp xzr, xzr, [{at}, #-32]",
+                "stp xzr, xzr, [{at}, #-16]",
+                at = inout(reg) at,
+                options(nostack, preserves_flags)
+            );
+        }
+        at
+    }
+}
+
+/// The same by single accesses.
+#[cfg(not(target_os = "none"))]
+mod eights {
+    use super::{EIGHT, one};
+
+    pub(super) unsafe fn load(mut at: *mut u64) -> (*mut u64, [u64; EIGHT]) {
+        let mut values = [0; EIGHT];
+        for value in &mut values {
+            // SAFETY: the caller says so.
+            (at, *value) = unsafe { one::load(at) };
+        }
+        (at, values)
+    }
+
+    pub(super) unsafe fn store(mut at: *mut u64, values: [u64; EIGHT]) -> *mut u64 {
+        for value in values {
+            // SAFETY: the caller says so.
+            at = unsafe { one::store(at, value) };
+        }
+        at
+    }
+
+    pub(super) unsafe fn clear(at: *mut u64) -> *mut u64 {
+        // SAFETY: the caller says so.
+        unsafe { store(at, [0; EIGHT]) }
     }
 }
 
 accessors!(Registers for MappedRegisters, outside u64::MAX,);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words of the test's own, as if they were mapped.
+    fn words(memory: &mut [u64]) -> Words {
+        Words {
+            first: memory.as_mut_ptr(),
+            count: memory.len(),
+        }
+    }
+
+    #[test]
+    fn every_word_is_accessed_once_and_none_beyond() {
+        for count in 0..40usize {
+            let mut memory = [7u64; 48];
+            let mut next = 0;
+            words(&mut memory[4..4 + count]).fill(|| {
+                next += 1;
+                next
+            });
+            for (place, word) in memory.into_iter().enumerate() {
+                let inside = (4..4 + count).contains(&place);
+                assert_eq!(word, if inside { place as u64 - 3 } else { 7 });
+            }
+            let sum = words(&mut memory[4..4 + count]).fold(0, |sum, word| sum * 3 % 1009 + word);
+            let expected = (1..=count as u64).fold(0, |sum, word| sum * 3 % 1009 + word);
+            assert_eq!((next, sum), (count as u64, expected));
+            words(&mut memory[4..4 + count]).clear();
+            assert_eq!(memory.iter().filter(|word| **word == 0).count(), count);
+        }
+    }
+
+    #[test]
+    fn as_many_are_made_as_there_are_of_both() {
+        let from: [u64; 30] = core::array::from_fn(|place| place as u64);
+        for (count, given) in (0..24usize).flat_map(|count| [(count, 24), (24, count)]) {
+            let mut memory = [7u64; 30];
+            words(&mut memory[..count]).store_each(&from[..given], |word| word * 2 + 100);
+            for (place, word) in memory.into_iter().enumerate() {
+                let made = place < count.min(given);
+                assert_eq!(word, if made { place as u64 * 2 + 100 } else { 7 });
+            }
+        }
+    }
+}

@@ -91,17 +91,44 @@ impl<const HEADER: usize> List<HEADER> {
         self.len += 1;
         true
     }
+    /// Appends all of them; false if there was no room for some.
+    #[inline]
+    pub fn extend(&mut self, extents: impl IntoIterator<Item = Extent>) -> bool {
+        self.extend_words(extents.into_iter().map(Extent::to_word))
+    }
+    #[inline(always)]
+    fn extend_words(&mut self, mut words: impl Iterator<Item = u64>) -> bool {
+        let places = self.words.get_mut(self.len..).unwrap_or_default();
+        let (room, mut taken) = (places.len(), 0);
+        // In this order: a place that no word is left for is no loss, a word without a place would be.
+        for (place, word) in places.iter_mut().zip(words.by_ref()) {
+            *place = word;
+            taken += 1;
+        }
+        self.len += taken;
+        taken < room || words.next().is_none()
+    }
     /// The extents in it.
     pub fn extents(&self) -> impl Iterator<Item = Extent> + '_ {
         let words = self.words.get(HEADER..self.len).unwrap_or(&[]);
         words.iter().map(|word| Extent::from_word(*word))
     }
-    fn message(&mut self, header: &[u64; HEADER]) -> &[u64] {
+    #[inline(always)]
+    fn message(&mut self, header: &[u64; HEADER]) -> Message<'_> {
         for (to, from) in self.words.iter_mut().zip(header) {
             *to = *from;
         }
-        self.words.get(..self.len).unwrap_or(&self.words)
+        let words = self.words.get(..self.len).unwrap_or(&self.words);
+        let first = self.words.first_chunk().unwrap_or(&[0; 8]);
+        Message { words, first }
     }
+}
+
+/// A list with its header.
+struct Message<'a> {
+    words: &'a [u64],
+    /// Whatever its first words are, if there are fewer.
+    first: &'a Payload,
 }
 
 impl<const HEADER: usize> Default for List<HEADER> {
@@ -264,7 +291,7 @@ impl<'s> Device<'s> {
             flags,
             iova: 0,
         };
-        let Iova(iova) = self.long(Operation::MapList, list.message(&header.to_words()))?;
+        let Iova(iova) = self.long(Operation::MapList, &list.message(&header.to_words()))?;
         Ok(iova)
     }
 
@@ -282,7 +309,7 @@ impl<'s> Device<'s> {
     /// Unmaps the extents of `list` (IOVA / 4096 and pages).
     pub fn unmap_list(&mut self, list: &mut IovaList) -> Result<(), Failure> {
         let header = UnmapList { head: self.next() };
-        self.long(Operation::UnmapList, list.message(&header.to_words()))
+        self.long(Operation::UnmapList, &list.message(&header.to_words()))
     }
 
     /// Maps pages of pool number `pool` in the place of what is mapped from `iova` on. When it returns, the device
@@ -317,24 +344,22 @@ impl<'s> Device<'s> {
             pool,
             flags,
         };
-        self.long(Operation::ExchangeList, list.message(&header.to_words()))
+        self.long(Operation::ExchangeList, &list.message(&header.to_words()))
     }
 
     /// Calls with a list; a short one travels in registers.
-    fn long<R: Wire>(&mut self, operation: Operation, message: &[u64]) -> Result<R, Failure> {
-        let mut payload: Payload = [0; 8];
-        let answer = if message.len() <= payload.len() {
-            for (to, from) in payload.iter_mut().zip(message) {
-                *to = *from;
-            }
-            let len = size_of_val(message);
-            self.server
-                .call(operation as u16, &payload, len, R::LEN, &[])
+    #[inline(always)]
+    fn long<R: Wire>(&mut self, operation: Operation, message: &Message<'_>) -> Result<R, Failure> {
+        let len = size_of_val(message.words);
+        let operation = operation as u16;
+        let answer = if len <= size_of::<Payload>() {
+            self.server.call(operation, message.first, len, R::LEN, &[])
         } else {
+            // A reply of up to 64 bytes is in the answer.
             let mut reply = [0; 8];
             let reply = reply.get_mut(..R::LEN).unwrap_or_default();
-            let bytes = message.as_bytes();
-            self.server.call_long(operation as u16, bytes, reply, &[])
+            let bytes = message.words.as_bytes();
+            self.server.call_long(operation, bytes, reply, &[])
         };
         match answer {
             Ok(answer) => R::from_message(&answer.payload, answer.len).ok_or(Failure::Nonsense),

@@ -183,3 +183,18 @@ fn an_extent_is_one_word_as_bytes_too() {
     assert_eq!(extent.as_bytes(), extent.to_word().to_le_bytes());
     assert_eq!(Extent::from_word(extent.to_word()), extent);
 }
+
+#[test]
+fn a_list_takes_as_many_as_it_has_room_for() {
+    let page = |first| Extent { first, pages: 1 };
+    let room = MapList::EXTENTS_MAX as u32;
+    for (before, more) in [(0, 0), (0, 5), (3, room - 3), (3, room - 2), (room, 1)] {
+        let mut list = crate::client::PoolList::new();
+        assert!(list.extend((0..before).map(page)));
+        let all = list.extend((before..before + more).map(page));
+        assert_eq!(all, before + more <= room, "{before} and {more}");
+        let held = (before + more).min(room);
+        assert!(list.extents().eq((0..held).map(page)));
+        assert_eq!(list.push(page(held)), held < room);
+    }
+}

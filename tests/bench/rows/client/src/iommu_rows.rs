@@ -244,12 +244,10 @@ fn list(device: &mut Device<'_>, pages: u32) -> Option<u32> {
     let mut extents = PoolList::new();
     let mut unmapped = IovaList::new();
     let (taken, result) = instructions(|| {
-        for page in (0..pages).rev() {
-            extents.push(Extent {
-                first: page * 2,
-                pages: 1,
-            });
-        }
+        extents.extend((0..pages).rev().map(|page| Extent {
+            first: page * 2,
+            pages: 1,
+        }));
         let iova = device.map_list(PAGES, &mut extents, MapFlags::READ_WRITE)?;
         unmapped.push(Extent {
             first: (iova / 4096) as u32,

@@ -20,12 +20,24 @@ impl<'a, T: IntoBytes + FromBytes + ?Sized> Inbox<'a, T> {
     /// The first receive: from anybody, or a notification of the mask. `None` if the task has an inbox already.
     #[inline(always)]
     pub fn open(mask: u32, buffer: &'a mut T) -> Option<(Self, Received)> {
+        let mut inbox = Self::claim(mask, buffer)?;
+        let received = inbox.receive();
+        Some((inbox, received))
+    }
+
+    /// The task's inbox, before its first receive.
+    #[inline(always)]
+    pub(crate) fn claim(mask: u32, buffer: &'a mut T) -> Option<Self> {
         if INBOX.swap(true, Ordering::Relaxed) {
             return None;
         }
-        let mut inbox = Self { mask, buffer };
-        let received = inbox.receive();
-        Some((inbox, received))
+        Some(Self { mask, buffer })
+    }
+
+    /// The notifications that it receives.
+    #[inline(always)]
+    pub(crate) const fn mask(&self) -> u32 {
+        self.mask
     }
 
     /// What a message of over 64 bytes was received into, and what is sent as a reply in place.

@@ -3,9 +3,10 @@
 //! A [`Delivery`] is looked at by word, so that one of these requests is told by its form before anything is made of it,
 //! and never leaves the registers.
 
-use abi::{Lease, REGISTER_BYTES, ReplyDescriptor, SendDescriptor, TaskId};
+use abi::{Lease, ReplyDescriptor, SendDescriptor, TaskId};
+use zerocopy::{FromBytes, IntoBytes};
 
-use crate::has_inbox::only_without_inbox;
+use crate::inbox::Inbox;
 use crate::ipc::{Payload, Received, received};
 use crate::stubs::{self, Returned};
 
@@ -42,7 +43,7 @@ impl Delivery {
 
     /// What it is.
     #[inline(always)]
-    pub fn received(self) -> Received {
+    pub fn received(&self) -> Received {
         let [first, second] = self.leases;
         received(&Returned {
             payload: self.payload,
@@ -55,54 +56,41 @@ impl Delivery {
     }
 }
 
-#[inline(always)]
-fn arguments(mask: u32, buffer: &mut [u8]) -> [u64; 4] {
-    only_without_inbox();
-    [
-        u64::from(mask),
-        TaskId::ANY.0,
-        buffer.as_mut_ptr() as u64,
-        buffer.len() as u64,
-    ]
-}
+/// The same receives and replies as the inbox has, brought in words.
+impl<'a, T: IntoBytes + FromBytes + ?Sized> Inbox<'a, T> {
+    /// The first receive: from anybody, or a notification of the mask. `None` if the task has an inbox already.
+    #[inline(always)]
+    pub fn open_for_words(mask: u32, buffer: &'a mut T) -> Option<(Self, Delivery)> {
+        let mut inbox = Self::claim(mask, buffer)?;
+        let delivery = inbox.deliver();
+        Some((inbox, delivery))
+    }
 
-/// Receives from anybody, or a notification in `mask`; a message of over 64 bytes arrives in the buffer.
-#[inline(always)]
-pub fn receive(mask: u32, buffer: &mut [u8]) -> Delivery {
-    Delivery::new(&stubs::receive(arguments(mask, buffer)))
-}
+    /// Receives from anybody, or a notification of the mask.
+    #[inline(always)]
+    pub fn deliver(&mut self) -> Delivery {
+        let mask = u64::from(self.mask());
+        let bytes = self.buffer().as_mut_bytes();
+        let (address, len) = (bytes.as_mut_ptr() as u64, bytes.len() as u64);
+        Delivery::new(&stubs::receive([mask, TaskId::ANY.0, address, len]))
+    }
 
-/// Replies with a word at most, and receives, in one entry. The bytes of the reply must not exceed what the caller can
-/// take. Does nothing if the caller no longer waits.
-#[inline(always)]
-pub fn reply_receive(
-    to: TaskId,
-    reply: ReplyDescriptor,
-    value: u64,
-    mask: u32,
-    buffer: &mut [u8],
-) -> Delivery {
-    Delivery::new(&stubs::reply_registers_receive(
-        &[value, 0, 0, 0, 0, 0, 0, 0],
-        [to.0, reply.0],
-        arguments(mask, buffer),
-    ))
-}
+    /// Replies with a word at most, and receives, in one entry. The bytes of the reply must not exceed what the caller
+    /// can take. Does nothing if the caller no longer waits.
+    #[inline(always)]
+    pub fn reply_word(&mut self, to: TaskId, reply: ReplyDescriptor, value: u64) -> Delivery {
+        self.reply_words(to, reply, &[value, 0, 0, 0, 0, 0, 0, 0])
+    }
 
-/// Replies with up to 64 bytes and receives, in one entry.
-#[inline(always)]
-pub fn reply_all_receive(
-    to: TaskId,
-    code: u32,
-    payload: &Payload,
-    len: usize,
-    mask: u32,
-    buffer: &mut [u8],
-) -> Delivery {
-    let reply = ReplyDescriptor::new(code, len.min(REGISTER_BYTES) as u16);
-    Delivery::new(&stubs::reply_registers_receive(
-        payload,
-        [to.0, reply.0],
-        arguments(mask, buffer),
-    ))
+    /// Replies with up to 64 bytes and receives, in one entry.
+    #[inline(always)]
+    pub fn reply_words(
+        &mut self,
+        to: TaskId,
+        reply: ReplyDescriptor,
+        payload: &Payload,
+    ) -> Delivery {
+        // The last receive was one of this inbox, which has its buffer for as long as it lives.
+        Delivery::new(&stubs::reply_registers_again(payload, [to.0, reply.0]))
+    }
 }

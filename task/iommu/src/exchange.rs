@@ -3,7 +3,7 @@
 //! Break before make (Arm ARM D8.16.1): the old entries are cleared and the SMMU has confirmed that it has forgotten
 //! them before a new entry is written. Everything is judged before anything is cleared.
 
-use iommu_api::{Error, Exchange, ExchangeList, Extent, PAGE, Replacement};
+use iommu_api::{Error, ExchangeList, Extent, MapFlags, PAGE, Replacement};
 
 use crate::hardware::{Hardware, System};
 use crate::lists::name_a_page_twice;
@@ -20,22 +20,27 @@ const fn iova(word: u64) -> u64 {
 impl<H: Hardware, S: System> Parts<'_, H, S> {
     /// Maps contiguous memory of a pool in the place of what is mapped.
     #[inline(always)]
-    pub(crate) fn exchange(&mut self, plan: &PlanView<'_>, exchange: &Exchange) -> Changed {
-        let Extent { first, pages } = exchange.extent;
-        let (first, pages) = (u64::from(first), u64::from(pages));
-        if pages == 0 || !exchange.flags.only_rights() {
+    pub(crate) fn exchange(
+        &mut self,
+        plan: &PlanView<'_>,
+        extent: Extent,
+        pool: u16,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Changed {
+        let (first, pages) = (u64::from(extent.first), u64::from(extent.pages));
+        if pages == 0 || !flags.only_rights() {
             return Err(Error::Malformed);
         }
-        let pool = self.slot.pool(plan.pools, exchange.pool);
-        let (base, limit) = pool.ok_or(Error::BadMemory)?;
+        let (base, limit) = self.slot.pool(plan.pools, pool).ok_or(Error::BadMemory)?;
         if first + pages > limit {
             return Err(Error::BadMemory);
         }
-        check_rights(exchange.flags)?;
-        let run = self.exchangeable(exchange.iova, pages)?;
+        check_rights(flags)?;
+        let run = self.exchangeable(iova, pages)?;
         self.remove(Kind::Pages, run)?;
         self.complete()?;
-        self.replace(run, base + first * PAGE, exchange.flags.writable());
+        self.replace(run, base + first * PAGE, flags.writable());
         // The device may be told of the new page as soon as the reply is there.
         self.hardware.publish();
         Ok(None)

@@ -86,5 +86,5 @@ mod unmap;
 mod waiting;
 pub mod why;
 
-pub use message::{Reply, Request, is_map, is_unmap};
+pub use message::{Reply, Request, is_exchange, is_list, is_map, is_unmap};
 pub use server::Server;

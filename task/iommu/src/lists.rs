@@ -9,7 +9,7 @@ use crate::hardware::{Hardware, System};
 use crate::map::{Changed, check_content};
 use crate::plan_view::PlanView;
 use crate::server::{Parts, Target};
-use crate::space::Kind;
+use crate::space::{Kind, PAGE_SHIFT, Run};
 
 /// The error of the first extent of a list that is empty or beyond a pool's end.
 #[cold]
@@ -49,8 +49,29 @@ pub(crate) fn name_a_page_twice(extents: impl Iterator<Item = Extent>) -> bool {
     false
 }
 
+/// A word of a list less this is the number of a page, if the extent is one page; else it is beyond 32 bits.
+const ONE_PAGE: u64 = 1 << 32;
+
+/// Whether a word of a list is one page below a limit of at most 32 bits: an empty extent wraps around.
+#[inline(always)]
+const fn is_page_below(word: u64, limit: u64) -> bool {
+    word.wrapping_sub(ONE_PAGE) < limit
+}
+
+/// Whether all words of a list are: eight are judged between two branches.
+#[inline(always)]
+fn are_pages_below(words: &[u64], limit: u64) -> bool {
+    let (eights, rest) = words.as_chunks::<8>();
+    let all = |eight: &[u64; 8]| {
+        let [a, b, c, d, e, f, g, h] = eight.map(|word| is_page_below(word, limit));
+        a & b & c & d & e & f & g & h
+    };
+    eights.iter().all(all) && rest.iter().all(|&word| is_page_below(word, limit))
+}
+
 impl<H: Hardware> Target<'_, H> {
     /// Maps extents of a pool; one that does not exist is one without pages.
+    #[inline(always)]
     pub(crate) fn map_extents(
         &mut self,
         plan: &PlanView<'_>,
@@ -59,6 +80,25 @@ impl<H: Hardware> Target<'_, H> {
     ) -> Changed {
         // An empty extent is judged with those that are too long: the first that is wrong decides.
         check_content(map.flags, 1, map.iova)?;
+        let pool = self.slot.pool(plan.pools, map.pool);
+        let singles = |&(_, limit): &(u64, u64)| are_pages_below(extents, limit.min(ONE_PAGE));
+        let Some((base, _)) = pool.filter(singles) else {
+            return self.map_runs(map, pool, extents);
+        };
+        let run = self.place(map.flags, extents.len() as u64, map.iova)?;
+        let template = self.slot.page_template(map.flags.writable());
+        // Of the sum only the page's number is left to be added: no sum of these overflows, as the page is in the pool.
+        let first = (template | base).wrapping_sub(ONE_PAGE << PAGE_SHIFT);
+        let part = &mut self.space.pages;
+        part.write_each(self.hardware, run, extents, |word| {
+            first.wrapping_add(word << PAGE_SHIFT)
+        });
+        Ok(Some(self.mapped(Kind::Pages, run)))
+    }
+
+    /// Maps extents that are not all single pages of a pool.
+    #[inline(never)]
+    fn map_runs(&mut self, map: &MapList, pool: Option<(u64, u64)>, extents: &[u64]) -> Changed {
         // No sum overflows: both numbers of an extent have 32 bits, and there are some hundred extents.
         let (mut pages, mut least, mut end) = (0u64, u64::MAX, 0u64);
         for &word in extents {
@@ -71,43 +111,46 @@ impl<H: Hardware> Target<'_, H> {
             least = least.min(count);
             end = end.max(u64::from(first) + count);
         }
-        let pool = self.slot.pool(plan.pools, map.pool);
         let limit = pool.map_or(0, |(_, pages)| pages);
         if least == 0 || end > limit {
             return Err(wrong_extent(extents, limit));
         }
         let (base, _) = pool.ok_or(Error::BadMemory)?;
-        let run = self.place(map.flags, pages, map.iova)?;
-        let part = &mut self.space.pages;
+        let whole = self.place(map.flags, pages, map.iova)?;
         let template = self.slot.page_template(map.flags.writable());
-        let mut extents = extents.iter().map(|&word| Extent::from_word(word));
-        if run.count == extents.len() as u64 {
-            // Single pages, as most lists are.
-            part.write_each(self.hardware, run, template, || {
-                let extent = extents.next().unwrap_or_default();
-                base + u64::from(extent.first) * PAGE
-            });
-            return Ok(Some(self.mapped(Kind::Pages, run)));
+        let mut first = whole.first;
+        for &word in extents {
+            let extent = Extent::from_word(word);
+            let count = u64::from(extent.pages);
+            let pa = base + u64::from(extent.first) * PAGE;
+            let part = &self.space.pages;
+            part.write(
+                self.hardware,
+                Run { first, count },
+                pa,
+                template,
+                PAGE_SHIFT,
+            );
+            first += count;
         }
-        let (mut pa, mut left) = (0, 0);
-        part.write_each(self.hardware, run, template, || {
-            if left == 0 {
-                let extent = extents.next().unwrap_or_default();
-                pa = base + u64::from(extent.first) * PAGE;
-                left = extent.pages;
-            }
-            left = left.wrapping_sub(1);
-            let this = pa;
-            pa += PAGE;
-            this
-        });
-        Ok(Some(self.mapped(Kind::Pages, run)))
+        Ok(Some(self.mapped(Kind::Pages, whole)))
     }
 }
 
 impl<H: Hardware, S: System> Parts<'_, H, S> {
     /// Unmaps several ranges, or none.
+    #[inline(always)]
     pub(crate) fn unmap_extents(&mut self, extents: &[u64]) -> Changed {
+        if let &[word] = extents {
+            let (iova, pages) = iova_range(word);
+            let (kind, run) = self.removable(iova, pages)?;
+            return self.take_away(kind, run);
+        }
+        self.unmap_ranges(extents)
+    }
+
+    #[inline(never)]
+    fn unmap_ranges(&mut self, extents: &[u64]) -> Changed {
         let (mut ascending, mut end) = (true, 0);
         // What is mapped, less the pages looked at: beyond that some are named twice or not mapped.
         let mut left = self.slot.mapped();

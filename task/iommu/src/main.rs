@@ -19,17 +19,17 @@ mod task;
 
 use iommu::mapped::Mapped;
 use iommu::plan_view::PlanView;
-use iommu::{Reply, Request, Server, is_map, is_unmap};
+use iommu::{Reply, Request, Server, is_exchange, is_list, is_map, is_unmap};
 use static_cell::StaticCell;
 use supervisor_api::Outcome;
 use supervisor_api::client::{may_report, report};
 use task::system::Surroundings;
-use userlib::abi::{MESSAGE_MAX, notification};
+use userlib::abi::{MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, notification};
+use userlib::inbox::Inbox;
 use userlib::ipc::Received;
 use userlib::time::{self, Ticks};
-use userlib::words::{self, Delivery};
+use userlib::words::Delivery;
 use userlib::{config, interrupt};
-use zerocopy::IntoBytes;
 
 userlib::task!(main);
 
@@ -82,26 +82,39 @@ fn serve(core: &mut Core, interrupts: u32) -> ! {
     let bits = Bits {
         interrupts,
         quiesced,
-        mask,
     };
     after_turn(core);
-    let mut delivery = words::receive(mask, buffer.as_mut_bytes());
+    let Some((mut inbox, mut delivery)) = Inbox::open_for_words(mask, buffer) else {
+        userlib::give_up!("the server was started twice");
+    };
     loop {
         let (sender, form) = (delivery.sender, delivery.form);
         let [a, b, c, d, e, ..] = delivery.payload;
-        // What is not a message has no form. Neither of these two leaves anything to be done after the turn.
+        // What is not a message has no form. None of these leaves anything to be done after the turn.
         let done = if delivery.is_message() && is_map(form) {
             core.map(sender, [a, b, c, d, e])
         } else if delivery.is_message() && is_unmap(form) {
             core.unmap(sender, [a, b, c, d])
+        } else if delivery.is_message() && is_exchange(form) {
+            core.exchange(sender, [a, b, c, d, e])
+        } else if delivery.is_message() && is_list(form) {
+            let buffer = inbox.buffer();
+            if form.len() <= REGISTER_BYTES
+                && let Some(first) = buffer.first_chunk_mut()
+            {
+                *first = delivery.payload;
+            }
+            core.serve_list(sender, form, buffer)
         } else {
             // A copy, so that the frequent ones never leave the registers.
-            let copy = delivery;
-            delivery = other(core, &copy, buffer, &bits);
+            let mut copy = delivery;
+            delivery = match other(core, &mut copy, inbox.buffer(), &bits) {
+                Some(reply) => inbox.reply_words(sender, reply, &copy.payload),
+                None => inbox.deliver(),
+            };
             continue;
         };
-        let bytes = buffer.as_mut_bytes();
-        delivery = words::reply_receive(sender, done.reply(), done.value(), mask, bytes);
+        delivery = inbox.reply_word(sender, done.reply(), done.value());
     }
 }
 
@@ -109,37 +122,39 @@ fn serve(core: &mut Core, interrupts: u32) -> ! {
 struct Bits {
     interrupts: u32,
     quiesced: u32,
-    mask: u32,
 }
 
-/// Does what is not a frequent request, and receives.
+/// Does what is not a frequent request. The reply, if there is one now, takes the place of the message.
 #[inline(never)]
-fn other(core: &mut Core, delivery: &Delivery, buffer: &mut [u64; WORDS], bits: &Bits) -> Delivery {
-    let Delivery { sender, form, .. } = *delivery;
-    let reply = if delivery.is_message() {
-        let reply = core.handle_other(&Request {
-            sender,
-            operation: form.operation(),
-            len: form.len(),
-            reply_capacity: form.reply_capacity(),
-            payload: delivery.payload,
-            long: buffer,
-            leases: form.leases(),
-        });
-        after_turn(core);
-        reply
-    } else {
+fn other(
+    core: &mut Core,
+    delivery: &mut Delivery,
+    long: &[u64; WORDS],
+    bits: &Bits,
+) -> Option<ReplyDescriptor> {
+    if !delivery.is_message() {
         if let Received::Notification(posted) = delivery.received() {
             notified(core, posted, bits);
         }
-        Reply::Later
-    };
-    let bytes = buffer.as_mut_bytes();
+        return None;
+    }
+    let form = delivery.form;
+    let reply = core.handle_other(&Request {
+        sender: delivery.sender,
+        operation: form.operation(),
+        len: form.len(),
+        reply_capacity: form.reply_capacity(),
+        payload: delivery.payload,
+        long,
+        leases: form.leases(),
+    });
+    after_turn(core);
     match reply {
         Reply::Now { code, payload, len } => {
-            words::reply_all_receive(sender, code, &payload, len, bits.mask, bytes)
+            delivery.payload = payload;
+            Some(ReplyDescriptor::new(code, len.min(REGISTER_BYTES) as u16))
         }
-        Reply::Later => words::receive(bits.mask, bytes),
+        Reply::Later => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The form of messages.
 
 use abi::{SendDescriptor, TaskId};
-use iommu_api::{Error, Map, Operation, Unmap};
+use iommu_api::{Error, Exchange, Map, Operation, Unmap};
 use userlib::ipc::Payload;
 use userlib::protocol::Wire;
 
@@ -48,6 +48,7 @@ const fn form(operation: Operation, len: usize) -> u64 {
 }
 
 const MAP: u64 = form(Operation::Map, Map::LEN);
+const EXCHANGE: u64 = form(Operation::Exchange, Exchange::LEN);
 const UNMAP: u64 = form(Operation::Unmap, Unmap::LEN);
 /// The bits that say how many bytes a sender can take.
 const CAPACITY: u64 = SendDescriptor::new(0, 0, u16::MAX, 0).0;
@@ -64,6 +65,43 @@ pub const fn is_map(form: SendDescriptor) -> bool {
 #[inline(always)]
 pub const fn is_unmap(form: SendDescriptor) -> bool {
     form.0 & !CAPACITY == UNMAP
+}
+
+/// Whether a message is an `exchange`.
+#[inline(always)]
+pub const fn is_exchange(form: SendDescriptor) -> bool {
+    form.0 & !CAPACITY == EXCHANGE
+}
+
+/// Whether a message is a list, of whatever length.
+#[inline(always)]
+pub const fn is_list(form: SendDescriptor) -> bool {
+    const LISTS: u32 = 1 << Operation::MapList as u16
+        | 1 << Operation::UnmapList as u16
+        | 1 << Operation::ExchangeList as u16;
+    let operation = form.operation() as u32;
+    operation < u32::BITS && LISTS >> operation & 1 != 0
+}
+
+/// The bits that are set if a message has leases.
+const LEASES: u64 = SendDescriptor::RESERVED | SendDescriptor::new(0, 0, 0, 3).0;
+
+/// What a list is made of: a header of `N` words, and at least one extent.
+#[inline(always)]
+pub(crate) fn list<const N: usize>(
+    form: SendDescriptor,
+    message: &[u64],
+    reply: usize,
+) -> Result<(&[u64; N], &[u64]), Error> {
+    let whole = form.len().is_multiple_of(8) && form.0 & LEASES == 0;
+    if !whole || form.reply_capacity() < reply {
+        return Err(Error::Malformed);
+    }
+    message
+        .get(..form.len() / 8)
+        .and_then(|words| words.split_first_chunk())
+        .filter(|(_, extents)| !extents.is_empty())
+        .ok_or(Error::Malformed)
 }
 
 impl Request<'_> {
@@ -85,22 +123,13 @@ impl Request<'_> {
         }
     }
 
-    /// The message of a list: a header of `N` words, and at least one extent.
-    pub(crate) fn list<const N: usize>(&self, reply: usize) -> Result<(&[u64; N], &[u64]), Error> {
-        let whole = self.len.is_multiple_of(8) && self.leases == 0;
-        if !whole || self.reply_capacity < reply {
-            return Err(Error::Malformed);
-        }
-        let words = if self.len <= abi::REGISTER_BYTES {
-            &self.payload[..]
+    /// The message's words.
+    pub(crate) fn words(&self) -> &[u64] {
+        if self.len <= abi::REGISTER_BYTES {
+            &self.payload
         } else {
             self.long
-        };
-        words
-            .get(..self.len / 8)
-            .and_then(|words| words.split_first_chunk())
-            .filter(|(_, extents)| !extents.is_empty())
-            .ok_or(Error::Malformed)
+        }
     }
 }
 

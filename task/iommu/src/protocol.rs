@@ -7,7 +7,7 @@ use userlib::protocol::Wire;
 use crate::device::Device;
 use crate::hardware::{Hardware, System};
 use crate::life::State;
-use crate::message::{Reply, Request, is_map, is_unmap};
+use crate::message::{Reply, Request, is_exchange, is_list, is_map, is_unmap};
 use crate::server::Server;
 
 impl<'p, H: Hardware, S: System> Server<'p, H, S> {
@@ -19,29 +19,38 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             Reply::recorded(self.map(request.sender, [a, b, c, d, e]))
         } else if is_unmap(form) {
             Reply::recorded(self.unmap(request.sender, [a, b, c, d]))
+        } else if is_exchange(form) {
+            Reply::recorded(self.exchange(request.sender, [a, b, c, d, e]))
+        } else if is_list(form) {
+            Reply::recorded(self.serve_list(request.sender, form, request.words()))
         } else {
             self.handle_other(request)
         }
     }
 
-    /// Serves every message that is neither a `map` nor an `unmap` of the right form. It is not inlined, so that
+    /// Serves every message that is not one of those above, of the right form. It is not inlined, so that
     /// these do not pay for the registers and stack that the others need.
     #[inline(never)]
     pub fn handle_other(&mut self, request: &Request<'_>) -> Reply {
         let recorded = Reply::recorded;
         let done = match Operation::from_number(request.operation) {
-            Some(Operation::MapList) => self.map_list(request).map(recorded),
-            Some(Operation::UnmapList) => self.unmap_list(request).map(recorded),
             Some(Operation::MapLease) => self.map_lease(request).map(recorded),
-            Some(Operation::Exchange) => self.exchange(request).map(recorded),
-            Some(Operation::ExchangeList) => self.exchange_list(request).map(recorded),
             Some(Operation::Flush) => self.flush(request).map(recorded),
             Some(Operation::Claim) => self.claim(request),
             Some(Operation::Release) => self.release(request),
             Some(Operation::Describe) => self.describe(request),
             Some(Operation::NextFault) => self.next_fault(request),
             Some(Operation::Status) => self.status(request),
-            Some(Operation::Map | Operation::Unmap) | None => Err(Error::Malformed),
+            // Those of the right form have been served.
+            Some(
+                Operation::Map
+                | Operation::Unmap
+                | Operation::Exchange
+                | Operation::MapList
+                | Operation::UnmapList
+                | Operation::ExchangeList,
+            )
+            | None => Err(Error::Malformed),
         };
         done.unwrap_or_else(Reply::error)
     }

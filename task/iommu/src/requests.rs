@@ -1,26 +1,34 @@
 //! Requests that change what is mapped: each is done once, however often it is sent.
 //!
-//! `map` and `unmap`, which are most of them, are served from words and answered by words. Whatever such a request is
-//! not, the next of a claim that is served, is found out apart from it.
+//! Those that are frequent are served from words and answered by words. Whatever a request is not, the next of a claim
+//! that is served, is found out apart from it.
 
-use abi::TaskId;
+use abi::{SendDescriptor, TaskId};
 use iommu_api::{
-    Error, Exchange, ExchangeList, Extent, Handle, MapFlags, MapLease, MapList, Operation,
-    Sequenced, UnmapList,
+    Error, ExchangeList, Extent, Handle, MapFlags, MapLease, MapList, Operation, Sequenced,
+    UnmapList,
 };
 use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
 use crate::map::Changed;
-use crate::message::Request;
+use crate::message::{Request, list};
 use crate::server::{Parts, Server, Target};
 use crate::session::Recorded;
 
 /// Words of a `map`.
 pub type MapWords = [u64; 5];
+/// Words of an `exchange`.
+pub type ExchangeWords = [u64; 5];
 /// Words of an `unmap`.
 pub type UnmapWords = [u64; 4];
+
+/// The pool and the rights that a word of a request names.
+#[inline(always)]
+fn pool_and_flags(what: u64) -> Option<(u16, MapFlags)> {
+    Some((what as u16, MapFlags::checked(what >> 16)?))
+}
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Serves a `map`.
@@ -30,7 +38,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         sender: TaskId,
         [handle, sequence, extent, what, iova]: MapWords,
     ) -> Recorded {
-        let Some(flags) = MapFlags::checked(what >> 16) else {
+        let Some((pool, flags)) = pool_and_flags(what) else {
             return Recorded::refusal(Error::Malformed);
         };
         let handle = Handle(handle);
@@ -48,7 +56,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             space,
             hardware,
         }
-        .map(&self.plan, extent, what as u16, flags, iova);
+        .map(&self.plan, extent, pool, flags, iova);
         slot.record(Operation::Map, result)
     }
 
@@ -61,29 +69,46 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     ) -> Recorded {
         let handle = Handle(handle);
         let head = Sequenced { handle, sequence };
-        let Some(slot) = self.devices.serve(head, sender) else {
-            return self.not_served(Operation::Unmap, head, sender);
+        let plan = self.plan;
+        self.sequenced(Operation::Unmap, head, sender, |parts| {
+            parts.unmap(&plan, iova, pages)
+        })
+    }
+
+    /// Serves an `exchange`.
+    #[inline(always)]
+    pub fn exchange(
+        &mut self,
+        sender: TaskId,
+        [handle, sequence, extent, what, iova]: ExchangeWords,
+    ) -> Recorded {
+        let Some((pool, flags)) = pool_and_flags(what) else {
+            return Recorded::refusal(Error::Malformed);
         };
-        let Some(space) = self.spaces.get_mut(slot.domain()) else {
-            return slot.record(Operation::Unmap, Err(Error::Unavailable));
+        let handle = Handle(handle);
+        let head = Sequenced { handle, sequence };
+        let (extent, plan) = (Extent::from_word(extent), self.plan);
+        self.sequenced(Operation::Exchange, head, sender, |parts| {
+            parts.exchange(&plan, extent, pool, flags, iova)
+        })
+    }
+
+    /// Serves a `map_list`, `unmap_list` or `exchange_list`, of which `message` has at least all words. A function of its
+    /// own, so that the requests above do not pay for the registers and stack that a list needs.
+    #[inline(never)]
+    pub fn serve_list(
+        &mut self,
+        sender: TaskId,
+        form: SendDescriptor,
+        message: &[u64],
+    ) -> Recorded {
+        let done = match Operation::from_number(form.operation()) {
+            Some(Operation::MapList) => self.map_list(sender, form, message),
+            Some(Operation::UnmapList) => self.unmap_list(sender, form, message),
+            Some(Operation::ExchangeList) => self.exchange_list(sender, form, message),
+            _ => Err(Error::Malformed),
         };
-        let smmu = &mut self.smmus[space.smmu];
-        let Some(running) = &mut smmu.running else {
-            return slot.record(Operation::Unmap, Err(Error::Unavailable));
-        };
-        let mut parts = Parts {
-            slot,
-            space,
-            hardware: &mut smmu.hardware,
-            running,
-            pins: &mut self.pins,
-            system: &mut self.system,
-        };
-        let result = parts.unmap(&self.plan, iova, pages);
-        let recorded = slot.record(Operation::Unmap, result);
-        let index = slot.device();
-        self.judge_result(index, recorded);
-        recorded
+        done.unwrap_or_else(Recorded::refusal)
     }
 
     /// The answer to a request that is not the next one of a claim that is served.
@@ -104,7 +129,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Does any other request once: the recorded result if it is a repeat.
+    /// Does a request once: the recorded result if it is a repeat.
+    #[inline(always)]
     fn sequenced(
         &mut self,
         operation: Operation,
@@ -115,15 +141,13 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(slot) = self.devices.serve(head, sender) else {
             return self.not_served(operation, head, sender);
         };
-        let index = slot.device();
-        let result = match self.parts(index) {
+        let (pins, system) = (&mut self.pins, &mut self.system);
+        let result = match Parts::of(slot, &mut self.spaces, &mut self.smmus, pins, system) {
             Some(mut parts) => change(&mut parts),
             None => Err(Error::Unavailable),
         };
-        let Some(slot) = self.devices.slot_mut(index) else {
-            return Recorded::refusal(Error::StaleHandle);
-        };
         let recorded = slot.record(operation, result);
+        let index = slot.device();
         self.judge_result(index, recorded);
         recorded
     }
@@ -153,10 +177,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         )
     }
 
-    pub(crate) fn map_list(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
-        let (header, extents) = request.list(8)?;
+    fn map_list(
+        &mut self,
+        sender: TaskId,
+        form: SendDescriptor,
+        message: &[u64],
+    ) -> Result<Recorded, Error> {
+        let (header, extents) = list(form, message, 8)?;
         let map = MapList::from_words(header).ok_or(Error::Malformed)?;
-        let (sender, plan) = (request.sender, self.plan);
+        let plan = self.plan;
         Ok(
             self.sequenced(Operation::MapList, map.head, sender, |parts| {
                 if map.flags.has(MapFlags::BLOCKS) {
@@ -167,10 +196,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         )
     }
 
-    pub(crate) fn unmap_list(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
-        let (header, extents) = request.list(0)?;
+    fn unmap_list(
+        &mut self,
+        sender: TaskId,
+        form: SendDescriptor,
+        message: &[u64],
+    ) -> Result<Recorded, Error> {
+        let (header, extents) = list(form, message, 0)?;
         let unmap = UnmapList::from_words(header);
-        let sender = request.sender;
         Ok(
             self.sequenced(Operation::UnmapList, unmap.head, sender, |parts| {
                 parts.unmap_extents(extents)
@@ -178,21 +211,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         )
     }
 
-    pub(crate) fn exchange(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
-        request.shape(Exchange::LEN, 0)?;
-        let exchange = Exchange::from_words(&request.payload).ok_or(Error::Malformed)?;
-        let (sender, plan) = (request.sender, self.plan);
-        Ok(
-            self.sequenced(Operation::Exchange, exchange.head, sender, |parts| {
-                parts.exchange(&plan, &exchange)
-            }),
-        )
-    }
-
-    pub(crate) fn exchange_list(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
-        let (header, words) = request.list(0)?;
+    fn exchange_list(
+        &mut self,
+        sender: TaskId,
+        form: SendDescriptor,
+        message: &[u64],
+    ) -> Result<Recorded, Error> {
+        let (header, words) = list(form, message, 0)?;
         let list = ExchangeList::from_words(header).ok_or(Error::Malformed)?;
-        let (sender, plan) = (request.sender, self.plan);
+        let plan = self.plan;
         Ok(
             self.sequenced(Operation::ExchangeList, list.head, sender, |parts| {
                 parts.exchange_each(&plan, &list, words)

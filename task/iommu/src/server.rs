@@ -168,22 +168,6 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         })
     }
 
-    /// What a request on a device works with, if its SMMU runs.
-    pub(crate) fn parts(&mut self, device: DeviceIndex) -> Option<Parts<'_, H, S>> {
-        let slot = self.devices.slot_mut(device)?;
-        let space = self.spaces.get_mut(slot.domain())?;
-        let smmu = &mut self.smmus[space.smmu];
-        let running = smmu.running.as_mut()?;
-        Some(Parts {
-            slot,
-            space,
-            hardware: &mut smmu.hardware,
-            running,
-            pins: &mut self.pins,
-            system: &mut self.system,
-        })
-    }
-
     pub(crate) fn name(&self, index: DeviceIndex) -> plan::Name {
         self.devices[index].entry().name
     }
@@ -315,7 +299,28 @@ pub(crate) struct Target<'a, H> {
     pub(crate) hardware: &'a mut H,
 }
 
-impl<H, S> Parts<'_, H, S> {
+impl<'a, H, S> Parts<'a, H, S> {
+    /// What a request on a slot works with, if its SMMU runs.
+    #[inline(always)]
+    pub(crate) fn of(
+        slot: &'a mut Slot,
+        spaces: &'a mut Spaces,
+        smmus: &'a mut Smmus<'_, H>,
+        pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
+        system: &'a mut S,
+    ) -> Option<Self> {
+        let space = spaces.get_mut(slot.domain())?;
+        let smmu = &mut smmus[space.smmu];
+        Some(Self {
+            slot,
+            hardware: &mut smmu.hardware,
+            running: smmu.running.as_mut()?,
+            space,
+            pins,
+            system,
+        })
+    }
+
     /// What of it a request that maps works with.
     #[inline(always)]
     pub(crate) fn target(&mut self) -> Target<'_, H> {

@@ -223,16 +223,16 @@ impl Part {
         });
     }
 
-    /// Writes the entries of a run, each with the next of `addresses`, which are as many.
+    /// Writes the entries of a run, each as `make` makes it of one of `from`, which are as many.
     #[inline(always)]
     pub fn write_each<H: Hardware>(
         &self,
         hardware: &mut H,
         run: Run,
-        template: u64,
-        mut addresses: impl FnMut() -> u64,
+        from: &[u64],
+        make: impl Fn(u64) -> u64,
     ) {
-        hardware.fill(self.at(run.first), run.count, || template | addresses());
+        hardware.store_each(self.at(run.first), from, make);
     }
 
     /// Makes a run's entries invalid.

@@ -17,6 +17,12 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
             Ok(found) => found,
             Err(error) => return self.not_removable(error, iova, pages, plan.premapped),
         };
+        self.take_away(kind, run)
+    }
+
+    /// Unmaps a run that may be unmapped.
+    #[inline(always)]
+    pub(crate) fn take_away(&mut self, kind: Kind, run: Run) -> Changed {
         self.remove(kind, run)?;
         self.complete()?;
         self.give_back(kind, run);

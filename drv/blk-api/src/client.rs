@@ -73,6 +73,17 @@ impl Disk {
         queue_api::client::exchange(&self.driver, operation, requests, leases)
     }
 
+    /// Lends a pool for good, as region number `region`, from 1 to [`REGIONS_MAX`](crate::REGIONS_MAX) - 1. The next
+    /// life of the driver has to be lent it again.
+    pub fn lend(&self, region: u8, memory: LeaseBuffer<'_>) -> Result<(), Failure> {
+        queue_api::client::lend(&self.driver, region, memory)
+    }
+
+    /// Takes a region back, of which nothing is under way.
+    pub fn forget(&self, region: u8) -> Result<(), Failure> {
+        queue_api::client::forget(&self.driver, region)
+    }
+
     /// One request, and its result. This task has no other under way.
     pub fn one(&self, transfer: &Transfer, buffer: Option<LeaseBuffer<'_>>) -> Result<(), Failure> {
         let mut completions = self.wait(core::slice::from_ref(transfer), buffer)?;

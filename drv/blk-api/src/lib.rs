@@ -32,7 +32,9 @@ mod message;
 
 pub use error::Error;
 pub use message::{Geometry, Kind, Transfer, result};
-pub use queue_api::{COMPLETIONS_MAX, Completion, Completions, LEASE, REQUESTS_MAX, Request};
+pub use queue_api::{
+    COMPLETIONS_MAX, Completion, Completions, LEASE, REGIONS_MAX, REQUESTS_MAX, Request,
+};
 
 /// Bytes in a sector, the unit of every count and position, whatever the disk's own block size.
 pub const SECTOR: u64 = 512;
@@ -51,6 +53,10 @@ pub enum Operation {
     Run = queue_api::Operation::Run as u16,
     /// [`queue_api::Operation::Wait`].
     Wait = queue_api::Operation::Wait as u16,
+    /// [`queue_api::Operation::Lend`].
+    Lend = queue_api::Operation::Lend as u16,
+    /// [`queue_api::Operation::Forget`].
+    Forget = queue_api::Operation::Forget as u16,
 }
 
 impl Operation {
@@ -61,6 +67,8 @@ impl Operation {
             1 => Some(Self::Geometry),
             2 => Some(Self::Run),
             3 => Some(Self::Wait),
+            4 => Some(Self::Lend),
+            5 => Some(Self::Forget),
             _ => None,
         }
     }

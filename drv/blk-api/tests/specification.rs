@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use blk_api::{
-    COMPLETIONS_MAX, Completion, DEPTH, Error, Geometry, Kind, LEASE, Operation, REQUESTS_MAX,
-    SECTOR, Transfer,
+    COMPLETIONS_MAX, Completion, DEPTH, Error, Geometry, Kind, LEASE, Operation, REGIONS_MAX,
+    REQUESTS_MAX, SECTOR, Transfer,
 };
+use queue_api::client::Region;
 use queue_api::message::{COMPLETION_BYTES, REQUEST_BYTES};
 use queue_api::{Fields, Request};
 use userlib::protocol::Wire;
@@ -48,6 +49,7 @@ fn operations() {
                 format!("{REQUEST_BYTES} *n*"),
                 format!("{COMPLETION_BYTES} *m*"),
             ),
+            Operation::Lend | Operation::Forget => (Region::LEN.to_string(), "0".to_owned()),
         };
         assert_eq!(row[0], (operation as u16).to_string());
         assert_eq!(row[1], format!("{operation:?}"));
@@ -81,7 +83,8 @@ fn limits() {
             ("SECTOR", SECTOR),
             ("DEPTH", DEPTH as u64),
             ("REQUESTS_MAX", REQUESTS_MAX as u64),
-            ("COMPLETIONS_MAX", COMPLETIONS_MAX as u64)
+            ("COMPLETIONS_MAX", COMPLETIONS_MAX as u64),
+            ("REGIONS_MAX", REGIONS_MAX as u64)
         ]
     );
 }
@@ -148,6 +151,12 @@ fn fields() {
             assert_field(&words[..], "reply of Geometry", field, value);
         }
     }
+    assert_field(
+        &Region(3).to_words(),
+        "Lend, Forget",
+        "number of the region",
+        3,
+    );
     let words = [Completion::new(5, Error::Device as u8, 0xff, 0x1234_5678).word()];
     for (field, value) in [
         ("tag", 5),

@@ -1,7 +1,7 @@
 //! The calling side.
 
-use userlib::ipc::LeaseBuffer;
-use userlib::protocol::{Caller, Failure, Refusal};
+use userlib::ipc::{LeaseBuffer, Payload, words};
+use userlib::protocol::{Caller, Failure, Refusal, Wire};
 
 use crate::message::{REPLY_BYTES, requests_to_words};
 use crate::{Completions, Operation, REQUESTS_MAX, Request};
@@ -21,6 +21,35 @@ pub fn exchange<C: Caller, E: Refusal>(
     } else {
         Err(driver.failed(answer.code).of_protocol())
     }
+}
+
+/// The message that names a region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Region(pub u8);
+
+impl Wire for Region {
+    const LEN: usize = 8;
+    fn to_words(&self) -> Payload {
+        words([u64::from(self.0)])
+    }
+    fn from_words(payload: &Payload) -> Option<Self> {
+        u8::try_from(payload[0]).ok().map(Self)
+    }
+}
+
+/// Has the driver keep `memory`, a pool of this task from its first page on, as a region, for as long as both live. The
+/// plan has to say that the pool is lent as a whole.
+pub fn lend<C: Caller, E: Refusal>(
+    driver: &C,
+    region: u8,
+    memory: LeaseBuffer<'_>,
+) -> Result<(), Failure<E>> {
+    driver.exchange(Operation::Lend as u16, &Region(region), &[memory])
+}
+
+/// Takes a region back, of which nothing is under way.
+pub fn forget<C: Caller, E: Refusal>(driver: &C, region: u8) -> Result<(), Failure<E>> {
+    driver.exchange(Operation::Forget as u16, &Region(region), &[])
 }
 
 /// Most requests that one task can have with one driver.
@@ -142,7 +171,7 @@ mod tests {
     use crate::{Completion, Fields};
     use abi::{Code, Lease, TaskId};
     use proptest::prelude::*;
-    use userlib::ipc::{Answer, Message, Payload};
+    use userlib::ipc::{Answer, Message};
 
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     struct Other;

@@ -22,6 +22,14 @@ pub enum Refused {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place(u32);
 
+impl Place {
+    /// The number of the place, below that of the clients.
+    #[inline(always)]
+    pub const fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The requests of a message that was taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {

@@ -37,6 +37,9 @@ pub const COMPLETIONS_MAX: usize = 7;
 /// The region that a request names for the memory that is lent with its message, as lease 0.
 pub const LEASE: u8 = 0;
 
+/// Regions that a client can have, that of its messages included.
+pub const REGIONS_MAX: usize = 4;
+
 /// The operations of a queue. Number 1 is the protocol's own, which asks for what the driver serves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
@@ -45,6 +48,10 @@ pub enum Operation {
     Run = 2,
     /// The same, but the reply comes when there is a completion, or when nothing of the client is under way.
     Wait = 3,
+    /// Keeps what is lent with the message as a region, whose number is the message; the reply is empty.
+    Lend = 4,
+    /// Gives a region back; the reply is empty.
+    Forget = 5,
 }
 
 impl Operation {
@@ -54,6 +61,8 @@ impl Operation {
         match number {
             2 => Some(Self::Run),
             3 => Some(Self::Wait),
+            4 => Some(Self::Lend),
+            5 => Some(Self::Forget),
             _ => None,
         }
     }

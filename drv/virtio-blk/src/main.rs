@@ -12,6 +12,8 @@
     )
 )]
 
+mod data;
+mod lending;
 mod service;
 mod start;
 

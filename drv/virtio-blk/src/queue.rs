@@ -65,6 +65,8 @@ pub struct SplitQueue<M> {
     available: u16,
     used: u16,
     announced: u16,
+    /// What the device was told of the available ring.
+    told: u16,
 }
 
 impl<M: Memory> SplitQueue<M> {
@@ -90,6 +92,7 @@ impl<M: Memory> SplitQueue<M> {
             available: 0,
             used: 0,
             announced: 0,
+            told: 0,
         })
     }
 
@@ -101,6 +104,17 @@ impl<M: Memory> SplitQueue<M> {
     /// Chains that can be in flight at once.
     pub fn slots(&self) -> usize {
         self.slots
+    }
+
+    /// Slots without a chain in flight.
+    #[inline]
+    pub const fn room(&self) -> usize {
+        self.slots - self.in_flight.count_ones() as usize
+    }
+
+    /// Whether a slot has a chain in flight.
+    pub const fn is_in_flight(&self, slot: usize) -> bool {
+        slot < SLOTS_MAX && self.in_flight & 1 << slot != 0
     }
 
     /// Whether no chain is in flight.
@@ -144,9 +158,13 @@ impl<M: Memory> SplitQueue<M> {
         self.available = self.available.wrapping_add(1);
     }
 
-    /// Lets the device see all that was offered; whether it must be told.
+    /// Lets the device see all that was offered since the last time, if anything was; whether it must be told.
     #[inline]
     pub fn announce(&mut self) -> bool {
+        if self.available == self.told {
+            return false;
+        }
+        self.told = self.available;
         // The device must not see the index before the entries and the descriptors behind it.
         publish();
         self.memory.write16(AVAILABLE + 2, self.available);

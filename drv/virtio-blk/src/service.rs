@@ -3,9 +3,7 @@
 use abi::{TASKS_MAX, TaskId};
 use blk_api::{Completion, DEPTH, Error, Geometry, Kind, LEASE, Operation};
 use heapless::Vec;
-use iommu_api::client::{Device, Failure, IovaList};
-use iommu_api::enduring::Enduring;
-use iommu_api::{Extent, FAULT_NOTIFICATION, MapFlags, PAGE};
+use iommu_api::{Extent, FAULT_NOTIFICATION, PAGE};
 use queue_api::desk::{Desk, Place, Tell, requests};
 use supervisor_api::SHUT_DOWN;
 use userlib::delay::Delay;
@@ -15,34 +13,38 @@ use userlib::plan::task::NotificationEntry;
 use userlib::protocol::Wire;
 use userlib::registers::MappedRegisters;
 use userlib::{config, interrupt};
+use virtio_blk::batch::Batch;
 use virtio_blk::ending::{Ending, Step};
-use virtio_blk::iovas::Iovas;
-use virtio_blk::layout::{self, SLOTS_MAX};
+use virtio_blk::layout::SLOTS_MAX;
 use virtio_blk::losses::Losses;
+use virtio_blk::regions::Regions;
 use virtio_blk::request::{Finished, Lent, Request, Requests, admit};
 use virtio_blk::transport::{Isr, Negotiated, Transport};
 
+use crate::data::{Data, lost};
 use crate::start::Started;
 
 /// Most tasks that this driver serves.
 const CLIENTS_MAX: usize = 8;
 
 /// The driver at work.
-struct Service<'s> {
+pub struct Service<'s> {
     /// The driver's own id: the last flush is a request of its own.
     own: TaskId,
     interrupt: u32,
     /// The bit by which the IOMMU server tells of faults; 0 if the plan gives it none.
     fault: u32,
-    claim: Enduring<Device<'s>>,
-    iovas: Iovas,
+    pub(crate) data: Data<'s>,
+    /// What a client lends for good stays mapped, as the parameter `keep-mapped` says.
+    pub(crate) keeps_mapped: bool,
+    pub(crate) regions: Regions<CLIENTS_MAX>,
+    batch: Batch,
     transport: Transport<MappedRegisters>,
     negotiated: Negotiated,
-    requests: Requests<PoolMemory>,
-    desk: Desk<CLIENTS_MAX, DEPTH>,
+    pub(crate) requests: Requests<PoolMemory>,
+    pub(crate) desk: Desk<CLIENTS_MAX, DEPTH>,
     /// The bit to post to each task, by index; 0 for those that are no clients.
     done_bits: [u32; TASKS_MAX],
-    unmaps: IovaList,
     losses: Losses,
     ending: Ending,
 }
@@ -72,14 +74,15 @@ pub fn serve(started: Started<'_>) -> ! {
         own: ipc::who_am_i(),
         interrupt: started.interrupt,
         fault,
-        iovas: iovas(&started),
-        claim: started.claim,
+        data: Data::new(started.claim, started.readable, started.writable),
+        keeps_mapped: config::parameter("keep-mapped") == Some(1),
+        regions: Regions::new(),
+        batch: Batch::new(),
         transport: started.transport,
         negotiated: started.negotiated,
         requests: Requests::new(started.queue, started.readable, started.writable),
         desk: Desk::new(),
         done_bits: done_bits(),
-        unmaps: IovaList::new(),
         losses: Losses::default(),
         ending: Ending::default(),
     };
@@ -117,25 +120,13 @@ pub fn serve(started: Started<'_>) -> ! {
     }
 }
 
-/// The IOVAs at which buffers may be mapped, which are not those of the queue.
-fn iovas(started: &Started<'_>) -> Iovas {
-    let window = started.claim.device().window();
-    let mut iovas = Iovas::new(window.iova_base, window.pages);
-    let queue = [
-        (started.readable, layout::READABLE_LEN),
-        (started.writable, layout::WRITABLE_LEN),
-    ];
-    for (iova, len) in queue {
-        iovas.avoid(iova, len / PAGE as usize);
-    }
-    iovas
-}
-
 impl Service<'_> {
     fn serve(&mut self, message: &Message) -> Option<Reply> {
         match Operation::from_number(message.operation) {
             Some(Operation::Run) => self.run(message, false),
             Some(Operation::Wait) => self.run(message, true),
+            Some(Operation::Lend) => Some(done(self.lend(message))),
+            Some(Operation::Forget) => Some(done(self.forget(message))),
             Some(Operation::Geometry) => Some(geometry(&self.negotiated.geometry, message)),
             None => Some(refuse(Error::Malformed)),
         }
@@ -148,44 +139,70 @@ impl Service<'_> {
             Ok(taken) => taken,
             Err(refused) => return Some(refuse(refused.into())),
         };
-        let lent = (message.lease_count > 0).then(|| Lent::of(message.leases[0]));
-        let mut any = false;
+        let (client, place) = (message.sender, taken.place);
         for request in requests(&message.payload, taken.count) {
-            match self.start(message.sender, taken.place, request, lent) {
-                Ok(()) => any = true,
-                Err(error) => {
-                    let completion = Completion::new(request.tag(), error as u8, 0, 0);
-                    self.desk.finished(taken.place, message.sender, completion);
-                }
+            if let Err(error) = self.begin(message, place, request) {
+                self.refuse(client, place, request, error);
             }
         }
-        if any {
-            self.announce();
-        }
-        let (payload, len) = self.desk.answer(taken.place, waits)?;
+        self.begin_batch(client, place);
+        self.announce();
+        let (payload, len) = self.desk.answer(place, waits)?;
         Some((0, payload, len))
     }
 
+    /// The completion of a request that the device does not get.
+    #[cold]
+    fn refuse(&mut self, client: TaskId, place: Place, request: queue_api::Request, error: Error) {
+        let completion = Completion::new(request.tag(), error as u8, 0, 0);
+        self.desk.finished(place, client, completion);
+    }
+
+    /// Lets the device see what was started since the last time.
+    #[inline]
     fn announce(&mut self) {
         if self.requests.announce() {
             self.transport.notify(&self.negotiated);
         }
     }
 
-    /// Checks a request, maps its data for the device, and gives it to the device.
+    /// Checks a request, and starts it. One whose data is in a region waits for others, which are mapped with it.
     #[inline]
-    fn start(
+    fn begin(
         &mut self,
-        client: TaskId,
+        message: &Message,
         place: Place,
         request: queue_api::Request,
-        lent: Option<Lent>,
     ) -> Result<(), Error> {
         if self.ending.refuses() {
             return Err(Error::ShuttingDown);
         }
-        let lent = lent.filter(|_| request.region() == LEASE);
-        let kind = admit(request, &self.negotiated.geometry, lent)?;
+        let client = message.sender;
+        if request.region() != LEASE {
+            let Some(region) = self.regions.get(place.number(), client, request.region()) else {
+                return self.admit(request, None).map(|_| ());
+            };
+            let (pool, stays, lent) = (region.pool(), region.stays(), region.lent());
+            let kind = self.admit(request, Some(lent))?;
+            if let (Some(base), false) = (stays, kind == Kind::Flush) {
+                let iova = base + u64::from(request.page()) * PAGE;
+                return self.start(client, place, request, kind, iova, false);
+            }
+            if kind != Kind::Flush {
+                if !self.batch.add(pool, kind, request) {
+                    self.begin_batch(client, place);
+                    // Cannot fail: it is empty.
+                    let _ = self.batch.add(pool, kind, request);
+                }
+                return Ok(());
+            }
+        }
+        let [lease, _] = message.leases;
+        let lent = (message.lease_count > 0).then(|| Lent::of(lease));
+        let kind = self.admit(request, lent)?;
+        if kind == Kind::Flush {
+            return self.start(client, place, request, kind, 0, false);
+        }
         if !self.requests.has_room() {
             return Err(Error::Busy);
         }
@@ -193,49 +210,68 @@ impl Service<'_> {
             first: request.page(),
             pages: request.pages(),
         };
-        let iova = match kind {
-            Kind::Flush => 0,
-            Kind::Read => self.map(client, extent, MapFlags::READ_WRITE)?,
-            Kind::Write => self.map(client, extent, MapFlags::READ)?,
+        let iova = self.data.map_lease(client, extent, kind == Kind::Read)?;
+        self.start(client, place, request, kind, iova, true)
+    }
+
+    #[inline]
+    fn admit(&self, request: queue_api::Request, lent: Option<Lent>) -> Result<Kind, Error> {
+        admit(request, &self.negotiated.geometry, lent)
+    }
+
+    /// Maps the data of the requests that wait, and starts them.
+    #[inline]
+    fn begin_batch(&mut self, client: TaskId, place: Place) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let mapped = if self.requests.room() < self.batch.len() {
+            Err(Error::Busy)
+        } else {
+            self.data.map_batch(&self.batch)
         };
-        let request_of = Request {
+        let kind = self.batch.kind();
+        let requests = self.batch.take();
+        let mut iova = match mapped {
+            Ok(iova) => iova,
+            Err(error) => {
+                for request in requests {
+                    self.refuse(client, place, request, error);
+                }
+                return;
+            }
+        };
+        for request in &requests {
+            // Cannot fail: there is room.
+            let _ = self.start(client, place, *request, kind, iova, true);
+            iova += u64::from(request.pages()) * PAGE;
+        }
+    }
+
+    /// Gives a request to the device, whose data begins in the page at `iova`.
+    #[inline]
+    fn start(
+        &mut self,
+        client: TaskId,
+        place: Place,
+        request: queue_api::Request,
+        kind: Kind,
+        iova: u64,
+        mapped: bool,
+    ) -> Result<(), Error> {
+        let started = Request {
             client,
             iova: iova + u64::from(request.offset()),
             place: Some(place),
             tag: request.tag(),
             kind,
             bytes: request.length(),
+            mapped,
         };
-        self.requests.start(request_of, request.position())
+        self.requests.start(started, request.position())
     }
 
-    /// Maps the client's buffer for the device, where it is. The kernel keeps it in place until it is
-    /// unmapped, even if the client dies.
-    fn map(&mut self, client: TaskId, extent: Extent, flags: MapFlags) -> Result<u64, Error> {
-        let pages = extent.pages;
-        loop {
-            let iova = self.iovas.take(pages as usize).ok_or(Error::Busy)?;
-            let failure = match self.claim.map_lease_at(client, 0, extent, flags, iova) {
-                Ok(()) => return Ok(iova),
-                // The plan has something mapped there; each time there is less to choose from.
-                Err(Failure::Refused(iommu_api::Error::Overlap)) => continue,
-                Err(failure) => failure,
-            };
-            self.iovas.give(iova, pages as usize);
-            return Err(match failure {
-                Failure::Refused(
-                    iommu_api::Error::NoLease
-                    | iommu_api::Error::BadPermissions
-                    | iommu_api::Error::BadMemory,
-                ) => Error::BadLease,
-                Failure::Refused(iommu_api::Error::PinsExhausted | iommu_api::Error::Busy) => {
-                    Error::Busy
-                }
-                failure => lost("map", failure),
-            });
-        }
-    }
-
+    /// The device has something to say.
     fn device_interrupt(&mut self) {
         let isr = self.transport.acknowledge();
         if isr.contains(Isr::CONFIGURATION) && self.transport.needs_reset() {
@@ -266,7 +302,7 @@ impl Service<'_> {
         if batch.is_empty() {
             return;
         }
-        self.unmap(&batch);
+        self.data.unmap_finished(&batch, &self.requests);
         for finished in &batch {
             let request = self.requests.request(finished.slot);
             let (code, length) = match finished.result {
@@ -304,6 +340,7 @@ impl Service<'_> {
                     tag: 0,
                     kind: Kind::Flush,
                     bytes: 0,
+                    mapped: false,
                 };
                 if let Err(error) = self.requests.start(flush, 0) {
                     userlib::give_up!("no room for a flush: {}", error.name());
@@ -328,7 +365,7 @@ impl Service<'_> {
     /// SMMU's queue, and must not stop this one by it.
     fn fault(&mut self) {
         loop {
-            match self.claim.next_fault() {
+            match self.data.claim.next_fault() {
                 Ok(None) => break,
                 Ok(Some(fault)) if fault.count == 0 => {
                     if let Some(lost) = self.losses.add(fault.lost) {
@@ -344,42 +381,10 @@ impl Service<'_> {
             }
         }
         // Without a record the post says that the device was cut off: what it has will never end.
-        match self.claim.is_cut_off() {
+        match self.data.claim.is_cut_off() {
             Ok(true) => userlib::give_up!("the device was cut off"),
             Ok(false) => {}
             Err(error) => lost("status", error),
-        }
-    }
-
-    /// Takes the data of finished requests from the device, all in one message.
-    #[inline]
-    fn unmap(&mut self, batch: &[Finished]) {
-        self.unmaps.clear();
-        let mut last = Extent::default();
-        for finished in batch {
-            let request = self.requests.request(finished.slot);
-            if request.kind == Kind::Flush {
-                continue;
-            }
-            let (iova, pages) = request.pages();
-            self.iovas.give(iova, pages as usize);
-            last = Extent {
-                first: (iova / PAGE) as u32,
-                pages,
-            };
-            // Cannot fail: a list has room for more than there are slots.
-            let _ = self.unmaps.push(last);
-        }
-        let result = match self.unmaps.extents().count() {
-            0 => Ok(()),
-            1 => {
-                let iova = u64::from(last.first) * PAGE;
-                self.claim.unmap(iova, u64::from(last.pages))
-            }
-            _ => self.claim.unmap_list(&mut self.unmaps),
-        };
-        if let Err(error) = result {
-            lost("unmap", error)
         }
     }
 
@@ -409,6 +414,14 @@ impl Service<'_> {
     }
 }
 
+/// A reply without content.
+fn done(result: Result<(), Error>) -> Reply {
+    match result {
+        Ok(()) => (0, [0; 8], 0),
+        Err(error) => refuse(error),
+    }
+}
+
 fn refuse(error: Error) -> Reply {
     (error as u32, [0; 8], 0)
 }
@@ -418,10 +431,4 @@ fn geometry(geometry: &Geometry, message: &Message) -> Reply {
         return refuse(Error::Malformed);
     }
     (0, geometry.to_words(), Geometry::LEN)
-}
-
-/// The IOMMU server refuses what it must grant, or is gone for good: which requests the device can still reach is
-/// not known any more. The driver's death makes the server cut the device off and reset it.
-fn lost(what: &str, error: Failure) -> ! {
-    userlib::give_up!("iommu, {what}: {}", error.name())
 }

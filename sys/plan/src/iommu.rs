@@ -198,6 +198,26 @@ impl Record for PoolEntry {
     const KIND: u32 = 0x404;
 }
 
+/// A pool that its task may lend to the driver of a device, to be pinned as a whole. Entries of a device are in a row.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct LentPoolEntry {
+    /// Number of the device.
+    pub device: u32,
+    /// Index of the task that has the pool.
+    pub task: u32,
+    /// Number of the pool in that task.
+    pub pool: u32,
+    /// 1 if the device may write to it.
+    pub writable: u32,
+    /// Most pages of it that are lent, from the first one on.
+    pub pages: u64,
+}
+
+impl Record for LentPoolEntry {
+    const KIND: u32 = 0x406;
+}
+
 /// Why a range is premapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]

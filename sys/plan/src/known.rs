@@ -5,7 +5,7 @@ use crate::record::Known;
 use crate::{iommu, pci, task};
 
 /// The tables that a task's plan can have, as this version has them.
-pub const OF_TASKS: [Known; 17] = [
+pub const OF_TASKS: [Known; 18] = [
     Known::of::<TaskNumber>(),
     Known::of::<task::SelfEntry>(),
     Known::of::<task::PeerEntry>(),
@@ -23,4 +23,5 @@ pub const OF_TASKS: [Known; 17] = [
     Known::of::<iommu::DeviceEntry>(),
     Known::of::<iommu::PoolEntry>(),
     Known::of::<iommu::PremappedEntry>(),
+    Known::of::<iommu::LentPoolEntry>(),
 ];

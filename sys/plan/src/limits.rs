@@ -22,13 +22,18 @@ pub const STREAMS_MAX: usize = 128;
 pub const PREMAPPED_MAX: usize = 256;
 /// The most leases that the IOMMU server has mapped at once.
 pub const MAPPED_LEASES_MAX: usize = 128;
+/// The most pools that tasks lend to devices as a whole.
+pub const LENT_POOLS_MAX: usize = 32;
 /// The most devices that share a domain: their mark in a leaf has four bits, and one mark is the build step's.
 pub const MEMBERS_MAX: usize = 15;
 
 /// The most functions and devices that the PCI task has room for.
 pub const FUNCTIONS_MAX: usize = 128;
 
-const _: () = assert!(MAPPED_LEASES_MAX <= PINS_MAX, "each mapped lease is pinned");
+const _: () = assert!(
+    MAPPED_LEASES_MAX + LENT_POOLS_MAX <= PINS_MAX,
+    "each mapped lease and each lent pool is pinned"
+);
 const _: () = assert!(DEVICES_MAX <= HOLDS_MAX, "each device can be claimed");
 const _: () = assert!(
     DEVICES_MAX <= FUNCTIONS_MAX,

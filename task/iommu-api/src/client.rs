@@ -29,8 +29,8 @@ use zerocopy::IntoBytes;
 
 use crate::{
     Claim, DeviceRequest, Error, Exchange, ExchangeList, Extent, FaultRecord, Handle,
-    HandleRequest, Iova, Map, MapFlags, MapLease, MapList, OldestFault, Operation, Replacement,
-    Sequenced, Status, Unmap, UnmapList, Window,
+    HandleRequest, Iova, Map, MapFlags, MapLease, MapList, OldestFault, Operation, Register,
+    Replacement, Sequenced, Status, Unmap, UnmapList, Unregister, Window,
 };
 
 /// Why a call brought no result. After an outage, once the server is up, claim the device again, which gives the claim
@@ -278,6 +278,33 @@ impl<'s> Device<'s> {
         Ok(iova)
     }
 
+    /// Has a pool pinned that `lender`, who waits for this task's reply, gave as lease `lease`; its number. It stays so
+    /// when the call is over.
+    pub fn register(
+        &mut self,
+        lender: abi::TaskId,
+        lease: u16,
+        extent: Extent,
+    ) -> Result<u16, Failure> {
+        let request = Register {
+            head: self.next(),
+            extent,
+            lease,
+            lender: lender.0,
+        };
+        let Iova(number) = self.change(Operation::Register, &request)?;
+        u16::try_from(number).map_err(|_| Failure::Nonsense)
+    }
+
+    /// Gives a pool back that was registered, and of which nothing is mapped.
+    pub fn unregister(&mut self, pool: u16) -> Result<(), Failure> {
+        let request = Unregister {
+            head: self.next(),
+            pool,
+        };
+        self.change(Operation::Unregister, &request)
+    }
+
     /// Maps the extents of `list`, of pool number `pool`, to one run of IOVAs.
     pub fn map_list(
         &mut self,
@@ -285,11 +312,22 @@ impl<'s> Device<'s> {
         list: &mut PoolList,
         flags: MapFlags,
     ) -> Result<u64, Failure> {
+        self.map_list_at(pool, list, flags, 0)
+    }
+
+    /// Maps like [`Self::map_list`], at `iova` if `flags` has [`MapFlags::FIXED`].
+    pub fn map_list_at(
+        &mut self,
+        pool: u16,
+        list: &mut PoolList,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure> {
         let header = MapList {
             head: self.next(),
             pool,
             flags,
-            iova: 0,
+            iova,
         };
         let Iova(iova) = self.long(Operation::MapList, &list.message(&header.to_words()))?;
         Ok(iova)

@@ -8,7 +8,7 @@
 use abi::TaskId;
 use userlib::delay::{Delay, DelayNs, Patience};
 
-use crate::client::{Device, Failure, IovaList};
+use crate::client::{Device, Failure, IovaList, PoolList};
 use crate::{Error, Extent, FaultRecord, MapFlags, PAGE, Status, StatusFlags};
 
 /// The claim that the handle named is over.
@@ -29,6 +29,26 @@ pub trait Requests {
         flags: MapFlags,
         iova: u64,
     ) -> Result<u64, Failure>;
+    /// [`Device::map_at`].
+    fn map_at(
+        &mut self,
+        pool: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure>;
+    /// [`Device::map_list_at`].
+    fn map_list_at(
+        &mut self,
+        pool: u16,
+        list: &mut PoolList,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure>;
+    /// [`Device::register`].
+    fn register(&mut self, lender: TaskId, lease: u16, extent: Extent) -> Result<u16, Failure>;
+    /// [`Device::unregister`].
+    fn unregister(&mut self, pool: u16) -> Result<(), Failure>;
     /// [`Device::unmap`].
     fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure>;
     /// [`Device::unmap_list`].
@@ -57,6 +77,30 @@ impl Requests for Device<'_> {
         iova: u64,
     ) -> Result<u64, Failure> {
         Self::map_lease_at(self, lender, lease, extent, flags, iova)
+    }
+    fn map_at(
+        &mut self,
+        pool: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure> {
+        Self::map_at(self, pool, extent, flags, iova)
+    }
+    fn map_list_at(
+        &mut self,
+        pool: u16,
+        list: &mut PoolList,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure> {
+        Self::map_list_at(self, pool, list, flags, iova)
+    }
+    fn register(&mut self, lender: TaskId, lease: u16, extent: Extent) -> Result<u16, Failure> {
+        Self::register(self, lender, lease, extent)
+    }
+    fn unregister(&mut self, pool: u16) -> Result<(), Failure> {
+        Self::unregister(self, pool)
     }
     fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
         Self::unmap(self, iova, pages)
@@ -180,12 +224,86 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
                     self.mapped += pages;
                     return Ok(());
                 }
-                Err(failure) if is_death(failure) => {
-                    self.recover(pages)?;
-                    self.clear(iova, pages, pages)?;
-                }
-                Err(failure) => return Err(failure),
+                Err(failure) => self.make_room(failure, iova, pages)?,
             }
+        }
+    }
+
+    /// Maps pages of a pool at `iova`, where the caller has nothing mapped.
+    #[inline]
+    pub fn map_at(
+        &mut self,
+        pool: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<(), Failure> {
+        let pages = u64::from(extent.pages);
+        let flags = flags.with(MapFlags::FIXED);
+        loop {
+            match self.claim.map_at(pool, extent, flags, iova) {
+                Ok(_) => {
+                    self.mapped += pages;
+                    return Ok(());
+                }
+                Err(failure) => self.make_room(failure, iova, pages)?,
+            }
+        }
+    }
+
+    /// Maps the extents of `list`, of one pool, from `iova` on, where the caller has nothing mapped.
+    #[inline]
+    pub fn map_list_at(
+        &mut self,
+        pool: u16,
+        list: &mut PoolList,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<(), Failure> {
+        let pages = list.extents().map(|extent| u64::from(extent.pages)).sum();
+        let flags = flags.with(MapFlags::FIXED);
+        loop {
+            match self.claim.map_list_at(pool, list, flags, iova) {
+                Ok(_) => {
+                    self.mapped += pages;
+                    return Ok(());
+                }
+                Err(failure) => self.make_room(failure, iova, pages)?,
+            }
+        }
+    }
+
+    /// After the server's death: unmaps what it had mapped of a request, so that it can be made again.
+    #[cold]
+    fn make_room(&mut self, failure: Failure, iova: u64, pages: u64) -> Result<(), Failure> {
+        if !is_death(failure) {
+            return Err(failure);
+        }
+        self.recover(pages)?;
+        self.clear(iova, pages, pages)
+    }
+
+    /// Registers a pool like [`Device::register`]: a server that had done so gives the same number again.
+    pub fn register(&mut self, lender: TaskId, lease: u16, extent: Extent) -> Result<u16, Failure> {
+        loop {
+            match self.claim.register(lender, lease, extent) {
+                Err(failure) if is_death(failure) => self.recover(0)?,
+                result => return result,
+            }
+        }
+    }
+
+    /// Gives a pool back like [`Device::unregister`].
+    pub fn unregister(&mut self, pool: u16) -> Result<(), Failure> {
+        let mut asked = false;
+        loop {
+            match self.claim.unregister(pool) {
+                Err(failure) if is_death(failure) => self.recover(0)?,
+                // The server that died had done it.
+                Err(Failure::Refused(Error::BadMemory)) if asked => return Ok(()),
+                result => return result,
+            }
+            asked = true;
         }
     }
 

@@ -59,8 +59,8 @@ pub use error::Error;
 pub use exchange::{Exchange, ExchangeList, Replacement};
 pub use fault::{FaultRecord, OldestFault, Status, StatusFlags};
 pub use request::{
-    DeviceRequest, Extent, HandleRequest, Map, MapFlags, MapLease, MapList, Operation, Sequenced,
-    Unmap, UnmapList,
+    DeviceRequest, Extent, HandleRequest, Map, MapFlags, MapLease, MapList, Operation, Register,
+    Sequenced, Unmap, UnmapList, Unregister,
 };
 pub use window::{Claim, Handle, Iova, Window};
 
@@ -69,5 +69,7 @@ pub const FAULT_NOTIFICATION: &str = "iommu-fault";
 
 /// Bytes of a page.
 pub const PAGE: u64 = 4096;
+/// The number of the first pool that can be registered. Those below are the caller's own.
+pub const REGISTERED: u16 = 0x8000;
 /// Pages of a block.
 pub const BLOCK_PAGES: u64 = 512;

@@ -36,6 +36,10 @@ pub enum Operation {
     Exchange = 12,
     /// Map single pages of the caller's pool in the places of others.
     ExchangeList = 13,
+    /// Pin a pool that a client lends as a whole.
+    Register = 14,
+    /// Give it back.
+    Unregister = 15,
 }
 
 impl Operation {
@@ -55,6 +59,8 @@ impl Operation {
             11 => Self::Status,
             12 => Self::Exchange,
             13 => Self::ExchangeList,
+            14 => Self::Register,
+            15 => Self::Unregister,
             _ => return None,
         })
     }
@@ -272,6 +278,62 @@ impl Wire for MapLease {
             flags: MapFlags::checked(payload[3] >> 16)?,
             iova: payload[4],
             lender: payload[5],
+        })
+    }
+}
+
+/// `register`: a lease that `lender` gave the caller and still waits for, as a pool of the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Register {
+    /// Claim and number.
+    pub head: Sequenced,
+    /// Pages from the start of the lease, which lies on a page boundary.
+    pub extent: Extent,
+    /// Index of the lease in the lender's message, 0 or 1.
+    pub lease: u16,
+    /// The client's [`abi::TaskId`].
+    pub lender: u64,
+}
+
+impl Wire for Register {
+    const LEN: usize = 40;
+    fn to_words(&self) -> Payload {
+        words([
+            self.head.handle.0,
+            self.head.sequence,
+            self.extent.to_word(),
+            u64::from(self.lease),
+            self.lender,
+        ])
+    }
+    fn from_words(payload: &Payload) -> Option<Self> {
+        Some(Self {
+            head: Sequenced::from_words(payload)?,
+            extent: Extent::from_word(payload[2]),
+            lease: u16::try_from(payload[3]).ok()?,
+            lender: payload[4],
+        })
+    }
+}
+
+/// `unregister`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unregister {
+    /// Claim and number.
+    pub head: Sequenced,
+    /// The pool's number, as `register` returned it.
+    pub pool: u16,
+}
+
+impl Wire for Unregister {
+    const LEN: usize = 24;
+    fn to_words(&self) -> Payload {
+        words([self.head.handle.0, self.head.sequence, u64::from(self.pool)])
+    }
+    fn from_words(payload: &Payload) -> Option<Self> {
+        Some(Self {
+            head: Sequenced::from_words(payload)?,
+            pool: u16::try_from(payload[2]).ok()?,
         })
     }
 }

@@ -170,7 +170,7 @@ fn codes_and_operations_are_unique() {
         }
     }
     assert_eq!(Operation::from_number(0), None);
-    assert_eq!(Operation::from_number(14), None);
+    assert_eq!(Operation::from_number(16), None);
 }
 
 #[test]

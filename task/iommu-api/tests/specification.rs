@@ -5,8 +5,8 @@ use std::path::Path;
 
 use iommu_api::{
     Claim, DeviceRequest, Error, Exchange, ExchangeList, Extent, FaultRecord, Handle,
-    HandleRequest, Map, MapFlags, MapLease, MapList, OldestFault, Operation, Replacement,
-    Sequenced, Status, StatusFlags, Unmap, UnmapList, Window,
+    HandleRequest, Map, MapFlags, MapLease, MapList, OldestFault, Operation, Register, Replacement,
+    Sequenced, Status, StatusFlags, Unmap, UnmapList, Unregister, Window,
 };
 use userlib::protocol::Wire;
 
@@ -64,6 +64,8 @@ fn lengths(operation: Operation) -> (&'static str, usize, bool, usize) {
         Operation::Status => ("status", DeviceRequest::LEN, false, Status::LEN),
         Operation::Exchange => ("exchange", Exchange::LEN, false, 0),
         Operation::ExchangeList => ("exchange_list", ExchangeList::WORDS * 8, true, 0),
+        Operation::Register => ("register", Register::LEN, false, 8),
+        Operation::Unregister => ("unregister", Unregister::LEN, false, 0),
     }
 }
 
@@ -154,6 +156,15 @@ fn words_of(operation: &str) -> Vec<u64> {
         }
         .to_words()
         .to_vec(),
+        "register" => Register {
+            head,
+            extent,
+            lease: 21,
+            lender: LENDER,
+        }
+        .to_words()
+        .to_vec(),
+        "unregister" => Unregister { head, pool: 19 }.to_words().to_vec(),
         "map_list" => with_extent(
             &MapList {
                 head,
@@ -204,6 +215,8 @@ fn word_named(cell: &str) -> u64 {
         "pool, rights" => 19 | 3 << 16,
         "replacement" => 41 | 43 << 32,
         "lease, flags" => 21 | 5 << 16,
+        "lease" => 21,
+        "pool" => 19,
         "IOVA" => IOVA,
         "lender's id" => LENDER,
         "pages" => 37,
@@ -239,7 +252,8 @@ fn words_of_requests() {
             assert_eq!(named, words, "{operation}");
         }
     }
-    assert_eq!(seen.len(), 13);
+    let defined = (0..=u16::MAX).filter_map(Operation::from_number);
+    assert_eq!(seen.len(), defined.count());
 }
 
 #[test]

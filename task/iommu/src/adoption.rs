@@ -25,6 +25,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn adopt(&mut self) {
         let mut estate = self.read_estate();
         self.give_up_on_lost(&estate);
+        // Before the tables are read: entries that lead to them are such as this server writes.
+        self.adopt_pools(&estate);
         for domain in self.spaces.all() {
             self.survey(domain, &mut estate);
         }
@@ -49,6 +51,19 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             }
         }
         self.keep_unexplained_closed();
+        self.lenders_died(|place| estate.is_lender_dead(place));
+    }
+
+    /// Takes over the registered pools of devices that somebody is held for; others stay held.
+    fn adopt_pools(&mut self, estate: &Estate) {
+        for (place, found) in estate.pools.iter().enumerate() {
+            if let Some(found) = found
+                && estate.hold(found.device).is_some()
+                && self.is_adopted(found.device)
+            {
+                self.adopt_pool(place, *found);
+            }
+        }
     }
 
     /// A claim is only granted on an SMMU that runs. Where somebody is held for a device and its SMMU could not be
@@ -216,6 +231,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return;
         }
         self.devices.life_mut(index).free();
+        self.give_back_pools(index);
         let _ = self.system.lift(owner, index);
     }
 }

@@ -128,6 +128,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Ok(Reply::Later);
         }
         self.devices.life_mut(index).end_by_word(owner);
+        self.give_back_pools(index);
         let _ = self.system.lift(TaskIndex::of(owner), index);
         // While a member of its alias set is made quiet, what is mapped for that one is within reach of this one too:
         // its claimant left it alone, and no longer speaks for it.

@@ -11,8 +11,8 @@ use crate::server::Server;
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// A held task died: whatever devices it had are cut off and made quiet.
     ///
-    /// A dead lender needs nothing here: its pages stay pinned, and it stays held, until the driver that
-    /// mapped them unmaps or dies itself.
+    /// Pages that a dead task lent for a request stay pinned, and it stays held, until the driver that mapped them unmaps
+    /// or dies itself. For those of a pool that was lent as a whole the driver has a time.
     pub fn on_held_death(&mut self) {
         let estate = self.read_estate();
         for index in self.devices.all() {
@@ -24,6 +24,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 self.contain(index, hold.owner);
             }
         }
+        self.lenders_died(|place| estate.is_lender_dead(place));
     }
 
     /// Cuts a dead task's device off, and its containment unit with it: what shares its StreamIDs or

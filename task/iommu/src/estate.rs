@@ -3,10 +3,12 @@
 use abi::TaskId;
 use abi::privileged::HeldKind;
 use heapless::Vec;
+use iommu_api::PAGE;
 
-use crate::hardware::{Hardware, System};
+use crate::hardware::{Hardware, Pinning, System};
 use crate::indices::{DeviceIndex, PerDevice};
-use crate::limits::{DEVICES_MAX, MAPPED_LEASES_MAX};
+use crate::lent::FoundPool;
+use crate::limits::{DEVICES_MAX, LENT_POOLS_MAX, MAPPED_LEASES_MAX};
 use crate::server::Server;
 use crate::space::Run;
 
@@ -45,12 +47,20 @@ pub(crate) struct Estate {
     holds: PerDevice<Option<Hold>>,
     /// By device and address. If there are more than this server ever makes, the others are kept for good.
     pub(crate) pins: Vec<HeldPin, MAPPED_LEASES_MAX>,
+    /// The pools that are registered, by their places in the plan's table.
+    pub(crate) pools: [Option<FoundPool>; LENT_POOLS_MAX],
 }
 
 impl Estate {
     /// The hold for a device.
     pub(crate) fn hold(&self, device: DeviceIndex) -> Option<Hold> {
         self.holds[device]
+    }
+
+    /// Whether the lender of a pool is dead.
+    pub(crate) fn is_lender_dead(&self, place: usize) -> bool {
+        let pool = self.pools.get(place).copied().flatten();
+        pool.is_some_and(|pool| pool.dead)
     }
 
     /// The pins of a device, by address.
@@ -67,17 +77,31 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let mut estate = Estate {
             holds: PerDevice([None; DEVICES_MAX]),
             pins: Vec::new(),
+            pools: [None; LENT_POOLS_MAX],
         };
         let mut cursor = Some(0);
         while let Some(at) = cursor {
             let held = self.system.enumerate(at);
             cursor = (held.next != 0).then_some(held.next);
             // What is held for no device of this plan stays held.
-            let Some(device) = self.devices.find(held.device as usize) else {
+            let Some(device) = self.devices.find(Pinning::device(held.device)) else {
                 continue;
             };
             match held.kind {
                 HeldKind::None => {}
+                HeldKind::Pin if let Some(place) = Pinning::pool(held.device) => {
+                    let found = FoundPool {
+                        device,
+                        lender: held.task,
+                        pin: held.slot,
+                        pa: held.pa,
+                        pages: held.len / PAGE,
+                        dead: held.dead,
+                    };
+                    if let Some(pool) = estate.pools.get_mut(place) {
+                        *pool = Some(found);
+                    }
+                }
                 HeldKind::Pin => {
                     let pins = &mut estate.pins;
                     let key = (device, held.pa);

@@ -32,17 +32,19 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         if pages == 0 || !flags.only_rights() {
             return Err(Error::Malformed);
         }
-        let (base, limit) = self.slot.pool(plan.pools, pool).ok_or(Error::BadMemory)?;
-        if first + pages > limit {
+        let pool = self.target().pool(plan, pool).ok_or(Error::BadMemory)?;
+        if first + pages > pool.pages {
             return Err(Error::BadMemory);
         }
         check_rights(flags)?;
+        pool.check(flags)?;
         let run = self.exchangeable(iova, pages)?;
         self.remove(Kind::Pages, run)?;
         self.complete()?;
-        self.replace(run, base + first * PAGE, flags.writable());
+        self.replace(run, pool.pa + first * PAGE, flags.writable());
         // The device may be told of the new page as soon as the reply is there.
         self.hardware.publish();
+        self.after_unmap();
         Ok(None)
     }
 
@@ -56,13 +58,14 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         if !list.flags.only_rights() {
             return Err(Error::Malformed);
         }
-        let pool = self.slot.pool(plan.pools, list.pool);
-        let (base, limit) = pool.ok_or(Error::BadMemory)?;
+        let pool = self.target().pool(plan, list.pool);
+        let pool = pool.ok_or(Error::BadMemory)?;
         let page = |word: u64| u64::from(Replacement::from_word(word).page);
-        if words.iter().any(|&word| page(word) >= limit) {
+        if words.iter().any(|&word| page(word) >= pool.pages) {
             return Err(Error::BadMemory);
         }
         check_rights(list.flags)?;
+        pool.check(list.flags)?;
         let (mut ascending, mut end) = (true, 0);
         for &word in words {
             self.exchangeable(iova(word), 1)?;
@@ -80,10 +83,11 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         self.complete()?;
         for &word in words {
             if let Some(run) = self.space.pages.locate(iova(word), 1) {
-                self.replace(run, base + page(word) * PAGE, list.flags.writable());
+                self.replace(run, pool.pa + page(word) * PAGE, list.flags.writable());
             }
         }
         self.hardware.publish();
+        self.after_unmap();
         Ok(None)
     }
 

@@ -108,6 +108,33 @@ pub struct Pinned {
     pub readable: bool,
 }
 
+/// What a pin is for: the device, and which pool if a whole one is lent to it. The kernel keeps it as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pinning(u32);
+
+impl Pinning {
+    /// Of a lease that is mapped.
+    pub(crate) const fn of_lease(device: DeviceIndex) -> Self {
+        Self(device.number())
+    }
+    /// Of the pool at a place of the plan's table.
+    pub(crate) const fn of_pool(device: DeviceIndex, place: usize) -> Self {
+        Self(device.number() | (place as u32 + 1) << 16)
+    }
+    /// As the kernel has it.
+    pub const fn word(self) -> u32 {
+        self.0
+    }
+    /// From the kernel: the number of the device.
+    pub const fn device(word: u32) -> usize {
+        (word & 0xffff) as usize
+    }
+    /// From the kernel: the place of the pool, if it is of one.
+    pub const fn pool(word: u32) -> Option<usize> {
+        ((word >> 16) as usize).checked_sub(1)
+    }
+}
+
 /// The kernel, the PCI task, the log.
 pub trait System {
     /// Holds the task for a device; idempotent.
@@ -120,7 +147,7 @@ pub trait System {
         driver: TaskId,
         lender: TaskId,
         lease: u32,
-        device: DeviceIndex,
+        pinning: Pinning,
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code>;

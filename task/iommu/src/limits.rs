@@ -1,7 +1,8 @@
 //! Sizes and times that bound the server's work.
 
 pub use plan::limits::{
-    DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
+    DEVICES_MAX, DOMAINS_MAX, LENT_POOLS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PREMAPPED_MAX,
+    SMMUS_MAX, STREAMS_MAX,
 };
 
 /// Slots for claims, of which the first is nobody's: more than devices, as a slot is of a device and a user.
@@ -30,5 +31,7 @@ pub const STORM_PERIOD_NS: u64 = 100_000_000;
 pub const FAULT_LINES: u32 = 32;
 /// Pause between two lines that say of the same device that a claim was refused for different reasons.
 pub const REFUSAL_PAUSE_NS: u64 = 1_000_000_000;
+/// How long a driver may keep pages of a dead lender mapped before its device is taken away.
+pub const LENDER_DEADLINE_NS: u64 = 1_000_000_000;
 /// Pages beyond which an unmap without range invalidation forgets the whole address space instead.
 pub const SINGLE_INVALIDATIONS_MAX: u64 = 64;

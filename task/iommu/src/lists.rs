@@ -6,6 +6,7 @@ use iommu_api::{Error, Extent, MapList, PAGE, Sequenced};
 use userlib::protocol::Wire;
 
 use crate::hardware::{Hardware, System};
+use crate::lent::Memory;
 use crate::map::{Changed, check_content};
 use crate::plan_view::PlanView;
 use crate::server::{Parts, Target};
@@ -80,15 +81,16 @@ impl<H: Hardware> Target<'_, H> {
     ) -> Changed {
         // An empty extent is judged with those that are too long: the first that is wrong decides.
         check_content(map.flags, 1, map.iova)?;
-        let pool = self.slot.pool(plan.pools, map.pool);
-        let singles = |&(_, limit): &(u64, u64)| are_pages_below(extents, limit.min(ONE_PAGE));
-        let Some((base, _)) = pool.filter(singles) else {
+        let pool = self.pool(plan, map.pool);
+        let singles = |pool: &Memory| are_pages_below(extents, pool.pages.min(ONE_PAGE));
+        let Some(of) = pool.filter(singles) else {
             return self.map_runs(map, pool, extents);
         };
+        of.check(map.flags)?;
         let run = self.place(map.flags, extents.len() as u64, map.iova)?;
         let template = self.slot.page_template(map.flags.writable());
         // Of the sum only the page's number is left to be added: no sum of these overflows, as the page is in the pool.
-        let first = (template | base).wrapping_sub(ONE_PAGE << PAGE_SHIFT);
+        let first = (template | of.pa).wrapping_sub(ONE_PAGE << PAGE_SHIFT);
         let part = &mut self.space.pages;
         part.write_each(self.hardware, run, extents, |word| {
             first.wrapping_add(word << PAGE_SHIFT)
@@ -98,7 +100,7 @@ impl<H: Hardware> Target<'_, H> {
 
     /// Maps extents that are not all single pages of a pool.
     #[inline(never)]
-    fn map_runs(&mut self, map: &MapList, pool: Option<(u64, u64)>, extents: &[u64]) -> Changed {
+    fn map_runs(&mut self, map: &MapList, pool: Option<Memory>, extents: &[u64]) -> Changed {
         // No sum overflows: both numbers of an extent have 32 bits, and there are some hundred extents.
         let (mut pages, mut least, mut end) = (0u64, u64::MAX, 0u64);
         for &word in extents {
@@ -111,18 +113,19 @@ impl<H: Hardware> Target<'_, H> {
             least = least.min(count);
             end = end.max(u64::from(first) + count);
         }
-        let limit = pool.map_or(0, |(_, pages)| pages);
+        let limit = pool.map_or(0, |pool| pool.pages);
         if least == 0 || end > limit {
             return Err(wrong_extent(extents, limit));
         }
-        let (base, _) = pool.ok_or(Error::BadMemory)?;
+        let pool = pool.ok_or(Error::BadMemory)?;
+        pool.check(map.flags)?;
         let whole = self.place(map.flags, pages, map.iova)?;
         let template = self.slot.page_template(map.flags.writable());
         let mut first = whole.first;
         for &word in extents {
             let extent = Extent::from_word(word);
             let count = u64::from(extent.pages);
-            let pa = base + u64::from(extent.first) * PAGE;
+            let pa = pool.pa + u64::from(extent.first) * PAGE;
             let part = &self.space.pages;
             part.write(
                 self.hardware,
@@ -181,6 +184,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
                 self.give_back(kind, run);
             }
         }
+        self.after_unmap();
         Ok(None)
     }
 

@@ -28,6 +28,11 @@ pub enum Line<'a> {
     },
     /// A device that may be claimed or stays blocked.
     Device(DeviceLine<'a>),
+    /// A device is taken away: what it has mapped of a dead lender was not unmapped in time.
+    Overdue {
+        /// The device's name.
+        name: &'a str,
+    },
     /// A device was claimed, for the first time by this life of its owner.
     Claimed {
         /// The device's name.

@@ -4,7 +4,8 @@ use abi::TaskId;
 use iommu_api::{Error, Extent, MapFlags, MapLease, PAGE};
 use plan::iommu::{PremappedEntry, PremappedKind};
 
-use crate::hardware::{Hardware, System};
+use crate::hardware::{Hardware, Pinning, System};
+use crate::lent::Memory;
 use crate::plan_view::PlanView;
 use crate::server::{Parts, Pin, Target};
 use crate::slot::Slot;
@@ -39,7 +40,9 @@ impl<H: Hardware> Target<'_, H> {
     ) -> Changed {
         let (first, pages) = (u64::from(extent.first), u64::from(extent.pages));
         check_content(flags, pages, iova)?;
-        let (base, limit) = self.slot.pool(plan.pools, pool).ok_or(Error::BadMemory)?;
+        let Some((base, limit)) = self.slot.pool(plan.pools, pool) else {
+            return self.map_lent(extent, pool, flags, iova);
+        };
         if first + pages > limit {
             return Err(Error::BadMemory);
         }
@@ -63,6 +66,41 @@ impl<H: Hardware> Target<'_, H> {
         let template = self.slot.page_template(flags.writable());
         part.write(self.hardware, run, pa, template, PAGE_SHIFT);
         Ok(Some(self.mapped(Kind::Pages, run)))
+    }
+
+    /// Maps contiguous memory of a pool that was lent as a whole.
+    #[inline(never)]
+    fn map_lent(&mut self, extent: Extent, pool: u16, flags: MapFlags, iova: u64) -> Changed {
+        let (first, pages) = (u64::from(extent.first), u64::from(extent.pages));
+        let memory = self.lent.find(self.slot.device(), pool);
+        let memory = memory.ok_or(Error::BadMemory)?;
+        if first + pages > memory.pages {
+            return Err(Error::BadMemory);
+        }
+        check_rights(flags)?;
+        memory.check(flags)?;
+        if flags.has(MapFlags::BLOCKS) {
+            return Err(Error::BadMemory);
+        }
+        let run = self.place(flags, pages, iova)?;
+        let template = self.slot.page_template(flags.writable());
+        let pa = memory.pa + first * PAGE;
+        let part = &mut self.space.pages;
+        part.write(self.hardware, run, pa, template, PAGE_SHIFT);
+        Ok(Some(self.mapped(Kind::Pages, run)))
+    }
+
+    /// A pool by its number: the user's own, or one that was lent to it.
+    #[inline(always)]
+    pub(crate) fn pool(&self, plan: &PlanView<'_>, number: u16) -> Option<Memory> {
+        match self.slot.pool(plan.pools, number) {
+            Some((pa, pages)) => Some(Memory {
+                pa,
+                pages,
+                writable: true,
+            }),
+            None => self.lent.find(self.slot.device(), number),
+        }
     }
 
     /// The IOVA of pages of a pool that the build step has mapped.
@@ -172,7 +210,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
                 driver,
                 TaskId(map.lender),
                 u32::from(map.lease),
-                device,
+                Pinning::of_lease(device),
                 u64::from(map.extent.first) * PAGE,
                 pages * PAGE,
             )

@@ -2,15 +2,17 @@
 
 use abi::{TASKS_MAX, TaskId};
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, PREMAPPED_MARK, PoolEntry, PremappedEntry, PremappedKind,
-    SmmuEntry, StreamEntry,
+    DeviceEntry, DomainEntry, DomainKind, LentPoolEntry, PREMAPPED_MARK, PoolEntry, PremappedEntry,
+    PremappedKind, SmmuEntry, StreamEntry,
 };
 use plan::{Blob, TaskNumber};
 use smmu::stream::{bypass_word, stage1_word};
 
 use crate::boot_refusal::Refusal;
 use crate::indices::{DeviceIndex, DomainIndex, SmmuIndex};
-use crate::limits::{DEVICES_MAX, DOMAINS_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX};
+use crate::limits::{
+    DEVICES_MAX, DOMAINS_MAX, LENT_POOLS_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
+};
 
 /// The tables of [`plan::iommu`].
 #[derive(Clone, Copy)]
@@ -27,6 +29,8 @@ pub struct PlanView<'p> {
     pub pools: &'p [PoolEntry],
     /// The ranges that the build step has mapped.
     pub premapped: &'p [PremappedEntry],
+    /// The pools that tasks lend to devices as a whole.
+    pub lent_pools: &'p [LentPoolEntry],
     /// The task numbers of which lists of tasks are runs.
     pub numbers: &'p [TaskNumber],
 }
@@ -67,6 +71,7 @@ impl<'p> PlanView<'p> {
             devices: blob.exact().map_err(broken)?,
             pools: blob.exact().map_err(broken)?,
             premapped: blob.exact().map_err(broken)?,
+            lent_pools: blob.exact().map_err(broken)?,
             numbers: blob.exact().map_err(broken)?,
         };
         view.check()?;
@@ -78,7 +83,8 @@ impl<'p> PlanView<'p> {
             && self.domains.len() <= DOMAINS_MAX
             && self.devices.len() <= DEVICES_MAX
             && self.streams.len() <= STREAMS_MAX
-            && self.premapped.len() <= PREMAPPED_MAX;
+            && self.premapped.len() <= PREMAPPED_MAX
+            && self.lent_pools.len() <= LENT_POOLS_MAX;
         if !fits {
             return Err(Refusal::TooMany);
         }
@@ -106,7 +112,12 @@ impl<'p> PlanView<'p> {
                 && range.iova.checked_add(range.len).is_some()
                 && range.pa.checked_add(range.len).is_some()
         });
-        if smmus > 0 && domains && streams && devices && premapped {
+        let lent = self.lent_pools.iter().all(|lent| {
+            let pool = self.pool(lent.task, lent.pool);
+            let has_device = (lent.device as usize) < self.devices.len();
+            has_device && pool.is_some_and(|pool| lent.pages <= pool.len / abi::layout::PAGE)
+        });
+        if smmus > 0 && domains && streams && devices && premapped && lent {
             Ok(())
         } else {
             Err(Refusal::Inconsistent)
@@ -261,5 +272,11 @@ impl<'p> PlanView<'p> {
         let row = self.pools.iter().skip(first).zip(0..);
         let own = row.take_while(|&(pool, number)| pool.task == task && pool.pool == number);
         (first, own.count())
+    }
+
+    /// A pool of a task.
+    pub fn pool(&self, task: u32, number: u32) -> Option<&'p PoolEntry> {
+        let mut pools = self.pools.iter();
+        pools.find(|pool| pool.task == task && pool.pool == number)
     }
 }

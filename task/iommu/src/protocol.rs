@@ -35,6 +35,8 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         let recorded = Reply::recorded;
         let done = match Operation::from_number(request.operation) {
             Some(Operation::MapLease) => self.map_lease(request).map(recorded),
+            Some(Operation::Register) => self.register(request).map(recorded),
+            Some(Operation::Unregister) => self.unregister(request).map(recorded),
             Some(Operation::Flush) => self.flush(request).map(recorded),
             Some(Operation::Claim) => self.claim(request),
             Some(Operation::Release) => self.release(request),

@@ -5,8 +5,8 @@
 
 use abi::{SendDescriptor, TaskId};
 use iommu_api::{
-    Error, ExchangeList, Extent, Handle, MapFlags, MapLease, MapList, Operation, Sequenced,
-    UnmapList,
+    Error, ExchangeList, Extent, Handle, MapFlags, MapLease, MapList, Operation, Register,
+    Sequenced, UnmapList, Unregister,
 };
 use userlib::protocol::Wire;
 
@@ -55,6 +55,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             slot,
             space,
             hardware,
+            lent: &self.lent,
         }
         .map(&self.plan, extent, pool, flags, iova);
         slot.record(Operation::Map, result)
@@ -141,8 +142,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let Some(slot) = self.devices.serve(head, sender) else {
             return self.not_served(operation, head, sender);
         };
-        let (pins, system) = (&mut self.pins, &mut self.system);
-        let result = match Parts::of(slot, &mut self.spaces, &mut self.smmus, pins, system) {
+        let (spaces, smmus) = (&mut self.spaces, &mut self.smmus);
+        let (pins, lent) = (&mut self.pins, &mut self.lent);
+        let result = match Parts::of(slot, spaces, smmus, pins, lent, &mut self.system) {
             Some(mut parts) => change(&mut parts),
             None => Err(Error::Unavailable),
         };
@@ -173,6 +175,28 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         Ok(
             self.sequenced(Operation::MapLease, map.head, sender, |parts| {
                 parts.map_lease(&map)
+            }),
+        )
+    }
+
+    pub(crate) fn register(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        request.shape(Register::LEN, 8)?;
+        let register = Register::from_words(&request.payload).ok_or(Error::Malformed)?;
+        let (sender, plan) = (request.sender, self.plan);
+        Ok(
+            self.sequenced(Operation::Register, register.head, sender, |parts| {
+                parts.register(&plan, &register)
+            }),
+        )
+    }
+
+    pub(crate) fn unregister(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
+        request.shape(Unregister::LEN, 0)?;
+        let asked = Unregister::from_words(&request.payload).ok_or(Error::Malformed)?;
+        let sender = request.sender;
+        Ok(
+            self.sequenced(Operation::Unregister, asked.head, sender, |parts| {
+                parts.unregister(asked.pool)
             }),
         )
     }

@@ -12,6 +12,7 @@ use crate::devices::Devices;
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, DomainIndex, SmmuIndex};
+use crate::lent::LentPools;
 use crate::limits::MAPPED_LEASES_MAX;
 use crate::log::Line;
 use crate::message::Request;
@@ -42,6 +43,7 @@ pub struct Server<'p, H, S> {
     pub(crate) spaces: Spaces,
     pub(crate) devices: Devices<'p>,
     pub(crate) pins: Vec<Pin, MAPPED_LEASES_MAX>,
+    pub(crate) lent: LentPools,
     /// The system around the server; the task's loop uses it too.
     pub system: S,
     pub(crate) lines: FaultLines,
@@ -77,6 +79,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             spaces: Spaces::new(),
             devices: Devices::new(),
             pins: Vec::new(),
+            lent: LentPools::new(),
             system,
             lines: FaultLines::default(),
             refusals: Refusals::NONE,
@@ -166,6 +169,14 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             hardware: &mut smmu.hardware,
             space,
         })
+    }
+
+    /// What a request on a device works with, if its SMMU runs.
+    pub(crate) fn parts(&mut self, device: DeviceIndex) -> Option<Parts<'_, H, S>> {
+        let slot = self.devices.slot_mut(device)?;
+        let (spaces, smmus) = (&mut self.spaces, &mut self.smmus);
+        let (pins, lent) = (&mut self.pins, &mut self.lent);
+        Parts::of(slot, spaces, smmus, pins, lent, &mut self.system)
     }
 
     pub(crate) fn name(&self, index: DeviceIndex) -> plan::Name {
@@ -267,6 +278,18 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
         }
     }
 
+    /// Now, in ticks.
+    pub(crate) fn now(&mut self) -> u64 {
+        self.smmus[SmmuIndex::FIRST].hardware.now()
+    }
+
+    /// The end of a time that begins now, in ticks.
+    pub(crate) fn end_of(&mut self, nanoseconds: u64) -> u64 {
+        let hardware = &mut self.smmus[SmmuIndex::FIRST].hardware;
+        let ticks = hardware.ticks(nanoseconds);
+        hardware.now().saturating_add(ticks)
+    }
+
     pub(crate) fn wake_at(&mut self, due: u64) {
         if self.deadline.is_none_or(|other| due < other) {
             self.deadline = Some(due);
@@ -289,6 +312,7 @@ pub(crate) struct Parts<'a, H, S> {
     pub(crate) hardware: &'a mut H,
     pub(crate) running: &'a mut Running,
     pub(crate) pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
+    pub(crate) lent: &'a mut LentPools,
     pub(crate) system: &'a mut S,
 }
 
@@ -297,6 +321,7 @@ pub(crate) struct Target<'a, H> {
     pub(crate) slot: &'a mut Slot,
     pub(crate) space: &'a mut Space,
     pub(crate) hardware: &'a mut H,
+    pub(crate) lent: &'a LentPools,
 }
 
 impl<'a, H, S> Parts<'a, H, S> {
@@ -307,6 +332,7 @@ impl<'a, H, S> Parts<'a, H, S> {
         spaces: &'a mut Spaces,
         smmus: &'a mut Smmus<'_, H>,
         pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
+        lent: &'a mut LentPools,
         system: &'a mut S,
     ) -> Option<Self> {
         let space = spaces.get_mut(slot.domain())?;
@@ -317,6 +343,7 @@ impl<'a, H, S> Parts<'a, H, S> {
             running: smmu.running.as_mut()?,
             space,
             pins,
+            lent,
             system,
         })
     }
@@ -328,6 +355,7 @@ impl<'a, H, S> Parts<'a, H, S> {
             slot: self.slot,
             space: self.space,
             hardware: self.hardware,
+            lent: self.lent,
         }
     }
 }

@@ -226,8 +226,12 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         true
     }
 
-    /// The end of the pool of a device's owner that has an address.
+    /// The end of the pool that has an address: of a device's owner, or one that was lent to it.
     fn pool_end(&self, device: DeviceIndex, address: u64) -> Option<u64> {
+        let lent = self.lent.end_of(device, address);
+        if lent.is_some() {
+            return lent;
+        }
         let owner = self.devices[device].entry().owner;
         let mut pools = self.plan.pools.iter();
         let pool = pools.find(|pool| {

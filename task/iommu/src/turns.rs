@@ -41,6 +41,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for index in self.smmus.all() {
             self.drain(index);
         }
+        self.end_overdue();
     }
 
     /// Interrupts of SMMUs.

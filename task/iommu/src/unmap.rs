@@ -26,6 +26,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         self.remove(kind, run)?;
         self.complete()?;
         self.give_back(kind, run);
+        self.after_unmap();
         Ok(None)
     }
 
@@ -114,6 +115,14 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
             .queue
             .sync(self.hardware)
             .map_err(|_| Error::HardwareFailure)
+    }
+
+    /// What was unmapped may have been the last of a pool whose lender is dead.
+    #[inline(always)]
+    pub(crate) fn after_unmap(&mut self) {
+        if self.lent.is_ending(self.slot.device()) {
+            self.give_back_ended();
+        }
     }
 
     /// After completion: IOVAs, counts and pins of a run.

@@ -322,6 +322,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             });
         }
         self.unpin_all(index);
+        self.give_back_pools(index);
         self.devices.life_mut(index).free();
         // The hold first: to a successor a device that is held and in use is a claim.
         let _ = self.system.lift(owner, index);

@@ -40,7 +40,8 @@ pub mod kind {
     pub const DEVICE: Kind = Kind(0x403, 72);
     pub const POOL: Kind = Kind(0x404, 24);
     pub const PREMAPPED: Kind = Kind(0x405, 48);
-    pub const ALL: [Kind; 25] = [
+    pub const LENT_POOL: Kind = Kind(0x406, 24);
+    pub const ALL: [Kind; 26] = [
         TASK_NUMBER,
         SYSTEM,
         TASK,
@@ -66,6 +67,7 @@ pub mod kind {
         DEVICE,
         POOL,
         PREMAPPED,
+        LENT_POOL,
     ];
 }
 

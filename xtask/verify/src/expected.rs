@@ -72,10 +72,20 @@ pub struct Task {
     pub drives: Vec<String>,
     pub owns: Vec<String>,
     pub watches: Vec<String>,
+    pub lends: Vec<Lent>,
     pub stack: u64,
     pub log: u64,
     pub pools: Vec<Sized>,
     pub persistent: Vec<Sized>,
+}
+
+/// A pool that a task lends to the driver of a device as a whole.
+#[derive(Debug, Deserialize)]
+pub struct Lent {
+    pub device: String,
+    pub pool: u32,
+    pub bytes: u64,
+    pub writable: bool,
 }
 
 /// Processor time of a task, and the account that has it.

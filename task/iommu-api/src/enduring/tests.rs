@@ -8,6 +8,7 @@ const DEAD: Failure = Failure::Dead;
 const DOWN: Failure = Failure::Down;
 const LENDER: TaskId = TaskId::new(6, 0);
 const BASE: u64 = 0x1_0000_0000;
+const POOL: u16 = crate::REGISTERED + 3;
 
 /// A server that dies when it is told to: before, after, or between two entries of a request.
 #[derive(Default)]
@@ -21,6 +22,8 @@ struct Fake {
     /// How often it answers so after a death, unless twice.
     outage: Option<u64>,
     leases: u64,
+    /// The pool that is registered.
+    registered: Option<u16>,
     stale: bool,
     /// The next life does not know the claim.
     forgets: bool,
@@ -65,6 +68,15 @@ impl Fake {
             self.step()?;
         }
         self.step()
+    }
+    /// Maps pages each of which can be unmapped alone.
+    fn put_pages(&mut self, iova: u64, pages: u64) -> Result<u64, Failure> {
+        self.put(iova, pages)?;
+        for page in iova / PAGE..iova / PAGE + pages {
+            self.leases += 1;
+            self.pages.insert(page, self.leases);
+        }
+        Ok(iova)
     }
     fn remove(&mut self, ranges: &[(u64, u64)]) -> Result<(), Failure> {
         self.ready()?;
@@ -122,6 +134,43 @@ impl Requests for Fake {
     ) -> Result<u64, Failure> {
         assert!(lender == LENDER && flags.has(MapFlags::FIXED));
         self.put(iova, u64::from(extent.pages)).map(|()| iova)
+    }
+    fn map_at(
+        &mut self,
+        pool: u16,
+        extent: Extent,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure> {
+        assert!(self.registered == Some(pool) && flags.has(MapFlags::FIXED));
+        self.put_pages(iova, u64::from(extent.pages))
+    }
+    fn map_list_at(
+        &mut self,
+        pool: u16,
+        list: &mut PoolList,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Result<u64, Failure> {
+        assert!(self.registered == Some(pool) && flags.has(MapFlags::FIXED));
+        let pages = list.extents().map(|extent| u64::from(extent.pages)).sum();
+        self.put_pages(iova, pages)
+    }
+    fn register(&mut self, lender: TaskId, _: u16, _: Extent) -> Result<u16, Failure> {
+        assert_eq!(lender, LENDER);
+        self.ready()?;
+        self.step()?;
+        self.registered = Some(POOL);
+        self.step().map(|()| POOL)
+    }
+    fn unregister(&mut self, pool: u16) -> Result<(), Failure> {
+        self.ready()?;
+        self.step()?;
+        if self.registered != Some(pool) {
+            return Err(Failure::Refused(Error::BadMemory));
+        }
+        self.registered = None;
+        self.step()
     }
     fn unmap(&mut self, iova: u64, pages: u64) -> Result<(), Failure> {
         self.remove(&[(iova / PAGE, pages)])

@@ -17,7 +17,7 @@ impl Run {
         first: u64::MAX,
         count: 0,
     };
-    pub(super) const fn end(self) -> u64 {
+    pub(crate) const fn end(self) -> u64 {
         self.first + self.count
     }
     /// Whether the two have an entry in common.

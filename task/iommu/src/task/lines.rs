@@ -120,6 +120,12 @@ pub fn print(line: Line<'_>) {
             Task(owner),
             mapped
         ),
+        Line::Overdue { name } => {
+            defmt::warn!(
+                "{=str}: a dead task's pool was not given back in time",
+                name
+            );
+        }
         Line::Lifted { name } => {
             defmt::info!("{=str}: quiet, nothing mapped, nothing held", name);
         }

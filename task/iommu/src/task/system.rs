@@ -1,6 +1,6 @@
 //! The kernel's authority calls, the PCI task, posts.
 
-use iommu::hardware::{Pinned, System};
+use iommu::hardware::{Pinned, Pinning, System};
 use iommu::indices::{DeviceIndex, TaskIndex};
 use iommu::log::Line;
 use pci_api::client::{Client, Failure};
@@ -80,14 +80,14 @@ impl System for Surroundings {
         driver: TaskId,
         lender: TaskId,
         lease: u32,
-        device: DeviceIndex,
+        pinning: Pinning,
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
         if lender.index() >= self.tasks {
             return Err(Code::NO_LEASE);
         }
-        let pinned = privileged::pin(driver, lender, lease, device.number(), offset, len)?;
+        let pinned = privileged::pin(driver, lender, lease, pinning.word(), offset, len)?;
         let attributes = LeaseAttributes::from_bits_truncate(pinned.attributes);
         Ok(Pinned {
             slot: pinned.slot,

@@ -31,6 +31,12 @@ fn served(rig: &mut Rig, operation: u16) -> (Vec<u64>, usize) {
         Operation::MapLease => (head(&[extent(0), 3 << 16, 0, task(7).0]), 8),
         Operation::MapList => (head(&[3 << 16, 0, extent(0), extent(5)]), 8),
         Operation::Unmap => (head(&[iova, 2]), 0),
+        Operation::Register => (head(&[4 << 32, 0, task(7).0]), 8),
+        Operation::Unregister => {
+            disk.register(rig, 4).unwrap();
+            let pool = u64::from(iommu_api::REGISTERED) + 1;
+            ([disk.handle.0, disk.sequence + 1, pool].to_vec(), 0)
+        }
         Operation::UnmapList => {
             let page = iova >> 12;
             (head(&[extent(page), extent(page + 1)]), 0)
@@ -43,7 +49,7 @@ fn served(rig: &mut Rig, operation: u16) -> (Vec<u64>, usize) {
     }
 }
 
-const OPERATIONS: core::ops::RangeInclusive<u16> = 1..=13;
+const OPERATIONS: core::ops::RangeInclusive<u16> = 1..=15;
 
 /// The reply's code and length to a message of so many bytes.
 fn reply(

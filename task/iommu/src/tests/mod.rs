@@ -18,6 +18,7 @@ mod image;
 mod interrupted;
 mod journal;
 mod left_on;
+mod lent;
 mod life;
 mod losses;
 mod maps;

@@ -7,7 +7,8 @@ use blk_api::{COMPLETIONS_MAX, Completions, Geometry, Kind};
 use iommu_api as iommu_protocol;
 use iommu_protocol::{
     Claim, DeviceRequest, Exchange, ExchangeList, Extent, Handle, HandleRequest, Map, MapLease,
-    MapList, OldestFault, PAGE, Replacement, Sequenced, Status, Unmap, UnmapList, Window,
+    MapList, OldestFault, PAGE, Register, Replacement, Sequenced, Status, Unmap, UnmapList,
+    Unregister, Window,
 };
 use queue_api::desk;
 use queue_api::message::{requests_in, requests_to_words};
@@ -62,6 +63,8 @@ fn requests(words: &Payload) {
     comes_back(words, MapLease::from_words, |r| r.to_words());
     comes_back(words, Unmap::from_words, |r| r.to_words());
     comes_back(words, Exchange::from_words, |r| r.to_words());
+    comes_back(words, Register::from_words, |r| r.to_words());
+    comes_back(words, Unregister::from_words, |r| r.to_words());
     let &[a, b, c, d, ..] = words;
     if let Some(list) = MapList::from_words(&[a, b, c, d]) {
         assert_eq!(MapList::from_words(&list.to_words()), Some(list));

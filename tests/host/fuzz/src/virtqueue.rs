@@ -38,6 +38,7 @@ impl Scene {
             tag,
             kind,
             bytes: bytes * (1 + input.below(512) as u32),
+            mapped: true,
         };
         if self.requests.start(request, input.take()).is_ok() {
             self.flying.insert(tag, request);

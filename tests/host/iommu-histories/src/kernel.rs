@@ -28,6 +28,19 @@ pub struct Pin {
     pub len: u64,
 }
 
+impl Pin {
+    /// The number of the device.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        (self.device & 0xffff) as usize
+    }
+    /// Whether it is of a pool that is lent as a whole.
+    #[must_use]
+    pub fn is_of_pool(&self) -> bool {
+        self.device >> 16 != 0
+    }
+}
+
 /// Memory that a client lends a driver during the current call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lent {
@@ -58,7 +71,7 @@ pub struct Kernel {
     pub held_death: bool,
 }
 
-const PINS_MAX: usize = 12;
+const PINS_MAX: usize = 16;
 
 impl Kernel {
     /// Every task in its first life.

@@ -27,9 +27,9 @@ fn main() -> ExitCode {
     let next = AtomicU64::new(0);
     let failed = AtomicU64::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let counts: Vec<[u64; 10]> = std::thread::scope(|scope| {
+    let counts: Vec<[u64; 11]> = std::thread::scope(|scope| {
         let work = || {
-            let mut counts = [0; 10];
+            let mut counts = [0; 11];
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= histories || failed.load(Ordering::Relaxed) > 3 {
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     });
     let sum = |index: usize| counts.iter().map(|counts| counts[index]).sum::<u64>();
     println!(
-        "{} steps in {histories} histories: {} claims, {} maps, {} unmaps, {} faults told, {} deaths, {} restarts, {} successors of the server, which died {} times in a turn and {} times in a start, {} deaths of the PCI task",
+        "{} steps in {histories} histories: {} claims, {} maps, {} unmaps, {} faults told, {} deaths, {} restarts, {} successors of the server, which died {} times in a turn and {} times in a start, {} deaths of the PCI task, {} devices taken away for a dead lender",
         histories * STEPS,
         sum(0),
         sum(1),
@@ -84,6 +84,7 @@ fn main() -> ExitCode {
         sum(7),
         sum(8),
         sum(9),
+        sum(10),
     );
     if failed.load(Ordering::Relaxed) > 0 || counts.len() < workers {
         return ExitCode::FAILURE;

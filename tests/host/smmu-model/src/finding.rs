@@ -35,6 +35,8 @@ pub enum Check {
     Delivery,
     /// A mapping the server granted does not translate.
     Function,
+    /// A device was taken away before a dead lender's pool had to be given back, or was not.
+    Lender,
     /// The server's reply is not the one its protocol prescribes.
     Protocol,
     /// A structure that a live stream uses is illegal, or a reserved bit in it is set.

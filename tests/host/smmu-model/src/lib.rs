@@ -21,4 +21,4 @@ pub use chooser::Chooser;
 pub use features::{Features, Liberties};
 pub use finding::{Check, Finding, Findings};
 pub use memory::Memory;
-pub use model::{Ambient, Fault, Flight, Model, Reach, Reachable, Translated};
+pub use model::{Ambient, Fault, Flight, Model, Reach, Reachable, SECOND, Translated};

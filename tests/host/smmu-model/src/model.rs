@@ -82,7 +82,7 @@ pub struct Ambient {
 }
 
 /// Ticks of a second.
-const SECOND: u64 = 1_000_000;
+pub const SECOND: u64 = 1_000_000;
 /// Addresses of interest that are remembered.
 const ADDRESSES: usize = 24;
 
@@ -232,6 +232,12 @@ impl Model {
     #[must_use]
     pub fn has_stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// Ticks since reset, without a look at them.
+    #[must_use]
+    pub const fn clock(&self) -> u64 {
+        self.clock
     }
 
     /// Lets time pass.

@@ -10,7 +10,7 @@ use solver::{Difference, Summary};
 
 use self::time::Times;
 use super::compare;
-use super::json::{DeviceReach, Reaches, VERSION};
+use super::json::{DeviceReach, Lent, Reaches, VERSION};
 use planner::planning::Plan;
 use planner::read::units::show_size;
 
@@ -54,7 +54,7 @@ impl fmt::Display for Unreadable {
 }
 
 /// Keys of a device's `reach` that have lines of their own here; any other is compared as the rest of the plan is.
-const TOLD: [&str; 12] = [
+const TOLD: [&str; 13] = [
     "domain",
     "untranslated",
     "owners",
@@ -66,6 +66,7 @@ const TOLD: [&str; 12] = [
     "direct",
     "pools",
     "pins",
+    "lent",
     "streams",
 ];
 
@@ -100,6 +101,7 @@ fn compared(old: &Value, new: &Value) -> Result<String, Unreadable> {
         let mut add = |widens, text| found.push(difference(device, widens, text));
         pools(was, is, &mut add);
         pins(was, is, &mut add);
+        lent(was, is, &mut add);
         streams(was, is, &mut add);
         lenders(was, is, &mut add);
     }
@@ -243,6 +245,28 @@ fn pins(was: Reach<'_>, is: Reach<'_>, add: &mut impl FnMut(bool, String)) {
             is > was,
             format!("reaches up to {is} lent buffers at once, before {was}"),
         );
+    }
+}
+
+/// Pools of others that are lent as a whole: each that is there or not, or otherwise.
+fn lent(was: Reach<'_>, is: Reach<'_>, add: &mut impl FnMut(bool, String)) {
+    let lent = |reach: Reach<'_>| reach.map_or_else(BTreeSet::new, |reach| reach.lent.clone());
+    let (was, is) = (lent(was), lent(is));
+    let text = |lent: &Lent| {
+        let access = if lent.writable { "write" } else { "read" };
+        format!(
+            "{} of pool `{}` of {}, to {access}, lent to {} as a whole",
+            show_size(lent.bytes),
+            lent.pool,
+            lent.task,
+            lent.to
+        )
+    };
+    for lent in is.difference(&was) {
+        add(true, format!("now reaches {}", text(lent)));
+    }
+    for lent in was.difference(&is) {
+        add(false, format!("no longer reaches {}", text(lent)));
     }
 }
 

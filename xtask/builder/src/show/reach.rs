@@ -54,6 +54,42 @@ pub fn pins(plan: &Plan, device: &str, reach: &Reach) -> usize {
     members.map(|member| plan.pins(member)).sum()
 }
 
+/// A pool that a task lends as a whole, with the names of both.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LentPool {
+    /// The task.
+    pub task: String,
+    /// The pool.
+    pub pool: String,
+    /// Most bytes of it.
+    pub bytes: u64,
+    /// Whether the device may write to it.
+    pub writable: bool,
+}
+
+/// The pools that tasks lend as a whole to the drivers of a device and its mates, each with the device that they are
+/// lent to.
+pub fn lent(plan: &Plan, device: &str, reach: &Reach) -> Vec<(String, LentPool)> {
+    let mates = reach.domain_mates.iter().map(String::as_str);
+    let members = std::iter::once(device).chain(mates);
+    let lent = members.flat_map(|member| {
+        let lent = plan.lent_to(member).into_iter();
+        lent.map(move |lent| (member.to_owned(), named(plan, &lent)))
+    });
+    lent.collect()
+}
+
+fn named(plan: &Plan, lent: &planner::planning::LentPool) -> LentPool {
+    let task = plan.app.tasks.get(lent.task);
+    let pool = task.and_then(|task| task.pools.get(lent.pool));
+    LentPool {
+        task: task.map_or(String::new(), |task| task.name.value.clone()),
+        pool: pool.map_or(String::new(), |pool| pool.0.value.clone()),
+        bytes: lent.bytes,
+        writable: lent.writable,
+    }
+}
+
 fn device(
     plan: &Plan,
     placement: Option<&Placement>,
@@ -68,6 +104,16 @@ fn device(
     let pins = pins(plan, name(plan, node), &reach);
     if pins > 0 {
         writeln!(out, "    at most {pins} such buffers at once")?;
+    }
+    for (device, lent) in lent(plan, name(plan, node), &reach) {
+        let access = if lent.writable { "" } else { ", to read" };
+        writeln!(
+            out,
+            "    pool `{}` that {} lends to {device} as a whole, {}{access}",
+            lent.pool,
+            lent.task,
+            show_size(lent.bytes)
+        )?;
     }
     others(&reach, out)
 }

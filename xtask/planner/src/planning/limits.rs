@@ -3,7 +3,8 @@
 //! place, both numbers and the largest users.
 
 use plan::limits::{
-    DEVICES_MAX, DOMAINS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
+    DEVICES_MAX, DOMAINS_MAX, LENT_POOLS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PREMAPPED_MAX,
+    SMMUS_MAX, STREAMS_MAX,
 };
 use solver::Machine;
 use solver::model::NodeId;
@@ -114,7 +115,7 @@ impl Used<'_> {
         first.map_or(String::new(), |node| node.name.clone())
     }
 
-    fn sums(&self) -> [Sum; 6] {
+    fn sums(&self) -> [Sum; 7] {
         let counted = |name: String, count| {
             let place = self.place(&name);
             (name, count, place)
@@ -168,6 +169,18 @@ impl Used<'_> {
                     .collect(),
                 most: MAPPED_LEASES_MAX,
                 remedy: "give drivers fewer `pins`, as many as they have requests of clients under way at once",
+            },
+            Sum {
+                what: "pools lent as a whole",
+                users: self
+                    .app
+                    .tasks
+                    .iter()
+                    .flat_map(|task| &task.lends)
+                    .map(|lend| (lend.device.value.clone(), 1, Some(lend.device.span.clone())))
+                    .collect(),
+                most: LENT_POOLS_MAX,
+                remedy: "lend one pool to one device where that is enough; buffers can be lent with each request",
             },
         ]
     }

@@ -41,7 +41,7 @@ use solver::model::Machine;
 use solver::solution::Solution;
 use solver::{Code, Diagnostic, Options, solve};
 
-use crate::read::{App, PlatformDeviceKind, Task, TaskRight};
+use crate::read::{App, PlatformDeviceKind, Task, TaskRight, pool_of};
 use crate::report::{Report, Reported};
 
 /// The planned system, before programs and addresses.
@@ -64,6 +64,19 @@ pub struct Plan {
     pub machine: Machine,
     /// The answer of the solver.
     pub solution: Solution,
+}
+
+/// A pool that a task lends to a device as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LentPool {
+    /// Index of the task.
+    pub task: usize,
+    /// Number of the pool in the task.
+    pub pool: usize,
+    /// Whether the device may write to it.
+    pub writable: bool,
+    /// Most bytes of it, from the first one on; whole pages.
+    pub bytes: u64,
 }
 
 impl Plan {
@@ -245,6 +258,25 @@ impl Plan {
         let mut pins = limits::pins(&self.app).into_iter();
         pins.find(|pins| pins.device == device)
             .map_or(0, |pins| pins.count)
+    }
+
+    /// Pools that tasks lend to a device as a whole, by task.
+    pub fn lent_to(&self, device: &str) -> Vec<LentPool> {
+        let mut lent = Vec::new();
+        for (index, task) in self.app.tasks.iter().enumerate() {
+            for lend in task.lends.iter().filter(|lend| lend.device.value == device) {
+                let Some((pool, bytes)) = pool_of(task, lend) else {
+                    continue;
+                };
+                lent.push(LentPool {
+                    task: index,
+                    pool,
+                    writable: lend.writable,
+                    bytes: lend.most.as_ref().map_or(bytes, |most| most.value),
+                });
+            }
+        }
+        lent
     }
 
     /// The tasks that audit the device.

@@ -23,6 +23,7 @@ pub mod units;
 use std::path::Path;
 
 pub use app::{App, Main};
+pub use check::lends::pool_of;
 pub use device::{Device, Direct, Invalidation};
 pub use fields::distance;
 pub use host::{Aperture, StreamRow};
@@ -35,7 +36,7 @@ pub use place::Place;
 pub use platform::{Gic, Platform, Psci, REDISTRIBUTOR};
 pub use ranges::{AddressRange, RangeKind};
 pub use registers::{PlatformDevice, PlatformDeviceKind};
-pub use task::{BOOT_CORE, Parameter, Task, TaskRight};
+pub use task::{BOOT_CORE, Lend, Parameter, Task, TaskRight};
 pub use time::{BUDGET_LEAST, Budget, ProcessorTime};
 
 use crate::report::{Mistake, Report, Reported, Span};

@@ -41,6 +41,8 @@ pub struct Task {
     pub trusts: Vec<Spanned<String>>,
     /// Name and bytes (whole pages) of each.
     pub pools: Vec<(Spanned<String>, u64)>,
+    /// Pools of it that drivers may keep lent.
+    pub lends: Vec<Lend>,
     /// Memory that survives a restart, with names and sizes.
     pub persistent: Vec<(Spanned<String>, u64)>,
     /// The place where `dma-authority` is declared, if it is.
@@ -67,6 +69,19 @@ pub struct Task {
     pub pins: Option<Spanned<u32>>,
     /// The parameters that the task's plan page has, by name.
     pub parameters: Vec<(Spanned<String>, Spanned<Parameter>)>,
+}
+
+/// A pool that a task lends to the driver of a device as a whole, for longer than a call.
+#[derive(Clone, Debug)]
+pub struct Lend {
+    /// The device.
+    pub device: Spanned<String>,
+    /// The pool; `None`: the task's only one.
+    pub pool: Option<Spanned<String>>,
+    /// Whether the device may write to it.
+    pub writable: bool,
+    /// Most bytes of it, whole pages; `None`: all of it.
+    pub most: Option<Spanned<u64>>,
 }
 
 /// A group of privileged calls.
@@ -142,6 +157,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
         watches: fields.names("watches"),
         trusts: fields.names("trusts"),
         pools: read_pools(&fields, &name),
+        lends: read_lends(&fields),
         persistent: read_persistent(&fields, reads_logs.clone()),
         authority: fields.flag("dma-authority"),
         reads_logs,
@@ -240,6 +256,23 @@ fn read_pools(fields: &Fields<'_>, task: &Spanned<String>) -> Vec<(Spanned<Strin
         }
     }
     pools
+}
+
+fn read_lends(fields: &Fields<'_>) -> Vec<Lend> {
+    let mut lends = Vec::new();
+    for (device, fields) in fields.tables("lends") {
+        let access = fields.choice("access", &[("read", false), ("read-write", true)]);
+        lends.push(Lend {
+            device,
+            pool: fields.string("pool"),
+            writable: access.is_none_or(|access| access.value),
+            most: fields
+                .size("most")
+                .map(|size| Spanned::new(pages(size.value), size.span)),
+        });
+        fields.finish();
+    }
+    lends
 }
 
 /// Names of bits, by which the task finds them and others post them.

@@ -128,6 +128,8 @@ mistakes! {
         "Budgets promise processor time, and there is one processor. A task that declares none has an even share of what the others leave, but at least 50 us in 10 ms. If all together are more than the whole, the less urgent ones may get less than their budget; every task still runs no longer than its own. docs/reference/time.md says what a budget promises.";
     509 TrustedBudget "a budget of a task without a limit",
         "A budget limits what a task does of itself. A task with `trusted-time = true` has no limit, nor has the supervisor, which must run when any other misbehaves. So it is one or the other.";
+    510 Lend "a pool that cannot be lent as a whole",
+        "`lends` lets the driver of a device have a pool of this task pinned as a whole, once, and then have pages of it mapped and unmapped without asking again. A pool is lent with a call, so the lender must call the device's driver; and the driver must be somebody. The pool is one of the lender's, and not more of it than there is.";
 }
 
 impl Mistake {
@@ -184,6 +186,7 @@ impl Mistake {
             Self::NotYet => "leave it out",
             Self::Overbooked => "make budgets smaller or their periods longer",
             Self::TrustedBudget => "leave `budget` out",
+            Self::Lend => "leave the device out of `lends`",
             Self::OutOfReach => "load the image lower, if the platform has memory there",
             Self::NestedInclude => "write its tables into the included file",
             Self::Parameter => "write one of the known forms",

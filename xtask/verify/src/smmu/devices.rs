@@ -39,6 +39,7 @@ pub fn check(tables: &Tables<'_>, verified: &mut Verified) {
     let reserved = records.streams.iter().any(|stream| stream.u32(20) != 0);
     verified.compare(SERVER, "a word of a stream is in use:", &reserved, &false);
     pools(tables, verified);
+    lent(tables, verified);
     premapped(tables, verified);
 }
 
@@ -116,6 +117,28 @@ fn pools(tables: &Tables<'_>, verified: &mut Verified) {
     };
     let planned: Vec<_> = tables.plan.tasks.iter().zip(0..).flat_map(pools).collect();
     verified.compare_rows(SERVER, "is told of the pools", Some(&told), &planned);
+}
+
+/// The pools that tasks lend as a whole, by device and then by task.
+fn lent(tables: &Tables<'_>, verified: &mut Verified) {
+    let plan = tables.plan;
+    let row = |record: &Record<'_>| ([0, 4, 8, 12].map(|at| record.u32(at)), record.u64(16));
+    let told: Vec<_> = tables.records.lent.iter().map(row).collect();
+    let devices = plan.devices().zip(0u32..);
+    let planned = devices.flat_map(|(device, number)| {
+        let tasks = plan.tasks.iter().zip(0u32..);
+        tasks.flat_map(move |(task, index)| {
+            let lends = task.lends.iter();
+            let to_it = lends.filter(|lent| lent.device == device.name);
+            to_it.map(move |lent| {
+                let numbers = [number, index, lent.pool, u32::from(lent.writable)];
+                (numbers, lent.bytes / 4096)
+            })
+        })
+    });
+    let planned: Vec<_> = planned.collect();
+    let what = "is told of the pools that are lent as a whole";
+    verified.compare_rows(SERVER, what, Some(&told), &planned);
 }
 
 /// Memory types by their index.

@@ -18,6 +18,7 @@ pub struct Records<'a> {
     pub devices: Vec<Record<'a>>,
     pub pools: Vec<Record<'a>>,
     pub premapped: Vec<Record<'a>>,
+    pub lent: Vec<Record<'a>>,
     /// The task numbers that lists of tasks are made of.
     pub numbers: Vec<Record<'a>>,
 }
@@ -31,6 +32,7 @@ impl<'a> Records<'a> {
             devices: blob.table(kind::DEVICE).to_vec(),
             pools: blob.table(kind::POOL).to_vec(),
             premapped: blob.table(kind::PREMAPPED).to_vec(),
+            lent: blob.table(kind::LENT_POOL).to_vec(),
             numbers: blob.table(kind::TASK_NUMBER).to_vec(),
         }
     }

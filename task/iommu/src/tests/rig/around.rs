@@ -14,7 +14,7 @@ use userlib::ipc::Payload;
 
 use super::super::journal::{Did, Journal};
 use super::image::*;
-use crate::hardware::{Pinned, System};
+use crate::hardware::{Pinned, Pinning, System};
 use crate::indices::{DeviceIndex, TaskIndex};
 use crate::log::Line;
 
@@ -26,6 +26,8 @@ pub struct Around {
     /// Address and bytes of what was ever pinned, by slot.
     pub pinned: BTreeMap<u32, (u64, u64)>,
     pub next_slot: u32,
+    /// Tasks that are down; their pins say so.
+    pub dead: Vec<usize>,
     pub lease: Option<Pinned>,
     pub bus_master: Vec<(u32, bool)>,
     pub started: Vec<u32>,
@@ -132,7 +134,7 @@ impl System for Shared {
         _: TaskId,
         lender: TaskId,
         lease: u32,
-        device: DeviceIndex,
+        pinning: Pinning,
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
@@ -146,7 +148,7 @@ impl System for Shared {
         pinned.slot = around.next_slot;
         pinned.pa += offset;
         around.journal.note(Did::Pin(pinned.slot));
-        around.pins.push((pinned.slot, lender, device.number()));
+        around.pins.push((pinned.slot, lender, pinning.word()));
         around.pinned.insert(pinned.slot, (pinned.pa, len));
         Ok(pinned)
     }
@@ -180,15 +182,17 @@ impl System for Shared {
         let pins = around.pins.iter().filter(|pin| pin.0 >= from);
         pins.min().map_or(Held::END, |&(slot, task, device)| {
             let (pa, len) = around.pinned[&slot];
+            let dead = around.dead.contains(&task.index());
+            let task = TaskId::new(task.index() as u8, task.generation() + u64::from(dead));
             Held {
                 next: u64::from(slot) + 101,
                 kind: HeldKind::Pin,
                 task,
                 device,
                 slot,
+                dead,
                 pa,
                 len,
-                ..Held::END
             }
         })
     }

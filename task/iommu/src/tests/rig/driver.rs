@@ -125,6 +125,22 @@ impl Driver {
         };
         result(rig.now(self.id, Operation::MapLease, &request.to_words()[..6]))
     }
+    pub fn register(&mut self, rig: &mut Rig, pages: u32) -> Result<u64, Error> {
+        let request = Register {
+            head: self.head(),
+            extent: Extent { first: 0, pages },
+            lease: 0,
+            lender: task(7).0,
+        };
+        result(rig.now(self.id, Operation::Register, &request.to_words()[..5]))
+    }
+    pub fn unregister(&mut self, rig: &mut Rig, pool: u16) -> Result<u64, Error> {
+        let request = Unregister {
+            head: self.head(),
+            pool,
+        };
+        result(rig.now(self.id, Operation::Unregister, &request.to_words()[..3]))
+    }
     pub fn release(&mut self, rig: &mut Rig) -> Reply {
         let request = self.head();
         rig.ask(self.id, Operation::Release, &request.to_words()[..2])

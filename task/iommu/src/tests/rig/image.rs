@@ -9,8 +9,8 @@ use std::vec::Vec;
 
 use abi::TaskId;
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, PREMAPPED_MARK, PoolEntry, PremappedEntry, PremappedKind,
-    SmmuEntry, StreamEntry,
+    DeviceEntry, DomainEntry, DomainKind, LentPoolEntry, PREMAPPED_MARK, PoolEntry, PremappedEntry,
+    PremappedKind, SmmuEntry, StreamEntry,
 };
 use plan::{NONE, Name, TaskList, TaskNumber};
 use smmu::ContextDescriptor;
@@ -34,6 +34,9 @@ pub const BASE: u64 = 0x1_0000_0000;
 pub const BLOCKS: u64 = BASE + 0x40_0000;
 pub const POOL: u64 = 0x5000_0000;
 pub const BIG_POOL: u64 = 0x6000_0000;
+/// The pool that task 7 may lend to the disk as a whole, but for its last pages.
+pub const LENT: u64 = 0x7000_0000;
+pub const LENT_PAGES: u32 = 16;
 
 /// A device by its number.
 pub fn index(device: u32) -> DeviceIndex {
@@ -160,6 +163,23 @@ pub fn plan() -> PlanView<'static> {
             pool(5, 0, POOL + 0x10_0000, 16 * 4096),
             pool(5, 1, BIG_POOL, 4 << 20),
             pool(6, 0, POOL + 0x20_0000, 16 * 4096),
+            pool(7, 0, LENT, 32 * 4096),
+        ]),
+        lent_pools: leak(std::vec![
+            LentPoolEntry {
+                device: EDU,
+                task: 7,
+                pool: 0,
+                writable: 0,
+                pages: 4,
+            },
+            LentPoolEntry {
+                device: DISK,
+                task: 7,
+                pool: 0,
+                writable: 1,
+                pages: u64::from(LENT_PAGES),
+            },
         ]),
         premapped: &[],
         numbers: &[TaskNumber { number: 3 }],

@@ -3,7 +3,7 @@
 
 use abi::LeaseAttributes;
 use blk_api::client::Disk;
-use blk_api::{DEPTH, Error, Kind, LEASE, SECTOR, Transfer, result};
+use blk_api::{DEPTH, Error, Kind, SECTOR, Transfer, result};
 use plan::task::MappingKind;
 use queue_api::Operation;
 use queue_api::client::Queue;
@@ -15,6 +15,8 @@ use userlib::{config, plan, time};
 use bench_protocol::row::{instructions, median, report};
 
 const PAGE: u64 = 4096;
+/// The region that the buffers are in.
+const REGION: u8 = 1;
 const SECTORS: u64 = PAGE / SECTOR;
 /// Reads in one sample at full depth.
 const MANY: u32 = 256;
@@ -31,6 +33,9 @@ pub fn run() -> bool {
     let Some(reader) = reader() else {
         return report("boot-to-first-read", None);
     };
+    if !reader.lend() {
+        return report("boot-to-first-read", None);
+    }
     let first = reader.read_one(0).map(|()| time::instructions());
     let mut complete = report("boot-to-first-read", first);
     let single = median(|| {
@@ -58,20 +63,22 @@ impl Reader {
         Transfer {
             kind: Kind::Read,
             tag,
-            region: LEASE,
+            region: REGION,
             page: u32::from(tag),
             sector,
             count: SECTORS as u32,
         }
     }
 
-    fn lent(&self) -> LeaseBuffer<'_> {
+    /// Lends a page for each request that can be under way.
+    fn lend(&self) -> bool {
         let pages = self.pool.part(0, DEPTH * PAGE as usize);
-        LeaseBuffer::pool(pages, LeaseAttributes::all())
+        let lent = LeaseBuffer::pool(pages, LeaseAttributes::all());
+        self.disk.lend(REGION, lent).is_ok()
     }
 
     fn read_one(&self, sector: u64) -> Option<()> {
-        self.disk.one(&self.read(0, sector), Some(self.lent())).ok()
+        self.disk.one(&self.read(0, sector), None).ok()
     }
 
     /// Keeps `DEPTH` reads in flight until `MANY` are done.
@@ -83,7 +90,7 @@ impl Reader {
                 requests.ask(read.request()).then_some(())?;
                 asked += 1;
             }
-            let completions = requests.turn::<Error>(Operation::Wait, &[self.lent()]);
+            let completions = requests.turn::<Error>(Operation::Wait, &[]);
             for completion in completions.ok()? {
                 result(completion).ok()?;
                 left -= 1;

@@ -155,12 +155,15 @@ impl History<'_> {
         } else {
             DRIVERS[self.chooser.below(3)]
         };
-        let mut world = self.world.borrow_mut();
-        if !world.kernel.is_alive(task) {
-            return;
+        if self.world.borrow().kernel.is_alive(task) {
+            self.end(task);
         }
+    }
+
+    /// A task's life ends.
+    pub(super) fn end(&mut self, task: usize) {
         self.counts[4] += 1;
-        world.kernel.die(task);
+        self.world.borrow_mut().kernel.die(task);
         if self.trace {
             eprintln!("task {task} dies");
         }

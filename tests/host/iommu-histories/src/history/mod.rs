@@ -4,8 +4,10 @@ mod claims;
 mod exchanges;
 mod faults;
 mod imposing;
+mod lenders;
 mod maps;
 mod pci;
+mod pools;
 mod requests;
 mod rest;
 mod states;
@@ -62,8 +64,8 @@ pub struct Outcome {
     pub struck: u64,
     /// Counts of what happened: claims, maps, unmaps, faults recorded, deaths, restarts,
     /// successors of the server; deaths of it in a turn, and in a start;
-    /// deaths of the PCI task.
-    pub counts: [u64; 10],
+    /// deaths of the PCI task; devices taken away for a dead lender.
+    pub counts: [u64; 11],
 }
 
 /// A claim that a driver has.
@@ -105,7 +107,7 @@ struct History<'p> {
     settled: bool,
     /// The server does not die in what it does now.
     immortal: bool,
-    counts: [u64; 10],
+    counts: [u64; 11],
 }
 
 /// Runs a history until its end or the first finding.
@@ -157,7 +159,7 @@ pub fn run(setting: &Setting) -> Outcome {
         deadline: None,
         settled: false,
         immortal: false,
-        counts: [0; 10],
+        counts: [0; 11],
     };
     history.start();
     history.check();
@@ -212,15 +214,18 @@ impl History<'_> {
             3 => self.release(),
             4..=9 => self.map(),
             10 => self.map_list(),
-            11 | 12 => self.map_lease(),
+            11 => self.map_lease(),
+            12 => self.use_pool(),
             13..=16 => self.unmap(),
             17 => self.exchange(),
             18 if self.chooser.once_in(2) => self.exchange_list(),
             18 => self.unmap_list(),
+            19 if self.chooser.once_in(2) => self.use_pool(),
             19 => self.flush(),
             20..=25 => self.access(),
             26 => self.die(),
             27 => self.restart(),
+            31 if self.chooser.once_in(2) => self.outlive_lender(),
             28 => self.look_at_faults(false),
             29 if self.chooser.once_in(2) => self.impose(),
             29 => self.garbage(),
@@ -321,10 +326,12 @@ impl History<'_> {
         }
         if death {
             let mates = self.world.borrow().mates_of_dead();
+            let now = self.world.borrow().model.clock();
             if self.serve(Server::on_held_death).is_none() {
                 return self.succeed();
             }
             let mut world = self.world.borrow_mut();
+            world.told_of_lenders(now);
             world.check_cut_off();
             world.check_units_cut_off(&mates);
         }
@@ -342,6 +349,7 @@ impl History<'_> {
         if let Some(deadline) = self.server.take_new_deadline() {
             self.deadline = Some(deadline);
         }
+        self.world.borrow_mut().check_awaited(self.deadline);
         let now = self.world.borrow_mut().model.now();
         if self
             .deadline
@@ -349,7 +357,7 @@ impl History<'_> {
         {
             self.deadline = None;
             self.world.borrow_mut().model.pass(200);
-            if self.serve(Server::on_timer).is_none() {
+            if self.on_timer().is_none() {
                 return self.succeed();
             }
         }

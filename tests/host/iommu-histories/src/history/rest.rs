@@ -4,7 +4,7 @@ use iommu_api::StatusFlags;
 
 use super::History;
 use crate::troubles::Troubles;
-use smmu_model::Check;
+use smmu_model::{Check, SECOND};
 
 /// Rounds in which everything that is under way ends: a chain of quiesces, each of a few steps, with every
 /// notification late.
@@ -17,6 +17,7 @@ impl History<'_> {
         self.immortal = true;
         self.world.borrow_mut().fabric.troubles = Troubles::default();
         for _ in 0..ROUNDS {
+            self.world.borrow_mut().model.pass(SECOND / 100);
             self.pass();
             self.deliver();
             self.check_reach();
@@ -30,6 +31,9 @@ impl History<'_> {
                 self.note(Check::Liveness, || {
                     format!("device {device} is being made quiet for ever")
                 });
+            }
+            if status.is_some_and(|status| !status.flags.has(StatusFlags::STUCK)) {
+                self.world.borrow_mut().check_none_waits(device);
             }
         }
     }

@@ -65,6 +65,8 @@ impl<'p> History<'p> {
         // Nothing is unmapped by a start but what was before.
         world.intent = Some(Intent::default());
         world.sabotage.start(true);
+        world.forget_lenders();
+        let begins = world.model.clock();
         drop(world);
         self.settled = false;
         let disturbances = {
@@ -81,6 +83,7 @@ impl<'p> History<'p> {
         let mut world = self.world.borrow_mut();
         world.intent = None;
         world.sabotage.start(false);
+        world.told_of_lenders(begins);
         let answered = world.fabric.disturbances == disturbances;
         drop(world);
         if answered {

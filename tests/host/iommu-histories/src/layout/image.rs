@@ -1,8 +1,8 @@
 //! What the build step would have written for a machine.
 
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, Invalidation, PREMAPPED_MARK, PoolEntry, PremappedKind,
-    SmmuEntry, StreamEntry,
+    DeviceEntry, DomainEntry, DomainKind, Invalidation, LentPoolEntry, PREMAPPED_MARK, PoolEntry,
+    PremappedKind, SmmuEntry, StreamEntry,
 };
 use plan::{Builder, Name, TaskLists};
 use smmu::ContextDescriptor;
@@ -14,8 +14,8 @@ use vmsa::{
 use zerocopy::FromZeros;
 
 use super::{
-    ARRAYS, AUDITOR, COMMANDS, CONTEXTS, EVENTS, LEVEL1, Layout, Machine, PAGE_TABLES, POOLS,
-    TABLES, TABLES_LEN, WINDOW, Window, entry_of,
+    ARRAYS, AUDITOR, CLIENT, COMMANDS, CONTEXTS, EVENTS, LENT_PAGES, LEVEL1, Layout, Machine,
+    PAGE_TABLES, POOLS, TABLES, TABLES_LEN, WINDOW, Window, entry_of, is_lent_to,
 };
 use smmu_model::{Chooser, Features, Memory};
 
@@ -92,6 +92,17 @@ fn records(machine: &Machine, smmu: SmmuEntry, domains: &[DomainEntry]) -> Vec<u
         pa,
         len,
     });
+    let driven = machine.devices.iter().zip(0..);
+    let lent: Vec<LentPoolEntry> = driven
+        .filter(|(planned, _)| is_lent_to(planned))
+        .map(|(_, device)| LentPoolEntry {
+            device,
+            task: CLIENT as u32,
+            pool: 0,
+            writable: u32::from(device % 3 != 0),
+            pages: LENT_PAGES,
+        })
+        .collect();
     let mut builder = Builder::new();
     builder
         .push(&[smmu])
@@ -100,7 +111,8 @@ fn records(machine: &Machine, smmu: SmmuEntry, domains: &[DomainEntry]) -> Vec<u
         .push(&devices)
         .push(&pools)
         .push(lists.numbers())
-        .push(machine.premapped);
+        .push(machine.premapped)
+        .push(&lent);
     let bytes = builder.finish();
     let word = |bytes: &[u8]| {
         let bytes = bytes.iter().rev();

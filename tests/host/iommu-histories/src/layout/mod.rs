@@ -40,6 +40,15 @@ pub const POOLS: [(usize, u32, u64, u64); 5] = [
     (CLIENT, 0, 0x5030_0000, 16 * 4096),
 ];
 
+/// Pages of its pool that the client lends as a whole, to each driven device of others.
+pub const LENT_PAGES: u64 = 12;
+
+/// Whether the client lends its pool to a device.
+#[must_use]
+pub fn is_lent_to(planned: &Planned) -> bool {
+    planned.owner != plan::NONE && planned.owner != CLIENT as u32
+}
+
 /// One device of the plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Planned {

@@ -201,7 +201,7 @@ impl World {
                     if self
                         .kernel
                         .pinned(slot)
-                        .is_some_and(|pin| pin.device == device)
+                        .is_some_and(|pin| pin.number() == device as usize)
                     {
                         self.sabotage.struck += 1;
                         self.check_unpin(slot);

@@ -147,7 +147,7 @@ impl World {
                 || !self.kernel.is_current(hold.task)
                 || !self.oracle.grants(device).is_empty()
                 || self.oracle.unasked(device).is_some()
-                || pins.any(|pin| pin.device == hold.device);
+                || pins.any(|pin| pin.number() == hold.device as usize);
             if !kept {
                 self.model
                     .findings
@@ -226,10 +226,15 @@ impl World {
     /// Pins are kept for what is mapped, and no longer.
     pub fn check_pins(&mut self) {
         for pin in self.kernel.pins.iter().flatten() {
-            let grants = self.oracle.grants(pin.device as usize);
+            let grants = self.oracle.grants(pin.number());
             let used = grants.iter().any(|grant| {
                 grant.output < pin.pa + pin.len && pin.pa < grant.output + grant.bytes
             });
+            // That of a pool is kept while its lender and the claim live, or until the server is told that they do not.
+            let lives = self.kernel.held_death || self.kernel.is_current(pin.lender);
+            let mut holds = self.kernel.holds.iter();
+            let held = holds.any(|hold| hold.device as usize == pin.number());
+            let used = used || pin.is_of_pool() && lives && held;
             if !used {
                 self.model
                     .findings
@@ -282,7 +287,7 @@ impl World {
         let Some(pin) = self.kernel.pinned(slot) else {
             return;
         };
-        let device = pin.device as usize;
+        let device = pin.number();
         let intent = self.intent.as_ref();
         // Of a request to map that is refused.
         if intent.is_none_or(|intent| intent.maps.is_empty()) {
@@ -290,6 +295,8 @@ impl World {
         }
         let mut left = self.oracle.clone();
         match &self.intent {
+            // While the claim goes on, nothing of a pool may be mapped; a page of it stays in the tables then.
+            None if pin.is_of_pool() && self.has_leaf(device, pin.pa, pin.len) => {}
             None => left.clear(device),
             Some(intent) => {
                 let runs = intent.unmaps.iter();
@@ -297,6 +304,23 @@ impl World {
             }
         }
         self.check_released(&left, pin.pa, pin.len);
+    }
+
+    /// Whether an entry that was made for a device leads to memory.
+    fn has_leaf(&self, device: usize, pa: u64, len: u64) -> bool {
+        let machine = self.layout.machine;
+        let domain = machine.devices[device].domain;
+        let Some(planned) = self.layout.domains.get(domain as usize) else {
+            return false;
+        };
+        let before = machine.devices.iter().take(device);
+        let member = before.filter(|other| other.domain == domain).count() as u64;
+        (0..planned.pages).any(|entry| {
+            let at = layout::TABLES + planned.leaf + entry * 8;
+            let leaf = self.model.memory.latest(at).unwrap_or(0);
+            let output = leaf & 0xffff_ffff_f000;
+            leaf & 1 == 1 && leaf >> 55 & 0xf == member && (pa..pa + len).contains(&output)
+        })
     }
 
     /// A task runs again: nothing of its earlier life is within reach of a device.

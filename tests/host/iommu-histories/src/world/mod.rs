@@ -3,6 +3,7 @@
 mod calls;
 mod checks;
 mod interrupted;
+mod lenders;
 mod registers;
 mod surroundings;
 mod tables;
@@ -16,6 +17,7 @@ use abi::TaskId;
 use pci_api::client::Failure;
 use smmu::stream::{bypass_word, stage1_word};
 
+use self::lenders::Lenders;
 use super::fabric::Fabric;
 use super::fuse::Fuse;
 use super::intent::Intent;
@@ -62,6 +64,8 @@ pub struct World {
     pub posts: Vec<usize>,
     /// Devices that their holders could have used, as far as the server knows.
     pub exposed: Vec<bool>,
+    /// Dead lenders of pools.
+    pub lenders: Lenders,
     /// Lines of the log, for a failing history.
     pub lines: u64,
 }
@@ -103,6 +107,7 @@ impl World {
             replies: Vec::new(),
             posts: Vec::new(),
             exposed: vec![false; machine.devices.len()],
+            lenders: Lenders::new(machine.devices.len()),
             lines: 0,
         }
     }

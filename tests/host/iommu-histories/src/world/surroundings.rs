@@ -3,7 +3,7 @@
 use abi::privileged::Held;
 use abi::{Code, TaskId};
 use iommu::boot_refusal::Refusal;
-use iommu::hardware::{Hardware, Pinned, System};
+use iommu::hardware::{Hardware, Pinned, Pinning, System};
 use iommu::indices::{DeviceIndex, TaskIndex};
 use iommu::log::Line;
 use pci_api::client::Failure;
@@ -76,13 +76,13 @@ impl System for Shared {
         driver: TaskId,
         lender: TaskId,
         lease: u32,
-        device: DeviceIndex,
+        pinning: Pinning,
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
         self.enter()
             .kernel
-            .pin(driver, lender, lease, device.number(), offset, len)
+            .pin(driver, lender, lease, pinning.word(), offset, len)
     }
     fn unpin(&mut self, slot: u32) -> Code {
         let mut world = self.enter();
@@ -158,13 +158,22 @@ impl System for Shared {
     fn log(&mut self, line: Line<'_>) {
         let mut world = self.enter();
         world.lines += 1;
+        let machine = world.layout.machine;
+        let number = |name| {
+            let mut devices = machine.devices.iter();
+            devices.position(|planned| planned.name == name)
+        };
         if let Line::Stuck { name, .. } = line {
-            let mut devices = world.layout.machine.devices.iter();
-            let device = devices.position(|planned| planned.name == name);
+            let device = number(name);
             device
                 .into_iter()
                 .for_each(|device| world.check_not_quiet(device));
             world.stuck();
+        }
+        if let Line::Overdue { name } = line
+            && let Some(device) = number(name)
+        {
+            world.take_away(device);
         }
         if let Line::SmmuRefused { why, .. } = line
             && why != Refusal::NoPci

@@ -113,4 +113,6 @@ pub const CASES: &[Case] = handles! {
     "exchange-list" ExchangeList,
     "flush" Flush,
     "next-fault" NextFault,
+    "register" Register,
+    "unregister" Unregister,
 };

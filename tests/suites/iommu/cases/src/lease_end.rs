@@ -10,7 +10,7 @@ use crate::lease::{FEW, lend, lend_and_forget, lent, map_page, map_words, next_m
 use crate::{FIRST, LENDER, SECOND};
 
 /// Stops the lender and says whether it can be started again.
-fn lender_is_free(stage: &Stage) -> bool {
+pub fn lender_is_free(stage: &Stage) -> bool {
     let _ = stage.stop(LENDER);
     stage.restart(LENDER).0 == 0
 }

@@ -35,6 +35,7 @@ mod misfit;
 mod order;
 mod places;
 mod quiet;
+mod registered;
 mod registers;
 mod sequence;
 mod servers;
@@ -103,6 +104,7 @@ pub const SUITE: Suite = Suite {
         exchange::CASES,
         lease::CASES,
         lease_end::CASES,
+        registered::CASES,
         places::CASES,
         order::CASES,
         dma::CASES,

@@ -115,13 +115,14 @@ pub const fn reply_len(operation: Operation) -> usize {
     match operation {
         Operation::Describe | Operation::NextFault => 32,
         Operation::Claim | Operation::Status => 48,
-        Operation::Map | Operation::MapLease | Operation::MapList => 8,
+        Operation::Map | Operation::MapLease | Operation::MapList | Operation::Register => 8,
         Operation::Release
         | Operation::Unmap
         | Operation::UnmapList
         | Operation::Flush
         | Operation::Exchange
-        | Operation::ExchangeList => 0,
+        | Operation::ExchangeList
+        | Operation::Unregister => 0,
     }
 }
 
@@ -139,6 +140,8 @@ pub fn about_claim(operation: Operation, handle: u64, sequence: u64, iova: u64) 
         Operation::Map => Words::of(&[handle, sequence, page, read, 0]),
         Operation::MapLease => Words::of(&[handle, sequence, page, read, 0, 0]),
         Operation::MapList => Words::of(&[handle, sequence, read, 0, page]),
+        Operation::Register => Words::of(&[handle, sequence, page, 0, 0]),
+        Operation::Unregister => Words::of(&[handle, sequence, u64::from(iommu_api::REGISTERED)]),
         Operation::Unmap => Words::of(&[handle, sequence, iova, 1]),
         Operation::UnmapList => Words::of(&[handle, sequence, extent(iova >> 12, 1)]),
         Operation::Exchange => Words::of(&[handle, sequence, page, read, iova]),

@@ -130,4 +130,6 @@ pub const CASES: &[Case] = shapes! {
     "exchange-list" ExchangeList,
     "next-fault" NextFault,
     "status" Status,
+    "register" Register,
+    "unregister" Unregister,
 };

@@ -264,7 +264,7 @@ mod tests {
             }
             seen.insert(shot.operation);
         }
-        for operation in 0..=11 {
+        for operation in 0..=15 {
             assert!(seen.contains(&operation), "{operation}");
         }
     }

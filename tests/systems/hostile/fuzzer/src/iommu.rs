@@ -3,8 +3,8 @@
 use abi::TaskId;
 use iommu_api::{
     Claim, DeviceRequest, Exchange, ExchangeList, Extent, HandleRequest, Map, MapFlags, MapLease,
-    MapList, OldestFault, Operation, PAGE, Replacement, Sequenced, Status, Unmap, UnmapList,
-    Window,
+    MapList, OldestFault, Operation, PAGE, REGISTERED, Register, Replacement, Sequenced, Status,
+    Unmap, UnmapList, Unregister, Window,
 };
 use userlib::protocol::Wire;
 
@@ -13,9 +13,11 @@ use crate::session::Session;
 use crate::shot::{LONG_WORDS, Shot};
 
 /// How often each is sent, of 100, but for `release`.
-const WEIGHTS: [(Operation, u64); 12] = [
-    (Operation::Map, 24),
-    (Operation::Unmap, 20),
+const WEIGHTS: [(Operation, u64); 14] = [
+    (Operation::Register, 3),
+    (Operation::Unregister, 2),
+    (Operation::Map, 22),
+    (Operation::Unmap, 17),
     (Operation::Exchange, 5),
     (Operation::ExchangeList, 3),
     (Operation::MapList, 8),
@@ -165,6 +167,22 @@ fn map_lease(session: &Session, choice: &mut Choice) -> MapLease {
     }
 }
 
+fn register(session: &Session, choice: &mut Choice) -> Register {
+    Register {
+        head: head(session, choice),
+        extent: session.any_extent(choice),
+        lease: choice.below(3) as u16,
+        lender: TaskId::new(choice.below(16) as u8, choice.below(2)).0,
+    }
+}
+
+fn unregister(session: &Session, choice: &mut Choice) -> Unregister {
+    Unregister {
+        head: head(session, choice),
+        pool: REGISTERED.wrapping_add(choice.below(3) as u16),
+    }
+}
+
 fn unmap(session: &Session, choice: &mut Choice) -> Unmap {
     let (iova, pages) = session.any_mapped(choice);
     Unmap {
@@ -209,6 +227,11 @@ pub fn near_valid(session: &Session, choice: &mut Choice, long: &mut [u64; LONG_
         }
         Operation::Map => ((map(session, choice).to_words(), Map::LEN), 8),
         Operation::MapLease => ((map_lease(session, choice).to_words(), MapLease::LEN), 8),
+        Operation::Register => ((register(session, choice).to_words(), Register::LEN), 8),
+        Operation::Unregister => {
+            let words = unregister(session, choice).to_words();
+            ((words, Unregister::LEN), 0)
+        }
         Operation::Unmap => ((unmap(session, choice).to_words(), Unmap::LEN), 0),
         Operation::Exchange => {
             let map = map(session, choice);

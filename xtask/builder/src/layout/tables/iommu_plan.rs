@@ -1,8 +1,8 @@
 //! The part of the plan that only the IOMMU server reads.
 
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, Invalidation, PoolEntry, PremappedEntry, SmmuEntry,
-    StreamEntry,
+    DeviceEntry, DomainEntry, DomainKind, Invalidation, LentPoolEntry, PoolEntry, PremappedEntry,
+    SmmuEntry, StreamEntry,
 };
 use plan::{Builder, NONE, Name, TaskLists};
 use smmu::stream::SPLIT;
@@ -31,7 +31,8 @@ pub fn add(
         .push(&devices)
         .push(&pools(placement))
         .push(lists.numbers())
-        .push(&premapped_entries(plan, placement));
+        .push(&premapped_entries(plan, placement))
+        .push(&lent_pools(plan));
 }
 
 fn smmus(plan: &Plan, placement: &Placement, smmu: &SmmuTables, task: usize) -> Vec<SmmuEntry> {
@@ -167,6 +168,21 @@ fn premapped_entries(plan: &Plan, placement: &Placement) -> Vec<PremappedEntry> 
             })
         })
         .collect()
+}
+
+fn lent_pools(plan: &Plan) -> Vec<LentPoolEntry> {
+    let devices = plan.device_names().zip(0u32..);
+    let entries = devices.flat_map(|(name, device)| {
+        let lent = plan.lent_to(name).into_iter();
+        lent.map(move |lent| LentPoolEntry {
+            device,
+            task: lent.task as u32,
+            pool: lent.pool as u32,
+            writable: u32::from(lent.writable),
+            pages: lent.bytes / abi::layout::PAGE,
+        })
+    });
+    entries.collect()
 }
 
 fn pools(placement: &Placement) -> Vec<PoolEntry> {

@@ -11,7 +11,7 @@ mod schema;
 mod solution;
 
 pub use owner::Owner;
-pub use reach::{DeviceReach, Reaches};
+pub use reach::{DeviceReach, Lent, Reaches};
 
 use serde_json::{Value, json as object};
 
@@ -74,6 +74,25 @@ fn hex(value: u64) -> Value {
     Value::String(format!("{value:#x}"))
 }
 
+/// The pools that a task lends as a whole, in the order of the devices.
+fn lends(plan: &Plan, index: usize) -> Vec<Value> {
+    let devices = plan.device_names();
+    let lent = devices.flat_map(|device| {
+        let lent = plan.lent_to(device).into_iter();
+        lent.filter(|lent| lent.task == index)
+            .map(move |lent| (device, lent))
+    });
+    lent.map(|(device, lent)| {
+        object!({
+            "device": device,
+            "pool": lent.pool,
+            "bytes": lent.bytes,
+            "writable": lent.writable,
+        })
+    })
+    .collect()
+}
+
 fn tasks(plan: &Plan, placement: Option<&Placement>) -> Vec<Value> {
     let names = |list: &[planner::report::Spanned<String>]| -> Vec<String> {
         list.iter().map(|name| name.value.clone()).collect()
@@ -95,6 +114,7 @@ fn tasks(plan: &Plan, placement: Option<&Placement>) -> Vec<Value> {
                 "audits": names(&task.audits),
                 "watches": names(&task.watches),
                 "trusts": names(&task.trusts),
+                "lends": lends(plan, index),
                 "depends-on": names(&task.depends_on),
                 "together": together(plan, index),
                 "notifications": names(&task.notifications),

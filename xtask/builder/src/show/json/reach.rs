@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use solver::model::DomainType;
 
 use super::Owner;
-use crate::show::reach::{lenders, pins};
+use crate::show::reach::{lenders, lent, pins};
 
 /// The most that every device can ever reach, by its name.
 pub type Reaches = BTreeMap<String, DeviceReach>;
@@ -32,7 +32,19 @@ pub struct DeviceReach {
     pub pools: Vec<Pool>,
     /// Most lent buffers that are in its reach at once.
     pub pins: usize,
+    /// Pools of others that are lent as a whole.
+    pub lent: BTreeSet<Lent>,
     pub streams: BTreeSet<u32>,
+}
+
+/// A pool that a task lends to the driver of a device, or of a mate of it, as a whole.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug)]
+pub struct Lent {
+    pub task: String,
+    pub pool: String,
+    pub to: String,
+    pub bytes: u64,
+    pub writable: bool,
 }
 
 /// Requester ids that a device may use.
@@ -100,6 +112,7 @@ pub fn of_plan(plan: &Plan) -> Reaches {
                 lenders: lenders(plan, &reach),
                 pools: pools(plan, &reach.owners),
                 pins: pins(plan, &device, &reach),
+                lent: lent_to(plan, &device, &reach),
                 streams: streams(plan, &device),
                 owners: reach.owners.into_iter().map(Owner::task).collect(),
                 domain_mates: reach.domain_mates,
@@ -111,6 +124,18 @@ pub fn of_plan(plan: &Plan) -> Reaches {
             (device, value)
         })
         .collect()
+}
+
+fn lent_to(plan: &Plan, device: &str, reach: &solver::Reach) -> BTreeSet<Lent> {
+    let lent = lent(plan, device, reach).into_iter();
+    lent.map(|(to, lent)| Lent {
+        task: lent.task,
+        pool: lent.pool,
+        to,
+        bytes: lent.bytes,
+        writable: lent.writable,
+    })
+    .collect()
 }
 
 /// The pools of a device's owners, with their sizes.

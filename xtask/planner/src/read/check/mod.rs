@@ -1,6 +1,7 @@
 //! Checks between the parts of an `app.toml`.
 
 mod driven;
+pub mod lends;
 mod memory;
 mod names;
 mod owners;
@@ -28,6 +29,7 @@ pub fn check_and_derive(report: &Report, app: &mut App, unread: &Unread) {
     owners::derive(app);
     owners::check(report, app);
     memory::check(report, app);
+    lends::check(report, app);
     let known = |name: &str| app.devices.iter().any(|device| device.name.value == name);
     app.owners_unknown = unread.task
         || app

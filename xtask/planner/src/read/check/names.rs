@@ -196,9 +196,11 @@ fn owns(checked: &Names<'_>, app: &App, task: &Task) {
     }
 }
 
-/// Checks that a task drives, audits and watches devices of the file only.
+/// Checks that a task drives, audits, watches and lends to devices of the file only.
 fn devices(checked: &Names<'_>, app: &App, task: &Task) {
-    for name in task.drives.iter().chain(&task.audits).chain(&task.watches) {
+    let lends = task.lends.iter().map(|lend| &lend.device);
+    let named = task.drives.iter().chain(&task.audits).chain(&task.watches);
+    for name in named.chain(lends) {
         let is = |known: &Spanned<String>| known.value == name.value;
         if app.devices.iter().any(|device| is(&device.name)) {
             continue;

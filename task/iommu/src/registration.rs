@@ -1,0 +1,237 @@
+//! Registering pools that are lent as a whole, and giving them back.
+
+use abi::TaskId;
+use iommu_api::{Error, PAGE, REGISTERED, Register};
+use plan::iommu::LentPoolEntry;
+
+use crate::hardware::{Hardware, Pinning, System};
+use crate::indices::{DeviceIndex, PerDevice, TaskIndex};
+use crate::lent::{FoundPool, Lent};
+use crate::limits::{DEVICES_MAX, LENDER_DEADLINE_NS, LENT_POOLS_MAX};
+use crate::log::Line;
+use crate::map::Changed;
+use crate::plan_view::PlanView;
+use crate::server::{Parts, Server};
+use crate::slot::Slot;
+use crate::space::{MEMBER_SHIFT, Part};
+
+/// Whether any entry of a window that was made for a device leads to a pool.
+fn maps_any<H: Hardware>(hardware: &mut H, part: &Part, slot: &Slot, lent: &Lent) -> bool {
+    let mut from = 0;
+    while slot.mapped() > 0
+        && let Some(stretch) = part.next_stretch(hardware, from)
+    {
+        from = stretch.run.end();
+        let output = stretch.output();
+        let beyond = output + stretch.run.count * PAGE;
+        let overlaps = output < lent.pa + lent.pages * PAGE && lent.pa < beyond;
+        if stretch.mark() == slot.mark() >> MEMBER_SHIFT && overlaps {
+            return true;
+        }
+    }
+    false
+}
+
+impl<H: Hardware, S: System> Parts<'_, H, S> {
+    /// Pins a pool that a client lends, for as long as both live.
+    pub(crate) fn register(&mut self, plan: &PlanView<'_>, register: &Register) -> Changed {
+        let pages = u64::from(register.extent.pages);
+        if pages == 0 || register.extent.first != 0 {
+            return Err(Error::Malformed);
+        }
+        if self.space.pages.is_empty() {
+            return Err(Error::NoSpace);
+        }
+        let device = self.slot.device();
+        let lender = TaskId(register.lender);
+        let (at, planned) = plan.lent_pool(device, lender).ok_or(Error::BadMemory)?;
+        if let Some(lent) = self.lent.get(at) {
+            return match lent.lender == lender && lent.ends.is_none() {
+                true if lent.pages == pages => Ok(Some(number(at))),
+                true => Err(Error::Overlap),
+                false => Err(Error::Busy),
+            };
+        }
+        let pinned = self.system.pin(
+            self.slot.user(),
+            lender,
+            u32::from(register.lease),
+            Pinning::of_pool(device, at),
+            0,
+            pages * PAGE,
+        );
+        let pinned = pinned.map_err(|code| match code {
+            abi::Code::EXHAUSTED => Error::PinsExhausted,
+            _ => Error::NoLease,
+        })?;
+        let writable = planned.writable == 1;
+        let pool = plan.pool(planned.task, planned.pool);
+        let error = if pool.is_none_or(|pool| pool.pa != pinned.pa) || pages > planned.pages {
+            Error::BadMemory
+        } else if !pinned.readable || writable && !pinned.writable {
+            Error::BadPermissions
+        } else {
+            let lent = Lent {
+                device,
+                lender,
+                pin: pinned.slot,
+                pa: pinned.pa,
+                pages,
+                writable,
+                ends: None,
+            };
+            self.lent.put(at, Some(lent));
+            return Ok(Some(number(at)));
+        };
+        let _ = self.system.unpin(pinned.slot);
+        Err(error)
+    }
+
+    /// Gives a pool back of which nothing is mapped.
+    pub(crate) fn unregister(&mut self, number: u16) -> Changed {
+        let device = self.slot.device();
+        let at = usize::from(number.wrapping_sub(REGISTERED));
+        let lent = self.lent.get(at).filter(|lent| lent.device == device);
+        let lent = lent.ok_or(Error::BadMemory)?;
+        // What looks free may be in the caches of an SMMU that has stopped.
+        if self.running.queue.is_broken() {
+            return Err(Error::HardwareFailure);
+        }
+        if maps_any(self.hardware, &self.space.pages, self.slot, &lent) {
+            return Err(Error::Overlap);
+        }
+        self.lent.put(at, None);
+        let _ = self.system.unpin(lent.pin);
+        Ok(None)
+    }
+
+    /// After something was unmapped: gives back the pools of dead lenders of which that was the last.
+    #[cold]
+    pub(crate) fn give_back_ended(&mut self) {
+        // What looks free may be in the caches of an SMMU that has stopped.
+        if self.running.queue.is_broken() {
+            return;
+        }
+        for at in self.lent.of(self.slot.device()) {
+            let lent = self.lent.get(at).filter(|lent| lent.ends.is_some());
+            if let Some(lent) = lent
+                && !maps_any(self.hardware, &self.space.pages, self.slot, &lent)
+            {
+                self.lent.put(at, None);
+                let _ = self.system.unpin(lent.pin);
+            }
+        }
+    }
+}
+
+/// The number by which a claimant names a pool.
+const fn number(at: usize) -> u64 {
+    REGISTERED as u64 + at as u64
+}
+
+impl<H: Hardware, S: System> Server<'_, H, S> {
+    /// Nothing of a device is mapped, and it is quiet: all pools that were lent to it are given back.
+    pub(crate) fn give_back_pools(&mut self, index: DeviceIndex) {
+        for at in self.lent.of(index) {
+            if let Some(lent) = self.lent.get(at) {
+                let _ = self.system.unpin(lent.pin);
+            }
+            self.lent.put(at, None);
+        }
+    }
+
+    /// Takes over a pool that an earlier life of this server registered. One that the plan does not know stays held.
+    pub(crate) fn adopt_pool(&mut self, at: usize, found: FoundPool) {
+        let Some(planned) = self.plan.lent_pools.get(at) else {
+            return;
+        };
+        let lent = Lent {
+            device: found.device,
+            lender: found.lender,
+            pin: found.pin,
+            pa: found.pa,
+            pages: found.pages,
+            writable: planned.writable == 1,
+            ends: None,
+        };
+        if planned.device == found.device.number() {
+            self.lent.put(at, Some(lent));
+        }
+    }
+
+    /// The pools of dead lenders, by what the kernel says: those of which nothing is mapped are given back. Drivers
+    /// have until a deadline to unmap what is mapped of the others.
+    pub(crate) fn lenders_died(&mut self, dead: impl Fn(usize) -> bool) {
+        let due = self.end_of(LENDER_DEADLINE_NS);
+        for at in 0..LENT_POOLS_MAX {
+            let Some(mut lent) = self.lent.get(at).filter(|lent| lent.ends.is_none()) else {
+                continue;
+            };
+            if !dead(at) {
+                continue;
+            }
+            lent.ends = Some(due);
+            self.lent.put(at, Some(lent));
+            if let Some(mut parts) = self.parts(lent.device) {
+                parts.give_back_ended();
+            }
+        }
+        if let Some(due) = self.lent.due() {
+            self.wake_at(due);
+        }
+    }
+
+    /// Takes the devices of those drivers away that did not unmap in time what a dead lender's pool has. What they
+    /// reach is given back when they are quiet, as if their owners had died.
+    pub(crate) fn end_overdue(&mut self) {
+        if self.lent.due().is_none() {
+            return;
+        }
+        let now = self.now();
+        let mut overdue = PerDevice([false; DEVICES_MAX]);
+        for at in 0..LENT_POOLS_MAX {
+            if let Some(lent) = self.lent.get(at)
+                && lent.ends.is_some_and(|due| due <= now)
+            {
+                overdue[lent.device] = true;
+                self.lent.put(
+                    at,
+                    Some(Lent {
+                        ends: Some(u64::MAX),
+                        ..lent
+                    }),
+                );
+            }
+        }
+        for index in self.devices.all() {
+            if overdue[index] {
+                self.take_away(index);
+            }
+        }
+        if let Some(due) = self.lent.due().filter(|due| *due != u64::MAX) {
+            self.wake_at(due);
+        }
+    }
+
+    fn take_away(&mut self, index: DeviceIndex) {
+        let Some(owner) = self.devices[index].life().claimant() else {
+            return;
+        };
+        let name = self.name(index);
+        self.system.log(Line::Overdue {
+            name: name.as_str(),
+        });
+        // Whoever has it now may touch its registers while it is made quiet, so it is quiet for the next life only.
+        self.contain(index, owner.next_life());
+        self.system.post_fault(TaskIndex::of(owner));
+    }
+}
+
+impl<'p> PlanView<'p> {
+    /// The pool that a task may lend to a device, and its place in the table.
+    fn lent_pool(&self, device: DeviceIndex, lender: TaskId) -> Option<(usize, &'p LentPoolEntry)> {
+        let mut pools = self.lent_pools.iter().enumerate();
+        let task = u32::from(lender.number());
+        pools.find(|(_, pool)| pool.device == device.number() && pool.task == task)
+    }
+}

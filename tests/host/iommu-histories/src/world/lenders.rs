@@ -1,0 +1,156 @@
+//! Lenders of pools that are dead: what the server may do to the devices that their pools are mapped for, and when it
+//! has to.
+
+use abi::TaskId;
+use smmu_model::{Check, SECOND};
+
+use super::World;
+use crate::kernel::Pin;
+
+/// When the server learned that the lender of a device's pool is dead.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// Not before.
+    from: u64,
+    /// Not after.
+    until: u64,
+}
+
+/// What is known of dead lenders, by device: one pool is lent to each.
+#[derive(Debug)]
+pub struct Lenders {
+    told: Vec<Option<Told>>,
+    /// Devices that were taken away and that the history has not asked about, with their claimants.
+    taken: Vec<(usize, TaskId)>,
+}
+
+impl Lenders {
+    /// Nobody is dead.
+    #[must_use]
+    pub fn new(devices: usize) -> Self {
+        Self {
+            told: vec![None; devices],
+            taken: Vec::new(),
+        }
+    }
+}
+
+impl World {
+    /// The pin of the pool that is lent to a device.
+    #[must_use]
+    pub fn pool_pin(&self, device: usize) -> Option<Pin> {
+        let mut pins = self.kernel.pins.iter().flatten();
+        pins.find(|pin| pin.is_of_pool() && pin.number() == device)
+            .copied()
+    }
+
+    /// The same, if its lender is dead.
+    fn ended_pool(&self, device: usize) -> Option<Pin> {
+        self.pool_pin(device)
+            .filter(|pin| !self.kernel.is_current(pin.lender))
+    }
+
+    /// Whether anything of a device's pool is granted to it.
+    #[must_use]
+    pub fn uses_pool(&self, device: usize) -> bool {
+        let Some(pin) = self.pool_pin(device) else {
+            return false;
+        };
+        let mut grants = self.oracle.grants(device).iter();
+        grants.any(|grant| grant.output < pin.pa + pin.len && pin.pa < grant.output + grant.bytes)
+    }
+
+    /// A life of the server begins, and knows nothing of what the one before was told.
+    pub(crate) fn forget_lenders(&mut self) {
+        self.lenders.told.fill(None);
+        self.lenders.taken.clear();
+    }
+
+    /// The server has learned, since `from`, who is dead.
+    pub(crate) fn told_of_lenders(&mut self, from: u64) {
+        let until = self.model.clock();
+        for device in 0..self.layout.machine.devices.len() {
+            let ended = self.ended_pool(device).is_some();
+            let told = &mut self.lenders.told[device];
+            *told = ended.then_some(told.unwrap_or(Told { from, until }));
+        }
+    }
+
+    /// The server takes a device away: only for a dead lender whose pool is mapped still, and not before its time.
+    pub(crate) fn take_away(&mut self, device: usize) {
+        let holds = self.kernel.holds.iter();
+        let mut of = holds.filter(|hold| hold.device as usize == device);
+        if let Some(hold) = of.next() {
+            self.lenders.taken.push((device, hold.task));
+        }
+        let now = self.model.clock();
+        let told = self.lenders.told.get(device).copied().flatten();
+        let due = told.is_some_and(|told| now >= told.from + SECOND);
+        // What an SMMU that has stopped may still reach is not given back with the last page.
+        let used = self.uses_pool(device) || self.model.has_stopped();
+        if self.ended_pool(device).is_none() || !due || !used {
+            self.model.findings.note(Check::Lender, || {
+                format!("device {device} is taken away at {now}, {told:?}, in use {used}")
+            });
+        }
+    }
+
+    /// Devices that were taken away since the last look, with those who had them.
+    pub(crate) fn taken(&mut self) -> Vec<(usize, TaskId)> {
+        std::mem::take(&mut self.lenders.taken)
+    }
+
+    /// The server was told at `now` that time has passed: what it has to give back of dead lenders by then is out of
+    /// reach of the devices that it was lent to.
+    pub(crate) fn check_overdue(&mut self, now: u64) {
+        for device in 0..self.layout.machine.devices.len() {
+            let told = self.lenders.told[device];
+            let due = told.is_some_and(|told| now >= told.until + SECOND);
+            let broken = self.model.has_stopped();
+            if due && self.ended_pool(device).is_some() && self.is_open(device) && !broken {
+                self.model.findings.note(Check::Lender, || {
+                    format!("device {device} has a dead lender's pool at {now}, {told:?}")
+                });
+            }
+        }
+    }
+
+    /// While a device has a pool of a dead lender, the server wants to be woken by the time that it takes it away.
+    pub(crate) fn check_awaited(&mut self, deadline: Option<u64>) {
+        for device in 0..self.layout.machine.devices.len() {
+            let Some(told) = self.lenders.told[device] else {
+                continue;
+            };
+            let awaited = deadline.is_some_and(|deadline| deadline <= told.until + SECOND);
+            let open = self.ended_pool(device).is_some() && self.is_open(device);
+            if open && !awaited && !self.model.has_stopped() {
+                self.model.findings.note(Check::Lender, || {
+                    format!(
+                        "device {device} has a dead lender's pool, {told:?}, awaited {deadline:?}"
+                    )
+                });
+            }
+        }
+    }
+
+    /// A device was taken away: it is cut off, and its claimant is told.
+    pub(crate) fn check_taken(&mut self, device: usize, owner: TaskId) {
+        let on = self.fabric.is_bus_master(device) && self.knows_pci();
+        let open = self.is_open(device) && !self.model.has_stopped();
+        let told = self.posts.contains(&owner.index());
+        if on || open || !told {
+            self.model.findings.note(Check::Lender, || {
+                format!("device {device} is taken away: on {on}, open {open}, told {told}")
+            });
+        }
+    }
+
+    /// Nothing more happens, and time has passed: of a dead lender nothing is held, but for what never gets quiet.
+    pub(crate) fn check_none_waits(&mut self, device: usize) {
+        if self.ended_pool(device).is_some() && !self.model.has_stopped() {
+            self.model.findings.note(Check::Lender, || {
+                format!("device {device} keeps a dead lender's pool for ever")
+            });
+        }
+    }
+}

@@ -5,7 +5,7 @@ use pci_api::{QuiesceFailure, QuiesceState};
 /// A millisecond in nanoseconds, in which all times here are.
 pub(crate) const MILLISECOND: u64 = 1_000_000;
 /// No access for so long after a reset.
-pub(crate) const SETTLE: u64 = 100 * MILLISECOND;
+pub(crate) const RESET_PAUSE: u64 = 100 * MILLISECOND;
 /// Deadline of a reset whose recipe gives none.
 pub(crate) const RESET_DEADLINE: u64 = 1000 * MILLISECOND;
 
@@ -73,7 +73,7 @@ impl Progress {
     pub(crate) fn returning(now: u64, reset: bool) -> Self {
         Self::Running(Running {
             next: Next::Return,
-            wake: now.saturating_add(if reset { SETTLE } else { 0 }),
+            wake: now.saturating_add(if reset { RESET_PAUSE } else { 0 }),
             deadline: now.saturating_add(RESET_DEADLINE),
         })
     }

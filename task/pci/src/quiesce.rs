@@ -20,7 +20,7 @@ use plan::pci::{FunctionEntry, Quiesce};
 use crate::config::{BarRegisters, ConfigSpace, Function};
 use crate::fabric::{Fabric, recipe};
 use crate::link::DEVICE_CONTROL;
-use crate::progress::{MILLISECOND, Next, Progress, RESET_DEADLINE, Running, SETTLE};
+use crate::progress::{MILLISECOND, Next, Progress, RESET_DEADLINE, RESET_PAUSE, Running};
 use crate::registers::{
     EXPRESS_CONTROL, EXPRESS_DEVICE, EXPRESS_PENDING, EXPRESS_RESET, EXPRESS_RESETS, EXPRESS_STATUS,
 };
@@ -225,7 +225,7 @@ impl Fabric<'_> {
                     return later(running.next, INTERVAL);
                 }
                 function.write16(express + EXPRESS_CONTROL, DEVICE_CONTROL | EXPRESS_RESET);
-                later(Next::Answer, SETTLE)
+                later(Next::Answer, RESET_PAUSE)
             }
             Next::Hold => {
                 self.hold_reset(hardware, index);
@@ -233,7 +233,7 @@ impl Fabric<'_> {
             }
             Next::Release => {
                 self.release_reset(hardware, index);
-                later(Next::Answer, SETTLE)
+                later(Next::Answer, RESET_PAUSE)
             }
             Next::Answer => match self.restore_after(hardware, index, now >= running.deadline) {
                 Restored::Yes => Outcome::Quiet,

@@ -250,7 +250,7 @@ fn three_with_one_ungated() -> PlanView<'static> {
 }
 
 #[test]
-fn without_bus_mastering_what_is_settled_beside_an_open_stream_is_settled_again() {
+fn without_bus_mastering_what_was_made_quiet_beside_an_open_stream_is_made_quiet_again() {
     let mut rig = Rig::planned(three_with_one_ungated());
     rig.server.boot();
     let mut third = rig.claim(task(5), EDU);

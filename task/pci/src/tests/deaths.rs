@@ -3,7 +3,7 @@
 use pci_api::Width;
 
 use crate::registers::*;
-use crate::tests::lives::{Life, is_master, is_undisturbed, master, settle};
+use crate::tests::lives::{Life, is_master, is_undisturbed, master, step_until_idle};
 use crate::tests::scene::*;
 use crate::tests::server::client;
 
@@ -65,7 +65,7 @@ fn a_death_at_any_write_disturbs_nobody_else() {
             for index in [RP0, DISK, NIC0] {
                 assert!(is_undisturbed(&scene, index), "{fuse}: {index}");
             }
-            settle(&scene, &mut server);
+            step_until_idle(&scene, &mut server);
             for index in [DISK, NIC0] {
                 assert!(is_master(&mut server, index));
             }

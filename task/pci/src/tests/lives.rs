@@ -31,7 +31,7 @@ fn result(server: &mut Life<'_>, index: usize) -> QuiesceState {
 }
 
 /// Steps when asked until nothing runs; gives the milliseconds that took.
-pub fn settle(scene: &Scene, server: &mut Life<'_>) -> u64 {
+pub fn step_until_idle(scene: &Scene, server: &mut Life<'_>) -> u64 {
     let start = scene.fake.now.get();
     let mut ended = false;
     loop {
@@ -283,7 +283,7 @@ fn a_reset_that_was_begun_is_waited_for_while_others_go_on() {
         authority.quiesce_start(DISK as u32),
         refused(Error::Quiescing)
     );
-    let time = settle(&scene, &mut server);
+    let time = step_until_idle(&scene, &mut server);
     assert!((290..=292).contains(&time), "{time}");
     assert_eq!(
         result(&mut server, DISK),
@@ -296,7 +296,7 @@ fn a_reset_that_was_begun_is_waited_for_while_others_go_on() {
     client(&mut server, AUTHORITY)
         .quiesce_start(DISK as u32)
         .unwrap();
-    settle(&scene, &mut server);
+    step_until_idle(&scene, &mut server);
     assert_eq!(result(&mut server, DISK), QuiesceState::Quiet);
     assert_eq!(scene.fake.node(DISK).resets, 2);
     assert_eq!(server.fabric().boot_status().ready, 10);
@@ -315,7 +315,7 @@ fn nothing_is_asked_before_a_reset_had_its_time() {
     scene.fake.now.set(99 * MILLISECOND);
     server.step(|| 99 * MILLISECOND);
     assert_eq!(written(&scene, DISK), []);
-    assert_eq!(settle(&scene, &mut server), 1);
+    assert_eq!(step_until_idle(&scene, &mut server), 1);
     assert!(!is_master(&mut server, DISK));
     assert_eq!(scene.fake.node(DISK).command(), COMMAND_MEMORY);
 }
@@ -341,7 +341,7 @@ fn a_bus_reset_that_was_held_is_ended_for_all_below() {
         assert_eq!(notes.differences, []);
         assert_eq!(scene.fake.masters(), [RP0, DISK]);
         assert_eq!(scene.fake.node(RP1).get16(BRIDGE_CONTROL), 0);
-        assert_eq!(settle(&scene, &mut server), 100);
+        assert_eq!(step_until_idle(&scene, &mut server), 100);
         assert_eq!(scene.fake.node(MUX).get32(BUS_NUMBERS), 0x0003_0302);
         for index in [MUX, EDU0, EDU1] {
             assert_eq!(result(&mut server, index), QuiesceState::Never);
@@ -360,7 +360,7 @@ fn what_never_comes_back_has_failed_alone() {
     scene.fake.change(DISK, |disk| disk.gone = true);
     let (mut server, notes) = scene.live();
     assert_eq!(notes.differences, []);
-    assert_eq!(settle(&scene, &mut server), 1000);
+    assert_eq!(step_until_idle(&scene, &mut server), 1000);
     let late = QuiesceState::Failed(QuiesceFailure::Deadline);
     assert_eq!(result(&mut server, DISK), late);
     assert_eq!(scene.fake.masters(), [RP1, MUX, EDU0]);
@@ -374,10 +374,10 @@ fn a_quiesce_that_failed_is_remembered() {
     client(&mut server, AUTHORITY)
         .quiesce_start(EDU1 as u32)
         .unwrap();
-    settle(&scene, &mut server);
+    step_until_idle(&scene, &mut server);
     scene.fake.change(EDU0, |edu| edu.dead_until = 0);
     let (mut server, _) = scene.live();
-    settle(&scene, &mut server);
+    step_until_idle(&scene, &mut server);
     // Whoever waits for one that was to begin meanwhile must not hear of this one.
     assert_eq!(result(&mut server, EDU1), QuiesceState::Never);
     let late = QuiesceState::Failed(QuiesceFailure::Deadline);

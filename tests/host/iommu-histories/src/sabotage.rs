@@ -93,7 +93,7 @@ pub enum Kind {
     /// A successor lifts no hold when it starts.
     StartingNoLift,
     /// Devices are taken for quiet that are cut off with one of their alias set.
-    NoSettle,
+    NoSharers,
     /// The same, but only those without bus mastering that nobody has.
     NoDoubt,
     /// A bus is reset whatever is in use on it.

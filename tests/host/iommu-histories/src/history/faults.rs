@@ -70,7 +70,7 @@ impl History<'_> {
 
     /// G8: faults are told, or their loss is.
     pub(super) fn look_at_faults(&mut self, start: bool) {
-        if !self.settled || self.world.borrow().model.has_stopped() {
+        if !self.taken_over || self.world.borrow().model.has_stopped() {
             // What was told by then is not known.
             return self.take_faults();
         }

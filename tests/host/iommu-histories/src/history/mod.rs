@@ -104,7 +104,7 @@ struct History<'p> {
     losses: Vec<u64>,
     deadline: Option<u64>,
     /// The server has taken over what its predecessor left, and was answered by the PCI task in all of it.
-    settled: bool,
+    taken_over: bool,
     /// The server does not die in what it does now.
     immortal: bool,
     counts: [u64; 11],
@@ -157,13 +157,13 @@ pub fn run(setting: &Setting) -> Outcome {
         lost: (0, 0),
         losses: vec![0; devices],
         deadline: None,
-        settled: false,
+        taken_over: false,
         immortal: false,
         counts: [0; 11],
     };
     history.start();
     history.check();
-    if history.settled {
+    if history.taken_over {
         history.look_at_faults(true);
     }
     let mut steps = 0;
@@ -254,7 +254,7 @@ impl History<'_> {
         }
         let mut world = self.world.borrow_mut();
         // What an earlier life of the server left, this one has taken over.
-        if self.settled && !world.model.has_stopped() {
+        if self.taken_over && !world.model.has_stopped() {
             world.check_pins();
         }
         // Whatever a successor finds closed and cannot explain it leaves closed.

@@ -58,8 +58,8 @@ impl History<'_> {
         if answered {
             self.note_losses();
         }
-        if !self.settled && answered {
-            self.settle();
+        if !self.taken_over && answered {
+            self.take_over();
         }
         Some(())
     }

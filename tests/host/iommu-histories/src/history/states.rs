@@ -13,7 +13,7 @@ impl History<'_> {
     /// Every device is in one of the states that there are, and holds, streams and bus mastering are those of it.
     pub(super) fn check_states(&mut self) {
         let world = self.world.borrow();
-        let sound = self.settled
+        let sound = self.taken_over
             && !world.model.has_stopped()
             && !world.is_untold()
             && !world.kernel.held_death;

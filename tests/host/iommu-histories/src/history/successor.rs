@@ -68,7 +68,7 @@ impl<'p> History<'p> {
         world.forget_lenders();
         let begins = world.model.clock();
         drop(world);
-        self.settled = false;
+        self.taken_over = false;
         let disturbances = {
             let mut world = self.world.borrow_mut();
             world.fabric.refresh();
@@ -89,7 +89,7 @@ impl<'p> History<'p> {
         if answered {
             self.note_losses();
         }
-        self.settled = answered && started.is_some();
+        self.taken_over = answered && started.is_some();
         match started? {
             Some(server) => self.server = server,
             None => self.note(Check::Refusal, || "the successor is not made".into()),
@@ -119,7 +119,7 @@ impl<'p> History<'p> {
             // The SMMU alone cuts off the dead.
             self.world.borrow_mut().check_cut_off();
         }
-        if !stopped && self.settled {
+        if !stopped && self.taken_over {
             self.check_estate(&estate);
             self.immortal = true;
             for (device, owner) in estate.working {
@@ -128,13 +128,13 @@ impl<'p> History<'p> {
                 }
             }
             self.immortal = false;
-            self.settle();
+            self.take_over();
         }
     }
 
     /// The server has the answers of the PCI task that it had not when it started.
-    pub(super) fn settle(&mut self) {
-        self.settled = true;
+    pub(super) fn take_over(&mut self) {
+        self.taken_over = true;
         if self.world.borrow().model.has_stopped() {
             return;
         }
@@ -150,7 +150,7 @@ impl<'p> History<'p> {
             eprintln!("the server dies");
         }
         self.forget_calls();
-        self.world.borrow_mut().settle();
+        self.world.borrow_mut().end_interrupted();
         self.check_reach();
         for _ in 0..self.chooser.below(4) {
             let deadly = self.world.borrow().fabric.troubles.call_deaths > 0;
@@ -264,7 +264,7 @@ impl<'p> History<'p> {
         let pins = estate.pins != world.kernel.pins;
         let mut held = world.kernel.holds.iter();
         let on = held.find(|hold| world.fabric.is_bus_master(hold.device as usize));
-        let on = on.filter(|_| self.settled && world.knows_pci()).copied();
+        let on = on.filter(|_| self.taken_over && world.knows_pci()).copied();
         let findings = &mut world.model.findings;
         if let Some(hold) = lost {
             findings.note(Check::Release, || {

@@ -16,7 +16,7 @@ pub const MUTANTS: &[Mutant] = &[
         &[Check::Liveness, Check::Refusal],
         Kind::OldLook,
     ),
-    other("settle-dropped", "K1", RELEASE, Kind::NoSettle),
+    other("sharers-dropped", "K1", RELEASE, Kind::NoSharers),
     other("doubt-dropped", "K2", UNDER_WAY, Kind::NoDoubt),
     other("known-for-ever", "K7", QUIET, Kind::KnownForEver),
     other("unit-ignored", "K3", QUIET, Kind::UnitIgnored),

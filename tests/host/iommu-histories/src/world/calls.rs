@@ -19,7 +19,7 @@ impl World {
     }
 
     /// Whether a quiesce is for the sake of a dead member of the device's alias set only, and is to be skipped.
-    fn skips_settling(&self, device: u32) -> bool {
+    fn skips_for_sharers(&self, device: u32) -> bool {
         let machine = self.layout.machine;
         let dead = |device: usize| {
             let mut holds = self.kernel.holds.iter();
@@ -28,7 +28,7 @@ impl World {
         let own = device as usize;
         let held = self.kernel.holds.iter().any(|hold| hold.device == device);
         let skipped = match self.sabotage.kind() {
-            Some(Kind::NoSettle) => true,
+            Some(Kind::NoSharers) => true,
             Some(Kind::NoDoubt) => machine.devices[own].platform && !held,
             _ => false,
         };
@@ -233,7 +233,7 @@ impl World {
     pub(crate) fn start_quiesce(&mut self, device: u32) -> Result<(), Failure> {
         let quiet = self.sabotage.is_quiet_at_once()
             || self.skips_unasked(device)
-            || self.skips_settling(device)
+            || self.skips_for_sharers(device)
             || matches!(self.sabotage.kind(), Some(Kind::KnownForEver))
                 && self.fabric.result(device) == Ok(QuiesceState::Quiet);
         let was_on = self.fabric.is_bus_master(device as usize);

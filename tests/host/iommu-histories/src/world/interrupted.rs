@@ -83,17 +83,17 @@ impl World {
     /// The server is dead. What a request had begun to map is mapped; what it had begun to unmap, or what
     /// was taken from a device that is cut off, may be reached until the successor has invalidated
     /// everything, and no longer.
-    pub fn settle(&mut self) {
+    pub fn end_interrupted(&mut self) {
         let intent = self.intent.take().unwrap_or_default();
         for (device, planned) in self.layout.machine.devices.iter().enumerate() {
             let domain = planned.domain as usize;
             let own = device == intent.device;
             let cut_off = !self.fabric.is_bus_master(device);
             if own && !intent.maps.is_empty() && !intent.unmaps.is_empty() {
-                self.settle_breaks(&intent, &self.leaves(domain));
+                self.end_exchange(&intent, &self.leaves(domain));
             }
             if own && !intent.maps.is_empty() {
-                self.settle_map(&intent, &self.leaves(domain));
+                self.end_map(&intent, &self.leaves(domain));
             }
             if cut_off {
                 let leaves = self.leaves(domain);
@@ -108,7 +108,7 @@ impl World {
     }
 
     /// Pages in whose place another is, or nothing yet, were unmapped.
-    fn settle_breaks(&mut self, intent: &Intent, leaves: &Leaves) {
+    fn end_exchange(&mut self, intent: &Intent, leaves: &Leaves) {
         let before = self.oracle.clone();
         self.oracle.part(intent.device, |input| {
             let old = before.page_at(intent.device, input);
@@ -116,7 +116,7 @@ impl World {
         });
     }
 
-    fn settle_map(&mut self, intent: &Intent, leaves: &Leaves) {
+    fn end_map(&mut self, intent: &Intent, leaves: &Leaves) {
         let machine = self.layout.machine;
         for leaf in leaves.values() {
             let known = (0..machine.devices.len()).any(|device| {

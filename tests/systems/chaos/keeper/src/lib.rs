@@ -46,7 +46,7 @@ impl Block {
     }
 
     /// Whether it is known which version it holds.
-    pub fn is_settled(&self) -> bool {
+    pub fn is_written(&self) -> bool {
         self.acknowledged == Some(self.asked)
     }
 
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(wrong_sectors(&block, &page, 0, 8), 0);
         assert_eq!(wrong_sectors(&block, &page, 0, 16), 8, "another place");
         let second = block.ask();
-        assert!(!block.is_settled());
+        assert!(!block.is_written());
         assert_eq!(
             wrong_sectors(&block, &page, 0, 8),
             0,

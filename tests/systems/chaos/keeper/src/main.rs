@@ -278,11 +278,11 @@ impl Keeper {
         if self.is_in_flight(block) {
             return None;
         }
-        let settled = self.blocks.get(block)?.is_settled();
-        let read = if settled { 2 } else { 4 };
+        let written = self.blocks.get(block)?.is_written();
+        let read = if written { 2 } else { 4 };
         Some(match self.random.rand_range(0..4) {
             drawn if drawn >= read => (block, Kind::Write),
-            drawn if settled || drawn == 0 => (block, Kind::Read),
+            drawn if written || drawn == 0 => (block, Kind::Read),
             _ => (block, Kind::Write),
         })
     }

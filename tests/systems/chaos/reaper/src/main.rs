@@ -4,7 +4,7 @@
 //! hit. That spreads the deaths over what servers do for others and what they do by themselves.
 //!
 //! Plan: the right `test`; the parameters `seed`, `kills`, `shortest` and `longest` (between two kills), `calls` (of the
-//! victim, the last of which it dies at), `together` (victims at one time), `settle` (time without kills at the start and at
+//! victim, the last of which it dies at), `together` (victims at one time), `calm` (time without kills at the start and at
 //! the end), and the name of each victim with its weight (0 for none).
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
@@ -191,8 +191,8 @@ impl Reaper {
 
 fn main() -> ! {
     let mut reaper = Reaper::new();
-    let settle = parameter("settle");
-    reaper.serve_until(Some(time::now().after(settle)));
+    let calm = parameter("calm");
+    reaper.serve_until(Some(time::now().after(calm)));
     while reaper.left > 0 {
         reaper.kill();
         let pause = reaper
@@ -203,7 +203,7 @@ fn main() -> ! {
     }
     reaper.disarm();
     // The last of the dead is up again, and what it had to do is done.
-    reaper.serve_until(Some(time::now().after(settle)));
+    reaper.serve_until(Some(time::now().after(calm)));
     let sent = match reaper.verdict() {
         Ok(deaths) => {
             defmt::info!("{=u64} deaths", deaths);

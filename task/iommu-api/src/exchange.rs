@@ -1,10 +1,10 @@
 //! Requests that exchange pages, and how they travel in words.
 
-use userlib::ipc::{Payload, words};
+use userlib::ipc::Payload;
 use userlib::protocol::Wire;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Extent, Handle, MapFlags, Sequenced};
+use crate::{Extent, Handle, Map, MapFlags, Sequenced};
 
 /// `exchange`: an extent of the caller's pool takes the place of what is mapped from `iova` on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,26 +21,42 @@ pub struct Exchange {
     pub iova: u64,
 }
 
+/// On the wire it is a `map`, but for the number of its operation.
 impl Wire for Exchange {
-    const LEN: usize = 40;
+    const LEN: usize = Map::LEN;
     #[inline(always)]
     fn to_words(&self) -> Payload {
-        words([
-            self.head.handle.0,
-            self.head.sequence,
-            self.extent.to_word(),
-            u64::from(self.pool) | u64::from(self.flags.0) << 16,
-            self.iova,
-        ])
+        let Self {
+            head,
+            extent,
+            pool,
+            flags,
+            iova,
+        } = *self;
+        Map {
+            head,
+            extent,
+            pool,
+            flags,
+            iova,
+        }
+        .to_words()
     }
     #[inline(always)]
     fn from_words(payload: &Payload) -> Option<Self> {
+        let Map {
+            head,
+            extent,
+            pool,
+            flags,
+            iova,
+        } = Map::from_words(payload)?;
         Some(Self {
-            head: Sequenced::from_words(payload)?,
-            extent: Extent::from_word(payload[2]),
-            pool: payload[3] as u16,
-            flags: MapFlags::checked(payload[3] >> 16)?,
-            iova: payload[4],
+            head,
+            extent,
+            pool,
+            flags,
+            iova,
         })
     }
 }

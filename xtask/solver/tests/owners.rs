@@ -15,6 +15,16 @@ fn slot() -> Machine {
     m
 }
 
+/// Waives the distrust of a pair, for all devices of its group.
+fn waive(m: &mut Machine, pair: (OwnerId, OwnerId), reason: &str) {
+    m.waivers.push(Waiver {
+        pair,
+        reason: reason.into(),
+        devices: Vec::new(),
+        source: Source(2),
+    });
+}
+
 #[test]
 fn a_group_needs_trust_in_both_directions_or_a_waiver() {
     let mut m = slot();
@@ -44,12 +54,7 @@ fn a_group_needs_trust_in_both_directions_or_a_waiver() {
         [Code::GroupTrust],
         "one direction is not enough"
     );
-    m.waivers.push(Waiver {
-        pair: (b, a),
-        reason: "same vendor".into(),
-        devices: Vec::new(),
-        source: Source(2),
-    });
+    waive(&mut m, (b, a), "same vendor");
     let s = strict(&m);
     assert_eq!(s.diagnostics, []);
     assert_eq!(s.waivers.len(), 1);
@@ -68,12 +73,7 @@ fn a_group_needs_trust_in_both_directions_or_a_waiver() {
 fn a_waiver_does_not_cover_different_demands() {
     let mut m = slot();
     let (a, b) = (owner(&mut m, "of-a"), owner(&mut m, "of-b"));
-    m.waivers.push(Waiver {
-        pair: (a, b),
-        reason: "same vendor".into(),
-        devices: Vec::new(),
-        source: Source(2),
-    });
+    waive(&mut m, (a, b), "same vendor");
     m.nodes[1].demand = Some(DomainType::Dma);
     m.nodes[2].demand = Some(DomainType::Identity);
     assert_eq!(codes(&strict(&m)), [Code::GroupDemands]);
@@ -85,12 +85,7 @@ fn a_demand_shapes_a_neighbour_by_trust_alone() {
     let mut m = slot();
     let (a, b) = (owner(&mut m, "of-a"), owner(&mut m, "of-b"));
     m.nodes[1].demand = Some(DomainType::Identity);
-    m.waivers.push(Waiver {
-        pair: (a, b),
-        reason: "same vendor".into(),
-        devices: Vec::new(),
-        source: Source(2),
-    });
+    waive(&mut m, (a, b), "same vendor");
     let s = strict(&m);
     assert_eq!(domain(&m, &s, "a"), DomainType::Identity);
     assert_eq!(domain(&m, &s, "b"), m.policy.default_domain);
@@ -116,12 +111,7 @@ fn an_alias_is_never_waivable() {
     owned(&mut m, "a", FunctionKind::Conventional, below(pci, 1, 0), a);
     owned(&mut m, "b", FunctionKind::Conventional, below(pci, 2, 0), b);
     contain(&mut m, &["of-a", "of-b"]);
-    m.waivers.push(Waiver {
-        pair: (a, b),
-        reason: "please".into(),
-        devices: Vec::new(),
-        source: Source(2),
-    });
+    waive(&mut m, (a, b), "please");
     let s = strict(&m);
     assert_eq!(
         s.errors().map(|d| d.code).collect::<Vec<_>>(),
@@ -261,12 +251,7 @@ fn direct_regions_forbid_blocked_and_are_listed() {
 fn one_domain_of_a_group_needs_trust_and_containment() {
     let mut m = slot();
     let (a, b) = (owner(&mut m, "of-a"), owner(&mut m, "of-b"));
-    m.waivers.push(Waiver {
-        pair: (a, b),
-        reason: "one card".into(),
-        devices: Vec::new(),
-        source: Source(2),
-    });
+    waive(&mut m, (a, b), "one card");
     assert!(strict(&m).accepted());
     let s = linux(&m);
     assert_eq!(codes(&s), [Code::AliasTrust, Code::Containment]);

@@ -45,13 +45,7 @@ const fn command(
     by: &'static [Check],
     edit: fn(&mut Edit<'_>),
 ) -> Mutant {
-    Mutant {
-        name,
-        rule,
-        by,
-        troubles: Troubles::of_devices,
-        kind: Kind::Command(edit),
-    }
+    other(name, rule, by, Kind::Command(edit))
 }
 const fn entry(
     name: &'static str,
@@ -59,13 +53,7 @@ const fn entry(
     by: &'static [Check],
     store: fn(&mut Model, u64, u64, u64),
 ) -> Mutant {
-    Mutant {
-        name,
-        rule,
-        by,
-        troubles: Troubles::of_devices,
-        kind: Kind::Entry(store),
-    }
+    other(name, rule, by, Kind::Entry(store))
 }
 const fn leaf(
     name: &'static str,
@@ -73,13 +61,7 @@ const fn leaf(
     by: &'static [Check],
     change: fn(u64, u64) -> u64,
 ) -> Mutant {
-    Mutant {
-        name,
-        rule,
-        by,
-        troubles: Troubles::of_devices,
-        kind: Kind::Leaf(change),
-    }
+    other(name, rule, by, Kind::Leaf(change))
 }
 const fn write(
     name: &'static str,
@@ -87,13 +69,7 @@ const fn write(
     by: &'static [Check],
     change: fn(&View<'_>, usize, u32) -> Option<u32>,
 ) -> Mutant {
-    Mutant {
-        name,
-        rule,
-        by,
-        troubles: Troubles::of_devices,
-        kind: Kind::Write(change),
-    }
+    other(name, rule, by, Kind::Write(change))
 }
 const fn read(
     name: &'static str,
@@ -101,13 +77,7 @@ const fn read(
     by: &'static [Check],
     change: fn(&View<'_>, usize, u32) -> u32,
 ) -> Mutant {
-    Mutant {
-        name,
-        rule,
-        by,
-        troubles: Troubles::of_devices,
-        kind: Kind::Read(change),
-    }
+    other(name, rule, by, Kind::Read(change))
 }
 const fn image(
     name: &'static str,
@@ -115,13 +85,7 @@ const fn image(
     by: &'static [Check],
     change: fn(&Layout, &mut Memory),
 ) -> Mutant {
-    Mutant {
-        name,
-        rule,
-        by,
-        troubles: Troubles::of_devices,
-        kind: Kind::Image(change),
-    }
+    other(name, rule, by, Kind::Image(change))
 }
 const fn other(name: &'static str, rule: &'static str, by: &'static [Check], kind: Kind) -> Mutant {
     Mutant {

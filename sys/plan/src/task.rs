@@ -174,8 +174,8 @@ pub struct RestartEntry {
     /// The task's place in the order in which tasks end before the machine is switched off, from 1, or [`STAYS_UP`].
     /// Callers come before those that they call.
     pub shut_down: u32,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// 1 if the task may know the state of all tasks (`inspects`).
+    pub inspects: u32,
 }
 
 /// The value of [`RestartEntry::shut_down`] for a task that is needed to the end. The supervisor, the log task, and

@@ -31,6 +31,7 @@ pub mod last_words;
 #[cfg_attr(not(target_os = "none"), path = "log_host.rs")]
 mod log;
 pub mod memory;
+pub mod packed;
 mod plan_page;
 pub mod privileged;
 pub mod protocol;

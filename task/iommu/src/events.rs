@@ -59,6 +59,12 @@ impl EventQueue {
         self.take(hardware, Share::Turn, take)
     }
 
+    /// Records that wait; more than the queue has room for if the index makes no sense.
+    pub fn waiting<H: Hardware>(&self, hardware: &mut H) -> u32 {
+        let producer = QueueIndex::new(hardware.read32(EVENTQ_PROD), self.log2);
+        producer.distance(self.consumer)
+    }
+
     /// Whether nothing is recorded, and nothing was lost since the last look.
     pub fn is_idle<H: Hardware>(&mut self, hardware: &mut H) -> bool {
         let acknowledged = hardware.read32(GERRORN);

@@ -75,6 +75,7 @@ pub mod server;
 pub mod session;
 pub mod slot;
 mod smmus;
+mod snapshot;
 pub mod space;
 mod spaces;
 mod start;

@@ -135,8 +135,12 @@ impl Request<'_> {
 
 impl Reply {
     pub(crate) fn error(error: Error) -> Self {
+        Self::refusal(error as u32)
+    }
+    /// A code alone.
+    pub(crate) fn refusal(code: u32) -> Self {
         Self::Now {
-            code: error as u32,
+            code,
             payload: [0; 8],
             len: 0,
         }

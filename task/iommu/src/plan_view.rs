@@ -188,6 +188,12 @@ impl<'p> PlanView<'p> {
         auditors.is_some_and(|tasks| tasks.iter().any(|task| task.number == number))
     }
 
+    /// Whether a task may know the state of everything: it audits each device.
+    pub fn inspects(&self, task: TaskId) -> bool {
+        let mut devices = self.devices.iter();
+        !self.devices.is_empty() && devices.all(|device| self.audits(device, task))
+    }
+
     /// The streams that come to an SMMU.
     pub fn streams_to(&self, smmu: SmmuIndex) -> impl Iterator<Item = &'p StreamEntry> {
         let streams = self.streams.iter();

@@ -43,6 +43,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             Some(Operation::Describe) => self.describe(request),
             Some(Operation::NextFault) => self.next_fault(request),
             Some(Operation::Status) => self.status(request),
+            None if request.operation == status_api::OPERATION => Ok(self.snapshot(request)),
             // Those of the right form have been served.
             Some(
                 Operation::Map

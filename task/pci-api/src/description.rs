@@ -73,7 +73,8 @@ impl Mismatch {
         Self::Recipe,
     ];
 
-    fn from_number(number: u8) -> Option<Self> {
+    /// The difference with this number.
+    pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|mismatch| *mismatch as u8 == number)

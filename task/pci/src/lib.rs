@@ -48,6 +48,7 @@ mod restore;
 mod resume;
 mod server;
 mod silence;
+mod snapshot;
 mod states;
 pub mod task;
 #[cfg(test)]

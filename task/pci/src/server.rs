@@ -4,6 +4,7 @@ use pci_api::{
     BusMaster, ConfigRead, ConfigValue, ConfigWrite, Describe, Description, DeviceState, Error,
     GetBootStatus, Mismatch, Operation, QuiesceResult, QuiesceStart, Width,
 };
+use status_api::{Ask, Snapshot};
 use userlib::ipc::Payload;
 use userlib::protocol::Wire;
 
@@ -12,6 +13,7 @@ use crate::fabric::{Fabric, on_pci};
 use crate::progress::Progress;
 use crate::quiesce::Wake;
 use crate::registers::BUS_NUMBERS;
+use crate::snapshot;
 
 /// A message as received.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,9 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
 
     /// Answers one message. `now` tells the time in nanoseconds, if it matters; [`Self::step`] has to follow.
     pub fn handle(&mut self, request: &Request<'_>, now: impl FnOnce() -> u64) -> Answer {
+        if request.operation == status_api::OPERATION {
+            return self.inspected(request);
+        }
         // Written where it stays: it would be copied on its way through a result.
         let mut answer = Answer {
             code: 0,
@@ -73,6 +78,27 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
         // Before the reply, and before the next step begins a reset.
         self.fabric.keep(&self.hardware);
         answer
+    }
+
+    /// Answers a request for a status record. Whoever may call may ask, as with `describe`.
+    #[inline(never)]
+    fn inspected(&self, request: &Request<'_>) -> Answer {
+        let asked = Ask::from_message(request.payload, request.len);
+        let room = request.leases == 0 && request.reply_capacity >= Snapshot::LEN;
+        let asked = asked.filter(|_| room);
+        let asked = asked.ok_or(status_api::Error::Malformed);
+        match asked.and_then(|ask| snapshot::of(&self.fabric, ask)) {
+            Ok(snapshot) => Answer {
+                code: 0,
+                payload: snapshot.to_words(),
+                len: Snapshot::LEN,
+            },
+            Err(error) => Answer {
+                code: error as u32,
+                payload: [0; 8],
+                len: 0,
+            },
+        }
     }
 
     /// Goes on with all recipes under way, if there are any.

@@ -22,6 +22,8 @@ struct Watched {
     decided: TaskId,
     /// The task will not come back.
     gone: bool,
+    /// How often it was started again.
+    restarts: u32,
 }
 
 /// The deaths of all tasks, by index; the supervisor's own entry is never looked at.
@@ -60,9 +62,15 @@ impl Deaths {
                 logged: never(),
                 decided: never(),
                 gone: false,
+                restarts: 0,
             });
         }
         deaths
+    }
+
+    /// How often a task was started again.
+    pub fn restarts(&self, task: usize) -> u32 {
+        self.watched.get(task).map_or(0, |watched| watched.restarts)
     }
 
     /// Ends restarts: from now on these tasks are not started again, and their being stopped is not logged.
@@ -187,7 +195,10 @@ impl Deaths {
             watched.policy.start();
             let name = plan.name(index);
             match privileged::restart(index) {
-                Code::OK => defmt::info!("{=str}: started again", name),
+                Code::OK => {
+                    watched.restarts = watched.restarts.saturating_add(1);
+                    defmt::info!("{=str}: started again", name);
+                }
                 _ => {
                     defmt::error!("{=str}: the kernel refuses to start it", name);
                     watched.gone = true;

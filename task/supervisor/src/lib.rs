@@ -26,4 +26,5 @@ pub mod look;
 pub mod plan_view;
 pub mod policy;
 pub mod shutdown;
+pub mod snapshot;
 pub mod verdict;

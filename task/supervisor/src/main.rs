@@ -24,13 +24,16 @@ mod ending;
 use abi::{TaskId, notification};
 use deaths::Deaths;
 use ending::Ending;
+use status_api::Snapshot;
 use supervisor::plan_view::PlanView;
 use supervisor::shutdown::Progress;
+use supervisor::snapshot;
 use supervisor::verdict::Verdict;
 use supervisor_api::{Error, Operation, Outcome, POWER_KEY, Report};
 use userlib::config;
 use userlib::ipc::{self, Message, Received};
 use userlib::plan::task::{RestartEntry, reports};
+use userlib::privileged;
 use userlib::protocol::Wire;
 
 userlib::task!(main);
@@ -48,6 +51,20 @@ fn hear(verdict: &mut Verdict, ending: &mut Ending, tasks: &[RestartEntry], mess
     };
     let code = result.map_or_else(|error| error as u32, |()| 0);
     ipc::reply(message.sender, code, &[0; 8], 0);
+}
+
+/// Replies to a request for the state of a task.
+fn inspect(plan: PlanView<'_>, deaths: &Deaths, verdict: &Verdict, message: &Message) {
+    let snapshot = snapshot::asked(plan, message).and_then(|task| {
+        let status = privileged::status(task).ok_or(status_api::Error::NoSuchRecord)?;
+        let state = (status.id, status.state, status.fault[0]);
+        let restarts = deaths.restarts(task);
+        Ok(snapshot::record(plan, verdict, task, state, restarts))
+    });
+    match snapshot {
+        Ok(snapshot) => ipc::reply(message.sender, 0, &snapshot.to_words(), Snapshot::LEN),
+        Err(error) => ipc::reply(message.sender, error as u32, &[0; 8], 0),
+    }
 }
 
 fn record(verdict: &mut Verdict, tasks: &[RestartEntry], sender: TaskId, report: &Report) {
@@ -87,6 +104,9 @@ fn main() -> ! {
         }
         deaths.set_timer(ending::wake(progress));
         match ipc::receive(notification::FAULT | notification::TIMER | power_key) {
+            Received::Message(message) if message.operation == status_api::OPERATION => {
+                inspect(plan, &deaths, &verdict, &message);
+            }
             Received::Message(message) => hear(&mut verdict, &mut ending, tasks, &message),
             Received::Notification(bits) => {
                 if bits & power_key != 0 {

@@ -32,6 +32,13 @@ impl<'p> PlanView<'p> {
         self.tasks.get(task).map_or("", |entry| entry.name.as_str())
     }
 
+    /// Whether a task may know the state of all tasks.
+    pub fn inspects(&self, task: usize) -> bool {
+        self.tasks
+            .get(task)
+            .is_some_and(|entry| entry.inspects == 1)
+    }
+
     /// Tasks that declared to depend on this one.
     pub fn dependants(&self, task: usize) -> impl Iterator<Item = usize> + use<'p> {
         self.list(task, |entry| entry.dependants)
@@ -83,7 +90,7 @@ mod tests {
             dependants,
             together,
             shut_down: 0,
-            reserved: 0,
+            inspects: 0,
         }
     }
 

@@ -164,6 +164,17 @@ impl Verdict {
         )
     }
 
+    /// A task's part: none if nobody waits for its report and it has not failed; else its outcome, once it is known.
+    pub fn of(&self, task: usize) -> Option<Option<Outcome>> {
+        let account = self.accounts.get(task)?;
+        let outcome = match (account.failed, account.passed) {
+            (true, _) => Some(Outcome::Fail),
+            (false, true) => Some(Outcome::Pass),
+            (false, false) => None,
+        };
+        (account.is_awaited() || account.failed).then_some(outcome)
+    }
+
     /// Whether any task failed whose report counts.
     pub fn has_any_failed(&self) -> bool {
         self.accounts.iter().any(|account| account.failed)

@@ -34,6 +34,8 @@ pub enum Command {
     Verify { dist: Option<PathBuf> },
     /// Turn a board's lspci output into an app.toml
     Import(super::import::Arguments),
+    /// Show the state of a running system: tasks, devices, SMMUs, functions
+    Inspect(super::inspect::Arguments),
     /// Explain the code of a diagnostic, such as P0310
     Explain { code: String },
 }

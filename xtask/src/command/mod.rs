@@ -6,6 +6,7 @@ mod dist;
 mod explain;
 mod gdb;
 mod import;
+mod inspect;
 mod lint;
 pub mod plan;
 mod run;
@@ -50,6 +51,7 @@ fn dispatch(arguments: Arguments) -> Outcome<u8> {
         Command::Plan(arguments) => plan::run(&project, &arguments),
         Command::Verify { dist } => verify::run(&project, dist.as_deref()),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&project, &arguments),
         Command::Explain { code } => explain::run(&code),
     }
 }

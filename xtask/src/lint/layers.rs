@@ -19,6 +19,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "xtask/import",
             "xtask/solver",
             "task",
+            "-api",
             "sys/userlib",
             "sys/plan",
             "sys/smmu",

@@ -56,7 +56,11 @@ fn task_packages(project: &Project) -> Outcome<BTreeMap<PathBuf, BTreeSet<String
 }
 
 /// Systems that have every server and driver, and the demo's tasks.
-const SYSTEMS: [&str; 2] = ["app.toml", "tests/systems/power-key/app.toml"];
+const SYSTEMS: [&str; 3] = [
+    "app.toml",
+    "tests/systems/power-key/app.toml",
+    "tests/systems/inspect/app.toml",
+];
 
 /// Programs that are not asked, and why.
 const NOT_ASKED: [(&str, &str); 1] = [(

@@ -20,12 +20,13 @@ use crate::testing;
 use planner::failure::{Failure, Outcome};
 
 /// The documents that have requirements, below the project's root.
-const REFERENCES: [&str; 5] = [
+const REFERENCES: [&str; 6] = [
     "docs/reference/shutdown.md",
     "docs/reference/ipc.md",
     "docs/reference/iommu-protocol.md",
     "docs/reference/pci-protocol.md",
     "docs/reference/block-protocol.md",
+    "docs/reference/status-protocol.md",
 ];
 /// The suite whose cases name rows of another document: the table of the SMMU's rules, for which the tests of the
 /// SMMU model answer.

@@ -4,7 +4,10 @@ use abi::log::RECORD_MAX;
 use defmt_decoder::Table;
 use defmt_parser::{Fragment, ParserMode, Type};
 
+use status_api::Unreadable;
+
 use super::frames::Piece;
+use super::status::{self, Told};
 use builder::compile::Programs;
 use planner::planning::Plan;
 
@@ -16,6 +19,8 @@ pub struct Line {
     /// `warn` or `error` where the line says so.
     pub level: Level,
     pub text: String,
+    /// The part of a status snapshot that it is, if a task says so that may inspect.
+    pub status: Option<Result<Told, Unreadable>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +61,8 @@ fn has_bound(format: &str) -> bool {
 #[derive(Default)]
 pub struct Decoder {
     tasks: Vec<(String, Option<Table>)>,
+    /// Numbers of the tasks that may inspect.
+    inspectors: Vec<u16>,
 }
 
 impl Decoder {
@@ -70,6 +77,10 @@ impl Decoder {
                     (task.name.value.clone(), table.filter(is_bounded))
                 })
                 .collect(),
+            inspectors: (0..)
+                .zip(&plan.app.tasks)
+                .filter_map(|(number, task)| task.inspects.then_some(number))
+                .collect(),
         }
     }
 
@@ -80,11 +91,13 @@ impl Decoder {
                 task: None,
                 level: Level::Plain,
                 text,
+                status: None,
             },
             Piece::Lost(task, bytes) => Line {
                 task: Some(self.name(task)),
                 level: Level::Warning,
                 text: format!("{bytes} bytes of this log were lost"),
+                status: None,
             },
             Piece::Record(task, record) => self.record(task, &record),
         }
@@ -107,6 +120,7 @@ impl Decoder {
                 task: Some(self.name(task)),
                 level: Level::Warning,
                 text: format!("a record of {} bytes that cannot be decoded", record.len()),
+                status: None,
             };
         };
         let level = match frame.level() {
@@ -115,17 +129,29 @@ impl Decoder {
             _ => Level::Plain,
         };
         // One record is one line, or a task could forge the next line's sender.
-        let text = frame
+        let mut text: String = frame
             .display_message()
             .to_string()
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
+        let status = self.status(task, &text);
+        if let Some(Ok(Told::Record(_, record))) = &status {
+            let names: Vec<&str> = self.tasks.iter().map(|task| task.0.as_str()).collect();
+            text = status::line(record, &names);
+        }
         Line {
             task: Some(self.name(task)),
             level,
             text,
+            status,
         }
+    }
+
+    /// Only a task that may inspect is believed.
+    fn status(&self, task: u16, text: &str) -> Option<Result<Told, Unreadable>> {
+        let inspects = self.inspectors.contains(&task);
+        inspects.then(|| Told::read(text)).flatten()
     }
 }
 

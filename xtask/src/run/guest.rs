@@ -29,7 +29,7 @@ pub enum End {
     PoweredOff,
     /// Somebody killed QEMU.
     Killed,
-    /// The user asked to stop.
+    /// The user asked to stop, or the observer has seen enough.
     Interrupted,
     /// The time is over.
     Timeout(Late),
@@ -51,6 +51,10 @@ pub trait Observer {
     fn line(&mut self, line: &Line, probe: &mut Probe<'_>);
     /// Several times a second, whether there are lines or not.
     fn tick(&mut self, _: &mut Probe<'_>) {}
+    /// Whether it has seen what it wanted to see: the run is then ended.
+    fn is_satisfied(&self) -> bool {
+        false
+    }
 }
 
 impl<F: FnMut(&Line)> Observer for F {
@@ -191,7 +195,7 @@ impl Guest {
                 observer.line(&decoder.line(piece), &mut probe);
             }
             observer.tick(&mut probe);
-            if interrupt::asked() {
+            if interrupt::asked() || observer.is_satisfied() {
                 return Ok(End::Interrupted);
             }
             if let Some(limit) = late {

@@ -5,6 +5,7 @@ mod frames;
 mod guest;
 mod interrupt;
 mod rings;
+pub mod status;
 mod verdict;
 mod watch;
 
@@ -17,6 +18,7 @@ pub use interrupt::watch as note_interrupts;
 pub use verdict::{Verdict, Watch};
 
 use decode::Decoder;
+use frames::Splitter;
 use guest::Guest;
 use rings::Rings;
 
@@ -81,6 +83,17 @@ pub fn run(
     mut show: impl FnMut(&Line),
 ) -> Outcome<End> {
     observe(built, files, options, &mut show)
+}
+
+/// The lines in bytes that came over a serial line.
+pub fn lines(built: &Built, bytes: &[u8], mut show: impl FnMut(&Line)) {
+    let decoder = Decoder::new(&built.plan, &built.programs);
+    let mut splitter = Splitter::default();
+    let mut pieces = splitter.push(bytes);
+    pieces.extend(splitter.finish());
+    for piece in pieces {
+        show(&decoder.line(piece));
+    }
 }
 
 /// Runs a built system to its end.

@@ -112,6 +112,7 @@ mod tests {
             digest: DigestWatch::default(),
         };
         watch.see(&Line {
+            status: None,
             task: (task != "console").then(|| task.to_owned()),
             level: Level::Plain,
             text: text.to_owned(),

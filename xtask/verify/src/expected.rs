@@ -69,6 +69,7 @@ pub struct Task {
     pub dma_authority: bool,
     pub reads_logs: bool,
     pub audits: Vec<String>,
+    pub inspects: bool,
     pub drives: Vec<String>,
     pub owns: Vec<String>,
     pub watches: Vec<String>,

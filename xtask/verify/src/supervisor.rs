@@ -21,7 +21,7 @@ mod at {
     pub const DEPENDANTS: usize = 48;
     pub const TOGETHER: usize = 56;
     pub const SHUT_DOWN: usize = 64;
-    pub const RESERVED: usize = 68;
+    pub const INSPECTS: usize = 68;
 }
 
 /// What reports count for: nothing, the verdict waits for them, a failure ends the run.
@@ -73,9 +73,12 @@ pub fn check(
         }
         let place = order.iter().position(|other| *other == index);
         let place = place.map_or(Some(STAYS_UP), |place| u32::try_from(place + 1).ok());
-        let told = [at::SHUT_DOWN, at::RESERVED].map(|at| Some(record.u32(at)));
+        let told = Some(record.u32(at::SHUT_DOWN));
         let what = "its place in the order of a shutdown is";
-        verified.compare(&whose, what, &told, &[place, Some(0)]);
+        verified.compare(&whose, what, &told, &place);
+        let told = record.u32(at::INSPECTS);
+        let what = "whether the supervisor tells it the state of tasks:";
+        verified.compare(&whose, what, &told, &u32::from(task.inspects));
         unit(plan, task, &whose, verified);
     }
     verified.compare(

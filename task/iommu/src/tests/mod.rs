@@ -32,5 +32,6 @@ mod refusals;
 mod refused_claims;
 mod restart;
 mod rig;
+mod snapshot;
 mod successor;
 mod units;

@@ -136,7 +136,9 @@ fn answer(server: &mut Server<'static, Hardware>, message: &Message, refusals: &
         leases: message.lease_count,
     };
     let answer = server.handle(&request, || time::now().nanoseconds());
-    if let Some(error) = pci_api::Error::from_code(answer.code)
+    // The codes of snapshots are not this protocol's.
+    if request.operation != status_api::OPERATION
+        && let Some(error) = pci_api::Error::from_code(answer.code)
         && *refusals < REFUSALS_LOGGED
     {
         *refusals += 1;

@@ -14,4 +14,5 @@ mod platform;
 mod quiesce;
 mod scene;
 mod server;
+mod snapshot;
 mod undeclared;

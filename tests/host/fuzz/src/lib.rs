@@ -20,6 +20,7 @@ pub mod lspci;
 pub mod messages;
 pub mod mutate;
 pub mod plan_blob;
+pub mod status;
 pub mod transport;
 pub mod virtqueue;
 
@@ -49,10 +50,14 @@ const fn target(name: &'static str, run: fn(&[u8]), len_max: usize, rounds: u32)
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     target("iommu-messages", messages::iommu, 128, 200_000),
     target("pci-messages", messages::pci, 128, 200_000),
     target("block-messages", messages::block, 128, 200_000),
+    Target {
+        seeds: status::seeds,
+        ..target("status-snapshots", status::run, 64, 200_000)
+    },
     target("smmu-events", events::run, 64, 200_000),
     target("virtqueue", virtqueue::run, 512, 5_000),
     target("virtio-transport", transport::run, 512, 20_000),

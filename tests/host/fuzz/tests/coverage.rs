@@ -13,6 +13,7 @@ targets!(
     iommu_messages fuzz::messages::iommu,
     pci_messages fuzz::messages::pci,
     block_messages fuzz::messages::block,
+    status_snapshots fuzz::status::run,
     smmu_events fuzz::events::run,
     virtqueue fuzz::virtqueue::run,
     virtio_transport fuzz::transport::run,

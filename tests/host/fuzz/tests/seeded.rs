@@ -96,6 +96,7 @@ targets!(
     iommu_messages "iommu-messages",
     pci_messages "pci-messages",
     block_messages "block-messages",
+    status_snapshots "status-snapshots",
     smmu_events "smmu-events",
     virtqueue "virtqueue",
     virtio_transport "virtio-transport",

@@ -45,6 +45,9 @@ fn write(plan: &Plan, placement: Option<&Placement>, out: &mut String) -> std::f
                 write!(out, "; {what} {names}")?;
             }
         }
+        if task.inspects {
+            write!(out, "; inspects all")?;
+        }
         let rights: Vec<String> = plan
             .rights(index)
             .iter_names()

@@ -279,8 +279,8 @@ impl Plan {
         lent
     }
 
-    /// The tasks that audit the device.
+    /// The tasks that audit the device, and those that inspect all.
     pub fn auditors(&self, device: &str) -> Vec<usize> {
-        self.tasks_that(|task| task.audits.iter().any(|name| name.value == device))
+        self.tasks_that(|task| task.inspects || task.audits.iter().any(|name| name.value == device))
     }
 }

@@ -35,6 +35,8 @@ pub struct Task {
     pub drives: Vec<Spanned<String>>,
     /// Devices whose status it may read without driving them.
     pub audits: Vec<Spanned<String>>,
+    /// Whether the servers tell it the state of all tasks and devices.
+    pub inspects: bool,
     /// Devices whose BARs are mapped in it without the right to claim them.
     pub watches: Vec<Spanned<String>>,
     /// Tasks whose devices it accepts in one isolation group with its own.
@@ -154,6 +156,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, folders: &Folders<'_>) ->
         owns: fields.names("owns"),
         drives: fields.names("drives"),
         audits: fields.names("audits"),
+        inspects: fields.flag("inspects").is_some(),
         watches: fields.names("watches"),
         trusts: fields.names("trusts"),
         pools: read_pools(&fields, &name),

@@ -28,7 +28,7 @@ pub fn check(tables: &Tables<'_>, verified: &mut Verified) {
         verified.compare_rows(&whose, what, told.as_deref(), &planned);
         let told = auditors.next(&records.numbers, record, 64);
         let told = told.map(|rows| rows.iter().map(|row| row.u32(0)).collect::<Vec<_>>());
-        let audits = |task: &&Task| task.audits.contains(&device.name);
+        let audits = |task: &&Task| task.inspects || task.audits.contains(&device.name);
         let planned = plan.tasks.iter().filter(audits);
         let planned: Vec<_> = planned.filter_map(|task| plan.task(&task.name)).collect();
         let what = "the IOMMU server is told of the auditor";

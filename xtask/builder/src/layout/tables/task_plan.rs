@@ -300,7 +300,7 @@ fn restarts(plan: &Plan, lists: &mut TaskLists) -> Vec<RestartEntry> {
             dependants: lists.add(plan.dependants(index)),
             together: lists.add(plan.together(index)),
             shut_down: shut_down.get(index).copied().unwrap_or(STAYS_UP),
-            reserved: 0,
+            inspects: u32::from(task.inspects),
         })
         .collect()
 }

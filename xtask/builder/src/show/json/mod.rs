@@ -112,6 +112,7 @@ fn tasks(plan: &Plan, placement: Option<&Placement>) -> Vec<Value> {
                 "owns": names(&task.owns),
                 "drives": names(&task.drives),
                 "audits": names(&task.audits),
+                "inspects": task.inspects,
                 "watches": names(&task.watches),
                 "trusts": names(&task.trusts),
                 "lends": lends(plan, index),

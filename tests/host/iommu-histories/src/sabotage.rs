@@ -84,6 +84,14 @@ pub enum Kind {
     LivingBypass,
     /// What a successor learns of a hold or pin.
     Adopted(fn(&mut Held)),
+    /// What any life learns of a hold or pin.
+    Enumerated(fn(&mut Held)),
+    /// The pin of a pool is lifted when the server learns that its lender is dead.
+    DeadPoolUnpinned,
+    /// A pool's pin has a page less than the server asked for.
+    ShortPool,
+    /// The plan that the server reads lends more pages than it should.
+    LendsMore,
     /// A successor reads another value from a 32-bit register, until it first writes one.
     FreshRead(fn(&View<'_>, usize, u32) -> u32),
     /// A successor lifts the pins of what is in no table before it has invalidated anything.
@@ -162,6 +170,8 @@ pub struct Edit<'a> {
     pub starting: bool,
     /// It goes with pages that take the places of others.
     pub exchanging: bool,
+    /// It goes with the unmap of pages of a pool that is lent as a whole.
+    pub of_pool: bool,
 }
 
 /// Opcode of a prefetch, which may do nothing.
@@ -246,6 +256,12 @@ impl Sabotage {
     pub fn start(&mut self, starting: bool) {
         self.starting = starting;
         self.fresh = starting;
+    }
+
+    /// Pages that the server takes to be lent beyond those of the plan.
+    #[must_use]
+    pub fn lends_beyond(&self) -> u64 {
+        u64::from(matches!(self.kind(), Some(Kind::LendsMore)))
     }
 
     /// Whether devices are quiet without a reset.

@@ -256,6 +256,7 @@ impl History<'_> {
         // What an earlier life of the server left, this one has taken over.
         if self.taken_over && !world.model.has_stopped() {
             world.check_pins();
+            world.check_lent_is_pinned();
         }
         // Whatever a successor finds closed and cannot explain it leaves closed.
         let troubles = world.fabric.troubles;

@@ -19,18 +19,27 @@ use super::{
 };
 use smmu_model::{Chooser, Features, Memory};
 
-/// Builds plan and tables of a machine; queue sizes are chosen, small so that they wrap and overflow. A wrong
-/// plan gives all domains one ASID.
+/// What is wrong with a plan on purpose.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Faults {
+    /// All domains have one ASID.
+    pub one_asid: bool,
+    /// Pages that the client lends beyond those that it should.
+    pub lends_beyond: u64,
+}
+
+/// Builds plan and tables of a machine; queue sizes are chosen, small so that they wrap and overflow.
+/// `faults` are those of a wrong plan.
 #[must_use]
 pub fn build(
     machine: &'static Machine,
     features: &Features,
     chooser: &mut Chooser,
-    one_asid: bool,
+    faults: Faults,
 ) -> (Layout, Memory) {
     let mut memory = Memory::new(TABLES, TABLES_LEN);
     stream_tables(&mut memory);
-    let domains = domains(machine, &mut memory, features, one_asid);
+    let domains = domains(machine, &mut memory, features, faults.one_asid);
     for planned in machine.devices.iter().filter(|planned| planned.always_open) {
         let context = domains[planned.domain as usize].context;
         for &stream in planned.streams {
@@ -58,7 +67,7 @@ pub fn build(
         refuse_on_mismatch: 1,
         reserved: 0,
     };
-    let blob = records(machine, smmu, &domains);
+    let blob = records(machine, smmu, &domains, LENT_PAGES + faults.lends_beyond);
     let layout = Layout {
         machine,
         blob,
@@ -83,7 +92,12 @@ fn stream_tables(memory: &mut Memory) {
     }
 }
 
-fn records(machine: &Machine, smmu: SmmuEntry, domains: &[DomainEntry]) -> Vec<u64> {
+fn records(
+    machine: &Machine,
+    smmu: SmmuEntry,
+    domains: &[DomainEntry],
+    lent_pages: u64,
+) -> Vec<u64> {
     let mut lists = TaskLists::default();
     let (devices, streams) = devices(machine, &mut lists);
     let pools = POOLS.map(|(task, pool, pa, len)| PoolEntry {
@@ -100,7 +114,7 @@ fn records(machine: &Machine, smmu: SmmuEntry, domains: &[DomainEntry]) -> Vec<u
             task: CLIENT as u32,
             pool: 0,
             writable: u32::from(device % 3 != 0),
-            pages: LENT_PAGES,
+            pages: lent_pages,
         })
         .collect();
     let mut builder = Builder::new();

@@ -6,7 +6,7 @@ mod machines;
 
 use plan::iommu::{DomainEntry, DomainKind, PremappedEntry, PremappedKind, SmmuEntry};
 
-pub use image::build;
+pub use image::{Faults, build};
 pub use machines::{EVERYDAY, RESETS, SHARED};
 
 /// All machines.

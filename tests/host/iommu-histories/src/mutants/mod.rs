@@ -6,6 +6,7 @@ mod configuration;
 mod failing;
 mod image;
 mod order;
+mod pools;
 mod queues;
 mod registers;
 mod restart;
@@ -109,6 +110,7 @@ pub fn all() -> impl Iterator<Item = Mutant> {
         always_open::MUTANTS,
         around::MUTANTS,
         failing::MUTANTS,
+        pools::MUTANTS,
         image::MUTANTS,
     ];
     tables.into_iter().flatten().copied()

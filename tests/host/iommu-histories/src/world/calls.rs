@@ -1,6 +1,6 @@
 //! Calls to the kernel and the PCI task that a fault changes.
 
-use abi::privileged::Held;
+use abi::privileged::{Held, HeldKind};
 use pci_api::client::Failure;
 use pci_api::{DeviceState, Error, QuiesceState};
 
@@ -101,6 +101,17 @@ impl World {
         if overlooks && self.sabotage.adopts() && self.fabric.silence().is_some() && held.dead {
             self.sabotage.struck += 1;
             held.dead = false;
+        }
+        let of_pool = held.kind == HeldKind::Pin && held.device >> 16 != 0;
+        let unpins = matches!(self.sabotage.kind(), Some(Kind::DeadPoolUnpinned));
+        if unpins && of_pool && held.dead {
+            self.sabotage.struck += 1;
+            self.kernel.unpin(held.slot);
+        }
+        if let Some(Kind::Enumerated(change)) = self.sabotage.kind() {
+            let before = held;
+            change(&mut held);
+            self.sabotage.struck += u64::from(before != held);
         }
         if let Some(Kind::Adopted(change)) = self.sabotage.kind()
             && self.sabotage.succeeded

@@ -295,8 +295,6 @@ impl World {
         }
         let mut left = self.oracle.clone();
         match &self.intent {
-            // While the claim goes on, nothing of a pool may be mapped; a page of it stays in the tables then.
-            None if pin.is_of_pool() && self.has_leaf(device, pin.pa, pin.len) => {}
             None => left.clear(device),
             Some(intent) => {
                 let runs = intent.unmaps.iter();
@@ -304,23 +302,6 @@ impl World {
             }
         }
         self.check_released(&left, pin.pa, pin.len);
-    }
-
-    /// Whether an entry that was made for a device leads to memory.
-    fn has_leaf(&self, device: usize, pa: u64, len: u64) -> bool {
-        let machine = self.layout.machine;
-        let domain = machine.devices[device].domain;
-        let Some(planned) = self.layout.domains.get(domain as usize) else {
-            return false;
-        };
-        let before = machine.devices.iter().take(device);
-        let member = before.filter(|other| other.domain == domain).count() as u64;
-        (0..planned.pages).any(|entry| {
-            let at = layout::TABLES + planned.leaf + entry * 8;
-            let leaf = self.model.memory.latest(at).unwrap_or(0);
-            let output = leaf & 0xffff_ffff_f000;
-            leaf & 1 == 1 && leaf >> 55 & 0xf == member && (pa..pa + len).contains(&output)
-        })
     }
 
     /// A task runs again: nothing of its earlier life is within reach of a device.

@@ -6,6 +6,7 @@ use smmu_model::{Check, SECOND};
 
 use super::World;
 use crate::kernel::Pin;
+use crate::layout::{CLIENT, POOLS, is_lent_to};
 
 /// When the server learned that the lender of a device's pool is dead.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,52 @@ impl World {
         };
         let mut grants = self.oracle.grants(device).iter();
         grants.any(|grant| grant.output < pin.pa + pin.len && pin.pa < grant.output + grant.bytes)
+    }
+
+    /// Whether the request under way unmaps something of the pool that is lent to its device.
+    pub(crate) fn unmaps_pool(&self) -> bool {
+        let Some(intent) = &self.intent else {
+            return false;
+        };
+        let Some(pin) = self.pool_pin(intent.device) else {
+            return false;
+        };
+        let mut grants = self.oracle.grants(intent.device).iter();
+        grants.any(|grant| {
+            let of_pool = grant.output < pin.pa + pin.len && pin.pa < grant.output + grant.bytes;
+            let mut runs = intent.unmaps.iter();
+            of_pool
+                && runs.any(|&(input, bytes)| {
+                    grant.input < input + bytes && input < grant.input + grant.bytes
+                })
+        })
+    }
+
+    /// What is mapped of a client's memory is pinned for that device.
+    pub(crate) fn check_lent_is_pinned(&mut self) {
+        for (device, planned) in self.layout.machine.devices.iter().enumerate() {
+            if !is_lent_to(planned) {
+                continue;
+            }
+            let pins = || self.kernel.pins.iter().flatten();
+            let pinned = |page: u64| {
+                pins()
+                    .any(|pin| pin.number() == device && (pin.pa..pin.pa + pin.len).contains(&page))
+            };
+            let client = POOLS.iter().filter(|pool| pool.0 == CLIENT);
+            let lent = |page: u64| {
+                let mut client = client.clone();
+                client.any(|pool| (pool.2..pool.2 + pool.3).contains(&page))
+            };
+            let grants = self.oracle.grants(device).iter();
+            let mut pages =
+                grants.flat_map(|grant| (grant.output..grant.output + grant.bytes).step_by(4096));
+            if let Some(page) = pages.find(|&page| lent(page) && !pinned(page)) {
+                self.model.findings.note(Check::Release, || {
+                    format!("page {page:#x} is mapped for device {device}, and not pinned")
+                });
+            }
+        }
     }
 
     /// A life of the server begins, and knows nothing of what the one before was told.

@@ -86,8 +86,15 @@ impl World {
         sabotage: Sabotage,
     ) -> Self {
         let mut chooser = Chooser::new(seed ^ 0x9e37_79b9_7f4a_7c15);
-        let (layout, mut memory) =
-            layout::build(machine, &features, &mut chooser, sabotage.shares_asids());
+        let (layout, mut memory) = layout::build(
+            machine,
+            &features,
+            &mut chooser,
+            layout::Faults {
+                one_asid: sabotage.shares_asids(),
+                lends_beyond: sabotage.lends_beyond(),
+            },
+        );
         sabotage.image(&layout, &mut memory);
         let mut model = Model::new(features, liberties, seed, memory, machine.streams);
         model.sleeps_too = sabotage.looks_once();

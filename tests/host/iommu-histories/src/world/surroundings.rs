@@ -6,10 +6,12 @@ use iommu::boot_refusal::Refusal;
 use iommu::hardware::{Hardware, Pinned, Pinning, System};
 use iommu::indices::{DeviceIndex, TaskIndex};
 use iommu::log::Line;
+use iommu_api::PAGE;
 use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, DeviceState, Error, QuiesceState};
 
 use super::{Reply, Shared};
+use crate::sabotage::Kind;
 use smmu_model::Check;
 
 impl Hardware for Shared {
@@ -80,7 +82,12 @@ impl System for Shared {
         offset: u64,
         len: u64,
     ) -> Result<Pinned, Code> {
-        self.enter()
+        let mut world = self.enter();
+        let short = matches!(world.sabotage.kind(), Some(Kind::ShortPool));
+        let short = short && Pinning::pool(pinning.word()).is_some() && len > PAGE;
+        world.sabotage.struck += u64::from(short);
+        let len = len - if short { PAGE } else { 0 };
+        world
             .kernel
             .pin(driver, lender, lease, pinning.word(), offset, len)
     }

@@ -86,6 +86,7 @@ impl World {
             let (maps, unmaps) = (&intent.maps, &intent.unmaps);
             !maps.is_empty() && !unmaps.is_empty()
         });
+        let of_pool = matches!(kind, Some(Kind::Command(_))) && self.unmaps_pool();
         if let Some(Kind::Command(change)) = kind {
             let Sabotage {
                 before, opening, ..
@@ -97,6 +98,7 @@ impl World {
                 on: self.model.control() & 1 != 0,
                 starting: self.sabotage.adopts(),
                 exchanging,
+                of_pool,
             });
             if words != [first, value] {
                 self.sabotage.struck += 1;

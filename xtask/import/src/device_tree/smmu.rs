@@ -40,32 +40,39 @@ impl Reader<'_> {
                 }
             }
         }
-        if self.board.smmus.iter().any(Smmu::is_v3) || !absent.is_empty() || !self.errors.is_empty()
-        {
-            for (node, by) in absent {
-                let status = tree.string(by, "status").unwrap_or_default();
-                let of = self.of(node, by);
-                let problem = format!("this SMMUv3 is not there: the status of {of} is `{status}`");
-                self.word(node, problem, "requests to it are shown without a StreamID");
-            }
-            return;
+        let is_v3 = self.board.smmus.iter().any(Smmu::is_v3);
+        if !is_v3 && absent.is_empty() && self.errors.is_empty() {
+            self.no_v3(&others);
         }
-        let mut found: Vec<String> = Vec::new();
-        for (node, kind) in &others {
-            found.push(format!(
-                "{} is `{kind}`, another architecture, which is not supported",
-                tree.path(*node)
-            ));
+        for (node, by) in absent {
+            let status = tree.string(by, "status").unwrap_or_default();
+            let of = self.of(node, by);
+            let problem = format!("this SMMUv3 is not there: the status of {of} is `{status}`");
+            self.word(node, problem, "requests to it are shown without a StreamID");
         }
-        let problem = if found.is_empty() {
-            format!("there is no SMMU: no node is compatible with `{V3}`")
-        } else {
-            format!("there is no SMMUv3: {}", found.join("; "))
+    }
+
+    /// Nothing that this project drives translates anything: the machine can be looked at, and nothing of it be owned.
+    fn no_v3(&mut self, others: &[(NodeIndex, String)]) {
+        let tree = self.tree;
+        let others = others.iter().map(|(node, kind)| {
+            let path = tree.path(*node);
+            format!("{path} is `{kind}`, another architecture, which is not supported")
+        });
+        let others: Vec<String> = others.collect();
+        let problem = match others.as_slice() {
+            [] => format!(
+                "there is no SMMU: no node is compatible with `{V3}`; nothing is translated"
+            ),
+            _ => format!(
+                "there is no SMMUv3: {}; nothing is translated",
+                others.join("; ")
+            ),
         };
-        self.error(
+        self.word(
             ROOT,
             problem,
-            "use a board with an SMMUv3, or the tree that firmware hands to Linux (/sys/firmware/fdt)",
+            "every device is shown without a StreamID: an owned one is an error",
         );
     }
 

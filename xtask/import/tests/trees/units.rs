@@ -108,12 +108,20 @@ fn addresses_are_those_of_the_processor() {
 
 #[test]
 fn other_architectures_are_named() {
-    let text = refused("smmu-500");
+    let other = board("smmu-500");
+    let named = "there is no SMMUv3: /iommu@2000000 is `vendor,smmu-500, arm,mmu-500`, another architecture";
+    assert!(says(&other, "/", named), "{:?}", other.words);
+    let none = board("no-smmu");
     assert!(
-        text.contains("/iommu@2000000 is `vendor,smmu-500, arm,mmu-500`, another architecture"),
-        "{text}"
+        says(&none, "/", "there is no SMMU: no node"),
+        "{:?}",
+        none.words
     );
-    assert!(refused("no-smmu").contains("there is no SMMU"));
+    // Nothing is behind them.
+    for board in [other, none] {
+        assert!(!board.smmus.iter().any(import::board::Smmu::is_v3));
+        assert!(board.hosts.iter().all(|host| host.streams.is_empty()));
+    }
 }
 
 #[test]

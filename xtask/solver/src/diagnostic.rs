@@ -126,6 +126,10 @@ codes! {
         "This is an exception to the guarantee that no device reaches memory before its first claim.";
     336 RootComplexRouting Warning "root ports that keep requests apart beside some that do not",
         "The root complex may route requests from below a port that does not redirect them to devices below its neighbours, and ACS of the neighbour does not stop requests that come from above. State in the platform file whether the root complex does that.";
+    337 AcsErratum Warning "access control that must not be enabled",
+        "Of some ports an erratum says that an ACS bit does harm when it is enabled, or that the control register is not where the specification has it. The PCI task leaves these bits off, whatever the file says, and `strict` mode counts on none of them. In `linux` mode they count, because Linux enables them and works around; such a plan cannot be built.";
+    338 PolicyWithoutEffect Warning "a group's policy without effect",
+        "The default domain of a named group is for its neutral members. Here a demand decides for them, or there is none that a task drives, so that the policy has no effect on the device named, or none at all.";
     340 NoWindow Error "no room for an IOVA window",
         "No range of the requested size is free of PCI apertures, the doorbell and direct regions within the address bits of the device.";
     341 WindowTooLarge Error "an IOVA window is larger than one level-2 table",
@@ -193,6 +197,9 @@ pub struct Diagnostic {
     /// The error's cause, where one error stands for several: the message names the first of them. A change after
     /// which it names another is no new error. `None`: the message.
     pub cause: Option<String>,
+    /// Devices whose domain the error is about. If the members of one such domain contradict each other, there is no such
+    /// domain, and what would follow from it is no news.
+    pub(crate) presumes: Vec<usize>,
     /// The waiver of the pair that would cover it if it named more devices.
     pub short: Option<Short>,
     /// The changes that would solve the error.
@@ -218,6 +225,7 @@ impl Diagnostic {
             nodes: Vec::new(),
             chain: Vec::new(),
             cause: None,
+            presumes: Vec::new(),
             short: None,
             remedies: Vec::new(),
         }

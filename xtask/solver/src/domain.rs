@@ -76,9 +76,22 @@ impl Domains<'_> {
             let mut units: Vec<usize> = members.iter().map(|n| self.unit_of[*n]).collect();
             units.sort_unstable();
             units.dedup();
+            let policy = policies.get(&group);
+            let mut neutral = Vec::new();
             for unit in units {
                 if decided[unit].is_none() {
-                    decided[unit] = Some(self.neutral(unit, &demands, policies.get(&group), found));
+                    neutral.push((unit, self.deciding(unit, &demands)));
+                    decided[unit] = Some(self.neutral(unit, &demands, policy, found));
+                }
+            }
+            if let Some((index, domain_type)) = policy {
+                let conflict = |node: &usize| {
+                    decided[self.unit_of[*node]]
+                        .as_ref()
+                        .is_some_and(|d| d.conflict)
+                };
+                if !members.iter().any(conflict) {
+                    self.check_policy((*index, *domain_type), members, &neutral, found);
                 }
             }
         }
@@ -225,6 +238,63 @@ impl Domains<'_> {
             &[EdgeKind::Alias, EdgeKind::Isolation],
         );
         found.push(diagnostic);
+    }
+
+    /// The demand that decides for a neutral unit: the one type that those demand which may shape it.
+    fn deciding(&self, unit: usize, demands: &[Demand]) -> Option<Demand> {
+        let mut shaping = self.shaping(unit, demands);
+        let first = shaping.next().copied()?;
+        shaping
+            .all(|demand| demand.domain_type == first.domain_type)
+            .then_some(first)
+    }
+
+    /// Reports a named group's policy that has no effect, as demands decide for `neutral` units, each with the one that
+    /// does, or as there are none.
+    fn check_policy(
+        &self,
+        (index, domain_type): (usize, DomainType),
+        members: &[usize],
+        neutral: &[(usize, Option<Demand>)],
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let group = &self.machine.groups[index];
+        let is_driven = |node: &usize| self.machine.nodes[*node].owner.is_some();
+        let policy = format!("`{}` of group `{}`", domain_type.text(), group.name);
+        let report = |message: String| {
+            let text = format!("the policy of group `{}`", group.name);
+            Diagnostic::new(Code::PolicyWithoutEffect, message).party(text, group.source)
+        };
+        let overrides = |demand: &Demand| demand.domain_type != domain_type;
+        let overridden = neutral
+            .iter()
+            .find_map(|(unit, demand)| Some((*unit, demand.filter(overrides)?)));
+        if let Some((unit, demand)) = overridden {
+            let mut unit = self.units[unit].iter().copied();
+            let node = unit.find(is_driven).unwrap_or(demand.node);
+            let message = format!(
+                "the policy {policy} has no effect on `{}`, as {}",
+                self.name(node),
+                self.demand_text(demand)
+            );
+            let text = format!("`{}` demands nothing", self.name(node));
+            found.push(self.party(report(message).device(self.machine, node, text), demand));
+        } else if !members.iter().any(is_driven) {
+            let message =
+                format!("the policy {policy} has no effect, as nobody drives a device of it");
+            let first = group.members.first().map_or(0, |node| node.index());
+            let text = format!("nobody drives `{}`", self.name(first));
+            found.push(report(message).device(self.machine, first, text));
+        } else if neutral.is_empty() {
+            let demands = self.demands(members);
+            if let Some(demand) = self.owned(&demands).copied().find(overrides) {
+                let message = format!(
+                    "the policy {policy} has no effect, as none of its devices is neutral: {}",
+                    self.demand_text(demand)
+                );
+                found.push(self.party(report(message), demand));
+            }
+        }
     }
 
     /// Decides a unit that somebody owns and that demands nothing.

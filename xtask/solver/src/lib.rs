@@ -63,6 +63,7 @@ mod direct;
 mod disjoint;
 mod domain;
 mod edge;
+mod erratum;
 mod explain;
 mod forgery;
 mod holder;

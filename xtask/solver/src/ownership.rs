@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::alternative::apart;
 use crate::diagnostic::{Code, Diagnostic};
+use crate::edge::Edge;
 use crate::model::{Machine, NodeId};
 use crate::open_unowned::{self, OpenUnowned};
 use crate::pairs::Pairs;
@@ -219,9 +220,23 @@ impl Ownership<'_> {
                     self.owner_text(pair.0),
                     self.owner_text(pair.1)
                 );
-                found.push(self.shared(Code::Containment, message, pair, kinds));
+                let mut error = self.shared(Code::Containment, message, pair, kinds);
+                error.presumes = self.domains_between(pair.2, pair.3, &error.chain);
+                found.push(error);
             }
         }
+    }
+
+    /// The devices on the way between two whose domain ties them to the next; none if resets alone tie the two.
+    fn domains_between(&self, a: usize, b: usize, chain: &[Edge]) -> Vec<usize> {
+        let resets = self
+            .chains
+            .find(NodeId::new(a), NodeId::new(b), &[EdgeKind::Reset]);
+        if !resets.is_empty() {
+            return Vec::new();
+        }
+        let by_domain = chain.iter().filter(|edge| edge.kind != EdgeKind::Reset);
+        by_domain.map(|edge| edge.from.index()).collect()
     }
 
     fn bridges(&self, found: &mut Vec<Diagnostic>) {

@@ -220,6 +220,9 @@ pub struct Solution {
     pub exceptions: Vec<NodeId>,
     /// Errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
+    /// What would follow from a domain whose members contradict each other: as long as they do, there is no such domain,
+    /// and this is no news beside that error. Some of it may be an error once they agree.
+    pub left_out: Vec<Diagnostic>,
 }
 
 impl Solution {

@@ -62,6 +62,10 @@ pub(crate) fn solve(machine: &Machine, mode: Mode) -> Solution {
     check_outcome(&given, &decisions, &domain_of, &mut found);
     let alias = &sets.alias;
     let exceptions = direct::exceptions(machine, &topology, &alias.members, &alias.of, &mut found);
+    let contradicts_itself = |node: &usize| decisions[sets.units(mode).of[*node]].conflict;
+    let (left_out, found): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|diagnostic| diagnostic.presumes.iter().any(contradicts_itself));
     let devices = answer::devices(&given, &decisions, &domain_of);
     Solution {
         mode,
@@ -76,6 +80,7 @@ pub(crate) fn solve(machine: &Machine, mode: Mode) -> Solution {
         waivers,
         exceptions,
         diagnostics: found,
+        left_out,
         edges,
     }
 }
@@ -108,7 +113,6 @@ fn check_outcome(
         machine: given.machine,
         topology: given.topology,
         open: &|node| domain_of[node].is_some(),
-        conflict: &|node| decision(node).conflict,
         because: &|node| decision(node).because.clone(),
     };
     outcome.check(found);

@@ -10,8 +10,6 @@ pub(crate) struct Outcome<'a> {
     pub topology: &'a Topology,
     /// Whether the node's streams have a domain.
     pub open: &'a dyn Fn(usize) -> bool,
-    /// Whether the node's domain type follows from an error that was reported.
-    pub conflict: &'a dyn Fn(usize) -> bool,
     /// Why it has its type.
     pub because: &'a dyn Fn(usize) -> String,
 }
@@ -78,7 +76,7 @@ impl Outcome<'_> {
     /// A device whose driver could never claim it.
     fn driven(&self, node: usize, found: &mut Vec<Diagnostic>) {
         let entry = &self.machine.nodes[node];
-        if (self.open)(node) || (self.conflict)(node) || entry.function.kind.is_bridge() {
+        if (self.open)(node) || entry.function.kind.is_bridge() {
             return;
         }
         let Some(owner) = entry.owner.and_then(|o| self.machine.owners.get(o.index())) else {
@@ -86,11 +84,11 @@ impl Outcome<'_> {
         };
         let message = format!("`{}` is blocked but has a driver", entry.name);
         let why = (self.because)(node);
-        found.push(
-            Diagnostic::new(Code::DrivenBlocked, message)
-                .device(self.machine, node, format!("`{}`: {why}", entry.name))
-                .party(format!("`{}` drives it", owner.name), owner.source),
-        );
+        let mut diagnostic = Diagnostic::new(Code::DrivenBlocked, message)
+            .device(self.machine, node, format!("`{}`: {why}", entry.name))
+            .party(format!("`{}` drives it", owner.name), owner.source);
+        diagnostic.presumes.push(node);
+        found.push(diagnostic);
     }
 
     fn blocked(&self, list: &[usize], found: &mut Vec<Diagnostic>) {

@@ -240,6 +240,10 @@ fn virtual_functions_are_believed_only_with_acs() {
         "a reset of the physical function ends them"
     );
     m.nodes[pf.index()].function.acs = Some(Acs::ON);
+    assert_eq!(groups(&m, &strict(&m)).len(), 4, "it is the physical one's");
+    for virtual_one in [pf.index() + 1, pf.index() + 2] {
+        m.nodes[virtual_one].function.acs = Some(Acs::ON);
+    }
     assert_eq!(groups(&m, &strict(&m)).len(), 6);
 }
 

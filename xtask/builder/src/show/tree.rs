@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use solver::model::{Acs, NodeId, Place, RootId, Upstream};
+use solver::quirk::settable_acs;
 
 use super::name;
 use planner::planning::Plan;
@@ -126,7 +127,7 @@ fn line(plan: &Plan, id: NodeId) -> String {
             format!("buses {:02x} to {:02x}", buses.secondary, buses.subordinate)
         });
     }
-    if let Some(acs) = node.function.acs {
+    if let Some(acs) = settable_acs(&node.function) {
         let lacking = acs.implemented & Acs::WANTED & !acs.enabled;
         add(match (acs.enabled & Acs::WANTED, lacking) {
             (_, 0) => "ACS on".to_owned(),

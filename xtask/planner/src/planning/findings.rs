@@ -154,6 +154,12 @@ fn remedy_in_general(code: Code) -> &'static str {
         Code::DirectException => {
             "remove the region if nothing needs it; otherwise nothing has to be changed"
         }
+        Code::AcsErratum => {
+            "nothing has to be done, as it stays off; to have it said by the file, leave these bits out of `enabled`"
+        }
+        Code::PolicyWithoutEffect => {
+            "take `default-domain` off the group, or let its devices demand the type that they need"
+        }
         Code::RootComplexRouting => {
             "write `never-routes-peers` in the platform or at the root bus if its manual says so; otherwise assume \
              that devices below the two can reach each other"

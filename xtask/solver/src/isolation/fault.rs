@@ -1,6 +1,6 @@
 //! Why a function does not keep requests apart.
 
-use crate::model::{Acs, FunctionKind, Machine};
+use crate::model::{Acs, Function, FunctionKind, Machine};
 use crate::quirk::{self, Effect};
 use crate::solution::Mode;
 use crate::topology::Topology;
@@ -29,14 +29,17 @@ pub(super) fn fault(
     let function = &machine.nodes[node].function;
     match quirk::isolation(function.identity, function.kind) {
         Some(Effect::DeclaresIsolation) if mode == Mode::Linux => return None,
+        Some(Effect::DeclaresRootSlot)
+            if mode == Mode::Linux && shared && topology.placed[node].parent.is_none() =>
+        {
+            return None;
+        }
         Some(Effect::DeniesIsolation) => return Some(DENIED),
         _ => {}
     }
-    // A virtual function may leave its ACS to its physical one.
-    let physical = topology.placed[node].physical;
-    let acs = physical.map_or(function.acs, |physical| {
-        function.acs.or(machine.nodes[physical].function.acs)
-    });
+    // Of a virtual function, too, this is its own: what its physical function enables does not act on its requests
+    // (PCIe base specification, ACS Functions in SR-IOV Capable and Multi-Function Devices).
+    let acs = acs_in(mode, function);
     match function.kind {
         FunctionKind::Conventional
         | FunctionKind::ConventionalBridge
@@ -59,6 +62,17 @@ pub(super) fn fault(
             } else {
                 None
             }
+        }
+    }
+}
+
+/// The access control that is counted on. Linux enables also what errata rule out, and works around.
+pub(super) fn acs_in(mode: Mode, function: &Function) -> Option<Acs> {
+    match (mode, function.acs) {
+        (Mode::Linux, acs) => acs,
+        (Mode::Strict, None) => None,
+        (Mode::Strict, Some(acs)) => {
+            Some(quirk::settable_acs(function).unwrap_or(Acs { enabled: 0, ..acs }))
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::relation::Edges;
 use crate::solution::{EdgeKind, Mode};
 use crate::topology::Topology;
 
-use fault::{Fault, NO_ACS, fault};
+use fault::{Fault, NO_ACS, acs_in, fault};
 use slot::slots;
 
 /// The isolation of all functions, computed once.
@@ -271,7 +271,7 @@ impl<'a> Isolation<'a> {
     pub fn validated_by(&self, bridge: usize) -> Option<usize> {
         self.checking(bridge).find(|port| {
             let on = |acs: Acs| acs.implemented & acs.enabled & Acs::SOURCE_VALIDATION != 0;
-            self.machine.nodes[*port].function.acs.is_some_and(on)
+            acs_in(self.mode, &self.machine.nodes[*port].function).is_some_and(on)
         })
     }
 

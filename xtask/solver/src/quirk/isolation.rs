@@ -44,7 +44,31 @@ const fn denies(
     }
 }
 
+/// A slot of an AMD southbridge, of a machine with an AMD IOMMU.
+const fn southbridge(vendor: u16, ids: &'static [u16]) -> Row {
+    Row {
+        effect: Effect::DeclaresRootSlot,
+        ..declares(
+            vendor,
+            Devices::Ids(ids),
+            ANY,
+            source!("pci_quirk_amd_sb_acs: AMD southbridges"),
+        )
+    }
+}
+
+const fn chipset(devices: Devices) -> Row {
+    declares(
+        0x8086,
+        devices,
+        ROOT_PORT,
+        source!("pci_quirk_intel_pch_acs: root ports of Intel chipsets without ACS"),
+    )
+}
+
 pub(super) const ROWS: &[Row] = &[
+    southbridge(0x1002, &[0x4383, 0x4384, 0x4385, 0x4399, 0x439c, 0x439d]),
+    southbridge(0x1022, &[0x7809, 0x780f]),
     declares(
         0x1924,
         Devices::Ids(&[0x0903, 0x0923, 0x0a03]),
@@ -116,6 +140,20 @@ pub(super) const ROWS: &[Row] = &[
         ANY,
         source!("pci_quirk_qcom_rp_acs: root ports of HXT SD4800"),
     ),
+    // Ibex Peak, Cougar Point, Panther Point, Lynx Point, Wildcat Point, Patsburg, Wellsburg.
+    chipset(Devices::Range(0x3b42, 0x3b51)),
+    chipset(Devices::Range(0x1c10, 0x1c1f)),
+    chipset(Devices::Range(0x1e10, 0x1e1f)),
+    chipset(Devices::Range(0x8c10, 0x8c1f)),
+    chipset(Devices::Range(0x9c10, 0x9c1b)),
+    chipset(Devices::Range(0x9c90, 0x9c9b)),
+    chipset(Devices::Ids(&[
+        0x1d10, 0x1d12, 0x1d14, 0x1d16, 0x1d18, 0x1d1a, 0x1d1c, 0x1d1e,
+    ])),
+    chipset(Devices::Range(0x8d10, 0x8d1e)),
+    chipset(Devices::Ids(&[
+        0x8c90, 0x8c92, 0x8c94, 0x8c96, 0x8c98, 0x8c9a, 0x8c9c, 0x8c9e,
+    ])),
     declares(
         0x19a2,
         Devices::Ids(&[0x0710]),
@@ -173,6 +211,14 @@ pub(super) const ROWS: &[Row] = &[
         Devices::Ids(&[0xd714]),
         ANY,
         source!("pci_quirk_brcm_acs: root ports of Broadcom PAXB"),
+    ),
+    declares(
+        0x0014,
+        Devices::Ids(&[
+            0x3c09, 0x3c19, 0x3c29, 0x7a09, 0x7a19, 0x7a29, 0x7a39, 0x7a49, 0x7a59, 0x7a69,
+        ]),
+        ANY,
+        source!("pci_quirk_loongson_acs: root ports of Loongson"),
     ),
     declares(
         0x1c36,

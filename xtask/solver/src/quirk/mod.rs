@@ -5,14 +5,18 @@
 //! aliases, and rows that deny isolation, hold in both modes: they make sets larger.
 //!
 //! The source is `drivers/pci/quirks.c` of Linux 6.12.y, whose partition `linux` mode gives; rows name the
-//! table and the function there. Left out are rows that mean nothing beside an SMMU: AMD southbridges
-//! (believed only beside an AMD IOMMU), Intel PCH root ports (isolated only after the kernel set them up
-//! through their chipset), and Sunrise Point's ACS control register in another place.
+//! table and the function there. Some are about chipsets of x86: with them the groups of a dump of such a machine can be
+//! compared with Linux's. Linux believes some of these only beside an AMD IOMMU, and others once it has set them up through
+//! their chipset; a machine that has groups has the one, and is set up.
+//!
+//! Rows about errata say which ACS bits must not be enabled. The PCI task does not set them, and the plan does not count
+//! on them.
 
 mod alias;
+mod errata;
 mod isolation;
 
-use crate::model::{FunctionKind, Identity};
+use crate::model::{Acs, Function, FunctionKind, Identity};
 
 /// Which devices of a vendor a row is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +44,8 @@ impl Devices {
 pub enum Effect {
     /// The vendor says that requests are kept apart (all wanted bits), although ACS does not say so.
     DeclaresIsolation,
+    /// The same of functions of a slot on a root bus that has several.
+    DeclaresRootSlot,
     /// The function is not isolated, whatever its ACS says.
     DeniesIsolation,
     /// The function also issues requests under another function number of its own device.
@@ -53,6 +59,8 @@ pub enum Effect {
     UsesSecondary,
     /// Ids are those seen here; what a bridge above it does to them does not matter.
     TranslatesHere,
+    /// These ACS bits must not be enabled, for the reason given.
+    WithoutAcs(u16, &'static str),
 }
 
 /// A fact about certain functions.
@@ -79,7 +87,7 @@ impl Row {
 }
 
 /// All tables of facts. Of the rows about isolation the first that is about a function holds.
-pub const TABLES: [&[Row]; 2] = [isolation::ROWS, alias::ROWS];
+pub const TABLES: [&[Row]; 3] = [isolation::ROWS, alias::ROWS, errata::ROWS];
 
 fn rows(
     table: &'static [Row],
@@ -94,6 +102,26 @@ pub(crate) fn isolation(identity: Identity, kind: FunctionKind) -> Option<Effect
     rows(isolation::ROWS, identity, kind)
         .next()
         .map(|row| row.effect)
+}
+
+/// The ACS bits that an erratum rules out for a function, and which erratum.
+pub fn erratum(function: &Function) -> Option<(u16, &'static str)> {
+    let mut rows = rows(errata::ROWS, function.identity, function.kind);
+    rows.find_map(|row| match row.effect {
+        Effect::WithoutAcs(bits, erratum) => Some((bits, erratum)),
+        _ => None,
+    })
+}
+
+/// The access control of a function as the PCI task sets it: without the bits that an erratum rules out. `None`: it has
+/// none, or none that can be set.
+pub fn settable_acs(function: &Function) -> Option<Acs> {
+    let ruled_out = erratum(function).map_or(0, |(bits, _)| bits);
+    let acs = function.acs.filter(|_| ruled_out != u16::MAX)?;
+    Some(Acs {
+        enabled: acs.enabled & !ruled_out,
+        ..acs
+    })
 }
 
 /// Further device and function numbers that the function at `devfn` uses, ascending.
@@ -171,8 +199,17 @@ mod tests {
 
     #[test]
     fn tables_hold_what_is_theirs() {
-        let about_isolation =
-            |effect| matches!(effect, Effect::DeclaresIsolation | Effect::DeniesIsolation);
+        let about_isolation = |effect| {
+            use Effect::*;
+            matches!(
+                effect,
+                DeclaresIsolation | DeclaresRootSlot | DeniesIsolation
+            )
+        };
+        let about_errata =
+            |row: &Row| matches!(row.effect, Effect::WithoutAcs(bits, _) if bits != 0);
+        assert!(errata::ROWS.iter().all(about_errata));
+        assert!(!alias::ROWS.iter().any(about_errata));
         assert!(
             isolation::ROWS
                 .iter()

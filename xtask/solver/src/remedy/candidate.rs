@@ -9,6 +9,8 @@ use crate::diagnostic::{Code, Diagnostic, Remedy};
 use crate::model::{Machine, NodeId};
 use crate::solution::{Mode, Solution};
 
+pub(super) use fabric::enabling;
+
 /// A remedy that has not been tried.
 type Candidate = Remedy;
 

@@ -5,6 +5,7 @@ use crate::alias::Ids;
 use crate::bypass;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::direct::Overlaps;
+use crate::erratum;
 use crate::forgery::Forgery;
 use crate::holder::Holders;
 use crate::isolation::Isolation;
@@ -19,6 +20,7 @@ use crate::waiver;
 pub fn check(given: &Given<'_>, found: &mut Vec<Diagnostic>) -> Vec<UsedWaiver> {
     check_streams(given.machine, given.topology, given.ids, found);
     check_routing(given.machine, given.isolation, found);
+    erratum::check(given.machine, given.topology, given.mode, found);
     let mut waivers = check_owners(given, found);
     let strangers = strangers(given);
     strangers.check(found);

@@ -89,10 +89,9 @@ impl<'a> Fabric<'a> {
         })
     }
 
-    /// Its access control: of a virtual function without one that of its physical one.
+    /// Its access control, of a virtual function, too.
     fn control(&self, node: usize) -> Option<Acs> {
-        let own = self.m.nodes[node].function.acs;
-        own.or(self.m.nodes[self.physical(node)].function.acs)
+        self.m.nodes[node].function.acs
     }
 
     /// Every one of the four bits that it has is on, and neither egress control nor direct translated requests.

@@ -3,6 +3,7 @@
 use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe, port_type};
 use plan::{Builder, NONE, Name};
 use solver::model::FunctionKind as Kind;
+use solver::quirk::settable_acs;
 
 use crate::layout::place::{MappingKind, Placement};
 use planner::planning::{Function, FunctionKind, NonPciDevice, Plan, WINDOW_CLOSED};
@@ -104,7 +105,7 @@ fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> Fu
     flags.set(FunctionFlags::MULTIFUNCTION, function.multifunction);
     flags.set(FunctionFlags::OPTIONAL, function.optional);
     let declared = plan.machine.nodes.get(function.node.index());
-    if let Some(acs) = declared.and_then(|node| node.function.acs) {
+    if let Some(acs) = declared.and_then(|node| settable_acs(&node.function)) {
         flags |= FunctionFlags::SET_ACS;
         entry.acs = acs.enabled;
     }

@@ -1,6 +1,7 @@
 //! Devices in `plan.json`, bridges included, with all that the PCI task programs and checks.
 
 use serde_json::{Value, json as object};
+use solver::quirk::settable_acs;
 
 use super::hex;
 use super::owner::Owner;
@@ -35,7 +36,7 @@ pub fn on_pci(plan: &Plan) -> Vec<Value> {
                 }
             };
             let node = plan.machine.nodes.get(function.node.index());
-            let acs = node.and_then(|node| node.function.acs);
+            let acs = node.and_then(|node| settable_acs(&node.function));
             let parent = function
                 .parent
                 .and_then(|parent| plan.fabric.functions.get(parent));

@@ -329,3 +329,92 @@ fn mutate(random: &mut oorandom::Rand32, text: &mut String, words: &[&str], line
     }
     *text = own.join("\n");
 }
+
+/// A machine with more functions than an image serves can be planned: what nobody drives needs nothing. What an image has
+/// no room for is said where one is to be built.
+#[test]
+fn a_machine_of_many_functions_can_be_planned() {
+    use std::fmt::Write;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap();
+    let project = Project::at(root);
+    let file = project.root.join("tests/data/configs/many-devices.toml");
+    for (ports, builds) in [(7, true), (8, false), (16, false), (31, false)] {
+        let mut text = String::from(
+            "name = \"case\"\nplatform = \"qemu-virt\"\ninclude = \"task/servers.toml\"\n\
+             [tasks.disk]\ncrate = \"drv/edu\"\npriority = 5\ncalls = [\"pci\", \"iommu\"]\ndrives = [\"d1-0\"]\n\
+             dma-pool = \"16 KiB\"\n[iommu]\nunowned = \"block\"\n",
+        );
+        for port in 1..=ports {
+            writeln!(
+                text,
+                "[pci.p{port}]\nkind = \"root-port\"\nslot = \"{port}\"\nacs = true"
+            )
+            .unwrap();
+            for number in 0..8 {
+                let (id, rest) = match (port, number) {
+                    (1, 0) => ("1234:11e8", "quiesce = \"flr\""),
+                    _ => ("15b3:101d", "bars.0 = { size = \"unknown\" }"),
+                };
+                let at = format!("at = \"p{port}\"\nslot = \"0.{number}\"");
+                writeln!(
+                    text,
+                    "[devices.d{port}-{number}]\n{at}\nid = \"{id}\"\n{rest}"
+                )
+                .unwrap();
+            }
+        }
+        let report = Report::default();
+        let app = read::from_text(&report, &project, &file, text);
+        let plan = app.and_then(|app| Plan::new(&report, app));
+        let plan = plan.unwrap_or_else(|_| panic!("{ports}: {}", report.text()));
+        assert_eq!(plan.fabric.functions.len(), 1 + 9 * ports);
+        assert_eq!(
+            plan.check_buildable(&report).is_ok(),
+            builds,
+            "{}",
+            report.text()
+        );
+        assert_eq!(
+            report.text().contains("error[P0022]"),
+            !builds,
+            "{}",
+            report.text()
+        );
+    }
+}
+
+/// `docs/reference/app.md` has every limit, with its number.
+#[test]
+fn the_reference_has_every_limit() {
+    use plan::limits::{
+        DEVICES_MAX, DOMAINS_MAX, FUNCTIONS_MAX, HOLDS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX,
+        PINS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("../../docs/reference/app.md")).unwrap();
+    let limits = [
+        ("tasks", abi::TASKS_MAX),
+        ("SMMUs", SMMUS_MAX),
+        ("devices, bridges included", DEVICES_MAX),
+        ("domains", DOMAINS_MAX),
+        ("streams", STREAMS_MAX),
+        ("devices in one domain", MEMBERS_MAX),
+        ("premapped ranges", PREMAPPED_MAX),
+        ("leases mapped at once", MAPPED_LEASES_MAX),
+        ("functions", FUNCTIONS_MAX),
+        ("holds", HOLDS_MAX),
+        ("pinned leases", PINS_MAX),
+    ];
+    for (what, most) in limits {
+        assert!(
+            text.contains(&format!("\n| {what} | {most} | ")),
+            "{what} {most}"
+        );
+    }
+    let limits_of = std::fs::read_to_string(root.join("../../sys/plan/src/limits.rs")).unwrap();
+    // One constant is a range of interrupts, and tasks are counted elsewhere.
+    assert_eq!(limits_of.matches("pub const").count(), limits.len());
+}

@@ -1,8 +1,10 @@
 //! The limits of an image: a plan describes more machines than the servers drive.
 
 use solver::model::Place;
+use solver::quirk;
+use solver::solution::Mode;
 
-use super::{Function, FunctionKind, Plan};
+use super::{Function, FunctionKind, Plan, limits};
 use crate::report::{Mistake, Report, Reported, Span, Spanned};
 
 /// Alignment of the SMMU's tables: that of the largest of them, a level-1 or level-2 stream table or a
@@ -20,7 +22,40 @@ impl Plan {
         self.parts(report);
         self.stream_ids(report);
         self.devices(report);
+        self.errata(report);
+        limits::check(report, self);
         gate.pass(())
+    }
+
+    /// Reports ports that `linux` mode takes for isolated by bits that an erratum rules out: Linux works around that, and
+    /// the PCI task leaves the bits off.
+    fn errata(&self, report: &Report) {
+        if self.app.iommu.mode != Mode::Linux {
+            return;
+        }
+        let ruled_out = self.app.bridges.iter().filter_map(|bridge| {
+            let mut nodes = self.machine.nodes.iter();
+            let node = nodes.find(|node| node.name == bridge.name.value)?;
+            let (bits, erratum) = quirk::erratum(&node.function)?;
+            let enabled = node.function.acs.map_or(0, |acs| acs.enabled);
+            (enabled & bits != 0).then_some((&bridge.name, erratum))
+        });
+        let ruled_out: Vec<_> = ruled_out.collect();
+        if let Some((first, erratum)) = ruled_out.first() {
+            let more = match ruled_out.len() {
+                1 => String::new(),
+                all => format!(", like {} more,", all - 1),
+            };
+            let message = format!("`{}`{more} is isolated in `linux` mode only", first.value);
+            report
+                .error(Mistake::NotBuildable, message)
+                .at(&first.span, *erratum)
+                .with(
+                    &self.app.span,
+                    "in `linux` mode, which counts on what it rules out",
+                )
+                .remedy("plan it in `strict` mode, which does not count on that");
+        }
     }
 
     /// Reports every function of a machine for QEMU that QEMU cannot be given.

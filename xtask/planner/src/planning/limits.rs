@@ -1,5 +1,5 @@
-//! The limits of kernel and servers, whose tables have fixed sizes, compared with the whole plan. A plan that does
-//! not fit would be refused at boot, or one driver would use up what others need. Here it is a mistake with a
+//! The limits of kernel and servers, whose tables have fixed sizes, compared with the whole plan. A larger machine can be
+//! planned; its image would be refused at boot, or one driver would use up what others need. Here it is a mistake with a
 //! place, both numbers and the largest users.
 
 use plan::limits::{
@@ -10,6 +10,7 @@ use solver::Machine;
 use solver::model::NodeId;
 use solver::solution::Solution;
 
+use super::Plan;
 use super::domain_plan::Domains;
 use crate::read::{App, Task};
 use crate::report::{Mistake, Report, Span};
@@ -65,23 +66,20 @@ impl Sum {
     }
 }
 
-/// Reports what is too much. A machine without an IOMMU server is only looked at.
-pub fn check(
-    report: &Report,
-    app: &App,
-    machine: &Machine,
-    solution: &Solution,
-    domains: &Domains,
-) {
-    let server = app.authority().and_then(|index| app.tasks.get(index));
+/// Reports what is too much for an image. A machine without an IOMMU server is only looked at.
+pub fn check(report: &Report, plan: &Plan) {
+    let server = plan
+        .app
+        .authority()
+        .and_then(|index| plan.app.tasks.get(index));
     let Some(server) = server else {
         return;
     };
     let used = Used {
-        app,
-        machine,
-        solution,
-        domains,
+        app: &plan.app,
+        machine: &plan.machine,
+        solution: &plan.solution,
+        domains: &plan.domains,
     };
     for sum in used.sums() {
         sum.check(report, server);

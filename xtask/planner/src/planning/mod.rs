@@ -1,6 +1,7 @@
 //! Step 2: the plan. Everything is decided here that does not depend on the programs: the fabric,
 //! interrupts, notification bits, rights, domains.
 
+mod address_bits;
 mod coherence;
 mod domain_plan;
 mod domains;
@@ -116,7 +117,7 @@ impl Plan {
         premapped::check(report, &app);
         premapped_pools::check(report, &app, &described.machine, &solution, &domains);
         identity::check(report, &app, &described.machine, &solution, &domains);
-        limits::check(report, &app, &described.machine, &solution, &domains);
+        address_bits::check(report, &app, &described.machine, &solution, &domains);
         report.gate_of_all().pass(())?;
         let time = time::plan(report, &app, &interrupts, &domains);
         Ok(Self {

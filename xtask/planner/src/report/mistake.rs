@@ -130,6 +130,8 @@ mistakes! {
         "A budget limits what a task does of itself. A task with `trusted-time = true` has no limit, nor has the supervisor, which must run when any other misbehaves. So it is one or the other.";
     510 Lend "a pool that cannot be lent as a whole",
         "`lends` lets the driver of a device have a pool of this task pinned as a whole, once, and then have pages of it mapped and unmapped without asking again. A pool is lent with a call, so the lender must call the device's driver; and the driver must be somebody. The pool is one of the lender's, and not more of it than there is.";
+    520 AddressBits "a device that cannot drive the addresses it needs",
+        "In an `identity` domain, or with a stream that is not translated, a device uses memory at the addresses that memory has, so it must drive as many address bits as the end of memory takes, because a pool may be placed anywhere. The same holds for its direct regions. A `dma` domain has a window that lies within the device's bits, wherever memory is.";
 }
 
 impl Mistake {
@@ -187,6 +189,7 @@ impl Mistake {
             Self::Overbooked => "make budgets smaller or their periods longer",
             Self::TrustedBudget => "leave `budget` out",
             Self::Lend => "leave the device out of `lends`",
+            Self::AddressBits => "let it demand `domain = \"dma\"`",
             Self::OutOfReach => "load the image lower, if the platform has memory there",
             Self::NestedInclude => "write its tables into the included file",
             Self::Parameter => "write one of the known forms",

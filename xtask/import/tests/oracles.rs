@@ -212,8 +212,11 @@ fn a_function_above_0_is_one_of_several() {
     assert_eq!(partition(&solution), oracle("t3/acpi").partition);
 }
 
-/// A dump of one function for each line of `functions`: address, ids, and what is at places of its configuration space.
-fn dump(functions: &[(&str, &str, &[(usize, &[u8])])]) -> String {
+/// What is at places of a configuration space.
+type Contents = [(usize, Vec<u8>)];
+
+/// A dump of functions, each with its address, its ids and its configuration space.
+fn dump(functions: &[(&str, &str, &Contents)]) -> String {
     use std::fmt::Write;
     let mut text = String::new();
     for (address, ids, contents) in functions {
@@ -236,7 +239,7 @@ fn dump(functions: &[(&str, &str, &[(usize, &[u8])])]) -> String {
     text
 }
 
-/// Status with a capability list, and a PCI Express capability of a type at 0x40.
+/// A PCI Express capability of a type, the last of its list.
 const fn express(kind: u8) -> [u8; 4] {
     [0x10, 0, 0x02 | kind << 4, 0]
 }
@@ -261,8 +264,7 @@ fn chipsets_of_x86_have_the_groups_that_linux_gives_them() {
         (0x34, vec![0x40]),
         (0x40, express(0).to_vec()),
     ];
-    // Extended capability 0x000d: 0x000f is implemented with source validation; control is 0 where the specification has
-    // it and complete where this chipset has it.
+    // Extended capability 0x000d: control is 0 where the specification has it, and complete where this chipset has it.
     let spt = [0x0d, 0, 1, 0, 0x1f, 0, 0, 0, 0x1d, 0, 0, 0];
     let ordinary = [0x0d, 0, 1, 0, 0x1f, 0, 0x1d, 0];
     let off = [0x0d, 0, 1, 0, 0x1f, 0, 0, 0];
@@ -282,27 +284,11 @@ fn chipsets_of_x86_have_the_groups_that_linux_gives_them() {
         ("0014:7a69", &[][..], true),
         ("1022:1453", &off[..], false),
     ] {
-        let (one, other) = (port(1, acs), port(2, acs));
-        let borrowed = |list: &[(usize, Vec<u8>)]| -> Vec<(usize, Vec<u8>)> { list.to_vec() };
-        let lists = [
-            borrowed(&one),
-            borrowed(&other),
-            endpoint.clone(),
-            endpoint.clone(),
-        ];
-        let lists: Vec<Vec<(usize, &[u8])>> = lists
-            .iter()
-            .map(|list| {
-                list.iter()
-                    .map(|(at, bytes)| (*at, bytes.as_slice()))
-                    .collect()
-            })
-            .collect();
         let text = dump(&[
-            ("0000:00:1c.0", ids, &lists[0]),
-            ("0000:00:1c.1", ids, &lists[1]),
-            ("0000:01:00.0", "8086:1533", &lists[2]),
-            ("0000:02:00.0", "8086:1533", &lists[3]),
+            ("0000:00:1c.0", ids, &port(1, acs)),
+            ("0000:00:1c.1", ids, &port(2, acs)),
+            ("0000:01:00.0", "8086:1533", &endpoint),
+            ("0000:02:00.0", "8086:1533", &endpoint),
         ]);
         let functions = import::parse(&text).unwrap_or_else(|errors| panic!("{ids}: {errors:?}"));
         let machine = import::machine(&functions, AcsState::AsIs);

@@ -390,8 +390,8 @@ fn a_machine_of_many_functions_can_be_planned() {
 #[test]
 fn the_reference_has_every_limit() {
     use plan::limits::{
-        DEVICES_MAX, DOMAINS_MAX, FUNCTIONS_MAX, HOLDS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX,
-        PINS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
+        DEVICES_MAX, DOMAINS_MAX, FUNCTIONS_MAX, HOLDS_MAX, LENT_POOLS_MAX, MAPPED_LEASES_MAX,
+        MEMBERS_MAX, PINS_MAX, PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("../../docs/reference/app.md")).unwrap();
@@ -404,6 +404,7 @@ fn the_reference_has_every_limit() {
         ("devices in one domain", MEMBERS_MAX),
         ("premapped ranges", PREMAPPED_MAX),
         ("leases mapped at once", MAPPED_LEASES_MAX),
+        ("pools lent as a whole", LENT_POOLS_MAX),
         ("functions", FUNCTIONS_MAX),
         ("holds", HOLDS_MAX),
         ("pinned leases", PINS_MAX),

@@ -37,6 +37,13 @@ impl Fabric {
             .map(|(index, _)| index)
     }
 
+    /// The segment whose host has the apertures that are declared: 0, or the first. What is in another is only looked at,
+    /// so no BAR of it gets an address.
+    fn main_segment(&self) -> u16 {
+        let segments = self.functions.iter().map(|function| function.segment);
+        segments.min().unwrap_or(0)
+    }
+
     /// Whether the function is on the first root bus.
     pub fn on_main_root(&self, function: &Function) -> bool {
         function.parent.is_none() && function.bus == 0 && function.segment == 0
@@ -81,6 +88,7 @@ pub fn plan(
     let mut space = Space {
         memory: bounds(&app.platform.pci.memory),
         prefetch: bounds(&app.platform.pci.prefetch),
+        segment: fabric.main_segment(),
     };
     // A board whose apertures were not described is only looked at: no image is made of it, so no BAR of it is ever
     // programmed.
@@ -205,8 +213,9 @@ fn multifunction(fabric: &mut Fabric) {
     }
 }
 
-/// The free rest of the apertures.
+/// The free rest of the apertures, which are of a segment.
 struct Space {
+    segment: u16,
     memory: [u64; 2],
     prefetch: [u64; 2],
 }
@@ -241,7 +250,9 @@ impl Space {
 }
 
 fn place(fabric: &mut Fabric, parent: Option<usize>, space: &mut Space) -> Option<()> {
-    let children: Vec<usize> = fabric.children(parent).collect();
+    let mut children: Vec<usize> = fabric.children(parent).collect();
+    let function = |child: usize| fabric.functions.get(child);
+    children.retain(|child| function(*child).is_some_and(|f| f.segment == space.segment));
     let mut bars: Vec<(u64, usize, usize)> = children
         .iter()
         .filter_map(|&child| Some((child, fabric.functions.get(child)?)))

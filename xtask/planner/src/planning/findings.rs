@@ -34,6 +34,7 @@ pub fn report(
         if owners_unknown && found.code == Code::UnownedBlocked
             || follows(machine, solution, found)
             || demands_it_itself(machine, found)
+            || drives_bridge(machine, found)
         {
             continue;
         }
@@ -47,6 +48,13 @@ fn demands_it_itself(machine: &Machine, found: &Diagnostic) -> bool {
     let node = node.and_then(|node| machine.nodes.get(node.index()));
     found.code == Code::DrivenBlocked
         && node.is_some_and(|node| node.demand == Some(DomainType::Blocked))
+}
+
+/// Whether a finding only repeats that a task drives a bridge, which was reported where it was read.
+fn drives_bridge(machine: &Machine, found: &Diagnostic) -> bool {
+    let node = found.nodes.first();
+    let node = node.and_then(|node| machine.nodes.get(node.index()));
+    found.code == Code::BridgeDemand && node.is_some_and(|node| node.demand.is_none())
 }
 
 /// Whether a finding only repeats that a bridge above has no bus number.

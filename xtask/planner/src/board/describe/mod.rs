@@ -10,6 +10,7 @@ use std::fmt::Write;
 
 use import::board::Board;
 use import::{Bar, BarKind, Function};
+use plan::limits::DEVICES_MAX;
 use solver::Machine;
 use solver::model::{FunctionKind, Node, Place, Upstream};
 
@@ -112,6 +113,14 @@ fn write(
         }
     }
     out.push_str(&masters);
+    let devices = machine.nodes.len() + board.map_or(0, |board| board.masters.len());
+    if devices > DEVICES_MAX {
+        notes.push(format!(
+            "the machine has {devices} functions and devices, bridges included: that can be planned, but an image has room \
+             for {DEVICES_MAX} (docs/reference/app.md, Limits); leave out what nobody drives, below a bridge that is left \
+             out too"
+        ));
+    }
     Ok(())
 }
 

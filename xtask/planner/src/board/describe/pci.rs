@@ -44,7 +44,25 @@ pub fn configuration(
     writeln!(out, "# {}\n[platform.devices.{}]", host.place, host.name)?;
     writeln!(out, "kind = \"pci-host\"\nbase = {:#x}", range.base)?;
     writeln!(out, "size = \"{}\"", show_size(range.len))?;
-    for other in board.hosts.iter().filter(|other| other.name != host.name) {
+    let others: Vec<&Host> = board
+        .hosts
+        .iter()
+        .filter(|other| other.place != host.place)
+        .collect();
+    if !others.is_empty() {
+        let others: Vec<String> = others
+            .iter()
+            .map(|other| format!("{}, segment {}", other.place, other.segment))
+            .collect();
+        notes.push(format!(
+            "{}: a platform has one `pci-host`, which is this one, segment {}. What is below the others is planned with its \
+             groups and StreamIDs, its BARs get no address, and no image drives it: {}",
+            host.place,
+            host.segment,
+            others.join("; ")
+        ));
+    }
+    for other in others {
         if let Ok(range) = &other.configuration {
             let [first, last] = other.buses;
             writeln!(

@@ -284,3 +284,32 @@ fn what_is_left_out_is_said() {
     assert!(alone.text.contains("[pci.root-0-00]"), "{}", alone.text);
     assert!(super::super::describe(None, None, AcsState::AsIs).is_err());
 }
+
+/// Of several hosts one is the platform's: the others are named, and their functions are planned without addresses.
+#[test]
+fn further_hosts_are_named_and_only_looked_at() {
+    let description = imported("several-hosts", false).unwrap();
+    let notes = description.notes.join("\n");
+    for host in ["/pcie@10000000, segment 1", "/pcie@30000000, segment 2"] {
+        assert!(notes.contains(host), "{host}: {notes}");
+    }
+    let device = |name: &str, root: &str, size: &str| {
+        format!(
+            "[devices.{name}]\nat = \"{root}\"\nslot = \"1.0\"\nid = \"15b3:101d\"\nform = \"root-complex-endpoint\"\n\
+             bars.0 = {{ size = \"{size}\" }}\n"
+        )
+    };
+    // The large one is larger than any aperture.
+    let text = description.text
+        + &device("large", "root-1-00", "1 GiB")
+        + &device("small", "root-0-00", "1 MiB");
+    let plan = planned(text).unwrap_or_else(|errors| panic!("{errors}"));
+    let bar = |name: &str| {
+        let mut functions = plan.fabric.functions.iter();
+        let function = functions.find(|function| function.name == name).unwrap();
+        function.bars[&0].address
+    };
+    assert_eq!((bar("large"), bar("small")), (0, 0x6000_0000));
+    assert_eq!(streams(&plan, "large"), [8]);
+    assert_eq!(streams(&plan, "small"), [0x2_0008]);
+}

@@ -32,6 +32,7 @@ pub mod pci;
 mod record;
 mod table;
 pub mod task;
+pub mod waits;
 
 pub use blob::{Blob, BlobError};
 #[cfg(feature = "build")]

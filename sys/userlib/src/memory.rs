@@ -5,7 +5,7 @@
 
 mod pool;
 
-pub use pool::{PoolMemory, acquire, publish};
+pub use pool::{PoolMemory, acquire, publish, publish_stores};
 
 /// A run of memory shared with a device. Little endian; offsets in bytes, naturally aligned. An access
 /// outside reads zero and writes nothing.

@@ -2,7 +2,7 @@
 
 mod mapped;
 
-pub use mapped::MappedRegisters;
+pub use mapped::{MappedRegisters, WordTable, Words};
 
 /// A block of device registers, so that a driver's core runs against a fake on the host.
 ///

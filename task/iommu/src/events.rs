@@ -134,7 +134,7 @@ impl EventQueue {
             left -= now;
             if now > 0 || overflowed || suspect {
                 // The records have been read before their slots are given back.
-                hardware.publish();
+                hardware.publish_after_loads();
                 let flag = OVERFLOW_FLAG.put(self.overflow) as u32;
                 hardware.write32(EVENTQ_CONS, self.consumer.raw() | flag);
             }

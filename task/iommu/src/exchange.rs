@@ -39,8 +39,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         check_rights(flags)?;
         pool.check(flags)?;
         let run = self.exchangeable(iova, pages)?;
-        self.remove(Kind::Pages, run)?;
-        self.complete()?;
+        self.remove_now(Kind::Pages, run)?;
         self.replace(run, pool.pa + first * PAGE, flags.writable());
         // The device may be told of the new page as soon as the reply is there.
         self.hardware.publish();

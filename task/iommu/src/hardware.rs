@@ -32,11 +32,12 @@ pub trait Hardware {
     /// Stores a 64-bit word of table memory in one access. The SMMU may see it at once, or not before
     /// the next [`Self::publish`], and in any order relative to other stores.
     fn store(&mut self, offset: u64, value: u64);
-    /// Stores two consecutive words, the first one first.
+    /// Stores some consecutive words, in ascending order.
     #[inline(always)]
-    fn store_pair(&mut self, offset: u64, [first, second]: [u64; 2]) {
-        self.store(offset, first);
-        self.store(offset + 8, second);
+    fn store_words<const N: usize>(&mut self, offset: u64, values: [u64; N]) {
+        for (place, value) in values.into_iter().enumerate() {
+            self.store(offset + place as u64 * 8, value);
+        }
     }
     /// Stores `count` consecutive words from `offset`, each what `next` gives; the SMMU may see them in any order.
     #[inline(always)]
@@ -74,8 +75,13 @@ pub trait Hardware {
         result
     }
 
-    /// All earlier stores are visible to the SMMU before anything later of this task is (DSB).
+    /// All earlier stores are visible to the SMMU before anything later of this task is (DSB). Earlier loads may still be
+    /// under way.
     fn publish(&mut self);
+    /// The same, and all earlier loads are done: before memory that was read is given back.
+    fn publish_after_loads(&mut self) {
+        self.publish();
+    }
     /// Later loads see at least what the SMMU wrote before it wrote the register that was read last.
     fn acquire(&mut self);
 

@@ -17,6 +17,8 @@ pub const FAULTS_KEPT: usize = 16;
 pub const CONTROL_DEADLINE_NS: u64 = 100_000_000;
 /// Longest wait for a CMD_SYNC; the longest time one request can hold up the server.
 pub const SYNC_DEADLINE_NS: u64 = 100_000_000;
+/// Looks at the consumer index of a command queue before errors are looked for, and the time.
+pub const CONSUMER_LOOKS: u32 = 64;
 /// Commands between two CMD_SYNCs. MMU-700 can stop for good at a longer run of invalidations (erratum 2812531).
 pub const BATCH_MAX: u32 = 62;
 /// Records taken from an event queue in one turn.

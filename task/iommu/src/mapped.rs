@@ -2,8 +2,8 @@
 
 use plan::iommu::SmmuEntry;
 use smmu::registers::FRAME_BYTES;
-use userlib::memory::{acquire, publish};
-use userlib::registers::{MappedRegisters, Registers};
+use userlib::memory::{acquire, publish, publish_stores};
+use userlib::registers::{MappedRegisters, Registers, WordTable};
 use userlib::time;
 
 use crate::hardware::Hardware;
@@ -12,7 +12,7 @@ use crate::hardware::Hardware;
 #[derive(Debug)]
 pub struct Mapped {
     registers: MappedRegisters,
-    tables: MappedRegisters,
+    tables: WordTable,
 }
 
 impl Mapped {
@@ -20,7 +20,7 @@ impl Mapped {
     pub fn new(entry: &'static SmmuEntry) -> Self {
         Self {
             registers: MappedRegisters::planned(entry.registers_va, FRAME_BYTES as u64),
-            tables: MappedRegisters::planned(entry.tables_va, entry.tables_len),
+            tables: WordTable::planned(entry.tables_va, entry.tables_len),
         }
     }
 }
@@ -42,33 +42,33 @@ impl Hardware for Mapped {
     }
     #[inline(always)]
     fn load(&mut self, offset: u64) -> u64 {
-        self.tables.read64(offset as usize)
+        self.tables.load(offset)
     }
     #[inline(always)]
     fn store(&mut self, offset: u64, value: u64) {
-        self.tables.write64(offset as usize, value);
+        self.tables.store(offset, value);
     }
     #[inline(always)]
-    fn store_pair(&mut self, offset: u64, pair: [u64; 2]) {
-        if let Some(words) = self.tables.words(offset as usize, 2) {
-            words.store_pair(pair);
+    fn store_words<const N: usize>(&mut self, offset: u64, values: [u64; N]) {
+        if let Some(words) = self.tables.words(offset, N) {
+            words.store(values);
         }
     }
     #[inline(always)]
     fn fill(&mut self, offset: u64, count: u64, next: impl FnMut() -> u64) {
-        if let Some(words) = self.tables.words(offset as usize, count as usize) {
+        if let Some(words) = self.tables.words(offset, count as usize) {
             words.fill(next);
         }
     }
     #[inline(always)]
     fn store_each(&mut self, offset: u64, from: &[u64], make: impl Fn(u64) -> u64) {
-        if let Some(words) = self.tables.words(offset as usize, from.len()) {
+        if let Some(words) = self.tables.words(offset, from.len()) {
             words.store_each(from, make);
         }
     }
     #[inline(always)]
     fn clear(&mut self, offset: u64, count: u64) {
-        if let Some(words) = self.tables.words(offset as usize, count as usize) {
+        if let Some(words) = self.tables.words(offset, count as usize) {
             words.clear();
         }
     }
@@ -80,7 +80,7 @@ impl Hardware for Mapped {
         start: T,
         mut step: impl FnMut(T, u64) -> T,
     ) -> T {
-        match self.tables.words(offset as usize, count as usize) {
+        match self.tables.words(offset, count as usize) {
             Some(words) => words.fold(start, step),
             // What lies outside loads 0.
             None => (0..count).fold(start, |result, _| step(result, 0)),
@@ -88,6 +88,9 @@ impl Hardware for Mapped {
     }
     #[inline(always)]
     fn publish(&mut self) {
+        publish_stores();
+    }
+    fn publish_after_loads(&mut self) {
         publish();
     }
     #[inline(always)]

@@ -7,7 +7,7 @@ use smmu::registers::{
 use smmu::{Command, QueueIndex};
 
 use crate::hardware::{Hardware, wait_for};
-use crate::limits::{BATCH_MAX, SYNC_DEADLINE_NS};
+use crate::limits::{BATCH_MAX, CONSUMER_LOOKS, SYNC_DEADLINE_NS};
 
 /// The SMMU no longer confirms commands: nothing can be proved about what it has cached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +45,7 @@ pub struct CommandQueue {
     /// completion says what the SMMU has forgotten.
     broken: bool,
     /// The end of a batch is no completion: one of its commands was refused and replaced, or the queue
-    /// is broken.
+    /// is broken, as it always is if [`Self::broken`] is set.
     repaired: bool,
     /// The last refused command, until it is taken for the log.
     refused: Option<Refused>,
@@ -96,7 +96,42 @@ impl CommandQueue {
     #[inline(always)]
     fn put<H: Hardware>(&self, hardware: &mut H, index: QueueIndex, command: Command) {
         let at = self.offset + index.slot() * COMMAND_BYTES;
-        hardware.store_pair(at, command.encode());
+        hardware.store_words(at, command.encode());
+    }
+
+    /// Does one command, and waits until it completed: a batch of it and its CMD_SYNC, of which the SMMU learns at once.
+    /// Nothing else is pushed.
+    #[inline(always)]
+    pub fn do_one<H: Hardware>(
+        &mut self,
+        hardware: &mut H,
+        command: Command,
+    ) -> Result<(), Broken> {
+        debug_assert_eq!(self.room, batch(self.log2), "a batch is under way");
+        // Two commands in a row are one store, unless they lie on both ends of the queue.
+        let slot = self.producer.slot();
+        if self.repaired || slot + 1 == 1 << self.log2 {
+            self.push(hardware, command)?;
+            return self.sync(hardware);
+        }
+        let ([a, b], [c, d]) = (command.encode(), Command::Sync.encode());
+        hardware.store_words(self.offset + slot * COMMAND_BYTES, [a, b, c, d]);
+        self.producer = self.producer.advance(2);
+        self.submit(hardware);
+        if self.is_consumed(hardware) {
+            return Ok(());
+        }
+        self.end_late(hardware)
+    }
+
+    /// Waits for a batch that was not consumed at once.
+    #[cold]
+    fn end_late<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        self.wait(hardware)?;
+        if self.repaired {
+            return self.forget_everything(hardware);
+        }
+        Ok(())
     }
 
     /// Ends the batch with a CMD_SYNC and waits until it completed: everything pushed before has then
@@ -131,7 +166,7 @@ impl CommandQueue {
     /// be forgotten afterwards.
     pub fn catch_up<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
         self.wait(hardware)?;
-        self.repaired = false;
+        self.repaired = self.broken;
         Ok(())
     }
 
@@ -162,6 +197,13 @@ impl CommandQueue {
 
     #[cold]
     fn wait_longer<H: Hardware>(&mut self, hardware: &mut H) -> Result<(), Broken> {
+        // Most CMD_SYNCs take a microsecond or some. Each look at anything else but the index would add its own time, as
+        // a read of a register takes a tenth of it: errors are looked for when it takes longer.
+        for _ in 0..CONSUMER_LOOKS {
+            if self.is_consumed(hardware) {
+                return Ok(());
+            }
+        }
         // An SMMU that stopped at a bad command waits for this task, which may not have run meanwhile: if the last
         // look repaired something, the time begins again, once.
         for _ in 0..2 {

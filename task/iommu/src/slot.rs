@@ -124,11 +124,12 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn serves(&mut self, head: Sequenced, sender: TaskId) -> bool {
         let next = self.sequence.wrapping_add(1);
-        if self.served != head.handle.0 || self.user != sender || next != head.sequence {
-            return false;
+        // Not one after the other: three comparisons to one branch.
+        let same = (self.served == head.handle.0) & (self.user == sender) & (next == head.sequence);
+        if same {
+            self.sequence = next;
         }
-        self.sequence = next;
-        true
+        same
     }
 
     /// Begins a request of the claim; the recorded result if it is the last one again.

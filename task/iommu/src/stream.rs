@@ -50,6 +50,25 @@ fn change<H: Hardware>(
     queue.sync(hardware)
 }
 
+/// Makes the SMMU forget the translations of a run, whose entries were stored as invalid before: when it returns nothing
+/// is translated by them any more.
+#[inline(always)]
+pub fn forget_now<H: Hardware>(
+    hardware: &mut H,
+    queue: &mut CommandQueue,
+    features: &Features,
+    part: &Part,
+    run: Run,
+    asid: u16,
+) -> Result<(), Broken> {
+    if run.count == 1 {
+        let address = part.iova(run.first);
+        return queue.do_one(hardware, Command::TlbAddress { asid, address });
+    }
+    forget_run(hardware, queue, features, part, run, asid)?;
+    queue.sync(hardware)
+}
+
 /// Queues what makes the SMMU forget the translations of a run; a later [`CommandQueue::sync`] completes it.
 /// The entries are stored as invalid before.
 #[inline(always)]

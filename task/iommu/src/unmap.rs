@@ -23,11 +23,23 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
     /// Unmaps a run that may be unmapped.
     #[inline(always)]
     pub(crate) fn take_away(&mut self, kind: Kind, run: Run) -> Changed {
-        self.remove(kind, run)?;
-        self.complete()?;
+        self.remove_now(kind, run)?;
         self.give_back(kind, run);
         self.after_unmap();
         Ok(None)
+    }
+
+    /// Stores invalid entries, and waits until the SMMU has forgotten them: [`Self::remove`] and [`Self::complete`] of one
+    /// run.
+    #[inline(always)]
+    pub(crate) fn remove_now(&mut self, kind: Kind, run: Run) -> Result<(), Error> {
+        let asid = self.space.asid;
+        let part = self.space.part(kind);
+        part.clear(self.hardware, run);
+        let running = &mut *self.running;
+        let (queue, features) = (&mut running.queue, &running.features);
+        stream::forget_now(self.hardware, queue, features, part, run, asid)
+            .map_err(|_| Error::HardwareFailure)
     }
 
     /// The entries of a range that may be unmapped: all mapped by this device, no lease cut.

@@ -147,3 +147,41 @@ pub fn table(figures: &[Figure]) -> String {
     }
     text + "> the goal is not met. Both sides' user code is included; Linux's list rows are inside its kernel.\n"
 }
+
+/// What QEMU does not show, as a test counts it on the model of the SMMU.
+pub fn waits() -> String {
+    let mut text = format!(
+        "\n{:<20} {:>12} {:>9} {:>12} {:>9}\n",
+        "on the SMMU's model", "sync-waits", "commands", "without RIL", "commands"
+    );
+    for row in plan::waits::WAITS {
+        let (range, page) = (row.by_range, row.by_page);
+        text += &format!(
+            "{:<20} {:>12} {:>9} {:>12} {:>9}\n",
+            row.name, range.sync_waits, range.commands, page.sync_waits, page.commands
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_those_of_rows() {
+        let text = waits();
+        for row in plan::waits::WAITS {
+            assert!(ROWS.iter().any(|known| known.name == row.name));
+            let mut lines = text.lines().filter(|line| line.starts_with(row.name));
+            let words: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+            let expected = [
+                row.by_range.sync_waits,
+                row.by_range.commands,
+                row.by_page.sync_waits,
+                row.by_page.commands,
+            ];
+            assert_eq!(words[1..], expected.map(|figure| figure.to_string()));
+        }
+    }
+}

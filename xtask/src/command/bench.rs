@@ -65,6 +65,7 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
             0
         }
     };
+    say_text!("{}", bench::waits());
     for file in arguments.json.iter().chain(&arguments.save) {
         let file = place(project, file);
         std::fs::write(&file, bench::json(&figures))

@@ -84,6 +84,14 @@ pub fn publish() {
     barrier();
 }
 
+/// Makes all earlier writes to Normal memory and to registers visible, before any later write, to what observes the Outer
+/// Shareable domain: processors, and an SMMU that reads its tables as Inner Shareable or without caches, which counts as
+/// Outer Shareable (Arm ARM B2.7.1, B2.11). Earlier reads are not waited for.
+#[inline(always)]
+pub fn publish_stores() {
+    barrier_of_stores();
+}
+
 /// Keeps later reads of device-written memory behind the register or index read that announced it.
 #[inline(always)]
 pub fn acquire() {
@@ -95,6 +103,18 @@ pub fn acquire() {
 fn barrier() {
     // SAFETY: a barrier has no effect but order. Full system: devices are outside the inner domain.
     unsafe { core::arch::asm!("dsb sy", options(nostack, preserves_flags)) };
+}
+
+#[cfg(target_os = "none")]
+#[inline(always)]
+fn barrier_of_stores() {
+    // SAFETY: a barrier has no effect but order.
+    unsafe { core::arch::asm!("dsb oshst", options(nostack, preserves_flags)) };
+}
+
+#[cfg(not(target_os = "none"))]
+fn barrier_of_stores() {
+    barrier();
 }
 
 #[cfg(not(target_os = "none"))]

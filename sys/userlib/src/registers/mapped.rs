@@ -37,19 +37,6 @@ impl MappedRegisters {
         })
     }
 
-    /// `count` consecutive 64-bit words from `offset`, checked once; `None` if they are not wholly inside and
-    /// aligned.
-    #[inline(always)]
-    pub fn words(&self, offset: usize, count: usize) -> Option<Words> {
-        let len = count.checked_mul(size_of::<u64>())?;
-        let inside = offset.checked_add(len)? <= self.0.len;
-        let address = self.0.va + offset as u64;
-        (inside && address.is_multiple_of(align_of::<u64>() as u64)).then_some(Words {
-            first: address as *mut u64,
-            count,
-        })
-    }
-
     /// Bytes.
     pub fn len(&self) -> usize {
         self.0.len
@@ -61,7 +48,71 @@ impl MappedRegisters {
     }
 }
 
-/// Consecutive words of a mapping, made by [`MappedRegisters::words`]. Each is accessed once, whole; in which order is
+/// 64-bit words of a mapping, for tables that a device reads: named by their offset in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct WordTable {
+    /// Address of the first, aligned.
+    first: u64,
+    count: usize,
+}
+
+impl WordTable {
+    /// The words of a server's own plan record; none where the plan does not map all of it for this task, or not on a
+    /// word's boundary.
+    pub fn planned(va: u64, len: u64) -> Self {
+        let Run { va, len } = Run::planned(va, len);
+        let aligned = va.is_multiple_of(size_of::<u64>() as u64);
+        Self {
+            first: va,
+            count: if aligned { len / size_of::<u64>() } else { 0 },
+        }
+    }
+
+    /// The number of the word at an offset. One within a word gives a number that no table has, so that one comparison
+    /// tells whether there is such a word.
+    #[inline(always)]
+    const fn number(offset: u64) -> usize {
+        offset.rotate_right(size_of::<u64>().trailing_zeros()) as usize
+    }
+
+    #[inline(always)]
+    const fn address(&self, number: usize) -> *mut u64 {
+        (self.first as *mut u64).wrapping_add(number)
+    }
+
+    /// Reads a word; 0 outside.
+    #[inline(always)]
+    pub fn load(&self, offset: u64) -> u64 {
+        let number = Self::number(offset);
+        if number >= self.count {
+            return 0;
+        }
+        // SAFETY: the word lies in a mapping of the plan, aligned; no reference to this memory exists anywhere.
+        unsafe { self.address(number).read_volatile() }
+    }
+
+    /// Writes a word; nothing outside.
+    #[inline(always)]
+    pub fn store(&self, offset: u64, value: u64) {
+        let number = Self::number(offset);
+        if number < self.count {
+            // SAFETY: as for `load`; a mapping made into registers is writable.
+            unsafe { self.address(number).write_volatile(value) };
+        }
+    }
+
+    /// `count` consecutive words from `offset`; `None` if they are not wholly inside.
+    #[inline(always)]
+    pub fn words(&self, offset: u64, count: usize) -> Option<Words> {
+        let number = Self::number(offset);
+        (number < self.count && count <= self.count - number).then(|| Words {
+            first: self.address(number),
+            count,
+        })
+    }
+}
+
+/// Consecutive words of a mapping, made by [`WordTable::words`]. Each is accessed once, whole; in which order is
 /// nobody's business, as several are accessed by one instruction.
 #[derive(Debug)]
 pub struct Words {
@@ -85,7 +136,7 @@ impl Words {
                 next(),
                 next(),
             ];
-            // SAFETY: `words` checked that `count` words lie in a mapping of the plan, aligned, and these eight are of
+            // SAFETY: the table checked that `count` words lie in a mapping of the plan, aligned, and these eight are of
             // them; no reference to this memory exists anywhere. A mapping made into registers is writable.
             first = unsafe { eights::store(first, values) };
         }
@@ -111,12 +162,17 @@ impl Words {
         }
     }
 
-    /// Writes the first two words, if there are as many.
+    /// Writes the first words, as many as there are of both.
     #[inline(always)]
-    pub fn store_pair(self, [first, second]: [u64; 2]) {
-        if self.count >= 2 {
-            // SAFETY: as in `fill`.
-            unsafe { one::store(one::store(self.first, first), second) };
+    pub fn store<const N: usize>(self, values: [u64; N]) {
+        if N <= self.count {
+            let mut first = self.first;
+            for value in values {
+                // SAFETY: as in `fill`.
+                first = unsafe { one::store(first, value) };
+            }
+        } else {
+            self.store_each(&values, |value| value);
         }
     }
 
@@ -327,6 +383,36 @@ mod tests {
             words(&mut memory[4..4 + count]).clear();
             assert_eq!(memory.iter().filter(|word| **word == 0).count(), count);
         }
+    }
+
+    #[test]
+    fn a_table_has_its_words_and_no_others() {
+        let mut memory = [7u64; 12];
+        let table = WordTable {
+            first: memory[1..].as_mut_ptr() as u64,
+            count: 9,
+        };
+        for place in 0..9 {
+            table.store(place * 8, place);
+        }
+        for offset in (0..100).chain([u64::MAX - 7, u64::MAX, 1 << 63, 1 << 61]) {
+            let inside = offset.is_multiple_of(8) && offset < 72;
+            assert_eq!(table.load(offset), if inside { offset / 8 } else { 0 });
+            for count in [0, 1, 2, 9, 10, usize::MAX] {
+                let fits = inside && count as u64 <= 9 - offset / 8;
+                assert_eq!(
+                    table.words(offset, count).is_some(),
+                    fits,
+                    "{offset} {count}"
+                );
+            }
+            if !inside {
+                table.store(offset, 99);
+            }
+        }
+        table.words(8, 2).unwrap().store([21, 22, 23]);
+        table.words(32, 4).unwrap().store([24, 25, 26]);
+        assert_eq!(memory, [7, 0, 21, 22, 3, 24, 25, 26, 7, 8, 7, 7]);
     }
 
     #[test]

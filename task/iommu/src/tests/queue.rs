@@ -5,7 +5,10 @@ use smmu::registers::{CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, GERROR, GERRORN};
 
 use super::journal::Did;
 use super::rig::*;
+use std::vec::Vec;
+
 use crate::hardware::Hardware;
+use crate::limits::CONSUMER_LOOKS;
 use crate::queue::CommandQueue;
 
 #[test]
@@ -55,6 +58,101 @@ fn a_long_list_of_invalidations_has_completions_in_between() {
     assert!(runs.all(|run| run.len() < 63), "MMU-700, erratum 2812531");
     let syncs = commands.iter().filter(|command| **command == Command::Sync);
     assert_eq!(commands.len() - syncs.count(), 500);
+}
+
+#[test]
+fn one_command_and_its_completion_are_one_batch_at_every_slot() {
+    let mut rig = Rig::booted();
+    let mut hardware = rig.smmu.clone();
+    let entry = plan().smmus[0];
+    for commands in 1..4 {
+        let producer = rig.smmu.0.borrow().get(CMDQ_PROD);
+        let mut queue = CommandQueue::new(entry.command_queue, entry.command_log2, producer);
+        // From an even slot on, and from an odd one.
+        for asid in 0..commands {
+            let command = Command::TlbAsid { asid };
+            queue.push(&mut hardware, command).unwrap();
+        }
+        queue.sync(&mut hardware).unwrap();
+        let before = rig.smmu.0.borrow().commands.len();
+        let one = |page: u64| Command::TlbAddress {
+            asid: 3,
+            address: page << 12,
+        };
+        for page in 0..40 {
+            queue.do_one(&mut hardware, one(page)).unwrap();
+            let done = &rig.smmu.0.borrow().commands[before..];
+            assert_eq!(done.len() as u64, 2 * (page + 1));
+            assert!(done.ends_with(&[one(page), Command::Sync]));
+        }
+    }
+    rig.server.on_timer();
+}
+
+/// An SMMU whose consumer index follows at a look, and the registers that were looked at since the last submission.
+struct Late {
+    follows_at: usize,
+    producer: u32,
+    looks: Vec<usize>,
+}
+
+impl Hardware for Late {
+    fn read32(&mut self, register: usize) -> u32 {
+        self.looks.push(register);
+        let follows = self.looks.len() >= self.follows_at;
+        match register {
+            CMDQ_CONS if follows => self.producer,
+            CMDQ_CONS => self.producer.wrapping_sub(1) & 31,
+            _ => 0,
+        }
+    }
+    fn write32(&mut self, register: usize, value: u32) {
+        assert_eq!(register, CMDQ_PROD);
+        self.producer = value;
+        self.looks.clear();
+    }
+    fn read64(&mut self, _: usize) -> u64 {
+        0
+    }
+    fn write64(&mut self, _: usize, _: u64) {}
+    fn load(&mut self, _: u64) -> u64 {
+        0
+    }
+    fn store(&mut self, _: u64, _: u64) {}
+    fn publish(&mut self) {}
+    fn acquire(&mut self) {}
+    fn now(&mut self) -> u64 {
+        0
+    }
+    fn ticks(&self, nanoseconds: u64) -> u64 {
+        nanoseconds
+    }
+}
+
+/// A read of a register takes a good part of the time that a CMD_SYNC takes.
+#[test]
+fn a_wait_looks_at_nothing_but_the_index_at_first() {
+    let first_looks = CONSUMER_LOOKS as usize;
+    for follows_at in [1, 2, 30, first_looks, first_looks + 1, first_looks + 9] {
+        let mut hardware = Late {
+            follows_at,
+            producer: 0,
+            looks: Vec::new(),
+        };
+        let mut queue = CommandQueue::new(0, 4, 0);
+        for asid in 0..20 {
+            queue
+                .do_one(&mut hardware, Command::TlbAsid { asid })
+                .unwrap();
+            let at = |look: &usize| *look != CMDQ_CONS;
+            let errors = hardware.looks.iter().position(at);
+            // The first look is that of a queue that is done at once.
+            match errors {
+                None => assert!(follows_at <= first_looks + 1),
+                Some(errors) => assert!(errors > first_looks && follows_at > first_looks + 1),
+            }
+        }
+    }
 }
 
 /// A task that was not run between its look and the clock has not waited for the SMMU.

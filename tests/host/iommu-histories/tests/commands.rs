@@ -1,6 +1,5 @@
-//! Commands and waits of requests, counted on the model: what dominates on hardware, and costs nothing under QEMU.
-//!
-//! `cargo test -p iommu-histories --test commands -- --nocapture` prints the rows `commands` and `sync-waits`.
+//! Commands and waits of the rows of `cargo xtask bench`, counted on the model: what dominates on hardware, and costs nothing
+//! under QEMU.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,11 +8,14 @@ use abi::TaskId;
 use iommu::hardware::Hardware;
 use iommu::plan_view::PlanView;
 use iommu::{Reply, Request, Server};
-use iommu_api::{Claim, Extent, Map, MapFlags, MapList, Operation, Sequenced, Unmap};
+use iommu_api::{
+    Claim, Exchange, Extent, Handle, Map, MapFlags, MapList, Operation, Sequenced, Unmap,
+};
 use iommu_histories::layout::{MACHINES, POOLS};
 use iommu_histories::sabotage::Sabotage;
 use iommu_histories::troubles::Troubles;
 use iommu_histories::world::{Shared, World};
+use plan::waits::{Row, WAITS, Waits};
 use smmu_model::{Features, Liberties};
 use userlib::protocol::Wire;
 use zerocopy::IntoBytes;
@@ -74,6 +76,7 @@ struct Driver<'p> {
     hardware: Counted,
     id: TaskId,
     head: Sequenced,
+    device: u64,
 }
 
 impl Driver<'_> {
@@ -95,11 +98,14 @@ impl Driver<'_> {
         self.ask(Operation::Unmap, &unmap.to_words()[..4]);
     }
     /// Waits and commands of what is done.
-    fn count(&mut self, act: impl FnOnce(&mut Self)) -> (u32, u32) {
+    fn count(&mut self, act: impl FnOnce(&mut Self)) -> Waits {
         let (_, waits, commands) = *self.hardware.seen.borrow();
         act(self);
         let (_, more_waits, more_commands) = *self.hardware.seen.borrow();
-        (more_waits - waits, more_commands - commands)
+        Waits {
+            sync_waits: more_waits - waits,
+            commands: more_commands - commands,
+        }
     }
 }
 
@@ -183,10 +189,10 @@ fn with_driver(features: Features, test: impl FnOnce(&mut Driver<'_>)) {
     let claimed = drivers.map(|(number, device)| {
         let id = world.borrow().kernel.id(device.owner as usize);
         let reply = claim(&mut server, &world, id, number as u64);
-        (id, reply)
+        (id, number as u64, reply)
     });
-    let mut claimed = claimed.filter(|(_, reply)| matches!(reply, Reply::Now { code: 0, .. }));
-    let (id, reply) = claimed.next().unwrap();
+    let mut claimed = claimed.filter(|(.., reply)| matches!(reply, Reply::Now { code: 0, .. }));
+    let (id, device, reply) = claimed.next().unwrap();
     drop(claimed);
     let Reply::Now {
         code: 0, payload, ..
@@ -204,6 +210,7 @@ fn with_driver(features: Features, test: impl FnOnce(&mut Driver<'_>)) {
         hardware,
         id,
         head,
+        device,
     });
     assert!(world.borrow().model.findings.all().is_empty());
 }
@@ -238,48 +245,68 @@ fn map_list(driver: &mut Driver<'_>, pages: u64) -> u64 {
     driver.ask(Operation::MapList, &words)
 }
 
-/// Waits and commands of the rows, on parts with and without range invalidation.
-fn rows(features: Features) -> [(&'static str, (u32, u32)); 4] {
-    let mut rows = [("", (0, 0)); 4];
+fn exchange(driver: &mut Driver<'_>, iova: u64) {
+    let exchange = Exchange {
+        head: driver.next(),
+        extent: Extent { first: 1, pages: 1 },
+        pool: 0,
+        flags: MapFlags::READ_WRITE,
+        iova,
+    };
+    driver.ask(Operation::Exchange, &exchange.to_words()[..5]);
+}
+
+/// Gives the device back, which is quiet, and claims it again.
+fn release_and_claim(driver: &mut Driver<'_>) {
+    let head = driver.next();
+    driver.ask(Operation::Release, &head.to_words()[..2]);
+    let claim = [driver.device];
+    driver.head.handle = Handle(driver.ask(Operation::Claim, &claim));
+    driver.head.sequence = 0;
+}
+
+/// Waits and commands of the rows.
+fn rows(features: Features) -> Vec<(&'static str, Waits)> {
+    let mut rows = Vec::new();
     with_driver(features, |driver| {
-        let map = driver.count(|driver| {
-            map_page(driver);
-        });
-        let pair = driver.count(|driver| {
-            let iova = map_page(driver);
-            driver.unmap(iova, 1);
-        });
+        let mut first = 0;
+        let map = driver.count(|driver| first = map_page(driver));
+        assert_eq!((map.sync_waits, map.commands), (0, 0));
         let list = |pages: u64| {
             move |driver: &mut Driver<'_>| {
                 let iova = map_list(driver, pages);
                 driver.unmap(iova, pages);
             }
         };
-        rows = [
-            ("map-4k", map),
+        let pair = driver.count(|driver| {
+            let iova = map_page(driver);
+            driver.unmap(iova, 1);
+        });
+        let iova = map_page(driver);
+        let exchanged = driver.count(|driver| exchange(driver, iova));
+        driver.unmap(iova, 1);
+        rows = vec![
             ("map-unmap-4k", pair),
+            ("exchange-4k", exchanged),
             ("map-unmap-16x4k", driver.count(list(16))),
             ("map-unmap-256x4k", driver.count(list(256))),
         ];
+        driver.unmap(first, 1);
+        rows.push(("claim-release", driver.count(release_and_claim)));
     });
-    for (row, (waits, commands)) in rows {
-        println!("{row:<20} sync-waits {waits} commands {commands}");
-    }
     rows
 }
 
-#[test]
-fn a_part_with_range_invalidation_waits_once() {
-    let part = Features::ALL.into_iter().find(|part| part.range);
-    let expected = [(0, 0), (1, 2), (1, 2), (1, 2)];
-    assert_eq!(rows(part.unwrap()).map(|row| row.1), expected);
+fn planned(which: impl Fn(&Row) -> Waits) -> Vec<(&'static str, Waits)> {
+    WAITS.iter().map(|row| (row.name, which(row))).collect()
 }
 
 #[test]
-fn a_part_without_it_forgets_page_by_page_or_everything() {
-    let part = Features::ALL.into_iter().find(|part| !part.range);
-    // Its queue has eight slots: seven commands and a CMD_SYNC, the same again, and two commands and a CMD_SYNC. Beyond
-    // 64 pages the whole address space is forgotten with one command.
-    let expected = [(0, 0), (1, 2), (3, 19), (1, 2)];
-    assert_eq!(rows(part.unwrap()).map(|row| row.1), expected);
+fn rows_wait_as_often_as_the_table_says() {
+    let part = |range: bool| {
+        let mut parts = Features::ALL.into_iter();
+        parts.find(|part| part.range == range).unwrap()
+    };
+    assert_eq!(rows(part(true)), planned(|row| row.by_range));
+    assert_eq!(rows(part(false)), planned(|row| row.by_page));
 }

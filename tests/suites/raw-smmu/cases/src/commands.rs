@@ -46,7 +46,7 @@ impl Machine {
     /// Writes words into a slot of the queue.
     fn put(&mut self, index: QueueIndex, words: [u64; 2]) {
         let at = self.entry.command_queue + index.slot() * COMMAND_BYTES;
-        self.smmu.store_pair(at, words);
+        self.smmu.store_words(at, words);
         self.smmu.publish();
     }
 

@@ -13,6 +13,7 @@ use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, DomainIndex, SmmuIndex};
 use crate::lent::LentPools;
+use crate::life::Life;
 use crate::limits::MAPPED_LEASES_MAX;
 use crate::log::Line;
 use crate::message::Request;
@@ -152,6 +153,11 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             let own = slot.device() == index || device.slot() == 0;
             own && slot.served().map(|_| slot.user()) == open
         })
+    }
+
+    /// The life of a device.
+    pub fn life(&self, index: DeviceIndex) -> &Life {
+        self.devices[index].life()
     }
 
     /// The slot of a device.

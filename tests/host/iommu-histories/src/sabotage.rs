@@ -6,7 +6,10 @@
 use super::intent::Intent;
 use super::layout::{Layout, TABLES};
 use super::troubles::Troubles;
+use abi::TaskId;
 use abi::privileged::Held;
+use iommu::slot::Slot;
+use iommu_api::Operation;
 use smmu_model::Check;
 use smmu_model::{Memory, Model};
 
@@ -136,6 +139,28 @@ pub enum Kind {
     DeadOverlooked,
     /// What an SMMU that has stopped does not give back any more is given back.
     StoppedLifts,
+    /// A request is not looked at closely.
+    Message(Mistake),
+}
+
+/// A request on its way to the server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// Who asks.
+    pub sender: TaskId,
+    /// For what.
+    pub operation: Operation,
+    /// The message.
+    pub words: Vec<u64>,
+}
+
+/// What a server that leaves out a comparison does with a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Mistake {
+    /// It takes it for another one, of the claim that the handle names.
+    Request(fn(&Slot, &mut Asked)),
+    /// It answers another code.
+    Answer(fn(Operation, u32) -> u32),
 }
 
 /// What a fault looks at.

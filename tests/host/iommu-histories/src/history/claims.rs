@@ -70,6 +70,7 @@ impl History<'_> {
             (Operation::Claim, 0) => match Claim::from_words(payload) {
                 Some(claim) => {
                     self.counts[0] += 1;
+                    self.begin_session(device, sender, &claim);
                     let known = self.held.get(device).copied().flatten();
                     if known.is_none_or(|held| held.claim.handle != claim.handle) {
                         self.keep_claim(device, sender, claim);

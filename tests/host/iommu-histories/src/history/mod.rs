@@ -8,6 +8,7 @@ mod lenders;
 mod maps;
 mod pci;
 mod pools;
+mod reference;
 mod requests;
 mod rest;
 mod states;
@@ -94,6 +95,8 @@ struct History<'p> {
     chooser: Chooser,
     trace: bool,
     held: Vec<Option<Held>>,
+    /// Each device's claim, as the answers so far have it.
+    sessions: Vec<Option<reference::Session>>,
     /// The handle of each device's last claim.
     handles: Vec<Option<Handle>>,
     waiting: Vec<Waiting>,
@@ -151,6 +154,7 @@ pub fn run(setting: &Setting) -> Outcome {
         chooser,
         trace: setting.trace,
         held: vec![None; devices],
+        sessions: vec![None; devices],
         handles: vec![None; devices],
         waiting: Vec::new(),
         faults: vec![(0, 0, 0); devices],
@@ -228,6 +232,7 @@ impl History<'_> {
             31 if self.chooser.once_in(2) => self.outlive_lender(),
             28 => self.look_at_faults(false),
             29 if self.chooser.once_in(2) => self.impose(),
+            29 if self.chooser.once_in(2) => self.probe(),
             29 => self.garbage(),
             30 if self.chooser.once_in(4) => self.succeed(),
             30 if self.chooser.once_in(4) => self.pci_dies(),

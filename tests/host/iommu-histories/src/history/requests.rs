@@ -1,11 +1,13 @@
 //! Requests, and what their senders do when the server dies in one of them.
 
 use abi::TaskId;
+use iommu::indices::DeviceIndex;
 use iommu::{Reply, Request};
 use iommu_api::{Operation, Sequenced};
 
 use super::{Held, History};
 use crate::intent::Intent;
+use crate::sabotage::{Asked, Kind, Mistake};
 use smmu_model::Check;
 
 /// What a request came to.
@@ -31,17 +33,24 @@ impl Answer {
 
 impl History<'_> {
     pub(super) fn ask(&mut self, sender: TaskId, operation: Operation, words: &[u64]) -> Answer {
+        let expected = self.expect(sender, operation, words);
+        let mut sent = Asked {
+            sender,
+            operation,
+            words: words.to_vec(),
+        };
+        self.misunderstand(&mut sent);
         let mut payload = [0; 8];
-        for (to, from) in payload.iter_mut().zip(words) {
+        for (to, from) in payload.iter_mut().zip(&sent.words) {
             *to = *from;
         }
         let request = Request {
-            sender,
+            sender: sent.sender,
             operation: operation as u16,
-            len: size_of_val(words),
+            len: size_of_val(&sent.words[..]),
             reply_capacity: 64,
             payload,
-            long: words,
+            long: &sent.words,
             leases: 0,
         };
         if self.trace {
@@ -54,13 +63,44 @@ impl History<'_> {
             eprintln!(" -> {reply:x?}");
         }
         match reply {
-            Some(Reply::Now { code, payload, .. }) => Answer::Now(code, payload),
+            Some(Reply::Now { code, payload, .. }) => {
+                let code = self.mistake(operation, code);
+                self.compare(expected, (sender, operation, words), (code, payload[0]));
+                Answer::Now(code, payload)
+            }
             Some(Reply::Later) => Answer::Later,
             None => {
                 self.succeed();
                 Answer::Died
             }
         }
+    }
+
+    /// What a server that looks less closely takes a request for.
+    fn misunderstand(&mut self, asked: &mut Asked) {
+        let Some(Kind::Message(Mistake::Request(change))) = self.world.borrow().sabotage.kind()
+        else {
+            return;
+        };
+        let named = self.device_of(asked.words.first().copied().unwrap_or(0));
+        let slot = named.and_then(DeviceIndex::new);
+        let slot = slot.map(|index| self.server.slot(index));
+        let before = asked.clone();
+        if let Some(slot) = slot.filter(|slot| slot.served().is_some()) {
+            change(slot, asked);
+        }
+        self.world.borrow_mut().sabotage.struck += u64::from(*asked != before);
+    }
+
+    /// What it answers instead of an error.
+    fn mistake(&mut self, operation: Operation, code: u32) -> u32 {
+        let Some(Kind::Message(Mistake::Answer(change))) = self.world.borrow().sabotage.kind()
+        else {
+            return code;
+        };
+        let changed = change(operation, code);
+        self.world.borrow_mut().sabotage.struck += u64::from(changed != code);
+        changed
     }
 
     /// Devices that a request about a device, or about a claim of it, has nothing to do with, and whose streams are

@@ -100,6 +100,7 @@ impl<'p> History<'p> {
     /// G6: the server's death opens nothing, and its successor goes on with the claims that are alive.
     pub(super) fn succeed(&mut self) {
         self.counts[6] += 1;
+        self.end_sessions();
         self.down();
         let mut estate = self.estate();
         while self.begin_life().is_none() {

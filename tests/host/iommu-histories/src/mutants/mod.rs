@@ -10,6 +10,7 @@ mod pools;
 mod queues;
 mod registers;
 mod restart;
+mod slots;
 mod translations;
 
 use super::layout::Layout;
@@ -112,6 +113,7 @@ pub fn all() -> impl Iterator<Item = Mutant> {
         failing::MUTANTS,
         pools::MUTANTS,
         image::MUTANTS,
+        slots::MUTANTS,
     ];
     tables.into_iter().flatten().copied()
 }

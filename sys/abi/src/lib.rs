@@ -29,7 +29,9 @@ pub mod task_id;
 
 pub use code::Code;
 pub use fault::{Fault, FaultKind};
-pub use message::{Delivery, Lease, LeaseAttributes, ReplyDescriptor, SendDescriptor};
+pub use message::{
+    Delivery, Lease, LeaseAttributes, ReplyDescriptor, SendDescriptor, TAKES_WIDE, WIDE,
+};
 pub use rights::Rights;
 pub use syscall::Syscall;
 pub use task_id::TaskId;
@@ -38,6 +40,8 @@ pub use task_id::TaskId;
 pub const TASKS_MAX: usize = 64;
 /// Payload bytes that travel in registers `x0..=x7` and touch no memory.
 pub const REGISTER_BYTES: usize = 64;
+/// Payload bytes of a wide message or reply, which travel in `x0..=x7` and `x20..=x27`.
+pub const WIDE_BYTES: usize = 128;
 /// Longest message or reply, bytes; what exceeds [`REGISTER_BYTES`] is copied by the kernel.
 pub const MESSAGE_MAX: usize = 4096;
 /// Most instructions that the kernel executes with interrupts masked, in any entry.

@@ -3,7 +3,7 @@
 use bitflags::bitflags;
 
 /// Register `x9` of a send: operation in bits 15:0, message bytes in 31:16, reply capacity in bytes in
-/// 47:32, leases in 49:48; the other bits must be 0 (else the caller is faulted).
+/// 47:32, leases in 49:48, bit 50 for a wide one; the other bits must be 0 (else the caller is faulted).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub struct SendDescriptor(pub u64);
@@ -38,14 +38,34 @@ impl SendDescriptor {
     pub const fn leases(self) -> usize {
         (self.0 >> 48 & 3) as usize
     }
+    /// The same for a message, and a reply, of which 128 bytes travel in registers, and neither may be longer.
+    pub const fn wide(self) -> Self {
+        Self(self.0 | WIDE)
+    }
+    /// Whether message and reply are in registers up to 128 bytes.
+    pub const fn is_wide(self) -> bool {
+        self.0 & WIDE != 0
+    }
+    /// The same in the form of one that is not wide.
+    pub const fn narrow(self) -> Self {
+        Self(self.0 & !WIDE)
+    }
     /// Bits that must be zero.
-    pub const RESERVED: u64 = !0 << 50;
+    pub const RESERVED: u64 = !0 << 51;
 }
 
-/// Register `x9` of a message delivered by a receive: the sender's [`SendDescriptor`], unchanged.
+/// Bit of a descriptor of a wide send, a wide delivery or a wide reply: up to 128 bytes are in `x0..=x7` and
+/// `x20..=x27`.
+pub const WIDE: u64 = 1 << 50;
+
+/// Bit of a receive's mask: wide messages are taken in registers. Whoever does not set it finds them in its buffer.
+pub const TAKES_WIDE: u64 = 1 << 32;
+
+/// Register `x9` of a message delivered by a receive: the sender's [`SendDescriptor`], with [`WIDE`] only if the
+/// message is in registers.
 pub type Delivery = SendDescriptor;
 
-/// Register `x9` of a reply: code in bits 31:0, bytes in 47:32; the other bits must be 0.
+/// Register `x9` of a reply: code in bits 31:0, bytes in 47:32, bit 50 for a wide one; the other bits must be 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub struct ReplyDescriptor(pub u64);
@@ -68,8 +88,16 @@ impl ReplyDescriptor {
     pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
+    /// The same for a reply of which 128 bytes are in registers; it may not be longer.
+    pub const fn wide(self) -> Self {
+        Self(self.0 | WIDE)
+    }
+    /// Whether up to 128 bytes are in registers.
+    pub const fn is_wide(self) -> bool {
+        self.0 & WIDE != 0
+    }
     /// Bits that must be zero.
-    pub const RESERVED: u64 = !0 << 48;
+    pub const RESERVED: u64 = !0 << 48 & !WIDE;
 }
 
 bitflags! {

@@ -14,10 +14,11 @@ pub enum Syscall {
     WhoAmI = 0,
     /// Send and wait for the reply. In: `x8` target, `x9` [`SendDescriptor`](crate::SendDescriptor),
     /// `x10` message address if longer than 64 bytes, `x11` reply buffer address if its capacity is
-    /// over 64 bytes, `x12`/`x13` address and descriptor of lease 0, `x14`/`x15` of lease 1.
+    /// over 64 bytes, `x12`/`x13` address and descriptor of lease 0, `x14`/`x15` of lease 1. A wide one has neither
+    /// address, but words 8 to 15 of message and reply in `x20..=x27`.
     /// Out: `x8` [`Code`](crate::Code), `x9` reply length, at most the capacity.
     Send = 1,
-    /// Receive. In: `x8` notification mask, `x9` the only sender accepted or `TaskId::ANY`, `x10`
+    /// Receive. In: `x8` notification mask, with [`TAKES_WIDE`](crate::TAKES_WIDE) to take wide messages, `x9` the only sender accepted or `TaskId::ANY`, `x10`
     /// buffer address, `x11` buffer capacity (0: messages over 64 bytes lose what is beyond).
     /// Out: `x8` sender or `TaskId::KERNEL`, `x9` [`Delivery`](crate::Delivery), or the notification
     /// bits that were set and in the mask (now cleared); `x12`, `x13` descriptors of the leases.

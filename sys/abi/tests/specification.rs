@@ -6,7 +6,7 @@ use abi::privileged::{Privileged, TaskState};
 use abi::{
     Code, FaultKind, LEASES_MAX, LONGEST_MASKED, Lease, LeaseAttributes, MESSAGE_MAX,
     REGISTER_BYTES, ReplyDescriptor, Rights, SendDescriptor, Syscall, TASKS_MAX, TIMERS_A_TURN,
-    TaskId, notification,
+    TaskId, WIDE_BYTES, notification,
 };
 
 fn page() -> String {
@@ -207,6 +207,7 @@ fn fields() {
             SendDescriptor::new(0, 0xffff, 0, 0).0,
             SendDescriptor::new(0, 0, 0xffff, 0).0,
             SendDescriptor::new(0, 0, 0, 3).0,
+            SendDescriptor::new(0, 0, 0, 0).wide().0,
         ]
     );
     assert_eq!(all("send descriptor"), !SendDescriptor::RESERVED);
@@ -214,7 +215,8 @@ fn fields() {
         of("reply descriptor"),
         [
             ReplyDescriptor::new(u32::MAX, 0).0,
-            ReplyDescriptor::new(0, 0xffff).0
+            ReplyDescriptor::new(0, 0xffff).0,
+            ReplyDescriptor::new(0, 0).wide().0
         ]
     );
     assert_eq!(all("reply descriptor"), !ReplyDescriptor::RESERVED);
@@ -236,6 +238,8 @@ fn limits() {
         ("at most {} tasks", TASKS_MAX),
         ("A message or reply has at most {} bytes", MESSAGE_MAX),
         ("up to {} bytes travel in registers", REGISTER_BYTES),
+        ("up to {} bytes, in more registers", WIDE_BYTES),
+        ("bytes 64 to {}, are in", WIDE_BYTES - 1),
         ("A send has at most {} leases", LEASES_MAX),
         ("execute more than {} instructions", LONGEST_MASKED as usize),
         ("MUST notify at most {} tasks", TIMERS_A_TURN),

@@ -6,7 +6,7 @@
 //! of 64 bits, the state of the peer, its partner, the account that both work on, and the receive buffer with the one
 //! found valid last.
 
-use abi::{MESSAGE_MAX, REGISTER_BYTES};
+use abi::{MESSAGE_MAX, REGISTER_BYTES, TAKES_WIDE, WIDE, WIDE_BYTES};
 
 /// Bits that a send in registers has neither in its descriptor nor in the sum of that and [`LENGTH_ADD`]. A length
 /// or capacity from 128 up, leases and reserved bits show in the descriptor; below 128 one beyond the registers
@@ -15,6 +15,18 @@ pub const SLOW_LENGTHS: u64 = 0xffff_ff80_ff80_0000;
 /// Added to a send's descriptor before that test: 63 in the length and in the capacity.
 pub const LENGTH_ADD: u64 = 63 << 16 | 63 << 32;
 const _: () = assert!(REGISTER_BYTES + 63 < 128 && REGISTER_BYTES + 64 == 128);
+
+/// Bits that a wide send, known by its own bit, has neither in its descriptor nor in the sum of that and
+/// [`WIDE_LENGTH_ADD`]: as [`SLOW_LENGTHS`], for lengths up to 128.
+pub const SLOW_WIDE_LENGTHS: u64 = 0xffff_ff00_ff00_0000 & !WIDE;
+/// Added to a wide send's descriptor before that test: 127 in the length and in the capacity.
+pub const WIDE_LENGTH_ADD: u64 = 127 << 16 | 127 << 32;
+const _: () = assert!(WIDE_BYTES + 127 < 256 && WIDE_BYTES + 128 == 256);
+
+/// Number of the bit of a wide descriptor.
+pub const WIDE_BIT: u32 = WIDE.trailing_zeros();
+/// Number of the bit of the mask of a receive that takes wide messages.
+pub const TAKES_WIDE_BIT: u32 = TAKES_WIDE.trailing_zeros();
 
 /// Whether a task has the right to send to the index in the low six bits of an id; that the id is one of a task
 /// is told by comparing it with that task's.
@@ -27,7 +39,24 @@ pub const fn is_short_send(descriptor: u64) -> bool {
     (descriptor.wrapping_add(LENGTH_ADD) | descriptor) & SLOW_LENGTHS == 0
 }
 
-/// Whether a send has no leases, no reserved bits, and lengths as the interface permits.
+/// Whether a send is wide, message and reply fit in the registers of one, and nothing else is asked for.
+pub const fn is_wide_send(descriptor: u64) -> bool {
+    descriptor >> WIDE_BIT & 1 != 0
+        && (descriptor.wrapping_add(WIDE_LENGTH_ADD) | descriptor) & SLOW_WIDE_LENGTHS == 0
+}
+
+/// Whether a receive with this mask takes a wide message in registers.
+pub const fn takes_wide(mask: u64) -> bool {
+    mask >> TAKES_WIDE_BIT & 1 != 0
+}
+
+/// Whether a reply is wide, has no reserved bits, and is not longer than its client takes, which awaits a wide one; `room` is
+/// what the client keeps of its send's descriptor.
+pub const fn is_wide_reply_within(descriptor: u64, room: u32) -> bool {
+    room as u64 >= descriptor >> 32 && descriptor >> WIDE_BIT & 1 != 0
+}
+
+/// Whether a send has no leases, no reserved bits, is not wide, and has lengths as the interface permits.
 pub const fn is_long_send(descriptor: u64) -> bool {
     descriptor >> 48 == 0
         && descriptor >> 16 & 0xffff <= MESSAGE_MAX as u64

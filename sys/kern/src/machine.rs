@@ -8,6 +8,12 @@ pub trait Arch {
     /// source).
     fn copy(&mut self, to: u64, from: u64, len: u64);
 
+    /// Stores the first `len` bytes of the words, at most all of them, as [`Arch::copy`] does.
+    fn store(&mut self, to: u64, words: &[u64; 8], len: u64);
+
+    /// Loads `len` bytes into the first of 8 words, at most all of them, as [`Arch::copy`] does; the rest is zero.
+    fn load(&mut self, from: u64, len: u64) -> [u64; 8];
+
     /// Stores `len` zero bytes; `at` and `len` are multiples of 4096.
     fn clear(&mut self, at: u64, len: u64);
 

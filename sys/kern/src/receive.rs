@@ -10,7 +10,7 @@ use crate::task_set::TaskIndex;
 /// Arguments of a receive.
 #[derive(Clone, Copy)]
 pub(crate) struct ReceiveArguments {
-    /// Only the lower 32 bits are a mask; the rest of the register is not looked at.
+    /// Only the lower 32 bits are a mask of notifications; no others are ever pending.
     pub mask: u64,
     pub filter: TaskId,
     pub address: u64,
@@ -51,7 +51,7 @@ impl<A: Arch> Kernel<'_, A> {
         caller: TaskIndex,
         arguments: ReceiveArguments,
     ) -> NextTask {
-        let mask = arguments.mask & u64::from(u32::MAX);
+        let mask = arguments.mask;
         let closed = arguments.filter != TaskId::ANY;
         let task = self.task_mut(caller);
         // A message that it takes brings the next account.

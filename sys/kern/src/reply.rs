@@ -1,6 +1,6 @@
 //! Replying, alone and together with the next receive.
 
-use abi::{Code, FaultKind, MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, TaskId};
+use abi::{Code, FaultKind, MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, TaskId, WIDE_BYTES};
 use plan::kernel::RegionAttributes;
 
 use crate::claim::Claim;
@@ -12,8 +12,13 @@ use crate::task_set::TaskIndex;
 
 /// Whether nothing is wrong with a reply's descriptor by itself.
 pub(crate) const fn is_well_formed(descriptor: ReplyDescriptor) -> bool {
+    let most = if descriptor.is_wide() {
+        WIDE_BYTES
+    } else {
+        MESSAGE_MAX
+    };
     descriptor.0 & ReplyDescriptor::RESERVED == 0
-        && descriptor.len() <= MESSAGE_MAX
+        && descriptor.len() <= most
         && descriptor.code() <= Code::SERVER_LAST
 }
 
@@ -82,7 +87,7 @@ impl<A: Arch> Kernel<'_, A> {
             return Err(violation(FaultKind::SyscallUsage, descriptor.0));
         }
         let mut source = 0;
-        if len > REGISTER_BYTES {
+        if len > REGISTER_BYTES && !descriptor.is_wide() {
             source = task
                 .check(Claim::new(address, len as u64), RegionAttributes::READ)
                 .ok_or(violation(FaultKind::BadSlice, address))?
@@ -102,10 +107,43 @@ impl<A: Arch> Kernel<'_, A> {
         waiting.frame.x[8] = u64::from(descriptor.code());
         waiting.frame.x[9] = len as u64;
         let destination = waiting.reply_physical();
-        if len > REGISTER_BYTES {
+        if descriptor.is_wide() || waiting.awaits_wide() {
+            self.answer_wide(server, caller, descriptor, source);
+        } else if len > REGISTER_BYTES {
             self.arch.copy(destination, source, len as u64);
         }
         self.make_ready(caller);
         Ok(Some(caller))
+    }
+
+    /// Words 8 to 15 of a reply where one side has them in registers: the server that replies from them, or the client that
+    /// awaits them there. What was not in registers before is in memory, and the other way round.
+    #[inline(never)]
+    fn answer_wide(
+        &mut self,
+        server: TaskIndex,
+        caller: TaskIndex,
+        descriptor: ReplyDescriptor,
+        source: u64,
+    ) {
+        let len = descriptor.len() as u64;
+        let beyond = len.saturating_sub(REGISTER_BYTES as u64);
+        if !self.task(caller).awaits_wide() {
+            if beyond > 0 {
+                let destination = self.task(caller).reply_physical();
+                self.store_wide(server, destination, len);
+            }
+            return;
+        }
+        let mut rest = [0; 8];
+        if descriptor.is_wide() {
+            rest = self.task(server).frame.rest();
+        } else if beyond > 0 {
+            let first = self.arch.load(source, REGISTER_BYTES as u64);
+            self.task_mut(caller).frame.set_payload(first);
+            let source = source.wrapping_add(REGISTER_BYTES as u64);
+            rest = self.arch.load(source, beyond);
+        }
+        self.task_mut(caller).frame.set_rest(rest);
     }
 }

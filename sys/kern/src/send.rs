@@ -1,6 +1,8 @@
 //! Sending: a message goes to a waiting receiver at once, or its sender is queued.
 
-use abi::{Code, FaultKind, LEASES_MAX, MESSAGE_MAX, REGISTER_BYTES, SendDescriptor, TaskId};
+use abi::{
+    Code, FaultKind, LEASES_MAX, MESSAGE_MAX, REGISTER_BYTES, SendDescriptor, TaskId, WIDE_BYTES,
+};
 
 use crate::kernel::Kernel;
 use crate::machine::Arch;
@@ -9,9 +11,14 @@ use crate::task_set::TaskIndex;
 
 /// Whether nothing is wrong with a send's descriptor by itself.
 pub(crate) const fn is_well_formed(descriptor: SendDescriptor) -> bool {
+    let most = if descriptor.is_wide() {
+        WIDE_BYTES
+    } else {
+        MESSAGE_MAX
+    };
     descriptor.0 & SendDescriptor::RESERVED == 0
-        && descriptor.len() <= MESSAGE_MAX
-        && descriptor.reply_capacity() <= MESSAGE_MAX
+        && descriptor.len() <= most
+        && descriptor.reply_capacity() <= most
         && descriptor.leases() <= LEASES_MAX
 }
 
@@ -75,9 +82,38 @@ impl<A: Arch> Kernel<'_, A> {
         (x[12], x[13]) = (message.leases[0], message.leases[1]);
         let (destination, capacity) = to.buffer();
         let len = (message.descriptor.len() as u64).min(capacity);
-        if message.descriptor.len() > REGISTER_BYTES && len > 0 {
+        if message.descriptor.is_wide() {
+            self.deliver_wide(sender, receiver, destination, len);
+        } else if message.descriptor.len() > REGISTER_BYTES && len > 0 {
             self.arch.copy(destination, message.physical, len);
         }
+    }
+
+    /// The second half of a wide message; to a receiver that does not take it in registers all comes as any other message of its
+    /// length.
+    #[inline(never)]
+    fn deliver_wide(&mut self, sender: TaskIndex, receiver: TaskIndex, destination: u64, len: u64) {
+        let rest = self.task(sender).frame.rest();
+        let to = self.task_mut(receiver);
+        if to.takes_wide() {
+            to.frame.set_rest(rest);
+            return;
+        }
+        let descriptor = SendDescriptor(to.frame.x[9]).narrow();
+        to.frame.x[9] = descriptor.0;
+        if descriptor.len() > REGISTER_BYTES {
+            self.store_wide(sender, destination, len);
+        }
+    }
+
+    /// Stores the first `len` bytes of the payload that a task has in registers.
+    #[inline(never)]
+    pub(crate) fn store_wide(&mut self, from: TaskIndex, to: u64, len: u64) {
+        const HALF: u64 = REGISTER_BYTES as u64;
+        let (first, rest) = self.tasks[from.number()].frame.halves();
+        self.arch.store(to, first, len.min(HALF));
+        let to = to.wrapping_add(HALF);
+        self.arch.store(to, rest, len.saturating_sub(HALF));
     }
 
     /// Ends a call of `sender` with a code of the kernel's and no reply.

@@ -107,13 +107,17 @@ pub struct Task<'p> {
     reply_limit: u64,
     /// While a reply is awaited: bytes that the sender can take.
     reply_capacity: u64,
-    lease_count: u64,
+    lease_count: u32,
+    /// While the reply to a wide send is awaited: the upper half of its descriptor but for leases, with which that of a wide
+    /// reply is compared; else 0.
+    wide_room: u32,
     /// Where the buffer for a reply is, if that can be longer than the registers hold; written by every send, and
     /// 0 where there is none.
     reply_physical: u64,
     /// Pending bits; the upper half stays 0.
     notifications: u64,
-    /// Bits that end the receive this task is in, or ended its last one.
+    /// Bits that end the receive this task is in, or ended its last one, and [`abi::TAKES_WIDE`] as that had it. What else is
+    /// in the upper half nobody reads.
     mask: u64,
     /// The account of what it does of itself.
     own_account: AccountIndex,
@@ -128,6 +132,8 @@ pub struct Task<'p> {
     at_least: TaskSet,
     /// [`crate::fast::SLOW_LENGTHS`] and [`crate::fast::LENGTH_ADD`], which the fast path loads together.
     lengths: [u64; 2],
+    /// The same of wide sends.
+    wide_lengths: [u64; 2],
     /// Always 0: what the fast path clears registers from.
     zeros: [u64; 2],
     /// The target of the last post that was granted, and what is granted there: rights never change, so a

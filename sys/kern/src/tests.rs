@@ -23,3 +23,4 @@ mod supervise;
 mod support;
 mod system_error;
 mod timer;
+mod wide;

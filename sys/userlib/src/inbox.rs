@@ -96,6 +96,7 @@ mod tests {
             buffer: &mut first,
         };
         assert!(Inbox::open(2, &mut second).is_none());
+        assert!(crate::wide::WideInbox::open(2, &mut second).is_none());
         assert!(std::panic::catch_unwind(only_without_inbox).is_err());
         inbox.buffer().fill(7);
         drop(inbox);

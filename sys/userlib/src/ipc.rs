@@ -268,7 +268,7 @@ pub(crate) fn receive_in(mask: u32, buffer: &mut [u8]) -> Received {
 /// Address and capacity of a receive's buffer. One without room is always the same one, whatever slice it is: the kernel
 /// knows the buffer of the last time again.
 #[inline(always)]
-fn room(buffer: &mut [u8]) -> (u64, u64) {
+pub(crate) fn room(buffer: &mut [u8]) -> (u64, u64) {
     match buffer {
         [] => (0, 0),
         _ => (buffer.as_mut_ptr() as u64, buffer.len() as u64),

@@ -43,6 +43,7 @@ mod run;
 pub mod server;
 mod stubs;
 pub mod time;
+pub mod wide;
 pub mod words;
 
 pub use abi;

@@ -20,9 +20,15 @@ pub(crate) struct Returned {
     pub x13: u64,
 }
 
+/// Results of a call that may have brought a wide message: `x20..=x27` too.
+pub(crate) struct WideReturned {
+    pub narrow: Returned,
+    pub rest: [u64; 8],
+}
+
 #[cfg(target_os = "none")]
 mod target {
-    use super::{Carried, Returned};
+    use super::{Carried, Returned, WideReturned};
     use abi::Syscall;
     use core::arch::asm;
 
@@ -40,6 +46,20 @@ mod target {
                 out("x16") _, out("x17") _, out("x18") _, out("x20") _, out("x21") _,
                 out("x22") _, out("x23") _, out("x24") _, out("x25") _, out("x26") _,
                 out("x27") _, out("x28") _, out("x30") _,
+            )
+        };
+    }
+
+    /// The same of a call that may bring a wide message, in whose place the caller names `x20` to `x27` as well.
+    macro_rules! passing_wide {
+        ($call:expr, $($operands:tt)*) => {
+            asm!(
+                "stp x19, x29, [sp, #-16]!",
+                "svc #{call}",
+                "ldp x19, x29, [sp], #16",
+                call = const $call,
+                $($operands)*
+                out("x16") _, out("x17") _, out("x18") _, out("x28") _, out("x30") _,
             )
         };
     }
@@ -207,6 +227,119 @@ mod target {
         }
     }
 
+    /// A wide send: the kernel looks at no argument behind `x9`.
+    #[inline(always)]
+    pub(crate) fn send_wide(p: &[u64; 16], target: u64, descriptor: u64) -> WideReturned {
+        let (r0, r1, r2, r3, r4, r5, r6, r7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (s0, s1, s2, s3, s4, s5, s6, s7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (x8, x9): (u64, u64);
+        // SAFETY: all registers that the call clobbers are declared or saved, and its descriptor names
+        // no memory.
+        unsafe {
+            passing_wide!(
+                Syscall::Send as u16,
+                inlateout("x0") p[0] => r0, inlateout("x1") p[1] => r1,
+                inlateout("x2") p[2] => r2, inlateout("x3") p[3] => r3,
+                inlateout("x4") p[4] => r4, inlateout("x5") p[5] => r5,
+                inlateout("x6") p[6] => r6, inlateout("x7") p[7] => r7,
+                inlateout("x20") p[8] => s0, inlateout("x21") p[9] => s1,
+                inlateout("x22") p[10] => s2, inlateout("x23") p[11] => s3,
+                inlateout("x24") p[12] => s4, inlateout("x25") p[13] => s5,
+                inlateout("x26") p[14] => s6, inlateout("x27") p[15] => s7,
+                inlateout("x8") target => x8,
+                inlateout("x9") descriptor => x9,
+                lateout("x10") _, lateout("x11") _, lateout("x12") _, lateout("x13") _,
+                lateout("x14") _, lateout("x15") _,
+            );
+        }
+        WideReturned {
+            narrow: Returned {
+                payload: [r0, r1, r2, r3, r4, r5, r6, r7],
+                x8,
+                x9,
+                x10: 0,
+                x12: 0,
+                x13: 0,
+            },
+            rest: [s0, s1, s2, s3, s4, s5, s6, s7],
+        }
+    }
+
+    /// A receive that takes wide messages: arguments from `x8`.
+    #[inline(always)]
+    pub(crate) fn receive_wide(a: [u64; 4]) -> WideReturned {
+        let (r0, r1, r2, r3, r4, r5, r6, r7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (s0, s1, s2, s3, s4, s5, s6, s7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (x8, x9, x10, x12, x13): (u64, u64, u64, u64, u64);
+        // SAFETY: all registers that the call clobbers are declared or saved, and the buffer comes from an
+        // exclusive borrow that outlives it.
+        unsafe {
+            passing_wide!(
+                Syscall::Receive as u16,
+                lateout("x0") r0, lateout("x1") r1, lateout("x2") r2, lateout("x3") r3,
+                lateout("x4") r4, lateout("x5") r5, lateout("x6") r6, lateout("x7") r7,
+                lateout("x20") s0, lateout("x21") s1, lateout("x22") s2, lateout("x23") s3,
+                lateout("x24") s4, lateout("x25") s5, lateout("x26") s6, lateout("x27") s7,
+                inlateout("x8") a[0] => x8,
+                inlateout("x9") a[1] => x9,
+                inlateout("x10") a[2] => x10,
+                inlateout("x11") a[3] => _,
+                lateout("x12") x12, lateout("x13") x13,
+                lateout("x14") _, lateout("x15") _,
+            );
+        }
+        WideReturned {
+            narrow: Returned {
+                payload: [r0, r1, r2, r3, r4, r5, r6, r7],
+                x8,
+                x9,
+                x10,
+                x12,
+                x13,
+            },
+            rest: [s0, s1, s2, s3, s4, s5, s6, s7],
+        }
+    }
+
+    /// A reply in registers together with the receive of the last time, which took wide messages: `x8`, `x9`.
+    #[inline(always)]
+    pub(crate) fn reply_wide_again(p: &[u64; 16], to: [u64; 2]) -> WideReturned {
+        let (r0, r1, r2, r3, r4, r5, r6, r7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (s0, s1, s2, s3, s4, s5, s6, s7): (u64, u64, u64, u64, u64, u64, u64, u64);
+        let (x8, x9, x10, x12, x13): (u64, u64, u64, u64, u64);
+        // SAFETY: all registers that the call clobbers are declared or saved, and the reply's descriptor names no
+        // memory. Whoever calls this answers for the buffer of the last receive.
+        unsafe {
+            passing_wide!(
+                Syscall::ReplyAgain as u16,
+                inlateout("x0") p[0] => r0, inlateout("x1") p[1] => r1,
+                inlateout("x2") p[2] => r2, inlateout("x3") p[3] => r3,
+                inlateout("x4") p[4] => r4, inlateout("x5") p[5] => r5,
+                inlateout("x6") p[6] => r6, inlateout("x7") p[7] => r7,
+                inlateout("x20") p[8] => s0, inlateout("x21") p[9] => s1,
+                inlateout("x22") p[10] => s2, inlateout("x23") p[11] => s3,
+                inlateout("x24") p[12] => s4, inlateout("x25") p[13] => s5,
+                inlateout("x26") p[14] => s6, inlateout("x27") p[15] => s7,
+                inlateout("x8") to[0] => x8,
+                inlateout("x9") to[1] => x9,
+                lateout("x10") x10, lateout("x11") _,
+                lateout("x12") x12, lateout("x13") x13,
+                lateout("x14") _, lateout("x15") _,
+            );
+        }
+        WideReturned {
+            narrow: Returned {
+                payload: [r0, r1, r2, r3, r4, r5, r6, r7],
+                x8,
+                x9,
+                x10,
+                x12,
+                x13,
+            },
+            rest: [s0, s1, s2, s3, s4, s5, s6, s7],
+        }
+    }
+
     /// Any other call: arguments from `x8`, results in `x0..=x7`.
     #[inline(always)]
     pub(crate) fn plain<const CALL: u16>(a: [u64; 6]) -> [u64; 8] {
@@ -300,48 +433,8 @@ mod target {
 }
 
 #[cfg(not(target_os = "none"))]
-mod target {
-    use super::{Carried, Returned};
-
-    const NOT_A_TASK: &str = "system calls exist only in a task";
-
-    pub(crate) fn carry<const CALL: u16>(_: &Carried) -> Returned {
-        unreachable!("{NOT_A_TASK}")
-    }
-    pub(crate) fn send_registers(_: &[u64; 8], _: u64, _: u64) -> Returned {
-        unreachable!("{NOT_A_TASK}")
-    }
-    pub(crate) fn receive(_: [u64; 4]) -> Returned {
-        unreachable!("{NOT_A_TASK}")
-    }
-    pub(crate) fn reply_registers_receive(_: &[u64; 8], _: [u64; 2], _: [u64; 4]) -> Returned {
-        unreachable!("{NOT_A_TASK}")
-    }
-    pub(crate) fn reply_registers_again(_: &[u64; 8], _: [u64; 2]) -> Returned {
-        unreachable!("{NOT_A_TASK}")
-    }
-    pub(crate) fn plain<const CALL: u16>(_: [u64; 6]) -> [u64; 8] {
-        unreachable!("{NOT_A_TASK}")
-    }
-    pub(crate) fn plain_pair<const CALL: u16>(_: u64, _: u64) -> u64 {
-        unreachable!("{NOT_A_TASK}")
-    }
-    #[allow(
-        clippy::panic,
-        reason = "the death of a test on the host; a task's is above"
-    )]
-    pub(crate) fn panic(words: &[u8]) -> ! {
-        panic!("{}", core::str::from_utf8(words).unwrap_or(NOT_A_TASK))
-    }
-    pub(crate) fn counter() -> u64 {
-        0
-    }
-    pub(crate) fn instructions() -> u32 {
-        0
-    }
-    pub(crate) fn frequency() -> u64 {
-        1_000_000_000
-    }
-}
-
+mod host;
+#[cfg(not(target_os = "none"))]
+pub(crate) use host::*;
+#[cfg(target_os = "none")]
 pub(crate) use target::*;

@@ -7,7 +7,7 @@ use iommu_api::{Error, Operation};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct Recorded {
-    /// The reply's descriptor, with the operation in the bits that it does not use.
+    /// The reply's descriptor, which is never a wide one's, with the operation above its length.
     form: u64,
     value: u64,
 }
@@ -15,7 +15,10 @@ pub struct Recorded {
 /// Where the operation is.
 const OPERATION_SHIFT: u32 = 48;
 
-const _: () = assert!(ReplyDescriptor::RESERVED == u64::MAX << OPERATION_SHIFT);
+/// The bits that are the operation's.
+const OPERATION: u64 = u64::MAX << OPERATION_SHIFT;
+
+const _: () = assert!(ReplyDescriptor::new(u32::MAX, u16::MAX).0 == !OPERATION);
 
 impl Recorded {
     /// The record while no request has been made.
@@ -52,7 +55,7 @@ impl Recorded {
     /// The descriptor of the reply.
     #[inline(always)]
     pub const fn reply(self) -> ReplyDescriptor {
-        ReplyDescriptor(self.form & !ReplyDescriptor::RESERVED)
+        ReplyDescriptor(self.form & !OPERATION)
     }
     /// The code of the reply.
     #[inline(always)]

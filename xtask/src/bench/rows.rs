@@ -124,7 +124,7 @@ const fn masked(name: &'static str, spans: &'static str) -> Row {
 }
 
 /// In the order they are printed.
-pub const ROWS: [Row; 42] = [
+pub const ROWS: [Row; 43] = [
     row(
         "null-syscall",
         "455",
@@ -151,7 +151,14 @@ pub const ROWS: [Row; 42] = [
         "",
         "1468",
         Some(145),
-        "the same, 128 bytes each way",
+        "the same, 128 bytes each way, in registers on both sides",
+    ),
+    row(
+        "ipc-128-memory",
+        "",
+        "",
+        None,
+        "the same, from memory to memory",
     ),
     row(
         "ipc-1024",

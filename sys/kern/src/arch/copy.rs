@@ -2,7 +2,7 @@
 
 use core::arch::{asm, global_asm};
 
-use abi::layout::KERNEL_WINDOW;
+use abi::layout::{KERNEL_IMAGE_BASE, KERNEL_STACK_TOP, KERNEL_WINDOW};
 
 use super::instructions::read_register;
 
@@ -67,11 +67,17 @@ global_asm!(
     window = const KERNEL_WINDOW,
 );
 
+// An address of the kernel's own has all bits of the window's, so that the routine takes it as it is.
+const _: () = assert!(
+    KERNEL_STACK_TOP & KERNEL_WINDOW == KERNEL_WINDOW
+        && KERNEL_IMAGE_BASE & KERNEL_WINDOW == KERNEL_WINDOW
+);
+
 /// Copies `len` bytes from physical address `from` to `to`.
 ///
 /// # Safety
 /// Both ranges are RAM of the plan; the first is mapped writable in the kernel's window, and neither
-/// holds anything of the kernel's own.
+/// holds anything of the kernel's own. Or one of them is an object of the kernel's, by its own address.
 #[inline(always)]
 pub unsafe fn physical(to: u64, from: u64, len: u64) {
     // SAFETY: the caller vouches for the ranges; the routine accesses nothing else, uses no stack, and

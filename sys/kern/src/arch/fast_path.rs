@@ -3,6 +3,8 @@
 //! receive. Messages and replies beyond the registers are copied if they lie in the task's span. (Which call it is
 //! `vectors` finds out; a post goes on in `wake_path`.)
 //!
+//! Wide messages and replies are done where both sides have them in registers.
+//!
 //! What they do is what the core's `send`, `reply_receive` and `reply_again` do in these cases, word for word of the
 //! task's state; the core does everything else. Payload stays in `x0` to `x7` from one task to the
 //! other, nothing is stored of a caller but where it goes on, and all other registers are cleared.
@@ -20,8 +22,8 @@ use kern::{State, fast, offsets};
 use super::entry::KERNEL;
 
 global_asm!(
-    // On to the task at x16, whose translation root is in x18; x0 to x9 hold its results.
-    ".macro enter_task",
+    // On to the task at x16, whose translation root is in x18; x0 to x9 hold its results, and x20 to x27 if `wide` is 1.
+    ".macro enter_task wide=0",
     "ldp x13, x14, [x16, #{sp_pc}]",
     "msr ttbr0_el1, x18",
     "msr sp_el0, x13",
@@ -34,10 +36,12 @@ global_asm!(
     "ldp x14, x15, [sp, #{zeros}]",
     "ldp x16, x17, [sp, #{zeros}]",
     "ldp x18, x19, [sp, #{zeros}]",
+    ".if !\\wide",
     "ldp x20, x21, [sp, #{zeros}]",
     "ldp x22, x23, [sp, #{zeros}]",
     "ldp x24, x25, [sp, #{zeros}]",
     "ldp x26, x27, [sp, #{zeros}]",
+    ".endif",
     "ldp x28, x29, [sp, #{zeros}]",
     "mov x30, xzr",
     "eret",
@@ -130,6 +134,32 @@ global_asm!(
     "complete_accesses x18, x17, fast_give_up",
     ".endm",
 
+    // The sender waits for the reply of the task at x16, which runs.
+    ".macro commit_send",
+    "mrs x13, sp_el0",
+    "mrs x14, elr_el1",
+    "stp x13, x14, [sp, #{sp_pc}]",
+    "mov x13, #{awaiting_reply}",
+    "stp x13, x8, [sp, #{state}]",
+    "str xzr, [x16, #{state}]",
+    // The sender pays for what is done for it.
+    "ldp x13, x8, [sp, #{account}]",
+    "str x13, [x16, #{account}]",
+    ".endm",
+
+    // The server waits for the next message, and its client at x16 runs. The length of the reply is left to be made in x9.
+    ".macro commit_reply",
+    "mrs x13, sp_el0",
+    "mrs x14, elr_el1",
+    "stp x13, x14, [sp, #{sp_pc}]",
+    "ldr x14, [sp, #{own_account}]",
+    "mov x13, #{receiving}",
+    "str x14, [sp, #{account}]",
+    "str x13, [sp, #{state}]",
+    "str xzr, [x16, #{state}]",
+    "mov w8, w9",
+    ".endm",
+
     ".section .text.fast_path, \"ax\"",
     ".balign 64",
     ".global fast_send",
@@ -157,15 +187,7 @@ global_asm!(
     // No leases, and no address to copy a reply to.
     "stp xzr, xzr, [sp, #{lease_count}]",
     "send_commit:",
-    "mrs x13, sp_el0",
-    "mrs x14, elr_el1",
-    "stp x13, x14, [sp, #{sp_pc}]",
-    "mov x13, #{awaiting_reply}",
-    "stp x13, x8, [sp, #{state}]",
-    "str xzr, [x16, #{state}]",
-    // The sender pays for what is done for it.
-    "ldp x13, x8, [sp, #{account}]",
-    "str x13, [x16, #{account}]",
+    "commit_send",
     "enter_task",
     "2:",
     "start_run",
@@ -175,7 +197,7 @@ global_asm!(
     "fast_reply_again:",
     "stp x18, x19, [sp, #{x} + 144]",
     "find_task",
-    "check_client fast_give_up",
+    "check_client again_wide",
     // `is_quiet`
     "ldr x18, [sp, #{slow}]",
     "cbnz x18, again_slow",
@@ -184,15 +206,7 @@ global_asm!(
     "ldp x17, x18, [x16, #{run_limit}]",
     "cbnz x17, 3f",
     "reply_commit:",
-    "mrs x13, sp_el0",
-    "mrs x14, elr_el1",
-    "stp x13, x14, [sp, #{sp_pc}]",
-    "ldr x14, [sp, #{own_account}]",
-    "mov x13, #{receiving}",
-    "str x14, [sp, #{account}]",
-    "str x13, [sp, #{state}]",
-    "str xzr, [x16, #{state}]",
-    "mov w8, w9",
+    "commit_reply",
     "lsr x9, x9, #32",
     ".global enter",
     "enter:",
@@ -210,7 +224,7 @@ global_asm!(
     "ldp x17, x18, [x16, #{run_limit}]",
     "cbnz x17, 4f",
     "receive_commit:",
-    "str w11, [sp, #{mask}]",
+    "str x11, [sp, #{mask}]",
     "b reply_commit",
     "4:",
     "start_run",
@@ -227,6 +241,8 @@ global_asm!(
     // The target is not that of the last time, or does not wait, or the message is not short. Id and state of the last
     // target are in x17 and x18.
     "other_send:",
+    "tbnz x9, #{wide}, wide_send",
+    "not_wide:",
     "cmp x17, x8",
     "b.eq long_send",
     // `may_send`
@@ -239,6 +255,50 @@ global_asm!(
     "b.ne fast_give_up",
     "str x16, [sp, #{last_target}]",
     "b send_seen",
+
+    // Not to the last target, or that does not wait, or `is_wide_send`.
+    "wide_send:",
+    "cmp x17, x8",
+    "ccmp x18, #{receiving}, #0, eq",
+    "b.ne not_wide",
+    "ldp x17, x18, [sp, #{wide_lengths}]",
+    "add x18, x18, x9",
+    "orr x18, x18, x9",
+    "tst x18, x17",
+    "ldr x18, [x16, #{mask}]",
+    "b.ne fast_give_up",
+    // `takes_wide`
+    "tbz x18, #{takes_wide}, fast_give_up",
+    "ldp x17, x18, [x16, #{run_limit}]",
+    "cbnz x17, fast_give_up",
+    // No leases; the room for a wide reply, and for one that is not.
+    "and x13, x9, #0xffffffff00000000",
+    "stp x13, xzr, [sp, #{lease_count}]",
+    "ubfx x13, x9, #32, #16",
+    "mov w14, #{register_bytes}",
+    "cmp x13, x14",
+    "csel x13, x13, x14, lo",
+    "stp x13, xzr, [sp, #{reply_limit}]",
+    "commit_send",
+    "enter_wide:",
+    "enter_task 1",
+
+    // `is_wide_reply_within`, `is_plain_code`
+    "again_wide:",
+    "ldr w17, [x16, #{wide_room}]",
+    "cmp x17, x9, lsr #32",
+    "b.lo fast_give_up",
+    "tbz x9, #{wide}, fast_give_up",
+    "tbnz w9, #31, fast_give_up",
+    "ldr x18, [sp, #{slow}]",
+    "cbnz x18, wide_slow",
+    "wide_open:",
+    "check_nobody_before",
+    "ldp x17, x18, [x16, #{run_limit}]",
+    "cbnz x17, fast_give_up",
+    "commit_reply",
+    "ubfx x9, x9, #32, #16",
+    "b enter_wide",
 
     // Message or reply are longer than the registers, or there is something wrong or unusual.
     "long_send:",
@@ -328,6 +388,9 @@ global_asm!(
     "again_slow:",
     "leave_by_receive",
     "b again_open",
+    "wide_slow:",
+    "leave_by_receive",
+    "b wide_open",
 
     "long_give_up:",
     "ldp x20, x21, [sp, #{x} + 160]",
@@ -360,6 +423,10 @@ global_asm!(
     own_account = const offsets::OWN_ACCOUNT,
     at_least = const offsets::AT_LEAST,
     lengths = const offsets::LENGTHS,
+    wide_lengths = const offsets::WIDE_LENGTHS,
+    wide_room = const offsets::WIDE_ROOM,
+    wide = const fast::WIDE_BIT,
+    takes_wide = const fast::TAKES_WIDE_BIT,
     zeros = const offsets::ZEROS,
     used = const offsets::USED,
     receive_capacity = const offsets::RECEIVE_CAPACITY,

@@ -17,6 +17,20 @@ impl Arch for Machine {
         unsafe { copy::physical(to, from, len) }
     }
 
+    fn store(&mut self, to: u64, words: &[u64; 8], len: u64) {
+        let len = len.min(size_of_val(words) as u64);
+        // SAFETY: as for `copy`; the words are the kernel's own, and are only read.
+        unsafe { copy::physical(to, words.as_ptr() as u64, len) }
+    }
+
+    fn load(&mut self, from: u64, len: u64) -> [u64; 8] {
+        let mut words = [0; 8];
+        let len = len.min(size_of_val(&words) as u64);
+        // SAFETY: as for `copy`; the words are the kernel's own, and nobody else knows them.
+        unsafe { copy::physical(words.as_mut_ptr() as u64, from, len) }
+        words
+    }
+
     fn clear(&mut self, at: u64, len: u64) {
         // SAFETY: as for `copy`: memory of the plan that a task may write.
         unsafe { copy::clear(at, len) }

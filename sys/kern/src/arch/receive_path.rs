@@ -86,7 +86,7 @@ global_asm!(
     "mov x18, #{receiving}",
     "str x17, [sp, #{account}]",
     "str x18, [sp, #{state}]",
-    "str w8, [sp, #{mask}]",
+    "str x8, [sp, #{mask}]",
     "mov x0, x16",
     "b resume_task",
 
@@ -113,7 +113,7 @@ global_asm!(
     "ldr x16, [sp, #{run_limit}]",
     "ccmp x16, #0, #0, eq",
     "b.ne fast_give_up",
-    "str w8, [sp, #{mask}]",
+    "str x8, [sp, #{mask}]",
     "ldr x16, [sp, #{own_bits}]",
     "bic x16, x16, x17",
     "str x16, [sp, #{own_bits}]",

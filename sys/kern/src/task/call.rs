@@ -1,6 +1,9 @@
 //! What a task claims in a call: the message, the room for a reply, leases, and the buffer of a receive.
 
-use abi::{FaultKind, LEASES_MAX, Lease, MESSAGE_MAX, REGISTER_BYTES, SendDescriptor, TaskId};
+use abi::{
+    FaultKind, LEASES_MAX, Lease, MESSAGE_MAX, REGISTER_BYTES, SendDescriptor, TAKES_WIDE, TaskId,
+    WIDE,
+};
 use plan::kernel::RegionAttributes;
 
 use super::Task;
@@ -66,18 +69,23 @@ impl Task<'_> {
         let bad = |address| violation(FaultKind::BadSlice, address);
         let capacity = descriptor.reply_capacity();
         self.descriptor = descriptor.0;
-        self.reply_capacity = capacity as u64;
         self.reply_limit = capacity.min(REGISTER_BYTES) as u64;
-        self.lease_count = descriptor.leases() as u64;
+        self.lease_count = descriptor.leases() as u32;
         // What another call left must never be taken for this one's.
         (self.message_physical, self.reply_physical) = (0, 0);
-        if descriptor.len() > REGISTER_BYTES {
+        let in_memory = !descriptor.is_wide();
+        (self.reply_capacity, self.wide_room) = if in_memory {
+            (capacity as u64, 0)
+        } else {
+            (0, ((descriptor.0 & WIDE) >> 32) as u32 | capacity as u32)
+        };
+        if in_memory && descriptor.len() > REGISTER_BYTES {
             let address = self.frame.x[10];
             let message = Claim::new(address, descriptor.len() as u64);
             let checked = self.check(message, RegionAttributes::READ);
             self.message_physical = checked.ok_or(bad(address))?.physical;
         }
-        if capacity > REGISTER_BYTES {
+        if in_memory && capacity > REGISTER_BYTES {
             let address = self.frame.x[11];
             let reply = Claim::new(address, capacity as u64);
             let checked = self.check(reply, RegionAttributes::WRITE);
@@ -114,7 +122,7 @@ impl Task<'_> {
     /// Nothing of a call is left.
     #[inline(always)]
     pub(super) fn end_call(&mut self) {
-        self.lease_count = 0;
+        (self.lease_count, self.wide_room) = (0, 0);
         (self.message_physical, self.reply_physical) = (0, 0);
     }
 
@@ -122,7 +130,7 @@ impl Task<'_> {
     #[inline(always)]
     pub(crate) fn message(&self) -> Message {
         let lease = |number: usize| {
-            if self.lease_count > number as u64 {
+            if self.lease_count > number as u32 {
                 self.leases[number].descriptor
             } else {
                 0
@@ -139,7 +147,7 @@ impl Task<'_> {
 
     /// A lease of its message.
     pub(crate) fn lease(&self, number: u64) -> Option<HeldLease> {
-        if number >= self.lease_count {
+        if number >= u64::from(self.lease_count) {
             return None;
         }
         let number = usize::try_from(number).ok()?;
@@ -150,10 +158,23 @@ impl Task<'_> {
     #[inline(always)]
     pub(crate) fn reply_room(&self, len: usize) -> u64 {
         if len > REGISTER_BYTES {
-            self.reply_capacity
+            // One of the two is 0.
+            self.reply_capacity | u64::from(self.wide_room & 0xffff)
         } else {
             self.reply_limit
         }
+    }
+
+    /// Whether the reply that it waits for comes in registers, up to 128 bytes.
+    #[inline(always)]
+    pub(crate) fn awaits_wide(&self) -> bool {
+        self.wide_room != 0
+    }
+
+    /// Whether its receive takes wide messages in registers.
+    #[inline(always)]
+    pub(crate) fn takes_wide(&self) -> bool {
+        self.mask & TAKES_WIDE != 0
     }
 
     /// Where a reply longer than the registers hold goes.

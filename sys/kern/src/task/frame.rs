@@ -49,6 +49,27 @@ impl Frame {
         (x[0], x[1], x[2], x[3]) = (a, b, c, d);
         (x[4], x[5], x[6], x[7]) = (e, f, g, h);
     }
+    /// The registers of the second half of a wide payload.
+    #[inline(always)]
+    pub(crate) fn rest(&self) -> [u64; 8] {
+        let x = &self.x;
+        [x[20], x[21], x[22], x[23], x[24], x[25], x[26], x[27]]
+    }
+    /// Both halves of a wide payload, where they are.
+    #[inline(always)]
+    pub(crate) fn halves(&self) -> (&[u64; 8], &[u64; 8]) {
+        const NONE: &[u64; 8] = &[0; 8];
+        let rest = self.x.get(20..).and_then(<[u64]>::first_chunk);
+        (self.x.first_chunk().unwrap_or(NONE), rest.unwrap_or(NONE))
+    }
+    /// Stores the second half of a wide payload.
+    #[inline(always)]
+    pub(crate) fn set_rest(&mut self, rest: [u64; 8]) {
+        let [a, b, c, d, e, f, g, h] = rest;
+        let x = &mut self.x;
+        (x[20], x[21], x[22], x[23]) = (a, b, c, d);
+        (x[24], x[25], x[26], x[27]) = (e, f, g, h);
+    }
     /// Result register of a call without payload.
     #[inline(always)]
     pub(crate) fn set_result(&mut self, value: u64) {

@@ -55,8 +55,10 @@ pub const STATE: usize = offset_of!(Task, state);
 pub const PARTNER: usize = offset_of!(Task, partner);
 /// Reply limit; the reply capacity follows.
 pub const REPLY_LIMIT: usize = offset_of!(Task, reply_limit);
-/// Lease count; where the reply buffer is follows.
+/// Lease count; the room for a wide reply follows, and where the reply buffer is.
 pub const LEASE_COUNT: usize = offset_of!(Task, lease_count);
+/// What is awaited by a wide send.
+pub const WIDE_ROOM: usize = offset_of!(Task, wide_room);
 /// Number of the bit of a task with notifications pending.
 pub const SLOW_PENDING_BIT: u32 = Slow::PENDING.bits().trailing_zeros();
 /// Number of the bit of a task with senders queued.
@@ -81,6 +83,8 @@ pub const TTBR0: usize = offset_of!(Task, ttbr0);
 pub const AT_LEAST: usize = offset_of!(Task, at_least);
 /// `fast::SLOW_LENGTHS`; `fast::LENGTH_ADD` follows.
 pub const LENGTHS: usize = offset_of!(Task, lengths);
+/// `fast::SLOW_WIDE_LENGTHS`; `fast::WIDE_LENGTH_ADD` follows.
+pub const WIDE_LENGTHS: usize = offset_of!(Task, wide_lengths);
 /// 16 zero bytes.
 pub const ZEROS: usize = offset_of!(Task, zeros);
 /// Validated receive buffer's capacity.
@@ -145,7 +149,7 @@ const _: () = assert!(offset_of!(accounts::Account, left) == 0);
 // Reach of a pair's offset, and of an addition.
 const _: () = assert!(PAYING <= 504 && ACCOUNTS < 4096);
 const _: () = assert!(STATE == ID + 8 && PARTNER == ID + 16);
-const _: () = assert!(REPLY_PHYSICAL == LEASE_COUNT + 8);
+const _: () = assert!(REPLY_PHYSICAL == LEASE_COUNT + 8 && WIDE_ROOM == LEASE_COUNT + 4);
 const _: () = assert!(REPLY_LIMIT == PARTNER + 8);
 const _: () = assert!(offset_of!(Task, reply_capacity) == REPLY_LIMIT + 8);
 const _: () = assert!(MASK == NOTIFICATIONS + 8 && SLOW == LAST_TARGET + 8);

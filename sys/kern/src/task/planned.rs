@@ -27,6 +27,7 @@ impl<'p> Task<'p> {
         reply_limit: 0,
         reply_capacity: 0,
         lease_count: 0,
+        wide_room: 0,
         reply_physical: 0,
         notifications: 0,
         mask: 0,
@@ -37,6 +38,7 @@ impl<'p> Task<'p> {
         ttbr0: 0,
         at_least: TaskSet::EMPTY,
         lengths: [0; 2],
+        wide_lengths: [0; 2],
         zeros: [0; 2],
         post_to: 0,
         post_bits: 0,
@@ -104,6 +106,7 @@ impl<'p> Task<'p> {
         task.above = with(|other, own| other < own);
         task.itself = index.set();
         task.lengths = [fast::SLOW_LENGTHS, fast::LENGTH_ADD];
+        task.wide_lengths = [fast::SLOW_WIDE_LENGTHS, fast::WIDE_LENGTH_ADD];
         task.equals = with(|other, own| other == own);
         task.at_least = with(|other, own| other <= own);
         task.run_limit = ticks(entry.max_run, frequency);

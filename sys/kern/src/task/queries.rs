@@ -162,6 +162,9 @@ impl Task<'_> {
     pub(crate) fn mask(&self) -> u64 {
         self.mask
     }
+    pub(crate) fn wide_room(&self) -> u32 {
+        self.wide_room
+    }
     pub(crate) fn holds(&self) -> u32 {
         self.holds
     }

@@ -66,6 +66,17 @@ impl Arch for Fake {
             self.bytes(to, len).copy_from_slice(&source);
         }
     }
+    fn store(&mut self, to: u64, words: &[u64; 8], len: u64) {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        if len != 0 {
+            self.bytes(to, len).copy_from_slice(&bytes[..len as usize]);
+        }
+    }
+    fn load(&mut self, from: u64, len: u64) -> [u64; 8] {
+        let mut bytes = [0; 64];
+        bytes[..len as usize].copy_from_slice(self.bytes(from, len));
+        core::array::from_fn(|word| u64::from_le_bytes(bytes[8 * word..][..8].try_into().unwrap()))
+    }
     fn clear(&mut self, at: u64, len: u64) {
         if len != 0 {
             self.bytes(at, len).fill(0);

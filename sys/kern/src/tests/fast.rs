@@ -2,7 +2,10 @@
 
 use std::vec::Vec;
 
-use abi::{Code, MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, SendDescriptor, TaskId};
+use abi::{
+    Code, MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, SendDescriptor, TAKES_WIDE, TaskId, WIDE,
+    WIDE_BYTES,
+};
 use plan::kernel::{RegionAttributes, RegionEntry};
 
 use super::world::*;
@@ -13,7 +16,7 @@ use crate::{reply, send};
 
 /// Values at which a field of 16 bits changes its meaning, or a sum leaves it.
 const EDGES: [u16; 24] = [
-    0, 1, 63, 64, 65, 127, 128, 129, 0xff, 0x100, 4095, 4096, 4097, 0x7fff, 0x8000, 0xff7f, 0xff80,
+    0, 1, 63, 64, 65, 127, 128, 129, 0xff, 0x100, 4095, 4096, 4097, 0x7fff, 0x8000, 0xff80, 0xff81,
     0xffbf, 0xffc0, 0xffc1, 0xffc2, 0xfffe, 0xffff, 0xaaaa,
 ];
 
@@ -22,13 +25,16 @@ fn fits_in_registers(descriptor: SendDescriptor) -> bool {
         && descriptor.len() <= REGISTER_BYTES
         && descriptor.reply_capacity() <= REGISTER_BYTES
         && descriptor.leases() == 0
+        && !descriptor.is_wide()
 }
 
-/// Compares both tests of a send with the core's.
+/// Compares the three tests of a send with the core's.
 fn send_agrees(word: u64) -> bool {
     let descriptor = SendDescriptor(word);
-    let long = send::is_well_formed(descriptor) && descriptor.leases() == 0;
-    is_short_send(word) == fits_in_registers(descriptor) && is_long_send(word) == long
+    let plain = send::is_well_formed(descriptor) && descriptor.leases() == 0;
+    is_short_send(word) == fits_in_registers(descriptor)
+        && is_long_send(word) == (plain && !descriptor.is_wide())
+        && is_wide_send(word) == (plain && descriptor.is_wide())
 }
 
 /// Whether both tests are as they should be for these lengths with these capacities. What the core says to a length and a
@@ -39,12 +45,18 @@ fn lengths_are_told(
 ) {
     const FITS: u64 = REGISTER_BYTES as u64;
     const LONG: u64 = MESSAGE_MAX as u64;
+    const WIDE_FITS: u64 = WIDE_BYTES as u64;
     for len in lens {
         let wrong = |capacity: u64| {
             let word = len << 16 | capacity << 32;
             let short = (len <= FITS) & (capacity <= FITS);
             let long = (len <= LONG) & (capacity <= LONG);
-            u64::from((is_short_send(word) != short) | (is_long_send(word) != long))
+            let wide = (len <= WIDE_FITS) & (capacity <= WIDE_FITS);
+            u64::from(
+                (is_short_send(word) != short)
+                    | (is_long_send(word) != long)
+                    | (is_wide_send(word | WIDE) != wide),
+            )
         };
         assert_eq!(
             capacities.clone().map(wrong).sum::<u64>(),
@@ -95,7 +107,7 @@ fn leases_and_reserved_bits_at_the_edges_of_both_fields() {
 #[test]
 fn each_bit_above_with_every_value_of_a_field() {
     let uppers = (0..16).map(|bit| 1u64 << (48 + bit));
-    for upper in uppers.chain([0xffff << 48, 0xfffc << 48, 3 << 48]) {
+    for upper in uppers.chain([0xffff << 48, 0xfffc << 48, 3 << 48, 5 << 48, 12 << 48]) {
         for (edge, value) in EDGES
             .iter()
             .flat_map(|edge| (0..=u16::MAX).map(|value| (*edge, value)))
@@ -132,10 +144,66 @@ fn replies_that_the_core_takes() {
             for limit in [0, 1, 63, 64, 65, 4095, MESSAGE_MAX as u64] {
                 let takes = core && u64::from(len) <= limit;
                 let fast = is_reply_within(word, limit) && is_plain_code(word);
-                // A code of the upper half is left to the core.
-                assert_eq!(fast, takes && code < 1 << 31, "{word:#x} {limit}");
+                // A code of the upper half is left to the core, and so is a wide reply.
+                let plain = takes && code < 1 << 31 && word & WIDE == 0;
+                assert_eq!(fast, plain, "{word:#x} {limit}");
             }
         }
+    }
+}
+
+/// By every word that a client can have kept, every length, and each bit above.
+#[test]
+fn wide_replies_that_the_core_takes() {
+    let uppers = (0..16).map(|bit| 1u64 << (48 + bit)).chain([
+        0,
+        WIDE | 1 << 51,
+        WIDE | 1 << 48,
+        u64::from(u16::MAX) << 48,
+    ]);
+    for upper in uppers {
+        for len in 0..=u16::MAX {
+            let word = ReplyDescriptor::new(7, len).0 | upper;
+            let core = reply::is_well_formed(ReplyDescriptor(word)) && word & WIDE != 0;
+            // Of a send that was not wide it is 0.
+            assert!(!is_wide_reply_within(word, 0), "{word:#x}");
+            for capacity in 0..=WIDE_BYTES as u32 {
+                let room = (WIDE >> 32) as u32 | capacity;
+                let takes = core && u32::from(len) <= capacity;
+                assert_eq!(is_wide_reply_within(word, room), takes, "{word:#x} {room}");
+            }
+        }
+    }
+}
+
+/// What the core keeps of a send is the word that a wide reply is compared with, whatever its leases are.
+#[test]
+fn what_a_client_keeps_is_what_a_wide_reply_is_compared_with() {
+    for (capacity, leases) in (0..=128).flat_map(|capacity| (0..2).map(move |n| (capacity, n))) {
+        let narrow = SendDescriptor::new(5, 0, capacity, leases);
+        let mut task = Task::VACANT;
+        task.frame_mut().x[13] = 0;
+        task.check_send(narrow.wide()).unwrap();
+        assert!(task.awaits_wide());
+        assert_eq!(task.wide_room(), (WIDE >> 32) as u32 | u32::from(capacity));
+        let room = |task: &Task, len| task.reply_room(len);
+        assert_eq!(room(&task, 0), u64::from(capacity.min(64)));
+        assert_eq!(room(&task, 65), u64::from(capacity));
+        if capacity <= 64 {
+            task.check_send(narrow).unwrap();
+            assert!(!task.awaits_wide());
+            assert_eq!((task.wide_room(), room(&task, 65)), (0, capacity.into()));
+        }
+    }
+}
+
+#[test]
+fn wide_messages_are_taken_by_one_bit_of_the_mask() {
+    for bit in 0..64 {
+        let mut task = Task::VACANT;
+        task.keep_mask(1 << bit);
+        assert_eq!(takes_wide(task.mask()), 1 << bit == TAKES_WIDE);
+        assert_eq!(task.takes_wide(), 1 << bit == TAKES_WIDE);
     }
 }
 

@@ -136,7 +136,7 @@ const SHORT: u64 = SendDescriptor::new(0, 0, 0, 0).0;
 
 /// The registers of a send from `x9` on, and the fault that it is.
 const MALFORMED: [([u64; 7], FaultKind); 13] = [
-    ([SHORT | 1 << 50, 0, 0, 0, 0, 0, 0], FaultKind::SyscallUsage),
+    ([SHORT | 1 << 51, 0, 0, 0, 0, 0, 0], FaultKind::SyscallUsage),
     ([SHORT | 1 << 63, 0, 0, 0, 0, 0, 0], FaultKind::SyscallUsage),
     (
         [SendDescriptor::new(0, 4097, 0, 0).0, POOL, 0, 0, 0, 0, 0],

@@ -1,10 +1,11 @@
 //! Rows of the kernel alone: system calls, messages, notification, interrupt, fault.
 
 use bench_protocol::{echo, supervisor};
+use userlib::abi::Code;
 use userlib::ipc::{self, Payload};
 use userlib::registers::{MappedRegisters, Registers};
 use userlib::server::Server;
-use userlib::{config, time};
+use userlib::{config, time, wide};
 
 use bench_protocol::row::{instructions, median, report};
 
@@ -26,7 +27,9 @@ pub fn run_plain() -> bool {
     );
     complete &= report("ipc-0", median(|| registers(&server, 0)));
     complete &= report("ipc-64", median(|| registers(&server, 64)));
-    complete &= report("ipc-128", median(|| long::<128>(&server)));
+    let wide = Server::named("wide");
+    complete &= report("ipc-128", median(|| wide_registers(wide.as_ref()?)));
+    complete &= report("ipc-128-memory", median(|| long::<128>(&server)));
     complete &= report("ipc-1024", median(|| long::<1024>(&server)));
     complete & report("notify", median(|| notify(&server)))
 }
@@ -47,6 +50,13 @@ fn registers(server: &Server, len: usize) -> Option<u32> {
     let payload: Payload = [1, 2, 3, 4, 5, 6, 7, 8];
     let (taken, answer) = instructions(|| server.call(echo::ECHO, &payload, len, len, &[]));
     (answer.ok()?.len == len).then_some(taken)
+}
+
+/// 128 bytes each way, in registers.
+fn wide_registers(server: &Server) -> Option<u32> {
+    let payload = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
+    let (taken, answer) = instructions(|| wide::call(server.id(), echo::ECHO, &payload, 128, 128));
+    (answer.code == Code::OK && answer.len == 128 && answer.payload == payload).then_some(taken)
 }
 
 fn long<const LEN: usize>(server: &Server) -> Option<u32> {

@@ -8,6 +8,7 @@ use bench_protocol::echo;
 use userlib::inbox::Inbox;
 use userlib::ipc::{Message, Payload, Received};
 use userlib::registers::{MappedRegisters, Registers};
+use userlib::wide::{WideInbox, WideReceived};
 use userlib::{config, interrupt, time};
 
 userlib::task!(main);
@@ -17,6 +18,9 @@ const STATUS: usize = 0x24;
 const ACKNOWLEDGE: usize = 0x64;
 
 fn main() -> ! {
+    if config::own().name.as_str() == "wide" {
+        serve_wide();
+    }
     let go = config::notification("go").unwrap_or(0);
     let device = config::device("edu0");
     let registers = device.and_then(|device| MappedRegisters::bar(device, 0));
@@ -57,4 +61,25 @@ fn answer(message: &Message, woken_at: u32, inbox: &mut Inbox<'_, [u8; MESSAGE_M
     }
     // What was received is the reply: the kernel copies it back out before it receives again.
     inbox.reply_receive_in_place(message.sender, 0, message.len)
+}
+
+/// Takes messages of up to 128 bytes in registers, and refuses all others.
+#[inline(never)]
+fn serve_wide() -> ! {
+    let mut nothing: [u8; 0] = [];
+    let Some((mut inbox, mut received)) = WideInbox::open(0, &mut nothing) else {
+        userlib::give_up!("there is another inbox");
+    };
+    loop {
+        received = match received {
+            WideReceived::Wide(message, rest) => {
+                let [a, b, c, d, e, f, g, h] = message.payload;
+                let [i, j, k, l, m, n, o, p] = rest;
+                let words = [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p];
+                inbox.reply_wide_receive(message.sender, 0, &words, message.len)
+            }
+            WideReceived::Message(message) => inbox.reply_receive(message.sender, 1, &[0; 8], 0),
+            WideReceived::Notification(_) => inbox.receive(),
+        };
+    }
 }

@@ -29,6 +29,7 @@ mod send;
 mod send_mistakes;
 mod slices;
 mod timer;
+mod wide;
 
 use suite::Suite;
 
@@ -62,6 +63,7 @@ pub const SUITE: Suite = Suite {
         receive::CASES,
         reply::CASES,
         again::CASES,
+        wide::CASES,
         slices::CASES,
         leases::CASES,
         lease_mistakes::CASES,

@@ -114,11 +114,11 @@ pub const CASES: &[Case] = &[
         &[
             Part::serves(SERVER, serve_others),
             Part::dies(CLIENT, FaultKind::SyscallUsage, |stage| {
-                send_raw(stage, 1 << 50, 0, 0);
+                send_raw(stage, 1 << 51, 0, 0);
                 Ok(())
             }),
             Part::returns(LAST, |stage| {
-                let argument = Some(1 << 50);
+                let argument = Some(1 << 51);
                 only_the_client_died(stage, FaultKind::SyscallUsage, argument)
             }),
         ],

@@ -140,7 +140,7 @@ impl Pair<'_> {
         let Some(call) = self.round[actor].get(step).map(|step| step.call) else {
             return Ok(());
         };
-        let results = results(call, &core);
+        let results = results(call, &core, &self.given(self.core, actor, step));
         for number in 0..31 {
             let at = (actor, step, "register");
             let (a, b) = (core[number], fast[number]);
@@ -211,14 +211,18 @@ impl Pair<'_> {
 }
 
 /// Registers that hold results, as a set of bits.
-fn results(call: Call, after: &Registers) -> u32 {
+fn results(call: Call, after: &Registers, given: &Registers) -> u32 {
     const PAYLOAD: u32 = 0xff;
+    /// The second half of a wide payload.
+    const REST: u32 = 0xff << 20;
     let kernel = after[8] == u64::MAX;
     match call {
         // No reply comes with a code of the kernel's.
         Call::Send if after[8] >= abi::Code::KERNEL_FIRST.into() => 1 << 8 | 1 << 9,
+        Call::Send if given[9] & abi::WIDE != 0 => PAYLOAD | 1 << 8 | 1 << 9 | REST,
         Call::Send => PAYLOAD | 1 << 8 | 1 << 9,
         _ if call.receives() && kernel => 0b11_0111 << 8,
+        _ if call.receives() && after[9] & abi::WIDE != 0 => PAYLOAD | 0b11_0111 << 8 | REST,
         Call::Receive | Call::ReplyReceive | Call::ReplyAgain => PAYLOAD | 0b11_0111 << 8,
         Call::Reply => 0,
         Call::WhoAmI | Call::Post | Call::Interrupt => 1,

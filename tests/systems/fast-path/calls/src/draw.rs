@@ -1,7 +1,9 @@
 //! Rounds from a seed: mostly calls that are right, each field at its edges, and words that mean nothing.
 
 use abi::layout::{KERNEL_WINDOW, TASK_IMAGE_BASE};
-use abi::{Lease, LeaseAttributes, MESSAGE_MAX, ReplyDescriptor, SendDescriptor};
+use abi::{
+    Lease, LeaseAttributes, MESSAGE_MAX, ReplyDescriptor, SendDescriptor, TAKES_WIDE, WIDE_BYTES,
+};
 use heapless::Vec;
 use oorandom::Rand64;
 
@@ -244,11 +246,24 @@ impl Draw {
         self.pick(&[0, 8, 63, 64, any], 0)
     }
 
+    fn wide_len(&mut self) -> u16 {
+        let any = self.below(WIDE_BYTES as u64 + 1) as u16;
+        let edge = self.pick(&EDGES, 0);
+        self.pick(&[0, 64, 65, 127, 128, 128, 128, any, any, edge], 128)
+    }
+
     fn descriptor(&mut self) -> u64 {
         let operation = self.random.rand_u64() as u16;
         let edges = (self.pick(&EDGES, 0), self.pick(&EDGES, 0));
         let (len, capacity, leases) = match self.below(32) {
-            0..=15 => (self.short_len(), self.short_len(), 0),
+            0..=4 => {
+                let lens = (self.wide_len(), self.wide_len());
+                let leases = if self.one_in(16) { 1 } else { 0 };
+                return SendDescriptor::new(operation, lens.0, lens.1, leases)
+                    .wide()
+                    .0;
+            }
+            5..=15 => (self.short_len(), self.short_len(), 0),
             16..=18 => (self.long_len(), self.short_len(), 0),
             19..=21 => (self.short_len(), self.long_len(), 0),
             22 | 23 => (self.long_len(), self.long_len(), 0),
@@ -314,6 +329,11 @@ impl Draw {
             _ => 0,
         };
         let mut descriptor = ReplyDescriptor::new(code, len).0;
+        if self.one_in(4) {
+            let len = self.wide_len();
+            let len = self.pick(&[0, 8, len, len], 0);
+            descriptor = ReplyDescriptor::new(code, len).wide().0;
+        }
         if self.one_in(24) {
             descriptor ^= 1 << self.below(64);
         }
@@ -324,7 +344,11 @@ impl Draw {
     /// Mask, filter, buffer and its capacity from register `first` on.
     fn receive(&mut self, actor: usize, step: &mut Step, first: usize) {
         let any = self.word();
-        step.registers[first] = self.pick(&[0, 0, 1, 2, 3, 0xffff, 1 << 32, 0xffff_ffff, any], 0);
+        step.registers[first] = self.pick(&[0, 0, 1, 2, 3, 0xffff, 1 << 33, 0xffff_ffff, any], 0);
+        // Mostly it takes wide messages.
+        if !self.one_in(3) {
+            step.registers[first] |= TAKES_WIDE;
+        }
         let filter = first + 1;
         step.registers[filter] = u64::MAX;
         match self.below(20) {

@@ -1,7 +1,7 @@
 //! Which way through the kernel's assembly a call takes by its arguments and its caller. Whether it comes to its end there
 //! or is given up to the core depends on its peer's state.
 
-use abi::{MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, SendDescriptor};
+use abi::{MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor, SendDescriptor, WIDE, WIDE_BYTES};
 
 use crate::{CALLER, Call, LIMITED, Registers};
 
@@ -27,11 +27,15 @@ pub enum Path {
     Receive,
     /// An interrupt is let through.
     Unmask,
+    /// A send of up to 128 bytes each way in registers.
+    WideSend,
+    /// A reply of such, then the receive of the last time.
+    WideAgain,
 }
 
 impl Path {
     /// All, by their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::WhoAmI,
         Self::ShortSend,
         Self::LongSend,
@@ -41,6 +45,8 @@ impl Path {
         Self::Post,
         Self::Receive,
         Self::Unmask,
+        Self::WideSend,
+        Self::WideAgain,
     ];
 
     /// `None` if only the core makes such a call.
@@ -52,6 +58,9 @@ impl Path {
             Call::Send => {
                 let descriptor = SendDescriptor(registers[9]);
                 let longest = descriptor.len().max(descriptor.reply_capacity());
+                if descriptor.0 >> 48 == WIDE >> 48 {
+                    return (longest <= WIDE_BYTES).then_some(Self::WideSend);
+                }
                 let plain = descriptor.0 >> 48 == 0;
                 (plain && longest <= long).then_some(if longest <= short {
                     Self::ShortSend
@@ -70,6 +79,9 @@ impl Path {
             }
             Call::ReplyAgain => {
                 let descriptor = ReplyDescriptor(registers[9]);
+                if descriptor.0 >> 48 == WIDE >> 48 {
+                    return (descriptor.len() <= WIDE_BYTES).then_some(Self::WideAgain);
+                }
                 let plain = descriptor.0 >> 48 == 0 && descriptor.len() <= short;
                 plain.then_some(Self::ShortAgain)
             }
@@ -113,6 +125,17 @@ mod tests {
         assert_eq!(of(Call::ReplyReceive, 1 << 48), None);
         let again = |len| of(Call::ReplyAgain, ReplyDescriptor::new(7, len).0);
         assert_eq!((again(64), again(65)), (Some(Path::ShortAgain), None));
+        assert_eq!(
+            of(Call::Send, 128 << 16 | 128 << 32 | WIDE),
+            Some(Path::WideSend)
+        );
+        assert_eq!(of(Call::Send, 129 << 16 | WIDE), None);
+        assert_eq!(of(Call::Send, 1 << 48 | WIDE), None);
+        assert_eq!(
+            of(Call::ReplyAgain, 128 << 32 | WIDE),
+            Some(Path::WideAgain)
+        );
+        assert_eq!(of(Call::ReplyAgain, 129 << 32 | WIDE), None);
         for call in [Call::Receive, Call::Reply, Call::Spin] {
             assert_eq!(of(call, 0), None);
         }

@@ -23,6 +23,8 @@ const NAMES: [&str; Path::ALL.len()] = [
     "the path of posts",
     "the path of receives",
     "the path of interrupts let through",
+    "the path of wide sends",
+    "the path of wide replies again",
 ];
 
 /// Counts of calls.

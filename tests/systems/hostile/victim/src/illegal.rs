@@ -75,7 +75,7 @@ pub const CALLS: [Call; 24] = [
     // Malformed arguments.
     |m| {
         // Any of them, up to all.
-        let reserved = (1 + m.below(0x3fff)) << 50;
+        let reserved = (1 + m.below(0x1fff)) << 51;
         m.send(SendDescriptor::new(1, 0, 0, 0).0 | reserved, 0, 0, [0; 4]);
     },
     |m| {

@@ -7,6 +7,11 @@ use crate::machine::Arch;
 use crate::outcome::{NextTask, Outcome, Violation};
 use crate::task_set::TaskIndex;
 
+/// Behind the registers of a task: the ticks that its own account has left.
+const TICKS_LEFT: u64 = 34;
+/// Up to when all time was taken from accounts; the same of every task.
+const CHARGED_UNTIL: u64 = 35;
+
 impl<A: Arch> Kernel<'_, A> {
     /// `ArmFault`: `x9` index, `x10` which system call from now, 0 to disarm. Refused for a task that
     /// is down; its next life starts disarmed.
@@ -41,7 +46,12 @@ impl<A: Arch> Kernel<'_, A> {
         }
         self.finish(caller, Code::OK);
         for offset in 0..7 {
-            let word = self.task(index).frame.word(first.saturating_add(offset));
+            let task = self.task(index);
+            let word = match first.saturating_add(offset) {
+                TICKS_LEFT => self.accounts.left_of(task.own_account()) as u64,
+                CHARGED_UNTIL => self.accounts.paid_until,
+                number => task.frame.word(number),
+            };
             let x = &mut self.task_mut(caller).frame.x;
             if let Some(register) = x.get_mut(offset as usize + 1) {
                 *register = word;

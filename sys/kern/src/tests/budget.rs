@@ -1,5 +1,6 @@
 //! Budgets: who has time left runs before everybody who has none, and time is charged to whom it belongs.
 
+use abi::privileged::Privileged;
 use abi::{Syscall, TaskId};
 use plan::kernel::AccountEntry;
 
@@ -348,4 +349,30 @@ fn a_plan_with_a_wrong_account_is_refused() {
         spoil(&mut tables);
         assert!(tables.boot().is_err());
     }
+}
+
+/// What a test image's supervisor reads of the accounts: every tick is taken from one of them.
+#[test]
+fn the_supervisor_of_a_test_image_reads_what_is_left() {
+    let mut world = down_to(&with_budgets(&[(LEFT, 7000), (RIGHT, 6000)]), LEFT);
+    let read = |world: &mut World, task: usize| {
+        let number = Privileged::Registers;
+        world.privileged(SUPERVISOR, number, &[task as u64, 34]);
+        (world.x(SUPERVISOR, 1), world.x(SUPERVISOR, 2))
+    };
+    let free = (i64::MAX / 2) as u64;
+    let start = world.kernel.arch().now;
+    pass(&mut world, 300);
+    world.kill(LEFT);
+    pass(&mut world, 50);
+    world.kill(RIGHT);
+    world.kill(LOW);
+    world.only(SUPERVISOR);
+    pass(&mut world, 20);
+    world.privileged(SUPERVISOR, Privileged::Status, &[0]);
+    assert_eq!(read(&mut world, LEFT).0, 7000 - 300);
+    assert_eq!(read(&mut world, RIGHT).0, 6000 - 50);
+    let (left, until) = read(&mut world, LOW);
+    assert_eq!(free - left + 350, until);
+    assert!(until >= start + 350);
 }

@@ -110,8 +110,12 @@ fn registers_of_the_dead_are_those_it_died_with() {
     for first in [0, 7, 28, 33, 34, u64::MAX] {
         let code = world.privileged(SUPERVISOR, Privileged::Registers, &[LEFT as u64, first]);
         assert_eq!(code, Code::OK);
+        let accounts = &world.kernel.accounts;
+        let left = accounts.left_of(crate::accounts::AccountIndex::FREE) as u64;
         let expected = |i: u64| match first.saturating_add(i) {
             register @ 0..34 => 100 + register,
+            34 => left,
+            35 => accounts.paid_until,
             _ => 0,
         };
         let got: [u64; 7] = core::array::from_fn(|i| world.x(SUPERVISOR, i + 1));

@@ -6,7 +6,7 @@
 use crate::draw::{Round, resolve};
 use crate::ids::{Ids, same};
 use crate::wire::Outcome;
-use crate::{COUNT, Call, Registers, mark};
+use crate::{COUNT, Call, QUEUER, Registers, mark};
 
 /// How an actor ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +52,8 @@ pub struct Played {
     pub ids: Ids,
     /// What became of them.
     pub actors: [Ended; COUNT],
+    /// Ticks that each one's account paid, if that is known.
+    pub paid: Option<[u64; COUNT]>,
 }
 
 impl Played {
@@ -59,8 +61,13 @@ impl Played {
     pub const NONE: Self = Self {
         ids: [0; COUNT],
         actors: [Ended::NONE; COUNT],
+        paid: None,
     };
 }
+
+/// Ticks by which payments may differ: half of what a step's work takes, at two instructions a round and 16 nanoseconds a
+/// tick.
+pub const TOLERANCE: u64 = crate::wire::WORK * 2 / 16 / 2;
 
 /// Where two playings differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,6 +101,27 @@ impl Pair<'_> {
     pub fn compare(&self) -> Result<(), Difference> {
         for actor in 0..COUNT {
             self.actor(actor)?;
+        }
+        self.ticks()
+    }
+
+    /// The core takes longer than the fast path for the same, but not as long as an actor works in a step. The queuer has the
+    /// account of the judge, which works for other reasons; but what one pays too much another pays too little.
+    fn ticks(&self) -> Result<(), Difference> {
+        let (Some(core), Some(fast)) = (self.core.paid, self.fast.paid) else {
+            return Ok(());
+        };
+        for (actor, (core, fast)) in core.into_iter().zip(fast).enumerate() {
+            if actor != QUEUER && core.abs_diff(fast) > TOLERANCE {
+                return Err(Difference {
+                    actor,
+                    step: 0,
+                    what: "ticks paid",
+                    number: 0,
+                    core,
+                    fast,
+                });
+            }
         }
         Ok(())
     }
@@ -297,6 +325,26 @@ mod tests {
                 assert_eq!(difference.actor, actor);
             }
         }
+    }
+
+    #[test]
+    fn who_paid_is_compared() {
+        let (round, mut core, mut fast) = pair(1);
+        core.paid = Some([70_000; COUNT]);
+        for actor in 0..COUNT {
+            for (more, right) in [(TOLERANCE, true), (TOLERANCE + 1, false)] {
+                for paid in [70_000 - more, 70_000 + more] {
+                    let mut all = [70_000; COUNT];
+                    all[actor] = paid;
+                    fast.paid = Some(all);
+                    let found = compare(&round, &core, &fast);
+                    assert_eq!(found.is_ok(), right || actor == QUEUER, "{paid}");
+                    assert!(found.map_or_else(|difference| difference.actor == actor, |()| true));
+                }
+            }
+        }
+        fast.paid = None;
+        assert_eq!(compare(&round, &core, &fast), Ok(()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use heapless::Vec;
 use oorandom::Rand64;
 
 use crate::ids::{Ids, LIFE, Variation};
-use crate::wire::{self, FROM_LAST, Script};
+use crate::wire::{self, FROM_LAST, Script, WORKS};
 use crate::{
     BYSTANDER, CALLER, COUNT, Call, LIMITED, POOL_LEN, QUEUER, Registers, SECOND, SERVER,
     STEPS_MAX, mark,
@@ -29,6 +29,7 @@ pub struct Step {
     /// Registers that hold an id: number, actor, how.
     ids: [Option<(u8, u8, Variation)>; 2],
     from_last: bool,
+    works: bool,
 }
 
 /// The scripts of all actors.
@@ -59,7 +60,9 @@ pub fn script(steps: &[Step], ids: &Ids) -> Script {
     script.count = steps.len() as u64;
     for (to, step) in script.steps.iter_mut().zip(steps) {
         *to = wire::Step {
-            call: step.call as u64 | if step.from_last { FROM_LAST } else { 0 },
+            call: step.call as u64
+                | if step.from_last { FROM_LAST } else { 0 }
+                | if step.works { WORKS } else { 0 },
             registers: resolve(step, ids),
         };
     }
@@ -101,6 +104,8 @@ impl Draw {
     /// The next round.
     pub fn round(&mut self) -> Round {
         let mut round = Round::default();
+        // In one of eight every other step is preceded by work, which one of the accounts pays.
+        let busy = self.one_in(8);
         for (actor, steps) in round.iter_mut().enumerate() {
             let count = match actor {
                 SERVER | LIMITED => self.below(4) + 5,
@@ -110,13 +115,41 @@ impl Draw {
                 _ => 1,
             };
             for number in 0..count {
-                let step = self.step(actor, number);
+                let mut step = self.step(actor, number);
+                step.works = busy && actor != BYSTANDER && self.one_in(2);
                 if steps.push(step).is_err() {
                     break;
                 }
             }
+            if matches!(actor, SERVER | LIMITED) && self.one_in(3) {
+                self.found_at_once(actor, steps);
+            }
         }
         round
+    }
+
+    /// Makes some of a server's steps these: it posts itself bits, which its next receive finds at once, and receives again
+    /// with the same mask, which is seldom that of the receive before.
+    fn found_at_once(&mut self, actor: usize, steps: &mut [Step]) {
+        let start = 1 + self.below(3) as usize;
+        let bits = self.pick(&[1, 2, 3], 1);
+        let calls = [Call::Post, Call::Receive, Call::ReplyAgain];
+        for (step, (call, number)) in steps.iter_mut().skip(start).zip(calls.into_iter().zip(0..)) {
+            let works = step.works;
+            *step = self.step_of(actor, call, number);
+            step.works = works;
+            match call {
+                Call::Post => {
+                    step.ids = [Some((8, actor as u8, Variation::Current)), None];
+                    step.registers[9] = bits;
+                }
+                Call::Receive => {
+                    step.registers[8] = step.registers[8] & !3 | bits;
+                    (step.registers[9], step.ids) = (u64::MAX, [None; 2]);
+                }
+                _ => {}
+            }
+        }
     }
 
     fn step(&mut self, actor: usize, number: u64) -> Step {
@@ -155,6 +188,10 @@ impl Draw {
                 _ => Call::Send,
             },
         };
+        self.step_of(actor, call, number)
+    }
+
+    fn step_of(&mut self, actor: usize, call: Call, number: u64) -> Step {
         let mut step = Step {
             call,
             registers: core::array::from_fn(|register| {
@@ -162,6 +199,7 @@ impl Draw {
             }),
             ids: [None; 2],
             from_last: false,
+            works: false,
         };
         match call {
             Call::WhoAmI => {
@@ -374,57 +412,4 @@ impl Draw {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    const POOLS: [u64; COUNT] = [0x4000_0000; COUNT];
-    const IDS: Ids = [0x7_0001, 0x7_0002, 0x7_0003, 0x7_0004, 0x7_0005, 0x7_0006];
-
-    #[test]
-    fn a_seed_is_a_run() {
-        let rounds = |seed| {
-            let mut draw = Draw::new(seed, POOLS);
-            std::format!("{:?}", [draw.round(), draw.round()])
-        };
-        assert_eq!(rounds(1), rounds(1));
-        assert_ne!(rounds(1), rounds(2));
-    }
-
-    #[test]
-    fn every_edge_and_every_bit_of_a_descriptor_is_drawn() {
-        let mut draw = Draw::new(1, POOLS);
-        let (mut lens, mut capacities, mut single) = (BTreeSet::new(), BTreeSet::new(), 0u64);
-        for _ in 0..100_000 {
-            let descriptor = SendDescriptor(draw.descriptor());
-            lens.insert(descriptor.len());
-            capacities.insert(descriptor.reply_capacity());
-            if descriptor.0.is_power_of_two() {
-                single |= descriptor.0;
-            }
-        }
-        for edge in EDGES {
-            assert!(lens.contains(&edge.into()) && capacities.contains(&edge.into()));
-        }
-        assert_eq!(single, u64::MAX);
-    }
-
-    #[test]
-    fn all_calls_and_all_kinds_of_ids_are_drawn() {
-        let mut draw = Draw::new(3, POOLS);
-        let (mut calls, mut kinds) = (BTreeSet::new(), BTreeSet::new());
-        for _ in 0..2000 {
-            for step in draw.round().iter().flatten() {
-                calls.insert(step.call as u64);
-                let resolved = resolve(step, &IDS);
-                for (register, actor, variation) in step.ids.iter().flatten() {
-                    let kind = std::format!("{variation:?}");
-                    kinds.insert(kind.split('(').next().map(std::string::String::from));
-                    let id = IDS[usize::from(*actor)];
-                    assert_eq!(resolved[usize::from(*register)], variation.of(id));
-                }
-            }
-        }
-        assert_eq!((calls.len(), kinds.len()), (Call::ALL.len(), 5));
-    }
-}
+mod tests;

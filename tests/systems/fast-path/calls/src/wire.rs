@@ -13,11 +13,16 @@ pub const REPORT: u16 = 0x7e02;
 /// In [`Step::call`]: `x8` is the last sender from which the actor received.
 pub const FROM_LAST: u64 = 1 << 8;
 
+/// In [`Step::call`]: before it the actor works for [`WORK`] rounds of two instructions.
+pub const WORKS: u64 = 1 << 9;
+/// Of a loop; more than all calls of a round take longer in the kernel's core than in its fast path.
+pub const WORK: u64 = 50_000;
+
 /// One step.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct Step {
-    /// A number of [`crate::Call`], and [`FROM_LAST`].
+    /// A number of [`crate::Call`], [`FROM_LAST`] and [`WORKS`].
     pub call: u64,
     /// The registers that it is made with.
     pub registers: Registers,

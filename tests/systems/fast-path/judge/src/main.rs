@@ -104,6 +104,7 @@ fn main() -> ! {
             ));
         }
         rounds += 1;
+        tally.paid += u64::from(core.paid.is_some() && fast.paid.is_some());
         for (actor, (steps, ended)) in round.iter().zip(&fast.actors).enumerate() {
             tally.count(actor, steps, ended, &fast.ids);
         }

@@ -20,6 +20,35 @@ const PART: usize = 4096;
 /// Where the build puts a task's first pool.
 const POOL: u64 = abi::layout::TASK_MAPPINGS;
 
+/// Number of the first word behind the registers of a task, its account's, which another follows.
+const TICKS_LEFT: u64 = 34;
+
+/// What is left in each actor's account, and up to when all time was taken from one of them: the judge, and an actor that is
+/// trusted with time like it, have the one that has no limit.
+#[derive(Default)]
+struct Charges {
+    left: [u64; COUNT],
+    until: u64,
+}
+
+impl Charges {
+    /// What each has paid since then. `None` if one began its next period meanwhile and has got something.
+    fn since(&self, before: &Self) -> Option<[u64; COUNT]> {
+        let mut paid = [0; COUNT];
+        for ((paid, before), now) in paid.iter_mut().zip(before.left).zip(self.left) {
+            *paid = before.checked_sub(now)?;
+        }
+        let all = paid.iter().sum::<u64>();
+        let passed = self.until.wrapping_sub(before.until);
+        if all != passed {
+            fail(format_args!(
+                "{passed} ticks passed, and {all} were paid: {paid:?}"
+            ));
+        }
+        Some(paid)
+    }
+}
+
 /// The actors' places in the plan.
 pub struct Stage {
     indices: [usize; COUNT],
@@ -47,6 +76,8 @@ impl Stage {
 
     /// Plays a round once; with a fault armed in each actor, all calls pass the kernel's core.
     pub fn play(&self, round: &Round, armed: bool, played: &mut Played) {
+        self.stop_all();
+        let before = self.charges();
         self.start_all();
         let outcomes = self.hear_all(played);
         for (actor, index) in self.indices.iter().enumerate() {
@@ -58,13 +89,31 @@ impl Stage {
             ipc::reply_long(TaskId(played.ids[actor]), 0, script.as_bytes());
         }
         self.wait_for_all(played);
+        // Until it replies it works on the account of whoever reported last; this reply reaches nobody.
+        ipc::reply(ipc::who_am_i(), 0, &[0; 8], 0);
         self.look_at_all(played, &outcomes);
+        played.paid = self.charges().since(&before);
     }
 
-    fn start_all(&self) {
+    /// What is left in the accounts; everybody is down.
+    fn charges(&self) -> Charges {
+        let mut charges = Charges::default();
+        for (left, index) in charges.left.iter_mut().zip(self.indices) {
+            match privileged::registers(index, TICKS_LEFT) {
+                Some([ticks, until, ..]) => (*left, charges.until) = (ticks, until),
+                None => fail(format_args!("no account of {index} can be read")),
+            }
+        }
+        charges
+    }
+
+    fn stop_all(&self) {
         for index in self.indices {
             privileged::stop(index, false);
         }
+    }
+
+    fn start_all(&self) {
         for (actor, index) in self.indices.into_iter().enumerate() {
             if privileged::restart(index) != Code::OK {
                 fail(format_args!("{} cannot be started", ACTORS[actor]));

@@ -198,17 +198,16 @@ impl<'p, A: Arch> Kernel<'p, A> {
         address: u64,
         detail: u64,
     ) -> Option<TaskIndex> {
-        let stack = self.stack_base(caller);
-        let frame = &self.task(caller).frame;
-        // The page below the stack is unmapped; what lies in it is called by its name.
+        // What lies in the unmapped page below the stack is called by its name. All stacks end at the same address.
         let kind = if kind == FaultKind::MemoryAccess
-            && address < stack
-            && stack.wrapping_sub(address) <= abi::layout::PAGE
+            && address < abi::layout::TASK_STACK_TOP
+            && self.is_just_below_stack(caller, address)
         {
             FaultKind::StackOverflow
         } else {
             kind
         };
+        let frame = &self.task(caller).frame;
         let fault = Fault {
             kind,
             syscall: 0xffff,
@@ -219,5 +218,11 @@ impl<'p, A: Arch> Kernel<'p, A> {
         };
         self.die(caller, &fault);
         self.carry_out(caller, NextTask::Best)
+    }
+
+    #[inline(never)]
+    fn is_just_below_stack(&self, index: TaskIndex, address: u64) -> bool {
+        let stack = self.stack_base(index);
+        address < stack && stack.wrapping_sub(address) <= abi::layout::PAGE
     }
 }

@@ -30,8 +30,24 @@ pub const fn is_system_call(syndrome: u64) -> bool {
     class(syndrome) == SVC
 }
 
-/// Kind of a task's synchronous fault, and where to find its address.
+/// Kind of a task's synchronous fault, and where to find its address. An access that the task's tables do not permit, which
+/// most faults are, is told first.
+#[inline(always)]
 pub const fn fault(syndrome: u64) -> (FaultKind, Address) {
+    if class(syndrome) == DATA_ABORT && is_of_tables(syndrome) {
+        (FaultKind::MemoryAccess, Address::Fault)
+    } else {
+        any_fault(syndrome)
+    }
+}
+
+/// Whether the status of an abort is one of the tables walked: address size, translation, access flag or permission.
+const fn is_of_tables(syndrome: u64) -> bool {
+    syndrome & 0x30 == 0
+}
+
+#[inline(never)]
+const fn any_fault(syndrome: u64) -> (FaultKind, Address) {
     match class(syndrome) {
         INSTRUCTION_ABORT => abort(syndrome, FaultKind::InstructionFetch),
         DATA_ABORT => abort(syndrome, FaultKind::MemoryAccess),

@@ -163,6 +163,11 @@ impl DeviceSet {
     pub(crate) const fn contains(self, index: DeviceIndex) -> bool {
         self.0 & index.set().0 != 0
     }
+    /// Whether no device is in it.
+    #[inline(always)]
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
     /// Adds a device.
     pub(crate) const fn insert(&mut self, index: DeviceIndex) {
         self.0 |= index.set().0;

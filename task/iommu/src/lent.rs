@@ -69,7 +69,9 @@ impl Memory {
 #[derive(Debug)]
 pub(crate) struct LentPools {
     pools: [Option<Lent>; LENT_POOLS_MAX],
-    /// Devices with a pool whose lender is dead.
+    /// Devices with a pool.
+    registered: DeviceSet,
+    /// Those with one whose lender is dead.
     ending: DeviceSet,
 }
 
@@ -79,6 +81,7 @@ impl LentPools {
     pub(crate) const fn new() -> Self {
         Self {
             pools: [None; LENT_POOLS_MAX],
+            registered: DeviceSet::EMPTY,
             ending: DeviceSet::EMPTY,
         }
     }
@@ -96,10 +99,16 @@ impl LentPools {
         })
     }
 
-    /// Whether a device has a pool whose lender is dead.
+    /// Whether some device has a pool whose lender is dead.
     #[inline(always)]
-    pub(crate) const fn is_ending(&self, device: DeviceIndex) -> bool {
-        self.ending.contains(device)
+    pub(crate) const fn is_any_ending(&self) -> bool {
+        !self.ending.is_empty()
+    }
+
+    /// Whether a device has a pool.
+    #[inline(always)]
+    pub(crate) const fn has_any(&self, device: DeviceIndex) -> bool {
+        self.registered.contains(device)
     }
 
     /// The end of a registered pool of a device that has an address.
@@ -125,12 +134,14 @@ impl LentPools {
         if let Some(place) = self.pools.get_mut(at) {
             *place = lent;
         }
-        let mut ending = DeviceSet::EMPTY;
+        let (mut registered, mut ending) = (DeviceSet::EMPTY, DeviceSet::EMPTY);
         for lent in self.pools.iter().flatten() {
+            registered.insert(lent.device);
             if lent.ends.is_some() {
                 ending.insert(lent.device);
             }
         }
+        self.registered = registered;
         self.ending = ending;
     }
 

@@ -40,9 +40,8 @@ impl<H: Hardware> Target<'_, H> {
     ) -> Changed {
         let (first, pages) = (u64::from(extent.first), u64::from(extent.pages));
         check_content(flags, pages, iova)?;
-        let Some((base, limit)) = self.slot.pool(plan.pools, pool) else {
-            return self.map_lent(extent, pool, flags, iova);
-        };
+        let pool_of_user = self.slot.pool(plan.pools, pool);
+        let (base, limit) = pool_of_user.ok_or(Error::BadMemory)?;
         if first + pages > limit {
             return Err(Error::BadMemory);
         }
@@ -69,9 +68,15 @@ impl<H: Hardware> Target<'_, H> {
     }
 
     /// Maps contiguous memory of a pool that was lent as a whole.
-    #[inline(never)]
-    fn map_lent(&mut self, extent: Extent, pool: u16, flags: MapFlags, iova: u64) -> Changed {
+    pub(crate) fn map_lent(
+        &mut self,
+        extent: Extent,
+        pool: u16,
+        flags: MapFlags,
+        iova: u64,
+    ) -> Changed {
         let (first, pages) = (u64::from(extent.first), u64::from(extent.pages));
+        check_content(flags, pages, iova)?;
         let memory = self.lent.find(self.slot.device(), pool);
         let memory = memory.ok_or(Error::BadMemory)?;
         if first + pages > memory.pages {

@@ -131,7 +131,15 @@ const fn number(at: usize) -> u64 {
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Nothing of a device is mapped, and it is quiet: all pools that were lent to it are given back.
+    #[inline(always)]
     pub(crate) fn give_back_pools(&mut self, index: DeviceIndex) {
+        if self.lent.has_any(index) {
+            self.give_back_all(index);
+        }
+    }
+
+    #[cold]
+    fn give_back_all(&mut self, index: DeviceIndex) {
         for at in self.lent.of(index) {
             if let Some(lent) = self.lent.get(at) {
                 let _ = self.system.unpin(lent.pin);

@@ -5,8 +5,8 @@
 
 use abi::{SendDescriptor, TaskId};
 use iommu_api::{
-    Error, ExchangeList, Extent, Handle, MapFlags, MapLease, MapList, Operation, Register,
-    Sequenced, UnmapList, Unregister,
+    Error, ExchangeList, Extent, Handle, MapFlags, MapLease, MapList, Operation, REGISTERED,
+    Register, Sequenced, UnmapList, Unregister,
 };
 use userlib::protocol::Wire;
 
@@ -43,6 +43,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         };
         let handle = Handle(handle);
         let head = Sequenced { handle, sequence };
+        let extent = Extent::from_word(extent);
+        if pool >= REGISTERED {
+            return self.map_lent(sender, head, extent, (pool, flags), iova);
+        }
         let Some(slot) = self.devices.serve(head, sender) else {
             return self.not_served(Operation::Map, head, sender);
         };
@@ -50,7 +54,6 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return slot.record(Operation::Map, Err(Error::Unavailable));
         };
         let hardware = &mut self.smmus[space.smmu].hardware;
-        let extent = Extent::from_word(extent);
         let result = Target {
             slot,
             space,
@@ -59,6 +62,22 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         .map(&self.plan, extent, pool, flags, iova);
         slot.record(Operation::Map, result)
+    }
+
+    /// Serves a `map` of a pool that was lent as a whole. A function of its own: whoever maps its own pages does not pay
+    /// for the search.
+    #[inline(never)]
+    fn map_lent(
+        &mut self,
+        sender: TaskId,
+        head: Sequenced,
+        extent: Extent,
+        (pool, flags): (u16, MapFlags),
+        iova: u64,
+    ) -> Recorded {
+        self.sequenced(Operation::Map, head, sender, |parts| {
+            parts.target().map_lent(extent, pool, flags, iova)
+        })
     }
 
     /// Serves an `unmap`.

@@ -132,7 +132,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
     /// What was unmapped may have been the last of a pool whose lender is dead.
     #[inline(always)]
     pub(crate) fn after_unmap(&mut self) {
-        if self.lent.is_ending(self.slot.device()) {
+        if self.lent.is_any_ending() {
             self.give_back_ended();
         }
     }

@@ -6,7 +6,7 @@ use crate::boot_refusal::Refusal;
 use crate::estate::{Estate, Hold};
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
-use crate::life::State;
+use crate::life::{Purpose, State};
 use crate::server::Server;
 
 impl<H: Hardware, S: System> Server<'_, H, S> {
@@ -45,7 +45,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.adopt_pins(&estate);
         for index in self.devices.all() {
             match estate.hold(index) {
-                Some(hold) if hold.dead => self.contain(index, hold.owner),
+                Some(hold) if hold.dead => self.contain(index, Purpose::Death(hold.owner)),
                 Some(hold) => self.keep_or_drop_claim(index, TaskIndex::of(hold.owner)),
                 None => {}
             }

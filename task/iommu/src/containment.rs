@@ -1,7 +1,5 @@
 //! Deaths, forced revocation, quiescing.
 
-use abi::TaskId;
-
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, TaskIndex};
 use crate::life::{Purpose, State};
@@ -21,15 +19,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             if let Some(hold) = dead
                 && owner == Some(TaskIndex::of(hold.owner))
             {
-                self.contain(index, hold.owner);
+                self.contain(index, Purpose::Death(hold.owner));
             }
         }
         self.lenders_died(|place| estate.is_lender_dead(place));
     }
 
-    /// Cuts a dead task's device off, and its containment unit with it: what shares its StreamIDs or
-    /// cannot be reset apart. `next` is the id of the task's next life.
-    pub(crate) fn contain(&mut self, index: DeviceIndex, next: TaskId) {
+    /// Cuts a device off for a death, or because it is taken away, and its containment unit with it: what shares its
+    /// StreamIDs or cannot be reset apart.
+    pub(crate) fn contain(&mut self, index: DeviceIndex, why: Purpose) {
         let device = &self.devices[index];
         let runs = match device.life().state() {
             State::Quiescing(Purpose::Death(_)) | State::HeldForever(_) | State::Free => return,
@@ -37,10 +35,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             State::Claimed(_) => false,
         };
         let (name, mapped) = (device.entry().name, self.devices.slot(index).mapped());
-        self.devices.life_mut(index).die(next);
+        self.devices.life_mut(index).lose(why);
         self.system.log(Line::Contained {
             name: name.as_str(),
-            owner: TaskIndex::of(next).number(),
+            owner: TaskIndex::of(why.life()).number(),
             mapped,
         });
         // A device that was being released or claimed shares streams that others may have open.

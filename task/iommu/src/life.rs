@@ -22,12 +22,15 @@
 //! | Death | closed | yes | no | any | unknown or made |
 //! | Death † | open or both | no | no | no | unknown |
 //! | Death † | always | yes | no | no | unknown |
+//! | Taken | closed | no | no | no | unknown or made |
+//! | Taken | closed | yes | no | any | unknown or made |
+//! | Taken † | open or both | no | no | no | unknown |
 //! | Forever | closed | no | any | no or failed | any |
 //! | Forever | closed | yes | no | any | unknown or made |
 //!
 //! * *Free † open*: found so at the start of this server; `inherit` follows. *Claimed † always* comes of it, and is
-//!   closed next. *Claimed † closed* is released or revoked next, *Death †* is cut off next.
-//! * Claim, Refusal, Release and Death are `Quiescing`, Forever is `HeldForever`. *Made* is `Drained` or `Known`.
+//!   closed next. *Claimed † closed* is released or revoked next, *Death †* and *Taken †* are cut off next.
+//! * Claim, Refusal, Release, Death and Taken are `Quiescing`, Forever is `HeldForever`. *Made* is `Drained` or `Known`.
 //!
 //! ```text
 //!                  await_claim           grant                      await_release
@@ -37,7 +40,7 @@
 //!             |        free        v        grant, inherit  | v                        v
 //!             '---------------- Refusal        from Free ---' Free                   Free
 //!
-//!            die: from any but Free and Forever to Death, which ends as Free
+//!            lose: from any but Free and Forever to Death, from Claimed to Taken; both end as Free
 //!            hold_forever: from any, if it cannot be closed or made quiet
 //! ```
 
@@ -146,7 +149,8 @@ impl Life {
             State::Claimed(_) => revoked || lost || closed && untouched,
             State::Quiescing(Purpose::Claim(_)) => waiting,
             State::Quiescing(Purpose::Refusal(..)) => waiting && !word,
-            State::Quiescing(Purpose::Release(_)) => {
+            State::Quiescing(Purpose::Taken(_)) if self.open => untouched,
+            State::Quiescing(Purpose::Release(_) | Purpose::Taken(_)) => {
                 revoked || closed && !self.revoked && !self.kept_closed && alone && !word
             }
             State::Quiescing(Purpose::Death(_)) if self.open => untouched,
@@ -177,6 +181,7 @@ impl Life {
                 State::Quiescing(Purpose::Refusal(..)) => "Refusal",
                 State::Quiescing(Purpose::Release(_)) => "Release",
                 State::Quiescing(Purpose::Death(_)) => "Death",
+                State::Quiescing(Purpose::Taken(_)) => "Taken",
                 State::Claimed(_) => "Claimed",
                 State::HeldForever(_) => "Forever",
             },
@@ -272,15 +277,16 @@ impl Life {
         self.check();
     }
 
-    /// The device's owner died. A quiesce that is under way for it began when that life already waited for
-    /// the server.
-    pub(crate) fn die(&mut self, next: TaskId) {
+    /// The device's owner died, or it is taken from its owner. If a quiesce is under way for one that died, and began
+    /// when that life already waited for the server, it is as good for the next one.
+    pub(crate) fn lose(&mut self, why: Purpose) {
         if let State::Quiescing(purpose) = self.state
-            && self.sole_life == Some(purpose.life())
+            && self.sole_life.is_some()
+            && self.sole_life == purpose.idle_life()
         {
-            self.sole_life = Some(next);
+            self.sole_life = why.idle_life();
         }
-        self.state = State::Quiescing(Purpose::Death(next));
+        self.state = State::Quiescing(why);
         self.check();
     }
 
@@ -373,7 +379,10 @@ impl Life {
     /// The device is made quiet for its own sake. Nobody knows who could touch its registers since a quiesce
     /// began that was joined.
     pub(crate) fn quiesces_for(&mut self, purpose: Purpose, how: Asked) {
-        self.sole_life = (how != Asked::Joined).then_some(purpose.life());
+        self.sole_life = match how {
+            Asked::Joined => None,
+            _ => purpose.idle_life(),
+        };
     }
 
     /// The device is made quiet for devices that share its streams, or that failed. Of a free device nobody knows

@@ -7,6 +7,7 @@ use plan::iommu::LentPoolEntry;
 use crate::hardware::{Hardware, Pinning, System};
 use crate::indices::{DeviceIndex, PerDevice, TaskIndex};
 use crate::lent::{FoundPool, Lent};
+use crate::life::Purpose;
 use crate::limits::{DEVICES_MAX, LENDER_DEADLINE_NS, LENT_POOLS_MAX};
 use crate::log::Line;
 use crate::map::Changed;
@@ -229,8 +230,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         self.system.log(Line::Overdue {
             name: name.as_str(),
         });
-        // Whoever has it now may touch its registers while it is made quiet, so it is quiet for the next life only.
-        self.contain(index, owner.next_life());
+        // Whoever has it now may touch its registers at any time: it will be known to be quiet for nobody.
+        self.contain(index, Purpose::Taken(owner));
         self.system.post_fault(TaskIndex::of(owner));
     }
 }

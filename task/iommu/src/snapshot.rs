@@ -21,7 +21,7 @@ const fn claim(state: State) -> Claim {
         State::Quiescing(Purpose::Claim(_)) => Claim::Claiming,
         State::Quiescing(Purpose::Refusal(..)) => Claim::Refusing,
         State::Quiescing(Purpose::Release(_)) => Claim::Releasing,
-        State::Quiescing(Purpose::Death(_)) => Claim::Dying,
+        State::Quiescing(Purpose::Death(_) | Purpose::Taken(_)) => Claim::Dying,
         State::Claimed(_) => Claim::Claimed,
         State::HeldForever(_) => Claim::HeldForever,
     }

@@ -149,7 +149,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             Purpose::Claim(life) | Purpose::Death(life) => {
                 device.life().quiet() != Quiet::Known(life)
             }
-            Purpose::Refusal(..) | Purpose::Release(_) => false,
+            Purpose::Refusal(..) | Purpose::Release(_) | Purpose::Taken(_) => false,
         };
         match purpose {
             _ if quiet && again => self.start_quiesce(index),
@@ -207,9 +207,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 let code = result.err().map_or(0, |error| error as u32);
                 self.system.reply(owner, code, &[0; 8], 0);
             }
-            Purpose::Death(next) => {
+            Purpose::Death(held) | Purpose::Taken(held) => {
                 if self
-                    .finish_release(index, TaskIndex::of(next), quiet)
+                    .finish_release(index, TaskIndex::of(held), quiet)
                     .is_ok()
                 {
                     let name = self.name(index);

@@ -76,7 +76,7 @@ pub enum Claim {
     Claimed,
     /// A task gives it back; the device is being made quiet.
     Releasing,
-    /// The task that had it died; the device is being made quiet.
+    /// The task that had it died, or it was taken away from it; the device is being made quiet.
     Dying,
     /// It could not be made quiet: the task that had it stays held.
     HeldForever,

@@ -136,7 +136,7 @@ impl Life {
             // Whatever was known of it before, its own quiesce is under way.
             Purpose::Claim(_) => false,
             Purpose::Death(next) => self.quiet == Quiet::Known(next),
-            Purpose::Refusal(..) | Purpose::Release(_) => self.is_drained(),
+            Purpose::Refusal(..) | Purpose::Release(_) | Purpose::Taken(_) => self.is_drained(),
         };
         (!quiet).then_some(purpose)
     }

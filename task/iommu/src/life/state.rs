@@ -16,17 +16,28 @@ pub enum Purpose {
     Release(TaskId),
     /// The task died; its next life, which is held down until then, has this id.
     Death(TaskId),
+    /// The device was taken away from this task, which lives on and has its registers.
+    Taken(TaskId),
 }
 
 impl Purpose {
-    /// The only life that can touch the device's registers while it is made quiet for this: it waits for the
-    /// server, or has not begun.
+    /// The life that it is for.
     pub const fn life(self) -> TaskId {
         match self {
             Self::Claim(life)
             | Self::Refusal(life, _)
             | Self::Release(life)
-            | Self::Death(life) => life,
+            | Self::Death(life)
+            | Self::Taken(life) => life,
+        }
+    }
+
+    /// The only life that can touch the device's registers, and does not, while it is made quiet for this: it waits for
+    /// the server, or has not begun. None if a life goes on meanwhile.
+    pub(super) const fn idle_life(self) -> Option<TaskId> {
+        match self {
+            Self::Taken(_) => None,
+            _ => Some(self.life()),
         }
     }
 }

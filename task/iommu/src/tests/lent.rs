@@ -254,6 +254,47 @@ fn a_driver_that_does_not_unmap_loses_its_device() {
     assert_eq!(rig.around.borrow().started.len(), started + 1);
 }
 
+/// The disk is being taken away from a driver that lives on.
+fn taken_away(rig: &mut Rig) {
+    let mut disk = registered(rig);
+    disk.map(rig, NUMBER, 0, 1, BOTH, 0).unwrap();
+    lender_dies(rig);
+    wait(rig);
+}
+
+fn starts(rig: &Rig) -> usize {
+    rig.around.borrow().started.len()
+}
+
+#[test]
+fn what_was_taken_away_is_made_quiet_for_the_next_life() {
+    let mut rig = Rig::booted();
+    taken_away(&mut rig);
+    rig.server.on_quiesced();
+    assert!(!rig.is_held(DISK));
+    // Until its death it had the registers of the quiet device.
+    rig.die(4);
+    let before = starts(&rig);
+    rig.claim(life(4, 1), DISK);
+    assert_eq!(starts(&rig), before + 1);
+}
+
+#[test]
+fn who_dies_while_his_device_is_taken_away_has_it_made_quiet_once_more() {
+    let mut rig = Rig::booted();
+    taken_away(&mut rig);
+    let before = starts(&rig);
+    rig.die(4);
+    rig.server.on_quiesced();
+    // After its reset he may have begun something.
+    assert_eq!(starts(&rig), before + 1);
+    assert!(rig.is_held(DISK));
+    rig.server.on_quiesced();
+    assert_eq!((pins(&rig), rig.is_held(DISK)), (0, false));
+    rig.claim(life(4, 1), DISK);
+    assert_eq!(starts(&rig), before + 1, "nobody had it since");
+}
+
 #[test]
 fn a_successor_knows_it() {
     let mut rig = Rig::booted();

@@ -9,14 +9,14 @@ use iommu_api::Error;
 
 use super::rig::{life as life_of, plan, task};
 use crate::indices::TaskIndex;
-use crate::life::{Asked, ForSharers, Life, State};
+use crate::life::{Asked, ForSharers, Life, Purpose, State};
 
 type Combination = [&'static str; 6];
 
 /// The words of a column, in their order.
 const WORDS: [&[&str]; 6] = [
     &[
-        "Free", "Claim", "Refusal", "Claimed", "Release", "Death", "Forever",
+        "Free", "Claim", "Refusal", "Claimed", "Release", "Death", "Taken", "Forever",
     ],
     &["closed", "open", "always", "both"],
     &["no", "yes"],
@@ -117,9 +117,9 @@ fn step(life: &mut Life, chance: &mut Chance) -> Option<()> {
     let found_open = state == "Free" && life.is_open();
     let half = state == "Claimed" && closed && revoked == "no";
     let lost = state == "Claimed" && streams == "always";
-    let dying = state == "Death" && !closed;
+    let dying = ["Death", "Taken"].contains(&state) && !closed;
     let rest = !found_open && !half && !lost && !dying;
-    match chance.below(18) {
+    match chance.below(19) {
         0 => {
             when(rest && state == "Free" && closed && claimable).map(|()| life.await_claim(who))?
         }
@@ -152,7 +152,11 @@ fn step(life: &mut Life, chance: &mut Chance) -> Option<()> {
         }
         8 => {
             when(!["Free", "Death", "Forever"].contains(&state) && !half)?;
-            life.die(who.next_life());
+            life.lose(Purpose::Death(who.next_life()));
+        }
+        17 => {
+            when(rest && state == "Claimed")?;
+            life.lose(Purpose::Taken(who));
         }
         9 => when(!found_open).map(|()| life.closed())?,
         10 => when(closed && (state != "Free" || claimable))

@@ -289,8 +289,9 @@ impl World {
         };
         let device = pin.number();
         let intent = self.intent.as_ref();
-        // Of a request to map that is refused.
-        if intent.is_none_or(|intent| intent.maps.is_empty()) {
+        // Neither of a request to map that is refused, nor of a pool of which nothing is mapped any more: the unmap of its
+        // last page was confirmed, or refused.
+        if intent.is_none_or(|intent| intent.maps.is_empty() && !intent.unmaps.is_empty()) {
             self.check_confirmed(device);
         }
         let mut left = self.oracle.clone();

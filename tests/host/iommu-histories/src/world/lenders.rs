@@ -51,6 +51,13 @@ impl World {
             .filter(|pin| !self.kernel.is_current(pin.lender))
     }
 
+    /// Whether a dead lender's pool is a device's that can use it. One that is released waits only until it is quiet, and
+    /// is off, while a member of its alias set has their streams open.
+    fn has_ended_pool(&self, device: usize) -> bool {
+        let open = self.is_open(device) && self.may_act(device);
+        self.ended_pool(device).is_some() && open
+    }
+
     /// Whether anything of a device's pool is granted to it.
     #[must_use]
     pub fn uses_pool(&self, device: usize) -> bool {
@@ -154,7 +161,7 @@ impl World {
             let told = self.lenders.told[device];
             let due = told.is_some_and(|told| now >= told.until + SECOND);
             let broken = self.model.has_stopped();
-            if due && self.ended_pool(device).is_some() && self.is_open(device) && !broken {
+            if due && self.has_ended_pool(device) && !broken {
                 self.model.findings.note(Check::Lender, || {
                     format!("device {device} has a dead lender's pool at {now}, {told:?}")
                 });
@@ -169,8 +176,7 @@ impl World {
                 continue;
             };
             let awaited = deadline.is_some_and(|deadline| deadline <= told.until + SECOND);
-            let open = self.ended_pool(device).is_some() && self.is_open(device);
-            if open && !awaited && !self.model.has_stopped() {
+            if self.has_ended_pool(device) && !awaited && !self.model.has_stopped() {
                 self.model.findings.note(Check::Lender, || {
                     format!(
                         "device {device} has a dead lender's pool, {told:?}, awaited {deadline:?}"
@@ -180,12 +186,15 @@ impl World {
         }
     }
 
-    /// A device was taken away: it is cut off, and its claimant is told.
+    /// A device was taken away: it is cut off as long as its claimant is held for it, and he is told.
     pub(crate) fn check_taken(&mut self, device: usize, owner: TaskId) {
         let on = self.fabric.is_bus_master(device) && self.knows_pci();
         let open = self.is_open(device) && !self.model.has_stopped();
         let told = self.posts.contains(&owner.index());
-        if on || open || !told {
+        // One that was cut off and quiet before is given back at once, and what shares its streams may have them open.
+        let mut holds = self.kernel.holds.iter();
+        let held = holds.any(|hold| hold.device as usize == device);
+        if held && (on || open) || !told {
             self.model.findings.note(Check::Lender, || {
                 format!("device {device} is taken away: on {on}, open {open}, told {told}")
             });

@@ -107,10 +107,13 @@ impl CommandQueue {
         hardware: &mut H,
         command: Command,
     ) -> Result<(), Broken> {
-        debug_assert_eq!(self.room, batch(self.log2), "a batch is under way");
+        debug_assert!(
+            self.broken || self.room == batch(self.log2),
+            "a batch is under way"
+        );
         // Two commands in a row are one store, unless they lie on both ends of the queue.
         let slot = self.producer.slot();
-        if self.repaired || slot + 1 == 1 << self.log2 {
+        if self.broken || self.repaired || slot + 1 == 1 << self.log2 {
             self.push(hardware, command)?;
             return self.sync(hardware);
         }

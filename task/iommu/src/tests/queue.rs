@@ -276,6 +276,18 @@ fn a_refused_command_is_replaced_and_made_up_for() {
     assert!(rig.logged("CommandError"));
 }
 
+#[test]
+fn nothing_is_confirmed_by_an_smmu_that_was_broken_once() {
+    let mut rig = Rig::booted();
+    let (mut disk, mut edu) = (rig.claim(task(4), DISK), rig.claim(task(5), EDU));
+    let (one, two) = (disk.map_any(&mut rig, 0, 1), edu.map_any(&mut rig, 0, 1));
+    rig.smmu.0.borrow_mut().behaviour.refuse_all = true;
+    assert_eq!(disk.unmap(&mut rig, one, 1), Err(Error::HardwareFailure));
+    rig.smmu.0.borrow_mut().behaviour.refuse_all = false;
+    assert_eq!(edu.unmap(&mut rig, two, 1), Err(Error::HardwareFailure));
+    assert!(rig.is_held(EDU));
+}
+
 /// What `HardwareFailure` means: the device is cut off, and nothing that it could reach is given back.
 fn is_broken(rig: &mut Rig, disk: &mut Driver, iova: u64) {
     assert_eq!(rig.around.borrow().bus_master.last(), Some(&(DISK, false)));

@@ -8,7 +8,7 @@ pub const BOOT_HEADER_OFFSET: usize = 64;
 /// `BootHeader::magic`: "PORTCULL" in ASCII, little endian.
 pub const BOOT_MAGIC: u64 = u64::from_le_bytes(*b"PORTCULL");
 /// `BootHeader::version`: grows with every change that a reader must know of.
-pub const BOOT_VERSION: u32 = 1;
+pub const BOOT_VERSION: u32 = 2;
 /// Most cores that the header has room for.
 pub const CORES_MAX: usize = 1;
 /// `BootCore::mpidr` of the core that the loader starts, whichever it is. Only the last core may have it, since
@@ -46,7 +46,8 @@ pub struct BootHeader {
     pub tcr: u64,
     /// Value for `MAIR_EL1`; its indices are `vmsa::Memory`.
     pub mair: u64,
-    /// Root of the boot identity tables (maps the image's first 2 MiB block and the console).
+    /// Root of the boot identity tables (maps the image's first 2 MiB block and the console), of
+    /// `layout::FIRST_VA_BITS` bits.
     pub boot_ttbr0: u64,
     /// Physical address of the program that stays at EL2 if the image is entered there, whole pages. It is
     /// entered at its first byte.

@@ -156,14 +156,15 @@ impl<'p> Tables<'p> {
     }
 
     fn check_window(&self) -> Result<(), PlanError> {
-        let mut free = 0;
+        let mut free = self.window.first().map_or(0, |first| first.base);
+        let start = free;
         for (number, range) in self.window.iter().enumerate() {
             let end = range.base.checked_add(range.len);
             let good = range.len != 0
                 && (range.base | range.len).is_multiple_of(layout::PAGE)
                 && range.base >= free;
             free = end
-                .filter(|end| good && *end <= layout::KERNEL_WINDOW_LEN)
+                .filter(|end| good && layout::in_one_window(start, *end))
                 .ok_or(PlanError::Window(number))?;
         }
         Ok(())

@@ -17,6 +17,9 @@ use crate::indices::{DeviceIndex, SmmuIndex};
 use crate::plan_view::PlanView;
 use crate::premapped;
 
+/// One above the last address of any window: a level-1 table translates no more.
+const WINDOWS_END: u64 = 1 << 39;
+
 /// Refuses an SMMU that lacks what this server builds on.
 pub fn features(features: &Features, entry: &SmmuEntry) -> Result<(), Refusal> {
     let conditions = [
@@ -319,12 +322,19 @@ pub(crate) fn links<H: Hardware>(
             .checked_mul(1 << shift)
             .and_then(|bytes| base.checked_add(bytes))
             .ok_or(bad)?;
-        let whole = base.is_multiple_of(granule_2m) && end <= 1 << input_bits;
+        let whole = base.is_multiple_of(granule_2m) && end <= WINDOWS_END;
+        let whole = whole && end <= 1 << input_bits;
         whole.then_some(()).ok_or(bad)
     };
     span(domain.iova_base, domain.pages, 12)?;
     span(domain.block_base, domain.blocks, 21)?;
-    let root_at = |iova: u64| domain.root + (iova >> 30) * 8;
+    // A window is below the first entry of a root that has a level more.
+    let level1 = match Granule::Size4K.root_level(input_bits) {
+        1 => domain.root,
+        0 => next(hardware, domain.root, 0)?,
+        _ => return Err(bad),
+    };
+    let root_at = |iova: u64| level1 + (iova >> 30) * 8;
     for table in 0..domain.pages / 512 {
         let iova = domain.iova_base + table * granule_2m;
         let level2 = next(hardware, root_at(iova), 1)?;

@@ -8,8 +8,6 @@ use crate::boot_refusal::Refusal;
 use crate::hardware::Hardware;
 
 const GRANULE: Granule = Granule::Size4K;
-/// Level of the root table.
-const ROOT_LEVEL: u32 = 1;
 const ENTRIES: u64 = 512;
 
 /// Checks that the tables of a domain map exactly the planned ranges, each where and as the plan says, and
@@ -59,12 +57,12 @@ fn compare<'p, H: Hardware>(
         mapped: 0,
         tables: smmu.tables_len / PAGE,
     };
-    // A smaller root has another level, a larger one more entries than a table.
-    let entries = match input_bits {
-        31..=39 => 1 << (input_bits - GRANULE.entry_shift(ROOT_LEVEL)),
-        _ => return Err(Refusal::PageTables),
+    // The build step makes no others: a smaller root would begin at level 2.
+    let (31..=48) = input_bits else {
+        return Err(Refusal::PageTables);
     };
-    walk.table(domain.root, ROOT_LEVEL, 0, entries)?;
+    let entries = GRANULE.root_entries(input_bits);
+    walk.table(domain.root, GRANULE.root_level(input_bits), 0, entries)?;
     // Ranges do not overlap and no entry maps more than one: equal sums are equal sets.
     let planned = ranges.fold(0u64, |sum, range| sum.saturating_add(range.len));
     if walk.mapped == planned {

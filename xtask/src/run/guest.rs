@@ -343,8 +343,8 @@ mod tests {
 
     #[test]
     fn program_counters() {
-        let text = "CPU#0\n PC=ffffffc000001230 X00=0000000000000000";
-        assert_eq!(program_counter(text), Some(0xffff_ffc0_0000_1230));
+        let text = "CPU#0\n PC=ffffff8000001230 X00=0000000000000000";
+        assert_eq!(program_counter(text), Some(0xffff_ff80_0000_1230));
         assert_eq!(program_counter("nothing"), None);
     }
 }

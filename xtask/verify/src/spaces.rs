@@ -20,8 +20,10 @@ pub struct Spaces {
     pub roots: Vec<u64>,
 }
 
+/// Addresses of the first instructions, which have a size of their own.
+const FIRST_BITS: u32 = 48;
 /// Address of the kernel's plan.
-const KERNEL_PLAN: u64 = 0xffff_ffd0_0000_0000;
+const KERNEL_PLAN: u64 = 0xffff_ff90_0000_0000;
 /// Address of a task's plan.
 const TASK_PLAN: u64 = 0x0800_0000;
 /// The offset of `TTBR0_EL1` in the record of a task.
@@ -46,7 +48,7 @@ pub fn check(image: &Image<'_>, plan: &Plan, verified: &mut Verified) -> Result<
     walked.space(
         "the first instructions",
         header.first_root,
-        (0, lower),
+        (0, FIRST_BITS),
         Regime::First,
         &plan.kernel.first,
     );

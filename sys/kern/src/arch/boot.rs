@@ -14,7 +14,7 @@ use core::mem::{offset_of, size_of};
 use abi::boot::{
     AFFINITY, ANY_CORE, BOOT_HEADER_OFFSET, BOOT_MAGIC, BOOT_VERSION, BootCore, BootHeader,
 };
-use abi::layout::KERNEL_STACK_TOP;
+use abi::layout::{FIRST_VA_BITS, KERNEL_STACK_TOP};
 
 use super::head_macros::{close_newer, console_routines, unless_has};
 
@@ -43,6 +43,10 @@ const TIDCP: u32 = 63;
 /// Bit of `TCR_EL1` where the core has it: an access of EL0 to the kernel's half faults without a look at the
 /// tables, so its time says nothing of them.
 const E0PD1: u32 = 56;
+/// Bit of `TCR_EL1`: nothing is translated in the lower half, whatever `TTBR0_EL1` says.
+pub const EPD0: u64 = 1 << 7;
+/// `TCR_EL1.T0SZ`.
+const T0SZ: u64 = 0x3f;
 
 global_asm!(
     ".section .head, \"ax\"",
@@ -60,7 +64,7 @@ global_asm!(
     "boot_header:",
     ".skip {header_bytes}",
 
-    // x19 image base, x20 boot header, x21 number of the core, x22 its entry, x23 level of the entry.
+    // x19 image base, x20 boot header, x21 number of the core, x22 its entry, x23 level of the entry, x24 TCR_EL1.
     "start:",
     "adr x19, image_start",
     "adr x20, boot_header",
@@ -127,7 +131,11 @@ global_asm!(
     "bfi x0, x1, #32, #3",              // IPS
     unless_has!("S3_0_C0_C7_2", 60, 1, "3f"), // ID_AA64MMFR2_EL1.E0PD
     "orr x0, x0, #(1 << {e0pd1})",
-    "3: msr tcr_el1, x0",
+    "3: orr x24, x0, #{epd0}",
+    // Memory may be where no task's address reaches.
+    "bic x0, x0, #{size}",
+    "orr x0, x0, #{first_size}",        // T0SZ
+    "msr tcr_el1, x0",
     "ldr x0, [x20, #{ttbr0}]",
     "msr ttbr0_el1, x0",
     "ldr x0, [x22, #{ttbr1}]",
@@ -146,7 +154,13 @@ global_asm!(
     "ldr x0, =upper_half",
     "br x0",
 
+    // The identity map was for these few instructions. Until tasks have addresses the lower half has none.
     "upper_half:",
+    "msr tcr_el1, x24",
+    "isb",
+    "tlbi vmalle1",
+    "dsb nsh",
+    "isb",
     "msr spsel, #1",
     "ldr x0, ={stack_top}",
     "mov sp, x0",
@@ -220,6 +234,9 @@ global_asm!(
     span = const SPAN,
     tidcp = const TIDCP,
     e0pd1 = const E0PD1,
+    epd0 = const EPD0,
+    size = const T0SZ,
+    first_size = const 64 - FIRST_VA_BITS,
 );
 
 // The Image header is 64 bytes long, and the boot header follows at once. The comparison with `ANY_CORE` above

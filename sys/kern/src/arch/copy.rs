@@ -2,7 +2,7 @@
 
 use core::arch::{asm, global_asm};
 
-use abi::layout::{KERNEL_IMAGE_BASE, KERNEL_STACK_TOP, KERNEL_WINDOW};
+use abi::layout::KERNEL_WINDOW;
 
 use super::instructions::read_register;
 
@@ -10,14 +10,18 @@ use super::instructions::read_register;
 // once and written once, by loads and stores the compiler knows nothing about: the memory never becomes a
 // reference, and what is copied is what is used. 64 bytes take twelve instructions.
 //
+// `copy_mapped` is the same between two addresses of the kernel's own space.
+//
 // One routine for the core and for the fast path, in registers that suit both. Clobbers x21 to x25,
 // x27, x28 and x30.
 global_asm!(
     ".section .entry, \"ax\"",
     ".global copy_physical",
+    ".global copy_mapped",
     "copy_physical:",
     "orr x21, x21, #{window}",
     "orr x22, x22, #{window}",
+    "copy_mapped:",
     "subs x23, x23, #64",
     "b.lo 2f",
     "1:",
@@ -67,17 +71,11 @@ global_asm!(
     window = const KERNEL_WINDOW,
 );
 
-// An address of the kernel's own has all bits of the window's, so that the routine takes it as it is.
-const _: () = assert!(
-    KERNEL_STACK_TOP & KERNEL_WINDOW == KERNEL_WINDOW
-        && KERNEL_IMAGE_BASE & KERNEL_WINDOW == KERNEL_WINDOW
-);
-
 /// Copies `len` bytes from physical address `from` to `to`.
 ///
 /// # Safety
 /// Both ranges are RAM of the plan; the first is mapped writable in the kernel's window, and neither
-/// holds anything of the kernel's own. Or one of them is an object of the kernel's, by its own address.
+/// holds anything of the kernel's own.
 #[inline(always)]
 pub unsafe fn physical(to: u64, from: u64, len: u64) {
     // SAFETY: the caller vouches for the ranges; the routine accesses nothing else, uses no stack, and
@@ -85,6 +83,36 @@ pub unsafe fn physical(to: u64, from: u64, len: u64) {
     unsafe {
         asm!(
             "bl copy_physical",
+            inout("x21") to => _,
+            inout("x22") from => _,
+            inout("x23") len => _,
+            out("x24") _,
+            out("x25") _,
+            out("x27") _,
+            out("x28") _,
+            out("x30") _,
+            options(nostack),
+        );
+    }
+}
+
+/// Address in the kernel's window of a physical address.
+pub const fn in_window(physical: u64) -> u64 {
+    KERNEL_WINDOW | physical
+}
+
+/// Copies `len` bytes between addresses of the kernel's own space: one of an object of the kernel's, the other in its
+/// window.
+///
+/// # Safety
+/// Both ranges are mapped, the first writable, and the object is nobody else's while this runs. What is in the window is
+/// as [`physical`] wants it.
+#[inline(always)]
+pub unsafe fn mapped(to: u64, from: u64, len: u64) {
+    // SAFETY: as in `physical`.
+    unsafe {
+        asm!(
+            "bl copy_mapped",
             inout("x21") to => _,
             inout("x22") from => _,
             inout("x23") len => _,

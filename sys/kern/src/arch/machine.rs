@@ -20,14 +20,14 @@ impl Arch for Machine {
     fn store(&mut self, to: u64, words: &[u64; 8], len: u64) {
         let len = len.min(size_of_val(words) as u64);
         // SAFETY: as for `copy`; the words are the kernel's own, and are only read.
-        unsafe { copy::physical(to, words.as_ptr() as u64, len) }
+        unsafe { copy::mapped(copy::in_window(to), words.as_ptr() as u64, len) }
     }
 
     fn load(&mut self, from: u64, len: u64) -> [u64; 8] {
         let mut words = [0; 8];
         let len = len.min(size_of_val(&words) as u64);
         // SAFETY: as for `copy`; the words are the kernel's own, and nobody else knows them.
-        unsafe { copy::physical(words.as_mut_ptr() as u64, from, len) }
+        unsafe { copy::mapped(words.as_mut_ptr() as u64, copy::in_window(from), len) }
         words
     }
 
@@ -64,7 +64,7 @@ impl Arch for Machine {
     fn console(&mut self, from: u64, len: u64) -> u64 {
         let mut written = 0;
         while written < len && console::has_room() {
-            let address = KERNEL_WINDOW.wrapping_add(from).wrapping_add(written);
+            let address = KERNEL_WINDOW | from.wrapping_add(written);
             // SAFETY: as in `copy`; a task may change the byte meanwhile, it is read once.
             console::write_byte(unsafe { (address as *const u8).read_volatile() });
             written += 1;

@@ -7,6 +7,9 @@ use abi::layout::KERNEL_PLAN_BASE;
 use plan::Blob;
 use plan::kernel::{KernelEntry, KernelFlags};
 
+use kern::TaskIndex;
+
+use super::boot::EPD0;
 use super::instructions::{isb, read_register, write_register};
 use super::{console, entry, gic, power, system_error};
 
@@ -56,6 +59,7 @@ extern "C" fn kernel_main(core: u64, level: u64) -> ! {
     match kernel.boot(blob, frequency) {
         Ok(first) => {
             start_timer();
+            open_lower_half(kernel.task(TaskIndex::SUPERVISOR).ttbr0());
             entry::resume(kernel, first)
         }
         Err(error) => stop(error.message(), error.record()),
@@ -84,6 +88,18 @@ fn restrict_tasks() {
         write_register!("mdscr_el1", TDCC);
         write_register!("tpidrro_el0", 0);
     }
+    isb();
+}
+
+/// Translates the lower half again, which the first instructions closed behind themselves, by the tables of a task:
+/// their own are of another size.
+fn open_lower_half(root: u64) {
+    let closed = read_register!("tcr_el1");
+    // SAFETY: the tables are those of a task of the plan, and the kernel has no address in the lower half.
+    unsafe { write_register!("ttbr0_el1", root) };
+    isb();
+    // SAFETY: as above. Nothing was cached for the lower half while it was closed.
+    unsafe { write_register!("tcr_el1", closed & !EPD0) };
     isb();
 }
 

@@ -4,6 +4,7 @@ use abi::{Rights, notification};
 use plan::NONE;
 use plan::kernel::{LifeEvent, ListenerEntry, RegionAttributes};
 
+use super::fake::{RAM_BASE, RAM_LEN};
 use super::world::*;
 use crate::{PlanError, State, TaskSet};
 
@@ -21,7 +22,7 @@ fn refused(spoil: Spoil) -> PlanError {
 }
 
 /// What spoils a plan, and where it is found.
-const MISTAKES: [(Spoil, PlanError); 43] = [
+const MISTAKES: [(Spoil, PlanError); 45] = [
     (|t| t.system[0].supervisor = 1, PlanError::System),
     (|t| t.system[0].authority = COUNT as u32, PlanError::System),
     (|t| t.system[0].flags = 1 << 9, PlanError::System),
@@ -37,6 +38,16 @@ const MISTAKES: [(Spoil, PlanError); 43] = [
         PlanError::Window(1),
     ),
     (|t| t.window[1].len = !0xfff, PlanError::Window(1)),
+    // Half of it in the next window, or the last page of this one.
+    (
+        |t| t.window[1].base += (1 << 38) - RAM_BASE - RAM_LEN,
+        PlanError::Window(1),
+    ),
+    // Where no table has an address.
+    (
+        |t| t.window.iter_mut().for_each(|w| w.base += 1 << 48),
+        PlanError::Window(0),
+    ),
     // The stack of task 0 would lie half beyond the first range.
     (|t| t.window[0].len = 0x1_1000, PlanError::Region(1)),
     (|t| t.tasks.clear(), PlanError::TaskCount),

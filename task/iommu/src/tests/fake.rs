@@ -255,7 +255,7 @@ impl Fake {
             Some(hit) => *hit,
             None => {
                 let found = self
-                    .walk(context.root, iova)
+                    .walk(&context, iova)
                     .ok_or(Some(EventKind::Translation))?;
                 self.tlb.insert((context.asid, iova >> 12), found);
                 found
@@ -278,9 +278,9 @@ impl Fake {
         Ok(output | iova & mask)
     }
 
-    fn walk(&self, root: u64, iova: u64) -> Option<(u64, u32)> {
-        let mut table = root;
-        for level in 1..=3 {
+    fn walk(&self, context: &ContextDescriptor, iova: u64) -> Option<(u64, u32)> {
+        let mut table = context.root;
+        for level in Granule::Size4K.root_level(context.input_bits)..=3 {
             let shift = 39 - 9 * level;
             let word = self.physical(table + (iova >> shift & 511) * 8);
             match Descriptor::decode(Granule::Size4K, level, word) {

@@ -5,7 +5,7 @@ use solver::model::{DomainType, Machine, NodeId};
 use solver::solution::{Domain, Solution};
 
 use super::domain_plan::{DomainPlan, Domains};
-use super::premapped::IOVA_BITS;
+use super::premapped::IOVA_BITS_FAR;
 use crate::read::{App, Device};
 use crate::report::{Mistake, Report};
 
@@ -66,8 +66,8 @@ fn untranslated(
     if translated || platform.memory_len == 0 {
         return;
     }
-    // A domain has one level-1 table; an untranslated stream has none.
-    let most = if planned.bypass { 0 } else { IOVA_BITS };
+    // No domain translates more, however far memory is; an untranslated stream has no tables.
+    let most = if planned.bypass { 0 } else { IOVA_BITS_FAR };
     let bits = |device: &Device| match (device.address_bits, most) {
         (0, most) => most,
         (bits, 0) => bits,
@@ -96,7 +96,7 @@ fn untranslated(
     let message = format!("`{name}` cannot drive the addresses of memory, but {what}");
     let demand = device.domain.as_ref().map(|demand| &demand.span);
     let label = match device.address_bits {
-        0 => format!("a domain translates {IOVA_BITS} bits"),
+        0 => format!("a domain translates {IOVA_BITS_FAR} bits"),
         bits => drives(bits),
     };
     report

@@ -56,6 +56,8 @@ pub struct DomainPlan {
     pub premaps_pools: bool,
     /// The ranges that the image maps in the domain.
     pub premapped: Vec<Premapped>,
+    /// Bits of an address that the domain translates.
+    pub iova_bits: u32,
 }
 
 impl Domains {

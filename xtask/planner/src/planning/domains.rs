@@ -53,8 +53,10 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
                 }),
                 premaps_pools: premapped_pools::is_asked(app, machine, &domain.devices),
                 premapped: Vec::new(),
+                iova_bits: premapped::IOVA_BITS,
             };
             planned.premapped = premapped::of_domain(app, machine, &domain.devices, &planned);
+            planned.iova_bits = premapped::iova_bits(app, &planned.premapped);
             planned
         })
         .collect();

@@ -20,6 +20,7 @@ impl Plan {
     pub fn check_buildable(&self, report: &Report) -> Result<(), Reported> {
         let gate = report.gate();
         self.parts(report);
+        self.far(report);
         self.stream_ids(report);
         self.devices(report);
         self.errata(report);
@@ -97,6 +98,26 @@ impl Plan {
             }
         }
         gate.pass(())
+    }
+
+    /// Reports what lies beyond the addresses that tables have bits for, whatever the processor has.
+    fn far(&self, report: &Report) {
+        let platform = &self.app.platform;
+        let bits = abi::layout::PHYSICAL_BITS;
+        let ranges = platform.ranges();
+        for range in ranges.iter().filter(|range| range.end > 1 << bits) {
+            report
+                .error(
+                    Mistake::OutOfReach,
+                    format!("`{}` is beyond the addresses of {bits} bits", range.name),
+                )
+                .at(&range.span, range.shown())
+                .note(format!(
+                    "the processor has {} bits of address; tables with more than {bits} are not built",
+                    platform.address_bits
+                ))
+                .remedy("leave it out, or use what the board has at lower addresses");
+        }
     }
 
     fn parts(&self, report: &Report) {

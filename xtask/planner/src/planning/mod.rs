@@ -30,7 +30,7 @@ pub use image::{SMMU_ALIGNMENT, STREAM_BITS_MAX};
 pub use names::bar as bar_name;
 pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;
-pub use premapped::{IOVA_BITS, direct_in_ram};
+pub use premapped::{IOVA_BITS, IOVA_BITS_FAR, direct_in_ram};
 pub use route::InterruptRoute;
 pub use time::{LongestMessage, Time, Wait, longest_message, percent, share_of};
 

@@ -7,8 +7,25 @@ use super::premapped_pools;
 use crate::read::{AddressRange, App, Device, Direct, RangeKind};
 use crate::report::{Mistake, Report};
 
-/// IOVA bits of a domain: its root is one level-1 table.
+/// IOVA bits of a domain, and of every window: its root is one level-1 table.
 pub const IOVA_BITS: u32 = 39;
+/// IOVA bits of a domain in which something lies at a physical address beyond [`IOVA_BITS`]: one level more.
+pub const IOVA_BITS_FAR: u32 = 48;
+
+/// The IOVA bits of a domain with these ranges.
+pub fn iova_bits(app: &App, premapped: &[Premapped]) -> u32 {
+    let is_far = |range: &Premapped| match *range {
+        Premapped::Direct { base, len, .. } => base.saturating_add(len) > 1 << IOVA_BITS,
+        // Wherever in memory the pool will be.
+        Premapped::Identity { .. } => app.platform.memory_end() > 1 << IOVA_BITS,
+        Premapped::Pool { .. } => false,
+    };
+    if premapped.iter().any(is_far) {
+        IOVA_BITS_FAR
+    } else {
+        IOVA_BITS
+    }
+}
 
 /// The ranges that the image maps in a domain of `members`: direct regions that touch are one.
 pub fn of_domain(
@@ -97,7 +114,7 @@ fn check_region(
             )
             .with(&device.name.span, "needs it at any time")
     };
-    if end > 1 << IOVA_BITS.min(platform.address_bits) {
+    if end > 1 << IOVA_BITS_FAR.min(platform.address_bits) {
         drop(refuse(
             Mistake::Window,
             "is beyond what a domain translates",

@@ -107,7 +107,7 @@ mistakes! {
     53 Program "a program that cannot be placed",
         "The ELF file of kernel or task has segments that the image cannot take; the linker scripts are in sys/kern and sys/userlib.";
     54 OutOfReach "an address that the kernel cannot map",
-        "The kernel reaches memory through a window of 256 GiB from physical address 0, and in its first instructions the console through an identity map of 512 GiB. Memory and console of the platform have to lie there.";
+        "Tables have physical addresses of 48 bits; 52 would need other descriptors (LPA2), which are not built. The kernel reaches memory through a window of 256 GiB that begins at a multiple of its size: what the image uses cannot lie on both sides of one, nor take the last page before it.";
     55 NestedInclude "an included file that includes another",
         "`include` names one file, whose tables count as if they stood in the file that names it. An included file cannot include another, so that a reader of a system has to look at two files and no more.";
     501 InterruptNumber "an interrupt that the kernel does not route",
@@ -190,7 +190,7 @@ impl Mistake {
             Self::TrustedBudget => "leave `budget` out",
             Self::Lend => "leave the device out of `lends`",
             Self::AddressBits => "let it demand `domain = \"dma\"`",
-            Self::OutOfReach => "load the image lower, if the platform has memory there",
+            Self::OutOfReach => "load the image elsewhere (`memory.image` of the platform)",
             Self::NestedInclude => "write its tables into the included file",
             Self::Parameter => "write one of the known forms",
             Self::Program => "build the program with the linker script of this repository",

@@ -94,7 +94,7 @@ mod tests {
     use builder::compile::Segment;
 
     const ENTRY: u64 = 0x40_0000;
-    const CALL: (u64, u32) = (0xffff_ffc0_0000_0c00, 0);
+    const CALL: (u64, u32) = (0xffff_ff80_0000_0c00, 0);
 
     fn program(words: &[u32]) -> Program {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();

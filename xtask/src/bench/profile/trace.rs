@@ -216,7 +216,7 @@ pub mod tests {
 
     #[test]
     fn what_an_exception_stopped_did_not_retire() {
-        const VECTORS: u64 = 0xffff_ffc0_0000_0800;
+        const VECTORS: u64 = 0xffff_ff80_0000_0800;
         const LOAD: u32 = 0xf940_0000;
         const CALL: u32 = 0xd400_0001;
         let mut trace = trace(&[

@@ -223,6 +223,11 @@ pub fn premapped_leaf(pa: u64, memory: Memory, permissions: Permissions) -> u64 
     vmsa::leaf(Granule::Size4K, 3, pa, attributes.marked(PREMAPPED_MARK))
 }
 
+/// Whether a level-1 table does not reach it.
+fn is_far(range: &PremappedEntry) -> bool {
+    range.iova >> 39 != 0
+}
+
 /// The image's tables.
 pub fn tables(plan: &PlanView<'_>) -> Fake {
     let mut fake = Fake::new();
@@ -232,11 +237,13 @@ pub fn tables(plan: &PlanView<'_>) -> Fake {
             fake.put(array + slot * 64, &StreamTableEntry::abort(true).0);
         }
     }
-    for entry in plan.domains {
+    for (number, entry) in plan.domains.iter().enumerate() {
+        let mut ranges = plan.premapped.iter();
+        let is_far = ranges.any(|range| range.domain as usize == number && is_far(range));
         let context = ContextDescriptor {
             root: TABLES_PA + entry.root,
             asid: entry.asid as u16,
-            input_bits: 39,
+            input_bits: if is_far { 48 } else { 39 },
             output_bits: 44,
             mair: vmsa::MAIR,
             coherent: true,
@@ -244,7 +251,12 @@ pub fn tables(plan: &PlanView<'_>) -> Fake {
         fake.put(entry.context, &context.encode());
         let table = |offset: u64| vmsa::table(Granule::Size4K, TABLES_PA + offset);
         let level2 = entry.root + 0x1000;
-        fake.put(entry.root + (BASE >> 30) * 8, &[table(level2)]);
+        let mut level1 = entry.root;
+        if is_far {
+            level1 += 0x6000;
+            fake.put(entry.root, &[table(level1)]);
+        }
+        fake.put(level1 + (BASE >> 30) * 8, &[table(level2)]);
         fake.put(level2, &[table(entry.leaf), table(entry.leaf + 0x1000)]);
     }
     for range in plan.premapped {
@@ -266,7 +278,12 @@ pub fn tables(plan: &PlanView<'_>) -> Fake {
         let root = domain.root;
         let table = |offset: u64| vmsa::table(Granule::Size4K, TABLES_PA + offset);
         let (level2, level3) = (root + 0x4000, root + 0x5000);
-        fake.put(root + (range.iova >> 30) * 8, &[table(level2)]);
+        let mut level1 = root;
+        if is_far(range) {
+            level1 += 0x7000;
+            fake.put(root + (range.iova >> 39) * 8, &[table(level1)]);
+        }
+        fake.put(level1 + (range.iova >> 30 & 511) * 8, &[table(level2)]);
         fake.put(level2 + (range.iova >> 21 & 511) * 8, &[table(level3)]);
         leaves(&mut fake, level3 + (range.iova >> 12 & 511) * 8);
     }

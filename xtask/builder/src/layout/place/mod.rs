@@ -23,7 +23,7 @@ use allocator::Allocator;
 use planner::planning::{Plan, SMMU_ALIGNMENT};
 use planner::read::BOOT_CORE;
 use planner::read::units::show_size;
-use planner::report::{Mistake, Report, Reported, Span};
+use planner::report::{Mistake, Report, Reported};
 
 /// The room that an image has for its tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -221,39 +221,25 @@ fn check_room(report: &Report, plan: &Plan, memory_end: u64) -> Result<(), Repor
     Ok(())
 }
 
-/// The kernel's window ends where its image is mapped, and the first instructions run in an identity map.
+/// The kernel's window shows memory between two multiples of its size.
 fn reachable(report: &Report, plan: &Plan, memory_end: u64) -> Result<(), Reported> {
     let platform = &plan.app.platform;
-    let gate = report.gate();
-    let refuse = |what: &str, at: u64, limit: u64, span: &Span, why: &str| {
-        report
-            .error(
-                Mistake::OutOfReach,
-                format!("{what} is beyond what the kernel's tables reach"),
-            )
-            .at(span, format!("{what} is at {at:#x}"))
-            .note(format!("{why} ends at {limit:#x}"));
-    };
-    if memory_end > layout::KERNEL_WINDOW_LEN {
-        refuse(
-            "the end of the memory in use",
-            memory_end,
-            layout::KERNEL_WINDOW_LEN,
-            &platform.span,
-            "the kernel's window",
-        );
+    let (base, len) = (platform.image_base, layout::KERNEL_WINDOW_LEN);
+    if layout::in_one_window(base, memory_end) {
+        return Ok(());
     }
-    let console = platform.device(&platform.console);
-    if let Some(console) = console.filter(|console| console.base >> layout::TASK_VA_BITS != 0) {
-        refuse(
-            "the console",
-            console.base,
-            1 << layout::TASK_VA_BITS,
-            &console.span,
-            "the identity map of the first instructions",
-        );
-    }
-    gate.pass(())
+    let border = (base / len + 1).saturating_mul(len);
+    report
+        .error(
+            Mistake::OutOfReach,
+            "the kernel's window cannot show the memory in use in one piece",
+        )
+        .at(
+            &platform.image_span,
+            format!("the image uses {base:#x} to {:#x}", memory_end - 1),
+        )
+        .note(format!("a window ends one page before {border:#x}"));
+    Err(Reported)
 }
 
 #[cfg(test)]
@@ -276,29 +262,21 @@ mod tests {
     }
 
     #[test]
-    fn what_the_tables_do_not_reach_is_said() {
+    fn memory_that_no_window_shows_in_one_piece_is_said() {
         let report = Report::default();
         let mut plan = plan(&report, 0x5000_0000);
-        let end = layout::KERNEL_WINDOW_LEN;
-        assert!(reachable(&report, &plan, end).is_ok());
-        assert!(reachable(&report, &plan, end + PAGE).is_err());
-        let text = report.text();
-        assert!(
-            text.contains("P0054") && text.contains("the end of the memory in use"),
-            "{text}"
-        );
-        let console = plan.app.platform.console.clone();
-        for device in &mut plan.app.platform.devices {
-            if device.name == console {
-                device.base = 1 << 39;
-            }
+        let len = layout::KERNEL_WINDOW_LEN;
+        for border in [len, 1 << 39, 1 << 40, (1 << 40) + len, 1 << 48] {
+            plan.app.platform.image_base = border - (4 << 20);
+            let report = Report::default();
+            assert!(reachable(&report, &plan, border - PAGE).is_ok());
+            assert!(reachable(&report, &plan, border).is_err());
+            assert!(reachable(&report, &plan, border + PAGE).is_err());
+            let text = report.text();
+            assert!(
+                text.contains("P0054") && text.contains(&format!("before {border:#x}")),
+                "{text}"
+            );
         }
-        let report = Report::default();
-        assert!(reachable(&report, &plan, end).is_err());
-        assert!(
-            report.text().contains("the console is beyond"),
-            "{}",
-            report.text()
-        );
     }
 }

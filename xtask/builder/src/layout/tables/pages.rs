@@ -1,8 +1,9 @@
 //! Page tables of every kernel and of every task.
 
 use abi::layout::{
-    BLOCK, KERNEL_CONSOLE, KERNEL_GICD, KERNEL_GICR, KERNEL_PLAN_BASE, KERNEL_STACK_TOP,
-    KERNEL_VA_BITS, KERNEL_WINDOW, PAGE, TASK_LOG_RING, TASK_PLAN_BASE, TASK_VA_BITS,
+    BLOCK, FIRST_VA_BITS, KERNEL_CONSOLE, KERNEL_GICD, KERNEL_GICR, KERNEL_PLAN_BASE,
+    KERNEL_STACK_TOP, KERNEL_VA_BITS, KERNEL_WINDOW, PAGE, TASK_LOG_RING, TASK_PLAN_BASE,
+    TASK_VA_BITS,
 };
 use vmsa::{
     AddressSpace, Arena, Attributes, Blocks, Granule, Half, MapError, Memory, Permissions, Regime,
@@ -130,7 +131,7 @@ impl<'a, 'b> Space<'a, 'b> {
 
 /// The image's first block and the console, at their physical addresses.
 fn boot(plan: &Plan, placement: &Placement, arena: &mut Arena<'_>) -> Result<u64, MapError> {
-    let mut space = Space::new(arena, TASK_VA_BITS, Half::Lower, Regime::Boot)?;
+    let mut space = Space::new(arena, FIRST_VA_BITS, Half::Lower, Regime::Boot)?;
     let base = placement.image_base;
     let len = BLOCK - base % BLOCK;
     space.map(
@@ -201,7 +202,7 @@ fn kernel(
     }
     for shown in window::of_kernel(placement, layout) {
         let (pa, len) = (shown.extent.pa, shown.extent.len);
-        space.map(KERNEL_WINDOW + pa, pa, len, normal, shown.permissions)?;
+        space.map(KERNEL_WINDOW | pa, pa, len, normal, shown.permissions)?;
     }
     Ok(space.space.root())
 }

@@ -102,7 +102,7 @@ pub fn build(report: &Report, plan: &Plan, placement: &Placement) -> Result<Smmu
         let descriptor = ContextDescriptor {
             root: base + placed.root,
             asid: domain.asid,
-            input_bits: IOVA_BITS,
+            input_bits: domain.iova_bits,
             output_bits: plan.app.platform.address_bits,
             mair: vmsa::MAIR,
             coherent: plan.app.platform.coherent,
@@ -195,7 +195,12 @@ pub fn pages_of(domain: &DomainPlan) -> u64 {
         // In the leaf tables of the window.
         Premapped::Pool { .. } => 0,
     });
-    2 + domain.page_bytes / abi::layout::BLOCK + premapped.sum::<u64>()
+    // Below a root of more bits, a level-1 table for the window and one or two for each range.
+    let level1 = match domain.iova_bits {
+        ..=IOVA_BITS => 0,
+        _ => 1 + 2 * domain.premapped.len() as u64,
+    };
+    2 + level1 + domain.page_bytes / abi::layout::BLOCK + premapped.sum::<u64>()
 }
 
 fn domain_tables(
@@ -204,7 +209,7 @@ fn domain_tables(
     arena: &mut Arena<'_>,
 ) -> Result<DomainTables, MapError> {
     let base = placement.smmu.pa;
-    let space = AddressSpace::new(arena, Granule::Size4K, IOVA_BITS, Half::Lower)?;
+    let space = AddressSpace::new(arena, Granule::Size4K, domain.iova_bits, Half::Lower)?;
     let mut placed = DomainTables {
         root: space.root() - base,
         ..DomainTables::default()

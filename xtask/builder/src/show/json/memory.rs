@@ -111,7 +111,7 @@ pub fn kernel(plan: &Plan, placement: &Placement) -> Option<Value> {
         range(
             "window",
             "",
-            KERNEL_WINDOW + piece.extent.pa,
+            KERNEL_WINDOW | piece.extent.pa,
             piece.extent,
             access,
         )

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use import::board::{Board, Part, Range};
 
 use super::claims::{Claims, Names, pages};
-use crate::planning::IOVA_BITS;
+use crate::planning::IOVA_BITS_FAR;
 use crate::read::units::show_size;
 
 /// Where a loader puts an image.
@@ -83,9 +83,9 @@ impl Memory {
     /// Whether a device can have a direct region there; memory that it needs is declared.
     pub fn direct(&mut self, part: &Part, claims: &mut Claims) -> Result<Range, String> {
         let range = pages(part.range);
-        if range.len == 0 || range.end() > 1 << IOVA_BITS {
+        if range.len == 0 || range.end() > 1 << IOVA_BITS_FAR {
             return Err(format!(
-                "{} is beyond what a domain translates, {IOVA_BITS} bits",
+                "{} is beyond what a domain translates, {IOVA_BITS_FAR} bits",
                 shown(range)
             ));
         }

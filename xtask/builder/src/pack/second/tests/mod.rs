@@ -1,6 +1,7 @@
 //! Images with a fault in one place, which the second opinion must find.
 
 mod document;
+mod place;
 mod smmu;
 mod tasks;
 

@@ -42,7 +42,7 @@ fn faults_in_a_tasks_tables_are_found() {
         &built.with(data.at, |_| 0),
         "in plan.json, not in the tables",
     );
-    let kernel = built.leaf("kernel", |leaf| leaf.input == 0xffff_ffc0_0000_0000);
+    let kernel = built.leaf("kernel", |leaf| leaf.input == 0xffff_ff80_0000_0000);
     let steal = |word: u64, page: u64| word & !0xffff_ffff_f000 | page;
     found(
         &built.with(data.at, |word| steal(word, kernel.output)),
@@ -58,7 +58,7 @@ fn faults_in_a_tasks_tables_are_found() {
         &built.with(data.at + 4 * 8, |_| built.word(data.at)),
         "in the tables, not in plan.json",
     );
-    let kernels = built.leaf("kernel", |leaf| leaf.input == 0xffff_ffc0_0000_8000);
+    let kernels = built.leaf("kernel", |leaf| leaf.input == 0xffff_ff80_0000_8000);
     found(
         &built.with(kernels.at, |word| word ^ 1 << 6),
         "is open to every task",

@@ -17,6 +17,10 @@ pub fn find() -> Outcome<Project> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     std::fs::create_dir_all(&target)
         .and_then(|()| target.canonicalize())
-        .map(|target| Project { root, target })
+        .map(|target| Project {
+            root,
+            target,
+            platform: None,
+        })
         .map_err(Failure::when("cannot make the target directory"))
 }

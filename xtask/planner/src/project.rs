@@ -9,6 +9,8 @@ pub struct Project {
     pub root: PathBuf,
     /// Cargo's target directory, which has everything that is built.
     pub target: PathBuf,
+    /// A file of `sys/platform` that is taken for the one that a system names; the system's name then ends with it.
+    pub platform: Option<String>,
 }
 
 impl Project {
@@ -17,6 +19,17 @@ impl Project {
         Self {
             target: root.join("target"),
             root,
+            platform: None,
+        }
+    }
+
+    /// The project with every system on another platform, if one is given.
+    pub fn on(&self, platform: Option<&str>) -> Self {
+        Self {
+            platform: platform
+                .map(str::to_owned)
+                .or_else(|| self.platform.clone()),
+            ..self.clone()
         }
     }
 

@@ -10,21 +10,9 @@ use planner::failure::Failure;
 /// Refuses a machine in which a bus or a device bypasses the SMMU; the message says which.
 pub fn refuse_bypass(monitor: &mut Monitor) -> Answer<()> {
     let mut reasons = Vec::new();
-    if get(monitor, "/machine", "iommu")?
-        .as_ref()
-        .and_then(Value::as_str)
-        != Some("smmuv3")
-    {
-        reasons.push("the machine has no SMMUv3 (-machine iommu=smmuv3)".to_owned());
-    }
-    match get(monitor, "/machine", "default-bus-bypass-iommu")? {
-        Some(Value::Bool(false)) => {}
-        Some(_) => reasons.push(
-            "the root bus bypasses the SMMU (-machine default-bus-bypass-iommu=on): every device below it \
-             could reach all memory"
-                .to_owned(),
-        ),
-        None => reasons.push("QEMU does not tell whether the root bus bypasses the SMMU".to_owned()),
+    match get(monitor, "/machine", "iommu")? {
+        Some(of_machine) => machine_reasons(monitor, &of_machine, &mut reasons)?,
+        None => board_reasons(monitor, &mut reasons)?,
     }
     for folder in ["/machine/peripheral", "/machine/peripheral-anon"] {
         for device in list(monitor, folder)? {
@@ -39,6 +27,50 @@ pub fn refuse_bypass(monitor: &mut Monitor) -> Answer<()> {
         reasons.join("\n  ")
     ))
     .into())
+}
+
+/// A machine whose SMMU is its own property, as `virt`.
+fn machine_reasons(monitor: &mut Monitor, iommu: &Value, reasons: &mut Vec<String>) -> Answer<()> {
+    if iommu.as_str() != Some("smmuv3") {
+        reasons.push("the machine has no SMMUv3 (-machine iommu=smmuv3)".to_owned());
+    }
+    match get(monitor, "/machine", "default-bus-bypass-iommu")? {
+        Some(Value::Bool(false)) => {}
+        Some(_) => reasons.push(
+            "the root bus bypasses the SMMU (-machine default-bus-bypass-iommu=on): every device below it \
+             could reach all memory"
+                .to_owned(),
+        ),
+        None => reasons.push("QEMU does not tell whether the root bus bypasses the SMMU".to_owned()),
+    }
+    Ok(())
+}
+
+/// A machine that is wired as its board is: the root bus of each host has to be that of an SMMU.
+fn board_reasons(monitor: &mut Monitor, reasons: &mut Vec<String>) -> Answer<()> {
+    const PARTS: &str = "/machine/unattached";
+    let smmus = names(monitor, PARTS, |kind| kind == "child<arm-smmuv3>")?;
+    let mut served = Vec::new();
+    for smmu in smmus {
+        let bus = get(monitor, &format!("{PARTS}/{smmu}"), "primary-bus")?;
+        served.extend(bus.as_ref().and_then(Value::as_str).map(str::to_owned));
+    }
+    let hosts = names(monitor, PARTS, |kind| kind.ends_with("-pcihost>"))?;
+    if hosts.is_empty() {
+        reasons.push("QEMU does not tell which PCI hosts the machine has".to_owned());
+    }
+    for host in hosts {
+        let path = format!("{PARTS}/{host}");
+        if !served.contains(&format!("{path}/pcie.0")) {
+            reasons.push(format!(
+                "no SMMUv3 serves the PCI host {host} of the machine"
+            ));
+        }
+        if get(monitor, &path, "bypass-iommu")? != Some(Value::Bool(false)) {
+            reasons.push(format!("the root bus of {host} bypasses the SMMU"));
+        }
+    }
+    Ok(())
 }
 
 fn device_reasons(monitor: &mut Monitor, path: &str, reasons: &mut Vec<String>) -> Answer<()> {

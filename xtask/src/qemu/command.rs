@@ -19,8 +19,8 @@ pub fn command(plan: &Plan, image: &Path, disks: &DiskFiles) -> Vec<String> {
         arguments.push(name.to_owned());
         arguments.push(value);
     };
-    add("-machine", platform.qemu_machine.clone());
-    add("-cpu", platform.qemu_processor.clone());
+    add("-machine", platform.qemu.machine.clone());
+    add("-cpu", platform.qemu.processor.clone());
     add("-m", format!("{}M", platform.memory_len >> 20));
     add("-display", "none".to_owned());
     add("-serial", "stdio".to_owned());
@@ -45,6 +45,7 @@ pub fn command(plan: &Plan, image: &Path, disks: &DiskFiles) -> Vec<String> {
             add("-device", device);
         }
     }
+    arguments.extend(platform.qemu.arguments.iter().cloned());
     arguments
 }
 

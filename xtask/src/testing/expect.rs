@@ -35,6 +35,8 @@ pub struct Expected {
     /// Words that must be said: in the log, or in the refusal.
     #[serde(default)]
     pub tells: Vec<String>,
+    /// A file of `sys/platform` in place of the one that the system names.
+    pub platform: Option<String>,
     /// Further arguments for QEMU.
     #[serde(default)]
     pub qemu: Vec<String>,

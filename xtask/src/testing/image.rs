@@ -22,6 +22,8 @@ use planner::report::Spanned;
 pub struct Suite {
     pub name: String,
     pub app: PathBuf,
+    /// The platform in place of that of the `app.toml`.
+    platform: Option<String>,
     /// Further QEMU arguments.
     extra: Vec<String>,
 }
@@ -53,7 +55,7 @@ pub fn images(root: &Path) -> failure::Outcome<Vec<Suite>> {
         for run in expect::read(&folder)? {
             if !run.is_suite() {
                 return Err(Failure::new(format!(
-                    "{}: a suite judges itself; its runs have `name` and `qemu` only",
+                    "{}: a suite judges itself; its runs have `name`, `platform` and `qemu` only",
                     folder.join(EXPECT).display()
                 )));
             }
@@ -62,6 +64,7 @@ pub fn images(root: &Path) -> failure::Outcome<Vec<Suite>> {
             suites.push(Suite {
                 name: format!("{name}{suffix}"),
                 app: app.clone(),
+                platform: run.platform,
                 extra: run.qemu,
             });
         }
@@ -113,7 +116,7 @@ impl Suite {
 
     /// Whether it is to be run on a machine: what another processor changes, another SMMU does not change again.
     pub fn fits(&self, row: &Row) -> bool {
-        self.extra.is_empty() || row.variant.is_empty()
+        self.extra.is_empty() && self.platform.is_none() || row.variant.is_empty()
     }
 }
 
@@ -125,6 +128,17 @@ pub fn image(
     row: &Row,
     show: &mut dyn FnMut(Case),
 ) -> failure::Outcome<()> {
+    let project = &project.on(suite.platform.as_deref());
+    if suite.platform.is_some() {
+        let platform = steps::platform(project, &suite.app)?;
+        if let Some(why) = super::lack(&platform, row) {
+            show(Case::new(
+                format!("{}::*", suite.name),
+                Outcome::Skipped(why),
+            ));
+            return Ok(());
+        }
+    }
     let built = steps::build_to_run_changed(project, Some(&suite.app), |app| asked.tell(app))?;
     let disks = run::disks(project, &built.plan, None)?;
     let options = Options {

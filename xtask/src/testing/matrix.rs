@@ -88,8 +88,8 @@ impl Matrix {
             return;
         };
         let ask = |arguments: &[String]| {
-            let mut all = vec!["-machine".to_owned(), platform.qemu_machine.clone()];
-            all.extend(["-cpu".to_owned(), platform.qemu_processor.clone()]);
+            let mut all = vec!["-machine".to_owned(), platform.qemu.machine.clone()];
+            all.extend(["-cpu".to_owned(), platform.qemu.processor.clone()]);
             all.extend_from_slice(arguments);
             qemu::registers(&qemu, &all, smmu)
         };

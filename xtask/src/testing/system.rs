@@ -151,6 +151,14 @@ pub fn system(project: &Project, system: &System, row: &Row) -> failure::Outcome
     if let Some(why) = system.lack(row) {
         return Ok(Case::new(system.name.as_str(), Outcome::Skipped(why)));
     }
+    let platform = system.expected.platform.as_deref();
+    let project = &project.on(platform);
+    if platform.is_some() {
+        let platform = steps::platform(project, &system.app)?;
+        if let Some(why) = super::lack(&platform, row) {
+            return Ok(Case::new(system.name.as_str(), Outcome::Skipped(why)));
+        }
+    }
     let started = Instant::now();
     let mut log = Vec::new();
     let run = match execute(project, system, row, &mut log) {

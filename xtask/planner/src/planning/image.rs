@@ -62,7 +62,7 @@ impl Plan {
     /// Reports every function of a machine for QEMU that QEMU cannot be given.
     pub fn check_runnable(&self, report: &Report) -> Result<(), Reported> {
         let app = &self.app;
-        if app.platform.qemu_machine.is_empty() {
+        if app.platform.qemu.machine.is_empty() {
             return Ok(());
         }
         let gate = report.gate();
@@ -79,6 +79,7 @@ impl Plan {
                     None => continue,
                 },
                 FunctionKind::Device(device) => match app.devices.get(device) {
+                    Some(device) if device.built_in => continue,
                     Some(device) => (&device.name, device.id.value, &device.qemu),
                     None => continue,
                 },

@@ -53,6 +53,8 @@ pub struct Device {
     pub bypass: Option<Spanned<String>>,
     /// QEMU's model with its properties; without one the device is not emulated.
     pub qemu: Option<String>,
+    /// The platform declares it: the machine has it without being told.
+    pub built_in: bool,
 }
 
 /// A range that is mapped 1:1.
@@ -180,6 +182,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
         bars_known,
         direct,
         bypass,
+        built_in: false,
         qemu: known::merge_qemu(model.and_then(|model| model.qemu.clone()), qemu),
         id,
         name,

@@ -88,7 +88,7 @@ fn read(
     if let Some(name) = &name {
         fields.check_name_within(&name.value, &name.span, NAME_MAX);
     }
-    let platform = read_platform(report, project, fields);
+    let platform = read_platform(report, project, known, fields);
     let semihosting = fields.boolean("semihosting").is_some_and(|v| v.value);
     let counters = fields.boolean("counters").is_some_and(|v| v.value);
     let test_image = fields.boolean("test-image").is_some_and(|v| v.value);
@@ -112,12 +112,19 @@ fn read(
             None => drop(unread.names.insert(text)),
         }
     }
+    if let Some(platform) = &platform {
+        devices.extend(platform.built_in.iter().cloned());
+    }
     let iommu = fields.table("iommu").map(iommu::read).unwrap_or_default();
     let disks = read_disks(fields);
     check_reserved(fields);
     let name = name?;
+    let other = project
+        .platform
+        .iter()
+        .map(|platform| format!("-{platform}"));
     Some(App {
-        name: name.value,
+        name: name.value + &other.collect::<String>(),
         span: name.span,
         platform: platform?,
         kernel_stack: kernel_stack.next_multiple_of(abi::layout::PAGE),
@@ -135,15 +142,25 @@ fn read(
 }
 
 /// `platform`: a table of the file, or the name of one beside it.
-fn read_platform(report: &Report, project: &Project, fields: &Fields<'_>) -> Option<Platform> {
+fn read_platform(
+    report: &Report,
+    project: &Project,
+    known: &known::KnownDevices,
+    fields: &Fields<'_>,
+) -> Option<Platform> {
     if fields.is_table("platform") {
         fields
             .table("platform")
-            .and_then(|fields| platform::inline(report, fields))
+            .and_then(|fields| platform::inline(report, fields, known))
     } else {
         fields
             .required("platform", Fields::string)
-            .and_then(|name| platform::load(report, project, &name).ok())
+            .and_then(|mut name| {
+                if let Some(other) = &project.platform {
+                    name.value.clone_from(other);
+                }
+                platform::load(report, project, known, &name).ok()
+            })
     }
 }
 

@@ -1,8 +1,12 @@
 //! The board's facts.
 
+use solver::model::DomainType;
+
 use super::Source;
+use super::device::{self, Device};
 use super::fields::{Fields, nearest};
 use super::host::{self, PciHost};
+use super::known::KnownDevices;
 use super::parts::{Reserved, read_parts};
 use super::registers::{self, PlatformDevice, PlatformDeviceKind};
 use crate::project::Project;
@@ -45,12 +49,25 @@ pub struct Platform {
     pub devices: Vec<PlatformDevice>,
     /// The PCI host.
     pub pci: PciHost,
-    /// QEMU's `-machine`.
-    pub qemu_machine: String,
-    /// QEMU's `-cpu`.
-    pub qemu_processor: String,
+    /// Functions that are part of the machine, whatever a system declares; no task drives them.
+    pub built_in: Vec<Device>,
+    /// The machine under QEMU.
+    pub qemu: Emulated,
     /// Parts that were not declared: without them a system can be planned but not built.
     pub missing: Vec<&'static str>,
+}
+
+/// A machine of QEMU's.
+#[derive(Clone, Debug, Default)]
+pub struct Emulated {
+    /// QEMU's `-machine`; empty if QEMU has no such machine.
+    pub machine: String,
+    /// QEMU's `-cpu`.
+    pub processor: String,
+    /// Further arguments, words as on a command line.
+    pub arguments: Vec<String>,
+    /// The first version whose machine will do, and what that of an older one lacks.
+    pub since: Option<((u32, u32), String)>,
 }
 
 /// The interrupt controller, a GICv3.
@@ -80,6 +97,8 @@ pub enum Psci {
 
 /// Bits that the address of an AArch64 processor can have without LPA2, and the fewest that any has.
 const ADDRESS_BITS: std::ops::RangeInclusive<u32> = 32..=52;
+/// Words for [`Psci`].
+const CONDUITS: [(&str, Psci); 3] = [("none", Psci::None), ("smc", Psci::Smc), ("hvc", Psci::Hvc)];
 /// Bytes of one core's redistributor: two frames of 64 KiB.
 pub const REDISTRIBUTOR: u64 = 128 << 10;
 
@@ -117,6 +136,7 @@ impl Platform {
 pub fn load(
     report: &Report,
     project: &Project,
+    known: &KnownDevices,
     name: &Spanned<String>,
 ) -> Result<Platform, Reported> {
     let path = project.platforms().join(format!("{}.toml", name.value));
@@ -140,15 +160,21 @@ pub fn load(
     }
     let source = Source::read(report, &path)?;
     let gate = report.gate();
-    let platform = read(report, name.value.clone(), source.fields(report), true);
+    let platform = read(
+        report,
+        name.value.clone(),
+        source.fields(report),
+        known,
+        true,
+    );
     gate.pass(platform)?.ok_or(Reported)
 }
 
 /// A `[platform]` table: a board that has no file in `sys/platform`. Parts may be missing, as long as the
 /// system is only planned.
-pub fn inline(report: &Report, fields: Fields<'_>) -> Option<Platform> {
+pub fn inline(report: &Report, fields: Fields<'_>, known: &KnownDevices) -> Option<Platform> {
     let gate = report.gate();
-    let platform = read(report, "board".to_owned(), fields, false);
+    let platform = read(report, "board".to_owned(), fields, known, false);
     gate.pass(platform).ok().flatten()
 }
 
@@ -165,7 +191,13 @@ fn known_names(project: &Project) -> Vec<String> {
     names
 }
 
-fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Option<Platform> {
+fn read(
+    report: &Report,
+    name: String,
+    fields: Fields<'_>,
+    known: &KnownDevices,
+    whole: bool,
+) -> Option<Platform> {
     let mut missing = Vec::new();
     let mut part = |key: &'static str| {
         if whole {
@@ -182,7 +214,10 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
     let memory = part("memory").map(read_memory);
     let console = part("console").map(read_console);
     let gic = part("gic").map(read_gic);
-    let pci = part("pci").map(|pci| host::read(pci, whole));
+    let pci = part("pci").map(|pci| {
+        let built_in = read_built_in(&pci, known);
+        Some((host::read(pci, whole)?, built_in))
+    });
     let qemu = part("qemu").map(read_qemu);
     let description = fields.required("description", Fields::string);
     let bits = match whole || fields.contains("address-bits") {
@@ -190,10 +225,7 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         false => Some(Spanned::new(48, fields.span().clone())),
     };
     let coherent = fields.required("coherent", Fields::boolean);
-    let psci = fields.choice(
-        "psci",
-        &[("none", Psci::None), ("smc", Psci::Smc), ("hvc", Psci::Hvc)],
-    );
+    let psci = fields.choice("psci", &CONDUITS);
     let mut named = Vec::new();
     let devices: Vec<PlatformDevice> = fields
         .tables("devices")
@@ -211,9 +243,9 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
     };
     // A part that is there and wrong is no platform; one that is not there has a default.
     let memory = memory.unwrap_or_else(|| Some(Memory::none(&span)))?;
-    let pci = pci.unwrap_or_else(|| Some(PciHost::default()))?;
+    let (pci, built_in) = pci.unwrap_or_else(|| Some(Default::default()))?;
     missing.extend(&pci.missing);
-    let (qemu_machine, qemu_processor) = qemu.unwrap_or_else(|| Some(Default::default()))?;
+    let qemu = qemu.unwrap_or_else(|| Some(Default::default()))?;
     let gic = gic.map_or(Some(None), |gic| gic.map(Some))?;
     Some(Platform {
         name,
@@ -232,8 +264,8 @@ fn read(report: &Report, name: String, fields: Fields<'_>, whole: bool) -> Optio
         gic,
         devices,
         pci,
-        qemu_machine,
-        qemu_processor,
+        built_in,
+        qemu,
         missing,
         span,
     })
@@ -245,12 +277,51 @@ fn read_console(console: Fields<'_>) -> Option<Spanned<String>> {
     device
 }
 
-/// QEMU's machine and processor.
-fn read_qemu(qemu: Fields<'_>) -> Option<(String, String)> {
+fn read_qemu(qemu: Fields<'_>) -> Option<Emulated> {
     let machine = qemu.required("machine", Fields::string);
     let processor = qemu.required("processor", Fields::string);
+    let arguments = qemu.strings("arguments").into_iter();
+    let arguments = arguments.map(|argument| argument.value).collect();
+    let since = qemu.table("since").map(read_since);
     qemu.finish();
-    Some((machine?.value, processor?.value))
+    Some(Emulated {
+        machine: machine?.value,
+        processor: processor?.value,
+        arguments,
+        since: match since {
+            Some(since) => Some(since?),
+            None => None,
+        },
+    })
+}
+
+/// `built-in.NAME = { slot, id, … }`: on the root bus, blocked, and made by the machine itself.
+fn read_built_in(fields: &Fields<'_>, known: &KnownDevices) -> Vec<Device> {
+    let mut functions = Vec::new();
+    for (name, function) in fields.tables("built-in") {
+        let span = name.span.clone();
+        function.required("slot", Fields::string);
+        if let Some(mut function) = device::read(name, function, known) {
+            function.domain = Some(Spanned::new(DomainType::Blocked, span));
+            function.qemu = None;
+            function.built_in = true;
+            functions.push(function);
+        }
+    }
+    functions
+}
+
+/// `since = { version = "10.0", lack = "…" }`.
+fn read_since(since: Fields<'_>) -> Option<((u32, u32), String)> {
+    let version = since.required("version", |fields, key| {
+        fields.parsed(key, "a version such as \"10.0\"", |text| {
+            let (major, minor) = text.split_once('.')?;
+            Some((major.parse().ok()?, minor.parse().ok()?))
+        })
+    });
+    let lack = since.required("lack", Fields::line);
+    since.finish();
+    Some((version?.value, lack?.value))
 }
 
 /// The console's device: plain registers, which the kernel and its owner write to.

@@ -9,7 +9,7 @@ use builder::pack::{self, Dist};
 use planner::failure::Outcome;
 use planner::planning::Plan;
 use planner::project::Project;
-use planner::read::{self, App, Platform};
+use planner::read::{self, App};
 use planner::report::{Report, Reported};
 use solver::solution::Mode;
 
@@ -53,16 +53,6 @@ fn plan_with(
     let mut app = read::load(report, project, &file)?;
     change(&mut app);
     Plan::new(report, app)
-}
-
-/// The platform of a system, which need not fit together for this.
-pub fn platform(project: &Project, app: &Path) -> Outcome<Platform> {
-    let report = Report::default();
-    let app = read::load(&report, project, app);
-    if app.is_err() {
-        report.show();
-    }
-    Ok(app?.platform)
 }
 
 /// Does all steps, from the file to the image.

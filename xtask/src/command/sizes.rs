@@ -41,7 +41,10 @@ pub fn run(project: &Project, app: Option<&Path>) -> Outcome<u8> {
     }
     for (name, bytes) in [
         ("page tables", placement.page_tables.len),
-        ("SMMU tables", placement.smmu.len),
+        (
+            "SMMU tables",
+            placement.smmus.iter().map(|smmu| smmu.len).sum(),
+        ),
         ("image", placement.file_end - placement.image_base),
         ("memory in use", placement.memory_end - placement.image_base),
     ] {

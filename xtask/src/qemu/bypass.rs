@@ -7,17 +7,24 @@ use super::Monitor;
 use super::monitor::Answer;
 use planner::failure::Failure;
 
+/// The root bus that the machine has of itself.
+const MAIN_BUS: &str = "pcie.0";
+
 /// Refuses a machine in which a bus or a device bypasses the SMMU; the message says which.
 pub fn refuse_bypass(monitor: &mut Monitor) -> Answer<()> {
     let mut reasons = Vec::new();
-    match get(monitor, "/machine", "iommu")? {
-        Some(of_machine) => machine_reasons(monitor, &of_machine, &mut reasons)?,
-        None => board_reasons(monitor, &mut reasons)?,
-    }
+    let mut devices = Vec::new();
     for folder in ["/machine/peripheral", "/machine/peripheral-anon"] {
         for device in list(monitor, folder)? {
-            device_reasons(monitor, &format!("{folder}/{device}"), &mut reasons)?;
+            devices.push(format!("{folder}/{device}"));
         }
+    }
+    match get(monitor, "/machine", "iommu")? {
+        Some(of_machine) => machine_reasons(monitor, &of_machine, &devices, &mut reasons)?,
+        None => board_reasons(monitor, &mut reasons)?,
+    }
+    for device in &devices {
+        device_reasons(monitor, device, &mut reasons)?;
     }
     if reasons.is_empty() {
         return Ok(());
@@ -30,9 +37,14 @@ pub fn refuse_bypass(monitor: &mut Monitor) -> Answer<()> {
 }
 
 /// A machine whose SMMU is its own property, as `virt`.
-fn machine_reasons(monitor: &mut Monitor, iommu: &Value, reasons: &mut Vec<String>) -> Answer<()> {
+fn machine_reasons(
+    monitor: &mut Monitor,
+    iommu: &Value,
+    devices: &[String],
+    reasons: &mut Vec<String>,
+) -> Answer<()> {
     if iommu.as_str() != Some("smmuv3") {
-        reasons.push("the machine has no SMMUv3 (-machine iommu=smmuv3)".to_owned());
+        reasons.extend(unseen_buses(monitor, devices)?);
     }
     match get(monitor, "/machine", "default-bus-bypass-iommu")? {
         Some(Value::Bool(false)) => {}
@@ -73,8 +85,38 @@ fn board_reasons(monitor: &mut Monitor, reasons: &mut Vec<String>) -> Answer<()>
     Ok(())
 }
 
+/// Why requests of a root bus come to no SMMU, where the SMMUs are devices of one bus each.
+fn unseen_buses(monitor: &mut Monitor, devices: &[String]) -> Answer<Vec<String>> {
+    let mut roots = vec![MAIN_BUS.to_owned()];
+    let mut seen = Vec::new();
+    for device in devices {
+        match text(monitor, device, "type")?.as_deref() {
+            // An expander's bus has its name.
+            Some("pxb-pcie") => roots.push(last(device).to_owned()),
+            Some("arm-smmuv3") => {
+                let bus = text(monitor, device, "primary-bus")?;
+                seen.extend(bus.map(|bus| last(&bus).to_owned()));
+            }
+            _ => {}
+        }
+    }
+    if seen.is_empty() {
+        return Ok(vec![
+            "the machine has no SMMUv3 (-machine iommu=smmuv3)".to_owned(),
+        ]);
+    }
+    roots.retain(|root| !seen.contains(root));
+    let reason = |root| format!("no SMMU is given the root bus {root} (primary-bus={root})");
+    Ok(roots.iter().map(reason).collect())
+}
+
+/// The last part of a path, by which QEMU names devices and buses.
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 fn device_reasons(monitor: &mut Monitor, path: &str, reasons: &mut Vec<String>) -> Answer<()> {
-    let name = path.rsplit('/').next().unwrap_or(path).to_owned();
+    let name = last(path).to_owned();
     for property in list_properties(monitor, path)? {
         let bypass = matches!(property.as_str(), "bypass_iommu" | "bypass-iommu");
         if bypass && get(monitor, path, &property)? == Some(Value::Bool(true)) {
@@ -94,6 +136,11 @@ fn device_reasons(monitor: &mut Monitor, path: &str, reasons: &mut Vec<String>) 
 fn get(monitor: &mut Monitor, path: &str, property: &str) -> Answer<Option<Value>> {
     let arguments = json!({ "path": path, "property": property });
     Ok(monitor.ask("qom-get", &arguments)?.ok())
+}
+
+fn text(monitor: &mut Monitor, path: &str, property: &str) -> Answer<Option<String>> {
+    let value = get(monitor, path, property)?;
+    Ok(value.and_then(|value| Some(value.as_str()?.to_owned())))
 }
 
 /// Names of the children at `path`.

@@ -45,8 +45,26 @@ pub fn command(plan: &Plan, image: &Path, disks: &DiskFiles) -> Vec<String> {
             add("-device", device);
         }
     }
+    // Behind the root buses, to which they belong.
+    for smmu in smmus(plan) {
+        add("-device", smmu);
+    }
     arguments.extend(platform.qemu.arguments.iter().cloned());
     arguments
+}
+
+/// SMMUs that are devices of the command line, in the order in which QEMU gives them their places.
+fn smmus(plan: &Plan) -> Vec<String> {
+    let platform = &plan.app.platform;
+    let Some(model) = &platform.qemu.smmu_model else {
+        return Vec::new();
+    };
+    let buses = plan.buses_of_smmus();
+    let smmus = platform.smmus().into_iter().zip(buses);
+    // What has no bus is refused before anything is run.
+    let of_bus = smmus
+        .filter_map(|(smmu, bus)| Some(format!("{model},primary-bus={},id={}", bus?, smmu.name)));
+    of_bus.collect()
 }
 
 fn device(plan: &Plan, number: usize, function: &Function) -> Option<String> {

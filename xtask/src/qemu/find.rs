@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use planner::failure::{Failure, Outcome};
+use planner::read::Platform;
 
 pub const PROGRAM: &str = "qemu-system-aarch64";
 /// The oldest version whose SMMU model is known to work.
@@ -48,6 +49,12 @@ impl Qemu {
             program: program.to_path_buf(),
             version,
         })
+    }
+
+    /// Why this version cannot make a platform's machine; nothing if it can.
+    pub fn lacks(&self, platform: &Platform) -> Option<String> {
+        let (first, lack) = platform.qemu.since.as_ref()?;
+        (self.version < *first).then(|| format!("QEMU {} has {lack}", self.name()))
     }
 
     /// A command without arguments.

@@ -103,6 +103,11 @@ pub fn observe(
     options: &Options,
     observer: &mut dyn Observer,
 ) -> Outcome<End> {
+    if let Some(why) = options.qemu.lacks(&built.plan.app.platform) {
+        return Err(Failure::new(format!(
+            "{why}\n  name a newer one with --qemu"
+        )));
+    }
     let decoder = Decoder::new(&built.plan, &built.programs);
     let rings = Rings::new(built.layout.placement());
     // Of its own: another build may write to the dist folder before QEMU has read it.

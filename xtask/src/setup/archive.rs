@@ -42,16 +42,24 @@ pub fn sources(
     let updates = updates(&targets, codename, suite);
     let found = repositories(&targets, codename).into_iter();
     let source = |repository: String| {
-        let first = match suite {
-            suite if suite == codename => codename.to_owned(),
-            suite => format!("{codename} {suite}"),
+        let (first, updates) = match suite {
+            suite if suite == codename => (codename.to_owned(), updates.clone()),
+            suite if is_of(suite, codename) => (format!("{codename} {suite}"), updates.clone()),
+            // Another release has all that its packages need.
+            suite => (suite.to_owned(), Suites::new()),
         };
-        let stanzas = std::iter::once((repository, first)).chain(updates.clone());
+        let stanzas = std::iter::once((repository, first)).chain(updates);
         stanzas
             .map(|(repository, suites)| stanza(&repository, &suites, signed))
             .collect()
     };
     Ok(found.map(source).collect())
+}
+
+/// Whether a suite belongs to a release: it is the release, or `RELEASE-backports` and the like.
+pub fn is_of(suite: &str, codename: &str) -> bool {
+    let rest = suite.strip_prefix(codename);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// Archives and suites.
@@ -157,6 +165,12 @@ mod tests {
         let found = updates(TARGETS, "bookworm", "bookworm-backports");
         assert_eq!(found, [security]);
         assert_eq!(updates(TARGETS, "trixie", "trixie"), []);
+    }
+
+    #[test]
+    fn suites_of_a_release() {
+        assert!(is_of("bookworm", "bookworm") && is_of("bookworm-backports", "bookworm"));
+        assert!(!is_of("sid", "bookworm") && !is_of("bookworms", "bookworm"));
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub fn backports(codename: &str) -> String {
     format!("{codename}-backports")
 }
 
+/// The suite of the newest packages there are.
+pub const NEWEST: &str = "sid";
+
 /// The emulator of `suite` of this Debian, unpacked below `target` and not installed.
 pub fn private_emulator(codename: &str, suite: &str, target: &Path) -> Result<Qemu, String> {
     let program = private::unpacked(&WANTED, codename, suite, &folder(target))

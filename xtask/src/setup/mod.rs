@@ -12,5 +12,5 @@ mod target;
 
 pub use archive::release;
 pub use cargo_deny::cargo_deny;
-pub use emulator::{backports, emulator, private_emulator};
+pub use emulator::{NEWEST, backports, emulator, private_emulator};
 pub use target::target;

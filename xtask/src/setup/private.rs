@@ -45,7 +45,7 @@ pub fn unpacked(
     let mut why = format!("apt has no source of {codename}");
     for source in archive::sources(codename, suite, |targets| private.ask(targets))? {
         private.use_source(&source)?;
-        match private.fetch(wanted, suite) {
+        match private.fetch(wanted, suite, !archive::is_of(suite, codename)) {
             Ok(()) => return private.unpack(wanted, &folder, &script),
             Err(reason) => why = reason,
         }
@@ -130,11 +130,18 @@ impl Private {
         write(&self.source, source)
     }
 
-    /// Downloads it, and what it needs that is not installed, as if to install it.
-    fn fetch(&self, wanted: &Wanted<'_>, suite: &str) -> Result<(), String> {
+    /// Downloads it, and what it needs that is not installed, as if to install it; `alone` if nothing that is installed
+    /// counts.
+    fn fetch(&self, wanted: &Wanted<'_>, suite: &str, alone: bool) -> Result<(), String> {
         let status = std::fs::read_to_string(STATUS)
             .map_err(|error| format!("cannot read {STATUS}: {error}"))?;
-        write(&self.status, &installed::without(&status, wanted.family))?;
+        // Libraries of another release are not mixed with those that are installed: all that it needs comes along.
+        let counted = if alone {
+            String::new()
+        } else {
+            installed::without(&status, wanted.family)
+        };
+        write(&self.status, &counted)?;
         output(self.apt().arg("update"))?;
         let mut install = self.apt();
         install.args(["install", "--download-only", "--no-install-recommends"]);
@@ -156,7 +163,7 @@ impl Private {
                 output(Command::new("dpkg").arg("-x").arg(&file).arg(&root))?;
             }
         }
-        let text = wrapper(wanted, &libraries(&root));
+        let text = wrapper(wanted, &libraries(&root), loader(&root).as_deref());
         let part = script.with_extension("part");
         write(&part, &text)?;
         make_executable(&part).map_err(failed)?;
@@ -199,21 +206,44 @@ fn libraries(root: &Path) -> Vec<String> {
     found
 }
 
-/// Runs the program in the tree beside the script, wherever both are moved.
-fn wrapper(wanted: &Wanted<'_>, libraries: &[String]) -> String {
+/// The program in the tree at `root` that loads programs and their libraries, seen from there: it is there if the C
+/// library is, and fits no other.
+fn loader(root: &Path) -> Option<String> {
+    for folder in ["lib64", "usr/lib64", "lib", "usr/lib"] {
+        let entries = std::fs::read_dir(root.join(folder)).into_iter().flatten();
+        let names = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned());
+        if let Some(name) = names.filter(|name| name.starts_with("ld-linux")).min() {
+            return Some(format!("{folder}/{name}"));
+        }
+    }
+    None
+}
+
+/// Runs the program in the tree beside the script, wherever both are moved; by the tree's own loader if it has one.
+fn wrapper(wanted: &Wanted<'_>, libraries: &[String], loader: Option<&str>) -> String {
     let (program, data) = (wanted.program, wanted.data);
     let libraries: Vec<String> = libraries
         .iter()
         .map(|path| format!("$root/{path}"))
         .collect();
     let libraries = libraries.join(":");
+    let run = format!("\"$root/usr/bin/{program}\" -L \"$root/usr/share/{data}\" \"$@\"");
+    let start = match loader {
+        // The libraries only for this program: what it runs has those of the system.
+        Some(loader) => format!("exec \"$root/{loader}\" --library-path \"{libraries}\" {run}\n"),
+        None => format!(
+            "LD_LIBRARY_PATH=\"{libraries}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\"\n\
+             export LD_LIBRARY_PATH\n\
+             exec {run}\n"
+        ),
+    };
     format!(
         "#!/bin/sh\n\
          # {} of Debian, unpacked here and not installed.\n\
          root=$(dirname \"$(readlink -f \"$0\")\")/root\n\
-         LD_LIBRARY_PATH=\"{libraries}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\"\n\
-         export LD_LIBRARY_PATH\n\
-         exec \"$root/usr/bin/{program}\" -L \"$root/usr/share/{data}\" \"$@\"\n",
+         {start}",
         wanted.package
     )
 }
@@ -271,7 +301,7 @@ mod tests {
         make_executable(&program).unwrap();
         let script = folder.path().join("emulate");
         assert_eq!(libraries(&root), ["usr/lib/any-linux-gnu"]);
-        std::fs::write(&script, wrapper(&WANTED, &libraries(&root))).unwrap();
+        std::fs::write(&script, wrapper(&WANTED, &libraries(&root), None)).unwrap();
         make_executable(&script).unwrap();
         let mut run = Command::new(&script);
         run.arg("two words").env("LD_LIBRARY_PATH", "/before");
@@ -281,5 +311,29 @@ mod tests {
             root.display()
         );
         assert_eq!(output(&mut run), Ok(expected));
+    }
+
+    #[test]
+    fn a_tree_with_a_loader_is_run_by_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("usr/lib64")).unwrap();
+        std::fs::create_dir_all(root.join("usr/lib/any-linux-gnu")).unwrap();
+        assert_eq!(loader(&root), None);
+        let file = root.join("usr/lib64/ld-linux-any.so.2");
+        std::fs::write(&file, "#!/bin/sh\necho loader \"$@\"\n").unwrap();
+        make_executable(&file).unwrap();
+        let found = loader(&root);
+        assert_eq!(found.as_deref(), Some("usr/lib64/ld-linux-any.so.2"));
+        let script = folder.path().join("emulate");
+        let text = wrapper(&WANTED, &libraries(&root), found.as_deref());
+        std::fs::write(&script, text).unwrap();
+        make_executable(&script).unwrap();
+        let root = root.canonicalize().unwrap();
+        let expected = format!(
+            "loader --library-path {0}/usr/lib/any-linux-gnu {0}/usr/bin/emulate -L {0}/usr/share/emulator word\n",
+            root.display()
+        );
+        assert_eq!(output(Command::new(&script).arg("word")), Ok(expected));
     }
 }

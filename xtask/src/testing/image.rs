@@ -55,15 +55,17 @@ pub fn images(root: &Path) -> failure::Outcome<Vec<Suite>> {
         for run in expect::read(&folder)? {
             if !run.is_suite() {
                 return Err(Failure::new(format!(
-                    "{}: a suite judges itself; its runs have `name`, `platform` and `qemu` only",
+                    "{}: a suite judges itself; its runs have `name`, `platform`, one of `systems` and `qemu` only",
                     folder.join(EXPECT).display()
                 )));
             }
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            let system = run.systems.first();
             let suffix = run.name.map(|name| format!("-{name}")).unwrap_or_default();
             suites.push(Suite {
                 name: format!("{name}{suffix}"),
-                app: app.clone(),
+                app: system
+                    .map_or_else(|| app.clone(), |system| systems::tidy(&folder.join(system))),
                 platform: run.platform,
                 extra: run.qemu,
             });
@@ -129,15 +131,12 @@ pub fn image(
     show: &mut dyn FnMut(Case),
 ) -> failure::Outcome<()> {
     let project = &project.on(suite.platform.as_deref());
-    if suite.platform.is_some() {
-        let platform = steps::platform(project, &suite.app)?;
-        if let Some(why) = super::lack(&platform, row) {
-            show(Case::new(
-                format!("{}::*", suite.name),
-                Outcome::Skipped(why),
-            ));
-            return Ok(());
-        }
+    if let Some(why) = row.lacks(project, &suite.app) {
+        show(Case::new(
+            format!("{}::*", suite.name),
+            Outcome::Skipped(why),
+        ));
+        return Ok(());
     }
     let built = steps::build_to_run_changed(project, Some(&suite.app), |app| asked.tell(app))?;
     let disks = run::disks(project, &built.plan, None)?;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::qemu::{self, OLDEST, Qemu, Registers};
 use crate::setup;
 use planner::failure::Outcome;
-use planner::read::Platform;
+use planner::project::Project;
+use planner::read::{self, Platform};
+use planner::report::Report;
 
 /// A version from here on counts as new: its SMMU has two stages.
 const NEW: (u32, u32) = (10, 0);
@@ -31,6 +33,13 @@ impl Row {
             arguments: Vec::new(),
             stage1: true,
         }
+    }
+
+    /// Why the emulator cannot make the machine of a system; nothing if it can, or if the file cannot be read, which
+    /// the build says.
+    pub fn lacks(&self, project: &Project, app: &Path) -> Option<String> {
+        let app = read::load(&Report::default(), project, app).ok()?;
+        self.qemu.lacks(&app.platform)
     }
 
     /// `qemu-10.0 virt-7.2 stage=2`.

@@ -18,8 +18,6 @@ mod system;
 
 use std::time::Duration;
 
-use planner::read::Platform;
-
 pub use host::Programs as HostPrograms;
 pub use image::{Asked, Suite, image, images};
 pub use long::{LONG, PROGRAMS as LONG_PROGRAMS, program as long_program};
@@ -48,12 +46,6 @@ pub struct Case {
     pub time: Duration,
     /// The output of the test, or the log of the tasks involved, if it failed.
     pub log: Vec<String>,
-}
-
-/// Why an emulator cannot make the machine of a platform.
-fn lack(platform: &Platform, row: &Row) -> Option<String> {
-    let (first, lack) = platform.qemu.since.as_ref()?;
-    (row.qemu.version < *first).then(|| format!("QEMU {} has {lack}", row.qemu.name()))
 }
 
 impl Case {

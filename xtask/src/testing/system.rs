@@ -148,16 +148,10 @@ impl System {
 
 /// Builds and runs one.
 pub fn system(project: &Project, system: &System, row: &Row) -> failure::Outcome<Case> {
-    if let Some(why) = system.lack(row) {
+    let project = &project.on(system.expected.platform.as_deref());
+    let lack = system.lack(row);
+    if let Some(why) = lack.or_else(|| row.lacks(project, &system.app)) {
         return Ok(Case::new(system.name.as_str(), Outcome::Skipped(why)));
-    }
-    let platform = system.expected.platform.as_deref();
-    let project = &project.on(platform);
-    if platform.is_some() {
-        let platform = steps::platform(project, &system.app)?;
-        if let Some(why) = super::lack(&platform, row) {
-            return Ok(Case::new(system.name.as_str(), Outcome::Skipped(why)));
-        }
     }
     let started = Instant::now();
     let mut log = Vec::new();

@@ -154,7 +154,7 @@ fn around(address: u64, bytes: u64) -> (u64, u64) {
 }
 
 fn of_domain(plan: &Plan, (index, domain): (usize, &Domain), verified: &mut Verified) {
-    let whose = format!("domain {}", domain.asid);
+    let whose = domain.to_string();
     let members: Vec<_> = plan
         .devices()
         .filter(|device| device.domain == Some(index))
@@ -184,8 +184,18 @@ fn of_domain(plan: &Plan, (index, domain): (usize, &Domain), verified: &mut Veri
     let snoops = members.iter().any(|device| coherent.contains(&device.name));
     verified.compare(&whose, "it snoops:", &domain.snoops, &snoops);
     let mut before = plan.domains.iter().take(index);
-    if domain.asid == 0 || before.any(|other| other.asid == domain.asid) {
+    let tag = (&domain.smmu, domain.asid);
+    if domain.asid == 0 || before.any(|other| (&other.smmu, other.asid) == tag) {
         verified.say(format!("{whose}: its ASID is 0, or another's"));
+    }
+    let elsewhere = members
+        .iter()
+        .find(|device| device.smmu.as_ref() != Some(&domain.smmu));
+    if let Some(device) = elsewhere {
+        verified.say(format!(
+            "{whose}: device {} in it is behind another SMMU",
+            device.name
+        ));
     }
     for range in domain
         .premapped
@@ -215,12 +225,10 @@ fn of_domain(plan: &Plan, (index, domain): (usize, &Domain), verified: &mut Veri
     }
 }
 
-/// Two devices with a StreamID in common have one domain, unless only one of them can be in the slot.
+/// Two devices with a StreamID of one SMMU in common have one domain, unless only one of them can be in the slot.
 fn apart(one: &Device, two: &Device, verified: &mut Verified) {
-    let shared = one
-        .streams
-        .iter()
-        .find(|stream| two.streams.contains(stream));
+    let mut streams = one.streams.iter();
+    let shared = streams.find(|stream| one.smmu == two.smmu && two.streams.contains(stream));
     let both = one.domain.is_some() && two.domain.is_some() && one.domain != two.domain;
     let alternatives = one.address.is_some() && one.address == two.address;
     if let (Some(stream), true, false) = (shared, both, alternatives) {

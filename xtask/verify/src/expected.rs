@@ -11,7 +11,7 @@ mod devices;
 pub use devices::{Device, Domain, Function, Premapped};
 
 /// The version of `plan.json` that is read here.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// The core of the one kernel that an image has.
 pub const CORE: u32 = 0;
 
@@ -32,7 +32,7 @@ pub struct Plan {
     pub tasks: Vec<Task>,
     pub kernel: Kernel,
     pub interrupts: Vec<Interrupt>,
-    pub smmu: Option<Smmu>,
+    pub smmus: Vec<Smmu>,
     pub groups: Vec<Group>,
     pub exceptions: Vec<String>,
     pub functions: Vec<Device>,
@@ -177,6 +177,8 @@ pub struct Smmu {
     pub coherent: bool,
     pub address_bits: u32,
     pub on_mismatch: String,
+    /// The memory of its tables and queues.
+    pub tables: Extent,
 }
 
 #[derive(Debug, Deserialize)]
@@ -224,7 +226,6 @@ pub struct Memory {
     #[serde(deserialize_with = "hexadecimal")]
     pub end: u64,
     pub page_tables: Extent,
-    pub smmu_tables: Extent,
     pub el2: Extent,
 }
 
@@ -282,16 +283,28 @@ impl Plan {
         self.task(&authority.name)
     }
 
+    /// The devices whose requests an SMMU sees.
+    pub fn behind(&self, smmu: &Smmu) -> impl Iterator<Item = &Device> {
+        self.devices()
+            .filter(|device| device.smmu.as_ref() == Some(&smmu.name))
+    }
+
+    /// The number of an SMMU, by its name.
+    pub fn smmu(&self, name: &str) -> Option<u32> {
+        let index = self.smmus.iter().position(|smmu| smmu.name == name)?;
+        u32::try_from(index).ok()
+    }
+
     /// All devices by their numbers.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
         self.functions.iter().chain(&self.non_pci)
     }
 
-    /// The domain whose tables a stream uses from the first moment: that of a device with direct regions, unless
+    /// The domain whose tables a stream of an SMMU uses from the first moment: that of a device with direct regions, unless
     /// another device with the stream has another domain, as alternatives of a slot may.
-    pub fn always_open(&self, stream: u32) -> Option<&Domain> {
+    pub fn always_open(&self, smmu: &Smmu, stream: u32) -> Option<&Domain> {
         let mut having = self
-            .devices()
+            .behind(smmu)
             .filter(|device| device.streams.contains(&stream))
             .peekable();
         let domain = having.peek()?.domain?;
@@ -366,9 +379,9 @@ mod tests {
     #[test]
     fn a_plan_of_another_version_is_refused_by_its_number() {
         let why = read("{\"version\": 1, \"tasks\": []}").unwrap_err();
-        assert!(why.contains("has version 1, and version 3"), "{why}");
+        assert!(why.contains("has version 1, and version 4"), "{why}");
         assert!(why.contains("build the image again"), "{why}");
-        let why = read("{\"version\": 3}").unwrap_err();
+        let why = read("{\"version\": 4}").unwrap_err();
         assert!(why.contains("missing field"), "{why}");
     }
 }

@@ -44,17 +44,28 @@ pub struct Verified {
     pub addresses: Addresses,
 }
 
+/// An entry of a stream table.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Number of the SMMU.
+    pub smmu: u32,
+    /// Its StreamID.
+    pub stream: u32,
+    /// Its physical address.
+    pub at: u64,
+}
+
 /// Physical addresses of what was read.
 #[derive(Debug, Default)]
 pub struct Addresses {
-    /// Leaf descriptors, with whose they are: `kernel`, `task NAME`, `domain ASID`.
+    /// Leaf descriptors, with whose they are: `kernel`, `task NAME`, `domain ASID of SMMU`.
     pub leaves: Vec<(String, Leaf)>,
-    /// Stream table entries by StreamID.
-    pub entries: Vec<(u32, u64)>,
-    /// Context descriptors by ASID.
+    /// Stream table entries of every SMMU.
+    pub entries: Vec<Entry>,
+    /// Context descriptors by ASID, those of the first SMMU first.
     pub contexts: Vec<(u16, u64)>,
-    /// The first stream table descriptor.
-    pub stream_table: u64,
+    /// The first stream table descriptor of each SMMU.
+    pub stream_tables: Vec<u64>,
     /// The kernel's plan.
     pub kernel_plan: u64,
     /// The plans of all tasks, by their numbers.

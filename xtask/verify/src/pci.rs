@@ -83,8 +83,8 @@ fn host(blob: &Blob<'_>, plan: &Plan, task: &Task, verified: &mut Verified) {
     let buses = spaces.next().map_or(0, |range| range.bytes / BUS);
     let last = u32::try_from(buses.saturating_sub(1)).unwrap_or(NONE);
     let refuse = plan
-        .smmu
-        .as_ref()
+        .smmus
+        .first()
         .is_some_and(|smmu| smmu.on_mismatch == "refuse");
     let places = [at(task, CONFIGURATION, None), at(task, "pci-record", None)];
     let planned = vec![(places, [0, last], [u32::from(refuse), 0])];

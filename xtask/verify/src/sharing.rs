@@ -77,7 +77,8 @@ fn private(plan: &Plan, task: &Task, runs: &[Run<bool>], verified: &mut Verified
         .iter()
         .any(|mapping| mapping.what == SMMU_TABLES)
     {
-        closed.push((memory.smmu_tables.run(), "the SMMU's tables"));
+        let tables = plan.smmus.iter().map(|smmu| smmu.tables.run());
+        closed.extend(tables.map(|tables| (tables, "the tables of an SMMU")));
     }
     for (of, what) in kernels.chain(closed) {
         for run in runs.iter().filter(|run| run.meets(&of)) {

@@ -26,7 +26,7 @@ fn tables_have_exactly_the_room_that_was_placed() {
     let layout = Layout::new(&report, &plan, &programs).unwrap_or_else(|_| panic!());
     let sizes = layout.placement().sizes().clone();
     assert_eq!(layout.tables().sizes(), sizes);
-    assert!(sizes.smmu > 0 && sizes.page_tables > 0);
+    assert!(sizes.smmus[0] > 0 && sizes.page_tables > 0);
     assert_eq!(sizes.kernel_plans.len(), plan.app.cores().len());
     assert_eq!(sizes.task_plans.len(), plan.app.tasks.len());
 }
@@ -40,7 +40,7 @@ fn places_with_too_little_or_too_much_room_are_no_layout() {
     let changes: [fn(&mut Sizes); 5] = [
         |sizes| sizes.page_tables -= abi::layout::PAGE,
         |sizes| sizes.page_tables += abi::layout::PAGE,
-        |sizes| sizes.smmu += abi::layout::PAGE,
+        |sizes| sizes.smmus[0] += abi::layout::PAGE,
         |sizes| sizes.kernel_plans.clear(),
         |sizes| sizes.task_plans.clear(),
     ];

@@ -33,7 +33,9 @@ pub fn build(plan: &Plan, layout: &Layout) -> Outcome<Vec<u8>> {
         .flat_map(|word| word.to_le_bytes())
         .collect();
     put(&mut image, placement, placement.page_tables.pa, &pages)?;
-    put(&mut image, placement, placement.smmu.pa, &tables.smmu)?;
+    for (extent, bytes) in placement.smmus.iter().zip(&tables.smmus) {
+        put(&mut image, placement, extent.pa, bytes)?;
+    }
     header::write(&mut image, plan, layout)?;
     Ok(image)
 }

@@ -18,13 +18,17 @@ pub struct Domains {
 /// A device's part of the plan.
 #[derive(Clone, Debug, Default)]
 pub struct DevicePlan {
+    /// The StreamIDs of its requests.
     pub streams: Vec<u32>,
+    /// Number of the SMMU that sees all of its streams, among those of the platform; the first for a device without streams.
+    pub smmu: usize,
     /// Whether the device has direct regions, so that its streams translate from the start.
     pub always_open: bool,
     /// Index in `Domains::domains`; none for a bridge and for a blocked device.
     pub domain: Option<usize>,
     /// Index in `Domains::groups`.
     pub group: usize,
+    /// Number of its reset unit.
     pub reset_unit: usize,
     /// The device's domain with the reason, one line.
     pub reason: String,
@@ -35,7 +39,9 @@ pub struct DevicePlan {
 pub struct DomainPlan {
     /// The type.
     pub kind: DomainType,
-    /// The domain's ASID, from 1.
+    /// Number of the SMMU that walks the tables, among those of the platform.
+    pub smmu: usize,
+    /// The domain's ASID on that SMMU, from 1.
     pub asid: u16,
     /// IOVA of the page part.
     pub iova_base: u64,
@@ -61,11 +67,11 @@ pub struct DomainPlan {
 }
 
 impl Domains {
-    /// The domain of a stream that translates in the image. A device with direct regions has the stream, and
+    /// The domain of a stream of an SMMU that translates in the image. A device with direct regions has the stream, and
     /// no alternative of its hotplug slot has it in another domain, because before the start it is not known
     /// which alternative is there.
-    pub fn always_open(&self, stream: u32) -> Option<usize> {
-        let has = |device: &&DevicePlan| device.streams.contains(&stream);
+    pub fn always_open(&self, smmu: usize, stream: u32) -> Option<usize> {
+        let has = |device: &&DevicePlan| device.smmu == smmu && device.streams.contains(&stream);
         let all = || self.devices.iter().filter(has);
         let domain = all().find(|device| device.always_open)?.domain?;
         all()

@@ -23,6 +23,10 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
         .filter_map(|node| Some((node, solution.devices.get(node.index())?)))
         .map(|(node, device)| DevicePlan {
             streams: device.streams.iter().map(|stream| stream.id).collect(),
+            smmu: device
+                .streams
+                .first()
+                .map_or(0, |stream| stream.smmu.index()),
             always_open: solution.exceptions.contains(&node),
             domain: device.domain,
             group: device.group,
@@ -35,9 +39,11 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
         .iter()
         .map(|domain| {
             let window = domain.window;
+            let context = domain.contexts.first();
             let mut planned = DomainPlan {
                 kind: domain.domain_type,
-                asid: domain.contexts.first().map_or(0, |context| context.asid),
+                smmu: context.map_or(0, |context| context.smmu.index()),
+                asid: context.map_or(0, |context| context.asid),
                 iova_base: window.map_or(0, |window| window.page_base),
                 page_bytes: window.map_or(0, |window| window.page_bytes),
                 block_base: window.map_or(0, |window| window.block_base),

@@ -59,48 +59,6 @@ impl Plan {
         }
     }
 
-    /// Reports every function of a machine for QEMU that QEMU cannot be given.
-    pub fn check_runnable(&self, report: &Report) -> Result<(), Reported> {
-        let app = &self.app;
-        if app.platform.qemu.machine.is_empty() {
-            return Ok(());
-        }
-        let gate = report.gate();
-        let functions = self.fabric.functions.iter().enumerate();
-        for (number, function) in functions {
-            let mut earlier = self.fabric.functions.iter().take(number);
-            if earlier.any(|other| other.is_alternative_of(function)) {
-                continue;
-            }
-            let (name, id, model) = match function.kind {
-                FunctionKind::HostBridge | FunctionKind::Expander(_) => continue,
-                FunctionKind::Bridge(bridge) => match app.bridges.get(bridge) {
-                    Some(bridge) => (&bridge.name, bridge.id, &bridge.qemu),
-                    None => continue,
-                },
-                FunctionKind::Device(device) => match app.devices.get(device) {
-                    Some(device) if device.built_in => continue,
-                    Some(device) => (&device.name, device.id.value, &device.qemu),
-                    None => continue,
-                },
-            };
-            if model.is_none() {
-                let (vendor, device) = id;
-                let id = format!("{vendor:04x}:{device:04x}");
-                let name_of = &name.value;
-                report
-                    .error(
-                        Mistake::NotRunnable,
-                        format!("no QEMU model is known for `{name_of}`, which is {id}"),
-                    )
-                    .at(&name.span, "it would be missing from the machine that is run")
-                    .with(&app.platform.span, "a platform that QEMU emulates")
-                    .remedy("write its model and properties as `qemu = \"…\"`, as after `-device`; `cargo xtask dist` takes the file as it is");
-            }
-        }
-        gate.pass(())
-    }
-
     /// Reports what lies beyond the addresses that tables have bits for, whatever the processor has.
     fn far(&self, report: &Report) {
         let platform = &self.app.platform;
@@ -170,14 +128,6 @@ impl Plan {
                 "have firmware map it 1:1; `cargo xtask plan` takes the file as it is",
             );
         }
-        if let [first, second, ..] = app.platform.smmus()[..] {
-            apart(
-                "several SMMUs can be planned, but an image serves one",
-                [&first.span, &second.span],
-                "declare the SMMU whose devices are driven, and no other; `cargo xtask plan` takes the file \
-                 as it is",
-            );
-        }
         let mut roots = app.roots.iter();
         let first = app.roots.first();
         let other = roots.find(|root| first.is_some_and(|first| first.segment != root.segment));
@@ -199,11 +149,11 @@ impl Plan {
         }
     }
 
-    /// Reports StreamIDs that the SMMU's tables would have no entry for.
+    /// Reports StreamIDs that the tables of their SMMU would have no entry for, and domains that would need the tables
+    /// of several.
     fn stream_ids(&self, report: &Report) {
         let smmus = self.app.platform.smmus();
-        let Some(smmu) = smmus.first() else { return };
-        if smmu.stream_bits.is_none() {
+        for smmu in smmus.iter().filter(|smmu| smmu.stream_bits.is_none()) {
             report
                 .error(
                     Mistake::NotBuildable,
@@ -217,11 +167,11 @@ impl Plan {
         }
         for (node, found) in self.machine.nodes.iter().zip(&self.solution.devices) {
             let device = self.app.devices.iter().find(|d| d.name.value == node.name);
-            let large = found
-                .streams
-                .iter()
-                .find(|stream| stream.id >> STREAM_BITS_MAX != 0);
-            if let (Some(device), Some(stream)) = (device, large) {
+            let mut streams = found.streams.iter();
+            let large = streams.find(|stream| stream.id >> STREAM_BITS_MAX != 0);
+            if let (Some(device), Some(stream)) = (device, large)
+                && let Some(smmu) = smmus.get(stream.smmu.index())
+            {
                 report
                     .error(
                         Mistake::NotBuildable,
@@ -240,6 +190,39 @@ impl Plan {
                     )
                     .remedy("leave the device out of a file that is to be built");
             }
+        }
+        self.domains_of_several(report);
+    }
+
+    /// Reports domains whose StreamIDs go to several SMMUs: the server invalidates what it unmaps on one.
+    fn domains_of_several(&self, report: &Report) {
+        let smmus = self.app.platform.smmus();
+        for domain in &self.solution.domains {
+            let [first, second, ..] = domain.contexts[..] else {
+                continue;
+            };
+            let nodes = domain.devices.iter();
+            let nodes = nodes.filter_map(|node| self.machine.nodes.get(node.index()));
+            let names: Vec<_> = nodes.map(|node| format!("`{}`", node.name)).collect();
+            let pair = [first, second].map(|context| smmus.get(context.smmu.index()));
+            let [Some(first), Some(second)] = pair else {
+                continue;
+            };
+            report
+                .error(
+                    Mistake::NotBuildable,
+                    format!(
+                        "{} would be in one domain of `{}` and `{}`, which no image serves",
+                        names.join(" and "),
+                        first.name,
+                        second.name
+                    ),
+                )
+                .at(&second.span, "sees some of their StreamIDs")
+                .with(&first.span, "sees the others")
+                .remedy(
+                    "declare all StreamIDs of a device at one SMMU; `cargo xtask plan` takes the file as it is",
+                );
         }
     }
 

@@ -20,10 +20,11 @@ mod premapped;
 mod premapped_pools;
 mod registers;
 mod route;
+mod runnable;
 mod time;
 mod wiring;
 
-pub use domain_plan::{DomainPlan, Domains, Premapped};
+pub use domain_plan::{DevicePlan, DomainPlan, Domains, Premapped};
 pub use fabric::{Fabric, WINDOW_CLOSED};
 pub use function::{Function, FunctionKind};
 pub use image::{SMMU_ALIGNMENT, STREAM_BITS_MAX};

@@ -33,7 +33,7 @@ pub use load::{from_text, load};
 pub use parts::Reserved;
 pub use pci::{Bridge, EXPANDER, Root};
 pub use place::Place;
-pub use platform::{Gic, Platform, Psci, REDISTRIBUTOR};
+pub use platform::{Emulated, Gic, Platform, Psci, REDISTRIBUTOR};
 pub use ranges::{AddressRange, RangeKind};
 pub use registers::{PlatformDevice, PlatformDeviceKind};
 pub use task::{BOOT_CORE, Lend, Parameter, Task, TaskRight};

@@ -68,6 +68,9 @@ pub struct Emulated {
     pub arguments: Vec<String>,
     /// The first version whose machine will do, and what that of an older one lacks.
     pub since: Option<((u32, u32), String)>,
+    /// The model of the SMMUs, where they are devices of the command line: each belongs to the root bus whose
+    /// requests it sees.
+    pub smmu_model: Option<String>,
 }
 
 /// The interrupt controller, a GICv3.
@@ -119,6 +122,11 @@ impl Platform {
         smmus
             .filter(|device| device.kind == PlatformDeviceKind::SmmuV3)
             .collect()
+    }
+
+    /// The number of the SMMU of that name among [`Self::smmus`].
+    pub fn smmu_number(&self, name: &str) -> Option<usize> {
+        self.smmus().iter().position(|smmu| smmu.name == name)
     }
 
     /// The interrupt translation service.
@@ -283,6 +291,7 @@ fn read_qemu(qemu: Fields<'_>) -> Option<Emulated> {
     let arguments = qemu.strings("arguments").into_iter();
     let arguments = arguments.map(|argument| argument.value).collect();
     let since = qemu.table("since").map(read_since);
+    let smmu_model = qemu.string("smmu-model").map(|model| model.value);
     qemu.finish();
     Some(Emulated {
         machine: machine?.value,
@@ -292,6 +301,7 @@ fn read_qemu(qemu: Fields<'_>) -> Option<Emulated> {
             Some(since) => Some(since?),
             None => None,
         },
+        smmu_model,
     })
 }
 

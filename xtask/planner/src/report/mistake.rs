@@ -87,7 +87,7 @@ mistakes! {
     36 NoAccessControl "access control that the function does not have",
         "With `acs = true` the PCI task enables and checks ACS at boot, which fails if the function does not have the capability. A function without ACS isolates nothing.";
     37 NotBuildable "it can be planned, but not built",
-        "The plan describes more machines than the servers of this version drive: foreign boards, several SMMUs or segments, virtual functions and bridges as alternatives in hotplug slots are planned and shown, but no image is made.";
+        "The plan describes more machines than the servers of this version drive: foreign boards, several segments, domains of several SMMUs, virtual functions and bridges as alternatives in hotplug slots are planned and shown, but no image is made.";
     38 NotRunnable "it can be built, but not emulated",
         "`run`, `gdb` and `test` start the planned machine under QEMU, so each of its PCI functions needs a model there: from sys/platform/devices.toml by vendor and device id, or the function's `qemu`, as after QEMU's `-device`. A function without a model would be missing at boot, and every claim would be refused.";
     40 Domain "a demand that contradicts its use",

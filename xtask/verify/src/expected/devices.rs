@@ -33,6 +33,8 @@ pub struct Device {
     pub function: Option<Function>,
     pub quiesce: Quiesce,
     pub streams: Vec<u32>,
+    /// The SMMU that sees them; none without a stream.
+    pub smmu: Option<String>,
     pub domain: Option<usize>,
     pub owner: Option<Owner>,
 }
@@ -91,6 +93,8 @@ pub struct Domain {
     pub invalidation: String,
     pub snoops: bool,
     pub stage: u32,
+    /// The SMMU that walks its tables.
+    pub smmu: String,
     /// The ASID: it tells the domain's entries from others' in the SMMU's caches.
     #[serde(rename = "tag")]
     pub asid: u16,
@@ -119,6 +123,12 @@ pub struct Premapped {
     /// The task whose pool it is.
     pub task: Option<String>,
     pub pool: Option<String>,
+}
+
+impl std::fmt::Display for Domain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "domain {} of {}", self.asid, self.smmu)
+    }
 }
 
 impl Device {

@@ -1,8 +1,7 @@
 //! The part of the plan about devices that the IOMMU server reads: their streams, pools, and premapped ranges
 //! (`docs/reference/image.md`). By it the server decides whom it serves, and what it opens.
 
-use super::Tables;
-use super::records::SERVER;
+use super::records::{Records, SERVER};
 use crate::Verified;
 use crate::blob::{Record, Runs};
 use crate::expected::{Device, Mapping, Plan, Premapped, Task};
@@ -11,19 +10,21 @@ use crate::expected::{Device, Mapping, Plan, Premapped, Task};
 const NONE: u32 = u32::MAX;
 
 /// Compares all of them with `plan.json`.
-pub fn check(tables: &Tables<'_>, verified: &mut Verified) {
-    let (records, plan) = (&tables.records, tables.plan);
+pub fn check(plan: &Plan, records: &Records<'_>, verified: &mut Verified) {
     let planned = plan.devices().count();
     verified.compare(SERVER, "devices", &records.devices.len(), &planned);
     let [mut streams, mut auditors] = [Runs::default(); 2];
     for ((record, device), number) in records.devices.iter().zip(plan.devices()).zip(0..) {
-        one(tables, record, (device, number), verified);
+        one(plan, record, (device, number), verified);
         let whose = format!("device {}", device.name);
         let told = streams.next(&records.streams, record, 32);
         // StreamID, and the SMMU.
         let pair = |row: &Record<'_>| (row.u32(0), row.u32(4));
         let told = told.map(|rows| rows.iter().map(pair).collect::<Vec<_>>());
-        let planned: Vec<_> = device.streams.iter().map(|stream| (*stream, 0)).collect();
+        let smmu = device.smmu.as_ref().and_then(|name| plan.smmu(name));
+        let smmu = smmu.unwrap_or(NONE);
+        let streams = device.streams.iter();
+        let planned: Vec<_> = streams.map(|stream| (*stream, smmu)).collect();
         let what = "the IOMMU server is told of the stream";
         verified.compare_rows(&whose, what, told.as_deref(), &planned);
         let told = auditors.next(&records.numbers, record, 64);
@@ -38,18 +39,17 @@ pub fn check(tables: &Tables<'_>, verified: &mut Verified) {
     verified.compare(SERVER, "auditors", &records.numbers.len(), &auditors.end());
     let reserved = records.streams.iter().any(|stream| stream.u32(20) != 0);
     verified.compare(SERVER, "a word of a stream is in use:", &reserved, &false);
-    pools(tables, verified);
-    lent(tables, verified);
-    premapped(tables, verified);
+    pools(plan, records, verified);
+    lent(plan, records, verified);
+    premapped(plan, records, verified);
 }
 
 fn one(
-    tables: &Tables<'_>,
+    plan: &Plan,
     record: &Record<'_>,
     (device, number): (&Device, usize),
     verified: &mut Verified,
 ) {
-    let plan = tables.plan;
     let whose = format!("device {}", device.name);
     verified.compare(
         &whose,
@@ -105,25 +105,24 @@ fn of(task: &Task) -> impl Iterator<Item = &Mapping> {
     task.memory.iter().filter(|mapping| mapping.what == "pool")
 }
 
-fn pools(tables: &Tables<'_>, verified: &mut Verified) {
+fn pools(plan: &Plan, records: &Records<'_>, verified: &mut Verified) {
     let row = |record: &Record<'_>| {
         let numbers = (record.u32(0), record.u32(4));
         (numbers, record.u64(8), record.u64(16))
     };
-    let told: Vec<_> = tables.records.pools.iter().map(row).collect();
+    let told: Vec<_> = records.pools.iter().map(row).collect();
     let pools = |(task, index): (_, u32)| {
         let rows = of(task).zip(0..);
         rows.map(move |(pool, number)| ((index, number), pool.address, pool.bytes))
     };
-    let planned: Vec<_> = tables.plan.tasks.iter().zip(0..).flat_map(pools).collect();
+    let planned: Vec<_> = plan.tasks.iter().zip(0..).flat_map(pools).collect();
     verified.compare_rows(SERVER, "is told of the pools", Some(&told), &planned);
 }
 
 /// The pools that tasks lend as a whole, by device and then by task.
-fn lent(tables: &Tables<'_>, verified: &mut Verified) {
-    let plan = tables.plan;
+fn lent(plan: &Plan, records: &Records<'_>, verified: &mut Verified) {
     let row = |record: &Record<'_>| ([0, 4, 8, 12].map(|at| record.u32(at)), record.u64(16));
-    let told: Vec<_> = tables.records.lent.iter().map(row).collect();
+    let told: Vec<_> = records.lent.iter().map(row).collect();
     let devices = plan.devices().zip(0u32..);
     let planned = devices.flat_map(|(device, number)| {
         let tasks = plan.tasks.iter().zip(0u32..);
@@ -149,13 +148,13 @@ const MEMORY: [&str; 4] = [
     "device-nGnRnE",
 ];
 
-fn premapped(tables: &Tables<'_>, verified: &mut Verified) {
+fn premapped(plan: &Plan, records: &Records<'_>, verified: &mut Verified) {
     let row = |record: &Record<'_>| {
         let numbers = [0, 4, 8, 12, 40, 44].map(|at| Some(record.u32(at)));
         (numbers, [16, 24, 32].map(|at| record.u64(at)))
     };
-    let told: Vec<_> = tables.records.premapped.iter().map(row).collect();
-    let domains = tables.plan.domains.iter().zip(0u32..);
+    let told: Vec<_> = records.premapped.iter().map(row).collect();
+    let domains = plan.domains.iter().zip(0u32..);
     let planned = domains.flat_map(|(domain, index)| {
         let ranges = domain.premapped.iter();
         ranges.map(move |range| {
@@ -164,7 +163,7 @@ fn premapped(tables: &Tables<'_>, verified: &mut Verified) {
             let memory = range.access.split(' ').next_back();
             let memory = MEMORY.iter().position(|known| Some(*known) == memory);
             let number = |at: Option<usize>| Some(at? as u32);
-            let (task, pool) = pool(tables.plan, range);
+            let (task, pool) = pool(plan, range);
             let numbers = [
                 Some(index),
                 number(kind),

@@ -27,8 +27,8 @@ pub fn check(
     places: &mut Places,
     verified: &mut Verified,
 ) {
-    for (record, domain) in tables.records.domains.iter().zip(&tables.plan.domains) {
-        let whose = format!("domain {}", domain.asid);
+    for (record, domain) in tables.domains() {
+        let whose = domain.to_string();
         let at = tables
             .place
             .address
@@ -42,8 +42,8 @@ pub fn check(
         }
         verified.domains += 1;
         for (stream, context) in always_open {
-            let planned = tables.plan.always_open(*stream);
-            if planned.is_some_and(|planned| planned.asid == domain.asid) && *context != at {
+            let planned = tables.plan.always_open(tables.smmu, *stream);
+            if planned.is_some_and(|planned| std::ptr::eq(planned, domain)) && *context != at {
                 verified.say(format!(
                     "stream {stream:#x} translates by another table than that of {whose}"
                 ));
@@ -59,7 +59,7 @@ fn one(
     places: &mut Places,
     verified: &mut Verified,
 ) {
-    let whose = format!("domain {}", domain.asid);
+    let whose = domain.to_string();
     let fetch = if tables.smmu.coherent {
         context::COHERENT_WALK
     } else {
@@ -152,8 +152,7 @@ fn window(
     // No table translates more, and what is longer would never end.
     if domain.pages.bytes > IOVA_END || domain.blocks.bytes > IOVA_END {
         verified.say(format!(
-            "domain {}: its window is larger than what its table translates",
-            domain.asid
+            "{domain}: its window is larger than what its table translates"
         ));
         return;
     }
@@ -162,7 +161,7 @@ fn window(
         let shift = 12 + 9 * (3 - level);
         let first = input.wrapping_sub((at % PAGE / 8) << shift);
         if !at.is_multiple_of(8) || tree.tables.get(&table) != Some(&(first, level)) {
-            verified.say(format!("domain {}: the entry of {input:#x} is not at {at:#x}, where the IOMMU server writes it", domain.asid));
+            verified.say(format!("{domain}: the entry of {input:#x} is not at {at:#x}, where the IOMMU server writes it"));
         }
     };
     let place = |offset: usize| tables.place.address.wrapping_add(record.u64(offset));
@@ -212,21 +211,20 @@ fn private(tables: &Tables<'_>, domain: &Domain, verified: &mut Verified) {
         for (name, mapping) in all.iter().filter(|(_, mapping)| mapping.run().meets(&run)) {
             if mapping.what != "pool" || range.kind == "direct" {
                 verified.say(format!(
-                    "domain {}: {:#x} leads to {} `{}` of {name}",
-                    domain.asid, range.iova, mapping.what, mapping.name
+                    "{domain}: {:#x} leads to {} `{}` of {name}",
+                    range.iova, mapping.what, mapping.name
                 ));
             }
         }
-        for (what, of) in [
+        let tables = plan.smmus.iter().map(|smmu| smmu.tables);
+        let closed = [
             ("page tables", plan.memory.page_tables),
-            ("the SMMU's tables", plan.memory.smmu_tables),
             ("EL2", plan.memory.el2),
-        ] {
+        ];
+        let tables = tables.map(|tables| ("the tables of an SMMU", tables));
+        for (what, of) in closed.into_iter().chain(tables) {
             if of.run().meets(&run) {
-                verified.say(format!(
-                    "domain {}: {:#x} leads to {what}",
-                    domain.asid, range.iova
-                ));
+                verified.say(format!("{domain}: {:#x} leads to {what}", range.iova));
             }
         }
     }

@@ -5,7 +5,7 @@ use super::Tables;
 use super::places::Places;
 use crate::Verified;
 use crate::blob::{Blob, Record, kind};
-use crate::expected::{Domain, Interrupt};
+use crate::expected::{Domain, Interrupt, Plan};
 
 const PAGE: u64 = 4096;
 const BLOCK: u64 = 2 << 20;
@@ -51,18 +51,29 @@ pub mod at {
     pub const STREAM_ALWAYS_OPEN: usize = 16;
 }
 
-/// Compares what the server is told of its SMMU and of the domains.
+/// Compares how many SMMUs and domains the server is told of.
+pub fn count(records: &Records<'_>, plan: &Plan, verified: &mut Verified) {
+    let (smmus, domains) = (records.smmus.len(), records.domains.len());
+    verified.compare(SERVER, "SMMUs", &smmus, &plan.smmus.len());
+    verified.compare(SERVER, "domains", &domains, &plan.domains.len());
+    for domain in &plan.domains {
+        if plan.smmu(&domain.smmu).is_none() {
+            verified.say(format!(
+                "domain {} of `{}`: plan.json has no such SMMU",
+                domain.asid, domain.smmu
+            ));
+        }
+    }
+}
+
+/// Compares what the server is told of an SMMU and of its domains.
 pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) {
-    let Records { smmus, domains, .. } = &tables.records;
-    verified.compare(SERVER, "SMMUs", &smmus.len(), &1);
-    let planned = &tables.plan.domains;
-    verified.compare(SERVER, "domains", &domains.len(), &planned.len());
-    for record in smmus {
+    if let Some(record) = tables.records.smmus.get(tables.number as usize) {
         smmu(tables, record, verified);
         queues(tables, record, places, verified);
     }
-    for (record, domain) in domains.iter().zip(planned) {
-        self::domain(record, domain, verified);
+    for (record, domain) in tables.domains() {
+        self::domain(tables, record, domain, verified);
     }
 }
 
@@ -73,14 +84,15 @@ pub const SERVER: &str = "the IOMMU server";
 
 fn smmu(tables: &Tables<'_>, record: &Record<'_>, verified: &mut Verified) {
     let smmu = tables.smmu;
-    verified.compare(SERVER, "its SMMU is", &record.name(), &smmu.name);
+    verified.compare(SERVER, "an SMMU is", &record.name(), &smmu.name);
     let memory = &tables.server.1.memory;
-    let at = |what: &str, name: Option<&str>| {
+    let at = |what: &str, name: &str| {
         let mut found = memory.iter().filter(|range| range.what == what);
-        let found = found.find(|range| name.is_none_or(|name| range.name == name));
+        let found = found.find(|range| range.name == name);
         found.map(|range| range.input)
     };
-    let planned = [at("registers", Some(&smmu.name)), at("smmu-tables", None)];
+    let name = format!("{}-tables", smmu.name);
+    let planned = [at("registers", &smmu.name), at("smmu-tables", &name)];
     let told = [24, 32].map(|at| Some(record.u64(at)));
     verified.compare(
         SERVER,
@@ -147,8 +159,8 @@ fn queues(tables: &Tables<'_>, record: &Record<'_>, places: &mut Places, verifie
     }
 }
 
-fn domain(record: &Record<'_>, domain: &Domain, verified: &mut Verified) {
-    let whose = format!("domain {}", domain.asid);
+fn domain(tables: &Tables<'_>, record: &Record<'_>, domain: &Domain, verified: &mut Verified) {
+    let whose = domain.to_string();
     verified.compare(&whose, "it translates by stage", &STAGE, &domain.stage);
     let kind = match (domain.untranslated, domain.kind.as_str()) {
         (true, _) => Some(3),
@@ -161,7 +173,7 @@ fn domain(record: &Record<'_>, domain: &Domain, verified: &mut Verified) {
     let told = [0, 4, 8, 12].map(|at| Some(record.u32(at)));
     let planned = [
         kind,
-        Some(0),
+        Some(tables.number),
         Some(domain.asid.into()),
         Some(if premapped { 2 } else { 0 }),
     ];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Tables;
 use super::places::Places;
 use super::records::at;
-use crate::Verified;
+use crate::{Entry, Verified};
 
 /// Streams that translate in the image, with the addresses of their context descriptors.
 pub type AlwaysOpen = BTreeMap<u32, u64>;
@@ -28,7 +28,7 @@ const STREAM_BITS_MAX: u32 = 32;
 /// Reads the whole stream table, and returns the streams that translate.
 pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) -> AlwaysOpen {
     let mut always_open = AlwaysOpen::new();
-    let Some(smmu) = tables.records.smmus.first() else {
+    let Some(smmu) = tables.records.smmus.get(tables.number as usize) else {
         return always_open;
     };
     let level1 = tables
@@ -36,7 +36,7 @@ pub fn check(tables: &Tables<'_>, places: &mut Places, verified: &mut Verified) 
         .address
         .wrapping_add(smmu.u64(at::SMMU_STREAM_L1));
     let (bits, split) = (smmu.u32(at::SMMU_STREAM_LOG2), smmu.u32(at::SMMU_SPLIT));
-    verified.addresses.stream_table = level1;
+    verified.addresses.stream_tables.push(level1);
     if !matches!(split, 6 | 8 | 10) || !(split..=STREAM_BITS_MAX).contains(&bits) {
         verified.say(format!(
             "the stream table has {bits} bits, split at {split}"
@@ -107,7 +107,11 @@ fn array(
             ));
             return;
         };
-        verified.addresses.entries.push((stream, at));
+        verified.addresses.entries.push(Entry {
+            smmu: tables.number,
+            stream,
+            at,
+        });
         verified.streams += 1;
         match meaning(&words, tables.smmu.coherent) {
             Ok(None) => {}
@@ -140,8 +144,11 @@ fn meaning(words: &[u64; 8], coherent: bool) -> Result<Option<u64>, &'static str
 
 /// The entries that `plan.json` and the IOMMU server mean are there, and translate when they should.
 fn planned(tables: &Tables<'_>, always_open: &AlwaysOpen, verified: &mut Verified) {
-    let entries: BTreeMap<u32, u64> = verified.addresses.entries.iter().copied().collect();
-    for record in &tables.records.streams {
+    let entries = verified.addresses.entries.iter();
+    let entries = entries.filter(|entry| entry.smmu == tables.number);
+    let entries: BTreeMap<u32, u64> = entries.map(|entry| (entry.stream, entry.at)).collect();
+    let told = tables.records.streams.iter();
+    for record in told.filter(|record| record.u32(4) == tables.number) {
         let stream = record.u32(0);
         let told = tables
             .place
@@ -156,11 +163,14 @@ fn planned(tables: &Tables<'_>, always_open: &AlwaysOpen, verified: &mut Verifie
             verified.say(format!("the IOMMU server and the entry of stream {stream:#x} differ in whether it translates"));
         }
     }
-    for stream in tables.plan.devices().flat_map(|device| &device.streams) {
+    let behind = tables.plan.behind(tables.smmu);
+    for stream in behind.flat_map(|device| &device.streams) {
         if !entries.contains_key(stream) {
             verified.say(format!("stream {stream:#x} of plan.json has no entry"));
         }
-        if tables.plan.always_open(*stream).is_some() && !always_open.contains_key(stream) {
+        if tables.plan.always_open(tables.smmu, *stream).is_some()
+            && !always_open.contains_key(stream)
+        {
             verified.say(format!(
                 "stream {stream:#x} has direct regions, and does not translate from the start"
             ));
@@ -168,7 +178,7 @@ fn planned(tables: &Tables<'_>, always_open: &AlwaysOpen, verified: &mut Verifie
     }
     for stream in always_open
         .keys()
-        .filter(|stream| tables.plan.always_open(**stream).is_none())
+        .filter(|stream| tables.plan.always_open(tables.smmu, **stream).is_none())
     {
         verified.say(format!(
             "stream {stream:#x} translates from the start, and plan.json gives it no direct region"

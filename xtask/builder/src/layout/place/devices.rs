@@ -10,11 +10,16 @@ use planner::read::{PlatformDeviceKind, Quiesce, Task};
 /// Bytes of configuration space of one bus (PCI Express Base Specification, 7.2.2).
 const BUS_CONFIGURATION: u64 = 1 << 20;
 
-/// Registers of platform devices, configuration space, the SMMU's tables.
+/// Name of the mapping of an SMMU's tables.
+pub fn tables_of(smmu: &str) -> String {
+    format!("{smmu}-tables")
+}
+
+/// Registers of platform devices, configuration space, the tables of SMMUs.
 pub fn platform(
     plan: &Plan,
     task: &Task,
-    smmu: Extent,
+    smmus: &[Extent],
     add: &mut impl FnMut(&str, Extent, MappingKind),
 ) {
     for own in &task.owns {
@@ -29,8 +34,10 @@ pub fn platform(
             PlatformDeviceKind::Registers => add(&device.name, registers, MappingKind::Registers),
             PlatformDeviceKind::SmmuV3 => {
                 add(&device.name, registers, MappingKind::Registers);
-                if smmu.len > 0 {
-                    add("smmu-tables", smmu, MappingKind::SmmuTables);
+                let number = plan.app.platform.smmu_number(&device.name);
+                let tables = number.and_then(|number| smmus.get(number));
+                if let Some(tables) = tables.filter(|tables| tables.len > 0) {
+                    add(&tables_of(&device.name), *tables, MappingKind::SmmuTables);
                 }
             }
             PlatformDeviceKind::PciHost => {
@@ -152,7 +159,7 @@ mod tests {
                         mapped.insert((device.to_owned(), task.name.value.clone()));
                     }
                 };
-                platform(&plan, task, Extent { pa: 0, len: PAGE }, &mut add);
+                platform(&plan, task, &[Extent { pa: 0, len: PAGE }], &mut add);
                 pci(&plan, index, &mut add);
             }
             let holders = plan.register_holders();

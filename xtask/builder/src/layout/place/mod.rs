@@ -13,6 +13,7 @@ mod mappings;
 mod program;
 mod task;
 
+pub use devices::tables_of;
 pub use mapping::{Mapping, MappingKind};
 pub use task::{PlacedSegment, Rights, TaskLayout};
 
@@ -34,8 +35,8 @@ pub struct Sizes {
     pub task_plans: Vec<u64>,
     /// Pages of the tables of all address spaces.
     pub page_tables: u64,
-    /// Bytes of the SMMU's table memory.
-    pub smmu: u64,
+    /// Bytes of the table memory of each SMMU, by its number.
+    pub smmus: Vec<u64>,
 }
 
 /// A run of physical memory.
@@ -90,8 +91,8 @@ pub struct Placement {
     pub el2: PlacedSegment,
     /// The page tables of all address spaces.
     pub page_tables: Extent,
-    /// The SMMU's tables and queues.
-    pub smmu: Extent,
+    /// The tables and queues of each SMMU, by its number among those of the platform.
+    pub smmus: Vec<Extent>,
     /// The tasks, by their index.
     pub tasks: Vec<TaskLayout>,
     /// Read-only in the windows of kernels, in the order of their addresses.
@@ -136,7 +137,12 @@ impl Placement {
         }
         let page_tables = memory.pages(sizes.page_tables);
         read_only.push(page_tables);
-        let smmu = memory.aligned(sizes.smmu, SMMU_ALIGNMENT);
+        let smmus = (0..plan.app.platform.smmus().len()).map(|number| {
+            // Before its size is known it takes nothing.
+            let len = sizes.smmus.get(number).copied().unwrap_or(0);
+            memory.aligned(len, SMMU_ALIGNMENT)
+        });
+        let smmus: Vec<Extent> = smmus.collect();
         for (index, task) in tasks.iter_mut().enumerate() {
             task::in_file(plan, index, task, &mut memory);
         }
@@ -158,7 +164,7 @@ impl Placement {
         let memory_end = memory.next();
         check_room(report, plan, memory_end)?;
         reachable(report, plan, memory_end)?;
-        mappings::place(plan, &mut tasks, smmu);
+        mappings::place(plan, &mut tasks, &smmus);
         Ok(Self {
             image_base,
             file_end,
@@ -173,7 +179,7 @@ impl Placement {
             hidden: vec![el2.extent()],
             el2,
             page_tables,
-            smmu,
+            smmus,
             tasks,
             read_only,
             sizes,

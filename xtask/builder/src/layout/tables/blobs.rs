@@ -17,9 +17,9 @@ pub struct Plans {
 
 impl Plans {
     /// Builds all plans.
-    pub fn new(plan: &Plan, placement: &Placement, roots: &Roots, smmu: &SmmuTables) -> Self {
+    pub fn new(plan: &Plan, placement: &Placement, roots: &Roots, smmus: &[SmmuTables]) -> Self {
         let kernel = |kernel| kernel_plan::build(plan, placement, kernel, roots);
-        let task = |task| task_plan::build(plan, placement, roots, smmu, task);
+        let task = |task| task_plan::build(plan, placement, roots, smmus, task);
         Self {
             kernels: placement.kernels.iter().map(kernel).collect(),
             tasks: (0..plan.app.tasks.len()).map(task).collect(),

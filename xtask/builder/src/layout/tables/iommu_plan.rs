@@ -9,24 +9,24 @@ use smmu::stream::SPLIT;
 
 use super::premapped;
 use super::smmu::{COMMAND_LOG2, EVENT_LOG2, SmmuTables};
-use crate::layout::place::{MappingKind, Placement};
+use crate::layout::place::{Extent, MappingKind, Placement, tables_of};
 use planner::planning::Plan;
-use planner::read::{MismatchPolicy, PlatformDeviceKind};
+use planner::read::{MismatchPolicy, PlatformDevice};
 use solver::model::DomainType;
 
 /// Adds the server's tables; `task` is the server.
 pub fn add(
     plan: &Plan,
     placement: &Placement,
-    smmu: &SmmuTables,
+    smmus: &[SmmuTables],
     task: usize,
     builder: &mut Builder,
 ) {
     let mut lists = TaskLists::default();
-    let (streams, devices) = devices(plan, smmu, &mut lists);
+    let (streams, devices) = devices(plan, smmus, &mut lists);
     builder
-        .push(&smmus(plan, placement, smmu, task))
-        .push(&domains(plan, smmu))
+        .push(&entries(plan, placement, smmus, task))
+        .push(&domains(plan, smmus))
         .push(&streams)
         .push(&devices)
         .push(&pools(placement))
@@ -35,56 +35,63 @@ pub fn add(
         .push(&lent_pools(plan));
 }
 
-fn smmus(plan: &Plan, placement: &Placement, smmu: &SmmuTables, task: usize) -> Vec<SmmuEntry> {
+/// The SMMUs, by their numbers.
+fn entries(
+    plan: &Plan,
+    placement: &Placement,
+    smmus: &[SmmuTables],
+    task: usize,
+) -> Vec<SmmuEntry> {
     let platform = &plan.app.platform;
-    let Some(device) = platform.device_of_kind(PlatformDeviceKind::SmmuV3) else {
-        return Vec::new();
+    let devices = platform.smmus().into_iter().zip(smmus);
+    let places = devices.zip(&placement.smmus);
+    let entry = |((device, smmu), place): ((&PlatformDevice, &SmmuTables), &Extent)| {
+        let va = |kind, name: &str| {
+            let task = placement.tasks.get(task);
+            let mut mappings = task.into_iter().flat_map(|task| &task.mappings);
+            mappings
+                .find(|mapping| mapping.kind == kind && mapping.name == name)
+                .map_or(0, |mapping| mapping.va)
+        };
+        let interrupt = |name: &str| {
+            plan.interrupts
+                .iter()
+                .find(|route| route.device == device.name && route.interrupt == name)
+                .map_or(0, |route| route.bit)
+        };
+        SmmuEntry {
+            name: Name::new(&device.name),
+            registers_va: va(MappingKind::Registers, &device.name),
+            tables_va: va(MappingKind::SmmuTables, &tables_of(&device.name)),
+            tables_pa: place.pa,
+            tables_len: place.len,
+            stream_l1: smmu.stream_l1,
+            stream_log2: smmu.stream_bits,
+            stream_split: SPLIT,
+            command_queue: smmu.command_queue,
+            event_queue: smmu.event_queue,
+            command_log2: COMMAND_LOG2,
+            event_log2: EVENT_LOG2,
+            event_interrupt: interrupt("event"),
+            error_interrupt: interrupt("error"),
+            coherent: u32::from(platform.coherent),
+            address_bits: platform.address_bits,
+            refuse_on_mismatch: u32::from(plan.app.iommu.on_mismatch == MismatchPolicy::Refuse),
+            reserved: 0,
+        }
     };
-    let mappings = placement
-        .tasks
-        .get(task)
-        .map(|task| task.mappings.as_slice());
-    let va = |kind, name: &str| {
-        let mut mappings = mappings.unwrap_or_default().iter();
-        mappings
-            .find(|mapping| mapping.kind == kind && mapping.name == name)
-            .map_or(0, |mapping| mapping.va)
-    };
-    let interrupt = |name: &str| {
-        plan.interrupts
-            .iter()
-            .find(|route| route.device == device.name && route.interrupt == name)
-            .map_or(0, |route| route.bit)
-    };
-    vec![SmmuEntry {
-        name: Name::new(&device.name),
-        registers_va: va(MappingKind::Registers, &device.name),
-        tables_va: va(MappingKind::SmmuTables, "smmu-tables"),
-        tables_pa: placement.smmu.pa,
-        tables_len: placement.smmu.len,
-        stream_l1: smmu.stream_l1,
-        stream_log2: smmu.stream_bits,
-        stream_split: SPLIT,
-        command_queue: smmu.command_queue,
-        event_queue: smmu.event_queue,
-        command_log2: COMMAND_LOG2,
-        event_log2: EVENT_LOG2,
-        event_interrupt: interrupt("event"),
-        error_interrupt: interrupt("error"),
-        coherent: u32::from(platform.coherent),
-        address_bits: platform.address_bits,
-        refuse_on_mismatch: u32::from(plan.app.iommu.on_mismatch == MismatchPolicy::Refuse),
-        reserved: 0,
-    }]
+    places.map(entry).collect()
 }
 
-fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
+fn domains(plan: &Plan, smmus: &[SmmuTables]) -> Vec<DomainEntry> {
     plan.domains
         .domains
         .iter()
         .enumerate()
         .map(|(index, domain)| {
-            let tables = smmu.domains.get(index).copied().unwrap_or_default();
+            let smmu = smmus.get(domain.smmu);
+            let tables = smmu.and_then(|smmu| smmu.domains.get(&index));
+            let tables = tables.copied().unwrap_or_default();
             DomainEntry {
                 kind: match domain.kind {
                     _ if domain.bypass => DomainKind::Bypass,
@@ -92,14 +99,14 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
                     DomainType::Dma => DomainKind::Dma,
                     DomainType::Identity => DomainKind::Identity,
                 } as u32,
-                smmu: 0,
+                smmu: domain.smmu as u32,
                 asid: u32::from(domain.asid),
                 invalidation: if domain.premaps_pools {
                     Invalidation::Premapped
                 } else {
                     Invalidation::Strict
                 } as u32,
-                context: smmu.contexts.get(index).copied().unwrap_or(0),
+                context: tables.context,
                 root: tables.root,
                 leaf: tables.leaf,
                 iova_base: domain.iova_base,
@@ -116,7 +123,7 @@ fn domains(plan: &Plan, smmu: &SmmuTables) -> Vec<DomainEntry> {
 
 fn devices(
     plan: &Plan,
-    smmu: &SmmuTables,
+    smmus: &[SmmuTables],
     lists: &mut TaskLists,
 ) -> (Vec<StreamEntry>, Vec<DeviceEntry>) {
     let mut streams = Vec::new();
@@ -139,12 +146,17 @@ fn devices(
             watched: u32::from(plan.is_watched(name)),
             auditors: lists.add(plan.auditors(name)),
         });
-        streams.extend(device.streams.iter().map(|&stream| StreamEntry {
-            stream_id: stream,
-            smmu: 0,
-            entry: smmu.entry(stream).unwrap_or(0),
-            always_open: u32::from(plan.domains.always_open(stream).is_some()),
-            reserved: 0,
+        streams.extend(device.streams.iter().map(|&stream| {
+            StreamEntry {
+                stream_id: stream,
+                smmu: device.smmu as u32,
+                entry: smmus
+                    .get(device.smmu)
+                    .and_then(|smmu| smmu.entry(stream))
+                    .unwrap_or(0),
+                always_open: u32::from(plan.domains.always_open(device.smmu, stream).is_some()),
+                reserved: 0,
+            }
         }));
     }
     (streams, devices)

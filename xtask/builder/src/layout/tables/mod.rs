@@ -29,8 +29,8 @@ pub struct Tables {
     pub plans: Plans,
     /// Page tables, from `placement.page_tables.pa` up.
     pub pages: Vec<u64>,
-    /// The SMMU's table memory.
-    pub smmu: Vec<u8>,
+    /// The table memory of each SMMU, by its number.
+    pub smmus: Vec<Vec<u8>>,
 }
 
 impl Tables {
@@ -41,12 +41,12 @@ impl Tables {
         placement: &Placement,
     ) -> Result<Self, Reported> {
         let (roots, pages) = pages::build(report, plan, placement)?;
-        let smmu = smmu::build(report, plan, placement)?;
+        let smmus = smmu::build(report, plan, placement)?;
         Ok(Self {
-            plans: Plans::new(plan, placement, &roots, &smmu),
+            plans: Plans::new(plan, placement, &roots, &smmus),
             roots,
             pages,
-            smmu: smmu.bytes,
+            smmus: smmus.into_iter().map(|smmu| smmu.bytes).collect(),
         })
     }
 
@@ -58,7 +58,7 @@ impl Tables {
             kernel_plans: plans(&self.plans.kernels),
             task_plans: plans(&self.plans.tasks),
             page_tables: room(self.pages.len() * 8),
-            smmu: room(self.smmu.len()),
+            smmus: self.smmus.iter().map(|smmu| room(smmu.len())).collect(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The SMMU's table memory: stream table, context descriptors, queues, page tables.
+//! The table memory of each SMMU: stream table, context descriptors, queues, page tables.
 //!
 //! Every stream aborts until the IOMMU server opens it, but those of devices with direct regions. The windows'
 //! leaf tables are linked in here, so that a map at run time is an index and a store and cannot run out of
@@ -17,7 +17,6 @@ use super::premapped;
 use crate::layout::place::Placement;
 use planner::planning::STREAM_BITS_MAX;
 use planner::planning::{DomainPlan, IOVA_BITS, Plan, Premapped};
-use planner::read::PlatformDeviceKind;
 use planner::report::{Mistake, Report, Reported};
 
 /// log2 of the command queue's entries: 4 KiB of them.
@@ -35,15 +34,14 @@ pub struct SmmuTables {
     arrays: BTreeMap<u32, u64>,
     pub command_queue: u64,
     pub event_queue: u64,
-    /// Offsets of the context descriptors, by domain.
-    pub contexts: Vec<u64>,
-    /// The tables of the domains, by domain.
-    pub domains: Vec<DomainTables>,
+    /// Offsets of what its domains have, by their numbers in the plan.
+    pub domains: BTreeMap<usize, DomainTables>,
 }
 
-/// Offsets of a domain's page tables.
+/// Offsets of a domain's context descriptor and page tables.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DomainTables {
+    pub context: u64,
     pub root: u64,
     pub leaf: u64,
     pub block_entries: u64,
@@ -57,59 +55,159 @@ impl SmmuTables {
     }
 }
 
-/// Builds it for the place that `placement` gives it; empty without devices.
-pub fn build(report: &Report, plan: &Plan, placement: &Placement) -> Result<SmmuTables, Reported> {
-    let smmu = plan.app.platform.device_of_kind(PlatformDeviceKind::SmmuV3);
-    let Some(smmu) = smmu.filter(|_| !plan.domains.devices.is_empty()) else {
-        return Ok(SmmuTables::default());
-    };
-    // An image is made only of StreamIDs that fit; the SMMU aborts those beyond its table.
-    let mut tables = reserve(
-        plan,
-        smmu.stream_bits
-            .map_or(STREAM_BITS_MAX, |bits| bits.min(STREAM_BITS_MAX)),
-    );
-    tables.bytes = page_tables(plan, placement, &mut tables).map_err(|error| {
-        report
-            .error(Mistake::Window, "the tables of the domains cannot be built")
-            .note(format!("{error:?}"));
-        Reported
-    })?;
-    let base = placement.smmu.pa;
-    let entry = StreamTableEntry::abort(plan.app.platform.coherent).0;
-    for (&upper, &array) in &tables.arrays {
-        let at = tables.stream_l1 + u64::from(upper) * 8;
-        put(&mut tables.bytes, at, &[level1_descriptor(base + array)]);
-        for stream in 0..1 << SPLIT {
-            put(&mut tables.bytes, array + stream * STE_BYTES, &entry);
+/// Builds those of every SMMU, for the places that `placement` gives them; empty ones without devices.
+pub fn build(
+    report: &Report,
+    plan: &Plan,
+    placement: &Placement,
+) -> Result<Vec<SmmuTables>, Reported> {
+    let smmus = plan.app.platform.smmus();
+    let places = smmus.iter().zip(&placement.smmus).enumerate();
+    let tables = places.map(|(number, (smmu, place))| {
+        if plan.domains.devices.is_empty() {
+            return Ok(SmmuTables::default());
         }
-    }
-    let devices = plan.domains.devices.iter();
-    for &stream in devices.flat_map(|device| &device.streams) {
-        let domain = plan.domains.always_open(stream);
-        let context = domain.and_then(|domain| tables.contexts.get(domain).copied());
-        if let (Some(context), Some(at)) = (context, tables.entry(stream)) {
-            let entry = StreamTableEntry::stage1(base + context, plan.app.platform.coherent, false);
-            put(&mut tables.bytes, at, &entry.0);
-        }
-    }
-    for ((context, domain), placed) in tables
-        .contexts
-        .iter()
-        .zip(&plan.domains.domains)
-        .zip(&tables.domains)
-    {
-        let descriptor = ContextDescriptor {
-            root: base + placed.root,
-            asid: domain.asid,
-            input_bits: domain.iova_bits,
-            output_bits: plan.app.platform.address_bits,
-            mair: vmsa::MAIR,
-            coherent: plan.app.platform.coherent,
+        // An image is made only of StreamIDs that fit; the SMMU aborts those beyond its table.
+        let bits = smmu
+            .stream_bits
+            .map_or(STREAM_BITS_MAX, |bits| bits.min(STREAM_BITS_MAX));
+        let behind = Behind {
+            plan,
+            number,
+            base: place.pa,
         };
-        put(&mut tables.bytes, *context, &descriptor.encode());
+        behind.tables(placement, bits).map_err(|error| {
+            report
+                .error(Mistake::Window, "the tables of the domains cannot be built")
+                .note(format!("{error:?}"));
+            Reported
+        })
+    });
+    tables.collect()
+}
+
+/// The part of a plan that is behind one SMMU.
+struct Behind<'a> {
+    plan: &'a Plan,
+    /// Number of the SMMU.
+    number: usize,
+    /// Physical address of its table memory.
+    base: u64,
+}
+
+impl Behind<'_> {
+    /// Its domains, with their numbers.
+    fn domains(&self) -> impl Iterator<Item = (usize, &DomainPlan)> {
+        let domains = self.plan.domains.domains.iter().enumerate();
+        domains.filter(|(_, domain)| domain.smmu == self.number)
     }
-    Ok(tables)
+
+    /// The StreamIDs of its devices.
+    fn streams(&self) -> impl Iterator<Item = u32> {
+        let devices = self.plan.domains.devices.iter();
+        let devices = devices.filter(|device| device.smmu == self.number);
+        devices.flat_map(|device| device.streams.iter().copied())
+    }
+
+    fn tables(&self, placement: &Placement, stream_bits: u32) -> Result<SmmuTables, MapError> {
+        let platform = &self.plan.app.platform;
+        let base = self.base;
+        let mut tables = self.reserve(stream_bits);
+        tables.bytes = self.page_tables(placement, &mut tables)?;
+        let entry = StreamTableEntry::abort(platform.coherent).0;
+        for (&upper, &array) in &tables.arrays {
+            let at = tables.stream_l1 + u64::from(upper) * 8;
+            put(&mut tables.bytes, at, &[level1_descriptor(base + array)]);
+            for stream in 0..1 << SPLIT {
+                put(&mut tables.bytes, array + stream * STE_BYTES, &entry);
+            }
+        }
+        for stream in self.streams() {
+            let domain = self.plan.domains.always_open(self.number, stream);
+            let domain = domain.and_then(|domain| tables.domains.get(&domain));
+            if let (Some(domain), Some(at)) = (domain, tables.entry(stream)) {
+                let context = base + domain.context;
+                let entry = StreamTableEntry::stage1(context, platform.coherent, false);
+                put(&mut tables.bytes, at, &entry.0);
+            }
+        }
+        for (number, domain) in self.domains() {
+            let Some(placed) = tables.domains.get(&number) else {
+                continue;
+            };
+            let descriptor = ContextDescriptor {
+                root: base + placed.root,
+                asid: domain.asid,
+                input_bits: domain.iova_bits,
+                output_bits: platform.address_bits,
+                mair: vmsa::MAIR,
+                coherent: platform.coherent,
+            };
+            put(&mut tables.bytes, placed.context, &descriptor.encode());
+        }
+        Ok(tables)
+    }
+
+    /// Offsets of everything but page tables; each is aligned to its size, as the architecture wants it
+    /// (IHI 0070, 6.3.24, 6.3.26, 6.3.29).
+    fn reserve(&self, stream_bits: u32) -> SmmuTables {
+        let mut next = 0;
+        let mut take = |len: u64| {
+            let at = u64::next_multiple_of(next, len.next_power_of_two());
+            next = at + len;
+            at
+        };
+        let event_queue = take((1 << EVENT_LOG2) * smmu::event::EVENT_BYTES);
+        let uppers = self.streams().map(|stream| (stream >> SPLIT, 0));
+        let mut arrays = BTreeMap::from_iter(uppers);
+        for array in arrays.values_mut() {
+            *array = take(STE_BYTES << SPLIT);
+        }
+        let command_queue = take((1 << COMMAND_LOG2) * smmu::command::COMMAND_BYTES);
+        let stream_l1 = take(8 << stream_bits.saturating_sub(SPLIT));
+        let contexts = self.domains().map(|(number, _)| {
+            let context = take(CD_BYTES);
+            let placed = DomainTables {
+                context,
+                ..DomainTables::default()
+            };
+            (number, placed)
+        });
+        let domains = contexts.collect();
+        SmmuTables {
+            bytes: vec![0; usize::try_from(next).unwrap_or(0)],
+            stream_l1,
+            stream_bits,
+            arrays,
+            command_queue,
+            event_queue,
+            domains,
+        }
+    }
+
+    /// The whole table memory with the page tables of every domain behind the rest.
+    fn page_tables(
+        &self,
+        placement: &Placement,
+        tables: &mut SmmuTables,
+    ) -> Result<Vec<u8>, MapError> {
+        let page = abi::layout::PAGE;
+        let start = (tables.bytes.len() as u64).next_multiple_of(page);
+        let pages: u64 = self.domains().map(|(_, domain)| pages_of(domain)).sum();
+        let mut words = vec![0; usize::try_from(pages * page / 8).unwrap_or(0)];
+        let mut arena = Arena::new(&mut words, self.base + start);
+        for (number, domain) in self.domains() {
+            if let Some(placed) = tables.domains.get_mut(&number) {
+                domain_tables(placement, domain, self.base, placed, &mut arena)?;
+            }
+        }
+        let end = arena.end() - self.base;
+        let mut bytes = std::mem::take(&mut tables.bytes);
+        bytes.resize(usize::try_from(start).unwrap_or(0), 0);
+        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        bytes.truncate(usize::try_from(end).unwrap_or(0));
+        Ok(bytes)
+    }
 }
 
 fn put(bytes: &mut [u8], offset: u64, words: &[u64]) {
@@ -121,68 +219,6 @@ fn put(bytes: &mut [u8], offset: u64, words: &[u64]) {
     if let Some(to) = to {
         to.copy_from_slice(&raw);
     }
-}
-
-/// Offsets of everything but page tables; each is aligned to its size, as the architecture wants it
-/// (IHI 0070, 6.3.24, 6.3.26, 6.3.29).
-fn reserve(plan: &Plan, stream_bits: u32) -> SmmuTables {
-    let mut next = 0;
-    let mut take = |len: u64| {
-        let at = u64::next_multiple_of(next, len.next_power_of_two());
-        next = at + len;
-        at
-    };
-    let event_queue = take((1 << EVENT_LOG2) * smmu::event::EVENT_BYTES);
-    let mut arrays = BTreeMap::new();
-    for device in &plan.domains.devices {
-        for stream in &device.streams {
-            arrays.entry(stream >> SPLIT).or_insert(0);
-        }
-    }
-    for array in arrays.values_mut() {
-        *array = take(STE_BYTES << SPLIT);
-    }
-    let command_queue = take((1 << COMMAND_LOG2) * smmu::command::COMMAND_BYTES);
-    let stream_l1 = take(8 << stream_bits.saturating_sub(SPLIT));
-    let contexts: Vec<u64> = plan
-        .domains
-        .domains
-        .iter()
-        .map(|_| take(CD_BYTES))
-        .collect();
-    SmmuTables {
-        bytes: vec![0; usize::try_from(next).unwrap_or(0)],
-        stream_l1,
-        stream_bits,
-        arrays,
-        command_queue,
-        event_queue,
-        contexts,
-        domains: Vec::new(),
-    }
-}
-
-/// The whole table memory with the page tables of every domain behind the rest.
-fn page_tables(
-    plan: &Plan,
-    placement: &Placement,
-    tables: &mut SmmuTables,
-) -> Result<Vec<u8>, MapError> {
-    let page = abi::layout::PAGE;
-    let start = (tables.bytes.len() as u64).next_multiple_of(page);
-    let pages: u64 = plan.domains.domains.iter().map(pages_of).sum();
-    let mut words = vec![0; usize::try_from(pages * page / 8).unwrap_or(0)];
-    let mut arena = Arena::new(&mut words, placement.smmu.pa + start);
-    for domain in &plan.domains.domains {
-        let placed = domain_tables(placement, domain, &mut arena)?;
-        tables.domains.push(placed);
-    }
-    let end = arena.end() - placement.smmu.pa;
-    let mut bytes = std::mem::take(&mut tables.bytes);
-    bytes.resize(usize::try_from(start).unwrap_or(0), 0);
-    bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-    bytes.truncate(usize::try_from(end).unwrap_or(0));
-    Ok(bytes)
 }
 
 /// Most pages that a domain's tables take.
@@ -203,17 +239,16 @@ pub fn pages_of(domain: &DomainPlan) -> u64 {
     2 + level1 + domain.page_bytes / abi::layout::BLOCK + premapped.sum::<u64>()
 }
 
+/// Makes the tables of a domain, in table memory at `base`.
 fn domain_tables(
     placement: &Placement,
     domain: &DomainPlan,
+    base: u64,
+    placed: &mut DomainTables,
     arena: &mut Arena<'_>,
-) -> Result<DomainTables, MapError> {
-    let base = placement.smmu.pa;
+) -> Result<(), MapError> {
     let space = AddressSpace::new(arena, Granule::Size4K, domain.iova_bits, Half::Lower)?;
-    let mut placed = DomainTables {
-        root: space.root() - base,
-        ..DomainTables::default()
-    };
+    placed.root = space.root() - base;
     for (start, len, level) in [
         (domain.iova_base, domain.page_bytes, 2),
         (domain.block_base, domain.block_bytes, 2),
@@ -238,7 +273,7 @@ fn domain_tables(
     for range in premapped::ranges(placement, domain) {
         map(&range, &space, arena)?;
     }
-    Ok(placed)
+    Ok(())
 }
 
 /// The server finds a leaf by adding to the first: tables out of line would let it write elsewhere.

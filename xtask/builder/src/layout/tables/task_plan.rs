@@ -18,7 +18,7 @@ pub fn build(
     plan: &Plan,
     placement: &Placement,
     roots: &Roots,
-    smmu: &SmmuTables,
+    smmus: &[SmmuTables],
     task: usize,
 ) -> Vec<u8> {
     let app = &plan.app;
@@ -56,7 +56,7 @@ pub fn build(
         pci_plan::add(plan, placement, task, &mut builder);
     }
     if is_smmu {
-        iommu_plan::add(plan, placement, smmu, task, &mut builder);
+        iommu_plan::add(plan, placement, smmus, task, &mut builder);
     }
     builder.finish()
 }

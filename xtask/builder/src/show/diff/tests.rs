@@ -226,8 +226,8 @@ fn a_plan_of_another_version_is_refused_with_what_to_do() {
     assert!(matches!(why, Unreadable::OlderVersion(1)), "{why}");
     let text = why.to_string();
     assert!(text.contains("plan the app.toml of then"), "{text}");
-    let why = with(|old| old["version"] = 4.into()).unwrap_err();
-    assert!(matches!(why, Unreadable::NewerVersion(4)), "{why}");
+    let why = with(|old| old["version"] = 5.into()).unwrap_err();
+    assert!(matches!(why, Unreadable::NewerVersion(5)), "{why}");
     let why = with(|old| drop(old.as_object_mut().unwrap().remove("version"))).unwrap_err();
     assert!(matches!(why, Unreadable::NoVersion), "{why}");
     let why = diff("name: demo", &plan(&demo())).unwrap_err();

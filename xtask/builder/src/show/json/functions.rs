@@ -3,9 +3,9 @@
 use serde_json::{Value, json as object};
 use solver::quirk::settable_acs;
 
-use super::hex;
 use super::owner::Owner;
-use planner::planning::{FunctionKind, InterruptRoute, Plan};
+use super::{hex, smmu_name};
+use planner::planning::{DevicePlan, FunctionKind, InterruptRoute, Plan};
 use planner::read::{Device, Quiesce};
 
 /// PCI functions, by their number in every protocol.
@@ -54,6 +54,7 @@ pub fn on_pci(plan: &Plan) -> Vec<Value> {
                 "buses-below": function.buses_below.map(|(first, last)| [first, last]),
                 "bars": bars,
                 "streams": device.streams,
+                "smmu": smmu_of(plan, device),
                 "domain": device.domain,
                 "group": plan.domains.groups.get(device.group),
                 "reset-unit": device.reset_unit,
@@ -90,6 +91,7 @@ pub fn others(plan: &Plan) -> Vec<Value> {
                 "name": device.name,
                 "registers": device.registers,
                 "streams": planned.streams,
+                "smmu": smmu_of(plan, planned),
                 "domain": planned.domain,
                 "group": plan.domains.groups.get(planned.group),
                 "reset-unit": planned.reset_unit,
@@ -107,6 +109,12 @@ pub fn others(plan: &Plan) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// The SMMU that sees a device's requests; none if no request of it has a StreamID.
+fn smmu_of<'p>(plan: &'p Plan, device: &DevicePlan) -> Option<&'p str> {
+    let seen = !device.streams.is_empty();
+    seen.then(|| smmu_name(plan, device.smmu)).flatten()
 }
 
 /// The task that may claim a device.

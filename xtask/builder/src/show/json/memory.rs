@@ -138,11 +138,11 @@ pub fn places(placement: &Placement) -> Value {
         "file-end": hex(placement.file_end),
         "end": hex(placement.memory_end),
         "page-tables": place_of(placement.page_tables),
-        "smmu-tables": place_of(placement.smmu),
         "el2": place_of(placement.el2.extent()),
     })
 }
 
-fn place_of(extent: Extent) -> Value {
+/// An extent of physical memory.
+pub fn place_of(extent: Extent) -> Value {
     object!({ "address": hex(extent.pa), "bytes": extent.len })
 }

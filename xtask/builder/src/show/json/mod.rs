@@ -18,10 +18,10 @@ use serde_json::{Value, json as object};
 use super::bypasses;
 use crate::layout::Placement;
 use planner::planning::{DomainPlan, Plan, Premapped, STREAM_BITS_MAX};
-use planner::read::{MismatchPolicy, PlatformDeviceKind, ProcessorTime, Psci};
+use planner::read::{MismatchPolicy, ProcessorTime, Psci};
 
 /// Version of the schema: a key that goes, or changes its meaning, makes it larger by one.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// The plan; with addresses once programs are placed. Keys are sorted, so the same plan is the same text.
 pub fn json(plan: &Plan, placement: Option<&Placement>) -> String {
@@ -52,7 +52,7 @@ pub fn json(plan: &Plan, placement: Option<&Placement>) -> String {
         "alias-sets": solution::alias_sets(plan),
         "reset-units": solution::reset_units(plan),
         "domains": domains(plan, placement),
-        "smmu": smmu(plan),
+        "smmus": smmus(plan, placement),
         "table-bytes": solution::table_bytes(plan),
         "reach": reach::of_plan(plan),
         "registers": solution::registers(plan),
@@ -194,6 +194,7 @@ fn domains(plan: &Plan, placement: Option<&Placement>) -> Vec<Value> {
                 "untranslated": domain.bypass,
                 "invalidation": if domain.premaps_pools { "premapped" } else { "strict" },
                 "snoops": domain.snoops,
+                "smmu": smmu_name(plan, domain.smmu),
                 // The SMMU translates by stage 1 alone, whose tables the ASID tags in its caches.
                 "stage": 1,
                 "tag": domain.asid,
@@ -264,19 +265,32 @@ fn pool_of(
     })
 }
 
-fn smmu(plan: &Plan) -> Option<Value> {
+/// The name of an SMMU of the platform.
+fn smmu_name(plan: &Plan, number: usize) -> Option<&str> {
+    let smmu = plan.app.platform.smmus().into_iter().nth(number)?;
+    Some(smmu.name.as_str())
+}
+
+/// The SMMUs, in the order of the platform's description.
+fn smmus(plan: &Plan, placement: Option<&Placement>) -> Vec<Value> {
     let platform = &plan.app.platform;
-    let smmu = platform.device_of_kind(PlatformDeviceKind::SmmuV3)?;
-    Some(object!({
-        "name": smmu.name,
-        "stream-bits": smmu.stream_bits.map(|bits| bits.min(STREAM_BITS_MAX)),
-        "coherent": platform.coherent,
-        "address-bits": platform.address_bits,
-        "on-mismatch": match plan.app.iommu.on_mismatch {
-            MismatchPolicy::Refuse => "refuse",
-            MismatchPolicy::Block => "block",
-        },
-    }))
+    let smmus = platform.smmus().into_iter().enumerate();
+    smmus
+        .map(|(number, smmu)| {
+            let tables = placement.and_then(|placement| placement.smmus.get(number));
+            object!({
+                "name": smmu.name,
+                "stream-bits": smmu.stream_bits.map(|bits| bits.min(STREAM_BITS_MAX)),
+                "coherent": platform.coherent,
+                "address-bits": platform.address_bits,
+                "on-mismatch": match plan.app.iommu.on_mismatch {
+                    MismatchPolicy::Refuse => "refuse",
+                    MismatchPolicy::Block => "block",
+                },
+                "tables": tables.copied().map(memory::place_of),
+            })
+        })
+        .collect()
 }
 
 fn interrupts(plan: &Plan) -> Vec<Value> {

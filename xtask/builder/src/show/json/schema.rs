@@ -139,7 +139,7 @@ fn keys_are_spelled_in_one_way() {
 fn groups_have_the_promised_form() {
     for (file, plan) in plans() {
         let file = file.display();
-        assert_eq!(plan["version"], 3, "{file}");
+        assert_eq!(plan["version"], 4, "{file}");
         for group in plan["groups"].as_array().unwrap() {
             assert!(group["name"].is_string(), "{file}");
             let domain = group["default-domain"].as_str().unwrap();

@@ -42,20 +42,14 @@ pub fn check(report: &Report, app: &App) {
 fn frames(report: &Report, platform: &Platform) {
     const FRAME: u64 = 64 << 10;
     const BUS: u64 = 1 << 20;
-    let device = |kind| {
-        platform
-            .device_of_kind(kind)
-            .map(|device: &PlatformDevice| &device.name)
-    };
-    let smmu = device(PlatformDeviceKind::SmmuV3);
-    let host = device(PlatformDeviceKind::PciHost);
     for range in platform.ranges() {
         let its = platform.its().map(|its| its.value);
+        let kind = || Some(platform.device(&range.name)?.kind);
         let unit = match range.kind {
             RangeKind::InterruptController if Some(range.base) == its => abi::layout::PAGE,
             RangeKind::InterruptController => FRAME,
-            RangeKind::Registers if Some(&range.name) == smmu => FRAME,
-            RangeKind::Registers if Some(&range.name) == host => BUS,
+            RangeKind::Registers if kind() == Some(PlatformDeviceKind::SmmuV3) => FRAME,
+            RangeKind::Registers if kind() == Some(PlatformDeviceKind::PciHost) => BUS,
             _ => continue,
         };
         if !range.base.is_multiple_of(unit) {

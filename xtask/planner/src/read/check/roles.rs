@@ -2,7 +2,7 @@
 
 use crate::read::app::App;
 use crate::read::device::Device;
-use crate::read::registers::PlatformDeviceKind;
+use crate::read::registers::{PlatformDevice, PlatformDeviceKind};
 use crate::read::task::{Task, TaskRight};
 use crate::report::{Mistake, Report, Span};
 
@@ -84,7 +84,7 @@ pub fn servers(report: &Report, app: &App) {
             .filter_map(|t| t.reads_logs.as_ref())
             .collect(),
     );
-    let smmu = app.platform.device_of_kind(PlatformDeviceKind::SmmuV3);
+    let smmus = app.platform.smmus();
     let pci = app.platform.device_of_kind(PlatformDeviceKind::PciHost);
     let driven = |device: &&Device| app.driver(&device.name.value).is_some();
     if let Some(device) = app.devices.iter().find(driven) {
@@ -97,7 +97,10 @@ pub fn servers(report: &Report, app: &App) {
                 .at(&device.name.span, "no task can open the SMMU for it")
                 .remedy("give `dma-authority = true` to the task that owns the SMMU");
         }
-        for platform_device in [smmu, pci].into_iter().flatten() {
+        // What the task with the authority lacks is said below.
+        let smmus = smmus.iter().copied();
+        let smmus = smmus.filter(|_| app.authority().is_none());
+        for platform_device in smmus.chain(pci) {
             if app.owner(&platform_device.name).is_none() {
                 report
                     .error(
@@ -115,17 +118,29 @@ pub fn servers(report: &Report, app: &App) {
             }
         }
     }
-    if let (Some(smmu), Some(authority)) = (smmu, app.authority())
+    if let Some(authority) = app.authority()
         && let Some(task) = app.tasks.get(authority)
-        && app.owner(&smmu.name) != Some(authority)
         && let Some(span) = &task.authority
     {
-        report
-            .error(
-                Mistake::NoAuthority,
-                format!("`{}` does not own the SMMU", task.name.value),
-            )
-            .at(span, "authority over DMA needs the SMMU's registers")
-            .remedy(format!("add `owns = [\"{}\"]`", smmu.name));
+        let lacks = |smmu: &&&PlatformDevice| app.owner(&smmu.name) != Some(authority);
+        let lacking = smmus.iter().filter(lacks);
+        let lacking: Vec<_> = lacking.map(|smmu| format!("`{}`", smmu.name)).collect();
+        if !lacking.is_empty() {
+            // An SMMU that nobody sets up may let everything behind it through.
+            report
+                .error(
+                    Mistake::NoAuthority,
+                    format!(
+                        "`{}` does not own {}",
+                        task.name.value,
+                        lacking.join(" and ")
+                    ),
+                )
+                .at(span, "authority over DMA needs the registers of every SMMU")
+                .remedy(format!(
+                    "add {} to its `owns`",
+                    lacking.join(", ").replace('`', "\"")
+                ));
+        }
     }
 }

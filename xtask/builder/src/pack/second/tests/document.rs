@@ -200,11 +200,11 @@ fn a_plan_of_any_numbers_is_answered() {
         ("/domains/0/blocks/bytes", "its window is larger"),
         ("/domains/0/tag", "cannot be read"),
         ("/functions/0/domain", "is told of domain"),
-        ("/memory/smmu-tables/bytes", "tables elsewhere"),
+        ("/smmus/0/tables/bytes", "tables elsewhere"),
         ("/memory/page-tables/bytes", "leads to page tables"),
         ("/tasks/0/memory/0/bytes", "in plan.json, not in the tables"),
         ("/tasks/0/stack", "is not what it declares"),
-        ("/smmu/stream-bits", "cannot be read"),
+        ("/smmus/0/stream-bits", "cannot be read"),
     ] {
         let mut other = plan.clone();
         *other

@@ -148,6 +148,6 @@ fn systems(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The domain of the suite in which the image maps something.
 fn direct_asid(built: &Built) -> String {
     let mut names = built.addresses.leaves.iter().map(|(name, _)| name);
-    let name = names.find_map(|name| name.strip_prefix("domain "));
+    let name = names.find_map(|name| name.strip_prefix("domain ")?.strip_suffix(" of smmu"));
     name.unwrap().to_owned()
 }

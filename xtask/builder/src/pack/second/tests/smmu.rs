@@ -17,15 +17,15 @@ fn every_bit_of_what_the_iommu_server_is_told_counts() {
 fn every_bit_of_the_smmus_memory_counts() {
     let built = built("app.toml");
     for at in [
-        built.addresses.stream_table,
+        built.addresses.stream_tables[0],
         built.addresses.contexts[0].1,
-        built.addresses.entries[7].1,
+        built.addresses.entries[7].at,
     ] {
         let silent = built.unnoticed(at, 64, 1);
         assert!(silent.is_empty(), "{silent:x?}");
     }
     let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
-    let len = plan["memory"]["smmu-tables"]["bytes"].as_u64().unwrap();
+    let len = plan["smmus"][0]["tables"]["bytes"].as_u64().unwrap();
     let start = built.word(built.record(built.addresses.server_plan, 0x400, 0) + 40);
     let silent = built.unnoticed(start, len, 101);
     assert!(silent.is_empty(), "{silent:x?}");
@@ -35,10 +35,16 @@ fn every_bit_of_the_smmus_memory_counts() {
 fn faults_in_the_stream_table_are_found() {
     let built = built(SUITE);
     let entries = &built.addresses.entries;
-    let entry = |stream: u32| entries.iter().find(|entry| entry.0 == stream).unwrap().1;
+    let entry = |stream: u32| {
+        entries
+            .iter()
+            .find(|entry| entry.stream == stream)
+            .unwrap()
+            .at
+    };
     let direct = entries
         .iter()
-        .find(|entry| built.word(entry.1) != 1)
+        .find(|entry| built.word(entry.at) != 1)
         .unwrap();
     // Stream 8 is a bridge's, 9 nobody's, 0x100 a disk's.
     let context = built.addresses.contexts[0].1;
@@ -53,14 +59,14 @@ fn faults_in_the_stream_table_are_found() {
         found(&built.with(entry(stream) + 24, |_| 1), "fields beyond");
     }
     found(
-        &built.with(direct.1, |_| 1),
+        &built.with(direct.at, |_| 1),
         "does not translate from the start",
     );
     found(
-        &built.with(direct.1, |_| context | 0b1011),
+        &built.with(direct.at, |_| context | 0b1011),
         "translates by another table",
     );
-    let level1 = built.addresses.stream_table;
+    let level1 = built.addresses.stream_tables[0];
     found(&built.with(level1, |_| 0), "has no entry");
     found(
         &built.with(level1, |word| word - 1),
@@ -97,7 +103,7 @@ fn faults_in_a_domains_tables_are_found() {
     let domain = built.record(built.addresses.server_plan, 0x401, 1);
     let smmu = built.word(built.record(built.addresses.server_plan, 0x400, 0) + 40);
     let leaf = smmu + built.word(domain + 32);
-    let own = built.leaf(&format!("domain {}", direct_asid(&built)), |_| true);
+    let own = built.leaf(&format!("domain {} of smmu", direct_asid(&built)), |_| true);
     let page = own.descriptor | 0b10;
     found(
         &built.with(leaf, |_| page),

@@ -51,7 +51,7 @@ fn faults_in_a_tasks_tables_are_found() {
     let tables = built.addresses.contexts[0].1 & !0xfff;
     found(
         &built.with(data.at, |word| steal(word, tables)),
-        "leads to the SMMU's tables",
+        "leads to the tables of an SMMU",
     );
     // The page behind a program is left free.
     found(

@@ -201,6 +201,13 @@ impl Target {
         })
     }
 
+    /// The first version of QEMU that has the machines of all of them; nothing if any has.
+    fn since(&self, project: &Project) -> Option<(u32, u32)> {
+        let suites = self.suites.iter().map(|(suite, _)| &suite.app);
+        let apps = suites.chain(self.systems.iter().map(|system| &system.app));
+        apps.filter_map(|app| testing::since(project, app)).max()
+    }
+
     fn names(&self) -> Vec<String> {
         let suites = self.suites.iter().map(|(suite, _)| suite.name.clone());
         let systems = self.systems.iter().map(|system| system.name.clone());
@@ -293,7 +300,8 @@ fn run_target(
 ) -> Outcome<()> {
     let matrix = if arguments.matrix {
         let platform = steps::plan(project, None)?.app.platform;
-        Matrix::whole(&arguments.qemu, &project.target, &platform)?
+        let since = target.since(project);
+        Matrix::whole(&arguments.qemu, &project.target, &platform, since)?
     } else {
         Matrix::plain(&arguments.qemu, &project.target)?
     };
@@ -319,7 +327,8 @@ fn run_row(
     name: &str,
     progress: &mut Progress,
 ) -> Outcome<()> {
-    for (suite, asked) in target.suites.iter().filter(|(suite, _)| suite.fits(row)) {
+    let suites = target.suites.iter().filter(|(suite, _)| suite.fits(row));
+    for (suite, asked) in suites.filter(|(suite, _)| row.is_for(project, &suite.app)) {
         progress.stage_on(&suite.name, name);
         if row.stage1 {
             let run = testing::image(project, suite, asked, row, &mut |case| progress.show(case));
@@ -333,7 +342,7 @@ fn run_row(
     let mut systems = target
         .systems
         .iter()
-        .filter(|system| system.fits(row))
+        .filter(|system| system.fits(row) && row.is_for(project, &system.app))
         .peekable();
     if systems.peek().is_some() {
         progress.stage_on("systems", name);
@@ -342,7 +351,8 @@ fn run_row(
         let run = run_system(project, system, row, progress);
         progress.survive(&system.name, run)?;
     }
-    if target.counted().next().is_some() && row.variant.is_empty() && row.stage1 {
+    let is_counted = row.variant.is_empty() && row.stage1 && row.beyond.is_none();
+    if is_counted && target.counted().next().is_some() {
         progress.stage_on(BENCH, name);
         let run = run_bench(project, target, row, progress);
         progress.survive(BENCH, run)?;

@@ -23,6 +23,8 @@ pub struct Row {
     pub arguments: Vec<String>,
     /// Whether the machine's SMMU has stage 1, as far as it is known.
     pub stage1: bool,
+    /// The row is for machines that no QEMU up to this version has, and for nothing else.
+    pub beyond: Option<(u32, u32)>,
 }
 
 impl Row {
@@ -32,7 +34,16 @@ impl Row {
             variant: String::new(),
             arguments: Vec::new(),
             stage1: true,
+            beyond: None,
         }
+    }
+
+    /// Whether a system is to be run on it as far as the versions of QEMU matter.
+    pub fn is_for(&self, project: &Project, app: &Path) -> bool {
+        let Some(beyond) = self.beyond else {
+            return true;
+        };
+        since(project, app).is_some_and(|since| since > beyond)
     }
 
     /// Why the emulator cannot make the machine of a system; nothing if it can, or if the file cannot be read, which
@@ -70,9 +81,14 @@ impl Matrix {
         })
     }
 
-    /// Adds a second emulator if there is none from before and one from after [`NEW`], and then what each
-    /// offers.
-    pub fn whole(given: &[PathBuf], target: &Path, platform: &Platform) -> Outcome<Self> {
+    /// Adds a second emulator if there is none from before and one from after [`NEW`], what each offers, and the newest
+    /// one if a machine of the tests needs the version `since`, which none of them is.
+    pub fn whole(
+        given: &[PathBuf],
+        target: &Path,
+        platform: &Platform,
+        since: Option<(u32, u32)>,
+    ) -> Outcome<Self> {
         let mut matrix = Self::plain(given, target)?;
         let versions: Vec<_> = matrix.rows.iter().map(|row| row.qemu.version).collect();
         if !both(&versions) {
@@ -82,8 +98,20 @@ impl Matrix {
             }
         }
         let plain = std::mem::take(&mut matrix.rows);
+        let newest = plain.iter().map(|row| row.qemu.version).max();
         for row in plain {
             matrix.add_variants(row, platform);
+        }
+        if let (Some(since), Some(newest)) = (since, newest)
+            && newest < since
+        {
+            match newest_of_all(since, target) {
+                Ok(qemu) => matrix.rows.push(Row {
+                    beyond: Some(newest),
+                    ..Row::plain(qemu)
+                }),
+                Err(why) => matrix.omitted.push(("the newest QEMU".to_owned(), why)),
+            }
         }
         Ok(matrix)
     }
@@ -120,6 +148,7 @@ impl Matrix {
                         variant,
                         arguments,
                         stage1: registers.features().stage1,
+                        beyond: None,
                     });
                     continue;
                 }
@@ -203,6 +232,30 @@ fn second(versions: &[(u32, u32)], target: &Path) -> Result<Qemu, String> {
         let name = qemu.name();
         Err(format!("that of {suite} is {name}; name one with --qemu"))
     }
+}
+
+/// The first version of QEMU that has a system's machine; nothing if any has it, or if the file cannot be read, which the
+/// build says.
+pub fn since(project: &Project, app: &Path) -> Option<(u32, u32)> {
+    let app = read::load(&Report::default(), project, app).ok()?;
+    app.platform.qemu.since
+}
+
+/// The newest QEMU of Debian, unpacked with all of its libraries: it fits no older release.
+fn newest_of_all(since: (u32, u32), target: &Path) -> Result<Qemu, String> {
+    let codename = setup::release().ok_or(
+        "the newest QEMU comes from Debian's packages, and this is no Debian; name one with --qemu",
+    )?;
+    let qemu = setup::private_emulator(&codename, setup::NEWEST, target)
+        .map_err(|why| format!("{why}; name one with --qemu"))?;
+    if qemu.version < since {
+        let (name, (major, minor)) = (qemu.name(), since);
+        return Err(format!(
+            "that of {} is {name}, and {major}.{minor} is needed",
+            setup::NEWEST
+        ));
+    }
+    Ok(qemu)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use planner::project::Project;
 /// A run of a system.
 pub struct System {
     pub name: String,
-    app: PathBuf,
+    pub app: PathBuf,
     /// The folder of the file that says what is expected.
     folder: PathBuf,
     expected: Expected,

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use solver::Reach;
 use solver::model::{DomainType, NodeId};
+use solver::solution::Stream;
 
 use super::name;
 use crate::layout::Placement;
@@ -121,15 +122,20 @@ fn device(
 /// The device, and what is special about all it reaches.
 fn heading(plan: &Plan, node: NodeId, reach: &Reach, out: &mut String) -> std::fmt::Result {
     let found = plan.solution.device(node);
-    let streams: Vec<String> = found
-        .streams
-        .iter()
-        .map(|s| format!("{:#x}", s.id))
-        .collect();
+    // Where there are several SMMUs, the same number means another stream at each.
+    let at = |stream: &Stream| match plan.machine.smmus.as_slice() {
+        [_, _, ..] => plan.machine.smmus.get(stream.smmu.index()),
+        _ => None,
+    };
+    let text = |stream: &Stream| match at(stream) {
+        Some(smmu) => format!("{:#x} at {}", stream.id, smmu.name),
+        None => format!("{:#x}", stream.id),
+    };
+    let streams: Vec<String> = found.streams.iter().map(text).collect();
     let streams = match streams.as_slice() {
         [] => "no StreamID".to_owned(),
         [one] => format!("StreamID {one}"),
-        many => format!("StreamIDs {}", many.join(" ")),
+        many => format!("StreamIDs {}", many.join(", ")),
     };
     write!(out, "  {} ({streams})", name(plan, node))?;
     if !plan.is_coherent(node) {

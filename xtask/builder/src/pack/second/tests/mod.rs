@@ -2,6 +2,7 @@
 
 mod document;
 mod place;
+mod several;
 mod smmu;
 mod tasks;
 

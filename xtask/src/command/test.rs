@@ -203,9 +203,9 @@ impl Target {
 
     /// The first version of QEMU that has the machines of all of them; nothing if any has.
     fn since(&self, project: &Project) -> Option<(u32, u32)> {
-        let suites = self.suites.iter().map(|(suite, _)| &suite.app);
-        let apps = suites.chain(self.systems.iter().map(|system| &system.app));
-        apps.filter_map(|app| testing::since(project, app)).max()
+        let suites = self.suites.iter().map(|(suite, _)| suite.since(project));
+        let systems = self.systems.iter().map(|system| system.since(project));
+        suites.chain(systems).flatten().max()
     }
 
     fn names(&self) -> Vec<String> {
@@ -328,7 +328,7 @@ fn run_row(
     progress: &mut Progress,
 ) -> Outcome<()> {
     let suites = target.suites.iter().filter(|(suite, _)| suite.fits(row));
-    for (suite, asked) in suites.filter(|(suite, _)| row.is_for(project, &suite.app)) {
+    for (suite, asked) in suites.filter(|(suite, _)| row.is_for(suite.since(project))) {
         progress.stage_on(&suite.name, name);
         if row.stage1 {
             let run = testing::image(project, suite, asked, row, &mut |case| progress.show(case));
@@ -342,7 +342,7 @@ fn run_row(
     let mut systems = target
         .systems
         .iter()
-        .filter(|system| system.fits(row) && row.is_for(project, &system.app))
+        .filter(|system| system.fits(row) && row.is_for(system.since(project)))
         .peekable();
     if systems.peek().is_some() {
         progress.stage_on("systems", name);

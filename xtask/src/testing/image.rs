@@ -8,6 +8,7 @@ use suite::protocol::ASKED;
 
 use super::cases::{Listed, cases};
 use super::expect::{self, EXPECT};
+use super::matrix::since;
 use super::{Case, Outcome, Row};
 use crate::run::{self, End, Line, Observer, Options, Probe};
 use crate::steps;
@@ -114,6 +115,11 @@ impl Suite {
     /// The suite's cases, in their order.
     pub fn cases(&self) -> failure::Outcome<Vec<Listed>> {
         cases(self.app.parent().unwrap_or(Path::new("")))
+    }
+
+    /// The first version of QEMU that has its machine; nothing if any has.
+    pub fn since(&self, project: &Project) -> Option<(u32, u32)> {
+        since(&project.on(self.platform.as_deref()), &self.app)
     }
 
     /// Whether it is to be run on a machine: what another processor changes, another SMMU does not change again.

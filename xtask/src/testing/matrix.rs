@@ -38,12 +38,9 @@ impl Row {
         }
     }
 
-    /// Whether a system is to be run on it as far as the versions of QEMU matter.
-    pub fn is_for(&self, project: &Project, app: &Path) -> bool {
-        let Some(beyond) = self.beyond else {
-            return true;
-        };
-        since(project, app).is_some_and(|since| since > beyond)
+    /// Whether a machine that QEMU has from the version `since` on is to be run on it.
+    pub fn is_for(&self, since: Option<(u32, u32)>) -> bool {
+        self.beyond.is_none_or(|beyond| since > Some(beyond))
     }
 
     /// Why the emulator cannot make the machine of a system; nothing if it can, or if the file cannot be read, which
@@ -238,7 +235,7 @@ fn second(versions: &[(u32, u32)], target: &Path) -> Result<Qemu, String> {
 /// build says.
 pub fn since(project: &Project, app: &Path) -> Option<(u32, u32)> {
     let app = read::load(&Report::default(), project, app).ok()?;
-    app.platform.qemu.since
+    app.platform.qemu.since.map(|(version, _)| version)
 }
 
 /// The newest QEMU of Debian, unpacked with all of its libraries: it fits no older release.

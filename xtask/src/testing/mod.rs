@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use host::Programs as HostPrograms;
 pub use image::{Asked, Suite, image, images};
 pub use long::{LONG, PROGRAMS as LONG_PROGRAMS, program as long_program};
-pub use matrix::{Matrix, Row, since};
+pub use matrix::{Matrix, Row};
 pub use miri::miri;
 pub use mutations::{MUTATIONS, mutations};
 pub use report::{counts, write as write_reports};

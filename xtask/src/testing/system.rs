@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::differences;
 use super::expect::{self, EXPECT, Expected, Machines, Verdict as Ending};
 use super::long::LONG;
+use super::matrix::since;
 use super::power::Press;
 use super::spoil;
 use super::{Case, Outcome, Row};
@@ -20,7 +21,7 @@ use planner::project::Project;
 /// A run of a system.
 pub struct System {
     pub name: String,
-    pub app: PathBuf,
+    app: PathBuf,
     /// The folder of the file that says what is expected.
     folder: PathBuf,
     expected: Expected,
@@ -100,6 +101,11 @@ impl System {
             folder: folder.to_owned(),
             expected: expected.clone(),
         }
+    }
+
+    /// The first version of QEMU that has its machine; nothing if any has.
+    pub fn since(&self, project: &Project) -> Option<(u32, u32)> {
+        since(&project.on(self.expected.platform.as_deref()), &self.app)
     }
 
     /// Whether it is to be run on a machine: a new SMMU changes nothing for most.

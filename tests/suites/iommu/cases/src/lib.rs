@@ -71,17 +71,17 @@ pub const DISK: u64 = 2;
 /// Number of the first driver's device.
 pub const EDU0: u64 = 4;
 /// Number of the second driver's device.
-pub const EDU1: u64 = 6;
+pub const EDU1: u64 = 9;
 /// Number of the device of [`RIGHT`].
-pub const EDU3: u64 = 10;
+pub const EDU3: u64 = 13;
 /// Number of the device that the machine does not have.
-pub const MISFIT0: u64 = 12;
+pub const MISFIT0: u64 = 6;
 /// Number of the device with a direct region.
-pub const EDU4: u64 = 14;
+pub const EDU4: u64 = 15;
 /// Number of the device in an identity domain.
-pub const EDU5: u64 = 16;
+pub const EDU5: u64 = 17;
 /// Devices in the plan.
-pub const DEVICES: u64 = 17;
+pub const DEVICES: u64 = 18;
 
 /// All cases.
 pub const SUITE: Suite = Suite {

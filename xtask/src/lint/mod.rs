@@ -1,5 +1,5 @@
 //! Lints beyond the compiler's own: of everything that is built for the target, of a kernel that could panic, of
-//! modules that use each other in a circle, of crates that use what is above them, of what is too long to be read, and
+//! programs that need more stack than they have, of modules that use each other in a circle, of crates that use what is above them, of what is too long to be read, and
 //! of states that anybody could write.
 
 mod branches;
@@ -10,6 +10,7 @@ mod modules;
 mod panics;
 mod sizes;
 mod sources;
+mod stacks;
 mod states;
 mod strict;
 
@@ -83,6 +84,7 @@ pub fn servers(project: &Project) -> Outcome<()> {
         for (task, program) in app.tasks.iter().zip(&programs.tasks) {
             if unseen.remove(&tidy(&task.folder)) {
                 wrong.extend(can_panic(&task.name.value, &program.elf)?);
+                wrong.extend(is_tight(&task.name.value, &program.elf, task.stack)?);
             }
         }
     }
@@ -106,6 +108,23 @@ fn can_panic(name: &str, elf: &[u8]) -> Outcome<Option<String>> {
     let found = panics(elf).map_err(Failure::when(cannot))?;
     let wrong = || format!("`{name}` can panic; it contains\n  {}", found.join("\n  "));
     Ok((!found.is_empty()).then(wrong))
+}
+
+/// The complaint about a program that may need more than three quarters of its stack. The rest is for what calls itself.
+fn is_tight(name: &str, elf: &[u8], stack: u64) -> Outcome<Option<String>> {
+    let cannot = format!("cannot read the code of `{name}`");
+    let stacks::Deepest { bytes, way } = stacks::deepest(elf).map_err(Failure::when(cannot))?;
+    let way: Vec<String> = way
+        .iter()
+        .map(|(function, frame)| format!("{frame:>6} {function}"))
+        .collect();
+    let wrong = || {
+        format!(
+            "`{name}` may need {bytes} bytes of its stack of {stack}, more than three quarters:\n  {}",
+            way.join("\n  ")
+        )
+    };
+    Ok((bytes * 4 > stack * 3).then(wrong))
 }
 
 /// Fails if a crate of a server, a driver or one of their interfaces does not deny the lints against panics.

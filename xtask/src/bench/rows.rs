@@ -50,8 +50,9 @@ impl Counted {
 /// In percent, of rows that repeat exactly.
 const USUAL_TOLERANCE: u64 = 3;
 
-/// The images: what operations cost, and the longest times with interrupts masked.
+/// The images: what operations cost, what it is to map for each request, and the longest times with interrupts masked.
 pub const BENCH_APP: &str = "tests/bench/rows/app.toml";
+pub const PERSISTENT_APP: &str = "tests/bench/persistent/app.toml";
 pub const LONGEST_APP: &str = "tests/bench/longest/app.toml";
 
 /// The row that counts bytes.
@@ -124,7 +125,7 @@ const fn masked(name: &'static str, spans: &'static str) -> Row {
 }
 
 /// In the order they are printed.
-pub const ROWS: [Row; 43] = [
+pub const ROWS: [Row; 44] = [
     row(
         "null-syscall",
         "455",
@@ -300,6 +301,18 @@ pub const ROWS: [Row; 43] = [
         "the same with 32 in flight, per read",
     )
     .counted(Counted::Each(256))
+    .varying(10),
+    Row {
+        app: PERSISTENT_APP,
+        ..row(
+            "strict-over-persistent",
+            "2220",
+            "",
+            Some(1150),
+            "the same in thousandths of one whose pool stays mapped",
+        )
+    }
+    .counted(Counted::Apart)
     .varying(10),
     row(
         "boot-to-first-read",

@@ -30,12 +30,9 @@ struct Reader {
 /// Runs both; false if one failed. `boot-to-first-read` is counted from the kernel's first
 /// instructions to the first completion.
 pub fn run() -> bool {
-    let Some(reader) = reader() else {
+    let Some(reader) = reader("virtio-blk") else {
         return report("boot-to-first-read", None);
     };
-    if !reader.lend() {
-        return report("boot-to-first-read", None);
-    }
     let first = reader.read_one(0).map(|()| time::instructions());
     let mut complete = report("boot-to-first-read", first);
     let single = median(|| {
@@ -43,19 +40,29 @@ pub fn run() -> bool {
         read.map(|()| taken)
     });
     complete &= report("blk-read-4k-qd1", single);
-    let mut requests = Queue::new(reader.disk.caller(), DEPTH);
-    let many = median(|| {
-        let (taken, read) = instructions(|| reader.read_many(&mut requests));
-        read.map(|()| taken / MANY)
-    });
+    let many = reader.many().map(|taken| taken / MANY);
     complete & report("blk-read-4k-qd32", many)
 }
 
-fn reader() -> Option<Reader> {
-    Some(Reader {
-        disk: Disk::named("virtio-blk")?,
+/// Reads at full depth by a driver that maps and unmaps, in thousandths of the same by one that keeps the pool mapped.
+pub fn compare() -> bool {
+    let many = |driver| reader(driver)?.many();
+    let of = |strict: u32, kept: u32| {
+        let thousandths = u64::from(strict) * 1000;
+        u32::try_from(thousandths.checked_div(u64::from(kept))?).ok()
+    };
+    let row = many("strict").zip(many("kept"));
+    let row = row.and_then(|(strict, kept)| of(strict, kept));
+    report("strict-over-persistent", row)
+}
+
+/// A disk, with a page lent for each request that can be under way.
+fn reader(driver: &str) -> Option<Reader> {
+    let reader = Reader {
+        disk: Disk::named(driver)?,
         pool: PoolMemory::of(config::mappings(MappingKind::Pool).next()?),
-    })
+    };
+    reader.lend().then_some(reader)
 }
 
 impl Reader {
@@ -75,6 +82,15 @@ impl Reader {
         let pages = self.pool.part(0, DEPTH * PAGE as usize);
         let lent = LeaseBuffer::pool(pages, LeaseAttributes::all());
         self.disk.lend(REGION, lent).is_ok()
+    }
+
+    /// What `MANY` reads take.
+    fn many(&self) -> Option<u32> {
+        let mut requests = Queue::new(self.disk.caller(), DEPTH);
+        median(|| {
+            let (taken, read) = instructions(|| self.read_many(&mut requests));
+            read.map(|()| taken)
+        })
     }
 
     fn read_one(&self, sector: u64) -> Option<()> {

@@ -149,7 +149,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
     }
 
-    /// Takes over a pool that an earlier life of this server registered. One that the plan does not know stays held.
+    /// Takes over a pool that an earlier life of this server registered. One that the plan does not know stays held, and
+    /// memory that is not the planned pool is given back.
     pub(crate) fn adopt_pool(&mut self, at: usize, found: FoundPool) {
         let Some(planned) = self.plan.lent_pools.get(at) else {
             return;
@@ -163,8 +164,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             writable: planned.writable == 1,
             ends: None,
         };
-        if planned.device == found.device.number() {
+        if planned.device != found.device.number() {
+            return;
+        }
+        // An earlier life may have ended between the kernel's pin and its own look at what was pinned. It has answered
+        // nobody then, so that nothing of it was ever mapped.
+        let pool = self.plan.pool(planned.task, planned.pool);
+        let is_pool = pool.is_some_and(|pool| pool.pa == found.pa);
+        if is_pool && (1..=planned.pages).contains(&found.pages) {
             self.lent.put(at, Some(lent));
+        } else {
+            let _ = self.system.unpin(found.pin);
         }
     }
 

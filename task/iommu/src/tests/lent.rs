@@ -317,6 +317,26 @@ fn a_successor_knows_it() {
     assert_eq!(disk.register(&mut next, 8), Ok(u64::from(NUMBER)));
 }
 
+/// A life of the server may end between the kernel's pin and its look at what was pinned.
+#[test]
+fn a_successor_gives_back_what_nobody_looked_at() {
+    let whole = u64::from(LENT_PAGES);
+    for (pa, pages) in [(LENT, whole + 1), (LENT + 4096, 8), (LENT - 4096, 8)] {
+        let mut rig = Rig::booted();
+        registered(&mut rig);
+        let slot = rig.around.borrow().pins[0].0;
+        let place = (pa, pages * 4096);
+        rig.around.borrow_mut().pinned.insert(slot, place);
+        let mut next = successor(&rig);
+        assert_eq!(pins(&next), 0, "{pa:#x}, {pages}");
+        let mut disk = next.claim(task(4), DISK);
+        let mapped = disk.map(&mut next, NUMBER, 0, 1, BOTH, 0);
+        assert_eq!(mapped, Err(Error::BadMemory));
+        lend(&next, LENT, true);
+        assert_eq!(disk.register(&mut next, 8), Ok(u64::from(NUMBER)));
+    }
+}
+
 #[test]
 fn a_successor_ends_what_its_lender_left() {
     for mapped in [false, true] {

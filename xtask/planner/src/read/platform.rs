@@ -4,6 +4,7 @@ use solver::model::DomainType;
 
 use super::Source;
 use super::device::{self, Device};
+use super::emulated::{self, Emulated};
 use super::fields::{Fields, nearest};
 use super::host::{self, PciHost};
 use super::known::KnownDevices;
@@ -55,22 +56,6 @@ pub struct Platform {
     pub qemu: Emulated,
     /// Parts that were not declared: without them a system can be planned but not built.
     pub missing: Vec<&'static str>,
-}
-
-/// A machine of QEMU's.
-#[derive(Clone, Debug, Default)]
-pub struct Emulated {
-    /// QEMU's `-machine`; empty if QEMU has no such machine.
-    pub machine: String,
-    /// QEMU's `-cpu`.
-    pub processor: String,
-    /// Further arguments, words as on a command line.
-    pub arguments: Vec<String>,
-    /// The first version whose machine will do, and what that of an older one lacks.
-    pub since: Option<((u32, u32), String)>,
-    /// The model of the SMMUs, where they are devices of the command line: each belongs to the root bus whose
-    /// requests it sees.
-    pub smmu_model: Option<String>,
 }
 
 /// The interrupt controller, a GICv3.
@@ -226,7 +211,7 @@ fn read(
         let built_in = read_built_in(&pci, known);
         Some((host::read(pci, whole)?, built_in))
     });
-    let qemu = part("qemu").map(read_qemu);
+    let qemu = part("qemu").map(emulated::read);
     let description = fields.required("description", Fields::string);
     let bits = match whole || fields.contains("address-bits") {
         true => fields.required("address-bits", read_address_bits),
@@ -285,26 +270,6 @@ fn read_console(console: Fields<'_>) -> Option<Spanned<String>> {
     device
 }
 
-fn read_qemu(qemu: Fields<'_>) -> Option<Emulated> {
-    let machine = qemu.required("machine", Fields::string);
-    let processor = qemu.required("processor", Fields::string);
-    let arguments = qemu.strings("arguments").into_iter();
-    let arguments = arguments.map(|argument| argument.value).collect();
-    let since = qemu.table("since").map(read_since);
-    let smmu_model = qemu.string("smmu-model").map(|model| model.value);
-    qemu.finish();
-    Some(Emulated {
-        machine: machine?.value,
-        processor: processor?.value,
-        arguments,
-        since: match since {
-            Some(since) => Some(since?),
-            None => None,
-        },
-        smmu_model,
-    })
-}
-
 /// `built-in.NAME = { slot, id, … }`: on the root bus, blocked, and made by the machine itself.
 fn read_built_in(fields: &Fields<'_>, known: &KnownDevices) -> Vec<Device> {
     let mut functions = Vec::new();
@@ -319,19 +284,6 @@ fn read_built_in(fields: &Fields<'_>, known: &KnownDevices) -> Vec<Device> {
         }
     }
     functions
-}
-
-/// `since = { version = "10.0", lack = "…" }`.
-fn read_since(since: Fields<'_>) -> Option<((u32, u32), String)> {
-    let version = since.required("version", |fields, key| {
-        fields.parsed(key, "a version such as \"10.0\"", |text| {
-            let (major, minor) = text.split_once('.')?;
-            Some((major.parse().ok()?, minor.parse().ok()?))
-        })
-    });
-    let lack = since.required("lack", Fields::line);
-    since.finish();
-    Some((version?.value, lack?.value))
 }
 
 /// The console's device: plain registers, which the kernel and its owner write to.

@@ -118,6 +118,12 @@ pub fn servers(report: &Report, app: &App) {
             }
         }
     }
+    authority(report, app);
+}
+
+/// An SMMU that nobody sets up may let everything behind it through: the task with the authority owns them all.
+fn authority(report: &Report, app: &App) {
+    let smmus = app.platform.smmus();
     if let Some(authority) = app.authority()
         && let Some(task) = app.tasks.get(authority)
         && let Some(span) = &task.authority
@@ -126,7 +132,6 @@ pub fn servers(report: &Report, app: &App) {
         let lacking = smmus.iter().filter(lacks);
         let lacking: Vec<_> = lacking.map(|smmu| format!("`{}`", smmu.name)).collect();
         if !lacking.is_empty() {
-            // An SMMU that nobody sets up may let everything behind it through.
             report
                 .error(
                     Mistake::NoAuthority,

@@ -1,6 +1,6 @@
 //! Privileged calls: `SVC` with `Syscall::Privileged`, the number in `x8`.
 
-use crate::{Rights, TaskId};
+use crate::{LeaseAttributes, Rights, TaskId};
 
 /// Which privileged call. Arguments are in `x9..=x13`; `x0` of the result is a
 /// [`Code`](crate::Code), further results follow from `x1`.
@@ -137,6 +137,8 @@ pub struct Held {
     pub slot: u32,
     /// Whether the life that was held is over.
     pub dead: bool,
+    /// The accesses that a pin's lease granted.
+    pub access: LeaseAttributes,
     /// A pin's physical address.
     pub pa: u64,
     /// A pin's bytes.
@@ -152,26 +154,27 @@ impl Held {
         device: 0,
         slot: 0,
         dead: false,
+        access: LeaseAttributes::empty(),
         pa: 0,
         len: 0,
     };
 
     /// Encodes the entry as the words of a result: next cursor, kind, task, device in bits 31:0 and slot in 63:32,
-    /// 1 if that life is over, physical address, bytes.
+    /// 1 if that life is over with the accesses of a pin's lease from bit 1 up, physical address, bytes.
     pub const fn to_words(self) -> [u64; 7] {
         [
             self.next,
             self.kind as u64,
             self.task.0,
             self.device as u64 | (self.slot as u64) << 32,
-            self.dead as u64,
+            self.dead as u64 | (self.access.bits() as u64) << 1,
             self.pa,
             self.len,
         ]
     }
 
     /// From the words of a result. A kind that is not defined is none.
-    pub const fn from_words([next, kind, task, which, dead, pa, len]: [u64; 7]) -> Self {
+    pub const fn from_words([next, kind, task, which, state, pa, len]: [u64; 7]) -> Self {
         const HOLD: u64 = HeldKind::Hold as u64;
         const PIN: u64 = HeldKind::Pin as u64;
         Self {
@@ -184,7 +187,8 @@ impl Held {
             task: TaskId(task),
             device: which as u32,
             slot: (which >> 32) as u32,
-            dead: dead == 1,
+            dead: state & 1 != 0,
+            access: LeaseAttributes::from_bits_truncate((state >> 1) as u32),
             pa,
             len,
         }

@@ -72,12 +72,19 @@ fn held() {
         pa: 0x1000,
         len: 1 << 40,
         dead: false,
+        access: LeaseAttributes::READ,
         ..hold
+    };
+    let both = Held {
+        dead: true,
+        access: LeaseAttributes::all(),
+        ..pin
     };
     for (held, words) in [
         (Held::END, [0; 7]),
         (hold, [5, 1, hold.task.0, 0xffff_ffff, 1, 0, 0]),
-        (pin, [5, 2, pin.task.0, u64::MAX, 0, 0x1000, 1 << 40]),
+        (pin, [5, 2, pin.task.0, u64::MAX, 2, 0x1000, 1 << 40]),
+        (both, [5, 2, pin.task.0, u64::MAX, 7, 0x1000, 1 << 40]),
     ] {
         assert_eq!(held.to_words(), words);
         assert_eq!(Held::from_words(words), held);

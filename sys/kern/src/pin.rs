@@ -72,7 +72,8 @@ impl<A: Arch> Kernel<'_, A> {
             return Ok(Err(Code::LEASE_BOUNDS));
         }
         let pin = Pin {
-            lender: u32::from(lender_id.number()),
+            lender: lender_id.number(),
+            access: granted.bits() as u16,
             device,
             physical,
             len,
@@ -135,16 +136,17 @@ impl<A: Arch> Kernel<'_, A> {
                 device: pin.device,
                 slot: slot as u32,
                 dead: !held.is_up(),
+                access: LeaseAttributes::from_bits_truncate(pin.access.into()),
                 pa: pin.physical,
                 len: pin.len,
             }
             .to_words();
         }
-        let [next, kind, task, which, dead, pa, len] = result;
+        let [next, kind, task, which, state, pa, len] = result;
         let x = &mut self.task_mut(caller).frame.x;
         if let Some(registers) = x.first_chunk_mut() {
             let code = u64::from(Code::OK.0);
-            *registers = [code, next, kind, task, which, dead, pa, len];
+            *registers = [code, next, kind, task, which, state, pa, len];
         }
         Ok(NextTask::Same)
     }

@@ -9,7 +9,9 @@ const _: () = assert!(WORDS * 64 == PINS_MAX);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pin {
     /// The lender's number.
-    pub lender: u32,
+    pub lender: u16,
+    /// The accesses that the lease granted, as their bits.
+    pub access: u16,
     pub device: u32,
     pub physical: u64,
     pub len: u64,
@@ -27,6 +29,7 @@ impl Pins {
         used: [0; WORDS],
         slots: [Pin {
             lender: 0,
+            access: 0,
             device: 0,
             physical: 0,
             len: 0,

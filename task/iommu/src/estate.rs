@@ -96,6 +96,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                         pin: held.slot,
                         pa: held.pa,
                         pages: held.len / PAGE,
+                        access: held.access,
                         dead: held.dead,
                     };
                     if let Some(pool) = estate.pools.get_mut(place) {

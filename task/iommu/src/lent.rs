@@ -5,7 +5,7 @@
 //! What is mapped of a pool is not counted: the window says so, and it is only asked when the pool is to be given back.
 //! So a map and an unmap of it cost what they cost of the driver's own pools.
 
-use abi::TaskId;
+use abi::{LeaseAttributes, TaskId};
 use iommu_api::{Error, MapFlags, PAGE, REGISTERED};
 
 use crate::indices::{DeviceIndex, DeviceSet};
@@ -163,5 +163,6 @@ pub(crate) struct FoundPool {
     pub(crate) pin: u32,
     pub(crate) pa: u64,
     pub(crate) pages: u64,
+    pub(crate) access: LeaseAttributes,
     pub(crate) dead: bool,
 }

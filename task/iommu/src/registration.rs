@@ -1,6 +1,6 @@
 //! Registering pools that are lent as a whole, and giving them back.
 
-use abi::TaskId;
+use abi::{LeaseAttributes, TaskId};
 use iommu_api::{Error, PAGE, REGISTERED, Register};
 use plan::iommu::LentPoolEntry;
 
@@ -65,27 +65,22 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
             abi::Code::EXHAUSTED => Error::PinsExhausted,
             _ => Error::NoLease,
         })?;
-        let writable = planned.writable == 1;
-        let pool = plan.pool(planned.task, planned.pool);
-        let error = if pool.is_none_or(|pool| pool.pa != pinned.pa) || pages > planned.pages {
-            Error::BadMemory
-        } else if !pinned.readable || writable && !pinned.writable {
-            Error::BadPermissions
-        } else {
-            let lent = Lent {
-                device,
-                lender,
-                pin: pinned.slot,
-                pa: pinned.pa,
-                pages,
-                writable,
-                ends: None,
-            };
-            self.lent.put(at, Some(lent));
-            return Ok(Some(number(at)));
+        let access = (pinned.readable, pinned.writable);
+        if let Err(error) = judge(plan, planned, (pinned.pa, pages), access) {
+            let _ = self.system.unpin(pinned.slot);
+            return Err(error);
+        }
+        let lent = Lent {
+            device,
+            lender,
+            pin: pinned.slot,
+            pa: pinned.pa,
+            pages,
+            writable: planned.writable == 1,
+            ends: None,
         };
-        let _ = self.system.unpin(pinned.slot);
-        Err(error)
+        self.lent.put(at, Some(lent));
+        Ok(Some(number(at)))
     }
 
     /// Gives a pool back of which nothing is mapped.
@@ -122,6 +117,24 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
                 let _ = self.system.unpin(lent.pin);
             }
         }
+    }
+}
+
+/// Whether what the kernel has pinned, an address with so many pages, is what the plan lends: the pool from its first page
+/// on and no more of it, with the access that is planned; `readable` and `writable` as the lease was (IOMMU-POOL-1, -2).
+fn judge(
+    plan: &PlanView<'_>,
+    planned: &LentPoolEntry,
+    (pa, pages): (u64, u64),
+    (readable, writable): (bool, bool),
+) -> Result<(), Error> {
+    let pool = plan.pool(planned.task, planned.pool);
+    if pool.is_none_or(|pool| pool.pa != pa) || !(1..=planned.pages).contains(&pages) {
+        Err(Error::BadMemory)
+    } else if !readable || planned.writable == 1 && !writable {
+        Err(Error::BadPermissions)
+    } else {
+        Ok(())
     }
 }
 
@@ -169,9 +182,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         }
         // An earlier life may have ended between the kernel's pin and its own look at what was pinned. It has answered
         // nobody then, so that nothing of it was ever mapped.
-        let pool = self.plan.pool(planned.task, planned.pool);
-        let is_pool = pool.is_some_and(|pool| pool.pa == found.pa);
-        if is_pool && (1..=planned.pages).contains(&found.pages) {
+        let access = [LeaseAttributes::READ, LeaseAttributes::WRITE];
+        let [readable, writable] = access.map(|access| found.access.contains(access));
+        let place = (found.pa, found.pages);
+        if judge(&self.plan, planned, place, (readable, writable)).is_ok() {
             self.lent.put(at, Some(lent));
         } else {
             let _ = self.system.unpin(found.pin);

@@ -297,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_is_for_what_no_other_has() {
+        let qemu = Qemu {
+            program: PathBuf::new(),
+            version: (11, 1),
+        };
+        let mut row = Row::plain(qemu);
+        assert!(row.is_for(None) && row.is_for(Some((10, 2))));
+        row.beyond = Some((10, 0));
+        assert!(row.is_for(Some((10, 2))));
+        assert!(!row.is_for(Some((10, 0))) && !row.is_for(None));
+    }
+
+    #[test]
     fn names_of_rows() {
         let qemu = Qemu {
             program: PathBuf::new(),

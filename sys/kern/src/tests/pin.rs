@@ -49,7 +49,7 @@ fn the_authority_learns_the_extent() {
     let found: [u64; 7] = core::array::from_fn(|i| world.x(AUTHORITY, i + 1));
     assert_eq!(
         found[1..],
-        [2, left, 7, 0, physical(LEFT, POOL + 0x2000), 0x2000]
+        [2, left, 7, 2, physical(LEFT, POOL + 0x2000), 0x2000]
     );
 }
 
@@ -118,7 +118,7 @@ fn a_pinned_lender_is_held_until_the_last_pin_goes() {
     world.receive(AUTHORITY, notification::HELD_DEATH, TaskId::ANY, 0, 0);
     assert_eq!(world.x(AUTHORITY, 9), u64::from(notification::HELD_DEATH));
     world.privileged(AUTHORITY, Privileged::Enumerate, &[0]);
-    assert_eq!(world.x(AUTHORITY, 5), 1);
+    assert_eq!(world.x(AUTHORITY, 5), 3);
     assert_eq!(
         world.privileged(AUTHORITY, Privileged::Unpin, &[0]),
         Code::OK

@@ -3,6 +3,7 @@
 use super::rig::*;
 use crate::Reply;
 use crate::hardware::Pinned;
+use abi::LeaseAttributes;
 use iommu_api::*;
 
 /// The number of the disk's pool: it is the second of the plan's table.
@@ -321,14 +322,22 @@ fn a_successor_knows_it() {
 #[test]
 fn a_successor_gives_back_what_nobody_looked_at() {
     let whole = u64::from(LENT_PAGES);
-    for (pa, pages) in [(LENT, whole + 1), (LENT + 4096, 8), (LENT - 4096, 8)] {
+    let all = LeaseAttributes::all();
+    for (pa, pages, access) in [
+        (LENT, whole + 1, all),
+        (LENT + 4096, 8, all),
+        (LENT - 4096, 8, all),
+        (LENT, 8, LeaseAttributes::READ),
+        (LENT, 8, LeaseAttributes::WRITE),
+    ] {
         let mut rig = Rig::booted();
         registered(&mut rig);
         let slot = rig.around.borrow().pins[0].0;
         let place = (pa, pages * 4096);
         rig.around.borrow_mut().pinned.insert(slot, place);
+        rig.around.borrow_mut().access.insert(slot, access);
         let mut next = successor(&rig);
-        assert_eq!(pins(&next), 0, "{pa:#x}, {pages}");
+        assert_eq!(pins(&next), 0, "{pa:#x}, {pages}, {access:?}");
         let mut disk = next.claim(task(4), DISK);
         let mapped = disk.map(&mut next, NUMBER, 0, 1, BOTH, 0);
         assert_eq!(mapped, Err(Error::BadMemory));

@@ -1,7 +1,7 @@
 //! The kernel as far as the server sees it: lives of tasks, holds, pins, leases.
 
 use abi::privileged::{Held, HeldKind};
-use abi::{Code, TaskId};
+use abi::{Code, LeaseAttributes, TaskId};
 use iommu::hardware::Pinned;
 
 use super::layout::{POOLS, TASKS};
@@ -22,6 +22,8 @@ pub struct Pin {
     pub lender: TaskId,
     /// For which device.
     pub device: u32,
+    /// The accesses that the lease granted.
+    pub access: LeaseAttributes,
     /// Physical address.
     pub pa: u64,
     /// Bytes.
@@ -191,9 +193,12 @@ impl Kernel {
             .ok_or(Code::EXHAUSTED)?;
         let pa = lent.pa + offset;
         if let Some(pin) = self.pins.get_mut(slot) {
+            let mut access = LeaseAttributes::READ;
+            access.set(LeaseAttributes::WRITE, lent.writable);
             *pin = Some(Pin {
                 lender,
                 device,
+                access,
                 pa,
                 len,
             });
@@ -247,6 +252,7 @@ impl Kernel {
             device: pin.device,
             slot: slot as u32,
             dead: !self.is_current(pin.lender),
+            access: pin.access,
             pa: pin.pa,
             len: pin.len,
         })

@@ -7,7 +7,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use abi::privileged::{Held, HeldKind};
-use abi::{Code, TaskId};
+use abi::{Code, LeaseAttributes, TaskId};
 use pci_api::client::Failure;
 use pci_api::{BootStatus, Description, DeviceState, QuiesceState};
 use userlib::ipc::Payload;
@@ -25,6 +25,8 @@ pub struct Around {
     pub pins: Vec<(u32, TaskId, u32)>,
     /// Address and bytes of what was ever pinned, by slot.
     pub pinned: BTreeMap<u32, (u64, u64)>,
+    /// The accesses that the leases of pins granted.
+    pub access: BTreeMap<u32, LeaseAttributes>,
     pub next_slot: u32,
     /// Tasks that are down; their pins say so.
     pub dead: Vec<usize>,
@@ -150,6 +152,10 @@ impl System for Shared {
         around.journal.note(Did::Pin(pinned.slot));
         around.pins.push((pinned.slot, lender, pinning.word()));
         around.pinned.insert(pinned.slot, (pinned.pa, len));
+        let mut access = LeaseAttributes::empty();
+        access.set(LeaseAttributes::READ, pinned.readable);
+        access.set(LeaseAttributes::WRITE, pinned.writable);
+        around.access.insert(pinned.slot, access);
         Ok(pinned)
     }
     fn unpin(&mut self, slot: u32) -> Code {
@@ -191,6 +197,7 @@ impl System for Shared {
                 device,
                 slot,
                 dead,
+                access: around.access[&slot],
                 pa,
                 len,
             }

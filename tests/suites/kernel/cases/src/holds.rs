@@ -171,6 +171,7 @@ pub const CASES: &[Case] = &[
                 check_eq!(held.device, DEVICE);
                 check_eq!(held.slot, pinned.slot);
                 check_eq!(held.pa, pinned.pa);
+                check_eq!(held.access.bits(), pinned.attributes);
                 check_eq!(held.len, 2 * PAGE);
                 check_eq!(stage.stop(CLIENT).0, 0);
                 check_eq!(stage.restart(CLIENT).0, Code::REFUSED.0);

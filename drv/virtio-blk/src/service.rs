@@ -180,7 +180,9 @@ impl Service<'_> {
         let client = message.sender;
         if request.region() != LEASE {
             let Some(region) = self.regions.get(place.number(), client, request.region()) else {
-                return self.admit(request, None).map(|_| ());
+                // A flush has no data, so that it needs no region; all else is refused.
+                let kind = self.admit(request, None)?;
+                return self.start(client, place, request, kind, 0, false);
             };
             let (pool, stays, lent) = (region.pool(), region.stays(), region.lent());
             let kind = self.admit(request, Some(lent))?;
@@ -189,12 +191,13 @@ impl Service<'_> {
                 return self.start(client, place, request, kind, iova, false);
             }
             if kind != Kind::Flush {
-                if !self.batch.add(pool, kind, request) {
-                    self.begin_batch(client, place);
-                    // Cannot fail: it is empty.
-                    let _ = self.batch.add(pool, kind, request);
+                if self.batch.add(pool, kind, request) {
+                    return Ok(());
                 }
-                return Ok(());
+                self.begin_batch(client, place);
+                // An empty one takes any request; one that it did not take would never be answered.
+                let added = self.batch.add(pool, kind, request);
+                return added.then_some(()).ok_or(Error::Busy);
             }
         }
         let [lease, _] = message.leases;
@@ -242,8 +245,10 @@ impl Service<'_> {
             }
         };
         for request in &requests {
-            // Cannot fail: there is room.
-            let _ = self.start(client, place, *request, kind, iova, true);
+            // There is room; a request that is not started all the same would never be answered.
+            if let Err(error) = self.start(client, place, *request, kind, iova, true) {
+                self.refuse(client, place, *request, error);
+            }
             iova += u64::from(request.pages()) * PAGE;
         }
     }

@@ -16,6 +16,7 @@ use numbered::requirements;
 pub use table::Table;
 use table::Test;
 
+use crate::systems;
 use crate::testing;
 use planner::failure::{Failure, Outcome};
 
@@ -28,9 +29,9 @@ const REFERENCES: [&str; 6] = [
     "docs/reference/block-protocol.md",
     "docs/reference/status-protocol.md",
 ];
-/// The suite whose cases name rows of another document: the table of the SMMU's rules, for which the tests of the
-/// SMMU model answer.
-const OF_RULES: &str = "raw-smmu";
+/// The folder of the suite whose cases name rows of another document: the table of the SMMU's rules, for which the
+/// tests of the SMMU model answer.
+const OF_RULES: &str = "tests/suites/raw-smmu";
 /// Tests that are no cases of a suite.
 const ELSEWHERE: &str = "tests/coverage.toml";
 
@@ -42,9 +43,11 @@ pub fn table(root: &Path, images: &[String]) -> Outcome<Table> {
     }
     let mut table = Table::new(all);
     let mut known = BTreeSet::new();
+    let rules = systems::tidy(&root.join(OF_RULES));
     for suite in testing::images(root)? {
         // Some images run the same cases.
-        if suite.name != OF_RULES && known.insert(suite.app.clone()) {
+        let folder = suite.app.parent().unwrap_or(root).to_owned();
+        if folder != rules && known.insert(folder) {
             for case in suite.cases()? {
                 let requirements = case.requirements.iter().map(String::as_str);
                 table.add(&Test::new(

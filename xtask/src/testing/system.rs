@@ -272,6 +272,8 @@ fn padded(file: &Path) -> failure::Outcome<Digest> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use planner::project::Project;
     use planner::read;
@@ -355,6 +357,38 @@ mod tests {
                 assert!(task.folder.join("Cargo.toml").is_file(), "{}", system.name);
             }
         }
+    }
+
+    /// The lines of each table of a file, without comments; folders of crates are the last parts of their paths.
+    fn tables(text: &str) -> BTreeMap<&str, Vec<String>> {
+        let mut tables = BTreeMap::new();
+        let mut table = "";
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            if line.starts_with('[') {
+                table = line;
+            } else if !line.is_empty() {
+                let lines: &mut Vec<String> = tables.entry(table).or_default();
+                lines.push(line.replace("../", ""));
+            }
+        }
+        tables
+    }
+
+    /// Its tasks and devices are those of the demo, and there is one driver more.
+    #[test]
+    fn the_demo_on_two_smmus_is_the_demo() {
+        let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
+        let demo = read("app.toml");
+        let other = read("tests/systems/demo/two-smmus.toml");
+        let (demo, mut other) = (tables(&demo), tables(&other));
+        let own = |table: &str| {
+            table.is_empty() || table == "[tasks.iommu]" || table.starts_with("[pci.")
+        };
+        for (table, lines) in demo.iter().filter(|(table, _)| !own(table)) {
+            assert_eq!(other.remove(table).as_ref(), Some(lines), "{table}");
+        }
+        let more: Vec<&str> = other.into_keys().filter(|table| !own(table)).collect();
+        assert_eq!(more, ["[devices.edu2]", "[tasks.edu-beside]"]);
     }
 
     #[test]

@@ -19,14 +19,22 @@ pub const PREFIX_BYTES: u64 = 2;
 pub const HEADER_BYTES: usize = 64;
 /// Longest record, bytes, without its length.
 pub const RECORD_MAX: usize = 512;
-/// Frames on the console are COBS-encoded between two zero bytes; everything outside frames is plain
-/// text of the kernel. First byte of a frame's content.
+/// What begins and ends a frame on the console. Between two of them its content is COBS-encoded; everything outside
+/// frames is plain text of the kernel.
+///
+/// Content, little endian: kind (`u8`), the task's number (`u16`), the frame's number (`u16`, one more than that of
+/// the frame before, and 0 at first), what the kind says, and a check (`u16`, CRC-16/IBM-3740) over all of it. A serial
+/// line loses bytes and changes some. Without the check a damaged record would be shown as one that a task wrote,
+/// and without the number nobody would know that one is missing.
 pub const FRAME_DELIMITER: u8 = 0;
-/// A record: the task's number (u16, little endian), then the bytes of one raw-encoded `defmt` frame.
+/// Kind of frame: the bytes of one raw-encoded `defmt` frame, which are a record of the task.
 pub const FRAME_RECORD: u8 = 1;
-/// Loss: the task's number as in a record, then bytes lost (u64, little endian).
+/// Kind of frame: how many bytes of the task's ring were lost (`u64`, little endian).
 pub const FRAME_LOST: u8 = 2;
 
 /// Name of the log task's memory that survives its restarts: how far it has read each ring, a `u64` a
-/// task by index, counted as `written`. The build step gives it to the task that reads the logs.
+/// task by index, counted as `written`, and the number of its next frame behind them. The build step gives it to the
+/// task that reads the logs.
 pub const CURSORS: &str = "log-cursors";
+/// Offset of the next frame's number in that memory, a `u64`.
+pub const NEXT_FRAME_OFFSET: usize = crate::TASKS_MAX * 8;

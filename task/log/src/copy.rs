@@ -5,7 +5,7 @@
 //! was printed, and the one record that was under way, if any, is printed whole (again, if only the note is missing).
 
 use abi::TASKS_MAX;
-use abi::log::RECORD_MAX;
+use abi::log::{NEXT_FRAME_OFFSET, RECORD_MAX};
 use heapless::Vec;
 use userlib::memory::Memory;
 
@@ -60,12 +60,20 @@ impl<M: Memory, C: Memory> Copier<M, C> {
             return false;
         };
         let mut record = [0; RECORD_MAX];
-        match ring.next(&mut record) {
-            Next::Record(len) => send(&frame::record(*task, record.get(..len).unwrap_or(&[]))),
-            Next::Lost(bytes) => send(&frame::lost(*task, bytes)),
-            Next::Nothing => {}
-        }
+        let number = self.cursors.read64(NEXT_FRAME_OFFSET) as u16;
+        let frame = match ring.next(&mut record) {
+            Next::Record(len) => frame::record(*task, number, record.get(..len).unwrap_or(&[])),
+            Next::Lost(bytes) => frame::lost(*task, number, bytes),
+            Next::Nothing => {
+                self.cursors.write64(place(*task), ring.cursor());
+                return true;
+            }
+        };
+        send(&frame);
+        // In this order: whoever dies in between gives a number twice, which no reader takes for a loss.
         self.cursors.write64(place(*task), ring.cursor());
+        let next = u64::from(number.wrapping_add(1));
+        self.cursors.write64(NEXT_FRAME_OFFSET, next);
         true
     }
 }
@@ -149,11 +157,11 @@ mod tests {
 
     proptest! {
         /// Every record is printed, in order, or was lost to a full ring and is counted; printed again is only
-        /// what was under way at a death.
+        /// what was under way at a death. Frames are numbered without a gap.
         #[test]
         fn nothing_is_skipped_and_only_what_was_under_way_repeats(events in events()) {
             let rings = [Plain::new(HEADER_BYTES + 128), Plain::new(HEADER_BYTES + 128)];
-            let cursors = Plain::new(16);
+            let cursors = Plain::new(NEXT_FRAME_OFFSET + 8);
             let begin = || {
                 let mut copier = Copier::new(&cursors);
                 for (task, ring) in (0..).zip(&rings) {
@@ -162,7 +170,8 @@ mod tests {
                 copier
             };
             let mut copier = begin();
-            let mut expected = [const { std::vec::Vec::<Frame>::new() }; 2];
+            let mut expected = [const { std::vec::Vec::<std::vec::Vec<u8>>::new() }; 2];
+            let mut next = 0;
             let mut sizes = [const { std::vec::Vec::<u64>::new() }; 2];
             let mut number = 0;
             for event in events {
@@ -172,7 +181,7 @@ mod tests {
                         let record = vec![number; usize::from(len)];
                         let at = usize::from(task);
                         Writer::new(&rings[at], 128).expect("it fits").put(&record);
-                        expected[at].push(frame::record(task, &record));
+                        expected[at].push(record.clone());
                         sizes[at].push(2 + u64::from(len));
                         continue;
                     }
@@ -186,12 +195,14 @@ mod tests {
                     let Some(printed) = printed else { break };
                     // The next record, or a loss of as many bytes as the next few.
                     let found = (0..2usize).find_map(|at| {
-                        if expected[at].first() == Some(&printed) {
+                        let task = at as u16;
+                        let record = expected[at].first();
+                        if record.is_some_and(|record| printed == frame::record(task, next, record)) {
                             return Some((at, 1));
                         }
                         let counts = 1..=sizes[at].len();
                         let bytes = |count: usize| sizes[at][..count].iter().sum();
-                        let lost = |count: &usize| printed == frame::lost(at as u16, bytes(*count));
+                        let lost = |count: &usize| printed == frame::lost(task, next, bytes(*count));
                         counts.into_iter().find(lost).map(|count| (at, count))
                     });
                     prop_assert!(found.is_some());
@@ -200,6 +211,7 @@ mod tests {
                     if !dying {
                         expected[at].drain(..count);
                         sizes[at].drain(..count);
+                        next += 1;
                     }
                 }
                 if dying {

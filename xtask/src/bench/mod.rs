@@ -93,6 +93,7 @@ fn execute(
         timeout: LIMIT,
         extra: counting.iter().chain(extra).cloned().collect(),
         variations: Vec::new(),
+        record: None,
     };
     let mut counted: Vec<(String, u64)> = Vec::new();
     let end = run::run(built, &disks.files, &options, |line| {

@@ -36,6 +36,8 @@ pub enum Command {
     Import(super::import::Arguments),
     /// Show the state of a running system: tasks, devices, SMMUs, functions
     Inspect(super::inspect::Arguments),
+    /// Show the log of a board, from its serial line
+    Log(super::log::Arguments),
     /// Explain the code of a diagnostic, such as P0310
     Explain { code: String },
 }

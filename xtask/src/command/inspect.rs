@@ -96,6 +96,7 @@ fn live(project: &Project, built: &Built, arguments: &Arguments) -> Outcome<Roun
         timeout: Duration::from_secs(arguments.after.saturating_add(PATIENCE)),
         extra: arguments.extra.clone(),
         variations: Vec::new(),
+        record: None,
     };
     let mut follower = Follower {
         rounds: Rounds::default(),

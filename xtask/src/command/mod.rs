@@ -8,6 +8,7 @@ mod gdb;
 mod import;
 mod inspect;
 mod lint;
+mod log;
 pub mod plan;
 mod run;
 mod show;
@@ -51,6 +52,7 @@ fn dispatch(arguments: Arguments) -> Outcome<u8> {
         Command::Plan(arguments) => plan::run(&project, &arguments),
         Command::Verify { dist } => verify::run(&project, dist.as_deref()),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Log(arguments) => log::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&project, &arguments),
         Command::Explain { code } => explain::run(&code),
     }

@@ -36,6 +36,9 @@ pub struct Arguments {
     /// The QEMU to use
     #[arg(long, value_name = "PATH")]
     pub qemu: Option<PathBuf>,
+    /// Keep the console's bytes in this file, for `log`
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Further QEMU arguments
     #[arg(last = true)]
     pub extra: Vec<String>,
@@ -54,6 +57,7 @@ pub fn run(project: &Project, arguments: Arguments) -> Outcome<u8> {
         timeout: limit.map_or(Duration::MAX, Duration::from_secs),
         extra: arguments.extra,
         variations: Vec::new(),
+        record: arguments.record,
     };
     let mut screen = Screen::new(show::width(&built.plan), Watch::new(&built.plan));
     let end = run::observe(&built, &disks.files, &options, &mut screen)?;

@@ -7,18 +7,26 @@ use planner::planning::Plan;
 
 /// Width of the column of task names.
 pub fn width(plan: &Plan) -> usize {
-    let names = plan.app.tasks.iter().map(|task| task.name.value.len());
-    names.chain(["kernel".len()]).max().unwrap_or(0)
+    width_of(plan.app.tasks.iter().map(|task| task.name.value.as_str()))
+}
+
+/// Width of the column of these names.
+pub fn width_of<'n>(names: impl Iterator<Item = &'n str>) -> usize {
+    names.chain(["kernel"]).map(str::len).max().unwrap_or(0)
 }
 
 /// `task  message`.
 pub fn line(line: &Line, width: usize, colour: bool) -> String {
-    let task = line.task.as_deref().unwrap_or("kernel");
+    let kernel = match line.level {
+        Level::Torn => "(torn)",
+        _ => "kernel",
+    };
+    let task = line.task.as_deref().unwrap_or(kernel);
     let text = &line.text;
     let (on, off) = match line.level {
         _ if !colour => ("", ""),
         Level::Plain => ("", ""),
-        Level::Warning => ("\x1b[33m", "\x1b[0m"),
+        Level::Warning | Level::Torn => ("\x1b[33m", "\x1b[0m"),
         Level::Error => ("\x1b[31m", "\x1b[0m"),
     };
     format!("{task:<width$}  {on}{text}{off}")

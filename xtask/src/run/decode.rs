@@ -6,15 +6,20 @@ use defmt_parser::{Fragment, ParserMode, Type};
 
 use status_api::Unreadable;
 
-use super::frames::Piece;
+use super::dist::Task;
+use super::piece::Piece;
 use super::status::{self, Told};
 use builder::compile::Programs;
 use planner::planning::Plan;
 
+/// Stands in the place of a task's name where the tool speaks of the line itself. No task can have it: names have no
+/// parentheses.
+const LINE: &str = "(line)";
+
 /// A line of the log.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Name of the task whose ring it is from; none for the kernel.
+    /// Name of the task whose ring it is from, or `(line)`; none for the kernel.
     pub task: Option<String>,
     /// `warn` or `error` where the line says so.
     pub level: Level,
@@ -28,6 +33,8 @@ pub enum Level {
     Plain,
     Warning,
     Error,
+    /// Words out of a stretch of the console that is damaged: nobody knows whose they are.
+    Torn,
 }
 
 /// Whether decoding a record takes memory in proportion to its length. A record names formats by number, any of
@@ -70,36 +77,56 @@ impl Decoder {
     /// exhaust memory.
     pub fn new(plan: &Plan, programs: &Programs) -> Self {
         let tasks = plan.app.tasks.iter().zip(&programs.tasks);
-        Self {
-            tasks: tasks
-                .map(|(task, program)| {
-                    let table = Table::parse(&program.elf).ok().flatten();
-                    (task.name.value.clone(), table.filter(is_bounded))
-                })
-                .collect(),
-            inspectors: (0..)
-                .zip(&plan.app.tasks)
-                .filter_map(|(number, task)| task.inspects.then_some(number))
-                .collect(),
+        Self::of(tasks.map(|(task, program)| Task {
+            name: task.name.value.clone(),
+            inspects: task.inspects,
+            elf: program.elf.clone(),
+        }))
+    }
+
+    /// From the tasks in the order of their numbers.
+    pub fn of(tasks: impl IntoIterator<Item = Task>) -> Self {
+        let mut decoder = Self::default();
+        for (number, task) in (0..).zip(tasks) {
+            let table = Table::parse(&task.elf).ok().flatten();
+            decoder.tasks.push((task.name, table.filter(is_bounded)));
+            if task.inspects {
+                decoder.inspectors.push(number);
+            }
         }
+        decoder
+    }
+
+    /// The names of the tasks.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tasks.iter().map(|(name, _)| name.as_str())
     }
 
     /// The line of a piece.
     pub fn line(&self, piece: Piece) -> Line {
+        let line = |task, level, text| Line {
+            task,
+            level,
+            text,
+            status: None,
+        };
+        let of_line = |text| line(Some(LINE.to_owned()), Level::Warning, text);
         match piece {
-            Piece::Text(text) => Line {
-                task: None,
-                level: Level::Plain,
-                text,
-                status: None,
-            },
-            Piece::Lost(task, bytes) => Line {
-                task: Some(self.name(task)),
-                level: Level::Warning,
-                text: format!("{bytes} bytes of this log were lost"),
-                status: None,
-            },
+            Piece::Text(text) => line(None, Level::Plain, text),
+            Piece::Torn(text) => line(None, Level::Torn, text),
+            Piece::Lost(task, bytes) => line(
+                Some(self.name(task)),
+                Level::Warning,
+                format!("{bytes} bytes of this log were lost"),
+            ),
             Piece::Record(task, record) => self.record(task, &record),
+            Piece::Damaged(bytes) => {
+                of_line(format!("{bytes} bytes that are neither frame nor text"))
+            }
+            Piece::Missing(1) => of_line("a frame is missing".to_owned()),
+            Piece::Missing(frames) => of_line(format!("{frames} frames are missing")),
+            Piece::Repeated => of_line("a frame came twice".to_owned()),
+            Piece::Again => of_line("the frames are numbered anew: another boot".to_owned()),
         }
     }
 

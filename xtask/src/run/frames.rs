@@ -1,136 +1,132 @@
 //! The console's bytes: frames of the log, and the kernel's plain text between them.
 
-use abi::log::{FRAME_DELIMITER, FRAME_LOST, FRAME_RECORD};
+use abi::log::FRAME_DELIMITER;
+use log_server::frame::{self, Content, FRAME_MAX, Told};
 
-/// Something complete that came over the console.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// A line of the kernel's, without its end.
-    Text(String),
-    /// A raw `defmt` frame of the task with this number.
-    Record(u16, Vec<u8>),
-    /// Bytes of that task's log that were overwritten before they were read.
-    Lost(u16, u64),
-}
+use super::numbers::Numbers;
+use super::piece::Piece;
+
+/// Fewest characters in a row that are shown of a stretch that is no frame: a changed frame has shorter runs of
+/// letters by chance.
+const WORD: usize = 6;
 
 /// Takes the stream apart.
 #[derive(Default)]
 pub struct Splitter {
     in_frame: bool,
+    /// Nobody knows what the stream was in the middle of when it began.
+    joined: bool,
     pending: Vec<u8>,
+    numbers: Numbers,
 }
 
 impl Splitter {
+    /// For a stream that may begin in the middle of a frame or of a line.
+    pub fn joined() -> Self {
+        Self {
+            joined: true,
+            ..Self::default()
+        }
+    }
+
     /// Adds bytes: what became complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Piece> {
         let mut pieces = Vec::new();
         for &byte in bytes {
             if byte == FRAME_DELIMITER {
                 self.delimiter(&mut pieces);
-            } else if byte == b'\n' && !self.in_frame {
+                continue;
+            }
+            self.pending.push(byte);
+            let ends_line = byte == b'\n' && !self.in_frame;
+            // What is longer than every frame is none.
+            if ends_line || self.pending.len() > 2 * FRAME_MAX {
                 self.text(&mut pieces);
-            } else {
-                self.pending.push(byte);
+                self.in_frame = false;
             }
         }
         pieces
     }
 
-    /// The pieces that are left at the end.
-    pub fn finish(mut self) -> Vec<Piece> {
+    /// The pieces of a stream that has been silent for longer than a frame takes: what it is in the middle of will
+    /// not be completed.
+    pub fn pause(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
         self.text(&mut pieces);
         pieces
     }
 
+    /// The pieces that are left at the end.
+    pub fn finish(mut self) -> Vec<Piece> {
+        self.pause()
+    }
+
     fn delimiter(&mut self, pieces: &mut Vec<Piece>) {
-        if !self.in_frame {
-            self.text(pieces);
-            self.in_frame = true;
+        if self.in_frame && self.pending.is_empty() {
+            // The one that ended a torn frame was lost, or is this one: the next bytes are a frame's.
             return;
         }
-        if self.pending.is_empty() {
+        // A frame whose first delimiter was lost is one as well: text has no right check.
+        if let Some(content) = frame::content(&self.pending, &mut [0; FRAME_MAX]) {
+            self.pending.clear();
+            self.in_frame = false;
+            self.joined = false;
+            self.numbers.see(content.number, &piece(&content), pieces);
             return;
         }
-        match frame(&self.pending) {
-            Some(piece) => {
-                self.pending.clear();
-                self.in_frame = false;
-                pieces.push(piece);
-            }
-            // The last words of a kernel that died in the middle of a frame, or a delimiter was lost: this
-            // one begins a frame.
-            None => self.text(pieces),
-        }
+        // Text, or the last words of a kernel that died in the middle of a frame, or a delimiter was lost: this
+        // one begins a frame.
+        self.text(pieces);
+        self.in_frame = true;
     }
 
     fn text(&mut self, pieces: &mut Vec<Piece>) {
         let bytes = std::mem::take(&mut self.pending);
-        let text = String::from_utf8_lossy(&bytes);
+        let whole = !self.in_frame && !self.joined && bytes.iter().all(is_text);
+        self.joined = false;
+        if whole {
+            let text = String::from_utf8_lossy(&bytes);
+            let lines = text.lines().map(str::trim_end);
+            let lines = lines.filter(|line| !line.is_empty());
+            pieces.extend(
+                lines.map(|line| Piece::Text(line.chars().filter(|c| !c.is_control()).collect())),
+            );
+            return;
+        }
+        let words = bytes.split(|byte| !is_printable(byte));
+        let words: Vec<&[u8]> = words.filter(|word| word.len() >= WORD).collect();
+        let readable: usize = words.iter().map(|word| word.len()).sum();
+        let rest = bytes.iter().filter(|byte| !is_space(byte)).count();
+        if let Some(damaged @ 1..) = rest.checked_sub(readable) {
+            pieces.push(Piece::Damaged(damaged));
+        }
         pieces.extend(
-            text.lines()
-                .map(str::trim_end)
-                .filter(|line| !line.is_empty())
-                .map(|line| Piece::Text(line.chars().filter(|c| !c.is_control()).collect())),
+            words
+                .iter()
+                .map(|word| Piece::Torn(String::from_utf8_lossy(word).trim().to_owned())),
         );
     }
 }
 
-fn frame(encoded: &[u8]) -> Option<Piece> {
-    let content = cobs::decode_vec(encoded).ok()?;
-    let (&kind, rest) = content.split_first()?;
-    let (task, rest) = rest.split_first_chunk()?;
-    let task = u16::from_le_bytes(*task);
-    match kind {
-        FRAME_RECORD => Some(Piece::Record(task, rest.to_vec())),
-        FRAME_LOST => Some(Piece::Lost(task, u64::from_le_bytes(rest.try_into().ok()?))),
-        _ => None,
+fn piece(content: &Content) -> Piece {
+    match content.told {
+        Told::Record(record) => Piece::Record(content.task, record.to_vec()),
+        Told::Lost(bytes) => Piece::Lost(content.task, bytes),
     }
+}
+
+/// The kernel and the supervisor write ASCII.
+fn is_text(byte: &u8) -> bool {
+    is_printable(byte) || is_space(byte) || *byte == b'\t'
+}
+
+fn is_printable(byte: &u8) -> bool {
+    byte.is_ascii_graphic() || *byte == b' '
+}
+
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn framed(content: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![0];
-        bytes.extend(cobs::encode_vec(content));
-        bytes.push(0);
-        bytes
-    }
-
-    #[test]
-    fn text_and_frames() {
-        let mut bytes = b"kernel up\n".to_vec();
-        bytes.extend(framed(&[FRAME_RECORD, 3, 0, 0, 10, 0]));
-        bytes.extend(framed(&[FRAME_LOST, 4, 1, 7, 0, 0, 0, 0, 0, 0, 0]));
-        bytes.extend(b"panic");
-        let mut splitter = Splitter::default();
-        let mut pieces: Vec<Piece> = bytes
-            .iter()
-            .flat_map(|&byte| splitter.push(&[byte]))
-            .collect();
-        pieces.extend(splitter.finish());
-        let text = |text: &str| Piece::Text(text.to_owned());
-        assert_eq!(
-            pieces,
-            [
-                text("kernel up"),
-                Piece::Record(3, vec![0, 10, 0]),
-                Piece::Lost(0x104, 7),
-                text("panic")
-            ]
-        );
-    }
-
-    #[test]
-    fn resynchronises_after_a_torn_frame() {
-        let mut splitter = Splitter::default();
-        let mut bytes = vec![0, 0x41, 0x42];
-        bytes.extend(b"kernel panic");
-        bytes.extend(framed(&[FRAME_RECORD, 1, 0, 9]));
-        let pieces = splitter.push(&bytes);
-        assert_eq!(pieces.last(), Some(&Piece::Record(1, vec![9])));
-        assert!(matches!(pieces.first(), Some(Piece::Text(text)) if text.contains("kernel panic")));
-    }
-}
+mod tests;

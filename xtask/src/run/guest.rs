@@ -1,6 +1,6 @@
 //! The emulator's process.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
@@ -100,9 +100,29 @@ pub struct Guest {
     child: Child,
     folder: TempDir,
     monitor: Option<Monitor>,
+    /// Gets what the console brings, with its name for people.
+    record: Option<(std::fs::File, String)>,
 }
 
 impl Guest {
+    /// Keeps the console's bytes in this file.
+    pub fn record(&mut self, file: &Path) -> Outcome<()> {
+        let name = file.display().to_string();
+        let made = std::fs::File::create(file);
+        let made = made.map_err(Failure::when(format!("cannot write {name}")))?;
+        self.record = Some((made, name));
+        Ok(())
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Outcome<()> {
+        match &mut self.record {
+            Some((file, name)) => file
+                .write_all(bytes)
+                .map_err(Failure::when(format!("cannot write {name}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Starts QEMU, asks whether anything bypasses the SMMU, and only then lets the guest run.
     pub fn start(qemu: &Qemu, arguments: &[String]) -> Outcome<Self> {
         interrupt::watch();
@@ -130,6 +150,7 @@ impl Guest {
             child,
             folder,
             monitor: None,
+            record: None,
         };
         match guest.prepare(&socket) {
             Ok(monitor) => guest.let_run(monitor)?,
@@ -181,6 +202,7 @@ impl Guest {
             let pieces = match console.recv_timeout(TICK) {
                 Ok(bytes) => {
                     heard = Instant::now();
+                    self.keep(&bytes)?;
                     splitter.push(&bytes)
                 }
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
@@ -300,6 +322,7 @@ mod tests {
             child,
             folder,
             monitor: None,
+            record: None,
         };
         let monitor = Monitor::connect(&socket, || true);
         guest.let_run(monitor.unwrap_or_else(|error| panic!("{error:?}")))?;

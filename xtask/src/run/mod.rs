@@ -1,10 +1,15 @@
 //! Running a system: the emulator, its log, its verdict.
 
 mod decode;
+mod dist;
 mod frames;
 mod guest;
 mod interrupt;
+mod listener;
+mod numbers;
+mod piece;
 mod rings;
+mod source;
 pub mod status;
 mod verdict;
 mod watch;
@@ -12,13 +17,13 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use decode::{Level, Line};
+pub use decode::{Decoder, Level, Line};
 pub use guest::{End, Observer, Probe};
 pub use interrupt::watch as note_interrupts;
+pub use listener::{Listener, Tally};
+pub use source::Source;
 pub use verdict::{Verdict, Watch};
 
-use decode::Decoder;
-use frames::Splitter;
 use guest::Guest;
 use rings::Rings;
 
@@ -38,6 +43,8 @@ pub struct Options {
     pub extra: Vec<String>,
     /// The differences of the machine from the planned one.
     pub variations: Vec<Variation>,
+    /// A file that gets the console's bytes as they come.
+    pub record: Option<PathBuf>,
 }
 
 /// The disks of one run; copies that were made for it go with this value.
@@ -87,13 +94,15 @@ pub fn run(
 
 /// The lines in bytes that came over a serial line.
 pub fn lines(built: &Built, bytes: &[u8], mut show: impl FnMut(&Line)) {
-    let decoder = Decoder::new(&built.plan, &built.programs);
-    let mut splitter = Splitter::default();
-    let mut pieces = splitter.push(bytes);
-    pieces.extend(splitter.finish());
-    for piece in pieces {
-        show(&decoder.line(piece));
-    }
+    let mut listener = Listener::new(Decoder::new(&built.plan, &built.programs));
+    let mut lines = listener.push(bytes);
+    lines.extend(listener.pause());
+    lines.iter().for_each(&mut show);
+}
+
+/// The decoder of a system that was built earlier, from its folder.
+pub fn decoder_of_dist(folder: &Path) -> Outcome<Decoder> {
+    Ok(Decoder::of(dist::tasks(folder)?))
 }
 
 /// Runs a built system to its end.
@@ -118,7 +127,10 @@ pub fn observe(
         variation.apply(&mut arguments)?;
     }
     arguments.extend(options.extra.iter().cloned());
-    let guest = Guest::start(&options.qemu, &arguments)?;
+    let mut guest = Guest::start(&options.qemu, &arguments)?;
+    if let Some(file) = &options.record {
+        guest.record(file)?;
+    }
     let limit = Some(options.timeout).filter(|limit| *limit != Duration::MAX);
     guest.watch(limit, &decoder, rings, observer)
 }

@@ -9,7 +9,7 @@ use abi::log::RECORD_MAX;
 use log_server::ring::{Next, Ring};
 use userlib::memory::Memory;
 
-use super::frames::Piece;
+use super::piece::Piece;
 use crate::qemu::Monitor;
 use builder::layout::{Extent, Placement};
 

@@ -1,7 +1,7 @@
 //! The meaning of a run: how the emulator ended, what the supervisor said, and the tool's own view of
 //! the digest.
 
-use super::decode::Line;
+use super::decode::{Level, Line};
 use super::guest::End;
 use super::watch::DigestWatch;
 use crate::disk::Digest;
@@ -47,7 +47,11 @@ impl Watch {
             task => (*task == self.supervisor).then_some(line.text.as_str()),
         };
         if let Some(word) = said.and_then(|text| text.strip_prefix(SPOKEN)) {
-            self.spoken = Some(word.starts_with("pass"));
+            let passed = word.starts_with("pass");
+            // A task's words, out of a frame that was cut, could look like the supervisor's.
+            if line.level != Level::Torn || !passed {
+                self.spoken = Some(passed);
+            }
         }
     }
 
@@ -102,10 +106,13 @@ impl std::fmt::Display for End {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode::Level;
     use super::*;
 
     fn said(task: &str, text: &str) -> Watch {
+        said_at(Level::Plain, task, text)
+    }
+
+    fn said_at(level: Level, task: &str, text: &str) -> Watch {
         let mut watch = Watch {
             supervisor: Some("supervisor".to_owned()),
             spoken: None,
@@ -114,7 +121,7 @@ mod tests {
         watch.see(&Line {
             status: None,
             task: (task != "console").then(|| task.to_owned()),
-            level: Level::Plain,
+            level,
             text: text.to_owned(),
         });
         watch
@@ -136,6 +143,11 @@ mod tests {
         let plain = "supervisor: verdict: FAIL";
         assert_eq!(code(said("console", plain)), Some(1));
         assert_eq!(code(said("rogue", plain)), None);
+        // Out of a torn frame: a pass may be another task's, and a failure is believed.
+        assert_eq!(code(said_at(Level::Torn, "console", plain)), Some(1));
+        let pass = "supervisor: verdict: pass";
+        assert_eq!(code(said("console", pass)), Some(0));
+        assert_eq!(code(said_at(Level::Torn, "console", pass)), None);
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct Expected {
     /// Building it once more must compile nothing.
     #[serde(default)]
     pub built_once: bool,
+    /// The bytes of its console are decoded once more, whole, cut, doubled and damaged.
+    #[serde(default)]
+    pub serial_line: bool,
     /// Bytes of a disk to run it with that has no whole sectors.
     pub disk: Option<usize>,
     /// The fault that is put into the image.
@@ -197,7 +200,7 @@ impl Expected {
             && self.is_unchanged()
             && self.disk.is_none()
             && self.difference.is_none()
-            && !(self.long || self.built_once)
+            && !(self.long || self.built_once || self.serial_line)
     }
 
     /// Whether the image is the one of the file.

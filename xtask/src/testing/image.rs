@@ -151,6 +151,7 @@ pub fn image(
         timeout: LIMIT,
         extra: row.arguments.iter().chain(&suite.extra).cloned().collect(),
         variations: Vec::new(),
+        record: None,
     };
     let mut follower = Follower::new(&suite.name, show);
     let end = run::observe(&built, &disks.files, &options, &mut follower)?;

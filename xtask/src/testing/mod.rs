@@ -13,6 +13,7 @@ mod mutations;
 mod power;
 mod report;
 mod selection;
+mod serial;
 mod spoil;
 mod system;
 

@@ -9,6 +9,7 @@ use super::expect::{self, EXPECT, Expected, Machines, Verdict as Ending};
 use super::long::LONG;
 use super::matrix::since;
 use super::power::Press;
+use super::serial;
 use super::spoil;
 use super::{Case, Outcome, Row};
 use crate::disk::{self, Digest};
@@ -211,6 +212,9 @@ fn execute(
         Some(file) => Some(padded(file)?),
         None => run::watched(&built.plan, &disks.files).map(Digest::start),
     };
+    let cannot = "cannot make a temporary file";
+    let record = expected.serial_line.then(tempfile::NamedTempFile::new);
+    let record = record.transpose().map_err(Failure::when(cannot))?;
     let options = Options {
         qemu: row.qemu.clone(),
         timeout: expected.limit.map_or(LIMIT, Duration::from_secs),
@@ -224,6 +228,7 @@ fn execute(
             Some(difference) => differences::variations(difference, &built.plan)?,
             None => Vec::new(),
         },
+        record: record.as_ref().map(|file| file.path().to_owned()),
     };
     if expected.verdict == Ending::SwitchedOff {
         return switched_off(&built, &disks, &options, log);
@@ -234,6 +239,11 @@ fn execute(
         let task = line.task.as_deref().unwrap_or("kernel");
         log.push(format!("{task}  {}", line.text));
     })?;
+    if let Some(record) = record {
+        let bytes =
+            std::fs::read(record.path()).map_err(Failure::when("cannot read the record"))?;
+        serial::judge(&bytes, &built.dist.folder, log)?;
+    }
     // What passes has said so: words that are lost are the ones that a failure would be told in.
     // Where other words are expected, those are looked for.
     let passes = expected.verdict == Ending::Pass && expected.tells.is_empty();

@@ -14,7 +14,7 @@ mod tree;
 mod wait;
 
 pub use diff::{Unreadable, diff};
-pub use json::json;
+pub use json::{VERSION as JSON_VERSION, json};
 pub use svg::svg;
 pub use system::text;
 

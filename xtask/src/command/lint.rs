@@ -9,6 +9,7 @@ pub fn run(project: &Project) -> Outcome<u8> {
     lint::circles(&project.root)?;
     lint::layers(&project.root)?;
     lint::states(&project.root)?;
+    lint::boards(&project.root)?;
     let sizes = lint::sizes(&project.root)?;
     lint::roots(project)?;
     let advisories = lint::dependencies(project)?;
@@ -18,7 +19,9 @@ pub fn run(project: &Project) -> Outcome<u8> {
     say!(
         "lints of kernel and tasks: clean; no circles of modules; kernel, servers and drivers cannot panic"
     );
-    say!("crates use only what is below them; states are closed; {sizes}");
+    say!(
+        "crates use only what is below them; states are closed; no board's addresses in code; {sizes}"
+    );
     say!("dependencies: as deny.toml has it; {}", advisories.note());
     Ok(0)
 }

@@ -2,6 +2,7 @@
 //! programs that need more stack than they have, of modules that use each other in a circle, of crates that use what is above them, of what is too long to be read, and
 //! of states that anybody could write.
 
+mod boards;
 mod branches;
 mod circles;
 mod dependencies;
@@ -24,6 +25,7 @@ use builder::compile::{self, cargo};
 use planner::failure::{Failure, Outcome};
 use planner::project::Project;
 
+pub use boards::boards;
 pub use branches::indirect;
 pub use circles::circles;
 pub use dependencies::dependencies;

@@ -96,7 +96,7 @@ fn read_items(
     Ok(())
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
+pub fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,
@@ -113,7 +113,7 @@ fn attributes(item: &Item) -> &[Attribute] {
 }
 
 /// Whether an attribute keeps its item out of all but tests.
-fn is_for_tests(attribute: &Attribute) -> bool {
+pub fn is_for_tests(attribute: &Attribute) -> bool {
     if !attribute.path().is_ident("cfg") {
         return false;
     }

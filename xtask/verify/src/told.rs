@@ -330,6 +330,10 @@ impl Told<'_> {
         let board = &self.plan.board;
         match parameter.is.as_str() {
             "number" | "nanoseconds" => parameter.number,
+            "device" => {
+                let mut devices = self.plan.devices();
+                Some(devices.position(|device| Some(device.name.as_str()) == of)? as u64)
+            }
             "kernel" => Some(self.plan.memory.image),
             "its" => Some(board.interrupt_controller.as_ref()?.its()? + MESSAGES),
             "registers" => {

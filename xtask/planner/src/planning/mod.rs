@@ -162,6 +162,13 @@ impl Plan {
         first..first + self.non_pci.len()
     }
 
+    /// The number of a device or bridge in every protocol.
+    pub fn device_number(&self, name: &str) -> Option<usize> {
+        let functions = self.fabric.functions.iter().map(|function| &function.name);
+        let all = functions.chain(self.non_pci.iter().map(|device| &device.name));
+        all.into_iter().position(|known| known == name)
+    }
+
     /// Bit i: this task may send to task i.
     pub fn send_to(&self, task: usize) -> u64 {
         self.set_of(task, |task| &task.calls)

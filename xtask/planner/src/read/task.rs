@@ -127,6 +127,8 @@ pub enum Parameter {
     Its,
     /// A time.
     Nanoseconds(u64),
+    /// The number of a device or bridge, by which the servers know it.
+    DeviceNumber(String),
 }
 
 /// The core that the system starts on, and the only one that is used yet.
@@ -401,11 +403,11 @@ fn read_parameters(fields: &Fields<'_>) -> Vec<(Spanned<String>, Spanned<Paramet
                         Mistake::Parameter,
                         format!("parameter `{}` has no meaning", name.value),
                     )
-                    .at(&value.span, "not a number, time, or address of the plan")
+                    .at(&value.span, "not a number, time, or number or address of the plan")
                     .note(
                         "known: a number from 0 up, \"20 ms\", \"address:kernel\", \
                          \"address:page-table:TASK\", \"address:pool:TASK\", \
-                         \"address:pool:TASK.POOL\", \"address:its\", \"address:DEVICE\" of the platform",
+                         \"address:pool:TASK.POOL\", \"address:its\", \"address:DEVICE\" of the platform, \"number:DEVICE\"",
                     );
             }
         }
@@ -414,6 +416,9 @@ fn read_parameters(fields: &Fields<'_>) -> Vec<(Spanned<String>, Spanned<Paramet
 }
 
 fn parse_parameter(text: &str) -> Option<Parameter> {
+    if let Some(device) = text.strip_prefix("number:") {
+        return Some(Parameter::DeviceNumber(device.to_owned()));
+    }
     let Some(address) = text.strip_prefix("address:") else {
         return units::duration(text).map(Parameter::Nanoseconds);
     };

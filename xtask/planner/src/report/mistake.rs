@@ -103,7 +103,7 @@ mistakes! {
     51 MemoryFull "the memory of the platform is full",
         "Image, stacks, pools and tables do not fit the platform's memory. `cargo xtask sizes` shows how much each of them takes.";
     52 Parameter "a parameter without a meaning",
-        "A parameter is a number, a time, or an address of the plan such as \"address:pool:TASK.POOL\".";
+        "A parameter is a number, a time, an address of the plan such as \"address:pool:TASK.POOL\", or the number of a device, \"number:DEVICE\".";
     53 Program "a program that cannot be placed",
         "The ELF file of kernel or task has segments that the image cannot take; the linker scripts are in sys/kern and sys/userlib.";
     54 OutOfReach "an address that the kernel cannot map",

@@ -14,7 +14,7 @@ use userlib::time::{self, Ticks};
 use crate::board::{Board, F_TRANSLATION, pool_named};
 use crate::help::{BLOCKS, BOTH, READ, claim, code, notes, pool, status};
 use crate::message::{Words, send};
-use crate::{EDU0, FIRST, LENDER, OUTSIDER, SECOND, alone};
+use crate::{FIRST, LENDER, OUTSIDER, SECOND, alone, edu0};
 
 /// Bytes of a small transfer.
 const FEW: usize = 16;
@@ -166,7 +166,7 @@ fn under_way(stage: &Stage) -> Result {
 fn watch_it_stay_down(stage: &Stage) -> Result {
     let see = || {
         let refused = stage.restart(FIRST).0 != 0;
-        let during = status(EDU0)?;
+        let during = status(edu0())?;
         Ok((refused, during.flags.0, stage.status(FIRST).state))
     };
     let (refused, flags, state) = stop_in_time(stage, FIRST, see)?;
@@ -312,14 +312,14 @@ fn works_beside_noise(stage: &Stage) -> Result {
     }
     check!(rounds > 0);
     check_eq!(
-        status(EDU0)?.flags.0,
+        status(edu0())?.flags.0,
         StatusFlags::CLAIMED | StatusFlags::OPEN
     );
     Ok(())
 }
 
 fn claims_are_counted(_: &Stage) -> Result {
-    let before = status(EDU0)?.claims;
+    let before = status(edu0())?.claims;
     let mut claimed = claim()?;
     check_eq!(claim()?.status()?.claims, before + 1);
     check_eq!(code(claimed.release()), 0);

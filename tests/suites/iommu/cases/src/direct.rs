@@ -9,7 +9,7 @@ use crate::board::{Board, PAGE_BYTES};
 use crate::death::{start_and_be_stopped, stop_in_time, was_stopped_in_time};
 use crate::help::{BOTH, FIXED, PAGE, READ, claim, code, describe, status};
 use crate::servers::{claim_again, restart, status_again};
-use crate::{DIRECT, EDU4, FIRST};
+use crate::{DIRECT, FIRST, edu4};
 
 /// Bytes of a small transfer.
 const FEW: usize = 64;
@@ -27,7 +27,7 @@ fn region() -> core::result::Result<u64, Failure> {
 
 /// Accesses of the device that the SMMU refused up to now.
 fn faults() -> core::result::Result<u64, Failure> {
-    Ok(status(EDU4)?.faults)
+    Ok(status(edu4())?.faults)
 }
 
 /// The device reads and writes all around its region and elsewhere: all of it is refused.
@@ -61,7 +61,7 @@ fn reaches_region(stage: &Stage, board: &Board) -> Result {
 
 /// The state is that of a free device that is always open.
 fn check_always_open(stage: &Stage, board: &Board) -> Result {
-    let state = status(EDU4)?;
+    let state = status(edu4())?;
     check_eq!(state.flags.0, STANDING);
     check_eq!(state.mapped_pages, 0);
     reaches_region(stage, board)
@@ -69,10 +69,10 @@ fn check_always_open(stage: &Stage, board: &Board) -> Result {
 
 fn before_any_claim(stage: &Stage) -> Result {
     let board = Board::new()?;
-    check_eq!(status(EDU4)?.claims, 0);
+    check_eq!(status(edu4())?.claims, 0);
     check_always_open(stage, &board)?;
-    faults_elsewhere(stage, &board, &[describe(EDU4)?.iova_base])?;
-    check_eq!(status(EDU4)?.claims, 0);
+    faults_elsewhere(stage, &board, &[describe(edu4())?.iova_base])?;
+    check_eq!(status(edu4())?.claims, 0);
     Ok(())
 }
 
@@ -143,7 +143,7 @@ fn released_with_mappings(stage: &Stage) -> Result {
 
 fn killed(stage: &Stage) -> Result {
     let board = Board::new()?;
-    let iova = describe(EDU4)?.iova_base;
+    let iova = describe(edu4())?.iova_base;
     if !was_stopped_in_time(stage) {
         let mut claimed = claim()?;
         check_eq!(code(claimed.map_at(4, 1, BOTH | FIXED, iova)), 0);
@@ -168,7 +168,7 @@ fn server_restarts(stage: &Stage) -> Result {
     // The new life has not been asked anything.
     board.read(stage, region()?, FEW)?;
     board.write(stage, region()? + 3 * PAGE, FEW)?;
-    check_eq!(status_again(stage, EDU4)?.faults, 0);
+    check_eq!(status_again(stage, edu4())?.faults, 0);
     check_always_open(stage, &board)?;
     faults_elsewhere(stage, &board, &[])
 }
@@ -181,7 +181,7 @@ fn server_restarts_with_a_claim(stage: &Stage) -> Result {
     restart(stage, "iommu")?;
     through_region(stage, &board, 3)?;
     has_pattern(stage, &board, iova + PAGE)?;
-    let mut claimed = claim_again(stage, EDU4)?;
+    let mut claimed = claim_again(stage, edu4())?;
     claimed.has_mapped(2)?;
     check_eq!(code(claimed.unmap(iova, 2)), 0);
     check_eq!(code(claimed.release()), 0);

@@ -10,7 +10,7 @@ use crate::help::{
     BLOCK, BLOCK_PAGES, BLOCKS, BOTH, Claimed, FIXED, PAGE, READ, WINDOW_PAGES, claim, code, notes,
     pool, status,
 };
-use crate::{EDU0, FIRST, SECOND, alone};
+use crate::{FIRST, SECOND, alone, edu0};
 
 /// Seeds of patterns: in the device's buffer, and in memory that must not change.
 const MARKER: u8 = 0x5c;
@@ -208,11 +208,11 @@ fn same_iova(stage: &Stage) -> Result {
 fn unclaimed(stage: &Stage) -> Result {
     let board = Board::new()?;
     let address = check_is!(config::parameter("own-pool"), Some(address) => address);
-    let before = status(EDU0)?;
+    let before = status(edu0())?;
     board.put(0, CONTENT);
     board.write(stage, address, FEW)?;
     board.kept(0, CONTENT)?;
-    let after = status(EDU0)?;
+    let after = status(edu0())?;
     check_eq!(after.flags.0, 0);
     check_eq!(after.mapped_pages, 0);
     check!(after.faults >= before.faults);

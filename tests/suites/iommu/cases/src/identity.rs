@@ -6,7 +6,7 @@ use userlib::config;
 
 use crate::board::{Board, F_TRANSLATION, PAGE_BYTES};
 use crate::help::{BOTH, FIXED, PAGE, POOL_PAGES, READ, claim_device, code};
-use crate::{DIRECT, EDU5};
+use crate::{DIRECT, edu5};
 
 /// Bytes of a small transfer.
 const FEW: usize = 64;
@@ -24,7 +24,7 @@ fn memory() -> core::result::Result<u64, Failure> {
 
 fn reaches_the_pool_only(stage: &Stage) -> Result {
     let (board, memory) = (board()?, memory()?);
-    let claimed = claim_device(EDU5)?;
+    let claimed = claim_device(edu5())?;
     board.load(stage, memory, CONTENT)?;
     let last = POOL_PAGES as usize - 1;
     board.clear(last);
@@ -49,7 +49,7 @@ fn reaches_the_pool_only(stage: &Stage) -> Result {
 
 fn has_no_window(stage: &Stage) -> Result {
     let (board, memory) = (board()?, memory()?);
-    let mut claimed = claim_device(EDU5)?;
+    let mut claimed = claim_device(edu5())?;
     check_eq!(claimed.window.pages, 0);
     check_eq!(claimed.window.blocks, 0);
     check_eq!(code(claimed.map(0, 1, BOTH)), Error::NoSpace);
@@ -73,7 +73,7 @@ fn has_no_window(stage: &Stage) -> Result {
 
 fn is_quiet_after_its_release(stage: &Stage) -> Result {
     let (board, memory) = (board()?, memory()?);
-    let mut claimed = claim_device(EDU5)?;
+    let mut claimed = claim_device(edu5())?;
     board.load(stage, memory, 0x33)?;
     board.put(1, CONTENT);
     // Under way when it is given back: nothing of it may land later.

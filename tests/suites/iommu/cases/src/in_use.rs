@@ -13,7 +13,7 @@ use crate::help::{
 };
 use crate::lease::{lend_all, map_page, next_message};
 use crate::message::{ON_CLAIM, Words, about_claim, extent, reply_len, send, what};
-use crate::{EDU0, FIRST, LENDER, OUTSIDER, SECOND};
+use crate::{FIRST, LENDER, OUTSIDER, SECOND, edu0};
 
 /// Bytes of a small transfer.
 const FEW: usize = 16;
@@ -115,7 +115,7 @@ fn tries_everything(stage: &Stage) -> Result {
             }
         }
     }
-    check_eq!(claim_words(EDU0).code.0, Error::NotOwner);
+    check_eq!(claim_words(edu0()).code.0, Error::NotOwner);
     Ok(())
 }
 
@@ -124,9 +124,9 @@ fn another_driver(stage: &Stage) -> Result {
     let mut own = claim()?;
     check_eq!(code(own.map(0, 1, READ)), 0);
     tries_everything(stage)?;
-    check!(refusal(Operation::Status, EDU0).is_none());
+    check!(refusal(Operation::Status, edu0()).is_none());
     let server = check_is!(Server::named("pci"), Some(server) => server);
-    let device = EDU0 as u32;
+    let device = edu0() as u32;
     for answer in [
         Client(&server).bus_master(device, false),
         Client(&server).bus_master(device, true),
@@ -145,7 +145,7 @@ fn another_driver(stage: &Stage) -> Result {
 fn a_stranger(stage: &Stage) -> Result {
     tries_everything(stage)?;
     for operation in [Operation::Describe, Operation::Status] {
-        check!(refusal(operation, EDU0) == Some(Error::NotOwner));
+        check!(refusal(operation, edu0()) == Some(Error::NotOwner));
     }
     stage.note(0);
     Ok(())

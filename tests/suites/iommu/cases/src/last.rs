@@ -11,7 +11,7 @@ use crate::death::wait_for_the_end;
 use crate::help::{BOTH, claim, claim_words, code, got, notes, refusal, status};
 use crate::lease::{lend_and_forget, map_page, next_message};
 use crate::servers::index;
-use crate::{EDU0, EDU1, EDU3, FIRST, LEFT, LENDER, RIGHT, SECOND};
+use crate::{FIRST, LEFT, LENDER, RIGHT, SECOND, edu0, edu1, edu3};
 
 /// Bytes of a small transfer.
 const FEW: usize = 16;
@@ -37,7 +37,7 @@ fn release(stage: &Stage) -> Result {
     let status = claimed.status()?;
     check_eq!(status.flags.0, StatusFlags::STUCK);
     check_eq!(status.mapped_pages, 2);
-    check!(refusal(Operation::Claim, EDU0) == Some(Error::NotQuiet));
+    check!(refusal(Operation::Claim, edu0()) == Some(Error::NotQuiet));
     check_eq!(code(claimed.flush()), Error::StaleHandle);
     // The lender's page is as unsafe as its own.
     let _ = stage.stop(LENDER);
@@ -63,11 +63,11 @@ fn end_it(stage: &Stage) -> Result {
     let code = stage.privileged_two(Privileged::Stop as u64, index("pci"), 1);
     check_eq!(code.0, 0);
     // A claim that cannot be made quiet is refused, and its claimant not held.
-    let answer = claim_words(EDU1);
+    let answer = claim_words(edu1());
     check!(got(&answer).is_err());
     check_eq!(answer.code.0, Error::NotQuiet);
-    check_eq!(status(EDU1)?.flags.0, 0);
-    check_eq!(status(EDU1)?.claims, 0);
+    check_eq!(status(edu1())?.flags.0, 0);
+    check_eq!(status(edu1())?.claims, 0);
     stage.note(0);
     notes(stage, RELEASED);
     check_eq!(stage.stop(FIRST).0, 0);
@@ -77,8 +77,8 @@ fn end_it(stage: &Stage) -> Result {
         check!(stage.restart(role).0 != 0);
         check_eq!(stage.status(role).state, TaskState::DeadHeld as u64);
     }
-    check_eq!(status(EDU0)?.flags.0, StatusFlags::STUCK);
-    check_eq!(status(EDU0)?.mapped_pages, 2);
+    check_eq!(status(edu0())?.flags.0, StatusFlags::STUCK);
+    check_eq!(status(edu0())?.mapped_pages, 2);
     stage.note(0);
     Ok(())
 }
@@ -86,8 +86,8 @@ fn end_it(stage: &Stage) -> Result {
 /// Nor can another device; and whose claim was refused is not held.
 fn claim_afterwards(stage: &Stage) -> Result {
     notes(stage, RELEASED + 1);
-    check!(refusal(Operation::Claim, EDU3) == Some(Error::NotQuiet));
-    check_eq!(status(EDU3)?.flags.0, 0);
+    check!(refusal(Operation::Claim, edu3()) == Some(Error::NotQuiet));
+    check_eq!(status(edu3())?.flags.0, 0);
     check_eq!(stage.stop(SECOND).0, 0);
     check_eq!(stage.status(SECOND).state, TaskState::Dead as u64);
     Ok(())

@@ -43,6 +43,7 @@ mod shape;
 mod unmap;
 
 use suite::Suite;
+use userlib::config;
 
 /// Drives `edu0`; has a pool of 16 pages and one of two blocks; five pins.
 pub const FIRST: usize = 0;
@@ -64,24 +65,50 @@ pub const DIRECT: usize = 7;
 
 /// Number of the host bridge in the plan.
 pub const HOST_BRIDGE: u64 = 0;
+
+/// Number of a device in the plan: as its driver is told, and anybody else by a parameter. None has the one that it is
+/// otherwise.
+fn number(name: &str) -> u64 {
+    let own = config::device(name).map(|device| u64::from(device.device));
+    own.or_else(|| config::parameter(name)).unwrap_or(u64::MAX)
+}
+
 /// Number of the first root port.
-pub const ROOT_PORT: u64 = 1;
+pub fn root_port() -> u64 {
+    number("rp1")
+}
 /// Number of the disk.
-pub const DISK: u64 = 2;
+pub fn disk() -> u64 {
+    number("disk0")
+}
 /// Number of the first driver's device.
-pub const EDU0: u64 = 4;
+pub fn edu0() -> u64 {
+    number("edu0")
+}
 /// Number of the second driver's device.
-pub const EDU1: u64 = 9;
+pub fn edu1() -> u64 {
+    number("edu1")
+}
 /// Number of the device of [`RIGHT`].
-pub const EDU3: u64 = 13;
+pub fn edu3() -> u64 {
+    number("edu3")
+}
 /// Number of the device that the machine does not have.
-pub const MISFIT0: u64 = 6;
+pub fn misfit0() -> u64 {
+    number("misfit0")
+}
 /// Number of the device with a direct region.
-pub const EDU4: u64 = 15;
+pub fn edu4() -> u64 {
+    number("edu4")
+}
 /// Number of the device in an identity domain.
-pub const EDU5: u64 = 17;
-/// Devices in the plan.
-pub const DEVICES: u64 = 18;
+pub fn edu5() -> u64 {
+    number("edu5")
+}
+/// Devices in the plan, of which that one is the last.
+pub fn devices() -> u64 {
+    edu5().wrapping_add(1)
+}
 
 /// All cases.
 pub const SUITE: Suite = Suite {

@@ -10,7 +10,7 @@ use crate::board::{Board, PAGE_BYTES, pool_named};
 use crate::death::{start_whenever_dead, wait_for_the_end};
 use crate::help::{BOTH, FIXED, claim, code, describe};
 use crate::lease::{map_page, next_message};
-use crate::{EDU0, FIRST, LENDER, SECOND};
+use crate::{FIRST, LENDER, SECOND, edu0};
 
 /// Bytes of the transfer.
 const FEW: usize = 256;
@@ -89,7 +89,7 @@ fn after_an_unclaimed_life(stage: &Stage) -> Result {
         }
         1 => {
             // Nobody has to ask for it: it is the plan's.
-            let window = describe(EDU0)?;
+            let window = describe(edu0())?;
             leave_a_transfer(stage, &board, window.iova_base)
         }
         _ => is_not_hit(stage, &board),

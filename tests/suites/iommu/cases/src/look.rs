@@ -6,7 +6,7 @@ use userlib::protocol::Wire;
 
 use crate::help::{BLOCK_PAGES, BLOCKS, READ, WINDOW_PAGES, claim, numbers, pool, refusal, status};
 use crate::message::{about_device, reply_len, send};
-use crate::{DEVICES, DISK, EDU0, EDU1, FIRST, HOST_BRIDGE, OUTSIDER, ROOT_PORT, SECOND, alone};
+use crate::{FIRST, HOST_BRIDGE, OUTSIDER, SECOND, alone, devices, disk, edu0, edu1, root_port};
 
 fn describe(device: u64) -> core::result::Result<Window, suite::Failure> {
     let answer = send(
@@ -21,7 +21,7 @@ fn describe(device: u64) -> core::result::Result<Window, suite::Failure> {
 }
 
 fn describe_own(_: &Stage) -> Result {
-    let window = describe(EDU0)?;
+    let window = describe(edu0())?;
     check_eq!(window.pages, WINDOW_PAGES);
     check_eq!(window.blocks, 2);
     check_eq!(window.iova_base % (2 << 20), 0);
@@ -32,7 +32,7 @@ fn describe_own(_: &Stage) -> Result {
 }
 
 fn parts_apart(_: &Stage) -> Result {
-    let window = describe(EDU0)?;
+    let window = describe(edu0())?;
     let pages_end = window.iova_base + window.pages * 4096;
     let blocks_end = window.block_base + window.blocks * (2 << 20);
     check!(window.block_base >= pages_end || window.iova_base >= blocks_end);
@@ -40,43 +40,50 @@ fn parts_apart(_: &Stage) -> Result {
 }
 
 fn strangers(operation: Operation) -> Result {
-    for device in [EDU0, EDU1, DISK] {
+    for device in [edu0(), edu1(), disk()] {
         check!(refusal(operation, device) == Some(Error::NotOwner));
     }
     Ok(())
 }
 
 fn other_drivers(operation: Operation) -> Result {
-    for device in [EDU1, DISK, HOST_BRIDGE, ROOT_PORT] {
+    for device in [edu1(), disk(), HOST_BRIDGE, root_port()] {
         check!(refusal(operation, device) == Some(Error::NotOwner));
     }
     Ok(())
 }
 
 fn beyond(operation: Operation) -> Result {
-    for device in [DEVICES, DEVICES + 1, 64, 0xffff, u64::from(u32::MAX)] {
+    for device in [
+        devices(),
+        devices() + 1,
+        64,
+        256,
+        0xffff,
+        u64::from(u32::MAX),
+    ] {
         check!(refusal(operation, device) == Some(Error::NoSuchDevice));
     }
     Ok(())
 }
 
 fn wide(operation: Operation) -> Result {
-    for device in [1 << 32, 1 << 32 | EDU0, 1 << 63 | EDU0, u64::MAX] {
+    for device in [1 << 32, 1 << 32 | edu0(), 1 << 63 | edu0(), u64::MAX] {
         check!(refusal(operation, device) == Some(Error::Malformed));
     }
     Ok(())
 }
 
 fn status_before_and_after(_: &Stage) -> Result {
-    let before = status(EDU0)?;
+    let before = status(edu0())?;
     check_eq!(before.flags.0, 0);
     check_eq!(before.mapped_pages, 0);
     let mut claimed = claim()?;
-    let during = status(EDU0)?;
+    let during = status(edu0())?;
     check_eq!(during.flags.0, StatusFlags::CLAIMED | StatusFlags::OPEN);
     check_eq!(during.claims, before.claims + 1);
     check!(claimed.release().is_ok());
-    let after = status(EDU0)?;
+    let after = status(edu0())?;
     check_eq!(after.flags.0, 0);
     check_eq!(after.claims, before.claims + 1);
     Ok(())
@@ -104,7 +111,7 @@ fn undefined_operations(_: &Stage) -> Result {
     let numbers = (0..=255).chain([0x7fff, 0xffff]);
     for operation in numbers.filter(|number| Operation::from_number(*number).is_none()) {
         for len in [0, 8, 64, 72, 4096] {
-            let message = about_device(EDU0).with_len(len);
+            let message = about_device(edu0()).with_len(len);
             check_eq!(send(operation, &message, 64, &[]).code.0, Error::Malformed);
         }
     }
@@ -134,7 +141,7 @@ pub const CASES: &[Case] = &[
         "describe-by-an-auditor",
         &["IOMMU-LOOK-1"],
         &[Part::returns(SECOND, |_| {
-            check_eq!(describe(EDU0)?.pages, WINDOW_PAGES);
+            check_eq!(describe(edu0())?.pages, WINDOW_PAGES);
             Ok(())
         })],
     ),
@@ -162,7 +169,7 @@ pub const CASES: &[Case] = &[
         "status-by-an-auditor",
         &["IOMMU-LOOK-1"],
         &[Part::returns(SECOND, |_| {
-            check_eq!(status(EDU0)?.flags.0, 0);
+            check_eq!(status(edu0())?.flags.0, 0);
             Ok(())
         })],
     ),

@@ -5,13 +5,13 @@ use suite::{Case, Part, Result, Stage, check, check_eq};
 
 use crate::handles::stale;
 use crate::help::{claim, refusal, status};
-use crate::{FIRST, MISFIT, MISFIT0};
+use crate::{FIRST, MISFIT, misfit0};
 
 /// Whatever its owner asks for, it stays closed.
 fn stays_blocked(stage: &Stage) -> Result {
     for _ in 0..3 {
-        check!(refusal(Operation::Claim, MISFIT0) == Some(Error::Blocked));
-        let status = status(MISFIT0)?;
+        check!(refusal(Operation::Claim, misfit0()) == Some(Error::Blocked));
+        let status = status(misfit0())?;
         check_eq!(status.flags.0, StatusFlags::BLOCKED);
         check_eq!(status.claims, 0);
         check_eq!(status.mapped_pages, 0);
@@ -19,7 +19,7 @@ fn stays_blocked(stage: &Stage) -> Result {
     }
     for generation in [1, 2] {
         for operation in [Operation::Map, Operation::Release, Operation::NextFault] {
-            stale(operation, generation << 16 | MISFIT0, 1 << 32)?;
+            stale(operation, generation << 16 | misfit0(), 1 << 32)?;
         }
     }
     stage.note(0);

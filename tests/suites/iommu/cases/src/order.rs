@@ -8,7 +8,7 @@ use crate::help::{
 };
 use crate::lease::{lend_and_forget, map_page, next_message};
 use crate::message::{Words, about_device, extent, reply_len, send, what};
-use crate::{DEVICES, DISK, EDU0, FIRST, LENDER, OUTSIDER, alone};
+use crate::{FIRST, LENDER, OUTSIDER, alone, devices, disk, edu0};
 
 /// Number of a pool that nobody has, and of a lease.
 const NO_POOL: u64 = 0x7fff;
@@ -220,16 +220,16 @@ fn of_cut_leases(_: &Stage) -> Result {
 fn of_devices(_: &Stage) -> Result {
     for operation in [Operation::Describe, Operation::Claim, Operation::Status] {
         for bit in 32..64 {
-            for device in [EDU0, DISK, DEVICES] {
+            for device in [edu0(), disk(), devices()] {
                 check!(refusal(operation, device | 1 << bit) == Some(Error::Malformed));
             }
         }
-        for device in [DEVICES, u64::from(u32::MAX)] {
+        for device in [devices(), u64::from(u32::MAX)] {
             check!(refusal(operation, device) == Some(Error::NoSuchDevice));
             let answer = send(operation as u16, &about_device(device), 0, &[]);
             check_eq!(answer.code.0, Error::Malformed);
         }
-        check!(refusal(operation, EDU0) == Some(Error::NotOwner));
+        check!(refusal(operation, edu0()) == Some(Error::NotOwner));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::board::{Board, PAGE_BYTES};
 use crate::death::{stop_and_start, wait_for_the_end};
 use crate::help::{BOTH, Claimed, READ, claim, claim_words, code, notes, status};
 use crate::message::{extent, what};
-use crate::{EDU0, EDU3, FIRST, LEFT, RIGHT, SECOND, alone};
+use crate::{FIRST, LEFT, RIGHT, SECOND, alone, edu0, edu3};
 
 /// Bytes of a small transfer.
 const FEW: usize = 16;
@@ -50,7 +50,7 @@ fn busy_by_its_own_word(stage: &Stage) -> Result {
 
 /// Leaves its device busy in every life; the next one has it only when it is quiet.
 fn claim_what_is_busy(stage: &Stage) -> Result {
-    let claimed = claim_words(EDU0);
+    let claimed = claim_words(edu0());
     check_eq!(claimed.code.0, 0);
     check!(Handle(claimed.payload[0]).slot() != 0);
     let board = Board::new()?;
@@ -68,13 +68,13 @@ fn work_while_a_claim_waits(stage: &Stage) -> Result {
     for round in 1..=ROUNDS {
         stop_and_start(stage, FIRST)?;
         let mut waited = false;
-        let claims = status(EDU0)?.claims;
+        let claims = status(edu0())?.claims;
         while stage.notes().0 == 2 * round {
-            let before = status(EDU0)?;
+            let before = status(edu0())?;
             let iova = check_is!(claimed.map(0, 1, READ), Ok(iova) => iova);
             check_eq!(code(claimed.unmap(iova, 1)), 0);
             let replied = stage.notes().0 != 2 * round;
-            if status(EDU0)?.flags.0 == StatusFlags::QUIESCING {
+            if status(edu0())?.flags.0 == StatusFlags::QUIESCING {
                 check_eq!(before.flags.0 & !StatusFlags::QUIESCING, 0);
                 check_eq!(before.claims, claims);
                 check!(!replied);
@@ -108,13 +108,13 @@ fn claim_beside_the_dead(stage: &Stage) -> Result {
         notes(stage, round);
         check_eq!(stage.stop(LEFT).0, 0);
         let claimed = loop {
-            let answer = claim_words(EDU3);
+            let answer = claim_words(edu3());
             if answer.code.0 == 0 {
                 break claim()?;
             }
             check_eq!(answer.code.0, Error::Busy);
             check_eq!(answer.len, 0);
-            check_eq!(status(EDU3)?.flags.0 & StatusFlags::CLAIMED, 0);
+            check_eq!(status(edu3())?.flags.0 & StatusFlags::CLAIMED, 0);
             busy = true;
             stage.pause(1);
         };
@@ -155,14 +155,14 @@ fn messages_meanwhile(stage: &Stage) -> Result {
     while stage.notes().0 == 1 {
         let iova = check_is!(claimed.map_list(READ, 0, &extents), Ok(iova) => iova);
         claimed.has_mapped(40)?;
-        check!(status(EDU0)?.mapped_pages <= 1);
+        check!(status(edu0())?.mapped_pages <= 1);
         check_eq!(
             code(claimed.unmap_list(&[(iova, 17), (iova + 17 * 4096, 23)])),
             0
         );
         claimed.has_mapped(0)?;
     }
-    check_eq!(status(EDU0)?.mapped_pages, 0);
+    check_eq!(status(edu0())?.mapped_pages, 0);
     check_eq!(claim()?.handle, claimed.handle);
     Ok(())
 }

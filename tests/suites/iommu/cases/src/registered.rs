@@ -11,7 +11,7 @@ use crate::lease::{FEW, lend, lend_and_forget, lent, map_page, next_message};
 use crate::lease_end::lender_is_free;
 use crate::message::{extent, what};
 use crate::servers::{claim_again, restart};
-use crate::{EDU0, FIRST, LENDER, SECOND};
+use crate::{FIRST, LENDER, SECOND, edu0};
 
 /// The number of the only pool that is lent.
 const NUMBER: u64 = REGISTERED as u64;
@@ -204,7 +204,7 @@ fn out_of_time(stage: &Stage) -> Result {
     claimed.has_mapped(1)?;
     for _ in 0..40 {
         if stage.restart(LENDER).0 == 0 {
-            check!(!status(EDU0)?.flags.has(StatusFlags::CLAIMED));
+            check!(!status(edu0())?.flags.has(StatusFlags::CLAIMED));
             check_eq!(code(claimed.unmap(iova, 1)), Error::StaleHandle);
             let mut again = claim()?;
             again.has_mapped(0)?;
@@ -224,7 +224,7 @@ fn servers_death(stage: &Stage) -> Result {
     let iova = check_is!(map(&mut claimed, 2, 3), Ok(iova) => iova);
     restart(stage, "iommu")?;
     board.write(stage, iova, FEW)?;
-    let mut claimed = claim_again(stage, EDU0)?;
+    let mut claimed = claim_again(stage, edu0())?;
     claimed.has_mapped(4)?;
     check!(claimed.next_fault()?.is_none());
     // Page by page, as before.

@@ -6,7 +6,7 @@ use suite::{Case, Failure, Result, Stage, check, check_eq, check_is};
 use userlib::server::Server;
 
 use crate::help::claim;
-use crate::{EDU0, EDU1, HOST_BRIDGE, ROOT_PORT, alone};
+use crate::{HOST_BRIDGE, alone, edu0, edu1, root_port};
 
 /// Bytes of a configuration space.
 const SPACE: u16 = 4096;
@@ -32,7 +32,7 @@ fn pci() -> Checked<Server> {
 }
 
 fn read(server: &Server, offset: u16) -> Checked<u32> {
-    let value = Client(server).config_read(EDU0 as u32, offset, Width::Word);
+    let value = Client(server).config_read(edu0() as u32, offset, Width::Word);
     Ok(check_is!(value, Ok(value) => value))
 }
 
@@ -66,7 +66,7 @@ fn every_register(_: &Stage) -> Result {
         for offset in (0..SPACE).step_by(width as usize) {
             for value in VALUES {
                 let value = value & width.mask();
-                let result = Client(&server).config_write(EDU0 as u32, offset, width, value);
+                let result = Client(&server).config_write(edu0() as u32, offset, width, value);
                 match result {
                     Ok(()) => accepted += 1,
                     Err(client::Failure::Refused(Error::WriteRefused)) => {}
@@ -81,7 +81,7 @@ fn every_register(_: &Stage) -> Result {
     check!(accepted < 4 * VALUES.len() as u64);
     for (offset, original) in FREE.into_iter().zip(originals) {
         let byte = original & 0xff;
-        let restored = Client(&server).config_write(EDU0 as u32, offset, Width::Byte, byte);
+        let restored = Client(&server).config_write(edu0() as u32, offset, Width::Byte, byte);
         check!(restored.is_ok());
     }
     Ok(())
@@ -95,7 +95,7 @@ fn is_refused<T>(result: core::result::Result<T, client::Failure>, error: Error)
 fn of_others(_: &Stage) -> Result {
     let _claimed = claim()?;
     let server = pci()?;
-    for device in [HOST_BRIDGE, ROOT_PORT, EDU1] {
+    for device in [HOST_BRIDGE, root_port(), edu1()] {
         let device = device as u32;
         for offset in (0..SPACE).step_by(4) {
             let read = Client(&server).config_read(device, offset, Width::Word);
@@ -104,7 +104,7 @@ fn of_others(_: &Stage) -> Result {
             check!(is_refused(write, Error::NotOwner));
         }
     }
-    for device in [HOST_BRIDGE, ROOT_PORT, EDU0, EDU1] {
+    for device in [HOST_BRIDGE, root_port(), edu0(), edu1()] {
         let device = device as u32;
         for on in [false, true] {
             let answer = Client(&server).bus_master(device, on);

@@ -12,7 +12,7 @@ use crate::death::{start_again, wait_for_the_end};
 use crate::help::{
     BOTH, Claimed, READ, claim, claim_device, claim_words, code, notes, refusal, status,
 };
-use crate::{EDU0, FIRST, SECOND};
+use crate::{FIRST, SECOND, edu0};
 
 /// Bytes of a small transfer.
 const FEW: usize = 16;
@@ -76,7 +76,7 @@ fn go_on_after_restart(stage: &Stage) -> Result {
     board.write(stage, iova, FEW)?;
     board.only(4, 0, FEW)?;
     let before = claimed;
-    let mut claimed = claim_again(stage, EDU0)?;
+    let mut claimed = claim_again(stage, edu0())?;
     check!(claimed.handle != before.handle);
     check!(claimed.window == before.window);
     check_eq!(claimed.sequence, 0);
@@ -100,7 +100,7 @@ fn go_on_after_restart(stage: &Stage) -> Result {
 fn nothing_opens(stage: &Stage) -> Result {
     let board = Board::new()?;
     restart(stage, "iommu")?;
-    check_eq!(status_again(stage, EDU0)?.flags.0, 0);
+    check_eq!(status_again(stage, edu0())?.flags.0, 0);
     let address = check_is!(config::parameter("own-pool"), Some(address) => address);
     board.put(0, CONTENT);
     board.write(stage, address, FEW)?;
@@ -118,7 +118,7 @@ fn dies_without_a_server(stage: &Stage) -> Result {
         return wait_for_the_end(stage);
     }
     check!(!board.busy());
-    let mut claimed = claim_again(stage, EDU0)?;
+    let mut claimed = claim_again(stage, edu0())?;
     claimed.has_mapped(0)?;
     claimed.is_empty()?;
     let [iova, ..] = notes(stage, 1);
@@ -143,10 +143,10 @@ fn stop_both(stage: &Stage) -> Result {
 fn a_call_finds_no_server(stage: &Stage) -> Result {
     claim()?;
     stop(stage, "iommu")?;
-    let answer = claim_words(EDU0);
+    let answer = claim_words(edu0());
     start(stage, "iommu")?;
     check_eq!(answer.code.0, Code::DOWN.0);
-    check_eq!(claim_again(stage, EDU0)?.sequence, 0);
+    check_eq!(claim_again(stage, edu0())?.sequence, 0);
     check_eq!(ipc::refresh(index("iommu") as usize).1.0, 0);
     Ok(())
 }
@@ -164,7 +164,7 @@ fn starts_without_the_pci_task(stage: &Stage) -> Result {
     board.clear(4);
     board.write(stage, iova, FEW)?;
     board.only(4, 0, FEW)?;
-    let mut claimed = claim_again(stage, EDU0)?;
+    let mut claimed = claim_again(stage, edu0())?;
     claimed.has_mapped(2)?;
     let works = StatusFlags::CLAIMED | StatusFlags::OPEN;
     check_eq!(claimed.status()?.flags.0, works | StatusFlags::BLOCKED);
@@ -174,10 +174,10 @@ fn starts_without_the_pci_task(stage: &Stage) -> Result {
     check_eq!(code(claimed.unmap(own, 1)), 0);
     check_eq!(code(claimed.unmap(iova, 1)), 0);
     check_eq!(code(claimed.release()), 0);
-    check_eq!(claim_words(EDU0).code.0, Error::Unavailable as u32);
-    check_eq!(status(EDU0)?.flags.0, StatusFlags::BLOCKED);
+    check_eq!(claim_words(edu0()).code.0, Error::Unavailable as u32);
+    check_eq!(status(edu0())?.flags.0, StatusFlags::BLOCKED);
     start(stage, "pci")?;
-    claimed = claim_again(stage, EDU0)?;
+    claimed = claim_again(stage, edu0())?;
     claimed.has_mapped(0)?;
     check_eq!(code(claimed.release()), 0);
     Ok(())

@@ -251,6 +251,7 @@ fn parameters(
     let platform = &plan.app.platform;
     let value = |parameter: &Parameter| match parameter {
         Parameter::Number(number) | Parameter::Nanoseconds(number) => Some(*number),
+        Parameter::DeviceNumber(name) => plan.device_number(name).map(|number| number as u64),
         Parameter::Kernel => Some(placement.image_base),
         Parameter::Its => Some(platform.its()?.value + ITS_TRANSLATION_FRAME),
         Parameter::PlatformDevice(name) => platform.device(name).map(|device| device.base),

@@ -96,6 +96,7 @@ pub fn parameters(task: &Task) -> Vec<Value> {
         let (is, of, number) = match &parameter.value {
             Parameter::Number(number) => ("number", None, Some(*number)),
             Parameter::Nanoseconds(number) => ("nanoseconds", None, Some(*number)),
+            Parameter::DeviceNumber(name) => ("device", Some(name.clone()), None),
             Parameter::Kernel => ("kernel", None, None),
             Parameter::Its => ("its", None, None),
             Parameter::PlatformDevice(name) => ("registers", Some(name.clone()), None),

@@ -235,6 +235,13 @@ fn elsewhere(checked: &Names<'_>, name: &Spanned<String>, what: &str, remedy: &s
         .remedy(remedy);
 }
 
+/// Whether a device or a bridge has the name.
+fn is_device(app: &App, name: &str) -> bool {
+    let devices = app.devices.iter().map(|device| &device.name);
+    let bridges = app.bridges.iter().map(|bridge| &bridge.name);
+    devices.chain(bridges).any(|known| known.value == name)
+}
+
 pub fn check_parameters(checked: &Names<'_>, app: &App, task: &Task) {
     for (_, parameter) in &task.parameters {
         let spanned = |name: &str| Spanned::new(name.to_owned(), parameter.span.clone());
@@ -262,6 +269,18 @@ pub fn check_parameters(checked: &Names<'_>, app: &App, task: &Task) {
                     "interrupt translation service on the platform, called",
                     &spanned("its"),
                     std::iter::empty(),
+                );
+            }
+            Parameter::DeviceNumber(name) if !is_device(app, name) => {
+                let devices = app.devices.iter().map(|device| &device.name);
+                let all = devices.chain(app.bridges.iter().map(|bridge| &bridge.name));
+                let known = all.map(|name| name.value.as_str());
+                unknown(
+                    checked,
+                    Mistake::UnknownDevice,
+                    "device or bridge",
+                    &spanned(name),
+                    known,
                 );
             }
             Parameter::PlatformDevice(name) if app.platform.device(name).is_none() => {

@@ -131,3 +131,16 @@ fn nothing_is_mapped_in_the_place_of_what_may_still_be_cached() {
     assert_eq!(rig.reach(0x100, iova), None);
     assert_eq!(rig.status(DISK).mapped_pages, 2);
 }
+
+#[test]
+fn the_last_page_of_a_pool_is_the_last() {
+    let (mut rig, mut disk, iova) = disk_with(4);
+    assert_eq!(disk.exchange(&mut rig, (62, 2), BOTH, iova), Ok(0));
+    assert_eq!(leads_to(&rig, iova, 2), [Some(62), Some(63)]);
+    for extent in [(63, 2), (64, 1), (u32::MAX, 2)] {
+        let found = disk.exchange(&mut rig, extent, BOTH, iova);
+        assert_eq!(found, Err(Error::BadMemory), "{extent:?}");
+    }
+    assert_eq!(disk.exchange_list(&mut rig, &[(63, iova)]), Ok(0));
+    assert_eq!(leads_to(&rig, iova, 2), [Some(63), Some(63)]);
+}

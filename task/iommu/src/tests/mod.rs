@@ -8,6 +8,7 @@ mod bypass;
 mod claims;
 mod containment;
 mod cost;
+mod edges;
 mod events;
 mod exchange;
 mod fake;

@@ -272,3 +272,29 @@ fn attributes_pass_with_what_is_not_translated() {
         assert_eq!(ste::SHCFG.get(word(EDU)), 0);
     }
 }
+
+/// One that does not keep where its queues and tables are would use others.
+#[test]
+fn base_registers_keep_what_is_written() {
+    for (register, bits) in [
+        (STRTAB_BASE, 1 << 34),
+        (CMDQ_BASE, 1 << 34),
+        (CMDQ_BASE, 4),
+        (EVENTQ_BASE, 1 << 34),
+        (EVENTQ_BASE, 4),
+    ] {
+        starts(plan(), Some(Refusal::BaseRegister), |rig| {
+            rig.smmu.0.borrow_mut().behaviour.read_as_zero = Some((register, bits));
+        });
+    }
+}
+
+/// What closed the way around an SMMU that is off is not opened by closing it again.
+#[test]
+fn a_closed_way_around_stays_closed() {
+    let closed = gbpa::ABORT.put32(1);
+    let rig = starts(plan(), None, |rig| {
+        rig.smmu.0.borrow_mut().set(GBPA, closed | 0b101);
+    });
+    assert_eq!(rig.smmu.0.borrow().get(GBPA), closed | 0b101);
+}

@@ -39,6 +39,8 @@ pub struct Behaviour {
     pub lagging: Option<(u64, u32)>,
     /// Overflow is reported as `EVENTQ_ABT_ERR`, as QEMU does; else as `OVFLG`.
     pub overflow_as_abort: bool,
+    /// A register of 64 bits, and which of them are 0 whatever is written.
+    pub read_as_zero: Option<(usize, u64)>,
 }
 
 pub struct Fake {
@@ -81,6 +83,7 @@ impl Fake {
                 refill: 0,
                 lagging: None,
                 overflow_as_abort: true,
+                read_as_zero: None,
             },
             published: 0,
             loads: 0,
@@ -377,7 +380,11 @@ impl Hardware for Handle {
     }
     fn write64(&mut self, register: usize, value: u64) {
         self.step();
-        self.0.borrow_mut().registers.insert(register, value);
+        let mut fake = self.0.borrow_mut();
+        let zero = fake.behaviour.read_as_zero;
+        let zero = zero.filter(|(of, _)| *of == register);
+        let kept = !zero.map_or(0, |(_, bits)| bits);
+        fake.registers.insert(register, value & kept);
     }
     fn load(&mut self, offset: u64) -> u64 {
         let mut fake = self.0.borrow_mut();

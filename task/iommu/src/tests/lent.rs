@@ -365,3 +365,21 @@ fn a_successor_ends_what_its_lender_left() {
         }
     }
 }
+
+#[test]
+fn a_pool_has_its_own_pages_and_no_others() {
+    let mut rig = Rig::booted();
+    registered(&mut rig);
+    let end = LENT + 8 * PAGE;
+    let of = |device: u32, address: u64| rig.server.lent.end_of(index(device), address);
+    for (address, within) in [
+        (LENT - 1, false),
+        (LENT, true),
+        (end - 1, true),
+        (end, false),
+        (0, false),
+    ] {
+        assert_eq!(of(DISK, address), within.then_some(end), "{address:#x}");
+        assert_eq!(of(EDU, address), None);
+    }
+}

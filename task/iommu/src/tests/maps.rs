@@ -162,6 +162,7 @@ fn blocks() {
     assert_eq!(edu.unmap(&mut rig, iova, 1), Err(Error::BadRange));
     assert_eq!(edu.unmap(&mut rig, iova, 512), Ok(0));
     assert_eq!(rig.reach(0x008, iova), None);
+    assert_eq!(rig.status(EDU).mapped_pages, 0);
     let two = edu.map(&mut rig, 1, 0, 1024, flags, 0).unwrap();
     assert!(rig.reach(0x008, two + 0x20_0000).is_some());
     assert_eq!(edu.unmap(&mut rig, two, 1024), Ok(0));
@@ -229,6 +230,7 @@ fn what_is_wrong_with_a_list_is_told_in_order() {
     let mut map = |list: &[(u32, u32)]| disk.map_list(&mut rig, list);
     assert_eq!(map(&[(0, 1), (3, 0), (64, 1)]), Err(Error::Malformed));
     assert_eq!(map(&[(0, 1), (64, 1), (3, 0)]), Err(Error::BadMemory));
+    assert_eq!(map(&[(60, 4), (3, 0)]), Err(Error::Malformed));
     let iova = map(&[(5, 1), (9, 2), (0, 1)]).unwrap();
     let first = (iova >> 12) as u32;
     let mut unmap = |list: &[(u32, u32)]| disk.unmap_list(&mut rig, list);

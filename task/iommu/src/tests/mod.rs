@@ -9,6 +9,7 @@ mod claims;
 mod containment;
 mod cost;
 mod edges;
+mod entries;
 mod events;
 mod exchange;
 mod fake;

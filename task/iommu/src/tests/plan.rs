@@ -2,7 +2,9 @@
 
 use std::vec::Vec;
 
-use plan::iommu::{DeviceEntry, DomainEntry, PremappedEntry, SmmuEntry, StreamEntry};
+use plan::iommu::{
+    DeviceEntry, DomainEntry, LentPoolEntry, PremappedEntry, SmmuEntry, StreamEntry,
+};
 use plan::{Blob, Builder, NONE, TaskList, TaskNumber};
 
 use super::rig::*;
@@ -18,6 +20,7 @@ struct Records {
     streams: Vec<StreamEntry>,
     devices: Vec<DeviceEntry>,
     premapped: Vec<PremappedEntry>,
+    lent_pools: Vec<LentPoolEntry>,
     numbers: Vec<TaskNumber>,
 }
 
@@ -30,6 +33,7 @@ fn read(change: impl FnOnce(&mut Records)) -> Result<(), Refusal> {
         streams: plan.streams.to_vec(),
         devices: plan.devices.to_vec(),
         premapped: plan.premapped.to_vec(),
+        lent_pools: plan.lent_pools.to_vec(),
         numbers: plan.numbers.to_vec(),
     };
     change(&mut records);
@@ -40,6 +44,7 @@ fn read(change: impl FnOnce(&mut Records)) -> Result<(), Refusal> {
         .push(&records.devices)
         .push(plan.pools)
         .push(&records.premapped)
+        .push(&records.lent_pools)
         .push(&records.numbers)
         .finish();
     // Words, because a blob is read in place and so has their alignment.
@@ -131,9 +136,30 @@ fn ranges_that_stay_mapped_are_whole_pages_somewhere() {
         |range: &mut PremappedEntry| range.len = 0,
         |range: &mut PremappedEntry| range.iova = u64::MAX - 0xfff,
         |range: &mut PremappedEntry| range.pa = u64::MAX - 0xfff,
+        // What is off by as much twice, too.
+        |range: &mut PremappedEntry| (range.iova, range.pa) = (range.iova + 8, range.pa + 8),
+        |range: &mut PremappedEntry| (range.pa, range.len) = (range.pa + 8, range.len + 8),
     ] {
         inconsistent(|plan| change(&mut plan.premapped[0]));
     }
+}
+
+#[test]
+fn pools_that_are_lent_are_pools_of_somebody_for_something() {
+    let devices = always_open_plan().devices.len() as u32;
+    for device in [devices, devices + 1, NONE] {
+        inconsistent(|plan| plan.lent_pools[1].device = device);
+    }
+    assert_eq!(read(|plan| plan.lent_pools[1].device = devices - 1), Ok(()));
+    // The pool of task 7 has 32 pages.
+    for pages in [0, 1, 32] {
+        assert_eq!(read(|plan| plan.lent_pools[1].pages = pages), Ok(()));
+    }
+    for pages in [33, u64::MAX] {
+        inconsistent(|plan| plan.lent_pools[1].pages = pages);
+    }
+    inconsistent(|plan| plan.lent_pools[1].task = 8);
+    inconsistent(|plan| plan.lent_pools[1].pool = 1);
 }
 
 #[test]

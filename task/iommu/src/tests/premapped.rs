@@ -77,6 +77,7 @@ fn an_unmap_takes_nothing_away() {
     for (iova, pages, error) in [
         (BASE, PAGES + 1, Error::NotMapped),
         (BASE + PAGES * PAGE, 1, Error::NotMapped),
+        (BASE + (PAGES - 1) * PAGE, 2, Error::NotMapped),
         (BASE + 1, 1, Error::BadRange),
         (BASE - PAGE, 1, Error::BadRange),
         (BASE, 0, Error::Malformed),

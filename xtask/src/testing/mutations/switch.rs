@@ -1,14 +1,13 @@
 //! Which change this run makes. `MUTATION` has its number; if it is `trace`, no change is made, and each switch that is asked is
 //! noted in the file that `MUTATION_TRACE` names.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::string::String;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 static ACTIVE: AtomicU32 = AtomicU32::new(UNKNOWN);
-static SEEN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+/// Which switches were asked, by the numbers of their first changes.
+static SEEN: [AtomicBool; 1 << 14] = [const { AtomicBool::new(false) }; 1 << 14];
 const UNKNOWN: u32 = u32::MAX;
 const TRACE: u32 = u32::MAX - 1;
 const NONE: u32 = u32::MAX - 2;
@@ -36,7 +35,8 @@ fn first_time(first: u32, count: u32) -> u32 {
         ACTIVE.store(active, Relaxed);
         return at(first, count);
     }
-    if SEEN.lock().expect("nobody panics there").insert(first) {
+    let seen = SEEN.get(first as usize).expect("there is room for all changes of a package");
+    if !seen.load(Relaxed) && !seen.swap(true, Relaxed) {
         let file = std::env::var_os("MUTATION_TRACE").expect("MUTATION_TRACE is set");
         let file = std::fs::OpenOptions::new().append(true).create(true).open(file);
         writeln!(file.expect("the trace can be opened"), "{first}").expect("the trace can be written");

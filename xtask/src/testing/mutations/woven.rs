@@ -255,7 +255,7 @@ fn compile(tree: &Path, package: &str, target: &Path) -> failure::Outcome<Built>
         .args(["--config", "profile.dev.debug=0"])
         .args(["--config", "profile.dev.opt-level=1"])
         .arg("--config")
-        .arg(format!("profile.dev.package.{package}.opt-level=1"))
+        .arg(format!("profile.dev.package.{package}.opt-level=2"))
         .arg("--target-dir")
         .arg(target)
         // What a change makes of the source may be what a lint forbids.

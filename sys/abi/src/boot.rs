@@ -8,7 +8,7 @@ pub const BOOT_HEADER_OFFSET: usize = 64;
 /// `BootHeader::magic`: "PORTCULL" in ASCII, little endian.
 pub const BOOT_MAGIC: u64 = u64::from_le_bytes(*b"PORTCULL");
 /// `BootHeader::version`: grows with every change that a reader must know of.
-pub const BOOT_VERSION: u32 = 2;
+pub const BOOT_VERSION: u32 = 3;
 /// Most cores that the header has room for.
 pub const CORES_MAX: usize = 1;
 /// `BootCore::mpidr` of the core that the loader starts, whichever it is. Only the last core may have it, since
@@ -40,7 +40,7 @@ pub struct BootHeader {
     pub len: u32,
     /// Physical address the image was built for; elsewhere it cannot run, its tables are absolute.
     pub image_base: u64,
-    /// Physical address of the console's PL011, for messages before the MMU is on.
+    /// Physical address of the console's registers, for messages before the MMU is on.
     pub console: u64,
     /// Value for `TCR_EL1`, without the fields that the kernel takes from the processor.
     pub tcr: u64,
@@ -64,8 +64,8 @@ pub struct BootHeader {
     pub image_digest: [u8; 32],
     /// Entries of `cores` in use.
     pub core_count: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// How the console is written to: a word of [`crate::console`].
+    pub console_access: u32,
     /// Cores by their number.
     pub cores: [BootCore; CORES_MAX],
 }

@@ -17,6 +17,7 @@
 
 pub mod boot;
 pub mod code;
+pub mod console;
 pub mod fault;
 pub mod layout;
 pub mod log;

@@ -47,6 +47,7 @@ mod test_support;
 #[cfg(test)]
 mod tests;
 mod timer;
+pub mod uart;
 mod unclaimed;
 
 pub use interrupt::affinity;

@@ -7,7 +7,7 @@
 //! * [`ring`]: reads one ring;
 //! * [`merge`]: which ring is next;
 //! * [`frame`]: what goes to the console (format at [`abi::log`]);
-//! * [`uart`]: the console's PL011.
+//! * [`uart`]: the console's transmitter.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -1,6 +1,6 @@
 //! The log task: runs near the bottom, woken by a post whenever a task logged something.
 //!
-//! Plan: mapping `uart` (and its interrupt `uart-irq`, without which a full FIFO is waited for by timer),
+//! Plan: parameter `console`, the kind of UART; mapping `uart` (and its interrupt `uart-irq`, without which a full FIFO is waited for by timer),
 //! one log-ring mapping for each task; memory for its cursors that survives a restart; the notification `drain` from the supervisor, answered with
 //! `drained` when everything that was in the rings by then is on the console.
 #![cfg_attr(target_os = "none", no_std)]
@@ -16,6 +16,7 @@
     )
 )]
 
+use abi::console::PL011;
 use abi::{log, notification};
 use log_server::copy::Copier;
 use log_server::frame::Frame;
@@ -66,8 +67,10 @@ fn main() -> ! {
     else {
         userlib::give_up!("the plan has no uart or no memory for the log's cursors");
     };
+    // A plan that says nothing of the UART is of a time when there was one kind.
+    let access = config::parameter("console").map_or(PL011, |access| access as u32);
     let console = Console {
-        uart: Uart::new(MappedRegisters::of(uart)),
+        uart: Uart::new(MappedRegisters::of(uart), access),
         room: config::notification("uart-irq").unwrap_or(0),
     };
     let mut copier = Copier::new(PoolMemory::of(cursors));

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::Verified;
-use crate::expected::{Device, Domain, Mapping, Plan, Sized, Task};
+use crate::expected::{Bar, Device, Domain, Mapping, Plan, Sized, Task};
 
 const PAGE: u64 = 4096;
 const READ: &str = "r-- write-back";
@@ -114,7 +114,11 @@ fn wrong(plan: &Plan, task: &Task, range: &Mapping) -> Option<&'static str> {
     let drives = |device: &Device| task.drives.contains(&device.name);
     let watches = |device: &Device| task.watches.contains(&device.name);
     let within = |device: &&Device| {
-        let mut bars = device.bars.iter().map(|bar| around(bar.address, bar.bytes));
+        let seen_at = |bar: &Bar| plan.board.seen_at(bar.address);
+        let mut bars = device
+            .bars
+            .iter()
+            .map(|bar| around(seen_at(bar), bar.bytes));
         bars.any(|(start, end)| range.address >= start && range.run().output_end() <= end)
     };
     let is_pci_task = task

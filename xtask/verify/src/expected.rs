@@ -8,7 +8,7 @@ use crate::run::{Access, Run};
 
 mod devices;
 
-pub use devices::{Device, Domain, Function, Premapped};
+pub use devices::{Bar, Device, Domain, Function, Premapped};
 
 /// The version of `plan.json` that is read here.
 const VERSION: u64 = 4;
@@ -112,8 +112,55 @@ pub struct Parameter {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Board {
+    pub console_access: Option<ConsoleAccess>,
     pub interrupt_controller: Option<InterruptController>,
     pub registers: Vec<Block>,
+    pci: Host,
+}
+
+impl Board {
+    /// Where the processor finds what devices find at a bus address.
+    pub fn seen_at(&self, address: u64) -> u64 {
+        let mut apertures = self.pci.apertures.iter();
+        let of = apertures.find(|of| address.checked_sub(of.base).is_some_and(|at| at < of.bytes));
+        of.map_or(address, |of| (address - of.base).saturating_add(of.seen_at))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Host {
+    apertures: Vec<Aperture>,
+}
+
+/// Bus addresses that the host passes on.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Aperture {
+    #[serde(deserialize_with = "hexadecimal")]
+    base: u64,
+    bytes: u64,
+    #[serde(deserialize_with = "hexadecimal")]
+    seen_at: u64,
+}
+
+/// The kind of UART that the console is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConsoleAccess {
+    kind: String,
+    register_shift: u64,
+    register_width: u64,
+}
+
+impl ConsoleAccess {
+    /// The word in the header: the offset of the status register, bit 8 if its bit 5 means room instead of none, bit 9
+    /// if registers are accessed as bytes.
+    pub fn word(&self) -> u64 {
+        match self.kind.as_str() {
+            "pl011" => 0x18,
+            _ => 5 << self.register_shift | 1 << 8 | u64::from(self.register_width == 1) << 9,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

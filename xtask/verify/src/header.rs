@@ -70,6 +70,13 @@ pub fn check(image: &Image<'_>, plan: &Plan, verified: &mut Verified) {
     );
     // The length and the version of the header; no version and no digest of the image; one core, whichever it is.
     let told: Vec<u64> = [72, 144, 152, 160, 168, 176, 184, 192].map(word).to_vec();
-    let planned = vec![2 | HEADER_BYTES << 32, 0, 0, 0, 0, 0, 1, u64::MAX];
-    verified.compare("image", "version, digest and cores are", &told, &planned);
+    let console = plan.board.console_access.as_ref();
+    let cores = console.map_or(u64::MAX, |console| 1 | console.word() << 32);
+    let planned = vec![3 | HEADER_BYTES << 32, 0, 0, 0, 0, 0, cores, u64::MAX];
+    verified.compare(
+        "image",
+        "version, digest, the console's kind and cores are",
+        &told,
+        &planned,
+    );
 }

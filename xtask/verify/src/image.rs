@@ -23,7 +23,7 @@ pub struct Header {
 }
 
 const MAGIC: &[u8] = b"PORTCULL";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Offsets in the image: the header lies behind the 64 bytes of Linux's.
 mod at {
     pub const MAGIC: u64 = 64;
@@ -110,7 +110,7 @@ mod tests {
         assert!(refused(&bytes).contains("no image"));
         bytes[64..72].copy_from_slice(MAGIC);
         assert!(refused(&bytes).contains("version 0 and 0 cores"));
-        bytes[72] = 2;
+        bytes[72] = 3;
         bytes[184] = 1;
         bytes[82] = 0x20;
         bytes[200] = 7;

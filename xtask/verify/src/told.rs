@@ -300,8 +300,9 @@ impl Told<'_> {
             Some(_) => {
                 for bar in &device.bars {
                     let mut mapped = self.task.memory.iter();
+                    let seen_at = self.plan.board.seen_at(bar.address);
                     let mapped =
-                        mapped.find(|range| range.what == "bar" && range.address == bar.address);
+                        mapped.find(|range| range.what == "bar" && range.address == seen_at);
                     if let (Some(mapped), Some(place)) = (mapped, bars.get_mut(bar.bar)) {
                         *place = (mapped.input, bar.bytes);
                     }
@@ -334,6 +335,7 @@ impl Told<'_> {
                 let mut devices = self.plan.devices();
                 Some(devices.position(|device| Some(device.name.as_str()) == of)? as u64)
             }
+            "console" => Some(board.console_access.as_ref()?.word()),
             "kernel" => Some(self.plan.memory.image),
             "its" => Some(board.interrupt_controller.as_ref()?.its()? + MESSAGES),
             "registers" => {

@@ -116,7 +116,7 @@ mod tests {
             bytes[at as usize..][..8].copy_from_slice(&u64::to_le_bytes(value));
         }
         bytes[64..72].copy_from_slice(b"PORTCULL");
-        (bytes[72], bytes[184]) = (2, 1);
+        (bytes[72], bytes[184]) = (3, 1);
         walk(&Image::new(&bytes).unwrap(), 0x1000, 0, 39)
     }
 
@@ -163,7 +163,7 @@ mod tests {
         for root in [0x1001, 0x1800, 1 << 48] {
             let mut bytes = vec![0; 0x2000];
             bytes[64..72].copy_from_slice(b"PORTCULL");
-            (bytes[72], bytes[184]) = (2, 1);
+            (bytes[72], bytes[184]) = (3, 1);
             let tree = walk(&Image::new(&bytes).unwrap(), root, 0, 39);
             assert!(tree.wrong.join("").contains("not aligned"), "{root:#x}");
         }
@@ -173,7 +173,7 @@ mod tests {
     fn sizes_without_a_whole_root() {
         let mut bytes = vec![0; 0x2000];
         bytes[64..72].copy_from_slice(b"PORTCULL");
-        (bytes[72], bytes[184]) = (2, 1);
+        (bytes[72], bytes[184]) = (3, 1);
         let image = Image::new(&bytes).unwrap();
         for bits in [0, 12, 38, 57, u32::MAX] {
             assert_eq!(walk(&image, 0x1000, 0, bits).wrong.len(), 1, "{bits}");

@@ -14,6 +14,7 @@ use core::mem::{offset_of, size_of};
 use abi::boot::{
     AFFINITY, ANY_CORE, BOOT_HEADER_OFFSET, BOOT_MAGIC, BOOT_VERSION, BootCore, BootHeader,
 };
+use abi::console::{BYTES, ROOM_IF_SET, STATUS_BIT, STATUS_OFFSET};
 use abi::layout::{FIRST_VA_BITS, KERNEL_STACK_TOP};
 
 use super::head_macros::{close_newer, console_routines, unless_has};
@@ -218,6 +219,11 @@ global_asm!(
     boot_version = const BOOT_VERSION,
     image_base = const offset_of!(BootHeader, image_base),
     console = const offset_of!(BootHeader, console),
+    access = const offset_of!(BootHeader, console_access),
+    status_offset = const STATUS_OFFSET,
+    status_bit = const STATUS_BIT,
+    room_if_set = const ROOM_IF_SET,
+    bytes = const BYTES,
     mair = const offset_of!(BootHeader, mair),
     tcr = const offset_of!(BootHeader, tcr),
     ttbr0 = const offset_of!(BootHeader, boot_ttbr0),

@@ -1,38 +1,71 @@
 //! The polled console: a kernel's last words, and the supervisor's. Everything else goes through the
 //! log task, which has the same device mapped; what is written here may land between its lines.
 
-use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
 
+use abi::boot::BootHeader;
 use abi::layout::KERNEL_CONSOLE;
-use arm_pl011_uart::{PL011Registers, Uart};
-use safe_mmio::UniqueMmioPointer;
+use kern::uart::{Registers, Transmitter};
 
-/// Polls for room before a byte of the kernel's own last words is given up. They take some milliseconds for each
-/// byte, far more than a byte takes, so that a console without a clock cannot keep the kernel from ending.
-const POLLS: u32 = 1 << 20;
+/// How the plan says that the UART is written to; 0 until it is known.
+static ACCESS: AtomicU32 = AtomicU32::new(0);
 
-fn uart() -> Option<Uart<'static>> {
-    let registers = NonNull::new(KERNEL_CONSOLE as *mut PL011Registers)?;
-    // SAFETY: the kernel's tables map the console there. The log task uses the same registers; both
-    // only write bytes and read flags, which interleaves bytes and nothing worse.
-    Some(Uart::new(unsafe { UniqueMmioPointer::new(registers) }))
+/// Remembers which UART it is.
+pub fn configure(header: &BootHeader) {
+    ACCESS.store(header.console_access, Ordering::Relaxed);
+}
+
+/// The page of the console's registers. The log task uses the same; both only write bytes and read flags, which
+/// interleaves bytes and nothing worse.
+struct Page;
+
+/// Bytes of the registers that are used: a page.
+const PAGE: usize = 4096;
+
+impl Page {
+    /// An address in the page, whatever the offset.
+    fn at(offset: usize) -> usize {
+        KERNEL_CONSOLE as usize + offset % PAGE
+    }
+}
+
+impl Registers for Page {
+    fn read8(&self, offset: usize) -> u8 {
+        // SAFETY: the kernel's tables map the console's page there, as device memory.
+        unsafe { (Self::at(offset) as *const u8).read_volatile() }
+    }
+
+    fn read32(&self, offset: usize) -> u32 {
+        // SAFETY: as above; the offset of a register of 32 bits is a multiple of four, and `& !3` says so.
+        unsafe { (Self::at(offset & !3) as *const u32).read_volatile() }
+    }
+
+    fn write8(&self, offset: usize, value: u8) {
+        // SAFETY: as above.
+        unsafe { (Self::at(offset) as *mut u8).write_volatile(value) }
+    }
+
+    fn write32(&self, offset: usize, value: u32) {
+        // SAFETY: as above.
+        unsafe { (Self::at(offset & !3) as *mut u32).write_volatile(value) }
+    }
+}
+
+fn uart() -> Option<Transmitter<Page>> {
+    let access = ACCESS.load(Ordering::Relaxed);
+    (access != 0).then(|| Transmitter::new(Page, access))
 }
 
 /// Whether a byte can be written without waiting.
 pub fn has_room() -> bool {
-    uart().is_some_and(|uart| !uart.is_tx_fifo_full())
+    uart().is_some_and(|uart| uart.has_room())
 }
 
 /// Writes one byte.
 pub fn write_byte(byte: u8) {
-    let Some(mut uart) = uart() else {
-        return;
-    };
-    let mut polls = POLLS;
-    while uart.is_tx_fifo_full() && polls > 0 {
-        polls -= 1;
+    if let Some(uart) = uart() {
+        uart.write(byte);
     }
-    uart.write_word(byte);
 }
 
 /// Writes text.

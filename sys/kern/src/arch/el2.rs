@@ -16,6 +16,8 @@ use core::mem::offset_of;
 
 use abi::boot::{BOOT_HEADER_OFFSET, BOOT_SEMIHOSTING, BootHeader, CONDUIT_NONE};
 
+use abi::console::{BYTES, ROOM_IF_SET, STATUS_BIT, STATUS_OFFSET};
+
 use super::boot::SCTLR_OFF;
 use super::head_macros::{close_newer, console_routines, unless_has};
 use super::power::{APPLICATION_EXIT, FAILED, SYS_EXIT};
@@ -293,6 +295,11 @@ global_asm!(
     steps = const STEPS,
     system_off = const SYSTEM_OFF,
     console = const offset_of!(BootHeader, console),
+    access = const offset_of!(BootHeader, console_access),
+    status_offset = const STATUS_OFFSET,
+    status_bit = const STATUS_BIT,
+    room_if_set = const ROOM_IF_SET,
+    bytes = const BYTES,
     flags = const offset_of!(BootHeader, flags),
     conduit = const offset_of!(BootHeader, conduit),
     semihosting = const BOOT_SEMIHOSTING,

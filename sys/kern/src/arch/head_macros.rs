@@ -52,27 +52,21 @@ macro_rules! close_newer {
 }
 pub(super) use close_newer;
 
-/// Assembly of two subroutines that need the header's address in `x20` and change `x0` to `x5`: one writes the
+/// Assembly of two subroutines that need the header's address in `x20` and change `x0` to `x8`: one writes the
 /// text at `x0`, the other `x0` in hexadecimal. Both wait for room, but not for ever: the console may be off.
 macro_rules! console_routines {
     ($text:literal, $number:literal) => {
         concat!(
             $text,
             ":\n",
-            "ldr x1, [x20, #{console}]\n",
+            "mov x8, x30\n",
             "71: ldrb w2, [x0], #1\n",
-            "cbz w2, 74f\n",
-            "mov x3, #0x100000\n",
-            "72: ldr w4, [x1, #0x18]\n", // UARTFR
-            "sub x3, x3, #1\n",
-            "cbz x3, 73f\n",
-            "tbnz w4, #5, 72b\n", // TXFF
-            "73: str w2, [x1]\n", // UARTDR
+            "cbz w2, 78f\n",
+            "bl 80f\n",
             "b 71b\n",
-            "74: ret\n",
             $number,
             ":\n",
-            "ldr x1, [x20, #{console}]\n",
+            "mov x8, x30\n",
             "mov x5, #60\n",
             "75: lsr x2, x0, x5\n",
             "and x2, x2, #0xf\n",
@@ -80,14 +74,33 @@ macro_rules! console_routines {
             "cmp x2, #'9'\n",
             "b.ls 76f\n",
             "add x2, x2, #('a' - '9' - 1)\n",
-            "76: mov x3, #0x100000\n",
-            "77: ldr w4, [x1, #0x18]\n",
-            "sub x3, x3, #1\n",
-            "cbz x3, 78f\n",
-            "tbnz w4, #5, 77b\n",
-            "78: str w2, [x1]\n",
+            "76: bl 80f\n",
             "subs x5, x5, #4\n",
             "b.pl 75b\n",
+            "78: mov x30, x8\n",
+            "ret\n",
+            // The character in w2; `kern::uart` does the same.
+            "80: ldr x1, [x20, #{console}]\n",
+            "ldr w6, [x20, #{access}]\n",
+            "and x7, x6, #{status_offset}\n",
+            "add x7, x1, x7\n",
+            "mov x3, #0x100000\n",
+            "81: tst w6, #{bytes}\n",
+            "b.ne 82f\n",
+            "ldr w4, [x7]\n",
+            "b 83f\n",
+            "82: ldrb w4, [x7]\n",
+            "83: tst w6, #{room_if_set}\n",
+            "b.ne 84f\n",
+            "mvn w4, w4\n",
+            "84: sub x3, x3, #1\n",
+            "cbz x3, 85f\n",
+            "tbz w4, #{status_bit}, 81b\n",
+            "85: tst w6, #{bytes}\n",
+            "b.ne 86f\n",
+            "str w2, [x1]\n",
+            "ret\n",
+            "86: strb w2, [x1]\n",
             "ret\n",
         )
     };

@@ -26,6 +26,7 @@ extern "C" fn kernel_main(core: u64, level: u64) -> ! {
     // SAFETY: the header is part of the kernel's text; nothing writes it.
     let header = unsafe { &BOOT_HEADER };
     power::configure(header, level);
+    console::configure(header);
     let Some(own) = header.cores.get(core as usize) else {
         stop("the image has no such core", core as usize)
     };

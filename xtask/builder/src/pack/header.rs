@@ -46,7 +46,7 @@ pub fn write(image: &mut [u8], plan: &Plan, layout: &Layout) -> Outcome<()> {
         image_version: 0,
         image_digest: [0; 32],
         core_count: cores.len() as u32,
-        reserved: 0,
+        console_access: plan.app.platform.console.kind.access(),
         cores,
     };
     let memory = placement.memory_end - placement.image_base;

@@ -26,6 +26,8 @@ pub struct Board {
     pub reserved: Vec<Part>,
     /// The UART that firmware and Linux print to.
     pub console: Option<Registers>,
+    /// Its kind of UART.
+    pub uart: Uart,
     /// The interrupt controller, a GICv3 or later.
     pub gic: Option<Gic>,
     /// How firmware is called.
@@ -77,6 +79,23 @@ pub struct Interrupt {
     pub intid: u32,
     /// Edge-triggered.
     pub edge: bool,
+}
+
+/// Kinds of UART, as far as somebody can write to them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Uart {
+    /// Arm's, whole or the part that SBSA wants.
+    #[default]
+    Pl011,
+    /// The registers of a 16550, `1 << shift` bytes apart.
+    Uart16550 {
+        /// Registers are `1 << shift` bytes apart.
+        shift: u32,
+        /// Bytes of an access.
+        width: u32,
+    },
+    /// Another one: nothing is written to it.
+    Other,
 }
 
 /// Registers and their interrupts.

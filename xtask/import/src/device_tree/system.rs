@@ -4,7 +4,10 @@ use super::Reader;
 use super::address::number;
 use super::interrupt::{plain, sorted};
 use super::node::NodeIndex;
-use crate::board::{Conduit, Core, Gic, Registers};
+use crate::board::{Conduit, Core, Gic, Registers, Uart};
+
+/// UARTs that have the registers of a 16550, at a distance and of a width that the tree states.
+const UARTS_16550: [&str; 4] = ["ns16550", "ns16550a", "ns16850", "snps,dw-apb-uart"];
 
 impl Reader<'_> {
     pub(super) fn system(&mut self) {
@@ -66,11 +69,12 @@ impl Reader<'_> {
             );
         }
         let kind = tree.kind(node);
-        if !tree.is_compatible(node, "arm,pl011") && !tree.is_compatible(node, "arm,sbsa-uart") {
+        self.board.uart = self.uart(node);
+        if self.board.uart == Uart::Other {
             self.word(
                 node,
-                format!("the console is a `{kind}`, and a PL011 is the only UART that is driven"),
-                "the system prints nothing there",
+                format!("the console is a `{kind}`, and only a PL011 and what has the registers of a 16550 are driven"),
+                "no `console` is written, and without one no image is built",
             );
         }
         self.board.console = Some(Registers {
@@ -80,6 +84,22 @@ impl Reader<'_> {
             range,
             interrupts,
         });
+    }
+
+    /// The kind of a UART, with the distance and the width of its registers (`serial/8250.yaml`,
+    /// `serial/snps-dw-apb-uart.yaml` of the kernel's bindings).
+    fn uart(&self, node: NodeIndex) -> Uart {
+        let tree = self.tree;
+        let is = |names: &[&str]| names.iter().any(|name| tree.is_compatible(node, name));
+        if is(&["arm,pl011", "arm,sbsa-uart"]) {
+            return Uart::Pl011;
+        }
+        let shift = tree.cell(node, "reg-shift").unwrap_or(0);
+        let width = tree.cell(node, "reg-io-width").unwrap_or(1);
+        if !is(&UARTS_16550) || shift > 3 || !matches!(width, 1 | 4) {
+            return Uart::Other;
+        }
+        Uart::Uart16550 { shift, width }
     }
 
     fn interrupt_controller(&mut self) {

@@ -114,18 +114,26 @@ impl Plan {
                 "describe them in [platform], or name a platform of sys/platform",
             );
         }
-        if let Some(aperture) = app.platform.pci.shifted() {
+        let platform = &app.platform;
+        let mut apertures = platform.pci.apertures();
+        // Of one that is seen where it is the platform's ranges tell.
+        let hides = apertures.find(|aperture| {
+            let is_memory =
+                aperture.start < platform.memory_end() && platform.memory_base < aperture.end;
+            aperture.seen_at != aperture.start && is_memory
+        });
+        if let Some(aperture) = hides {
             let (start, seen_at) = (aperture.start, aperture.seen_at);
             refuse(
                 format!(
-                    "the {} is seen at another address by the processor than by devices",
+                    "the {} has bus addresses that are memory for the processor",
                     aperture.name
                 ),
                 (
                     &aperture.span,
                     &format!("{start:#x} on the bus, {seen_at:#x} for the processor"),
                 ),
-                "have firmware map it 1:1; `cargo xtask plan` takes the file as it is",
+                "have firmware map it elsewhere, or use less memory; `cargo xtask plan` takes the file as it is",
             );
         }
         let mut roots = app.roots.iter();

@@ -84,7 +84,7 @@ impl Plan {
                     add(&block.name, Access::Owns, &task.name.value);
                 }
             }
-            if block.name == app.platform.console {
+            if block.name == app.platform.console.device {
                 add(&block.name, Access::Console, KERNEL);
             }
         }

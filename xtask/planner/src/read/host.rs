@@ -73,9 +73,11 @@ impl PciHost {
         self.memory.iter().chain(&self.prefetch)
     }
 
-    /// The aperture that the processor finds at other addresses than the devices, if there is one.
-    pub fn shifted(&self) -> Option<&Aperture> {
-        self.apertures().find(|range| range.seen_at != range.start)
+    /// Where the processor finds a bus address. What no aperture passes on has one address.
+    pub fn seen_at(&self, address: u64) -> u64 {
+        let mut apertures = self.apertures();
+        let of = apertures.find(|range| (range.start..range.end).contains(&address));
+        of.map_or(address, |range| address - range.start + range.seen_at)
     }
 }
 

@@ -3,6 +3,7 @@
 mod acs;
 mod app;
 mod check;
+mod console;
 mod device;
 mod emulated;
 mod fields;
@@ -25,6 +26,7 @@ use std::path::Path;
 
 pub use app::{App, Main};
 pub use check::lends::pool_of;
+pub use console::{Console, UartKind};
 pub use device::{Device, Direct, Invalidation};
 pub use emulated::Emulated;
 pub use fields::distance;

@@ -3,6 +3,7 @@
 use solver::model::DomainType;
 
 use super::Source;
+use super::console::{Console, known_console, read_console};
 use super::device::{self, Device};
 use super::emulated::{self, Emulated};
 use super::fields::{Fields, nearest};
@@ -42,8 +43,8 @@ pub struct Platform {
     pub reserved: Vec<Reserved>,
     /// Memory beside it that only devices use.
     pub other_memory: Vec<Reserved>,
-    /// The name of the device that the kernel prints to.
-    pub console: String,
+    /// The device that the kernel prints to.
+    pub console: Console,
     /// The interrupt controller; none if the file does not declare it.
     pub gic: Option<Gic>,
     /// The devices that are part of the platform.
@@ -232,7 +233,7 @@ fn read(
     fields.finish();
     let console = match console {
         Some(device) => known_console(report, &devices, &named, device?),
-        None => String::new(),
+        None => Console::default(),
     };
     // A part that is there and wrong is no platform; one that is not there has a default.
     let memory = memory.unwrap_or_else(|| Some(Memory::none(&span)))?;
@@ -264,12 +265,6 @@ fn read(
     })
 }
 
-fn read_console(console: Fields<'_>) -> Option<Spanned<String>> {
-    let device = console.required("device", Fields::string);
-    console.finish();
-    device
-}
-
 /// `built-in.NAME = { slot, id, … }`: on the root bus, blocked, and made by the machine itself.
 fn read_built_in(fields: &Fields<'_>, known: &KnownDevices) -> Vec<Device> {
     let mut functions = Vec::new();
@@ -284,40 +279,6 @@ fn read_built_in(fields: &Fields<'_>, known: &KnownDevices) -> Vec<Device> {
         }
     }
     functions
-}
-
-/// The console's device: plain registers, which the kernel and its owner write to.
-fn known_console(
-    report: &Report,
-    devices: &[PlatformDevice],
-    named: &[String],
-    console: Spanned<String>,
-) -> String {
-    let known = devices.iter().find(|known| known.name == console.value);
-    match known {
-        // Its table is there, and what is wrong with it was said.
-        None if named.contains(&console.value) => {}
-        None => {
-            report
-                .error(
-                    Mistake::UnknownPlatformDevice,
-                    "the console is not one of the platform's devices",
-                )
-                .at(&console.span, "no such table below [devices]");
-        }
-        Some(device) if device.kind != PlatformDeviceKind::Registers => {
-            report
-                .error(
-                    Mistake::BadValue,
-                    format!("`{}` is no console", console.value),
-                )
-                .at(&console.span, "the kernel writes characters to it")
-                .with(&device.span, "the registers of a server")
-                .remedy("name the device that is the UART");
-        }
-        Some(_) => {}
-    }
-    console.value
 }
 
 /// The `memory` table.

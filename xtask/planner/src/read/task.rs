@@ -125,6 +125,8 @@ pub enum Parameter {
     PlatformDevice(String),
     /// The doorbell page of the interrupt translation service.
     Its,
+    /// How the console is written to: a word of `abi::console`.
+    Console,
     /// A time.
     Nanoseconds(u64),
     /// The number of a device or bridge, by which the servers know it.
@@ -405,7 +407,7 @@ fn read_parameters(fields: &Fields<'_>) -> Vec<(Spanned<String>, Spanned<Paramet
                     )
                     .at(&value.span, "not a number, time, or number or address of the plan")
                     .note(
-                        "known: a number from 0 up, \"20 ms\", \"address:kernel\", \
+                        "known: a number from 0 up, \"20 ms\", \"console\", \"address:kernel\", \
                          \"address:page-table:TASK\", \"address:pool:TASK\", \
                          \"address:pool:TASK.POOL\", \"address:its\", \"address:DEVICE\" of the platform, \"number:DEVICE\"",
                     );
@@ -418,6 +420,9 @@ fn read_parameters(fields: &Fields<'_>) -> Vec<(Spanned<String>, Spanned<Paramet
 fn parse_parameter(text: &str) -> Option<Parameter> {
     if let Some(device) = text.strip_prefix("number:") {
         return Some(Parameter::DeviceNumber(device.to_owned()));
+    }
+    if text == "console" {
+        return Some(Parameter::Console);
     }
     let Some(address) = text.strip_prefix("address:") else {
         return units::duration(text).map(Parameter::Nanoseconds);

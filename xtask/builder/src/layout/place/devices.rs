@@ -63,7 +63,7 @@ pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingK
         };
         let extent = |bar: usize| {
             function.bars.get(&bar).map(|placed| Extent {
-                pa: placed.address,
+                pa: plan.app.platform.pci.seen_at(placed.address),
                 len: placed.bar.len.next_multiple_of(PAGE),
             })
         };

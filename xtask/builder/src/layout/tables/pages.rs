@@ -156,7 +156,7 @@ fn boot(plan: &Plan, placement: &Placement, arena: &mut Arena<'_>) -> Result<u64
 pub fn console(plan: &Plan) -> u64 {
     let platform = &plan.app.platform;
     platform
-        .device(&platform.console)
+        .device(&platform.console.device)
         .map_or(0, |device| device.base)
 }
 

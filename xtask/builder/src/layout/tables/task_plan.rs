@@ -253,6 +253,7 @@ fn parameters(
         Parameter::Number(number) | Parameter::Nanoseconds(number) => Some(*number),
         Parameter::DeviceNumber(name) => plan.device_number(name).map(|number| number as u64),
         Parameter::Kernel => Some(placement.image_base),
+        Parameter::Console => Some(u64::from(platform.console.kind.access())),
         Parameter::Its => Some(platform.its()?.value + ITS_TRANSLATION_FRAME),
         Parameter::PlatformDevice(name) => platform.device(name).map(|device| device.base),
         Parameter::PageTable(name) => {

@@ -1,7 +1,9 @@
 //! `board` of `plan.json`: what the plan was told of the hardware, and `parameters`, what tasks are told of it.
 
 use planner::planning::Plan;
-use planner::read::{Gic, Parameter, PlatformDevice, PlatformDeviceKind, StreamRow, Task};
+use planner::read::{
+    Gic, Parameter, PlatformDevice, PlatformDeviceKind, StreamRow, Task, UartKind,
+};
 use serde_json::Value;
 
 use super::{hex, object};
@@ -22,11 +24,22 @@ pub fn of_plan(plan: &Plan) -> Value {
         "other-memory": memory(&platform.other_memory),
         "address-bits": platform.address_bits,
         "coherent": platform.coherent,
-        "console": platform.console,
+        "console": platform.console.device,
+        "console-access": console_access(platform.console.kind),
         "interrupt-controller": platform.gic.as_ref().map(interrupt_controller),
         "registers": platform.devices.iter().map(registers).collect::<Vec<_>>(),
         "pci": pci(plan),
     })
+}
+
+/// The UART, in the words of `app.toml`.
+fn console_access(kind: UartKind) -> Value {
+    match kind {
+        UartKind::Pl011 => object!({ "kind": "pl011", "register-shift": 0, "register-width": 4 }),
+        UartKind::Uart16550 { shift, width } => {
+            object!({ "kind": "16550", "register-shift": shift, "register-width": width })
+        }
+    }
 }
 
 fn extent(name: &str, base: u64, bytes: u64) -> Value {
@@ -64,8 +77,12 @@ fn registers(device: &PlatformDevice) -> Value {
 fn pci(plan: &Plan) -> Value {
     let host = &plan.app.platform.pci;
     let apertures = host.apertures().map(|aperture| {
-        let bytes = aperture.end.saturating_sub(aperture.start);
-        extent(aperture.name, aperture.start, bytes)
+        object!({
+            "name": aperture.name,
+            "base": hex(aperture.start),
+            "bytes": aperture.end.saturating_sub(aperture.start),
+            "seen-at": hex(aperture.seen_at),
+        })
     });
     let rows = host.streams.as_ref();
     object!({
@@ -99,6 +116,7 @@ pub fn parameters(task: &Task) -> Vec<Value> {
             Parameter::DeviceNumber(name) => ("device", Some(name.clone()), None),
             Parameter::Kernel => ("kernel", None, None),
             Parameter::Its => ("its", None, None),
+            Parameter::Console => ("console", None, None),
             Parameter::PlatformDevice(name) => ("registers", Some(name.clone()), None),
             Parameter::PageTable(task) => ("page-table", Some(task.clone()), None),
             Parameter::Pool(task, pool) => ("pool", Some(format!("{task}.{pool}")), None),

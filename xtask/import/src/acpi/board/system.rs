@@ -2,7 +2,7 @@
 
 use super::super::{self as acpi, Distributor, Gic as Madt, SERIAL, serial_name};
 use super::{Reader, SHARED, table};
-use crate::board::{Conduit, Core, Gic, Interrupt, Range, Registers};
+use crate::board::{Conduit, Core, Gic, Interrupt, Range, Registers, Uart};
 
 /// Bytes of a core's redistributor (GICv3), and what DBG2 would say of a PL011.
 const REDISTRIBUTOR: u64 = 128 << 10;
@@ -74,8 +74,8 @@ impl Reader<'_> {
         if !DRIVEN.contains(&kind) {
             self.word(
                 &table(from),
-                format!("the console is a `{name}` (interface type {kind:#x}), and a PL011 is the only UART that is driven"),
-                "the system prints nothing there",
+                format!("the console is a `{name}` (interface type {kind:#x}), and only of a PL011 it is known from here how it is written to"),
+                "if it is a 16550, declare `platform.console` by hand",
             );
         }
         let wired = gsiv.filter(|gsiv| SHARED.iter().any(|range| range.contains(gsiv)));
@@ -88,6 +88,9 @@ impl Reader<'_> {
         if interrupts.is_empty() {
             let problem = "the interrupt of the console is not stated";
             self.word(&table(from), problem, "find it in the manual of the SoC");
+        }
+        if !DRIVEN.contains(&kind) {
+            self.board.uart = Uart::Other;
         }
         self.board.console = Some(Registers {
             name: "uart".into(),

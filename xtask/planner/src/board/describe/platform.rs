@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use import::board::{Board, Conduit, Gic, Interrupt, Range, Smmu};
+use import::board::{Board, Conduit, Gic, Interrupt, Range, Smmu, Uart};
 use solver::Machine;
 
 use super::claims::{Claims, Names};
@@ -255,5 +255,21 @@ fn console(
         show_size(page.len)
     )?;
     interrupts(&console.interrupts, claims, out)?;
-    writeln!(out, "\n[platform.console]\ndevice = \"{}\"\n", console.name)
+    out.push('\n');
+    match board.uart {
+        Uart::Other => {
+            out.push_str(
+                "# A UART that nothing is written to: an image needs a `platform.console`.\n\n",
+            );
+            return Ok(());
+        }
+        Uart::Pl011 => writeln!(out, "[platform.console]\ndevice = \"{}\"", console.name)?,
+        Uart::Uart16550 { shift, width } => writeln!(
+            out,
+            "[platform.console]\ndevice = \"{}\"\nkind = \"16550\"\nregister-shift = {shift}\nregister-width = {width}",
+            console.name
+        )?,
+    }
+    out.push('\n');
+    Ok(())
 }

@@ -7,7 +7,7 @@ use solver::model::NodeId;
 
 use super::project;
 use crate::planning::Plan;
-use crate::read;
+use crate::read::{self, UartKind};
 use crate::report::Report;
 
 fn folder() -> std::path::PathBuf {
@@ -240,10 +240,27 @@ fn memory_is_described_with_what_is_somebodys() {
     assert_eq!(platform.other_memory.len(), 1);
 }
 
+/// The distance and the width of a 16550's registers come from the tree; a UART of another kind is no console.
+#[test]
+fn the_kind_of_uart_is_described() {
+    let (text, plan) = whole("console-16550");
+    let told = "kind = \"16550\"\nregister-shift = 2\nregister-width = 4\n";
+    assert!(text.contains(told), "{text}");
+    let kind = UartKind::Uart16550 { shift: 2, width: 4 };
+    assert_eq!(plan.app.platform.console.kind, kind);
+    let (text, plan) = whole("console-unknown");
+    assert!(
+        text.contains("# * /serial@9000000: the console is a `board,uart`"),
+        "{text}"
+    );
+    assert!(!text.contains("[platform.console]"), "{text}");
+    assert!(plan.app.platform.missing.contains(&"console"));
+}
+
 #[test]
 fn console_controller_and_lines_are_described() {
     let (text, plan) = whole("console");
-    assert_eq!(plan.app.platform.console, "uart");
+    assert_eq!(plan.app.platform.console.device, "uart");
     assert!(
         text.contains("interrupts.irq0 = { intid = 33, edge = false }"),
         "{text}"

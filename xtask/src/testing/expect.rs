@@ -81,6 +81,8 @@ pub enum Verdict {
     Fail,
     /// The tool does not start the guest.
     Refused,
+    /// An image is made, and not run: no machine here is the board.
+    Built,
     /// The tool presses the power key, and the machine is off in order.
     SwitchedOff,
 }

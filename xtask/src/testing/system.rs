@@ -135,7 +135,7 @@ impl System {
         };
         let logged = |words: &str| log.iter().any(|line| line.contains(words));
         match (run, self.expected.verdict) {
-            (Ok(Verdict { code: 0, .. }), Ending::Pass | Ending::SwitchedOff)
+            (Ok(Verdict { code: 0, .. }), Ending::Pass | Ending::SwitchedOff | Ending::Built)
             | (Ok(Verdict { code: 1.., .. }), Ending::Fail) => {
                 silent(&logged).unwrap_or(Outcome::Passed)
             }
@@ -145,7 +145,7 @@ impl System {
             }
             (Ok(_), Ending::Fail) => Outcome::Failed("it has to fail".to_owned()),
             (Ok(_), Ending::Refused) => Outcome::Failed("it was not refused".to_owned()),
-            (Ok(verdict), Ending::Pass | Ending::SwitchedOff) => {
+            (Ok(verdict), Ending::Pass | Ending::SwitchedOff | Ending::Built) => {
                 Outcome::Failed(format!("the verdict is exit code {}", verdict.code))
             }
             (Err(why), _) => Outcome::Failed(why),
@@ -162,7 +162,11 @@ pub fn system(project: &Project, system: &System, row: &Row) -> failure::Outcome
     }
     let started = Instant::now();
     let mut log = Vec::new();
-    let run = match execute(project, system, row, &mut log) {
+    let run = match system.expected.verdict {
+        Ending::Built => only_built(project, system),
+        _ => execute(project, system, row, &mut log),
+    };
+    let run = match run {
         Ok(verdict) => Ok(verdict),
         Err(Failure::Shown) => return Err(Failure::Shown),
         Err(Failure::Message(why)) => Err(why),
@@ -173,6 +177,15 @@ pub fn system(project: &Project, system: &System, row: &Row) -> failure::Outcome
         case.log = log;
     }
     Ok(case)
+}
+
+/// Makes the image, which is compared with its plan then, and does not run it.
+fn only_built(project: &Project, system: &System) -> failure::Outcome<Verdict> {
+    steps::build(project, Some(&system.app))?;
+    Ok(Verdict {
+        code: 0,
+        note: None,
+    })
 }
 
 fn execute(

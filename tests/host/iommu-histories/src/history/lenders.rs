@@ -1,6 +1,8 @@
 //! The lender of a pool dies while a driver has it mapped, and the driver does not answer.
 
 use iommu::Server;
+use iommu::indices::DeviceIndex;
+use iommu::life::{Purpose, State};
 use iommu_api::{Error, HandleRequest, Operation};
 use userlib::protocol::Wire;
 
@@ -39,9 +41,10 @@ impl History<'_> {
         };
         let now = self.world.borrow().model.clock();
         self.serve(Server::on_timer)?;
+        let released = self.released();
         let taken = {
             let mut world = self.world.borrow_mut();
-            world.check_overdue(now);
+            world.check_overdue(now, &released);
             world.taken()
         };
         for (device, owner) in taken {
@@ -60,6 +63,15 @@ impl History<'_> {
             self.check_stale(device);
         }
         Some(())
+    }
+
+    /// By device, whether its claim was ended by its claimant, and it is not quiet yet.
+    pub(super) fn released(&self) -> Vec<bool> {
+        let is = |device: usize| {
+            let life = DeviceIndex::new(device).map(|index| self.server.life(index));
+            life.is_some_and(|life| matches!(life.state(), State::Quiescing(Purpose::Release(_))))
+        };
+        (0..self.machine.devices.len()).map(is).collect()
     }
 
     /// A claim is over: its handle is stale.

@@ -355,7 +355,10 @@ impl History<'_> {
         if let Some(deadline) = self.server.take_new_deadline() {
             self.deadline = Some(deadline);
         }
-        self.world.borrow_mut().check_awaited(self.deadline);
+        let released = self.released();
+        let mut world = self.world.borrow_mut();
+        world.check_awaited(self.deadline, &released);
+        drop(world);
         let now = self.world.borrow_mut().model.now();
         if self
             .deadline

@@ -51,11 +51,12 @@ impl World {
             .filter(|pin| !self.kernel.is_current(pin.lender))
     }
 
-    /// Whether a dead lender's pool is a device's that can use it. One that is released waits only until it is quiet, and
-    /// is off, while a member of its alias set has their streams open.
-    fn has_ended_pool(&self, device: usize) -> bool {
+    /// Whether a dead lender's pool is a device's that can use it. One that is released waits only until it is quiet, while
+    /// a member of its alias set has their streams open: it is off, or nobody can tell the PCI task so.
+    fn has_ended_pool(&self, device: usize, released: &[bool]) -> bool {
         let open = self.is_open(device) && self.may_act(device);
-        self.ended_pool(device).is_some() && open
+        let waits = released.get(device) == Some(&true);
+        self.ended_pool(device).is_some() && open && !waits
     }
 
     /// Whether anything of a device's pool is granted to it.
@@ -156,12 +157,12 @@ impl World {
 
     /// The server was told at `now` that time has passed: what it has to give back of dead lenders by then is out of
     /// reach of the devices that it was lent to.
-    pub(crate) fn check_overdue(&mut self, now: u64) {
+    pub(crate) fn check_overdue(&mut self, now: u64, released: &[bool]) {
         for device in 0..self.layout.machine.devices.len() {
             let told = self.lenders.told[device];
             let due = told.is_some_and(|told| now >= told.until + SECOND);
             let broken = self.model.has_stopped();
-            if due && self.has_ended_pool(device) && !broken {
+            if due && self.has_ended_pool(device, released) && !broken {
                 self.model.findings.note(Check::Lender, || {
                     format!("device {device} has a dead lender's pool at {now}, {told:?}")
                 });
@@ -170,13 +171,13 @@ impl World {
     }
 
     /// While a device has a pool of a dead lender, the server wants to be woken by the time that it takes it away.
-    pub(crate) fn check_awaited(&mut self, deadline: Option<u64>) {
+    pub(crate) fn check_awaited(&mut self, deadline: Option<u64>, released: &[bool]) {
         for device in 0..self.layout.machine.devices.len() {
             let Some(told) = self.lenders.told[device] else {
                 continue;
             };
             let awaited = deadline.is_some_and(|deadline| deadline <= told.until + SECOND);
-            if self.has_ended_pool(device) && !awaited && !self.model.has_stopped() {
+            if self.has_ended_pool(device, released) && !awaited && !self.model.has_stopped() {
                 self.model.findings.note(Check::Lender, || {
                     format!(
                         "device {device} has a dead lender's pool, {told:?}, awaited {deadline:?}"

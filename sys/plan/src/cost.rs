@@ -20,6 +20,8 @@ pub const UNMAPPED_EXTENT: u64 = 380;
 pub const MAPPED_EXTENT: u64 = 40;
 /// A page of a list that exchanges: located three times, sorted, forgotten by a command of its own, and written.
 pub const EXCHANGED_PAGE: u64 = 375;
+/// A page of a lazy domain that a flush completes: forgotten, cleared, given back, and its pin looked at.
+pub const FLUSHED_PAGE: u64 = 120;
 /// Emptying an entry at the end of a claim.
 pub const EMPTIED_ENTRY: u64 = 22;
 /// Extents of the longest list.
@@ -40,6 +42,11 @@ pub const fn unmap(entries: u64, extents: u64) -> u64 {
 /// An exchange of so many single pages.
 pub const fn exchange(pages: u64) -> u64 {
     MESSAGE + pages * EXCHANGED_PAGE
+}
+
+/// A flush of so many single pages.
+pub const fn flush(pages: u64) -> u64 {
+    MESSAGE + pages * FLUSHED_PAGE
 }
 
 /// The end of a claim: all entries of the window are emptied.

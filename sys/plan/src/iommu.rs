@@ -115,8 +115,10 @@ pub struct DomainEntry {
     pub blocks: u64,
     /// 1 if accesses look into the caches: at least one device of it snoops. Else leaves are non-cacheable.
     pub snoops: u32,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// With [`Invalidation::Lazy`], the most pages that are unmapped and not flushed yet; else 0.
+    pub lazy_pages: u16,
+    /// With [`Invalidation::Lazy`], after so many milliseconds at most they are flushed; else 0.
+    pub lazy_ms: u16,
 }
 
 impl Record for DomainEntry {

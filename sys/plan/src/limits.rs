@@ -24,6 +24,8 @@ pub const PREMAPPED_MAX: usize = 256;
 pub const MAPPED_LEASES_MAX: usize = 128;
 /// The most pools that tasks lend to devices as a whole.
 pub const LENT_POOLS_MAX: usize = 32;
+/// The most pages that all lazy domains together may have unmapped and not flushed.
+pub const PARTED_MAX: usize = 512;
 /// The most devices that share a domain: their mark in a leaf has four bits, and one mark is the build step's.
 pub const MEMBERS_MAX: usize = 15;
 

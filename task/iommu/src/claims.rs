@@ -88,6 +88,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         if let Some(recorded) = slot.begin(Operation::Release, head.sequence)? {
             return Ok(Reply::recorded(recorded));
         }
+        self.flush_before(index);
         let device = &self.devices[index];
         let nothing_mapped = !self.devices.slot(index).has_mappings()
             && !device.life().is_revoked()

@@ -16,6 +16,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Bus mastering off and streams closed, those shared with others too. Neither is proof that
     /// nothing lands any more; only a quiesce is.
     pub(crate) fn cut_off(&mut self, index: DeviceIndex) {
+        self.flush_before(index);
         self.shut(index);
         for other in self.devices.sharers(index) {
             let device = &self.devices[other];

@@ -177,6 +177,8 @@ pub trait System {
     fn reply(&mut self, to: TaskId, code: u32, payload: &[u64; 8], len: usize);
     /// Posts `iommu-fault` to a task, if the plan lets it be posted.
     fn post_fault(&mut self, task: TaskIndex);
+    /// Sets the timer, whose end the server has to be told by [`crate::Server::on_timer`].
+    fn set_timer(&mut self, deadline: u64);
     /// Tells the supervisor that a device's stream was blocked after a storm, if the plan lets it be told.
     fn post_storm(&mut self, device: DeviceIndex) {
         let _ = device;

@@ -105,6 +105,12 @@ impl LentPools {
         !self.ending.is_empty()
     }
 
+    /// Whether a device has a pool whose lender is dead.
+    #[cold]
+    pub(crate) const fn is_ending(&self, device: DeviceIndex) -> bool {
+        self.ending.contains(device)
+    }
+
     /// Whether a device has a pool.
     #[inline(always)]
     pub(crate) const fn has_any(&self, device: DeviceIndex) -> bool {

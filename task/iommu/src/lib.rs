@@ -53,6 +53,8 @@ mod gates;
 pub mod hardware;
 pub mod indices;
 mod intake;
+mod kept;
+pub mod lazy;
 mod lent;
 pub mod life;
 pub mod limits;

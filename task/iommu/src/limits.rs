@@ -1,8 +1,8 @@
 //! Sizes and times that bound the server's work.
 
 pub use plan::limits::{
-    DEVICES_MAX, DOMAINS_MAX, LENT_POOLS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PREMAPPED_MAX,
-    SMMUS_MAX, STREAMS_MAX,
+    DEVICES_MAX, DOMAINS_MAX, LENT_POOLS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PARTED_MAX,
+    PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
 };
 
 /// Slots for claims, of which the first is nobody's: more than devices, as a slot is of a device and a user.

@@ -171,6 +171,11 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         if !ascending && name_a_page_twice(named) {
             return Err(Error::NotMapped);
         }
+        let unmapped = self.slot.mapped() - left;
+        if self.space.lazy.is_lazy() && self.may_part_each(unmapped, extents.len()) {
+            self.part_ranges(extents);
+            return Ok(None);
+        }
         for &word in extents {
             let (iova, pages) = iova_range(word);
             if let Some((kind, run)) = self.space.locate(iova, pages) {
@@ -186,6 +191,17 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         }
         self.after_unmap();
         Ok(None)
+    }
+
+    /// Leaves the invalidation of ranges that may be unmapped to the next flush.
+    #[cold]
+    fn part_ranges(&mut self, extents: &[u64]) {
+        for &word in extents {
+            let (iova, pages) = iova_range(word);
+            if let Some((kind, run)) = self.space.locate(iova, pages) {
+                self.part(kind, run);
+            }
+        }
     }
 
     /// The error of a list that names more pages than are mapped. No entry is looked at any more, so that a list

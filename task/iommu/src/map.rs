@@ -5,9 +5,10 @@ use iommu_api::{Error, Extent, MapFlags, MapLease, PAGE};
 use plan::iommu::{PremappedEntry, PremappedKind};
 
 use crate::hardware::{Hardware, Pinning, System};
+use crate::kept::Pin;
 use crate::lent::Memory;
 use crate::plan_view::PlanView;
-use crate::server::{Parts, Pin, Target};
+use crate::server::{Parts, Target};
 use crate::slot::Slot;
 use crate::space::{BLOCK_SHIFT, Kind, PAGE_SHIFT, Part, Run};
 
@@ -205,7 +206,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
             return Err(Error::Malformed);
         }
         let run = self.target().place(map.flags, pages, map.iova)?;
-        if self.slot.has_all_pins() || self.pins.is_full() {
+        if self.slot.has_all_pins() || self.kept.pins.is_full() {
             return Err(Error::PinsExhausted);
         }
         let (device, driver) = (self.slot.device(), self.slot.user());
@@ -233,7 +234,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
             run,
             slot: pinned.slot,
         };
-        if self.pins.push(pin).is_err() {
+        if self.kept.pins.push(pin).is_err() {
             let _ = self.system.unpin(pinned.slot);
             return Err(Error::PinsExhausted);
         }

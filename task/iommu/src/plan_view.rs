@@ -2,8 +2,8 @@
 
 use abi::{TASKS_MAX, TaskId};
 use plan::iommu::{
-    DeviceEntry, DomainEntry, DomainKind, LentPoolEntry, PREMAPPED_MARK, PoolEntry, PremappedEntry,
-    PremappedKind, SmmuEntry, StreamEntry,
+    DeviceEntry, DomainEntry, DomainKind, Invalidation, LentPoolEntry, PREMAPPED_MARK, PoolEntry,
+    PremappedEntry, PremappedKind, SmmuEntry, StreamEntry,
 };
 use plan::{Blob, TaskNumber};
 use smmu::stream::{bypass_word, stage1_word};
@@ -59,6 +59,12 @@ static NO_SMMU: SmmuEntry = SmmuEntry {
     reserved: 0,
 };
 
+/// A lazy domain says how many pages may wait for a flush, and how long; another has neither.
+const fn has_bounds_if_lazy(domain: &DomainEntry) -> bool {
+    let lazy = domain.invalidation == Invalidation::Lazy as u32;
+    (domain.lazy_pages > 0) == lazy && (domain.lazy_ms > 0) == lazy
+}
+
 impl<'p> PlanView<'p> {
     /// Reads the tables; a record that names what does not exist, more records than this server
     /// has room for, or no SMMU at all, is a broken image.
@@ -90,10 +96,12 @@ impl<'p> PlanView<'p> {
         }
         let smmus = self.smmus.len();
         let known = |smmu: u32| (smmu as usize) < smmus;
-        let domains = self
-            .domains
-            .iter()
-            .all(|domain| known(domain.smmu) && domain.asid > 0 && domain.asid <= 0xffff);
+        let domains = self.domains.iter().all(|domain| {
+            known(domain.smmu)
+                && domain.asid > 0
+                && domain.asid <= 0xffff
+                && has_bounds_if_lazy(domain)
+        });
         let streams = self.streams.iter().all(|stream| known(stream.smmu));
         let devices = self.indexed_devices().all(|(index, device)| {
             (device.streams as usize)

@@ -32,6 +32,14 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     /// these do not pay for the registers and stack that the others need.
     #[inline(never)]
     pub fn handle_other(&mut self, request: &Request<'_>) -> Reply {
+        let done = self.handle_once(request);
+        if self.take_anew() {
+            return self.handle_once(request);
+        }
+        done
+    }
+
+    fn handle_once(&mut self, request: &Request<'_>) -> Reply {
         let recorded = Reply::recorded;
         let done = match Operation::from_number(request.operation) {
             Some(Operation::MapLease) => self.map_lease(request).map(recorded),

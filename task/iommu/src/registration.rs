@@ -46,7 +46,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         let device = self.slot.device();
         let lender = TaskId(register.lender);
         let (at, planned) = plan.lent_pool(device, lender).ok_or(Error::BadMemory)?;
-        if let Some(lent) = self.lent.get(at) {
+        if let Some(lent) = self.kept.lent.get(at) {
             return match lent.lender == lender && lent.ends.is_none() {
                 true if lent.pages == pages => Ok(Some(number(at))),
                 true => Err(Error::Overlap),
@@ -79,7 +79,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
             writable: planned.writable == 1,
             ends: None,
         };
-        self.lent.put(at, Some(lent));
+        self.kept.lent.put(at, Some(lent));
         Ok(Some(number(at)))
     }
 
@@ -87,7 +87,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
     pub(crate) fn unregister(&mut self, number: u16) -> Changed {
         let device = self.slot.device();
         let at = usize::from(number.wrapping_sub(REGISTERED));
-        let lent = self.lent.get(at).filter(|lent| lent.device == device);
+        let lent = self.kept.lent.get(at).filter(|lent| lent.device == device);
         let lent = lent.ok_or(Error::BadMemory)?;
         // What looks free may be in the caches of an SMMU that has stopped.
         if self.running.queue.is_broken() {
@@ -96,7 +96,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         if maps_any(self.hardware, &self.space.pages, self.slot, &lent) {
             return Err(Error::Overlap);
         }
-        self.lent.put(at, None);
+        self.kept.lent.put(at, None);
         let _ = self.system.unpin(lent.pin);
         Ok(None)
     }
@@ -108,12 +108,12 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
         if self.running.queue.is_broken() {
             return;
         }
-        for at in self.lent.of(self.slot.device()) {
-            let lent = self.lent.get(at).filter(|lent| lent.ends.is_some());
+        for at in self.kept.lent.of(self.slot.device()) {
+            let lent = self.kept.lent.get(at).filter(|lent| lent.ends.is_some());
             if let Some(lent) = lent
                 && !maps_any(self.hardware, &self.space.pages, self.slot, &lent)
             {
-                self.lent.put(at, None);
+                self.kept.lent.put(at, None);
                 let _ = self.system.unpin(lent.pin);
             }
         }
@@ -147,18 +147,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Nothing of a device is mapped, and it is quiet: all pools that were lent to it are given back.
     #[inline(always)]
     pub(crate) fn give_back_pools(&mut self, index: DeviceIndex) {
-        if self.lent.has_any(index) {
+        if self.kept.lent.has_any(index) {
             self.give_back_all(index);
         }
     }
 
     #[cold]
     fn give_back_all(&mut self, index: DeviceIndex) {
-        for at in self.lent.of(index) {
-            if let Some(lent) = self.lent.get(at) {
+        for at in self.kept.lent.of(index) {
+            if let Some(lent) = self.kept.lent.get(at) {
                 let _ = self.system.unpin(lent.pin);
             }
-            self.lent.put(at, None);
+            self.kept.lent.put(at, None);
         }
     }
 
@@ -186,7 +186,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         let [readable, writable] = access.map(|access| found.access.contains(access));
         let place = (found.pa, found.pages);
         if judge(&self.plan, planned, place, (readable, writable)).is_ok() {
-            self.lent.put(at, Some(lent));
+            self.kept.lent.put(at, Some(lent));
         } else {
             let _ = self.system.unpin(found.pin);
         }
@@ -197,19 +197,21 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub(crate) fn lenders_died(&mut self, dead: impl Fn(usize) -> bool) {
         let due = self.end_of(LENDER_DEADLINE_NS);
         for at in 0..LENT_POOLS_MAX {
-            let Some(mut lent) = self.lent.get(at).filter(|lent| lent.ends.is_none()) else {
+            let Some(mut lent) = self.kept.lent.get(at).filter(|lent| lent.ends.is_none()) else {
                 continue;
             };
             if !dead(at) {
                 continue;
             }
             lent.ends = Some(due);
-            self.lent.put(at, Some(lent));
+            self.kept.lent.put(at, Some(lent));
+            // What was unmapped of it and waits for a flush: the lender's next life must not wait for it.
+            self.flush_or_stop(lent.device);
             if let Some(mut parts) = self.parts(lent.device) {
                 parts.give_back_ended();
             }
         }
-        if let Some(due) = self.lent.due() {
+        if let Some(due) = self.kept.lent.due() {
             self.wake_at(due);
         }
     }
@@ -217,17 +219,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     /// Takes the devices of those drivers away that did not unmap in time what a dead lender's pool has. What they
     /// reach is given back when they are quiet, as if their owners had died.
     pub(crate) fn end_overdue(&mut self) {
-        if self.lent.due().is_none() {
+        if self.kept.lent.due().is_none() {
             return;
         }
         let now = self.now();
         let mut overdue = PerDevice([false; DEVICES_MAX]);
         for at in 0..LENT_POOLS_MAX {
-            if let Some(lent) = self.lent.get(at)
+            if let Some(lent) = self.kept.lent.get(at)
                 && lent.ends.is_some_and(|due| due <= now)
             {
                 overdue[lent.device] = true;
-                self.lent.put(
+                self.kept.lent.put(
                     at,
                     Some(Lent {
                         ends: Some(u64::MAX),
@@ -241,7 +243,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 self.take_away(index);
             }
         }
-        if let Some(due) = self.lent.due().filter(|due| *due != u64::MAX) {
+        if let Some(due) = self.kept.lent.due().filter(|due| *due != u64::MAX) {
             self.wake_at(due);
         }
     }

@@ -36,7 +36,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     pub fn map(
         &mut self,
         sender: TaskId,
-        [handle, sequence, extent, what, iova]: MapWords,
+        words @ [handle, sequence, extent, what, iova]: MapWords,
     ) -> Recorded {
         let Some((pool, flags)) = pool_and_flags(what) else {
             return Recorded::refusal(Error::Malformed);
@@ -58,9 +58,15 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             slot,
             space,
             hardware,
-            lent: &self.lent,
+            lent: &self.kept.lent,
         }
         .map(&self.plan, extent, pool, flags, iova);
+        if let Err(error) = result
+            && space.lazy.is_in_the_way(error)
+        {
+            let index = slot.device();
+            return self.map_with_room(index, error, sender, words);
+        }
         slot.record(Operation::Map, result)
     }
 
@@ -113,10 +119,25 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         })
     }
 
-    /// Serves a `map_list`, `unmap_list` or `exchange_list`, of which `message` has at least all words. A function of its
-    /// own, so that the requests above do not pay for the registers and stack that a list needs.
-    #[inline(never)]
+    /// Serves a `map_list`, `unmap_list` or `exchange_list`, of which `message` has at least all words: twice if something
+    /// was in its way, as nothing is after a flush.
+    #[inline(always)]
     pub fn serve_list(
+        &mut self,
+        sender: TaskId,
+        form: SendDescriptor,
+        message: &[u64],
+    ) -> Recorded {
+        let done = self.serve_list_once(sender, form, message);
+        if self.take_anew() {
+            return self.serve_list_once(sender, form, message);
+        }
+        done
+    }
+
+    /// A function of its own, so that the requests above do not pay for the registers and stack that a list needs.
+    #[inline(never)]
+    fn serve_list_once(
         &mut self,
         sender: TaskId,
         form: SendDescriptor,
@@ -162,20 +183,23 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return self.not_served(operation, head, sender);
         };
         let (spaces, smmus) = (&mut self.spaces, &mut self.smmus);
-        let (pins, lent) = (&mut self.pins, &mut self.lent);
-        let result = match Parts::of(slot, spaces, smmus, pins, lent, &mut self.system) {
-            Some(mut parts) => change(&mut parts),
-            None => Err(Error::Unavailable),
+        let (kept, system) = (&mut self.kept, &mut self.system);
+        let (result, lazy) = match Parts::of(slot, spaces, smmus, kept, system) {
+            Some(mut parts) => (change(&mut parts), parts.space.lazy.is_lazy()),
+            None => (Err(Error::Unavailable), false),
         };
-        let recorded = slot.record(operation, result);
         let index = slot.device();
+        if lazy {
+            return self.record_lazily(index, operation, result);
+        }
+        let recorded = slot.record(operation, result);
         self.judge_result(index, recorded);
         recorded
     }
 
     /// After a result was recorded.
     #[inline(always)]
-    fn judge_result(&mut self, index: DeviceIndex, recorded: Recorded) {
+    pub(crate) fn judge_result(&mut self, index: DeviceIndex, recorded: Recorded) {
         if recorded.code() == Error::HardwareFailure as u32 {
             self.cut_off_broken(index);
         }
@@ -270,13 +294,18 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         )
     }
 
-    /// Every unmap of a strict domain has completed before its reply, so there is nothing to wait for.
+    /// Completes every unmap of the domain. Those of a strict one have completed before their replies, so that there is
+    /// nothing to wait for.
     pub(crate) fn flush(&mut self, request: &Request<'_>) -> Result<Recorded, Error> {
         request.shape(Sequenced::LEN, 0)?;
         let head = Sequenced::from_words(&request.payload).ok_or(Error::Malformed)?;
+        let flushed = match self.devices.claimed(head.handle, request.sender) {
+            Some(index) => self.flush_domain(self.devices.slot(index).domain()),
+            None => Ok(()),
+        };
         Ok(
             self.sequenced(Operation::Flush, head, request.sender, |parts| {
-                parts.complete().map(|()| None)
+                flushed.and_then(|()| parts.complete()).map(|()| None)
             }),
         )
     }

@@ -1,6 +1,5 @@
 //! The server: its SMMUs, domains and devices.
 
-use heapless::Vec;
 use iommu_api::{DeviceRequest, Error, Window};
 use plan::iommu::SmmuEntry;
 use userlib::protocol::Wire;
@@ -12,27 +11,17 @@ use crate::devices::Devices;
 use crate::fault_lines::FaultLines;
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, DomainIndex, SmmuIndex};
+use crate::kept::Kept;
 use crate::lent::LentPools;
 use crate::life::Life;
-use crate::limits::MAPPED_LEASES_MAX;
 use crate::log::Line;
 use crate::message::Request;
 use crate::plan_view::PlanView;
 use crate::refusals::Refusals;
 use crate::slot::Slot;
 use crate::smmus::{Smmu, Smmus};
-use crate::space::{Run, Space};
+use crate::space::Space;
 use crate::spaces::Spaces;
-
-/// A mapped lease.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pin {
-    pub(crate) device: DeviceIndex,
-    /// Entries of the domain's page part.
-    pub(crate) run: Run,
-    /// The kernel's name for it.
-    pub(crate) slot: u32,
-}
 
 /// The server's core.
 ///
@@ -43,8 +32,6 @@ pub struct Server<'p, H, S> {
     pub(crate) smmus: Smmus<'p, H>,
     pub(crate) spaces: Spaces,
     pub(crate) devices: Devices<'p>,
-    pub(crate) pins: Vec<Pin, MAPPED_LEASES_MAX>,
-    pub(crate) lent: LentPools,
     /// The system around the server; the task's loop uses it too.
     pub system: S,
     pub(crate) lines: FaultLines,
@@ -55,6 +42,9 @@ pub struct Server<'p, H, S> {
     /// When the next turn is due.
     pub(crate) deadline: Option<u64>,
     pub(crate) new_deadline: Option<u64>,
+    /// The request that was served last is to be served once more: what was in its way is flushed.
+    pub(crate) anew: bool,
+    pub(crate) kept: Kept,
 }
 
 impl<'p, H: Hardware, S: System> Server<'p, H, S> {
@@ -79,14 +69,14 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             smmus: Smmus::new(Smmu::new(first, hardware(first))),
             spaces: Spaces::new(),
             devices: Devices::new(),
-            pins: Vec::new(),
-            lent: LentPools::new(),
             system,
             lines: FaultLines::default(),
             refusals: Refusals::NONE,
             unmask: 0,
             deadline: None,
             new_deadline: None,
+            anew: false,
+            kept: Kept::new(),
         }
     }
 
@@ -181,8 +171,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
     pub(crate) fn parts(&mut self, device: DeviceIndex) -> Option<Parts<'_, H, S>> {
         let slot = self.devices.slot_mut(device)?;
         let (spaces, smmus) = (&mut self.spaces, &mut self.smmus);
-        let (pins, lent) = (&mut self.pins, &mut self.lent);
-        Parts::of(slot, spaces, smmus, pins, lent, &mut self.system)
+        Parts::of(slot, spaces, smmus, &mut self.kept, &mut self.system)
     }
 
     pub(crate) fn name(&self, index: DeviceIndex) -> plan::Name {
@@ -317,8 +306,7 @@ pub(crate) struct Parts<'a, H, S> {
     pub(crate) space: &'a mut Space,
     pub(crate) hardware: &'a mut H,
     pub(crate) running: &'a mut Running,
-    pub(crate) pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
-    pub(crate) lent: &'a mut LentPools,
+    pub(crate) kept: &'a mut Kept,
     pub(crate) system: &'a mut S,
 }
 
@@ -337,8 +325,7 @@ impl<'a, H, S> Parts<'a, H, S> {
         slot: &'a mut Slot,
         spaces: &'a mut Spaces,
         smmus: &'a mut Smmus<'_, H>,
-        pins: &'a mut Vec<Pin, MAPPED_LEASES_MAX>,
-        lent: &'a mut LentPools,
+        kept: &'a mut Kept,
         system: &'a mut S,
     ) -> Option<Self> {
         let space = spaces.get_mut(slot.domain())?;
@@ -348,8 +335,7 @@ impl<'a, H, S> Parts<'a, H, S> {
             hardware: &mut smmu.hardware,
             running: smmu.running.as_mut()?,
             space,
-            pins,
-            lent,
+            kept,
             system,
         })
     }
@@ -361,7 +347,7 @@ impl<'a, H, S> Parts<'a, H, S> {
             slot: self.slot,
             space: self.space,
             hardware: self.hardware,
-            lent: self.lent,
+            lent: &self.kept.lent,
         }
     }
 }

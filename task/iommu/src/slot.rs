@@ -132,6 +132,11 @@ impl Slot {
         same
     }
 
+    /// The request that was begun last is begun again, as what was in its way is gone.
+    pub(crate) const fn begin_anew(&mut self) {
+        self.sequence = self.sequence.wrapping_sub(1);
+    }
+
     /// Begins a request of the claim; the recorded result if it is the last one again.
     pub(crate) fn begin(
         &mut self,

@@ -77,7 +77,7 @@ impl<'p, H: Hardware, S: System> Server<'p, H, S> {
             self.drain(smmu);
         }
         let (device, window) = (&self.devices[index], self.window(index));
-        let pins = self.pins.iter().filter(|pin| pin.device == index);
+        let pins = self.kept.pins.iter().filter(|pin| pin.device == index);
         let life = device.life();
         Device {
             name: Name::new(device.entry().name.as_str()),

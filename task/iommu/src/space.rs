@@ -2,11 +2,13 @@
 //!
 //! The tables are the only record of what is mapped: an entry that is 0 is free, and the others have the
 //! mark of the member of the alias set that they were made for, or that of the build step. One that was *retracted*
-//! does not translate any more and is not free yet: an access through it may be under way. A part of the window
+//! does not translate any more and is not free yet: an access through it may be under way. Nor is one that was
+//! *parted*: in a lazy domain the SMMU has not been told to forget it yet. A part of the window
 //! keeps one run of entries it knows to be free, so that taking and giving back IOVAs in turn
 //! looks at nothing; only when the run is used up does it search.
 
 mod leaf;
+mod parted;
 mod run;
 mod search;
 
@@ -20,9 +22,13 @@ use crate::hardware::Hardware;
 use crate::indices::SmmuIndex;
 
 pub use leaf::LeafTemplates;
+pub use parted::Lazy;
+pub(crate) use parted::{Parted, PartedRuns};
 pub use run::{Run, Stretch};
 
 pub(crate) const VALID: u64 = 1;
+/// Both bits that tell the kind of an entry; in one that is parted both are changed.
+const KIND: u64 = 3;
 /// log2 of the bytes that an entry of each part maps.
 pub(crate) const PAGE_SHIFT: u32 = 12;
 pub(crate) const BLOCK_SHIFT: u32 = 21;
@@ -246,6 +252,24 @@ impl Part {
         }
     }
 
+    /// Makes a run's entries, which are mapped, invalid, and marks them as parted.
+    pub fn part<H: Hardware>(&self, hardware: &mut H, run: Run) {
+        for entry in run.first..run.first + run.count {
+            let word = hardware.load(self.at(entry));
+            hardware.store(self.at(entry), word ^ KIND);
+        }
+    }
+
+    /// Whether a word is that of a parted entry.
+    const fn is_parted(&self, word: u64) -> bool {
+        // As a leaf a page has both bits, a block only the lower one.
+        let whole = match self.kind {
+            Kind::Pages => KIND,
+            Kind::Blocks => VALID,
+        };
+        word != 0 && word & KIND == whole ^ KIND
+    }
+
     /// Makes all entries that were made for `member` invalid, and leaves what they lead to in them.
     pub fn retract_all<H: Hardware>(&self, hardware: &mut H, member: u64) {
         let mut from = 0;
@@ -265,6 +289,15 @@ impl Part {
             self.clear(hardware, run);
             self.give(run);
             from = run.first + run.count;
+        }
+    }
+
+    /// Gives all parted entries back: the SMMU has forgotten everything.
+    pub fn free_parted<H: Hardware>(&self, hardware: &mut H) {
+        for entry in 0..self.count {
+            if self.is_parted(hardware.load(self.at(entry))) {
+                hardware.store(self.at(entry), 0);
+            }
         }
     }
 
@@ -328,6 +361,8 @@ pub struct Space {
     pub asid: u16,
     /// The SMMU that walks its tables.
     pub smmu: SmmuIndex,
+    /// What its unmaps leave to a later flush.
+    pub lazy: Lazy,
     /// The domain's tables were found altered after a restart: nothing is opened to it any more.
     pub altered: bool,
 }
@@ -360,6 +395,7 @@ impl Space {
             blocks: Part::blocks(entry),
             asid: entry.asid as u16,
             smmu: SmmuIndex::of(entry),
+            lazy: Lazy::new(entry),
             altered: false,
         }
     }

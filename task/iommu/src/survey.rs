@@ -11,8 +11,9 @@ use plan::iommu::PREMAPPED_MARK;
 use crate::estate::{Estate, HeldPin};
 use crate::hardware::{Hardware, System};
 use crate::indices::{DeviceIndex, DomainIndex};
+use crate::kept::Pin;
 use crate::premapped;
-use crate::server::{Pin, Server};
+use crate::server::Server;
 use crate::space::{Kind, Run, Stretch};
 
 /// Rows of entries that belong to no pin as a whole. A request leaves one; with more of them it is not known any more
@@ -70,6 +71,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             known: Vec::new(),
             more: false,
         };
+        self.free_parted(domain);
         for kind in [Kind::Pages, Kind::Blocks] {
             let mut from = 0;
             while let Some(stretch) = self.next_stretch(domain, kind, from) {
@@ -111,6 +113,17 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 }
             }
         }
+    }
+
+    /// What an earlier life of this server left to a flush is free: the SMMU was made to forget everything. In the
+    /// window of a strict domain no entry looks like that, unless somebody else wrote it.
+    fn free_parted(&mut self, domain: DomainIndex) {
+        let Some(space) = self.spaces.get_mut(domain).filter(|s| s.lazy.is_lazy()) else {
+            return;
+        };
+        let hardware = &mut self.smmus[space.smmu].hardware;
+        space.pages.free_parted(hardware);
+        space.blocks.free_parted(hardware);
     }
 
     fn next_stretch(&mut self, domain: DomainIndex, kind: Kind, from: u64) -> Option<Stretch> {
@@ -228,7 +241,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// The end of the pool that has an address: of a device's owner, or one that was lent to it.
     fn pool_end(&self, device: DeviceIndex, address: u64) -> Option<u64> {
-        let lent = self.lent.end_of(device, address);
+        let lent = self.kept.lent.end_of(device, address);
         if lent.is_some() {
             return lent;
         }
@@ -262,7 +275,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
                 run: pin.run,
                 slot: pin.slot,
             };
-            if self.pins.push(kept).is_ok()
+            if self.kept.pins.push(kept).is_ok()
                 && let Some(slot) = self.devices.slot_mut(pin.device)
             {
                 slot.count_pin();

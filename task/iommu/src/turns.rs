@@ -41,6 +41,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for index in self.smmus.all() {
             self.drain(index);
         }
+        self.flush_due();
         self.end_overdue();
     }
 
@@ -90,7 +91,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Cuts every device of an SMMU off that has stopped for good: what it has cached, and whether it still
     /// translates, nobody knows, and the next request may be long in coming.
-    fn cut_off_all(&mut self, smmu: SmmuIndex) {
+    pub(crate) fn cut_off_all(&mut self, smmu: SmmuIndex) {
         for index in self.devices.all() {
             let device = &self.devices[index];
             let claimed =

@@ -4,9 +4,10 @@ use iommu_api::{Error, PAGE};
 use plan::iommu::PremappedEntry;
 
 use crate::hardware::{Hardware, System};
+use crate::kept::Pin;
 use crate::map::{Changed, premapped_pools};
 use crate::plan_view::PlanView;
-use crate::server::{Parts, Pin};
+use crate::server::Parts;
 use crate::space::{Kind, PAGE_SHIFT, Run};
 use crate::stream;
 
@@ -23,6 +24,10 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
     /// Unmaps a run that may be unmapped.
     #[inline(always)]
     pub(crate) fn take_away(&mut self, kind: Kind, run: Run) -> Changed {
+        if self.space.lazy.is_lazy() && self.may_part(kind, run) {
+            self.part(kind, run);
+            return Ok(None);
+        }
         self.remove_now(kind, run)?;
         self.give_back(kind, run);
         self.after_unmap();
@@ -95,7 +100,8 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
     }
 
     fn cuts_lease(&self, run: Run) -> bool {
-        self.pins
+        self.kept
+            .pins
             .iter()
             .any(|pin| self.is_own(pin) && run.overlaps(pin.run) && !run.contains(pin.run))
     }
@@ -132,7 +138,7 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
     /// What was unmapped may have been the last of a pool whose lender is dead.
     #[inline(always)]
     pub(crate) fn after_unmap(&mut self) {
-        if self.lent.is_any_ending() {
+        if self.kept.lent.is_any_ending() {
             self.give_back_ended();
         }
     }
@@ -151,11 +157,12 @@ impl<H: Hardware, S: System> Parts<'_, H, S> {
     #[cold]
     pub(crate) fn unpin(&mut self, run: Run) {
         while let Some(at) = self
+            .kept
             .pins
             .iter()
             .position(|pin| self.is_own(pin) && run.contains(pin.run))
         {
-            let pin = self.pins.swap_remove(at);
+            let pin = self.kept.pins.swap_remove(at);
             let _ = self.system.unpin(pin.slot);
             self.slot.count_unpin();
         }

@@ -373,7 +373,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     pub(crate) fn unpin_all(&mut self, index: DeviceIndex) {
         let system = &mut self.system;
-        self.pins.retain(|pin| {
+        self.kept.pins.retain(|pin| {
             if pin.device == index {
                 let _ = system.unpin(pin.slot);
             }

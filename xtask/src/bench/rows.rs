@@ -125,7 +125,7 @@ const fn masked(name: &'static str, spans: &'static str) -> Row {
 }
 
 /// In the order they are printed.
-pub const ROWS: [Row; 44] = [
+pub const ROWS: [Row; 46] = [
     row(
         "null-syscall",
         "455",
@@ -211,6 +211,21 @@ pub const ROWS: [Row; 44] = [
         "1056",
         Some(370),
         "two calls to the server, strict invalidation",
+    ),
+    row(
+        "map-unmap-4k-lazy",
+        "1948",
+        "",
+        Some(370),
+        "the same in a lazy domain, per page of 64, their flush included",
+    )
+    .counted(Counted::Each(64)),
+    row(
+        "flush-63x4k",
+        "",
+        "",
+        None,
+        "one call, 63 single pages waiting in a lazy domain",
     ),
     row(
         "exchange-4k",

@@ -169,6 +169,12 @@ impl Runs {
 }
 
 impl Record<'_> {
+    /// The number of two bytes at an offset; 0 beyond the end.
+    pub fn u16(self, offset: usize) -> u16 {
+        let bytes = self.0.get(offset..).and_then(|rest| rest.first_chunk());
+        u16::from_le_bytes(bytes.copied().unwrap_or_default())
+    }
+
     /// The number at an offset; 0 beyond the end.
     pub fn u32(self, offset: usize) -> u32 {
         let bytes = self.0.get(offset..).and_then(|rest| rest.first_chunk());

@@ -123,6 +123,9 @@ impl System for Surroundings {
     fn post_fault(&mut self, task: TaskIndex) {
         post(task.number(), iommu_api::FAULT_NOTIFICATION);
     }
+    fn set_timer(&mut self, deadline: u64) {
+        userlib::time::set_timer(Some(userlib::time::Ticks(deadline)));
+    }
     fn post_storm(&mut self, _: DeviceIndex) {
         post(config::own().supervisor, STORM_NOTIFICATION);
     }

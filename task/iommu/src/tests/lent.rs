@@ -371,7 +371,7 @@ fn a_pool_has_its_own_pages_and_no_others() {
     let mut rig = Rig::booted();
     registered(&mut rig);
     let end = LENT + 8 * PAGE;
-    let of = |device: u32, address: u64| rig.server.lent.end_of(index(device), address);
+    let of = |device: u32, address: u64| rig.server.kept.lent.end_of(index(device), address);
     for (address, within) in [
         (LENT - 1, false),
         (LENT, true),

@@ -19,6 +19,7 @@ mod identity;
 mod image;
 mod interrupted;
 mod journal;
+mod lazy;
 mod left_on;
 mod lent;
 mod life;

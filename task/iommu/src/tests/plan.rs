@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use plan::iommu::{
-    DeviceEntry, DomainEntry, LentPoolEntry, PremappedEntry, SmmuEntry, StreamEntry,
+    DeviceEntry, DomainEntry, Invalidation, LentPoolEntry, PremappedEntry, SmmuEntry, StreamEntry,
 };
 use plan::{Blob, Builder, NONE, TaskList, TaskNumber};
 
@@ -100,6 +100,29 @@ fn asids_are_those_of_the_architecture() {
             right,
             "{asid}"
         );
+    }
+}
+
+#[test]
+fn a_lazy_domain_and_no_other_has_bounds() {
+    let with = |invalidation, pages: u16, ms: u16| {
+        read(|plan| {
+            let domain = &mut plan.domains[1];
+            domain.invalidation = invalidation as u32;
+            (domain.lazy_pages, domain.lazy_ms) = (pages, ms);
+        })
+    };
+    assert_eq!(with(Invalidation::Lazy, 1, 1), Ok(()));
+    assert_eq!(with(Invalidation::Lazy, u16::MAX, u16::MAX), Ok(()));
+    for (invalidation, pages, ms) in [
+        (Invalidation::Lazy, 0, 1),
+        (Invalidation::Lazy, 1, 0),
+        (Invalidation::Strict, 1, 1),
+        (Invalidation::Strict, 0, 1),
+        (Invalidation::Premapped, 1, 0),
+    ] {
+        let refused = with(invalidation, pages, ms);
+        assert_eq!(refused, Err(Refusal::Inconsistent), "{pages} {ms}");
     }
 }
 

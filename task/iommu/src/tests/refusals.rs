@@ -261,7 +261,7 @@ fn state(rig: &Rig) -> String {
     let fake = rig.smmu.0.borrow();
     format!(
         "{devices:?} {:?} {:?} {:?} {:?} {:?} {:?} {} {:?} {}",
-        server.pins,
+        server.kept.pins,
         around.holds,
         around.pins,
         around.bus_master,

@@ -1,5 +1,7 @@
 //! What the server granted, and so what devices may reach.
 
+mod lazy;
+
 use smmu_model::{Check, Findings};
 use smmu_model::{Flight, Model};
 
@@ -80,6 +82,16 @@ pub struct Oracle {
     held: Vec<bool>,
     /// What was unmapped when the server died: it may be reached until its successor has started.
     parted: Vec<Vec<Grant>>,
+    /// By domain, what was unmapped and may be reached until the next flush: the oldest first.
+    lazy: Vec<Vec<Parted>>,
+}
+
+/// A page that was unmapped in a lazy domain.
+#[derive(Clone, Copy, Debug)]
+struct Parted {
+    device: usize,
+    page: Grant,
+    at: u64,
 }
 
 impl Oracle {
@@ -92,6 +104,7 @@ impl Oracle {
             grants: vec![Vec::new(); devices],
             held: vec![false; devices],
             parted: vec![Vec::new(); devices],
+            lazy: vec![Vec::new(); machine.windows.len()],
         }
     }
 
@@ -124,6 +137,7 @@ impl Oracle {
 
     /// The server mapped something.
     pub fn grant(&mut self, device: usize, grant: Grant) {
+        self.flush_under(device, &grant);
         if let Some(grants) = self.grants.get_mut(device) {
             grants.push(grant);
         }
@@ -215,6 +229,9 @@ impl Oracle {
         if let Some(held) = self.held.get_mut(device) {
             *held = false;
         }
+        if let Some(lazy) = self.lazy_of(device) {
+            lazy.retain(|parted| parted.device != device);
+        }
         if let Some(grants) = self.grants.get_mut(device) {
             grants.clear();
         }
@@ -244,20 +261,23 @@ impl Oracle {
     /// The same of what may be reached, granted or not.
     fn within_reach(&self, stream: u32, input: u64, bytes: u64, output: u64, write: bool) -> bool {
         self.granted(stream, input, bytes, output, write)
-            || self
-                .machine
-                .devices
-                .iter()
-                .zip(&self.parted)
-                .any(|(planned, parted)| {
-                    planned.streams.contains(&stream)
-                        && (0..bytes).step_by(4096).all(|page| {
-                            let (input, output) = (input + page, output + page);
-                            let here = bytes.min(4096);
-                            let mut parted = parted.iter();
-                            parted.any(|grant| grant.contains(input, here, output, write))
-                        })
-                })
+            || (0..bytes).step_by(4096).all(|page| {
+                let (input, output, here) = (input + page, output + page, bytes.min(4096));
+                self.granted(stream, input, here, output, write)
+                    || self.was_unmapped(stream, input, here, output, write)
+            })
+    }
+
+    /// Whether an access goes to what was unmapped, and may still be within reach.
+    fn was_unmapped(&self, stream: u32, input: u64, bytes: u64, output: u64, write: bool) -> bool {
+        let fits = |grant: &Grant| grant.contains(input, bytes, output, write);
+        let mut devices = self.machine.devices.iter().enumerate();
+        devices.any(|(device, planned)| {
+            let mut lazy = self.lazy.iter().flatten();
+            planned.streams.contains(&stream)
+                && (self.parted[device].iter().any(fits)
+                    || lazy.any(|parted| parted.device == device && fits(&parted.page)))
+        })
     }
 
     /// G1 to G3: no stream can reach what was not granted. `started` says whether a device of that stream
@@ -324,7 +344,13 @@ impl Oracle {
 
     /// G4, G5: memory at `output` is given back. Nobody may be able to reach it, and nothing on its way
     /// there may be left; but by what remains granted (`self`).
-    pub fn released(&self, model: &Model, output: u64, bytes: u64, findings: &mut Findings) {
+    pub fn released(
+        &self,
+        model: &Model,
+        (output, bytes): (u64, u64),
+        waits: bool,
+        findings: &mut Findings,
+    ) {
         let overlaps = |at: u64, len: u64| {
             at < output.saturating_add(bytes) && output < at.saturating_add(len)
         };
@@ -336,9 +362,10 @@ impl Oracle {
                 });
             }
             for run in reachable.runs {
-                if overlaps(run.output, run.bytes)
-                    && !self.granted(stream, run.input, run.bytes, run.output, run.write)
-                {
+                let (input, output) = (run.input, run.output);
+                let kept = self.granted(stream, input, run.bytes, output, run.write)
+                    || waits && self.within_reach(stream, input, run.bytes, output, run.write);
+                if overlaps(run.output, run.bytes) && !kept {
                     findings.note(Check::Release, || {
                         format!("given back while stream {stream:#x} reaches it: {run:x?}")
                     });

@@ -139,6 +139,12 @@ pub enum Kind {
     DeadOverlooked,
     /// What an SMMU that has stopped does not give back any more is given back.
     StoppedLifts,
+    /// Pins are lifted when their pages are unmapped in a lazy domain.
+    PartedUnpin,
+    /// A successor sees no entry that waits for a flush.
+    PartedUnseen,
+    /// Nobody is woken for a flush.
+    NoTimer,
     /// A request is not looked at closely.
     Message(Mistake),
 }
@@ -171,6 +177,8 @@ pub struct View<'a> {
     pub layout: &'a Layout,
     /// What the request under way is to change.
     pub intent: Option<&'a Intent>,
+    /// The server takes over what its predecessor left.
+    pub starting: bool,
 }
 
 /// Stores a word of table memory in two halves, the lower one first.
@@ -197,6 +205,8 @@ pub struct Edit<'a> {
     pub exchanging: bool,
     /// It goes with the unmap of pages of a pool that is lent as a whole.
     pub of_pool: bool,
+    /// Something in the domain of its ASID waits for a flush.
+    pub flushing: bool,
 }
 
 /// Opcode of a prefetch, which may do nothing.

@@ -10,9 +10,9 @@ use solver::{Difference, Summary};
 
 use self::time::Times;
 use super::compare;
-use super::json::{DeviceReach, Lent, Reaches, VERSION};
+use super::json::{AfterUnmap, DeviceReach, Lent, Reaches, VERSION};
 use planner::planning::Plan;
-use planner::read::units::show_size;
+use planner::read::units::{show_size, show_time};
 
 /// Why a file cannot be compared with a plan of today.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl fmt::Display for Unreadable {
 }
 
 /// Keys of a device's `reach` that have lines of their own here; any other is compared as the rest of the plan is.
-const TOLD: [&str; 13] = [
+const TOLD: [&str; 14] = [
     "domain",
     "untranslated",
     "owners",
@@ -67,6 +67,7 @@ const TOLD: [&str; 13] = [
     "pools",
     "pins",
     "lent",
+    "after-unmap",
     "streams",
 ];
 
@@ -102,6 +103,7 @@ fn compared(old: &Value, new: &Value) -> Result<String, Unreadable> {
         pools(was, is, &mut add);
         pins(was, is, &mut add);
         lent(was, is, &mut add);
+        after_unmap(was, is, &mut add);
         streams(was, is, &mut add);
         lenders(was, is, &mut add);
     }
@@ -267,6 +269,28 @@ fn lent(was: Reach<'_>, is: Reach<'_>, add: &mut impl FnMut(bool, String)) {
     }
     for lent in was.difference(&is) {
         add(false, format!("no longer reaches {}", text(lent)));
+    }
+}
+
+/// Pages that wait for a flush. More of them, or for longer, widens: if one of the two grows, the other cannot make up
+/// for it.
+fn after_unmap(was: Reach<'_>, is: Reach<'_>, add: &mut impl FnMut(bool, String)) {
+    let bounds = |reach: Reach<'_>| reach.and_then(|reach| reach.after_unmap);
+    let text = |bounds: AfterUnmap| {
+        format!(
+            "{} unmapped pages for up to {}",
+            bounds.pages,
+            show_time(bounds.within_ns)
+        )
+    };
+    match (bounds(was), bounds(is)) {
+        (None, Some(is)) => add(true, format!("now reaches {}", text(is))),
+        (Some(was), None) => add(false, format!("no longer reaches {}", text(was))),
+        (Some(was), Some(is)) if was != is => add(
+            is.pages > was.pages || is.within_ns > was.within_ns,
+            format!("reaches {}, before {}", text(is), text(was)),
+        ),
+        _ => {}
     }
 }
 

@@ -136,6 +136,9 @@ fn domains(plan: &Plan, out: &mut String) -> std::fmt::Result {
         if planned.premaps_pools {
             write!(out, ", its owner's pools premapped")?;
         }
+        if let Some(lazy) = &planned.lazy {
+            write!(out, ", lazy: {}", super::reach::after_unmap(lazy.bounds))?;
+        }
         writeln!(out, ", tables {}", show_size(cost))?;
         if let Some(first) = domain.devices.first() {
             writeln!(

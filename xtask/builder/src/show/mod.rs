@@ -99,6 +99,14 @@ pub fn why(plan: &Plan, device: &str) -> Option<String> {
     let explained = solver::explain(&plan.machine, &plan.solution, NodeId::new(index));
     let mut text = explained.lines(&plan.machine).join("\n");
     text.push('\n');
+    if let Some(lazy) = reach::lazy(plan, NodeId::new(index)) {
+        let why = match &lazy.said_by {
+            Some(said) => format!("`{said}` says `invalidation = \"lazy\"`"),
+            None => "`[iommu]` says `invalidation = \"lazy\"`".to_owned(),
+        };
+        text += &format!("its domain is lazy: {}\n", reach::after_unmap(lazy.bounds));
+        text += &format!("    because {why}\n");
+    }
     Some(text)
 }
 
@@ -162,5 +170,50 @@ mod tests {
         let region = "direct.fw = { base = 0x4800_0000, size = \"64 KiB\" }\n";
         assert_eq!(exceptions(""), [""; 0]);
         assert_eq!(exceptions(region), ["edu0: fw 0x48000000 to 0x4800ffff"]);
+    }
+
+    /// The lines of a text that say something of laziness.
+    fn lazy_lines(text: &str) -> Vec<&str> {
+        let lines = text.lines();
+        lines
+            .filter(|line| line.contains("after their unmap") || line.contains("invalidation"))
+            .collect()
+    }
+
+    #[test]
+    fn a_lazy_domain_is_told_wherever_its_device_is() {
+        const STAY: &str = "at most stay within reach for up to";
+        let keys = "invalidation = { lazy = { pages = 20, within = \"3 ms\" } }\n";
+        let stay = format!("20 pages {STAY} 3 ms after their unmap");
+        let plan = planned(keys);
+        let text = text(&plan, None);
+        let lines = lazy_lines(&text);
+        let [domain, device] = lines.as_slice() else {
+            panic!("{text}");
+        };
+        assert!(
+            domain.starts_with("  edu0: dma, ")
+                && domain.contains(&format!(", lazy: {stay}, tables ")),
+            "{domain}"
+        );
+        assert_eq!(*device, format!("    of all that, {stay}"));
+        assert_eq!(
+            lazy_lines(&why(&plan, "edu0").unwrap()),
+            [
+                format!("its domain is lazy: {stay}"),
+                "    because `edu0` says `invalidation = \"lazy\"`".to_owned()
+            ]
+        );
+        let default = planned("\n[iommu]\ninvalidation = { lazy = { pages = 1 } }\n");
+        assert_eq!(
+            lazy_lines(&why(&default, "edu0").unwrap()),
+            [
+                format!("its domain is lazy: 1 page {STAY} 10 ms after their unmap").as_str(),
+                "    because `[iommu]` says `invalidation = \"lazy\"`"
+            ]
+        );
+        let strict = planned("");
+        assert_eq!(lazy_lines(&super::text(&strict, None)), [""; 0]);
+        assert_eq!(lazy_lines(&why(&strict, "edu0").unwrap()), [""; 0]);
     }
 }

@@ -9,7 +9,8 @@ use solver::solution::Stream;
 
 use super::name;
 use crate::layout::Placement;
-use planner::planning::Plan;
+use planner::planning::{LazyPlan, Plan};
+use planner::read::LazyBounds;
 use planner::read::units::show_size;
 
 /// Writes the reach of every device that is no bridge.
@@ -116,6 +117,9 @@ fn device(
             show_size(lent.bytes)
         )?;
     }
+    if let Some(bounds) = lazy_bounds(plan, node) {
+        writeln!(out, "    of all that, {}", after_unmap(bounds))?;
+    }
     others(&reach, out)
 }
 
@@ -150,6 +154,29 @@ fn heading(plan: &Plan, node: NodeId, reach: &Reach, out: &mut String) -> std::f
         write!(out, ": no memory, blocked")?;
     }
     writeln!(out)
+}
+
+/// The pages that a device reaches although they are unmapped.
+pub fn after_unmap(bounds: LazyBounds) -> String {
+    let pages = match bounds.pages {
+        1 => "1 page".to_owned(),
+        pages => format!("{pages} pages"),
+    };
+    format!(
+        "{pages} at most stay within reach for up to {} ms after their unmap",
+        bounds.milliseconds
+    )
+}
+
+/// What the domain of a device leaves to a later flush.
+pub fn lazy_bounds(plan: &Plan, node: NodeId) -> Option<LazyBounds> {
+    lazy(plan, node).map(|lazy| lazy.bounds)
+}
+
+/// The lazy domain of a device, with who said so.
+pub fn lazy(plan: &Plan, node: NodeId) -> Option<&LazyPlan> {
+    let domain = plan.solution.device(node).domain?;
+    plan.domains.domains.get(domain)?.lazy.as_ref()
 }
 
 /// Pools of an owner, and what its clients lend it.

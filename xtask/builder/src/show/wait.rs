@@ -27,8 +27,12 @@ fn longest(plan: &Plan) -> Option<String> {
     };
     let solved = plan.solution.domains.get(longest.domain)?;
     let device = solved.devices.first().map_or("", |node| name(plan, *node));
+    let flush = match longest.flushed {
+        0 => String::new(),
+        pages => format!(", and a flush of {pages} pages"),
+    };
     Some(format!(
-        "{} instructions, {what} of `{device}` ({} entries)",
+        "{} instructions, {what} of `{device}` ({} entries){flush}",
         longest.instructions, longest.entries
     ))
 }
@@ -36,6 +40,22 @@ fn longest(plan: &Plan) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use crate::show::tests::planned;
+
+    #[test]
+    fn a_lazy_domain_is_flushed_as_well() {
+        let plan = planned("invalidation = { lazy = { pages = 20 } }\n");
+        let mut text = String::new();
+        super::write(&plan, &mut text).unwrap();
+        let instructions = plan::cost::longest(512).0 + 20 * plan::cost::FLUSHED_PAGE;
+        assert!(
+            text.contains(&format!("  iommu: {instructions} instructions,")),
+            "{text}"
+        );
+        assert!(
+            text.contains("(512 entries), and a flush of 20 pages\n"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn the_largest_window_decides() {

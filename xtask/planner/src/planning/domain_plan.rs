@@ -2,6 +2,8 @@
 
 use solver::model::DomainType;
 
+use crate::read::LazyBounds;
+
 /// The domains, and the devices in them.
 #[derive(Clone, Debug, Default)]
 pub struct Domains {
@@ -60,10 +62,21 @@ pub struct DomainPlan {
     pub bypass: bool,
     /// The pools of its owner are premapped in its window.
     pub premaps_pools: bool,
+    /// What its unmaps leave to a later flush; none in a strict domain.
+    pub lazy: Option<LazyPlan>,
     /// The ranges that the image maps in the domain.
     pub premapped: Vec<Premapped>,
     /// Bits of an address that the domain translates.
     pub iova_bits: u32,
+}
+
+/// What a lazy domain leaves to a later flush.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LazyPlan {
+    /// How much, and for how long.
+    pub bounds: LazyBounds,
+    /// The device that says so; none: the default of `[iommu]`.
+    pub said_by: Option<String>,
 }
 
 impl Domains {

@@ -1,11 +1,12 @@
 //! Groups, domains, streams and windows of the devices, from the solver.
 
-use solver::model::{Machine, OwnerId};
+use solver::model::{DomainType, Machine, OwnerId};
 use solver::solution::Solution;
 
 use super::coherence::is_coherent;
 use super::domain_plan::{DevicePlan, DomainPlan, Domains};
 use super::fabric::Fabric;
+use super::lazy;
 use super::premapped;
 use super::premapped_pools;
 use crate::read::App;
@@ -58,9 +59,13 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
                     node.is_some_and(|node| node.unsafe_bypass.is_some())
                 }),
                 premaps_pools: premapped_pools::is_asked(app, machine, &domain.devices),
+                lazy: None,
                 premapped: Vec::new(),
                 iova_bits: premapped::IOVA_BITS,
             };
+            if planned.kind == DomainType::Dma && !planned.bypass {
+                planned.lazy = lazy::of_domain(app, machine, &domain.devices);
+            }
             planned.premapped = premapped::of_domain(app, machine, &domain.devices, &planned);
             planned.iova_bits = premapped::iova_bits(app, &planned.premapped);
             planned

@@ -3,8 +3,8 @@
 //! place, both numbers and the largest users.
 
 use plan::limits::{
-    DEVICES_MAX, DOMAINS_MAX, LENT_POOLS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PREMAPPED_MAX,
-    SMMUS_MAX, STREAMS_MAX,
+    DEVICES_MAX, DOMAINS_MAX, LENT_POOLS_MAX, MAPPED_LEASES_MAX, MEMBERS_MAX, PARTED_MAX,
+    PREMAPPED_MAX, SMMUS_MAX, STREAMS_MAX,
 };
 use solver::Machine;
 use solver::model::NodeId;
@@ -113,7 +113,7 @@ impl Used<'_> {
         first.map_or(String::new(), |node| node.name.clone())
     }
 
-    fn sums(&self) -> [Sum; 7] {
+    fn sums(&self) -> [Sum; 8] {
         let counted = |name: String, count| {
             let place = self.place(&name);
             (name, count, place)
@@ -124,6 +124,9 @@ impl Used<'_> {
         let first = |domain: &solver::solution::Domain| self.first_of(&domain.devices);
         let streams = nodes().zip(&self.solution.devices);
         let premapped = domains().zip(&self.domains.domains);
+        let lazy = premapped
+            .clone()
+            .filter_map(|(domain, planned)| Some((domain, planned.lazy.as_ref()?)));
         [
             Sum {
                 what: "SMMUs",
@@ -158,6 +161,14 @@ impl Used<'_> {
                     .collect(),
                 most: PREMAPPED_MAX,
                 remedy: "merge pools, or direct regions, that lie side by side",
+            },
+            Sum {
+                what: "unmapped pages that wait for a flush",
+                users: lazy
+                    .map(|(domain, lazy)| counted(first(domain), lazy.bounds.pages.into()))
+                    .collect(),
+                most: PARTED_MAX,
+                remedy: "give lazy domains fewer `pages`; beyond 64 they gain little",
             },
             Sum {
                 what: "pins",

@@ -11,6 +11,7 @@ mod function;
 mod identity;
 mod image;
 mod interrupts;
+mod lazy;
 mod limits;
 mod machine;
 mod names;
@@ -24,7 +25,7 @@ mod runnable;
 mod time;
 mod wiring;
 
-pub use domain_plan::{DevicePlan, DomainPlan, Domains, Premapped};
+pub use domain_plan::{DevicePlan, DomainPlan, Domains, LazyPlan, Premapped};
 pub use fabric::{Fabric, WINDOW_CLOSED};
 pub use function::{Function, FunctionKind};
 pub use image::{SMMU_ALIGNMENT, STREAM_BITS_MAX};
@@ -117,6 +118,7 @@ impl Plan {
         let domains = domains::domains(&app, &described.machine, &solution, &fabric);
         premapped::check(report, &app);
         premapped_pools::check(report, &app, &described.machine, &solution, &domains);
+        lazy::check(report, &app, &described.machine, &solution, &domains);
         identity::check(report, &app, &described.machine, &solution, &domains);
         address_bits::check(report, &app, &described.machine, &solution, &domains);
         report.gate_of_all().pass(())?;

@@ -4,6 +4,7 @@ use solver::model::{DomainType, Machine, NodeId};
 use solver::solution::Solution;
 
 use super::domain_plan::{DomainPlan, Domains, Premapped};
+use super::lazy;
 use crate::read::units::show_size;
 use crate::read::{App, Device, Invalidation};
 use crate::report::{Mistake, Report, Spanned};
@@ -134,6 +135,8 @@ fn strict_member(
     let is_driven = |other: &&Device| app.driver(&other.name.value).is_some();
     let other = devices(app, machine, members)
         .filter(is_driven)
+        // Of lazy ones, the check of these tells.
+        .filter(|other| !lazy::is_lazy(app, other))
         .find(|other| asked(other).is_none());
     if let Some(other) = other {
         report

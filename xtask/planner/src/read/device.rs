@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use solver::model::{Acs, DomainType};
 
 use super::fields::Fields;
+use super::invalidation::{self, Invalidation};
 use super::known::{self, Bar, FORMS, FunctionForm, KnownDevices, Quiesce};
 use super::place::{self, Place};
 use super::units;
@@ -31,7 +32,7 @@ pub struct Device {
     pub address_bits: u32,
     /// Whether it snoops the caches; `None`: as the platform says.
     pub coherent: Option<bool>,
-    /// How the device's maps are invalidated; strict if nothing is declared.
+    /// How the device's maps are invalidated; as `[iommu]` says if nothing is declared.
     pub invalidation: Option<Spanned<Invalidation>>,
     /// The form that configuration space shows.
     pub form: FunctionForm,
@@ -75,21 +76,6 @@ pub const DOMAINS: [(&str, DomainType); 3] = [
     ("blocked", DomainType::Blocked),
 ];
 
-/// The time at which translations that a device must not use any more leave the caches.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Invalidation {
-    /// Each unmap invalidates, and returns when nothing cached is left.
-    Strict,
-    /// The pools of its owner are premapped and never unmapped; all else is strict.
-    Premapped,
-}
-
-/// Words for [`Invalidation`].
-const INVALIDATIONS: [(&str, Invalidation); 2] = [
-    ("strict", Invalidation::Strict),
-    ("premapped", Invalidation::Premapped),
-];
-
 /// Words for the pin of an INTx.
 const PINS: [(&str, u8); 6] = [
     ("none", 0),
@@ -104,14 +90,6 @@ const PINS: [(&str, u8); 6] = [
 const WINDOW: u64 = 2 << 20;
 /// Bytes covered by one root entry of a domain's tables: a window, both parts, lies in one.
 const WINDOW_MAX: u64 = 1 << 30;
-
-fn read_invalidation(fields: &Fields<'_>) -> Option<Spanned<Invalidation>> {
-    // `persistent` is the word for memory that survives a restart of its task.
-    if fields.is_named_otherwise("invalidation", "persistent", "premapped") {
-        return None;
-    }
-    fields.choice("invalidation", &INVALIDATIONS)
-}
 
 /// Reads one device.
 pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> Option<Device> {
@@ -138,7 +116,7 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
     let window_base = window_base.map(|base| base.value);
     let address_bits = read_address_bits(&fields);
     let coherent = fields.boolean("coherent").map(|coherent| coherent.value);
-    let invalidation = read_invalidation(&fields);
+    let invalidation = invalidation::read(&fields);
     let pin = fields.choice("interrupt", &PINS);
     let quiesce = known::read_quiesce(&fields);
     let (mut bars, unknown) = known::read_bars(&fields);

@@ -5,12 +5,15 @@ use solver::solution::Mode;
 
 use super::device::DOMAINS;
 use super::fields::Fields;
+use super::invalidation::{self, Invalidation};
 use crate::report::{Mistake, Spanned};
 
 /// Policy where devices demand nothing.
 #[derive(Clone, Debug)]
 pub struct IommuPolicy {
     pub default_domain: DomainType,
+    /// Of devices that say nothing; strict if this says nothing either.
+    pub invalidation: Option<Spanned<Invalidation>>,
     pub mode: Mode,
     pub on_mismatch: MismatchPolicy,
     pub waivers: Vec<Waiver>,
@@ -57,6 +60,7 @@ impl Default for IommuPolicy {
     fn default() -> Self {
         Self {
             default_domain: DomainType::Dma,
+            invalidation: None,
             mode: Mode::Strict,
             on_mismatch: MismatchPolicy::Refuse,
             waivers: Vec::new(),
@@ -73,6 +77,7 @@ pub fn read(fields: Fields<'_>) -> IommuPolicy {
     if let Some(domain) = fields.choice("default-domain", &DOMAINS) {
         policy.default_domain = domain.value;
     }
+    policy.invalidation = invalidation::read_default(&fields);
     let modes = [("strict", Mode::Strict), ("linux", Mode::Linux)];
     if let Some(mode) = fields.choice("mode", &modes) {
         policy.mode = mode.value;

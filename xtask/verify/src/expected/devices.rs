@@ -90,7 +90,10 @@ pub struct Domain {
     pub kind: String,
     /// The domain's streams pass while a device of it is claimed.
     pub untranslated: bool,
+    /// `strict`, `premapped` or `lazy`.
     pub invalidation: String,
+    /// What a lazy domain leaves to a later flush; none in another.
+    pub lazy: Option<LazyBounds>,
     pub snoops: bool,
     pub stage: u32,
     /// The SMMU that walks its tables.
@@ -101,6 +104,14 @@ pub struct Domain {
     pub pages: Window,
     pub blocks: Window,
     pub premapped: Vec<Premapped>,
+}
+
+/// Unmapped pages that may wait for a flush, and how long.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LazyBounds {
+    pub pages: u16,
+    pub within_ns: u64,
 }
 
 /// The part of a domain's window that is mapped by entries of one size.

@@ -169,13 +169,18 @@ fn domain(tables: &Tables<'_>, record: &Record<'_>, domain: &Domain, verified: &
         (_, "identity") => Some(2),
         _ => None,
     };
-    let premapped = domain.invalidation == "premapped";
+    let invalidation = match domain.invalidation.as_str() {
+        "strict" => Some(0),
+        "lazy" => Some(1),
+        "premapped" => Some(2),
+        _ => None,
+    };
     let told = [0, 4, 8, 12].map(|at| Some(record.u32(at)));
     let planned = [
         kind,
         Some(tables.number),
         Some(domain.asid.into()),
-        Some(if premapped { 2 } else { 0 }),
+        invalidation,
     ];
     let what = "the IOMMU server is told of kind, SMMU, ASID and invalidation";
     verified.compare(&whose, what, &told, &planned);
@@ -196,6 +201,21 @@ fn domain(tables: &Tables<'_>, record: &Record<'_>, domain: &Domain, verified: &
             ));
         }
     }
-    let told = (record.u32(80), record.u32(84));
-    verified.compare(&whose, "it snoops:", &told, &(u32::from(domain.snoops), 0));
+    let told = record.u32(80);
+    verified.compare(&whose, "it snoops:", &told, &u32::from(domain.snoops));
+    lazy(record, domain, &whose, verified);
+}
+
+/// What a lazy domain leaves to a later flush, in pages and in milliseconds; another has neither.
+fn lazy(record: &Record<'_>, domain: &Domain, whose: &str, verified: &mut Verified) {
+    if domain.lazy.is_some() != (domain.invalidation == "lazy") {
+        verified.say(format!("{whose}: it is lazy and has bounds, or neither"));
+    }
+    let planned = domain.lazy.as_ref();
+    let planned = planned.map_or([0, 0], |lazy| {
+        [u64::from(lazy.pages), lazy.within_ns / 1_000_000]
+    });
+    let told = [84, 86].map(|at| u64::from(record.u16(at)));
+    let what = "so many unmapped pages wait so many ms for a flush:";
+    verified.compare(whose, what, &told, &planned);
 }

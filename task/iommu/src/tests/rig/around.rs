@@ -49,6 +49,7 @@ pub struct Around {
     pub replies: Vec<(TaskId, u32, Payload, usize)>,
     pub posts: Vec<usize>,
     pub storms: Vec<u32>,
+    pub timer: Option<u64>,
     pub lines: Vec<String>,
     pub blocked: Option<u32>,
     /// [`SPARE`] is there, and [`EDU`] is not.
@@ -283,6 +284,9 @@ impl System for Shared {
     }
     fn post_fault(&mut self, task: TaskIndex) {
         self.0.borrow_mut().posts.push(task.number() as usize);
+    }
+    fn set_timer(&mut self, deadline: u64) {
+        self.0.borrow_mut().timer = Some(deadline);
     }
     fn post_storm(&mut self, device: DeviceIndex) {
         self.0.borrow_mut().storms.push(device.number());

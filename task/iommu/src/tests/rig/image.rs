@@ -81,7 +81,8 @@ pub fn domain(index: u64) -> DomainEntry {
         block_base: BLOCKS,
         blocks: 4,
         snoops: 1,
-        reserved: 0,
+        lazy_pages: 0,
+        lazy_ms: 0,
     }
 }
 

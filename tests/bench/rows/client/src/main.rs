@@ -8,6 +8,7 @@
 mod disk_rows;
 mod iommu_rows;
 mod kernel_rows;
+mod lazy_rows;
 
 use bench_protocol::supervisor;
 use userlib::server::Server;
@@ -40,7 +41,12 @@ fn main() -> ! {
 
 /// Runs every row but the one that has an image of its own. The disk comes first, for the count from boot.
 fn run_all() -> bool {
-    disk_rows::run() & let_run("caller") & let_run("payer") & kernel_rows::run() & iommu_rows::run()
+    disk_rows::run()
+        & let_run("caller")
+        & let_run("payer")
+        & kernel_rows::run()
+        & iommu_rows::run()
+        & lazy_rows::run()
 }
 
 /// An instance without a device: runs its rows when it is told to. A row that is missing is seen by who reads

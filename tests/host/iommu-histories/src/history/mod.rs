@@ -24,6 +24,7 @@ use iommu::plan_view::PlanView;
 use iommu_api::{Claim, Handle, Operation};
 use zerocopy::IntoBytes;
 
+use super::intent::Intent;
 use super::layout::Machine;
 use super::oracle::Grant;
 use super::sabotage::{Mutant, Sabotage};
@@ -352,23 +353,14 @@ impl History<'_> {
         if bits != 0 && self.serve(|server| server.on_interrupt(bits)).is_none() {
             return self.succeed();
         }
+        if let Some(deadline) = self.world.borrow_mut().timer.take() {
+            self.deadline = Some(deadline);
+        }
         if let Some(deadline) = self.server.take_new_deadline() {
             self.deadline = Some(deadline);
         }
-        let released = self.released();
-        let mut world = self.world.borrow_mut();
-        world.check_awaited(self.deadline, &released);
-        drop(world);
-        let now = self.world.borrow_mut().model.now();
-        if self
-            .deadline
-            .is_some_and(|deadline| now >= deadline || self.chooser.once_in(4))
-        {
-            self.deadline = None;
-            self.world.borrow_mut().model.pass(200);
-            if self.on_timer().is_none() {
-                return self.succeed();
-            }
+        if self.tell_time().is_none() {
+            return self.succeed();
         }
         let replies = std::mem::take(&mut self.world.borrow_mut().replies);
         for reply in replies {
@@ -383,5 +375,39 @@ impl History<'_> {
             }
             self.answered(waiting, reply.code, &reply.payload);
         }
+    }
+
+    /// The timer, soon or later. `None` if the server dies.
+    fn tell_time(&mut self) -> Option<()> {
+        let released = self.released();
+        let mut world = self.world.borrow_mut();
+        world.check_awaited(self.deadline, &released);
+        drop(world);
+        let now = self.world.borrow_mut().model.now();
+        if self
+            .deadline
+            .is_some_and(|deadline| now >= deadline || self.chooser.once_in(4))
+        {
+            self.deadline = None;
+            {
+                let mut world = self.world.borrow_mut();
+                world.model.pass(200);
+                // It unmaps nothing but what was.
+                world.intent = Some(Intent::default());
+            }
+            let served = self.on_timer();
+            self.world.borrow_mut().intent = None;
+            served?;
+            if let Some(deadline) = self.server.take_new_deadline() {
+                self.deadline = Some(deadline);
+            }
+        }
+        // What an SMMU that has stopped keeps nobody can take from it.
+        let mut world = self.world.borrow_mut();
+        if !world.model.has_stopped() {
+            world.oracle.expire(now);
+        }
+        drop(world);
+        Some(())
     }
 }

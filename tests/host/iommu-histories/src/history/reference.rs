@@ -10,6 +10,7 @@ use vmsa::{MARK_MASK, MARK_SHIFT};
 use super::History;
 use crate::layout::{POOLS, TABLES};
 use crate::sabotage::Kind;
+use crate::world::is_parted;
 use smmu_model::Check;
 
 /// A claim as its claimant knows it.
@@ -61,6 +62,12 @@ fn locate(domain: &DomainEntry, blocks: bool, iova: u64, pages: u64) -> Option<E
         offset: offset + first * 8,
         count,
     })
+}
+
+/// Whether an entry can be taken: it is free, or becomes free by a flush, which the server does before it refuses.
+fn can_be_taken(domain: &DomainEntry, blocks: bool, word: u64) -> bool {
+    let waits = || is_parted(word, if blocks { 2 } else { 3 });
+    word == 0 || domain.lazy_pages > 0 && waits()
 }
 
 impl History<'_> {
@@ -249,7 +256,7 @@ impl History<'_> {
         let blocks = flags.has(MapFlags::BLOCKS);
         if flags.has(MapFlags::FIXED) {
             let entries = locate(domain, blocks, iova, pages).ok_or(Error::BadRange)?;
-            let free = self.every(&entries, |word| word == 0);
+            let free = self.every(&entries, |word| can_be_taken(domain, blocks, word));
             return if free { Ok(()) } else { Err(Error::Overlap) };
         }
         let (offset, all, count) = if blocks {
@@ -260,7 +267,7 @@ impl History<'_> {
         };
         let mut free = 0;
         for entry in 0..all {
-            let is_free = self.word(offset + entry * 8) == 0;
+            let is_free = can_be_taken(domain, blocks, self.word(offset + entry * 8));
             free = if is_free { free + 1 } else { 0 };
             if free >= count {
                 return Ok(());

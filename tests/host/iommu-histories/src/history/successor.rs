@@ -85,6 +85,9 @@ impl<'p> History<'p> {
         world.sabotage.start(false);
         world.told_of_lenders(begins);
         let answered = world.fabric.disturbances == disturbances;
+        if started.is_some() && !world.model.has_stopped() {
+            world.oracle.flush_all();
+        }
         drop(world);
         if answered {
             self.note_losses();
@@ -186,6 +189,7 @@ impl<'p> History<'p> {
         self.deadline = None;
         let mut world = self.world.borrow_mut();
         world.replies.clear();
+        world.timer = None;
         world.kernel.held_death = false;
         if world.fabric.down && world.fabric.troubles.call_deaths == 0 {
             world.switch_pci();
@@ -347,6 +351,12 @@ impl<'p> History<'p> {
     /// The successor has started, with a PCI task that answers: what nobody goes on with is out of the way.
     fn check_estate(&mut self, estate: &Estate) {
         let mut world = self.world.borrow_mut();
+        let mut domains = 0..world.layout.domains.len();
+        if let Some(domain) = domains.find(|&domain| world.has_parted(domain)) {
+            world.model.findings.note(Check::Leak, || {
+                format!("an entry of domain {domain} waits for a flush that nobody knows of")
+            });
+        }
         let used = |device| estate.used.iter().any(|&(used, _)| used == device);
         world.check_holds(used);
     }

@@ -87,7 +87,7 @@ impl History<'_> {
         if code == 0 {
             self.counts[2] += 1;
             if !stays(self.machine, device, input, pages) {
-                self.unmapped(device, input, pages);
+                self.unmapped_by_request(device, input, pages);
             }
         } else if code == Error::NotMapped as u32
             && (self.is_granted(device, input, pages) || stays(self.machine, device, input, pages))
@@ -101,6 +101,20 @@ impl History<'_> {
     pub(super) fn is_granted(&self, device: usize, input: u64, pages: u64) -> bool {
         let world = self.world.borrow();
         (0..pages).all(|page| world.oracle.is_granted(device, input + page * 4096))
+    }
+
+    /// The same by an unmap, which in a lazy domain is completed later.
+    fn unmapped_by_request(&mut self, device: usize, input: u64, pages: u64) {
+        let domain = self.machine.device(device).map(|planned| planned.domain);
+        if domain.is_none_or(|domain| self.machine.lazy(domain) == 0) {
+            return self.unmapped(device, input, pages);
+        }
+        if !self.is_granted(device, input, pages) {
+            return self.unmapped(device, input, pages);
+        }
+        let mut world = self.world.borrow_mut();
+        let now = world.model.now();
+        world.oracle.part_lazily(device, input, pages * 4096, now);
     }
 
     pub(super) fn unmapped(&mut self, device: usize, input: u64, pages: u64) {
@@ -163,7 +177,7 @@ impl History<'_> {
         if code == 0 {
             for extent in extents {
                 self.counts[2] += 1;
-                self.unmapped(
+                self.unmapped_by_request(
                     device,
                     u64::from(extent.first) * 4096,
                     u64::from(extent.pages),
@@ -194,6 +208,9 @@ impl History<'_> {
         let intent = Intent::default();
         if let Some((code, _)) = self.change((device, held), Operation::Flush, words, &intent) {
             self.changed(device, code);
+            if code == 0 {
+                self.world.borrow_mut().oracle.flush(device);
+            }
         }
     }
 }

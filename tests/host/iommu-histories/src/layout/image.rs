@@ -14,8 +14,8 @@ use vmsa::{
 use zerocopy::FromZeros;
 
 use super::{
-    ARRAYS, AUDITOR, CLIENT, COMMANDS, CONTEXTS, EVENTS, LENT_PAGES, LEVEL1, Layout, Machine,
-    PAGE_TABLES, POOLS, TABLES, TABLES_LEN, WINDOW, Window, entry_of, is_lent_to,
+    ARRAYS, AUDITOR, CLIENT, COMMANDS, CONTEXTS, EVENTS, LAZY_MS, LENT_PAGES, LEVEL1, Layout,
+    Machine, PAGE_TABLES, POOLS, TABLES, TABLES_LEN, WINDOW, Window, entry_of, is_lent_to,
 };
 use smmu_model::{Chooser, Features, Memory};
 
@@ -217,6 +217,7 @@ fn domain(
         kind,
         pages,
         blocks,
+        lazy,
     } = machine.windows[index];
     let ranges = machine.premapped.iter();
     let ranges = ranges.filter(|range| range.domain as usize == index);
@@ -250,6 +251,8 @@ fn domain(
     let in_window = |kind: u32| kind == PremappedKind::Pool as u32;
     let invalidation = if ranges.clone().any(|range| in_window(range.kind)) {
         Invalidation::Premapped
+    } else if lazy > 0 {
+        Invalidation::Lazy
     } else {
         Invalidation::Strict
     };
@@ -261,6 +264,8 @@ fn domain(
         block_entries: if blocks > 0 { place(block_base, 2) } else { 0 },
         block_base,
         blocks,
+        lazy_pages: lazy as u16,
+        lazy_ms: if lazy > 0 { LAZY_MS as u16 } else { 0 },
         ..entry
     })
 }

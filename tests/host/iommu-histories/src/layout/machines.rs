@@ -74,9 +74,12 @@ pub static EVERYDAY: Machine = Machine {
         driven("raw", 4, 6, &[0x110], 8),
     ],
     windows: &[
-        Window::PAGES,
-        Window::PAGES,
-        Window::BLOCKS,
+        Window::LAZY,
+        Window::LAZY,
+        Window {
+            lazy: 600,
+            ..Window::BLOCKS
+        },
         Window::PAGES,
         Window::PAGES,
         Window::PAGES,
@@ -130,12 +133,16 @@ pub static SHARED: Machine = Machine {
     ],
     windows: &[
         Window::PAGES,
-        Window::BLOCKS,
+        Window {
+            lazy: 9,
+            ..Window::BLOCKS
+        },
         Window::PAGES,
         Window {
             kind: DomainKind::Identity,
             pages: 0,
             blocks: 0,
+            lazy: 0,
         },
         Window::PAGES,
         Window::PAGES,
@@ -175,7 +182,7 @@ pub static RESETS: Machine = Machine {
         driven("lender", CLIENT, 8, &[0x310], 5),
     ],
     windows: &[
-        Window::PAGES,
+        Window::LAZY,
         Window::PAGES,
         Window::BLOCKS,
         Window::PAGES,

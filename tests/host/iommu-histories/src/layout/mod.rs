@@ -107,7 +107,12 @@ pub struct Window {
     pub pages: u64,
     /// Blocks.
     pub blocks: u64,
+    /// Pages that may be unmapped and not flushed; 0 in a strict domain.
+    pub lazy: u64,
 }
+
+/// Milliseconds after which what was unmapped in a lazy domain is flushed.
+pub const LAZY_MS: u64 = 2;
 
 impl Window {
     /// A window of pages only.
@@ -115,6 +120,12 @@ impl Window {
         kind: DomainKind::Dma,
         pages: 512,
         blocks: 0,
+        lazy: 0,
+    };
+    /// The same, lazy.
+    pub const LAZY: Self = Self {
+        lazy: 6,
+        ..Self::PAGES
     };
     /// One with blocks behind them.
     pub const BLOCKS: Self = Self {
@@ -227,6 +238,13 @@ impl Machine {
     pub fn premapped_of(&self, device: usize) -> Option<&'static PremappedEntry> {
         let in_window = PremappedKind::Pool as u32;
         self.pool_of(device).filter(|range| range.kind == in_window)
+    }
+
+    /// Pages that may be unmapped for a domain and not flushed.
+    #[must_use]
+    pub fn lazy(&self, domain: u32) -> u64 {
+        let window = self.windows.get(domain as usize);
+        window.map_or(0, |window| window.lazy)
     }
 
     /// Whether a device is not translated.

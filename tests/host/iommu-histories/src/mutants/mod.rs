@@ -5,6 +5,7 @@ mod around;
 mod configuration;
 mod failing;
 mod image;
+mod lazy;
 mod order;
 mod pools;
 mod queues;
@@ -114,6 +115,7 @@ pub fn all() -> impl Iterator<Item = Mutant> {
         pools::MUTANTS,
         image::MUTANTS,
         slots::MUTANTS,
+        lazy::MUTANTS,
     ];
     tables.into_iter().flatten().copied()
 }

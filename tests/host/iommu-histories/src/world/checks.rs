@@ -230,12 +230,13 @@ impl World {
             let used = grants.iter().any(|grant| {
                 grant.output < pin.pa + pin.len && pin.pa < grant.output + grant.bytes
             });
+            let waits = self.oracle.waits_for_flush(pin.number(), pin.pa, pin.len);
             // That of a pool is kept while its lender and the claim live, or until the server is told that they do not.
             let lives = self.kernel.held_death || self.kernel.is_current(pin.lender);
             let mut holds = self.kernel.holds.iter();
             let held = holds.any(|hold| hold.device as usize == pin.number());
             let used = used || pin.is_of_pool() && lives && held;
-            if !used {
+            if !used && !waits {
                 self.model
                     .findings
                     .note(Check::Leak, || format!("nothing is mapped of {pin:x?}"));
@@ -243,11 +244,11 @@ impl World {
         }
     }
 
-    /// Memory is given back; `left` is what remains granted.
-    fn check_released(&mut self, left: &Oracle, output: u64, bytes: u64) {
+    /// Memory is given back; `left` is what remains granted. What waits for a flush in it counts as well if `waits`.
+    fn check_released(&mut self, left: &Oracle, (output, bytes): (u64, u64), waits: bool) {
         self.check_landed();
         let mut findings: Findings = std::mem::take(&mut self.model.findings);
-        left.released(&self.model, output, bytes, &mut findings);
+        left.released(&self.model, (output, bytes), waits, &mut findings);
         self.model.findings = findings;
     }
 
@@ -278,7 +279,8 @@ impl World {
         let unasked = self.oracle.unasked(device);
         let grants = self.oracle.grants(device).to_vec();
         for grant in grants.into_iter().chain(unasked) {
-            self.check_released(&left, grant.output, grant.bytes);
+            // What waits for a flush for another device is held for that one.
+            self.check_released(&left, (grant.output, grant.bytes), true);
         }
     }
 
@@ -289,6 +291,19 @@ impl World {
         };
         let device = pin.number();
         let intent = self.intent.as_ref();
+        // A refused map took it, and the same memory is pinned for what waits for a flush as well.
+        let others = self.kernel.pins.iter().enumerate().any(|(other, pinned)| {
+            other != slot as usize
+                && pinned.is_some_and(|other| {
+                    other.pa < pin.pa + pin.len && pin.pa < other.pa + other.len
+                })
+        });
+        let waits = (0..self.layout.machine.devices.len())
+            .any(|device| self.oracle.waits_for_flush(device, pin.pa, pin.len));
+        let maps = intent.is_some_and(|intent| !intent.maps.is_empty() && intent.unmaps.is_empty());
+        if maps && others && waits {
+            return;
+        }
         // Neither of a request to map that is refused, nor of a pool of which nothing is mapped any more: the unmap of its
         // last page was confirmed, or refused.
         if intent.is_none_or(|intent| intent.maps.is_empty() && !intent.unmaps.is_empty()) {
@@ -296,20 +311,23 @@ impl World {
         }
         let mut left = self.oracle.clone();
         match &self.intent {
+            // A flush before the claim ends: the rest of it is still mapped.
+            None if left.waits_for_flush(device, pin.pa, pin.len) => {}
             None => left.clear(device),
             Some(intent) => {
                 let runs = intent.unmaps.iter();
                 runs.for_each(|&(input, bytes)| left.revoke(device, input, bytes));
             }
         }
-        self.check_released(&left, pin.pa, pin.len);
+        // What waits there is held by the other pin.
+        self.check_released(&left, (pin.pa, pin.len), others && waits);
     }
 
     /// A task runs again: nothing of its earlier life is within reach of a device.
     pub(crate) fn check_restart(&mut self, task: usize) {
         for &(_, _, pa, len) in layout::POOLS.iter().filter(|pool| pool.0 == task) {
             let left = self.oracle.clone();
-            self.check_released(&left, pa, len);
+            self.check_released(&left, (pa, len), false);
         }
     }
 }

@@ -12,6 +12,11 @@ use smmu_model::structure::{self, Entry};
 /// Entries that translate, by input address.
 pub type Leaves = BTreeMap<u64, Grant>;
 
+/// Whether an entry waits to be flushed: one bit of its kind tells it from one that was retracted.
+pub(crate) fn is_parted(word: u64, level: u32) -> bool {
+    word != 0 && word & 3 == if level == 3 { 0 } else { 2 }
+}
+
 fn covers(leaves: &Leaves, input: u64) -> bool {
     let below = leaves.range(..=input).next_back();
     below.is_some_and(|(_, leaf)| input < leaf.input + leaf.bytes)
@@ -31,8 +36,13 @@ impl World {
             } else {
                 domain.block_entries + (grant.input - domain.block_base) / (4096 * 512) * 8
             };
+            let level = if grant.input < domain.block_base {
+                3
+            } else {
+                2
+            };
             let word = self.model.memory.latest(TABLES + at);
-            word.is_some_and(|word| word != 0 && word & 1 == 0)
+            word.is_some_and(|word| word != 0 && word & 1 == 0 && !is_parted(word, level))
         })
     }
 
@@ -62,7 +72,8 @@ impl World {
         for (offset, base, count, shift, level) in parts {
             for index in 0..count {
                 let word = self.model.memory.latest(TABLES + offset + index * 8);
-                let word = word.filter(|word| *word != 0).map_or(0, |word| word | 1);
+                let word = word.filter(|word| *word != 0 && !is_parted(*word, level));
+                let word = word.map_or(0, |word| word | 1);
                 let input = base + (index << shift);
                 if let Entry::Leaf(output) = structure::entry(word, level, 12)
                     && !planned(input)
@@ -78,6 +89,24 @@ impl World {
             }
         }
         leaves
+    }
+
+    /// Whether an entry of a domain's window waits to be flushed.
+    #[must_use]
+    pub fn has_parted(&self, domain: usize) -> bool {
+        let Some(entry) = self.layout.domains.get(domain) else {
+            return false;
+        };
+        let parts = [
+            (entry.leaf, entry.pages, 3),
+            (entry.block_entries, entry.blocks, 2),
+        ];
+        parts.into_iter().any(|(offset, count, level)| {
+            (0..count).any(|index| {
+                let word = self.model.memory.latest(TABLES + offset + index * 8);
+                word.is_some_and(|word| is_parted(word, level))
+            })
+        })
     }
 
     /// The server is dead. What a request had begun to map is mapped; what it had begun to unmap, or what

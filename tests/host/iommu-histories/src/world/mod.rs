@@ -9,6 +9,7 @@ mod surroundings;
 mod tables;
 
 pub use interrupted::Leaves;
+pub(crate) use interrupted::is_parted;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -66,6 +67,8 @@ pub struct World {
     pub exposed: Vec<bool>,
     /// Dead lenders of pools.
     pub lenders: Lenders,
+    /// The timer that the server set.
+    pub timer: Option<u64>,
     /// Lines of the log, for a failing history.
     pub lines: u64,
 }
@@ -115,6 +118,7 @@ impl World {
             posts: Vec::new(),
             exposed: vec![false; machine.devices.len()],
             lenders: Lenders::new(machine.devices.len()),
+            timer: None,
             lines: 0,
         }
     }
@@ -125,6 +129,7 @@ impl World {
             model: &self.model,
             layout: &self.layout,
             intent: self.intent.as_ref(),
+            starting: self.sabotage.adopts(),
         }
     }
 

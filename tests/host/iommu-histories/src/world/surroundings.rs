@@ -162,6 +162,14 @@ impl System for Shared {
     fn post_fault(&mut self, task: TaskIndex) {
         self.enter().posts.push(task.number() as usize);
     }
+    fn set_timer(&mut self, deadline: u64) {
+        let mut world = self.enter();
+        if matches!(world.sabotage.kind(), Some(Kind::NoTimer)) {
+            world.sabotage.struck += 1;
+            return;
+        }
+        world.timer = Some(deadline);
+    }
     fn log(&mut self, line: Line<'_>) {
         let mut world = self.enter();
         world.lines += 1;

@@ -1,7 +1,8 @@
 //! Stores, loads and commands that a fault changes.
 
 use super::World;
-use crate::layout::{TABLES, entry_of};
+use super::is_parted;
+use crate::layout::{PAGE_TABLES, TABLES, entry_of};
 use crate::sabotage::{Edit, Kind, Sabotage, TLBI_ASID, TLBI_VA, store_halves};
 use smmu_model::Check;
 
@@ -59,6 +60,12 @@ impl World {
             return store_halves(&mut self.model, offset, value);
         }
         self.model.store(TABLES + offset, value);
+        if matches!(kind, Some(Kind::PartedUnpin))
+            && leaves.contains(&offset)
+            && is_parted(value, 3)
+        {
+            self.unpin_early();
+        }
     }
 
     /// Whether an entry is that of a bypassing device whose owner lives, or has died.
@@ -99,6 +106,9 @@ impl World {
                 starting: self.sabotage.adopts(),
                 exchanging,
                 of_pool,
+                flushing: self
+                    .oracle
+                    .is_lazy_now((first >> 48) as usize - usize::from(first >> 48 > 0)),
             });
             if words != [first, value] {
                 self.sabotage.struck += 1;
@@ -142,6 +152,12 @@ impl World {
                 let changed = change(&self.view(), offset, value);
                 self.sabotage.struck += u64::from(changed != value);
                 changed
+            }
+            Some(Kind::PartedUnseen)
+                if self.sabotage.adopts() && offset >= PAGE_TABLES && is_parted(value, 3) =>
+            {
+                self.sabotage.struck += 1;
+                0
             }
             _ => value,
         }

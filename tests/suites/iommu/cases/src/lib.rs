@@ -23,6 +23,7 @@ mod help;
 mod identity;
 mod in_use;
 mod last;
+mod lazy;
 mod lease;
 mod lease_end;
 mod list;
@@ -58,8 +59,10 @@ pub const LENDER: usize = 3;
 pub const LEFT: usize = 4;
 /// Drives `edu3`.
 pub const RIGHT: usize = 5;
-/// Drives `misfit0`, which the machine does not have.
+/// Drives `misfit0`, which the machine does not have, and as [`LAZY`] `edu6`.
 pub const MISFIT: usize = 6;
+/// Drives `edu6`, whose domain is lazy; has two pins. The same task as [`MISFIT`], since a suite has eight roles at most.
+pub const LAZY: usize = MISFIT;
 /// Drives `edu4`, which has a direct region, and `edu5` in an identity domain.
 pub const DIRECT: usize = 7;
 
@@ -105,9 +108,13 @@ pub fn edu4() -> u64 {
 pub fn edu5() -> u64 {
     number("edu5")
 }
+/// Number of the device in a lazy domain.
+pub fn edu6() -> u64 {
+    number("edu6")
+}
 /// Devices in the plan, of which that one is the last.
 pub fn devices() -> u64 {
-    edu5().wrapping_add(1)
+    edu6().wrapping_add(1)
 }
 
 /// All cases.
@@ -136,6 +143,7 @@ pub const SUITE: Suite = Suite {
         order::CASES,
         dma::CASES,
         dma_after_unmap::CASES,
+        lazy::CASES,
         fault::CASES,
         alias::CASES,
         death::CASES,

@@ -92,6 +92,7 @@ fn domains(plan: &Plan, smmus: &[SmmuTables]) -> Vec<DomainEntry> {
             let smmu = smmus.get(domain.smmu);
             let tables = smmu.and_then(|smmu| smmu.domains.get(&index));
             let tables = tables.copied().unwrap_or_default();
+            let lazy = domain.lazy.as_ref().map(|lazy| lazy.bounds);
             DomainEntry {
                 kind: match domain.kind {
                     _ if domain.bypass => DomainKind::Bypass,
@@ -101,10 +102,10 @@ fn domains(plan: &Plan, smmus: &[SmmuTables]) -> Vec<DomainEntry> {
                 } as u32,
                 smmu: domain.smmu as u32,
                 asid: u32::from(domain.asid),
-                invalidation: if domain.premaps_pools {
-                    Invalidation::Premapped
-                } else {
-                    Invalidation::Strict
+                invalidation: match domain.lazy {
+                    _ if domain.premaps_pools => Invalidation::Premapped,
+                    Some(_) => Invalidation::Lazy,
+                    None => Invalidation::Strict,
                 } as u32,
                 context: tables.context,
                 root: tables.root,
@@ -115,7 +116,8 @@ fn domains(plan: &Plan, smmus: &[SmmuTables]) -> Vec<DomainEntry> {
                 block_base: domain.block_base,
                 blocks: domain.block_bytes / abi::layout::BLOCK,
                 snoops: u32::from(domain.snoops),
-                reserved: 0,
+                lazy_pages: lazy.map_or(0, |bounds| bounds.pages),
+                lazy_ms: lazy.map_or(0, |bounds| bounds.milliseconds),
             }
         })
         .collect()

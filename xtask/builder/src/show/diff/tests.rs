@@ -75,6 +75,51 @@ fn a_pool_that_grew_is_a_difference() {
 }
 
 #[test]
+fn a_lazy_domain_is_a_difference() {
+    let strict = demo();
+    let with = |value: &str| {
+        let device = "[devices.edu0]\n";
+        assert!(strict.contains(device));
+        strict.replace(device, &format!("{device}invalidation = {value}\n"))
+    };
+    let lazy = with("\"lazy\"");
+    assert_eq!(
+        reach(&strict, &lazy),
+        ["+ edu0: now reaches 64 unmapped pages for up to 10 ms"]
+    );
+    assert_eq!(
+        reach(&lazy, &strict),
+        ["- edu0: no longer reaches 64 unmapped pages for up to 10 ms"]
+    );
+    // What is more in one way is more, whatever it is in the other.
+    for (value, line) in [
+        (
+            "{ pages = 65 }",
+            "+ edu0: reaches 65 unmapped pages for up to 10 ms",
+        ),
+        (
+            "{ pages = 8, within = \"1 s\" }",
+            "+ edu0: reaches 8 unmapped pages for up to 1 s",
+        ),
+        (
+            "{ pages = 8 }",
+            "- edu0: reaches 8 unmapped pages for up to 10 ms",
+        ),
+        (
+            "{ within = \"9 ms\" }",
+            "- edu0: reaches 64 unmapped pages for up to 9 ms",
+        ),
+    ] {
+        let other = with(&format!("{{ lazy = {value} }}"));
+        let before = ", before 64 unmapped pages for up to 10 ms";
+        assert_eq!(reach(&lazy, &other), [format!("{line}{before}")]);
+    }
+    // The bounds of the word alone.
+    let usual = with("{ lazy = {} }");
+    assert_eq!(differences(&lazy, &usual), SAME);
+}
+
+#[test]
 fn a_watcher_is_a_difference() {
     let old = demo();
     let digest = "[tasks.digest]\n";

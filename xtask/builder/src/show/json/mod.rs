@@ -11,7 +11,7 @@ mod schema;
 mod solution;
 
 pub use owner::Owner;
-pub use reach::{DeviceReach, Lent, Reaches};
+pub use reach::{AfterUnmap, DeviceReach, Lent, Reaches};
 
 use serde_json::{Value, json as object};
 
@@ -192,7 +192,12 @@ fn domains(plan: &Plan, placement: Option<&Placement>) -> Vec<Value> {
             object!({
                 "kind": domain.kind.text(),
                 "untranslated": domain.bypass,
-                "invalidation": if domain.premaps_pools { "premapped" } else { "strict" },
+                "invalidation": match domain.lazy {
+                    _ if domain.premaps_pools => "premapped",
+                    Some(_) => "lazy",
+                    None => "strict",
+                },
+                "lazy": domain.lazy.as_ref().map(|lazy| reach::AfterUnmap::from(lazy.bounds)),
                 "snoops": domain.snoops,
                 "smmu": smmu_name(plan, domain.smmu),
                 // The SMMU translates by stage 1 alone, whose tables the ASID tags in its caches.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use planner::planning::Plan;
+use planner::read::LazyBounds;
 use serde::{Deserialize, Deserializer, Serialize};
-use solver::model::DomainType;
+use solver::model::{DomainType, NodeId};
 
 use super::Owner;
-use crate::show::reach::{lenders, lent, pins};
+use crate::show::reach::{lazy_bounds, lenders, lent, pins};
 
 /// The most that every device can ever reach, by its name.
 pub type Reaches = BTreeMap<String, DeviceReach>;
@@ -34,7 +35,27 @@ pub struct DeviceReach {
     pub pins: usize,
     /// Pools of others that are lent as a whole.
     pub lent: BTreeSet<Lent>,
+    /// The pages that it reaches although they are unmapped.
+    #[serde(deserialize_with = "present")]
+    pub after_unmap: Option<AfterUnmap>,
     pub streams: BTreeSet<u32>,
+}
+
+/// Pages that wait for a flush in a lazy domain: how many at most, and how long at most.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub struct AfterUnmap {
+    pub pages: u16,
+    pub within_ns: u64,
+}
+
+impl From<LazyBounds> for AfterUnmap {
+    fn from(bounds: LazyBounds) -> Self {
+        Self {
+            pages: bounds.pages,
+            within_ns: u64::from(bounds.milliseconds) * 1_000_000,
+        }
+    }
 }
 
 /// A pool that a task lends to the driver of a device, or of a mate of it, as a whole.
@@ -113,6 +134,7 @@ pub fn of_plan(plan: &Plan) -> Reaches {
                 pools: pools(plan, &reach.owners),
                 pins: pins(plan, &device, &reach),
                 lent: lent_to(plan, &device, &reach),
+                after_unmap: after_unmap(plan, &device),
                 streams: streams(plan, &device),
                 owners: reach.owners.into_iter().map(Owner::task).collect(),
                 domain_mates: reach.domain_mates,
@@ -149,6 +171,12 @@ fn pools(plan: &Plan, owners: &BTreeSet<String>) -> Vec<Pool> {
             bytes: *len,
         })
         .collect()
+}
+
+fn after_unmap(plan: &Plan, device: &str) -> Option<AfterUnmap> {
+    let mut nodes = plan.machine.nodes.iter();
+    let node = NodeId::new(nodes.position(|node| node.name == device)?);
+    lazy_bounds(plan, node).map(AfterUnmap::from)
 }
 
 fn streams(plan: &Plan, device: &str) -> BTreeSet<u32> {

@@ -41,6 +41,8 @@ pub struct LongestMessage {
     pub instructions: u64,
     /// What the message asks for.
     pub what: Longest,
+    /// Pages of a lazy domain that are flushed with it; none in a strict one.
+    pub flushed: u64,
 }
 
 impl Time {
@@ -67,22 +69,21 @@ pub fn longest_message(domains: &Domains) -> Option<LongestMessage> {
     const PAGE: u64 = 4096;
     const BLOCK: u64 = 2 << 20;
     let domains = domains.domains.iter().enumerate();
-    let all = domains.map(|(number, domain)| {
-        (
-            number,
-            domain.page_bytes / PAGE + domain.block_bytes / BLOCK,
-        )
+    let all = domains.map(|(domain, planned)| {
+        let entries = planned.page_bytes / PAGE + planned.block_bytes / BLOCK;
+        let (instructions, what) = plan::cost::longest(entries);
+        let flushed = planned.lazy.as_ref();
+        let flushed = flushed.map_or(0, |lazy| u64::from(lazy.bounds.pages));
+        LongestMessage {
+            domain,
+            entries,
+            instructions: instructions + flushed * plan::cost::FLUSHED_PAGE,
+            what,
+            flushed,
+        }
     });
     // Of several, the first.
-    let (domain, entries) =
-        all.max_by_key(|(number, entries)| (*entries, std::cmp::Reverse(*number)))?;
-    let (instructions, what) = plan::cost::longest(entries);
-    Some(LongestMessage {
-        domain,
-        entries,
-        instructions,
-        what,
-    })
+    all.max_by_key(|longest| (longest.instructions, std::cmp::Reverse(longest.domain)))
 }
 
 /// Gives each task that is not trusted an account: what it declares, or an even share of what the others leave. Warns

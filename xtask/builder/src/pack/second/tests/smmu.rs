@@ -121,6 +121,32 @@ fn faults_in_a_domains_tables_are_found() {
     }
 }
 
+/// The bounds of a lazy domain, one by one, and that a strict one has none.
+#[test]
+fn faults_in_the_bounds_of_a_lazy_domain_are_found() {
+    let built = built(SUITE);
+    let domain = |number| built.record(built.addresses.server_plan, 0x401, number);
+    let (mut lazy, mut strict) = (0, 0);
+    let plan: serde_json::Value = serde_json::from_str(&built.plan).unwrap();
+    for number in 0..plan["domains"].as_array().unwrap().len() as u64 {
+        let at = domain(number);
+        let is_lazy = built.word(at + 8) >> 32 == 1;
+        if is_lazy {
+            lazy += 1;
+            let bounds = built.word(at + 80) >> 32;
+            assert_eq!(bounds, 500 << 16 | 8, "as the suite's file says");
+        } else {
+            strict += 1;
+        }
+        for bit in [32, 48] {
+            let words = "unmapped pages wait";
+            found(&built.with(at + 80, |word| word ^ 1 << bit), words);
+        }
+        found(&built.with(at + 8, |word| word ^ 1 << 32), "invalidation");
+    }
+    assert!(lazy == 1 && strict > 1, "{lazy} {strict}");
+}
+
 #[test]
 fn faults_in_the_servers_plan_are_found() {
     let built = built(SUITE);

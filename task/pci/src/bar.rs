@@ -71,7 +71,7 @@ const fn is_wide(low: u32) -> bool {
 }
 
 /// Size and kind from what a BAR shows, and what ones read back as.
-fn decode(shown: u32, low: u32, high: Option<u32>) -> (u64, u32) {
+pub(crate) fn decode(shown: u32, low: u32, high: Option<u32>) -> (u64, u32) {
     if low == 0 && high.unwrap_or(0) == 0 {
         return (0, 0);
     }

@@ -15,7 +15,7 @@ const WINDOW_BITS: u32 = 0xfff0_fff0;
 
 /// A window's base and limit as its register holds them, and the upper halves; base above limit
 /// forwards nothing.
-fn encode([base, limit]: [u64; 2]) -> (u32, u32, u32) {
+pub(crate) fn encode([base, limit]: [u64; 2]) -> (u32, u32, u32) {
     if base > limit {
         return (0x0000_fff0, u32::MAX, 0);
     }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use crate::address::Address;
 use crate::capability::{Broken, express, extended, ordinary};
 use crate::config::Function;
+use crate::extended::{has_acs, is_off};
 use crate::registers::*;
 use crate::tests::fake::Fake;
 use crate::tests::node::Node;
@@ -51,6 +52,14 @@ fn circles_and_wild_pointers_are_noticed() {
         express,
     );
     assert_eq!(end, Err(Broken), "its registers would not fit");
+    let last = with(
+        |node| {
+            node.bytes[0x41] = 0xf4;
+            node.bytes[0xf4] = CAPABILITY_EXPRESS;
+        },
+        express,
+    );
+    assert_eq!(last, Ok(Some(0xf4)), "its registers just fit");
     let circle = with(|node| node.put32(0x200, 0x1001_000d), |f| extended(f, 0x99));
     assert_eq!(circle, Err(Broken));
     let below = with(|node| node.put32(0x200, 0x0401_000d), |f| extended(f, 0x99));
@@ -68,6 +77,34 @@ fn no_extended_space_means_no_extended_capability() {
     assert_eq!(ones, Ok(None));
     let conventional = with(|node| node.bytes[0x41] = 0, |f| extended(f, EXTENDED_ACS));
     assert_eq!(conventional, Ok(None));
+}
+
+#[test]
+fn what_was_turned_on_is_not_off() {
+    let off = |change: &dyn Fn(&mut Node)| with(change, is_off);
+    assert_eq!(off(&|_| ()), Ok(true));
+    assert_eq!(off(&|node| node.put16(0x42, 1)), Ok(false), "MSI");
+    assert_eq!(off(&|node| node.put16(0x42, 0xfffe)), Ok(true));
+    assert_eq!(off(&|node| node.put16(0x106, 1 << 15)), Ok(false), "ATS");
+    let table = |control: u16| {
+        off(&|node| {
+            node.bytes[0x40] = CAPABILITY_MSIX;
+            node.put16(0x42, control);
+        })
+    };
+    assert_eq!(table(1 << 15), Ok(false), "MSI-X");
+    assert_eq!(table(0x7fff), Ok(true));
+}
+
+#[test]
+fn acs_is_exactly_what_is_planned() {
+    let set = |node: &mut Node| node.put16(0x206, 0x1d);
+    for (bits, expected) in [(0x1d, true), (0x1c, false), (0x3d, false), (0, false)] {
+        assert_eq!(with(set, |f| has_acs(f, bits)), Ok(expected), "{bits:#x}");
+    }
+    let none = |node: &mut Node| node.put32(0x200, 0x0001_0099);
+    assert_eq!(with(none, |f| has_acs(f, 0)), Ok(true));
+    assert_eq!(with(none, |f| has_acs(f, 1)), Ok(false));
 }
 
 #[test]

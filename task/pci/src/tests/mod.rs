@@ -2,6 +2,7 @@
 
 mod allow;
 mod alternatives;
+mod bars;
 mod boards;
 mod deaths;
 mod enumerate;

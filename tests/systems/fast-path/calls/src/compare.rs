@@ -3,7 +3,7 @@
 //! Results are, and everything a call must keep. The other registers that a call may change hold what the caller
 //! had, or nothing; which of the two differs, and none of another task's or the kernel's may be among them.
 
-use crate::draw::{Round, resolve};
+use crate::draw::{Owed, Round, resolve};
 use crate::ids::{Ids, same};
 use crate::wire::Outcome;
 use crate::{COUNT, Call, QUEUER, Registers, mark};
@@ -120,6 +120,25 @@ impl Pair<'_> {
                     number: 0,
                     core,
                     fast,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Each paid for the work that it owes, and hardly anything else. The judge has the queuer's account.
+    pub fn pay(&self, owed: &Owed) -> Result<(), Difference> {
+        let both = self.core.paid.into_iter().chain(self.fast.paid);
+        for (actor, paid) in both.flat_map(|paid| paid.into_iter().enumerate()) {
+            let due = owed[actor] * TOLERANCE * 2;
+            if actor != QUEUER && paid.wrapping_sub(due) > TOLERANCE {
+                return Err(Difference {
+                    actor,
+                    step: 0,
+                    what: "ticks paid, beside what is owed",
+                    number: 0,
+                    core: due,
+                    fast: paid,
                 });
             }
         }
@@ -345,6 +364,30 @@ mod tests {
         }
         fast.paid = None;
         assert_eq!(compare(&round, &core, &fast), Ok(()));
+    }
+
+    #[test]
+    fn who_owes_is_who_pays() {
+        let (round, mut core, mut fast) = pair(1);
+        let mut owed = [0; COUNT];
+        owed[CALLER] = 2;
+        let right = owed.map(|times| times * 2 * TOLERANCE + 1000);
+        (core.paid, fast.paid) = (Some(right), Some(right));
+        let pay = |core: &Played, fast: &Played| {
+            let round = &round;
+            Pair { round, core, fast }.pay(&owed).is_ok()
+        };
+        assert!(pay(&core, &fast));
+        for actor in (0..COUNT).filter(|actor| *actor != QUEUER) {
+            for wrong in [right[actor] + TOLERANCE, right[actor].wrapping_sub(1001)] {
+                let mut paid = right;
+                paid[actor] = wrong;
+                (core.paid, fast.paid) = (Some(paid), Some(right));
+                assert!(!pay(&core, &fast));
+                (core.paid, fast.paid) = (Some(right), Some(paid));
+                assert!(!pay(&core, &fast));
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Rounds from a seed: mostly calls that are right, each field at its edges, and words that mean nothing.
 
+mod paid;
+
 use abi::layout::{KERNEL_WINDOW, TASK_IMAGE_BASE};
 use abi::{
     Lease, LeaseAttributes, MESSAGE_MAX, ReplyDescriptor, SendDescriptor, TAKES_WIDE, WIDE_BYTES,
@@ -13,6 +15,8 @@ use crate::{
     BYSTANDER, CALLER, COUNT, Call, LIMITED, POOL_LEN, QUEUER, Registers, SECOND, SERVER,
     STEPS_MAX, mark,
 };
+
+pub use paid::Owed;
 
 /// Where a field of 16 bits changes its meaning, and where a sum leaves it.
 pub const EDGES: [u16; 16] = [
@@ -40,6 +44,7 @@ pub struct Draw {
     random: Rand64,
     /// Addresses of the actors' pools.
     pools: [u64; COUNT],
+    owed: Option<Owed>,
 }
 
 /// Registers of a step as they are when it is made, but for a sender that is not known before.
@@ -75,7 +80,13 @@ impl Draw {
         Self {
             random: Rand64::new(u128::from(seed)),
             pools,
+            owed: None,
         }
+    }
+
+    /// What is known of who pays for the last round.
+    pub const fn owed(&self) -> Option<Owed> {
+        self.owed
     }
 
     fn below(&mut self, end: u64) -> u64 {
@@ -125,6 +136,8 @@ impl Draw {
                 self.found_at_once(actor, steps);
             }
         }
+        let known = busy && self.one_in(3);
+        self.owed = known.then(|| self.paid(&mut round));
         round
     }
 

@@ -89,7 +89,9 @@ fn main() -> ! {
             core: &core,
             fast: &fast,
         };
-        if let Err(difference) = pair.compare() {
+        let owed = draw.owed();
+        let paid = owed.map_or(Ok(()), |owed| pair.pay(&owed));
+        if let Err(difference) = pair.compare().and(paid) {
             let call = round[difference.actor].get(difference.step);
             tell(&pair);
             fail(format_args!(
@@ -104,7 +106,9 @@ fn main() -> ! {
             ));
         }
         rounds += 1;
-        tally.paid += u64::from(core.paid.is_some() && fast.paid.is_some());
+        let is_known = core.paid.is_some() && fast.paid.is_some();
+        tally.paid += u64::from(is_known);
+        tally.owed += u64::from(is_known && owed.is_some());
         for (actor, (steps, ended)) in round.iter().zip(&fast.actors).enumerate() {
             tally.count(actor, steps, ended, &fast.ids);
         }

@@ -36,6 +36,8 @@ pub struct Tally {
     faults: [u64; FAULTS],
     /// Rounds of which both playings say who paid how much.
     pub paid: u64,
+    /// Those of which it is known who has to.
+    pub owed: u64,
     /// Calls that were carried out, by path: of actors without device registers and with them.
     paths: [[u64; 2]; Path::ALL.len()],
 }
@@ -107,6 +109,7 @@ impl Tally {
         let fault = |kind: FaultKind| self.faults[kind as usize];
         let needed = [
             ("rounds whose payments are known", self.paid),
+            ("rounds of which it is known who pays", self.owed),
             ("WhoAmI", self.returned[Call::WhoAmI as usize]),
             ("Send that returned", self.returned[Call::Send as usize]),
             ("Send that waits", self.waited[Call::Send as usize]),

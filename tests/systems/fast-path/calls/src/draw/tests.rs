@@ -52,3 +52,23 @@ fn all_calls_and_all_kinds_of_ids_are_drawn() {
     }
     assert_eq!((calls.len(), kinds.len()), (Call::ALL.len(), 5));
 }
+
+#[test]
+fn of_some_rounds_it_is_known_who_pays() {
+    let mut draw = Draw::new(5, POOLS);
+    let (mut known, mut kinds) = (0, BTreeSet::new());
+    for _ in 0..4000 {
+        let round = draw.round();
+        let Some(owed) = draw.owed() else { continue };
+        known += 1;
+        let works = |steps: &Vec<Step, STEPS_MAX>| steps.iter().filter(|step| step.works).count();
+        assert_eq!(
+            owed.iter().sum::<u64>(),
+            works(&round[SERVER]) as u64 + works(&round[CALLER]) as u64
+        );
+        kinds.insert((owed, round[SERVER].last().map(|step| step.call as u64)));
+    }
+    // One round of 24. Across accounts there are two ways to reply.
+    assert!((120..220).contains(&known), "{known}");
+    assert_eq!(kinds.len(), 3);
+}

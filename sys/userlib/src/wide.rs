@@ -11,6 +11,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::has_inbox::INBOX;
 use crate::ipc::{self, Message, Payload, received, room};
 use crate::stubs::{self, WideReturned};
+use crate::words::Delivery;
 
 /// 128 bytes.
 pub type WidePayload = [u64; 16];
@@ -86,6 +87,31 @@ impl WideReceived {
     }
 }
 
+/// What a receive brought, in the words that it came in: a message is told by its form, and never leaves the registers.
+#[derive(Clone, Copy, Debug)]
+pub struct WideDelivery {
+    /// Sender, form and first half.
+    pub first: Delivery,
+    /// The second half, of a wide message.
+    pub rest: [u64; 8],
+}
+
+impl WideDelivery {
+    #[inline(always)]
+    fn new(returned: &WideReturned) -> Self {
+        Self {
+            first: Delivery::new(&returned.narrow),
+            rest: returned.rest,
+        }
+    }
+
+    /// Whether it is a message of which both halves are in registers.
+    #[inline(always)]
+    pub fn is_wide(&self) -> bool {
+        self.first.is_message() && self.first.form.is_wide()
+    }
+}
+
 /// Mask and buffer of a server's receives, all of which take wide messages in registers. As [`crate::inbox::Inbox`], of
 /// which a task cannot have one beside it.
 #[derive(Debug)]
@@ -98,12 +124,25 @@ impl<'a, T: IntoBytes + FromBytes + ?Sized> WideInbox<'a, T> {
     /// The first receive: from anybody, or a notification of the mask. `None` if the task has an inbox already.
     #[inline(always)]
     pub fn open(mask: u32, buffer: &'a mut T) -> Option<(Self, WideReceived)> {
+        let mut inbox = Self::claim(mask, buffer)?;
+        let received = inbox.receive();
+        Some((inbox, received))
+    }
+
+    /// As [`Self::open`], brought in words.
+    #[inline(always)]
+    pub fn open_for_words(mask: u32, buffer: &'a mut T) -> Option<(Self, WideDelivery)> {
+        let mut inbox = Self::claim(mask, buffer)?;
+        let delivery = inbox.deliver();
+        Some((inbox, delivery))
+    }
+
+    #[inline(always)]
+    fn claim(mask: u32, buffer: &'a mut T) -> Option<Self> {
         if INBOX.swap(true, Ordering::Relaxed) {
             return None;
         }
-        let mut inbox = Self { mask, buffer };
-        let received = inbox.receive();
-        Some((inbox, received))
+        Some(Self { mask, buffer })
     }
 
     /// What a message that is in no registers was received into.
@@ -115,14 +154,37 @@ impl<'a, T: IntoBytes + FromBytes + ?Sized> WideInbox<'a, T> {
     /// Receives from anybody, or a notification of the mask.
     #[inline(always)]
     pub fn receive(&mut self) -> WideReceived {
+        WideReceived::new(&self.receive_any())
+    }
+
+    /// The same, brought in words.
+    #[inline(always)]
+    pub fn deliver(&mut self) -> WideDelivery {
+        WideDelivery::new(&self.receive_any())
+    }
+
+    #[inline(always)]
+    fn receive_any(&mut self) -> WideReturned {
         let (address, capacity) = room(self.buffer.as_mut_bytes());
         let mask = u64::from(self.mask) | TAKES_WIDE;
-        WideReceived::new(&stubs::receive_wide([
-            mask,
-            TaskId::ANY.0,
-            address,
-            capacity,
-        ]))
+        stubs::receive_wide([mask, TaskId::ANY.0, address, capacity])
+    }
+
+    /// Replies in registers and receives, in one entry, both in words: the bytes of the reply, wide or not, must not exceed
+    /// what the caller can take. Does nothing if the caller no longer waits.
+    #[inline(always)]
+    pub fn reply_words(
+        &mut self,
+        to: TaskId,
+        reply: ReplyDescriptor,
+        payload: &Payload,
+        rest: &[u64; 8],
+    ) -> WideDelivery {
+        // The last receive was one of this inbox, which has its buffer for as long as it lives.
+        WideDelivery::new(&stubs::reply_wide_again(
+            &joined(payload, rest),
+            [to.0, reply.0],
+        ))
     }
 
     /// Replies with up to 64 bytes and receives, in one entry.
@@ -198,6 +260,11 @@ mod tests {
         );
         let found = WideReceived::new(&returned(5, narrow.0));
         assert!(matches!(found, WideReceived::Message(message) if message.len == 100));
+        let delivered = |x8, x9| WideDelivery::new(&returned(x8, x9));
+        let found = delivered(5, narrow.wide().0);
+        assert!(found.is_wide() && !delivered(5, narrow.0).is_wide());
+        assert_eq!((found.first.payload[7], found.rest[0]), (8, 9));
+        assert!(!delivered(u64::MAX, narrow.wide().0).is_wide());
         // Bits of notifications, whatever they look like.
         let found = WideReceived::new(&returned(u64::MAX, 0x8000_0001));
         assert!(matches!(found, WideReceived::Notification(0x8000_0001)));

@@ -25,7 +25,7 @@ pub struct Delivery {
 
 impl Delivery {
     #[inline(always)]
-    const fn new(returned: &Returned) -> Self {
+    pub(crate) const fn new(returned: &Returned) -> Self {
         Self {
             payload: returned.payload,
             sender: TaskId(returned.x8),

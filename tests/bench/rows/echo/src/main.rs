@@ -3,12 +3,12 @@
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
-use abi::{MESSAGE_MAX, REGISTER_BYTES};
+use abi::{MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor};
 use bench_protocol::echo;
 use userlib::inbox::Inbox;
 use userlib::ipc::{Message, Payload, Received};
 use userlib::registers::{MappedRegisters, Registers};
-use userlib::wide::{WideInbox, WideReceived};
+use userlib::wide::{WideDelivery, WideInbox};
 use userlib::{config, interrupt, time};
 
 userlib::task!(main);
@@ -67,19 +67,19 @@ fn answer(message: &Message, woken_at: u32, inbox: &mut Inbox<'_, [u8; MESSAGE_M
 #[inline(never)]
 fn serve_wide() -> ! {
     let mut nothing: [u8; 0] = [];
-    let Some((mut inbox, mut received)) = WideInbox::open(0, &mut nothing) else {
+    let Some((mut inbox, mut delivery)) = WideInbox::open_for_words(0, &mut nothing) else {
         userlib::give_up!("there is another inbox");
     };
     loop {
-        received = match received {
-            WideReceived::Wide(message, rest) => {
-                let [a, b, c, d, e, f, g, h] = message.payload;
-                let [i, j, k, l, m, n, o, p] = rest;
-                let words = [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p];
-                inbox.reply_wide_receive(message.sender, 0, &words, message.len)
-            }
-            WideReceived::Message(message) => inbox.reply_receive(message.sender, 1, &[0; 8], 0),
-            WideReceived::Notification(_) => inbox.receive(),
+        let WideDelivery { first, rest } = delivery;
+        delivery = if delivery.is_wide() {
+            let reply = ReplyDescriptor::new(0, first.form.len() as u16).wide();
+            inbox.reply_words(first.sender, reply, &first.payload, &rest)
+        } else if first.is_message() {
+            let refused = ReplyDescriptor::new(1, 0);
+            inbox.reply_words(first.sender, refused, &[0; 8], &[0; 8])
+        } else {
+            inbox.deliver()
         };
     }
 }

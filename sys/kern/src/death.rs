@@ -10,7 +10,7 @@ use crate::task::Frame;
 use crate::task_set::{TaskIndex, TaskSet};
 
 impl<A: Arch> Kernel<'_, A> {
-    /// Ends the current life of a task. The generation advances now, not at the restart, so that no
+    /// Ends the current life of a task, which runs or was taken out of where it waited ([`Self::withdraw`]). The generation advances now, not at the restart, so that no
     /// id of this life is good for anything from here on. Registers stay for the examiner.
     ///
     /// The supervisor cannot be helped by anybody: its death ends the run.
@@ -25,23 +25,25 @@ impl<A: Arch> Kernel<'_, A> {
 
     fn end_life(&mut self, index: TaskIndex, fault: &Fault) -> TaskId {
         let task = self.task_mut(index);
-        let queued_at = task.queued_at();
         let over = task.go_down(fault);
         let interrupts = task.has_interrupts();
-        self.dequeue(index);
         self.timers.remove(index);
         if interrupts {
             self.silence(index);
         }
-        if let Some(server) = queued_at {
+        over
+    }
+
+    /// A task that does not run will not go on: nobody finds it among those who are ready, or who wait for a server.
+    pub(crate) fn withdraw(&mut self, index: TaskIndex) {
+        self.dequeue(index);
+        if let Some(server) = self.task(index).queued_at() {
             self.task_mut(TaskIndex::of(server)).remove_sender(index);
         }
-        over
     }
 
     /// Everybody who waits for the life that is over gets `DEAD`.
     fn release_peers(&mut self, index: TaskIndex, over: TaskId) {
-        self.task_mut(index).remove_senders();
         // Nobody else can have it as a partner.
         let peers = TaskSet(self.task(index).callers().0 | self.closed.0);
         for peer in peers {

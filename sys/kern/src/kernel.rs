@@ -198,6 +198,13 @@ impl<'p, A: Arch> Kernel<'p, A> {
         address: u64,
         detail: u64,
     ) -> Option<TaskIndex> {
+        self.die_of(caller, kind, address, detail);
+        self.after_fault(caller)
+    }
+
+    /// The running task dies of a fault.
+    #[inline(always)]
+    pub(crate) fn die_of(&mut self, caller: TaskIndex, kind: FaultKind, address: u64, detail: u64) {
         // What lies in the unmapped page below the stack is called by its name. All stacks end at the same address.
         let kind = if kind == FaultKind::MemoryAccess
             && address < abi::layout::TASK_STACK_TOP
@@ -217,7 +224,6 @@ impl<'p, A: Arch> Kernel<'p, A> {
             detail,
         };
         self.die(caller, &fault);
-        self.carry_out(caller, NextTask::Best)
     }
 
     #[inline(never)]

@@ -83,6 +83,21 @@ impl<A: Arch> Kernel<'_, A> {
         }
     }
 
+    /// The task to run when the running one has died of a fault. Mostly the supervisor waits for that, who has no equal, and
+    /// always time left.
+    #[inline(always)]
+    pub(crate) fn after_fault(&mut self, dead: TaskIndex) -> Option<TaskIndex> {
+        const SUPERVISOR: TaskIndex = TaskIndex::SUPERVISOR;
+        if !self.ready.contains(SUPERVISOR) {
+            return self.switch(dead);
+        }
+        self.ready.remove(SUPERVISOR);
+        self.resume_run(SUPERVISOR);
+        self.pay_for(SUPERVISOR);
+        Some(SUPERVISOR)
+    }
+
+    #[inline(never)]
     fn switch(&mut self, running: TaskIndex) -> Option<TaskIndex> {
         let preempted = self.task(running).state() == State::Runnable;
         if preempted {

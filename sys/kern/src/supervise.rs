@@ -82,6 +82,7 @@ impl<A: Arch> Kernel<'_, A> {
                 sp: task.frame.sp,
                 detail: 0,
             };
+            self.withdraw(index);
             self.die(index, &fault);
         }
         Ok(self.preempt_for_ready(caller))

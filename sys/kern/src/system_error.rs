@@ -37,7 +37,8 @@ impl<A: Arch> Kernel<'_, A> {
         let stopped = severity == Severity::Stopped;
         match running {
             Some(index) if stopped || self.task(index).has_devices() => {
-                self.exception(index, FaultKind::BusError, 0, syndrome)
+                self.die_of(index, FaultKind::BusError, 0, syndrome);
+                self.carry_out(index, NextTask::Best)
             }
             _ => {
                 self.unclaimed.count = self.unclaimed.count.saturating_add(1);

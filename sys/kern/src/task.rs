@@ -212,7 +212,7 @@ impl Task<'_> {
         self.fault.pc = fault.pc;
         self.fault.sp = fault.sp;
         self.fault.detail = fault.detail;
-        self.clear_pending(u64::MAX);
+        self.forget_all();
         self.own_bits = 0;
         self.end_call();
         self.disarm();
@@ -303,11 +303,11 @@ impl Task<'_> {
         self.note_senders();
     }
 
-    /// Nobody waits with a message for this task any more.
+    /// No bits are pending any more, and nobody waits with a message for it.
     #[inline(always)]
-    pub(crate) fn remove_senders(&mut self) {
-        self.senders = TaskSet::EMPTY;
-        self.note_senders();
+    fn forget_all(&mut self) {
+        (self.notifications, self.senders) = (0, TaskSet::EMPTY);
+        self.note_nothing();
     }
 }
 

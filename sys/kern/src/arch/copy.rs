@@ -8,7 +8,7 @@ use super::instructions::read_register;
 
 // Copies x23 bytes from physical address x22 to x21, through the kernel's window. Every byte is read
 // once and written once, by loads and stores the compiler knows nothing about: the memory never becomes a
-// reference, and what is copied is what is used. 64 bytes take twelve instructions.
+// reference, and what is copied is what is used. 64 bytes take ten instructions.
 //
 // `copy_mapped` is the same between two addresses of the kernel's own space.
 //
@@ -25,16 +25,12 @@ global_asm!(
     "subs x23, x23, #64",
     "b.lo 2f",
     "1:",
-    "ldp x24, x25, [x22]",
-    "ldp x27, x28, [x22, #16]",
-    "stp x24, x25, [x21]",
-    "stp x27, x28, [x21, #16]",
-    "ldp x24, x25, [x22, #32]",
-    "ldp x27, x28, [x22, #48]",
-    "stp x24, x25, [x21, #32]",
-    "stp x27, x28, [x21, #48]",
-    "add x22, x22, #64",
-    "add x21, x21, #64",
+    ".rept 2",
+    "ldp x24, x25, [x22], #16",
+    "ldp x27, x28, [x22], #16",
+    "stp x24, x25, [x21], #16",
+    "stp x27, x28, [x21], #16",
+    ".endr",
     "subs x23, x23, #64",
     "b.hs 1b",
     // The low six bits of what is left are still those of the length.

@@ -83,6 +83,8 @@ global_asm!(
     "b.eq fast_send",
     "cmp w17, #({reply_again} - {send})",
     "b.eq fast_reply_again",
+    // A fault, whose class is above that of SVC, or a call that has no fast path: all those that have one are below.
+    "b.gt synchronous_slow",
     "cmp w17, #({reply_receive} - {send})",
     "b.eq fast_reply_receive",
     "cmp w17, #({post} - {send})",
@@ -207,6 +209,12 @@ global_asm!(
 );
 
 const _: () = assert!(Syscall::WhoAmI as u16 == 0);
+const _: () = assert!(
+    (Syscall::ReplyReceive as u16) < Syscall::ReplyAgain as u16
+        && (Syscall::Post as u16) < Syscall::ReplyAgain as u16
+        && (Syscall::Receive as u16) < Syscall::ReplyAgain as u16
+        && (Syscall::Interrupt as u16) < Syscall::ReplyAgain as u16
+);
 // Pairs that the code above stores together.
 const _: () = assert!(
     offsets::FRAME_SP == offsets::FRAME_X + 248

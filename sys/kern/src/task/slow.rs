@@ -66,6 +66,12 @@ impl Task<'_> {
         self.set_slow(Slow::SENDERS, !self.senders.is_empty());
     }
 
+    /// A receive would find nothing.
+    #[inline(always)]
+    pub(super) fn note_nothing(&mut self) {
+        self.set_slow(Slow::PENDING.union(Slow::SENDERS), false);
+    }
+
     /// The tasks above it that the fast path sees at once: none if it has accesses to complete or a run to count, or leaves the
     /// processor by the core only.
     pub(super) fn set_fast_view(&mut self) {

@@ -295,7 +295,7 @@ fn bits_and_senders_are_noted() {
     task.remove_sender(index(RIGHT));
     assert!(quiet(&task));
     task.add_sender(index(LEFT));
-    task.remove_senders();
+    task.remove_sender(index(LEFT));
     assert!(quiet(&task));
     // A waiting task gets what it waits for, and keeps the rest.
     task.receive(1);

@@ -413,6 +413,7 @@ impl World {
             sp: 0,
             detail: 0,
         };
+        self.kernel.withdraw(index(task));
         self.kernel.die(index(task), &fault);
         self.resume();
     }

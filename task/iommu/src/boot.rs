@@ -4,8 +4,8 @@ use plan::iommu::SmmuEntry;
 use smmu::registers::{
     AIDR, CMDQ_BASE, CMDQ_CONS, CMDQ_PROD, CR0, CR0ACK, CR1, CR2, EVENTQ_BASE, EVENTQ_CONS,
     EVENTQ_IRQ_CFG0, EVENTQ_PROD, GBPA, GERROR, GERROR_IRQ_CFG0, GERRORN, IDR0, IDR1, IDR3, IDR5,
-    IRQ_CTRL, IRQ_CTRLACK, STRTAB_BASE, STRTAB_BASE_CFG, cr0, cr1, cr2, gbpa, irq_ctrl, queue_base,
-    strtab,
+    IIDR, IRQ_CTRL, IRQ_CTRLACK, STRTAB_BASE, STRTAB_BASE_CFG, cr0, cr1, cr2, gbpa, irq_ctrl,
+    queue_base, strtab,
 };
 use smmu::{Command, Features};
 
@@ -34,6 +34,11 @@ pub struct Running {
     pub adopted: bool,
     /// The tables that were not what the plan or a request made, and that are closed.
     pub altered: Altered,
+}
+
+/// The registers in which an SMMU says what it is: IDR0, IDR1, IDR3, IDR5, IIDR and AIDR, as they are.
+pub fn identification<H: Hardware>(hardware: &mut H) -> [u32; 6] {
+    [IDR0, IDR1, IDR3, IDR5, IIDR, AIDR].map(|register| hardware.read32(register))
 }
 
 /// Reads the ID registers.

@@ -12,6 +12,13 @@ use crate::why::{NotQuiet, Why};
 pub enum Line<'a> {
     /// An SMMU was set up; every stream aborts but those of always-open devices.
     Smmu(SmmuLine<'a>),
+    /// What an SMMU says of itself, whether or not it is then used.
+    Identification {
+        /// The SMMU's name in the platform.
+        name: &'a str,
+        /// IDR0, IDR1, IDR3, IDR5, IIDR, AIDR.
+        registers: [u32; 6],
+    },
     /// A device reaches a direct region, or a pool beside one, whether or not anybody has claimed it.
     Direct(DirectLine<'a>),
     /// A device reaches its direct regions from now on.

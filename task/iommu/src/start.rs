@@ -43,6 +43,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     fn take_over(&mut self) {
         for index in self.smmus.all() {
             let smmu = &mut self.smmus[index];
+            // Before anything is judged: who brings a board up wants to see those of an SMMU that is refused.
+            let registers = boot::identification(&mut smmu.hardware);
+            let name = smmu.entry.name.as_str();
+            self.system.log(Line::Identification { name, registers });
             match boot::take_over(&mut smmu.hardware, &self.plan, index) {
                 Ok(Found::Running(running)) => self.runs(index, running),
                 Ok(Found::Other(features)) => smmu.usable = Some(features),

@@ -97,6 +97,7 @@ impl Format for Range {
 pub fn print(line: Line<'_>) {
     match line {
         Line::Smmu(smmu) => runs(&smmu),
+        Line::Identification { name, registers } => identifies(name, registers),
         Line::SmmuRefused { name, why } => {
             defmt::error!("{=str}: not used: {=str}", name, why.name());
         }
@@ -170,6 +171,19 @@ pub fn print(line: Line<'_>) {
             what
         ),
     }
+}
+
+fn identifies(name: &str, [idr0, idr1, idr3, idr5, iidr, aidr]: [u32; 6]) {
+    defmt::info!(
+        "{=str}: IDR0 {=u32:#x}, IDR1 {=u32:#x}, IDR3 {=u32:#x}, IDR5 {=u32:#x}, IIDR {=u32:#x}, AIDR {=u32:#x}",
+        name,
+        idr0,
+        idr1,
+        idr3,
+        idr5,
+        iidr,
+        aidr
+    );
 }
 
 fn runs(smmu: &SmmuLine<'_>) {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod bring_up;
 mod command;
 mod disk;
 #[cfg(test)]

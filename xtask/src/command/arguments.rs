@@ -38,6 +38,8 @@ pub enum Command {
     Inspect(super::inspect::Arguments),
     /// Show the log of a board, from its serial line
     Log(super::log::Arguments),
+    /// Compare what a board's log tells of its hardware with the plan, fact by fact
+    Bringup(super::bring_up::Arguments),
     /// Explain the code of a diagnostic, such as P0310
     Explain { code: String },
 }

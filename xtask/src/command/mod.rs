@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bench;
+pub mod bring_up;
 mod dist;
 mod explain;
 mod gdb;
@@ -53,6 +54,7 @@ fn dispatch(arguments: Arguments) -> Outcome<u8> {
         Command::Verify { dist } => verify::run(&project, dist.as_deref()),
         Command::Import(arguments) => import::run(&arguments),
         Command::Log(arguments) => log::run(&arguments),
+        Command::Bringup(arguments) => bring_up::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&project, &arguments),
         Command::Explain { code } => explain::run(&code),
     }

@@ -15,6 +15,8 @@ pub struct Tally {
     pub repeated: u64,
     /// Bytes that are neither frame nor text.
     pub damaged: u64,
+    /// How often the frames were numbered anew.
+    pub boots: u64,
     /// Bytes of tasks' logs that were overwritten in their rings. The line is not to blame for these.
     pub overwritten: u64,
 }
@@ -36,7 +38,8 @@ impl Tally {
             Piece::Missing(frames) => self.missing += u64::from(*frames),
             Piece::Repeated => self.repeated += 1,
             Piece::Damaged(bytes) => self.damaged += *bytes as u64,
-            Piece::Text(_) | Piece::Torn(_) | Piece::Again => {}
+            Piece::Again => self.boots += 1,
+            Piece::Text(_) | Piece::Torn(_) => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Tests: on the host by cargo, and on the target by images of cases and by whole systems.
 
+mod bring_up;
 mod cases;
 mod differences;
 mod examples;

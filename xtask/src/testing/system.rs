@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::differences;
 use super::expect::{self, EXPECT, Expected, Machines, Verdict as Ending};
 use super::long::LONG;
 use super::matrix::since;
@@ -12,6 +11,7 @@ use super::power::Press;
 use super::serial;
 use super::spoil;
 use super::{Case, Outcome, Row};
+use super::{bring_up, differences};
 use crate::disk::{self, Digest};
 use crate::run::{self, Disks, End, Options, Verdict, Watch};
 use crate::steps::{self, Built};
@@ -181,11 +181,11 @@ pub fn system(project: &Project, system: &System, row: &Row) -> failure::Outcome
 
 /// Makes the image, which is compared with its plan then, and does not run it.
 fn only_built(project: &Project, system: &System) -> failure::Outcome<Verdict> {
-    steps::build(project, Some(&system.app))?;
-    Ok(Verdict {
+    let passed = Verdict {
         code: 0,
         note: None,
-    })
+    };
+    steps::build(project, Some(&system.app)).map(|_| passed)
 }
 
 fn execute(
@@ -256,6 +256,7 @@ fn execute(
         let bytes =
             std::fs::read(record.path()).map_err(Failure::when("cannot read the record"))?;
         serial::judge(&bytes, &built.dist.folder, log)?;
+        bring_up::judge(record.path(), &built.dist.folder)?;
     }
     // What passes has said so: words that are lost are the ones that a failure would be told in.
     // Where other words are expected, those are looked for.

@@ -116,6 +116,7 @@ fn transport(
         notify_multiplier: structures.notify_multiplier,
         isr: registers(device, &structures.isr)?,
         device: registers(device, &structures.device)?,
+        messages: device.vectors != 0,
     })
 }
 

@@ -103,6 +103,8 @@ pub enum StartError {
     Configuration,
     /// The device has no queue of a usable size.
     Queue,
+    /// The device does not signal as it was told.
+    Vector,
 }
 
 impl StartError {
@@ -115,6 +117,7 @@ impl StartError {
             Self::Features => "features refused",
             Self::Configuration => "unusable configuration",
             Self::Queue => "no usable queue",
+            Self::Vector => "does not keep the vector of its messages",
         }
     }
 }
@@ -143,6 +146,8 @@ pub struct Transport<R> {
     pub isr: R,
     /// Device configuration.
     pub device: R,
+    /// Whether the device signals by messages (MSI-X): all by the first vector.
+    pub messages: bool,
 }
 
 /// The result of the negotiation.
@@ -182,7 +187,7 @@ impl<R: Registers> Transport<R> {
         }
         let geometry = self.geometry(features)?;
 
-        self.common.write16(CONFIG_MSIX_VECTOR, NO_VECTOR);
+        self.signal_by(CONFIG_MSIX_VECTOR)?;
         self.common.write16(QUEUE_SELECT, 0);
         let offered = self.common.read16(QUEUE_SIZE);
         if !offered.is_power_of_two() {
@@ -190,7 +195,7 @@ impl<R: Registers> Transport<R> {
         }
         let queue_size = offered.min(QUEUE_MAX);
         self.common.write16(QUEUE_SIZE, queue_size);
-        self.common.write16(QUEUE_MSIX_VECTOR, NO_VECTOR);
+        self.signal_by(QUEUE_MSIX_VECTOR)?;
         let index = u64::from(self.common.read16(QUEUE_NOTIFY_OFF));
         let notify_offset = usize::try_from(index * u64::from(self.notify_multiplier));
         let notify_offset = notify_offset.ok().filter(|offset| offset.is_multiple_of(2));
@@ -199,6 +204,18 @@ impl<R: Registers> Transport<R> {
             queue_size,
             notify_offset: notify_offset.ok_or(StartError::Queue)?,
         })
+    }
+
+    /// Chooses the vector of what a register is for. A device that has no room for it says so by giving none (virtio
+    /// 4.1.5.1.2).
+    fn signal_by(&self, register: usize) -> Result<(), StartError> {
+        let vector = if self.messages { 0 } else { NO_VECTOR };
+        self.common.write16(register, vector);
+        if self.common.read16(register) == vector {
+            Ok(())
+        } else {
+            Err(StartError::Vector)
+        }
     }
 
     fn agree(&self) -> Result<Features, StartError> {
@@ -281,10 +298,14 @@ impl<R: Registers> Transport<R> {
         self.notify.write16(negotiated.notify_offset, 0);
     }
 
-    /// Reads and so acknowledges the interrupt.
+    /// Acknowledges the interrupt: what it may be about. The status is that of the line; a message can be about anything.
     #[inline]
     pub fn acknowledge(&self) -> Isr {
-        Isr::from_bits_truncate(self.isr.read8(0))
+        if self.messages {
+            Isr::all()
+        } else {
+            Isr::from_bits_truncate(self.isr.read8(0))
+        }
     }
 
     /// Whether the device asks for a reset.

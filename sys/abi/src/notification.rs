@@ -11,6 +11,9 @@ pub const PEER: u32 = 1 << 28;
 pub const HELD_DEATH: u32 = 1 << 29;
 /// To the supervisor: a task faulted, or its last hold was lifted after its death.
 pub const FAULT: u32 = 1 << 30;
+/// To the task with [`crate::Rights::MESSAGES`], which is never the supervisor: a message interrupt has to be cut off, or
+/// let through again.
+pub const MESSAGES: u32 = FAULT;
 /// Bits that the kernel sets for what happens to another task; the plan says who gets which.
 pub const LIVES: u32 = PEER | HELD_DEATH | FAULT;
 /// The task's timer passed its deadline.

@@ -46,11 +46,16 @@ pub enum Privileged {
     /// `SUPERVISE`. Out: `x1` how many asynchronous errors came that no task could be charged with, `x2` the
     /// `ESR_EL1` of the last.
     SystemErrors = 13,
+    /// `MESSAGES`. In: INTID of a message interrupt that was changed as the last call wanted, 0 for none. Out: `x1`
+    /// INTID of the next that has to be changed, 0 for none, `x2` 1 if it has to be let through, 0 if it has to be
+    /// cut off, `x3` the number by which the service may know the core that takes messages. `REFUSED` if nothing of the
+    /// INTID was wanted.
+    NextMessage = 14,
 }
 
 impl Privileged {
     /// All of them; each one's number is its place.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Status,
         Self::Restart,
         Self::Stop,
@@ -65,6 +70,7 @@ impl Privileged {
         Self::Unpin,
         Self::Enumerate,
         Self::SystemErrors,
+        Self::NextMessage,
     ];
 
     /// The right that a call needs.
@@ -79,6 +85,7 @@ impl Privileged {
             Self::Hold | Self::Lift | Self::Pin | Self::Unpin | Self::Enumerate => {
                 Rights::DMA_AUTHORITY
             }
+            Self::NextMessage => Rights::MESSAGES,
         }
     }
 }

@@ -17,5 +17,8 @@ bitflags! {
         const EXIT = 1 << 3;
         /// Arm faults in other tasks and read a dead task's registers; test images only.
         const TEST = 1 << 4;
+        /// Carry out what the kernel wants changed of message interrupts (the one task that owns the interrupt
+        /// translation service).
+        const MESSAGES = 1 << 5;
     }
 }

@@ -112,7 +112,7 @@ fn privileged_calls() {
         assert_eq!(right, call.needed(), "{call:?}");
         let last = match call {
             Privileged::Status | Privileged::Restart | Privileged::Exit => 9,
-            Privileged::Unpin | Privileged::Enumerate => 9,
+            Privileged::Unpin | Privileged::Enumerate | Privileged::NextMessage => 9,
             Privileged::Stop | Privileged::Console | Privileged::ArmFault => 10,
             Privileged::Registers | Privileged::Hold | Privileged::Lift => 10,
             Privileged::ReadMemory => 12,
@@ -176,6 +176,7 @@ fn notifications() {
         ("PEER", notification::PEER),
         ("HELD_DEATH", notification::HELD_DEATH),
         ("FAULT", notification::FAULT),
+        ("MESSAGES", notification::MESSAGES),
         ("TIMER", notification::TIMER),
     ];
     let found = rows

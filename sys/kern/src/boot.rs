@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU64;
 
-use plan::kernel::{InterruptEntry, RegionAttributes, RegionEntry};
+use plan::kernel::{InterruptClass, InterruptEntry, RegionAttributes, RegionEntry};
 
 use crate::accounts::AccountIndex;
 use crate::interrupt::FIRST_BIT;
@@ -41,6 +41,13 @@ impl<'p, A: Arch> Kernel<'p, A> {
             for server in TaskSet(entry.send_to) {
                 self.task_mut(server).add_caller(index);
             }
+        }
+        self.translator = TaskIndex::new(tables.system.translator as usize);
+        if let Some(messages) = tables.messages {
+            let core = self
+                .arch
+                .start_messages(messages.configuration, messages.pending);
+            self.message_core = core.ok_or(PlanError::Messages)?;
         }
         for (number, interrupt) in tables.interrupts.iter().enumerate() {
             self.route(interrupt).ok_or(PlanError::Interrupt(number))?;
@@ -101,9 +108,12 @@ impl<'p, A: Arch> Kernel<'p, A> {
         let own = bit.checked_sub(FIRST_BIT)? as usize;
         let intid = u16::try_from(interrupt.intid).ok()?;
         self.task_mut(index).add_interrupt(own, intid)?;
-        let edge = interrupt.edge == 1;
-        let routed = self.routes.add(interrupt.intid, index, bit, edge)
-            && self.arch.route_interrupt(interrupt.intid, edge);
+        let class = InterruptClass::from_number(interrupt.class)?;
+        let routed = self.routes.add(interrupt.intid, index, bit, class)
+            && (class == InterruptClass::Message
+                || self
+                    .arch
+                    .route_interrupt(interrupt.intid, class == InterruptClass::Edge));
         routed.then_some(())
     }
 }

@@ -5,14 +5,16 @@ use abi::{Fault, FaultKind, notification};
 use crate::accounts::AccountIndex;
 use crate::kernel::Kernel;
 use crate::machine::Arch;
+use crate::message::is_message;
 use crate::outcome::{NextTask, Outcome, violation};
+use crate::signal::Signal;
 use crate::task_set::TaskIndex;
 
 /// First bit of the notification word that interrupts use.
 pub(crate) const FIRST_BIT: u32 = notification::INTERRUPTS.trailing_zeros();
 
 impl<A: Arch> Kernel<'_, A> {
-    /// A shared interrupt arrived, at the time `since`. `running` is `None` if all tasks wait. Returns who runs next.
+    /// An interrupt of a device arrived, at the time `since`. `running` is `None` if all tasks wait. Returns who runs next.
     /// The task whose interrupt it is pays for its handling.
     pub fn interrupt(
         &mut self,
@@ -25,8 +27,12 @@ impl<A: Arch> Kernel<'_, A> {
             self.arch.set_interrupt(intid, false);
             return self.after_interrupt(running);
         };
+        if route.signal.is_message() {
+            return self.message_arrived(running, task, intid, since);
+        }
         let bit = 1u64 << (route.bit & 31);
-        let (unmasked, edge) = (core::mem::take(&mut route.unmasked), route.edge);
+        let edge = route.signal == Signal::EDGE;
+        let unmasked = core::mem::take(&mut route.unmasked);
         self.arch.set_interrupt(intid, false);
         if !unmasked {
             // It was signalled before holding it back took effect. A level is still up when the task
@@ -111,15 +117,30 @@ impl<A: Arch> Kernel<'_, A> {
         }
         let enable = enable == 1;
         let mut unmasked = 0;
+        let mut messages = false;
         for (bit, intid) in numbered(&interrupts).filter(|(bit, _)| bits & bit != 0) {
-            if let Some((_, route)) = self.routes.find(intid) {
-                route.unmasked = enable;
-                self.arch.set_interrupt(intid, enable);
-            }
-            unmasked |= if enable { bit } else { 0 };
+            let arrives = if is_message(intid) {
+                messages = true;
+                self.control_message(caller, intid, enable)
+            } else {
+                self.control_line(intid, enable)
+            };
+            unmasked |= if arrives { bit } else { 0 };
         }
         self.task_mut(caller).frame.set_result(unmasked);
+        if messages {
+            // The owner of the interrupt translation service may have something to do.
+            return Ok(self.preempt_for_ready(caller));
+        }
         Ok(NextTask::Same)
+    }
+
+    fn control_line(&mut self, intid: u32, enable: bool) -> bool {
+        if let Some((_, route)) = self.routes.find(intid) {
+            route.unmasked = enable;
+            self.arch.set_interrupt(intid, enable);
+        }
+        enable
     }
 
     /// Holds back all interrupts of a task. Apart, since few of those that die have any.
@@ -127,10 +148,11 @@ impl<A: Arch> Kernel<'_, A> {
     pub(crate) fn silence(&mut self, index: TaskIndex) {
         let interrupts = *self.task(index).interrupts();
         for (_, intid) in numbered(&interrupts) {
-            if let Some((_, route)) = self.routes.find(intid) {
-                route.unmasked = false;
+            if is_message(intid) {
+                self.silence_message(intid);
+            } else {
+                self.control_line(intid, false);
             }
-            self.arch.set_interrupt(intid, false);
         }
     }
 }

@@ -43,6 +43,10 @@ pub struct Kernel<'p, A> {
     pub(crate) closed: TaskSet,
     pub(crate) task_count: usize,
     pub(crate) routes: Routes,
+    /// The task that owns the interrupt translation service.
+    pub(crate) translator: Option<TaskIndex>,
+    /// The number by which that service may know this core.
+    pub(crate) message_core: u32,
     pub(crate) holds: Holds,
     pub(crate) pins: Pins,
     pub(crate) unclaimed: Unclaimed,
@@ -67,6 +71,8 @@ impl<'p, A> Kernel<'p, A> {
             closed: TaskSet::EMPTY,
             task_count: 0,
             routes: Routes::NONE,
+            translator: None,
+            message_core: 0,
             holds: Holds::NONE,
             pins: Pins::NONE,
             unclaimed: Unclaimed::NONE,

@@ -29,6 +29,14 @@ pub trait Arch {
     #[must_use]
     fn route_interrupt(&mut self, intid: u32, edge: bool) -> bool;
 
+    /// Lets message interrupts come; called once, at boot. The tables are those of
+    /// [`MessageTablesEntry`](plan::kernel::MessageTablesEntry). Returns the number by which the interrupt translation
+    /// service may know this core; none if the machine takes no messages, or firmware has tables of its own in use.
+    fn start_messages(&mut self, configuration: u64, pending: u64) -> Option<u32>;
+
+    /// Keeps all message interrupts pending (`true`), or takes them again.
+    fn hold_messages(&mut self, held: bool);
+
     /// Ticks of the clock that tasks read as `CNTVCT_EL0`.
     fn now(&self) -> u64;
 

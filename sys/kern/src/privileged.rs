@@ -36,6 +36,7 @@ impl<A: Arch> Kernel<'_, A> {
             Privileged::Unpin => self.unpin(caller),
             Privileged::Enumerate => self.enumerate(caller),
             Privileged::SystemErrors => self.system_errors(caller),
+            Privileged::NextMessage => self.next_message(caller),
         }
     }
 }

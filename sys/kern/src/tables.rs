@@ -5,10 +5,11 @@
 
 use abi::{Rights, TASKS_MAX, layout, notification};
 use plan::kernel::{
-    AccountEntry, InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry, PostEntry,
-    RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
+    AccountEntry, InterruptClass, InterruptEntry, KernelEntry, KernelFlags, LifeEvent,
+    ListenerEntry, MessageTablesEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry,
+    WindowEntry,
 };
-use plan::limits::SHARED_INTERRUPTS;
+use plan::limits::{MESSAGE_INTERRUPTS, SHARED_INTERRUPTS};
 use plan::{Blob, BlobError, NONE};
 
 /// Why the plan cannot be run. The number is the index of the record concerned.
@@ -32,8 +33,10 @@ pub enum PlanError {
     Listener(usize),
     /// Budget, period or number of accounts.
     Account(usize),
-    /// Number, task or bit of an interrupt, or the machine has not got it.
+    /// Number, class, task or bit of an interrupt, or the machine has not got it.
     Interrupt(usize),
+    /// Memory or owner of message interrupts, or the machine has none.
+    Messages,
 }
 
 impl PlanError {
@@ -50,13 +53,14 @@ impl PlanError {
             Self::Listener(_) => "a listener record of the plan is wrong",
             Self::Account(_) => "an account record of the plan is wrong",
             Self::Interrupt(_) => "an interrupt record of the plan is wrong",
+            Self::Messages => "message interrupts cannot be started as planned",
         }
     }
 
     /// Index of the record, for the console.
     pub const fn record(self) -> usize {
         match self {
-            Self::Blob(_) | Self::System | Self::TaskCount => 0,
+            Self::Blob(_) | Self::System | Self::TaskCount | Self::Messages => 0,
             Self::Window(index)
             | Self::Task(index)
             | Self::Region(index)
@@ -90,6 +94,8 @@ pub struct Tables<'p> {
     pub accounts: &'p [AccountEntry],
     /// Interrupt routes.
     pub interrupts: &'p [InterruptEntry],
+    /// Memory of message interrupts, if there are any.
+    pub messages: Option<&'p MessageTablesEntry>,
 }
 
 impl<'p> Tables<'p> {
@@ -105,6 +111,7 @@ impl<'p> Tables<'p> {
             listeners: blob.exact()?,
             accounts: blob.exact()?,
             interrupts: blob.exact()?,
+            messages: blob.exact::<MessageTablesEntry>()?.first(),
         };
         tables.check_system()?;
         tables.check_window()?;
@@ -121,6 +128,7 @@ impl<'p> Tables<'p> {
                 .check_interrupt(interrupt)
                 .ok_or(PlanError::Interrupt(index))?;
         }
+        tables.check_messages().ok_or(PlanError::Messages)?;
         Ok(tables)
     }
 
@@ -205,9 +213,12 @@ impl<'p> Tables<'p> {
                 && task.stack_top - region.va <= region.len
         });
         let authority = self.system.authority as usize == index;
+        // The supervisor has another meaning for the bit.
+        let translator = self.system.translator as usize == index && index != 0;
         let good = ordered
             && task.send_to & !low_bits(uphill) == 0
             && rights.contains(Rights::DMA_AUTHORITY) == authority
+            && rights.contains(Rights::MESSAGES) == translator
             && task.entry.is_multiple_of(4)
             && task.stack_top.is_multiple_of(16)
             && executable
@@ -290,11 +301,36 @@ impl<'p> Tables<'p> {
     }
 
     fn check_interrupt(&self, interrupt: &InterruptEntry) -> Option<()> {
-        let good = SHARED_INTERRUPTS.contains(&interrupt.intid)
+        let numbers = match InterruptClass::from_number(interrupt.class)? {
+            InterruptClass::Message => MESSAGE_INTERRUPTS,
+            InterruptClass::Level | InterruptClass::Edge => SHARED_INTERRUPTS,
+        };
+        let good = numbers.contains(&interrupt.intid)
             && (interrupt.task as usize) < self.tasks.len()
             && interrupt.bit.is_power_of_two()
-            && interrupt.bit & notification::INTERRUPTS != 0
-            && interrupt.edge <= 1;
+            && interrupt.bit & notification::INTERRUPTS != 0;
+        good.then_some(())
+    }
+
+    /// Messages need memory that no task is given but the owner of the interrupt translation service, and the
+    /// redistributor's own is in nobody's reach.
+    fn check_messages(&self) -> Option<()> {
+        let class = InterruptClass::Message as u32;
+        let Some(tables) = self.messages else {
+            let none = self.interrupts.iter().all(|route| route.class != class);
+            return none.then_some(());
+        };
+        const PENDING: u64 = 64 << 10;
+        let end = tables.pending.checked_add(PENDING)?;
+        let apart = |range: &WindowEntry| {
+            let range_end = range.base.saturating_add(range.len);
+            end <= range.base || range_end <= tables.pending
+        };
+        let good = (self.system.translator as usize) < self.tasks.len()
+            && tables.configuration.is_multiple_of(layout::PAGE)
+            && tables.pending.is_multiple_of(PENDING)
+            && (end - 1) >> layout::PHYSICAL_BITS == 0
+            && self.window.iter().all(apart);
         good.then_some(())
     }
 }

@@ -12,6 +12,7 @@ mod hold;
 mod id;
 mod interrupt;
 mod lives;
+mod message;
 mod pin;
 mod plan;
 mod post;

@@ -230,6 +230,9 @@ pub enum PremappedKind {
     Identity = 1,
     /// A pool of an owner in the window of a domain with [`Invalidation::Premapped`].
     Pool = 2,
+    /// The page of the register that messages of interrupts are written to, 1:1. The interrupt translation service tells
+    /// by the id that a write carries whose it is, so that no device can signal for another.
+    Doorbell = 3,
 }
 
 /// Mark, in bits 58:55 of a leaf that the SMMU ignores, of everything that the build step has mapped. What the
@@ -245,7 +248,7 @@ pub struct PremappedEntry {
     pub domain: u32,
     /// A [`PremappedKind`].
     pub kind: u32,
-    /// Index of the task whose pool it is; [`crate::NONE`] for a direct region.
+    /// Index of the task whose pool it is; [`crate::NONE`] for a direct region and for the doorbell.
     pub task: u32,
     /// Number of the pool in that task.
     pub pool: u32,
@@ -259,6 +262,14 @@ pub struct PremappedEntry {
     pub memory: u32,
     /// Reserved, 0.
     pub reserved: u32,
+}
+
+impl PremappedEntry {
+    /// Whether it is a pool of a task.
+    #[must_use]
+    pub const fn is_pool(&self) -> bool {
+        self.kind == PremappedKind::Identity as u32 || self.kind == PremappedKind::Pool as u32
+    }
 }
 
 impl Record for PremappedEntry {

@@ -12,6 +12,8 @@ pub struct KernelEntry {
     pub supervisor: u32,
     /// Index of the task with `dma-authority`, or [`crate::NONE`].
     pub authority: u32,
+    /// Index of the task that owns the interrupt translation service, or [`crate::NONE`].
+    pub translator: u32,
     /// [`KernelFlags`] bits.
     pub flags: u32,
     /// Number of the core that this kernel runs on: 0.
@@ -203,20 +205,68 @@ impl Record for AccountEntry {
     const KIND: u32 = 0x107;
 }
 
+/// How an interrupt is signalled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum InterruptClass {
+    /// By a line, for as long as the device has something to say.
+    Level = 0,
+    /// By the edge of a line.
+    Edge = 1,
+    /// By a write to the interrupt translation service (LPI): nothing has to be held back in the controller.
+    Message = 2,
+}
+
+impl InterruptClass {
+    /// The class with this number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Level),
+            1 => Some(Self::Edge),
+            2 => Some(Self::Message),
+            _ => None,
+        }
+    }
+}
+
 /// Route of one interrupt.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
 pub struct InterruptEntry {
-    /// GIC INTID of a shared peripheral interrupt, 32..=1019.
+    /// GIC INTID: within [`crate::limits::SHARED_INTERRUPTS`], or of a message within
+    /// [`crate::limits::MESSAGE_INTERRUPTS`].
     pub intid: u32,
     /// Index of the task that it notifies.
     pub task: u32,
     /// The bit that the task gets, one within [`abi::notification::INTERRUPTS`].
     pub bit: u32,
-    /// 1 if edge-triggered, 0 if level-sensitive.
-    pub edge: u32,
+    /// An [`InterruptClass`].
+    pub class: u32,
 }
 
 impl Record for InterruptEntry {
     const KIND: u32 = 0x104;
+}
+
+/// Priority of all message interrupts, in their bytes of the configuration table: below that of lines, so that the
+/// kernel can keep messages alone from coming.
+pub const MESSAGE_PRIORITY: u8 = 0xa0;
+/// The byte of a message interrupt that is let through.
+pub const MESSAGE_ENABLED: u8 = MESSAGE_PRIORITY | 1;
+
+/// The memory that the redistributor has for message interrupts (Arm IHI 0069, 5.1). There is one record if any
+/// interrupt is a message, and none else.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct MessageTablesEntry {
+    /// Physical address of the configuration table: a byte an interrupt, its priority in bits 7:2, bit 0 if it is
+    /// let through. Only the owner of the interrupt translation service changes it.
+    pub configuration: u64,
+    /// Physical address of the pending table, a multiple of 64 KiB, all zeros. Only the redistributor changes it.
+    pub pending: u64,
+}
+
+impl Record for MessageTablesEntry {
+    const KIND: u32 = 0x108;
 }

@@ -2,10 +2,10 @@
 
 use crate::list::TaskNumber;
 use crate::record::Known;
-use crate::{iommu, pci, task};
+use crate::{iommu, its, pci, task};
 
 /// The tables that a task's plan can have, as this version has them.
-pub const OF_TASKS: [Known; 18] = [
+pub const OF_TASKS: [Known; 20] = [
     Known::of::<TaskNumber>(),
     Known::of::<task::SelfEntry>(),
     Known::of::<task::PeerEntry>(),
@@ -24,4 +24,6 @@ pub const OF_TASKS: [Known; 18] = [
     Known::of::<iommu::PoolEntry>(),
     Known::of::<iommu::PremappedEntry>(),
     Known::of::<iommu::LentPoolEntry>(),
+    Known::of::<its::ItsEntry>(),
+    Known::of::<its::SourceEntry>(),
 ];

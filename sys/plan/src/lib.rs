@@ -23,6 +23,7 @@ mod blob;
 mod builder;
 pub mod cost;
 pub mod iommu;
+pub mod its;
 pub mod kernel;
 mod known;
 pub mod limits;

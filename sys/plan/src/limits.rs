@@ -5,6 +5,12 @@ use core::ops::RangeInclusive;
 
 /// Shared interrupts of a GICv3 (Arm IHI 0069, 2.2.1): what the kernel routes to tasks.
 pub const SHARED_INTERRUPTS: RangeInclusive<u32> = 32..=1019;
+/// The most message interrupts, which the kernel has routes for.
+pub const MESSAGES_MAX: usize = 256;
+/// INTIDs of message interrupts. They begin at 8192 in every GICv3 (Arm IHI 0069, 2.2.1).
+pub const MESSAGE_INTERRUPTS: RangeInclusive<u32> = 8192..=8191 + MESSAGES_MAX as u32;
+/// Bits of the INTIDs of message interrupts: the fewest with which a GICv3 has any (Arm IHI 0069, 5.1.1).
+pub const MESSAGE_BITS: u32 = 14;
 /// The most holds on tasks at once, in the kernel: each claimed device holds its driver.
 pub const HOLDS_MAX: usize = 128;
 /// The most pinned leases at once, in the kernel.

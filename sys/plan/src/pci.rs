@@ -78,6 +78,18 @@ pub mod port_type {
     pub const ANY: u32 = 0;
 }
 
+/// How a function signals.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Signalling {
+    /// By its line, or not at all.
+    Line = 0,
+    /// By messages of the MSI capability: one address, and data that differ in their low bits.
+    Msi = 1,
+    /// By messages of the MSI-X capability: a table in a BAR.
+    MsiX = 2,
+}
+
 /// How a device is made quiet so that no earlier DMA of it can land.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
@@ -152,6 +164,20 @@ pub struct FunctionEntry {
     pub bar_len: [u64; 6],
     /// Bits 3:0 of each as the device must show them: bit 0 I/O, bit 2 64-bit, bit 3 prefetchable.
     pub bar_kind: [u32; 6],
+    /// A [`Signalling`].
+    pub signalling: u32,
+    /// How many messages it has, with data 0 up.
+    pub vectors: u32,
+    /// The address that it writes messages to.
+    pub message_address: u64,
+    /// BAR of its MSI-X table.
+    pub table_bar: u32,
+    /// Offset of the table in that BAR.
+    pub table_offset: u32,
+    /// Virtual address, in the PCI task, of the page that the table begins in; 0 if it has none.
+    pub table_va: u64,
+    /// Bytes that are mapped there.
+    pub table_len: u64,
 }
 
 impl Record for FunctionEntry {

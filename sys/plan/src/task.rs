@@ -76,6 +76,10 @@ pub enum MappingKind {
     Recipe = 6,
     /// The record that the PCI task keeps from one life to the next.
     PciRecord = 7,
+    /// Queue and tables of the interrupt translation service (for its owner).
+    ItsMemory = 8,
+    /// The MSI-X table of a function (for the PCI task), Device-nGnRE.
+    MessageTable = 9,
 }
 
 bitflags::bitflags! {
@@ -121,14 +125,15 @@ pub struct DeviceEntry {
     pub name: Name,
     /// Number of the device in every protocol: its index in the plan's list of devices.
     pub device: u32,
-    /// Notification bit of its interrupt, 0 if it has none.
+    /// Notification bit of its interrupt, 0 if it has none; of a device with several messages the bits of all, that of
+    /// vector 0 lowest.
     pub interrupt: u32,
     /// PCI vendor id, or 0 for a platform device.
     pub vendor_id: u16,
     /// PCI device id.
     pub device_id: u16,
-    /// Reserved, 0.
-    pub reserved: u32,
+    /// How many messages the device signals by (MSI, MSI-X); 0 if it signals by its line.
+    pub vectors: u32,
     /// BARs 0 to 5, mapped in this task: virtual address, 0 where there is none.
     pub bar_va: [u64; 6],
     /// Sizes of the BARs, bytes.

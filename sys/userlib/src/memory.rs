@@ -5,6 +5,7 @@
 
 mod pool;
 
+pub(crate) use pool::clean_invalidate;
 pub use pool::{PoolMemory, acquire, publish, publish_stores};
 
 /// A run of memory shared with a device. Little endian; offsets in bytes, naturally aligned. An access

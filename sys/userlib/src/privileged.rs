@@ -158,3 +158,25 @@ pub fn enumerate(cursor: u64) -> Held {
     let (_, words) = privileged(Privileged::Enumerate, [cursor, 0, 0, 0, 0]);
     Held::from_words(words)
 }
+
+/// What the kernel wants changed of message interrupts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// INTID of the message; none if nothing has to be changed.
+    pub intid: Option<u32>,
+    /// Whether it is to be let through; otherwise it is to be cut off.
+    pub arrives: bool,
+    /// The number by which the interrupt translation service may know the core that takes messages.
+    pub core: u32,
+}
+
+/// `MESSAGES`: says which message was changed as the last call wanted, and asks what is next.
+pub fn next_message(done: Option<u32>) -> Change {
+    let done = u64::from(done.unwrap_or(0));
+    let (_, r) = privileged(Privileged::NextMessage, [done, 0, 0, 0, 0]);
+    Change {
+        intid: (r[0] != 0).then_some(r[0] as u32),
+        arrives: r[1] == 1,
+        core: r[2] as u32,
+    }
+}

@@ -141,7 +141,7 @@ mod tests {
             interrupt: 0,
             vendor_id: 0,
             device_id: 0,
-            reserved: 0,
+            vectors: 0,
             bar_va,
             bar_len,
         }

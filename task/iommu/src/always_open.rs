@@ -4,8 +4,6 @@
 //! As long as nothing is mapped for it, it reaches its direct regions only. Whatever cuts it off ends that; it is
 //! opened again when what it was cut off for is over.
 
-use plan::iommu::PremappedKind;
-
 use crate::hardware::{Hardware, System};
 use crate::indices::DeviceIndex;
 use crate::life::State;
@@ -64,7 +62,7 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         for range in self.plan.premapped_of(domain) {
             self.system.log(Line::Direct(DirectLine {
                 name: entry.name.as_str(),
-                pool: range.kind != PremappedKind::Direct as u32,
+                pool: range.is_pool(),
                 base: range.iova,
                 len: range.len,
                 always_open,

@@ -3,7 +3,7 @@
 use abi::{TASKS_MAX, TaskId};
 use plan::iommu::{
     DeviceEntry, DomainEntry, DomainKind, Invalidation, LentPoolEntry, PREMAPPED_MARK, PoolEntry,
-    PremappedEntry, PremappedKind, SmmuEntry, StreamEntry,
+    PremappedEntry, SmmuEntry, StreamEntry,
 };
 use plan::{Blob, TaskNumber};
 use smmu::stream::{bypass_word, stage1_word};
@@ -276,7 +276,7 @@ impl<'p> PlanView<'p> {
             return false;
         };
         let mut ranges = self.premapped_of(domain);
-        ranges.any(|range| range.kind != PremappedKind::Direct as u32)
+        ranges.any(PremappedEntry::is_pool)
     }
 
     /// First pool of a task, and how many it has in a row, numbered from 0.

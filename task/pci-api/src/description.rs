@@ -51,10 +51,13 @@ pub enum Mismatch {
     Power = 15,
     /// The function lacks what the planned recipe needs to make it quiet: function-level reset.
     Recipe = 16,
+    /// The function lacks the planned messages: their capability, as many, or their table where the plan has it; or it does
+    /// not keep them.
+    Messages = 17,
 }
 
 impl Mismatch {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Missing,
         Self::Identity,
         Self::HeaderType,
@@ -71,6 +74,7 @@ impl Mismatch {
         Self::PortType,
         Self::Power,
         Self::Recipe,
+        Self::Messages,
     ];
 
     /// The difference with this number.
@@ -99,6 +103,7 @@ impl Mismatch {
             Self::PortType => "other kind of bridge",
             Self::Power => "does not leave its low-power state",
             Self::Recipe => "planned `flr`, has no function-level reset",
+            Self::Messages => "messages are not as planned",
         }
     }
 
@@ -113,6 +118,7 @@ impl Mismatch {
             Self::Undeclared => Some("declare it, or remove it"),
             Self::PortType => Some("correct `kind`"),
             Self::Recipe => Some("choose another `quiesce`"),
+            Self::Messages => Some("correct `interrupt`, `vectors` or `msi-x`"),
             Self::HeaderType
             | Self::BarAddress
             | Self::BridgeRegisters

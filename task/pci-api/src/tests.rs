@@ -85,7 +85,7 @@ fn fields_out_of_range_are_refused() {
     assert_eq!(BusMaster::from_words(&word(2 << 32, 0)), None);
     assert_eq!(Describe::from_words(&word(1 << 32, 0)), None);
     assert_eq!(Description::from_words(&word(3, 0)), None);
-    assert_eq!(Description::from_words(&word(17 << 8, 0)), None);
+    assert_eq!(Description::from_words(&word(18 << 8, 0)), None);
     assert_eq!(QuiesceState::from_words(&word(3, 0)), None);
 }
 

@@ -26,7 +26,7 @@ impl Finding {
     pub(crate) const fn plain(mismatch: Mismatch) -> Self {
         Self::number(mismatch, 0, 0)
     }
-    const fn number(mismatch: Mismatch, planned: u64, found: u64) -> Self {
+    pub(crate) const fn number(mismatch: Mismatch, planned: u64, found: u64) -> Self {
         Self {
             mismatch,
             bar: None,

@@ -13,7 +13,7 @@ use crate::registers::{
     COMMAND, COMMAND_MASTER, HEADER_LAYOUT, HEADER_TYPE, LAYOUT_BRIDGE, VENDOR_ABSENT, VENDOR_RETRY,
 };
 use crate::report::{Difference, Found, Observer};
-use crate::{bridge, compare, power, program, silence};
+use crate::{bridge, compare, messages, power, program, silence};
 
 /// Longest time that a planned function is waited for at the first start. A device may take a second after
 /// power-on, and asks to be tried again or says nothing until then (PCI Express Base 4.0, 6.6.1).
@@ -350,6 +350,7 @@ impl Fabric<'_> {
         let findings = [
             compare::port_type(entry, function, express),
             compare::recipe(entry, function, express),
+            messages::compare(entry, function),
             power,
         ];
         for finding in findings.iter().flatten() {

@@ -36,6 +36,7 @@ mod fabric;
 mod groups;
 mod link;
 mod master;
+mod messages;
 mod numbers;
 mod power;
 mod program;

@@ -3,8 +3,9 @@
 use heapless::Vec;
 use plan::limits::FUNCTIONS_MAX;
 
-use crate::config::ConfigSpace;
+use crate::config::{ConfigSpace, Function};
 use crate::fabric::Fabric;
+use crate::messages;
 
 impl Fabric<'_> {
     /// Whether bus mastering of `index` has to be on: for itself, or for something below it.
@@ -41,6 +42,9 @@ impl Fabric<'_> {
             kept
         } else {
             let kept = self.write_command(space, index);
+            if let Some(entry) = self.plan.get(index) {
+                messages::disable(&Function::new(space, Self::address(entry)), entry);
+            }
             let mut at = index;
             while let Some(parent) = self.parent(at) {
                 if !self.forwards(parent) {

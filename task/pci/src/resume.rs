@@ -11,7 +11,7 @@ use crate::config::{ConfigSpace, Function};
 use crate::fabric::{Fabric, has, on_pci};
 use crate::numbers::Numbers;
 use crate::registers::{COMMAND, COMMAND_INTX_OFF, COMMAND_MASTER, HEADER_TYPE};
-use crate::{bar, bridge, capability, compare, extended, power, program};
+use crate::{bar, bridge, capability, compare, extended, messages, power, program};
 
 impl Fabric<'_> {
     /// Takes `index` over if it is as an earlier life left it, and what is above it was taken over.
@@ -102,6 +102,7 @@ fn as_set<C: ConfigSpace>(
         && (!is_bridge || bridge::is_open(function, entry))
         && (has(entry, FunctionFlags::ANY_BARS) || bar::is_programmed(function, entry, is_bridge))
         && extended::is_off(function) == Ok(true)
+        && messages::are_as_set(function, entry, master) == Ok(true)
         && (!has(entry, FunctionFlags::SET_ACS)
             || extended::has_acs(function, entry.acs) == Ok(true))
         && commands(entry, function.read16(COMMAND), master);

@@ -10,6 +10,7 @@ use userlib::protocol::Wire;
 
 use crate::config::{BarRegisters, ConfigSpace, Function, Record};
 use crate::fabric::{Fabric, on_pci};
+use crate::messages;
 use crate::progress::Progress;
 use crate::quiesce::Wake;
 use crate::registers::BUS_NUMBERS;
@@ -273,6 +274,17 @@ impl<'p, H: ConfigSpace + BarRegisters + Record> Server<'p, H> {
     }
 
     fn master_on(&mut self, index: usize) -> Result<(), Error> {
+        if let Some(entry) = self.fabric.plan.get(index)
+            && !messages::enable(
+                &self.hardware,
+                &Function::new(&self.hardware, Fabric::address(entry)),
+                entry,
+            )
+        {
+            self.fabric.set_master(&self.hardware, index, false);
+            self.fabric.block(index, Mismatch::Messages);
+            return Err(Error::Blocked);
+        }
         if self.fabric.set_master(&self.hardware, index, true) {
             return Ok(());
         }

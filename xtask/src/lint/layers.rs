@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// The rooms from the top down, and what the crates of each may use. A room is a folder, and what lies deeper in it if no
 /// longer name fits. `-api` are the crates whose names end so, wherever they are: the interfaces.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     (
         "xtask",
         &[
@@ -23,6 +23,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "sys/userlib",
             "sys/plan",
             "sys/smmu",
+            "sys/its",
             "sys/abi",
         ],
     ),
@@ -43,6 +44,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "sys/plan",
             "sys/vmsa",
             "sys/smmu",
+            "sys/its",
             "sys/abi",
         ],
     ),
@@ -58,6 +60,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "sys/plan",
             "sys/vmsa",
             "sys/smmu",
+            "sys/its",
             "sys/abi",
         ],
     ),
@@ -70,6 +73,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "sys/plan",
             "sys/vmsa",
             "sys/smmu",
+            "sys/its",
             "sys/abi",
         ],
     ),
@@ -81,6 +85,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "xtask/solver",
             "sys/plan",
             "sys/smmu",
+            "sys/its",
             "sys/abi",
         ],
     ),
@@ -95,6 +100,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "sys/plan",
             "sys/vmsa",
             "sys/smmu",
+            "sys/its",
             "sys/abi",
         ],
     ),
@@ -106,6 +112,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("sys/plan", &["sys/abi"]),
     ("sys/vmsa", &[]),
     ("sys/smmu", &[]),
+    ("sys/its", &[]),
     ("sys/abi", &[]),
 ];
 

@@ -59,10 +59,11 @@ fn task_packages(project: &Project) -> Outcome<BTreeMap<PathBuf, BTreeSet<String
 }
 
 /// Systems that have every server and driver, and the demo's tasks.
-const SYSTEMS: [&str; 3] = [
+const SYSTEMS: [&str; 4] = [
     "app.toml",
     "tests/systems/power-key/app.toml",
     "tests/systems/inspect/app.toml",
+    "tests/systems/messages/storm.toml",
 ];
 
 /// Programs that are not asked, and why.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::Verified;
 use crate::expected::{Bar, Device, Domain, Mapping, Plan, Sized, Task};
+use crate::signals;
 
 const PAGE: u64 = 4096;
 const READ: &str = "r-- write-back";
@@ -12,7 +13,7 @@ const READ_WRITE: &str = "rw- write-back";
 const REGISTERS: &str = "rw- device-nGnRE";
 /// The kinds that a range of a task's memory may have, and how each is reached: no range is plain memory in one
 /// place and registers in another.
-const KINDS: [(&str, &[&str]); 12] = [
+const KINDS: [(&str, &[&str]); 14] = [
     ("program", &[READ, READ_WRITE, "r-x write-back"]),
     ("plan", &[READ]),
     ("log-ring", &[READ]),
@@ -22,9 +23,11 @@ const KINDS: [(&str, &[&str]); 12] = [
     ("persistent", &[READ_WRITE]),
     ("pci-record", &[READ_WRITE]),
     ("smmu-tables", &[READ_WRITE]),
+    ("its-memory", &[READ_WRITE]),
     ("registers", &[REGISTERS]),
     ("bar", &[REGISTERS]),
     ("quiesce-bar", &[REGISTERS]),
+    ("message-table", &[REGISTERS]),
 ];
 /// The configuration space: the task that has it programs every function, so it has the recipes'
 /// registers as well.
@@ -133,6 +136,8 @@ fn wrong(plan: &Plan, task: &Task, range: &Mapping) -> Option<&'static str> {
             is_pci_task
                 && (plan.functions.iter().any(|device| within(&device)) || others.next().is_some())
         }
+        "message-table" => is_pci_task && plan.functions.iter().any(|device| within(&device)),
+        "its-memory" => signals::owns_service(task),
         "registers" => {
             let own = |device: &Device| device.registers.as_ref() == Some(&range.name);
             let mut watched = plan.functions.iter().filter(within);
@@ -204,7 +209,7 @@ fn of_domain(plan: &Plan, (index, domain): (usize, &Domain), verified: &mut Veri
     for range in domain
         .premapped
         .iter()
-        .filter(|range| range.kind != "direct")
+        .filter(|range| !matches!(range.kind.as_str(), "direct" | "doorbell"))
     {
         let is_owner =
             |device: &&Device| device.owner().is_some() && device.owner() == range.task.as_deref();

@@ -16,7 +16,7 @@ pub mod kind {
     use super::Kind;
 
     pub const TASK_NUMBER: Kind = Kind(0x001, 4);
-    pub const SYSTEM: Kind = Kind(0x100, 20);
+    pub const SYSTEM: Kind = Kind(0x100, 24);
     pub const TASK: Kind = Kind(0x101, 112);
     pub const REGION: Kind = Kind(0x102, 32);
     pub const POST: Kind = Kind(0x103, 8);
@@ -24,6 +24,7 @@ pub mod kind {
     pub const WINDOW: Kind = Kind(0x105, 16);
     pub const LISTENER: Kind = Kind(0x106, 12);
     pub const ACCOUNT: Kind = Kind(0x107, 16);
+    pub const MESSAGE_TABLES: Kind = Kind(0x108, 16);
     pub const OWN: Kind = Kind(0x200, 40);
     pub const PEER: Kind = Kind(0x201, 32);
     pub const NOTIFICATION: Kind = Kind(0x202, 32);
@@ -33,7 +34,7 @@ pub mod kind {
     pub const RESTART: Kind = Kind(0x206, 72);
     pub const REASON: Kind = Kind(0x207, 152);
     pub const HOST_BRIDGE: Kind = Kind(0x300, 32);
-    pub const FUNCTION: Kind = Kind(0x301, 272);
+    pub const FUNCTION: Kind = Kind(0x301, 312);
     pub const SMMU: Kind = Kind(0x400, 120);
     pub const DOMAIN: Kind = Kind(0x401, 88);
     pub const STREAM: Kind = Kind(0x402, 24);
@@ -41,7 +42,9 @@ pub mod kind {
     pub const POOL: Kind = Kind(0x404, 24);
     pub const PREMAPPED: Kind = Kind(0x405, 48);
     pub const LENT_POOL: Kind = Kind(0x406, 24);
-    pub const ALL: [Kind; 26] = [
+    pub const ITS: Kind = Kind(0x500, 80);
+    pub const SOURCE: Kind = Kind(0x501, 32);
+    pub const ALL: [Kind; 29] = [
         TASK_NUMBER,
         SYSTEM,
         TASK,
@@ -51,6 +54,7 @@ pub mod kind {
         WINDOW,
         LISTENER,
         ACCOUNT,
+        MESSAGE_TABLES,
         OWN,
         PEER,
         NOTIFICATION,
@@ -68,6 +72,8 @@ pub mod kind {
         POOL,
         PREMAPPED,
         LENT_POOL,
+        ITS,
+        SOURCE,
     ];
 }
 

@@ -8,7 +8,7 @@ use crate::run::{Access, Run};
 
 mod devices;
 
-pub use devices::{Bar, Device, Domain, Function, Premapped};
+pub use devices::{Bar, Device, Domain, Function, Premapped, Signals};
 
 /// The version of `plan.json` that is read here.
 const VERSION: u64 = 4;
@@ -214,6 +214,16 @@ pub struct Interrupt {
     pub notification: String,
     #[serde(deserialize_with = "hexadecimal")]
     pub bit: u64,
+    /// The ids by which the interrupt translation service knows a message.
+    pub message: Option<Message>,
+}
+
+/// A message of a function.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Message {
+    pub device_id: u32,
+    pub event_id: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -274,6 +284,10 @@ pub struct Memory {
     pub end: u64,
     pub page_tables: Extent,
     pub el2: Extent,
+    /// Queue and tables of the interrupt translation service; none if no function signals by messages.
+    pub its: Option<Extent>,
+    /// The redistributor's own table of them.
+    pub pending_messages: Option<Extent>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::Verified;
 use crate::blob::{Blob, Record, Runs, kind};
 use crate::expected::{CORE, Extent, Interrupt, Mapping, Plan, Task};
+use crate::signals;
 
 /// Offsets in the record of a task.
 mod at {
@@ -27,7 +28,14 @@ mod at {
 /// The number of a task where there is none.
 const NONE: u32 = u32::MAX;
 /// Privileged calls by the names of `plan.json`.
-const RIGHTS: [&str; 5] = ["SUPERVISE", "DMA_AUTHORITY", "CONSOLE", "EXIT", "TEST"];
+const RIGHTS: [&str; 6] = [
+    "SUPERVISE",
+    "DMA_AUTHORITY",
+    "CONSOLE",
+    "EXIT",
+    "TEST",
+    "MESSAGES",
+];
 const ASID_SHIFT: u32 = 48;
 /// What the kernel tells of the lives of tasks: number of the event, and bit of whoever hears of it.
 const UP: (u32, u32) = (0, 1 << 28);
@@ -39,12 +47,13 @@ const SUPERVISOR: u32 = 0;
 /// Compares every record with `plan.json`.
 pub fn check(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     let words = |record: &Record<'_>| [0, 4, 8, 12].map(|at| record.u32(at));
-    let of_system = |record: &Record<'_>| [0, 4, 8, 12, 16].map(|at| record.u32(at));
+    let of_system = |record: &Record<'_>| [0, 4, 8, 12, 16, 20].map(|at| record.u32(at));
     let system: Vec<_> = blob.table(kind::SYSTEM).iter().map(of_system).collect();
     let authority = plan.authority().unwrap_or(NONE);
     let (flags, count) = (u32::from(plan.counters), plan.cores.len() as u32);
-    let planned = vec![[SUPERVISOR, authority, flags, CORE, count]];
-    let what = "supervisor, authority, flags, core, cores";
+    let translator = signals::translator(plan).unwrap_or(NONE);
+    let planned = vec![[SUPERVISOR, authority, translator, flags, CORE, count]];
+    let what = "supervisor, authority, owner of the ITS, flags, core, cores";
     verified.compare("kernel", what, &system, &planned);
     let window = blob.table(kind::WINDOW).iter().map(|range| Extent {
         address: range.u64(0),
@@ -57,6 +66,7 @@ pub fn check(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     cores(plan, verified);
     let routes: Vec<_> = blob.table(kind::INTERRUPT).iter().map(words).collect();
     verified.compare_rows("kernel", "it routes", Some(&routes), &routed(plan));
+    signals::kernel(blob, plan, verified);
 }
 
 /// Nanoseconds of processor time in each period, of every account. Two tasks with one account share what is in it.
@@ -206,7 +216,8 @@ fn memory(task: &Task) -> Vec<Region> {
     let region = |range: &Mapping| {
         let kind = match range.what.as_str() {
             "pool" => DMA,
-            "registers" | "bar" | "quiesce-bar" | "pci-configuration" | "smmu-tables" => DEVICE,
+            "registers" | "bar" | "quiesce-bar" | "pci-configuration" | "smmu-tables"
+            | "its-memory" | "message-table" => DEVICE,
             _ => 0,
         };
         let write = if range.is_writable() { WRITE } else { 0 };
@@ -278,7 +289,10 @@ fn hearers(plan: &Plan, index: u32, task: &Task) -> Vec<(u32, u32, u32)> {
     up.chain(rest).filter(|(_, to, _)| *to != index).collect()
 }
 
-/// Each line once, to the first who is told of it: INTID, task, bit, and whether it is an edge.
+/// The class of an interrupt that is a message; of a line it says whether it is an edge.
+const MESSAGE: u32 = 2;
+
+/// Each line once, to the first who is told of it: INTID, task, bit, and class.
 fn routed(plan: &Plan) -> Vec<[u32; 4]> {
     let mut routes: Vec<[u32; 4]> = Vec::new();
     for Interrupt {
@@ -286,6 +300,7 @@ fn routed(plan: &Plan) -> Vec<[u32; 4]> {
         edge,
         task,
         bit,
+        message,
         ..
     } in &plan.interrupts
     {
@@ -295,7 +310,11 @@ fn routed(plan: &Plan) -> Vec<[u32; 4]> {
                 *intid,
                 plan.task(task).unwrap_or(NONE),
                 bit,
-                u32::from(*edge),
+                if message.is_some() {
+                    MESSAGE
+                } else {
+                    u32::from(*edge)
+                },
             ]);
         }
     }

@@ -14,9 +14,11 @@ mod header;
 mod image;
 mod kernel;
 mod leaf;
+mod messages;
 mod pci;
 mod run;
 mod sharing;
+mod signals;
 mod smmu;
 mod spaces;
 mod supervisor;
@@ -145,6 +147,7 @@ pub fn verify(image: &[u8], plan: &str) -> Result<Verified, String> {
     told::check(&image, &plan, &spaces, &mut verified);
     supervisor::check(&image, &plan, &spaces, &mut verified)?;
     pci::check(&image, &plan, &spaces, &mut verified)?;
+    messages::check(&image, &plan, &spaces, &mut verified)?;
     smmu::check(&image, &plan, &spaces, &mut verified)?;
     Ok(verified)
 }

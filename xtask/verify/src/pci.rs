@@ -5,6 +5,7 @@ use crate::Verified;
 use crate::blob::{Blob, Record, kind};
 use crate::expected::{Device, Function, Plan, Task};
 use crate::image::Image;
+use crate::signals;
 use crate::spaces::Spaces;
 
 const PCI_TASK: &str = "the PCI task";
@@ -53,6 +54,7 @@ pub fn check(
         let what = "the PCI task is told of the properties";
         verified.compare(&whose, what, &Some(record.u32(56)), &flags);
         programmed(record, plan, device, &whose, verified);
+        signals::function(record, plan, task, device, &whose, verified);
     }
     Ok(())
 }
@@ -60,7 +62,7 @@ pub fn check(
 const CONFIGURATION: &str = "pci-configuration";
 
 /// The beginning of a range of a task's memory.
-fn at(task: &Task, what: &str, name: Option<&str>) -> Option<u64> {
+pub fn at(task: &Task, what: &str, name: Option<&str>) -> Option<u64> {
     let mut found = task.memory.iter().filter(|range| range.what == what);
     found
         .find(|range| name.is_none_or(|name| range.name == name))

@@ -25,11 +25,13 @@ impl Extent {
 
 /// The kind of mapping by which the IOMMU server has the SMMU's tables.
 const SMMU_TABLES: &str = "smmu-tables";
+/// The kind of mapping by which its owner has the memory of the interrupt translation service.
+const ITS_MEMORY: &str = "its-memory";
 /// The kind of range by which a task reads another's log.
 const LOG_RING: &str = "log-ring";
 const LOG: &str = "log";
 /// Kinds of mapping of registers: several tasks may be planned to have one device's.
-const REGISTERS: [&str; 3] = ["registers", "bar", "quiesce-bar"];
+const REGISTERS: [&str; 4] = ["registers", "bar", "quiesce-bar", "message-table"];
 
 /// Compares every address space with what is nobody's, and all tasks' with each other's.
 pub fn check(plan: &Plan, spaces: &Spaces, verified: &mut Verified) {
@@ -43,11 +45,14 @@ pub fn check(plan: &Plan, spaces: &Spaces, verified: &mut Verified) {
         .flat_map(|run| {
             let tables = plan.memory.page_tables.run();
             let el2 = plan.memory.el2.run();
+            let pending = plan.memory.pending_messages.iter();
+            let pending = pending.map(move |of| (run, "the pending table", of.run()));
             [
                 (run, "page tables", tables),
                 (run, "the program of EL2", el2),
             ]
             .into_iter()
+            .chain(pending)
             .filter(|(run, _, of)| run.meets(of))
             .map(|(run, what, _)| (run, what))
         })
@@ -79,6 +84,14 @@ fn private(plan: &Plan, task: &Task, runs: &[Run<bool>], verified: &mut Verified
     {
         let tables = plan.smmus.iter().map(|smmu| smmu.tables.run());
         closed.extend(tables.map(|tables| (tables, "the tables of an SMMU")));
+    }
+    let memory = &plan.memory;
+    let pending = memory.pending_messages.iter();
+    closed.extend(pending.map(|pending| (pending.run(), "the redistributor's pending table")));
+    if !task.memory.iter().any(|mapping| mapping.what == ITS_MEMORY) {
+        let its = memory.its.iter();
+        closed
+            .extend(its.map(|its| (its.run(), "the memory of the interrupt translation service")));
     }
     for (of, what) in kernels.chain(closed) {
         for run in runs.iter().filter(|run| run.meets(&of)) {

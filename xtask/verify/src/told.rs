@@ -17,7 +17,7 @@ const LOG: (&str, u32) = ("log", 1);
 const MESSAGES: u64 = 64 << 10;
 /// The address in a value for `TTBR0_EL1`.
 const TABLE: u64 = 0x0000_ffff_ffff_fffe;
-const KINDS: [(&str, u32); 8] = [
+const KINDS: [(&str, u32); 10] = [
     ("registers", 0),
     ("pool", 1),
     ("log-ring", 2),
@@ -26,6 +26,8 @@ const KINDS: [(&str, u32); 8] = [
     ("persistent", 5),
     ("quiesce-bar", 6),
     ("pci-record", 7),
+    ("its-memory", 8),
+    ("message-table", 9),
 ];
 /// The flag of a pool that a device that does not snoop can be given.
 const NON_COHERENT: u32 = 1;
@@ -270,20 +272,21 @@ impl Told<'_> {
                     Some(_) => Some(device.name.as_str()),
                     None => block,
                 };
-                let mut lines = self.plan.interrupts.iter();
-                let line = lines.find(|line| {
+                let lines = self.plan.interrupts.iter();
+                let lines = lines.filter(|line| {
                     line.task == self.task.name && Some(line.device.as_str()) == lines_of
                 });
+                let vectors = lines.clone().filter(|line| line.message.is_some()).count();
+                let line = lines.clone().next().map_or(0, |line| line.bit);
+                let bits = match vectors {
+                    0 => line,
+                    _ => lines.fold(0, |bits, line| bits | line.bit),
+                };
                 let id = device
                     .function
                     .as_ref()
                     .map_or(Some(0), |f| identity(&f.id));
-                let mut numbers = vec![
-                    Some(number as u64),
-                    Some(line.map_or(0, |line| line.bit)),
-                    id,
-                    Some(0),
-                ];
+                let mut numbers = vec![Some(number as u64), Some(bits), id, Some(vectors as u64)];
                 let bars = self.bars(device, block);
                 numbers.extend(bars.iter().map(|(at, _)| Some(*at)));
                 numbers.extend(bars.iter().map(|(_, bytes)| Some(*bytes)));

@@ -20,6 +20,10 @@ struct Model {
     notify_off: Cell<u16>,
     queue: Cell<[u32; 6]>,
     enabled: Cell<bool>,
+    /// Of the configuration and of the queue.
+    vectors: Cell<[u16; 2]>,
+    /// The register whose vector the device has no room for.
+    no_vector: Cell<Option<usize>>,
 }
 
 /// Counts what is waited; the device finishes its reset when the sum is reached.
@@ -65,6 +69,16 @@ impl Registers for Common {
         match offset {
             QUEUE_SIZE => self.0.queue_size.get(),
             QUEUE_NOTIFY_OFF => self.0.notify_off.get(),
+            CONFIG_MSIX_VECTOR | QUEUE_MSIX_VECTOR => {
+                let own = usize::from(offset == QUEUE_MSIX_VECTOR);
+                let vector = self.0.vectors.get()[own];
+                // A device without room for it.
+                if self.0.no_vector.get() == Some(offset) {
+                    NO_VECTOR
+                } else {
+                    vector
+                }
+            }
             _ => panic!("read16 at {offset:#x}"),
         }
     }
@@ -90,7 +104,11 @@ impl Registers for Common {
             QUEUE_SIZE => self.0.queue_size.set(value),
             QUEUE_ENABLE => self.0.enabled.set(value == 1),
             QUEUE_SELECT => assert_eq!(value, 0),
-            CONFIG_MSIX_VECTOR | QUEUE_MSIX_VECTOR => assert_eq!(value, NO_VECTOR),
+            CONFIG_MSIX_VECTOR | QUEUE_MSIX_VECTOR => {
+                let mut vectors = self.0.vectors.get();
+                vectors[usize::from(offset == QUEUE_MSIX_VECTOR)] = value;
+                self.0.vectors.set(vectors);
+            }
             _ => panic!("write16 at {offset:#x}"),
         }
     }
@@ -187,8 +205,29 @@ fn device() -> (Transport<Block>, Rc<Model>) {
         notify_multiplier: 4,
         isr: common(),
         device: Block::Device(model.clone()),
+        messages: false,
     };
     (transport, model)
+}
+
+#[test]
+fn a_device_signals_as_the_plan_says() {
+    let (mut transport, model) = device();
+    for (messages, vector) in [(false, NO_VECTOR), (true, 0)] {
+        transport.messages = messages;
+        model.vectors.set([7; 2]);
+        transport
+            .negotiate(&mut Waits::default())
+            .expect("negotiated");
+        assert_eq!(model.vectors.get(), [vector; 2]);
+    }
+    // Of messages nobody reads a status, which would panic here.
+    assert_eq!(transport.acknowledge(), Isr::all());
+    for register in [CONFIG_MSIX_VECTOR, QUEUE_MSIX_VECTOR] {
+        model.no_vector.set(Some(register));
+        let refused = transport.negotiate(&mut Waits::default());
+        assert_eq!(refused, Err(StartError::Vector));
+    }
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn take_interrupt(
     number: u32,
     since: u64,
 ) -> Option<TaskIndex> {
-    if number >= gic::SPECIAL {
+    if (gic::SPECIAL..gic::SPECIAL_END).contains(&number) {
         return running;
     }
     let next = if number == gic::TIMER_INTID {

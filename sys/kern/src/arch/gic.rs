@@ -13,11 +13,15 @@ use super::instructions::{dsb, isb, read_register, write_register};
 /// INTID of the virtual timer (Arm BSA, PPI assignment).
 pub const TIMER_INTID: u32 = 27;
 const TIMER: IntId = IntId::ppi(TIMER_INTID - 16);
-/// Below the mask that the CPU interface lets through.
+/// Priority of all lines: above that of messages.
 const PRIORITY: u8 = 0x80;
+/// The priority mask that lets every interrupt through.
+pub(super) const EVERYTHING: u8 = 0xff;
 pub const FIRST_SPI: u32 = 32;
 /// First of the INTIDs that are no interrupts: nothing pending, or not for this level.
 pub const SPECIAL: u32 = 1020;
+/// The first INTID above those.
+pub const SPECIAL_END: u32 = 1024;
 /// `GICD_ICENABLER<n>` (Arm IHI 0069, 12.9.10), for the fast path, which delivers a shared interrupt
 /// without the core.
 pub const CLEAR_ENABLE: u64 = KERNEL_GICD + 0x180;
@@ -31,11 +35,11 @@ fn distributor_registers() -> Option<UniqueMmioPointer<'static, Gicd>> {
     Some(unsafe { UniqueMmioPointer::new(registers) })
 }
 
-fn distributor() -> Option<GicDistributor<'static>> {
+pub(super) fn distributor() -> Option<GicDistributor<'static>> {
     distributor_registers().map(GicDistributor::new)
 }
 
-fn redistributor_registers() -> Option<UniqueMmioPointer<'static, GicrSgi>> {
+pub(super) fn redistributor_registers() -> Option<UniqueMmioPointer<'static, GicrSgi>> {
     let registers = NonNull::new(KERNEL_GICR as *mut GicrSgi)?;
     // SAFETY: as for the distributor.
     Some(unsafe { UniqueMmioPointer::new(registers) })
@@ -48,7 +52,7 @@ fn redistributor() -> Option<GicRedistributor<'static>> {
 /// Polls before the controller counts as broken: far more than it takes to wake up or to take a write.
 const POLLS: u32 = 1 << 20;
 
-fn eventually(mut done: impl FnMut() -> bool) -> bool {
+pub(super) fn eventually(mut done: impl FnMut() -> bool) -> bool {
     (0..POLLS).any(|_| done())
 }
 
@@ -66,7 +70,7 @@ pub fn initialise() -> Result<(), &'static str> {
     clear_active_priorities();
     initialise_private().ok_or("the interrupt redistributor does not answer")?;
     initialise_shared().ok_or("the interrupt distributor does not answer")?;
-    GicCpuInterface::set_priority_mask(0xff);
+    GicCpuInterface::set_priority_mask(EVERYTHING);
     GicCpuInterface::enable_group1(true);
     Ok(())
 }

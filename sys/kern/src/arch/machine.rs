@@ -4,7 +4,7 @@ use abi::layout::KERNEL_WINDOW;
 use kern::Arch;
 
 use super::instructions::{isb, read_register, write_register};
-use super::{console, copy, gic, power, system_error};
+use super::{console, copy, gic, messages, power, system_error};
 
 /// The machine. Its state is in registers.
 pub struct Machine;
@@ -47,6 +47,14 @@ impl Arch for Machine {
 
     fn route_interrupt(&mut self, intid: u32, edge: bool) -> bool {
         gic::route(intid, edge)
+    }
+
+    fn start_messages(&mut self, configuration: u64, pending: u64) -> Option<u32> {
+        messages::start(configuration, pending)
+    }
+
+    fn hold_messages(&mut self, held: bool) {
+        messages::hold(held);
     }
 
     #[inline(always)]

@@ -10,6 +10,7 @@ mod gic;
 mod head_macros;
 mod instructions;
 mod machine;
+mod messages;
 mod panic;
 mod power;
 mod processor;

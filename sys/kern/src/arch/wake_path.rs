@@ -80,10 +80,11 @@ global_asm!(
     "dsb sy",
     "sub w20, w25, #{first_spi}",
     "cmp w20, #({special} - {first_spi})",
-    "b.hs interrupt_saved",
+    "b.hs interrupt_of_message",
     "adrp x17, {kernel} + {routes_page}",
     "add x17, x17, #{routes}",
     "add x17, x17, x25, lsl #{route_shift}",
+    "interrupt_routed:",
     "ldr w21, [x17]",
     "tbz w21, #(8 * {route_unmasked}), interrupt_saved", // masked, or nobody's
     "sub w8, w21, #1",                  // its first byte is the index of its task plus 1
@@ -160,11 +161,13 @@ global_asm!(
     "cbz x25, 11f",
     // Hold the interrupt back, and end it when that has arrived: a level would fire again.
     "strb wzr, [x17, #{route_unmasked}]",
+    "tbnz w25, #{message_bit}, 16f",    // a message has its mask there alone
     "lsr w21, w25, #5",
     "mov w22, #1",
     "lsl w22, w22, w25",
     "ldr x23, 13f",
     "str w22, [x23, x21, lsl #2]",
+    "16:",
     "dsb sy",
     "msr S3_0_C12_C12_1, x25",          // ICC_EOIR1_EL1
     "b 12f",
@@ -199,6 +202,17 @@ global_asm!(
     "ldr x22, [x16, #{account}]",
     "ldr x28, [x29, #{paying}]",
     "b wake_limited",
+
+    // Not a shared interrupt: a message, or something else.
+    "interrupt_of_message:",
+    "sub w20, w25, #{first_message}",
+    "cmp w20, #{messages}",
+    "b.hs interrupt_saved",
+    "add w20, w20, #{message_place}",
+    "adrp x17, {kernel} + {routes_page}",
+    "add x17, x17, #{routes}",
+    "add x17, x17, x20, lsl #{route_shift}",
+    "b interrupt_routed",
 
     "wake_refused:",
     "cbnz x25, interrupt_saved",
@@ -239,6 +253,10 @@ global_asm!(
     route_shift = const offsets::ROUTE_SHIFT,
     route_bit = const offsets::ROUTE_BIT,
     route_unmasked = const offsets::ROUTE_UNMASKED,
+    first_message = const offsets::FIRST_MESSAGE,
+    messages = const offsets::MESSAGES,
+    message_place = const offsets::MESSAGE_PLACE,
+    message_bit = const offsets::MESSAGE_BIT,
     first_spi = const gic::FIRST_SPI,
     special = const gic::SPECIAL,
     clear_enable = const gic::CLEAR_ENABLE,

@@ -13,7 +13,8 @@ use super::{Frame, Task};
 use crate::accounts;
 use crate::claim::Span;
 use crate::kernel::Kernel;
-use crate::routes::Route;
+use crate::routes::{self, Route};
+use crate::signal::Signal;
 
 /// log2 of a task's size.
 pub const TASK_SHIFT: usize = 10;
@@ -121,6 +122,18 @@ pub const ROUTE_SHIFT: usize = 2;
 pub const ROUTE_BIT: usize = offset_of!(Route, bit);
 /// Byte of a route that says whether it is unmasked.
 pub const ROUTE_UNMASKED: usize = offset_of!(Route, unmasked);
+/// Byte of a route that says how the interrupt is signalled.
+pub const ROUTE_SIGNAL: usize = offset_of!(Route, signal);
+/// That byte of a message of which none is remembered, and that is not cut off.
+pub const PLAIN_MESSAGE: u8 = Signal::MESSAGE.number();
+/// The first INTID of a message.
+pub const FIRST_MESSAGE: u32 = routes::FIRST_MESSAGE;
+/// How many messages have a route.
+pub const MESSAGES: usize = routes::MESSAGES;
+/// Number of the first message's route.
+pub const MESSAGE_PLACE: usize = routes::LINES;
+/// The bit that the INTID of each message has, and of no line.
+pub const MESSAGE_BIT: u32 = FIRST_MESSAGE.trailing_zeros();
 
 /// Offset of the scheduler's words: behind the task table, which is at the start of the kernel.
 pub const SCHEDULE: usize = TASKS_MAX << TASK_SHIFT;
@@ -142,6 +155,9 @@ pub const ACCOUNTS: usize = offset_of!(Kernel<()>, accounts.table) - SCHEDULE;
 /// log2 of an account's size.
 pub const ACCOUNT_SHIFT: usize = accounts::ACCOUNT_SHIFT;
 
+const _: () = assert!(
+    FIRST_MESSAGE == 1 << MESSAGE_BIT && MESSAGES <= 1 << MESSAGE_BIT && MESSAGE_PLACE < 4096
+);
 const _: () = assert!(offset_of!(Kernel<()>, tasks) == 0);
 // Pairs that are loaded or stored together.
 const _: () = assert!(ID == ACCOUNT + 8 && PAID_UNTIL == PAYING + 8);

@@ -19,6 +19,9 @@ pub struct Fake {
     pub edge: BTreeMap<u32, bool>,
     /// Edges that come again.
     pub repeated: Vec<u32>,
+    /// Configuration and pending tables of message interrupts.
+    pub messages: Option<(u64, u64)>,
+    pub held_messages: bool,
     /// The first INTID that this machine has not got.
     pub intids: u32,
     pub defers_errors: bool,
@@ -40,6 +43,8 @@ impl Fake {
             unmasked: BTreeMap::new(),
             edge: BTreeMap::new(),
             repeated: Vec::new(),
+            messages: None,
+            held_messages: false,
             intids: 1020,
             defers_errors: false,
             console: String::new(),
@@ -91,6 +96,13 @@ impl Arch for Fake {
     fn route_interrupt(&mut self, intid: u32, edge: bool) -> bool {
         self.edge.insert(intid, edge);
         intid < self.intids
+    }
+    fn start_messages(&mut self, configuration: u64, pending: u64) -> Option<u32> {
+        self.messages = Some((configuration, pending));
+        (self.intids >= 1020).then_some(5)
+    }
+    fn hold_messages(&mut self, held: bool) {
+        self.held_messages = held;
     }
     fn now(&self) -> u64 {
         self.now

@@ -22,7 +22,7 @@ fn refused(spoil: Spoil) -> PlanError {
 }
 
 /// What spoils a plan, and where it is found.
-const MISTAKES: [(Spoil, PlanError); 45] = [
+const MISTAKES: [(Spoil, PlanError); 49] = [
     (|t| t.system[0].supervisor = 1, PlanError::System),
     (|t| t.system[0].authority = COUNT as u32, PlanError::System),
     (|t| t.system[0].flags = 1 << 9, PlanError::System),
@@ -114,6 +114,21 @@ const MISTAKES: [(Spoil, PlanError); 45] = [
     (|t| t.posts[3].to = COUNT as u32, PlanError::Post(3)),
     (|t| t.interrupts[1].intid = 1020, PlanError::Interrupt(1)),
     (|t| t.interrupts[1].bit = 0x30000, PlanError::Interrupt(1)),
+    (|t| t.interrupts[1].class = 3, PlanError::Interrupt(1)),
+    // A message without tables, and with the number of a line.
+    (|t| t.interrupts[1].class = 2, PlanError::Interrupt(1)),
+    (
+        |t| {
+            t.interrupts[1].class = 2;
+            t.interrupts[1].intid = MESSAGE_INTID;
+        },
+        PlanError::Messages,
+    ),
+    // The right without the place in the system's record.
+    (
+        |t| t.tasks[SERVER].rights = Rights::MESSAGES.bits(),
+        PlanError::Task(SERVER),
+    ),
 ];
 
 #[test]

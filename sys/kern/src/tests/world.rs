@@ -9,8 +9,8 @@ use std::vec::Vec;
 use abi::privileged::Privileged;
 use abi::{Code, FaultKind, Rights, SendDescriptor, Syscall, TaskId, notification};
 use plan::kernel::{
-    AccountEntry, InterruptEntry, KernelEntry, LifeEvent, ListenerEntry, PostEntry,
-    RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
+    AccountEntry, InterruptClass, InterruptEntry, KernelEntry, LifeEvent, ListenerEntry,
+    MessageTablesEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::{Blob, Builder, NONE, Name};
 
@@ -43,6 +43,8 @@ pub const DRIVER_INTID: u32 = 40;
 pub const DRIVER_BIT: u32 = 1 << 16;
 pub const SERVER_INTID: u32 = 41;
 pub const SERVER_BIT: u32 = 1 << 17;
+pub const MESSAGE_INTID: u32 = 8195;
+pub const MESSAGE_BIT: u32 = 1 << 18;
 /// Bit that a parked task waits for.
 pub const WAKE: u32 = 1 << 7;
 
@@ -56,6 +58,7 @@ pub struct Tables {
     pub listeners: Vec<ListenerEntry>,
     pub accounts: Vec<AccountEntry>,
     pub interrupts: Vec<InterruptEntry>,
+    pub messages: Vec<MessageTablesEntry>,
     /// Ticks a second.
     pub frequency: NonZeroU64,
 }
@@ -129,6 +132,7 @@ impl Tables {
             system: vec![KernelEntry {
                 supervisor: 0,
                 authority: AUTHORITY as u32,
+                translator: NONE,
                 flags: 0,
                 core: 0,
                 cores: 1,
@@ -146,6 +150,7 @@ impl Tables {
             listeners: vec![],
             accounts: vec![],
             interrupts: vec![],
+            messages: vec![],
             frequency: NonZeroU64::new(1_000_000_000).unwrap(),
         };
         for (index, priority) in PRIORITIES.into_iter().enumerate() {
@@ -186,13 +191,13 @@ impl Tables {
                 intid: DRIVER_INTID,
                 task: DRIVER as u32,
                 bit: DRIVER_BIT,
-                edge: 0,
+                class: InterruptClass::Level as u32,
             },
             InterruptEntry {
                 intid: SERVER_INTID,
                 task: SERVER as u32,
                 bit: SERVER_BIT,
-                edge: 1,
+                class: InterruptClass::Edge as u32,
             },
         ]);
         tables
@@ -221,6 +226,7 @@ impl Tables {
             .push(&self.listeners)
             .push(&self.accounts)
             .push(&self.interrupts)
+            .push(&self.messages)
             .finish();
         let words: Vec<u64> = bytes
             .chunks_exact(8)
@@ -256,7 +262,12 @@ impl World {
 
     /// All tasks from `first` up have run; those above it wait in an open receive without bits.
     pub fn waiting_down_to(first: usize) -> Self {
-        let mut world = Self::new();
+        Self::new().wait_down_to(first)
+    }
+
+    /// The same of a system that was just booted.
+    pub fn wait_down_to(self, first: usize) -> Self {
+        let mut world = self;
         for task in 0..first {
             world.receive(task, 0, TaskId::ANY, 0, 0);
         }

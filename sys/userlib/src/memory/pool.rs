@@ -123,7 +123,7 @@ fn barrier() {
 }
 
 #[cfg(target_os = "none")]
-fn clean_invalidate(run: Run, offset: usize, len: usize) {
+pub(crate) fn clean_invalidate(run: Run, offset: usize, len: usize) {
     /// Smallest line of any implementation; a larger one is only cleaned more than once.
     const LINE: u64 = 16;
     let Some(end) = offset.checked_add(len) else {
@@ -143,4 +143,4 @@ fn clean_invalidate(run: Run, offset: usize, len: usize) {
 }
 
 #[cfg(not(target_os = "none"))]
-fn clean_invalidate(_: Run, _: usize, _: usize) {}
+pub(crate) fn clean_invalidate(_: Run, _: usize, _: usize) {}

@@ -3,6 +3,7 @@
 use plan::task::{DeviceEntry, MappingEntry};
 
 use super::Registers;
+use crate::memory;
 use crate::run::{Run, accessors};
 
 /// Registers of a device, mapped into this task.
@@ -99,6 +100,16 @@ impl WordTable {
             // SAFETY: as for `load`; a mapping made into registers is writable.
             unsafe { self.address(number).write_volatile(value) };
         }
+    }
+
+    /// Makes what was written to these bytes visible to a device that may not see the caches; nothing if they are not wholly
+    /// inside.
+    pub fn hand_over(&self, offset: u64, bytes: usize) {
+        let run = Run {
+            va: self.first,
+            len: self.count * size_of::<u64>(),
+        };
+        memory::clean_invalidate(run, offset as usize, bytes);
     }
 
     /// `count` consecutive words from `offset`; `None` if they are not wholly inside.

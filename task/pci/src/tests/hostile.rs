@@ -1,12 +1,15 @@
 //! Lists of capabilities made to lead astray.
 
 use pci_api::Mismatch;
+use plan::pci::FunctionEntry;
 use proptest::prelude::*;
+use zerocopy::FromZeros;
 
 use crate::address::Address;
 use crate::capability::{Broken, express, extended, ordinary};
 use crate::config::Function;
 use crate::extended::{has_acs, is_off};
+use crate::messages;
 use crate::registers::*;
 use crate::tests::fake::Fake;
 use crate::tests::node::Node;
@@ -81,7 +84,13 @@ fn no_extended_space_means_no_extended_capability() {
 
 #[test]
 fn what_was_turned_on_is_not_off() {
-    let off = |change: &dyn Fn(&mut Node)| with(change, is_off);
+    // Of a function that signals by its line.
+    let entry = FunctionEntry::new_zeroed();
+    let off = |change: &dyn Fn(&mut Node)| {
+        with(change, |function| {
+            Ok::<_, Broken>(is_off(function)? && messages::are_as_set(function, &entry, true)?)
+        })
+    };
     assert_eq!(off(&|_| ()), Ok(true));
     assert_eq!(off(&|node| node.put16(0x42, 1)), Ok(false), "MSI");
     assert_eq!(off(&|node| node.put16(0x42, 0xfffe)), Ok(true));

@@ -9,6 +9,7 @@ mod enumerate;
 mod fake;
 mod hostile;
 mod lives;
+mod messages;
 mod mismatch;
 mod node;
 mod platform;

@@ -4,7 +4,7 @@ use iommu::indices::DeviceIndex;
 use iommu::plan_view::PlanView;
 use plan::iommu::{DeviceEntry, DomainEntry, DomainKind, PoolEntry, SmmuEntry, StreamEntry};
 use plan::kernel::{
-    AccountEntry, InterruptEntry, KernelEntry, LifeEvent, ListenerEntry, PostEntry,
+    AccountEntry, InterruptClass, InterruptEntry, KernelEntry, LifeEvent, ListenerEntry, PostEntry,
     RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::task::{MappingEntry, ParameterEntry, PeerEntry, SelfEntry};
@@ -139,6 +139,7 @@ fn of_task() -> Vec<u8> {
 fn of_kernel() -> Vec<u8> {
     let system = KernelEntry {
         authority: NONE,
+        translator: NONE,
         cores: 1,
         ..KernelEntry::new_zeroed()
     };
@@ -187,7 +188,7 @@ fn of_kernel() -> Vec<u8> {
         intid: 40,
         task: 1,
         bit: 1 << 16,
-        edge: 0,
+        class: InterruptClass::Level as u32,
     };
     Builder::new()
         .push(&[system])

@@ -70,6 +70,7 @@ fn negotiation(bytes: &[u8]) {
         notify_multiplier,
         isr: block(),
         device: block(),
+        messages: true,
     };
     let mut waits = Waits(0);
     if let Ok(negotiated) = transport.negotiate(&mut waits) {

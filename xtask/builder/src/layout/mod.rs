@@ -15,7 +15,8 @@ use planner::planning::Plan;
 use planner::report::{Mistake, Report, Reported};
 
 pub use place::{
-    Extent, KernelLayout, Mapping, MappingKind, PlacedSegment, Placement, Rights, Sizes, TaskLayout,
+    Extent, KernelLayout, Mapping, MappingKind, MessageMemory, PlacedSegment, Placement, Rights,
+    Sizes, TaskLayout,
 };
 pub use tables::{DISTRIBUTOR, Piece, Plans, Roots, Tables, console, table_pages, window_of};
 

@@ -9,7 +9,7 @@ use solver::solution::Stream;
 
 use super::name;
 use crate::layout::Placement;
-use planner::planning::{LazyPlan, Plan};
+use planner::planning::{LazyPlan, MessageDevice, Plan};
 use planner::read::LazyBounds;
 use planner::read::units::show_size;
 
@@ -22,11 +22,11 @@ pub fn write(plan: &Plan, placement: Option<&Placement>, out: &mut String) -> st
             !kind.is_bridge() && kind != solver::model::FunctionKind::HostBridge
         })
     };
-    // A device with a message-signalled interrupt could write to the doorbell; none is given one.
-    writeln!(
-        out,
-        "\nmaximal reach of each device (no domain maps the interrupt doorbell: interrupts are lines)"
-    )?;
+    let doorbell = match plan.messages.is_empty() {
+        true => "no domain maps the interrupt doorbell: interrupts are lines",
+        false => "the interrupt doorbell only where it is listed",
+    };
+    writeln!(out, "\nmaximal reach of each device ({doorbell})")?;
     for &node in plan.solution.order.iter().filter(endpoint) {
         device(plan, placement, node, out)?;
     }
@@ -120,7 +120,32 @@ fn device(
     if let Some(bounds) = lazy_bounds(plan, node) {
         writeln!(out, "    of all that, {}", after_unmap(bounds))?;
     }
+    messages(plan, node, out)?;
     others(&reach, out)
+}
+
+/// The doorbell of a device that signals by messages, and what it can signal there.
+fn messages(plan: &Plan, node: NodeId, out: &mut String) -> std::fmt::Result {
+    let of_node = |device: &&MessageDevice| {
+        let function = plan.fabric.functions.get(device.function);
+        function.is_some_and(|function| function.node == node)
+    };
+    let (Some(device), Some(doorbell)) = (
+        plan.messages.iter().find(of_node),
+        planner::planning::doorbell(&plan.app),
+    ) else {
+        return Ok(());
+    };
+    let (first, last) = (device.first_intid, device.first_intid + device.vectors - 1);
+    let raises = match device.vectors {
+        1 => format!("INTID {first}"),
+        _ => format!("INTIDs {first} to {last}"),
+    };
+    writeln!(
+        out,
+        "    the interrupt doorbell at {doorbell:#x}: as DeviceID {:#x} it raises {raises}, and nothing else",
+        device.device_id
+    )
 }
 
 /// The device, and what is special about all it reaches.

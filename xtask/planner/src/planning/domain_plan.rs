@@ -106,6 +106,11 @@ pub enum Premapped {
         /// Whether it is memory of the machine.
         ram: bool,
     },
+    /// The page of the register that messages of interrupts are written to, at its physical address.
+    Doorbell {
+        /// Physical address of the page.
+        base: u64,
+    },
     /// A pool, by task and number, at its physical address.
     Identity {
         /// Index of the task.

@@ -1,19 +1,26 @@
 //! Groups, domains, streams and windows of the devices, from the solver.
 
-use solver::model::{DomainType, Machine, OwnerId};
+use solver::model::{DomainType, Machine, NodeId, OwnerId};
 use solver::solution::Solution;
 
 use super::coherence::is_coherent;
-use super::domain_plan::{DevicePlan, DomainPlan, Domains};
+use super::domain_plan::{DevicePlan, DomainPlan, Domains, Premapped};
 use super::fabric::Fabric;
 use super::lazy;
+use super::messages::{self, MessageDevice};
 use super::premapped;
 use super::premapped_pools;
 use crate::read::App;
 
 /// The parts of a solution that the image needs: functions first, in the order of the fabric, then
 /// platform devices.
-pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabric) -> Domains {
+pub fn domains(
+    app: &App,
+    machine: &Machine,
+    solution: &Solution,
+    fabric: &Fabric,
+    messages: &[MessageDevice],
+) -> Domains {
     let functions = fabric.functions.iter().map(|function| function.node);
     let others = solution.order.iter().copied().filter(|node| {
         let device = solution.devices.get(node.index());
@@ -67,6 +74,10 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
                 planned.lazy = lazy::of_domain(app, machine, &domain.devices);
             }
             planned.premapped = premapped::of_domain(app, machine, &domain.devices, &planned);
+            let signals = !planned.bypass && signals(fabric, messages, &domain.devices);
+            let doorbell = messages::doorbell(app).filter(|_| signals);
+            let doorbell = doorbell.map(|base| Premapped::Doorbell { base });
+            planned.premapped.extend(doorbell);
             planned.iova_bits = premapped::iova_bits(app, &planned.premapped);
             planned
         })
@@ -81,6 +92,14 @@ pub fn domains(app: &App, machine: &Machine, solution: &Solution, fabric: &Fabri
             .collect(),
         waivers: waivers(machine, solution),
     }
+}
+
+/// Whether one of the devices signals by messages.
+fn signals(fabric: &Fabric, messages: &[MessageDevice], devices: &[NodeId]) -> bool {
+    messages.iter().any(|device| {
+        let function = fabric.functions.get(device.function);
+        function.is_some_and(|function| devices.contains(&function.node))
+    })
 }
 
 fn waivers(machine: &Machine, solution: &Solution) -> Vec<String> {

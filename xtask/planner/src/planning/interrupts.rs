@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use plan::kernel::InterruptClass;
+
 use super::Plan;
 use super::fabric::Fabric;
 use super::function::FunctionKind;
+use super::messages::MessageDevice;
 use super::route::InterruptRoute;
 use crate::read::App;
 use crate::report::{Mistake, Report, Spanned};
@@ -14,19 +17,24 @@ const FIRST_BIT: u32 = abi::notification::INTERRUPTS.trailing_zeros();
 /// One above the last.
 const END_BIT: u32 = 32 - abi::notification::INTERRUPTS.leading_zeros();
 
-/// Gives every interrupt line of a task a bit.
-pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> {
+/// Gives every interrupt of a task a bit.
+pub fn plan(
+    report: &Report,
+    app: &App,
+    fabric: &Fabric,
+    messages: &[MessageDevice],
+) -> Vec<InterruptRoute> {
     let mut routes = Vec::new();
     for (index, task) in app.tasks.iter().enumerate() {
         let mut next = FIRST_BIT;
-        let mut add = |intid, edge, device: &str, interrupt: &str| {
+        let mut add = |intid, class, device: &str, interrupt: &str| {
             let name = super::names::interrupt(device, interrupt);
             let same = |route: &&InterruptRoute| route.task == index && route.intid == intid;
             let shared = routes.iter().find(same).map(|route| route.bit);
             if let Some(bit) = shared.or((next < END_BIT).then(|| 1 << next)) {
                 routes.push(InterruptRoute {
                     intid,
-                    edge,
+                    class,
                     task: index,
                     bit,
                     name,
@@ -39,12 +47,11 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
         for own in &task.owns {
             if let Some(device) = app.platform.device(&own.value) {
                 for interrupt in &device.interrupts {
-                    add(
-                        interrupt.intid,
-                        interrupt.edge,
-                        &device.name,
-                        &interrupt.name,
-                    );
+                    let class = match interrupt.edge {
+                        true => InterruptClass::Edge,
+                        false => InterruptClass::Level,
+                    };
+                    add(interrupt.intid, class, &device.name, &interrupt.name);
                 }
             }
         }
@@ -52,21 +59,25 @@ pub fn plan(report: &Report, app: &App, fabric: &Fabric) -> Vec<InterruptRoute> 
             let device = app.devices.iter().position(|d| d.name.value == drive.value);
             let intid = device.and_then(|device| line(app, fabric, device));
             if let Some(intid) = intid {
-                add(intid, false, &drive.value, "");
+                add(intid, InterruptClass::Level, &drive.value, "");
+            }
+            let own = messages.iter().find(|own| Some(own.device) == device);
+            for (vector, intid) in own.iter().flat_map(|own| vectors(own)) {
+                add(intid, InterruptClass::Message, &drive.value, &vector);
             }
         }
         if next > END_BIT {
-            let lines = next - FIRST_BIT;
+            let count = next - FIRST_BIT;
             report
                 .error(
                     Mistake::TooMany,
-                    format!("`{}` has {lines} interrupt lines", task.name.value),
+                    format!("`{}` has {count} interrupts", task.name.value),
                 )
                 .at(
                     &task.name.span,
                     format!("a task has bits for {}", END_BIT - FIRST_BIT),
                 )
-                .remedy("give some of its devices to another task, or let those that are polled have `interrupt = \"none\"`");
+                .remedy("give some of its devices to another task, give them fewer `vectors`, or let those that are polled have `interrupt = \"none\"`");
         }
     }
     shared(report, app, fabric, &routes);
@@ -83,6 +94,21 @@ impl Plan {
         });
         first.map(|(_, route)| route)
     }
+}
+
+/// Name and INTID of each vector of a device; the only one has the device's name.
+fn vectors(device: &MessageDevice) -> impl Iterator<Item = (String, u32)> {
+    let only = device.vectors == 1;
+    (0..device.vectors)
+        .zip(device.first_intid..)
+        .map(move |(vector, intid)| {
+            let name = if only {
+                String::new()
+            } else {
+                vector.to_string()
+            };
+            (name, intid)
+        })
 }
 
 /// INTID of a device's pin, swizzled through the bridges above it.
@@ -116,7 +142,7 @@ fn shared(report: &Report, app: &App, fabric: &Fabric, routes: &[InterruptRoute]
         }
         if other.task == route.task {
             // Both have one bit: their driver looks at each before it unmasks the line.
-            if other.edge != route.edge {
+            if other.class != route.class {
                 report
                     .error(
                         Mistake::SharedInterrupt,
@@ -161,7 +187,7 @@ enum WiredAt {
 }
 
 fn trigger(route: &InterruptRoute) -> &'static str {
-    if route.edge {
+    if route.class == InterruptClass::Edge {
         "edge here"
     } else {
         "level here"

@@ -14,6 +14,7 @@ mod interrupts;
 mod lazy;
 mod limits;
 mod machine;
+mod messages;
 mod names;
 mod non_pci;
 mod notifications;
@@ -29,6 +30,7 @@ pub use domain_plan::{DevicePlan, DomainPlan, Domains, LazyPlan, Premapped};
 pub use fabric::{Fabric, WINDOW_CLOSED};
 pub use function::{Function, FunctionKind};
 pub use image::{SMMU_ALIGNMENT, STREAM_BITS_MAX};
+pub use messages::{MessageDevice, TRANSLATER, doorbell};
 pub use names::bar as bar_name;
 pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;
@@ -55,6 +57,8 @@ pub struct Plan {
     pub fabric: Fabric,
     /// The devices that are not on PCI. In every table of devices they follow the functions.
     pub non_pci: Vec<NonPciDevice>,
+    /// The functions that signal by messages.
+    pub messages: Vec<MessageDevice>,
     /// The interrupts that tasks receive.
     pub interrupts: Vec<InterruptRoute>,
     /// The notification bits, and the tasks that may post them.
@@ -112,10 +116,11 @@ impl Plan {
         let fabric = fabric::plan(report, &app, &described, &solution)?;
         let non_pci = non_pci::devices(&app, &described, &solution);
         non_pci::check(report, &app, &described.machine, &solution);
-        let interrupts = interrupts::plan(report, &app, &fabric);
+        let messages = messages::plan(report, &app, &fabric, &solution);
+        let interrupts = interrupts::plan(report, &app, &fabric, &messages);
         names::check(report, &app, &interrupts);
         let notifications = notifications::plan(&app);
-        let domains = domains::domains(&app, &described.machine, &solution, &fabric);
+        let domains = domains::domains(&app, &described.machine, &solution, &fabric, &messages);
         premapped::check(report, &app);
         premapped_pools::check(report, &app, &described.machine, &solution, &domains);
         lazy::check(report, &app, &described.machine, &solution, &domains);
@@ -127,6 +132,7 @@ impl Plan {
             app,
             fabric,
             non_pci,
+            messages,
             interrupts,
             notifications,
             domains,
@@ -138,6 +144,7 @@ impl Plan {
 
     /// Privileged calls of a task.
     pub fn rights(&self, task: usize) -> Rights {
+        let translator = (self.translator() == Some(task)).then_some(Rights::MESSAGES);
         let Some(task) = self.app.tasks.get(task) else {
             return Rights::empty();
         };
@@ -148,7 +155,7 @@ impl Plan {
             TaskRight::Test => Rights::TEST,
         });
         let authority = task.authority.iter().map(|_| Rights::DMA_AUTHORITY);
-        declared.chain(authority).collect()
+        declared.chain(authority).chain(translator).collect()
     }
 
     /// Names of all devices, bridges included, by their number in every protocol.
@@ -262,6 +269,12 @@ impl Plan {
             .platform
             .device_of_kind(PlatformDeviceKind::PciHost)?;
         self.app.owner(&host.name)
+    }
+
+    /// The task that owns the interrupt translation service.
+    pub fn translator(&self) -> Option<usize> {
+        let its = self.app.platform.device_of_kind(PlatformDeviceKind::Its)?;
+        self.app.owner(&its.name)
     }
 
     /// Most leases that a device can have mapped at once.

@@ -16,6 +16,7 @@ pub const IOVA_BITS_FAR: u32 = 48;
 pub fn iova_bits(app: &App, premapped: &[Premapped]) -> u32 {
     let is_far = |range: &Premapped| match *range {
         Premapped::Direct { base, len, .. } => base.saturating_add(len) > 1 << IOVA_BITS,
+        Premapped::Doorbell { base } => base >> IOVA_BITS != 0,
         // Wherever in memory the pool will be.
         Premapped::Identity { .. } => app.platform.memory_end() > 1 << IOVA_BITS,
         Premapped::Pool { .. } => false,

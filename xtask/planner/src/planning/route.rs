@@ -1,12 +1,14 @@
 //! The route of an interrupt.
 
+use plan::kernel::InterruptClass;
+
 /// One interrupt of one task.
 #[derive(Clone, Debug)]
 pub struct InterruptRoute {
     /// The GIC's number of the interrupt.
     pub intid: u32,
-    /// Whether the interrupt is signalled by an edge; by a level otherwise.
-    pub edge: bool,
+    /// How the interrupt is signalled.
+    pub class: InterruptClass,
     /// Index of the task.
     pub task: usize,
     /// The notification bit, as a mask. Devices of one task on one line have the same: the kernel

@@ -7,6 +7,7 @@ use solver::model::{Acs, DomainType};
 use super::fields::Fields;
 use super::invalidation::{self, Invalidation};
 use super::known::{self, Bar, FORMS, FunctionForm, KnownDevices, Quiesce};
+use super::messages::{self, Messages, MsiXTable};
 use super::place::{self, Place};
 use super::units;
 use crate::report::{Mistake, Report, Span, Spanned};
@@ -42,6 +43,10 @@ pub struct Device {
     pub multifunction: bool,
     /// Pin of its INTx, 1 to 4; 0 for none.
     pub pin: u8,
+    /// The messages by which it signals instead of a line.
+    pub messages: Option<Messages>,
+    /// The place of its MSI-X table, where it is known.
+    pub msi_x: Option<MsiXTable>,
     /// How it is made quiet; `None`: nobody knows.
     pub quiesce: Option<Quiesce>,
     /// The BARs that the file declares, by their index.
@@ -76,16 +81,6 @@ pub const DOMAINS: [(&str, DomainType); 3] = [
     ("blocked", DomainType::Blocked),
 ];
 
-/// Words for the pin of an INTx.
-const PINS: [(&str, u8); 6] = [
-    ("none", 0),
-    ("intx", 1),
-    ("inta", 1),
-    ("intb", 2),
-    ("intc", 3),
-    ("intd", 4),
-];
-
 /// Bytes of a window unless the device says otherwise.
 const WINDOW: u64 = 2 << 20;
 /// Bytes covered by one root entry of a domain's tables: a window, both parts, lies in one.
@@ -117,7 +112,8 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
     let address_bits = read_address_bits(&fields);
     let coherent = fields.boolean("coherent").map(|coherent| coherent.value);
     let invalidation = invalidation::read(&fields);
-    let pin = fields.choice("interrupt", &PINS);
+    let (pin, messages) = messages::read(&fields);
+    let declared_table = messages::read_table(&fields);
     let quiesce = known::read_quiesce(&fields);
     let (mut bars, unknown) = known::read_bars(&fields);
     let direct = read_direct(&fields);
@@ -149,7 +145,9 @@ pub fn read(name: Spanned<String>, fields: Fields<'_>, known: &KnownDevices) -> 
         address_bits,
         coherent,
         invalidation,
-        pin: pin.map_or(1, |pin| pin.value),
+        pin,
+        messages,
+        msi_x: declared_table.or_else(|| model.and_then(|model| model.msi_x)),
         form: form
             .or_else(|| model.map(|model| model.form))
             .unwrap_or(FunctionForm::Express),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fields::Fields;
+use super::messages::{self, MsiXTable};
 use super::{Source, units};
 use crate::project::Project;
 use crate::report::{Mistake, Report, Reported, Span, Spanned};
@@ -15,6 +16,8 @@ pub struct KnownDevice {
     pub acs: bool,
     pub bars: BTreeMap<usize, Bar>,
     pub quiesce: Option<Quiesce>,
+    /// The place of its MSI-X table.
+    pub msi_x: Option<MsiXTable>,
     /// QEMU's model and the properties it always needs.
     pub qemu: Option<String>,
 }
@@ -118,6 +121,7 @@ fn read(fields: Fields<'_>) -> Option<KnownDevice> {
     let form = fields.choice("form", &FORMS);
     let (bars, _) = read_bars(&fields);
     let quiesce = read_quiesce(&fields);
+    let msi_x = messages::read_table(&fields);
     let qemu = fields.string("qemu").map(|qemu| qemu.value);
     fields.finish();
     Some(KnownDevice {
@@ -125,6 +129,7 @@ fn read(fields: Fields<'_>) -> Option<KnownDevice> {
         acs,
         bars,
         quiesce,
+        msi_x,
         qemu,
     })
 }

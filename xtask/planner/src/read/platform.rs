@@ -241,6 +241,7 @@ fn read(
     missing.extend(&pci.missing);
     let qemu = qemu.unwrap_or_else(|| Some(Default::default()))?;
     let gic = gic.map_or(Some(None), |gic| gic.map(Some))?;
+    let devices = with_its(report, devices, gic.as_ref());
     Some(Platform {
         name,
         description: description?.value,
@@ -263,6 +264,43 @@ fn read(
         missing,
         span,
     })
+}
+
+/// The name by which a task owns the interrupt translation service.
+const ITS: &str = "its";
+/// Bytes of its control registers. The frame of the doorbell, which follows, is nobody's (Arm IHI 0069).
+const ITS_REGISTERS: u64 = 64 << 10;
+
+/// The platform's devices, and the interrupt translation service, which is declared with the interrupt controller.
+fn with_its(
+    report: &Report,
+    mut devices: Vec<PlatformDevice>,
+    gic: Option<&Gic>,
+) -> Vec<PlatformDevice> {
+    let Some(its) = gic.and_then(|gic| gic.its.as_ref()) else {
+        return devices;
+    };
+    if let Some(other) = devices.iter().find(|device| device.name == ITS) {
+        report
+            .error(
+                Mistake::BadName,
+                format!("`{ITS}` is the name of the interrupt translation service"),
+            )
+            .at(&other.span, "other registers")
+            .with(&its.span, "declared here")
+            .remedy("give the registers another name");
+        return devices;
+    }
+    devices.push(PlatformDevice {
+        name: ITS.to_owned(),
+        span: its.span.clone(),
+        base: its.value,
+        len: ITS_REGISTERS,
+        kind: PlatformDeviceKind::Its,
+        interrupts: Vec::new(),
+        stream_bits: None,
+    });
+    devices
 }
 
 /// `built-in.NAME = { slot, id, … }`: on the root bus, blocked, and made by the machine itself.

@@ -1,6 +1,6 @@
 //! The board's address map: who answers at which physical address.
 
-use super::Platform;
+use super::{Platform, PlatformDevice, PlatformDeviceKind};
 use crate::report::{Span, Spanned};
 
 /// The kind of hardware in a range.
@@ -85,7 +85,8 @@ impl Platform {
             let (name, span) = (&other.name.value, &other.name.span);
             ranges.push(AddressRange::new(name, RangeKind::OtherMemory, at, span));
         }
-        for device in &self.devices {
+        let is_other = |device: &&PlatformDevice| device.kind != PlatformDeviceKind::Its;
+        for device in self.devices.iter().filter(is_other) {
             let at = (device.base, device.len);
             let range = AddressRange::new(&device.name, RangeKind::Registers, at, &device.span);
             ranges.push(range);

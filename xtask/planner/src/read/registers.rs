@@ -34,6 +34,8 @@ pub enum PlatformDeviceKind {
     Registers,
     /// An SMMU of the architecture SMMUv3.
     SmmuV3,
+    /// The interrupt translation service of the interrupt controller.
+    Its,
     /// A PCI host with its configuration space.
     PciHost,
 }

@@ -132,6 +132,8 @@ mistakes! {
         "`lends` lets the driver of a device have a pool of this task pinned as a whole, once, and then have pages of it mapped and unmapped without asking again. A pool is lent with a call, so the lender must call the device's driver; and the driver must be somebody. The pool is one of the lender's, and not more of it than there is.";
     511 Lazy "unmaps that cannot be lazy",
         "With `invalidation = \"lazy\"` an unmap does not wait for the SMMU, and the device reaches what was unmapped until a later flush: so many pages, for so long. All driven devices of a domain use the same entries, so they must say the same, bounds included. A device behind an external port must be strict, since nobody trusts what may be plugged in there. Tasks that lend buffers to the driver take them back before the flush, so each of them must trust the driver (`trusts`). Where nothing is unmapped, as a device is blocked, mapped 1:1 or not translated, nothing can be lazy.";
+    512 Messages "interrupts by messages that are not possible",
+        "With `interrupt = \"msi\"` or `\"msi-x\"` a function signals by writing to the doorbell of the interrupt translation service (ITS) of a GICv3. So the platform must have one, and a task must own it: `task/its`. The service tells functions apart by the requester id that their writes carry; a function whose writes may carry several ids, or that of another function, signals by lines. The table of MSI-X lies in a BAR, whose place must be known: from sys/platform/devices.toml, or from the device's `msi-x`.";
     520 AddressBits "a device that cannot drive the addresses it needs",
         "In an `identity` domain, or with a stream that is not translated, a device uses memory at the addresses that memory has, so it must drive as many address bits as the end of memory takes, because a pool may be placed anywhere. The same holds for its direct regions. A `dma` domain has a window that lies within the device's bits, wherever memory is.";
 }
@@ -192,6 +194,7 @@ impl Mistake {
             Self::TrustedBudget => "leave `budget` out",
             Self::Lend => "leave the device out of `lends`",
             Self::Lazy => "write `invalidation = \"strict\"`",
+            Self::Messages => "write `interrupt = \"intx\"`",
             Self::AddressBits => "let it demand `domain = \"dma\"`",
             Self::OutOfReach => "load the image elsewhere (`memory.image` of the platform)",
             Self::NestedInclude => "write its tables into the included file",

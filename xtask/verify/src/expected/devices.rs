@@ -54,6 +54,7 @@ pub struct Function {
     pub optional: bool,
     pub multifunction: bool,
     pub interrupts: bool,
+    pub messages: Option<Signals>,
     pub any_bars: bool,
     pub window: [String; 2],
     pub prefetch_window: [String; 2],
@@ -147,4 +148,23 @@ impl Device {
     pub fn owner(&self) -> Option<&str> {
         self.owner.as_ref().map(|owner| owner.name.as_str())
     }
+}
+
+/// The messages of a function.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Signals {
+    /// `msi`, `msi-x`.
+    pub by: String,
+    pub vectors: u32,
+    pub device_id: u32,
+    pub table: Option<MessageTable>,
+}
+
+/// The place of a table of MSI-X.
+#[derive(Debug, Deserialize)]
+pub struct MessageTable {
+    pub bar: u32,
+    pub offset: u64,
+    pub entries: u32,
 }

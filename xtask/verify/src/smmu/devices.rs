@@ -158,7 +158,7 @@ fn premapped(plan: &Plan, records: &Records<'_>, verified: &mut Verified) {
     let planned = domains.flat_map(|(domain, index)| {
         let ranges = domain.premapped.iter();
         ranges.map(move |range| {
-            let kinds = ["direct", "identity", "pool"];
+            let kinds = ["direct", "identity", "pool", "doorbell"];
             let kind = kinds.iter().position(|kind| *kind == range.kind);
             let memory = range.access.split(' ').next_back();
             let memory = MEMORY.iter().position(|known| Some(*known) == memory);
@@ -186,7 +186,7 @@ fn premapped(plan: &Plan, records: &Records<'_>, verified: &mut Verified) {
 
 /// The task, and the number of its pool.
 fn pool(plan: &Plan, range: &Premapped) -> (Option<u32>, Option<u32>) {
-    if range.kind == "direct" {
+    if matches!(range.kind.as_str(), "direct" | "doorbell") {
         return (Some(NONE), Some(0));
     }
     let task = range.task.as_deref().and_then(|name| plan.task(name));

@@ -209,7 +209,7 @@ fn private(tables: &Tables<'_>, domain: &Domain, verified: &mut Verified) {
             access: (),
         };
         for (name, mapping) in all.iter().filter(|(_, mapping)| mapping.run().meets(&run)) {
-            if mapping.what != "pool" || range.kind == "direct" {
+            if mapping.what != "pool" || matches!(range.kind.as_str(), "direct" | "doorbell") {
                 verified.say(format!(
                     "{domain}: {:#x} leads to {} `{}` of {name}",
                     range.iova, mapping.what, mapping.name

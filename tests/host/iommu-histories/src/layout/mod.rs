@@ -228,9 +228,7 @@ impl Machine {
     pub fn pool_of(&self, device: usize) -> Option<&'static PremappedEntry> {
         let planned = self.device(device)?;
         let mut ranges = self.premapped.iter();
-        ranges.find(|range| {
-            range.domain == planned.domain && range.kind != PremappedKind::Direct as u32
-        })
+        ranges.find(|range| range.domain == planned.domain && range.is_pool())
     }
 
     /// The pool that the build step has mapped in the window of a device.

@@ -13,7 +13,7 @@ use supervisor_api::Outcome;
 use supervisor_api::client::report;
 use userlib::ipc::{self, LeaseBuffer, Received};
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
-use userlib::plan::task::MappingKind;
+use userlib::plan::task::{MappingKind, PeerEntry};
 use userlib::{config, time};
 
 userlib::task!(main);
@@ -31,10 +31,18 @@ struct Client {
     sector: u64,
 }
 
+/// The only driver that it may call.
+fn server() -> Option<&'static str> {
+    let supervisor = config::own().supervisor;
+    let peers = config::table::<PeerEntry>().iter();
+    let mut servers = peers.filter(|peer| peer.may_send == 1 && peer.index != supervisor);
+    servers.next().map(|peer| peer.name.as_str())
+}
+
 impl Client {
     fn new() -> Option<Self> {
         Some(Self {
-            disk: Disk::named("virtio-blk")?,
+            disk: Disk::named(server()?)?,
             pool: PoolMemory::of(config::mappings(MappingKind::Pool).next()?),
             done: config::notification(DONE)?,
             sector: config::parameter("sector")?,

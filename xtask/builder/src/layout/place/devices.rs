@@ -5,7 +5,7 @@ use abi::layout::PAGE;
 use super::Extent;
 use super::mapping::MappingKind;
 use planner::planning::{FunctionKind, Plan, bar_name};
-use planner::read::{PlatformDeviceKind, Quiesce, Task};
+use planner::read::{MessageKind, PlatformDeviceKind, Quiesce, Task};
 
 /// Bytes of configuration space of one bus (PCI Express Base Specification, 7.2.2).
 const BUS_CONFIGURATION: u64 = 1 << 20;
@@ -15,11 +15,15 @@ pub fn tables_of(smmu: &str) -> String {
     format!("{smmu}-tables")
 }
 
+/// Name of the mapping of the memory of the interrupt translation service.
+const ITS_MEMORY: &str = "its-memory";
+
 /// Registers of platform devices, configuration space, the tables of SMMUs.
 pub fn platform(
     plan: &Plan,
     task: &Task,
     smmus: &[Extent],
+    its: Option<Extent>,
     add: &mut impl FnMut(&str, Extent, MappingKind),
 ) {
     for own in &task.owns {
@@ -38,6 +42,12 @@ pub fn platform(
                 let tables = number.and_then(|number| smmus.get(number));
                 if let Some(tables) = tables.filter(|tables| tables.len > 0) {
                     add(&tables_of(&device.name), *tables, MappingKind::SmmuTables);
+                }
+            }
+            PlatformDeviceKind::Its => {
+                add(&device.name, registers, MappingKind::Registers);
+                if let Some(memory) = its.filter(|memory| memory.len > 0) {
+                    add(ITS_MEMORY, memory, MappingKind::ItsMemory);
                 }
             }
             PlatformDeviceKind::PciHost => {
@@ -102,7 +112,28 @@ pub fn pci(plan: &Plan, task: usize, add: &mut impl FnMut(&str, Extent, MappingK
         }
     }
     if is_pci {
+        message_tables(plan, add);
         polled_registers(plan, add);
+    }
+}
+
+/// The pages of MSI-X tables, which the PCI task writes.
+fn message_tables(plan: &Plan, add: &mut impl FnMut(&str, Extent, MappingKind)) {
+    for device in &plan.messages {
+        let Some(function) = plan.fabric.functions.get(device.function) else {
+            continue;
+        };
+        let found = device.table.filter(|_| device.kind == MessageKind::MsiX);
+        let placed = found.and_then(|table| Some((table, function.bars.get(&table.bar)?)));
+        if let Some((table, placed)) = placed {
+            let first = table.offset - table.offset % PAGE;
+            let extent = Extent {
+                pa: plan.app.platform.pci.seen_at(placed.address) + first,
+                len: table.end().next_multiple_of(PAGE) - first,
+            };
+            let name = format!("{}-messages", function.name);
+            add(&name, extent, MappingKind::MessageTable(device.function));
+        }
     }
 }
 
@@ -159,7 +190,7 @@ mod tests {
                         mapped.insert((device.to_owned(), task.name.value.clone()));
                     }
                 };
-                platform(&plan, task, &[Extent { pa: 0, len: PAGE }], &mut add);
+                platform(&plan, task, &[Extent { pa: 0, len: PAGE }], None, &mut add);
                 pci(&plan, index, &mut add);
             }
             let holders = plan.register_holders();

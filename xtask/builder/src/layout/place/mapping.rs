@@ -26,6 +26,10 @@ pub enum MappingKind {
     LogRing(usize),
     /// The SMMU's tables and queues, for the DMA authority.
     SmmuTables,
+    /// Queue and tables of the interrupt translation service, for its owner.
+    ItsMemory,
+    /// The MSI-X table that the PCI task writes: number of the function.
+    MessageTable(usize),
     /// The configuration space of a PCI host.
     PciConfiguration,
     /// Memory that survives the task's restart.

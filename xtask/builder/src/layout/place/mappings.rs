@@ -8,7 +8,7 @@ use super::{Extent, devices};
 use planner::planning::Plan;
 
 /// Gives every mapping of every task its virtual address.
-pub fn place(plan: &Plan, tasks: &mut [TaskLayout], smmus: &[Extent]) {
+pub fn place(plan: &Plan, tasks: &mut [TaskLayout], smmus: &[Extent], its: Option<Extent>) {
     let logs: Vec<Extent> = tasks.iter().map(|task| task.log).collect();
     for (index, task) in tasks.iter_mut().enumerate() {
         let Some(declared) = plan.app.tasks.get(index) else {
@@ -34,7 +34,7 @@ pub fn place(plan: &Plan, tasks: &mut [TaskLayout], smmus: &[Extent]) {
         if let Some(record) = task.pci_record {
             add("pci-record", record, MappingKind::PciRecord);
         }
-        devices::platform(plan, declared, smmus, &mut add);
+        devices::platform(plan, declared, smmus, its, &mut add);
         devices::pci(plan, index, &mut add);
         if declared.reads_logs.is_some() {
             for (writer, (extent, other)) in logs.iter().zip(&plan.app.tasks).enumerate() {

@@ -10,11 +10,13 @@ mod devices;
 mod holes;
 mod mapping;
 mod mappings;
+mod messages;
 mod program;
 mod task;
 
 pub use devices::tables_of;
 pub use mapping::{Mapping, MappingKind};
+pub use messages::MessageMemory;
 pub use task::{PlacedSegment, Rights, TaskLayout};
 
 use abi::layout::{self, PAGE};
@@ -93,6 +95,8 @@ pub struct Placement {
     pub page_tables: Extent,
     /// The tables and queues of each SMMU, by its number among those of the platform.
     pub smmus: Vec<Extent>,
+    /// The memory of message interrupts, if there are any.
+    pub messages: Option<MessageMemory>,
     /// The tasks, by their index.
     pub tasks: Vec<TaskLayout>,
     /// Read-only in the windows of kernels, in the order of their addresses.
@@ -143,6 +147,7 @@ impl Placement {
             memory.aligned(len, SMMU_ALIGNMENT)
         });
         let smmus: Vec<Extent> = smmus.collect();
+        let messages = messages::place(plan, &mut memory);
         for (index, task) in tasks.iter_mut().enumerate() {
             task::in_file(plan, index, task, &mut memory);
         }
@@ -154,6 +159,8 @@ impl Placement {
         let mut holes = holes::find(report, plan, up_to(file_end))?;
         memory.avoid(holes.clone());
         holes.push(el2.extent());
+        let pending = messages.as_ref().map(|messages| messages.pending);
+        holes.extend(pending);
         let stack = memory.pages(plan.app.kernel_stack);
         for task in &mut tasks {
             task::writable(task, &mut memory);
@@ -164,7 +171,8 @@ impl Placement {
         let memory_end = memory.next();
         check_room(report, plan, memory_end)?;
         reachable(report, plan, memory_end)?;
-        mappings::place(plan, &mut tasks, &smmus);
+        let its = messages.as_ref().map(|messages| messages.its);
+        mappings::place(plan, &mut tasks, &smmus, its);
         Ok(Self {
             image_base,
             file_end,
@@ -176,7 +184,8 @@ impl Placement {
                 stack,
                 window: holes::without(up_to(memory_end), holes),
             }],
-            hidden: vec![el2.extent()],
+            hidden: [el2.extent()].into_iter().chain(pending).collect(),
+            messages,
             el2,
             page_tables,
             smmus,

@@ -3,23 +3,28 @@
 use abi::layout::{TASK_LOG_RING, TASK_PLAN_BASE, TASK_STACK_TOP};
 use abi::notification;
 use plan::kernel::{
-    AccountEntry, InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry, PostEntry,
-    RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
+    AccountEntry, InterruptEntry, KernelEntry, KernelFlags, LifeEvent, ListenerEntry,
+    MessageTablesEntry, PostEntry, RegionAttributes, RegionEntry, TaskEntry, WindowEntry,
 };
 use plan::{Builder, NONE, Name};
 
 use super::pages::Roots;
-use crate::layout::place::{KernelLayout, MappingKind, Placement, TaskLayout};
+use crate::layout::place::{KernelLayout, MappingKind, MessageMemory, Placement, TaskLayout};
 use planner::planning::Plan;
 
 /// Builds the plan of one kernel.
 pub fn build(plan: &Plan, placement: &Placement, kernel: &KernelLayout, roots: &Roots) -> Vec<u8> {
     let app = &plan.app;
+    let messages = placement.messages.as_ref();
+    let tables: Vec<MessageTablesEntry> = messages.map(message_tables).into_iter().collect();
     let mut flags = KernelFlags::empty();
     flags.set(KernelFlags::USER_COUNTERS, app.counters);
     let entry = KernelEntry {
         supervisor: 0,
         authority: app.authority().map_or(NONE, |task| task as u32),
+        translator: messages
+            .and(plan.translator())
+            .map_or(NONE, |task| task as u32),
         flags: flags.bits(),
         core: kernel.core,
         cores: app.cores().len() as u32,
@@ -84,6 +89,7 @@ pub fn build(plan: &Plan, placement: &Placement, kernel: &KernelLayout, roots: &
         .push(&listeners)
         .push(&accounts(plan))
         .push(&routes(plan))
+        .push(&tables)
         .finish()
 }
 
@@ -94,9 +100,16 @@ fn routes(plan: &Plan) -> Vec<InterruptEntry> {
             intid: route.intid,
             task: route.task as u32,
             bit: route.bit,
-            edge: u32::from(route.edge),
+            class: route.class as u32,
         })
         .collect()
+}
+
+fn message_tables(memory: &MessageMemory) -> MessageTablesEntry {
+    MessageTablesEntry {
+        configuration: memory.its.pa + its::memory::CONFIGURATION,
+        pending: memory.pending.pa,
+    }
 }
 
 /// Every account, in the order of their numbers.
@@ -172,8 +185,10 @@ fn task_regions(layout: &TaskLayout) -> Vec<RegionEntry> {
             MappingKind::Pool => READ_WRITE.union(RegionAttributes::DMA),
             MappingKind::Persistent | MappingKind::PciRecord => READ_WRITE,
             MappingKind::LogRing(_) => READ,
-            // The SMMU's tables are memory, but nothing to lend or to send from.
+            // Tables of the SMMU and of the ITS are memory, but nothing to lend or to send from.
             MappingKind::SmmuTables
+            | MappingKind::ItsMemory
+            | MappingKind::MessageTable(_)
             | MappingKind::Registers
             | MappingKind::PciConfiguration
             | MappingKind::Bar(..)

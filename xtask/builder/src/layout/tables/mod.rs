@@ -2,6 +2,7 @@
 
 mod blobs;
 mod iommu_plan;
+mod its_plan;
 mod kernel_plan;
 mod pages;
 mod pci_plan;

@@ -235,13 +235,15 @@ fn task(layout: &TaskLayout, arena: &mut Arena<'_>) -> Result<u64, MapError> {
     )?;
     for mapping in &layout.mappings {
         let (memory, permissions) = match mapping.kind {
-            MappingKind::Registers | MappingKind::Bar(..) | MappingKind::QuiesceBar(_) => {
-                (Memory::DeviceNgnre, Permissions::ReadWrite)
-            }
+            MappingKind::Registers
+            | MappingKind::Bar(..)
+            | MappingKind::QuiesceBar(_)
+            | MappingKind::MessageTable(_) => (Memory::DeviceNgnre, Permissions::ReadWrite),
             MappingKind::PciConfiguration => (Memory::DeviceNgnrne, Permissions::ReadWrite),
             MappingKind::LogRing(_) => (normal, Permissions::Read),
             MappingKind::Pool
             | MappingKind::SmmuTables
+            | MappingKind::ItsMemory
             | MappingKind::Persistent
             | MappingKind::PciRecord => (normal, Permissions::ReadWrite),
         };

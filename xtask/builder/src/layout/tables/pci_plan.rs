@@ -1,13 +1,16 @@
 //! The part of the plan that only the PCI task reads.
 
-use plan::pci::{FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe, port_type};
+use plan::kernel::InterruptClass;
+use plan::pci::{
+    FunctionEntry, FunctionFlags, HostBridgeEntry, Quiesce as Recipe, Signalling, port_type,
+};
 use plan::{Builder, NONE, Name};
 use solver::model::FunctionKind as Kind;
 use solver::quirk::settable_acs;
 
-use crate::layout::place::{MappingKind, Placement};
-use planner::planning::{Function, FunctionKind, NonPciDevice, Plan, WINDOW_CLOSED};
-use planner::read::{MismatchPolicy, Quiesce};
+use crate::layout::place::{Mapping, MappingKind, Placement};
+use planner::planning::{Function, FunctionKind, NonPciDevice, Plan, TRANSLATER, WINDOW_CLOSED};
+use planner::read::{MessageKind, MismatchPolicy, Quiesce};
 
 /// Adds the PCI task's tables.
 pub fn add(plan: &Plan, placement: &Placement, task: usize, builder: &mut Builder) {
@@ -32,13 +35,39 @@ pub fn add(plan: &Plan, placement: &Placement, task: usize, builder: &mut Builde
     };
     let functions = plan.fabric.functions.iter().enumerate();
     let functions = functions.map(|(number, function)| {
-        entry(plan, number, function, va(MappingKind::QuiesceBar(number)))
+        let mut entry = entry(plan, number, function, va(MappingKind::QuiesceBar(number)));
+        let table = MappingKind::MessageTable(number);
+        let table = mappings.iter().find(|mapping| mapping.kind == table);
+        signalling(plan, number, table, &mut entry);
+        entry
     });
     let others = plan.non_pci_numbers().zip(&plan.non_pci);
     let others = others
         .map(|(number, device)| non_pci(plan, number, device, va(MappingKind::QuiesceBar(number))));
     let functions: Vec<FunctionEntry> = functions.chain(others).collect();
     builder.push(&[host]).push(&functions);
+}
+
+/// How the function signals.
+fn signalling(plan: &Plan, number: usize, table: Option<&Mapping>, entry: &mut FunctionEntry) {
+    let mut devices = plan.messages.iter();
+    let Some(device) = devices.find(|device| device.function == number) else {
+        return;
+    };
+    let its = plan.app.platform.its().map_or(0, |its| its.value);
+    entry.vectors = device.vectors;
+    entry.message_address = its + TRANSLATER;
+    entry.signalling = match device.kind {
+        MessageKind::Msi => Signalling::Msi,
+        MessageKind::MsiX => Signalling::MsiX,
+    } as u32;
+    if let (Some(planned), Some(mapping)) = (device.table, table) {
+        entry.table_bar = planned.bar as u32;
+        // Read as 32 bits.
+        entry.table_offset = planned.offset as u32;
+        entry.table_va = mapping.va;
+        entry.table_len = mapping.len;
+    }
 }
 
 /// The fields that every device has, on PCI or not: its group, its owner, and where its recipe
@@ -74,6 +103,13 @@ fn bare(plan: &Plan, number: usize, name: &str, quiesce_va: u64) -> FunctionEntr
         bar_address: [0; 6],
         bar_len: [0; 6],
         bar_kind: [0; 6],
+        signalling: Signalling::Line as u32,
+        vectors: 0,
+        message_address: 0,
+        table_bar: 0,
+        table_offset: 0,
+        table_va: 0,
+        table_len: 0,
     }
 }
 
@@ -121,10 +157,9 @@ fn entry(plan: &Plan, number: usize, function: &Function, quiesce_va: u64) -> Fu
             entry.port_type = declared.map_or(port_type::ANY, |node| kind(node.function.kind));
         }
         FunctionKind::Device(device) => {
-            let routed = plan
-                .interrupts
-                .iter()
-                .any(|route| route.device == function.name);
+            let routed = plan.interrupts.iter().any(|route| {
+                route.device == function.name && route.class != InterruptClass::Message
+            });
             flags.set(FunctionFlags::NO_INTERRUPT, !routed);
             if let Some(device) = plan.app.devices.get(device) {
                 recipe(&mut entry, device.quiesce.unwrap_or(Quiesce::None));

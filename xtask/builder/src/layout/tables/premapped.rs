@@ -1,5 +1,6 @@
 //! Premapped ranges of a domain, with the addresses that placing gave them.
 
+use abi::layout::PAGE;
 use plan::iommu::PremappedKind;
 use vmsa::Memory;
 
@@ -39,6 +40,14 @@ pub fn ranges(placement: &Placement, domain: &DomainPlan) -> Vec<Range> {
                 pa: base,
                 len,
                 memory: if ram { normal } else { Memory::DeviceNgnre },
+            },
+            Premapped::Doorbell { base } => Range {
+                kind: PremappedKind::Doorbell,
+                pool: None,
+                iova: base,
+                pa: base,
+                len: PAGE,
+                memory: Memory::DeviceNgnre,
             },
             Premapped::Identity { task, pool } => {
                 let extent = extent(task, pool)?;

@@ -228,6 +228,7 @@ pub fn pages_of(domain: &DomainPlan) -> u64 {
     let premapped = domain.premapped.iter().map(|premapped| match premapped {
         Premapped::Direct { len, .. } => (len >> 30) + 4,
         Premapped::Identity { .. } => 4,
+        Premapped::Doorbell { .. } => 2,
         // In the leaf tables of the window.
         Premapped::Pool { .. } => 0,
     });
@@ -307,7 +308,9 @@ fn map<T: Tables>(
     // The window's page part has leaf tables already.
     let blocks = match range.kind {
         PremappedKind::Pool => Blocks::Never,
-        PremappedKind::Direct | PremappedKind::Identity => Blocks::WhereAligned,
+        PremappedKind::Direct | PremappedKind::Identity | PremappedKind::Doorbell => {
+            Blocks::WhereAligned
+        }
     };
     space.map(tables, range.iova, range.pa, range.len, attributes, blocks)
 }

@@ -1,5 +1,6 @@
 //! A task's plan.
 
+use plan::kernel::InterruptClass;
 use plan::task::{
     DeviceEntry, MappingEntry, MappingFlags, MappingKind as Kind, NotificationEntry,
     ParameterEntry, PeerEntry, ReasonEntry, RestartEntry, STAYS_UP, SelfEntry, reports,
@@ -8,7 +9,7 @@ use plan::{Builder, NONE, Name, TaskLists, Text};
 
 use super::pages::Roots;
 use super::smmu::SmmuTables;
-use super::{iommu_plan, pci_plan};
+use super::{iommu_plan, its_plan, pci_plan};
 use crate::layout::place::{Mapping, MappingKind, Placement};
 use planner::planning::{Function, FunctionKind, NonPciDevice, Plan};
 use planner::read::{Parameter, PlatformDeviceKind, Task};
@@ -57,6 +58,9 @@ pub fn build(
     }
     if is_smmu {
         iommu_plan::add(plan, placement, smmus, task, &mut builder);
+    }
+    if plan.translator() == Some(task) {
+        its_plan::add(plan, placement, task, &mut builder);
     }
     builder.finish()
 }
@@ -132,6 +136,8 @@ fn mappings(plan: &Plan, placement: &Placement, task: usize) -> Vec<MappingEntry
                 MappingKind::Persistent => (Kind::Persistent, NONE),
                 MappingKind::QuiesceBar(_) => (Kind::Recipe, NONE),
                 MappingKind::PciRecord => (Kind::PciRecord, NONE),
+                MappingKind::ItsMemory => (Kind::ItsMemory, NONE),
+                MappingKind::MessageTable(_) => (Kind::MessageTable, NONE),
                 // The table of devices tells of these.
                 MappingKind::Bar(..) => return None,
             };
@@ -182,17 +188,24 @@ fn bare(
     name: &str,
     interrupts_of: Option<&str>,
 ) -> DeviceEntry {
-    let interrupt = plan
+    let routes = plan
         .interrupts
         .iter()
-        .find(|route| route.task == task && Some(route.device.as_str()) == interrupts_of);
+        .filter(|route| route.task == task && Some(route.device.as_str()) == interrupts_of);
+    let messages = routes
+        .clone()
+        .filter(|route| route.class == InterruptClass::Message);
+    let interrupt = match messages.clone().fold(0, |bits, route| bits | route.bit) {
+        0 => routes.clone().next().map_or(0, |route| route.bit),
+        bits => bits,
+    };
     DeviceEntry {
         name: Name::new(name),
         device: number as u32,
-        interrupt: interrupt.map_or(0, |route| route.bit),
+        interrupt,
         vendor_id: 0,
         device_id: 0,
-        reserved: 0,
+        vectors: messages.count() as u32,
         bar_va: [0; 6],
         bar_len: [0; 6],
     }

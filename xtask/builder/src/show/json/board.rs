@@ -66,6 +66,7 @@ fn registers(device: &PlatformDevice) -> Value {
             PlatformDeviceKind::Registers => "registers",
             PlatformDeviceKind::SmmuV3 => "smmu-v3",
             PlatformDeviceKind::PciHost => "pci-host",
+            PlatformDeviceKind::Its => "gic-its",
         },
         "base": hex(device.base),
         "bytes": device.len,

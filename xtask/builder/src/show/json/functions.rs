@@ -5,8 +5,9 @@ use solver::quirk::settable_acs;
 
 use super::owner::Owner;
 use super::{hex, smmu_name};
+use plan::kernel::InterruptClass;
 use planner::planning::{DevicePlan, FunctionKind, InterruptRoute, Plan};
-use planner::read::{Device, Quiesce};
+use planner::read::{Device, MessageKind, Quiesce};
 
 /// PCI functions, by their number in every protocol.
 pub fn on_pci(plan: &Plan) -> Vec<Value> {
@@ -40,7 +41,9 @@ pub fn on_pci(plan: &Plan) -> Vec<Value> {
             let parent = function
                 .parent
                 .and_then(|parent| plan.fabric.functions.get(parent));
-            let routed = |route: &InterruptRoute| route.device == function.name;
+            let routed = |route: &InterruptRoute| {
+                route.device == function.name && route.class != InterruptClass::Message
+            };
             object!({
                 "number": number,
                 "name": function.name,
@@ -67,6 +70,7 @@ pub fn on_pci(plan: &Plan) -> Vec<Value> {
                 "optional": function.optional,
                 "multifunction": function.multifunction,
                 "interrupts": plan.interrupts.iter().any(routed),
+                "messages": messages(plan, number),
                 "any-bars": declared.is_some_and(|device| !device.bars_known),
                 "window": function.memory_window.map(hex),
                 "prefetch-window": function.prefetch_window.map(hex),
@@ -74,6 +78,25 @@ pub fn on_pci(plan: &Plan) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// How a function signals by messages.
+fn messages(plan: &Plan, number: usize) -> Value {
+    let mut devices = plan.messages.iter();
+    let own = devices.find(|device| device.function == number);
+    own.map_or(Value::Null, |device| {
+        let table = device.table.filter(|_| device.kind == MessageKind::MsiX);
+        object!({
+            "by": device.kind.text(),
+            "vectors": device.vectors,
+            "device-id": device.device_id,
+            "table": table.map(|table| object!({
+                "bar": table.bar,
+                "offset": table.offset,
+                "entries": table.entries,
+            })),
+        })
+    })
 }
 
 /// Devices that are not on PCI, whose numbers follow.

@@ -61,6 +61,8 @@ pub fn task(name: &str, layout: &TaskLayout) -> Vec<Value> {
             MappingKind::SmmuTables => ("smmu-tables", READ_WRITE),
             MappingKind::Persistent => ("persistent", READ_WRITE),
             MappingKind::PciRecord => ("pci-record", READ_WRITE),
+            MappingKind::ItsMemory => ("its-memory", READ_WRITE),
+            MappingKind::MessageTable(_) => ("message-table", REGISTERS),
         };
         let extent = Extent {
             pa: mapping.pa,
@@ -139,6 +141,8 @@ pub fn places(placement: &Placement) -> Value {
         "end": hex(placement.memory_end),
         "page-tables": place_of(placement.page_tables),
         "el2": place_of(placement.el2.extent()),
+        "its": placement.messages.as_ref().map(|messages| place_of(messages.its)),
+        "pending-messages": placement.messages.as_ref().map(|messages| place_of(messages.pending)),
     })
 }
 

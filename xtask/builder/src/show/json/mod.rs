@@ -17,7 +17,8 @@ use serde_json::{Value, json as object};
 
 use super::bypasses;
 use crate::layout::Placement;
-use planner::planning::{DomainPlan, Plan, Premapped, STREAM_BITS_MAX};
+use plan::kernel::InterruptClass;
+use planner::planning::{DomainPlan, InterruptRoute, Plan, Premapped, STREAM_BITS_MAX};
 use planner::read::{MismatchPolicy, ProcessorTime, Psci};
 
 /// Version of the schema: a key that goes, or changes its meaning, makes it larger by one.
@@ -226,6 +227,12 @@ fn premapped(plan: &Plan, placement: Option<&Placement>, domain: &DomainPlan) ->
                 "address": hex(base),
                 "bytes": len,
             }),
+            Premapped::Doorbell { base } => object!({
+                "kind": "doorbell",
+                "iova": hex(base),
+                "address": hex(base),
+                "bytes": abi::layout::PAGE,
+            }),
             Premapped::Identity { task, pool } => {
                 pool_of(plan, placement, "identity", (task, pool), None)
             }
@@ -234,7 +241,7 @@ fn premapped(plan: &Plan, placement: Option<&Placement>, domain: &DomainPlan) ->
             }
         };
         let memory = match premapped {
-            Premapped::Direct { ram: false, .. } => "device-nGnRE",
+            Premapped::Direct { ram: false, .. } | Premapped::Doorbell { .. } => "device-nGnRE",
             _ if domain.snoops => "write-back",
             _ => "non-cacheable",
         };
@@ -305,7 +312,9 @@ fn interrupts(plan: &Plan) -> Vec<Value> {
             let task = plan.app.tasks.get(route.task);
             object!({
                 "intid": route.intid,
-                "edge": route.edge,
+                "edge": route.class != InterruptClass::Level,
+                // How a function signals whose interrupt is no line.
+                "message": message(plan, route),
                 // The core that takes it: that of its task.
                 "target": task.map(|task| task.core),
                 "task": task.map(|task| task.name.value.as_str()),
@@ -315,4 +324,20 @@ fn interrupts(plan: &Plan) -> Vec<Value> {
             })
         })
         .collect()
+}
+
+/// The ids by which the interrupt translation service knows a message.
+fn message(plan: &Plan, route: &InterruptRoute) -> Value {
+    let mut devices = plan.messages.iter();
+    let own = devices.find(|device| {
+        let vectors = device.first_intid..device.first_intid.saturating_add(device.vectors);
+        vectors.contains(&route.intid)
+    });
+    own.map_or(Value::Null, |device| {
+        object!({
+            "device-id": device.device_id,
+            "event-id": route.intid - device.first_intid,
+            "by": device.kind.text(),
+        })
+    })
 }

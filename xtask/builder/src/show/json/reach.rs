@@ -19,7 +19,7 @@ pub type Reaches = BTreeMap<String, DeviceReach>;
 pub struct DeviceReach {
     pub domain: String,
     pub untranslated: bool,
-    /// The interrupt doorbell, which no domain maps.
+    /// The interrupt doorbell, which the domains of devices map that signal by messages.
     pub doorbell: bool,
     pub owners: BTreeSet<Owner>,
     pub lenders: BTreeSet<String>,
@@ -120,6 +120,15 @@ where
     Option::deserialize(deserializer)
 }
 
+/// Whether a device signals by messages.
+fn signals(plan: &Plan, device: &str) -> bool {
+    let mut devices = plan.messages.iter();
+    devices.any(|own| {
+        let declared = plan.app.devices.get(own.device);
+        declared.is_some_and(|declared| declared.name.value == device)
+    })
+}
+
 /// The reach of every device of a plan.
 pub fn of_plan(plan: &Plan) -> Reaches {
     let summary = solver::summary(&plan.machine, &plan.solution);
@@ -129,7 +138,7 @@ pub fn of_plan(plan: &Plan) -> Reaches {
             let value = DeviceReach {
                 domain: reach.domain.text().to_owned(),
                 untranslated: reach.untranslated,
-                doorbell: reach.untranslated,
+                doorbell: reach.untranslated || signals(plan, &device),
                 lenders: lenders(plan, &reach),
                 pools: pools(plan, &reach.owners),
                 pins: pins(plan, &device, &reach),

@@ -3,10 +3,10 @@
 //! What the device only reads is mapped for it read-only, so that it cannot change a descriptor after
 //! the driver wrote it; what it writes is apart and trusted with nothing.
 
+use blk_server::SLOTS_MAX;
+
 /// Most entries of the queue; a power of two. More would need a larger layout.
 pub const QUEUE_MAX: u16 = 256;
-/// Most requests in flight, so that they fit one word of bits.
-pub const SLOTS_MAX: usize = 64;
 
 /// Offset of the pages that the device reads.
 pub const READABLE: usize = 0;

@@ -5,16 +5,12 @@
 //! bytes, its registers) every value is read once and checked against what this driver itself knows
 //! to be in flight.
 //!
-//! * [`batch`]: requests that are mapped by one message;
 //! * [`capability`]: where its registers are, from configuration space;
+//! * [`disk`]: the device as the serving half of the block protocol has it;
 //! * [`transport`]: bring-up over the modern PCI transport;
-//! * [`iovas`]: where buffers are mapped;
 //! * [`layout`]: the driver's DMA memory;
-//! * [`losses`]: fault records that were lost, for the log;
 //! * [`queue`]: the split virtqueue;
-//! * [`regions`]: memory that clients lent for longer than a call;
-//! * [`request`]: requests in flight;
-//! * [`ending`]: the way to a disk that may lose its power.
+//! * [`request`]: requests in flight.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -30,14 +26,10 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod batch;
 pub mod capability;
-pub mod ending;
-pub mod iovas;
+pub mod disk;
 pub mod layout;
-pub mod losses;
 pub mod queue;
-pub mod regions;
 pub mod request;
 #[cfg(test)]
 mod testing;

@@ -12,12 +12,13 @@
     )
 )]
 
-mod data;
-mod lending;
-mod service;
 mod start;
 
+use blk_server::service::{Claimed, serve};
 use userlib::server::Server;
+use virtio_blk::disk::Disk;
+use virtio_blk::layout;
+use virtio_blk::request::Requests;
 
 userlib::task!(main);
 
@@ -27,8 +28,22 @@ fn main() -> ! {
     let Some(iommu) = Server::named("iommu") else {
         userlib::give_up!("the plan has no iommu for this driver");
     };
-    match start::start(&iommu) {
-        Ok(started) => service::serve(started),
+    let started = match start::start(&iommu) {
+        Ok(started) => started,
         Err(reason) => userlib::give_up!("{}", reason),
-    }
+    };
+    let (readable, writable) = (started.readable, started.writable);
+    let claimed = Claimed {
+        claim: started.claim,
+        interrupts: started.interrupt,
+        own: &[
+            (readable, layout::READABLE_LEN),
+            (writable, layout::WRITABLE_LEN),
+        ],
+    };
+    serve(claimed, || Disk {
+        transport: started.transport,
+        negotiated: started.negotiated,
+        requests: Requests::new(started.queue, readable, writable),
+    })
 }

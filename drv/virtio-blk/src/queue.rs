@@ -4,9 +4,11 @@
 //! in shared memory to corrupt, and a used element names a slot or it is a lie. Descriptors are only
 //! ever written here, never read back.
 
+use blk_server::SLOTS_MAX;
+use blk_server::slots::Slots;
 use userlib::memory::{Memory, acquire, publish};
 
-use crate::layout::{AVAILABLE, DESCRIPTORS, QUEUE_MAX, SLOTS_MAX, USED};
+use crate::layout::{AVAILABLE, DESCRIPTORS, QUEUE_MAX, USED};
 
 /// The device broke the protocol. It is not used again without a reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,8 +61,7 @@ pub struct SplitQueue<M> {
     memory: M,
     size: u16,
     links: u16,
-    slots: usize,
-    in_flight: u64,
+    slots: Slots,
     writable: [u32; SLOTS_MAX],
     available: u16,
     used: u16,
@@ -86,8 +87,7 @@ impl<M: Memory> SplitQueue<M> {
             memory,
             size,
             links,
-            slots: usize::from(slots).min(SLOTS_MAX),
-            in_flight: 0,
+            slots: Slots::new(usize::from(slots)),
             writable: [0; SLOTS_MAX],
             available: 0,
             used: 0,
@@ -101,37 +101,31 @@ impl<M: Memory> SplitQueue<M> {
         &self.memory
     }
 
-    /// Chains that can be in flight at once.
-    pub fn slots(&self) -> usize {
-        self.slots
+    /// The slots, of which those are taken that have a chain in flight.
+    pub const fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Slots without a chain in flight.
     #[inline]
     pub const fn room(&self) -> usize {
-        self.slots - self.in_flight.count_ones() as usize
-    }
-
-    /// Whether a slot has a chain in flight.
-    pub const fn is_in_flight(&self, slot: usize) -> bool {
-        slot < SLOTS_MAX && self.in_flight & 1 << slot != 0
+        self.slots.room()
     }
 
     /// Whether no chain is in flight.
     pub const fn is_idle(&self) -> bool {
-        self.in_flight == 0
+        self.slots.is_idle()
     }
 
     /// A slot without a chain in flight.
     #[inline]
-    pub fn free_slot(&self) -> Option<usize> {
-        let slot = self.in_flight.trailing_ones() as usize;
-        (slot < self.slots).then_some(slot)
+    pub const fn free_slot(&self) -> Option<usize> {
+        self.slots.free()
     }
 
     /// Puts a chain into a free slot, for the device to see when it is [announced](Self::announce); buffers beyond the
     /// slot's descriptors are a mistake of the driver and are left out.
-    #[inline]
+    #[inline(always)]
     pub fn offer(&mut self, slot: usize, chain: &[Buffer]) {
         let first = slot as u16 * self.links;
         let last = chain.len().min(usize::from(self.links)).saturating_sub(1);
@@ -152,7 +146,7 @@ impl<M: Memory> SplitQueue<M> {
         if let Some(writable) = self.writable.get_mut(slot) {
             *writable = room;
         }
-        self.in_flight |= 1 << slot;
+        self.slots.take(slot);
         let entry = usize::from(self.available & (self.size - 1));
         self.memory.write16(AVAILABLE + 4 + 2 * entry, first);
         self.available = self.available.wrapping_add(1);
@@ -189,7 +183,7 @@ impl<M: Memory> SplitQueue<M> {
             if more == 0 {
                 return Ok(None);
             }
-            if more > self.in_flight.count_ones() {
+            if more > self.slots.count() {
                 return Err(DeviceFault::UsedIndex);
             }
             self.announced = index;
@@ -202,15 +196,14 @@ impl<M: Memory> SplitQueue<M> {
         let links = u32::from(self.links);
         let slot = id
             .checked_div(links)
-            .map_or(self.slots, |slot| slot as usize);
-        let head = id.is_multiple_of(links) && slot < self.slots;
-        if !head || self.in_flight & 1 << slot == 0 {
+            .map_or(SLOTS_MAX, |slot| slot as usize);
+        if !id.is_multiple_of(links) || !self.slots.is_taken(slot) {
             return Err(DeviceFault::UsedElement);
         }
         if self.writable.get(slot).is_none_or(|&room| written > room) {
             return Err(DeviceFault::UsedLength);
         }
-        self.in_flight &= !(1 << slot);
+        self.slots.give(slot);
         self.used = self.used.wrapping_add(1);
         Ok(Some(Used { slot, written }))
     }
@@ -294,7 +287,7 @@ mod tests {
     #[test]
     fn no_slot_is_given_twice() {
         let (mut queue, _) = queue(8);
-        assert_eq!(queue.slots(), 2);
+        assert_eq!(queue.slots().limit(), 2);
         for expected in 0..2 {
             let slot = queue.free_slot().expect("a slot");
             assert_eq!(slot, expected);

@@ -1,16 +1,15 @@
 //! From the claim to a running device.
 
-use core::fmt;
-
-use iommu_api::client::{Device, Failure};
+use blk_server::start::{NoDisk, map_own, own_pool};
+use iommu_api::MapFlags;
+use iommu_api::client::Device;
 use iommu_api::enduring::Enduring;
-use iommu_api::{Extent, MapFlags, PAGE};
 use pci_api::Width;
 use pci_api::client::Client;
 use userlib::config;
 use userlib::delay::{Delay, Patience};
-use userlib::memory::{Memory, PoolMemory};
-use userlib::plan::task::{DeviceEntry, MappingKind};
+use userlib::memory::PoolMemory;
+use userlib::plan::task::DeviceEntry;
 use userlib::registers::MappedRegisters;
 use userlib::server::Server;
 use virtio_blk::capability::{self, ConfigurationSpace, Missing, Place};
@@ -18,32 +17,6 @@ use virtio_blk::layout;
 use virtio_blk::queue::SplitQueue;
 use virtio_blk::request::LINKS;
 use virtio_blk::transport::{Negotiated, QueueAddresses, StartError, Transport};
-
-/// The driver's own pool.
-const POOL: u16 = 0;
-
-/// Why there is no disk to serve.
-pub enum NoDisk {
-    /// The plan lacks something that this driver needs.
-    Plan(&'static str),
-    /// The IOMMU server does not give the device or a mapping.
-    Iommu(&'static str, Failure),
-    /// The device has no usable virtio structures.
-    Structures(Missing),
-    /// The device does not come up.
-    Device(StartError),
-}
-
-impl fmt::Display for NoDisk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plan(what) => write!(f, "the plan has no {what}"),
-            Self::Iommu(what, failure) => write!(f, "iommu, {what}: {}", failure.name()),
-            Self::Structures(Missing(what)) => write!(f, "device without {what}"),
-            Self::Device(error) => f.write_str(error.name()),
-        }
-    }
-}
 
 /// The device's own configuration space, through the PCI task.
 struct Space {
@@ -88,28 +61,13 @@ pub struct Started<'s> {
     pub writable: u64,
 }
 
-/// The driver's own memory for the queue.
-fn own_pool() -> Result<PoolMemory, NoDisk> {
-    let pool = config::mappings(MappingKind::Pool)
-        .next()
-        .ok_or(NoDisk::Plan("DMA pool"))?;
-    let pool = PoolMemory::of(pool);
-    if pool.len() < layout::POOL_LEN {
-        return Err(NoDisk::Plan("DMA pool of 12 KiB"));
-    }
-    // Its rings and status bytes lie side by side with those that the driver writes.
-    if !pool.is_coherent() {
-        return Err(NoDisk::Plan("disk that snoops the caches"));
-    }
-    Ok(pool)
-}
-
 /// Finds the device's structures.
 fn transport(
     device: &'static DeviceEntry,
     space: &mut Space,
 ) -> Result<Transport<MappedRegisters>, NoDisk> {
-    let structures = capability::find(space, &device.bar_len).map_err(NoDisk::Structures)?;
+    let structures =
+        capability::find(space, &device.bar_len).map_err(|Missing(what)| NoDisk::Missing(what))?;
     Ok(Transport {
         common: registers(device, &structures.common)?,
         notify: registers(device, &structures.notify)?,
@@ -146,7 +104,7 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     let device = config::devices()
         .first()
         .ok_or(NoDisk::Plan("device to drive"))?;
-    let pool = own_pool()?;
+    let pool = own_pool(layout::POOL_LEN)?;
     let pci = Server::named("pci").ok_or(NoDisk::Plan("pci for this driver"))?;
 
     let mut claim =
@@ -158,24 +116,16 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     let transport = transport(device, &mut space)?;
 
     // The device starts only after its deadline-bound reset, so both maps are in place before it looks.
-    let mut map = |offset: usize, len: usize, flags| {
-        let extent = Extent {
-            first: (offset as u64 / PAGE) as u32,
-            pages: (len as u64 / PAGE) as u32,
-        };
-        claim
-            .map(POOL, extent, flags)
-            .map_err(|error| NoDisk::Iommu("its queue", error))
-    };
+    let mut map = |offset, len, flags| map_own(&mut claim, offset, len, flags);
     let readable = map(layout::READABLE, layout::READABLE_LEN, MapFlags::READ)?;
     let writable = map(layout::WRITABLE, layout::WRITABLE_LEN, MapFlags::READ_WRITE)?;
 
     let negotiated = transport.negotiate(&mut Delay::new()).map_err(|error| {
         transport.fail();
-        NoDisk::Device(error)
+        NoDisk::Device(error.name())
     })?;
     let queue = SplitQueue::new(pool, negotiated.queue_size, LINKS)
-        .ok_or(NoDisk::Device(StartError::Queue))?;
+        .ok_or(NoDisk::Device(StartError::Queue.name()))?;
     transport.run(&QueueAddresses {
         descriptors: readable + (layout::DESCRIPTORS - layout::READABLE) as u64,
         available: readable + (layout::AVAILABLE - layout::READABLE) as u64,

@@ -2,6 +2,7 @@
 
 use bitflags::bitflags;
 use blk_api::{DEPTH, Geometry, SECTOR};
+use blk_server::TRANSFER_MAX;
 use userlib::delay::{DelayNs, Polling};
 use userlib::registers::Registers;
 
@@ -76,8 +77,6 @@ const NO_VECTOR: u16 = 0xffff;
 const CAPACITY: usize = 0x00;
 const SIZE_MAX: usize = 0x08;
 
-/// Longest transfer this driver offers, bytes: a bound on the pages that one request pins.
-pub const TRANSFER_MAX: u32 = 256 << 10;
 /// How a device's reset is waited for: 5 s in all, as QEMU drains the host's I/O in it, and a disk that takes longer is
 /// broken. The driver sleeps between two looks: it must not run longer than the plan allows without blocking.
 pub const RESET: Polling = Polling {

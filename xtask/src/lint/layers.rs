@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// The rooms from the top down, and what the crates of each may use. A room is a folder, and what lies deeper in it if no
 /// longer name fits. `-api` are the crates whose names end so, wherever they are: the interfaces.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     (
         "xtask",
         &[
@@ -36,6 +36,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "xtask/import",
             "xtask/solver",
             "drv",
+            "drv/blk-server",
             "task",
             "-api",
             "drv/queue-api",
@@ -53,6 +54,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
         &[
             "tests",
             "drv",
+            "drv/blk-server",
             "task",
             "-api",
             "drv/queue-api",
@@ -91,7 +93,21 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ),
     ("xtask/import", &["xtask/solver"]),
     ("xtask/solver", &[]),
-    ("drv", &["-api", "drv/queue-api", "sys/userlib", "sys/abi"]),
+    (
+        "drv",
+        &[
+            "drv/blk-server",
+            "-api",
+            "drv/queue-api",
+            "sys/userlib",
+            "sys/abi",
+        ],
+    ),
+    // What drivers of disks have in common.
+    (
+        "drv/blk-server",
+        &["-api", "drv/queue-api", "sys/userlib", "sys/abi"],
+    ),
     (
         "task",
         &[
@@ -254,6 +270,7 @@ mod tests {
         assert_eq!(name("tests/systems/edu-helper"), Some("tests"));
         assert_eq!(name("drv/blk-api"), Some("-api"));
         assert_eq!(name("drv/queue-api"), Some("drv/queue-api"));
+        assert_eq!(name("drv/blk-server"), Some("drv/blk-server"));
         assert_eq!(name("drv/edu"), Some("drv"));
         assert_eq!(name("sys/planning"), None);
         assert_eq!(name("other"), None);

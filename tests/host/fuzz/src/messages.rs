@@ -165,8 +165,8 @@ pub fn block(bytes: &[u8]) {
 
 /// What the driver lets through lies on the disk and in the lease.
 fn admitted(request: Request, geometry: &Geometry, lease: Lease) {
-    let lent = virtio_blk::request::Lent::of(lease);
-    let Ok(kind) = virtio_blk::request::admit(request, geometry, Some(lent)) else {
+    let lent = blk_server::request::Lent::of(lease);
+    let Ok(kind) = blk_server::request::admit(request, geometry, Some(lent)) else {
         return;
     };
     if kind == Kind::Flush {

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use blk_server::TRANSFER_MAX;
 use userlib::delay::DelayNs;
 use virtio_blk::capability::{self, ConfigurationSpace};
-use virtio_blk::transport::{QueueAddresses, RESET, TRANSFER_MAX, Transport};
+use virtio_blk::transport::{QueueAddresses, RESET, Transport};
 
 use crate::device::Liar;
 use crate::input::Input;

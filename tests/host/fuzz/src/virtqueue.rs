@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use abi::TaskId;
 use blk_api::Kind;
+use blk_server::request::Request;
 use userlib::memory::Memory;
 use virtio_blk::layout::{
     AVAILABLE, DESCRIPTORS, POOL_LEN, STATUSES, USED, WRITABLE, WRITABLE_LEN,
 };
 use virtio_blk::queue::SplitQueue;
-use virtio_blk::request::{LINKS, Request, Requests};
+use virtio_blk::request::{LINKS, Requests};
 
 use crate::device::Shared;
 use crate::input::Input;

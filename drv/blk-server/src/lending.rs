@@ -6,12 +6,13 @@ use iommu_api::Extent;
 use queue_api::client::Region;
 use userlib::ipc::Message;
 use userlib::protocol::Wire;
-use virtio_blk::regions;
-use virtio_blk::request::Lent;
 
+use crate::controller::Controller;
+use crate::regions;
+use crate::request::Lent;
 use crate::service::Service;
 
-impl Service<'_> {
+impl<C: Controller> Service<'_, C> {
     /// Keeps a pool that a client lends for longer than a call.
     pub(crate) fn lend(&mut self, message: &Message) -> Result<(), Error> {
         let region = Region::from_message(&message.payload, message.len);
@@ -43,7 +44,7 @@ impl Service<'_> {
         let region = Region::from_message(&message.payload, message.len);
         let Region(number) = region.ok_or(Error::Malformed)?;
         let client = message.sender;
-        if self.requests.any_of(client) {
+        if self.controller.any_of(client) {
             return Err(Error::Busy);
         }
         let place = self.desk.place_of(client)?.number();

@@ -6,11 +6,11 @@ use iommu_api::client::{Device, Failure, IovaList, PoolList};
 use iommu_api::enduring::Enduring;
 use iommu_api::{Extent, MapFlags, PAGE};
 use static_cell::StaticCell;
-use userlib::memory::PoolMemory;
-use virtio_blk::batch::Batch;
-use virtio_blk::iovas::Iovas;
-use virtio_blk::layout;
-use virtio_blk::request::{Finished, Requests};
+
+use crate::batch::Batch;
+use crate::controller::Controller;
+use crate::iovas::Iovas;
+use crate::request::Finished;
 
 /// The device's claim, and what is mapped by it.
 pub struct Data<'s> {
@@ -26,16 +26,12 @@ static MAPS: StaticCell<PoolList> = StaticCell::new();
 static UNMAPS: StaticCell<IovaList> = StaticCell::new();
 
 impl<'s> Data<'s> {
-    /// With nothing mapped but the two parts of the queue, at `readable` and `writable`.
-    pub fn new(claim: Enduring<Device<'s>>, readable: u64, writable: u64) -> Self {
+    /// With nothing mapped but the driver's own memory, whose places and lengths are `own`.
+    pub fn new(claim: Enduring<Device<'s>>, own: &[(u64, usize)]) -> Self {
         let window = claim.device().window();
         let mut iovas = Iovas::new(window.iova_base, window.pages);
-        let queue = [
-            (readable, layout::READABLE_LEN),
-            (writable, layout::WRITABLE_LEN),
-        ];
-        for (iova, len) in queue {
-            iovas.avoid(iova, len / PAGE as usize);
+        for (iova, len) in own {
+            iovas.avoid(*iova, len / PAGE as usize);
         }
         let lists = MAPS.try_init_with(PoolList::new);
         let lists = lists.zip(UNMAPS.try_init_with(IovaList::new));
@@ -141,13 +137,13 @@ impl<'s> Data<'s> {
 
     /// Takes the data of finished requests from the device, all in one message.
     #[inline]
-    pub fn unmap_finished(&mut self, finished: &[Finished], requests: &Requests<PoolMemory>) {
+    pub fn unmap_finished(&mut self, finished: &[Finished], controller: &impl Controller) {
         self.unmaps.clear();
         // Runs that go on where others end are one.
         let mut run = Extent::default();
         let mut runs = 0u32;
         for finished in finished {
-            let request = requests.request(finished.slot);
+            let request = controller.request(finished.slot);
             if !request.mapped {
                 continue;
             }

@@ -5,8 +5,7 @@
 
 use iommu_api::PAGE;
 
-use crate::layout::SLOTS_MAX;
-use crate::transport::TRANSFER_MAX;
+use crate::{SLOTS_MAX, TRANSFER_MAX};
 
 /// Pages of the longest request.
 pub const PAGES_MAX: usize = TRANSFER_MAX as usize / PAGE as usize;

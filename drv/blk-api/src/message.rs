@@ -18,31 +18,37 @@ pub struct Geometry {
     pub transfer_max: u32,
     /// Most requests this client can have in flight.
     pub depth: u32,
+    /// Bytes of the disk's own block: each request begins and ends with one.
+    pub block_bytes: u32,
     /// Writes are refused.
     pub read_only: bool,
     /// The disk has a volatile cache, so that a flush is needed to make writes durable.
     pub flush: bool,
+    /// The disk can write zeroes by itself.
+    pub zeroes: bool,
 }
 
 impl Wire for Geometry {
     const LEN: usize = 32;
 
     fn to_words(&self) -> Payload {
-        let flags = self.read_only as u64 | (self.flush as u64) << 1;
+        let flags = self.read_only as u64 | (self.flush as u64) << 1 | (self.zeroes as u64) << 2;
+        let depth = self.depth as u64 | (self.block_bytes as u64) << 32;
         let limits = self.sector_bytes as u64 | (self.transfer_max as u64) << 32;
-        words([self.sectors, limits, self.depth as u64, flags])
+        words([self.sectors, limits, depth, flags])
     }
 
     fn from_words(payload: &Payload) -> Option<Self> {
         let [sectors, limits, depth, flags, ..] = *payload;
-        let depth = u32::try_from(depth).ok()?;
-        (flags & !3 == 0).then_some(Self {
+        (flags & !7 == 0).then_some(Self {
             sectors,
             sector_bytes: limits as u32,
             transfer_max: (limits >> 32) as u32,
-            depth,
+            depth: depth as u32,
+            block_bytes: (depth >> 32) as u32,
             read_only: flags & 1 != 0,
             flush: flags & 2 != 0,
+            zeroes: flags & 4 != 0,
         })
     }
 }
@@ -57,6 +63,8 @@ pub enum Kind {
     Write = 1,
     /// Makes completed writes durable; no sectors, no buffer.
     Flush = 2,
+    /// Zeroes to the disk, which makes them itself; no buffer.
+    WriteZeroes = 3,
 }
 
 impl Kind {
@@ -67,8 +75,15 @@ impl Kind {
             0 => Some(Self::Read),
             1 => Some(Self::Write),
             2 => Some(Self::Flush),
+            3 => Some(Self::WriteZeroes),
             _ => None,
         }
+    }
+
+    /// Whether a request of this kind has a buffer.
+    #[inline(always)]
+    pub const fn has_data(self) -> bool {
+        matches!(self, Self::Read | Self::Write)
     }
 }
 
@@ -90,6 +105,16 @@ pub struct Transfer {
 }
 
 impl Transfer {
+    /// Zeroes for sectors: no buffer.
+    pub const fn zeroes(tag: u16, sector: u64, count: u32) -> Self {
+        Self {
+            kind: Kind::WriteZeroes,
+            sector,
+            count,
+            ..Self::flush(tag)
+        }
+    }
+
     /// A flush: no sectors, no buffer.
     pub const fn flush(tag: u16) -> Self {
         Self {
@@ -137,14 +162,20 @@ mod tests {
 
     #[test]
     fn geometry_survives_the_registers() {
-        for (read_only, flush) in [(false, true), (true, false)] {
+        for (read_only, flush, zeroes) in [
+            (false, true, false),
+            (true, false, false),
+            (false, false, true),
+        ] {
             let geometry = Geometry {
                 sectors: 1 << 40,
                 sector_bytes: 512,
                 transfer_max: 1 << 20,
                 depth: 32,
+                block_bytes: 4096,
                 read_only,
                 flush,
+                zeroes,
             };
             assert_eq!(Geometry::from_words(&geometry.to_words()), Some(geometry));
         }
@@ -152,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_transfer_is_a_request() {
-        for kind in [Kind::Read, Kind::Write, Kind::Flush] {
+        for kind in [Kind::Read, Kind::Write, Kind::Flush, Kind::WriteZeroes] {
             let transfer = Transfer {
                 kind,
                 tag: u16::MAX,
@@ -167,7 +198,7 @@ mod tests {
             assert_eq!((request.page(), request.offset()), (77, 0));
             assert_eq!((request.position(), request.length()), (1 << 50, 1 << 18));
         }
-        assert_eq!(Kind::from_number(3), None);
+        assert_eq!(Kind::from_number(4), None);
     }
 
     #[test]
@@ -184,8 +215,8 @@ mod tests {
 
     #[test]
     fn malformed_messages_are_refused() {
-        for (depth, flags) in [(1 << 32, 0), (32, 4)] {
-            assert_eq!(Geometry::from_words(&words([8, 512, depth, flags])), None);
+        for flags in [8, 1 << 63] {
+            assert_eq!(Geometry::from_words(&words([8, 512, 32, flags])), None);
         }
     }
 

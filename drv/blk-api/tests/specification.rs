@@ -118,7 +118,7 @@ fn fields() {
     .words();
     for (field, value) in [
         ("tag", 0x1234),
-        ("operation: 0 read, 1 write, 2 flush", 2),
+        ("operation: 0 read, 1 write, 2 flush, 3 write zeroes", 2),
         ("region", 9),
         ("first page", 0xa_bcde),
         ("bytes of the data", 0x9_8765),
@@ -128,16 +128,23 @@ fn fields() {
         assert_field(&words, "request", field, value);
     }
     assert_eq!([Kind::Read as u32, Kind::Write as u32], [0, 1]);
+    assert_eq!(Kind::WriteZeroes as u32, 3);
     assert_eq!(Transfer::flush(0).region, LEASE);
     assert_eq!(LEASE, 0);
-    for (read_only, flush) in [(true, false), (false, true)] {
+    for (read_only, flush, zeroes) in [
+        (true, false, false),
+        (false, true, false),
+        (false, false, true),
+    ] {
         let geometry = Geometry {
             sectors: 1 << 40,
             sector_bytes: 512,
             transfer_max: 1 << 18,
             depth: 32,
+            block_bytes: 4096,
             read_only,
             flush,
+            zeroes,
         };
         let words = geometry.to_words();
         for (field, value) in [
@@ -147,6 +154,8 @@ fn fields() {
             ("most requests", 32),
             ("writes are refused", u64::from(read_only)),
             ("the disk has a volatile cache", u64::from(flush)),
+            ("bytes of the disk's own block", 4096),
+            ("the disk can write zeroes", u64::from(zeroes)),
         ] {
             assert_field(&words[..], "reply of Geometry", field, value);
         }

@@ -11,6 +11,13 @@ use crate::request::{Finished, Request};
 /// An error of these methods that is a text ends the driver's life: which requests the device can still reach is not
 /// known any more, and the driver's death makes the IOMMU server cut the device off and reset it.
 pub trait Controller {
+    /// Nanoseconds from one [`look`](Self::look) to the next while there are requests; none for a device whose requests
+    /// have no deadline.
+    const LOOK_EVERY_NS: Option<u64> = None;
+
+    /// Data begins at a multiple of so many bytes, a power of two; it is refused elsewhere.
+    const DATA_UNIT: u16 = 1;
+
     /// The disk that a client is given.
     fn geometry(&self, client: TaskId) -> &Geometry;
     /// How many other requests fit.
@@ -30,12 +37,16 @@ pub trait Controller {
     fn acknowledge(&mut self, interrupts: u32) -> Result<(), &'static str>;
     /// The next request that the device is done with.
     fn finished(&mut self) -> Result<Option<Finished>, &'static str>;
-    /// All that was finished has been taken: the device may have its room again.
+    /// All that was finished has been taken, if it was anything: the device may have its room again.
     fn taken(&mut self);
     /// Tells the device that the driver gives up.
     fn fail(&mut self);
     /// Whether the last request before the end has to be a flush.
     fn has_cache(&self) -> bool;
+    /// Looks at requests that are under way for long. Some of them may be [`finished`](Self::finished) by that.
+    fn look(&mut self, _delay: &mut impl DelayNs) -> Result<(), &'static str> {
+        Ok(())
+    }
     /// Gives the device up: afterwards it uses no memory, and what was written to it survives a loss of power.
     fn shut_down(&mut self, delay: &mut impl DelayNs) -> Result<(), &'static str>;
 }

@@ -10,12 +10,13 @@ use static_cell::StaticCell;
 use crate::batch::Batch;
 use crate::controller::Controller;
 use crate::iovas::Iovas;
+use crate::pause::Pause;
 use crate::request::Finished;
 
 /// The device's claim, and what is mapped by it.
 pub struct Data<'s> {
     /// The claim.
-    pub claim: Enduring<Device<'s>>,
+    pub claim: Enduring<Device<'s>, Pause>,
     iovas: Iovas,
     maps: &'static mut PoolList,
     unmaps: &'static mut IovaList,
@@ -27,7 +28,7 @@ static UNMAPS: StaticCell<IovaList> = StaticCell::new();
 
 impl<'s> Data<'s> {
     /// With nothing mapped but the driver's own memory, whose places and lengths are `own`.
-    pub fn new(claim: Enduring<Device<'s>>, own: &[(u64, usize)]) -> Self {
+    pub fn new(claim: Enduring<Device<'s>, Pause>, own: &[(u64, usize)]) -> Self {
         let window = claim.device().window();
         let mut iovas = Iovas::new(window.iova_base, window.pages);
         for (iova, len) in own {

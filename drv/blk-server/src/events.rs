@@ -4,14 +4,15 @@ use abi::TaskId;
 use blk_api::Completion;
 use heapless::Vec;
 use queue_api::desk::Tell;
-use userlib::delay::Delay;
-use userlib::interrupt;
 use userlib::ipc::{self, Payload};
+use userlib::{interrupt, time};
 
 use crate::SLOTS_MAX;
 use crate::controller::Controller;
 use crate::data::lost;
 use crate::ending::Step;
+use crate::line::POLL_NS;
+use crate::pause::Pause;
 use crate::request::{Finished, Request};
 use crate::service::Service;
 
@@ -21,14 +22,77 @@ impl<C: Controller> Service<'_, C> {
         if let Err(reason) = self.controller.acknowledge(interrupts) {
             userlib::give_up!("{}", reason);
         }
-        self.take_finished();
+        let found = self.take_finished();
+        if C::LOOK_EVERY_NS.is_some() && !self.line.raised(found) {
+            self.leave_masked();
+            return;
+        }
         interrupt::unmask(interrupts);
     }
 
+    #[cold]
+    fn leave_masked(&mut self) {
+        let times = self.line.times();
+        if times.is_power_of_two() {
+            defmt::warn!(
+                "the interrupt tells of nothing: the device is looked at for a second, {=u32} times so far",
+                times
+            );
+        }
+        // The next look is due before what the timer was set for.
+        self.watched = false;
+    }
+
+    /// Time has passed: looks at requests that are under way for long.
+    #[cold]
+    pub(crate) fn timer(&mut self) {
+        self.watched = false;
+        // What is done is not late: its interrupt may have been lost.
+        if let Err(reason) = self.controller.acknowledge(u32::MAX) {
+            userlib::give_up!("{}", reason);
+        }
+        self.take_finished();
+        if self.line.is_masked() {
+            if !self.line.looked() {
+                return;
+            }
+            interrupt::unmask(self.interrupts);
+        }
+        if let Err(reason) = self.controller.look(&mut Pause::new()) {
+            userlib::give_up!("{}", reason);
+        }
+        self.take_finished();
+    }
+
+    /// Has the timer tell when it is time to look at requests under way, if there are any.
+    #[inline(always)]
+    pub(crate) fn watch(&mut self) {
+        let Some(every) = C::LOOK_EVERY_NS else {
+            return;
+        };
+        // A pause took the timer for itself.
+        if self.controller.is_idle() || self.watched && !Pause::was_made() {
+            return;
+        }
+        self.set_watch(every);
+    }
+
+    #[cold]
+    fn set_watch(&mut self, every: u64) {
+        Pause::forget();
+        let every = if self.line.is_masked() {
+            POLL_NS
+        } else {
+            every
+        };
+        time::set_timer(Some(time::now().after(every)));
+        self.watched = true;
+    }
+
     /// Takes what the device is done with, unmaps it all at once, then keeps the completions: when a client
-    /// hears of one, the device has lost the buffer.
+    /// hears of one, the device has lost the buffer. Whether there was anything.
     #[inline]
-    fn take_finished(&mut self) {
+    fn take_finished(&mut self) -> bool {
         let mut batch: Vec<Finished, SLOTS_MAX> = Vec::new();
         while !batch.is_full() {
             match self.controller.finished() {
@@ -43,10 +107,10 @@ impl<C: Controller> Service<'_, C> {
                 }
             }
         }
-        if batch.is_empty() {
-            return;
-        }
         self.controller.taken();
+        if batch.is_empty() {
+            return false;
+        }
         self.data.unmap_finished(&batch, &self.controller);
         for finished in &batch {
             let request = self.controller.request(finished.slot);
@@ -69,6 +133,7 @@ impl<C: Controller> Service<'_, C> {
                 }
             }
         }
+        true
     }
 
     /// Does what is due on the way to a disk that may lose its power. What fails is not called finished: the driver
@@ -88,7 +153,7 @@ impl<C: Controller> Service<'_, C> {
                 self.controller.announce();
             }
             Step::Finish => {
-                if let Err(reason) = self.controller.shut_down(&mut Delay::new()) {
+                if let Err(reason) = self.controller.shut_down(&mut Pause::new()) {
                     userlib::give_up!("{}", reason);
                 }
                 defmt::info!("all is written; the device is reset");

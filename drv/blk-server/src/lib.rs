@@ -9,7 +9,9 @@
 //! * [`data`]: the data of requests, and what of it the device may reach;
 //! * [`ending`]: the way to a disk that may lose its power;
 //! * [`iovas`]: where buffers are mapped;
+//! * [`mod@line`]: an interrupt line that tells of nothing;
 //! * [`losses`]: fault records that were lost, for the log;
+//! * [`pause`]: pauses that take the timer;
 //! * [`regions`]: memory that clients lent for longer than a call;
 //! * [`request`]: requests, and which of them are admitted;
 //! * [`service`]: the driver's loop;
@@ -27,7 +29,7 @@
     )
 )]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 extern crate std;
 
 pub mod batch;
@@ -37,13 +39,17 @@ pub mod ending;
 mod events;
 pub mod iovas;
 mod lending;
+pub mod line;
 pub mod losses;
+pub mod pause;
 pub mod regions;
 pub mod request;
 pub mod service;
 pub mod slots;
 pub mod start;
 mod submit;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 /// Most requests in flight, so that they fit one word of bits.
 pub const SLOTS_MAX: usize = 64;

@@ -37,23 +37,35 @@ pub fn admit(
     if !u64::from(length).is_multiple_of(SECTOR) {
         return Err(Error::Malformed);
     }
+    let known = match kind {
+        Kind::Read | Kind::Write => true,
+        Kind::Flush => geometry.flush,
+        Kind::WriteZeroes => geometry.zeroes,
+    };
+    if !known {
+        return Err(Error::Unsupported);
+    }
     if kind == Kind::Flush {
-        return if geometry.flush {
-            Ok(kind)
-        } else {
-            Err(Error::Unsupported)
-        };
+        return Ok(kind);
     }
     // Neither sum overflows: a position has 52 bits.
     let end = request.position() + u64::from(length) / SECTOR;
     if length == 0 || end > geometry.sectors {
         return Err(Error::OutOfRange);
     }
-    if kind == Kind::Write && geometry.read_only {
+    // Blocks are powers of two.
+    let own = u64::from(geometry.block_bytes) / SECTOR;
+    if (request.position() | end) & own.saturating_sub(1) != 0 {
+        return Err(Error::OutOfRange);
+    }
+    if kind != Kind::Read && geometry.read_only {
         return Err(Error::ReadOnly);
     }
     if length > geometry.transfer_max {
         return Err(Error::TooLarge);
+    }
+    if kind == Kind::WriteZeroes {
+        return Ok(kind);
     }
     // The device that fills the buffer can also read it: stage 1 has no write-only mapping.
     let access = if kind == Kind::Read {

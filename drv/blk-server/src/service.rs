@@ -1,6 +1,6 @@
 //! The driver's loop: who asks for what, and who is answered.
 
-use abi::{TASKS_MAX, TaskId};
+use abi::{TASKS_MAX, TaskId, notification};
 use blk_api::{DEPTH, Error, Geometry, Operation};
 use iommu_api::FAULT_NOTIFICATION;
 use iommu_api::client::Device;
@@ -16,7 +16,9 @@ use crate::batch::Batch;
 use crate::controller::Controller;
 use crate::data::Data;
 use crate::ending::Ending;
+use crate::line::Line;
 use crate::losses::Losses;
+use crate::pause::Pause;
 use crate::regions::Regions;
 
 /// Most tasks that a driver serves.
@@ -26,7 +28,7 @@ pub const CLIENTS_MAX: usize = 8;
 pub struct Service<'s, C> {
     /// The driver's own id: the last flush is a request of its own.
     pub(crate) own: TaskId,
-    interrupts: u32,
+    pub(crate) interrupts: u32,
     /// The bit by which the IOMMU server tells of faults; 0 if the plan gives it none.
     fault: u32,
     pub(crate) data: Data<'s>,
@@ -40,6 +42,9 @@ pub struct Service<'s, C> {
     pub(crate) done_bits: [u32; TASKS_MAX],
     pub(crate) losses: Losses,
     pub(crate) ending: Ending,
+    pub(crate) line: Line,
+    /// The timer will tell when it is time to look at requests under way.
+    pub(crate) watched: bool,
 }
 
 /// Code, payload and length of a reply.
@@ -61,7 +66,7 @@ fn done_bits() -> [u32; TASKS_MAX] {
 /// A device that was claimed and brought up.
 pub struct Claimed<'s, 'a> {
     /// The claim on it.
-    pub claim: Enduring<Device<'s>>,
+    pub claim: Enduring<Device<'s>, Pause>,
     /// The notification bits of its interrupts.
     pub interrupts: u32,
     /// The places and lengths of the driver's own memory that is mapped for it.
@@ -72,7 +77,8 @@ pub struct Claimed<'s, 'a> {
 pub fn serve<C: Controller>(claimed: Claimed<'_, '_>, controller: impl FnOnce() -> C) -> ! {
     let fault = config::notification(FAULT_NOTIFICATION).unwrap_or(0);
     let shut_down = config::notification(SHUT_DOWN).unwrap_or(0);
-    let mask = claimed.interrupts | fault | shut_down;
+    let timer = C::LOOK_EVERY_NS.map_or(0, |_| notification::TIMER);
+    let mask = claimed.interrupts | fault | shut_down | timer;
     let mut service = Service {
         own: ipc::who_am_i(),
         interrupts: claimed.interrupts,
@@ -86,17 +92,23 @@ pub fn serve<C: Controller>(claimed: Claimed<'_, '_>, controller: impl FnOnce() 
         done_bits: done_bits(),
         losses: Losses::default(),
         ending: Ending::default(),
+        line: Line::default(),
+        watched: false,
     };
     interrupt::unmask(service.interrupts);
     let mut received = ipc::receive(mask);
     loop {
         received = match received {
-            Received::Message(message) => match service.serve(&message) {
-                Some((code, payload, len)) => {
-                    ipc::reply_receive(message.sender, code, &payload, len, mask, &mut [])
+            Received::Message(message) => {
+                let reply = service.serve(&message);
+                service.watch();
+                match reply {
+                    Some((code, payload, len)) => {
+                        ipc::reply_receive(message.sender, code, &payload, len, mask, &mut [])
+                    }
+                    None => ipc::receive(mask),
                 }
-                None => ipc::receive(mask),
-            },
+            }
             Received::Notification(bits) => {
                 // Before the completions: a device that faulted reports success all the same.
                 if bits & service.fault != 0 {
@@ -106,11 +118,16 @@ pub fn serve<C: Controller>(claimed: Claimed<'_, '_>, controller: impl FnOnce() 
                 if interrupts != 0 {
                     service.device_interrupt(interrupts);
                 }
+                if bits & timer != 0 {
+                    service.timer();
+                }
                 if bits & shut_down != 0 {
                     service.ending.ask();
                 }
                 service.go_on_ending();
-                match service.tell() {
+                let told = service.tell();
+                service.watch();
+                match told {
                     Some((client, payload, len)) => {
                         ipc::reply_receive(client, 0, &payload, len, mask, &mut [])
                     }

@@ -8,9 +8,21 @@ use iommu_api::{Extent, MapFlags, PAGE};
 use userlib::config;
 use userlib::memory::{Memory, PoolMemory};
 use userlib::plan::task::MappingKind;
+use userlib::server::Server;
+
+use crate::pause::Pause;
 
 /// The driver's own pool.
 const POOL: u16 = 0;
+
+/// A claim that lets the driver's timer be.
+pub type Claim<'s> = Enduring<Device<'s>, Pause>;
+
+/// Claims the device. A server that is down, or does not serve yet, is waited for.
+pub fn claim(iommu: &Server, device: u32) -> Result<Claim<'_>, NoDisk> {
+    let claimed = Enduring::claim_with(iommu, device, Pause::new());
+    claimed.map_err(|error| NoDisk::Iommu("the claim", error))
+}
 
 /// Why there is no disk to serve.
 pub enum NoDisk {
@@ -53,7 +65,7 @@ pub fn own_pool(len: usize) -> Result<PoolMemory, NoDisk> {
 
 /// Maps whole pages of the driver's own memory: their place.
 pub fn map_own(
-    claim: &mut Enduring<Device<'_>>,
+    claim: &mut Claim<'_>,
     offset: usize,
     len: usize,
     flags: MapFlags,

@@ -51,17 +51,17 @@ impl<C: Controller> Service<'_, C> {
         let client = message.sender;
         if request.region() != LEASE {
             let Some(region) = self.regions.get(place.number(), client, request.region()) else {
-                // A flush has no data, so that it needs no region; all else is refused.
+                // What has no data needs no region; all else is refused.
                 let kind = self.admit(client, request, None)?;
                 return self.start(client, place, request, kind, 0, false);
             };
             let (pool, stays, lent) = (region.pool(), region.stays(), region.lent());
             let kind = self.admit(client, request, Some(lent))?;
-            if let (Some(base), false) = (stays, kind == Kind::Flush) {
+            if let (Some(base), true) = (stays, kind.has_data()) {
                 let iova = base + u64::from(request.page()) * PAGE;
                 return self.start(client, place, request, kind, iova, false);
             }
-            if kind != Kind::Flush {
+            if kind.has_data() {
                 if self.batch.add(pool, kind, request) {
                     return Ok(());
                 }
@@ -74,7 +74,7 @@ impl<C: Controller> Service<'_, C> {
         let [lease, _] = message.leases;
         let lent = (message.lease_count > 0).then(|| Lent::of(lease));
         let kind = self.admit(client, request, lent)?;
-        if kind == Kind::Flush {
+        if !kind.has_data() {
             return self.start(client, place, request, kind, 0, false);
         }
         if self.controller.room() == 0 {
@@ -95,7 +95,11 @@ impl<C: Controller> Service<'_, C> {
         request: queue_api::Request,
         lent: Option<Lent>,
     ) -> Result<Kind, Error> {
-        admit(request, self.controller.geometry(client), lent)
+        let kind = admit(request, self.controller.geometry(client), lent)?;
+        if kind.has_data() && !request.offset().is_multiple_of(C::DATA_UNIT) {
+            return Err(Error::BadLease);
+        }
+        Ok(kind)
     }
 
     /// Maps the data of the requests that wait, and starts them.

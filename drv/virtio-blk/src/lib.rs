@@ -31,6 +31,4 @@ pub mod disk;
 pub mod layout;
 pub mod queue;
 pub mod request;
-#[cfg(test)]
-mod testing;
 pub mod transport;

@@ -212,7 +212,7 @@ impl<M: Memory> SplitQueue<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::HostMemory;
+    use blk_server::testing::HostMemory;
     use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;

@@ -22,6 +22,8 @@ const fn header_type(kind: Kind) -> u32 {
         Kind::Read => 0,
         Kind::Write => 1,
         Kind::Flush => 4,
+        // The feature is not asked for, so that no such request is admitted.
+        Kind::WriteZeroes => 13,
     }
 }
 
@@ -94,7 +96,7 @@ impl<M: Memory> Requests<M> {
             len: 1,
             writable: true,
         };
-        if request.kind == Kind::Flush {
+        if !request.kind.has_data() {
             self.queue.offer(slot, &[header, status]);
         } else {
             self.queue.offer(slot, &[header, data, status]);

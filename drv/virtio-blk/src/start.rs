@@ -1,9 +1,7 @@
 //! From the claim to a running device.
 
-use blk_server::start::{NoDisk, map_own, own_pool};
+use blk_server::start::{Claim, NoDisk, claim, map_own, own_pool};
 use iommu_api::MapFlags;
-use iommu_api::client::Device;
-use iommu_api::enduring::Enduring;
 use pci_api::Width;
 use pci_api::client::Client;
 use userlib::config;
@@ -48,7 +46,7 @@ pub struct Started<'s> {
     /// The notification bit of the device's interrupt.
     pub interrupt: u32,
     /// The claim on it.
-    pub claim: Enduring<Device<'s>>,
+    pub claim: Claim<'s>,
     /// The device's registers.
     pub transport: Transport<MappedRegisters>,
     /// The features and sizes that driver and device agreed on.
@@ -107,8 +105,7 @@ pub fn start(iommu: &Server) -> Result<Started<'_>, NoDisk> {
     let pool = own_pool(layout::POOL_LEN)?;
     let pci = Server::named("pci").ok_or(NoDisk::Plan("pci for this driver"))?;
 
-    let mut claim =
-        Enduring::claim(iommu, device.device).map_err(|error| NoDisk::Iommu("the claim", error))?;
+    let mut claim = claim(iommu, device.device)?;
     let mut space = Space {
         pci: Client(pci),
         device: device.device,

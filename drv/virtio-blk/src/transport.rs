@@ -263,8 +263,10 @@ impl<R: Registers> Transport<R> {
                 sector_bytes: SECTOR as u32,
                 transfer_max,
                 depth: DEPTH as u32,
+                block_bytes: SECTOR as u32,
                 read_only: features.contains(Features::READ_ONLY),
                 flush: features.contains(Features::FLUSH),
+                zeroes: false,
             });
         }
         Err(StartError::Configuration)

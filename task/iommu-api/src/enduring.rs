@@ -135,10 +135,21 @@ pub struct Enduring<R, D = Delay> {
 impl<'s> Enduring<Device<'s>> {
     /// Claims as [`Device::claim`] does. A server that is down, or does not serve yet, is waited for.
     pub fn claim(server: &'s userlib::server::Server, device: u32) -> Result<Self, Failure> {
-        let mut patience = Patience::new(Delay::new());
+        Self::claim_with(server, device, Delay::new())
+    }
+}
+
+impl<'s, D: DelayNs> Enduring<Device<'s>, D> {
+    /// The same, of a driver that has to know when it was waited: the claim waits by `delay`.
+    pub fn claim_with(
+        server: &'s userlib::server::Server,
+        device: u32,
+        mut delay: D,
+    ) -> Result<Self, Failure> {
+        let mut patience = Patience::new(&mut delay);
         loop {
             match Device::claim(server, device) {
-                Ok(claim) => return Ok(Self::new(claim, Delay::new())),
+                Ok(claim) => return Ok(Self::new(claim, delay)),
                 Err(failure) if is_passing(failure) && patience.wait() => {}
                 Err(failure) => return Err(failure),
             }

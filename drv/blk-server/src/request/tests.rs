@@ -8,8 +8,10 @@ const GEOMETRY: Geometry = Geometry {
     sector_bytes: 512,
     transfer_max: 65536,
     depth: 32,
+    block_bytes: 512,
     read_only: false,
     flush: true,
+    zeroes: false,
 };
 
 fn transfer(kind: Kind, sector: u64, count: u32) -> Transfer {
@@ -94,7 +96,7 @@ fn a_request_stays_in_what_was_lent() {
     for (page, offset) in [(2, 1), (3, 0), (0xf_ffff, 0xfff)] {
         assert_eq!(at(page, offset), Err(Error::BadLease), "{page} {offset}");
     }
-    for (operation, length) in [(3, 4096), (15, 4096), (0, 100), (2, 1)] {
+    for (operation, length) in [(4, 4096), (15, 4096), (0, 100), (2, 1)] {
         let odd = queue_api::Fields {
             operation,
             length,
@@ -108,5 +110,48 @@ fn a_request_stays_in_what_was_lent() {
             ),
             Err(Error::Malformed)
         );
+    }
+}
+
+#[test]
+fn zeroes_need_a_disk_that_writes_them_and_no_buffer() {
+    let zeroes = |geometry, sector, count| {
+        admit(Transfer::zeroes(1, sector, count).request(), geometry, None)
+    };
+    let able = Geometry {
+        zeroes: true,
+        ..GEOMETRY
+    };
+    assert_eq!(zeroes(&GEOMETRY, 0, 8), Err(Error::Unsupported));
+    assert_eq!(zeroes(&able, 0, 8), Ok(Kind::WriteZeroes));
+    assert_eq!(zeroes(&able, 992, 8), Ok(Kind::WriteZeroes));
+    assert_eq!(zeroes(&able, 993, 8), Err(Error::OutOfRange));
+    assert_eq!(zeroes(&able, 0, 0), Err(Error::OutOfRange));
+    assert_eq!(zeroes(&able, 0, 129), Err(Error::TooLarge));
+    let kept = Geometry {
+        read_only: true,
+        ..able
+    };
+    assert_eq!(zeroes(&kept, 0, 8), Err(Error::ReadOnly));
+}
+
+#[test]
+fn a_request_is_whole_blocks_of_the_disk() {
+    let large = Geometry {
+        block_bytes: 4096,
+        ..GEOMETRY
+    };
+    let read = |geometry, sector, count| {
+        let lent = lent(1 << 20, LeaseAttributes::all());
+        admit(
+            transfer(Kind::Read, sector, count).request(),
+            geometry,
+            lent,
+        )
+    };
+    assert_eq!(read(&large, 8, 16), Ok(Kind::Read));
+    for (sector, count) in [(1, 8), (8, 9), (4, 4), (0, 1)] {
+        assert_eq!(read(&large, sector, count), Err(Error::OutOfRange));
+        assert_eq!(read(&GEOMETRY, sector, count), Ok(Kind::Read));
     }
 }

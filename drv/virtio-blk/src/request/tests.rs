@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::layout::{AVAILABLE, DESCRIPTORS, POOL_LEN, USED};
-use crate::testing::HostMemory;
 use blk_server::SLOTS_MAX;
+use blk_server::testing::HostMemory;
 
 fn requests() -> (Requests<HostMemory>, HostMemory) {
     let memory = HostMemory::new(POOL_LEN);

@@ -149,8 +149,10 @@ pub fn block(bytes: &[u8]) {
             sector_bytes: 512,
             transfer_max: input.take::<u32>() % (1 << 20),
             depth: 32,
+            block_bytes: 512,
             read_only: input.take(),
             flush: input.take(),
+            zeroes: input.take(),
         };
         let attributes = LeaseAttributes::from_bits_truncate(input.take());
         let lease = Lease::new(input.take(), attributes);
@@ -170,6 +172,10 @@ fn admitted(request: Request, geometry: &Geometry, lease: Lease) {
         return;
     };
     if kind == Kind::Flush {
+        return;
+    }
+    if !kind.has_data() {
+        assert!(geometry.zeroes && !geometry.read_only);
         return;
     }
     let bytes = u64::from(request.length());

@@ -3,7 +3,7 @@
 //! After each death of the driver it looks for writes of the dead life's device in buffers that are its own again, and at the
 //! start of each own life in its pool. A request that is neither done nor lost within [`PATIENCE`] hangs, and fails the run.
 //!
-//! Plan: the disk's driver `virtio-blk`, the `reaper`; a pool; the bit `blk-done`; the parameters `sector` (the first of its
+//! Plan: the disk's driver `virtio-blk` or `nvme`, the `reaper`; a pool; the bit `blk-done`; the parameters `sector` (the first of its
 //! part of the disk) and `seed`.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
@@ -67,7 +67,7 @@ struct Keeper {
 
 impl Keeper {
     fn new() -> Option<Self> {
-        let disk = Disk::named("virtio-blk")?;
+        let disk = Disk::named("virtio-blk").or_else(|| Disk::named("nvme"))?;
         let life = disk.driver();
         // No life takes a version of an earlier one for its own.
         let first = (ipc::who_am_i().generation() as u32) << 20;

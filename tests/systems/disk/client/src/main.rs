@@ -1,4 +1,4 @@
-//! Writes its own part of a disk, flushes, and reads back what it wrote.
+//! Writes its own part of a disk, flushes, and reads back what it wrote; if the disk can write zeroes, it has it do so in between.
 //!
 //! Plan: the disk, a pool; the parameters `sector`, where its part begins, and `for`, how long it does so over and over
 //! (twice if there is none).
@@ -7,8 +7,8 @@
 #![forbid(unsafe_code)]
 
 use abi::LeaseAttributes;
-use blk_api::client::Disk;
-use blk_api::{Completions, DONE, Kind, LEASE, Transfer, result};
+use blk_api::client::{Disk, Failure};
+use blk_api::{Completions, DONE, Error, Kind, LEASE, Transfer, result};
 use supervisor_api::Outcome;
 use supervisor_api::client::report;
 use userlib::ipc::{self, LeaseBuffer, Received};
@@ -29,6 +29,8 @@ struct Client {
     pool: PoolMemory,
     done: u32,
     sector: u64,
+    /// The disk can write zeroes.
+    zeroes: bool,
 }
 
 /// The only driver that it may call.
@@ -41,8 +43,10 @@ fn server() -> Option<&'static str> {
 
 impl Client {
     fn new() -> Option<Self> {
+        let disk = Disk::named(server()?)?;
         Some(Self {
-            disk: Disk::named(server()?)?,
+            zeroes: disk.geometry().ok()?.zeroes,
+            disk,
             pool: PoolMemory::of(config::mappings(MappingKind::Pool).next()?),
             done: config::notification(DONE)?,
             sector: config::parameter("sector")?,
@@ -152,13 +156,38 @@ impl Client {
             self.transfer(Kind::Read, BACK, LeaseAttributes::all())?;
         }
         acquire();
-        let same = (0..BYTES)
-            .step_by(8)
-            .all(|offset| self.pool.read64(BACK + offset) == self.word(offset, round));
-        if same {
+        let is_written = |offset| self.pool.read64(BACK + offset) == self.word(offset, round);
+        if !(0..BYTES).step_by(8).all(is_written) {
+            return Err("what is read differs from what was written");
+        }
+        self.zeroes(round)
+    }
+
+    /// The second quarter becomes zeroes, and nothing else does; a disk that cannot do it says so.
+    fn zeroes(&self, round: u64) -> Result<(), &'static str> {
+        let quarter = SECTORS / 4;
+        let zeroes = Transfer::zeroes(8, self.sector + u64::from(quarter), quarter);
+        match (self.disk.one(&zeroes, None), self.zeroes) {
+            (Ok(()), true) => {}
+            (Err(Failure::Refused(Error::Unsupported)), false) => return Ok(()),
+            (Err(failure), true) => return Err(failure.name()),
+            (_, false) => return Err("zeroes that the disk does not have"),
+        }
+        self.transfer(Kind::Read, BACK, LeaseAttributes::all())?;
+        acquire();
+        let zero = BYTES / 4..BYTES / 2;
+        let as_expected = |offset| {
+            let expected = if zero.contains(&offset) {
+                0
+            } else {
+                self.word(offset, round)
+            };
+            self.pool.read64(BACK + offset) == expected
+        };
+        if (0..BYTES).step_by(8).all(as_expected) {
             Ok(())
         } else {
-            Err("what is read differs from what was written")
+            Err("the disk wrote zeroes elsewhere, or none")
         }
     }
 }

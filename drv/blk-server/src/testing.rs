@@ -13,6 +13,7 @@ use userlib::registers::Registers;
 pub struct HostMemory(Rc<RefCell<Vec<u8>>>);
 
 impl HostMemory {
+    /// Zeroes.
     pub fn new(len: usize) -> Self {
         Self(Rc::new(RefCell::new(vec![0; len])))
     }

@@ -52,14 +52,19 @@ pub fn find(iommu: &Server) -> Result<Found<'_>, NoDisk> {
     })
 }
 
-/// The vectors of the I/O queues. A line is one vector, and so there is one pair of queues.
+/// The vectors of the I/O queues: those of its messages, that of vector 0 the lowest bit, and a pair of queues for each as far
+/// as there is room. A line is one vector.
 pub fn vectors(interrupt: u32) -> Vectors {
     let mut vectors = Vectors::new();
-    // Cannot fail: there is room.
-    let _ = vectors.push(Vector {
-        number: 0,
-        bit: interrupt,
-    });
+    let mut bits = interrupt;
+    while bits != 0 {
+        let bit = bits & bits.wrapping_neg();
+        bits ^= bit;
+        let number = vectors.len() as u16;
+        if vectors.push(Vector { number, bit }).is_err() {
+            break;
+        }
+    }
     vectors
 }
 

@@ -280,6 +280,14 @@ impl Oracle {
         })
     }
 
+    /// Whether a transaction goes to what was unmapped, and is not granted to another that shares the stream.
+    #[must_use]
+    pub fn goes_to_parted(&self, flight: &Flight) -> bool {
+        let (stream, input, output) = (flight.stream, flight.input, flight.output);
+        !self.granted(stream, input, 1, output, flight.write)
+            && self.was_unmapped(stream, input, 1, output, flight.write)
+    }
+
     /// G1 to G3: no stream can reach what was not granted. `started` says whether a device of that stream
     /// is bus master.
     pub fn audit(&self, model: &Model, started: impl Fn(u32) -> bool, findings: &mut Findings) {

@@ -38,6 +38,7 @@ impl History<'_> {
             // An address that happens to be granted is checked when it lands.
             let _ = world.model.access(device as u32, stream, input, write);
         }
+        world.finish_parted();
         let released =
             |other| self.machine.share(other, device) && other != device && self.is_released(other);
         if lives.is_some() && world.is_open(device) && (0..self.machine.devices.len()).any(released)

@@ -14,6 +14,16 @@ impl World {
         self.oracle.landed(&landed, &mut self.model.findings);
     }
 
+    /// What goes to pages that wait for a flush ends before that, if a SYNC does not wait for it. A device is done with a
+    /// page when that is unmapped, its driver has promised; one that is not could go on for as long as it likes, and
+    /// only a reset would end it.
+    pub(crate) fn finish_parted(&mut self) {
+        let oracle = &self.oracle;
+        self.model
+            .finish_outliving(|flight| oracle.goes_to_parted(flight));
+        self.check_landed();
+    }
+
     /// Everything that a stream could reach is checked against what is granted now, and bus mastering
     /// against who holds the device.
     pub fn audit(&mut self) {

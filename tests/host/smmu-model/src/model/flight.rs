@@ -82,10 +82,18 @@ impl Model {
 
     /// A device ends what it has in flight, as before its driver unmaps.
     pub fn finish_device(&mut self, device: u32) {
-        let (ended, left) = self
-            .flights
-            .drain(..)
-            .partition(|flight: &Flight| flight.device == device);
+        self.finish_flights(|flight| flight.device == device);
+    }
+
+    /// Devices that would keep some transactions over a SYNC end them.
+    pub fn finish_outliving(&mut self, ends: impl Fn(&Flight) -> bool) {
+        if self.liberties.outlive {
+            self.finish_flights(ends);
+        }
+    }
+
+    fn finish_flights(&mut self, ends: impl Fn(&Flight) -> bool) {
+        let (ended, left) = self.flights.drain(..).partition(ends);
         self.flights = left;
         self.landed.extend::<Vec<Flight>>(ended);
     }

@@ -70,8 +70,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         slot.record(Operation::Map, result)
     }
 
-    /// Serves a `map` of a pool that was lent as a whole. A function of its own: whoever maps its own pages does not pay
-    /// for the search.
+    /// Serves a `map` of a pool that was lent as a whole: again if something was in its way, as nothing is after a flush. A
+    /// function of its own: whoever maps its own pages does not pay for the search.
     #[inline(never)]
     fn map_lent(
         &mut self,
@@ -81,9 +81,14 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
         (pool, flags): (u16, MapFlags),
         iova: u64,
     ) -> Recorded {
-        self.sequenced(Operation::Map, head, sender, |parts| {
-            parts.target().map_lent(extent, pool, flags, iova)
-        })
+        loop {
+            let done = self.sequenced(Operation::Map, head, sender, |parts| {
+                parts.target().map_lent(extent, pool, flags, iova)
+            });
+            if !self.take_anew() {
+                return done;
+            }
+        }
     }
 
     /// Serves an `unmap`.

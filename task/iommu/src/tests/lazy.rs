@@ -229,6 +229,22 @@ fn is_unpinned_after_sync(rig: &Rig) -> bool {
 }
 
 #[test]
+fn what_waits_is_not_in_the_way_of_a_lent_pool() {
+    let (mut rig, mut disk) = claimed();
+    let pool = registered(&mut rig, &mut disk);
+    let iova = unmapped(&mut rig, &mut disk, 2);
+    let fixed = MapFlags::READ_WRITE.with(MapFlags::FIXED);
+    assert_eq!(disk.map(&mut rig, pool, 0, 1, fixed, iova), Ok(iova));
+    // Where something is, while something else waits: refused once, and the next request is the next.
+    let waits = iova + PAGE;
+    disk.map(&mut rig, 0, 3, 1, fixed, waits).unwrap();
+    disk.unmap(&mut rig, waits, 1).unwrap();
+    let taken = disk.map(&mut rig, pool, 1, 1, fixed, iova);
+    assert_eq!(taken, Err(Error::Overlap));
+    assert!(disk.unmap(&mut rig, iova, 1).is_ok());
+}
+
+#[test]
 fn a_pool_that_is_given_back_is_flushed_first() {
     let (mut rig, mut disk) = claimed();
     let pool = registered(&mut rig, &mut disk);

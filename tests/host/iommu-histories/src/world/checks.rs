@@ -315,8 +315,10 @@ impl World {
             return;
         }
         // Neither of a request to map that is refused, nor of a pool of which nothing is mapped any more: the unmap of its
-        // last page was confirmed, or refused.
-        if intent.is_none_or(|intent| intent.maps.is_empty() && !intent.unmaps.is_empty()) {
+        // last page was confirmed, or refused, or nothing was.
+        let idle = pin.is_of_pool() && !self.uses_pool(device) && !waits;
+        if !idle && intent.is_none_or(|intent| intent.maps.is_empty() && !intent.unmaps.is_empty())
+        {
             self.check_confirmed(device);
         }
         let mut left = self.oracle.clone();

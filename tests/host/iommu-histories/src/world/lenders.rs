@@ -11,6 +11,8 @@ use crate::layout::{CLIENT, POOLS, is_lent_to};
 /// When the server learned that the lender of a device's pool is dead.
 #[derive(Clone, Copy, Debug)]
 pub struct Told {
+    /// The life that is over.
+    lender: TaskId,
     /// Not before.
     from: u64,
     /// Not after.
@@ -125,9 +127,17 @@ impl World {
     pub(crate) fn told_of_lenders(&mut self, from: u64) {
         let until = self.model.clock();
         for device in 0..self.layout.machine.devices.len() {
-            let ended = self.ended_pool(device).is_some();
+            let ended = self.ended_pool(device).map(|pin| pin.lender);
             let told = &mut self.lenders.told[device];
-            *told = ended.then_some(told.unwrap_or(Told { from, until }));
+            // What was known of a pool that was given back since says nothing of the next one.
+            let known = told.filter(|told| Some(told.lender) == ended);
+            *told = known.or_else(|| {
+                ended.map(|lender| Told {
+                    lender,
+                    from,
+                    until,
+                })
+            });
         }
     }
 

@@ -11,7 +11,7 @@ use smmu_model::rig::steps::STEPS;
 use smmu_model::{Check, Features, Liberties};
 
 /// Histories on each part, and steps of each, until a fault must have been caught.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 1200;
 const LENGTH: u64 = 800;
 
 /// The first history in which one of the checks that stand for the rule was the first to find something, and

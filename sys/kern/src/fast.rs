@@ -7,6 +7,7 @@
 //! found valid last.
 
 use abi::{MESSAGE_MAX, REGISTER_BYTES, TAKES_WIDE, WIDE, WIDE_BYTES};
+use plan::limits::{MESSAGE_INTERRUPTS, MESSAGES_MAX};
 
 /// Bits that a send in registers has neither in its descriptor nor in the sum of that and [`LENGTH_ADD`]. A length
 /// or capacity from 128 up, leases and reserved bits show in the descriptor; below 128 one beyond the registers
@@ -143,4 +144,23 @@ pub const fn is_one_line(bits: u64, enable: u64) -> bool {
 /// Whether the first of those that are ready is the only one of its priority among them; `equals` are those of that.
 pub const fn stands_alone(ready: u64, equals: u64, itself: u64) -> bool {
     ready & equals == itself
+}
+
+/// The number of the first message's route: lines have those below.
+pub const MESSAGE_PLACE: u32 = 1024;
+/// The first INTID of a message, the only bit that all of them have, and no line.
+pub const FIRST_MESSAGE: u32 = *MESSAGE_INTERRUPTS.start();
+
+/// Whether the INTID that was acknowledged is that of a message with a route.
+pub const fn is_routed_message(intid: u32) -> bool {
+    intid.wrapping_sub(FIRST_MESSAGE) < MESSAGES_MAX as u32
+}
+
+/// The number of the route of an interrupt that a task has.
+pub const fn route_number(intid: u32) -> u32 {
+    if intid & FIRST_MESSAGE == 0 {
+        intid
+    } else {
+        (intid & (FIRST_MESSAGE - 1)) + MESSAGE_PLACE
+    }
 }

@@ -41,6 +41,7 @@ impl<A: Arch> Kernel<'_, A> {
             }
         }
         if storms {
+            self.routes.note(intid);
             self.arch.hold_messages(true);
             told = self.translator.map(|task| (task, BIT));
         }
@@ -85,6 +86,7 @@ impl<A: Arch> Kernel<'_, A> {
         if arrives {
             *late = 0;
         }
+        self.routes.note(intid);
         if let Some((task, bits)) = tell {
             self.notify(task, bits);
         }
@@ -107,7 +109,9 @@ impl<A: Arch> Kernel<'_, A> {
             Ok(0) => Code::OK,
             Ok(intid) => {
                 let route = self.routes.message(intid);
-                match route.is_some_and(|(route, _)| route.signal.done()) {
+                let done = route.is_some_and(|(route, _)| route.signal.done());
+                self.routes.note(intid);
+                match done {
                     true => Code::OK,
                     false => Code::REFUSED,
                 }

@@ -1,15 +1,16 @@
 //! The routes of interrupts to tasks.
 
 use plan::kernel::InterruptClass;
-use plan::limits::{MESSAGE_INTERRUPTS, MESSAGES_MAX};
+use plan::limits::MESSAGES_MAX;
 
+use crate::fast::MESSAGE_PLACE;
 use crate::signal::{Signal, Wanted};
 use crate::task_set::TaskIndex;
 
+pub(crate) use crate::fast::FIRST_MESSAGE;
+
 /// Places for INTIDs that are no messages: SPIs end at 1019.
-pub(crate) const LINES: usize = 1024;
-/// The first INTID of a message interrupt.
-pub(crate) const FIRST_MESSAGE: u32 = *MESSAGE_INTERRUPTS.start();
+pub(crate) const LINES: usize = MESSAGE_PLACE as usize;
 /// How many message interrupts have a route.
 pub(crate) const MESSAGES: usize = MESSAGES_MAX;
 
@@ -36,7 +37,14 @@ pub(crate) struct Routes {
     all: [Route; LINES + MESSAGES],
     /// How often each message arrived since its task let it through last, while the task did not.
     late: [u8; MESSAGES],
+    /// Messages to be cut off, and messages to be let through again, a bit each: those whose signal says so.
+    cutting: Numbers,
+    mending: Numbers,
 }
+
+/// Messages, a bit each. A search of all routes would be too long for an entry into the kernel.
+type Numbers = [u64; MESSAGES / 64];
+const _: () = assert!(MESSAGES.is_multiple_of(64));
 
 impl Routes {
     pub const NONE: Self = Self {
@@ -47,6 +55,8 @@ impl Routes {
             signal: Signal::LEVEL,
         }; LINES + MESSAGES],
         late: [0; MESSAGES],
+        cutting: [0; MESSAGES / 64],
+        mending: [0; MESSAGES / 64],
     };
 
     /// Routes an interrupt; `false` if the INTID is out of range or has a route.
@@ -76,20 +86,37 @@ impl Routes {
         (route.task_plus_one != 0).then_some((route, late))
     }
 
-    /// The message that has to be changed first, in one pass: the first that is to be cut off, else the first that is to be let
-    /// through again.
-    pub fn wanted(&self) -> Option<(u32, Wanted)> {
-        let messages = self.all.iter().skip(LINES);
-        let mut mending = None;
-        for (route, intid) in messages.zip(FIRST_MESSAGE..) {
-            match route.signal.wanted() {
-                Some(Wanted::Cut) => return Some((intid, Wanted::Cut)),
-                Some(Wanted::Mend) if mending.is_none() => mending = Some(intid),
-                _ => {}
+    /// Keeps what has to be done about a message, as its signal has it now.
+    pub fn note(&mut self, intid: u32) {
+        let Some((route, _)) = self.message(intid) else {
+            return;
+        };
+        let wanted = route.signal.wanted();
+        let number = (intid - FIRST_MESSAGE) as usize;
+        for (of, messages) in [
+            (Wanted::Cut, &mut self.cutting),
+            (Wanted::Mend, &mut self.mending),
+        ] {
+            if let Some(word) = messages.get_mut(number / 64) {
+                *word &= !(1 << (number % 64));
+                *word |= u64::from(wanted == Some(of)) << (number % 64);
             }
         }
-        mending.map(|intid| (intid, Wanted::Mend))
     }
+
+    /// The message that has to be changed first: the first that is to be cut off, else the first that is to be let through
+    /// again.
+    pub fn wanted(&self) -> Option<(u32, Wanted)> {
+        let cut = first(&self.cutting).map(|intid| (intid, Wanted::Cut));
+        cut.or_else(|| first(&self.mending).map(|intid| (intid, Wanted::Mend)))
+    }
+}
+
+/// INTID of the first of some messages.
+fn first(messages: &Numbers) -> Option<u32> {
+    let mut words = messages.iter().zip((FIRST_MESSAGE..).step_by(64));
+    let (word, from) = words.find(|(word, _)| **word != 0)?;
+    Some(from + word.trailing_zeros())
 }
 
 /// The place of an INTID among the routes.
@@ -100,5 +127,24 @@ const fn place(intid: u32) -> Option<usize> {
         Some(intid as usize)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST_MESSAGE, LINES, MESSAGES, place};
+    use crate::fast::{is_routed_message, route_number};
+
+    /// All INTIDs that a controller can acknowledge: 24 bits.
+    #[test]
+    fn the_fast_path_finds_the_routes_that_the_core_finds() {
+        for intid in 0..1u32 << 24 {
+            let found = place(intid).filter(|place| *place < LINES + MESSAGES);
+            let message = intid >= FIRST_MESSAGE && found.is_some();
+            assert_eq!(is_routed_message(intid), message, "{intid}");
+            if intid < LINES as u32 || message {
+                assert_eq!(Some(route_number(intid) as usize), found, "{intid}");
+            }
+        }
     }
 }

@@ -120,3 +120,33 @@ pub(crate) enum Wanted {
     /// Let it through again.
     Mend,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Opening, Signal};
+
+    /// Whatever is known of a message: the fast path lets through exactly those of which there is nothing to tell or to ask.
+    #[test]
+    fn only_of_a_plain_message_there_is_nothing_to_tell_or_to_ask() {
+        let bits = [
+            Signal::REMEMBERED,
+            Signal::CUTTING,
+            Signal::CUT,
+            Signal::MENDING,
+            Signal::OVER,
+        ];
+        for chosen in 0..1u32 << bits.len() {
+            let some = bits.iter().enumerate();
+            let some = some.filter(|(place, _)| chosen >> place & 1 != 0);
+            let signal = Signal(some.fold(Signal::MESSAGE.0, |byte, (_, bit)| byte | bit));
+            let mut opened = signal;
+            let opens = matches!(opened.open(), Opening::Open) && !opened.recall();
+            // Of a message that is not cut off nothing else is known.
+            let is_possible = signal.has(Signal::CUTTING | Signal::CUT)
+                || !signal.has(Signal::MENDING | Signal::OVER);
+            if is_possible {
+                assert_eq!(signal == Signal::MESSAGE, opens, "{signal:?}");
+            }
+        }
+    }
+}

@@ -328,6 +328,7 @@ impl<'p> Tables<'p> {
         };
         let good = (self.system.translator as usize) < self.tasks.len()
             && tables.configuration.is_multiple_of(layout::PAGE)
+            && tables.configuration >> layout::PHYSICAL_BITS == 0
             && tables.pending.is_multiple_of(PENDING)
             && (end - 1) >> layout::PHYSICAL_BITS == 0
             && self.window.iter().all(apart);

@@ -50,7 +50,7 @@ pub fn check(
 /// A domain leads to the doorbell if a device of it signals by messages, and then to nothing else there.
 fn doorbell(plan: &Plan, index: usize, domain: &Domain, verified: &mut Verified) {
     let mut members = plan.devices().filter(|device| device.domain == Some(index));
-    let page = base(plan).map(|base| (base + TRANSLATER) & !(PAGE - 1));
+    let page = base(plan).map(|base| base.saturating_add(TRANSLATER) & !(PAGE - 1));
     let wanted = members.any(|device| signals(device).is_some()) && !domain.untranslated;
     let planned: Vec<_> = page
         .filter(|_| wanted)

@@ -40,7 +40,8 @@ pub fn signals(device: &Device) -> Option<&Signals> {
 pub fn kernel(blob: &Blob<'_>, plan: &Plan, verified: &mut Verified) {
     let told: Vec<_> = blob.table(kind::MESSAGE_TABLES).iter().map(pair).collect();
     let planned = plan.memory.its.zip(plan.memory.pending_messages);
-    let planned = planned.map(|(its, pending)| (its.address + CONFIGURATION, pending.address));
+    let planned =
+        planned.map(|(its, pending)| (its.address.saturating_add(CONFIGURATION), pending.address));
     let planned: Vec<_> = planned.into_iter().collect();
     let what = "its tables of message interrupts are at";
     verified.compare_rows("kernel", what, Some(&told), &planned);
@@ -70,7 +71,7 @@ pub fn function(
             let name = format!("{}-messages", device.name);
             let mut ranges = task.memory.iter();
             let mapped = ranges.find(|range| range.what == "message-table" && range.name == name);
-            let address = base(plan).map_or(0, |base| base + TRANSLATER);
+            let address = base(plan).map_or(0, |base| base.saturating_add(TRANSLATER));
             let mapped_at = mapped.map_or((0, 0), |range| (range.input, range.bytes));
             (
                 [

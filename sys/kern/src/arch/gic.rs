@@ -1,4 +1,4 @@
-//! The interrupt controller: GICv3, one core, group 1, one priority.
+//! The interrupt controller: GICv3, one core, group 1, one priority for all lines. Messages are in [`super::messages`].
 
 use core::ptr::NonNull;
 

@@ -51,12 +51,18 @@ fn start_redistributor(configuration: u64, pending: u64) -> Option<u32> {
     let mut propbaser = field!(frame, propbaser);
     propbaser.write(base);
     const ADDRESS: u64 = 0xf_ffff_ffff_f000;
-    let kept = propbaser.read() & ADDRESS == configuration;
-    field!(frame, pendbaser).write(pending | attributes | ZEROED);
+    if propbaser.read() & ADDRESS != configuration {
+        return None;
+    }
+    let mut pendbaser = field!(frame, pendbaser);
+    pendbaser.write(pending | attributes | ZEROED);
+    if pendbaser.read() & ADDRESS != pending {
+        return None;
+    }
     // The tables came with the image's file; they are in memory before the redistributor looks.
     dsb();
     field!(frame, ctlr).write(before | GicrCtlr::EnableLPIs);
-    kept.then_some(u32::from(typer.processor_number()))
+    Some(u32::from(typer.processor_number()))
 }
 
 /// Keeps messages pending, by a priority mask between theirs and that of all lines, or takes them again.

@@ -178,7 +178,7 @@ global_asm!(
     "eret",
     "dsb nsh",
     "isb",
-    // A message, of which none is remembered (`is_plain_message`).
+    // A message (`route_number`), of which none is remembered (`Signal::MESSAGE`).
     "8:",
     "and w16, w16, #((1 << {message_bit}) - 1)",
     "add w16, w16, #{message_place}",

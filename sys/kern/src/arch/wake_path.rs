@@ -203,7 +203,7 @@ global_asm!(
     "ldr x28, [x29, #{paying}]",
     "b wake_limited",
 
-    // Not a shared interrupt: a message, or something else.
+    // Not a shared interrupt: a message (`is_routed_message`), or something else.
     "interrupt_of_message:",
     "sub w20, w25, #{first_message}",
     "cmp w20, #{messages}",

@@ -98,7 +98,11 @@ fn the_tables_are_given_to_the_machine() {
 #[test]
 fn plans_with_messages_that_must_not_run() {
     type Spoil = fn(&mut Tables);
-    let cases: [(Spoil, PlanError); 9] = [
+    let cases: [(Spoil, PlanError); 10] = [
+        (
+            |t| t.messages[0].configuration = 1 << 48,
+            PlanError::Messages,
+        ),
         (|t| t.messages[0].pending += 0x1000, PlanError::Messages),
         (|t| t.messages[0].pending -= 0x1_0000, PlanError::Messages),
         (|t| t.messages[0].pending = !0xffff, PlanError::Messages),
@@ -245,6 +249,57 @@ fn a_storm_of_a_life_that_is_over_is_cut_off_too() {
     assert_eq!(next(&mut world, MESSAGE_INTID), (Code::OK, 0, 0));
     world.interrupt(MESSAGE_INTID);
     assert_eq!(pending(&world, DRIVER), BIT);
+}
+
+#[test]
+fn what_is_wanted_comes_one_after_the_other_and_cuts_come_first() {
+    // In all words of the kernel's sets, at their edges.
+    let intids = [8192, 8255, 8256, 8447];
+    let mut plan = tables();
+    plan.interrupts.pop();
+    for (intid, bit) in intids.into_iter().zip(18..) {
+        plan.interrupts.push(InterruptEntry {
+            intid,
+            task: DRIVER as u32,
+            bit: 1 << bit,
+            class: InterruptClass::Message as u32,
+        });
+    }
+    let mut world = plan.boot().unwrap().wait_down_to(SERVER);
+    world.receive(SERVER, notification::MESSAGES, TaskId::ANY, 0, 0);
+    let storm = |world: &mut World, intid| {
+        for _ in 0..=LATE {
+            world.interrupt(intid);
+        }
+    };
+    for intid in [8447, 8192, 8256] {
+        storm(&mut world, intid);
+    }
+    assert_eq!(next(&mut world, 0), (Code::OK, 8192, 0));
+    assert_eq!(next(&mut world, 8192), (Code::OK, 8256, 0));
+    assert_eq!(next(&mut world, 8256), (Code::OK, 8447, 0));
+    assert_eq!(next(&mut world, 8447), (Code::OK, 0, 0));
+    // The next life has two of them again, and meanwhile another one storms. The first wait ends at once: what was posted
+    // for later storms is done already.
+    for _ in 0..2 {
+        world.receive(SERVER, notification::MESSAGES, TaskId::ANY, 0, 0);
+    }
+    world.crash(DRIVER);
+    world.kernel.begin_life(index(DRIVER));
+    world.only(DRIVER);
+    for bit in [18, 21] {
+        let kernel = &mut world.kernel;
+        let frame = kernel.task_mut(index(DRIVER)).frame_mut();
+        (frame.x[8], frame.x[9]) = (1 << bit, 1);
+        let _ = kernel.control_interrupts(index(DRIVER)).unwrap();
+    }
+    storm(&mut world, 8255);
+    world.resume();
+    assert_eq!(world.runs(), SERVER);
+    assert_eq!(next(&mut world, 0), (Code::OK, 8255, 0));
+    assert_eq!(next(&mut world, 8255), (Code::OK, 8192, 1));
+    assert_eq!(next(&mut world, 8447), (Code::OK, 8192, 1));
+    assert_eq!(next(&mut world, 8192), (Code::OK, 0, 0));
 }
 
 #[test]

@@ -4,7 +4,9 @@ use plan::limits::MESSAGE_INTERRUPTS;
 use solver::solution::Solution;
 
 use super::fabric::Fabric;
-use crate::read::{App, Device, MessageKind, Messages, MsiXTable, Place, PlatformDeviceKind};
+use crate::read::{
+    App, Device, GIC_FRAME, MessageKind, Messages, MsiXTable, Place, PlatformDeviceKind,
+};
 use crate::report::{Mistake, Report};
 
 /// A function that signals by messages, and what of.
@@ -28,12 +30,16 @@ pub struct MessageDevice {
 
 /// Offset of the register that messages are written to, from the base of the interrupt translation service: in the second
 /// frame of 64 KiB (Arm IHI 0069, `GITS_TRANSLATER`).
-pub const TRANSLATER: u64 = (64 << 10) + 0x40;
+const TRANSLATER: u64 = GIC_FRAME + 0x40;
+
+/// Address of that register.
+pub fn message_address(app: &App) -> Option<u64> {
+    Some(app.platform.its()?.value.saturating_add(TRANSLATER))
+}
 
 /// Address of the page with that register.
 pub fn doorbell(app: &App) -> Option<u64> {
-    let its = app.platform.its()?.value;
-    Some((its + TRANSLATER) & !(abi::layout::PAGE - 1))
+    Some(message_address(app)? & !(abi::layout::PAGE - 1))
 }
 
 /// Plans the messages of all functions that somebody drives, in the order of their drivers.

@@ -30,7 +30,7 @@ pub use domain_plan::{DevicePlan, DomainPlan, Domains, LazyPlan, Premapped};
 pub use fabric::{Fabric, WINDOW_CLOSED};
 pub use function::{Function, FunctionKind};
 pub use image::{SMMU_ALIGNMENT, STREAM_BITS_MAX};
-pub use messages::{MessageDevice, TRANSLATER, doorbell};
+pub use messages::{MessageDevice, doorbell, message_address};
 pub use names::bar as bar_name;
 pub use non_pci::NonPciDevice;
 pub use notifications::Notifications;

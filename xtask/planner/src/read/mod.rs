@@ -41,7 +41,7 @@ pub use messages::{MessageKind, Messages, MsiXTable};
 pub use parts::Reserved;
 pub use pci::{Bridge, EXPANDER, Root};
 pub use place::Place;
-pub use platform::{Gic, Platform, Psci, REDISTRIBUTOR};
+pub use platform::{GIC_FRAME, Gic, Platform, Psci, REDISTRIBUTOR};
 pub use ranges::{AddressRange, RangeKind};
 pub use registers::{PlatformDevice, PlatformDeviceKind};
 pub use task::{BOOT_CORE, Lend, Parameter, Task, TaskRight};

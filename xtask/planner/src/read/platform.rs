@@ -88,8 +88,11 @@ pub enum Psci {
 const ADDRESS_BITS: std::ops::RangeInclusive<u32> = 32..=52;
 /// Words for [`Psci`].
 const CONDUITS: [(&str, Psci); 3] = [("none", Psci::None), ("smc", Psci::Smc), ("hvc", Psci::Hvc)];
-/// Bytes of one core's redistributor: two frames of 64 KiB.
-pub const REDISTRIBUTOR: u64 = 128 << 10;
+/// Bytes of a frame of the interrupt controller (Arm IHI 0069): the distributor has one, a redistributor and the interrupt
+/// translation service have two. The second of the service is the doorbell.
+pub const GIC_FRAME: u64 = 64 << 10;
+/// Bytes of one core's redistributor.
+pub const REDISTRIBUTOR: u64 = 2 * GIC_FRAME;
 
 impl Platform {
     /// The device of that name.
@@ -268,8 +271,6 @@ fn read(
 
 /// The name by which a task owns the interrupt translation service.
 const ITS: &str = "its";
-/// Bytes of its control registers. The frame of the doorbell, which follows, is nobody's (Arm IHI 0069).
-const ITS_REGISTERS: u64 = 64 << 10;
 
 /// The platform's devices, and the interrupt translation service, which is declared with the interrupt controller.
 fn with_its(
@@ -295,7 +296,8 @@ fn with_its(
         name: ITS.to_owned(),
         span: its.span.clone(),
         base: its.value,
-        len: ITS_REGISTERS,
+        // The frame of the doorbell, which follows, is nobody's.
+        len: GIC_FRAME,
         kind: PlatformDeviceKind::Its,
         interrupts: Vec::new(),
         stream_bits: None,

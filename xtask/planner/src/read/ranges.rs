@@ -1,6 +1,6 @@
 //! The board's address map: who answers at which physical address.
 
-use super::{Platform, PlatformDevice, PlatformDeviceKind};
+use super::{GIC_FRAME, Platform, PlatformDevice, PlatformDeviceKind};
 use crate::report::{Span, Spanned};
 
 /// The kind of hardware in a range.
@@ -41,9 +41,6 @@ pub struct AddressRange {
     /// The place of the range in the file.
     pub span: Span,
 }
-
-/// Bytes of a frame of the interrupt controller.
-const FRAME: u64 = 64 << 10;
 
 impl AddressRange {
     fn new(name: &str, kind: RangeKind, (base, len): (u64, u64), span: &Span) -> Self {
@@ -97,13 +94,13 @@ impl Platform {
                 ranges.push(AddressRange::new(name, kind, at, &base.span));
             };
             let kind = RangeKind::InterruptController;
-            add("gic distributor", kind, &gic.distributor, 0, FRAME);
+            add("gic distributor", kind, &gic.distributor, 0, GIC_FRAME);
             let len = gic.redistributor_len;
             add("gic redistributor", kind, &gic.redistributor, 0, len);
             if let Some(its) = &gic.its {
-                add("gic its", kind, its, 0, FRAME);
+                add("gic its", kind, its, 0, GIC_FRAME);
                 let doorbell = RangeKind::Doorbell;
-                add("interrupt doorbell", doorbell, its, FRAME, FRAME);
+                add("interrupt doorbell", doorbell, its, GIC_FRAME, GIC_FRAME);
             }
         }
         for aperture in self.pci.apertures() {

@@ -9,7 +9,9 @@ use solver::model::FunctionKind as Kind;
 use solver::quirk::settable_acs;
 
 use crate::layout::place::{Mapping, MappingKind, Placement};
-use planner::planning::{Function, FunctionKind, NonPciDevice, Plan, TRANSLATER, WINDOW_CLOSED};
+use planner::planning::{
+    Function, FunctionKind, NonPciDevice, Plan, WINDOW_CLOSED, message_address,
+};
 use planner::read::{MessageKind, MismatchPolicy, Quiesce};
 
 /// Adds the PCI task's tables.
@@ -54,9 +56,8 @@ fn signalling(plan: &Plan, number: usize, table: Option<&Mapping>, entry: &mut F
     let Some(device) = devices.find(|device| device.function == number) else {
         return;
     };
-    let its = plan.app.platform.its().map_or(0, |its| its.value);
     entry.vectors = device.vectors;
-    entry.message_address = its + TRANSLATER;
+    entry.message_address = message_address(&plan.app).unwrap_or(0);
     entry.signalling = match device.kind {
         MessageKind::Msi => Signalling::Msi,
         MessageKind::MsiX => Signalling::MsiX,

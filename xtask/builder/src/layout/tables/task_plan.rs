@@ -11,7 +11,7 @@ use super::pages::Roots;
 use super::smmu::SmmuTables;
 use super::{iommu_plan, its_plan, pci_plan};
 use crate::layout::place::{Mapping, MappingKind, Placement};
-use planner::planning::{Function, FunctionKind, NonPciDevice, Plan};
+use planner::planning::{Function, FunctionKind, NonPciDevice, Plan, doorbell};
 use planner::read::{Parameter, PlatformDeviceKind, Task};
 
 /// Builds the plan of one task.
@@ -267,7 +267,7 @@ fn parameters(
         Parameter::DeviceNumber(name) => plan.device_number(name).map(|number| number as u64),
         Parameter::Kernel => Some(placement.image_base),
         Parameter::Console => Some(u64::from(platform.console.kind.access())),
-        Parameter::Its => Some(platform.its()?.value + ITS_TRANSLATION_FRAME),
+        Parameter::Its => doorbell(&plan.app),
         Parameter::PlatformDevice(name) => platform.device(name).map(|device| device.base),
         Parameter::PageTable(name) => {
             let (index, _) = plan.app.task(name)?;
@@ -288,8 +288,6 @@ fn parameters(
         .collect()
 }
 
-/// Offset of the frame that messages are written to (GICv3: GITS_TRANSLATER is in the second 64 KiB).
-const ITS_TRANSLATION_FRAME: u64 = 64 << 10;
 /// The address in a value for `TTBR0_EL1`: without ASID and common-not-private bit.
 const PAGE_TABLE_ADDRESS: u64 = 0x0000_ffff_ffff_fffe;
 

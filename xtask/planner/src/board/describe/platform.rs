@@ -8,10 +8,9 @@ use solver::Machine;
 use super::claims::{Claims, Names};
 use super::memory::{Memory, shown};
 use super::pci;
+use crate::read::GIC_FRAME;
 use crate::read::units::show_size;
 
-/// Bytes of a frame of the interrupt controller.
-const FRAME: u64 = 64 << 10;
 /// Bits of an address without a word.
 const ADDRESS_BITS: u32 = 48;
 
@@ -162,7 +161,7 @@ fn write_gic(
 ) -> std::fmt::Result {
     let frame = |base, frames| Range {
         base,
-        len: frames * FRAME,
+        len: frames * GIC_FRAME,
     };
     let Some((redistributor, further)) = gic.redistributors.split_first() else {
         return Ok(());
@@ -171,14 +170,14 @@ fn write_gic(
     let aligned = bases
         .iter()
         .flatten()
-        .all(|base| base.is_multiple_of(FRAME));
+        .all(|base| base.is_multiple_of(GIC_FRAME));
     let mut parts = vec![
         ("distributor", frame(gic.distributor, 1)),
         ("redistributor", *redistributor),
     ];
     parts.extend(further.iter().map(|range| ("redistributor", *range)));
-    let mut failed =
-        (!aligned || redistributor.len < 2 * FRAME).then(|| "its frames are not whole".to_owned());
+    let mut failed = (!aligned || redistributor.len < 2 * GIC_FRAME)
+        .then(|| "its frames are not whole".to_owned());
     for (name, range) in parts {
         if let Err(why) = claims.claim(&format!("the {name} of the interrupt controller"), range) {
             failed = Some(format!("its {name} at {:#x}: {why}", range.base));
@@ -194,7 +193,7 @@ fn write_gic(
     let mut services = gic
         .services
         .iter()
-        .filter(|base| base.is_multiple_of(FRAME));
+        .filter(|base| base.is_multiple_of(GIC_FRAME));
     let its = services.find(|base| {
         claims
             .claim("the translation service", frame(**base, 2))

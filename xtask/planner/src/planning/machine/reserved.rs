@@ -2,10 +2,7 @@
 
 use solver::model::{Region, Source};
 
-use crate::read::App;
-
-/// Bytes of the page that messages of interrupts are written to.
-const DOORBELL: u64 = 64 << 10;
+use crate::read::{App, GIC_FRAME};
 
 pub fn regions(app: &App) -> Vec<Region> {
     let platform = &app.platform;
@@ -14,8 +11,8 @@ pub fn regions(app: &App) -> Vec<Region> {
     let doorbell = platform.its().map(|its| {
         (
             "interrupt doorbell",
-            its.value.saturating_add(DOORBELL),
-            DOORBELL,
+            its.value.saturating_add(GIC_FRAME),
+            GIC_FRAME,
         )
     });
     let further = platform.pci.keep_clear.iter();

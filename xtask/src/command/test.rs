@@ -1,5 +1,6 @@
 //! `test`: everything, or what a filter selects.
 
+mod load;
 mod progress;
 
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ const BENCH: &str = "bench";
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
     /// Only tests whose names contain this; `miri` runs the kernel's host tests under Miri, which is installed
-    /// if it is missing, `long` or the name of one what takes long
+    /// if it is missing, `long` or the name of one what takes long, `load` everything on target fifty times beside busy loops
     pub filter: Option<String>,
     /// Show what there is
     #[arg(long)]
@@ -61,6 +62,9 @@ pub fn run(project: &Project, arguments: &Arguments) -> Outcome<u8> {
         let show = &mut |case| progress.show(case);
         testing::mutations(root, &project.target, filter, show)?;
         return progress.finish(project);
+    }
+    if let Some(filter) = filter.filter(|filter| filter.starts_with(testing::LOAD)) {
+        return load::run(project, arguments, filter);
     }
     if let Some(filter) = filter.filter(|filter| filter.starts_with(LONG)) {
         return run_long(project, arguments, filter);

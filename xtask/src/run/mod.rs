@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use decode::{Decoder, Level, Line};
 pub use guest::{End, Observer, Probe};
-pub use interrupt::watch as note_interrupts;
+pub use interrupt::{asked as is_interrupted, watch as note_interrupts};
 pub use listener::{Listener, Tally};
 pub use source::Source;
 pub use verdict::{Verdict, Watch};

@@ -112,6 +112,16 @@ impl Asked {
 }
 
 impl Suite {
+    #[cfg(test)]
+    pub fn sample(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            app: PathBuf::new(),
+            platform: None,
+            extra: Vec::new(),
+        }
+    }
+
     /// The suite's cases, in their order.
     pub fn cases(&self) -> failure::Outcome<Vec<Listed>> {
         cases(self.app.parent().unwrap_or(Path::new("")))
@@ -136,16 +146,25 @@ pub fn image(
     row: &Row,
     show: &mut dyn FnMut(Case),
 ) -> failure::Outcome<()> {
+    repeated(project, suite, asked, row, 1, &mut |_, case| show(case))
+}
+
+/// Builds an image and runs it `times` times; `show` gets each result as it comes, and the number of its run, from 0 on.
+pub fn repeated(
+    project: &Project,
+    suite: &Suite,
+    asked: &Asked,
+    row: &Row,
+    times: u32,
+    show: &mut dyn FnMut(u32, Case),
+) -> failure::Outcome<()> {
     let project = &project.on(suite.platform.as_deref());
     if let Some(why) = row.lacks(project, &suite.app) {
-        show(Case::new(
-            format!("{}::*", suite.name),
-            Outcome::Skipped(why),
-        ));
+        let name = format!("{}::*", suite.name);
+        show(0, Case::new(name, Outcome::Skipped(why)));
         return Ok(());
     }
     let built = steps::build_to_run_changed(project, Some(&suite.app), |app| asked.tell(app))?;
-    let disks = run::disks(project, &built.plan, None)?;
     let options = Options {
         qemu: row.qemu.clone(),
         timeout: LIMIT,
@@ -153,9 +172,13 @@ pub fn image(
         variations: Vec::new(),
         record: None,
     };
-    let mut follower = Follower::new(&suite.name, show);
-    let end = run::observe(&built, &disks.files, &options, &mut follower)?;
-    follower.finish(&end);
+    for run in 0..times {
+        let disks = run::disks(project, &built.plan, None)?;
+        let mut show = |case| show(run, case);
+        let mut follower = Follower::new(&suite.name, &mut show);
+        let end = run::observe(&built, &disks.files, &options, &mut follower)?;
+        follower.finish(&end);
+    }
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod examples;
 mod expect;
 mod host;
 mod image;
+mod load;
 mod long;
 mod matrix;
 mod miri;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use host::Programs as HostPrograms;
 pub use image::{Asked, Suite, image, images};
+pub use load::{LOAD, Told, Unit, load};
 pub use long::{LONG, PROGRAMS as LONG_PROGRAMS, program as long_program};
 pub use matrix::{Matrix, Row};
 pub use miri::miri;

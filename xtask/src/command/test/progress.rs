@@ -68,6 +68,14 @@ impl Progress {
         self.bar.tick();
     }
 
+    /// How far something long is: a line where there is no bar.
+    pub fn far(&mut self, far: &str) {
+        if self.bar.is_hidden() {
+            println!("{far}");
+        }
+        self.under_way(far);
+    }
+
     pub fn show(&mut self, case: Case) {
         // What was not asked for is told only where it kept the rest from being run: an image that hangs.
         let asked = self

@@ -39,10 +39,14 @@ const fn row(name: &'static str, by_range: (u32, u32), by_page: (u32, u32)) -> R
 
 /// The rows. Without ranges a queue of eight slots takes seven commands and a CMD_SYNC at a time; beyond 64 pages the whole
 /// address space is forgotten by one command.
-pub const WAITS: [Row; 5] = [
+/// A read of a disk is a run of pages, mapped and unmapped.
+pub const WAITS: [Row; 8] = [
     row("map-unmap-4k", (1, 2), (1, 2)),
     row("exchange-4k", (1, 2), (1, 2)),
     row("map-unmap-16x4k", (1, 2), (3, 19)),
     row("map-unmap-256x4k", (1, 2), (1, 2)),
+    row("blk-read-4k-qd1", (1, 2), (1, 2)),
+    row("nvme-read-4k-qd1", (1, 2), (1, 2)),
+    row("nvme-read-128k-qd8", (1, 2), (5, 37)),
     row("claim-release", (2, 8), (2, 8)),
 ];

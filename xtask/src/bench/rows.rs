@@ -50,9 +50,10 @@ impl Counted {
 /// In percent, of rows that repeat exactly.
 const USUAL_TOLERANCE: u64 = 3;
 
-/// The images: what operations cost, what it is to map for each request, and the longest times with interrupts masked.
+/// The images: what operations cost, what it is to map for each request, another kind of disk, and the longest times with interrupts masked.
 pub const BENCH_APP: &str = "tests/bench/rows/app.toml";
 pub const PERSISTENT_APP: &str = "tests/bench/persistent/app.toml";
+pub const NVME_APP: &str = "tests/bench/nvme/app.toml";
 pub const LONGEST_APP: &str = "tests/bench/longest/app.toml";
 
 /// The row that counts bytes.
@@ -124,8 +125,15 @@ const fn masked(name: &'static str, spans: &'static str) -> Row {
     row
 }
 
+/// Of a device that signals by messages.
+const fn by_messages(name: &'static str, goal: Option<u64>, spans: &'static str) -> Row {
+    let mut row = row(name, "", "", goal, spans);
+    row.app = NVME_APP;
+    row
+}
+
 /// In the order they are printed.
-pub const ROWS: [Row; 46] = [
+pub const ROWS: [Row; 51] = [
     row(
         "null-syscall",
         "455",
@@ -329,6 +337,38 @@ pub const ROWS: [Row; 46] = [
     }
     .counted(Counted::Apart)
     .varying(10),
+    by_messages(
+        "nvme-read-4k-qd1",
+        Some(1500),
+        "blk-read-4k-qd1 of an NVMe disk",
+    )
+    .varying(10),
+    by_messages(
+        "nvme-read-4k-qd32",
+        Some(620),
+        "the same with 32 in flight, per read",
+    )
+    .counted(Counted::Each(256))
+    .varying(10),
+    by_messages(
+        "nvme-read-128k-qd8",
+        None,
+        "128 KiB of an NVMe disk, 8 in flight, per read",
+    )
+    .counted(Counted::Each(64))
+    .varying(10),
+    by_messages(
+        "nvme-strict-over-persistent",
+        Some(1150),
+        "strict-over-persistent of NVMe disks",
+    )
+    .counted(Counted::Apart)
+    .varying(10),
+    by_messages(
+        "irq-msi",
+        None,
+        "device sends a message, until the driver's handler runs",
+    ),
     row(
         "boot-to-first-read",
         "1240000000",

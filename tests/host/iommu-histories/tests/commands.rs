@@ -278,18 +278,22 @@ fn rows(features: Features) -> Vec<(&'static str, Waits)> {
                 driver.unmap(iova, pages);
             }
         };
-        let pair = driver.count(|driver| {
+        let page = |driver: &mut Driver<'_>| {
             let iova = map_page(driver);
             driver.unmap(iova, 1);
-        });
+        };
         let iova = map_page(driver);
         let exchanged = driver.count(|driver| exchange(driver, iova));
         driver.unmap(iova, 1);
         rows = vec![
-            ("map-unmap-4k", pair),
+            ("map-unmap-4k", driver.count(page)),
             ("exchange-4k", exchanged),
             ("map-unmap-16x4k", driver.count(list(16))),
             ("map-unmap-256x4k", driver.count(list(256))),
+            ("blk-read-4k-qd1", driver.count(page)),
+            ("nvme-read-4k-qd1", driver.count(page)),
+            // Which pages these are changes nothing, and the pool has fewer.
+            ("nvme-read-128k-qd8", driver.count(list(32))),
         ];
         driver.unmap(first, 1);
         rows.push(("claim-release", driver.count(release_and_claim)));

@@ -46,6 +46,12 @@ pub fn run() -> bool {
     complete & report("fault", median(|| fault(&supervisor)))
 }
 
+/// The row of an interrupt that comes as a message.
+pub fn run_message() -> bool {
+    let server = Server::named("echo");
+    report("irq-msi", median(|| interrupt(server.as_ref()?)))
+}
+
 fn registers(server: &Server, len: usize) -> Option<u32> {
     let payload: Payload = [1, 2, 3, 4, 5, 6, 7, 8];
     let (taken, answer) = instructions(|| server.call(echo::ECHO, &payload, len, len, &[]));

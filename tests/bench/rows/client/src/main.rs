@@ -20,7 +20,9 @@ fn main() -> ! {
     if let Some(go) = config::notification("go") {
         as_caller(go);
     }
-    let complete = if config::peer("kept").is_some() {
+    let complete = if config::peer("nvme").is_some() {
+        disk_rows::run_nvme() & kernel_rows::run_message()
+    } else if config::peer("kept").is_some() {
         disk_rows::compare()
     } else {
         run_all()

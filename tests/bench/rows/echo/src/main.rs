@@ -5,9 +5,11 @@
 
 use abi::{MESSAGE_MAX, REGISTER_BYTES, ReplyDescriptor};
 use bench_protocol::echo;
+use iommu_api::client::Device;
 use userlib::inbox::Inbox;
 use userlib::ipc::{Message, Payload, Received};
 use userlib::registers::{MappedRegisters, Registers};
+use userlib::server::Server;
 use userlib::wide::{WideDelivery, WideInbox};
 use userlib::{config, interrupt, time};
 
@@ -22,6 +24,13 @@ fn main() -> ! {
         serve_wide();
     }
     let go = config::notification("go").unwrap_or(0);
+    let iommu = Server::named("iommu");
+    // A device sends messages only while it may write to memory: while it is claimed.
+    let claim = iommu.as_ref().zip(config::device("edu0"));
+    let claim = claim.map(|(iommu, edu)| Device::claim(iommu, edu.device));
+    if matches!(claim, Some(Err(_))) {
+        userlib::give_up!("the device cannot be claimed");
+    }
     let device = config::device("edu0");
     let registers = device.and_then(|device| MappedRegisters::bar(device, 0));
     let line = device.map_or(0, |device| device.interrupt);

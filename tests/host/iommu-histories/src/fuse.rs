@@ -21,6 +21,11 @@ impl Fuse {
         }
     }
 
+    /// One that burns after so many operations.
+    pub fn cut(&mut self, operations: usize) {
+        self.0 = Some(operations);
+    }
+
     /// Counts an operation: whether the server dies before it.
     pub(crate) fn burns_out(&mut self) -> bool {
         match &mut self.0 {

@@ -98,6 +98,8 @@ struct History<'p> {
     held: Vec<Option<Held>>,
     /// Each device's claim, as the answers so far have it.
     sessions: Vec<Option<reference::Session>>,
+    /// First address and pages of each lease that is mapped for a device, if they are known.
+    leases: Vec<Option<Vec<(u64, u64)>>>,
     /// The handle of each device's last claim.
     handles: Vec<Option<Handle>>,
     waiting: Vec<Waiting>,
@@ -111,6 +113,8 @@ struct History<'p> {
     taken_over: bool,
     /// The server does not die in what it does now.
     immortal: bool,
+    /// It dies after so many operations of what it does next.
+    brief: Option<usize>,
     counts: [u64; 11],
 }
 
@@ -156,6 +160,7 @@ pub fn run(setting: &Setting) -> Outcome {
         trace: setting.trace,
         held: vec![None; devices],
         sessions: vec![None; devices],
+        leases: vec![None; devices],
         handles: vec![None; devices],
         waiting: Vec::new(),
         faults: vec![(0, 0, 0); devices],
@@ -164,6 +169,7 @@ pub fn run(setting: &Setting) -> Outcome {
         deadline: None,
         taken_over: false,
         immortal: false,
+        brief: None,
         counts: [0; 11],
     };
     history.start();

@@ -1,5 +1,6 @@
 //! Pools that the client lends as a whole.
 
+use abi::LeaseAttributes;
 use iommu_api::{Error, Extent, Map, Operation, REGISTERED, Register, Unregister};
 use userlib::protocol::Wire;
 
@@ -85,7 +86,12 @@ impl History<'_> {
             register.to_words()[..5].to_vec()
         };
         let intent = Intent::map(device, vec![(pa, pages)], true);
+        if !writable && self.chooser.once_in(2) {
+            // Between the kernel's pin and the server's own look at it.
+            self.brief = Some(1);
+        }
         let answer = self.change((device, held), Operation::Register, words, &intent);
+        self.brief = None;
         self.world.borrow_mut().kernel.lease = None;
         let Some((code, payload)) = answer else {
             return;
@@ -93,6 +99,13 @@ impl History<'_> {
         self.changed(device, code);
         if code == 0 {
             let number = payload[0] as u16;
+            let pin = self.world.borrow().pool_pin(device);
+            let writes = pin.is_some_and(|pin| pin.access.contains(LeaseAttributes::WRITE));
+            if device % 3 != 0 && !writes {
+                self.note(Check::Protocol, || {
+                    format!("device {device}: a lease that is only read was registered")
+                });
+            }
             if pages > LENT_PAGES || !self.is_number_of(device, number) || !alive {
                 self.note(Check::Protocol, || {
                     format!("device {device}: {pages} pages were registered as {number:#x}")
@@ -151,6 +164,8 @@ impl History<'_> {
         let end = pa + (first + pages) * 4096;
         let pin = world.pool_pin(device);
         let pinned = pin.is_some_and(|pin| end <= pin.pa + pin.len);
+        // Whatever the plan says, and whoever registered it: the lease decides.
+        let lent = pin.is_some_and(|pin| !write || pin.access.contains(LeaseAttributes::WRITE));
         let alive = world.kernel.is_alive(CLIENT);
         // A lender that the server knows to be dead lends no more.
         let ended = !alive && !world.kernel.held_death;
@@ -164,7 +179,7 @@ impl History<'_> {
         if code != 0 {
             return;
         }
-        if !inside || !pinned || ended || write && !writable || !flags.readable() {
+        if !inside || !pinned || !lent || ended || write && !writable || !flags.readable() {
             self.note(Check::Protocol, || {
                 format!(
                     "device {device}: page {first} and {pages} of pool {number:#x} were granted"

@@ -1,6 +1,8 @@
 //! What a request of a claim is to be answered, found out slowly: from what was answered before, the plan, the device's
 //! life and the tables, each read anew. The server has all of it in the slot of the claim.
 
+mod lists;
+
 use abi::TaskId;
 use iommu::indices::DeviceIndex;
 use iommu_api::{BLOCK_PAGES, Error, Extent, MapFlags, Operation, PAGE};
@@ -12,6 +14,9 @@ use crate::layout::{POOLS, TABLES};
 use crate::sabotage::Kind;
 use crate::world::is_parted;
 use smmu_model::Check;
+
+/// Words of the longest list, and one more.
+const LIST_END: usize = abi::MESSAGE_MAX / 8 + 1;
 
 /// A claim as its claimant knows it.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +42,9 @@ pub(super) enum Expected {
     /// The request has the next number, and what it is answered is not known here.
     Unknown,
 }
+
+/// What the content of a request comes to; none if too little is known.
+type Content = Option<Result<(), Error>>;
 
 /// A run of entries in table memory.
 struct Entries {
@@ -81,11 +89,13 @@ impl History<'_> {
                 last: None,
             });
         }
+        self.begin_leases(device);
     }
 
     /// A successor gives other handles, and what it has recorded nobody knows.
     pub(super) fn end_sessions(&mut self) {
         self.sessions.fill(None);
+        self.leases.fill(None);
     }
 
     /// The device whose claim has this handle; an error if nobody's has, none if that is not known.
@@ -120,15 +130,20 @@ impl History<'_> {
             return None;
         }
         drop(world);
-        let len = match operation {
-            Operation::Map | Operation::Exchange => 5,
-            Operation::Unmap => 4,
+        let (lengths, what) = match operation {
+            Operation::Map | Operation::Exchange => (5..6, words.get(3)),
+            Operation::MapLease => (6..7, words.get(3)),
+            Operation::Unmap => (4..5, None),
+            // Its head, and one extent at least.
+            Operation::UnmapList => (3..LIST_END, None),
+            Operation::MapList => (5..LIST_END, words.get(2)),
+            Operation::ExchangeList => (4..LIST_END, words.get(2)),
             _ => return None,
         };
-        if words.len() != len {
+        if !lengths.contains(&words.len()) {
             return None;
         }
-        if len == 5 && words[3] >> 16 > 0xf {
+        if what.is_some_and(|what| what >> 16 > 0xf) {
             return Some(Expected::Refused(Error::Malformed));
         }
         let (device, session) = match self.session_of(words[0])? {
@@ -159,18 +174,19 @@ impl History<'_> {
     }
 
     /// What the content of the next request of a claim comes to.
-    fn content(
-        &self,
-        device: usize,
-        user: TaskId,
-        operation: Operation,
-        words: &[u64],
-    ) -> Option<Result<(), Error>> {
+    fn content(&self, device: usize, user: TaskId, operation: Operation, words: &[u64]) -> Content {
         let world = self.world.borrow();
         let domain = *world.layout.domain_of(device)?;
         drop(world);
         if self.machine.premapped_of(device).is_some() {
             return None;
+        }
+        match operation {
+            Operation::MapList | Operation::UnmapList | Operation::ExchangeList => {
+                return self.list_content((device, user), &domain, operation, words);
+            }
+            Operation::MapLease => return self.lease_content((device, user), &domain, words),
+            _ => {}
         }
         if operation == Operation::Unmap {
             let (iova, pages) = (words[2], words[3]);
@@ -178,10 +194,9 @@ impl History<'_> {
                 return Some(Err(Error::Malformed));
             }
             let in_pages = locate(&domain, false, iova, pages);
-            let found = in_pages.map(|entries| (false, entries));
-            let in_blocks = || locate(&domain, true, iova, pages).map(|entries| (true, entries));
-            return match found.or_else(in_blocks) {
-                Some((blocks, entries)) => self.removed(device, &entries, blocks),
+            let in_blocks = || locate(&domain, true, iova, pages);
+            return match in_pages.or_else(in_blocks) {
+                Some(entries) => self.removed(device, &entries, (iova, pages)),
                 None => Some(Err(Error::BadRange)),
             };
         }
@@ -210,7 +225,7 @@ impl History<'_> {
         }
         if operation == Operation::Exchange {
             return match locate(&domain, false, iova, pages) {
-                Some(entries) => self.removed(device, &entries, false),
+                Some(entries) => self.removed(device, &entries, (iova, pages)),
                 None => Some(Err(Error::BadRange)),
             };
         }
@@ -232,17 +247,17 @@ impl History<'_> {
         (0..entries.count).all(|entry| is(self.word(entries.offset + entry * 8)))
     }
 
-    /// Whether entries may be unmapped for a device.
-    fn removed(&self, device: usize, entries: &Entries, blocks: bool) -> Option<Result<(), Error>> {
+    /// Whether entries, of so many pages from an address, may be unmapped for a device.
+    fn removed(&self, device: usize, entries: &Entries, run: (u64, u64)) -> Content {
         let mark = self.plan.member(DeviceIndex::new(device)?) << MARK_SHIFT;
         if !self.every(entries, |word| word & 1 == 1 && word & MARK_MASK == mark) {
             return Some(Err(Error::NotMapped));
         }
-        // A lease must not be cut; where each lies is nothing that the tables tell.
-        let world = self.world.borrow();
-        let mut pins = world.kernel.pins.iter().flatten();
-        let has_pins = pins.any(|pin| pin.number() == device);
-        (blocks || !has_pins).then_some(Ok(()))
+        Some(if self.cuts_lease(device, run)? {
+            Err(Error::PartOfLease)
+        } else {
+            Ok(())
+        })
     }
 
     /// Whether there is room for pages.
@@ -305,6 +320,8 @@ impl History<'_> {
         let Some(session) = self.sessions.get_mut(device).and_then(Option::as_mut) else {
             return;
         };
+        let again = matches!(expected, Some(Expected::Refused(_) | Expected::Same(..)));
+        let served = code == 0 && !again && told != Some(session.sequence);
         match expected {
             Some(Expected::Refused(_) | Expected::Same(..)) => {}
             Some(_) => {
@@ -319,6 +336,9 @@ impl History<'_> {
                     session.last = None;
                 }
             }
+        }
+        if served {
+            self.follow_leases(device, operation, words, value);
         }
     }
 

@@ -44,6 +44,9 @@ impl<'p> History<'p> {
         let rarity = if self.immortal { 0 } else { DEATHS };
         let mut world = self.world.borrow_mut();
         world.fuse.light(&mut self.chooser, rarity);
+        if let Some(operations) = self.brief.take() {
+            world.fuse.cut(operations);
+        }
         drop(world);
         let server = &mut self.server;
         let done = self.shared.outlive(|| act(server));

@@ -1,5 +1,6 @@
 //! Pools that are lent as a whole: lenders that die, bounds, what a successor takes over.
 
+use abi::LeaseAttributes;
 use abi::privileged::{Held, HeldKind};
 
 use super::{REACHED, command, other};
@@ -52,6 +53,16 @@ pub const MUTANTS: &[Mutant] = &[
         Kind::Adopted(|held| {
             if is_of_pool(held) {
                 held.device = u32::MAX;
+            }
+        }),
+    ),
+    other(
+        "pool-access-not-adopted",
+        "K15",
+        &[Check::Protocol],
+        Kind::Adopted(|held| {
+            if is_of_pool(held) {
+                held.access = LeaseAttributes::all();
             }
         }),
     ),

@@ -75,6 +75,26 @@ pub const MUTANTS: &[Mutant] = &[
             _ => code,
         },
     ),
+    answer("lease-cut", "Q4", |_, code| {
+        unless(code, Error::PartOfLease)
+    }),
+    answer(
+        "list-part-not-looked-at",
+        "Q5",
+        |operation, code| match operation {
+            Operation::UnmapList | Operation::ExchangeList => unless(code, Error::NotMapped),
+            Operation::MapList => unless(code, Error::BadMemory),
+            _ => code,
+        },
+    ),
+    answer(
+        "lease-access-not-compared",
+        "Q6",
+        |operation, code| match operation {
+            Operation::MapLease => unless(code, Error::BadPermissions),
+            _ => code,
+        },
+    ),
     answer("window-without-end", "Q3", |_, code| {
         unless(code, Error::BadRange)
     }),

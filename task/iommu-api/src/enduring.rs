@@ -179,9 +179,9 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
         }
     }
 
-    /// Finds the claim again after the server's death. `doubt` is how many pages the request that it died with
-    /// would have mapped or unmapped.
-    fn recover(&mut self, doubt: u64) -> Result<(), Failure> {
+    /// Finds the claim again after the server's death: the pages that are mapped. `doubt` is how many pages the request
+    /// that it died with would have mapped or unmapped.
+    fn recover(&mut self, doubt: u64) -> Result<u64, Failure> {
         let mut patience = Patience::new(&mut self.delay);
         loop {
             let found = self.claim.claim_again().and_then(|()| self.claim.status());
@@ -189,7 +189,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
                 Ok(status) => {
                     let expected = self.mapped.saturating_sub(doubt)..=self.mapped + doubt;
                     if expected.contains(&status.mapped_pages) {
-                        return Ok(());
+                        return Ok(status.mapped_pages);
                     }
                     return Err(LOST);
                 }
@@ -210,8 +210,7 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
                     return Ok(iova);
                 }
                 Err(failure) if is_death(failure) => {
-                    self.recover(pages)?;
-                    self.mapped = self.claim.status()?.mapped_pages;
+                    self.mapped = self.recover(pages)?;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -298,7 +297,9 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
     pub fn register(&mut self, lender: TaskId, lease: u16, extent: Extent) -> Result<u16, Failure> {
         loop {
             match self.claim.register(lender, lease, extent) {
-                Err(failure) if is_death(failure) => self.recover(0)?,
+                Err(failure) if is_death(failure) => {
+                    self.recover(0)?;
+                }
                 result => return result,
             }
         }
@@ -309,7 +310,9 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
         let mut asked = false;
         loop {
             match self.claim.unregister(pool) {
-                Err(failure) if is_death(failure) => self.recover(0)?,
+                Err(failure) if is_death(failure) => {
+                    self.recover(0)?;
+                }
                 // The server that died had done it.
                 Err(Failure::Refused(Error::BadMemory)) if asked => return Ok(()),
                 result => return result,
@@ -375,7 +378,9 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
     pub fn next_fault(&mut self) -> Result<Option<FaultRecord>, Failure> {
         loop {
             match self.claim.next_fault() {
-                Err(failure) if is_death(failure) => self.recover(0)?,
+                Err(failure) if is_death(failure) => {
+                    self.recover(0)?;
+                }
                 result => return result,
             }
         }
@@ -385,7 +390,9 @@ impl<R: Requests, D: DelayNs> Enduring<R, D> {
     pub fn status(&mut self) -> Result<Status, Failure> {
         loop {
             match self.claim.status() {
-                Err(failure) if is_death(failure) => self.recover(0)?,
+                Err(failure) if is_death(failure) => {
+                    self.recover(0)?;
+                }
                 result => return result,
             }
         }

@@ -1,6 +1,7 @@
 //! Requests to a server that dies at any step.
 
 use super::*;
+use core::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
@@ -25,6 +26,9 @@ struct Fake {
     /// The pool that is registered.
     registered: Option<u16>,
     stale: bool,
+    /// Looks at its state until it dies of one.
+    looks: Cell<Option<u64>>,
+    died_of_a_look: Cell<bool>,
     /// The next life does not know the claim.
     forgets: bool,
     claims: u64,
@@ -50,7 +54,7 @@ impl Fake {
         }
     }
     fn ready(&self) -> Result<(), Failure> {
-        match self.stale {
+        match self.stale || self.died_of_a_look.get() {
             true => Err(Failure::Refused(Error::StaleHandle)),
             false => Ok(()),
         }
@@ -115,6 +119,7 @@ impl Requests for Fake {
             });
         }
         self.stale = false;
+        self.died_of_a_look.set(false);
         self.claims += 1;
         Ok(())
     }
@@ -191,6 +196,13 @@ impl Requests for Fake {
     }
     fn status(&self) -> Result<Status, Failure> {
         self.ready()?;
+        if let Some(left) = self.looks.get() {
+            self.looks.set(left.checked_sub(1));
+            if left == 0 {
+                self.died_of_a_look.set(true);
+                return Err(DEAD);
+            }
+        }
         Ok(Status {
             mapped_pages: self.pages.len() as u64,
             ..Status::default()
@@ -266,6 +278,36 @@ fn a_pool_that_may_be_mapped_twice_is_counted() {
         claim.claim.fuse = Some(0);
         lend(&mut claim, 8, 1).expect("mapped");
         claim.claim.fuse = None;
+    }
+}
+
+/// The next life may die as well, before it has told what is mapped.
+#[test]
+fn a_death_while_the_claim_is_found_again_changes_nothing() {
+    for looks in 0..3 {
+        for fuse in 0..4 {
+            let begun = || {
+                let mut claim = claim();
+                claim.claim.registered = Some(POOL);
+                lend(&mut claim, 8, 2).expect("mapped");
+                claim.claim.fuse = Some(fuse);
+                claim.claim.looks.set(Some(looks));
+                claim
+            };
+            let mut claim = begun();
+            claim.map(0, extent(1), MapFlags::READ).expect("mapped");
+            assert_eq!(claim.mapped, claim.claim.pages.len() as u64);
+            let mut claim = begun();
+            lend(&mut claim, 16, 2).expect("mapped");
+            let mut claim = begun();
+            claim.unmap(BASE + 8 * PAGE, 2).expect("unmapped");
+            assert_eq!(mapped(&claim), []);
+            let mut claim = begun();
+            claim.unregister(POOL).expect("given back");
+            let mut claim = begun();
+            claim.status().expect("told");
+            assert_eq!(begun().release(), Ok(()));
+        }
     }
 }
 

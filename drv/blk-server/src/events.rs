@@ -133,6 +133,9 @@ impl<C: Controller> Service<'_, C> {
                 }
             }
         }
+        if self.keeps_of_dead {
+            self.forget_the_dead();
+        }
         true
     }
 
@@ -185,9 +188,11 @@ impl<C: Controller> Service<'_, C> {
                 Err(error) => lost("next_fault", error),
             }
         }
-        // Without a record the post says that the device was cut off: what it has will never end.
+        // Without a record the post says that the device was cut off, and what it has will never end; or that a client died
+        // that has lent something that stays mapped.
         match self.data.claim.is_cut_off() {
             Ok(true) => userlib::give_up!("the device was cut off"),
+            Ok(false) if self.keeps_mapped => self.forget_the_dead(),
             Ok(false) => {}
             Err(error) => lost("status", error),
         }

@@ -1,10 +1,10 @@
 //! Pools that clients lend for longer than a call.
 
-use abi::LeaseAttributes;
+use abi::{Code, LeaseAttributes, TaskId};
 use blk_api::Error;
 use iommu_api::Extent;
 use queue_api::client::Region;
-use userlib::ipc::Message;
+use userlib::ipc::{self, Message};
 use userlib::protocol::Wire;
 
 use crate::controller::Controller;
@@ -37,6 +37,25 @@ impl<C: Controller> Service<'_, C> {
         let region = regions::Region::new(client, pool, lent, stays);
         self.regions.put(place, number, region);
         Ok(())
+    }
+
+    /// Unmaps what is kept mapped of clients that died, as soon as the device is done with their requests. The IOMMU server
+    /// takes the device away from a driver that does not within a second.
+    #[cold]
+    pub(crate) fn forget_the_dead(&mut self) {
+        let is_dead = |client: TaskId| ipc::refresh(client.index()) != (client, Code::OK);
+        loop {
+            let controller = &self.controller;
+            let goes = |client| !controller.any_of(client) && is_dead(client);
+            let Some(region) = self.regions.take_mapped(goes) else {
+                break;
+            };
+            if let Some(iova) = region.stays() {
+                // With its last page the server gives the pool back.
+                self.data.unmap(iova, region.lent().pages);
+            }
+        }
+        self.keeps_of_dead = self.regions.any_mapped(is_dead);
     }
 
     /// Gives a pool back.

@@ -107,6 +107,21 @@ impl<const CLIENTS: usize> Regions<CLIENTS> {
         (region.client == client).then_some(region)
     }
 
+    /// Takes one out that stays mapped and that `goes`, asked with the client that lent it.
+    #[cold]
+    pub fn take_mapped(&mut self, mut goes: impl FnMut(TaskId) -> bool) -> Option<Region> {
+        let mut all = self.regions.iter_mut().flatten();
+        let found = all.find(|region| region.stays().is_some() && goes(region.client))?;
+        Some(core::mem::replace(found, NONE))
+    }
+
+    /// Whether one stays mapped and `goes`, asked with the client that lent it.
+    #[cold]
+    pub fn any_mapped(&self, mut goes: impl FnMut(TaskId) -> bool) -> bool {
+        let mut all = self.regions.iter().flatten();
+        all.any(|region| region.stays().is_some() && goes(region.client))
+    }
+
     /// Takes a region of a client out.
     pub fn take(&mut self, place: usize, client: TaskId, number: u8) -> Option<Region> {
         let found = *self.get(place, client, number)?;
@@ -148,6 +163,23 @@ mod tests {
         let taken = regions.take(0, next, 1).expect("there");
         assert_eq!((taken.stays(), taken.lent()), (Some(1 << 32), lent(4)));
         assert_eq!(regions.take(0, next, 1), None);
+    }
+
+    #[test]
+    fn what_stays_mapped_of_the_dead_is_found() {
+        let mut regions = Regions::<2>::new();
+        let (dead, alive) = (TaskId::new(5, 3), TaskId::new(6, 0));
+        regions.put(0, 1, Region::new(dead, 0x8000, lent(4), 1 << 32));
+        regions.put(0, 2, Region::new(dead, 0x8001, lent(4), 0));
+        regions.put(1, 1, Region::new(alive, 0x8002, lent(4), 2 << 32));
+        let is_dead = |client| client == dead;
+        assert!(regions.any_mapped(is_dead));
+        let taken = regions.take_mapped(is_dead).expect("there");
+        assert_eq!((taken.pool(), taken.stays()), (0x8000, Some(1 << 32)));
+        assert!(!regions.any_mapped(is_dead), "the other is not mapped");
+        assert_eq!(regions.take_mapped(is_dead), None);
+        assert_eq!(regions.get(0, dead, 1), None);
+        assert!(regions.get(0, dead, 2).is_some() && regions.get(1, alive, 1).is_some());
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Service<'s, C> {
     pub(crate) data: Data<'s>,
     /// What a client lends for good stays mapped, as the parameter `keep-mapped` says.
     pub(crate) keeps_mapped: bool,
+    /// Something stays mapped of a client that died, until the device is done with its requests.
+    pub(crate) keeps_of_dead: bool,
     pub(crate) regions: Regions<CLIENTS_MAX>,
     pub(crate) batch: Batch,
     pub(crate) controller: C,
@@ -85,6 +87,7 @@ pub fn serve<C: Controller>(claimed: Claimed<'_, '_>, controller: impl FnOnce() 
         fault,
         data: Data::new(claimed.claim, claimed.own),
         keeps_mapped: config::parameter("keep-mapped") == Some(1),
+        keeps_of_dead: false,
         regions: Regions::new(),
         batch: Batch::new(),
         controller: controller(),

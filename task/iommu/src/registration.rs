@@ -193,7 +193,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
     }
 
     /// The pools of dead lenders, by what the kernel says: those of which nothing is mapped are given back. Drivers
-    /// have until a deadline to unmap what is mapped of the others.
+    /// have until a deadline to unmap what is mapped of the others, and are told: one that keeps a pool mapped would not
+    /// learn of the death otherwise, and lose its device.
     pub(crate) fn lenders_died(&mut self, dead: impl Fn(usize) -> bool) {
         let due = self.end_of(LENDER_DEADLINE_NS);
         for at in 0..LENT_POOLS_MAX {
@@ -209,6 +210,10 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             self.flush_or_stop(lent.device);
             if let Some(mut parts) = self.parts(lent.device) {
                 parts.give_back_ended();
+            }
+            let claimant = self.devices[lent.device].life().claimant();
+            if let Some(claimant) = claimant.filter(|_| self.kept.lent.get(at).is_some()) {
+                self.system.post_fault(TaskIndex::of(claimant));
             }
         }
         if let Some(due) = self.kept.lent.due() {

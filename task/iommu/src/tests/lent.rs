@@ -201,6 +201,10 @@ fn an_idle_pool_goes_with_its_lender() {
     disk.map_any(&mut rig, 0, 1);
     lender_dies(&mut rig);
     assert_eq!(pins(&rig), 0);
+    assert!(
+        rig.around.borrow().posts.is_empty(),
+        "nothing is to be done"
+    );
     assert_eq!(
         disk.map(&mut rig, NUMBER, 0, 1, BOTH, 0),
         Err(Error::BadMemory)
@@ -231,6 +235,7 @@ fn a_pool_in_use_goes_with_its_last_page() {
         rig.status(DISK).flags.has(StatusFlags::CLAIMED),
         "it was in time"
     );
+    assert_eq!(rig.around.borrow().posts, [4], "told once, at the death");
 }
 
 #[test]
@@ -240,11 +245,12 @@ fn a_driver_that_does_not_unmap_loses_its_device() {
     let iova = disk.map(&mut rig, NUMBER, 0, 1, BOTH, 0).unwrap();
     lender_dies(&mut rig);
     assert!(rig.reach(0x100, iova).is_some(), "it has time");
+    assert_eq!(rig.around.borrow().posts, [4], "its driver is told");
     wait(&mut rig);
     assert!(rig.logged("Overdue"));
     assert_eq!(rig.reach(0x100, iova), None);
     assert_eq!(pins(&rig), 1, "until it is quiet");
-    assert_eq!(rig.around.borrow().posts, [4], "its driver is told");
+    assert_eq!(rig.around.borrow().posts, [4, 4], "and once more");
     assert_eq!(disk.unmap(&mut rig, iova, 1), Err(Error::StaleHandle));
     rig.server.on_quiesced();
     assert_eq!((pins(&rig), rig.is_held(DISK)), (0, false));

@@ -1,9 +1,11 @@
 //! Pools that a client lends its driver as a whole: the lender of this image may lend 8 pages of its 16 to the first
 //! driver's device.
 
-use abi::{LeaseAttributes, TaskId};
-use iommu_api::{Error, Operation, REGISTERED, StatusFlags};
+use abi::{LeaseAttributes, TaskId, notification};
+use iommu_api::{Error, FAULT_NOTIFICATION, Operation, REGISTERED, StatusFlags};
 use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
+use userlib::ipc::{self, Received};
+use userlib::{config, time};
 
 use crate::board::{Board, F_TRANSLATION};
 use crate::help::{BLOCKS, BOTH, Claimed, Got, READ, claim, code, got, notes, status};
@@ -46,7 +48,7 @@ fn registered(_: &Stage) -> core::result::Result<Claimed, Failure> {
     let mut claimed = claim()?;
     let message = next_message()?;
     check_eq!(register(&mut claimed, message.sender).unwrap_or(0), NUMBER);
-    userlib::ipc::reply(message.sender, 0, &[0; 8], 0);
+    ipc::reply(message.sender, 0, &[0; 8], 0);
     Ok(claimed)
 }
 
@@ -165,11 +167,24 @@ fn released(stage: &Stage) -> Result {
     Ok(())
 }
 
+/// Whether the server posts within so many milliseconds.
+fn told(stage: &Stage, milliseconds: u64) -> core::result::Result<bool, Failure> {
+    let bit = check_is!(config::notification(FAULT_NOTIFICATION), Some(bit) => bit);
+    time::set_timer(Some(time::now().after(milliseconds * 1_000_000)));
+    let received = ipc::receive_from(stage.runner(), bit | notification::TIMER);
+    time::set_timer(None);
+    let bits = check_is!(received, Received::Notification(bits) => bits);
+    Ok(bits & bit != 0)
+}
+
 fn idle_lender_dies(stage: &Stage) -> Result {
     let mut claimed = registered(stage)?;
     let iova = check_is!(map(&mut claimed, 0, 1), Ok(iova) => iova);
     check_eq!(code(claimed.unmap(iova, 1)), 0);
+    // What was told before is not of this.
+    told(stage, 0)?;
     check!(lender_is_free(stage));
+    check!(!told(stage, 5)?);
     check_eq!(code(map(&mut claimed, 0, 1)), Error::BadMemory);
     // Its next life lends it anew.
     let message = next_message()?;
@@ -183,7 +198,11 @@ fn lender_dies(stage: &Stage) -> Result {
     let board = Board::new()?;
     let one = check_is!(map(&mut claimed, 0, 1), Ok(iova) => iova);
     let two = check_is!(map(&mut claimed, 3, 2), Ok(iova) => iova);
+    told(stage, 0)?;
     check!(!lender_is_free(stage));
+    // It has a second to unmap what it does not know to be a dead one's otherwise.
+    check!(told(stage, 200)?);
+    check!(claimed.next_fault()?.is_none());
     board.write(stage, one, FEW)?;
     claimed.status()?;
     check!(claimed.next_fault()?.is_none());
@@ -292,10 +311,14 @@ pub const CASES: &[Case] = &[
     ),
     lent!(
         "pool-of-an-idle-lender-that-dies",
-        &["IOMMU-POOL-7"],
+        &["IOMMU-POOL-7", "IOMMU-POOL-10"],
         idle_lender_dies
     ),
-    lent!("pool-of-a-lender-that-dies", &["IOMMU-POOL-7"], lender_dies),
+    lent!(
+        "pool-of-a-lender-that-dies",
+        &["IOMMU-POOL-7", "IOMMU-POOL-10"],
+        lender_dies
+    ),
     lent!("pool-not-unmapped-in-time", &["IOMMU-POOL-8"], out_of_time),
     lent!(
         "pool-after-the-servers-death",

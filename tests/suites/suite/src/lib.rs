@@ -37,4 +37,4 @@ mod stage;
 mod tests;
 
 pub use case::{Case, End, Failure, Mistake, Part, Result, Suite};
-pub use stage::Stage;
+pub use stage::{PATIENCE, Stage};

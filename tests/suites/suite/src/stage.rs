@@ -8,6 +8,10 @@ use userlib::privileged::Status;
 use crate::protocol::{Action, NOTE, NOTES, PLEASE, REPORT};
 use crate::report::{REPORT_MAX, Report};
 
+/// Milliseconds for which a case waits for what ends by itself. The clock of an emulated guest goes on while a busy host runs
+/// others, so this is for what hangs; a case's own limit is longer.
+pub const PATIENCE: u32 = 20_000;
+
 /// A part under way, and what its task can ask of the runner.
 pub struct Stage {
     runner: TaskId,

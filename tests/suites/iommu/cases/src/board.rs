@@ -1,7 +1,7 @@
 //! A driver's edu and pool: transfers that really happen.
 
 use edu::{Direction, Edu, TRANSFER_MAX, Transfer, pattern};
-use suite::{Failure, Result, Stage, check, check_eq, check_is};
+use suite::{Failure, PATIENCE, Result, Stage, check, check_eq, check_is};
 use userlib::config;
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::registers::MappedRegisters;
@@ -14,8 +14,6 @@ pub const F_TRANSLATION: u8 = 0x10;
 pub const F_PERMISSION: u8 = 0x13;
 /// Milliseconds that QEMU's model takes for any transfer.
 const TAKES: u32 = 100;
-/// Milliseconds after which a transfer will not end any more.
-const PATIENCE: u32 = 1000;
 
 /// Bytes of a page, as an offset.
 pub const PAGE_BYTES: usize = PAGE as usize;

@@ -6,7 +6,7 @@ use blk_api::client::Disk;
 use blk_api::{Kind, LEASE, Transfer};
 use edu::Direction;
 use iommu_api::{Error, StatusFlags};
-use suite::{Case, Failure, Part, Result, Stage, check, check_eq, check_is};
+use suite::{Case, Failure, PATIENCE, Part, Result, Stage, check, check_eq, check_is};
 use userlib::ipc::LeaseBuffer;
 use userlib::memory::{Memory, PoolMemory};
 use userlib::time::{self, Ticks};
@@ -31,7 +31,7 @@ pub fn wait_for_the_end(stage: &Stage) -> Result {
 
 /// Starts a role again as soon as that is possible; how often it was refused.
 pub fn start_again(stage: &Stage, role: usize) -> core::result::Result<u64, Failure> {
-    for refused in 0..500 {
+    for refused in 0..u64::from(PATIENCE) {
         if stage.restart(role).0 == 0 {
             return Ok(refused);
         }

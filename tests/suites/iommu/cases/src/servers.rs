@@ -4,7 +4,7 @@ use abi::Code;
 use abi::privileged::{Privileged, TaskState};
 use edu::Direction;
 use iommu_api::{Error, Operation, Status, StatusFlags};
-use suite::{Case, Part, Result, Stage, check, check_eq, check_is};
+use suite::{Case, PATIENCE, Part, Result, Stage, check, check_eq, check_is};
 use userlib::{config, ipc};
 
 use crate::board::{Board, F_TRANSLATION};
@@ -43,7 +43,7 @@ pub fn restart(stage: &Stage, name: &str) -> Result {
 
 /// Claims again, until the new life of the server serves.
 pub fn claim_again(stage: &Stage, device: u64) -> core::result::Result<Claimed, suite::Failure> {
-    for _ in 0..200 {
+    for _ in 0..PATIENCE {
         let code = claim_words(device).code;
         if code != Code::DEAD && code != Code::DOWN && code.0 != Error::Unavailable as u32 {
             break;
@@ -55,7 +55,7 @@ pub fn claim_again(stage: &Stage, device: u64) -> core::result::Result<Claimed, 
 
 /// The state of a device, as soon as the new life of the server serves.
 pub fn status_again(stage: &Stage, device: u64) -> core::result::Result<Status, suite::Failure> {
-    for _ in 0..200 {
+    for _ in 0..PATIENCE {
         if refusal(Operation::Status, device).is_none() {
             break;
         }

@@ -1,7 +1,7 @@
 //! What many cases do.
 
 use abi::{Code, ReplyDescriptor, SendDescriptor, TaskId};
-use suite::{Result, Stage, check, check_eq, check_is};
+use suite::{PATIENCE, Result, Stage, check, check_eq, check_is};
 use userlib::ipc::{self, Answer, Message, Payload, Received};
 use userlib::provoke;
 
@@ -114,13 +114,13 @@ pub fn notes(stage: &Stage, count: u64) {
 }
 
 /// Waits until the supervisor sees a role dead of `kind`; gives its fault's words, or the code of the state it
-/// is in after a second.
+/// is in when patience ends.
 pub fn death_of(
     stage: &Stage,
     role: usize,
     kind: abi::FaultKind,
 ) -> core::result::Result<[u64; 5], Code> {
-    for _ in 0..200 {
+    for _ in 0..PATIENCE / 5 {
         let status = stage.status(role);
         let dead = status.state >= abi::privileged::TaskState::Dead as u64;
         if dead && status.fault[0] & 0xffff == kind as u64 {

@@ -2,7 +2,7 @@
 
 use edu::{Direction, Edu, Transfer, pattern};
 use pci_api::client::Client;
-use suite::{Failure, Result, Stage, check, check_eq, check_is};
+use suite::{Failure, PATIENCE, Result, Stage, check, check_eq, check_is};
 use userlib::config;
 use userlib::memory::{Memory, PoolMemory, acquire, publish};
 use userlib::registers::MappedRegisters;
@@ -14,8 +14,6 @@ pub const PAGE: usize = 4096;
 pub const ACCESS: usize = 4;
 /// Milliseconds that QEMU's model takes for any transfer.
 const TAKES: u32 = 100;
-/// Milliseconds after which a transfer will not end any more.
-const PATIENCE: u64 = 1000;
 
 /// What may be told apart from zeros and from other patterns.
 pub const MARKER: u8 = 0x5c;

@@ -7,6 +7,8 @@ use solver::model::FunctionKind as Kind;
 
 use planner::planning::{Function, FunctionKind, Plan};
 
+use super::network::hub_ports;
+
 /// Files behind the disks, by the disks' names.
 pub type DiskFiles = BTreeMap<String, PathBuf>;
 
@@ -35,6 +37,10 @@ pub fn command(plan: &Plan, image: &Path, disks: &DiskFiles) -> Vec<String> {
             "-drive",
             format!("file={file},if=none,id={name},format=raw,snapshot=on"),
         );
+    }
+    let models = plan.app.devices.iter();
+    for port in hub_ports(models.filter_map(|device| device.qemu.as_deref())) {
+        add("-netdev", port);
     }
     for (number, function) in plan.fabric.functions.iter().enumerate() {
         let mut earlier = plan.fabric.functions.iter().take(number);

@@ -4,6 +4,7 @@ mod bypass;
 mod command;
 mod find;
 mod monitor;
+mod network;
 mod probe;
 mod script;
 mod variation;

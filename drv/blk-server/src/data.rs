@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::controller::Controller;
 use crate::iovas::Iovas;
 use crate::pause::Pause;
-use crate::request::Finished;
+use crate::request::{Finished, Request};
 
 /// The device's claim, and what is mapped by it.
 pub struct Data<'s> {
@@ -139,16 +139,19 @@ impl<'s> Data<'s> {
     /// Takes the data of finished requests from the device, all in one message.
     #[inline]
     pub fn unmap_finished(&mut self, finished: &[Finished], controller: &impl Controller) {
+        let requests = finished.iter().map(|one| controller.request(one.slot));
+        let mapped = requests.filter(|request| request.mapped);
+        self.unmap_runs(mapped.map(Request::pages));
+    }
+
+    /// Unmaps runs of pages, given by IOVA and length, all in one message. There are no more than a list has room for.
+    #[inline]
+    pub fn unmap_runs(&mut self, all: impl Iterator<Item = (u64, u32)>) {
         self.unmaps.clear();
         // Runs that go on where others end are one.
         let mut run = Extent::default();
         let mut runs = 0u32;
-        for finished in finished {
-            let request = controller.request(finished.slot);
-            if !request.mapped {
-                continue;
-            }
-            let (iova, pages) = request.pages();
+        for (iova, pages) in all {
             self.iovas.give(iova, pages as usize);
             let first = (iova / PAGE) as u32;
             if runs > 0 && run.first + run.pages == first {

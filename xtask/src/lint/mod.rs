@@ -59,12 +59,13 @@ fn task_packages(project: &Project) -> Outcome<BTreeMap<PathBuf, BTreeSet<String
 }
 
 /// Systems that have every server and driver, and the demo's tasks.
-const SYSTEMS: [&str; 5] = [
+const SYSTEMS: [&str; 6] = [
     "app.toml",
     "tests/systems/power-key/app.toml",
     "tests/systems/inspect/app.toml",
     "tests/systems/messages/storm.toml",
     "tests/systems/nvme/app.toml",
+    "tests/systems/frames/app.toml",
 ];
 
 /// Programs that are not asked, and why.

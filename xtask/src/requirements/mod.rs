@@ -21,12 +21,13 @@ use crate::testing;
 use planner::failure::{Failure, Outcome};
 
 /// The documents that have requirements, below the project's root.
-const REFERENCES: [&str; 6] = [
+const REFERENCES: [&str; 7] = [
     "docs/reference/shutdown.md",
     "docs/reference/ipc.md",
     "docs/reference/iommu-protocol.md",
     "docs/reference/pci-protocol.md",
     "docs/reference/block-protocol.md",
+    "docs/reference/frame-protocol.md",
     "docs/reference/status-protocol.md",
 ];
 /// The folder of the suite whose cases name rows of another document: the table of the SMMU's rules, for which the

@@ -51,13 +51,19 @@ impl<R: Registers, M: Memory> Service<'_, R, M> {
             interrupt::unmask(self.interrupts);
         }
         self.nic.listen();
-        // No bits: it only asks whether this life is over.
-        if self.life != TaskId::KERNEL && ipc::post(self.life, 0) != abi::Code::OK {
-            self.bury();
-        }
+        self.look_after_client();
         if self.nic.look() {
             defmt::warn!("a frame does not go: the device is reset");
             self.reset();
+        }
+    }
+
+    /// Takes everything from the device that a client has given it which is dead.
+    #[cold]
+    fn look_after_client(&mut self) {
+        // No bits: it only asks whether this life is over.
+        if self.life != TaskId::KERNEL && ipc::post(self.life, 0) != abi::Code::OK {
+            self.bury();
         }
     }
 
@@ -215,10 +221,11 @@ impl<R: Registers, M: Memory> Service<'_, R, M> {
                 Err(error) => lost("next_fault", error),
             }
         }
-        // Without a record the post says that the device was cut off: what it has will never end.
+        // Without a record the post says that the device was cut off, and what it has will never end; or that the client died
+        // that has lent a pool.
         match self.data.claim.is_cut_off() {
             Ok(true) => userlib::give_up!("the device was cut off"),
-            Ok(false) => {}
+            Ok(false) => self.look_after_client(),
             Err(error) => lost("status", error),
         }
     }

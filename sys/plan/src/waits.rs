@@ -39,8 +39,8 @@ const fn row(name: &'static str, by_range: (u32, u32), by_page: (u32, u32)) -> R
 
 /// The rows. Without ranges a queue of eight slots takes seven commands and a CMD_SYNC at a time; beyond 64 pages the whole
 /// address space is forgotten by one command.
-/// A read of a disk is a run of pages, mapped and unmapped.
-pub const WAITS: [Row; 8] = [
+/// A read of a disk is a run of pages, mapped and unmapped; so is each frame, of which one goes out and one comes in.
+pub const WAITS: [Row; 9] = [
     row("map-unmap-4k", (1, 2), (1, 2)),
     row("exchange-4k", (1, 2), (1, 2)),
     row("map-unmap-16x4k", (1, 2), (3, 19)),
@@ -48,5 +48,6 @@ pub const WAITS: [Row; 8] = [
     row("blk-read-4k-qd1", (1, 2), (1, 2)),
     row("nvme-read-4k-qd1", (1, 2), (1, 2)),
     row("nvme-read-128k-qd8", (1, 2), (5, 37)),
+    row("frame-echo", (2, 4), (2, 4)),
     row("claim-release", (2, 8), (2, 8)),
 ];

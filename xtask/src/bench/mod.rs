@@ -1,5 +1,6 @@
 //! The benchmark: instructions counted in an image of its own, beside the figures to beat.
 
+mod counted;
 mod figures;
 mod profile;
 mod rows;
@@ -15,7 +16,7 @@ use planner::project::Project;
 
 pub use figures::{FIGURES, Kept, cases, changes, json};
 pub use profile::{CASE as PROFILE, case as profile_case, profile};
-use rows::{BENCH_APP, LONGEST_APP, NVME_APP, PERSISTENT_APP};
+use rows::{BENCH_APP, FRAMES_APP, LONGEST_APP, NVME_APP, PERSISTENT_APP};
 pub use rows::{ROWS, Row};
 
 /// A row and what was counted: instructions, or bytes for the last.
@@ -38,7 +39,7 @@ pub fn run(
     mut show: impl FnMut(&run::Line),
 ) -> Outcome<Vec<Figure>> {
     let mut figures = Vec::new();
-    for app in [BENCH_APP, PERSISTENT_APP, NVME_APP, LONGEST_APP] {
+    for app in [BENCH_APP, PERSISTENT_APP, NVME_APP, FRAMES_APP, LONGEST_APP] {
         figures.extend(count(project, qemu, app, &mut show)?);
     }
     Ok(figures)

@@ -3,6 +3,7 @@
 
 use planner::failure::{Failure, Outcome};
 
+use super::counted::Counted;
 use crate::testing::suggest;
 
 /// One operation.
@@ -25,35 +26,14 @@ pub struct Row {
     pub tolerance: u64,
 }
 
-/// How a figure comes from the counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted {
-    /// What lies between two looks at the counter.
-    Once,
-    /// The same, for so many operations.
-    Each(u64),
-    /// Not between two looks: bytes, or the difference of two counts.
-    Apart,
-}
-
-impl Counted {
-    /// The figure of a stretch of so many instructions.
-    pub fn figure(self, instructions: u64) -> Option<u64> {
-        match self {
-            Self::Once => Some(instructions),
-            Self::Each(operations) => instructions.checked_div(operations),
-            Self::Apart => None,
-        }
-    }
-}
-
 /// In percent, of rows that repeat exactly.
 const USUAL_TOLERANCE: u64 = 3;
 
-/// The images: what operations cost, what it is to map for each request, another kind of disk, and the longest times with interrupts masked.
+/// The images: what operations cost, what it is to map for each request, another kind of disk, frames, and the longest times with interrupts masked.
 pub const BENCH_APP: &str = "tests/bench/rows/app.toml";
 pub const PERSISTENT_APP: &str = "tests/bench/persistent/app.toml";
 pub const NVME_APP: &str = "tests/bench/nvme/app.toml";
+pub const FRAMES_APP: &str = "tests/bench/frames/app.toml";
 pub const LONGEST_APP: &str = "tests/bench/longest/app.toml";
 
 /// The row that counts bytes.
@@ -132,8 +112,15 @@ const fn by_messages(name: &'static str, goal: Option<u64>, spans: &'static str)
     row
 }
 
+/// Of network interfaces.
+const fn of_frames(name: &'static str, goal: Option<u64>, spans: &'static str) -> Row {
+    let mut row = row(name, "", "", goal, spans);
+    row.app = FRAMES_APP;
+    row
+}
+
 /// In the order they are printed.
-pub const ROWS: [Row; 51] = [
+pub const ROWS: [Row; 53] = [
     row(
         "null-syscall",
         "455",
@@ -369,6 +356,20 @@ pub const ROWS: [Row; 51] = [
         None,
         "device sends a message, until the driver's handler runs",
     ),
+    of_frames(
+        "frame-echo",
+        None,
+        "a frame out by one interface and in by another, application to application",
+    )
+    .counted(Counted::Each(64))
+    .varying(10),
+    of_frames(
+        "frame-strict-over-persistent",
+        Some(1150),
+        "the same in thousandths of one whose pools stay mapped",
+    )
+    .counted(Counted::Apart)
+    .varying(10),
     row(
         "boot-to-first-read",
         "1240000000",

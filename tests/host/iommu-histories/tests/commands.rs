@@ -294,6 +294,10 @@ fn rows(features: Features) -> Vec<(&'static str, Waits)> {
             ("nvme-read-4k-qd1", driver.count(page)),
             // Which pages these are changes nothing, and the pool has fewer.
             ("nvme-read-128k-qd8", driver.count(list(32))),
+            (
+                "frame-echo",
+                driver.count(|driver| (0..2).for_each(|_| page(driver))),
+            ),
         ];
         driver.unmap(first, 1);
         rows.push(("claim-release", driver.count(release_and_claim)));

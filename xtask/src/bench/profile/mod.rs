@@ -11,7 +11,8 @@ use std::io::BufReader;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
-use super::rows::{Counted, Row};
+use super::counted::Counted;
+use super::rows::Row;
 use crate::qemu::Qemu;
 use crate::run;
 use crate::steps::Built;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::trace::Trace;
-use crate::bench::rows::Counted;
+use crate::bench::counted::Counted;
 
 /// `MRS Xt, PMEVCNTR0_EL0`, by which tasks look at the counter; Arm ARM DDI 0487, D24.5.
 const LOOK: (u32, u32) = (0xffff_ffe0, 0xd53b_e800);

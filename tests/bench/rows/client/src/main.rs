@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod disk_rows;
+mod frame_rows;
 mod iommu_rows;
 mod kernel_rows;
 mod lazy_rows;
@@ -22,6 +23,8 @@ fn main() -> ! {
     }
     let complete = if config::peer("nvme").is_some() {
         disk_rows::run_nvme() & kernel_rows::run_message()
+    } else if config::peer("left").is_some() {
+        frame_rows::run()
     } else if config::peer("kept").is_some() {
         disk_rows::compare()
     } else {

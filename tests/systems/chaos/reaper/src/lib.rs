@@ -83,6 +83,14 @@ impl Choice {
     }
 }
 
+/// Whether a victim died more often than it was asked to.
+pub fn died_by_itself(victims: &[Victim], deaths: &[u64]) -> bool {
+    victims
+        .iter()
+        .zip(deaths)
+        .any(|(victim, &died)| died > victim.asked)
+}
+
 /// The verdict on the reaper's own work: `deaths` of each victim, in the order of `victims`. One that was asked for often
 /// and hardly ever died makes the whole run prove nothing.
 pub fn judge(victims: &[Victim], deaths: &[u64], disturbed: bool) -> Result<u64, &'static str> {
@@ -135,6 +143,15 @@ mod tests {
         assert_eq!(drawn.iter().max(), Some(&4));
         assert_eq!(choice.between(5, 5), 5);
         assert_eq!(choice.between(9, 5), 9);
+    }
+
+    #[test]
+    fn who_dies_by_itself_is_found() {
+        let victims = [victim(1, 1, 3), victim(2, 1, 0)];
+        assert!(!died_by_itself(&victims, &[3, 0]));
+        assert!(!died_by_itself(&victims, &[2, 0]));
+        assert!(died_by_itself(&victims, &[4, 0]));
+        assert!(died_by_itself(&victims, &[2, 1]));
     }
 
     #[test]

@@ -5,13 +5,15 @@
 //!
 //! Plan: the right `test`; the parameters `seed`, `kills`, `shortest` and `longest` (between two kills), `calls` (of the
 //! victim, the last of which it dies at), `together` (victims at one time), `calm` (time without kills at the start and at
-//! the end), and the name of each victim with its weight (0 for none).
+//! the end), the name of each victim with its weight (0 for none), and `exact`, if 1: then nobody may die but of its faults.
 #![cfg_attr(target_os = "none", no_std)]
 #![cfg_attr(target_os = "none", no_main)]
 #![forbid(unsafe_code)]
 
 use abi::{Code, TASKS_MAX, TaskId, notification};
-use chaos_reaper::{ANSWER_LEN, ASK, Choice, MALFORMED, VICTIMS_MAX, Victim, judge};
+use chaos_reaper::{
+    ANSWER_LEN, ASK, Choice, MALFORMED, VICTIMS_MAX, Victim, died_by_itself, judge,
+};
 use heapless::Vec;
 use supervisor_api::Outcome;
 use supervisor_api::client::report;
@@ -165,6 +167,9 @@ impl Reaper {
                 defmt::error!("{=str} died", config::peer_name(index));
                 disturbed = true;
             }
+        }
+        if config::parameter("exact") == Some(1) && died_by_itself(&self.choice.victims, &deaths) {
+            return Err("a victim died by itself");
         }
         judge(&self.choice.victims, &deaths, disturbed)
     }

@@ -123,6 +123,8 @@ impl Kernel {
         if self.is_held(index) {
             self.held_death = true;
         }
+        // It waits for no reply any more.
+        self.lease = self.lease.filter(|lent| lent.lender.index() != index);
         if let (Some(alive), Some(generation)) =
             (self.alive.get_mut(index), self.generations.get_mut(index))
         {

@@ -31,6 +31,7 @@ fn hunt(mutant: Mutant) -> (Option<(Outcome, u64)>, u64, BTreeSet<Check>) {
                     Liberties::SLOW
                 },
                 troubles: (mutant.troubles)(seed),
+                aimed: false,
                 trace: false,
                 mutant: Some(mutant),
             };

@@ -19,7 +19,7 @@ fn pool() -> (u64, u64) {
 
 impl History<'_> {
     /// The number of the pool that is lent to a device; of another device's, now and then.
-    fn lent_number(&mut self, device: usize) -> (u16, bool) {
+    fn lent_number(&mut self, device: usize) -> u16 {
         let device = if self.chooser.once_in(12) {
             self.chooser.below(self.machine.devices.len())
         } else {
@@ -27,7 +27,7 @@ impl History<'_> {
         };
         let before = self.machine.devices.iter().take(device);
         let place = before.filter(|planned| is_lent_to(planned)).count() as u16;
-        (REGISTERED + place, device % 3 != 0)
+        REGISTERED + place
     }
 
     /// Whether a device is the one that a number is of.
@@ -115,7 +115,7 @@ impl History<'_> {
     }
 
     fn unregister(&mut self, (device, held): (usize, Held)) {
-        let (number, _) = self.lent_number(device);
+        let number = self.lent_number(device);
         let words = |head| {
             let unregister = Unregister { head, pool: number };
             unregister.to_words()[..3].to_vec()
@@ -134,7 +134,9 @@ impl History<'_> {
     }
 
     fn map_pool(&mut self, (device, held): (usize, Held)) {
-        let (number, writable) = self.lent_number(device);
+        let number = self.lent_number(device);
+        // Granted is only what the plan lends to this device, whatever number was drawn.
+        let writable = device % 3 != 0;
         let (pa, _) = pool();
         let first = self.chooser.below(LENT_PAGES as usize + 1) as u64;
         let pages = 1 + self.chooser.below(3) as u64;
@@ -182,7 +184,7 @@ impl History<'_> {
         if !inside || !pinned || !lent || ended || write && !writable || !flags.readable() {
             self.note(Check::Protocol, || {
                 format!(
-                    "device {device}: page {first} and {pages} of pool {number:#x} were granted"
+                    "device {device}: page {first} and {pages} of pool {number:#x} were granted (pinned {pinned}, lent {lent}, ended {ended}, writable {writable})"
                 )
             });
         }

@@ -95,10 +95,8 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             && !self.plan.reaches_pools(device.entry());
         let always_open = nothing_mapped && device.life().is_always_open();
         let (name, told) = (device.entry().name, !device.session.is_first_of_life());
-        if !always_open {
-            // Off is always granted; if the PCI task is down, its successor begins with it off.
-            let _ = self.system.bus_master(index, false);
-        }
+        // Off is always granted; if the PCI task is down, its successor begins with it off.
+        let stays_on = !always_open && self.system.bus_master(index, false).is_err();
         if !told {
             self.system.log(Line::Released {
                 name: name.as_str(),
@@ -129,6 +127,9 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
             return Ok(Reply::Later);
         }
         self.devices.life_mut(index).end_by_word(owner);
+        if stays_on {
+            self.note_still_on(index);
+        }
         self.give_back_pools(index);
         let _ = self.system.lift(TaskIndex::of(owner), index);
         // While a member of its alias set is made quiet, what is mapped for that one is within reach of this one too:

@@ -87,9 +87,19 @@ impl<H: Hardware, S: System> Server<'_, H, S> {
 
     /// Bus mastering of a free device off, its streams closed unless another of its alias set uses them.
     pub(crate) fn end_always_open(&mut self, index: DeviceIndex) -> Result<(), Broken> {
-        let _ = self.system.bus_master(index, false);
+        if self.system.bus_master(index, false).is_err() {
+            self.note_still_on(index);
+        }
         self.close(index, false)
             .inspect_err(|_| self.note_broken(index))
+    }
+
+    /// Bus mastering of a free device could not be turned off, because there is no PCI task. Until its next life begins with it
+    /// off, the device can go on through streams that another has open: nobody's word says that it does not.
+    pub(crate) fn note_still_on(&mut self, index: DeviceIndex) {
+        if !self.devices.sharers(index).is_empty() {
+            self.devices.life_mut(index).forget_quiet();
+        }
     }
 
     /// Closes all unclaimed devices that are always open and share streams with a device.

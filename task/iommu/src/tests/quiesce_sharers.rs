@@ -58,6 +58,34 @@ fn a_death_beside_one_that_is_not_quiet_keeps_everything() {
     );
 }
 
+/// Without a PCI task it stays bus master, and goes on through the streams that the other has open: that nothing of it was
+/// under way when it was released says nothing of what followed.
+#[test]
+fn a_release_without_the_pci_task_is_no_proof_of_quiet() {
+    for outage in [None, Some(Failure::Down)] {
+        let (mut rig, _, mut right) = both();
+        rig.around.borrow_mut().no_pci = outage;
+        assert!(matches!(
+            right.release(&mut rig),
+            Reply::Now { code: 0, .. }
+        ));
+        rig.around.borrow_mut().no_pci = None;
+        rig.server.on_pci_up();
+        let before = rig.around.borrow().started.len();
+        only(&rig, RIGHT, QuiesceState::Running);
+        rig.die(5);
+        rig.server.on_quiesced();
+        let started = rig.around.borrow().started[before..].contains(&RIGHT);
+        assert_eq!(
+            (started, rig.is_held(LEFT)),
+            (outage.is_some(), outage.is_some())
+        );
+        only(&rig, RIGHT, QuiesceState::Quiet);
+        rig.server.on_quiesced();
+        assert!(!rig.is_held(LEFT));
+    }
+}
+
 #[test]
 fn both_owners_dead_end_together() {
     let (mut rig, _, _) = both();

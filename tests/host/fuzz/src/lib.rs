@@ -15,6 +15,7 @@ pub mod device;
 pub mod device_tree;
 pub mod events;
 pub mod fabric;
+pub mod frames;
 pub mod input;
 pub mod lspci;
 pub mod messages;
@@ -50,7 +51,7 @@ const fn target(name: &'static str, run: fn(&[u8]), len_max: usize, rounds: u32)
 }
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 15] = [
     target("iommu-messages", messages::iommu, 128, 200_000),
     target("pci-messages", messages::pci, 128, 200_000),
     target("block-messages", messages::block, 128, 200_000),
@@ -59,6 +60,8 @@ pub const TARGETS: [Target; 13] = [
         ..target("status-snapshots", status::run, 64, 200_000)
     },
     target("smmu-events", events::run, 64, 200_000),
+    target("frame-messages", frames::messages, 128, 200_000),
+    target("network-controller", frames::controller, 2048, 1_500),
     target("virtqueue", virtqueue::run, 512, 5_000),
     target("virtio-transport", transport::run, 512, 20_000),
     target("pci-fabric", fabric::run, 2048, 600),

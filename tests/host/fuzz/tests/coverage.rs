@@ -15,6 +15,8 @@ targets!(
     block_messages fuzz::messages::block,
     status_snapshots fuzz::status::run,
     smmu_events fuzz::events::run,
+    frame_messages fuzz::frames::messages,
+    network_controller fuzz::frames::controller,
     virtqueue fuzz::virtqueue::run,
     virtio_transport fuzz::transport::run,
     pci_fabric fuzz::fabric::run,

@@ -98,6 +98,8 @@ targets!(
     block_messages "block-messages",
     status_snapshots "status-snapshots",
     smmu_events "smmu-events",
+    frame_messages "frame-messages",
+    network_controller "network-controller",
     virtqueue "virtqueue",
     virtio_transport "virtio-transport",
     pci_fabric "pci-fabric",

@@ -43,7 +43,7 @@ pub const CLIENT: usize = 2;
 pub const SECOND: usize = 3;
 /// Priority 4.
 pub const LAST: usize = 4;
-/// Priority 5: may send to the runner only; 200 ms without blocking.
+/// Priority 5: may send to the runner only; 1 s without blocking.
 pub const OUTCAST: usize = 5;
 /// Priority 4: retired in the end.
 pub const RETIREE: usize = 6;

@@ -126,7 +126,7 @@ pub const CASES: &[Case] = &[
         &["IPC-SCHED-3"],
         &[Part::returns(OUTCAST, |stage| {
             for _ in 0..8 {
-                let end = userlib::time::now().after(30_000_000);
+                let end = userlib::time::now().after(150_000_000);
                 while userlib::time::now() < end {
                     core::hint::spin_loop();
                 }

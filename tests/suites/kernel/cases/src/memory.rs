@@ -125,8 +125,8 @@ pub const CASES: &[Case] = &[
         "a-long-run-with-pauses",
         &["IPC-SCHED-3"],
         &[Part::returns(OUTCAST, |stage| {
-            for _ in 0..8 {
-                let end = userlib::time::now().after(150_000_000);
+            for _ in 0..10 {
+                let end = userlib::time::now().after(125_000_000);
                 while userlib::time::now() < end {
                     core::hint::spin_loop();
                 }

@@ -163,7 +163,7 @@ fn dependants_are_told_once_that_a_peer_will_not_come_back() {
     }
 }
 
-/// LEFT hears of each end of a life of DRIVER, and RIGHT of what the supervisor hears of otherwise.
+/// LEFT and LOW hear of each end of a life of DRIVER, and RIGHT of what the supervisor hears of otherwise.
 fn with_other_listeners() -> World {
     let mut tables = Tables::new();
     let first = tables.listeners.len() as u32;
@@ -174,6 +174,7 @@ fn with_other_listeners() -> World {
     };
     let own = [
         listener(LifeEvent::Down, LEFT),
+        listener(LifeEvent::Down, LOW),
         listener(LifeEvent::Fault, RIGHT),
         listener(LifeEvent::HeldDeath, RIGHT),
     ];
@@ -200,13 +201,13 @@ fn who_hears_of_a_life_is_what_the_plan_says() {
         world.only(DRIVER);
         world.crash(DRIVER);
     };
-    assert_eq!(end(crash), [LEFT, RIGHT]);
+    assert_eq!(end(crash), [LEFT, RIGHT, LOW]);
     let held = end(|world| {
         world.kernel.add_hold(index(DRIVER));
         world.only(DRIVER);
         world.crash(DRIVER);
     });
-    assert_eq!(held, [LEFT, RIGHT]);
+    assert_eq!(held, [LEFT, RIGHT, LOW]);
     let stopped = end(|world| {
         world.only(SUPERVISOR);
         world.privileged(SUPERVISOR, Privileged::Stop, &[DRIVER as u64, 0]);
@@ -214,7 +215,7 @@ fn who_hears_of_a_life_is_what_the_plan_says() {
     });
     assert_eq!(
         stopped,
-        [LEFT],
+        [LEFT, LOW],
         "a stop is no news to whoever hears of faults"
     );
 }

@@ -134,6 +134,14 @@ fn plans_with_messages_that_must_not_run() {
     let mut plan = tables();
     plan.interrupts[2].intid = 8447;
     assert!(plan.boot().is_ok());
+    // The last place that an address can name, and an owner beyond the tasks.
+    let mut plan = tables();
+    plan.messages[0].pending = (1 << 48) - 0x1_0000;
+    assert!(plan.boot().is_ok());
+    let mut plan = tables();
+    plan.system[0].translator = plan.tasks.len() as u32;
+    plan.tasks[SERVER].rights = 0;
+    assert_eq!(plan.boot().err(), Some(PlanError::Messages));
 }
 
 #[test]

@@ -138,6 +138,104 @@ fn mistakes_are_found_and_located() {
     }
 }
 
+/// What is wrong by one only, or in two words that hide each other.
+#[test]
+fn mistakes_by_one_are_found() {
+    let cases: [(Spoil, PlanError); 14] = [
+        (
+            |t| {
+                t.window[0].base += 8;
+                t.window[0].len += 8;
+            },
+            PlanError::Window(0),
+        ),
+        (
+            |t| {
+                t.tasks[1].priority = t.tasks[0].priority;
+                t.tasks[1].send_to = 0;
+            },
+            PlanError::Task(1),
+        ),
+        (
+            |t| {
+                t.tasks[2].priority = 9;
+                t.tasks[3].send_to = 0;
+            },
+            PlanError::Task(3),
+        ),
+        (
+            |t| {
+                let code = t.regions[t.tasks[3].regions as usize];
+                t.tasks[3].entry = code.va + code.len;
+            },
+            PlanError::Task(3),
+        ),
+        (
+            |t| t.tasks[3].stack_base = t.tasks[3].stack_top,
+            PlanError::Task(3),
+        ),
+        (|t| t.regions[6].va += 8, PlanError::Region(6)),
+        (|t| t.regions[6].pa += 8, PlanError::Region(6)),
+        (|t| t.regions[6].len += 8, PlanError::Region(6)),
+        (
+            |t| {
+                t.regions[6].va += 8;
+                t.regions[6].pa += 8;
+            },
+            PlanError::Region(6),
+        ),
+        (
+            |t| {
+                t.regions[6].pa += 8;
+                t.regions[6].len -= 0xff8;
+            },
+            PlanError::Region(6),
+        ),
+        (
+            |t| {
+                t.regions[6].va += 8;
+                t.regions[6].len -= 0xff8;
+            },
+            PlanError::Region(6),
+        ),
+        (
+            |t| t.interrupts[1].task = COUNT as u32,
+            PlanError::Interrupt(1),
+        ),
+        (|t| t.interrupts[1].bit = 1 << 3, PlanError::Interrupt(1)),
+        (|t| t.interrupts[1].bit = 1 << 28, PlanError::Interrupt(1)),
+    ];
+    for (number, (spoil, error)) in cases.into_iter().enumerate() {
+        assert_eq!(refused(spoil), error, "case {number}");
+    }
+}
+
+/// The console is told what is wrong and which record it is in.
+#[test]
+fn each_mistake_has_a_sentence_of_its_own() {
+    let all = [
+        PlanError::System,
+        PlanError::Window(7),
+        PlanError::TaskCount,
+        PlanError::Task(7),
+        PlanError::Region(7),
+        PlanError::Post(7),
+        PlanError::Listener(7),
+        PlanError::Account(7),
+        PlanError::Interrupt(7),
+        PlanError::Messages,
+    ];
+    let said: std::collections::BTreeSet<_> = all.iter().map(|error| error.message()).collect();
+    assert_eq!(said.len(), all.len());
+    for error in all {
+        let nowhere = matches!(
+            error,
+            PlanError::System | PlanError::TaskCount | PlanError::Messages
+        );
+        assert_eq!(error.record(), if nowhere { 0 } else { 7 }, "{error:?}");
+    }
+}
+
 /// The records of SERVER: DRIVER hears of starts and of the end, the supervisor and the authority of deaths.
 #[test]
 fn listeners_are_in_order_and_get_bits_of_lives_only() {

@@ -241,3 +241,17 @@ fn rights_decide_who_may_be_sent_to() {
         assert_eq!(world.fault(LEFT), FaultKind::SyscallUsage, "{target}");
     }
 }
+
+/// What lies in the registers of leases that a message does not have is nobody's matter.
+#[test]
+fn registers_of_leases_that_are_not_there_are_not_looked_at() {
+    let valid = Lease::new(64, LeaseAttributes::READ).0;
+    for (leases, first) in [(0, (u64::MAX, u64::MAX)), (1, (STACK, valid))] {
+        let mut world = World::waiting_down_to(LEFT);
+        let descriptor = SendDescriptor::new(1, 0, 0, leases);
+        let to = world.id(SERVER).0;
+        let words = [to, descriptor.0, 0, 0, first.0, first.1, u64::MAX, u64::MAX];
+        world.call(LEFT, Syscall::Send as u16, &words);
+        assert_eq!(world.state(LEFT), State::AwaitingReply, "{leases} leases");
+    }
+}

@@ -47,6 +47,15 @@ fn a_task_stopped_for_good_does_not_come_back() {
 }
 
 #[test]
+fn who_can_run_is_ready() {
+    let mut world = World::new();
+    world.privileged(SUPERVISOR, Privileged::Status, &[LEFT as u64]);
+    assert_eq!(world.x(SUPERVISOR, 2), TaskState::Ready as u64);
+    world.privileged(SUPERVISOR, Privileged::Status, &[SUPERVISOR as u64]);
+    assert_eq!(world.x(SUPERVISOR, 2), TaskState::Ready as u64);
+}
+
+#[test]
 fn a_stop_in_any_state_frees_the_peers() {
     // Waiting for a reply, queued, receiving.
     let mut world = World::waiting_down_to(LEFT);

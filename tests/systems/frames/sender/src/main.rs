@@ -32,8 +32,9 @@ const PAGE: usize = 4096;
 const COMING: u16 = 8;
 /// Pages with frames to go, behind them: those of a round.
 const GOING: u16 = 4;
-/// Nanoseconds after which a frame is lost.
+/// Nanoseconds after which a frame is lost, where drivers die, and where nobody does: a busy host lets an emulator stand still.
 const LOST: u64 = 500_000_000;
+const HANGS: u64 = 20_000_000_000;
 /// Nanoseconds between two looks at a driver that says nothing.
 const WATCH: u64 = 2_000_000;
 /// How long a dead life's device gets to show itself.
@@ -144,7 +145,8 @@ impl Sender {
             }
         }
         publish();
-        let end = time::now().after(LOST);
+        let patience = if self.reaper.is_some() { LOST } else { HANGS };
+        let end = time::now().after(patience);
         while round.gone != ALL_GOING || round.back != ALL_GOING {
             while round.free != 0 {
                 let page = round.free.trailing_zeros() as u16;

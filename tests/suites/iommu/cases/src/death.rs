@@ -29,8 +29,12 @@ pub fn wait_for_the_end(stage: &Stage) -> Result {
     }
 }
 
-/// Starts a role again as soon as that is possible; how often it was refused.
+/// Starts a role again as soon as that is possible; how often it was refused. It runs already if a look at it started it,
+/// because a busy host let the device become quiet between the two.
 pub fn start_again(stage: &Stage, role: usize) -> core::result::Result<u64, Failure> {
+    if stage.status(role).state < TaskState::Dead as u64 {
+        return Ok(0);
+    }
     for refused in 0..u64::from(PATIENCE) {
         if stage.restart(role).0 == 0 {
             return Ok(refused);

@@ -114,7 +114,7 @@ impl<C: Caller> Queue<C> {
     }
 
     /// Sends what was not sent, as far as a message has room, and takes completions. With [`Operation::Wait`] it returns
-    /// when there is one. After an outage everything under way is unsent: once the driver is up, take another turn.
+    /// when there is one, or when there is more to send. After an outage everything under way is unsent: once the driver is up, take another turn.
     #[inline(always)]
     pub fn turn<E: Refusal>(
         &mut self,
@@ -123,6 +123,12 @@ impl<C: Caller> Queue<C> {
     ) -> Result<Completions, Failure<E>> {
         let mut rest = self.unsent;
         let requests = &self.requests;
+        let operation = if left_behind(rest) == 0 {
+            operation
+        } else {
+            // What is left might be what the others wait for: frames that come, for those that go.
+            Operation::Run
+        };
         let next = core::iter::from_fn(|| {
             let request = requests.get(rest.trailing_zeros() as usize);
             rest &= rest.wrapping_sub(1);
@@ -161,6 +167,17 @@ impl<C: Caller> Queue<C> {
     }
 }
 
+/// What a message has no room for, of a set of requests.
+#[inline(always)]
+const fn left_behind(requests: u64) -> u64 {
+    let (mut rest, mut room) = (requests, REQUESTS_MAX);
+    while room > 0 {
+        rest &= rest.wrapping_sub(1);
+        room -= 1;
+    }
+    rest
+}
+
 #[cfg(test)]
 mod tests {
     use core::cell::RefCell;
@@ -196,6 +213,8 @@ mod tests {
         /// Positions that the device has done.
         done: Vec<u64>,
         deaths: usize,
+        /// So many requests it has to have before it does any.
+        least: usize,
     }
 
     impl Driver {
@@ -204,6 +223,9 @@ mod tests {
         }
 
         fn finish_some(&mut self, least: usize) {
+            if self.device.len() < self.least {
+                return;
+            }
             let draw = usize::from(self.draw());
             let count = (draw % 4).max(least).min(self.device.len());
             for _ in 0..count {
@@ -287,6 +309,7 @@ mod tests {
             chance,
             done: Vec::new(),
             deaths: 0,
+            least: 0,
         };
         Queue::new(Fake(RefCell::new(driver)), DEPTH)
     }
@@ -298,6 +321,21 @@ mod tests {
             length: 512,
             ..Fields::default()
         })
+    }
+
+    /// What is sent with a later message may be what the first ones wait for.
+    #[test]
+    fn nobody_waits_with_something_to_send() {
+        let mut queue = queue(Vec::new());
+        for tag in 0..6 {
+            assert!(queue.ask(request(tag, tag.into())));
+        }
+        // A device that does nothing before it has all.
+        queue.driver.0.borrow_mut().least = 6;
+        let first = queue.turn::<Other>(Operation::Wait, &[]);
+        assert_eq!(first.map(Iterator::count), Ok(0));
+        let second = queue.turn::<Other>(Operation::Wait, &[]);
+        assert!(second.is_ok_and(|mut completions| completions.next().is_some()));
     }
 
     proptest! {

@@ -165,8 +165,8 @@ mod tests {
     #[test]
     fn rows_that_vary_may_vary() {
         let kept = kept(&[figure("blk-read-4k-qd1", 1000)]);
-        assert_eq!(changes(&[figure("blk-read-4k-qd1", 1100)], &kept).1, 0);
-        assert_eq!(changes(&[figure("blk-read-4k-qd1", 1101)], &kept).1, 1);
+        assert_eq!(changes(&[figure("blk-read-4k-qd1", 1050)], &kept).1, 0);
+        assert_eq!(changes(&[figure("blk-read-4k-qd1", 1051)], &kept).1, 1);
     }
 
     #[test]

@@ -302,7 +302,7 @@ pub const ROWS: [Row; 53] = [
         Some(1500),
         "submit, interrupt, unmap, collect; application to application",
     )
-    .varying(10),
+    .varying(5),
     row(
         "blk-read-4k-qd32",
         "20971",
@@ -311,7 +311,7 @@ pub const ROWS: [Row; 53] = [
         "the same with 32 in flight, per read",
     )
     .counted(Counted::Each(256))
-    .varying(10),
+    .varying(5),
     Row {
         app: PERSISTENT_APP,
         ..row(
@@ -323,34 +323,34 @@ pub const ROWS: [Row; 53] = [
         )
     }
     .counted(Counted::Apart)
-    .varying(10),
+    .varying(5),
     by_messages(
         "nvme-read-4k-qd1",
         Some(1500),
         "blk-read-4k-qd1 of an NVMe disk",
     )
-    .varying(10),
+    .varying(5),
     by_messages(
         "nvme-read-4k-qd32",
         Some(620),
         "the same with 32 in flight, per read",
     )
     .counted(Counted::Each(256))
-    .varying(10),
+    .varying(5),
     by_messages(
         "nvme-read-128k-qd8",
         None,
         "128 KiB of an NVMe disk, 8 in flight, per read",
     )
     .counted(Counted::Each(64))
-    .varying(10),
+    .varying(5),
     by_messages(
         "nvme-strict-over-persistent",
         Some(1150),
         "strict-over-persistent of NVMe disks",
     )
     .counted(Counted::Apart)
-    .varying(10),
+    .varying(5),
     by_messages(
         "irq-msi",
         None,

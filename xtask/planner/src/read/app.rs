@@ -59,7 +59,9 @@ pub enum Main<'a> {
 /// A disk that the tool makes unless the user gives one.
 #[derive(Clone, Debug)]
 pub struct Disk {
+    /// The name that the emulator's arguments of a device give it.
     pub name: String,
+    /// In bytes.
     pub len: u64,
 }
 

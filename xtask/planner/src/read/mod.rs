@@ -26,7 +26,7 @@ pub mod units;
 
 use std::path::Path;
 
-pub use app::{App, Main};
+pub use app::{App, Disk, Main};
 pub use check::lends::pool_of;
 pub use console::{Console, UartKind};
 pub use device::{Device, Direct};

@@ -62,7 +62,7 @@ pub fn profile(
     let built = super::build(project, row.app)?;
     let log = Log::start()?;
     let extra = trace::arguments(qemu.version, &log.path());
-    let counted = super::execute(project, qemu, &built, &extra, &mut show)?;
+    let counted = super::execute(qemu, &built, &extra, &mut show)?;
     let trace = log.end()?;
     of(&built, trace, &counted, row)
 }

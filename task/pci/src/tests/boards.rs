@@ -21,6 +21,21 @@ fn run(change: impl FnOnce(&Scene)) -> (Vec<Mismatch>, u64) {
     (told, scene.fake.now.get() / MILLISECOND)
 }
 
+/// The registers of a capability at the last place at which they fit are set as all are.
+#[test]
+fn device_control_2_that_just_fits_is_set() {
+    const AT: u16 = 0xd4;
+    let mut nodes = nodes();
+    nodes[EDU0] = nodes[EDU0].clone().express(AT, false);
+    nodes[EDU0].put16(AT + EXPRESS_REGISTER, 2);
+    nodes[EDU0].allow(AT + EXPRESS_CONTROL2, 2, 0xffff);
+    nodes[EDU0].put16(AT + EXPRESS_CONTROL2, 0x0420);
+    let scene = Scene::with(nodes);
+    let (_, notes) = scene.enumerate();
+    assert_eq!(notes.differences, []);
+    assert_eq!(scene.fake.node(EDU0).get16(AT + EXPRESS_CONTROL2), 0);
+}
+
 /// Version 1 of the capability ends before device control 2, and one near the end of its space has none either: what
 /// is there is something else.
 #[test]
@@ -190,11 +205,14 @@ fn a_device_that_fell_asleep_is_not_taken_over() {
     nodes[DISK] = nodes[DISK].clone().power(0x90, 0);
     let scene = Scene::with(nodes);
     let (mut server, _) = scene.live();
+    assert_eq!(scene.fake.now.get(), 0, "what is on is not waited for");
     let authority = crate::tests::server::client(&mut server, AUTHORITY);
     authority.bus_master(DISK as u32, true).unwrap();
     scene.fake.change(DISK, |disk| disk.put16(0x94, 3));
     let (mut server, notes) = scene.live();
     assert_eq!(notes.differences, []);
+    // Only then may it be asked for anything, so that it is not taken for one that vanished.
+    assert_eq!(scene.fake.now.get(), 10 * MILLISECOND);
     let authority = crate::tests::server::client(&mut server, AUTHORITY);
     let found = authority.describe(DISK as u32).unwrap();
     assert_eq!((found.state, found.bus_master), (DeviceState::Ready, false));

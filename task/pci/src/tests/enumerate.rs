@@ -100,3 +100,14 @@ fn a_plan_that_does_not_fit_is_refused() {
     let plan = std::vec![scene.plan[0]; plan::limits::FUNCTIONS_MAX + 1];
     assert!(crate::Fabric::new(&scene.host, &plan).is_err());
 }
+
+/// Every walk upwards ends, whatever the table says.
+#[test]
+fn only_what_comes_first_is_above_something() {
+    let mut scene = Scene::new();
+    for parent in [DISK, MUX] {
+        scene.plan[DISK].parent = parent as u32;
+        let fabric = crate::Fabric::new(&scene.host, &scene.plan).unwrap();
+        assert_eq!(fabric.parent(DISK), None);
+    }
+}

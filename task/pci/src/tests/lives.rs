@@ -3,6 +3,7 @@
 use std::vec::Vec;
 
 use pci_api::{DeviceState, Error, Mismatch, QuiesceFailure, QuiesceState, Width};
+use plan::pci::FunctionFlags;
 
 use crate::registers::*;
 use crate::server::Server;
@@ -133,9 +134,10 @@ fn what_firmware_left_on_is_never_taken_over() {
 
 #[test]
 fn a_device_that_lost_its_state_is_off_and_set_again() {
-    let lose: [fn(&mut crate::tests::node::Node); 4] = [
+    let lose: [fn(&mut crate::tests::node::Node); 5] = [
         |node| node.put16(COMMAND, 0),
         |node| node.put16(COMMAND, COMMAND_MEMORY),
+        |node| node.put16(COMMAND, COMMAND_MASTER),
         |node| node.put32(BAR + 4, 0),
         |node| node.put16(0x106, 0x8000),
     ];
@@ -152,6 +154,44 @@ fn a_device_that_lost_its_state_is_off_and_set_again() {
         assert_eq!(scene.fake.node(DISK).get32(BAR + 4), 0x1000_0000);
         assert_eq!(scene.fake.node(DISK).get16(0x106), 0);
         master(&mut server, DISK, true);
+    }
+}
+
+#[test]
+fn a_device_that_is_kept_from_its_interrupt_goes_on_only_then() {
+    let mut scene = Scene::new();
+    scene.plan[DISK].flags |= FunctionFlags::NO_INTERRUPT.bits();
+    let (mut server, _) = scene.live();
+    master(&mut server, DISK, true);
+    let on = COMMAND_MEMORY | COMMAND_MASTER;
+    assert_eq!(scene.fake.node(DISK).command(), on | COMMAND_INTX_OFF);
+    let (mut server, notes) = scene.live();
+    assert_eq!(notes.differences, []);
+    assert!(is_master(&mut server, DISK));
+    scene.fake.change(DISK, |disk| disk.put16(COMMAND, on));
+    let (mut server, notes) = scene.live();
+    assert_eq!(notes.differences, []);
+    assert!(!is_master(&mut server, DISK));
+    let off = COMMAND_MEMORY | COMMAND_INTX_OFF;
+    assert_eq!(scene.fake.node(DISK).command(), off);
+}
+
+#[test]
+fn a_device_of_another_header_is_not_taken_over() {
+    for (header, mismatch) in [
+        (HEADER_MULTIFUNCTION, Mismatch::Multifunction),
+        (2, Mismatch::HeaderType),
+    ] {
+        let scene = Scene::new();
+        let (mut server, _) = scene.live();
+        master(&mut server, DISK, true);
+        scene.fake.change(DISK, |disk| {
+            disk.bytes[usize::from(HEADER_TYPE)] = header;
+        });
+        let (_, notes) = scene.live();
+        let told: Vec<_> = notes.differences.iter().map(|d| d.1).collect();
+        assert_eq!(told, [mismatch]);
+        assert_eq!(scene.fake.masters(), []);
     }
 }
 

@@ -172,15 +172,37 @@ fn a_bridge_of_another_kind() {
 
 #[test]
 fn bus_mastering_that_cannot_be_turned_off() {
-    let (told, blocked) = run_stuck();
+    let (told, blocked, _) = run_stuck(DISK);
     assert_eq!(told, [Mismatch::Command]);
     assert_eq!(blocked, [(DISK, Mismatch::Command)]);
 }
 
-fn run_stuck() -> (Vec<Mismatch>, Vec<(usize, Mismatch)>) {
+/// What the host bridge decodes is the system's way to memory, whatever else differs. Its command register is not set
+/// when the rest is, so that nothing finds the bit later.
+#[test]
+fn a_host_bridge_whose_bus_mastering_stays_on_is_told_and_decodes_on() {
+    let (told, blocked, command) = run_stuck(HOST);
+    assert_eq!(told, [Mismatch::Command]);
+    assert_eq!(blocked, [(HOST, Mismatch::Command)]);
+    assert_eq!(command, COMMAND_MASTER | COMMAND_MEMORY);
+}
+
+#[test]
+fn a_host_bridge_decodes_on() {
     let mut nodes = nodes();
-    nodes[DISK].put16(COMMAND, COMMAND_MASTER);
-    nodes[DISK].allow(COMMAND, 2, 0);
+    nodes[HOST].put16(COMMAND, COMMAND_MASTER | COMMAND_MEMORY);
+    let scene = Scene::with(nodes);
+    let (_, notes) = scene.enumerate();
+    assert_eq!(notes.differences, []);
+    assert_eq!(scene.fake.node(HOST).command(), COMMAND_MEMORY);
+}
+
+/// Enumerates with one function whose bus mastering stays on; gives what was told, what is blocked, and what its command
+/// register holds then.
+fn run_stuck(index: usize) -> (Vec<Mismatch>, Vec<(usize, Mismatch)>, u16) {
+    let mut nodes = nodes();
+    nodes[index].put16(COMMAND, COMMAND_MASTER | COMMAND_MEMORY);
+    nodes[index].allow(COMMAND, 2, COMMAND_MEMORY.into());
     let scene = Scene::with(nodes);
     let mut fabric = crate::Fabric::new(&scene.host, &scene.plan).unwrap();
     let mut notes = Notes::default();
@@ -188,6 +210,7 @@ fn run_stuck() -> (Vec<Mismatch>, Vec<(usize, Mismatch)>) {
     (
         notes.differences.iter().map(|d| d.1).collect(),
         blocked(&fabric),
+        scene.fake.node(index).command(),
     )
 }
 

@@ -5,6 +5,7 @@ use pci_api::{DeviceState, Error, Mismatch, QuiesceState, Width};
 use plan::pci::{FunctionEntry, FunctionFlags, Quiesce};
 use zerocopy::FromZeros;
 
+use crate::registers::{COMMAND, COMMAND_MEMORY};
 use crate::tests::scene::*;
 use crate::tests::server::client;
 
@@ -100,6 +101,11 @@ fn what_shares_its_group_blocks_it() {
     let mut scene = scene();
     scene.plan[ENGINE].group_index = scene.plan[DISK].group_index;
     scene.fake.nodes.borrow_mut()[DISK].gone = true;
+    scene
+        .fake
+        .change(HOST, |host| host.put16(COMMAND, COMMAND_MEMORY));
     let (fabric, _) = scene.enumerate();
     assert_eq!(fabric.states[ENGINE].reason, Some(Mismatch::Group));
+    // The requester id that it has no use for is that of the host bridge.
+    assert_eq!(scene.fake.node(HOST).command(), COMMAND_MEMORY);
 }

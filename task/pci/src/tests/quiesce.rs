@@ -218,6 +218,22 @@ fn a_bus_reset_spares_a_neighbour_in_use() {
 }
 
 #[test]
+fn a_function_reset_leaves_its_neighbours_alone() {
+    let mut nodes = nodes();
+    nodes[EDU0] = nodes[EDU0].clone().express(0x50, true);
+    let mut scene = Scene::with(nodes);
+    scene.plan[EDU0].quiesce = plan::pci::Quiesce::FunctionReset as u32;
+    let mut run = Run::new(&scene);
+    run.master(EDU1, true);
+    run.start(EDU0).unwrap();
+    run.finish();
+    assert_eq!(run.state(EDU0), QuiesceState::Quiet);
+    assert_eq!(scene.fake.node(EDU0).resets, 1);
+    assert_eq!(run.state(EDU1), QuiesceState::Never);
+    assert_eq!(scene.fake.masters(), [RP1, MUX, EDU1]);
+}
+
+#[test]
 fn what_cannot_begin_yet_is_not_quiet_from_earlier() {
     let scene = Scene::new();
     let mut run = Run::new(&scene);

@@ -126,9 +126,17 @@ fn only_the_authority_switches_and_quiesces() {
     assert_eq!(scene.fake.masters(), []);
     let authority = client(&mut server, AUTHORITY);
     assert_eq!(authority.boot_status().map(|status| status.ready), Ok(10));
-    assert_eq!(authority.bus_master(99, true), refused(Error::NoSuchDevice));
-    assert_eq!(authority.quiesce_start(99), refused(Error::NoSuchDevice));
-    assert_eq!(authority.quiesce_result(99), refused(Error::NoSuchDevice));
+    // The first number that no device has, and one far from all.
+    for nobody in [scene.plan.len() as u32, 99] {
+        let none = refused(Error::NoSuchDevice);
+        assert_eq!(authority.bus_master(nobody, true), none);
+        assert_eq!(authority.bus_master(nobody, false), none);
+        assert_eq!(authority.quiesce_start(nobody), none);
+        assert_eq!(
+            authority.quiesce_result(nobody),
+            refused(Error::NoSuchDevice)
+        );
+    }
 }
 
 #[test]

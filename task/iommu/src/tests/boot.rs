@@ -260,3 +260,20 @@ fn no_stream_takes_translated_accesses_or_address_spaces_of_a_device() {
         }
     }
 }
+
+#[test]
+fn a_device_is_listed_when_what_is_found_of_it_is_new() {
+    let mut rig = Rig::booted();
+    let listed = |rig: &Rig| {
+        let around = rig.around.borrow();
+        let lines = around.lines.iter();
+        let of_disk = |line: &&std::string::String| line.contains("DeviceLine { name: \"disk\"");
+        lines.filter(of_disk).count()
+    };
+    assert_eq!(listed(&rig), 1);
+    for (blocked, expected) in [(None, 1), (Some(DISK), 2), (Some(DISK), 2), (None, 3)] {
+        rig.around.borrow_mut().blocked = blocked;
+        rig.server.on_pci_up();
+        assert_eq!(listed(&rig), expected, "{blocked:?}");
+    }
+}

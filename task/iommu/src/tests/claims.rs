@@ -24,8 +24,12 @@ fn only_the_planned_owner_claims() {
     // Another core's task is another one, though its index is the owner's.
     let elsewhere = rig.ask(TaskId(4 | 1 << 8), Operation::Claim, &[u64::from(DISK)]);
     assert_eq!(code(elsewhere), Some(Error::NotOwner));
-    let none = rig.ask(task(4), Operation::Claim, &[99]);
-    assert_eq!(code(none), Some(Error::NoSuchDevice));
+    // The first number that no device has, and one far from all.
+    let first = rig.server.plan.devices.len() as u64;
+    for nobody in [first, 99] {
+        let none = rig.ask(task(4), Operation::Claim, &[nobody]);
+        assert_eq!(code(none), Some(Error::NoSuchDevice));
+    }
 }
 
 #[test]
@@ -296,4 +300,18 @@ fn a_handle_of_an_earlier_claim_is_stale() {
     let map = first.map(&mut rig, 0, 0, 1, MapFlags::READ_WRITE, 0);
     assert_eq!(map, Err(Error::StaleHandle));
     second.map_any(&mut rig, 0, 1);
+}
+
+/// A task that claims and releases over and over fills no log.
+#[test]
+fn only_the_first_claim_of_a_life_is_told() {
+    let mut rig = Rig::booted();
+    for id in [task(4), life(4, 1)] {
+        for round in 0..3 {
+            rig.around.borrow_mut().lines.clear();
+            rig.claim(id, DISK).release(&mut rig);
+            let told = ["Claimed {", "Released {"].map(|line| rig.logged(line));
+            assert_eq!(told, [round == 0; 2], "{id:?} {round}");
+        }
+    }
 }

@@ -321,6 +321,7 @@ fn lines_are_limited_and_the_rest_is_counted() {
             .count()
     };
     assert_eq!(lines(&rig), 32);
+    assert!(rig.server.take_new_deadline().is_some(), "for the rest");
     rig.smmu.0.borrow_mut().time += 1_000_000_000;
     rig.server.on_timer();
     assert!(rig.logged("FaultsOmitted { count: 48 }"));

@@ -261,6 +261,23 @@ fn a_driver_that_does_not_unmap_loses_its_device() {
     assert_eq!(rig.around.borrow().started.len(), started + 1);
 }
 
+/// Whatever wakes the server meanwhile.
+#[test]
+fn a_driver_has_its_time_to_unmap() {
+    let mut rig = Rig::booted();
+    let mut disk = registered(&mut rig);
+    let iova = disk.map(&mut rig, NUMBER, 0, 1, BOTH, 0).unwrap();
+    let died = rig.smmu.0.borrow().time;
+    lender_dies(&mut rig);
+    rig.server.on_timer();
+    assert!(!rig.logged("Overdue"));
+    let due = rig.server.take_new_deadline().unwrap();
+    let wait = crate::limits::LENDER_DEADLINE_NS;
+    assert!((died + wait..died + wait + 100_000).contains(&due), "{due}");
+    assert_eq!(disk.unmap(&mut rig, iova, 1), Ok(0));
+    assert_eq!(pins(&rig), 0);
+}
+
 /// The disk is being taken away from a driver that lives on.
 fn taken_away(rig: &mut Rig) {
     let mut disk = registered(rig);

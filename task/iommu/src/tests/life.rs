@@ -222,3 +222,29 @@ fn a_device_is_always_in_a_combination_of_the_table_and_comes_to_each() {
         .collect();
     assert!(missed.is_empty(), "never reached: {missed:#?}");
 }
+
+#[test]
+fn a_use_is_assumed_once() {
+    let mut life = Life::new(&plan().devices[2]);
+    assert!(!life.was_used_before());
+    assert!(life.assume_used());
+    assert!(life.was_used_before());
+    assert!(!life.assume_used());
+}
+
+#[test]
+fn each_reason_to_take_a_device_for_on_is_enough() {
+    let new = || Life::new(&plan().devices[2]);
+    assert!(!new().may_be_on());
+    let reasons: [fn(&mut Life); 4] = [
+        |life| life.found_master(true),
+        |life| life.found(false, false, false),
+        |life| life.allow_always_open(true),
+        |life| life.await_claim(task(5)),
+    ];
+    for (number, reason) in reasons.iter().enumerate() {
+        let mut life = new();
+        reason(&mut life);
+        assert!(life.may_be_on(), "{number}");
+    }
+}

@@ -70,6 +70,7 @@ fn records_that_name_what_is_not_there() {
     inconsistent(|plan| plan.domains[1].smmu = 1);
     inconsistent(|plan| plan.streams[1].smmu = 1);
     inconsistent(|plan| plan.streams[1].smmu = u32::MAX);
+    inconsistent(|plan| (plan.domains[0].smmu, plan.streams[0].smmu) = (1, 1));
     inconsistent(|plan| plan.smmus.clear());
     // A plan without any SMMU is refused too, though nothing names one.
     inconsistent(|plan| *plan = Records::default());

@@ -56,6 +56,7 @@ fn a_death_beside_one_that_is_not_quiet_keeps_everything() {
         matches!(later, Reply::Now { .. }),
         "it has its claim, cut off"
     );
+    assert!(rig.status(LEFT).flags.has(StatusFlags::STUCK));
 }
 
 /// Without a PCI task it stays bus master, and goes on through the streams that the other has open: that nothing of it was
@@ -339,7 +340,15 @@ fn without_bus_mastering_nothing_is_begun_in_what_is_released_beside_an_open_str
 
 #[test]
 fn a_successor_knows_what_was_retracted() {
+    for pci in [None, Some(Failure::Down)] {
+        is_known_to_a_successor(pci);
+    }
+}
+
+/// Also to one that cannot ask the PCI task which of them is on.
+fn is_known_to_a_successor(pci: Option<Failure>) {
     let (rig, [kept, released]) = released_beside_one_that_goes_on(three_with_one_ungated());
+    rig.around.borrow_mut().no_pci = pci;
     let mut next = Rig::with(
         three_with_one_ungated(),
         rig.smmu.clone(),
@@ -349,6 +358,10 @@ fn a_successor_knows_what_was_retracted() {
     assert!(next.reach(0x010, kept).is_some());
     assert_eq!(next.reach(0x010, released), None);
     assert_eq!(next.status(LEFT).mapped_pages, 2, "left has to release it");
+    let flags = next.status(LEFT).flags;
+    assert!(flags.has(StatusFlags::STORM) && !flags.has(StatusFlags::OPEN));
+    next.around.borrow_mut().no_pci = None;
+    next.server.on_pci_up();
     let claim = next.now(task(5), Operation::Claim, &[u64::from(LEFT)]);
     let claim = Claim::from_words(&claim.1).unwrap();
     let mut left = Driver {

@@ -363,3 +363,15 @@ fn what_a_failed_grant_may_have_begun_is_waited_for_by_what_shares_its_stream() 
     rig.server.on_quiesced();
     assert!(!rig.is_held(LEFT));
 }
+
+/// Without one that shares its streams nothing can go on through them, whether or not it stays bus master.
+#[test]
+fn the_word_of_an_owner_holds_without_a_pci_task_where_nothing_is_shared() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
+    release(&mut rig, &mut disk);
+    rig.around.borrow_mut().no_pci = None;
+    rig.server.on_pci_up();
+    assert!(at_once(&mut rig, task(4)));
+}

@@ -156,3 +156,31 @@ fn a_flood_of_claims_fills_no_log() {
     rig.ask(task(6), Operation::Claim, &[u64::MAX]);
     assert_eq!(self::told(&rig).len(), told.len());
 }
+
+/// A reason that is new is a line, if the last one was a second ago.
+#[test]
+fn reasons_that_take_turns_are_told_once_a_second() {
+    let mut rig = Rig::booted();
+    let mut refuse = |code| {
+        rig.around.borrow_mut().hold_code = Some(code);
+        let before = told(&rig).len();
+        assert!(claim(&mut rig, 4, DISK).is_some());
+        (told(&rig).len() > before, rig.smmu.clone())
+    };
+    // The first, second and fourth are told whatever they are.
+    for (code, expected) in [
+        (Code::EXHAUSTED, true),
+        (Code::EXHAUSTED, true),
+        (Code::REFUSED, false),
+        (Code::REFUSED, true),
+        (Code::EXHAUSTED, false),
+    ] {
+        let (is_told, smmu) = refuse(code);
+        assert_eq!(is_told, expected, "{code:?}");
+        // The clock goes on a little by itself.
+        assert!(smmu.0.borrow().time < crate::limits::REFUSAL_PAUSE_NS);
+    }
+    let (_, smmu) = refuse(Code::REFUSED);
+    smmu.0.borrow_mut().time += crate::limits::REFUSAL_PAUSE_NS;
+    assert!(refuse(Code::EXHAUSTED).0);
+}

@@ -379,7 +379,8 @@ fn altered_tables_are_closed_by_the_successor() {
 
 /// The disk is closed for good, and held until it is released; the other device goes on.
 fn is_closed(rig: &mut Rig, iova: u64, other: u64) {
-    assert!(rig.logged("Altered"), "{:?}", rig.around.borrow().lines);
+    let told = rig.logged("Altered { name: \"disk\"");
+    assert!(told, "{:?}", rig.around.borrow().lines);
     assert_eq!(rig.reach(0x100, iova), None);
     assert!(!rig.is_bus_master(DISK) && rig.is_held(DISK));
     assert_eq!(rig.around.borrow().posts, [4]);

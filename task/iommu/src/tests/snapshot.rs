@@ -187,7 +187,11 @@ fn who_may_not_inspect_is_refused() {
     let mut unknown = good;
     unknown.payload[0] = 5;
     let others = [Subject::Task, Subject::Function].map(|of| request(task(INSPECTOR), of, 0));
-    for bad in [short, no_room, lends, unknown].into_iter().chain(others) {
+    // Nor is any other operation this one.
+    let mut other = good;
+    other.operation = OPERATION - 1;
+    let bad = [short, no_room, lends, unknown, other];
+    for bad in bad.into_iter().chain(others) {
         assert_eq!(ask(&mut rig, &bad), refused(Error::Malformed));
     }
     assert!(ask(&mut rig, &good).is_ok());

@@ -31,7 +31,7 @@ fn hunt(mutant: Mutant) -> (Option<(Outcome, u64)>, u64, BTreeSet<Check>) {
                     Liberties::SLOW
                 },
                 troubles: (mutant.troubles)(seed),
-                aimed: false,
+                aimed: seed % 4 == 3,
                 trace: false,
                 mutant: Some(mutant),
             };

@@ -75,9 +75,18 @@ pub const MUTANTS: &[Mutant] = &[
             _ => code,
         },
     ),
-    answer("lease-cut", "Q4", |_, code| {
-        unless(code, Error::PartOfLease)
+    answer("lease-cut", "Q4", |operation, code| match operation {
+        Operation::Unmap | Operation::Exchange => unless(code, Error::PartOfLease),
+        _ => code,
     }),
+    answer(
+        "lease-cut-by-list",
+        "Q4",
+        |operation, code| match operation {
+            Operation::UnmapList | Operation::ExchangeList => unless(code, Error::PartOfLease),
+            _ => code,
+        },
+    ),
     answer(
         "list-part-not-looked-at",
         "Q5",

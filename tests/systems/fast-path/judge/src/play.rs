@@ -32,8 +32,13 @@ struct Charges {
 }
 
 impl Charges {
-    /// What each has paid since then. `None` if one began its next period meanwhile and has got something.
+    /// What each has paid since then. `None` if one had nothing left, when a client's account owes what its server's pays, or
+    /// began its next period meanwhile and has got something.
     fn since(&self, before: &Self) -> Option<[u64; COUNT]> {
+        let is_used_up = |left: &u64| left.cast_signed() <= 0;
+        if self.left.iter().chain(&before.left).any(is_used_up) {
+            return None;
+        }
         let mut paid = [0; COUNT];
         for ((paid, before), now) in paid.iter_mut().zip(before.left).zip(self.left) {
             *paid = before.checked_sub(now)?;
@@ -95,8 +100,21 @@ impl Stage {
         played.paid = self.charges().since(&before);
     }
 
-    /// What is left in the accounts; everybody is down.
+    /// What is left in the accounts; everybody is down. A timer that was set for an actor's account may end while they are read:
+    /// then more was taken from one that was read already, and all are read once more.
     fn charges(&self) -> Charges {
+        let mut charges = self.read_charges();
+        loop {
+            // Nothing was taken while these were read if all was taken up to the same moment before them.
+            let until = charges.until;
+            charges = self.read_charges();
+            if charges.until == until {
+                return charges;
+            }
+        }
+    }
+
+    fn read_charges(&self) -> Charges {
         let mut charges = Charges::default();
         for (left, index) in charges.left.iter_mut().zip(self.indices) {
             match privileged::registers(index, TICKS_LEFT) {

@@ -3,6 +3,7 @@
 mod fake;
 mod world;
 
+mod accounts;
 mod borrow;
 mod budget;
 mod death;

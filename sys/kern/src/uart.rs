@@ -73,6 +73,8 @@ mod tests {
         full: u32,
         busy: Cell<u32>,
         sent: RefCell<Vec<u8>>,
+        /// Bytes that were written while it was full.
+        lost: Cell<u32>,
     }
 
     impl Fake {
@@ -84,6 +86,7 @@ mod tests {
                 full,
                 busy: Cell::new(full),
                 sent: RefCell::default(),
+                lost: Cell::new(0),
             }
         }
 
@@ -98,6 +101,8 @@ mod tests {
 
         fn send(&self, offset: usize, byte: u8, bytes: bool) {
             assert_eq!((offset, bytes), (0, self.bytes));
+            let is_full = self.busy.get() > 0;
+            self.lost.set(self.lost.get() + u32::from(is_full));
             self.busy.set(self.full);
             self.sent.borrow_mut().push(byte);
         }
@@ -135,6 +140,7 @@ mod tests {
                 uart.write(byte);
             }
             assert_eq!(*fake.sent.borrow(), b"up\r\n");
+            assert_eq!(fake.lost.get(), 0);
         }
     }
 

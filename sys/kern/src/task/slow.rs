@@ -114,6 +114,12 @@ impl Task<'_> {
         }
     }
 
+    /// Whom it may post which bits without a look at its rights.
+    #[cfg(test)]
+    pub(crate) fn grant(&self) -> (u64, u64) {
+        (self.post_to, self.post_bits)
+    }
+
     /// Whether it has device registers.
     pub fn has_devices(&self) -> bool {
         self.slow & Slow::DEVICES.bits() != 0

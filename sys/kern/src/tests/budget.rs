@@ -111,6 +111,15 @@ fn who_is_spent_goes_on_when_nobody_else_is_ready() {
 }
 
 #[test]
+fn what_else_is_due_when_a_budget_ends_has_an_interrupt_of_its_own() {
+    let tables = with_budgets(&[(LEFT, 100)]);
+    let mut world = down_to(&tables, LEFT);
+    world.kernel.arch_mut().now += 100;
+    world.running = world.kernel.timer_interrupt(world.running);
+    assert_eq!(world.kernel.arch().timer, 0);
+}
+
+#[test]
 fn a_servers_work_is_its_clients_time() {
     let tables = with_budgets(&[(SERVER, 5000), (LOW, 1000)]);
     let mut world = down_to(&tables, LOW);

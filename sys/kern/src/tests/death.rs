@@ -47,6 +47,12 @@ fn a_fault_below_the_stack_is_called_an_overflow() {
         world.running = world.kernel.exception(index(LEFT), kind, address, 0);
         assert_eq!(world.fault(LEFT), expected, "{address:x}");
     }
+    // Only an access that is not permitted is one.
+    for kind in [FaultKind::BusError, FaultKind::InstructionFetch] {
+        let mut world = World::waiting_down_to(LEFT);
+        world.running = world.kernel.exception(index(LEFT), kind, STACK - 8, 0);
+        assert_eq!(world.fault(LEFT), kind);
+    }
 }
 
 #[test]

@@ -4,11 +4,19 @@ use abi::privileged::Privileged;
 use abi::{Code, Lease, LeaseAttributes, SendDescriptor, Syscall, TaskId};
 
 use super::world::*;
-use crate::State;
+use crate::{State, TaskIndex};
 
 /// The ids of the same life on every core that is not there.
 fn elsewhere(id: TaskId) -> impl Iterator<Item = TaskId> {
     (1..=0xff).map(move |core: u64| TaskId(id.0 | core << 8))
+}
+
+#[test]
+fn an_index_is_found_in_an_id() {
+    for number in 0..abi::TASKS_MAX {
+        let index = TaskIndex::new(number).unwrap();
+        assert_eq!(TaskIndex::of(TaskId::new(number as u8, 7)), index);
+    }
 }
 
 #[test]

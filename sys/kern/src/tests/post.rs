@@ -1,6 +1,7 @@
 //! Notifications from task to task.
 
 use abi::{Code, FaultKind, Syscall, TaskId};
+use plan::kernel::PostEntry;
 
 use super::world::*;
 
@@ -72,6 +73,46 @@ fn only_granted_bits_can_be_posted() {
     world.only(LEFT);
     world.post(LEFT, SERVER, 1);
     assert_eq!(world.fault(LEFT), FaultKind::NoRight);
+}
+
+#[test]
+fn a_grant_is_for_one_task_and_all_its_entries_count() {
+    let mut tables = Tables::new();
+    let first = tables.tasks[LEFT].posts as usize;
+    let grants = [(SERVER, 0b011), (SERVER, 0b110), (RIGHT, 0b1000)];
+    tables.tasks[LEFT].post_count = grants.len() as u32;
+    for (number, (to, bits)) in grants.into_iter().enumerate() {
+        tables.posts[first + number] = PostEntry {
+            to: to as u32,
+            bits,
+        };
+    }
+    for bits in [0b1, 0b10, 0b100, 0b111] {
+        let mut world = tables.boot().unwrap();
+        world.only(LEFT);
+        world.post(LEFT, SERVER, bits);
+        assert_eq!(code(&world, LEFT), Code::OK, "{bits:b}");
+        assert_eq!(world.kernel.task(index(LEFT)).grant().1, 0b111);
+    }
+    let mut world = tables.boot().unwrap();
+    world.only(LEFT);
+    world.post(LEFT, SERVER, 0b1000);
+    assert_eq!(world.fault(LEFT), FaultKind::NoRight);
+}
+
+#[test]
+fn a_grant_is_kept_for_the_fast_path_unless_a_fault_is_armed() {
+    for armed in [false, true] {
+        let mut world = World::waiting_down_to(LEFT);
+        let before = world.kernel.task(index(LEFT)).grant();
+        if armed {
+            world.kernel.task_mut(index(LEFT)).arm(9);
+        }
+        world.post(LEFT, SERVER, 1);
+        let kept = (world.id(SERVER).0, 0xff);
+        assert_eq!(world.kernel.task(index(LEFT)).grant() == kept, !armed);
+        assert_ne!(before, kept);
+    }
 }
 
 #[test]

@@ -23,6 +23,22 @@ fn a_task_that_spins_is_killed() {
 }
 
 #[test]
+fn the_timer_comes_when_a_run_may_end() {
+    let mut world = World::waiting_down_to(LOW);
+    let start = world.kernel.arch().now;
+    assert_eq!(world.kernel.arch().timer, start + LIMIT);
+    pass(&mut world, 7);
+    world.park();
+    world.kernel.notify(index(LOW), u64::from(WAKE));
+    world.resume();
+    assert_eq!(world.kernel.arch().timer, start + LIMIT);
+    // It came for the run before; what is left of this one is waited for.
+    pass(&mut world, LIMIT - 7);
+    assert_eq!(world.runs(), LOW);
+    assert_eq!(world.kernel.arch().timer, start + 7 + LIMIT);
+}
+
+#[test]
 fn blocking_starts_a_new_run() {
     let mut world = World::waiting_down_to(LOW);
     for _ in 0..4 {

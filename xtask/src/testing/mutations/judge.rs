@@ -1,5 +1,5 @@
 //! What the tests say to each change: which tests come by its place is known from a run of each with nothing changed; they run with
-//! the change until the first fails, the fast ones first.
+//! the change until the first fails, the fast ones first. Where all pass, the package's random histories are run, if it has some.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::woven::Woven;
+use super::woven::{Program, Woven};
 use crate::testing::Outcome;
 use crate::testing::host::result;
 use planner::failure::{self, Failure};
@@ -33,9 +33,16 @@ pub enum Verdict {
     Unbuildable,
 }
 
-/// The tests of a package, each with the places that it comes by, from the fastest on.
-pub struct Tests(Vec<Test>);
+/// Steps of histories that a change has to pass.
+const STEPS: &str = "100000";
 
+/// The tests of a package, from the fastest on, and the run of its histories.
+pub struct Tests {
+    tests: Vec<Test>,
+    histories: Option<Test>,
+}
+
+/// A run with nothing changed: how long it took, and the places that it came by.
 struct Test {
     name: String,
     time: Duration,
@@ -48,7 +55,7 @@ impl Tests {
     /// # Errors
     /// If one fails: then it says nothing about a change.
     pub fn measure(woven: &Woven, folder: &Path) -> failure::Outcome<Self> {
-        let output = Command::new(&woven.program)
+        let output = Command::new(&woven.tests.file)
             .args(["--list"])
             .output()
             .map_err(Failure::when("cannot list the tests"))?;
@@ -59,26 +66,17 @@ impl Tests {
         let trace = folder.join("trace");
         let mut tests = Vec::new();
         for name in names {
-            let _ = std::fs::remove_file(&trace);
-            let started = Instant::now();
-            let environment = [
-                ("MUTATION", "trace".to_owned()),
-                ("MUTATION_TRACE", trace.display().to_string()),
-            ];
-            if run(woven, &[name], 3600, &environment)? != Verdict::Missed {
-                return Err(Failure::new(format!("{name} fails with nothing changed")));
-            }
-            let time = started.elapsed();
-            let places = std::fs::read_to_string(&trace).unwrap_or_default();
-            let places = places.lines().filter_map(|line| line.parse().ok());
-            tests.push(Test {
-                name: name.to_owned(),
-                time,
-                places: places.collect(),
-            });
+            tests.push(unchanged(&woven.tests, name, &of_library(&[name]), &trace)?);
         }
         tests.sort_by_key(|test| test.time);
-        Ok(Self(tests))
+        let histories = woven
+            .histories
+            .as_ref()
+            .map(|program| unchanged(program, "a history", &["--steps", STEPS], &trace));
+        Ok(Self {
+            tests,
+            histories: histories.transpose()?,
+        })
     }
 
     /// Makes one change and runs the tests that come by its place.
@@ -86,26 +84,69 @@ impl Tests {
     /// # Errors
     /// If they cannot be run.
     pub fn judge(&self, woven: &Woven, own: u32, place: u32) -> failure::Outcome<Verdict> {
-        let coming = self.0.iter().filter(|test| test.places.contains(&place));
+        let environment = [("MUTATION", own.to_string())];
+        let limit = |time: Duration| LIMIT + (time * SLOWER).as_secs();
+        let coming = self
+            .tests
+            .iter()
+            .filter(|test| test.places.contains(&place));
         let (fast, slow): (Vec<_>, Vec<_>) = coming.partition(|test| test.time < FAST);
         for group in fast.chunks(ROW).chain(slow.chunks(1)) {
             let time: Duration = group.iter().map(|test| test.time).sum();
             let names: Vec<&str> = group.iter().map(|test| test.name.as_str()).collect();
-            let limit = LIMIT + (time * SLOWER).as_secs();
-            let environment = [("MUTATION", own.to_string())];
-            let verdict = run(woven, &names, limit, &environment)?;
+            let arguments = of_library(&names);
+            let verdict = run(&woven.tests, &arguments, limit(time), &environment)?;
             if verdict != Verdict::Missed {
                 return Ok(verdict);
             }
         }
-        Ok(Verdict::Missed)
+        match (&self.histories, &woven.histories) {
+            (Some(histories), Some(program)) if histories.places.contains(&place) => {
+                let limit = limit(histories.time);
+                run(program, &["--steps", STEPS], limit, &environment)
+            }
+            _ => Ok(Verdict::Missed),
+        }
     }
 }
 
-/// Runs these tests until one fails.
+/// What the program of a library's tests is told, to run some of them.
+fn of_library<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    let mut arguments = vec!["--test-threads", "1", "--exact"];
+    arguments.extend(names);
+    arguments
+}
+
+/// Runs something with nothing changed.
+fn unchanged(
+    program: &Program,
+    name: &str,
+    arguments: &[&str],
+    trace: &Path,
+) -> failure::Outcome<Test> {
+    let _ = std::fs::remove_file(trace);
+    let started = Instant::now();
+    let environment = [
+        ("MUTATION", "trace".to_owned()),
+        ("MUTATION_TRACE", trace.display().to_string()),
+    ];
+    if run(program, arguments, 3600, &environment)? != Verdict::Missed {
+        return Err(Failure::new(format!("{name} fails with nothing changed")));
+    }
+    let time = started.elapsed();
+    let places = std::fs::read_to_string(trace).unwrap_or_default();
+    let places = places.lines().filter_map(|line| line.parse().ok());
+    Ok(Test {
+        name: name.to_owned(),
+        time,
+        places: places.collect(),
+    })
+}
+
+/// Runs a program until a test fails.
 fn run(
-    woven: &Woven,
-    names: &[&str],
+    program: &Program,
+    arguments: &[&str],
     limit: u64,
     environment: &[(&str, String)],
 ) -> failure::Outcome<Verdict> {
@@ -113,16 +154,15 @@ fn run(
     let environment: BTreeMap<_, _> = environment.iter().cloned().collect();
     let mut child = Command::new("sh")
         .args(["-c", &script, "sh"])
-        .arg(&woven.program)
-        .args(["--test-threads", "1", "--exact"])
-        .args(names)
+        .arg(&program.file)
+        .args(arguments)
         .envs(environment)
         // An input that a change made fail is kept for nobody, nor made smaller.
         .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1")
         .env("PROPTEST_MAX_SHRINK_ITERS", "0")
         .env("RUST_BACKTRACE", "0")
-        .env("CARGO_MANIFEST_DIR", &woven.folder)
-        .current_dir(&woven.folder)
+        .env("CARGO_MANIFEST_DIR", &program.folder)
+        .current_dir(&program.folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

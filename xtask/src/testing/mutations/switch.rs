@@ -1,6 +1,8 @@
 //! Which change this run makes. `MUTATION` has its number; if it is `trace`, no change is made, and each switch that is asked is
 //! noted in the file that `MUTATION_TRACE` names.
 
+extern crate std;
+
 use std::io::Write;
 use std::string::String;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};

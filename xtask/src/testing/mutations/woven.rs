@@ -13,12 +13,26 @@ use planner::failure::{self, Failure};
 /// Builds with errors before it is given up: an error can hide others that the compiler would look for later.
 const BUILDS: usize = 30;
 
+/// Packages whose whole is tried by a program of another package, with that one and the program's name.
+const HISTORIES: [(&str, &str, &str); 1] = [("iommu", "iommu-histories", "histories")];
+
+/// A program that was built, and the folder of its package, in which it runs.
+pub struct Program {
+    pub file: PathBuf,
+    pub folder: PathBuf,
+}
+
 /// A package with all changes in it.
 pub struct Woven {
-    /// The program with the tests.
-    pub program: PathBuf,
-    /// Where the tests run.
-    pub folder: PathBuf,
+    /// The tests of its library.
+    pub tests: Program,
+    /// Random histories of it on a model, which judge what no test of the library notices.
+    pub histories: Option<Program>,
+    sources: Sources,
+}
+
+/// The files with changes, and what became of these.
+struct Sources {
     files: BTreeMap<String, File>,
     left_out: BTreeSet<u32>,
     /// Names of functions that the compiler works out.
@@ -54,30 +68,32 @@ impl Woven {
         folder: &Path,
     ) -> failure::Outcome<Self> {
         let tree = folder.join("tree");
-        let mut woven = Self {
-            program: PathBuf::new(),
-            folder: PathBuf::new(),
+        let mut sources = Sources {
             files: BTreeMap::new(),
             left_out: BTreeSet::new(),
             constant: BTreeSet::new(),
         };
-        woven.find(root, changes)?;
-        woven.copy(root, &tree)?;
+        sources.find(root, changes)?;
+        sources.copy(root, &tree)?;
+        let build = |what: &[&str]| compile(&tree, package, what, &folder.join("target"));
         for _ in 0..BUILDS {
-            woven.write(root, &tree)?;
-            match compile(&tree, package, &folder.join("target"))? {
-                Ok((program, folder)) => {
-                    (woven.program, woven.folder) = (program, folder);
-                    return Ok(woven);
+            sources.write(root, &tree)?;
+            match build(&["--lib", "--package", package])? {
+                Ok(tests) => {
+                    return Ok(Self {
+                        tests,
+                        histories: histories(package, build)?,
+                        sources,
+                    });
                 }
                 Err(errors) => {
                     let constant = errors.iter().filter_map(CompilerError::constant);
                     let constant: BTreeSet<String> = constant.collect();
-                    if constant.is_subset(&woven.constant) {
-                        woven.leave_out(&tree, &errors)?;
+                    if constant.is_subset(&sources.constant) {
+                        sources.leave_out(&tree, &errors)?;
                     } else {
-                        woven.constant.extend(constant);
-                        woven.find(root, changes)?;
+                        sources.constant.extend(constant);
+                        sources.find(root, changes)?;
                     }
                 }
             }
@@ -87,6 +103,34 @@ impl Woven {
         )))
     }
 
+    /// What stands for a change, by its number in its file's list.
+    pub fn switch(&self, file: &str, number: usize) -> Switch {
+        self.sources.switch(file, number)
+    }
+}
+
+/// The program that tries the whole of a package, if it has one.
+fn histories(
+    package: &str,
+    build: impl Fn(&[&str]) -> failure::Outcome<Built>,
+) -> failure::Outcome<Option<Program>> {
+    let known = HISTORIES.iter().find(|(of, ..)| *of == package);
+    let Some((_, package, program)) = known else {
+        return Ok(None);
+    };
+    match build(&["--test", program, "--package", package])? {
+        Ok(program) => Ok(Some(program)),
+        Err(errors) => Err(Failure::new(format!(
+            "{package} does not build with all changes\n{}",
+            errors
+                .iter()
+                .map(|error| error.text.as_str())
+                .collect::<String>()
+        ))),
+    }
+}
+
+impl Sources {
     fn find(&mut self, root: &Path, changes: &Changes) -> failure::Outcome<()> {
         let mut first = 0;
         for (name, changes) in changes {
@@ -104,8 +148,7 @@ impl Woven {
         Ok(())
     }
 
-    /// What stands for a change, by its number in its file's list.
-    pub fn switch(&self, file: &str, number: usize) -> Switch {
+    fn switch(&self, file: &str, number: usize) -> Switch {
         let Some(file) = self.files.get(file) else {
             return Switch::Constant;
         };
@@ -245,12 +288,13 @@ impl CompilerError {
     }
 }
 
-type Built = Result<(PathBuf, PathBuf), Vec<CompilerError>>;
+type Built = Result<Program, Vec<CompilerError>>;
 
-/// Builds the tests of the library, optimised, with all checks of arithmetic.
-fn compile(tree: &Path, package: &str, target: &Path) -> failure::Outcome<Built> {
+/// Builds one program of tests, optimised, with all checks of arithmetic.
+fn compile(tree: &Path, package: &str, what: &[&str], target: &Path) -> failure::Outcome<Built> {
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["test", "--lib", "--no-run", "--package", package])
+        .args(["test", "--no-run"])
+        .args(what)
         .args(["--message-format", "json", "--quiet"])
         .args(["--config", "profile.dev.debug=0"])
         .args(["--config", "profile.dev.opt-level=1"])
@@ -274,7 +318,10 @@ fn compile(tree: &Path, package: &str, target: &Path) -> failure::Outcome<Built>
             let manifest = message.get("manifest_path");
             let manifest = manifest.and_then(serde_json::Value::as_str);
             let folder = manifest.and_then(|path| Path::new(path).parent());
-            program = folder.map(|folder| (file, folder.to_path_buf()));
+            program = folder.map(|folder| Program {
+                file,
+                folder: folder.to_path_buf(),
+            });
         }
         errors.extend(error(&message));
     }

@@ -302,3 +302,110 @@ fn explain(gaps: &[Gap], device: DeviceIndex, pins: &mut [HeldPin]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISK: DeviceIndex = DeviceIndex::new(1).unwrap();
+    const OTHER: DeviceIndex = DeviceIndex::new(2).unwrap();
+    /// Where the row of these tests leads: two entries from the tenth on.
+    const OUTPUT: u64 = 0x7000_1000;
+
+    fn gaps(entries: &[(DeviceIndex, u64, u64)]) -> Gaps {
+        let mut gaps = Gaps {
+            known: Vec::new(),
+            more: false,
+        };
+        for &(device, entry, output) in entries {
+            gaps.add(device, entry, output);
+        }
+        gaps
+    }
+
+    #[test]
+    fn entries_beside_each_other_are_one_row() {
+        let row = [
+            (DISK, 10, OUTPUT),
+            (DISK, 11, OUTPUT + PAGE),
+            (DISK, 12, OUTPUT + 2 * PAGE),
+        ];
+        let one = gaps(&row);
+        let [gap] = &one.known[..] else {
+            panic!("one row");
+        };
+        assert_eq!((gap.device, gap.run.first, gap.run.count), (DISK, 10, 3));
+        assert_eq!(gap.output, OUTPUT);
+        for other in [
+            (OTHER, 13, OUTPUT + 3 * PAGE),
+            (DISK, 14, OUTPUT + 3 * PAGE),
+            (DISK, 7, OUTPUT + 3 * PAGE),
+            (DISK, 13, OUTPUT + 2 * PAGE),
+            (DISK, 13, OUTPUT - 3 * PAGE),
+        ] {
+            let two = gaps(&[row[0], row[1], row[2], other]);
+            assert_eq!(two.known.len(), 2, "{other:?}");
+            assert_eq!((two.known[0].run.count, two.known[1].run.count), (3, 1));
+        }
+    }
+
+    #[test]
+    fn more_rows_than_fit_are_noticed_for_good() {
+        let apart: std::vec::Vec<_> = (0..GAPS_MAX as u64 + 2)
+            .map(|number| (DISK, 2 * number, OUTPUT))
+            .collect();
+        assert!(!gaps(&apart[..GAPS_MAX]).more);
+        assert!(gaps(&apart[..GAPS_MAX + 1]).more);
+        assert!(gaps(&apart).more);
+    }
+
+    fn pin(pa: u64, len: u64) -> HeldPin {
+        HeldPin {
+            device: DISK,
+            pa,
+            len,
+            slot: 0,
+            run: Run::NONE,
+            ambiguous: false,
+        }
+    }
+
+    /// What becomes of a row of two entries beside one pin.
+    fn explained(pa: u64, len: u64) -> (bool, bool) {
+        let row = gaps(&[(DISK, 10, OUTPUT), (DISK, 11, OUTPUT + PAGE)]);
+        let mut pins = [pin(pa, len)];
+        let good = explain(&row.known, DISK, &mut pins);
+        (good, pins[0].run != Run::NONE)
+    }
+
+    #[test]
+    fn a_row_is_a_part_of_one_pin_or_of_none() {
+        for (pa, pages) in [(OUTPUT, 2), (OUTPUT - PAGE, 3), (OUTPUT, 5)] {
+            let found = explained(pa, pages * PAGE);
+            assert_eq!(found, (true, true), "{pa:x} {pages}");
+        }
+        // They have a page of it, but not all.
+        for (pa, pages) in [(OUTPUT, 1), (OUTPUT + PAGE, 1), (OUTPUT + PAGE, 3)] {
+            let found = explained(pa, pages * PAGE);
+            assert_eq!(found, (false, false), "{pa:x} {pages}");
+        }
+        // Beside it on either side, and far away.
+        for (pa, pages) in [(OUTPUT - PAGE, 1), (OUTPUT + 2 * PAGE, 2), (0x1000, 1)] {
+            let found = explained(pa, pages * PAGE);
+            assert_eq!(found, (true, false), "{pa:x} {pages}");
+        }
+    }
+
+    #[test]
+    fn a_pin_has_one_row_and_each_device_its_own() {
+        let rows = gaps(&[(DISK, 10, OUTPUT), (DISK, 20, OUTPUT)]);
+        let mut pins = [pin(OUTPUT, PAGE)];
+        assert!(!explain(&rows.known, DISK, &mut pins));
+        let mut pins = [pin(OUTPUT, PAGE), pin(OUTPUT, 2 * PAGE)];
+        assert!(explain(&rows.known, DISK, &mut pins));
+        assert_eq!((pins[0].run.first, pins[1].run.first), (10, 20));
+        let mut pins = [pin(OUTPUT + PAGE, PAGE)];
+        assert!(explain(&rows.known, OTHER, &mut pins));
+        assert!(pins[0].run == Run::NONE);
+    }
+}

@@ -102,3 +102,16 @@ fn an_overdue_pool_is_looked_at_once() {
     assert_eq!(rig.around.borrow().posts.len(), posts);
     assert_eq!(rig.server.take_new_deadline(), None);
 }
+
+#[test]
+fn a_window_without_pages_has_no_pools() {
+    let mut plan = between(DISK);
+    let mut domains = plan.domains.to_vec();
+    domains[0].pages = 0;
+    plan.domains = domains.leak();
+    let mut rig = Rig::planned(plan);
+    rig.server.boot();
+    let mut disk = rig.claim(task(4), DISK);
+    let none = disk.register(&mut rig, PAGES as u32);
+    assert_eq!(none, Err(Error::NoSpace));
+}

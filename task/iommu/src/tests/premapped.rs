@@ -1,12 +1,14 @@
 //! Domains in which the build step has mapped the owner's pool for good.
 
 use iommu_api::*;
-use plan::iommu::{Invalidation, PremappedEntry, PremappedKind};
+use plan::iommu::{DomainEntry, Invalidation, PremappedEntry, PremappedKind};
 use std::vec::Vec;
 
 use super::rig::*;
 use crate::Reply;
+use crate::boot_refusal::Refusal;
 use crate::plan_view::PlanView;
+use crate::premapped::{self, is_in_window};
 
 const STREAM: u32 = 0x100;
 /// Pages of the pool, of which the build step has mapped all.
@@ -283,5 +285,72 @@ fn a_map_gives_the_place_in_its_own_domain() {
         let iova = BASE + beside * PAGE;
         assert_eq!(driver.unmap(&mut rig, iova, 1), Err(Error::NotMapped));
         assert_eq!(driver.unmap(&mut rig, BASE + PAGES / 2 * PAGE, 1), Ok(0));
+    }
+}
+
+#[test]
+fn a_range_is_of_the_window_from_its_first_page_to_its_last() {
+    let plan = premapped_plan();
+    let (domain, range) = (&plan.domains[0], &plan.premapped[0]);
+    let pages = domain.pages;
+    for (page, within) in [
+        (0, true),
+        (pages - 1, true),
+        (pages, false),
+        (pages + 9, false),
+    ] {
+        let iova = BASE + page * PAGE;
+        let range = PremappedEntry { iova, ..*range };
+        assert_eq!(is_in_window(domain, &range), within, "{page}");
+    }
+    let below = PremappedEntry {
+        iova: BASE - PAGE,
+        ..*range
+    };
+    assert!(!is_in_window(domain, &below));
+}
+
+#[test]
+fn a_table_lies_in_table_memory_to_its_end() {
+    let rig = Rig::booted();
+    let (mut hardware, smmu) = (rig.smmu.clone(), plan().smmus[0]);
+    let mut check = |root| {
+        let domain = DomainEntry { root, ..domain(0) };
+        premapped::check(&mut hardware, &smmu, &domain, [].iter(), 39)
+    };
+    assert_eq!(check(smmu.tables_len - 0x1000), Ok(()));
+    for beyond in [8, 0x800, 0x1000] {
+        let refused = check(smmu.tables_len - 0x1000 + beyond);
+        assert_eq!(refused, Err(Refusal::PageTables), "{beyond:x}");
+    }
+}
+
+/// Behind the entries of a window come others, which are as the build step left them.
+#[test]
+fn an_entry_behind_a_window_is_compared() {
+    for beyond in [None, Some(4), Some(5)] {
+        let mut rig = Rig::booted();
+        let mut edu = rig.claim(task(5), EDU);
+        let flags = MapFlags::READ_WRITE.with(MapFlags::BLOCKS);
+        let iova = edu.map(&mut rig, 1, 0, 512, flags, 0).unwrap();
+        if let Some(entry) = beyond {
+            let first = rig.server.plan.domains[1].block_entries;
+            let word = rig.smmu.0.borrow().word(first);
+            rig.smmu.0.borrow_mut().put(first + entry * 8, &[word]);
+        }
+        let mut next = Rig::over(rig.smmu.clone(), rig.around.clone());
+        next.server.boot();
+        assert_eq!(next.reach(0x008, iova).is_some(), beyond.is_none());
+    }
+}
+
+/// Nothing is mapped right behind what stays mapped, nor far behind it.
+#[test]
+fn an_unmap_behind_the_pool_finds_nothing() {
+    let (mut rig, mut disk) = claimed();
+    assert_eq!(disk.unmap(&mut rig, BASE + 15 * PAGE, 1), Ok(0));
+    for (page, pages) in [(16, 1), (20, 1), (15, 2), (1023, 1)] {
+        let none = disk.unmap(&mut rig, BASE + page * PAGE, pages);
+        assert_eq!(none, Err(Error::NotMapped), "{page} {pages}");
     }
 }

@@ -62,6 +62,16 @@ fn with_the_last_tick_a_budget_is_used_up() {
 }
 
 #[test]
+fn a_refill_that_pays_just_the_debt_leaves_nothing() {
+    let mut accounts = opened(1);
+    accounts.settle(PERIOD - 2 * BUDGET);
+    assert!(pay(&mut accounts, 0, 2 * BUDGET));
+    assert_eq!(accounts.left_of(account(0)), 0);
+    assert!(accounts.is_exhausted(account(0)));
+    assert_eq!(accounts.next_refill(), 2 * PERIOD);
+}
+
+#[test]
 fn no_more_are_refilled_than_may_be() {
     for most in 1..4 {
         let mut accounts = opened(3);

@@ -34,7 +34,7 @@ pub enum Verdict {
 }
 
 /// Steps of histories that a change has to pass.
-const STEPS: &str = "100000";
+const STEPS: &str = "30000";
 
 /// The tests of a package, from the fastest on, and the run of its histories.
 pub struct Tests {

@@ -86,6 +86,13 @@ fn a_function_has_its_messages_while_it_is_bus_master() {
     assert_eq!(control(&scene), ON | 3);
     // All of it before the first request of the function is let through.
     let writes = scene.fake.writes.borrow().clone();
+    let is_control = |write: &super::fake::Write| write.node == DISK && write.offset == MSIX + 2;
+    let first = writes.iter().find(|write| is_control(write)).unwrap();
+    assert_eq!(
+        first.value & 0xc000,
+        0xc000,
+        "masked before the table is written"
+    );
     let told = writes.iter().rposition(|write| write.offset == MSIX + 2);
     let is_start = |write: &&super::fake::Write| {
         write.offset == COMMAND && write.node == DISK && write.value & 4 != 0
@@ -147,6 +154,18 @@ fn messages_of_narrow_addresses() {
     master(&mut server, NIC0, true);
     let nic = scene.fake.node(NIC0);
     assert_eq!((nic.get32(MSI + 4), nic.get16(MSI + 8)), (0x809_0040, 0));
+    // What is behind a capability without masks and without upper halves is none of it.
+    assert_eq!((nic.get32(MSI + 12), nic.get32(MSI + 16)), (0xa5a5, 0xa5));
+}
+
+#[test]
+fn all_messages_that_there_are_may_be_planned() {
+    for (vectors, differences) in [(8, 0), (9, 1), (16, 1)] {
+        let mut scene = scene();
+        scene.plan[NIC0].vectors = vectors;
+        let (_, notes) = scene.enumerate();
+        assert_eq!(notes.differences.len(), differences, "{vectors}");
+    }
 }
 
 #[test]

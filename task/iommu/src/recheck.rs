@@ -111,7 +111,7 @@ fn domain<H: Hardware>(
 ) -> Result<(), Refusal> {
     let domain = plan.domain(number).ok_or(Refusal::Inconsistent)?;
     let found = check::descriptor(hardware, entry, domain)?;
-    if !found.legal(features) || found.output_bits > features.output_bits {
+    if !found.legal(features) {
         return Err(Refusal::ContextDescriptor);
     }
     if domain.kind == DomainKind::Dma as u32 {

@@ -6,6 +6,7 @@ mod restarts;
 
 use iommu_api::*;
 use pci_api::QuiesceState;
+use pci_api::client::Failure;
 use plan::iommu::{DomainKind, PremappedEntry, PremappedKind};
 use std::vec::Vec;
 use vmsa::{Memory, Permissions};
@@ -362,4 +363,45 @@ fn a_claimant_is_told_when_nothing_may_be_always_open_any_more() {
     is_cut_off(&rig);
     assert!(rig.server.is_at_rest());
     assert_eq!(rig.around.borrow().posts, [6]);
+}
+
+/// A PCI task that is there and refuses to say has said enough; one that is not there is asked again.
+#[test]
+fn what_the_pci_task_does_not_vouch_for_is_closed() {
+    for (failure, open) in [
+        (Failure::Down, true),
+        (Failure::Dead, true),
+        (Failure::Retired, false),
+        (Failure::Refused(pci_api::Error::NoSuchDevice), false),
+    ] {
+        let mut rig = booted();
+        assert_always_open(&rig);
+        rig.around.borrow_mut().describe_error = Some(failure);
+        rig.server.on_pci_up();
+        assert_eq!(rig.reach(STREAM, DIRECT).is_some(), open, "{failure:?}");
+        assert_eq!(rig.is_bus_master(DISPLAY), open);
+    }
+}
+
+/// Bus mastering that was lost is turned on again, by the next life if this one says nothing.
+#[test]
+fn lost_bus_mastering_is_asked_for_until_it_is_refused() {
+    for (failure, open) in [
+        (Failure::Down, true),
+        (Failure::Dead, true),
+        (Failure::Refused(pci_api::Error::Blocked), false),
+    ] {
+        let mut rig = booted();
+        let mut around = rig.around.borrow_mut();
+        around.bus_master.push((DISPLAY, false));
+        around.bus_master_error = Some(failure);
+        drop(around);
+        rig.server.on_pci_up();
+        let life = rig.server.devices[index(DISPLAY)].life();
+        assert_eq!(life.is_always_open(), open, "{failure:?}");
+        assert!(!rig.is_bus_master(DISPLAY));
+        rig.around.borrow_mut().bus_master_error = None;
+        rig.server.on_pci_up();
+        assert_always_open(&rig);
+    }
 }

@@ -47,4 +47,5 @@ mod snapshot;
 mod successor;
 mod survey;
 mod tables;
+mod two_smmus;
 mod units;

@@ -196,3 +196,15 @@ fn who_may_not_inspect_is_refused() {
     }
     assert!(ask(&mut rig, &good).is_ok());
 }
+
+#[test]
+fn an_smmu_that_is_refused_is_not_one_that_waits() {
+    let mut rig = Rig::cold();
+    rig.around.borrow_mut().no_pci = Some(pci_api::client::Failure::Down);
+    rig.server.boot();
+    assert_eq!(smmu(&mut rig).used, SmmuUse::NotYet);
+    let mut rig = Rig::cold();
+    rig.smmu.0.borrow_mut().behaviour.idr[0] = 0;
+    rig.server.boot();
+    assert_eq!(smmu(&mut rig).used, SmmuUse::Refused);
+}

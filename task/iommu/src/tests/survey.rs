@@ -143,3 +143,51 @@ fn what_the_build_step_mapped_is_counted_to_the_page() {
         assert_eq!(reached, reach, "{wrong:?}");
     }
 }
+
+#[test]
+fn a_pin_that_does_not_fit_behind_others_is_not_its() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    let own = disk.map_any(&mut rig, 61, 3);
+    let lent = lease(&mut rig, &mut disk, BEHIND_POOL, 2);
+    assert_eq!(lent, own + 3 * PAGE, "one row");
+    let long = lease(&mut rig, &mut disk, BEHIND_POOL, 5);
+    each_is_lifted(&rig, &[(lent, 2), (long, 5)]);
+}
+
+/// A device that is no bus master any more was being released, or it lost its state, which its claimant has to hear.
+#[test]
+fn what_was_being_made_quiet_has_lost_nothing() {
+    for (state, lost) in [
+        (pci_api::QuiesceState::Never, true),
+        (pci_api::QuiesceState::Quiet, false),
+    ] {
+        let mut rig = Rig::booted();
+        let mut disk = rig.claim(task(4), DISK);
+        let iova = disk.map_any(&mut rig, 0, 1);
+        rig.around.borrow_mut().bus_master.push((DISK, false));
+        rig.around.borrow_mut().results.insert(DISK, state);
+        let mut next = successor(&rig);
+        assert_eq!(next.logged("StateLost"), lost, "{state:?}");
+        assert_eq!(next.reach(0x100, iova), None);
+        assert!(next.is_held(DISK));
+        assert_eq!(next.status(DISK).mapped_pages, 1);
+    }
+}
+
+/// What an earlier life had closed and set for a stream is set again where somebody changed it.
+#[test]
+fn the_attributes_of_a_stream_are_mended() {
+    let mut rig = Rig::booted();
+    let mut disk = rig.claim(task(4), DISK);
+    disk.map_any(&mut rig, 0, 1);
+    let at = rig.server.plan.streams[0].entry;
+    let before = rig.smmu.0.borrow().word(at + 8);
+    for wrong in [0, !0, before ^ 1] {
+        rig.smmu.0.borrow_mut().put(at + 8, &[wrong]);
+        let next = successor(&rig);
+        let fake = next.smmu.0.borrow();
+        assert_eq!(fake.word(at + 8), before, "{wrong:x}");
+        assert_eq!(fake.word(at), smmu::stream::abort_word());
+    }
+}

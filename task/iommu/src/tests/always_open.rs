@@ -1,5 +1,6 @@
 //! Devices with direct regions.
 
+mod allowed;
 mod for_others;
 mod mates;
 mod restarts;

@@ -1,5 +1,6 @@
 //! The bounds of what the start accepts, from both sides, and the words that it writes into registers.
 
+use pci_api::client::Failure;
 use plan::iommu::{DomainEntry, DomainKind, PremappedEntry, SmmuEntry};
 use smmu::Features;
 use smmu::registers::*;
@@ -23,7 +24,7 @@ fn entry() -> SmmuEntry {
 }
 
 /// Boots, and expects the SMMU to be refused for a reason, or none.
-fn starts(plan: PlanView<'static>, why: Option<Refusal>, spoil: impl FnOnce(&mut Rig)) -> Rig {
+pub fn starts(plan: PlanView<'static>, why: Option<Refusal>, spoil: impl FnOnce(&mut Rig)) -> Rig {
     let mut rig = Rig::planned(plan);
     spoil(&mut rig);
     rig.server.boot();
@@ -297,4 +298,36 @@ fn a_closed_way_around_stays_closed() {
         rig.smmu.0.borrow_mut().set(GBPA, closed | 0b101);
     });
     assert_eq!(rig.smmu.0.borrow().get(GBPA), closed | 0b101);
+}
+
+/// Whoever brings a board up sees what the SMMU says of itself.
+#[test]
+fn what_an_smmu_says_of_itself_is_listed() {
+    let rig = starts(plan(), None, |rig| rig.smmu.0.borrow_mut().set(IIDR, 77));
+    let idr = rig.smmu.0.borrow().behaviour.idr;
+    let registers = [idr[0], idr[1], idr[2], idr[3], 77, 1];
+    let line = std::format!("Identification {{ name: \"smmu\", registers: {registers:?} }}");
+    assert!(rig.logged(&line));
+}
+
+/// An SMMU may have one interrupt for both.
+#[test]
+fn one_interrupt_for_events_and_errors_is_wanted() {
+    let shared = with_smmu(|entry| entry.error_interrupt = entry.event_interrupt);
+    let mut rig = Rig::planned(shared);
+    rig.around.borrow_mut().no_pci = Some(Failure::Down);
+    rig.server.boot();
+    rig.server.take_unmask();
+    rig.around.borrow_mut().no_pci = None;
+    rig.server.on_pci_up();
+    assert_eq!(rig.smmu.0.borrow().get(CR0) & 1, 1);
+    assert_eq!(rig.server.take_unmask(), 1 << 16);
+}
+
+/// What nobody can ever claim is of no interest.
+#[test]
+fn devices_of_nobody_are_not_listed() {
+    let rig = starts(plan(), None, |_| ());
+    assert!(rig.logged("DeviceLine { name: \"disk\""));
+    assert!(!rig.logged("DeviceLine { name: \"rp1\""));
 }

@@ -5,9 +5,11 @@ use plan::iommu::SmmuEntry;
 use std::vec::Vec;
 use vmsa::{Memory, Permissions};
 
+use super::fake::{TABLES_LEN, TABLES_PA};
 use super::rig::*;
 use crate::boot_refusal::Refusal;
 use crate::plan_view::PlanView;
+use crate::premapped;
 
 /// Of the domain of the always-open device: its root, and its level-3 table for the direct region.
 const ROOT: u64 = 0x1_0000 + 4 * 0x8000;
@@ -103,4 +105,73 @@ fn context_descriptors_are_aligned() {
         plan.domains = Vec::leak(domains);
         refused(Refusal::ContextDescriptor, plan, |_| ());
     }
+}
+
+/// A window's pages end where the next address is none of them.
+#[test]
+fn a_range_behind_the_pages_of_a_window_is_not_in_it() {
+    let domain = domain(0);
+    let end = domain.pages * PAGE;
+    for (iova, inside) in [
+        (BASE - PAGE, false),
+        (BASE, true),
+        (BASE + end - PAGE, true),
+        (BASE + end, false),
+    ] {
+        let mut range = always_open_plan().premapped[0];
+        range.iova = iova;
+        assert_eq!(
+            premapped::is_in_window(&domain, &range),
+            inside,
+            "{iova:#x}"
+        );
+    }
+}
+
+/// A block that begins within a region and ends behind it; as much is missing at the region's beginning.
+#[test]
+fn a_block_that_goes_on_behind_its_region_is_not_as_planned() {
+    let mut plan = always_open_plan();
+    let mut region = plan.premapped[0];
+    (region.iova, region.pa) = (DIRECT - PAGE, DIRECT - PAGE);
+    region.len = 2 << 20;
+    plan.premapped = Vec::leak(std::vec![region]);
+    refused(Refusal::PageTables, plan, |rig| {
+        let at = ROOT + 0x4000 + (DIRECT >> 21 & 511) * 8;
+        let word = premapped::leaf_of(&region, 2, DIRECT).unwrap();
+        rig.smmu.0.borrow_mut().put(at - 8, &[0, word]);
+    });
+}
+
+/// More tables than there is memory for, because one is linked often: the walk ends, and says so.
+#[test]
+fn tables_are_visited_no_oftener_than_there_are_pages() {
+    // A table without any entry, below so many entries of the root.
+    let with = |links: u64| {
+        let empty = vmsa::table(vmsa::Granule::Size4K, TABLES_PA + TABLES_LEN - PAGE);
+        move |rig: &mut Rig| {
+            let words = std::vec![empty; links as usize];
+            rig.smmu.0.borrow_mut().put(ROOT + 64 * 8, &words);
+        }
+    };
+    refused(
+        Refusal::PageTables,
+        always_open_plan(),
+        with(TABLES_LEN / PAGE),
+    );
+    // The last page of the memory is such a table; the one behind it is not.
+    let mut rig = Rig::planned(always_open_plan());
+    with(1)(&mut rig);
+    rig.server.boot();
+    assert!(rig.logged("adopted: false"));
+    refused(Refusal::PageTables, always_open_plan(), |rig| {
+        let beyond = vmsa::table(vmsa::Granule::Size4K, TABLES_PA + TABLES_LEN);
+        rig.smmu.0.borrow_mut().put(ROOT + 64 * 8, &[beyond]);
+    });
+    // Nor is one of which the memory has not all.
+    let mut plan = always_open_plan();
+    let mut smmus = plan.smmus.to_vec();
+    smmus[0].tables_len = TABLES_LEN - 8;
+    plan.smmus = Vec::leak(smmus);
+    refused(Refusal::PageTables, plan, with(1));
 }

@@ -1,6 +1,7 @@
 //! What a PCI task that could not be asked left on is turned off as soon as one can.
 
 use iommu_api::*;
+use pci_api::QuiesceState;
 use pci_api::client::Failure;
 
 use super::rig::*;
@@ -58,4 +59,26 @@ fn what_waits_to_be_made_quiet_is_no_bus_master() {
     rig.server.on_quiesced();
     rig.server.on_quiesced();
     assert!(rig.is_bus_master(DISK));
+}
+
+/// The server died between the beginning of a quiesce and the closing of the streams: the device is closed for what it
+/// is being made, and did not lose its bus mastering by itself.
+#[test]
+fn what_was_being_made_quiet_did_not_lose_its_state() {
+    for (state, lost) in [
+        (QuiesceState::Running, false),
+        (QuiesceState::Quiet, false),
+        (QuiesceState::Never, true),
+    ] {
+        let mut rig = Rig::booted();
+        let iova = rig.claim(task(4), DISK).map_any(&mut rig, 0, 1);
+        rig.around.borrow_mut().bus_master.push((DISK, false));
+        rig.around.borrow_mut().results.insert(DISK, state);
+        let mut next = Rig::over(rig.smmu.clone(), rig.around.clone());
+        next.server.boot();
+        assert_eq!(next.logged("StateLost"), lost, "{state:?}");
+        assert_eq!(next.reach(0x100, iova), None);
+        assert!(next.is_held(DISK));
+        assert_eq!(next.around.borrow().posts, [4]);
+    }
 }

@@ -2,8 +2,10 @@
 
 use iommu_api::*;
 
+use super::edges::starts;
 use super::premapped::premapped_plan;
 use super::rig::*;
+use crate::boot_refusal::Refusal;
 use crate::hardware::Pinned;
 
 /// The memory behind the pool of the disk's driver.
@@ -190,4 +192,15 @@ fn the_attributes_of_a_stream_are_mended() {
         assert_eq!(fake.word(at + 8), before, "{wrong:x}");
         assert_eq!(fake.word(at), smmu::stream::abort_word());
     }
+}
+
+/// An SMMU that is off has no tables of an earlier life: they are compared with the image's, and it is refused.
+#[test]
+fn tables_of_an_smmu_that_is_off_are_not_surveyed() {
+    let leaf = domain(0).leaf;
+    let word = premapped_leaf(POOL, vmsa::Memory::NormalWriteBack, vmsa::Permissions::Read);
+    let rig = starts(plan(), Some(Refusal::PageTables), |rig| {
+        rig.smmu.0.borrow_mut().put(leaf, &[word]);
+    });
+    assert!(!rig.logged("Altered"));
 }
